@@ -1,0 +1,186 @@
+/**
+ * What a database offers to the layers above it. Bodies travel as canonical JSON bytes (an object without
+ * its top-level `_` members): no read parses or prints them. Reads are synchronous and see the last durable
+ * commit; iterators hold a snapshot until they are exhausted or `return`ed.
+ * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
+ */
+
+/** One write. */
+export interface DocumentEdit {
+  id: string
+  deleted: boolean
+  /** Canonical JSON of the body. */
+  body: Uint8Array
+  /** The body in Erlang's external term format, as the revision id hashes it. */
+  term: Uint8Array
+  /** Interactive: the revision that the client edited, "N-hex"; undefined for a new document. */
+  rev?: string | undefined
+  /** Replicated (`new_edits: false`): the whole path, newest first, without the generation numbers. */
+  revisions?: { start: number; ids: string[] } | undefined
+}
+
+export interface UpdateOptions {
+  /** False: the revisions are kept as they are given, conflicts included. Default true. */
+  newEdits?: boolean | undefined
+}
+
+/** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
+export type EditResult =
+  | { ok: true; id: string; rev: string }
+  | { ok: false; id: string; rev: string | undefined; error: string; reason: string; status: number }
+
+export interface RevisionInfo {
+  rev: string
+  status: 'available' | 'missing' | 'deleted'
+}
+
+/** One revision of one document, read from one snapshot. */
+export interface DocumentView {
+  readonly id: string
+  /** "N-hex". */
+  readonly rev: string
+  readonly deleted: boolean
+  /** The number in the update sequence at which the document last changed. */
+  readonly localSeq: number
+  /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
+  body(): Buffer
+  /** The path from this revision to the root, newest first. */
+  revisions(): { start: number; ids: string[] }
+  revsInfo(): RevisionInfo[]
+  /** The other leaves that are not deleted, best first. */
+  conflicts(): string[]
+  /** The deleted leaves other than this revision, best first. */
+  deletedConflicts(): string[]
+}
+
+export interface GetOptions {
+  /** A revision; default the winner. Throws not_found/missing, and bad_request for malformed ones. */
+  rev?: string | undefined
+  /** With `rev`: the leaf that `rev` leads to, the best one where there are several. */
+  latest?: boolean | undefined
+}
+
+export type OpenRevision = { ok: DocumentView } | { missing: string }
+
+export interface AllDocsOptions {
+  /** Ids in CouchDB's order of ids (bytewise order of UTF-8). */
+  startKey?: string | undefined
+  endKey?: string | undefined
+  /** Default true. */
+  inclusiveEnd?: boolean | undefined
+  descending?: boolean | undefined
+  skip?: number | undefined
+  limit?: number | undefined
+}
+
+export interface AllDocsRow {
+  id: string
+  rev: string
+  deleted: boolean
+  /** The winning revision's view, for include_docs and conflicts. */
+  document(): DocumentView
+}
+
+export interface AllDocsPage {
+  /** Live documents in the database. */
+  totalRows: number
+  /** Live documents before the first row, in the direction of travel. */
+  offset: number
+  updateSeq: string
+  rows: IterableIterator<AllDocsRow>
+}
+
+export interface ChangesOptions {
+  /** Exclusive. A number, 'now', or a string that a database made. One of another incarnation starts at 0. */
+  since?: string | number | undefined
+  limit?: number | undefined
+  descending?: boolean | undefined
+  /** 'all_docs' lists every leaf; default only the winner. */
+  style?: 'main_only' | 'all_docs' | undefined
+}
+
+export interface ChangeRow {
+  id: string
+  /** Number in the update sequence. */
+  seqNumber: number
+  /** "N-opaque". */
+  seq: string
+  deleted: boolean
+  /** The winner first; with style all_docs every leaf. */
+  revs: string[]
+  document(): DocumentView
+}
+
+export interface ChangesPage {
+  rows: IterableIterator<ChangeRow>
+  /** The sequence of the last row that was taken, or where the scan began. */
+  lastSeq(): string
+  /** Changes that were left after the last row taken. */
+  pending(): number
+}
+
+export interface DatabaseInfo {
+  docCount: number
+  docDelCount: number
+  updateSeq: string
+  purgeSeq: string
+  sizes: { file: number; active: number; external: number }
+  /** Microseconds since the epoch as digits; constant for the life of the database. */
+  instanceStartTime: string
+  compactRunning: boolean
+  diskFormatVersion: number
+}
+
+export interface LocalDocument {
+  /** Without the `_local/`. */
+  id: string
+  /** "0-N". */
+  rev: string
+  body: Buffer
+}
+
+export interface Database {
+  readonly name: string
+  /** Hex; another in every incarnation. */
+  readonly uuid: string
+  readonly instanceStartTime: string
+  /** Number of the last change; what 'now' means. */
+  readonly updateSeqNumber: number
+
+  info(): DatabaseInfo
+  /** Runs after each durable group with the number of the last change; returns the way to stop it. */
+  onChange(listener: (updateSeqNumber: number) => void): () => void
+
+  /** Serialised with all other writes; one result an edit. Rejects only when nothing was written. */
+  update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
+
+  /** Throws not_found with reason `missing` or `deleted`. */
+  get(id: string, options?: GetOptions): DocumentView
+  openRevs(id: string, revs: 'all' | readonly string[], options?: { latest?: boolean }): OpenRevision[]
+  /** For keys=: undefined where there is no such document; a deleted one has its tombstone's revision. */
+  lookup(id: string): AllDocsRow | undefined
+  allDocs(options?: AllDocsOptions): AllDocsPage
+  changes(options?: ChangesOptions): ChangesPage
+  /** True while a design document with a `validate_doc_update` is stored. */
+  hasValidation(): boolean
+
+  getLocal(id: string): LocalDocument | undefined
+  /** Throws conflict. Resolves with the new revision "0-N". */
+  putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string>
+  deleteLocal(id: string, rev: string | undefined): Promise<string>
+  localDocs(options?: AllDocsOptions): IterableIterator<LocalDocument>
+
+  /** Of the given revisions those that are not stored, and stored ones that may be their ancestors. */
+  missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] }
+
+  /** Canonical JSON; undefined until it was set. */
+  security(): Buffer | undefined
+  setSecurity(body: Uint8Array): Promise<void>
+  revsLimit(): number
+  setRevsLimit(limit: number): Promise<void>
+  /** Resolves when everything acknowledged is durable (it always is). */
+  ensureFullCommit(): Promise<void>
+
+  /** Refuses new work, waits for what is running, closes the file. */
+  close(): Promise<void>
+}
