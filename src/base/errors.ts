@@ -1,0 +1,64 @@
+/**
+ * The one table of errors: every failure that a client can see, with CouchDB's status, error name and
+ * reason. A kind's name says what went wrong; several kinds may share one CouchDB name. A thrower may give a
+ * more precise reason where CouchDB's reason depends on the request.
+ */
+export const ERRORS = {
+  missing: { status: 404, error: 'not_found', reason: 'missing' },
+  deleted: { status: 404, error: 'not_found', reason: 'deleted' },
+  noDatabase: { status: 404, error: 'not_found', reason: 'Database does not exist.' },
+  conflict: { status: 409, error: 'conflict', reason: 'Document update conflict.' },
+  badRequest: { status: 400, error: 'bad_request', reason: 'bad request' },
+  invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
+  documentValidation: { status: 400, error: 'doc_validation', reason: 'Bad special document member' },
+  illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
+  databaseExists: {
+    status: 412,
+    error: 'file_exists',
+    reason: 'The database could not be created, the file already exists.',
+  },
+  illegalDatabaseName: { status: 400, error: 'illegal_database_name', reason: 'illegal database name' },
+  unauthorized: { status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' },
+  forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
+  methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
+  badContentType: {
+    status: 415,
+    error: 'bad_content_type',
+    reason: 'Content-Type must be application/json',
+  },
+  documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
+  requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
+  queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
+  notImplemented: { status: 501, error: 'not_implemented', reason: 'this feature is not implemented' },
+  storageDamaged: { status: 500, error: 'storage_damaged', reason: 'stored bytes are damaged' },
+  storageUnavailable: { status: 503, error: 'storage_unavailable', reason: 'writes are refused' },
+  internal: { status: 500, error: 'internal_server_error', reason: 'an internal error happened' },
+} as const satisfies Record<string, { status: number; error: string; reason: string }>
+
+export type ErrorKind = keyof typeof ERRORS
+
+/** A failure with its place in the table. */
+export class DatabaseError extends Error {
+  readonly kind: ErrorKind
+  readonly status: number
+  /** CouchDB's name of the error. */
+  readonly error: string
+  readonly reason: string
+  /** Headers that the answer must carry. */
+  readonly headers: Record<string, string>
+
+  constructor(
+    kind: ErrorKind,
+    reason?: string,
+    options?: ErrorOptions & { headers?: Record<string, string> },
+  ) {
+    const row = ERRORS[kind]
+    super(`${row.error}: ${reason ?? row.reason}`, options)
+    this.name = 'DatabaseError'
+    this.kind = kind
+    this.status = row.status
+    this.error = row.error
+    this.reason = reason ?? row.reason
+    this.headers = options?.headers ?? {}
+  }
+}
