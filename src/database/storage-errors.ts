@@ -1,0 +1,48 @@
+/**
+ * What the storage engine throws, told in the terms of the table of errors. The engine's errors are known by
+ * their `code`. An error without a known code is a defect and stays what it is.
+ */
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+
+const KINDS: Record<string, ErrorKind> = {
+  DAMAGED: 'storageDamaged',
+  POISONED: 'storageUnavailable',
+  WRITE_FAILED: 'storageUnavailable',
+  READ_ONLY: 'storageUnavailable',
+  ABORTED: 'storageUnavailable',
+  LOCKED: 'storageUnavailable',
+  CLOSED: 'databaseClosed',
+  EXISTS: 'databaseExists',
+  MISSING: 'noDatabase',
+}
+
+/** Node's own names for the same. */
+const SYSTEM_CODES: Record<string, string> = { ENOENT: 'MISSING', EEXIST: 'EXISTS' }
+
+/** The `DatabaseError` for an error of the engine, with that as its cause. */
+export function databaseErrorOf(error: unknown): unknown {
+  if (error instanceof DatabaseError || !(error instanceof Error) || !('code' in error)) return error
+  const code = String(error.code)
+  const kind = KINDS[SYSTEM_CODES[code] ?? code]
+  if (kind === undefined) return error
+  const reason = kind === 'storageDamaged' || kind === 'storageUnavailable' ? error.message : undefined
+  return new DatabaseError(kind, reason, { cause: error })
+}
+
+/** Runs a synchronous read of the engine. */
+export function reading<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw databaseErrorOf(error)
+  }
+}
+
+/** Awaits work of the engine. */
+export async function awaiting<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw databaseErrorOf(error)
+  }
+}
