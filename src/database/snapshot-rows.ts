@@ -4,7 +4,7 @@
  * was never started does not run its `finally` on `return()`, and would keep the snapshot for ever.
  */
 import type { Snapshot } from '../../native-free-btree/index.ts'
-import { databaseErrorOf } from './storage-errors.ts'
+import { databaseErrorOf } from './layer-errors.ts'
 
 export class SnapshotRows<Row> implements IterableIterator<Row> {
   readonly #snapshot: Snapshot

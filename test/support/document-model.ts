@@ -55,7 +55,8 @@ export class ModelDocument {
   /** Newest first. */
   path(rev: string): string[] {
     const path = []
-    for (let at: string | undefined = rev; at !== undefined; at = this.revisions.get(at)!.parent) path.push(at)
+    for (let at: string | undefined = rev; at !== undefined; at = this.revisions.get(at)!.parent)
+      path.push(at)
     return path
   }
 

@@ -422,7 +422,8 @@ export class MemoryStore implements Store {
     await this.#running
     this.#closed = true
     this.#release()
-    if (this.#snapshots > 0) throw new MemoryStoreError('SNAPSHOTS_OPEN', `${this.#snapshots} snapshots are open`)
+    if (this.#snapshots > 0)
+      throw new MemoryStoreError('SNAPSHOTS_OPEN', `${this.#snapshots} snapshots are open`)
   }
 }
 

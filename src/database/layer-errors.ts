@@ -1,8 +1,9 @@
 /**
- * What the storage engine throws, told in the terms of the table of errors. The engine's errors are known by
- * their `code`. An error without a known code is a defect and stays what it is.
+ * What the storage engine and the reading of revisions throw, told in the terms of the table of errors. The
+ * engine's errors are known by their `code`. An error without a known code is a defect and stays what it is.
  */
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { DocumentError, type DocumentErrorCode } from './document-error.ts'
 
 const KINDS: Record<string, ErrorKind> = {
   DAMAGED: 'storageDamaged',
@@ -16,11 +17,20 @@ const KINDS: Record<string, ErrorKind> = {
   MISSING: 'noDatabase',
 }
 
+const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
+  bad_request: 'badRequest',
+  doc_validation: 'documentValidation',
+  illegal_docid: 'illegalDocumentId',
+}
+
 /** Node's own names for the same. */
 const SYSTEM_CODES: Record<string, string> = { ENOENT: 'MISSING', EEXIST: 'EXISTS' }
 
-/** The `DatabaseError` for an error of the engine, with that as its cause. */
+/** The `DatabaseError` for an error of the layers below, with that as its cause. */
 export function databaseErrorOf(error: unknown): unknown {
+  if (error instanceof DocumentError) {
+    return new DatabaseError(DOCUMENT_KINDS[error.code], error.message, { cause: error })
+  }
   if (error instanceof DatabaseError || !(error instanceof Error) || !('code' in error)) return error
   const code = String(error.code)
   const kind = KINDS[SYSTEM_CODES[code] ?? code]
@@ -29,7 +39,7 @@ export function databaseErrorOf(error: unknown): unknown {
   return new DatabaseError(kind, reason, { cause: error })
 }
 
-/** Runs a synchronous read of the engine. */
+/** Runs a synchronous read. */
 export function reading<T>(read: () => T): T {
   try {
     return read()
