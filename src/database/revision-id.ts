@@ -51,9 +51,9 @@ export function parseRevision(text: unknown): Revision {
 
 /** The bytes of an id; null where it is 32 bytes long and not hexadecimal. */
 export function parseRevisionId(text: string): string | null {
-  if (text.length === HEX_SIZE && HEX.test(text)) return Buffer.from(text, 'hex').toString('binary')
+  if (text.length === HEX_SIZE && HEX.test(text)) return Buffer.from(text, 'hex').toString('latin1')
   const bytes = Buffer.from(text)
-  return bytes.length === HEX_SIZE ? null : bytes.toString('binary')
+  return bytes.length === HEX_SIZE ? null : bytes.toString('latin1')
 }
 
 /** `N-id`. */

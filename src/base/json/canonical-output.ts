@@ -7,11 +7,12 @@ import { writeUtf8 } from './term-writer.ts'
 
 const INITIAL_CAPACITY = 16 * 1024
 const RETAINED_CAPACITY = 1024 * 1024
-const SHORT_COPY = 40
+const SHORT_COPY = 128
+const NOTHING = Buffer.alloc(0)
 
 /** The canonical text under construction over one source. */
 export class CanonicalOutput {
-  source: Uint8Array = new Uint8Array(0)
+  source: Buffer = NOTHING
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
   /** Bytes of output that have been copied. */
   length = 0
@@ -19,7 +20,7 @@ export class CanonicalOutput {
   rangeStart = 0
 
   /** Starts a new output at `position` of `source`. */
-  start(source: Uint8Array, position: number): void {
+  start(source: Buffer, position: number): void {
     this.source = source
     this.length = 0
     this.rangeStart = position
@@ -27,7 +28,7 @@ export class CanonicalOutput {
 
   /** Forgets the source, and an outsized buffer. */
   release(): void {
-    this.source = new Uint8Array(0)
+    this.source = NOTHING
     this.length = 0
     if (this.bytes.length > RETAINED_CAPACITY) this.bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
   }
@@ -71,7 +72,7 @@ export class CanonicalOutput {
    * had to be changed, else a copy.
    */
   take(offset: number, position: number): Buffer {
-    if (offset >= this.length) return view(this.source, this.rangeStart + offset - this.length, position)
+    if (offset >= this.length) return this.source.subarray(this.rangeStart + offset - this.length, position)
     const copied = this.length - offset
     const taken = Buffer.allocUnsafe(copied + position - this.rangeStart)
     taken.set(this.bytes.subarray(offset, this.length))
@@ -100,8 +101,4 @@ export class CanonicalOutput {
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
   }
-}
-
-function view(bytes: Uint8Array, start: number, end: number): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
 }

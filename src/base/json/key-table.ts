@@ -2,29 +2,32 @@ import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE, type TermWriter } from './term-writer
 
 // The members of the objects that are open, innermost last, each as three integers: a hash of the key
 // (DEAD once a later member took its place), where its pair starts in the term, and where it starts in the
-// text. The keys themselves are read back from the term, where they stand unescaped. A nested object's
+// text. The hashes have an array of their own, because they are all searched at every member. The keys themselves are read back from the term, where they stand unescaped. A nested object's
 // members are dropped when it closes, so the members of one object always lie together.
 
-const STRIDE = 3
+const INITIAL_CAPACITY = 256
+const RETAINED_CAPACITY = 65536
 const DEAD = -1
 /** Up to here hashes are compared one by one. Beyond, a Map keeps the time linear, whatever keys are sent. */
 const LINEAR_MEMBERS = 48
 
 /** Finds repeated keys: of those the last value stays, in the last place. */
 export class KeyTable {
-  #cells = new Int32Array(256 * STRIDE)
+  #hashes = new Int32Array(INITIAL_CAPACITY)
+  #termStarts = new Int32Array(INITIAL_CAPACITY)
+  #textStarts = new Int32Array(INITIAL_CAPACITY)
   #maps: (Map<string, number> | undefined)[] = []
   /** Members held; an object notes it when it opens, and `close` sets it back. */
   size = 0
 
   /** Where member `index` starts in the term. */
   termStart(index: number): number {
-    return this.#cells[index * STRIDE + 1]!
+    return this.#termStarts[index]!
   }
 
   /** Where member `index` starts in the text. */
   textStart(index: number): number {
-    return this.#cells[index * STRIDE + 2]!
+    return this.#textStarts[index]!
   }
 
   /**
@@ -33,19 +36,17 @@ export class KeyTable {
    */
   add(term: TermWriter, base: number, termStart: number, textStart: number): number {
     const index = this.size
-    const at = index * STRIDE
-    if (at + STRIDE > this.#cells.length) this.#grow()
+    if (index === this.#hashes.length) this.#resize(index * 2)
     const hash = keyHash(term, termStart)
-    const cells = this.#cells
-    cells[at] = hash
-    cells[at + 1] = termStart
-    cells[at + 2] = textStart
+    this.#hashes[index] = hash
+    this.#termStarts[index] = termStart
+    this.#textStarts[index] = textStart
     this.size = index + 1
     const twin =
       index - base < LINEAR_MEMBERS
         ? this.#findTwin(term, base, index, hash)
         : this.#mapFor(term, base, index)
-    if (twin >= 0) cells[twin * STRIDE] = DEAD
+    if (twin >= 0) this.#hashes[twin] = DEAD
     return twin
   }
 
@@ -58,16 +59,14 @@ export class KeyTable {
   /** Forgets everything. */
   clear(): void {
     this.size = 0
-    this.#maps.length = 0
-    if (this.#cells.length > 65536 * STRIDE) this.#cells = new Int32Array(256 * STRIDE)
+    if (this.#maps.length > 0) this.#maps = []
+    if (this.#hashes.length > RETAINED_CAPACITY) this.#resize(INITIAL_CAPACITY)
   }
 
   #findTwin(term: TermWriter, base: number, index: number, hash: number): number {
-    const cells = this.#cells
-    for (let i = index - 1; i >= base; i--) {
-      if (cells[i * STRIDE] === hash && sameKey(term, cells[i * STRIDE + 1]!, cells[index * STRIDE + 1]!)) {
-        return i
-      }
+    const hashes = this.#hashes
+    for (let i = base; i < index; i++) {
+      if (hashes[i] === hash && sameKey(term, this.#termStarts[i]!, this.#termStarts[index]!)) return i
     }
     return -1
   }
@@ -85,11 +84,17 @@ export class KeyTable {
     return twin
   }
 
-  #grow(): void {
-    const grown = new Int32Array(this.#cells.length * 2)
-    grown.set(this.#cells)
-    this.#cells = grown
+  #resize(capacity: number): void {
+    this.#hashes = resized(this.#hashes, capacity)
+    this.#termStarts = resized(this.#termStarts, capacity)
+    this.#textStarts = resized(this.#textStarts, capacity)
   }
+}
+
+function resized(array: Int32Array, capacity: number): Int32Array<ArrayBuffer> {
+  const other = new Int32Array(capacity)
+  other.set(array.subarray(0, capacity))
+  return other
 }
 
 /** FNV-1a without its sign bit, so that no key has the hash DEAD. */

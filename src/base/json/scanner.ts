@@ -16,6 +16,8 @@ import { JsonTokens } from './tokens.ts'
 const FRAME_STRIDE = 3
 const ARRAY = -1
 
+const NO_MEMBERS = new Map<string, Buffer>()
+
 /**
  * The members whose name begins with an underscore and that are part of a document's body nevertheless:
  * hashed, stored and answered where they stand.
@@ -60,8 +62,9 @@ export class JsonScanner {
   #depth = 0
   #deadText: DeadRange[] = []
   #deadTerm: DeadRange[] = []
-  /** The special members of the document being scanned; null when the value is not a document. */
-  #special: Map<string, Buffer> | null = null
+  #isDocument = false
+  /** The special members of the document being scanned; NO_MEMBERS until there is one. */
+  #special: Map<string, Buffer> = NO_MEMBERS
   #openSpecial: OpenSpecial | null = null
 
   /** Starts on `text`. Throws JsonSyntaxError where that is not UTF-8. */
@@ -73,10 +76,11 @@ export class JsonScanner {
   close(): void {
     this.#tokens.close()
     this.#depth = 0
-    this.#special = null
+    this.#isDocument = false
+    this.#special = NO_MEMBERS
     this.#openSpecial = null
-    this.#deadText.length = 0
-    this.#deadTerm.length = 0
+    if (this.#deadText.length > 0) this.#deadText = []
+    if (this.#deadTerm.length > 0) this.#deadTerm = []
     this.#keys.clear()
     if (this.#frames.length > 65536 * FRAME_STRIDE) this.#frames = new Int32Array(64 * FRAME_STRIDE)
   }
@@ -126,19 +130,19 @@ export class JsonScanner {
       return null
     }
     this.#start()
-    const special = new Map<string, Buffer>()
-    this.#special = special
+    this.#isDocument = true
+    this.#special = NO_MEMBERS
     this.#value()
-    this.#special = null
-    return { body: this.#textFrom(0, 0), term: this.#wholeTerm(), special }
+    this.#isDocument = false
+    return { body: this.#textFrom(0, 0), term: this.#wholeTerm(), special: this.#special }
   }
 
   #start(): void {
     this.#tokens.start()
     this.#keys.size = 0
     this.#depth = 0
-    this.#deadText.length = 0
-    this.#deadTerm.length = 0
+    if (this.#deadText.length > 0) this.#deadText = []
+    if (this.#deadTerm.length > 0) this.#deadTerm = []
   }
 
   #wholeTerm(): Buffer {
@@ -272,7 +276,7 @@ export class JsonScanner {
     tokens.string()
     if (tokens.next() !== X.COLON) tokens.fail()
     tokens.position++
-    if (this.#special !== null && this.#depth === 1 && this.#isSpecial(termStart, textStart)) return
+    if (this.#isDocument && this.#depth === 1 && this.#isSpecial(termStart, textStart)) return
     const twin = this.#keys.add(term, this.#frames[frame + 2]!, termStart, textStart)
     if (twin >= 0) this.#bury(frame, twin)
   }
@@ -296,11 +300,11 @@ export class JsonScanner {
   /** Keeps the special member's value, and undoes what it added to the body. */
   #closeSpecial(open: OpenSpecial, frame: number): void {
     const tokens = this.#tokens
-    const special = this.#special!
-    special.delete(open.name)
-    special.set(open.name, this.#textFrom(open.valueStart, open.deadText))
-    this.#deadText.length = open.deadText
-    this.#deadTerm.length = open.deadTerm
+    if (this.#special === NO_MEMBERS) this.#special = new Map()
+    this.#special.delete(open.name)
+    this.#special.set(open.name, this.#textFrom(open.valueStart, open.deadText))
+    if (this.#deadText.length > open.deadText) this.#deadText.length = open.deadText
+    if (this.#deadTerm.length > open.deadTerm) this.#deadTerm.length = open.deadTerm
     tokens.term.length = open.termStart
     this.#openSpecial = null
     if (tokens.next() === X.COMMA) {

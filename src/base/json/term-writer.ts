@@ -33,7 +33,7 @@ const INITIAL_CAPACITY = 16 * 1024
 /** What an unusually large text made us allocate beyond this is given back by `release`. */
 const RETAINED_CAPACITY = 1024 * 1024
 /** Below this a byte loop beats the call into the runtime that a block copy costs. */
-const SHORT_COPY = 40
+const SHORT_COPY = 128
 
 const TRUE = Buffer.from('d\x00\x04true', 'latin1')
 const FALSE = Buffer.from('d\x00\x05false', 'latin1')

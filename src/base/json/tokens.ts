@@ -23,6 +23,7 @@ const SHORT_ESCAPES: Readonly<Record<number, string>> = {
   13: '\\r',
 }
 
+const NOTHING = Buffer.alloc(0)
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
@@ -32,7 +33,7 @@ const NULL = Buffer.from('null')
  * text is known to be UTF-8 before it is scanned, so bytes from 80 on need no look.
  */
 export class JsonTokens {
-  #text: Uint8Array = new Uint8Array(0)
+  #text: Buffer = NOTHING
   #end = 0
   position = 0
   readonly term = new TermWriter()
@@ -42,14 +43,14 @@ export class JsonTokens {
   open(text: Uint8Array): void {
     if (text.length > MAX_TEXT_BYTES) throw new JsonSyntaxError(MAX_TEXT_BYTES, TEXT_TOO_LONG)
     if (!isUtf8(text)) throw new JsonSyntaxError(-1)
-    this.#text = text
+    this.#text = Buffer.isBuffer(text) ? text : Buffer.from(text.buffer, text.byteOffset, text.length)
     this.#end = text.length
     this.position = 0
   }
 
   /** Forgets the text, also after an error. */
   close(): void {
-    this.#text = new Uint8Array(0)
+    this.#text = NOTHING
     this.term.release()
     this.output.release()
   }
@@ -110,6 +111,7 @@ export class JsonTokens {
     else this.term.null()
   }
 
+  /** Scans the string at `position`. */
   string(): void {
     const text = this.#text
     const end = this.#end
@@ -117,14 +119,17 @@ export class JsonTokens {
     const head = term.openBinary()
     let at = this.position + 1
     for (;;) {
-      const from = at
+      term.reserve(end - at)
+      const bytes = term.bytes
+      let length = term.length
       let byte = 0
-      while (at < end) {
+      for (; at < end; at++) {
         byte = text[at]!
-        if (byte === X.QUOTE || byte === X.BACKSLASH || byte < X.SPACE) break
-        at++
+        // Most letters are above the backslash, and need one comparison.
+        if (byte <= X.BACKSLASH && (byte === X.QUOTE || byte === X.BACKSLASH || byte < X.SPACE)) break
+        bytes[length++] = byte
       }
-      term.raw(text, from, at)
+      term.length = length
       if (at >= end || byte < X.SPACE) this.fail(at)
       if (byte === X.QUOTE) break
       at = this.#escape(at)
@@ -233,7 +238,7 @@ export class JsonTokens {
       this.term.integer(negative ? -value : value)
     } else {
       if (digits > MAX_INTEGER_DIGITS) this.fail(start, INTEGER_TOO_LONG)
-      this.term.bigInteger(BigInt(latin1(text, start, at)))
+      this.term.bigInteger(BigInt(text.toString('latin1', start, at)))
     }
   }
 
@@ -247,7 +252,7 @@ export class JsonTokens {
       const sign = end + 1 < this.#end ? text[end + 1] : 0
       end = this.#digits(sign === X.PLUS || sign === X.MINUS ? end + 2 : end + 1)
     }
-    const source = latin1(text, start, end)
+    const source = text.toString('latin1', start, end)
     const value = Number(source)
     if (!Number.isFinite(value)) this.fail(start)
     this.position = end
@@ -277,8 +282,4 @@ function hexDigit(byte: number): number {
 
 function longEscape(code: number): string {
   return `\\u${code.toString(16).toUpperCase().padStart(4, '0')}`
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
 }
