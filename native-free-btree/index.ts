@@ -6,7 +6,7 @@ import type { Clock, RandomBytes } from './clock.ts'
 import type { FileSystem } from './file.ts'
 
 export interface StoreOptions {
-  /** 'create' makes a new file and fails with EXISTS where there is one; 'write' wants an existing one. */
+  /** 'create' makes a new file and fails with ALREADY_EXISTS where there is one; 'write' wants an existing one. */
   mode: 'create' | 'write' | 'read'
   trees: Record<string, TreeOptions>
   clock?: Clock

@@ -7,14 +7,22 @@ import { DocumentError, type DocumentErrorCode } from './document-error.ts'
 
 const KINDS: Record<string, ErrorKind> = {
   DAMAGED: 'storageDamaged',
+  NOT_A_STORE: 'storageDamaged',
+  UNSUPPORTED_VERSION: 'storageDamaged',
+  COMPARATOR_MISMATCH: 'storageDamaged',
+  REDUCER_MISMATCH: 'storageDamaged',
   POISONED: 'storageUnavailable',
   WRITE_FAILED: 'storageUnavailable',
+  SYNC_FAILED: 'storageUnavailable',
   READ_ONLY: 'storageUnavailable',
   ABORTED: 'storageUnavailable',
   LOCKED: 'storageUnavailable',
+  SNAPSHOTS_OPEN: 'storageUnavailable',
   CLOSED: 'databaseClosed',
-  EXISTS: 'databaseExists',
-  MISSING: 'noDatabase',
+  KEY_TOO_LARGE: 'illegalDocumentId',
+  VALUE_TOO_LARGE: 'documentTooLarge',
+  ALREADY_EXISTS: 'databaseExists',
+  NOT_FOUND: 'noDatabase',
 }
 
 const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
@@ -24,7 +32,7 @@ const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
 }
 
 /** Node's own names for the same. */
-const SYSTEM_CODES: Record<string, string> = { ENOENT: 'MISSING', EEXIST: 'EXISTS' }
+const SYSTEM_CODES: Record<string, string> = { ENOENT: 'NOT_FOUND', EEXIST: 'ALREADY_EXISTS' }
 
 /** The `DatabaseError` for an error of the layers below, with that as its cause. */
 export function databaseErrorOf(error: unknown): unknown {

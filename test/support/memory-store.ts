@@ -438,13 +438,13 @@ export class MemoryDisk {
     if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
     let contents = this.files.get(path)
     if (options.mode === 'create') {
-      if (contents) throw new MemoryStoreError('EXISTS', `${path} exists`)
+      if (contents) throw new MemoryStoreError('ALREADY_EXISTS', `${path} exists`)
       contents = new Contents()
       this.#made += 1
       contents.uuid = this.#made.toString(16).padStart(32, '0')
       this.files.set(path, contents)
     }
-    if (contents === undefined) throw new MemoryStoreError('MISSING', `no file ${path}`)
+    if (contents === undefined) throw new MemoryStoreError('NOT_FOUND', `no file ${path}`)
     const store = new MemoryStore(path, contents, options.trees, () => this.stores.delete(path))
     this.stores.set(path, store)
     return store
