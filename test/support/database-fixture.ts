@@ -15,8 +15,9 @@ export interface TestDatabase {
   reopen(): Promise<StoredDatabase>
 }
 
+let made = 0
+
 export function testOptions(disk: MemoryDisk): DatabaseOptions {
-  let made = disk.files.size
   return {
     openStore: disk.openStore,
     clock: { now: () => NOW_MS, after: () => () => {} },

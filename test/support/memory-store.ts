@@ -435,10 +435,10 @@ export class MemoryDisk {
 
   openStore = async (path: string, options: StoreOptions): Promise<Store> => {
     await Promise.resolve()
-    if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
     let contents = this.files.get(path)
+    if (contents && options.mode === 'create') throw new MemoryStoreError('ALREADY_EXISTS', `${path} exists`)
+    if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
     if (options.mode === 'create') {
-      if (contents) throw new MemoryStoreError('ALREADY_EXISTS', `${path} exists`)
       contents = new Contents()
       this.#made += 1
       contents.uuid = this.#made.toString(16).padStart(32, '0')
