@@ -279,17 +279,19 @@ async function apply(fixture: TestDatabase, model: DatabaseModel, request: Reque
 t.test('random requests', async (t) => {
   const seed = randomInt(2 ** 31)
   t.comment(`seed ${seed}`)
-  await fc.assert(
-    fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 25 }), async (requests) => {
-      const fixture = await testDatabase()
-      const model = new DatabaseModel()
-      for (const one of requests) {
-        await apply(fixture, model, one)
-        compare(fixture, model)
-      }
-      const report = await fixture.store().check()
-      equal(report.problems, [], 'references')
-    }),
-    { seed, numRuns: 300 },
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 25 }), async (requests) => {
+        const fixture = await testDatabase()
+        const model = new DatabaseModel()
+        for (const one of requests) {
+          await apply(fixture, model, one)
+          compare(fixture, model)
+        }
+        const report = await fixture.store().check()
+        equal(report.problems, [], 'references')
+      }),
+      { seed, numRuns: 300 },
+    ),
   )
 })
