@@ -133,7 +133,10 @@ class Check {
     const where = `tree ${tree.definition.name}`
     if (root === undefined) return
     if (tree.definition.comparatorName !== (tree.comparator?.name ?? '')) {
-      this.#problem(where, `its order cannot be checked without the comparator ${tree.definition.comparatorName}`)
+      this.#problem(
+        where,
+        `its order cannot be checked without the comparator ${tree.definition.comparatorName}`,
+      )
       return
     }
     await this.#guard(where, async () => {
@@ -175,7 +178,8 @@ class Check {
     }
     const expected = link instanceof MutableNode ? (link.pointer ?? link).reduction : link.reduction
     if (expected !== undefined && found.reduction !== undefined) {
-      if (Buffer.compare(expected, found.reduction) !== 0) this.#problem(at, 'its reduction is not that of its entries')
+      if (Buffer.compare(expected, found.reduction) !== 0)
+        this.#problem(at, 'its reduction is not that of its entries')
     }
     return found
   }
@@ -188,7 +192,8 @@ class Check {
 
   #inRange(tree: Tree, at: string, key: Buffer, low: Buffer | undefined, high: Buffer | undefined): void {
     if (low !== undefined && this.#order(tree, key, low) < 0) this.#problem(at, 'a key lies before its range')
-    if (high !== undefined && this.#order(tree, key, high) >= 0) this.#problem(at, 'a key lies behind its range')
+    if (high !== undefined && this.#order(tree, key, high) >= 0)
+      this.#problem(at, 'a key lies behind its range')
   }
 
   async #leaf(
@@ -271,7 +276,8 @@ class Check {
       total.count += found.count
       total.bytes += found.bytes
       if (found.reduction !== undefined) parts.push(found.reduction)
-      if (total.depth !== 0 && total.depth !== found.depth + 1) this.#problem(at, 'its children differ in depth')
+      if (total.depth !== 0 && total.depth !== found.depth + 1)
+        this.#problem(at, 'its children differ in depth')
       total.depth = found.depth + 1
     }
     if (!whole) return undefined

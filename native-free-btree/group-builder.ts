@@ -298,6 +298,9 @@ export class GroupBuilder {
 
 function assertKey(key: Uint8Array): void {
   if (key.length > MAX_KEY_BYTES) {
-    throw new StorageError('KEY_TOO_LARGE', `a key of ${key.length} bytes; the longest allowed has ${MAX_KEY_BYTES}`)
+    throw new StorageError(
+      'KEY_TOO_LARGE',
+      `a key of ${key.length} bytes; the longest allowed has ${MAX_KEY_BYTES}`,
+    )
   }
 }

@@ -37,7 +37,10 @@ export interface GroupHeader {
 }
 
 /** Fills in the header of the group that takes all of `group`; returns its hash. */
-export function sealGroup(group: Buffer, header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'>): bigint {
+export function sealGroup(
+  group: Buffer,
+  header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'>,
+): bigint {
   const seed = header.type === GROUP_GENESIS ? 0n : header.salt
   group.fill(0, 0, GROUP_HEADER_BYTES)
   group.writeUInt32LE(GROUP_MAGIC, GROUP.magic)

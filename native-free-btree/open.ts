@@ -99,7 +99,11 @@ export function folderOf(path: string): string {
 }
 
 /** Reads and verifies a checkpoint's record. Throws DAMAGED. */
-export function readCheckpoint(file: StorageFile, salt: bigint, pointer: CheckpointPointer): CheckpointRecord {
+export function readCheckpoint(
+  file: StorageFile,
+  salt: bigint,
+  pointer: CheckpointPointer,
+): CheckpointRecord {
   const damaged = (what: string, cause?: unknown) =>
     new StorageError(
       'DAMAGED',

@@ -141,7 +141,12 @@ export function lowerBound(page: Buffer, key: Uint8Array, compare: Compare | und
 }
 
 /** Whether cell `index` exists and has exactly this key. */
-export function cellHasKey(page: Buffer, index: number, key: Uint8Array, compare: Compare | undefined): boolean {
+export function cellHasKey(
+  page: Buffer,
+  index: number,
+  key: Uint8Array,
+  compare: Compare | undefined,
+): boolean {
   if (index >= cellCount(page)) return false
   return compare === undefined
     ? compareCellKey(page, cellOffset(page, index), key) === 0

@@ -139,7 +139,8 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
     nextSlot: newest === undefined ? 0 : 1 - newest.slot,
     fileBytes,
     badSuperblocks: bad,
-    clean: newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
+    clean:
+      newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
     groups: walk.groups,
   }
 }
@@ -210,4 +211,3 @@ export async function repair(file: StorageFile, located: Located): Promise<void>
   }
   await file.sync()
 }
-

@@ -30,7 +30,8 @@ export class StoreSnapshot implements Snapshot {
 
   tree(name: string): TreeReader {
     const entry = this.#roots.get(name)
-    if (entry === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    if (entry === undefined)
+      throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
     return new RootReader(entry.tree, entry.root, this.#source, this.#values, () => this.#open)
   }
 

@@ -1,6 +1,7 @@
 /** The store as callers see it: reads from the trees in memory and the file, writes through the writer. */
 import type {
   CheckReport,
+  RecoveryReport,
   Reference,
   Snapshot,
   Store,
@@ -8,7 +9,6 @@ import type {
   Transaction,
   TransactOptions,
   TreeOptions,
-  RecoveryReport,
 } from './api.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
 import { checkStore } from './check.ts'

@@ -79,14 +79,7 @@ export class RootReader implements TreeReader {
     if (options.skip !== undefined && !(Number.isSafeInteger(options.skip) && options.skip >= 0)) {
       throw new StorageError('INVALID_ARGUMENT', 'skip must be a whole number, 0 or more')
     }
-    return new TreeCursor(
-      this.#root,
-      this.#source,
-      this.#values,
-      this.#tree.compare,
-      options,
-      this.#isOpen,
-    )
+    return new TreeCursor(this.#root, this.#source, this.#values, this.#tree.compare, options, this.#isOpen)
   }
 
   rank(key: Uint8Array): number {
@@ -101,7 +94,8 @@ export class RootReader implements TreeReader {
     this.#assertOpen()
     const reducer = withReduction ? this.#tree.reducer : undefined
     const total = new SummaryBuilder(reducer)
-    if (this.#root !== undefined) new RangeReduction(this.#tree, this.#source, this.#values, range).add(this.#root, total)
+    if (this.#root !== undefined)
+      new RangeReduction(this.#tree, this.#source, this.#values, range).add(this.#root, total)
     return total.summary()
   }
 }

@@ -9,7 +9,6 @@
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { invariant, StorageError } from './errors.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
-import type { PageSource } from './page-source.ts'
 import {
   CellView,
   cellCount,
@@ -23,6 +22,7 @@ import {
   readCell,
   readPointer,
 } from './page.ts'
+import type { PageSource } from './page-source.ts'
 
 /** A node larger than this is split. */
 export const LEAF_BYTES = 3072

@@ -8,19 +8,19 @@
  * - After a failed sync, or a failed write that could not be cut back, nothing is written any more.
  */
 import type { Transaction } from './api.ts'
-import { RunningCheckpoint, type ReplayStart, writeDefinition } from './checkpoint.ts'
 import { ByteWriter } from './bytes.ts'
+import { type ReplayStart, RunningCheckpoint, writeDefinition } from './checkpoint.ts'
 import type { Clock } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
 import type { CheckpointPointer } from './group.ts'
 import { GroupBuilder } from './group-builder.ts'
+import type { Ledger } from './ledger.ts'
 import type { PageSource } from './page-source.ts'
 import { encodeSuperblock } from './superblock.ts'
 import { GroupTransactions } from './transaction.ts'
 import type { Tree } from './tree.ts'
-import type { Ledger } from './ledger.ts'
 import type { ValueReader } from './values.ts'
 import { type QueueEntry, WriteQueue } from './write-queue.ts'
 
