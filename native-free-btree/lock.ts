@@ -172,6 +172,17 @@ async function linkIfFree(temporary: string, path: string): Promise<boolean> {
   }
 }
 
+/** False if a sweeper took the temporary file for an abandoned one. */
+async function renameIfThere(temporary: string, path: string): Promise<boolean> {
+  try {
+    await fs.promises.rename(temporary, path)
+    return true
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return false
+    throw error
+  }
+}
+
 /** Puts the temporary file in the place of a dead owner's lock. False if the lock changed meanwhile. */
 async function replace(
   place: Place,
@@ -184,7 +195,7 @@ async function replace(
   if (claim === null) return false
   try {
     if ((await readLock(place.lockPath))?.token !== held.token) return false
-    await fs.promises.rename(temporary, place.lockPath)
+    if (!(await renameIfThere(temporary, place.lockPath))) return false
     if ((await readLock(place.lockPath))?.token !== token) {
       throw new StorageError('INVARIANT', `${place.lockPath} was replaced by two.`, {
         lockPath: place.lockPath,
