@@ -78,6 +78,8 @@ class NodeFile implements StorageFile {
   /** Calls in the thread pool that use the descriptor. */
   private inFlight = 0
   private closing: Promise<void> | undefined
+  /** A cut is not synced yet: POSIX lets `fdatasync` leave a new length out, so the next sync is a full one. */
+  private lengthChanged = false
   private whenIdle: (() => void) | undefined
 
   constructor(path: string, descriptor: number) {
@@ -131,10 +133,13 @@ class NodeFile implements StorageFile {
   }
 
   async sync(): Promise<void> {
-    return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)))
+    if (!this.lengthChanged) return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)))
+    this.lengthChanged = false
+    return this.tracked(() => callVoid((end) => fs.fsync(this.descriptor, end)))
   }
 
   async truncate(length: number): Promise<void> {
+    this.lengthChanged = true
     return this.tracked(() => callVoid((end) => fs.ftruncate(this.descriptor, length, end)))
   }
 
