@@ -3,12 +3,19 @@
  * both is compared. A failure prints the seed and the shortest requests that show it.
  */
 import { createHash, randomInt } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
+import { openStore } from '../../native-free-btree/index.ts'
 import type { DocumentEdit } from '../../src/database/api.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
-import { edit, type TestDatabase, testDatabase } from '../support/database-fixture.ts'
+import { TREE_OPTIONS } from '../../src/database/open.ts'
+import { edit, fileDatabase, type TestDatabase, testDatabase } from '../support/database-fixture.ts'
 import { DatabaseModel, generationOf, type ModelEdit } from '../support/document-model.ts'
+
+/** The engine's own store cannot be told to fail. */
+type Fixture = Pick<TestDatabase, 'database' | 'reopen'> & Partial<TestDatabase>
 
 const IDS = ['a', 'b', '_design/d', 'é', '😀', 'zz']
 
@@ -217,7 +224,7 @@ function compareListings(database: StoredDatabase, model: DatabaseModel): void {
   equal(half.pending(), Math.max(0, rest.length - 1), 'pending')
 }
 
-function compare({ database, store }: TestDatabase, model: DatabaseModel): void {
+function compare({ database }: Fixture, model: DatabaseModel): void {
   for (const id of model.documents.keys()) compareDocument(database, model, id)
   compareListings(database, model)
   const info = database.info()
@@ -246,10 +253,9 @@ function compare({ database, store }: TestDatabase, model: DatabaseModel): void 
     local.map(([id, { rev, body }]) => [id, `0-${rev}`, body]),
     'local documents',
   )
-  equal(store().openSnapshots, 0, 'snapshots left open')
 }
 
-async function apply(fixture: TestDatabase, model: DatabaseModel, request: Request): Promise<void> {
+async function apply(fixture: Fixture, model: DatabaseModel, request: Request): Promise<void> {
   const { database } = fixture
   if (request.kind === 'interactive' || request.kind === 'replicated') {
     await applyEdits(database, model, request.kind, request.edits)
@@ -259,7 +265,9 @@ async function apply(fixture: TestDatabase, model: DatabaseModel, request: Reque
   } else if (request.kind === 'reopen') {
     await fixture.reopen()
   } else if (request.kind === 'fail') {
-    fixture.store().failNext = 'WRITE_FAILED'
+    const store = fixture.store?.()
+    if (store === undefined) return
+    store.failNext = 'WRITE_FAILED'
     const wanted = request.edits.map((one) => documentEdit(modelEdit(model, 'interactive', one)))
     await database.update(wanted).then(
       () => Promise.reject(new Error('a write that failed was acknowledged')),
@@ -276,22 +284,43 @@ async function apply(fixture: TestDatabase, model: DatabaseModel, request: Reque
   }
 }
 
-t.test('random requests', async (t) => {
+const requests = fc.array(request, { minLength: 1, maxLength: 25 })
+
+async function play(fixture: Fixture, all: readonly Request[]): Promise<void> {
+  const model = new DatabaseModel()
+  for (const one of all) {
+    await apply(fixture, model, one)
+    compare(fixture, model)
+  }
+}
+
+t.test('random requests, on a store in memory', async (t) => {
   const seed = randomInt(2 ** 31)
   t.comment(`seed ${seed}`)
-  await t.resolves(
-    fc.assert(
-      fc.asyncProperty(fc.array(request, { minLength: 1, maxLength: 25 }), async (requests) => {
-        const fixture = await testDatabase()
-        const model = new DatabaseModel()
-        for (const one of requests) {
-          await apply(fixture, model, one)
-          compare(fixture, model)
-        }
-        const report = await fixture.store().check()
-        equal(report.problems, [], 'references')
-      }),
-      { seed, numRuns: 300 },
-    ),
-  )
+  const property = fc.asyncProperty(requests, async (all) => {
+    const fixture = await testDatabase()
+    await play(fixture, all)
+    equal(fixture.store().openSnapshots, 0, 'snapshots left open')
+    equal((await fixture.store().check()).problems, [], 'references')
+  })
+  await t.resolves(fc.assert(property, { seed, numRuns: 300 }))
+})
+
+t.test('random requests, on the engine', async (t) => {
+  const seed = randomInt(2 ** 31)
+  t.comment(`seed ${seed}`)
+  const folder = t.testdir({})
+  let made = 0
+  const property = fc.asyncProperty(requests, async (all) => {
+    made += 1
+    const own = join(folder, String(made))
+    await mkdir(own)
+    const fixture = await fileDatabase(own)
+    await play(fixture, all)
+    await fixture.database.close()
+    const store = await openStore(join(own, 'a.nfb'), { trees: TREE_OPTIONS, readOnly: true })
+    equal((await store.check()).problems, [], 'the file')
+    await store.close()
+  })
+  await t.resolves(fc.assert(property, { seed, numRuns: 40 }))
 })
