@@ -78,7 +78,7 @@ export async function openDatabase(
     if (record.format !== LAYOUT_VERSION) {
       throw new DatabaseError('storageDamaged', `the layout ${record.format} of ${path} is not known`)
     }
-    return new StoredDatabase(store, name, record as DatabaseRecord)
+    return new StoredDatabase(store, name, record as DatabaseRecord, options.random ?? systemRandom)
   })
 }
 
@@ -101,6 +101,6 @@ export async function createDatabase(
   return withStore(store, async () => {
     if (readRecord(store, 'database') !== undefined) throw new DatabaseError('databaseExists')
     await store.transact((tx) => writeRecord(tx, 'database', record))
-    return new StoredDatabase(store, name, record)
+    return new StoredDatabase(store, name, record, options.random ?? systemRandom)
   })
 }

@@ -433,6 +433,12 @@ export class MemoryDisk {
   readonly stores = new Map<string, MemoryStore>()
   #made = 0
 
+  /** What a file holds now, as a copy of it would. */
+  copy(path: string): Contents {
+    const { uuid, commit, trees, values, fileBytes } = this.files.get(path)!
+    return { uuid, commit, trees, values: [...values], fileBytes }
+  }
+
   openStore = async (path: string, options: StoreOptions = {}): Promise<Store> => {
     await Promise.resolve()
     if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
