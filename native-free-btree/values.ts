@@ -103,7 +103,7 @@ export class ValueReader {
   }
 
   #record(parts: ReferenceParts, type: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(VALUE_HEADER_BYTES + length)
+    const bytes = Buffer.allocUnsafe(VALUE_HEADER_BYTES + length)
     const read = this.#file.readSync(bytes, parts.position)
     return this.#verify(bytes, read, parts, type)
   }
