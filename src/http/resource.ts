@@ -1,0 +1,37 @@
+import { DatabaseError } from '../base/errors.ts'
+import type { Access } from './access.ts'
+import type { Answer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
+
+/** A route: who may call it, and what it does for each method. */
+export interface Resource {
+  /** As `resolve` names it. */
+  route: string
+  /** May depend on the method where CouchDB's rule does. */
+  access: Access | ((method: string) => Access)
+  /** The methods as CouchDB lists them in a 405. */
+  allow: string
+  methods: Readonly<Record<string, Handler>>
+}
+
+/** Throws methodNotAllowed, with Allow. */
+export function handlerOf(resource: Resource, method: string): Handler {
+  const handler = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
+  if (handler !== undefined) return handler
+  throw new DatabaseError('methodNotAllowed', `Only ${resource.allow} allowed`, {
+    headers: { allow: resource.allow },
+  })
+}
+
+/** A feature that is not there says so, whatever the method. */
+export function absent(route: string, access: Access, feature: string): Resource {
+  const refuse: Handler = () => {
+    throw new DatabaseError('notImplemented', `${feature} is not implemented`)
+  }
+  const methods = Object.fromEntries(
+    ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
+  )
+  return { route, access, allow: Object.keys(methods).join(','), methods }
+}

@@ -1,0 +1,67 @@
+import { DatabaseError } from '../base/errors.ts'
+import type { DocumentEdit, EditResult } from '../database/api.ts'
+import { isDesignId } from './document-id.ts'
+import { type Exchange, refuse } from './exchange.ts'
+import { revisionText, parseRevision, type Revision } from './revision.ts'
+
+/** What every route that writes documents checks and does. */
+
+/** Throws unauthorized or forbidden for a design document and somebody who is no administrator. */
+export function requireDesignRights(exchange: Exchange, id: string): void {
+  if (isDesignId(id) && !exchange.isDatabaseAdmin) {
+    refuse(exchange.user, 'You are not a db or server admin.')
+  }
+}
+
+/**
+ * A database with a validation function that nothing runs must not look protected: documents are refused,
+ * but for design documents (one must be able to remove it) and for what administrators replicate, who could
+ * remove it anyway. Throws notImplemented.
+ */
+export function requireNoValidation(exchange: Exchange, ids: readonly string[], replicated: boolean): void {
+  if (!exchange.database.hasValidation()) return
+  if (replicated && exchange.isDatabaseAdmin) return
+  if (ids.every(isDesignId)) return
+  throw new DatabaseError('notImplemented', 'validate_doc_update functions are not implemented')
+}
+
+/** Writes one document. Returns its new revision; throws the error that the write met. */
+export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
+  requireDesignRights(exchange, edit.id)
+  requireNoValidation(exchange, [edit.id], !newEdits)
+  const [result] = await exchange.database.update([edit], { newEdits })
+  if (result === undefined) throw new Error('the write gave no result')
+  if (result.ok) return result.rev
+  throw failure(result)
+}
+
+function failure(result: EditResult & { ok: false }): DatabaseError {
+  if (result.error === 'conflict') return new DatabaseError('conflict')
+  return new RefusedEdit(result)
+}
+
+/** A refusal that the database worded itself. */
+class RefusedEdit extends DatabaseError {
+  override readonly status: number
+  override readonly error: string
+
+  constructor(result: EditResult & { ok: false }) {
+    super('badRequest', result.reason)
+    this.status = result.status
+    this.error = result.error
+  }
+}
+
+/**
+ * The revision that a request edits: If-Match and an explicit one (query, body) must agree.
+ * Throws badRequest.
+ */
+export function headerRevision(exchange: Exchange, explicit: Revision | undefined): Revision | undefined {
+  const header = exchange.header('if-match')
+  if (header === undefined) return explicit
+  const given = parseRevision(header.replace(/^"+|"+$/g, ''))
+  if (explicit !== undefined && revisionText(explicit) !== revisionText(given)) {
+    throw new DatabaseError('badRequest', 'Document rev and etag have different values')
+  }
+  return given
+}
