@@ -1,0 +1,285 @@
+import { isUtf8 } from 'node:buffer'
+import { CanonicalOutput } from './canonical-output.ts'
+import * as X from './characters.ts'
+import { JsonSyntaxError } from './errors.ts'
+import { floatText } from './float-text.ts'
+import { TermWriter } from './term-writer.ts'
+
+/** Offsets are kept in 32 bits, and a term is at most about three times its text. */
+const MAX_TEXT_BYTES = 512 * 1024 * 1024
+/** CouchDB fails on longer integers. */
+const MAX_INTEGER_DIGITS = 308
+const INTEGER_TOO_LONG = `integers of more than ${MAX_INTEGER_DIGITS} digits are not supported`
+const TEXT_TOO_LONG = `JSON of more than ${MAX_TEXT_BYTES} bytes is not supported`
+/** Integers of so many digits are exact as doubles. */
+const EXACT_DIGITS = 15
+
+/** Control characters that have an escape of two characters. */
+const SHORT_ESCAPES: Readonly<Record<number, string>> = {
+  8: '\\b',
+  9: '\\t',
+  10: '\\n',
+  12: '\\f',
+  13: '\\r',
+}
+
+const NOTHING = Buffer.alloc(0)
+const TRUE = Buffer.from('true')
+const FALSE = Buffer.from('false')
+const NULL = Buffer.from('null')
+
+/**
+ * The tokens of one text: each is checked, written to `term`, and left or made canonical in `output`. The
+ * text is known to be UTF-8 before it is scanned, so bytes from 80 on need no look.
+ */
+export class JsonTokens {
+  #text: Buffer = NOTHING
+  #end = 0
+  position = 0
+  readonly term = new TermWriter()
+  readonly output = new CanonicalOutput()
+
+  /** Starts on `text`. Throws JsonSyntaxError where that is not UTF-8. */
+  open(text: Uint8Array): void {
+    if (text.length > MAX_TEXT_BYTES) throw new JsonSyntaxError(MAX_TEXT_BYTES, TEXT_TOO_LONG)
+    if (!isUtf8(text)) throw new JsonSyntaxError(-1)
+    this.#text = Buffer.isBuffer(text) ? text : Buffer.from(text.buffer, text.byteOffset, text.length)
+    this.#end = text.length
+    this.position = 0
+  }
+
+  /** Forgets the text, also after an error. */
+  close(): void {
+    this.#text = NOTHING
+    this.term.release()
+    this.output.release()
+  }
+
+  /** Starts a new term and a new output where the next value begins. */
+  start(): void {
+    this.peek()
+    this.term.length = 0
+    this.output.start(this.#text, this.position)
+  }
+
+  /** Skips white space and answers the byte that follows it, or -1 at the end. */
+  peek(): number {
+    let position = this.position
+    while (position < this.#end && isSpace(this.#text[position]!)) position++
+    this.position = position
+    return position < this.#end ? this.#text[position]! : -1
+  }
+
+  /** Steps over `byte` if it comes next, but for white space. */
+  accept(byte: number): boolean {
+    if (this.peek() !== byte) return false
+    this.position++
+    return true
+  }
+
+  /** Throws JsonSyntaxError at the present place. */
+  fail(position: number = this.position, reason?: string): never {
+    throw new JsonSyntaxError(position, reason)
+  }
+
+  /** Throws unless nothing but white space is left. */
+  finish(): void {
+    if (this.peek() !== -1) this.fail()
+  }
+
+  /** The next byte that is not white space; what is skipped leaves the output. -1 at the end. */
+  next(): number {
+    const position = this.position
+    if (position >= this.#end) return -1
+    const byte = this.#text[position]!
+    if (byte > X.SPACE) return byte
+    const following = this.peek()
+    if (this.position > position) this.output.skip(position, this.position)
+    return following
+  }
+
+  literal(byte: number): void {
+    const word =
+      byte === X.LOWER_T ? TRUE : byte === X.LOWER_F ? FALSE : byte === X.LOWER_N ? NULL : this.fail()
+    for (let i = 1; i < word.length; i++) {
+      const at = this.position + i
+      if (at >= this.#end || this.#text[at] !== word[i]) this.fail(at)
+    }
+    this.position += word.length
+    if (word === TRUE) this.term.true()
+    else if (word === FALSE) this.term.false()
+    else this.term.null()
+  }
+
+  /** Scans the string at `position`. */
+  string(): void {
+    const text = this.#text
+    const end = this.#end
+    const term = this.term
+    const head = term.openBinary()
+    let at = this.position + 1
+    for (;;) {
+      term.reserve(end - at)
+      const bytes = term.bytes
+      let length = term.length
+      let byte = 0
+      for (; at < end; at++) {
+        byte = text[at]!
+        // Most letters are above the backslash, and need one comparison.
+        if (byte <= X.BACKSLASH && (byte === X.QUOTE || byte === X.BACKSLASH || byte < X.SPACE)) break
+        bytes[length++] = byte
+      }
+      term.length = length
+      if (at >= end || byte < X.SPACE) this.fail(at)
+      if (byte === X.QUOTE) break
+      at = this.#escape(at)
+    }
+    this.position = at + 1
+    term.closeBinary(head)
+  }
+
+  /** Takes the escape at `at` into the term, and into the output in its canonical form; answers its end. */
+  #escape(at: number): number {
+    const byte = at + 1 < this.#end ? this.#text[at + 1]! : -1
+    switch (byte) {
+      case X.QUOTE:
+      case X.BACKSLASH:
+        this.term.byte(byte)
+        break
+      case X.SLASH:
+        this.term.byte(X.SLASH)
+        this.output.skip(at, at + 1)
+        break
+      case X.LOWER_B:
+        this.term.byte(8)
+        break
+      case X.LOWER_F:
+        this.term.byte(12)
+        break
+      case X.LOWER_N:
+        this.term.byte(X.NEWLINE)
+        break
+      case X.LOWER_R:
+        this.term.byte(X.RETURN)
+        break
+      case X.LOWER_T:
+        this.term.byte(X.TAB)
+        break
+      case X.LOWER_U:
+        return this.#unicodeEscape(at)
+      default:
+        this.fail(at)
+    }
+    return at + 2
+  }
+
+  #unicodeEscape(at: number): number {
+    let code = this.#hex(at + 2)
+    let end = at + 6
+    if (code >= 0xd800 && code <= 0xdfff) {
+      const low = code < 0xdc00 && this.#isUnicodeEscape(end) ? this.#hex(end + 2) : 0
+      if (low < 0xdc00 || low > 0xdfff) this.fail(at)
+      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
+      end += 6
+    }
+    this.term.codePoint(code)
+    if (code === X.QUOTE || code === X.BACKSLASH) {
+      this.output.replace(at, end, `\\${String.fromCharCode(code)}`)
+    } else if (code >= X.SPACE) {
+      this.output.replaceCodePoint(at, end, code)
+    } else {
+      this.output.replace(at, end, SHORT_ESCAPES[code] ?? longEscape(code))
+    }
+    return end
+  }
+
+  #isUnicodeEscape(at: number): boolean {
+    return at + 1 < this.#end && this.#text[at] === X.BACKSLASH && this.#text[at + 1] === X.LOWER_U
+  }
+
+  /** The value of four hexadecimal digits. */
+  #hex(at: number): number {
+    if (at + 4 > this.#end) this.fail(at)
+    let value = 0
+    for (let i = at; i < at + 4; i++) {
+      const digit = hexDigit(this.#text[i]!)
+      if (digit < 0) this.fail(i)
+      value = value * 16 + digit
+    }
+    return value
+  }
+
+  number(): void {
+    const text = this.#text
+    const end = this.#end
+    const start = this.position
+    const negative = text[start] === X.MINUS
+    const first = negative ? start + 1 : start
+    let at = first
+    let value = 0
+    while (at < end) {
+      const digit = text[at]! - X.ZERO
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+      at++
+    }
+    const digits = at - first
+    if (digits === 0 || (digits > 1 && text[first] === X.ZERO)) this.fail(first)
+    const byte = at < end ? text[at]! : 0
+    if (byte === X.POINT || byte === X.LOWER_E || byte === X.UPPER_E) {
+      this.#float(start, at)
+      return
+    }
+    this.position = at
+    if (value === 0) {
+      if (negative) this.output.skip(start, first)
+      this.term.integer(0)
+    } else if (digits <= EXACT_DIGITS) {
+      this.term.integer(negative ? -value : value)
+    } else {
+      if (digits > MAX_INTEGER_DIGITS) this.fail(start, INTEGER_TOO_LONG)
+      this.term.bigInteger(BigInt(text.toString('latin1', start, at)))
+    }
+  }
+
+  /** `at` is where the whole digits end. */
+  #float(start: number, at: number): void {
+    const text = this.#text
+    let end = at
+    if (text[end] === X.POINT) end = this.#digits(end + 1)
+    const byte = end < this.#end ? text[end] : 0
+    if (byte === X.LOWER_E || byte === X.UPPER_E) {
+      const sign = end + 1 < this.#end ? text[end + 1] : 0
+      end = this.#digits(sign === X.PLUS || sign === X.MINUS ? end + 2 : end + 1)
+    }
+    const source = text.toString('latin1', start, end)
+    const value = Number(source)
+    if (!Number.isFinite(value)) this.fail(start)
+    this.position = end
+    this.term.float(value)
+    const canonical = floatText(value)
+    if (canonical !== source) this.output.replace(start, end, canonical)
+  }
+
+  /** The end of the digits at `at`, of which there must be one. */
+  #digits(at: number): number {
+    let end = at
+    while (end < this.#end && this.#text[end]! >= X.ZERO && this.#text[end]! <= X.NINE) end++
+    if (end === at) this.fail(at)
+    return end
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === X.SPACE || byte === X.NEWLINE || byte === X.RETURN || byte === X.TAB
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= X.ZERO && byte <= X.NINE) return byte - X.ZERO
+  const letter = byte | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
+}
+
+function longEscape(code: number): string {
+  return `\\u${code.toString(16).toUpperCase().padStart(4, '0')}`
+}

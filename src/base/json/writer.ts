@@ -1,0 +1,47 @@
+import { toUSVString } from 'node:util'
+
+// JSON answers put together from canonical texts. A stored body is copied, never parsed.
+
+/** `\u` escapes that JSON.stringify wrote, the backslash before them not being escaped itself. */
+const HEX_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g
+const EMPTY_BODY_SIZE = 2
+
+/**
+ * The canonical text of a string: the hexadecimal digits of escaped controls are upper-case, which is where
+ * JSON.stringify differs. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
+ */
+export function stringText(value: string): string {
+  const text = JSON.stringify(toUSVString(value))
+  if (!text.includes('\\u')) return text
+  return text.replace(HEX_ESCAPE, (found) =>
+    found[1] === 'u' ? `\\u${found.slice(2).toUpperCase()}` : found,
+  )
+}
+
+/** A member to stand behind others: `,"name":text`. `text` is JSON. */
+export function memberText(name: string, text: string): string {
+  return `,${stringText(name)}:${text}`
+}
+
+/** The text of an array of strings. */
+export function stringsText(values: readonly string[]): string {
+  return `[${values.map(stringText).join(',')}]`
+}
+
+/**
+ * A document as it is answered: `_id`, `_rev`, the members of `body`, then `members`, each of which begins
+ * with a comma (see `memberText`). `body` is a canonical object; `rev` may be null for none.
+ */
+export function documentText(id: string, rev: string | null, body: Uint8Array, members = ''): Buffer {
+  const revision = rev === null ? '' : `,"_rev":${stringText(rev)}`
+  const comma = body.length > EMPTY_BODY_SIZE ? ',' : ''
+  const head = `{"_id":${stringText(id)}${revision}${comma}`
+  const tail = `${members}}`
+  const inner = body.length - EMPTY_BODY_SIZE
+  const text = Buffer.allocUnsafe(head.length * 3 + inner + tail.length * 3)
+  let length = text.write(head)
+  text.set(body.subarray(1, body.length - 1), length)
+  length += inner
+  length += text.write(tail, length)
+  return text.subarray(0, length)
+}
