@@ -18,6 +18,17 @@ export const ERRORS = {
     reason: 'The database could not be created, the file already exists.',
   },
   illegalDatabaseName: { status: 400, error: 'illegal_database_name', reason: 'illegal database name' },
+  databaseNameTooLong: {
+    status: 400,
+    error: 'database_name_too_long',
+    reason: 'At least one path segment of the name is too long.',
+  },
+  allDatabasesActive: {
+    status: 503,
+    error: 'all_dbs_active',
+    reason: 'As many databases as may be open are in use.',
+  },
+  shuttingDown: { status: 503, error: 'service_unavailable', reason: 'The server is shutting down.' },
   unauthorized: { status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },

@@ -1,0 +1,241 @@
+/**
+ * The databases of a data folder. What holds:
+ * - `databases/` holds them, one file each; its names are read once, at start, and kept in memory after that.
+ * - A database is made in `drafts/` and renamed into place when it is complete, so that a crash leaves a whole
+ *   database or none; what a crash left in `drafts/` is removed at the next start.
+ * - Creation and deletion are answered once the folders that changed are synced, each new parent too. A folder
+ *   that becomes empty stays until the next start.
+ * - A name is created or deleted by one request at a time.
+ */
+import { readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { makeDirectory, removeDurably, syncDirectory } from '../base/durable-file.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { hasCode } from '../base/node-error.ts'
+import type { Database } from '../database/api.ts'
+import {
+  checkDatabaseName,
+  DATABASE_EXTENSION,
+  nameOfPath,
+  nameTooLong,
+  pathOfDatabase,
+} from './database-name.ts'
+import { NameIndex, type NameRange } from './name-index.ts'
+import { type Lease, OpenDatabases } from './open-databases.ts'
+
+/** How a database's file is opened and made; a made one has a uuid of its own. */
+export interface DatabaseOpener {
+  openDatabase(path: string, name: string): Promise<Database>
+  /** Makes the file, which must not exist yet. */
+  createDatabase(path: string, name: string): Promise<Database>
+}
+
+export interface RegistryOptions extends DatabaseOpener {
+  dataDir: string
+  maxOpen: number
+  /** The `_security` that new databases get; undefined leaves it unset. */
+  initialSecurity?: Uint8Array | undefined
+  /** How long a deletion waits for those who use the database. Default 2000. */
+  deleteGraceMs?: number | undefined
+  /** How long a request waits for room among the open databases. Default 5000. */
+  waitMs?: number | undefined
+  clock: Clock
+  log: Log
+}
+
+export class DatabaseRegistry {
+  readonly #options: RegistryOptions
+  readonly #root: string
+  readonly #drafts: string
+  readonly #names: NameIndex
+  readonly #open: OpenDatabases
+  /** The creation or deletion that a name is in. */
+  readonly #changing = new Map<string, Promise<void>>()
+  /** Folders whose own names are known to be durable. */
+  readonly #durable = new Set<string>()
+  #draftsMade = 0
+
+  private constructor(options: RegistryOptions, names: NameIndex) {
+    this.#options = options
+    this.#root = rootOf(options.dataDir)
+    this.#drafts = draftsOf(options.dataDir)
+    this.#names = names
+    this.#durable.add(this.#root)
+    this.#open = new OpenDatabases({
+      maxOpen: options.maxOpen,
+      waitMs: options.waitMs,
+      clock: options.clock,
+      log: options.log,
+      open: async (name) => {
+        if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+        return options.openDatabase(pathOfDatabase(this.#root, name), name)
+      },
+    })
+  }
+
+  /** Reads the names, clears away what a crash left. The folder must be this process's alone. */
+  static async open(options: RegistryOptions): Promise<DatabaseRegistry> {
+    const root = rootOf(options.dataDir)
+    const drafts = draftsOf(options.dataDir)
+    await rm(drafts, { recursive: true, force: true })
+    await makeDirectory(root)
+    await makeDirectory(drafts)
+    await syncDirectory(options.dataDir)
+    const names: string[] = []
+    await scan(root, root, names, options.log)
+    return new DatabaseRegistry(options, new NameIndex(names))
+  }
+
+  /** Number of databases. */
+  get size(): number {
+    return this.#names.size
+  }
+
+  /** Number of databases that are open. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name)
+  }
+
+  /** Names in bytewise order. */
+  list(range?: NameRange): string[] {
+    return this.#names.list(range)
+  }
+
+  /**
+   * Makes a database; durable when it resolves. Throws illegal_database_name, database_name_too_long,
+   * file_exists.
+   */
+  async create(name: string): Promise<void> {
+    checkDatabaseName(name)
+    await this.#change(name, async () => {
+      if (this.#names.has(name)) throw new DatabaseError('databaseExists')
+      await this.#createFile(name)
+      this.#names.add(name)
+    })
+  }
+
+  /**
+   * Deletes a database; durable when it resolves. At once nobody gets it any more; those who have it are told
+   * by their lease's signal. Throws not_found.
+   */
+  async delete(name: string): Promise<void> {
+    await this.#change(name, async () => {
+      if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+      this.#names.remove(name)
+      try {
+        const graceMs = this.#options.deleteGraceMs ?? 2000
+        await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
+        await removeDurably(pathOfDatabase(this.#root, name))
+      } catch (error) {
+        this.#names.add(name)
+        throw error
+      }
+    })
+  }
+
+  /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */
+  async lease(name: string): Promise<Lease> {
+    if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+    return this.#open.acquire(name)
+  }
+
+  /** Runs `use` with the database, which stays open until what `use` returned has settled. */
+  async withDatabase<T>(
+    name: string,
+    use: (database: Database, signal: AbortSignal) => T | Promise<T>,
+  ): Promise<T> {
+    const lease = await this.lease(name)
+    try {
+      return await use(lease.database, lease.signal)
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Refuses new leases, creations and deletions, gives running ones `graceMs`, closes all databases. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    await Promise.allSettled(this.#changing.values())
+    await this.#open.stop(graceMs)
+  }
+
+  #stopped = false
+
+  /** Runs `change` when no other change of that name is running. */
+  async #change(name: string, change: () => Promise<void>): Promise<void> {
+    for (;;) {
+      if (this.#stopped) throw new DatabaseError('shuttingDown')
+      const running = this.#changing.get(name)
+      if (running === undefined) break
+      await running.catch(() => undefined)
+    }
+    const done = change().finally(() => this.#changing.delete(name))
+    this.#changing.set(name, done)
+    await done
+  }
+
+  async #createFile(name: string): Promise<void> {
+    const path = pathOfDatabase(this.#root, name)
+    const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
+    try {
+      await this.#makeDurable(dirname(path))
+      const database = await this.#options.createDatabase(draft, name)
+      try {
+        if (this.#options.initialSecurity) await database.setSecurity(this.#options.initialSecurity)
+      } finally {
+        await database.close()
+      }
+      await rename(draft, path)
+    } catch (error) {
+      await rm(draft, { force: true })
+      throw hasCode(error, 'ENAMETOOLONG') ? nameTooLong(name) : error
+    }
+    try {
+      await syncDirectory(dirname(path))
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
+  }
+
+  /** A folder that an earlier process made and did not live to sync is synced too. */
+  async #makeDurable(folder: string): Promise<void> {
+    if (this.#durable.has(folder)) return
+    await this.#makeDurable(dirname(folder))
+    await makeDirectory(folder)
+    await syncDirectory(dirname(folder))
+    this.#durable.add(folder)
+  }
+}
+
+function rootOf(dataDir: string): string {
+  return join(dataDir, 'databases')
+}
+
+function draftsOf(dataDir: string): string {
+  return join(dataDir, 'drafts')
+}
+
+/** Collects the names under `folder` and removes empty folders. Returns whether anything is left in it. */
+async function scan(root: string, folder: string, names: string[], log: Log): Promise<boolean> {
+  let left = false
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) {
+      if (await scan(root, path, names, log)) left = true
+      else await rmdir(path)
+      continue
+    }
+    left = true
+    const name = nameOfPath(root, path)
+    if (name !== undefined) names.push(name)
+    else if (entry.name.endsWith(DATABASE_EXTENSION)) log.warning('not the name of a database', { path })
+  }
+  return left
+}
