@@ -9,7 +9,8 @@ export function accepts(header: string | undefined, type: string): boolean {
   let taken = false
   for (const item of header.split(',')) {
     const [range, ...parameters] = item.split(';').map((part) => part.trim().toLowerCase())
-    const weight = range === type ? 2 : range === `${family}/*` ? 1 : range === '*/*' || range === '*' ? 0 : -1
+    const weight =
+      range === type ? 2 : range === `${family}/*` ? 1 : range === '*/*' || range === '*' ? 0 : -1
     if (weight < 0 || weight < best) continue
     best = weight
     taken = !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
-import { type Exchange, refuse } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 
 /**
  * Who may call a route at all, decided before its method, parameters and body are looked at. What only some
@@ -18,14 +18,13 @@ export async function authorize(exchange: Exchange, access: Access): Promise<voi
     const listing = route.startsWith('db/_all_docs') || route === 'db/_changes'
     if (listing || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
   }
-  const lease = await exchange.openDatabase()
+  await exchange.openDatabase()
   if (access === 'database-admin') {
     if (exchange.isDatabaseAdmin) return
     throw new DatabaseError('unauthorized', 'You are not a server or db admin.')
   }
-  if (exchange.isServerAdmin || lease.isMember(exchange.user)) return
-  if (exchange.user.name === null) throw new DatabaseError('unauthorized')
-  throw new DatabaseError('forbidden')
+  if (exchange.isMember) return
+  throw new DatabaseError(refusal(exchange))
 }
 
 /** Throws unauthorized. */
@@ -35,5 +34,11 @@ export function requireServerAdmin(exchange: Exchange): void {
 
 /** For settings and design documents. Throws unauthorized or forbidden. */
 export function requireDatabaseAdmin(exchange: Exchange): void {
-  if (!exchange.isDatabaseAdmin) refuse(exchange.user, 'You are not a db or server admin.')
+  if (exchange.isDatabaseAdmin) return
+  throw new DatabaseError(refusal(exchange), 'You are not a db or server admin.')
+}
+
+/** Somebody who has not signed in may try again as somebody else. */
+function refusal(exchange: Exchange): 'unauthorized' | 'forbidden' {
+  return exchange.user.name === null ? 'unauthorized' : 'forbidden'
 }

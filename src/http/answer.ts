@@ -20,10 +20,11 @@ export interface StreamedAnswer {
   pieces: Iterator<Piece> | AsyncIterator<Piece>
 }
 
-/** Text, bytes, or `flush`: what was gathered so far goes out now. */
-export type Piece = string | Uint8Array | typeof FLUSH
+/** Text, bytes, `FLUSH`: what was gathered goes out now, or `PAUSE`: others get their turn. */
+export type Piece = string | Uint8Array | typeof FLUSH | typeof PAUSE
 
-export const FLUSH = Symbol('flush')
+export const FLUSH: unique symbol = Symbol('flush')
+export const PAUSE: unique symbol = Symbol('pause')
 
 export type Answer = WholeAnswer | StreamedAnswer
 

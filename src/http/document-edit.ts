@@ -2,7 +2,7 @@ import { DatabaseError } from '../base/errors.ts'
 import { type ScannedDocument, scanDocument } from '../base/json/documents.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import { validateDocumentId } from './document-id.ts'
-import { parseRevision, parseRevisionId, revisionText } from './revision.ts'
+import { pathOfRevision, readRevision, readRevisionId, revisionOfPath } from './revision.ts'
 
 /** A document of a request: its content, and what its special members say. */
 export interface ParsedDocument {
@@ -44,7 +44,7 @@ export function parseDocumentText(text: Uint8Array, maxBytes: number): ParsedDoc
 /** The edit of an interactive write: the newest of its revisions is the one that it replaces. */
 export function interactiveEdit(document: ParsedDocument, id: string): DocumentEdit {
   const { deleted, body, term, revisions } = document
-  const rev = revisions && revisionText({ start: revisions.start, id: revisions.ids[0]! })
+  const rev = revisions && revisionOfPath(revisions)
   return { id, deleted, body, term, rev }
 }
 
@@ -68,10 +68,8 @@ function readSpecial(document: ParsedDocument, name: string, text: Buffer): void
     validateDocumentId(id)
     document.id = id
   } else if (name === '_rev') {
-    if (document.revisions === undefined) {
-      const { start, id } = parseRevision(value())
-      document.revisions = { start, ids: [id] }
-    }
+    // Behind `_revisions` it is not looked at any more.
+    document.revisions ??= pathOfRevision(readRevision(value()))
   } else if (name === '_revisions') {
     document.revisions = parsePath(value()) ?? document.revisions
   } else if (name === '_deleted') {
@@ -94,11 +92,9 @@ function parsePath(value: unknown): { start: number; ids: string[] } | undefined
   if (!Array.isArray(ids)) throw new DatabaseError('documentValidation', "_revisions.ids isn't a array.")
   const path = ids.map((id) => {
     if (typeof id !== 'string') throw new DatabaseError('documentValidation', "RevId isn't a string")
-    try {
-      return parseRevisionId(id)
-    } catch {
-      throw new DatabaseError('documentValidation', "RevId isn't a valid hexadecimal")
-    }
+    const read = readRevisionId(id)
+    if (read === undefined) throw new DatabaseError('documentValidation', "RevId isn't a valid hexadecimal")
+    return read
   })
   return path.length === 0 ? undefined : { start: start as number, ids: path }
 }

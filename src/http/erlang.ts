@@ -8,7 +8,8 @@ export function printString(text: string): string {
   if (text === '') return '[]'
   const bytes = Buffer.from(text, 'utf8')
   for (const byte of bytes) {
-    const printable = (byte >= 0x20 && byte < 0x7f) || byte >= 0xa0 || (byte >= 8 && byte <= 13) || byte === 27
+    const printable =
+      (byte >= 0x20 && byte < 0x7f) || byte >= 0xa0 || (byte >= 8 && byte <= 13) || byte === 27
     if (!printable) return `[${[...bytes].join(',')}]`
   }
   return `"${quoted(bytes.toString('latin1'))}"`

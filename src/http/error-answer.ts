@@ -1,13 +1,14 @@
-import { DatabaseError } from '../base/errors.ts'
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import { JsonSyntaxError } from '../base/json/documents.ts'
+import { DocumentError, type DocumentErrorCode } from '../database/document-error.ts'
 import { jsonText, type WholeAnswer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Any thrown value as CouchDB's `{"error":..,"reason":..}`. What nobody foresaw is logged and not told. */
 export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
-  const error = known(thrown)
+  const error = knownError(thrown)
   if (error.status >= 500 && error.status !== 501) {
-    exchange.service.options.log.error('request failed', {
+    exchange.backend.log.error('request failed', {
       requestId: exchange.requestId,
       method: exchange.method,
       route: exchange.place.route,
@@ -22,8 +23,16 @@ export function errorText(error: { error: string; reason: string }): string {
   return JSON.stringify({ error: error.error, reason: error.reason })
 }
 
-function known(thrown: unknown): DatabaseError {
+const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
+  bad_request: 'badRequest',
+  doc_validation: 'documentValidation',
+  illegal_docid: 'illegalDocumentId',
+}
+
+/** What a client is told of any thrown value. */
+export function knownError(thrown: unknown): DatabaseError {
   if (thrown instanceof DatabaseError) return thrown
   if (thrown instanceof JsonSyntaxError) return new DatabaseError('badRequest', thrown.message)
+  if (thrown instanceof DocumentError) return new DatabaseError(DOCUMENT_KINDS[thrown.code], thrown.message)
   return new DatabaseError('internal')
 }

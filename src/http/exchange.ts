@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DatabaseError } from '../base/errors.ts'
+import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
+import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { canonicalize } from '../base/json/documents.ts'
 import type { Database } from '../database/api.ts'
+import type { Lease } from '../server/open-databases.ts'
 import { decodeBody, readBody, requireContentType } from './body.ts'
+import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
-import type { DatabaseLease, HttpLimits, HttpOptions, User } from './ports.ts'
 import type { Query } from './query.ts'
 import { requireObject } from './query.ts'
 import type { Place } from './resolve.ts'
@@ -15,6 +17,8 @@ export interface Service {
   readonly limits: HttpLimits
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
+  /** Work that outlives its request; stopping waits for it. It must not reject. */
+  background(work: Promise<unknown>): void
 }
 
 /** One request, as handlers see it. */
@@ -27,11 +31,13 @@ export class Exchange {
   readonly place: Place
   readonly query: Query
   readonly requestId: string
-  user: User = { name: null, roles: [] }
+  user: UserCtx = ANONYMOUS
+  /** Which handler recognised the user. */
+  authenticated: string | undefined
   setCookie: string | undefined
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
-  #lease: DatabaseLease | undefined
+  #lease: Lease | undefined
   #body: Promise<Buffer> | undefined
 
   constructor(
@@ -49,15 +55,28 @@ export class Exchange {
     this.requestId = parts.requestId
   }
 
+  /** The request's target as it came, before the router's name was put in its place. */
+  get rawTarget(): string {
+    return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
   get isServerAdmin(): boolean {
-    return this.user.roles.includes('_admin')
+    return isServerAdmin(this.user)
   }
 
   get isDatabaseAdmin(): boolean {
-    return this.isServerAdmin || this.lease.isAdmin(this.user)
+    return this.isServerAdmin || isDatabaseAdmin(this.user, parseSecurity(this.database.security()))
   }
 
-  get lease(): DatabaseLease {
+  get isMember(): boolean {
+    return this.isServerAdmin || isMember(this.user, parseSecurity(this.database.security()))
+  }
+
+  get backend(): Backend {
+    return this.service.options.backend
+  }
+
+  get lease(): Lease {
     if (this.#lease === undefined) throw new Error('no database was leased for this route')
     return this.#lease
   }
@@ -78,8 +97,8 @@ export class Exchange {
   }
 
   /** Takes the lease of the path's database; released after the answer. Throws noDatabase. */
-  async openDatabase(): Promise<DatabaseLease> {
-    this.#lease ??= await this.service.options.databases.lease(this.place.database ?? '')
+  async openDatabase(): Promise<Lease> {
+    this.#lease ??= await this.backend.databases.lease(this.place.database ?? '')
     return this.#lease
   }
 
@@ -131,17 +150,12 @@ export class Exchange {
   }
 
   async #readBody(): Promise<Buffer> {
-    const { now } = this.service.options
+    const { clock } = this.backend
     const { maxRequestBytes, maxJsonBytes } = this.service.limits
     const limit = Math.min(maxRequestBytes, maxJsonBytes)
-    const start = now()
+    const start = clock.now()
     const sent = await readBody(this.request, limit)
-    this.bodyTimeMs = now() - start
+    this.bodyTimeMs = clock.now() - start
     return decodeBody(sent, this.header('content-encoding'), limit)
   }
-}
-
-/** Throws unauthorized for nobody, forbidden for somebody. */
-export function refuse(user: User, reason: string): never {
-  throw new DatabaseError(user.name === null ? 'unauthorized' : 'forbidden', reason)
 }

@@ -9,11 +9,16 @@ export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
 export interface Resource {
   /** As `resolve` names it. */
   route: string
-  /** May depend on the method where CouchDB's rule does. */
-  access: Access | ((method: string) => Access)
+  /** May depend on the method and the path where CouchDB's rule does. */
+  access: Access | ((exchange: Exchange) => Access)
   /** The methods as CouchDB lists them in a 405. */
   allow: string
   methods: Readonly<Record<string, Handler>>
+}
+
+/** Open to all, but with more parts behind its name only to administrators. */
+export function openWhenBare(exchange: Exchange): Access {
+  return exchange.place.rest.length === 0 ? 'open' : 'server-admin'
 }
 
 /** Throws methodNotAllowed, with Allow. */

@@ -1,38 +1,33 @@
 import { DatabaseError } from '../base/errors.ts'
+import { formatRevision, formatRevisionId, parseRevision, parseRevisionId } from '../database/revision-id.ts'
 
 /**
- * Revisions as clients write them: a generation, a dash, and either 32 hex digits in either case or any
- * other text, which CouchDB keeps literally.
+ * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
+ * Throws DocumentError `Invalid rev format` for everything else, strings or not.
  */
-export interface Revision {
-  start: number
-  id: string
-}
-
-/** Throws badRequest `Invalid rev format`, also for what is no string. */
-export function parseRevision(value: unknown): Revision {
-  const match = typeof value === 'string' ? /^([+-]?[0-9]+)-(.*)$/s.exec(value) : null
-  if (match === null) throw invalid()
-  return { start: Number(match[1]), id: parseRevisionId(match[2]!) }
+export function readRevision(value: unknown): string {
+  return formatRevision(parseRevision(value))
 }
 
 /** A list of revisions. Throws badRequest. */
-export function parseRevisions(value: unknown): string[] {
+export function readRevisions(value: unknown): string[] {
   if (!Array.isArray(value)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
-  return value.map((item) => revisionText(parseRevision(item)))
+  return value.map(readRevision)
 }
 
-/** Hex in lower case. Throws badRequest for 32 characters that are not all hex. */
-export function parseRevisionId(id: string): string {
-  if (id.length !== 32) return id
-  if (!/^[0-9a-fA-F]{32}$/.test(id)) throw invalid()
-  return id.toLowerCase()
+/** An id without its generation; undefined for 32 characters that are not hexadecimal. */
+export function readRevisionId(text: string): string | undefined {
+  const id = parseRevisionId(text)
+  return id === null ? undefined : formatRevisionId(id)
 }
 
-export function revisionText(revision: Revision): string {
-  return `${revision.start}-${revision.id}`
+/** `{start, ids: [id]}` of a revision's text. */
+export function pathOfRevision(rev: string): { start: number; ids: string[] } {
+  const dash = rev.indexOf('-', 1)
+  return { start: Number(rev.slice(0, dash)), ids: [rev.slice(dash + 1)] }
 }
 
-function invalid(): DatabaseError {
-  return new DatabaseError('badRequest', 'Invalid rev format')
+/** The newest revision of a path. */
+export function revisionOfPath(path: { start: number; ids: readonly string[] }): string {
+  return `${path.start}-${path.ids[0]}`
 }

@@ -2,8 +2,8 @@ import { METHODS } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import type { Service } from './exchange.ts'
+import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
-import { DEFAULT_LIMITS, type HttpOptions } from './ports.ts'
 import { resources } from './routes/index.ts'
 
 /**
@@ -29,7 +29,12 @@ export interface HttpServer {
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const stopping = new AbortController()
-  const service: Service = { options, limits, stopping: stopping.signal }
+  const running = new Set<Promise<unknown>>()
+  const background = (work: Promise<unknown>): void => {
+    running.add(work)
+    void work.finally(() => running.delete(work))
+  }
+  const service: Service = { options, limits, stopping: stopping.signal, background }
   const app = fastify({
     logger: false,
     rewriteUrl,
@@ -59,6 +64,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
       try {
         await closed
+        await Promise.all(running)
       } finally {
         clearTimeout(timer)
       }

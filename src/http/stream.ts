@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { FLUSH, type StreamedAnswer } from './answer.ts'
+import { FLUSH, PAUSE, type StreamedAnswer } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
@@ -33,6 +33,10 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         finished = true
         break
       }
+      if (step.value === PAUSE) {
+        await yieldTurn()
+        continue
+      }
       if (step.value === FLUSH) {
         await flush()
         continue
@@ -42,7 +46,8 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
       size += bytes.length
       if (size >= CHUNK_BYTES) await flush()
     }
-    if (finished && size > 0) response.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, size))
+    if (finished && size > 0)
+      response.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, size))
     if (finished) response.end()
   } finally {
     gone.stop()

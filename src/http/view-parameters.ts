@@ -100,10 +100,14 @@ const SETTERS: Record<string, Setter> = {
   },
 }
 
-/** From a JSON body first, where there is one, then from the query string. Throws queryParseError. */
+/**
+ * From a JSON body, where there is one, then from the query string, the later one winning; `body-last` is the
+ * other way round (each of several queries refines what the query string says). Throws queryParseError.
+ */
 export function parseViewParameters(
   query: Query,
-  body?: Record<string, unknown> | undefined,
+  body: Record<string, unknown> = {},
+  order: 'body-first' | 'body-last' = 'body-first',
 ): ViewParameters {
   const draft: Draft = {
     inclusiveEnd: true,
@@ -114,10 +118,14 @@ export function parseViewParameters(
     conflicts: false,
     updateSeq: false,
   }
-  if (body !== undefined) {
-    for (const [name, value] of Object.entries(body)) setter(name)?.(draft, { json: value })
+  const fromBody = (): void => {
+    for (const [name, value] of Object.entries(body)) {
+      if (value !== undefined) setter(name)?.(draft, { json: value })
+    }
   }
+  if (order === 'body-first') fromBody()
   for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
+  if (order === 'body-last') fromBody()
   if (draft.reduce === true) {
     throw new DatabaseError('queryParseError', 'Reduce is invalid for map-only views.')
   }
@@ -126,10 +134,7 @@ export function parseViewParameters(
   }
   const ranged = draft.startKey !== undefined || draft.endKey !== undefined
   if (draft.keys !== undefined && draft.keys.length > 1 && ranged) {
-    throw new DatabaseError(
-      'queryParseError',
-      '`keys` is incompatible with `key`, `start_key` and `end_key`',
-    )
+    throw new DatabaseError('queryParseError', '`keys` is incompatible with `key`, `start_key` and `end_key`')
   }
   return draft
 }

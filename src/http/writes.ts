@@ -1,16 +1,15 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { DocumentEdit, EditResult } from '../database/api.ts'
+import { requireDatabaseAdmin } from './access.ts'
 import { isDesignId } from './document-id.ts'
-import { type Exchange, refuse } from './exchange.ts'
-import { revisionText, parseRevision, type Revision } from './revision.ts'
+import type { Exchange } from './exchange.ts'
+import { readRevision } from './revision.ts'
 
 /** What every route that writes documents checks and does. */
 
 /** Throws unauthorized or forbidden for a design document and somebody who is no administrator. */
 export function requireDesignRights(exchange: Exchange, id: string): void {
-  if (isDesignId(id) && !exchange.isDatabaseAdmin) {
-    refuse(exchange.user, 'You are not a db or server admin.')
-  }
+  if (isDesignId(id)) requireDatabaseAdmin(exchange)
 }
 
 /**
@@ -56,11 +55,11 @@ class RefusedEdit extends DatabaseError {
  * The revision that a request edits: If-Match and an explicit one (query, body) must agree.
  * Throws badRequest.
  */
-export function headerRevision(exchange: Exchange, explicit: Revision | undefined): Revision | undefined {
+export function headerRevision(exchange: Exchange, explicit: string | undefined): string | undefined {
   const header = exchange.header('if-match')
   if (header === undefined) return explicit
-  const given = parseRevision(header.replace(/^"+|"+$/g, ''))
-  if (explicit !== undefined && revisionText(explicit) !== revisionText(given)) {
+  const given = readRevision(header.replace(/^"+|"+$/g, ''))
+  if (explicit !== undefined && explicit !== given) {
     throw new DatabaseError('badRequest', 'Document rev and etag have different values')
   }
   return given

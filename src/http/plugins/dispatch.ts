@@ -64,7 +64,7 @@ async function respond(
   response: ServerResponse,
 ): Promise<void> {
   const arrival = ARRIVALS.get(request)!
-  const requestId = requestIdOf(request, service.options.randomBytes)
+  const requestId = requestIdOf(request, service.options.backend.randomBytes)
   const exchange = new Exchange(service, request, response, { ...arrival, requestId })
   try {
     let answer: Answer
@@ -80,7 +80,7 @@ async function respond(
     await send(exchange, answer)
   } catch (error) {
     // The head has gone out: the only way left to say that the answer is incomplete is to cut it off.
-    service.options.log.error('answer broken off', {
+    service.options.backend.log.error('answer broken off', {
       requestId,
       route: exchange.place.route,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -93,11 +93,14 @@ async function respond(
 
 async function handle(exchange: Exchange, resource: Resource, malformed: boolean): Promise<Answer> {
   if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
-  const { user, setCookie } = await exchange.service.options.accounts.authenticate(exchange.request.headers)
-  exchange.user = user
-  exchange.setCookie = setCookie
+  const tolerant = exchange.place.route === 'welcome'
+  const { authorization, cookie } = exchange.request.headers
+  const known = await exchange.backend.authenticator.authenticate({ authorization, cookie }, { tolerant })
+  exchange.user = known.user
+  exchange.authenticated = known.handler
+  exchange.setCookie = known.setCookie
   const { access } = resource
-  await authorize(exchange, typeof access === 'string' ? access : access(exchange.method))
+  await authorize(exchange, typeof access === 'string' ? access : access(exchange))
   return handlerOf(resource, exchange.method)(exchange)
 }
 

@@ -4,15 +4,15 @@ import { type Answer, json } from '../answer.ts'
 import { isLocalId, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { decodeComponent } from '../path.ts'
-import { parseRevision, revisionText } from '../revision.ts'
+import { readRevision } from '../revision.ts'
 import { headerRevision, writeOne } from '../writes.ts'
 
 /** COPY of a document to `Destination: id[?rev=R]`, relative only. */
 export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const text = exchange.query.get('rev')
-  const source = headerRevision(exchange, text === undefined ? undefined : parseRevision(text))
+  const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
   const target = parseDestination(exchange.header('destination'))
-  const view = exchange.database.get(exchange.id, source === undefined ? {} : { rev: revisionText(source) })
+  const view = exchange.database.get(exchange.id, source === undefined ? {} : { rev: source })
   validateDocumentId(target.id)
   if (isLocalId(target.id)) {
     throw new DatabaseError('notImplemented', 'copies to local documents are not implemented')
@@ -38,6 +38,6 @@ function parseDestination(header: string | undefined): { id: string; rev: string
   const question = header.indexOf('?')
   if (question < 0) return { id: decodeComponent(header), rev: undefined }
   const parameter = header.slice(question + 1)
-  const rev = revisionText(parseRevision(parameter.slice(parameter.indexOf('=') + 1)))
+  const rev = readRevision(parameter.slice(parameter.indexOf('=') + 1))
   return { id: decodeComponent(header.slice(0, question)), rev }
 }

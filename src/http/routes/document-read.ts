@@ -7,7 +7,7 @@ import type { Exchange } from '../exchange.ts'
 import { multipartMixed } from '../multipart.ts'
 import { isUtf8 } from '../path.ts'
 import { parseJsonParameter, type Query } from '../query.ts'
-import { parseRevision, parseRevisions, revisionText } from '../revision.ts'
+import { readRevision, readRevisions } from '../revision.ts'
 
 /** The parameters of a document's reads; the first malformed one is reported. */
 interface ReadParameters extends DocumentMembers {
@@ -22,10 +22,10 @@ export function parseReadParameters(query: Query): ReadParameters {
   let rev: string | undefined
   let openRevs: 'all' | string[] | undefined
   for (const [name, value] of query.pairs) {
-    if (name === 'rev') rev = revisionText(parseRevision(value))
+    if (name === 'rev') rev = readRevision(value)
     else if (name === 'open_revs' && value === 'all') openRevs = 'all'
-    else if (name === 'open_revs') openRevs = parseRevisions(parseJsonParameter(value))
-    else if (name === 'atts_since') parseRevisions(parseJsonParameter(value))
+    else if (name === 'open_revs') openRevs = readRevisions(parseJsonParameter(value))
+    else if (name === 'atts_since') readRevisions(parseJsonParameter(value))
   }
   const meta = query.flag('meta')
   return {
@@ -67,16 +67,13 @@ function openView(exchange: Exchange, parameters: ReadParameters): DocumentView 
   return database.get(id, rev === undefined ? {} : { rev, latest })
 }
 
-function readOpenRevisions(
-  exchange: Exchange,
-  revs: 'all' | string[],
-  parameters: ReadParameters,
-): Answer {
+function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
   const found = exchange.database.openRevs(exchange.id, revs, { latest: parameters.latest })
   if (revs === 'all' && found.length === 0) throw new DatabaseError('missing')
   const wanted = { revs: parameters.revs === true }
-  if (!accepts(exchange.header('accept'), 'multipart/mixed')) return jsonStream(200, openPieces(found, wanted))
-  const boundary = exchange.service.options.randomBytes(16).toString('hex')
+  if (!accepts(exchange.header('accept'), 'multipart/mixed'))
+    return jsonStream(200, openPieces(found, wanted))
+  const boundary = exchange.backend.randomBytes(16).toString('hex')
   return multipartMixed(boundary, openParts(found, wanted))
 }
 

@@ -5,7 +5,7 @@ import { type Answer, json } from '../answer.ts'
 import { interactiveEdit, type ParsedDocument, parseDocumentText, replicatedEdit } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
-import { parseRevision, type Revision, revisionText } from '../revision.ts'
+import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
 import { headerRevision, requireDesignRights, requireNoValidation, writeOne } from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
 
@@ -35,8 +35,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { id, database, query } = exchange
   database.get(id)
   const explicit = query.get('rev')
-  const revision = headerRevision(exchange, explicit === undefined ? undefined : parseRevision(explicit))
-  const rev = revision && revisionText(revision)
+  const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY.body, term: EMPTY.term, rev }
   if (query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const newRev = await writeOne(exchange, edit, true)
@@ -47,7 +46,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const text = await exchange.jsonTypedBody()
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
-  const id = document.id ?? exchange.service.options.randomBytes(16).toString('hex')
+  const id = document.id ?? exchange.backend.randomBytes(16).toString('hex')
   if (id.startsWith('_local/')) {
     throw new DatabaseError('notImplemented', 'local documents are written with PUT')
   }
@@ -82,14 +81,13 @@ function editsAreNew(exchange: Exchange): boolean {
 /** The body's revisions, or the query's or If-Match's one; where there are several they must agree. */
 export function editedRevisions(exchange: Exchange, document: ParsedDocument): ParsedDocument['revisions'] {
   const text = exchange.query.get('rev')
-  const fromQuery = text === undefined ? undefined : parseRevision(text)
+  const fromQuery = text === undefined ? undefined : readRevision(text)
   if (document.revisions === undefined) {
     const given = headerRevision(exchange, fromQuery)
-    return given && { start: given.start, ids: [given.id] }
+    return given === undefined ? undefined : pathOfRevision(given)
   }
-  const { start, ids } = document.revisions
-  const own: Revision = { start, id: ids[0]! }
-  if (fromQuery !== undefined && revisionText(fromQuery) !== revisionText(own)) {
+  const own = revisionOfPath(document.revisions)
+  if (fromQuery !== undefined && fromQuery !== own) {
     throw new DatabaseError(
       'badRequest',
       'Document rev from request body and query string have different values',
@@ -106,7 +104,7 @@ export function editedRevisions(exchange: Exchange, document: ParsedDocument): P
 async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
   requireDesignRights(exchange, edit.id)
   requireNoValidation(exchange, [edit.id], !newEdits)
-  const { databases, log } = exchange.service.options
+  const { databases, log } = exchange.backend
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
