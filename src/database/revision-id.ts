@@ -12,7 +12,7 @@ import { DocumentError } from './document-error.ts'
 export const REVISION_ID_SIZE = 16
 const HEX_SIZE = 2 * REVISION_ID_SIZE
 const HEX = /^[0-9a-fA-F]{32}$/
-const GENERATION = /^[+-]?[0-9]{1,15}$/
+const GENERATION = /^\+?[0-9]{1,15}$/
 const EXTERNAL_TERM = 131
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
@@ -42,7 +42,7 @@ export function invalidRevision(): DocumentError {
  */
 export function parseRevision(text: unknown): Revision {
   if (typeof text !== 'string') throw invalidRevision()
-  const dash = text.indexOf('-', 1)
+  const dash = text.indexOf('-')
   const generation = text.slice(0, dash)
   const id = parseRevisionId(text.slice(dash + 1))
   if (dash < 1 || !GENERATION.test(generation) || id === null) throw invalidRevision()

@@ -44,6 +44,7 @@ const float = new DataView(new ArrayBuffer(8))
 /** A growing buffer of external terms, written front to back; `length` may be set back to undo. */
 export class TermWriter {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+  view = new DataView(this.bytes.buffer)
   length = 0
 
   /** Makes room for `size` more bytes. */
@@ -55,12 +56,15 @@ export class TermWriter {
     const grown = Buffer.allocUnsafeSlow(Math.max(this.bytes.length * 2, this.length + size))
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
+    this.view = new DataView(grown.buffer)
   }
 
   /** Forgets what was written, and an outsized buffer with it. */
   release(): void {
     this.length = 0
-    if (this.bytes.length > RETAINED_CAPACITY) this.bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+    if (this.bytes.length <= RETAINED_CAPACITY) return
+    this.bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+    this.view = new DataView(this.bytes.buffer)
   }
 
   byte(value: number): void {

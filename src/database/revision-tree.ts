@@ -1,0 +1,273 @@
+import { compareRevisions, type Revision } from './revision-id.ts'
+
+// The history of a document, as CouchDB's couch_key_tree keeps it: a forest of revisions, each with its
+// generation and id, of which each tree starts where stemming cut it off or where the document was created.
+// - A revision (generation and id) stands in the tree once. Its id is a hash over its parent, so histories
+//   that contradict each other do not occur unless somebody makes them up; then the parent known first stays.
+// - A leaf has a value. A revision that is not a leaf may have one, until compaction drops it.
+// - What merging paths in any order gives is the same tree.
+// Nodes point upwards only, so that adding an edit touches two of them however long the history is.
+
+/** What is stored for a revision. */
+export interface RevisionValue {
+  readonly deleted: boolean
+  /** The update sequence that it was written at. */
+  readonly seq: number
+  /** Where its body is: an opaque reference of up to 255 bytes, null if there is none. */
+  readonly body: Uint8Array | null
+  /** Bytes of the document as a client sees it, attachments included. */
+  readonly size: number
+  /** Bytes that it takes in the file. */
+  readonly activeSize: number
+  /** What is known of its attachments, opaque here; null if there are none. */
+  readonly attachments: Uint8Array | null
+}
+
+/** A revision in a tree. */
+export interface RevisionNode extends Revision {
+  parent: RevisionNode | null
+  /** How many revisions have this one as their parent; a leaf has none. */
+  children: number
+  /** Null for a revision of which only the id is known. */
+  value: RevisionValue | null
+}
+
+/** A revision and its ancestors, as in `_revisions`: `ids[0]` has generation `start`, the next one less. */
+export interface RevisionPath {
+  readonly start: number
+  readonly ids: readonly string[]
+}
+
+/**
+ * What a merge did: `new_leaf` lengthened a branch or began the tree, `new_branch` made a further leaf, and
+ * with `internal_node` the revision was there.
+ */
+export type MergeKind = 'new_leaf' | 'new_branch' | 'internal_node'
+
+/** The outcome of a merge. */
+export interface MergeResult {
+  readonly kind: MergeKind
+  /** Whether the tree took the value, also for a revision of which it had only known the id. */
+  readonly stored: boolean
+}
+
+/** Whether a revision can be read, as in `_revs_info`. */
+export type RevisionStatus = 'available' | 'missing' | 'deleted'
+
+/** A document's revisions. All of its methods work in place. */
+export class RevisionTree {
+  /** In no particular order. */
+  nodes: RevisionNode[]
+  /** The update sequence of the document: that of its latest change of any kind. */
+  updateSeq: number
+
+  constructor(nodes: RevisionNode[] = [], updateSeq = 0) {
+    this.nodes = nodes
+    this.updateSeq = updateSeq
+  }
+
+  /** The node of a revision, or null. */
+  find(pos: number, id: string): RevisionNode | null {
+    for (let i = this.nodes.length - 1; i >= 0; i--) {
+      const node = this.nodes[i]!
+      if (node.pos === pos && node.id === id) return node
+    }
+    return null
+  }
+
+  /** Adds the revision at the head of `path` with its value, and what is not known yet of its ancestors. */
+  merge(path: RevisionPath, value: RevisionValue): MergeResult {
+    const known = path.ids.length > 2 ? byGeneration(this.nodes) : null
+    const find = (index: number): RevisionNode | null => {
+      const pos = path.start - index
+      if (known === null) return this.find(pos, path.ids[index]!)
+      return known.get(pos)?.find((node) => node.id === path.ids[index]) ?? null
+    }
+    let at = 0
+    let joint = find(at)
+    while (joint === null && ++at < path.ids.length) joint = find(at)
+    const kind = mergeKind(at, joint, this.nodes.length === 0)
+    if (joint !== null) this.#extendUpwards(joint, path, at, find)
+    const head = this.#extendDownwards(joint, path, at)
+    if (head.value !== null) return { kind, stored: false }
+    head.value = value
+    return { kind, stored: true }
+  }
+
+  /** `path.ids[at]` is `node`: what the path knows above the tree's own root becomes part of the tree. */
+  #extendUpwards(
+    node: RevisionNode,
+    path: RevisionPath,
+    at: number,
+    find: (index: number) => RevisionNode | null,
+  ): void {
+    let child = node
+    for (let i = at + 1; i < path.ids.length; i++) {
+      if (child.parent === null) {
+        child.parent = find(i) ?? this.#add(path.start - i, path.ids[i]!, null)
+        child.parent.children++
+      } else if (child.parent.id !== path.ids[i]) {
+        return
+      }
+      child = child.parent
+    }
+  }
+
+  /** Adds the part of the path below `path.ids[at]`, and answers the node at its head. */
+  #extendDownwards(joint: RevisionNode | null, path: RevisionPath, at: number): RevisionNode {
+    let node = joint
+    for (let i = at - 1; i >= 0; i--) {
+      const parent = node
+      node = this.#add(path.start - i, path.ids[i]!, parent)
+      if (parent !== null) parent.children++
+    }
+    return node!
+  }
+
+  #add(pos: number, id: string, parent: RevisionNode | null): RevisionNode {
+    const node = { pos, id, parent, children: 0, value: null }
+    this.nodes.push(node)
+    return node
+  }
+
+  /** The leaves, the winner first: live ones before deleted ones, then by revision downwards. */
+  leaves(): RevisionNode[] {
+    return this.nodes.filter(isLeaf).sort((a, b) => (beats(a, b) ? -1 : 1))
+  }
+
+  /** The leaf that stands for the document; null in an empty tree. */
+  winner(): RevisionNode | null {
+    let winner: RevisionNode | null = null
+    for (const node of this.nodes) {
+      if (node.children === 0 && (winner === null || beats(node, winner))) winner = node
+    }
+    return winner
+  }
+
+  /** The live leaves besides the winner, best first: `_conflicts`. */
+  conflicts(): RevisionNode[] {
+    return this.leaves().filter((leaf, index) => index > 0 && !isDeleted(leaf))
+  }
+
+  /** The deleted leaves besides the winner, best first: `_deleted_conflicts`. */
+  deletedConflicts(): RevisionNode[] {
+    return this.leaves().filter((leaf, index) => index > 0 && isDeleted(leaf))
+  }
+
+  /** The leaves that `node` became, best first; itself if it is one. */
+  leavesBelow(node: RevisionNode): RevisionNode[] {
+    return this.leaves().filter((leaf) => {
+      let ancestor: RevisionNode | null = leaf
+      while (ancestor !== null && ancestor.pos > node.pos) ancestor = ancestor.parent
+      return ancestor === node
+    })
+  }
+
+  /**
+   * Those of `revisions` that the tree does not hold. As CouchDB answers them: sorted by generation up to
+   * the last generation of the tree, in the order given from there on.
+   */
+  missing(revisions: readonly Revision[]): Revision[] {
+    const last = this.nodes.reduce((pos, node) => Math.max(pos, node.pos), Number.NEGATIVE_INFINITY)
+    return revisions
+      .filter(({ pos, id }) => this.find(pos, id) === null)
+      .sort((a, b) => Math.min(a.pos, last) - Math.min(b.pos, last))
+  }
+
+  /** The leaves that one of the `missing` revisions may descend from, worst first. */
+  possibleAncestors(missing: readonly Revision[]): Revision[] {
+    const last = missing.reduce((pos, revision) => Math.max(pos, revision.pos), Number.NEGATIVE_INFINITY)
+    return this.leaves()
+      .filter((leaf) => leaf.pos < last)
+      .reverse()
+  }
+
+  /** Takes out a leaf and all that only led to it. Answers whether there was such a leaf. */
+  removeLeaf(revision: Revision): boolean {
+    let node = this.find(revision.pos, revision.id)
+    if (node === null || node.children > 0) return false
+    const removed = new Set<RevisionNode>()
+    while (node !== null && node.children === 0) {
+      removed.add(node)
+      if (node.parent !== null) node.parent.children--
+      node = node.parent
+    }
+    this.nodes = this.nodes.filter((kept) => !removed.has(kept))
+    return true
+  }
+
+  /** Forgets every revision that is `limit` or more generations above all of its leaves. `limit` >= 1. */
+  stem(limit: number): void {
+    if (this.nodes.length <= limit) return
+    const kept = new Set<RevisionNode>()
+    for (const leaf of this.nodes) {
+      if (leaf.children > 0) continue
+      let node: RevisionNode | null = leaf
+      for (let i = 0; i < limit && node !== null; i++) {
+        kept.add(node)
+        node = node.parent
+      }
+    }
+    if (kept.size === this.nodes.length) return
+    this.nodes = this.nodes.filter((node) => kept.has(node))
+    for (const node of this.nodes) if (node.parent !== null && !kept.has(node.parent)) node.parent = null
+  }
+
+  /** Forgets the values of all but the leaves, as compaction does with their bodies. */
+  dropInnerValues(): void {
+    for (const node of this.nodes) if (node.children > 0) node.value = null
+  }
+}
+
+/** The path from a revision to its root. */
+export function pathOf(node: RevisionNode): RevisionPath {
+  return { start: node.pos, ids: ancestry(node).map(({ id }) => id) }
+}
+
+/** A revision and its ancestors, itself first, and whether each can be read: `_revs_info`. */
+export function revisionsInfo(node: RevisionNode): { revision: Revision; status: RevisionStatus }[] {
+  return ancestry(node).map((revision) => ({ revision, status: statusOf(revision) }))
+}
+
+/** Whether the leaf `a` wins over the leaf `b`. */
+export function beats(a: RevisionNode, b: RevisionNode): boolean {
+  const deleted = isDeleted(a)
+  return deleted === isDeleted(b) ? compareRevisions(a, b) > 0 : !deleted
+}
+
+function ancestry(node: RevisionNode): RevisionNode[] {
+  const nodes: RevisionNode[] = []
+  for (let ancestor: RevisionNode | null = node; ancestor !== null; ancestor = ancestor.parent) {
+    nodes.push(ancestor)
+  }
+  return nodes
+}
+
+function statusOf(node: RevisionNode): RevisionStatus {
+  if (node.value === null) return 'missing'
+  return node.value.deleted ? 'deleted' : 'available'
+}
+
+function isLeaf(node: RevisionNode): boolean {
+  return node.children === 0
+}
+
+function isDeleted(node: RevisionNode): boolean {
+  return node.value?.deleted === true
+}
+
+function mergeKind(at: number, joint: RevisionNode | null, wasEmpty: boolean): MergeKind {
+  if (at === 0) return 'internal_node'
+  if (joint === null) return wasEmpty ? 'new_leaf' : 'new_branch'
+  return joint.children === 0 ? 'new_leaf' : 'new_branch'
+}
+
+function byGeneration(nodes: readonly RevisionNode[]): Map<number, RevisionNode[]> {
+  const generations = new Map<number, RevisionNode[]>()
+  for (const node of nodes) {
+    const others = generations.get(node.pos)
+    if (others === undefined) generations.set(node.pos, [node])
+    else others.push(node)
+  }
+  return generations
+}
