@@ -1,23 +1,19 @@
-/** The only place, with `random.ts`, that reads the machine's clock; everything else is given one. */
-
-/** Milliseconds since the Unix epoch. */
-export type Now = () => number
-
+/**
+ * Time, as everything but this file sees it: passed in, so that tests and simulations move it by hand. This
+ * is the only place that asks the machine for the time.
+ */
 export interface Clock {
-  now: Now
-  /**
-   * Runs `callback` once after `delayMs`; returns a canceller. The timer keeps the process alive: what waits
-   * for it may be the last thing to be done before the process may end.
-   */
+  /** Milliseconds since the Unix epoch. */
+  now(): number
+  /** Runs `callback` once after `delayMs`; the timer does not keep the process alive. Returns a canceller. */
   after(delayMs: number, callback: () => void): () => void
 }
 
-export const systemNow: Now = () => Date.now()
-
 export const systemClock: Clock = {
-  now: systemNow,
+  now: () => Date.now(),
   after(delayMs, callback) {
     const timer = setTimeout(callback, delayMs)
+    timer.unref()
     return () => clearTimeout(timer)
   },
 }

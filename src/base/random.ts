@@ -1,6 +1,17 @@
-import { randomBytes as cryptoRandomBytes } from 'node:crypto'
+/** Randomness, passed in like the time, so that a seed reproduces a run. */
+import { randomFillSync } from 'node:crypto'
 
-/** Gives `length` random bytes; secrets are made of them. */
-export type RandomBytes = (length: number) => Buffer
+/** Fills `target` with random bytes. */
+export type RandomBytes = (target: Uint8Array) => void
 
-export const systemRandomBytes: RandomBytes = (length) => cryptoRandomBytes(length)
+/** Cryptographically strong. */
+export const systemRandom: RandomBytes = (target) => {
+  randomFillSync(target)
+}
+
+/** `length` random bytes in lower-case hex. */
+export function randomHex(random: RandomBytes, length: number): string {
+  const bytes = Buffer.alloc(length)
+  random(bytes)
+  return bytes.toString('hex')
+}
