@@ -10,7 +10,7 @@
 import { join } from 'node:path'
 import { ConfigError } from '../base/config/ini.ts'
 import { removeDurably, writeDurably } from '../base/durable-file.ts'
-import type { RandomBytes } from '../base/random.ts'
+import { type RandomBytes, randomHex } from '../base/random.ts'
 import { type PasswordHash, type PasswordHasher, parseCouchHash } from './password-hash.ts'
 import type { PrivateStore, StoredAdmin } from './private-store.ts'
 import { ADMIN_ROLE, type Credential, type CredentialSource } from './user.ts'
@@ -25,7 +25,7 @@ export interface AdministratorsOptions {
   hasher: PasswordHasher
   /** Of new hashes. */
   iterations: number
-  randomBytes: RandomBytes
+  random: RandomBytes
 }
 
 export class Administrators implements CredentialSource {
@@ -35,7 +35,11 @@ export class Administrators implements CredentialSource {
   /** The generated account, in the start that made it. */
   readonly generated: { name: string; password: string } | undefined
 
-  private constructor(admins: readonly StoredAdmin[], generatedPassword?: string) {
+  /** Where a generated password is kept. */
+  readonly passwordFile: string
+
+  private constructor(passwordFile: string, admins: readonly StoredAdmin[], generatedPassword?: string) {
+    this.passwordFile = passwordFile
     const roles = [ADMIN_ROLE]
     this.#credentials = new Map(admins.map(({ name, hash }) => [name, { name, roles, hash }]))
     this.hasGeneratedPassword = admins.some(({ source }) => source === 'generated')
@@ -51,16 +55,16 @@ export class Administrators implements CredentialSource {
       const admins = await hashConfigured(options)
       await store.save({ ...store.state, admins })
       await removeDurably(passwordFile)
-      return new Administrators(admins)
+      return new Administrators(passwordFile, admins)
     }
     const kept = store.state.admins.filter(({ source }) => source === 'generated')
-    if (kept.length > 0) return new Administrators(kept)
-    const password = options.randomBytes(18).toString('base64url')
-    const hash = await options.hasher.hash(password, options.iterations, options.randomBytes)
+    if (kept.length > 0) return new Administrators(passwordFile, kept)
+    const password = Buffer.from(randomHex(options.random, 18), 'hex').toString('base64url')
+    const hash = await options.hasher.hash(password, options.iterations, options.random)
     const admins: StoredAdmin[] = [{ name: GENERATED_NAME, source: 'generated', hash }]
     await writeDurably(passwordFile, `${password}\n`)
     await store.save({ ...store.state, admins })
-    return new Administrators(admins, password)
+    return new Administrators(passwordFile, admins, password)
   }
 
   find(name: string): Credential | undefined {
@@ -86,10 +90,10 @@ async function hashPlain(
   previous: PasswordHash | undefined,
   options: AdministratorsOptions,
 ): Promise<PasswordHash> {
-  const { hasher, iterations, randomBytes } = options
+  const { hasher, iterations, random } = options
   const reusable = previous !== undefined && previous.prf === 'sha256' && previous.iterations === iterations
   if (reusable && (await hasher.verify(password, previous))) return previous
-  return hasher.hash(password, iterations, randomBytes)
+  return hasher.hash(password, iterations, random)
 }
 
 function readHash(name: string, secret: string): PasswordHash | undefined {

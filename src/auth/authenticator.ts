@@ -2,7 +2,7 @@
  * Who a request comes from, by CouchDB's two handlers in their order: `cookie`, then `default` (Basic). A
  * session slides: once a tenth of its time is over, the answer carries a fresh cookie.
  */
-import type { Now } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { parseBasic } from './basic.ts'
 import type { CredentialCheck } from './credential-check.ts'
@@ -40,7 +40,7 @@ export interface AuthenticatorOptions {
   /** Keys the cookies. */
   secret: string
   cookie: CookieOptions
-  now: Now
+  now: Clock['now']
 }
 
 const INCORRECT = 'Name or password is incorrect.'
@@ -50,7 +50,7 @@ export class Authenticator {
   readonly #check: CredentialCheck
   readonly #secret: string
   readonly #cookie: CookieOptions
-  readonly #now: Now
+  readonly #now: Clock['now']
 
   constructor(options: AuthenticatorOptions) {
     this.#source = options.source
@@ -83,12 +83,10 @@ export class Authenticator {
     return { user: ANONYMOUS, handler: undefined, setCookie: undefined }
   }
 
-  /** Signs in: the user, and the Set-Cookie header. Throws unauthorized, with a cookie that signs out. */
-  async login(name: string, password: string): Promise<{ user: UserCtx; setCookie: string }> {
+  /** Signs in: the user, and the Set-Cookie header. Undefined where name or password are wrong. */
+  async login(name: string, password: string): Promise<{ user: UserCtx; setCookie: string } | undefined> {
     const credential = await this.#check.check(name, password)
-    if (credential === undefined) {
-      throw new DatabaseError('unauthorized', INCORRECT, { headers: { 'set-cookie': this.logout() } })
-    }
+    if (credential === undefined) return undefined
     return { user: userOf(credential), setCookie: this.#cookieFor(credential) }
   }
 

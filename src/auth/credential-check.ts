@@ -7,7 +7,7 @@
  * - An unknown name costs a hash too, so that the time taken does not tell which names exist.
  */
 import { createHmac } from 'node:crypto'
-import type { RandomBytes } from '../base/random.ts'
+import { type RandomBytes, randomHex } from '../base/random.ts'
 import type { PasswordHash, PasswordHasher } from './password-hash.ts'
 import type { Credential, CredentialSource } from './user.ts'
 
@@ -16,7 +16,7 @@ const MAX_ENTRIES = 1000
 export interface CredentialCheckOptions {
   source: CredentialSource
   hasher: PasswordHasher
-  randomBytes: RandomBytes
+  random: RandomBytes
   /** Of the hash that is computed for an unknown name. */
   iterations: number
 }
@@ -24,7 +24,7 @@ export interface CredentialCheckOptions {
 export class CredentialCheck {
   readonly #source: CredentialSource
   readonly #hasher: PasswordHasher
-  readonly #key: Buffer
+  readonly #key: string
   readonly #decoy: PasswordHash
   /** By HMAC, the least recently used first. */
   readonly #verified = new Map<string, Credential>()
@@ -33,12 +33,12 @@ export class CredentialCheck {
   constructor(options: CredentialCheckOptions) {
     this.#source = options.source
     this.#hasher = options.hasher
-    this.#key = options.randomBytes(32)
+    this.#key = randomHex(options.random, 32)
     this.#decoy = {
       prf: 'sha256',
-      salt: options.randomBytes(16).toString('hex'),
+      salt: randomHex(options.random, 16),
       iterations: options.iterations,
-      derivedKey: options.randomBytes(32).toString('hex'),
+      derivedKey: randomHex(options.random, 32),
     }
   }
 

@@ -6,7 +6,7 @@
  */
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import type { RandomBytes } from '../base/random.ts'
+import { type RandomBytes, randomHex } from '../base/random.ts'
 
 const pbkdf2Async = promisify(pbkdf2)
 
@@ -74,7 +74,7 @@ export function parseCouchHash(text: string): PasswordHash | undefined {
 
 export interface PasswordHasher {
   /** A new PBKDF2-SHA256 hash with a fresh salt. */
-  hash(password: string, iterations: number, randomBytes: RandomBytes): Promise<PasswordHash>
+  hash(password: string, iterations: number, random: RandomBytes): Promise<PasswordHash>
   verify(password: string, hash: PasswordHash): Promise<boolean>
 }
 
@@ -96,8 +96,8 @@ export function createPasswordHasher(): PasswordHasher {
   }
 
   return {
-    async hash(password, iterations, randomBytes) {
-      const salt = randomBytes(16).toString('hex')
+    async hash(password, iterations, random) {
+      const salt = randomHex(random, 16)
       const key = await derive(password, salt, iterations, 'sha256')
       return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
     },

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { ConfigError } from '../base/config/ini.ts'
 import { writeDurably } from '../base/durable-file.ts'
 import { hasCode } from '../base/node-error.ts'
-import type { RandomBytes } from '../base/random.ts'
+import { type RandomBytes, randomHex } from '../base/random.ts'
 import { isPasswordHash, type PasswordHash } from './password-hash.ts'
 
 export interface StoredAdmin {
@@ -37,15 +37,15 @@ export class PrivateStore {
   }
 
   /** Opens the store of a data folder; a new one is kept only by the first `save`. Throws ConfigError. */
-  static async open(dataDir: string, randomBytes: RandomBytes): Promise<PrivateStore> {
+  static async open(dataDir: string, random: RandomBytes): Promise<PrivateStore> {
     const path = join(dataDir, 'private.json')
     let text: string
     try {
       text = await readFile(path, 'utf8')
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error
-      const uuid = randomBytes(16).toString('hex')
-      return new PrivateStore(path, { uuid, secret: randomBytes(32).toString('hex'), admins: [] })
+      const uuid = randomHex(random, 16)
+      return new PrivateStore(path, { uuid, secret: randomHex(random, 32), admins: [] })
     }
     await chmod(path, 0o600)
     return new PrivateStore(path, decode(text, path))

@@ -2,7 +2,7 @@
  * One line an event: a JSON object with `time`, `level`, `message` and the event's own fields. JSON's escapes
  * keep a value with a line break from forging a second event.
  */
-import type { Now } from './clock.ts'
+import type { Clock } from './clock.ts'
 
 /** From the most talkative on; the names are CouchDB's. Requests are logged at `debug`. */
 export const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'none'] as const
@@ -26,7 +26,7 @@ export interface LogOptions {
   level: LogLevel
   /** Takes one line, its line break included. */
   write: (line: string) => void
-  now: Now
+  now: Clock['now']
 }
 
 export function createLog(options: LogOptions): Log {

@@ -4,7 +4,8 @@
  * A name's parts between slashes become folders and the last one a file with the extension, so that every
  * part may be as long as CouchDB allows: `a/b` is `a/b.davenport`. An empty part is written `%`. Names have no
  * capitals, no `.` and no `%`, so no two of them share a file, on file systems that fold case either, and a
- * folder never has the name of a file.
+ * folder never has the name of a file. A database that was made with `q=8` is `b.q8.davenport`: the number means
+ * nothing here and is kept because `GET /{db}` answers it.
  */
 import { join, relative, sep } from 'node:path'
 import { DatabaseError } from '../base/errors.ts'
@@ -41,17 +42,25 @@ export function nameTooLong(name: string): DatabaseError {
   return new DatabaseError('databaseNameTooLong', `At least one path segment of \`${name}\` is too long.`)
 }
 
-/** The file of a well-formed name, under `root`. */
-export function pathOfDatabase(root: string, name: string): string {
+/** What `q` may be: the file's name must hold it. */
+export const MAX_SHARDS = 99_999
+
+/** The file of a well-formed name, under `root`. `shards` is the `q` it was made with. */
+export function pathOfDatabase(root: string, name: string, shards: number | undefined): string {
   const parts = name.split('/').map((part) => (part === '' ? EMPTY_PART : part))
-  return `${join(root, ...parts)}${DATABASE_EXTENSION}`
+  const mark = shards === undefined ? '' : `.q${shards}`
+  return `${join(root, ...parts)}${mark}${DATABASE_EXTENSION}`
 }
 
-/** The name that a file under `root` stands for; undefined for files that are no database's. */
-export function nameOfPath(root: string, path: string): string | undefined {
-  const inside = relative(root, path)
-  if (!inside.endsWith(DATABASE_EXTENSION)) return undefined
-  const parts = inside.slice(0, -DATABASE_EXTENSION.length).split(sep)
+/** What a file under `root` stands for; undefined for files that are no database's. */
+export function databaseOfPath(
+  root: string,
+  path: string,
+): { name: string; shards: number | undefined } | undefined {
+  const match = /^([^.]+)(?:\.q([1-9]\d{0,4}))?\.davenport$/.exec(relative(root, path))
+  if (match === null) return undefined
+  const parts = match[1]!.split(sep)
+  const shards = match[2] === undefined ? undefined : Number(match[2])
   const name = parts.map((part) => (part === EMPTY_PART ? '' : part)).join('/')
-  return isDatabaseName(name) && pathOfDatabase(root, name) === path ? name : undefined
+  return isDatabaseName(name) && pathOfDatabase(root, name, shards) === path ? { name, shards } : undefined
 }

@@ -7,7 +7,7 @@
  *   that becomes empty stays until the next start.
  * - A name is created or deleted by one request at a time.
  */
-import { readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory, removeDurably, syncDirectory } from '../base/durable-file.ts'
@@ -18,7 +18,8 @@ import type { Database } from '../database/api.ts'
 import {
   checkDatabaseName,
   DATABASE_EXTENSION,
-  nameOfPath,
+  databaseOfPath,
+  MAX_SHARDS,
   nameTooLong,
   pathOfDatabase,
 } from './database-name.ts'
@@ -50,18 +51,23 @@ export class DatabaseRegistry {
   readonly #root: string
   readonly #drafts: string
   readonly #names: NameIndex
+  /** Of the databases that were made with a `q`. */
+  readonly #shards: Map<string, number>
   readonly #open: OpenDatabases
   /** The creation or deletion that a name is in. */
   readonly #changing = new Map<string, Promise<void>>()
   /** Folders whose own names are known to be durable. */
   readonly #durable = new Set<string>()
   #draftsMade = 0
+  #generation = 0
+  #stopped = false
 
-  private constructor(options: RegistryOptions, names: NameIndex) {
+  private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
     this.#options = options
     this.#root = rootOf(options.dataDir)
     this.#drafts = draftsOf(options.dataDir)
-    this.#names = names
+    this.#names = new NameIndex(found.keys())
+    this.#shards = new Map([...found].flatMap(([name, shards]) => (shards ? [[name, shards]] : [])))
     this.#durable.add(this.#root)
     this.#open = new OpenDatabases({
       maxOpen: options.maxOpen,
@@ -70,7 +76,7 @@ export class DatabaseRegistry {
       log: options.log,
       open: async (name) => {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
-        return options.openDatabase(pathOfDatabase(this.#root, name), name)
+        return options.openDatabase(this.#pathOf(name), name)
       },
     })
   }
@@ -83,9 +89,9 @@ export class DatabaseRegistry {
     await makeDirectory(root)
     await makeDirectory(drafts)
     await syncDirectory(options.dataDir)
-    const names: string[] = []
-    await scan(root, root, names, options.log)
-    return new DatabaseRegistry(options, new NameIndex(names))
+    const found = new Map<string, number | undefined>()
+    await scan(root, root, found, options.log)
+    return new DatabaseRegistry(options, found)
   }
 
   /** Number of databases. */
@@ -96,6 +102,11 @@ export class DatabaseRegistry {
   /** Number of databases that are open. */
   get openCount(): number {
     return this.#open.size
+  }
+
+  /** Another number after every creation and deletion. */
+  get generation(): number {
+    return this.#generation
   }
 
   has(name: string): boolean {
@@ -109,14 +120,20 @@ export class DatabaseRegistry {
 
   /**
    * Makes a database; durable when it resolves. Throws illegal_database_name, database_name_too_long,
-   * file_exists.
+   * file_exists. `shards` is CouchDB's `q`, which is only remembered.
    */
-  async create(name: string): Promise<void> {
+  async create(name: string, options: { shards?: number | undefined } = {}): Promise<void> {
     checkDatabaseName(name)
+    const { shards } = options
+    if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)) {
+      throw new DatabaseError('badRequest', 'The `q` value should be a positive integer.')
+    }
     await this.#change(name, async () => {
       if (this.#names.has(name)) throw new DatabaseError('databaseExists')
-      await this.#createFile(name)
+      await this.#createFile(name, shards)
+      if (shards !== undefined) this.#shards.set(name, shards)
       this.#names.add(name)
+      this.#generation++
     })
   }
 
@@ -128,15 +145,25 @@ export class DatabaseRegistry {
     await this.#change(name, async () => {
       if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
       this.#names.remove(name)
+      this.#generation++
       try {
         const graceMs = this.#options.deleteGraceMs ?? 2000
         await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
-        await removeDurably(pathOfDatabase(this.#root, name))
+        await removeDurably(this.#pathOf(name))
+        this.#shards.delete(name)
       } catch (error) {
-        this.#names.add(name)
+        if (await exists(this.#pathOf(name))) {
+          this.#names.add(name)
+          this.#generation++
+        }
         throw error
       }
     })
+  }
+
+  /** The `q` that a database was made with. */
+  shardsOf(name: string): number | undefined {
+    return this.#shards.get(name)
   }
 
   /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */
@@ -165,7 +192,9 @@ export class DatabaseRegistry {
     await this.#open.stop(graceMs)
   }
 
-  #stopped = false
+  #pathOf(name: string): string {
+    return pathOfDatabase(this.#root, name, this.#shards.get(name))
+  }
 
   /** Runs `change` when no other change of that name is running. */
   async #change(name: string, change: () => Promise<void>): Promise<void> {
@@ -180,8 +209,8 @@ export class DatabaseRegistry {
     await done
   }
 
-  async #createFile(name: string): Promise<void> {
-    const path = pathOfDatabase(this.#root, name)
+  async #createFile(name: string, shards: number | undefined): Promise<void> {
+    const path = pathOfDatabase(this.#root, name, shards)
     const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
     try {
       await this.#makeDurable(dirname(path))
@@ -214,6 +243,13 @@ export class DatabaseRegistry {
   }
 }
 
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
 function rootOf(dataDir: string): string {
   return join(dataDir, 'databases')
 }
@@ -222,20 +258,30 @@ function draftsOf(dataDir: string): string {
   return join(dataDir, 'drafts')
 }
 
-/** Collects the names under `folder` and removes empty folders. Returns whether anything is left in it. */
-async function scan(root: string, folder: string, names: string[], log: Log): Promise<boolean> {
+/** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
+async function scan(
+  root: string,
+  folder: string,
+  found: Map<string, number | undefined>,
+  log: Log,
+): Promise<boolean> {
   let left = false
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) {
-      if (await scan(root, path, names, log)) left = true
+      if (await scan(root, path, found, log)) left = true
       else await rmdir(path)
       continue
     }
     left = true
-    const name = nameOfPath(root, path)
-    if (name !== undefined) names.push(name)
-    else if (entry.name.endsWith(DATABASE_EXTENSION)) log.warning('not the name of a database', { path })
+    const database = databaseOfPath(root, path)
+    if (database === undefined) {
+      if (entry.name.endsWith(DATABASE_EXTENSION)) log.warning('not the name of a database', { path })
+    } else if (found.has(database.name)) {
+      log.warning('a second file for a database is ignored', { path, database: database.name })
+    } else {
+      found.set(database.name, database.shards)
+    }
   }
   return left
 }

@@ -2,7 +2,7 @@
  * A running server without its HTTP: configuration, log, administrators and databases, composed. The data
  * folder is locked before anything in it is read and until everything in it is closed.
  *
- * DATA/ holds `lock`, `private.json`, `admin-password` (while that password is valid), `databases/` and
+ * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/` and
  * `drafts/`.
  */
 import { join, resolve } from 'node:path'
@@ -19,14 +19,14 @@ import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
-/** Keeps other processes off `path`; rejects when one of them holds it. */
+/** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
 export type AcquireLock = (path: string) => Promise<{ release(): Promise<void> }>
 
 export interface ServerOptions extends DatabaseOpener {
   config: Config
   log: Log
   clock: Clock
-  randomBytes: RandomBytes
+  random: RandomBytes
   acquireLock: AcquireLock
 }
 
@@ -34,7 +34,7 @@ export class Server {
   readonly config: Config
   readonly log: Log
   readonly clock: Clock
-  readonly randomBytes: RandomBytes
+  readonly random: RandomBytes
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
   readonly databases: DatabaseRegistry
@@ -55,7 +55,7 @@ export class Server {
     this.config = options.config
     this.log = options.log
     this.clock = options.clock
-    this.randomBytes = options.randomBytes
+    this.random = options.random
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.authenticator = parts.authenticator
@@ -74,7 +74,7 @@ export class Server {
     }
     const dataDir = resolve(config.databaseDir)
     await makeDirectory(dataDir)
-    const lock = await options.acquireLock(join(dataDir, 'lock'))
+    const lock = await options.acquireLock(join(dataDir, 'server'))
     try {
       return await Server.#startLocked(options, dataDir, lock)
     } catch (error) {
@@ -88,21 +88,21 @@ export class Server {
     dataDir: string,
     lock: { release(): Promise<void> },
   ): Promise<Server> {
-    const { config, randomBytes, clock, log } = options
+    const { config, random, clock, log } = options
     const hasher = createPasswordHasher()
     const iterations = config.passwordIterations
-    const store = await PrivateStore.open(dataDir, randomBytes)
+    const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
       store,
       configured: config.admins,
       hasher,
       iterations,
-      randomBytes,
+      random,
     })
     const authenticator = new Authenticator({
       source: administrators,
-      check: new CredentialCheck({ source: administrators, hasher, randomBytes, iterations }),
+      check: new CredentialCheck({ source: administrators, hasher, random, iterations }),
       secret: config.secret ?? store.state.secret,
       cookie: {
         timeoutSeconds: config.sessionTimeoutSeconds,
@@ -110,7 +110,7 @@ export class Server {
         domain: config.cookieDomain,
         sameSite: config.sameSite,
       },
-      now: clock.now,
+      now: () => clock.now(),
     })
     const databases = await DatabaseRegistry.open({
       dataDir,

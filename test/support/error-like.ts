@@ -1,0 +1,6 @@
+/** A pattern for `t.throws` and `t.rejects` with the fields of a `DatabaseError`. */
+export function errorLike(fields: { status?: number; error?: string; reason?: string | RegExp }): {
+  message?: string
+} {
+  return fields as { message?: string }
+}
