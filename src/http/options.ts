@@ -8,13 +8,13 @@ import type { DatabaseRegistry } from '../server/registry.ts'
  * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
  */
 export interface Backend {
-  readonly databases: Pick<DatabaseRegistry, 'lease' | 'create' | 'delete' | 'list' | 'has'>
+  readonly databases: Pick<DatabaseRegistry, 'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'>
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
   readonly log: Log
   readonly clock: { now(): number }
-  readonly randomBytes: RandomBytes
+  readonly random: RandomBytes
 }
 
 export interface HttpLimits {

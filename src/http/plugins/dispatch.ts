@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import { DatabaseError } from '../../base/errors.ts'
+import { type RandomBytes, randomHex } from '../../base/random.ts'
 import { authorize } from '../access.ts'
 import type { Answer } from '../answer.ts'
 import { errorAnswer } from '../error-answer.ts'
@@ -64,7 +65,7 @@ async function respond(
   response: ServerResponse,
 ): Promise<void> {
   const arrival = ARRIVALS.get(request)!
-  const requestId = requestIdOf(request, service.options.backend.randomBytes)
+  const requestId = requestIdOf(request, service.options.backend.random)
   const exchange = new Exchange(service, request, response, { ...arrival, requestId })
   try {
     let answer: Answer
@@ -116,8 +117,8 @@ function effectiveMethod(request: IncomingMessage): string {
 }
 
 /** The client's own id if it is short and harmless, else ten hex digits. */
-function requestIdOf(request: IncomingMessage, randomBytes: (length: number) => Buffer): string {
+function requestIdOf(request: IncomingMessage, random: RandomBytes): string {
   const given = request.headers['x-couch-request-id']
   if (typeof given === 'string' && /^[A-Za-z0-9_-]{1,36}$/.test(given)) return given
-  return randomBytes(5).toString('hex')
+  return randomHex(random, 5)
 }

@@ -1,3 +1,4 @@
+import { randomHex } from '../../base/random.ts'
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
 import type { DocumentEdit } from '../../database/api.ts'
@@ -57,7 +58,7 @@ function makeEdits(
   const { maxDocumentBytes } = exchange.service.limits
   return documents.map((scanned) => {
     const document = parseDocument(scanned, maxDocumentBytes)
-    const id = document.id ?? exchange.backend.randomBytes(16).toString('hex')
+    const id = document.id ?? randomHex(exchange.backend.random, 16)
     if (newEdits) return interactiveEdit(document, id)
     const edit = replicatedEdit(document, id)
     return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit

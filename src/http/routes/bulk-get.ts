@@ -1,3 +1,4 @@
+import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
@@ -42,7 +43,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     !accepts(accept, 'application/json') &&
     (accepts(accept, 'multipart/mixed') || accepts(accept, 'multipart/related'))
   if (!multipart) return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
-  const boundary = exchange.backend.randomBytes(16).toString('hex')
+  const boundary = randomHex(exchange.backend.random, 16)
   return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted))
 }
 

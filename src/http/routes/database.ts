@@ -8,8 +8,8 @@ import { postDocument } from './document-write.ts'
 
 /** `/{db}` itself. */
 
-/** CouchDB's members, in its order. There is one shard and one copy. */
-export function databaseInfo(database: Database): Record<string, unknown> {
+/** CouchDB's members, in its order. `shards` is what was asked for at creation; there is one, of one copy. */
+export function databaseInfo(database: Database, shards: number): Record<string, unknown> {
   const info = database.info()
   const { file, active, external } = info.sizes
   return {
@@ -23,15 +23,16 @@ export function databaseInfo(database: Database): Record<string, unknown> {
     doc_count: info.docCount,
     disk_format_version: info.diskFormatVersion,
     compact_running: info.compactRunning,
-    cluster: { q: 1, n: 1, w: 1, r: 1 },
+    cluster: { q: shards, n: 1, w: 1, r: 1 },
   }
 }
 
 function read(exchange: Exchange): Answer {
-  return json(200, databaseInfo(exchange.database))
+  const shards = exchange.backend.databases.shardsOf(exchange.place.database!) ?? 1
+  return json(200, databaseInfo(exchange.database, shards))
 }
 
-/** `q` and `n` say how a cluster would spread the database: checked, and without effect here. */
+/** `q` and `n` say how a cluster would spread the database: remembered, and without effect here. */
 async function create(exchange: Exchange): Promise<Answer> {
   const { query, place, backend } = exchange
   for (const name of ['n', 'q']) {
@@ -48,7 +49,8 @@ async function create(exchange: Exchange): Promise<Answer> {
   if (partitioned === 'true') {
     throw new DatabaseError('notImplemented', 'partitioned databases are not implemented')
   }
-  await backend.databases.create(name)
+  const q = query.get('q')
+  await backend.databases.create(name, { shards: q === undefined ? undefined : Number(q) })
   return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
 

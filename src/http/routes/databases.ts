@@ -74,7 +74,7 @@ async function infoText(exchange: Exchange, name: unknown): Promise<string | und
   try {
     const lease = await databases.lease(name)
     try {
-      return JSON.stringify({ key: name, info: databaseInfo(lease.database) })
+      return JSON.stringify({ key: name, info: databaseInfo(lease.database, databases.shardsOf(name) ?? 1) })
     } finally {
       lease.release()
     }

@@ -1,3 +1,4 @@
+import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { DocumentView, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
@@ -73,7 +74,7 @@ function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameter
   const wanted = { revs: parameters.revs === true }
   if (!accepts(exchange.header('accept'), 'multipart/mixed'))
     return jsonStream(200, openPieces(found, wanted))
-  const boundary = exchange.backend.randomBytes(16).toString('hex')
+  const boundary = randomHex(exchange.backend.random, 16)
   return multipartMixed(boundary, openParts(found, wanted))
 }
 

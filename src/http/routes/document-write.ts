@@ -1,3 +1,4 @@
+import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { scanDocument } from '../../base/json/documents.ts'
 import type { DocumentEdit } from '../../database/api.ts'
@@ -46,7 +47,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const text = await exchange.jsonTypedBody()
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
-  const id = document.id ?? exchange.backend.randomBytes(16).toString('hex')
+  const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (id.startsWith('_local/')) {
     throw new DatabaseError('notImplemented', 'local documents are written with PUT')
   }

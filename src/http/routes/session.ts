@@ -7,6 +7,8 @@ import { parseForm } from '../path.ts'
 import { requireObject } from '../query.ts'
 import { openWhenBare, type Resource } from '../resource.ts'
 
+const WRONG_CREDENTIALS = 'Name or password is incorrect.'
+
 /** `/_session`: who one is, signing in and out. */
 function read(exchange: Exchange): Answer {
   const { name, roles } = exchange.user
@@ -22,15 +24,13 @@ async function login(exchange: Exchange): Promise<Answer> {
   const form = await readForm(exchange)
   const name = nameOf(form)
   const { authenticator } = exchange.backend
-  let session: Awaited<ReturnType<typeof authenticator.login>>
-  try {
-    session = await authenticator.login(name, form.get('password') ?? '')
-  } catch (error) {
+  const session = await authenticator.login(name, form.get('password') ?? '')
+  if (session === undefined) {
+    const headers: Headers = { 'set-cookie': authenticator.logout() }
     const fail = exchange.query.get('fail')
-    if (fail === undefined || !(error instanceof DatabaseError) || error.kind !== 'unauthorized') throw error
-    const { error: word, reason, headers } = error
-    const location = exchange.absoluteUri(fail)
-    return json(302, { error: word, reason }, { ...headers, location })
+    if (fail !== undefined) headers['location'] = exchange.absoluteUri(fail)
+    const error = 'unauthorized'
+    return json(fail === undefined ? 401 : 302, { error, reason: WRONG_CREDENTIALS }, headers)
   }
   const headers = { 'set-cookie': session.setCookie }
   const { name: known, roles } = session.user

@@ -1,3 +1,4 @@
+import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, json, type WholeAnswer } from '../answer.ts'
 import { contentEtag } from '../etag.ts'
@@ -31,7 +32,7 @@ function uuids(exchange: Exchange): Answer {
   if (count > exchange.service.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
-  const list = Array.from({ length: count }, () => exchange.backend.randomBytes(16).toString('hex'))
+  const list = Array.from({ length: count }, () => randomHex(exchange.backend.random, 16))
   return json(
     200,
     { uuids: list },
