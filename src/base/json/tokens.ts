@@ -198,7 +198,8 @@ export class JsonTokens {
     } else if (code >= X.SPACE) {
       this.output.replaceCodePoint(at, end, code)
     } else {
-      this.output.replace(at, end, SHORT_ESCAPES[code] ?? longEscape(code))
+      const canonical = SHORT_ESCAPES[code] ?? longEscape(code)
+      if (this.#text.toString('latin1', at, end) !== canonical) this.output.replace(at, end, canonical)
     }
     return end
   }
