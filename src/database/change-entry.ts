@@ -1,21 +1,21 @@
 /**
  * A value of the tree `seq`, keyed by the number of the change: all that a row of `_changes` shows, and the
- * winner's body, so that neither needs the tree `id`.
+ * winner's body, so that neither needs the tree `id`. `n` and `s` are numbers of `byte-codec.ts`.
  *
  * | part | |
  * |---|---|
  * | u8 | version, 1 |
- * | u8 | flags: 1 the document is deleted; others 0 |
- * | revision | the winner |
+ * | n | number of leaves, at least 1, best first |
+ * | each | u8, 1 when deleted; s generation; n length and bytes of the id |
  * | 16 bytes | reference of the winner's body |
- * | varint | number of the other leaves, best first |
- * | each | u8, 1 when deleted; revision |
  * | the rest | document id, UTF-8 |
  */
 import type { Reference } from '../../native-free-btree/index.ts'
-import { ByteReader, ByteWriter, REFERENCE_BYTES } from './bytes.ts'
+import { ByteReader, ByteWriter } from '../base/byte-codec.ts'
+import { DatabaseError } from '../base/errors.ts'
 import { checkVersion, TREES, VALUE_VERSION } from './layout.ts'
 import type { Revision } from './revision-id.ts'
+import { REFERENCE_BYTES } from './stored-body.ts'
 
 const DELETED = 1
 
@@ -28,30 +28,46 @@ export interface ChangeEntry {
   id: string
   /** Every leaf, the winner first. */
   leaves: LeafSummary[]
+  /** The winner's body. */
   reference: Reference
 }
 
-export function encodeChangeEntry(entry: ChangeEntry): Buffer {
-  const [winner, ...others] = entry.leaves
-  const writer = new ByteWriter()
-    .u8(VALUE_VERSION)
-    .u8(winner!.deleted ? DELETED : 0)
-    .revision(winner!.revision)
-    .bytes(entry.reference)
-    .varint(others.length)
-  for (const leaf of others) writer.u8(leaf.deleted ? DELETED : 0).revision(leaf.revision)
-  return writer.bytes(Buffer.from(entry.id)).finish()
+const writer = new ByteWriter()
+
+/** `key` is the document's id in UTF-8. */
+export function encodeChangeEntry(
+  key: Uint8Array,
+  leaves: readonly LeafSummary[],
+  reference: Reference,
+): Buffer {
+  writer.u8(VALUE_VERSION)
+  writer.number(leaves.length)
+  for (const { revision, deleted } of leaves) {
+    writer.u8(deleted ? DELETED : 0)
+    writer.signed(revision.pos)
+    writer.number(revision.id.length)
+    writer.byteString(revision.id)
+  }
+  writer.bytes(reference)
+  writer.bytes(key)
+  return writer.take()
 }
 
+function decodeLeaf(reader: ByteReader): LeafSummary {
+  const deleted = (reader.u8() & DELETED) !== 0
+  const pos = reader.signed()
+  return { revision: { pos, id: reader.byteString(reader.number()) }, deleted }
+}
+
+/** Throws storage_damaged or ByteFormatError for bytes that are no entry. */
 export function decodeChangeEntry(value: Buffer): ChangeEntry {
   checkVersion(value, TREES.seq)
-  const reader = new ByteReader(value, 1)
-  const deleted = (reader.u8() & DELETED) !== 0
-  const leaves: LeafSummary[] = [{ revision: reader.revision(), deleted }]
-  const reference = reader.take(REFERENCE_BYTES)
-  for (let left = reader.varint(); left > 0; left -= 1) {
-    const other = (reader.u8() & DELETED) !== 0
-    leaves.push({ revision: reader.revision(), deleted: other })
-  }
-  return { id: reader.rest().toString(), leaves, reference }
+  const reader = new ByteReader(value)
+  reader.skip(1)
+  const count = reader.number()
+  if (count === 0) throw new DatabaseError('storageDamaged', 'a change without a revision')
+  const leaves: LeafSummary[] = []
+  while (leaves.length < count) leaves.push(decodeLeaf(reader))
+  const reference = reader.bytes(REFERENCE_BYTES)
+  return { id: value.toString('utf8', reader.skip(0)), leaves, reference }
 }

@@ -5,7 +5,7 @@
 import type { Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from './api.ts'
 import { decodeChangeEntry } from './change-entry.ts'
-import { decodeInfo } from './document-info.ts'
+import { decodeInfoTree } from './document-info.ts'
 import { type BodyReader, StoredView } from './document-view.ts'
 import { idKey, seqKey, seqOfKey, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
@@ -51,7 +51,7 @@ function changeRow(
         reference: entry.reference,
         localSeq: seqNumber,
         leaves: () => entry.leaves,
-        revisions: () => decodeInfo(snapshot.tree(TREES.id).get(idKey(entry.id))!).revisions(),
+        tree: () => decodeInfoTree(snapshot.tree(TREES.id).get(idKey(entry.id))!),
       }),
   }
 }

@@ -183,8 +183,7 @@ export class StoredDatabase implements Database {
         return this.#builtSeq
       }
       try {
-        const bytesOf = this.#store.lengthOf.bind(this.#store)
-        const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, bytesOf, takeSeq }, ready)
+        const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
         last = this.#builtSeq > first ? this.#builtSeq : 0
         return applied
       } catch (error) {

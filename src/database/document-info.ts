@@ -1,81 +1,73 @@
 /**
- * A value of the tree `id`. What listings and the summaries need is in front; the revision tree, which can be
- * long, is decoded only when it is asked for.
+ * A value of the tree `id`. What the summaries need stands in front at fixed places; the winner is read
+ * without the rest of the revision tree, which can be long.
  *
- * | part | |
- * |---|---|
- * | u8 | version, 1 |
- * | u8 | flags: 1 deleted (no leaf is live); 2 a live design document with a `validate_doc_update`; others 0 |
- * | u48 | number of the last change |
- * | u48 | bytes of the leaves' bodies as they are stored |
- * | u48 | bytes of the leaves' bodies as JSON |
- * | revision | the winner |
- * | 16 bytes | reference of the winner's body |
- * | the rest | the revision tree: `document-revisions.ts` |
+ * | at | part | |
+ * |---|---|---|
+ * | 0 | u8 | version, 1 |
+ * | 1 | u8 | flags: 1 deleted (no leaf is live); 2 a live design document with a `validate_doc_update`; others 0 |
+ * | 2 | u48 | active: bytes that the leaves take in the file |
+ * | 8 | u48 | external: bytes of the leaves as a client sees them |
+ * | 14 | the rest | the revision tree with the number of the last change: `revision-tree-codec.ts` |
  */
 import type { Reference } from '../../native-free-btree/index.ts'
-import { ByteReader, ByteWriter, REFERENCE_BYTES } from './bytes.ts'
-import { DocumentRevisions } from './document-revisions.ts'
 import { checkVersion, type IdSummary, TREES, VALUE_VERSION } from './layout.ts'
-import type { Revision } from './revision-id.ts'
+import type { RevisionTree } from './revision-tree.ts'
+import { decodeTree, decodeWinner, encodeTree } from './revision-tree-codec.ts'
+import { referenceOf, validates } from './stored-body.ts'
 
 const DELETED = 1
 const VALIDATES = 2
 const FLAGS_AT = 1
-const ACTIVE_AT = 8
-const EXTERNAL_AT = 14
-const WINNER_AT = 20
+const ACTIVE_AT = 2
+const EXTERNAL_AT = 8
+const TREE_AT = 14
 
+/** A document as its value tells it. */
 export interface DocumentInfo {
   /** Number of the last change. */
-  seq: number
-  deleted: boolean
-  winner: Revision
+  readonly seq: number
+  readonly deleted: boolean
+  /** The winning revision; its `id` is a byte string. */
+  readonly winner: { readonly pos: number; readonly id: string }
   /** The winner's body. */
-  reference: Reference
-  revisions(): DocumentRevisions
+  readonly reference: Reference
+  /** The whole tree, decoded once. */
+  tree(): RevisionTree
 }
 
-/** `bytesOf` gives the length of the body behind a reference. */
-export function encodeInfo(
-  seq: number,
-  revisions: DocumentRevisions,
-  bytesOf: (reference: Reference) => number,
-): Buffer {
-  const leaves = revisions.leaves()
-  const { revision, stored } = leaves[0]!
-  const bytes = leaves.reduce((sum, leaf) => sum + bytesOf(leaf.stored.reference), 0)
-  const validates = stored.validates && !stored.deleted
-  return new ByteWriter()
-    .u8(VALUE_VERSION)
-    .u8((stored.deleted ? DELETED : 0) | (validates ? VALIDATES : 0))
-    .u48(seq)
-    .u48(bytes)
-    .u48(bytes)
-    .revision(revision)
-    .bytes(stored.reference)
-    .bytes(revisions.encode())
-    .finish()
+export function encodeInfo(tree: RevisionTree): Buffer {
+  const leaves = tree.leaves()
+  const winner = leaves[0]!.value!
+  const head = Buffer.alloc(TREE_AT)
+  head[0] = VALUE_VERSION
+  head[FLAGS_AT] = winner.deleted ? DELETED : validates(winner.body) ? VALIDATES : 0
+  const sum = (field: 'size' | 'activeSize'): number =>
+    leaves.reduce((total, leaf) => total + leaf.value![field], 0)
+  head.writeUIntBE(sum('activeSize'), ACTIVE_AT, 6)
+  head.writeUIntBE(sum('size'), EXTERNAL_AT, 6)
+  return Buffer.concat([head, encodeTree(tree)])
 }
 
+/** Decodes the revision tree alone. Throws storage_damaged or ByteFormatError. */
+export function decodeInfoTree(value: Buffer): RevisionTree {
+  checkVersion(value, TREES.id)
+  return decodeTree(value.subarray(TREE_AT))
+}
+
+/** Throws storage_damaged or ByteFormatError for bytes that are no document. */
 export function decodeInfo(value: Buffer): DocumentInfo {
   checkVersion(value, TREES.id)
-  const reader = new ByteReader(value, FLAGS_AT)
-  const flags = reader.u8()
-  const seq = reader.u48()
-  const fixed = new ByteReader(value, WINNER_AT)
-  const winner = fixed.revision()
-  const reference = fixed.take(REFERENCE_BYTES)
-  const tree = fixed.rest()
-  let revisions: DocumentRevisions | undefined
+  const winner = decodeWinner(value.subarray(TREE_AT))
+  let tree: RevisionTree | undefined
   return {
-    seq,
-    deleted: (flags & DELETED) !== 0,
+    seq: winner.updateSeq,
+    deleted: winner.deleted,
     winner,
-    reference,
-    revisions: () => {
-      revisions ??= DocumentRevisions.decode(tree)
-      return revisions
+    reference: referenceOf(winner.body),
+    tree: () => {
+      tree ??= decodeInfoTree(value)
+      return tree
     },
   }
 }

@@ -3,9 +3,10 @@ import type { Reference } from '../../native-free-btree/index.ts'
 import type { DocumentView, RevisionInfo } from './api.ts'
 import type { LeafSummary } from './change-entry.ts'
 import type { DocumentInfo } from './document-info.ts'
-import type { DocumentRevisions, StoredRevision } from './document-revisions.ts'
 import { reading } from './layer-errors.ts'
 import { compareRevisions, formatRevision, formatRevisionId, type Revision } from './revision-id.ts'
+import { pathOf, type RevisionNode, type RevisionTree, revisionsInfo } from './revision-tree.ts'
+import { referenceOf } from './stored-body.ts'
 
 export interface BodyReader {
   /** The bytes behind a reference, verified. */
@@ -21,7 +22,7 @@ export interface ViewParts {
   localSeq: number
   /** Every leaf of the document, best first. */
   leaves(): readonly LeafSummary[]
-  revisions(): DocumentRevisions
+  tree(): RevisionTree
 }
 
 export class StoredView implements DocumentView {
@@ -53,25 +54,27 @@ export class StoredView implements DocumentView {
     return this.#body
   }
 
+  #node(): RevisionNode {
+    const { tree, revision } = this.#parts
+    return reading(() => tree().find(revision.pos, revision.id)!)
+  }
+
   revisions(): { start: number; ids: string[] } {
-    const path = this.#parts.revisions().path(this.#parts.revision)
-    return { start: this.#parts.revision.pos, ids: path.map((revision) => formatRevisionId(revision.id)) }
+    const { start, ids } = pathOf(this.#node())
+    return { start, ids: ids.map(formatRevisionId) }
   }
 
   revsInfo(): RevisionInfo[] {
-    const revisions = this.#parts.revisions()
-    return revisions.path(this.#parts.revision).map((revision) => ({
+    return revisionsInfo(this.#node()).map(({ revision, status }) => ({
       rev: formatRevision(revision),
-      status: statusOf(revisions.find(revision)?.stored),
+      status,
     }))
   }
 
   #otherLeaves(deleted: boolean): string[] {
-    return this.#parts
-      .leaves()
-      .filter(
-        (leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, this.#parts.revision) !== 0,
-      )
+    const { leaves, revision } = this.#parts
+    return reading(leaves)
+      .filter((leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, revision) !== 0)
       .map((leaf) => formatRevision(leaf.revision))
   }
 
@@ -84,9 +87,9 @@ export class StoredView implements DocumentView {
   }
 }
 
-function statusOf(stored: StoredRevision | undefined): RevisionInfo['status'] {
-  if (stored === undefined) return 'missing'
-  return stored.deleted ? 'deleted' : 'available'
+/** What an entry of the update sequence keeps of the leaves, best first. */
+export function leafSummaries(tree: RevisionTree): LeafSummary[] {
+  return tree.leaves().map((leaf) => ({ revision: leaf, deleted: leaf.value!.deleted }))
 }
 
 export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo): StoredView {
@@ -97,27 +100,27 @@ export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo)
     deleted: info.deleted,
     reference: info.reference,
     localSeq: info.seq,
-    leaves: () => info.revisions().leaves(),
-    revisions: info.revisions,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
   })
 }
 
-/** A revision other than the winner, or the winner too. */
-export function viewOfRevision(
+/** Undefined when only the revision's id is known. */
+export function viewOfNode(
   bodies: BodyReader,
   id: string,
   info: DocumentInfo,
-  revision: Revision,
-  stored: StoredRevision,
-): StoredView {
+  node: RevisionNode,
+): StoredView | undefined {
+  if (node.value === null) return undefined
   return new StoredView({
     bodies,
     id,
-    revision,
-    deleted: stored.deleted,
-    reference: stored.reference,
+    revision: node,
+    deleted: node.value.deleted,
+    reference: referenceOf(node.value.body),
     localSeq: info.seq,
-    leaves: () => info.revisions().leaves(),
-    revisions: info.revisions,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
   })
 }

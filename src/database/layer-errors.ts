@@ -2,6 +2,7 @@
  * What the storage engine and the reading of revisions throw, told in the terms of the table of errors. The
  * engine's errors are known by their `code`. An error without a known code is a defect and stays what it is.
  */
+import { ByteFormatError } from '../base/byte-codec.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import { DocumentError, type DocumentErrorCode } from './document-error.ts'
 
@@ -39,6 +40,8 @@ export function databaseErrorOf(error: unknown): unknown {
   if (error instanceof DocumentError) {
     return new DatabaseError(DOCUMENT_KINDS[error.code], error.message, { cause: error })
   }
+  if (error instanceof ByteFormatError)
+    return new DatabaseError('storageDamaged', error.message, { cause: error })
   if (error instanceof DatabaseError || !(error instanceof Error) || !('code' in error)) return error
   const code = String(error.code)
   const kind = KINDS[SYSTEM_CODES[code] ?? code]

@@ -1,6 +1,6 @@
 /**
  * Which trees a database's file holds, and what their keys are. Layout version 1. Integers are big-endian,
- * so that they sort; `varint` is LEB128. The first byte of every value of the first three trees is the
+ * so that they sort. The first byte of every value of the first three trees is the
  * version of its own format (1), so that later ones may live beside it.
  *
  * | tree | key | value | summary |

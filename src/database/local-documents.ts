@@ -8,21 +8,25 @@
 import type { Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsOptions, LocalDocument } from './api.ts'
-import { ByteReader, ByteWriter } from './bytes.ts'
 import { checkVersion, idKey, LOCAL_PREFIX, TREES, VALUE_VERSION } from './layout.ts'
 import { SnapshotRows } from './snapshot-rows.ts'
 import { travelRange } from './travel-range.ts'
 
+const NUMBER_AT = 1
+const BODY_AT = 7
 const LOCAL_REVISION = /^0-(\d{1,14})$/
 
 function encode(number: number, body: Uint8Array): Buffer {
-  return new ByteWriter().u8(VALUE_VERSION).u48(number).bytes(body).finish()
+  const value = Buffer.allocUnsafe(BODY_AT + body.length)
+  value[0] = VALUE_VERSION
+  value.writeUIntBE(number, NUMBER_AT, 6)
+  value.set(body, BODY_AT)
+  return value
 }
 
 function decode(id: string, value: Buffer): LocalDocument {
   checkVersion(value, TREES.local)
-  const reader = new ByteReader(value, 1)
-  return { id, rev: `0-${reader.u48()}`, body: reader.rest() }
+  return { id, rev: `0-${value.readUIntBE(NUMBER_AT, 6)}`, body: value.subarray(BODY_AT) }
 }
 
 /** Key of a local document. `id` is without the `_local/`. */

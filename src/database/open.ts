@@ -5,10 +5,11 @@ import { DatabaseError } from '../base/errors.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
 import { decodeChangeEntry } from './change-entry.ts'
 import { StoredDatabase } from './database.ts'
-import { decodeInfo, summaryOfInfo } from './document-info.ts'
+import { decodeInfoTree, summaryOfInfo } from './document-info.ts'
 import { awaiting, databaseErrorOf } from './layer-errors.ts'
 import { idReducer, LAYOUT_VERSION, TREES } from './layout.ts'
 import { type DatabaseProperties, type DatabaseRecord, readRecord, writeRecord } from './meta-records.ts'
+import { referenceOf } from './stored-body.ts'
 
 const UUID_BYTES = 16
 const MICROSECONDS = 1000
@@ -16,7 +17,10 @@ const MICROSECONDS = 1000
 export const TREE_OPTIONS: Record<string, TreeOptions> = {
   [TREES.id]: {
     reducer: idReducer(summaryOfInfo),
-    references: (value) => decodeInfo(Buffer.from(value)).revisions().references(),
+    references: (value) =>
+      decodeInfoTree(Buffer.from(value)).nodes.flatMap((node) =>
+        node.value === null ? [] : [referenceOf(node.value.body)],
+      ),
   },
   [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
   [TREES.local]: {},

@@ -3,18 +3,13 @@ import type { Store } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { DocumentView, GetOptions, OpenRevision } from './api.ts'
 import { type DocumentInfo, decodeInfo } from './document-info.ts'
-import type { Leaf } from './document-revisions.ts'
-import { viewOfRevision, viewOfWinner } from './document-view.ts'
+import { viewOfNode, viewOfWinner } from './document-view.ts'
 import { idKey, TREES } from './layout.ts'
 import { formatRevision, parseRevision, type Revision } from './revision-id.ts'
 
 export function readInfo(store: Store, id: string): DocumentInfo | undefined {
   const value = store.get(TREES.id, idKey(id))
   return value === undefined ? undefined : decodeInfo(value)
-}
-
-function viewOfLeaf(store: Store, id: string, info: DocumentInfo, leaf: Leaf): DocumentView {
-  return viewOfRevision(store, id, info, leaf.revision, leaf.stored)
 }
 
 /** Throws not_found, and bad_request for a malformed revision. */
@@ -26,24 +21,27 @@ export function getDocument(store: Store, id: string, options: GetOptions): Docu
     if (info.deleted) throw new DatabaseError('deleted')
     return viewOfWinner(store, id, info)
   }
-  if (options.latest) {
-    const leaf = info.revisions().leavesFrom(revision)[0]
-    if (leaf) return viewOfLeaf(store, id, info, leaf)
-  }
-  const stored = info.revisions().find(revision)?.stored
-  if (stored === undefined) throw new DatabaseError('missing')
-  return viewOfRevision(store, id, info, revision, stored)
+  const named = info.tree().find(revision.pos, revision.id)
+  const node = named !== null && options.latest ? info.tree().leavesBelow(named)[0]! : named
+  const view = node === null ? undefined : viewOfNode(store, id, info, node)
+  if (view === undefined) throw new DatabaseError('missing')
+  return view
 }
 
-/** Each leaf that the revisions lead to once, then those that lead nowhere. */
-function openLatest(store: Store, id: string, info: DocumentInfo, revisions: Revision[]): OpenRevision[] {
+/** Each leaf that the revisions lead to once, then the revisions that are not known. */
+function openLatest(
+  store: Store,
+  id: string,
+  info: DocumentInfo,
+  revisions: readonly Revision[],
+): OpenRevision[] {
   const found = new Map<string, OpenRevision>()
   const missing: OpenRevision[] = []
   for (const revision of revisions) {
-    const leaves = info.revisions().leavesFrom(revision)
-    if (leaves.length === 0) missing.push({ missing: formatRevision(revision) })
-    for (const leaf of leaves) {
-      found.set(formatRevision(leaf.revision), { ok: viewOfLeaf(store, id, info, leaf) })
+    const node = info.tree().find(revision.pos, revision.id)
+    if (node === null) missing.push({ missing: formatRevision(revision) })
+    for (const leaf of node === null ? [] : info.tree().leavesBelow(node)) {
+      found.set(formatRevision(leaf), { ok: viewOfNode(store, id, info, leaf)! })
     }
   }
   return [...found.values(), ...missing]
@@ -63,18 +61,14 @@ export function openRevisions(
   const info = readInfo(store, id)
   if (revs === 'all') {
     if (info === undefined) throw new DatabaseError('missing')
-    return info
-      .revisions()
-      .leaves()
-      .map((leaf) => ({ ok: viewOfLeaf(store, id, info, leaf) }))
+    const leaves = info.tree().leaves()
+    return leaves.map((leaf) => ({ ok: viewOfNode(store, id, info, leaf)! }))
   }
-  if (info === undefined) return wanted.map((revision) => ({ missing: formatRevision(revision) }))
-  if (options.latest) return openLatest(store, id, info, wanted)
+  if (info !== undefined && options.latest) return openLatest(store, id, info, wanted)
   return wanted.map((revision) => {
-    const stored = info.revisions().find(revision)?.stored
-    return stored
-      ? { ok: viewOfRevision(store, id, info, revision, stored) }
-      : { missing: formatRevision(revision) }
+    const node = info?.tree().find(revision.pos, revision.id)
+    const view = info && node ? viewOfNode(store, id, info, node) : undefined
+    return view ? { ok: view } : { missing: formatRevision(revision) }
   })
 }
 
@@ -88,14 +82,9 @@ export function missingRevisions(
   revs: readonly string[],
 ): { missing: string[]; possibleAncestors: string[] } {
   const wanted = revs.map((rev) => parseRevision(rev))
-  const info = readInfo(store, id)
-  if (info === undefined) return { missing: wanted.map(formatRevision), possibleAncestors: [] }
-  const revisions = info.revisions()
-  const missing = wanted.filter((revision) => revisions.find(revision) === undefined)
-  const newest = missing.reduce((most, revision) => Math.max(most, revision.pos), 0)
-  const older = revisions.leaves().filter((leaf) => leaf.revision.pos < newest)
-  return {
-    missing: missing.map(formatRevision),
-    possibleAncestors: older.map((leaf) => formatRevision(leaf.revision)).reverse(),
-  }
+  const tree = readInfo(store, id)?.tree()
+  if (tree === undefined) return { missing: wanted.map(formatRevision), possibleAncestors: [] }
+  const missing = tree.missing(wanted)
+  const possibleAncestors = tree.possibleAncestors(missing).map(formatRevision)
+  return { missing: missing.map(formatRevision), possibleAncestors }
 }

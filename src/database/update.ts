@@ -9,22 +9,22 @@
  * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
  * nothing was added.
  */
-import type { Reference, Transaction } from '../../native-free-btree/index.ts'
+import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { EditResult } from './api.ts'
 import { encodeChangeEntry } from './change-entry.ts'
-import { type DocumentInfo, decodeInfo, encodeInfo } from './document-info.ts'
-import { DocumentRevisions } from './document-revisions.ts'
+import { decodeInfoTree, encodeInfo } from './document-info.ts'
+import { leafSummaries } from './document-view.ts'
 import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
 import { seqKey, TREES } from './layout.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
+import { RevisionTree } from './revision-tree.ts'
+import { encodeStoredBody, referenceOf } from './stored-body.ts'
 
 export interface UpdateContext {
   tx: Transaction
   revsLimit: number
-  /** Length of the body behind a reference. */
-  bytesOf(reference: Reference): number
   /** Takes the next number of the update sequence. */
   takeSeq(): number
 }
@@ -50,51 +50,66 @@ function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: 
 class DocumentMerge {
   readonly #context: UpdateContext
   readonly #document: DocumentEdits
-  readonly #before: DocumentInfo | undefined
-  readonly #revisions: DocumentRevisions
-  /** The leaves before the transaction. */
-  readonly #extensible: Set<string>
-  #added = false
+  readonly #tree: RevisionTree
+  /** The leaves before the transaction; empty for a new document. */
+  readonly #extensible: ReadonlySet<string>
+  readonly #liveBefore: boolean
+  readonly #seqBefore: number
+  /** Where the document will stand in the update sequence; 0 while nothing was added. */
+  #seq = 0
 
   constructor(context: UpdateContext, document: DocumentEdits) {
     const value = context.tx.get(TREES.id, document.key)
     this.#context = context
     this.#document = document
-    this.#before = value === undefined ? undefined : decodeInfo(value)
-    this.#revisions = this.#before?.revisions() ?? new DocumentRevisions()
-    this.#extensible = new Set(this.#revisions.leaves().map((leaf) => keyOf(leaf.revision)))
+    this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
+    const leaves = this.#tree.leaves()
+    this.#extensible = new Set(leaves.map(keyOf))
+    this.#liveBefore = leaves.length > 0 && !leaves[0]!.value!.deleted
+    this.#seqBefore = this.#tree.updateSeq
   }
 
   #add(edit: ReadyEdit, path: readonly Revision[]): EditResult {
+    const head = path[0]!
+    if (this.#seq === 0) this.#seq = this.#context.takeSeq()
     const reference = this.#context.tx.append(edit.body)
-    this.#revisions.add(path, { deleted: edit.deleted, validates: edit.validates, reference })
-    this.#added = true
-    return { ok: true, id: this.#document.id, rev: formatRevision(path[0]!) }
+    this.#tree.merge(
+      { start: head.pos, ids: path.map((revision) => revision.id) },
+      {
+        deleted: edit.deleted,
+        seq: this.#seq,
+        body: encodeStoredBody(reference, edit.validates),
+        size: edit.body.length,
+        activeSize: edit.body.length,
+        attachments: null,
+      },
+    )
+    return { ok: true, id: this.#document.id, rev: formatRevision(head) }
   }
 
   /** The path of an edit that is allowed; undefined is a conflict. */
   #allowedPath(edit: ReadyEdit): readonly Revision[] | undefined {
     const { parent } = edit
-    const allowedBefore =
-      parent === undefined
-        ? this.#before === undefined || this.#before.deleted
-        : this.#extensible.has(keyOf(parent))
+    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#extensible.has(keyOf(parent))
     if (!allowedBefore) return undefined
-    const winner = this.#revisions.leaves()[0]
-    if (winner === undefined) return edit.path
-    if (winner.deleted) {
+    const winner = this.#tree.winner()
+    if (winner === null) return edit.path
+    if (winner.value!.deleted) {
       if (parent !== undefined || edit.deleted) return undefined
-      return [nextRevision(false, winner.revision, edit.term, []), winner.revision]
+      return [nextRevision(false, winner, edit.term, []), winner]
     }
-    if (parent === undefined || this.#revisions.find(parent)?.leaf !== true) return undefined
+    if (parent === undefined || this.#tree.find(parent.pos, parent.id)?.children !== 0) return undefined
     return edit.path
+  }
+
+  #has(revision: Revision): boolean {
+    return this.#tree.find(revision.pos, revision.id) !== null
   }
 
   interactive(edit: ReadyEdit): EditResult {
     const path = this.#allowedPath(edit)
-    if (path === undefined || this.#revisions.find(path[0]!) !== undefined) {
-      const rev = edit.parent && formatRevision(edit.parent)
-      return failure(this.#document.id, rev, 'conflict')
+    if (path === undefined || this.#has(path[0]!)) {
+      return failure(this.#document.id, edit.parent && formatRevision(edit.parent), 'conflict')
     }
     return this.#add(edit, path)
   }
@@ -102,24 +117,23 @@ class DocumentMerge {
   /** `ancestors` are those of all edits of the document in the request. */
   replicated(edit: ReadyEdit, ancestors: ReadonlySet<string>): EditResult {
     const revision = edit.path[0]!
-    const rev = formatRevision(revision)
-    if (ancestors.has(keyOf(revision)) || this.#revisions.find(revision) !== undefined) {
-      return { ok: true, id: this.#document.id, rev }
+    if (ancestors.has(keyOf(revision)) || this.#has(revision)) {
+      return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
     return this.#add(edit, edit.path)
   }
 
   /** Writes what was added. Returns whether anything was. */
   write(): boolean {
-    if (!this.#added) return false
-    const { tx, revsLimit, bytesOf } = this.#context
-    const { id, key } = this.#document
-    this.#revisions.stem(revsLimit)
-    const seq = this.#context.takeSeq()
-    const leaves = this.#revisions.leaves()
-    if (this.#before) tx.delete(TREES.seq, seqKey(this.#before.seq))
-    tx.put(TREES.seq, seqKey(seq), encodeChangeEntry({ id, leaves, reference: leaves[0]!.stored.reference }))
-    tx.put(TREES.id, key, encodeInfo(seq, this.#revisions, bytesOf))
+    if (this.#seq === 0) return false
+    const { tx, revsLimit } = this.#context
+    const { key } = this.#document
+    this.#tree.stem(revsLimit)
+    this.#tree.updateSeq = this.#seq
+    const reference = referenceOf(this.#tree.winner()!.value!.body)
+    if (this.#seqBefore > 0) tx.delete(TREES.seq, seqKey(this.#seqBefore))
+    tx.put(TREES.seq, seqKey(this.#seq), encodeChangeEntry(key, leafSummaries(this.#tree), reference))
+    tx.put(TREES.id, key, encodeInfo(this.#tree))
     return true
   }
 }

@@ -117,7 +117,7 @@ t.test('missing revisions and possible ancestors', async (t) => {
   const { database } = await testDatabase()
   await replicate(database, replicated('a', { v: 'c' }, 3, 'cba'), replicated('a', { v: 'd' }, 2, 'da'))
   t.same(database.missingRevs('a', [rev('3c'), rev('2b'), rev('4f'), rev('1e')]), {
-    missing: [rev('4f'), rev('1e')],
+    missing: [rev('1e'), rev('4f')],
     possibleAncestors: [rev('2d'), rev('3c')],
   })
   t.same(database.missingRevs('a', [rev('3c')]), { missing: [], possibleAncestors: [] })
