@@ -152,7 +152,7 @@ export class DatabaseRegistry {
         await removeDurably(this.#pathOf(name))
         this.#shards.delete(name)
       } catch (error) {
-        if (await exists(this.#pathOf(name))) {
+        if (await exists(this.#pathOf(name)).catch(() => true)) {
           this.#names.add(name)
           this.#generation++
         }
@@ -213,6 +213,8 @@ export class DatabaseRegistry {
     const path = pathOfDatabase(this.#root, name, shards)
     const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
     try {
+      // A file that is there although its name is unknown is somebody's data all the same.
+      if (await exists(path)) throw new DatabaseError('databaseExists')
       await this.#makeDurable(dirname(path))
       const database = await this.#options.createDatabase(draft, name)
       try {
@@ -244,10 +246,13 @@ export class DatabaseRegistry {
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
 }
 
 function rootOf(dataDir: string): string {
