@@ -8,7 +8,10 @@ import type { DatabaseRegistry } from '../server/registry.ts'
  * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
  */
 export interface Backend {
-  readonly databases: Pick<DatabaseRegistry, 'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'>
+  readonly databases: Pick<
+    DatabaseRegistry,
+    'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+  >
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string

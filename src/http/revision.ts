@@ -1,5 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
-import { formatRevision, formatRevisionId, parseRevision, parseRevisionId } from '../database/revision-id.ts'
+import { formatRevision, parseRevision } from '../database/revision-id.ts'
 
 /**
  * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
@@ -13,12 +13,6 @@ export function readRevision(value: unknown): string {
 export function readRevisions(value: unknown): string[] {
   if (!Array.isArray(value)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
   return value.map(readRevision)
-}
-
-/** An id without its generation; undefined for 32 characters that are not hexadecimal. */
-export function readRevisionId(text: string): string | undefined {
-  const id = parseRevisionId(text)
-  return id === null ? undefined : formatRevisionId(id)
 }
 
 /** `{start, ids: [id]}` of a revision's text. */

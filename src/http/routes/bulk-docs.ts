@@ -1,6 +1,6 @@
-import { randomHex } from '../../base/random.ts'
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
+import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { interactiveEdit, type ParsedDocument, parseDocument, replicatedEdit } from '../document-edit.ts'

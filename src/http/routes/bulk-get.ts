@@ -1,5 +1,5 @@
-import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'

@@ -1,5 +1,5 @@
-import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
 import type { DocumentView, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, bare, jsonStream, jsonText, type Piece } from '../answer.ts'

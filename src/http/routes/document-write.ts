@@ -1,17 +1,19 @@
-import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
-import { scanDocument } from '../../base/json/documents.ts'
+import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
-import { interactiveEdit, type ParsedDocument, parseDocumentText, replicatedEdit } from '../document-edit.ts'
+import {
+  EMPTY_DOCUMENT,
+  interactiveEdit,
+  type ParsedDocument,
+  parseDocumentText,
+  replicatedEdit,
+} from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
 import { headerRevision, requireDesignRights, requireNoValidation, writeOne } from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
-
-/** What a deletion stores: an empty object and its term. */
-const EMPTY = scanDocument(Buffer.from('{}'))!
 
 /** PUT of a document. */
 export async function putDocument(exchange: Exchange): Promise<Answer> {
@@ -37,7 +39,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   database.get(id)
   const explicit = query.get('rev')
   const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
-  const edit: DocumentEdit = { id, deleted: true, body: EMPTY.body, term: EMPTY.term, rev }
+  const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
   if (query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const newRev = await writeOne(exchange, edit, true)
   return json(200, { ok: true, id, rev: newRev }, { etag: `"${newRev}"` })

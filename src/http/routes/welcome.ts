@@ -1,5 +1,5 @@
-import { randomHex } from '../../base/random.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
 import { type Answer, bare, json, type WholeAnswer } from '../answer.ts'
 import { contentEtag } from '../etag.ts'
 import type { Exchange } from '../exchange.ts'
