@@ -17,11 +17,11 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     if (answer.kind === 'streamed') await answer.pieces.return?.()
     return
   }
-  const headers: OutgoingHttpHeaders = { ...usualHeaders(exchange), ...answer.headers }
+  const headers = spelled({ ...usualHeaders(exchange), ...answer.headers })
   const withBody = request.method !== 'HEAD'
   if (answer.kind === 'whole') {
     const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
-    if (answer.status !== 304) headers['content-length'] = body.length
+    if (answer.status !== 304) headers['Content-Length'] = body.length
     response.writeHead(answer.status, headers)
     response.end(withBody ? body : undefined)
   } else {
@@ -34,6 +34,22 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     }
   }
   if (!request.complete) drain(request)
+}
+
+/** Names as CouchDB spells them, for those who read heads with their eyes. */
+const SPELLINGS: Record<string, string> = {
+  etag: 'ETag',
+  'x-couch-request-id': 'X-Couch-Request-ID',
+  'x-couchdb-body-time': 'X-CouchDB-Body-Time',
+}
+
+function spelled(headers: Headers): OutgoingHttpHeaders {
+  const out: OutgoingHttpHeaders = {}
+  for (const [name, value] of Object.entries(headers)) {
+    SPELLINGS[name] ??= name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())
+    out[SPELLINGS[name]] = value
+  }
+  return out
 }
 
 export function usualHeaders(exchange: Exchange): Headers {

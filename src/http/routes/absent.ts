@@ -41,6 +41,4 @@ export const absentResources: Resource[] = [
   absent('db/_nouveau_cleanup', 'member', 'search'),
   absent('_db_updates', 'server-admin', 'the feed of databases'),
   absent('_reshard', 'server-admin', 'sharding'),
-  absent('_scheduler', 'server-admin', 'replication by the server'),
-  absent('_search_analyze', 'server-admin', 'search'),
 ]

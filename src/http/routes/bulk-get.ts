@@ -10,6 +10,7 @@ import type { Exchange } from '../exchange.ts'
 import { type JsonPart, multipartBulk } from '../multipart.ts'
 import type { Resource } from '../resource.ts'
 import { readRevision } from '../revision.ts'
+import { openRevisions } from './document-read.ts'
 
 /** One wanted document, or what is wrong with the wish. */
 type Wish =
@@ -73,13 +74,14 @@ function told(thrown: unknown): { error: string; reason: string } {
   return { error, reason }
 }
 
-/** Without a revision all leaves are meant. */
+/** Without a revision all leaves are meant; none where there is no such document. */
 function find(
   database: Database,
   wish: { id: string; rev: string | undefined },
   latest: boolean,
 ): OpenRevision[] {
-  return database.openRevs(wish.id, wish.rev === undefined ? 'all' : [wish.rev], { latest })
+  if (wish.rev === undefined && database.lookup(wish.id) === undefined) return []
+  return openRevisions(database, wish.id, wish.rev === undefined ? 'all' : [wish.rev], latest)
 }
 
 function missing(id: string, rev: string): Failure {

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
-import type { DocumentView, OpenRevision } from '../../database/api.ts'
+import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
+import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, bare, jsonStream, jsonText, type Piece } from '../answer.ts'
 import { type DocumentMembers, viewAnswer, viewText } from '../document-text.ts'
@@ -69,13 +70,32 @@ function openView(exchange: Exchange, parameters: ReadParameters): DocumentView 
 }
 
 function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
-  const found = exchange.database.openRevs(exchange.id, revs, { latest: parameters.latest })
-  if (revs === 'all' && found.length === 0) throw new DatabaseError('missing')
+  const found = openRevisions(exchange.database, exchange.id, revs, parameters.latest)
   const wanted = { revs: parameters.revs === true }
   if (!accepts(exchange.header('accept'), 'multipart/mixed'))
     return jsonStream(200, openPieces(found, wanted))
   const boundary = randomHex(exchange.backend.random, 16)
   return multipartMixed(boundary, openParts(found, wanted))
+}
+
+/**
+ * The revisions in the order of CouchDB's answers: as they were asked for, all leaves from the oldest
+ * generation on. Throws missing for all leaves of no document.
+ */
+export function openRevisions(
+  database: Database,
+  id: string,
+  revs: 'all' | readonly string[],
+  latest: boolean,
+): OpenRevision[] {
+  const found = database.openRevs(id, revs, { latest })
+  if (revs !== 'all') return found
+  if (found.length === 0) throw new DatabaseError('missing')
+  return found.sort((a, b) => compareRevisions(revisionOf(a), revisionOf(b)))
+}
+
+function revisionOf(found: OpenRevision): Revision {
+  return parseRevision('ok' in found ? found.ok.rev : found.missing)
 }
 
 function* openPieces(found: OpenRevision[], wanted: DocumentMembers): Generator<Piece> {

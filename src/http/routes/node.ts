@@ -4,6 +4,17 @@ import { type Answer, json } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import { parseJsonParameter } from '../query.ts'
 import type { Resource } from '../resource.ts'
+import { parseViewParameters } from '../view-parameters.ts'
+
+const CLUSTER_ACTIONS = new Set<unknown>([
+  'add_node',
+  'enable_cluster',
+  'enable_single_node',
+  'finish_cluster',
+  'receive_cookie',
+  'remove_node',
+  'sync_admin',
+])
 
 /** A cluster of one node. */
 const NODE = 'nonode@nohost'
@@ -26,7 +37,9 @@ function clusterSetup(exchange: Exchange): Answer {
   return json(200, { state: complete ? 'single_node_enabled' : 'single_node_disabled' })
 }
 
-function setUpCluster(): never {
+async function setUpCluster(exchange: Exchange): Promise<never> {
+  const { action } = await exchange.jsonObject()
+  if (!CLUSTER_ACTIONS.has(action)) throw new DatabaseError('badRequest', "Invalid Action'")
   throw new DatabaseError('notImplemented', 'clusters are not implemented')
 }
 
@@ -52,6 +65,22 @@ function node(exchange: Exchange): Answer {
 
 const NODE_SECTIONS = new Set(['_config', '_prometheus', '_restart', '_smoosh', '_stats', '_system'])
 
+/** Nothing replicates, so nothing is scheduled: the lists are empty, and every document of them is missing. */
+function scheduler(exchange: Exchange): Answer {
+  const [list, ...path] = exchange.place.rest
+  if (list !== 'jobs' && list !== 'docs') return json(404, { error: 'not found' })
+  if (path.length > 0) {
+    const known = list === 'jobs' || path[0]!.endsWith('_replicator')
+    throw known ? new DatabaseError('missing') : new DatabaseError('badRequest', 'Invalid path')
+  }
+  parseViewParameters(exchange.query)
+  return json(200, { total_rows: 0, offset: 0, [list]: [] })
+}
+
+function searchAnalyze(): never {
+  throw new DatabaseError('serviceUnavailable', 'Search is not available')
+}
+
 export const nodeResources: Resource[] = [
   { route: '_membership', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: membership } },
   { route: '_active_tasks', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: activeTasks } },
@@ -61,6 +90,8 @@ export const nodeResources: Resource[] = [
     allow: 'GET,POST',
     methods: { GET: clusterSetup, POST: setUpCluster },
   },
+  { route: '_scheduler', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: scheduler } },
+  { route: '_search_analyze', access: 'server-admin', allow: 'POST', methods: { POST: searchAnalyze } },
   {
     route: '_node',
     access: 'server-admin',

@@ -39,7 +39,7 @@ function uuids(exchange: Exchange): Answer {
     {
       'cache-control': 'no-cache',
       pragma: 'no-cache',
-      expires: 'Fri, 01 Jan 1990 00:00:00 GMT',
+      expires: 'Mon, 01 Jan 1990 00:00:00 GMT',
       etag: contentEtag(...list),
     },
   )
