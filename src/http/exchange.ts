@@ -134,7 +134,9 @@ export class Exchange {
     const host =
       this.header('x-forwarded-host') ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
     const secure = this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
-    return `${secure ? 'https' : 'http'}://${host}${path}`
+    // A path from a parameter may be anything: it must neither end the header nor change the host.
+    const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
+    return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`
   }
 
   /** The Location of a document of the path's database. */

@@ -1,5 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
+import { canonicalize } from '../base/json/documents.ts'
 import { printJson, printString } from './erlang.ts'
+import { isUtf8 } from './path.ts'
 
 /**
  * Parameters of the query string and, for the view-like routes, of a JSON body, parsed with CouchDB's own
@@ -62,31 +64,8 @@ export function parseCount(raw: Raw): number {
 
 /** A parameter whose text is JSON (`startkey`, `keys`, `open_revs`). Throws invalidJson. */
 export function parseJsonParameter(text: string): unknown {
-  return parseJsonText(text)
-}
-
-/** Decodes JSON text that is no document. Throws invalidJson, also for what only JSON.parse would take. */
-export function parseJsonText(text: string): unknown {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new DatabaseError('invalidJson', undefined, { cause: error })
-  }
-  return value
-}
-
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Decodes JSON bytes that are no document. Throws invalidJson, also for bytes that are not UTF-8. */
-export function parseJsonBytes(bytes: Uint8Array): unknown {
-  let text: string
-  try {
-    text = strict.decode(bytes)
-  } catch (error) {
-    throw new DatabaseError('invalidJson', undefined, { cause: error })
-  }
-  return parseJsonText(text)
+  if (!isUtf8(text)) throw new DatabaseError('invalidJson')
+  return JSON.parse(canonicalize(Buffer.from(text, 'utf8')).toString('utf8'))
 }
 
 /** Throws badRequest unless the value is a JSON object. */

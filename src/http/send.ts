@@ -17,7 +17,7 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     if (answer.kind === 'streamed') await answer.pieces.return?.()
     return
   }
-  const headers = spelled({ ...usualHeaders(exchange), ...answer.headers })
+  const headers = spelled(preferred(exchange, { ...usualHeaders(exchange), ...answer.headers }))
   const withBody = request.method !== 'HEAD'
   if (answer.kind === 'whole') {
     const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
@@ -34,6 +34,15 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     }
   }
   if (!request.complete) drain(request)
+}
+
+/** What is left of the headers of a client that wants to pay for little. */
+const MINIMAL = new Set(['cache-control', 'content-range', 'content-type', 'etag', 'server', 'vary'])
+
+/** `Prefer: return=minimal`. */
+function preferred(exchange: Exchange, headers: Headers): Headers {
+  if (exchange.header('prefer') !== 'return=minimal') return headers
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => MINIMAL.has(name)))
 }
 
 /** Names as CouchDB spells them, for those who read heads with their eyes. */

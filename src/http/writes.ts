@@ -1,5 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
-import type { DocumentEdit, EditResult } from '../database/api.ts'
+import type { Database, DocumentEdit, EditResult } from '../database/api.ts'
 import { requireDatabaseAdmin } from './access.ts'
 import { isDesignId } from './document-id.ts'
 import type { Exchange } from './exchange.ts'
@@ -32,6 +32,13 @@ export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits:
   if (result === undefined) throw new Error('the write gave no result')
   if (result.ok) return result.rev
   throw failure(result)
+}
+
+/** Writes or deletes a local document, which has no history and never conflicts. Returns its revision. */
+export function writeLocalDocument(database: Database, edit: DocumentEdit): Promise<string> {
+  const name = edit.id.slice('_local/'.length)
+  if (edit.deleted) return database.deleteLocal(name, edit.rev)
+  return database.putLocal(name, edit.body, edit.rev)
 }
 
 function failure(result: EditResult & { ok: false }): DatabaseError {

@@ -19,6 +19,7 @@ function write(): Answer {
 
 /** A function of a design document: the document must exist before anything else is said. */
 function designFunction(exchange: Exchange): Answer {
+  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
   exchange.database.get(exchange.id)
   throw new DatabaseError('notImplemented', `${exchange.place.rest[0]} is not implemented`)
 }

@@ -8,7 +8,7 @@ import { isDesignId, isLocalId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { requireNoValidation } from '../writes.ts'
+import { requireNoValidation, writeLocalDocument } from '../writes.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -71,7 +71,7 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
   const ordinary: number[] = []
   for (const [index, edit] of edits.entries()) {
     if (isLocalId(edit.id)) outcomes[index] = await writeLocal(exchange, edit)
-    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit.id)
+    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
     else ordinary.push(index)
   }
   const results = await exchange.database.update(
@@ -91,17 +91,14 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
 }
 
 async function writeLocal(exchange: Exchange, edit: DocumentEdit): Promise<Outcome> {
-  const name = edit.id.slice('_local/'.length)
-  const { database } = exchange
-  const rev = edit.deleted
-    ? await database.deleteLocal(name, edit.rev)
-    : await database.putLocal(name, edit.body, edit.rev)
-  return { ok: true, id: edit.id, rev }
+  return { ok: true, id: edit.id, rev: await writeLocalDocument(exchange.database, edit) }
 }
 
-function refusedDesign(exchange: Exchange, id: string): Outcome {
+function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
   const { error } = exchange.user.name === null ? ERRORS.unauthorized : ERRORS.forbidden
-  return { id, error, reason: 'You are not a db or server admin.' }
+  const { id, revisions } = edit
+  const rev = revisions && revisionOfPath(revisions)
+  return { id, rev, error, reason: 'You are not a db or server admin.' }
 }
 
 export const bulkDocsResources: Resource[] = [

@@ -3,7 +3,7 @@ import { scanDocument } from '../../base/json/documents.ts'
 import { type Answer, json } from '../answer.ts'
 import { isLocalId, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
-import { decodeComponent } from '../path.ts'
+import { decodeComponent, isUtf8 } from '../path.ts'
 import { readRevision } from '../revision.ts'
 import { headerRevision, writeOne } from '../writes.ts'
 
@@ -12,6 +12,7 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const text = exchange.query.get('rev')
   const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
   const target = parseDestination(exchange.header('destination'))
+  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
   const view = exchange.database.get(exchange.id, source === undefined ? {} : { rev: source })
   validateDocumentId(target.id)
   if (isLocalId(target.id)) {

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database } from '../../database/api.ts'
+import { isDatabaseName } from '../../server/database-name.ts'
 import { type Answer, json, ok } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import { encodeComponent } from '../path.ts'
@@ -46,6 +47,10 @@ async function create(exchange: Exchange): Promise<Answer> {
     throw new DatabaseError('badRequest', 'Invalid `partitioned` parameter')
   }
   const name = place.database!
+  // As plain databases these would keep passwords readable and replications undone.
+  if (name.startsWith('_') && isDatabaseName(name)) {
+    throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
+  }
   if (partitioned === 'true') {
     throw new DatabaseError('notImplemented', 'partitioned databases are not implemented')
   }

@@ -9,10 +9,17 @@ import {
   parseDocumentText,
   replicatedEdit,
 } from '../document-edit.ts'
-import { validateDocumentId } from '../document-id.ts'
+import { isLocalId, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { isUtf8 } from '../path.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
-import { headerRevision, requireDesignRights, requireNoValidation, writeOne } from '../writes.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  writeLocalDocument,
+  writeOne,
+} from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
 
 /** PUT of a document. */
@@ -36,6 +43,7 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
 /** DELETE of a document: a tombstone with an empty body. */
 export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { id, database, query } = exchange
+  if (!isUtf8(id)) throw new DatabaseError('missing')
   database.get(id)
   const explicit = query.get('rev')
   const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
@@ -50,8 +58,9 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const text = await exchange.jsonTypedBody()
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
-  if (id.startsWith('_local/')) {
-    throw new DatabaseError('notImplemented', 'local documents are written with PUT')
+  if (isLocalId(id)) {
+    const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
+    return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
   const edit = interactiveEdit(document, id)
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)

@@ -1,8 +1,10 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, json, jsonText } from '../answer.ts'
+import { validateDocumentId } from '../document-id.ts'
 import { localText } from '../document-text.ts'
 import { contentEtag } from '../etag.ts'
 import type { Exchange } from '../exchange.ts'
+import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
 import { headerRevision } from '../writes.ts'
@@ -17,7 +19,7 @@ function nameOf(exchange: Exchange): string {
 }
 
 function readLocal(exchange: Exchange): Answer {
-  const document = exchange.database.getLocal(nameOf(exchange))
+  const document = isUtf8(exchange.id) ? exchange.database.getLocal(nameOf(exchange)) : undefined
   if (document === undefined) throw new DatabaseError('missing')
   const text = localText(document, { revs: exchange.query.flag('revs') })
   const etag = contentEtag(document.rev, document.body)
@@ -26,6 +28,7 @@ function readLocal(exchange: Exchange): Answer {
 }
 
 async function putLocal(exchange: Exchange): Promise<Answer> {
+  validateDocumentId(exchange.id)
   const document = await bodyDocument(exchange)
   const location = exchange.documentUri(exchange.id)
   const path = editedRevisions(exchange, document)
@@ -40,6 +43,7 @@ async function putLocal(exchange: Exchange): Promise<Answer> {
 
 async function deleteLocal(exchange: Exchange): Promise<Answer> {
   const { database, id } = exchange
+  validateDocumentId(id)
   if (database.getLocal(nameOf(exchange)) === undefined) throw new DatabaseError('missing')
   const rev = await database.deleteLocal(
     nameOf(exchange),
