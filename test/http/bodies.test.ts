@@ -89,9 +89,9 @@ t.test('bodies', async (t) => {
 
   t.test('a body that stops short writes nothing', async (t) => {
     const text = head(server, 'PUT /db/short', ['Content-Length: 100'])
-    t.equal(await raw(server, `${text}{"a":1}`, { end: true }), '')
+    t.notMatch(await raw(server, `${text}{"a":1}`, { end: true }), /^HTTP\/1\.1 2/)
     const chunked = head(server, 'PUT /db/short', ['Transfer-Encoding: chunked'])
-    await raw(server, `${chunked}7\r\n{"a":1}\r\n`, { end: true })
+    t.notMatch(await raw(server, `${chunked}7\r\n{"a":1}\r\n`, { end: true }), /^HTTP\/1\.1 2/)
     t.equal((await ask(server, 'GET /db/short')).status, 404)
   })
 
