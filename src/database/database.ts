@@ -6,6 +6,7 @@
  */
 import type { Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { RandomBytes } from '../base/random.ts'
 import { openAllDocs, rowOf } from './all-docs.ts'
 import type {
   AllDocsOptions,
@@ -40,10 +41,12 @@ import {
   type DatabaseRecord,
   DEFAULT_SEQUENCES,
   DEFAULT_SETTINGS,
+  readEpochs,
   readRecord,
   readSecurity,
   type SequencesRecord,
   type SettingsRecord,
+  writeEpochs,
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
@@ -65,23 +68,25 @@ export class StoredDatabase implements Database {
   #updateSeq: number
   /** Of the last change that a transaction took. */
   #builtSeq: number
+  /** The epoch of the sequence that began with this opening is stored. */
+  #epochStored = false
   #notifying = false
   #closing = false
   /** Undefined: to be looked up. */
   #validation: boolean | undefined
 
   /** `openDatabase` and `createDatabase` make these. */
-  constructor(store: Store, name: string, record: DatabaseRecord) {
+  constructor(store: Store, name: string, record: DatabaseRecord, random: RandomBytes) {
     this.#store = store
     this.name = name
     this.uuid = record.uuid
     this.instanceStartTime = record.instanceStartTime
     this.properties = record.properties
-    this.#sequences = new SequenceCodec(record.uuid)
     this.#floors = { ...DEFAULT_SEQUENCES, ...readRecord(store, 'sequences') }
     this.#settings = { ...DEFAULT_SETTINGS, ...readRecord(store, 'settings') }
     this.#updateSeq = this.#withSnapshot((snapshot) => this.#changeIn(snapshot))
     this.#builtSeq = this.#updateSeq
+    this.#sequences = new SequenceCodec(readEpochs(store), this.#updateSeq, random)
   }
 
   get updateSeqNumber(): number {
@@ -185,12 +190,14 @@ export class StoredDatabase implements Database {
       try {
         const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
         last = this.#builtSeq > first ? this.#builtSeq : 0
+        if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
         return applied
       } catch (error) {
         this.#builtSeq = first
         throw error
       }
     }, ready.bytes)
+    if (last > 0) this.#epochStored = true
     if (outcome.design) this.#validation = undefined
     this.#changed(last)
     return outcome.results

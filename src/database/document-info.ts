@@ -11,7 +11,7 @@
  * | 14 | the rest | the revision tree with the number of the last change: `revision-tree-codec.ts` |
  */
 import type { Reference } from '../../native-free-btree/index.ts'
-import { checkVersion, type IdSummary, TREES, VALUE_VERSION } from './layout.ts'
+import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
 import type { RevisionTree } from './revision-tree.ts'
 import { decodeTree, decodeWinner, encodeTree } from './revision-tree-codec.ts'
 import { referenceOf, validates } from './stored-body.ts'
@@ -77,15 +77,7 @@ export function isDeletedInfo(value: Buffer): boolean {
 }
 
 /** What a document adds to the summary of the tree `id`. */
-export function summaryOfInfo(value: Uint8Array): IdSummary {
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
-  const flags = bytes[FLAGS_AT]!
-  const deleted = flags & DELETED
-  return {
-    live: 1 - deleted,
-    deleted,
-    active: bytes.readUIntBE(ACTIVE_AT, 6),
-    external: bytes.readUIntBE(EXTERNAL_AT, 6),
-    validating: (flags & VALIDATES) === 0 ? 0 : 1,
-  }
+export function summaryOfInfo(value: Uint8Array): Uint8Array {
+  const flags = value[FLAGS_AT]!
+  return summaryOfOne((flags & DELETED) !== 0, value, ACTIVE_AT, (flags & VALIDATES) !== 0)
 }

@@ -9,6 +9,7 @@
  * | `settings` | msgpack `{ revsLimit, purgedInfosLimit }` |
  * | `sequences` | msgpack `{ update, purge }`: floors, for when the last change has been purged |
  * | `security` | canonical JSON |
+ * | `epochs` | `sequence.ts` |
  */
 import { Packr } from 'msgpackr/pack'
 import type { Transaction } from '../../native-free-btree/index.ts'
@@ -51,6 +52,7 @@ export const DEFAULT_SEQUENCES: SequencesRecord = { update: 0, purge: 0 }
 
 const packr = new Packr({ useRecords: false })
 const SECURITY = Buffer.from('security')
+const EPOCHS = Buffer.from('epochs')
 
 interface Reading {
   get(tree: string, key: Uint8Array): Buffer | undefined
@@ -85,4 +87,13 @@ export function readSecurity(source: Reading): Buffer | undefined {
 
 export function writeSecurity(tx: Transaction, body: Uint8Array): void {
   tx.put(TREES.meta, SECURITY, body)
+}
+
+/** Undefined before the first change. */
+export function readEpochs(source: Reading): Buffer | undefined {
+  return source.get(TREES.meta, EPOCHS)
+}
+
+export function writeEpochs(tx: Transaction, record: Uint8Array): void {
+  tx.put(TREES.meta, EPOCHS, record)
 }

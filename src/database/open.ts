@@ -29,19 +29,19 @@ export const TREE_OPTIONS: Record<string, TreeOptions> = {
 
 export interface DatabaseOptions {
   /** Handed to the engine: file system, cache and the like. */
-  store?: Omit<StoreOptions, 'mode' | 'trees' | 'clock' | 'random'> | undefined
+  store?: Omit<StoreOptions, 'create' | 'readOnly' | 'trees' | 'clock' | 'random'> | undefined
   clock?: Clock | undefined
   random?: RandomBytes | undefined
   /** The engine's `openStore`, or a stand-in for it. */
   openStore?: typeof openStore | undefined
 }
 
-async function open(path: string, mode: StoreOptions['mode'], options: DatabaseOptions): Promise<Store> {
+async function open(path: string, create: boolean, options: DatabaseOptions): Promise<Store> {
   const engine = options.openStore ?? openStore
   return awaiting(
     engine(path, {
       ...options.store,
-      mode,
+      create,
       trees: TREE_OPTIONS,
       clock: options.clock ?? systemClock,
       random: options.random ?? systemRandom,
@@ -71,24 +71,27 @@ export async function openDatabase(
   name: string,
   options: DatabaseOptions = {},
 ): Promise<StoredDatabase> {
-  const store = await open(path, 'write', options)
+  const store = await open(path, false, options)
   return withStore(store, () => {
     const record = readRecord(store, 'database')
     if (record === undefined) throw new DatabaseError('noDatabase')
     if (record.format !== LAYOUT_VERSION) {
       throw new DatabaseError('storageDamaged', `the layout ${record.format} of ${path} is not known`)
     }
-    return new StoredDatabase(store, name, record as DatabaseRecord)
+    return new StoredDatabase(store, name, record as DatabaseRecord, options.random ?? systemRandom)
   })
 }
 
-/** Makes a database; it is durable when this resolves. Throws file_exists when the file is there. */
+/**
+ * Makes a database; it is durable when this resolves. A file whose creation was never finished is taken over.
+ * Throws file_exists when there is a database, and storage_unavailable when its file is open.
+ */
 export async function createDatabase(
   path: string,
   name: string,
   options: DatabaseOptions & { properties?: Partial<DatabaseProperties> | undefined } = {},
 ): Promise<StoredDatabase> {
-  const store = await open(path, 'create', options)
+  const store = await open(path, true, options)
   const record: DatabaseRecord = {
     format: LAYOUT_VERSION,
     uuid: randomHex(options.random ?? systemRandom, UUID_BYTES),
@@ -96,7 +99,8 @@ export async function createDatabase(
     properties: { partitioned: false, q: 1, n: 1, ...options.properties },
   }
   return withStore(store, async () => {
+    if (readRecord(store, 'database') !== undefined) throw new DatabaseError('databaseExists')
     await store.transact((tx) => writeRecord(tx, 'database', record))
-    return new StoredDatabase(store, name, record)
+    return new StoredDatabase(store, name, record, options.random ?? systemRandom)
   })
 }

@@ -209,8 +209,13 @@ export class RevisionTree {
       }
     }
     if (kept.size === this.nodes.length) return
+    for (const node of this.nodes) {
+      if (node.parent === null || kept.has(node) === kept.has(node.parent)) continue
+      // Either the tree is cut above this node, or above the start of a longer branch beside it.
+      if (kept.has(node)) node.parent = null
+      else node.parent.children--
+    }
     this.nodes = this.nodes.filter((node) => kept.has(node))
-    for (const node of this.nodes) if (node.parent !== null && !kept.has(node.parent)) node.parent = null
   }
 
   /** Forgets the values of all but the leaves, as compaction does with their bodies. */

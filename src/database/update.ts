@@ -5,6 +5,7 @@
  * - A document that is deleted (no live leaf) takes only an edit without a revision that is no deletion: it
  *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
  * - So two edits of one document in one request never build on each other, and the first one wins.
+ * - An edit whose own revision is stored already, without its history, joins it to its parent.
  * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
  * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
  * nothing was added.
@@ -108,7 +109,7 @@ class DocumentMerge {
 
   interactive(edit: ReadyEdit): EditResult {
     const path = this.#allowedPath(edit)
-    if (path === undefined || this.#has(path[0]!)) {
+    if (path === undefined) {
       return failure(this.#document.id, edit.parent && formatRevision(edit.parent), 'conflict')
     }
     return this.#add(edit, path)

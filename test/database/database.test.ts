@@ -20,7 +20,10 @@ t.test('creation and opening', async (t) => {
   const options = testOptions(fixture.disk)
   t.equal(fixture.database.instanceStartTime, `${NOW_MS}000`)
   t.match(fixture.database.uuid, /^[0-9a-f]{32}$/)
+  t.match(await settled(createDatabase('/data/a', 'a', options)), { status: 503 }, 'it is open')
+  await fixture.database.close()
   t.match(await settled(createDatabase('/data/a', 'a', options)), { status: 412, error: 'file_exists' })
+  await fixture.reopen()
   t.match(await settled(openDatabase('/data/b', 'b', options)), {
     status: 404,
     reason: 'Database does not exist.',
@@ -36,13 +39,15 @@ t.test('creation and opening', async (t) => {
   await opened.close()
   t.match(await settled(openDatabase('/data/p', 'p', options)), { status: 404 }, 'creation did not finish')
   t.notOk(fixture.disk.stores.has('/data/p'), 'and the file is closed again')
+  const finished = await createDatabase('/data/p', 'p', options)
+  t.equal(finished.info().docCount, 0, 'and creation can be taken up')
 })
 
 t.test('info', async (t) => {
   const { database, store } = await testDatabase()
   const empty = database.info()
   t.match(empty, { docCount: 0, docDelCount: 0, compactRunning: false, sizes: { external: 0 } })
-  t.match([empty.updateSeq, empty.purgeSeq], [/^0-[\w-]{16}$/, /^0-[\w-]{16}$/])
+  t.match([empty.updateSeq, empty.purgeSeq], [/^0-[\w-]{12}$/, /^0-[\w-]{12}$/])
   const first = await put(database, edit('a', { v: 'x'.repeat(100) }))
   t.equal(database.info().sizes.external, 108)
   await put(database, edit('a', { v: 1 }, { rev: first }))

@@ -118,6 +118,28 @@ t.test('several edits of one document in one request', async (t) => {
 
 const okOnly = (results: { ok: boolean }[]): boolean[] => results.map((result) => result.ok)
 
+t.test('a deletion and a recreation in one request', async (t) => {
+  const { database } = await testDatabase()
+  await put(database, edit('a', { v: 1 }))
+  const results = await database.update([edit('a', {}, { rev: R1, deleted: true }), edit('a', { v: 2 })])
+  t.same(okOnly(results), [true, false], 'the document was live when the request came')
+  t.equal(database.lookup('a')?.deleted, true)
+})
+
+t.test('an edit whose revision is there already, without its history', async (t) => {
+  const { database } = await testDatabase()
+  await put(database, edit('a', { v: 1 }))
+  await replicate(database, edit('a', { v: 2 }, { rev: R2 }))
+  t.same(database.get('a').conflicts(), [R1])
+  t.equal(await put(database, edit('a', { v: 2 }, { rev: R1 })), R2)
+  const view = database.get('a')
+  t.same([view.rev, view.conflicts(), view.body().toString()], [R2, [], '{"v":2}'])
+  t.same(
+    view.revsInfo().map((info) => info.rev),
+    [R2, R1],
+  )
+})
+
 t.test('a request mixes successes and failures, in its order', async (t) => {
   const { database } = await testDatabase()
   await put(database, edit('a', { v: 1 }), edit('b', { v: 1 }))

@@ -1,4 +1,8 @@
-/** Databases for tests: on a disk in memory, with a clock that stands still and numbered randomness. */
+/**
+ * Databases for tests: on a disk in memory, with a clock that stands still and numbered randomness, or on the
+ * engine in a real folder.
+ */
+import { join } from 'node:path'
 import { scanDocument } from '../../src/base/json/documents.ts'
 import type { DocumentEdit, EditResult } from '../../src/database/api.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
@@ -38,6 +42,20 @@ export async function testDatabase(): Promise<TestDatabase> {
     reopen: async () => {
       await fixture.database.close()
       fixture.database = await openDatabase('/data/a', 'a', options)
+      return fixture.database
+    },
+  }
+  return fixture
+}
+
+/** A database in `folder`, on the engine. */
+export async function fileDatabase(folder: string): Promise<Pick<TestDatabase, 'database' | 'reopen'>> {
+  const path = join(folder, 'a.nfb')
+  const fixture = {
+    database: await createDatabase(path, 'a'),
+    reopen: async () => {
+      await fixture.database.close()
+      fixture.database = await openDatabase(path, 'a')
       return fixture.database
     },
   }

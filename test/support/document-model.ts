@@ -76,8 +76,8 @@ export class DatabaseModel {
   updateSeq = 0
   revsLimit = 1000
 
-  /** The revision that an interactive edit extends, 'root' for a new document, 'conflict' for none. */
-  parentFor(edit: ModelEdit): string {
+  /** The revision that an interactive edit would extend now, 'root' for a new document, 'conflict' for none. */
+  #parentFor(edit: ModelEdit): string {
     const document = this.documents.get(edit.id)
     if (document === undefined) return edit.rev === undefined ? 'root' : 'conflict'
     if (document.deleted) return edit.rev === undefined && !edit.deleted ? document.winner : 'conflict'
@@ -96,18 +96,31 @@ export class DatabaseModel {
     document.seq = this.updateSeq
   }
 
-  /** Stores an interactive edit that `parentFor` allowed, under the revision that it was given. */
-  extend(edit: ModelEdit, parent: string, rev: string): void {
-    const document = this.#touch(edit.id)
-    document.revisions.set(rev, {
-      parent: parent === 'root' ? undefined : parent,
-      deleted: edit.deleted,
-      body: edit.body,
+  /**
+   * Edits of one document in one request. An edit must be possible both before the request and in its turn;
+   * `revOf` gives the revision that the database made for one that is. Returns which were.
+   */
+  interact(id: string, edits: readonly ModelEdit[], revOf: (edit: ModelEdit) => string): boolean[] {
+    const before = this.documents.get(id)
+    const leaves = before?.leaves() ?? []
+    const blank = before === undefined || before.deleted
+    const stored = edits.map((edit) => {
+      const possible = edit.rev === undefined ? blank : leaves.includes(edit.rev)
+      const parent = possible ? this.#parentFor(edit) : 'conflict'
+      if (parent === 'conflict') return false
+      const { deleted, body } = edit
+      this.#touch(id).revisions.set(revOf(edit), {
+        parent: parent === 'root' ? undefined : parent,
+        deleted,
+        body,
+      })
+      return true
     })
-    this.#commit(document)
+    if (stored.includes(true)) this.#commit(this.#touch(id))
+    return stored
   }
 
-  /** Stores replicated revisions of one document, given together. */
+  /** Replicated revisions of one document, given together. */
   replicate(id: string, edits: readonly ModelEdit[]): void {
     const document = this.documents.get(id)
     const ancestors = new Set(edits.flatMap((edit) => edit.path!.slice(1)))
@@ -116,23 +129,22 @@ export class DatabaseModel {
     )
     if (added.length === 0) return
     const target = this.#touch(id)
-    for (const edit of added) {
-      const path = edit.path!
-      if (target.revisions.has(path[0]!)) continue
-      for (const [at, rev] of path.entries()) {
-        const known = target.revisions.get(rev)
-        if (known) known.parent ??= path[at + 1]
-        else {
-          const own = at === 0
-          target.revisions.set(rev, {
-            parent: path[at + 1],
-            deleted: own && edit.deleted,
-            body: own ? edit.body : undefined,
-          })
-        }
+    for (const edit of added) this.#graft(target, edit)
+    this.#commit(target)
+  }
+
+  #graft(target: ModelDocument, edit: ModelEdit): void {
+    const path = edit.path!
+    if (target.revisions.has(path[0]!)) return
+    for (const [at, rev] of path.entries()) {
+      const known = target.revisions.get(rev)
+      const own = at === 0
+      if (known) known.parent ??= path[at + 1]
+      else {
+        const body = own ? edit.body : undefined
+        target.revisions.set(rev, { parent: path[at + 1], deleted: own && edit.deleted, body })
       }
     }
-    this.#commit(target)
   }
 
   live(): string[] {

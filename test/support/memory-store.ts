@@ -433,19 +433,24 @@ export class MemoryDisk {
   readonly stores = new Map<string, MemoryStore>()
   #made = 0
 
-  openStore = async (path: string, options: StoreOptions): Promise<Store> => {
+  /** What a file holds now, as a copy of it would. */
+  copy(path: string): Contents {
+    const { uuid, commit, trees, values, fileBytes } = this.files.get(path)!
+    return { uuid, commit, trees, values: [...values], fileBytes }
+  }
+
+  openStore = async (path: string, options: StoreOptions = {}): Promise<Store> => {
     await Promise.resolve()
-    let contents = this.files.get(path)
-    if (contents && options.mode === 'create') throw new MemoryStoreError('ALREADY_EXISTS', `${path} exists`)
     if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
-    if (options.mode === 'create') {
+    let contents = this.files.get(path)
+    if (contents === undefined) {
+      if (options.create === false) throw new MemoryStoreError('NOT_FOUND', `no file ${path}`)
       contents = new Contents()
       this.#made += 1
       contents.uuid = this.#made.toString(16).padStart(32, '0')
       this.files.set(path, contents)
     }
-    if (contents === undefined) throw new MemoryStoreError('NOT_FOUND', `no file ${path}`)
-    const store = new MemoryStore(path, contents, options.trees, () => this.stores.delete(path))
+    const store = new MemoryStore(path, contents, options.trees ?? {}, () => this.stores.delete(path))
     this.stores.set(path, store)
     return store
   }

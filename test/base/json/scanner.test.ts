@@ -245,7 +245,7 @@ t.test('200,000 levels, of lists, objects and repeated keys', async (t) => {
 })
 
 t.test('hostile texts take no more than linear time', async (t) => {
-  const count = 200_000
+  const count = 60_000
   const same = scanDocument(Buffer.from(`{${'"a":1,'.repeat(count)}"b":2}`))
   t.equal(same?.body.toString(), '{"a":1,"b":2}')
   const names = Array.from({ length: count }, (_, i) => `"k${i}":${i}`)

@@ -1,0 +1,121 @@
+/**
+ * One budget of memory for clean nodes, shared by every store of the process that is given it. Entries are
+ * verified pages, never changed, so a reader may go on holding one that was evicted.
+ *
+ * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
+ * those that were used since it last passed, and evicts the first that was not.
+ */
+
+class Entry {
+  readonly owner: Map<number, Entry>
+  readonly position: number
+  readonly page: Buffer
+  used = false
+  older: Entry | undefined
+  newer: Entry | undefined
+
+  constructor(owner: Map<number, Entry>, position: number, page: Buffer) {
+    this.owner = owner
+    this.position = position
+    this.page = page
+  }
+}
+
+/** Bytes of bookkeeping counted for each entry. */
+const ENTRY_OVERHEAD_BYTES = 200
+
+export class PageCache {
+  /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */
+  readonly budgetBytes: number
+  #cachedBytes = 0
+  #dirtyBytes = 0
+  #newest: Entry | undefined
+  #oldest: Entry | undefined
+  #hand: Entry | undefined
+
+  /** @param budgetBytes at least 1 MiB. */
+  constructor(budgetBytes: number) {
+    this.budgetBytes = Math.max(budgetBytes, 1024 * 1024)
+  }
+
+  get cachedBytes(): number {
+    return this.#cachedBytes
+  }
+
+  get dirtyBytes(): number {
+    return this.#dirtyBytes
+  }
+
+  /** Counts a change of the bytes of dirty nodes; clean pages make room. */
+  addDirty(deltaBytes: number): void {
+    this.#dirtyBytes += deltaBytes
+    if (deltaBytes > 0) this.#shrink()
+  }
+
+  /** A part of the cache for one file. */
+  space(): CacheSpace {
+    return new CacheSpace(this)
+  }
+
+  /** @internal */
+  add(owner: Map<number, Entry>, position: number, page: Buffer): void {
+    const entry = new Entry(owner, position, page)
+    owner.set(position, entry)
+    entry.older = this.#newest
+    if (this.#newest !== undefined) this.#newest.newer = entry
+    this.#newest = entry
+    this.#oldest ??= entry
+    this.#cachedBytes += page.length + ENTRY_OVERHEAD_BYTES
+    this.#shrink()
+  }
+
+  /** @internal */
+  remove(entry: Entry): void {
+    entry.owner.delete(entry.position)
+    if (this.#hand === entry) this.#hand = entry.newer
+    if (entry.older !== undefined) entry.older.newer = entry.newer
+    else this.#oldest = entry.newer
+    if (entry.newer !== undefined) entry.newer.older = entry.older
+    else this.#newest = entry.older
+    this.#cachedBytes -= entry.page.length + ENTRY_OVERHEAD_BYTES
+  }
+
+  #shrink(): void {
+    // However much is dirty, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
+    const limit = Math.max(this.budgetBytes - this.#dirtyBytes, this.budgetBytes / 16)
+    while (this.#cachedBytes > limit) {
+      const entry = this.#hand ?? this.#oldest
+      if (entry === undefined) return
+      this.#hand = entry.newer
+      if (entry.used) entry.used = false
+      else this.remove(entry)
+    }
+  }
+}
+
+export type { Entry }
+
+/** The pages of one file, by position. */
+export class CacheSpace {
+  readonly cache: PageCache
+  readonly #entries = new Map<number, Entry>()
+
+  constructor(cache: PageCache) {
+    this.cache = cache
+  }
+
+  get(position: number): Buffer | undefined {
+    const entry = this.#entries.get(position)
+    if (entry === undefined) return undefined
+    entry.used = true
+    return entry.page
+  }
+
+  add(position: number, page: Buffer): void {
+    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, page)
+  }
+
+  clear(): void {
+    for (const entry of [...this.#entries.values()]) this.cache.remove(entry)
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * The bytes of the group that is being formed, in one buffer that is written at once. Invariants:
+ * - Positions are final when they are given out: the buffer will lie at `base`.
+ * - What a transaction appended can be taken back whole (`mark`, `rollback`) until the group is sealed.
+ * - Records that do not fit in one group go out in part groups before the commit group, in the same write.
+ */
+import type { Reference } from './api.ts'
+import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
+import { hash64, positionSeed } from './checksum.ts'
+import { StorageError } from './errors.ts'
+import {
+  BLOCK_HEADER_BYTES,
+  GROUP_ALIGNMENT,
+  GROUP_HEADER_BYTES,
+  GROUP_PART,
+  MAX_CHUNK_BYTES,
+  MAX_KEY_BYTES,
+  RECORD_DELETE,
+  RECORD_INDEX,
+  RECORD_NODE,
+  RECORD_PUT,
+  RECORD_VALUE,
+  VALUE_HEADER_BYTES,
+} from './format.ts'
+import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
+import type { MutableNode } from './node.ts'
+import { CellView, cellLength, type NodePointer, readCell, writeCell } from './page.ts'
+import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
+import type { Tree } from './tree.ts'
+import { checkOf, writeValueHeader } from './values.ts'
+
+/** A group is closed as a part when the next record would take it beyond this. */
+const PART_BYTES = 4 * 1024 * 1024
+/** The buffer is given back when a group has made it larger than this. */
+const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
+
+interface Segment {
+  start: number
+  end: number
+  recordCount: number
+}
+
+export interface Mark {
+  length: number
+  segments: number
+  segmentStart: number
+  recordCount: number
+  operations: number
+}
+
+export interface SealContext {
+  type: number
+  commit: number
+  salt: bigint
+  generation: number
+  durableEnd: number
+  previousHash: bigint
+  previousPosition: number
+  timestampMs: number
+  checkpoint: CheckpointPointer
+  /** For part groups: they may not name what comes after them. */
+  checkpointBefore: CheckpointPointer
+}
+
+export interface SealedGroup {
+  bytes: Buffer
+  hash: bigint
+  /** Of the last group in the buffer. */
+  position: number
+}
+
+const view = new CellView()
+
+export class GroupBuilder {
+  /** Position of the buffer's first byte in the file. */
+  base = 0
+  readonly #salt: bigint
+  #out = new ByteWriter(64 * 1024)
+  #segments: Segment[] = []
+  #segmentStart = 0
+  #recordCount = 0
+  /** Operations on trees, in order. A put's offset is that of its cell; a delete's, that of its key. */
+  readonly trees: Tree[] = []
+  readonly offsets: number[] = []
+  /** Length of a delete's key; -1 for a put. */
+  readonly keyLengths: number[] = []
+
+  constructor(salt: bigint) {
+    this.#salt = salt
+  }
+
+  begin(base: number): void {
+    if (this.#out.bytes.length > KEPT_BUFFER_BYTES) this.#out = new ByteWriter(64 * 1024)
+    this.base = base
+    this.#out.length = 0
+    this.#segments = []
+    this.trees.length = 0
+    this.offsets.length = 0
+    this.keyLengths.length = 0
+    this.#startSegment()
+  }
+
+  get bytes(): Buffer {
+    return this.#out.bytes
+  }
+
+  get length(): number {
+    return this.#out.length
+  }
+
+  get isEmpty(): boolean {
+    return this.#recordCount === 0 && this.#segments.length === 0
+  }
+
+  mark(): Mark {
+    return {
+      length: this.#out.length,
+      segments: this.#segments.length,
+      segmentStart: this.#segmentStart,
+      recordCount: this.#recordCount,
+      operations: this.trees.length,
+    }
+  }
+
+  rollback(mark: Mark): void {
+    this.#out.length = mark.length
+    this.#segments.length = mark.segments
+    this.#segmentStart = mark.segmentStart
+    this.#recordCount = mark.recordCount
+    this.trees.length = mark.operations
+    this.offsets.length = mark.operations
+    this.keyLengths.length = mark.operations
+  }
+
+  #startSegment(): void {
+    this.#segmentStart = this.#out.length
+    this.#recordCount = 0
+    this.#out.reserve(GROUP_HEADER_BYTES)
+    this.#out.length += GROUP_HEADER_BYTES
+  }
+
+  #endSegment(): void {
+    const out = this.#out
+    const padding = (GROUP_ALIGNMENT - (out.length % GROUP_ALIGNMENT)) % GROUP_ALIGNMENT
+    out.reserve(padding)
+    out.bytes.fill(0, out.length, out.length + padding)
+    out.length += padding
+    this.#segments.push({ start: this.#segmentStart, end: out.length, recordCount: this.#recordCount })
+  }
+
+  /** Makes room for one record of `length` bytes and returns its offset. */
+  #record(length: number): number {
+    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > PART_BYTES) {
+      this.#endSegment()
+      this.#startSegment()
+    }
+    this.#out.reserve(length)
+    this.#recordCount += 1
+    const offset = this.#out.length
+    this.#out.length += length
+    return offset
+  }
+
+  put(tree: Tree, key: Uint8Array, payload: Uint8Array, isReference: boolean): void {
+    assertKey(key)
+    const head = 1 + varintLength(tree.definition.id)
+    const start = this.#record(head + cellLength(key.length, payload.length))
+    const bytes = this.#out.bytes
+    bytes[start] = RECORD_PUT
+    const cell = writeVarint(bytes, start + 1, tree.definition.id)
+    writeCell(bytes, cell, key, payload, isReference)
+    this.trees.push(tree)
+    this.offsets.push(cell)
+    this.keyLengths.push(-1)
+  }
+
+  delete(tree: Tree, key: Uint8Array): void {
+    assertKey(key)
+    const head = 1 + varintLength(tree.definition.id) + varintLength(key.length)
+    const start = this.#record(head + key.length)
+    const bytes = this.#out.bytes
+    bytes[start] = RECORD_DELETE
+    const at = writeVarint(bytes, writeVarint(bytes, start + 1, tree.definition.id), key.length)
+    bytes.set(key, at)
+    this.trees.push(tree)
+    this.offsets.push(at)
+    this.keyLengths.push(key.length)
+  }
+
+  /** Appends a value of any length, in one record or in chunks. */
+  appendValue(value: Uint8Array): Buffer {
+    if (value.length <= MAX_CHUNK_BYTES) return this.#appendRecord(RECORD_VALUE, value, value.length, false)
+    const chunks: Buffer[] = []
+    for (let at = 0; at < value.length; at += MAX_CHUNK_BYTES) {
+      const chunk = value.subarray(at, at + MAX_CHUNK_BYTES)
+      chunks.push(this.#appendRecord(RECORD_VALUE, chunk, chunk.length, false))
+    }
+    return this.appendIndex(chunks, value.length)
+  }
+
+  /** Appends the list of a value's chunks and returns the reference to the whole. */
+  appendIndex(chunks: readonly Reference[], length: number): Buffer {
+    return this.#appendRecord(RECORD_INDEX, Buffer.concat(chunks), length, true)
+  }
+
+  #appendRecord(type: number, bytes: Uint8Array, length: number, chunked: boolean): Buffer {
+    const start = this.#record(VALUE_HEADER_BYTES + bytes.length)
+    const position = this.base + start
+    const seed = positionSeed(this.#salt, position)
+    const hash = writeValueHeader(this.#out.bytes, start, type, bytes, seed)
+    this.#out.bytes.set(bytes, start + VALUE_HEADER_BYTES)
+    return encodeReference({ position, length, chunked, check: checkOf(hash) })
+  }
+
+  /** Whether the bytes behind a reference are in this buffer, not in the file yet. */
+  holds(reference: ReferenceParts): boolean {
+    return reference.position >= this.base
+  }
+
+  /** The bytes behind a reference that this buffer holds. */
+  pendingValue(reference: ReferenceParts): Buffer {
+    const start = reference.position - this.base
+    const length = this.#out.bytes.readUInt32LE(start + 1)
+    const bytes = this.#out.bytes.subarray(start + VALUE_HEADER_BYTES, start + VALUE_HEADER_BYTES + length)
+    if (!reference.chunked) return Buffer.from(bytes)
+    const parts: Buffer[] = []
+    for (let at = 0; at < bytes.length; at += 16) parts.push(this.pendingValue(readReference(bytes, at)))
+    return Buffer.concat(parts)
+  }
+
+  /** Appends a node and notes in it where it will lie. */
+  appendNode(node: MutableNode, reduction: Uint8Array | undefined): NodePointer {
+    const start = this.#record(BLOCK_HEADER_BYTES)
+    this.#out.bytes[start] = RECORD_NODE
+    const pageStart = this.#out.length
+    node.serialize(this.#out)
+    const page = this.#out.bytes.subarray(pageStart, this.#out.length)
+    this.#out.bytes.writeUInt32LE(page.length, start + 1)
+    const position = this.base + pageStart
+    node.pending = {
+      position,
+      length: page.length,
+      hash: hash64(page, positionSeed(this.#salt, position)),
+      count: node.count,
+      bytes: node.bytes,
+      reduction,
+    }
+    return node.pending
+  }
+
+  /** Appends a record that is found by position and hash, or only replayed. */
+  appendBlock(type: number, body: Uint8Array): CheckpointPointer {
+    const start = this.#record(BLOCK_HEADER_BYTES + body.length)
+    this.#out.bytes[start] = type
+    this.#out.bytes.writeUInt32LE(body.length, start + 1)
+    this.#out.bytes.set(body, start + BLOCK_HEADER_BYTES)
+    const position = this.base + start + BLOCK_HEADER_BYTES
+    return { position, length: body.length, hash: hash64(body, positionSeed(this.#salt, position)) }
+  }
+
+  /** The key of operation `index`: a view into the buffer. */
+  keyOf(index: number): Buffer {
+    const offset = this.offsets[index]!
+    const length = this.keyLengths[index]!
+    if (length >= 0) return this.#out.bytes.subarray(offset, offset + length)
+    readCell(this.#out.bytes, offset, view)
+    return this.#out.bytes.subarray(view.keyStart, view.keyEnd)
+  }
+
+  /** Completes the headers. All groups but the last are parts of it. */
+  seal(context: SealContext): SealedGroup {
+    this.#endSegment()
+    let hash = context.previousHash
+    let previousPosition = context.previousPosition
+    const last = this.#segments.length - 1
+    for (const [index, segment] of this.#segments.entries()) {
+      const group = this.#out.bytes.subarray(segment.start, segment.end)
+      const header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'> = {
+        type: index === last ? context.type : GROUP_PART,
+        recordCount: segment.recordCount,
+        commit: context.commit,
+        position: this.base + segment.start,
+        salt: context.salt,
+        generation: context.generation,
+        parts: index,
+        durableEnd: context.durableEnd,
+        previousHash: hash,
+        previousPosition,
+        timestampMs: context.timestampMs,
+        checkpoint: index === last ? context.checkpoint : context.checkpointBefore,
+      }
+      hash = sealGroup(group, header)
+      previousPosition = header.position
+    }
+    return { bytes: this.#out.view(), hash, position: previousPosition }
+  }
+}
+
+function assertKey(key: Uint8Array): void {
+  if (key.length > MAX_KEY_BYTES) {
+    throw new StorageError(
+      'KEY_TOO_LARGE',
+      `a key of ${key.length} bytes; the longest allowed has ${MAX_KEY_BYTES}`,
+    )
+  }
+}

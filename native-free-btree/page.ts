@@ -1,0 +1,226 @@
+/**
+ * Nodes as bytes, searched without being decoded. A page is
+ *
+ *   0  u8   kind: 1 leaf, 2 inner
+ *   1  u8   flags: bit 0, slots are four bytes wide instead of two
+ *   2  u16  number of cells, n
+ *   4  u32  length of the page
+ *   8       n slots: the offset of each cell, in key order
+ *           the cells
+ *
+ * A cell is: varint key length; varint tag; key; payload. In a leaf the tag is 2 * length of the value, with
+ * the value behind it, or 1 + 2 * 16 with a reference behind it. In an inner node the tag is 2 * length of
+ * the payload, which is a child's pointer: position u48, length u32, hash u64, count u48, bytes u48, then the
+ * reduction. The key of an inner cell is a lower bound of the child's keys and above all keys to its left;
+ * that of the first cell is not looked at.
+ *
+ * The same layout serves in memory for nodes that change: there cells may lie anywhere behind the slots.
+ */
+import { varintLength, writeVarint } from './bytes.ts'
+import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE, POINTER_BYTES } from './format.ts'
+
+/** Where the parts of one cell lie; filled by `readCell`, reused to spare garbage. */
+export class CellView {
+  start = 0
+  keyStart = 0
+  keyEnd = 0
+  payloadStart = 0
+  end = 0
+  isReference = false
+}
+
+export function cellCount(page: Uint8Array): number {
+  return page[2]! | (page[3]! << 8)
+}
+
+export function isLeaf(page: Uint8Array): boolean {
+  return page[0] === NODE_LEAF
+}
+
+export function slotWidth(page: Uint8Array): number {
+  return (page[1]! & NODE_WIDE) === 0 ? 2 : 4
+}
+
+export function cellOffset(page: Uint8Array, index: number): number {
+  if ((page[1]! & NODE_WIDE) === 0) {
+    const at = NODE_HEADER_BYTES + index * 2
+    return page[at]! | (page[at + 1]! << 8)
+  }
+  const at = NODE_HEADER_BYTES + index * 4
+  return (page[at]! | (page[at + 1]! << 8) | (page[at + 2]! << 16)) + page[at + 3]! * 0x1000000
+}
+
+export function setSlot(page: Uint8Array, index: number, offset: number): void {
+  if ((page[1]! & NODE_WIDE) === 0) {
+    const at = NODE_HEADER_BYTES + index * 2
+    page[at] = offset
+    page[at + 1] = offset >>> 8
+    return
+  }
+  const at = NODE_HEADER_BYTES + index * 4
+  page[at] = offset
+  page[at + 1] = offset >>> 8
+  page[at + 2] = offset >>> 16
+  page[at + 3] = offset >>> 24
+}
+
+export function setCellCount(page: Uint8Array, count: number): void {
+  page[2] = count
+  page[3] = count >>> 8
+}
+
+/** Reads the cell at `offset` of `bytes`, a page or a record. */
+export function readCell(bytes: Uint8Array, offset: number, into: CellView): CellView {
+  let at = offset
+  let byte = bytes[at++]!
+  let keyLength = byte & 127
+  for (let scale = 128; byte >= 128; scale *= 128) {
+    byte = bytes[at++]!
+    keyLength += (byte & 127) * scale
+  }
+  byte = bytes[at++]!
+  let tag = byte & 127
+  for (let scale = 128; byte >= 128; scale *= 128) {
+    byte = bytes[at++]!
+    tag += (byte & 127) * scale
+  }
+  into.start = offset
+  into.keyStart = at
+  into.keyEnd = at + keyLength
+  into.payloadStart = at + keyLength
+  into.isReference = (tag & 1) === 1
+  into.end = at + keyLength + Math.floor(tag / 2)
+  return into
+}
+
+const scratch = new CellView()
+
+/** The key of cell `index`: a view into the page. */
+export function cellKey(page: Buffer, index: number): Buffer {
+  readCell(page, cellOffset(page, index), scratch)
+  return page.subarray(scratch.keyStart, scratch.keyEnd)
+}
+
+/** Bytewise order of the key of the cell at `offset` against `key`: below, equal to or above 0. */
+export function compareCellKey(page: Uint8Array, offset: number, key: Uint8Array): number {
+  let at = offset
+  let byte = page[at++]!
+  let length = byte & 127
+  for (let scale = 128; byte >= 128; scale *= 128) {
+    byte = page[at++]!
+    length += (byte & 127) * scale
+  }
+  while (page[at++]! >= 128);
+  const shared = length < key.length ? length : key.length
+  for (let i = 0; i < shared; i++) {
+    const difference = page[at + i]! - key[i]!
+    if (difference !== 0) return difference
+  }
+  return length - key.length
+}
+
+export type Compare = (a: Uint8Array, b: Uint8Array) => number
+
+/**
+ * The first cell from `from` on whose key is not below `key` (`cellCount(page)` when there is none).
+ * `compare` undefined means bytewise order.
+ */
+export function lowerBound(page: Buffer, key: Uint8Array, compare: Compare | undefined, from = 0): number {
+  let low = from
+  let high = cellCount(page)
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const order =
+      compare === undefined
+        ? compareCellKey(page, cellOffset(page, middle), key)
+        : compare(cellKey(page, middle), key)
+    if (order < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Whether cell `index` exists and has exactly this key. */
+export function cellHasKey(
+  page: Buffer,
+  index: number,
+  key: Uint8Array,
+  compare: Compare | undefined,
+): boolean {
+  if (index >= cellCount(page)) return false
+  return compare === undefined
+    ? compareCellKey(page, cellOffset(page, index), key) === 0
+    : compare(cellKey(page, index), key) === 0
+}
+
+/** The child of an inner page whose range holds `key`. */
+export function childIndex(page: Buffer, key: Uint8Array, compare: Compare | undefined): number {
+  const index = lowerBound(page, key, compare, 1)
+  return cellHasKey(page, index, key, compare) ? index : index - 1
+}
+
+/** Length of a cell with a key and a payload of these lengths. */
+export function cellLength(keyLength: number, payloadLength: number): number {
+  return varintLength(keyLength) + varintLength(payloadLength * 2) + keyLength + payloadLength
+}
+
+/** Writes a cell and returns the offset behind it. */
+export function writeCell(
+  target: Uint8Array,
+  offset: number,
+  key: Uint8Array,
+  payload: Uint8Array,
+  isReference: boolean,
+): number {
+  let at = writeVarint(target, offset, key.length)
+  at = writeVarint(target, at, payload.length * 2 + (isReference ? 1 : 0))
+  target.set(key, at)
+  at += key.length
+  target.set(payload, at)
+  return at + payload.length
+}
+
+/** Where a node lies in the file and what its entries add up to. */
+export interface NodePointer {
+  position: number
+  length: number
+  hash: bigint
+  count: number
+  bytes: number
+  reduction: Uint8Array | undefined
+}
+
+/** Decodes a child's pointer; with `hasReduction` the bytes behind the fixed part are its reduction. */
+export function readPointer(page: Buffer, index: number, hasReduction: boolean): NodePointer {
+  readCell(page, cellOffset(page, index), scratch)
+  const at = scratch.payloadStart
+  return {
+    position: page.readUIntLE(at, 6),
+    length: page.readUInt32LE(at + 6),
+    hash: page.readBigUInt64LE(at + 10),
+    count: page.readUIntLE(at + 18, 6),
+    bytes: page.readUIntLE(at + 24, 6),
+    reduction: hasReduction ? Buffer.from(page.subarray(at + POINTER_BYTES, scratch.end)) : undefined,
+  }
+}
+
+export function encodePointer(pointer: NodePointer): Buffer {
+  const reduction = pointer.reduction
+  const bytes = Buffer.allocUnsafe(POINTER_BYTES + (reduction?.length ?? 0))
+  bytes.writeUIntLE(pointer.position, 0, 6)
+  bytes.writeUInt32LE(pointer.length, 6)
+  bytes.writeBigUInt64LE(pointer.hash, 10)
+  bytes.writeUIntLE(pointer.count, 18, 6)
+  bytes.writeUIntLE(pointer.bytes, 24, 6)
+  if (reduction !== undefined) bytes.set(reduction, POINTER_BYTES)
+  return bytes
+}
+
+/** Why a page that came from the disk cannot be used, or undefined. Its hash has been verified already. */
+export function pageDefect(page: Buffer): string | undefined {
+  if (page.length < NODE_HEADER_BYTES) return 'shorter than its header'
+  if (page[0] !== NODE_LEAF && page[0] !== NODE_INNER) return `of unknown kind ${page[0]}`
+  if (page.readUInt32LE(4) !== page.length) return 'not of the length that it names'
+  if (NODE_HEADER_BYTES + cellCount(page) * slotWidth(page) > page.length) return 'too short for its slots'
+  return undefined
+}

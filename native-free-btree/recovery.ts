@@ -1,0 +1,213 @@
+/**
+ * What a file holds, found out without changing it (`locate`), and the repairs that a writer makes before it
+ * goes on (`repair`). The rules, argued in FORMAT.md:
+ * - The first group that is not whole, at P, ends the file, unless anything vouches for bytes beyond P: a
+ *   superblock, or a self-valid group further on, whose durableEnd is above P. Then committed data is
+ *   damaged, and that is an error with its evidence, never a silent cut.
+ * - A reader beside a writer trusts only what some durableEnd covers.
+ */
+import { StorageError } from './errors.ts'
+import type { StorageFile } from './file.ts'
+import {
+  GENESIS_POSITION,
+  GROUP_ALIGNMENT,
+  GROUP_GENESIS,
+  GROUP_HEADER_BYTES,
+  GROUP_MAGIC,
+  SUPERBLOCK_BYTES,
+  SUPERBLOCK_CLEAN,
+  SUPERBLOCK_POSITIONS,
+} from './format.ts'
+import { NO_CHECKPOINT, payloadMatches, readGroupHeader, readU64 } from './group.ts'
+import { type WalkState, walkGroups } from './group-walk.ts'
+import { readSuperblock, type Superblock } from './superblock.ts'
+
+/** What identifies a file and where its groups begin. */
+export interface Identity {
+  uuid: Buffer
+  salt: bigint
+}
+
+export interface Located extends Identity {
+  /** Behind the last group that counts. */
+  end: WalkState
+  /** Where replay would start without a checkpoint, and the state there. */
+  start: WalkState
+  /** Highest offset that anything vouches for. */
+  durableEnd: number
+  /** Highest generation seen in slots and groups. */
+  generation: number
+  /** Number of the last superblock write. */
+  sequence: number
+  /** Slot that the next superblock goes to: never the newest valid one. */
+  nextSlot: number
+  fileBytes: number
+  badSuperblocks: number
+  clean: boolean
+  groups: number
+}
+
+/** Reads the slots. Throws UNSUPPORTED_VERSION when one is whole and of a format unknown here. */
+export async function readSlots(file: StorageFile): Promise<{ blocks: Superblock[]; bad: number }> {
+  const blocks: Superblock[] = []
+  let bad = 0
+  for (const [slot, position] of SUPERBLOCK_POSITIONS.entries()) {
+    const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
+    const read = await file.read(bytes, position)
+    const found = readSuperblock(bytes.subarray(0, read), slot)
+    if (found.state === 'unknown') {
+      throw new StorageError(
+        'UNSUPPORTED_VERSION',
+        `the file has format version ${found.version}, draft ${found.draft}`,
+        { version: found.version, draft: found.draft },
+      )
+    }
+    if (found.state === 'valid') blocks.push(found.block)
+    else bad += 1
+  }
+  return { blocks, bad }
+}
+
+export interface Genesis extends Identity {
+  start: WalkState
+}
+
+/** The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64. */
+export async function readGenesis(file: StorageFile): Promise<Genesis | undefined> {
+  const bytes = Buffer.alloc(4096)
+  const read = await file.read(bytes, GENESIS_POSITION)
+  const header = readGroupHeader(bytes.subarray(0, read), 0, GENESIS_POSITION, undefined)
+  if (header === undefined || header.type !== GROUP_GENESIS || header.length > read) return undefined
+  const payload = bytes.subarray(GROUP_HEADER_BYTES, header.length)
+  if (!payloadMatches(header, payload) || payload.length < 32) return undefined
+  return {
+    uuid: Buffer.from(payload.subarray(0, 16)),
+    salt: header.salt,
+    start: {
+      position: readU64(payload, 16),
+      lastHash: header.hash,
+      lastPosition: GENESIS_POSITION,
+      commit: 0,
+      generation: header.generation,
+      checkpoint: NO_CHECKPOINT,
+    },
+  }
+}
+
+/**
+ * Finds the end of the file's committed data. With `trusting` false (a reader beside a writer) it stops at
+ * the last group that something else vouches for. Throws NOT_A_STORE, UNSUPPORTED_VERSION, DAMAGED.
+ */
+export async function locate(file: StorageFile, trusting: boolean): Promise<Located> {
+  const { blocks, bad } = await readSlots(file)
+  const newest = blocks.reduce<Superblock | undefined>(
+    (best, block) => (best === undefined || block.sequence > best.sequence ? block : best),
+    undefined,
+  )
+  const genesis = newest === undefined ? await readGenesis(file) : undefined
+  if (newest === undefined && genesis === undefined) {
+    throw new StorageError('NOT_A_STORE', `${file.path} holds neither a superblock nor a first group`, {
+      path: file.path,
+      fileBytes: file.size(),
+    })
+  }
+  const identity = (newest ?? genesis)!
+  const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), 0)
+  const start = newest === undefined ? genesis!.start : startOf(newest)
+  const boundaries: WalkState[] = [start]
+  const walk = await walkGroups(file, identity.salt, start, {
+    durableEnd: claimed,
+    onBoundary: (state) => boundaries.push(state),
+  })
+  const fileBytes = file.size()
+  await refuseDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
+  let end = walk.end
+  if (!trusting) {
+    end = boundaries.findLast((state) => state.position <= walk.durableEnd) ?? start
+  }
+  if (end === start && newest !== undefined) {
+    end = { ...start, commit: newest.commit, lastPosition: newest.lastGroupPosition }
+  }
+  return {
+    uuid: identity.uuid,
+    salt: identity.salt,
+    end,
+    start,
+    durableEnd: walk.durableEnd,
+    generation: Math.max(end.generation, ...blocks.map((block) => block.generation)),
+    sequence: newest?.sequence ?? 0,
+    nextSlot: newest === undefined ? 0 : 1 - newest.slot,
+    fileBytes,
+    badSuperblocks: bad,
+    clean:
+      newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
+    groups: walk.groups,
+  }
+}
+
+function startOf(block: Superblock): WalkState {
+  return {
+    position: block.replayPosition,
+    lastHash: block.replayPreviousHash,
+    lastPosition: 0,
+    commit: 0,
+    generation: 0,
+    checkpoint: block.checkpoint,
+  }
+}
+
+/** Throws DAMAGED when something vouches for bytes behind the end of the chain. */
+async function refuseDamage(
+  file: StorageFile,
+  salt: bigint,
+  end: WalkState,
+  durableEnd: number,
+  fileBytes: number,
+): Promise<void> {
+  const damaged = (evidence: string, at: number) =>
+    new StorageError(
+      'DAMAGED',
+      `the group at ${end.position} is not whole, but ${evidence} says that the file was durable up to ${at}`,
+      { position: end.position, durableEnd: at, fileBytes },
+    )
+  if (durableEnd > end.position) throw damaged('a superblock or a later group', durableEnd)
+  const magic = Buffer.alloc(4)
+  magic.writeUInt32LE(GROUP_MAGIC)
+  const window = Buffer.allocUnsafeSlow(1024 * 1024 + GROUP_HEADER_BYTES)
+  for (let base = end.position; base < fileBytes; base += window.length - GROUP_HEADER_BYTES) {
+    const read = await file.read(window, base)
+    const bytes = window.subarray(0, read)
+    for (let at = bytes.indexOf(magic); at >= 0; at = bytes.indexOf(magic, at + 1)) {
+      const position = base + at
+      if (position % GROUP_ALIGNMENT !== 0 || position === end.position) continue
+      const header = readGroupHeader(bytes, at, position, salt)
+      if (header === undefined || header.generation < end.generation) continue
+      if (header.durableEnd > end.position) throw damaged(`the group at ${position}`, header.durableEnd)
+    }
+    if (read < window.length) return
+  }
+}
+
+/**
+ * Makes the file end where its groups end, durably: cuts what lies behind, and writes the groups that nobody
+ * has vouched for again, in place and byte for byte, since after a failed sync the page cache may show bytes
+ * that the disk does not have. Both may be interrupted at any point and done again.
+ */
+export async function repair(file: StorageFile, located: Located): Promise<void> {
+  const end = located.end.position
+  if (located.fileBytes > end) {
+    await file.truncate(end)
+    await file.sync()
+  }
+  if (located.durableEnd >= end) return
+  const step = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, end - located.durableEnd))
+  for (let at = located.durableEnd; at < end; at += step.length) {
+    const bytes = step.subarray(0, Math.min(step.length, end - at))
+    const read = await file.read(bytes, at)
+    if (read !== bytes.length) {
+      throw new StorageError('DAMAGED', `bytes at ${at} went away during recovery`, { position: at })
+    }
+    await file.write(bytes, at)
+  }
+  await file.sync()
+}

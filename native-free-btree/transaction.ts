@@ -1,0 +1,166 @@
+/**
+ * A transaction while its records are appended to the group. Point reads look at the group's own operations
+ * first, then at the trees as they are durable. Every page that applying an operation will need is read here,
+ * so that damage is met before the operation can become durable.
+ */
+import type { Reference, Transaction } from './api.ts'
+import { StorageError } from './errors.ts'
+import type { GroupBuilder, Mark } from './group-builder.ts'
+import { CellView, readCell } from './page.ts'
+import type { PageSource } from './page-source.ts'
+import { readReference } from './reference.ts'
+import type { Tree } from './tree.ts'
+import { getValue } from './tree-reader.ts'
+import type { ValueReader } from './values.ts'
+
+/** Values up to this many bytes lie in the leaf; longer ones out of line. */
+export const INLINE_BYTES = 256
+
+const view = new CellView()
+
+export class GroupTransactions {
+  readonly #builder: GroupBuilder
+  readonly #trees: ReadonlyMap<string, Tree>
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  /** Last operation on each key of each tree; made when first asked for. */
+  #overlay: Map<Tree, Map<string, number>> | undefined
+  #indexed = 0
+
+  constructor(
+    builder: GroupBuilder,
+    trees: ReadonlyMap<string, Tree>,
+    source: PageSource,
+    values: ValueReader,
+  ) {
+    this.#builder = builder
+    this.#trees = trees
+    this.#source = source
+    this.#values = values
+  }
+
+  /** Forgets the operations of the group before. */
+  begin(): void {
+    this.#overlay = undefined
+    this.#indexed = 0
+  }
+
+  /** Runs `build`; when it throws, nothing of it stays in the group. */
+  run<T>(build: (tx: Transaction) => T): T {
+    const mark: Mark = this.#builder.mark()
+    const handle = new Handle(this)
+    try {
+      return build(handle)
+    } catch (error) {
+      this.#builder.rollback(mark)
+      this.begin()
+      throw error
+    } finally {
+      handle.end()
+    }
+  }
+
+  tree(name: string): Tree {
+    const tree = this.#trees.get(name)
+    if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    return tree
+  }
+
+  get(name: string, key: Uint8Array): Buffer | undefined {
+    const tree = this.tree(name)
+    const operation = this.#lastOperation(tree, key)
+    if (operation === undefined) {
+      return getValue(tree.root, key, this.#source, this.#values, tree.compare)
+    }
+    if (this.#builder.keyLengths[operation]! >= 0) return undefined
+    const bytes = this.#builder.bytes
+    readCell(bytes, this.#builder.offsets[operation]!, view)
+    if (!view.isReference) return Buffer.from(bytes.subarray(view.payloadStart, view.end))
+    const payload = Buffer.from(bytes.subarray(view.payloadStart, view.end))
+    const parts = readReference(payload)
+    return this.#builder.holds(parts) ? this.#builder.pendingValue(parts) : this.#values.read(payload)
+  }
+
+  put(name: string, key: Uint8Array, value: Uint8Array): void {
+    const tree = this.tree(name)
+    tree.assertWritable()
+    this.#source.leafFor(tree.root, key, tree.compare)
+    if (value.length <= INLINE_BYTES) this.#builder.put(tree, key, value, false)
+    else this.#builder.put(tree, key, this.#builder.appendValue(value), true)
+  }
+
+  delete(name: string, key: Uint8Array): void {
+    const tree = this.tree(name)
+    tree.assertWritable()
+    this.#source.leafFor(tree.root, key, tree.compare)
+    this.#builder.delete(tree, key)
+  }
+
+  append(value: Uint8Array): Reference {
+    return this.#builder.appendValue(value)
+  }
+
+  /** The group's last operation on `key`. A comparator may call unlike bytes equal, so it is asked. */
+  #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
+    const compare = tree.compare
+    if (compare === undefined) return this.#index().get(tree)?.get(textOf(key))
+    for (let i = this.#builder.trees.length - 1; i >= 0; i--) {
+      if (this.#builder.trees[i] === tree && compare(this.#builder.keyOf(i), key) === 0) return i
+    }
+    return undefined
+  }
+
+  /** Brings the overlay up to the operations so far. */
+  #index(): Map<Tree, Map<string, number>> {
+    this.#overlay ??= new Map()
+    const { trees } = this.#builder
+    for (; this.#indexed < trees.length; this.#indexed++) {
+      const tree = trees[this.#indexed]!
+      let keys = this.#overlay.get(tree)
+      if (keys === undefined) {
+        keys = new Map()
+        this.#overlay.set(tree, keys)
+      }
+      keys.set(textOf(this.#builder.keyOf(this.#indexed)), this.#indexed)
+    }
+    return this.#overlay
+  }
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
+}
+
+/** What the caller holds; useless once its `build` has returned. */
+class Handle implements Transaction {
+  #group: GroupTransactions | undefined
+
+  constructor(group: GroupTransactions) {
+    this.#group = group
+  }
+
+  end(): void {
+    this.#group = undefined
+  }
+
+  get #open(): GroupTransactions {
+    if (this.#group === undefined) throw new StorageError('CLOSED', 'the transaction is over')
+    return this.#group
+  }
+
+  get(tree: string, key: Uint8Array): Buffer | undefined {
+    return this.#open.get(tree, key)
+  }
+
+  put(tree: string, key: Uint8Array, value: Uint8Array): void {
+    this.#open.put(tree, key, value)
+  }
+
+  delete(tree: string, key: Uint8Array): void {
+    this.#open.delete(tree, key)
+  }
+
+  append(value: Uint8Array): Reference {
+    return this.#open.append(value)
+  }
+}

@@ -1,0 +1,548 @@
+/**
+ * The one writer of a file: forms groups, makes them durable, applies them, paces checkpoints. Invariants:
+ * - A commit group is written only after the sync of the commit before it returned.
+ * - Trees change only after the sync of the group that changes them returned, so whoever reads them, at any
+ *   time, reads durable commits; what a failed sync leaves in doubt was never shown to anybody.
+ * - A superblock names only what was durable before its own write was issued, and is synced before the next
+ *   one is written (to the other slot).
+ * - After a failed sync, or a failed write that could not be cut back, nothing is written any more.
+ */
+import type { Transaction } from './api.ts'
+import { ByteWriter } from './bytes.ts'
+import { type ReplayStart, RunningCheckpoint, writeDefinition } from './checkpoint.ts'
+import type { Clock } from './clock.ts'
+import { StorageError } from './errors.ts'
+import type { StorageFile } from './file.ts'
+import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
+import type { CheckpointPointer } from './group.ts'
+import { GroupBuilder } from './group-builder.ts'
+import type { Ledger } from './ledger.ts'
+import type { PageSource } from './page-source.ts'
+import { encodeSuperblock } from './superblock.ts'
+import { GroupTransactions } from './transaction.ts'
+import type { Tree } from './tree.ts'
+import type { ValueReader } from './values.ts'
+import { type QueueEntry, WriteQueue } from './write-queue.ts'
+
+/** No more transactions are taken into a group that has reached this. */
+const GROUP_TARGET_BYTES = 1024 * 1024
+/** Chunk groups are synced on their own when this much of them is not durable. */
+const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
+/** A store that was idle this long writes a superblock, so that the next open has little to do. */
+const IDLE_MS = 1000
+/** `close` writes a checkpoint when the next open would have to replay more than this. */
+const CLOSE_REPLAY_BYTES = 1024 * 1024
+
+/** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
+const SHARE_LIMIT = 16
+const MIN_NODE_BYTES = 256 * 1024
+const FORCED_NODE_BYTES = 3 * 1024 * 1024
+
+export interface WriterLimits {
+  /** A checkpoint starts after this many bytes of records. */
+  checkpointLogBytes: number
+  /** Most bytes of dirty nodes, those of a running checkpoint included. */
+  dirtyBytes: number
+  queueBytes: number
+}
+
+/** A point in the chain of groups. */
+interface ChainPoint {
+  end: number
+  lastHash: bigint
+  lastPosition: number
+}
+
+export interface WriterState extends ChainPoint {
+  uuid: Buffer
+  salt: bigint
+  commit: number
+  generation: number
+  sequence: number
+  nextSlot: number
+  checkpoint: CheckpointPointer
+  replay: ReplayStart
+  /** Bytes of records that an open would replay now. */
+  replayBytes: number
+  clean: boolean
+}
+
+export class Writer {
+  readonly #file: StorageFile
+  readonly #clock: Clock
+  readonly #ledger: Ledger
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #trees: ReadonlyMap<string, Tree>
+  readonly #limits: WriterLimits
+  readonly #uuid: Buffer
+  readonly #salt: bigint
+  readonly #builder: GroupBuilder
+  readonly #transactions: GroupTransactions
+  readonly #queue: WriteQueue
+  #durable: ChainPoint
+  /** Behind the last group written; ahead of `#durable` by chunk groups only. */
+  #written: ChainPoint
+  #commit: number
+  #generation: number
+  #generationStarted = false
+  #sequence: number
+  #nextSlot: number
+  #checkpoint: CheckpointPointer
+  #replay: ReplayStart
+  /** What the newest synced superblock says of them. */
+  #announcedEnd: number
+  #superblockDue = false
+  #logBytes: number
+  /** Bytes of records that came before the freeze of the running checkpoint. */
+  #logBytesBefore = 0
+  #running: RunningCheckpoint | undefined
+  #forceCheckpoint = false
+  #definitionsDue: Tree[]
+  #pumping: Promise<void> | undefined
+  #cancelIdle: (() => void) | undefined
+  #poisoned: StorageError | undefined
+  #closed: StorageError | undefined
+  recordBytesWritten = 0
+  nodeBytesWritten = 0
+
+  constructor(parts: {
+    file: StorageFile
+    clock: Clock
+    ledger: Ledger
+    source: PageSource
+    values: ValueReader
+    trees: ReadonlyMap<string, Tree>
+    limits: WriterLimits
+    state: WriterState
+  }) {
+    this.#file = parts.file
+    this.#clock = parts.clock
+    this.#ledger = parts.ledger
+    this.#source = parts.source
+    this.#values = parts.values
+    this.#trees = parts.trees
+    this.#limits = parts.limits
+    const { state } = parts
+    this.#uuid = state.uuid
+    this.#salt = state.salt
+    this.#builder = new GroupBuilder(state.salt)
+    this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
+    this.#queue = new WriteQueue(parts.limits.queueBytes)
+    this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
+    this.#written = this.#durable
+    this.#commit = state.commit
+    this.#generation = state.generation
+    this.#sequence = state.sequence
+    this.#nextSlot = state.nextSlot
+    this.#checkpoint = state.checkpoint
+    this.#replay = state.replay
+    this.#logBytes = state.replayBytes
+    this.#announcedEnd = state.clean ? state.end : 0
+    this.#definitionsDue = []
+  }
+
+  get commit(): number {
+    return this.#commit
+  }
+
+  get poisoned(): StorageError | undefined {
+    return this.#poisoned
+  }
+
+  get queuedBytes(): number {
+    return this.#queue.queuedBytes
+  }
+
+  get checkpointRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  get durableEnd(): number {
+    return this.#durable.end
+  }
+
+  /** A tree that the file does not know yet: its definition goes out with the next group. */
+  define(tree: Tree): void {
+    this.#definitionsDue.push(tree)
+  }
+
+  submit<T>(
+    kind: QueueEntry['kind'],
+    sizeBytes: number,
+    build: (tx: Transaction, builder: GroupBuilder) => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const refusal = this.#closed ?? this.#poisoned
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const done = this.#queue.add<T>(kind, sizeBytes, build, signal)
+    this.#kick()
+    return done
+  }
+
+  /** Completes a checkpoint that holds everything durable now. */
+  async checkpoint(): Promise<void> {
+    while (this.#running !== undefined) await this.#flush()
+    if (this.#logBytes === 0) return
+    do await this.#flush()
+    while (this.#running !== undefined)
+  }
+
+  /** Bytes of records that an open would have to replay. */
+  get #replayBytes(): number {
+    return this.#logBytes + this.#logBytesBefore
+  }
+
+  #flush(): Promise<void> {
+    this.#forceCheckpoint = true
+    return this.submit('flush', 0, () => undefined)
+  }
+
+  /** Refuses new work, finishes what is queued and leaves the file as the next open likes it best. */
+  async close(reason: StorageError): Promise<void> {
+    if (this.#closed !== undefined) return
+    while (this.#pumping !== undefined) await this.#pumping
+    if (this.#poisoned === undefined && this.#replayBytes > CLOSE_REPLAY_BYTES) await this.checkpoint()
+    this.#closed = reason
+    while (this.#pumping !== undefined) await this.#pumping
+    this.#cancelIdle?.()
+    if (this.#poisoned !== undefined || this.#announcedEnd === this.#durable.end) return
+    // Both slots: with either of them alone lost, the other still vouches for every group.
+    await this.#startGeneration()
+    await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
+    await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
+    if (this.#poisoned !== undefined) throw this.#poisoned
+  }
+
+  #kick(): void {
+    if (this.#pumping !== undefined) return
+    this.#cancelIdle?.()
+    this.#cancelIdle = undefined
+    this.#pumping = this.#pump().finally(() => {
+      this.#pumping = undefined
+      if (!this.#queue.isEmpty) this.#kick()
+      else this.#armIdle()
+    })
+  }
+
+  #armIdle(): void {
+    if (this.#closed !== undefined || this.#poisoned !== undefined) return
+    if (this.#announcedEnd === this.#durable.end) return
+    this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
+      this.#cancelIdle = undefined
+      if (this.#pumping !== undefined || this.#closed !== undefined) return
+      this.#pumping = this.#syncedSuperblock(0).finally(() => {
+        this.#pumping = undefined
+        if (!this.#queue.isEmpty) this.#kick()
+      })
+    })
+  }
+
+  async #pump(): Promise<void> {
+    // What arrives in the same turn of the event loop goes into one group.
+    await Promise.resolve()
+    while (!this.#queue.isEmpty) {
+      if (this.#poisoned !== undefined) {
+        this.#queue.rejectAll(this.#poisoned)
+        return
+      }
+      if (!this.#generationStarted) {
+        await this.#startGeneration()
+        continue
+      }
+      if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
+      else await this.#commitGroup()
+    }
+  }
+
+  async #startGeneration(): Promise<void> {
+    if (this.#generationStarted) return
+    this.#generation += 1
+    this.#generationStarted = true
+    await this.#syncedSuperblock(0)
+  }
+
+  /** Writes a superblock and syncs it, with whatever else was not durable yet. */
+  async #syncedSuperblock(flags: number): Promise<void> {
+    if (this.#written.end !== this.#durable.end && !(await this.#sync())) return
+    this.#durable = this.#written
+    if (!(await this.#writeSuperblock(flags))) return
+    if (await this.#sync()) this.#announcedEnd = this.#durable.end
+  }
+
+  /** Issues the write; the next sync makes it count. False when the store was poisoned instead. */
+  async #writeSuperblock(flags: number): Promise<boolean> {
+    this.#sequence += 1
+    const slot = this.#nextSlot
+    this.#nextSlot = 1 - slot
+    const bytes = encodeSuperblock({
+      slot,
+      uuid: this.#uuid,
+      salt: this.#salt,
+      generation: this.#generation,
+      flags,
+      sequence: this.#sequence,
+      durableEnd: this.#durable.end,
+      lastGroupPosition: this.#durable.lastPosition,
+      lastGroupHash: this.#durable.lastHash,
+      commit: this.#commit,
+      checkpoint: this.#checkpoint,
+      replayPosition: this.#replay.position,
+      replayPreviousHash: this.#replay.previousHash,
+    })
+    this.#superblockDue = false
+    try {
+      await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]!)
+      return true
+    } catch (error) {
+      this.#poison('a superblock could not be written', error)
+      return false
+    }
+  }
+
+  async #sync(): Promise<boolean> {
+    try {
+      await this.#file.sync()
+      return true
+    } catch (error) {
+      this.#poison('a sync failed', error)
+      return false
+    }
+  }
+
+  #poison(what: string, cause: unknown): void {
+    this.#poisoned ??= new StorageError(
+      'POISONED',
+      `${what}: writes are refused until the store is opened again`,
+      { path: this.#file.path },
+      cause,
+    )
+  }
+
+  /** Writes the streamed chunks at the head of the queue as one group, without a sync of its own. */
+  async #writeChunks(): Promise<void> {
+    const builder = this.#builder
+    builder.begin(this.#written.end)
+    this.#transactions.begin()
+    const taken: { entry: QueueEntry; result: unknown }[] = []
+    while (this.#queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
+      this.#take(taken)
+    }
+    if (builder.isEmpty) return
+    const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoint, taken)
+    if (next === undefined) return
+    this.#written = next
+    if (next.end - this.#durable.end > UNSYNCED_LIMIT_BYTES) {
+      if (!(await this.#sync())) {
+        for (const { entry } of taken) entry.reject(this.#poisoned)
+        return
+      }
+      this.#durable = next
+    }
+    for (const { entry, result } of taken) entry.resolve(result)
+  }
+
+  /** Takes the first entry into the group; one that throws is answered at once and leaves no trace. */
+  #take(taken: { entry: QueueEntry; result: unknown }[]): void {
+    const entry = this.#queue.take()
+    try {
+      taken.push({ entry, result: this.#transactions.run((tx) => entry.build(tx, this.#builder)) })
+    } catch (error) {
+      entry.reject(error)
+    }
+  }
+
+  async #commitGroup(): Promise<void> {
+    const builder = this.#builder
+    builder.begin(this.#written.end)
+    this.#transactions.begin()
+    const definitions = this.#definitionsDue
+    for (const tree of definitions) appendDefinition(builder, tree)
+    const taken: { entry: QueueEntry; result: unknown }[] = []
+    while (!this.#queue.isEmpty && this.#queue.peek()!.kind !== 'chunk') {
+      this.#take(taken)
+      if (builder.length >= GROUP_TARGET_BYTES) break
+    }
+    const recordBytes = builder.trees.length > 0 || definitions.length > 0 ? builder.length : 0
+    let checkpoint = this.#checkpoint
+    try {
+      checkpoint = this.#appendCheckpoint(recordBytes)
+    } catch (error) {
+      this.#running?.revert()
+      for (const { entry } of taken) entry.reject(error)
+      return
+    }
+    if (builder.isEmpty) {
+      for (const { entry, result } of taken) entry.resolve(result)
+      return
+    }
+    const announcedEnd = this.#superblockDue ? this.#durable.end : this.#announcedEnd
+    if (this.#superblockDue && !(await this.#writeSuperblock(0))) {
+      this.#fail(taken, this.#poisoned!)
+      return
+    }
+    const next = await this.#write(GROUP_COMMIT, this.#commit + 1, checkpoint, taken)
+    if (next === undefined) {
+      this.#running?.revert()
+      return
+    }
+    if (!(await this.#sync())) {
+      this.#fail(taken, this.#poisoned!)
+      return
+    }
+    this.#announcedEnd = announcedEnd
+    this.#written = next
+    this.#durable = next
+    this.#commit += 1
+    this.#definitionsDue = []
+    this.#logBytes += recordBytes
+    this.recordBytesWritten += recordBytes
+    this.nodeBytesWritten += builder.length - recordBytes
+    if (!this.#apply()) {
+      this.#fail(taken, this.#poisoned!)
+      return
+    }
+    this.#confirmCheckpoint()
+    for (const { entry, result } of taken) entry.resolve(result)
+  }
+
+  #fail(taken: { entry: QueueEntry }[], error: StorageError): void {
+    for (const { entry } of taken) entry.reject(error)
+  }
+
+  /** Seals and writes the group. On failure it is cut off again and its entries are answered. */
+  async #write(
+    type: number,
+    commit: number,
+    checkpoint: CheckpointPointer,
+    taken: { entry: QueueEntry }[],
+  ): Promise<ChainPoint | undefined> {
+    const sealed = this.#builder.seal({
+      type,
+      commit,
+      salt: this.#salt,
+      generation: this.#generation,
+      durableEnd: this.#durable.end,
+      previousHash: this.#written.lastHash,
+      previousPosition: this.#written.lastPosition,
+      timestampMs: this.#clock.now(),
+      checkpoint,
+      checkpointBefore: this.#checkpoint,
+    })
+    try {
+      await this.#file.write(sealed.bytes, this.#builder.base)
+      return {
+        end: this.#builder.base + sealed.bytes.length,
+        lastHash: sealed.hash,
+        lastPosition: sealed.position,
+      }
+    } catch (error) {
+      await this.#cutBack(error)
+      this.#fail(
+        taken,
+        this.#poisoned ??
+          new StorageError('WRITE_FAILED', 'the write failed and nothing of it was kept', {}, error),
+      )
+      return undefined
+    }
+  }
+
+  async #cutBack(cause: unknown): Promise<void> {
+    try {
+      await this.#file.truncate(this.#written.end)
+      await this.#file.sync()
+      this.#durable = this.#written
+    } catch {
+      this.#poison('a write failed and could not be cut back', cause)
+    }
+  }
+
+  /** Brings the trees up to the group that is durable now. */
+  #apply(): boolean {
+    const { trees, offsets, keyLengths, bytes } = this.#builder
+    try {
+      for (let i = 0; i < trees.length; i++) {
+        const length = keyLengths[i]!
+        const offset = offsets[i]!
+        if (length < 0) trees[i]!.put(bytes, offset)
+        else trees[i]!.delete(bytes.subarray(offset, offset + length))
+      }
+      return true
+    } catch (error) {
+      // The file is right and the memory is not: nothing may be read or written until it is opened again.
+      this.#poison('a durable commit could not be applied in memory', error)
+      this.broken = this.#poisoned
+      return false
+    }
+  }
+
+  /** Set when memory no longer shows what the file holds: reads are refused as well. */
+  broken: StorageError | undefined
+
+  /** Starts a checkpoint when one is due and appends its share of nodes; returns the reference to carry. */
+  #appendCheckpoint(recordBytes: number): CheckpointPointer {
+    const { checkpointLogBytes, dirtyBytes } = this.#limits
+    const logBytes = this.#logBytes + recordBytes
+    const forced = this.#forceCheckpoint
+    this.#forceCheckpoint = false
+    if (this.#running === undefined) {
+      const due = logBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes / 2
+      if (!due && !forced) return this.#checkpoint
+      this.#freeze()
+    }
+    const running = this.#running!
+    // Done by the time half an interval of records has followed, or half of the memory is dirty again.
+    const progress = Math.max(
+      (this.#logBytes + recordBytes) / (checkpointLogBytes / 2),
+      this.#ledger.liveBytes / (dirtyBytes / 2),
+    )
+    const share = running.frozenBytes * progress - running.writtenBytes
+    const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES)
+    const bytes = forced ? most : Math.min(progress >= 1 ? most : share, most)
+    running.append(this.#builder, bytes)
+    return running.record ?? this.#checkpoint
+  }
+
+  #freeze(): void {
+    this.#ledger.freeze()
+    this.#logBytesBefore = this.#logBytes
+    this.#logBytes = 0
+    this.#running = new RunningCheckpoint(
+      this.#commit,
+      { position: this.#written.end, previousHash: this.#written.lastHash },
+      this.#ledger.frozenBytes,
+      this.#trees.values(),
+      this.#source,
+      this.#values,
+    )
+  }
+
+  #confirmCheckpoint(): void {
+    const running = this.#running
+    if (running === undefined) return
+    this.#ledger.written(running.confirm())
+    if (running.record === undefined) return
+    this.#checkpoint = running.record
+    // With no records since the freeze there is nothing to replay, not even the groups of the nodes.
+    this.#replay =
+      this.#logBytes === 0
+        ? { position: this.#durable.end, previousHash: this.#durable.lastHash }
+        : running.replay
+    this.#logBytesBefore = 0
+    this.#ledger.completed()
+    this.#running = undefined
+    this.#superblockDue = true
+  }
+
+  /** Gives back what this store had counted in the shared budget. */
+  release(): void {
+    this.#ledger.clear()
+    this.#queue.rejectAll(this.#closed ?? this.#poisoned)
+  }
+}
+
+function appendDefinition(builder: GroupBuilder, tree: Tree): void {
+  const out = new ByteWriter()
+  writeDefinition(out, tree.definition)
+  builder.appendBlock(RECORD_TREE, out.view())
+}

@@ -1,0 +1,131 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { breaches } from './support/architecture.ts'
+import { importsOf, textOnly } from './support/source-text.ts'
+
+const ROOTS = ['native-free-btree', 'src', 'test', 'bench', 'fuzz']
+
+function repositoryRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+}
+
+function sourcesBelow(root: string): Map<string, string> {
+  const sources = new Map<string, string>()
+  for (const top of ROOTS.filter((name) => existsSync(join(root, name)))) {
+    for (const name of readdirSync(join(root, top), { recursive: true, encoding: 'utf8' }).sort()) {
+      if (!name.endsWith('.ts') || name.endsWith('.d.ts') || name.includes('fixtures')) continue
+      const path = join(top, name).replaceAll('\\', '/')
+      sources.set(path, readFileSync(join(root, path), 'utf8'))
+    }
+  }
+  return sources
+}
+
+t.test('this repository keeps its rules', async (t) => {
+  const root = repositoryRoot()
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const sources = sourcesBelow(root)
+  t.ok(sources.has('native-free-btree/file.ts'), 'the sources were found')
+  t.ok(sources.has('test/architecture.test.ts'))
+  t.same(breaches(sources, Object.keys(manifest.dependencies)), [])
+})
+
+const CASES: [name: string, files: Record<string, string>, expected: RegExp | null][] = [
+  ['to the left', { 'src/http/a.ts': "import { x } from '../base/b.ts'" }, null],
+  ['to the right', { 'src/base/a.ts': "import { x } from '../http/b.ts'" }, /not to its left/],
+  ['a type to the right', { 'src/base/a.ts': "import type { X } from '../http/b.ts'" }, /not to its left/],
+  ['re-exported from the right', { 'src/base/a.ts': "export * from '../http/b.ts'" }, /not to its left/],
+  ['over lines', { 'src/base/a.ts': "import {\n  x,\n  y,\n} from\n  '../http/b.ts'" }, /not to its left/],
+  ['dynamically', { 'src/base/a.ts': "await import('../http/b.ts')" }, /not to its left/],
+  ['for its effect', { 'src/base/a.ts': "import '../http/b.ts'" }, /not to its left/],
+  ['as a worker', { 'src/base/a.ts': "new URL('../http/b.js', import.meta.url)" }, /not to its left/],
+  ['in a comment', { 'src/base/a.ts': "// import '../http/b.ts'\n/* import '../http/b.ts' */" }, null],
+  ['in a string', { 'src/base/a.ts': 'const x = "import \'../http/b.ts\'"' }, null],
+  ['an unknown layer', { 'src/other/a.ts': '' }, /no known layer/],
+  ['the engine by its door', { 'src/base/a.ts': "import '../../native-free-btree/index.ts'" }, null],
+  [
+    'the engine by a window',
+    { 'src/base/a.ts': "import '../../native-free-btree/tree.ts'" },
+    /not native.*index/,
+  ],
+  [
+    'the same from a benchmark',
+    { 'bench/a.ts': "import '../native-free-btree/tree.ts'" },
+    /not native.*index/,
+  ],
+  ['the same from a test', { 'test/a.ts': "import '../native-free-btree/tree.ts'" }, null],
+  ['the same from the fuzzer', { 'fuzz/a.ts': "import '../native-free-btree/tree.ts'" }, null],
+  ['the engine, itself', { 'native-free-btree/a.ts': "import './b.ts'\nimport 'node:fs'" }, null],
+  ['the engine, upwards', { 'native-free-btree/a.ts': "import '../src/base/b.ts'" }, /not to its left/],
+  ['the engine, its hash', { 'native-free-btree/a.ts': "import x from 'xxhash-wasm'" }, null],
+  ['the engine, a package', { 'native-free-btree/a.ts': "import 'fastify'" }, /not among its packages/],
+  ['a builtin without node:', { 'native-free-btree/a.ts': "import 'fs'" }, /not among its packages/],
+  ['a test from what ships', { 'src/base/a.ts': "import '../../test/support/b.ts'" }, /not to its left/],
+  ['the fuzzer from the engine', { 'native-free-btree/a.ts': "import '../fuzz/b.ts'" }, /not to its left/],
+  ['a dependency', { 'src/http/a.ts': "import fastify from 'fastify'" }, null],
+  ['a development dependency', { 'src/http/a.ts': "import t from 'tap'" }, /not among its packages/],
+  ['msgpackr whole', { 'src/base/a.ts': "import 'msgpackr'" }, /not msgpackr\/pack/],
+  ['msgpackr whole, in a test', { 'test/a.ts': "import 'msgpackr'" }, /not msgpackr\/pack/],
+  ['msgpackr/pack', { 'src/base/a.ts': "import 'msgpackr/pack'" }, null],
+  [
+    'msgpackr/pack twice',
+    { 'src/base/a.ts': "import 'msgpackr/pack'", 'src/database/a.ts': "import 'msgpackr/pack'" },
+    /more than one file/,
+  ],
+  ['the time', { 'src/http/a.ts': 'const x = Date.now()' }, /reads time/],
+  [
+    'the time in a template',
+    { 'src/http/a.ts': `const x = \`\${{ a: \`}\` } && Date.now()}\`` },
+    /reads time/,
+  ],
+  ['the date', { 'src/http/a.ts': 'const x = new Date()' }, /reads time/],
+  ['the date without parentheses', { 'src/http/a.ts': 'const x = new Date\n' }, /reads time/],
+  ['chance', { 'test/a.ts': 'const x = Math.random()' }, /reads time/],
+  ['a date of a given time', { 'src/http/a.ts': 'const x = new Date(5), y = new Date( z )' }, null],
+  ['the time, named in a string', { 'src/http/a.ts': "const x = 'Date.now' // new Date()" }, null],
+  ['the time in base', { 'src/base/a.ts': 'Date.now() + Math.random() + new Date()' }, null],
+  ['the time in the engine', { 'native-free-btree/store.ts': 'Date.now()' }, /reads time/],
+  [
+    'a circle',
+    {
+      'src/base/a.ts': "import './b.ts'",
+      'src/base/b.ts': "import './c.ts'",
+      'src/base/c.ts': "import './a.ts'",
+    },
+    /^circle: src\/base\/a.ts > src\/base\/b.ts > src\/base\/c.ts > src\/base\/a.ts$/,
+  ],
+  ['a circle of one', { 'src/base/a.ts': "import './a.ts'" }, /^circle/],
+  [
+    'a diamond',
+    {
+      'src/base/a.ts': "import './b.ts'\nimport './c.ts'",
+      'src/base/b.ts': "import './c.ts'",
+      'src/base/c.ts': '',
+    },
+    null,
+  ],
+]
+
+t.test('each rule', async (t) => {
+  for (const [name, files, expected] of CASES) {
+    const found = breaches(new Map(Object.entries(files)), ['fastify', 'msgpackr'])
+    if (expected === null) t.same(found, [], name)
+    else t.match(found, [expected], name)
+    t.equal(found.length, expected === null ? 0 : 1, name)
+  }
+})
+
+t.test('code is told from what only looks like it', async (t) => {
+  const source = [
+    'const a = /[/"\'`]/.test(b) ? c / d : e / f // "',
+    `const g = \`\${h(\`'\${i}\`)} \\\` import 'x'\` + "it's"`,
+    "return /'/.exec(j)",
+    "import k from 'l'",
+  ].join('\n')
+  t.same(importsOf(source), [{ specifier: 'l' }])
+  t.match(textOnly(source, 'code'), /\.test\(b\) \? c \/ d : e \/ f\s+\n.*h\(.*i.*\).*\nreturn\s+\.exec\(j\)/)
+})
