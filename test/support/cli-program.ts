@@ -8,7 +8,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { runCommandLine } from '../../src/cli/command-line.ts'
-import { accountsOf, databasesOf } from '../../src/cli/http-services.ts'
 import type { Parts } from '../../src/cli/parts.ts'
 import { processConsole } from '../../src/cli/process-console.ts'
 import { fakeDatabases } from './fake-database.ts'
@@ -22,17 +21,16 @@ const parts: Parts = {
   },
   databaseOpener: () => fakeDatabases(),
   async startHttp(server) {
-    const accounts = accountsOf(server)
-    const databases = databasesOf(server)
     const http = createServer((request, response) => {
       const answer = async (): Promise<unknown> => {
-        const { user } = await accounts.authenticate(request.headers)
+        const { authorization, cookie } = request.headers
+        const { user, handler } = await server.authenticator.authenticate({ authorization, cookie })
         const name = request.url!.slice(1)
         server.log.notice('arrived', { name })
         if (name === 'slow') await new Promise((resolve) => setTimeout(resolve, 300))
         if (name === 'stuck') await new Promise(() => undefined)
-        if (request.method === 'PUT') await databases.create(name, {})
-        return { user, names: databases.names({}) }
+        if (request.method === 'PUT') await server.databases.create(name)
+        return { user: { ...user, handler }, names: server.databases.list() }
       }
       answer().then(
         (value) => response.end(JSON.stringify(value)),
