@@ -8,9 +8,9 @@
  * - A name is created or deleted by one request at a time.
  */
 import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { makeDirectory, removeDurably, syncDirectory } from '../base/durable-file.ts'
+import { makeDirectory, syncDirectory } from '../base/durable-file.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
@@ -149,7 +149,7 @@ export class DatabaseRegistry {
       try {
         const graceMs = this.#options.deleteGraceMs ?? 2000
         await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
-        await removeDurably(this.#pathOf(name))
+        await removeDatabase(this.#pathOf(name))
         this.#shards.delete(name)
       } catch (error) {
         if (await exists(this.#pathOf(name)).catch(() => true)) {
@@ -243,6 +243,16 @@ export class DatabaseRegistry {
     await syncDirectory(dirname(folder))
     this.#durable.add(folder)
   }
+}
+
+/** Removes a database's file and then its companions, which have its name and a suffix: locks, temporaries. */
+async function removeDatabase(path: string): Promise<void> {
+  const folder = dirname(path)
+  await rm(path, { force: true })
+  for (const file of await readdir(folder)) {
+    if (file.startsWith(`${basename(path)}.`)) await rm(join(folder, file), { force: true })
+  }
+  await syncDirectory(folder)
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -73,6 +73,12 @@ t.test('every name has a file of its own, in either case, and comes back from it
     names = names.flatMap((name) => alphabet.map((letter) => name + letter))
   }
   all.add('_users')
+  for (const length of [127, 128, 129, 200, 238]) {
+    const long = 'a'.repeat(length)
+    for (const name of [long, `${long}/a`, `${long}/`, `a/${long}`, `${long}//${long}`, `${long}b/${long}`]) {
+      all.add(name)
+    }
+  }
   const paths = new Map<string, string>()
   for (const name of all) {
     for (const shards of [undefined, 1, 12]) {
@@ -80,6 +86,7 @@ t.test('every name has a file of its own, in either case, and comes back from it
       t.notOk(paths.has(path.toLowerCase()), path)
       paths.set(path.toLowerCase(), name)
       t.ok(path.startsWith('/data/'))
+      t.ok(path.split('/').every((part) => part.length < 150))
       t.same(databaseOfPath('/data', path), { name, shards })
     }
   }
@@ -96,6 +103,8 @@ t.test('every name has a file of its own, in either case, and comes back from it
     '/data/.davenport',
     '/data/a/%.q.davenport',
     '/x.davenport',
+    '/data/ab%/c.davenport',
+    '/data/a%.davenport',
   ]) {
     t.equal(databaseOfPath('/data', path), undefined, path)
   }

@@ -44,7 +44,9 @@ t.test('the life of a database, across restarts', async (t) => {
   const again = await open(dataDir)
   t.same(again.registry.list(), ['db'])
   t.equal(await again.uuid('db'), first)
+  await writeFile(join(dataDir, 'databases/db.davenport.lock'), '')
   await again.registry.delete('db')
+  t.same(await readdir(join(dataDir, 'databases')), [], 'its companions go with it')
   t.same(again.registry.list(), [])
   await t.rejects(again.registry.lease('db'), MISSING)
   await again.registry.create('db')
@@ -55,7 +57,7 @@ t.test('the life of a database, across restarts', async (t) => {
 t.test('names with slashes, and q', async (t) => {
   const dataDir = t.testdir()
   const { registry } = await open(dataDir)
-  const names = ['_users', 'a', 'a/', 'a/b', 'a//b', 'a/b/c', 'a+b']
+  const names = ['_users', 'a', 'a/', 'a/b', 'a//b', 'a/b/c', 'a+b', 'a'.repeat(238)]
   for (const [index, name] of names.entries()) await registry.create(name, { shards: index || undefined })
   t.same(registry.list(), [...names].sort())
   t.equal(registry.shardsOf('_users'), undefined)
@@ -63,7 +65,7 @@ t.test('names with slashes, and q', async (t) => {
   const again = (await open(dataDir)).registry
   t.same(again.list(), names.filter((name) => name !== 'a/b').sort())
   t.equal(again.shardsOf('a//b'), 4)
-  t.equal(again.size, 6)
+  t.equal(again.size, 7)
   await again.delete('a//b')
   t.equal(again.shardsOf('a//b'), undefined)
   await t.rejects(again.create('q', { shards: 0 }), errorLike({ status: 400 }))
