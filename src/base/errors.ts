@@ -19,6 +19,17 @@ export const ERRORS = {
     reason: 'The database could not be created, the file already exists.',
   },
   illegalDatabaseName: { status: 400, error: 'illegal_database_name', reason: 'illegal database name' },
+  databaseNameTooLong: {
+    status: 400,
+    error: 'database_name_too_long',
+    reason: 'At least one path segment of the name is too long.',
+  },
+  allDatabasesActive: {
+    status: 503,
+    error: 'all_dbs_active',
+    reason: 'As many databases as may be open are in use.',
+  },
+  shuttingDown: { status: 503, error: 'service_unavailable', reason: 'The server is shutting down.' },
   unauthorized: { status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
@@ -30,6 +41,10 @@ export const ERRORS = {
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
+  requestUriTooLong: { status: 414, error: 'too_long', reason: 'the request uri is too long' },
+  serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
+  /** The client closed the connection before its request was complete; nobody reads the answer. */
+  clientGone: { status: 400, error: 'bad_request', reason: 'the request body is incomplete' },
   notImplemented: { status: 501, error: 'not_implemented', reason: 'this feature is not implemented' },
   storageDamaged: { status: 500, error: 'storage_damaged', reason: 'stored bytes are damaged' },
   storageUnavailable: { status: 503, error: 'storage_unavailable', reason: 'writes are refused' },
