@@ -211,6 +211,7 @@ t.test('texts of any size, also where the buffers are just full', async (t) => {
       for (const text of [
         `{"a":"${'x'.repeat(size)}"}`,
         `{"${'k'.repeat(size)}":1}`,
+        `{"${'k'.repeat(size)}":`,
         `["${' '.repeat(size)}\\/"]`,
       ]) {
         const bytes = Buffer.from(text)
@@ -221,6 +222,15 @@ t.test('texts of any size, also where the buffers are just full', async (t) => {
     }
   }
   t.pass()
+})
+
+t.test('texts too large for the buffers that are kept, so that these are made to measure', async (t) => {
+  for (let size = 1_500_000; size < 1_500_008; size++) {
+    const key = `{"${'k'.repeat(size)}":`
+    t.throws(() => scanDocument(Buffer.from(key)), { name: 'JsonSyntaxError', offset: key.length })
+    const whole = Buffer.from(`${key}1}`)
+    t.ok(scanDocument(whole)?.body.equals(whole))
+  }
 })
 
 t.test('canonical text is a view of the source, and what has to change is not', async (t) => {
