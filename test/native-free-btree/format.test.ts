@@ -214,29 +214,40 @@ t.test('the writer still writes the same bytes', async (t) => {
   }
 })
 
-t.test('a commit of more than 4 MiB is written in parts', async (t) => {
-  const path = join(t.testdir(), 'store')
-  const store = await openStore(path, { lock: noLock, trees: FIXTURE_TREES })
-  await store.transact((tx) => {
-    for (let i = 0; i < 11; i++) tx.put('words', Buffer.from(`long-${i}`), Buffer.alloc(900_000, i))
-    tx.put('measured', Buffer.from('one'), Buffer.from('more'))
-  })
-  const bytes = readFileSync(path)
-  await store.close()
-  for (const image of [bytes, readFileSync(path)]) {
-    const file = decodeFile(image, hash64)
-    t.same(file.unclaimed, [])
-    t.ok(file.groups.filter(({ type }) => type === 'part').length >= 2)
-    t.ok(file.groups.some(({ type, parts }) => type === 'commit' && parts >= 2))
-    const words = treeNamed(treesOfFile(file, FUNCTIONS), 'words')
-    t.equal(words.length, 11)
-    t.ok(
-      words.every(
-        ({ value }, i) => value.length === 900_000 && value[0] === Number(`${words[i]!.key}`.slice(5)),
-      ),
-    )
-  }
-})
+t.test(
+  'a commit of more than 4 MiB is written in parts, which do not name the checkpoint that it completes',
+  async (t) => {
+    const path = join(t.testdir(), 'store')
+    const store = await openStore(path, { lock: noLock, trees: FIXTURE_TREES, checkpointLogBytes: 8192 })
+    for (const round of [1, 2]) {
+      await store.transact((tx) =>
+        tx.put('sized', Buffer.alloc(9000, round), Buffer.from('one more checkpoint')),
+      )
+    }
+    await store.transact((tx) => {
+      for (let i = 0; i < 11; i++) tx.put('words', Buffer.from(`long-${i}`), Buffer.alloc(900_000, i))
+      tx.put('measured', Buffer.from('one'), Buffer.from('more'))
+    })
+    const bytes = readFileSync(path)
+    await store.close()
+    for (const image of [bytes, readFileSync(path)]) {
+      const file = decodeFile(image, hash64)
+      t.same(file.unclaimed, [])
+      t.ok(file.groups.filter(({ type }) => type === 'part').length >= 2)
+      const whole = file.groups.find(({ type, parts }) => type === 'commit' && parts >= 2)!
+      const part = file.groups.find(({ type }) => type === 'part')!
+      t.not(part.checkpoint.position, 0)
+      t.ok(whole.checkpoint.position > whole.position, 'completed in the last group of the commit')
+      const words = treeNamed(treesOfFile(file, FUNCTIONS), 'words')
+      t.equal(words.length, 11)
+      t.ok(
+        words.every(
+          ({ value }, i) => value.length === 900_000 && value[0] === Number(`${words[i]!.key}`.slice(5)),
+        ),
+      )
+    }
+  },
+)
 
 t.test('the decoder notices each changed byte', async (t) => {
   const bytes = readFixture(UNCLOSED_FIXTURE)
