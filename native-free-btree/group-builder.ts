@@ -30,7 +30,7 @@ import type { Tree } from './tree.ts'
 import { checkOf, writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
-const PART_BYTES = 4 * 1024 * 1024
+export const PART_BYTES = 4 * 1024 * 1024
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -75,6 +75,7 @@ export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
   readonly #salt: bigint
+  readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
   #segments: Segment[] = []
   #segmentStart = 0
@@ -85,8 +86,9 @@ export class GroupBuilder {
   /** Length of a delete's key; -1 for a put. */
   readonly keyLengths: number[] = []
 
-  constructor(salt: bigint) {
+  constructor(salt: bigint, partBytes: number) {
     this.#salt = salt
+    this.#partBytes = partBytes
   }
 
   begin(base: number): void {
@@ -150,7 +152,7 @@ export class GroupBuilder {
 
   /** Makes room for one record of `length` bytes and returns its offset. */
   #record(length: number): number {
-    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > PART_BYTES) {
+    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > this.#partBytes) {
       this.#endSegment()
       this.#startSegment()
     }

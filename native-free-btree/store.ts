@@ -15,6 +15,7 @@ import { checkStore } from './check.ts'
 import type { Clock, RandomBytes } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem, StorageFile } from './file.ts'
+import { PART_BYTES } from './group-builder.ts'
 import { Ledger } from './ledger.ts'
 import { acquireLock } from './lock.ts'
 import { nodeFileSystem } from './node-file.ts'
@@ -44,6 +45,8 @@ export interface StoreOptions {
   dirtyBytes?: number
   /** Bound of the writer's queue. Default 16 MiB. */
   queueBytes?: number
+  /** Transactions longer than this go out in several groups. Default 4 MiB, which is also the most. */
+  partBytes?: number
   fileSystem?: FileSystem
   clock?: Clock
   random?: RandomBytes
@@ -193,6 +196,7 @@ class FileStore implements Store {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(budget / 4, 64 * 1024 * 1024),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
+        partBytes: Math.min(options.partBytes ?? PART_BYTES, PART_BYTES),
       },
       state: {
         uuid: located.uuid,

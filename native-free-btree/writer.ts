@@ -44,6 +44,8 @@ export interface WriterLimits {
   /** Most bytes of dirty nodes, those of a running checkpoint included. */
   dirtyBytes: number
   queueBytes: number
+  /** Transactions longer than this go out in several groups. */
+  partBytes: number
 }
 
 /** A point in the chain of groups. */
@@ -126,7 +128,7 @@ export class Writer {
     const { state } = parts
     this.#uuid = state.uuid
     this.#salt = state.salt
-    this.#builder = new GroupBuilder(state.salt)
+    this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
     this.#queue = new WriteQueue(parts.limits.queueBytes)
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
