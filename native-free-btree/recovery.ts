@@ -118,8 +118,13 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
   const walk = await walkGroups(file, identity.salt, start, {
     durableEnd: claimed,
     onBoundary: (state) => boundaries.push(state),
+    ...(newest === undefined
+      ? {}
+      : { floor: { position: newest.durableEnd, generation: newest.generation } }),
   })
   const fileBytes = file.size()
+  refuseShortFile(file, Math.max(claimed, walk.end.position), fileBytes)
+  if (trusting && newest === undefined) refuseTail(walk.end, fileBytes)
   await refuseDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
   let end = walk.end
   if (!trusting) {
@@ -156,6 +161,29 @@ function startOf(block: Superblock): WalkState {
   }
 }
 
+/** Throws DAMAGED when the file ends before what was durable: nothing else may look there at opening. */
+function refuseShortFile(file: StorageFile, durableEnd: number, fileBytes: number): void {
+  if (fileBytes >= durableEnd) return
+  throw new StorageError(
+    'DAMAGED',
+    `${file.path} has ${fileBytes} bytes, but it was durable up to ${durableEnd}`,
+    { position: fileBytes, durableEnd, fileBytes },
+  )
+}
+
+/**
+ * No crash damages both slots, so this file was damaged otherwise, and what would vouch for its last groups is
+ * gone: a tail that is not whole cannot be told from committed data. Throws DAMAGED.
+ */
+function refuseTail(end: WalkState, fileBytes: number): void {
+  if (fileBytes <= end.position) return
+  throw new StorageError(
+    'DAMAGED',
+    `both superblocks are damaged, and so may be the group at ${end.position}`,
+    { position: end.position, fileBytes },
+  )
+}
+
 /** Throws DAMAGED when something vouches for bytes behind the end of the chain. */
 async function refuseDamage(
   file: StorageFile,
@@ -171,9 +199,10 @@ async function refuseDamage(
       { position: end.position, durableEnd: at, fileBytes },
     )
   if (durableEnd > end.position) throw damaged('a superblock or a later group', durableEnd)
+  if (fileBytes <= end.position) return
   const magic = Buffer.alloc(4)
   magic.writeUInt32LE(GROUP_MAGIC)
-  const window = Buffer.allocUnsafeSlow(1024 * 1024 + GROUP_HEADER_BYTES)
+  const window = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, fileBytes - end.position) + GROUP_HEADER_BYTES)
   for (let base = end.position; base < fileBytes; base += window.length - GROUP_HEADER_BYTES) {
     const read = await file.read(window, base)
     const bytes = window.subarray(0, read)
@@ -189,6 +218,19 @@ async function refuseDamage(
 }
 
 /**
+ * The next superblock goes to the other slot, which may be the only one that the disk has: when the sync of
+ * this one failed, the page cache alone shows it.
+ */
+async function rewriteNewestSlot(file: StorageFile, located: Located): Promise<void> {
+  const position = SUPERBLOCK_POSITIONS[1 - located.nextSlot]!
+  const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
+  if ((await file.read(bytes, position)) < bytes.length) return
+  if (readSuperblock(bytes, 1 - located.nextSlot).state !== 'valid') return
+  await file.write(bytes, position)
+  await file.sync()
+}
+
+/**
  * Makes the file end where its groups end, durably: cuts what lies behind, and writes the groups that nobody
  * has vouched for again, in place and byte for byte, since after a failed sync the page cache may show bytes
  * that the disk does not have. Both may be interrupted at any point and done again.
@@ -199,6 +241,7 @@ export async function repair(file: StorageFile, located: Located): Promise<void>
     await file.truncate(end)
     await file.sync()
   }
+  if (!located.clean) await rewriteNewestSlot(file, located)
   if (located.durableEnd >= end) return
   const step = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, end - located.durableEnd))
   for (let at = located.durableEnd; at < end; at += step.length) {

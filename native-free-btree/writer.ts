@@ -95,6 +95,8 @@ export class Writer {
   /** What the newest synced superblock says of them. */
   #announcedEnd: number
   #superblockDue = false
+  /** The file is still as its last writer closed it. */
+  #untouched: boolean
   #logBytes: number
   /** Bytes of records that came before the freeze of the running checkpoint. */
   #logBytesBefore = 0
@@ -141,6 +143,7 @@ export class Writer {
     this.#replay = state.replay
     this.#logBytes = state.replayBytes
     this.#announcedEnd = state.clean ? state.end : 0
+    this.#untouched = state.clean
     this.#definitionsDue = []
   }
 
@@ -204,11 +207,18 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
-    if (this.#poisoned === undefined && this.#replayBytes > CLOSE_REPLAY_BYTES) await this.checkpoint()
+    if (this.#poisoned === undefined && this.#replayBytes > CLOSE_REPLAY_BYTES) {
+      try {
+        await this.checkpoint()
+      } catch (error) {
+        // On a full disk the next open replays; every commit is durable without the checkpoint.
+        if (!(error instanceof StorageError) || error.code !== 'WRITE_FAILED') throw error
+      }
+    }
     this.#closed = reason
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
-    if (this.#poisoned !== undefined || this.#announcedEnd === this.#durable.end) return
+    if (this.#poisoned !== undefined || this.#untouched) return
     // Both slots: with either of them alone lost, the other still vouches for every group.
     await this.#startGeneration()
     await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
@@ -233,11 +243,15 @@ export class Writer {
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#syncedSuperblock(0).finally(() => {
+      this.#pumping = this.#idleSuperblock().finally(() => {
         this.#pumping = undefined
         if (!this.#queue.isEmpty) this.#kick()
       })
     })
+  }
+
+  async #idleSuperblock(): Promise<void> {
+    await this.#syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {
@@ -249,7 +263,8 @@ export class Writer {
         return
       }
       if (!this.#generationStarted) {
-        await this.#startGeneration()
+        const failure = await this.#startGeneration()
+        if (failure !== undefined) this.#queue.rejectAll(failure)
         continue
       }
       if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
@@ -257,26 +272,34 @@ export class Writer {
     }
   }
 
-  async #startGeneration(): Promise<void> {
-    if (this.#generationStarted) return
+  /** No group may be written before this is done. Returns why it failed. */
+  async #startGeneration(): Promise<StorageError | undefined> {
+    if (this.#generationStarted) return undefined
     this.#generation += 1
-    this.#generationStarted = true
-    await this.#syncedSuperblock(0)
+    const failure = await this.#syncedSuperblock(0)
+    this.#generationStarted = failure === undefined
+    return failure
   }
 
-  /** Writes a superblock and syncs it, with whatever else was not durable yet. */
-  async #syncedSuperblock(flags: number): Promise<void> {
-    if (this.#written.end !== this.#durable.end && !(await this.#sync())) return
+  /** Writes a superblock and syncs it, with whatever else was not durable yet. Returns why it failed. */
+  async #syncedSuperblock(flags: number): Promise<StorageError | undefined> {
+    if (this.#written.end !== this.#durable.end && !(await this.#sync())) return this.#poisoned
     this.#durable = this.#written
-    if (!(await this.#writeSuperblock(flags))) return
-    if (await this.#sync()) this.#announcedEnd = this.#durable.end
+    const failure = await this.#writeSuperblock(flags)
+    if (failure !== undefined) return failure
+    if (!(await this.#sync())) return this.#poisoned
+    this.#announcedEnd = this.#durable.end
+    return undefined
   }
 
-  /** Issues the write; the next sync makes it count. False when the store was poisoned instead. */
-  async #writeSuperblock(flags: number): Promise<boolean> {
+  /**
+   * Issues the write; the next sync makes it count. Returns why it failed: whatever then lies in the slot is
+   * true or no superblock, and the next attempt goes to the same slot, so that the other one stays.
+   */
+  async #writeSuperblock(flags: number): Promise<StorageError | undefined> {
+    this.#untouched = false
     this.#sequence += 1
     const slot = this.#nextSlot
-    this.#nextSlot = 1 - slot
     const bytes = encodeSuperblock({
       slot,
       uuid: this.#uuid,
@@ -292,14 +315,14 @@ export class Writer {
       replayPosition: this.#replay.position,
       replayPreviousHash: this.#replay.previousHash,
     })
-    this.#superblockDue = false
     try {
       await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]!)
-      return true
     } catch (error) {
-      this.#poison('a superblock could not be written', error)
-      return false
+      return new StorageError('WRITE_FAILED', 'a superblock could not be written', { slot }, error)
     }
+    this.#nextSlot = 1 - slot
+    this.#superblockDue = false
+    return undefined
   }
 
   async #sync(): Promise<boolean> {
@@ -378,11 +401,9 @@ export class Writer {
       for (const { entry, result } of taken) entry.resolve(result)
       return
     }
-    const announcedEnd = this.#superblockDue ? this.#durable.end : this.#announcedEnd
-    if (this.#superblockDue && !(await this.#writeSuperblock(0))) {
-      this.#fail(taken, this.#poisoned!)
-      return
-    }
+    // A superblock that cannot be written stays due: the commit does not need it.
+    const announced = this.#superblockDue && (await this.#writeSuperblock(0)) === undefined
+    const announcedEnd = announced ? this.#durable.end : this.#announcedEnd
     const next = await this.#write(GROUP_COMMIT, this.#commit + 1, checkpoint, taken)
     if (next === undefined) {
       this.#running?.revert()
@@ -454,6 +475,9 @@ export class Writer {
       await this.#file.truncate(this.#written.end)
       await this.#file.sync()
       this.#durable = this.#written
+      // The blocks that were cut off may show their bytes again when the file grows over them: a whole group
+      // among them must not pass for the one that is written there next.
+      this.#generationStarted = false
     } catch {
       this.#poison('a write failed and could not be cut back', cause)
     }
