@@ -5,7 +5,9 @@ import { explained, rounds, seed } from '../support/test-run.ts'
 
 const COMMITS = 2000
 
-t.test('no crash loses an acknowledged commit or leaves half of one', async (t) => {
+t.setTimeout(300_000)
+
+t.test('no crash loses an acknowledged commit or leaves half of one', { timeout: 300_000 }, async (t) => {
   const run = new CrashRun(new Random(seed))
   try {
     await run.run(COMMITS * rounds)

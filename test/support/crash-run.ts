@@ -195,7 +195,7 @@ export class CrashRun {
       return
     }
     for (let i = 0; i <= count; i++) keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
-    keep(disk.afterCrashPrefix(random.int(count), random.bool(0.9) ? 'sectors' : 'bytes'), 'torn')
+    keep(disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes'), 'torn')
     keep(disk.afterCrash(), 'random')
     if (count > 1)
       keep(
@@ -228,7 +228,7 @@ export class CrashRun {
       const real = problems.filter(({ where }) => where !== 'superblocks')
       if (real.length > 0) throw new Error(`check: ${JSON.stringify(real.slice(0, 3))}`)
     }
-    if (random.bool(0.1)) {
+    if (random.bool(0.2)) {
       // It must be able to go on, and what it then writes must be found by the next opening.
       const plan = planTransaction(random, this.#versions.get(marker)!, 0xffff_ffff, 3)
       await store.transact((tx) => runPlan(plan, tx))
