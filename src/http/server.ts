@@ -13,6 +13,7 @@ import { resources } from './routes/index.ts'
 const MAX_HEAD_BYTES = 64 * 1024
 const KEEP_ALIVE_MS = 75_000
 const HEAD_TIMEOUT_MS = 90_000
+const SWEEP_MS = 50
 
 export interface HttpServer {
   /** `http://host:port`, without a slash. */
@@ -62,11 +63,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       stopping.abort()
       closed ??= app.close()
       const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+      // A connection that was busy when closing began would be kept alive when its request is answered.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
       try {
         await closed
         await Promise.all(running)
       } finally {
         clearTimeout(timer)
+        clearInterval(sweep)
       }
     },
   }
