@@ -114,17 +114,18 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
   const identity = (newest ?? genesis)!
   const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), 0)
   const start = newest === undefined ? genesis!.start : startOf(newest)
-  const boundaries: WalkState[] = [start]
+  let vouchedFor = start
+  const waiting: WalkState[] = []
   const walk = await walkGroups(file, identity.salt, start, {
     durableEnd: claimed,
-    onBoundary: (state) => boundaries.push(state),
+    onBoundary: (state, durableEnd) => {
+      waiting.push(state)
+      while (waiting.length > 0 && waiting[0]!.position <= durableEnd) vouchedFor = waiting.shift()!
+    },
   })
   const fileBytes = file.size()
   await refuseDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
-  let end = walk.end
-  if (!trusting) {
-    end = boundaries.findLast((state) => state.position <= walk.durableEnd) ?? start
-  }
+  let end = trusting ? walk.end : vouchedFor
   if (end === start && newest !== undefined) {
     end = { ...start, commit: newest.commit, lastPosition: newest.lastGroupPosition }
   }

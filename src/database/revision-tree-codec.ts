@@ -72,9 +72,15 @@ function encodeRun(run: readonly RevisionNode[], parent: number): void {
   writer.number(run.length)
   writer.number(parent)
   const width = run[0]!.id.length
-  if (width > 0 && width < MIXED_WIDTH && run.every(({ id }) => id.length === width)) {
+  let ids = ''
+  let sameWidth = width > 0 && width < MIXED_WIDTH
+  for (const { id } of run) {
+    ids += id
+    sameWidth &&= id.length === width
+  }
+  if (sameWidth) {
     writer.u8(width)
-    writer.byteString(run.map(({ id }) => id).join(''))
+    writer.byteString(ids)
     return
   }
   writer.u8(MIXED_WIDTH)

@@ -180,6 +180,8 @@ t.test('damaged bytes are refused or read as another tree, and nothing else', as
     { seed, numRuns: 1000 },
   )
   t.ok(refused > 100)
+  const endless = Buffer.from('0100010affffffffffff0f0000', 'hex')
+  for (const decode of [decodeTree, decodeWinner]) t.throws(() => decode(endless), ByteFormatError)
   t.throws(() => decodeTree(Buffer.from([2, 0, 0])), { message: 'revision tree of format version 2' })
 })
 
