@@ -1,6 +1,8 @@
 import { METHODS } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
+import { ERRORS } from '../base/errors.ts'
+import { describeError } from '../base/log.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
@@ -48,10 +50,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     routerOptions: { maxParamLength: MAX_HEAD_BYTES },
     clientErrorHandler: refuseMalformed,
   })
-  const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'QUERY')
+  const methods = METHODS.filter((method) => method !== 'CONNECT')
   // The framework reads no bodies: see body.ts.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   registerResources(app, service, methods, resources)
+  app.setErrorHandler((error, _request, reply) => {
+    options.backend.log.error('the framework failed', { error: describeError(error) })
+    return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
+  })
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address

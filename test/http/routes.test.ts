@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import t, { type Test } from 'tap'
 import { ask, type Reply, type Sending } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
@@ -349,6 +350,17 @@ t.test('batch=ok is written soon', async (t) => {
   t.same([reply.status, reply.json], [202, { ok: true, id: 'a' }])
   for (;;) if ((await send(`GET /${name}/a`)).status === 200) break
   t.pass()
+})
+
+t.test('every method that the parser knows gets an answer of ours', async (t) => {
+  const name = await database()
+  for (const method of METHODS.filter(
+    (method) => !['CONNECT', 'GET', 'HEAD', 'PUT', 'DELETE'].includes(method),
+  )) {
+    const { status, headers } = await send(`${method} /${name}`)
+    t.equal(status, method === 'POST' ? 415 : 405, method)
+    t.match(headers.server, /^CouchDB/)
+  }
 })
 
 t.test('method override works for POST alone', async (t) => {
