@@ -18,7 +18,11 @@ export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
       error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
     })
   }
-  return jsonText(error.status, `${errorText(error)}\n`, error.headers)
+  const headers = { ...error.headers }
+  // A client that wants the browser's own dialogue says so.
+  const challenge = error.status === 401 ? exchange.header('x-couchdb-www-authenticate') : undefined
+  if (challenge !== undefined) headers['www-authenticate'] = challenge
+  return jsonText(error.status, `${errorText(error)}\n`, headers)
 }
 
 /** The JSON of an error, without a newline. */

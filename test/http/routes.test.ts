@@ -52,6 +52,14 @@ t.test('headers', async (t) => {
   t.equal(minimal.headers['content-type'], 'application/json')
 })
 
+t.test('a challenge for those who ask for one', async (t) => {
+  const headers = { 'x-couchdb-www-authenticate': 'Basic realm="mine"' }
+  const reply = await send('GET /_all_dbs', { as: null, headers })
+  t.equal(reply.status, 401)
+  t.equal(reply.headers['www-authenticate'], 'Basic realm="mine"')
+  t.equal((await send('GET /_all_dbs', { as: null })).headers['www-authenticate'], undefined)
+})
+
 t.test('locations follow the proxy', async (t) => {
   const name = await database()
   const cases: [Record<string, string>, string][] = [

@@ -138,6 +138,40 @@ t.test('stopping cuts what does not end by itself', async (t) => {
   t.pass()
 })
 
+t.test('many feeds wait at no great price, and all hear of a change', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY })
+  t.teardown(() => agent.destroy())
+  let waiting = 0
+  const feeds = Array.from({ length: 200 }, () => {
+    const path = '/db/_changes?feed=continuous&heartbeat=20&limit=1'
+    const headers = { authorization: server.authorization }
+    return new Promise<string>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: server.http.port, path, headers, agent }
+      get(options, (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => {
+          if (text === '') waiting += 1
+          text += chunk.toString()
+        })
+        response.on('end', () => resolve(text.trim()))
+      }).on('error', reject)
+    })
+  })
+  await until(() => waiting === feeds.length)
+  await ask(server, 'PUT /db/news', { json: {} })
+  for (const text of await Promise.all(feeds)) {
+    if (!/^\{"seq":"[^"]+","id":"news".*\}\n\{"last_seq":"[^"]+","pending":0\}$/.test(text)) t.fail(text)
+  }
+  t.same(warnings, [])
+})
+
 t.test('stopping ends the feeds and does not wait for connections that are kept alive', async (t) => {
   const server = await startTestServer()
   await ask(server, 'PUT /db')
