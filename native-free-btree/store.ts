@@ -351,7 +351,7 @@ class FileStore implements Store {
   stats(): StoreStats {
     const trees: StoreStats['trees'] = {}
     for (const [name, tree] of this.#trees) {
-      trees[name] = { count: tree.root?.count ?? 0, bytes: tree.root?.bytes ?? 0, depth: tree.depth() }
+      trees[name] = { count: tree.root?.count ?? 0, bytes: tree.root?.bytes ?? 0, depth: depthOf(tree) }
     }
     const writer = this.#writer
     return {
@@ -424,6 +424,16 @@ class FileStore implements Store {
         resolve()
       }
     })
+  }
+}
+
+/** Levels of a tree; 0 where a damaged node stands in the way, which is not for statistics to report. */
+function depthOf(tree: Tree): number {
+  try {
+    return tree.depth()
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'DAMAGED') return 0
+    throw error
   }
 }
 
