@@ -5,7 +5,7 @@
 import type { Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from './api.ts'
 import { decodeChangeEntry } from './change-entry.ts'
-import { decodeInfoTree } from './document-info.ts'
+import { decodeInfo, decodeInfoTree } from './document-info.ts'
 import { type BodyReader, StoredView } from './document-view.ts'
 import { idKey, seqKey, seqOfKey, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
@@ -23,6 +23,10 @@ interface Source {
   sequences: SequenceCodec
   /** Number of the last change in the snapshot, purged ones included. */
   current: number
+}
+
+function winnerAttachments(snapshot: Snapshot, id: string): Uint8Array | null {
+  return decodeInfo(snapshot.tree(TREES.id).get(idKey(id))!).attachments
 }
 
 function changeRow(
@@ -51,6 +55,7 @@ function changeRow(
         reference: entry.reference,
         localSeq: seqNumber,
         leaves: () => entry.leaves,
+        attachments: () => (entry.attachments ? winnerAttachments(snapshot, entry.id) : null),
         tree: () => decodeInfoTree(snapshot.tree(TREES.id).get(idKey(entry.id))!),
       }),
   }

@@ -24,6 +24,8 @@ import type {
   OpenRevision,
   UpdateOptions,
 } from './api.ts'
+import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachment-content.ts'
+import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { readyEdits } from './edits.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -201,6 +203,10 @@ export class StoredDatabase implements Database {
     if (outcome.design) this.#validation = undefined
     this.#changed(last)
     return outcome.results
+  }
+
+  async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    return awaiting(takeAttachment(this.#open(), source, incoming))
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {

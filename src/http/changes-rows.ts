@@ -3,7 +3,7 @@ import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import type { ChangesParameters } from './changes-parameters.ts'
-import { viewText } from './document-text.ts'
+import { viewPieces } from './document-text.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -97,12 +97,13 @@ export class ChangesReader {
   }
 
   #pieces(row: ChangeRow): Piece[] {
-    const { seqInterval, includeDocs, conflicts } = this.#parameters
+    const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
     const revs = row.revs.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
-    return includeDocs ? [`${head},"doc":`, viewText(row.document(), { conflicts }), '}'] : [`${head}}`]
+    if (!includeDocs) return [`${head}}`]
+    return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
   }
 }

@@ -2,11 +2,13 @@ import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
+import { withInlineAttachments } from '../attachment-edit.ts'
 import {
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
   parseDocumentText,
+  refuseLocalAttachments,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, validateDocumentId } from '../document-id.ts'
@@ -34,7 +36,8 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   const document = await bodyDocument(exchange)
   const location = exchange.documentUri(id)
   document.revisions = editedRevisions(exchange, document)
-  const edit = newEdits ? interactiveEdit(document, id) : replicatedEdit(document, id)
+  const plain = newEdits ? interactiveEdit(document, id) : replicatedEdit(document, id)
+  const edit = await withInlineAttachments(exchange, document, plain)
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
   const rev = await writeOne(exchange, edit, newEdits)
   return json(document.deleted ? 200 : 201, { ok: true, id, rev }, { etag: `"${rev}"`, location })
@@ -59,10 +62,11 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (isLocalId(id)) {
+    refuseLocalAttachments(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
-  const edit = interactiveEdit(document, id)
+  const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
   return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
