@@ -1,7 +1,7 @@
 import t from 'tap'
 import { boundaryOf, MultipartReader } from '../../src/http/multipart-reader.ts'
-import { propertySeed } from '../support/property-seed.ts'
 import { failure } from '../support/http-request.ts'
+import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 
 async function* chunksOf(body: Buffer, sizes: () => number): AsyncGenerator<Buffer> {
