@@ -82,7 +82,8 @@ export async function walkGroups(
     /** Groups from `position` on are of this generation or a later one. */
     floor?: { position: number; generation: number }
     visit?: (header: GroupHeader, payload: Buffer, state: WalkState) => void
-    onBoundary?: (state: WalkState) => void
+    /** Called where no transaction is in parts; `durableEnd` is the highest known so far. */
+    onBoundary?: (state: WalkState, durableEnd: number) => void
   },
 ): Promise<WalkOutcome> {
   const reader = new GroupReader(file, salt)
@@ -99,10 +100,11 @@ export async function walkGroups(
     const { floor } = options
     if (floor !== undefined && state.position >= floor.position && header.generation < floor.generation) break
     if (header.type !== GROUP_COMMIT && header.type !== GROUP_PART && header.type !== GROUP_CHUNK) break
-    if (header.type !== GROUP_PART && header.parts !== parts) {
+    const complete = header.type === GROUP_COMMIT ? header.parts === parts : parts === 0
+    if (header.type !== GROUP_PART && !complete) {
       throw new StorageError(
         'DAMAGED',
-        `the group at ${header.position} needs ${header.parts} groups before it, not ${parts}`,
+        `the group at ${header.position} follows ${parts} parts of a commit, and is not the one that they belong to`,
         { position: header.position },
       )
     }
@@ -120,7 +122,7 @@ export async function walkGroups(
     durableEnd = Math.max(durableEnd, header.durableEnd)
     groups += 1
     state = next
-    if (parts === 0) options.onBoundary?.(state)
+    if (parts === 0) options.onBoundary?.(state, durableEnd)
   }
   return { end: parts > 0 ? beforeParts : state, durableEnd, groups: groups - parts, trailingParts: parts }
 }

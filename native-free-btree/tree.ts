@@ -284,15 +284,32 @@ export class Tree {
       const index = this.#indexes[level]!
       const size = node.size
       if (index > 0 && parent.childSize(index - 1) + size <= limit) {
-        this.#join(parent, index - 1, this.#mutableChild(parent, index - 1), node)
+        const left = this.#neighbour(parent, index - 1)
+        if (left === undefined) break
+        this.#join(parent, index - 1, left, node)
       } else if (index + 1 < parent.cells && parent.childSize(index + 1) + size <= limit) {
-        this.#join(parent, index, node, this.#mutableChild(parent, index + 1))
+        const right = this.#neighbour(parent, index + 1)
+        if (right === undefined) break
+        this.#join(parent, index, node, right)
       } else {
         break
       }
       node = parent
     }
     this.#collapseRoot()
+  }
+
+  /**
+   * A child to join another with; undefined when it is damaged. By now the change is durable and has to be
+   * applied: a neighbour that nobody asked for must not stop it, nor the replay of it at the next opening.
+   */
+  #neighbour(parent: MutableNode, index: number): MutableNode | undefined {
+    try {
+      return this.#mutableChild(parent, index)
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'DAMAGED') return undefined
+      throw error
+    }
   }
 
   /** Moves all of `right` (child `index + 1` of `parent`) behind `left` (child `index`). */
@@ -338,7 +355,17 @@ export class Tree {
     }
   }
 
-  /** Throws REDUCER_MISMATCH when the tree cannot be written with the reducer that it was opened with. */
+  /** Throws COMPARATOR_MISMATCH when the tree was opened without the order that its keys are in. */
+  assertReadable(): void {
+    if (this.definition.comparatorName === (this.comparator?.name ?? '')) return
+    throw new StorageError(
+      'COMPARATOR_MISMATCH',
+      `tree ${this.definition.name} needs the comparator ${this.definition.comparatorName}`,
+      { tree: this.definition.name },
+    )
+  }
+
+  /** Throws REDUCER_MISMATCH or COMPARATOR_MISMATCH when the tree cannot be written with the reducer that it was opened with. */
   assertWritable(): void {
     if (this.definition.reducerName !== (this.reducer?.name ?? '')) {
       throw new StorageError(
@@ -347,13 +374,7 @@ export class Tree {
         { tree: this.definition.name },
       )
     }
-    if (this.definition.comparatorName !== (this.comparator?.name ?? '')) {
-      throw new StorageError(
-        'COMPARATOR_MISMATCH',
-        `tree ${this.definition.name} needs the comparator ${this.definition.comparatorName}`,
-        { tree: this.definition.name },
-      )
-    }
+    this.assertReadable()
   }
 }
 

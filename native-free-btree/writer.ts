@@ -267,7 +267,7 @@ export class Writer {
         if (failure !== undefined) this.#queue.rejectAll(failure)
         continue
       }
-      if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
+      if (this.#queue.peek()!.kind === 'chunk') await this.#stream()
       else await this.#commitGroup()
     }
   }
@@ -344,10 +344,23 @@ export class Writer {
     )
   }
 
+  /**
+   * Chunks have nothing to replay, but an open walks over them like over all else since the last checkpoint:
+   * they bring checkpoints about as well, and the superblocks that make those count.
+   */
+  async #stream(): Promise<void> {
+    await this.#writeChunks()
+    if (this.#poisoned !== undefined) return
+    if (this.#running !== undefined || this.#logBytes >= this.#limits.checkpointLogBytes) {
+      await this.#commitGroup()
+    }
+    if (this.#superblockDue && this.#poisoned === undefined) await this.#syncedSuperblock(0)
+  }
+
   /** Writes the streamed chunks at the head of the queue as one group, without a sync of its own. */
   async #writeChunks(): Promise<void> {
     const builder = this.#builder
-    builder.begin(this.#written.end)
+    builder.begin(this.#written.end, false)
     this.#transactions.begin()
     const taken: { entry: QueueEntry; result: unknown }[] = []
     while (this.#queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
@@ -357,6 +370,7 @@ export class Writer {
     const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoint, taken)
     if (next === undefined) return
     this.#written = next
+    this.#logBytes += builder.length
     if (next.end - this.#durable.end > UNSYNCED_LIMIT_BYTES) {
       if (!(await this.#sync())) {
         for (const { entry } of taken) entry.reject(this.#poisoned)
@@ -388,7 +402,7 @@ export class Writer {
       this.#take(taken)
       if (builder.length >= GROUP_TARGET_BYTES) break
     }
-    const recordBytes = builder.trees.length > 0 || definitions.length > 0 ? builder.length : 0
+    const recordBytes = builder.isEmpty ? 0 : builder.length
     let checkpoint = this.#checkpoint
     try {
       checkpoint = this.#appendCheckpoint(recordBytes)

@@ -151,22 +151,29 @@ export interface Database {
   /** Runs after each durable group with the number of the last change; returns the way to stop it. */
   onChange(listener: (updateSeqNumber: number) => void): () => void
 
-  /** Serialised with all other writes; one result an edit. Rejects only when nothing was written. */
+  /**
+   * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
+   * revision that cannot be read (bad_request), an id that is too long, or storage that fails. The bytes of
+   * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
+   */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
 
   /** Throws not_found with reason `missing` or `deleted`. */
   get(id: string, options?: GetOptions): DocumentView
+  /** Throws not_found for 'all' of a document that does not exist, bad_request for a malformed revision. */
   openRevs(id: string, revs: 'all' | readonly string[], options?: { latest?: boolean }): OpenRevision[]
   /** For keys=: undefined where there is no such document; a deleted one has its tombstone's revision. */
   lookup(id: string): AllDocsRow | undefined
   allDocs(options?: AllDocsOptions): AllDocsPage
+  /** Throws bad_request for a malformed `since`. Descending starts at the end, whatever `since` says. */
   changes(options?: ChangesOptions): ChangesPage
   /** True while a design document with a `validate_doc_update` is stored. */
   hasValidation(): boolean
 
   getLocal(id: string): LocalDocument | undefined
-  /** Throws conflict. Resolves with the new revision "0-N". */
+  /** Never a conflict: resolves with one above `rev`, or with "0-1" without one. Throws bad_request. */
   putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string>
+  /** Throws not_found. Resolves with "0-0". */
   deleteLocal(id: string, rev: string | undefined): Promise<string>
   localDocs(options?: AllDocsOptions): IterableIterator<LocalDocument>
 

@@ -11,8 +11,8 @@ import { type RevisionNode, RevisionTree, type RevisionValue } from './revision-
 //     n   revisions in it
 //     n   0 if it starts at a root; else 1 + the index of an earlier run, in which its parent is: the one
 //         that is a generation above the first revision of this run
-//     u8  bytes of each id; 255 if they differ
-//         the ids, the leaf's first; where they differ, each as n and so many bytes
+//     u8  bytes of each id, 1 to 254; 255 if they differ or are none or more
+//         the ids, the leaf's first; with 255 each as n and so many bytes
 //     n   values
 //     for each value, the leaf's first:
 //       n   revisions between the last one that had a value (or the leaf) and this one
@@ -72,9 +72,15 @@ function encodeRun(run: readonly RevisionNode[], parent: number): void {
   writer.number(run.length)
   writer.number(parent)
   const width = run[0]!.id.length
-  if (width < MIXED_WIDTH && run.every(({ id }) => id.length === width)) {
+  let ids = ''
+  let sameWidth = width > 0 && width < MIXED_WIDTH
+  for (const { id } of run) {
+    ids += id
+    sameWidth &&= id.length === width
+  }
+  if (sameWidth) {
     writer.u8(width)
-    writer.byteString(run.map(({ id }) => id).join(''))
+    writer.byteString(ids)
     return
   }
   writer.u8(MIXED_WIDTH)
@@ -140,7 +146,7 @@ export function decodeWinner(bytes: Uint8Array): Winner {
   const pos = reader.signed()
   const count = reader.number()
   reader.number()
-  const width = reader.u8()
+  const width = idWidth(reader)
   const id = reader.byteString(width === MIXED_WIDTH ? reader.number() : width)
   if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) reader.skip(reader.number())
   else reader.skip((count - 1) * width)
@@ -156,6 +162,13 @@ function decodeHead(reader: ByteReader): { updateSeq: number; runCount: number }
   return { updateSeq: reader.number(), runCount: reader.number() }
 }
 
+function idWidth(reader: ByteReader): number {
+  const width = reader.u8()
+  // Without this check a damaged count could stand for any number of revisions that take no bytes.
+  if (width === 0) throw new ByteFormatError('ids of no bytes')
+  return width
+}
+
 /** Adds the run's nodes to `nodes`, and answers them, the leaf first. */
 function decodeRun(
   reader: ByteReader,
@@ -165,7 +178,8 @@ function decodeRun(
   const pos = reader.signed()
   const count = reader.number()
   const parent = reader.number()
-  const width = reader.u8()
+  const width = idWidth(reader)
+  if (count === 0) throw new ByteFormatError('a run without revisions')
   const ids = width === MIXED_WIDTH ? '' : reader.byteString(count * width)
   const run: RevisionNode[] = []
   for (let i = 0; i < count; i++) {
@@ -176,13 +190,13 @@ function decodeRun(
     run.push(node)
     nodes.push(node)
   }
-  if (parent > 0) attach(run[count - 1], runs[parent - 1])
+  if (parent > 0) attach(run[count - 1]!, runs[parent - 1])
   return run
 }
 
-function attach(root: RevisionNode | undefined, run: readonly RevisionNode[] | undefined): void {
-  const parent = run?.[run[0]!.pos - root!.pos + 1]
-  if (root === undefined || parent === undefined) throw new ByteFormatError('a run without its parent')
+function attach(root: RevisionNode, run: readonly RevisionNode[] | undefined): void {
+  const parent = run?.[run[0]!.pos - root.pos + 1]
+  if (parent === undefined) throw new ByteFormatError('a run without its parent')
   root.parent = parent
   parent.children++
 }

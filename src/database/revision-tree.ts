@@ -199,18 +199,15 @@ export class RevisionTree {
   /** Forgets every revision that is `limit` or more generations above all of its leaves. `limit` >= 1. */
   stem(limit: number): void {
     if (this.nodes.length <= limit) return
-    const kept = new Set<RevisionNode>()
-    for (const leaf of this.nodes) {
-      if (leaf.children > 0) continue
-      let node: RevisionNode | null = leaf
-      for (let i = 0; i < limit && node !== null; i++) {
-        kept.add(node)
-        node = node.parent
-      }
+    const leaves = this.nodes.filter(isLeaf)
+    const kept = leaves.length === 1 ? lastGenerations(leaves[0]!, limit) : nearLeaves(leaves, limit)
+    for (const node of this.nodes) {
+      if (node.parent === null || kept(node) === kept(node.parent)) continue
+      // Either the tree is cut above this node, or above the start of a longer branch beside it.
+      if (kept(node)) node.parent = null
+      else node.parent.children--
     }
-    if (kept.size === this.nodes.length) return
-    this.nodes = this.nodes.filter((node) => kept.has(node))
-    for (const node of this.nodes) if (node.parent !== null && !kept.has(node.parent)) node.parent = null
+    this.nodes = this.nodes.filter(kept)
   }
 
   /** Forgets the values of all but the leaves, as compaction does with their bodies. */
@@ -233,6 +230,25 @@ export function revisionsInfo(node: RevisionNode): { revision: Revision; status:
 export function beats(a: RevisionNode, b: RevisionNode): boolean {
   const deleted = isDeleted(a)
   return deleted === isDeleted(b) ? compareRevisions(a, b) > 0 : !deleted
+}
+
+/** Which nodes of a linear history stemming keeps. */
+function lastGenerations(leaf: RevisionNode, limit: number): (node: RevisionNode) => boolean {
+  const first = leaf.pos - limit + 1
+  return (node) => node.pos >= first
+}
+
+/** Which nodes of any tree stemming keeps. */
+function nearLeaves(leaves: readonly RevisionNode[], limit: number): (node: RevisionNode) => boolean {
+  const near = new Set<RevisionNode>()
+  for (const leaf of leaves) {
+    let node: RevisionNode | null = leaf
+    for (let i = 0; i < limit && node !== null; i++) {
+      near.add(node)
+      node = node.parent
+    }
+  }
+  return (node) => near.has(node)
 }
 
 function ancestry(node: RevisionNode): RevisionNode[] {

@@ -28,6 +28,9 @@ export const OBJECT_HEAD_SIZE = 2 + LIST_HEAD_SIZE
 /** Bytes of the tuple's head that opens a pair. */
 export const PAIR_HEAD_SIZE = 2
 
+/** Whole words may be read and written across the end of what counts. */
+const WORD = 4
+
 const MAX_BYTE_LIST = 0xffff
 const INITIAL_CAPACITY = 16 * 1024
 /** What an unusually large text made us allocate beyond this is given back by `release`. */
@@ -44,12 +47,13 @@ const float = new DataView(new ArrayBuffer(8))
 /** A growing buffer of external terms, written front to back; `length` may be set back to undo. */
 export class TermWriter {
   bytes: Buffer = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+  /** Of the same bytes. */
   view = new DataView(this.bytes.buffer)
   length = 0
 
-  /** Makes room for `size` more bytes. */
+  /** Makes room for `size` more bytes, and WORD beyond them. */
   reserve(size: number): void {
-    if (this.length + size > this.bytes.length) this.#grow(size)
+    if (this.length + size + WORD > this.bytes.length) this.#grow(size + WORD)
   }
 
   #grow(size: number): void {
@@ -152,8 +156,8 @@ export class TermWriter {
   /** Opens a tuple of `size` elements. */
   tuple(size: number): void {
     this.reserve(2)
-    this.bytes[this.length++] = TUPLE
-    this.bytes[this.length++] = size
+    this.view.setUint16(this.length, (TUPLE << 8) | size)
+    this.length += 2
   }
 
   /** Leaves room for a binary's head and answers where; `closeBinary` fills it in. */
@@ -219,11 +223,7 @@ export class TermWriter {
   }
 
   #u32(at: number, value: number): void {
-    const bytes = this.bytes
-    bytes[at] = value >>> 24
-    bytes[at + 1] = value >>> 16
-    bytes[at + 2] = value >>> 8
-    bytes[at + 3] = value
+    this.view.setInt32(at, value)
   }
 }
 

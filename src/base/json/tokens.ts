@@ -128,20 +128,26 @@ export class JsonTokens {
       const bytes = term.bytes
       const target = term.view
       let length = term.length
-      let byte = 0
+      let special = 0
       for (const last = end - 4; at <= last; at += 4, length += 4) {
         const four = source.getInt32(at, true)
-        if (hasSpecialByte(four)) break
         target.setInt32(length, four, true)
+        special = specialBytes(four)
+        if (special !== 0) break
       }
-      for (; at < end; at++) {
-        byte = text[at]!
-        if (byte === X.QUOTE || byte === X.BACKSLASH || byte < X.SPACE) break
-        bytes[length++] = byte
+      if (special !== 0) {
+        // The bytes written from here on are not counted, and will be overwritten.
+        const plain = (31 - Math.clz32(special & -special)) >> 3
+        at += plain
+        length += plain
+      } else {
+        while (at < end && isPlain(text[at]!)) bytes[length++] = text[at++]!
       }
       term.length = length
-      if (at >= end || byte < X.SPACE) this.fail(at)
+      if (at >= end) this.fail(at)
+      const byte = text[at]!
       if (byte === X.QUOTE) break
+      if (byte !== X.BACKSLASH) this.fail(at)
       at = this.#escape(at)
     }
     this.position = at + 1
@@ -198,7 +204,8 @@ export class JsonTokens {
     } else if (code >= X.SPACE) {
       this.output.replaceCodePoint(at, end, code)
     } else {
-      this.output.replace(at, end, SHORT_ESCAPES[code] ?? longEscape(code))
+      const canonical = SHORT_ESCAPES[code] ?? longEscape(code)
+      if (this.#text.toString('latin1', at, end) !== canonical) this.output.replace(at, end, canonical)
     }
     return end
   }
@@ -281,16 +288,21 @@ export class JsonTokens {
 }
 
 /**
- * Whether one of four bytes is a quote, a backslash or a control character. Subtracting from all four at
- * once sets the high bit of a byte that was below what was subtracted, itself having none; a borrow spoils
- * only bytes above one that was found anyway.
+ * A mask of which the lowest bit is the high bit of the first of four bytes, lowest first, that is a quote,
+ * a backslash or a control character; 0 if there is none. Subtracting from all four at once sets the high
+ * bit of each byte that was below what was subtracted, itself having none; a borrow spoils only bytes
+ * behind one that was found.
  */
-function hasSpecialByte(four: number): boolean {
+function specialBytes(four: number): number {
   const quote = four ^ 0x22222222
   const backslash = four ^ 0x5c5c5c5c
   const found =
     ((quote - 0x01010101) & ~quote) | ((backslash - 0x01010101) & ~backslash) | ((four - 0x20202020) & ~four)
-  return (found & 0x80808080) !== 0
+  return found & 0x80808080
+}
+
+function isPlain(byte: number): boolean {
+  return byte !== X.QUOTE && byte !== X.BACKSLASH && byte >= X.SPACE
 }
 
 function isSpace(byte: number): boolean {

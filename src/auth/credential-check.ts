@@ -1,0 +1,81 @@
+/**
+ * Checks names and passwords without hashing at every request. What holds:
+ * - An entry of the cache names one `Credential` object. The credential is looked up anew at every check, so
+ *   an entry made for a password that was changed since, or for a user who was removed, never matches again.
+ * - Neither names nor passwords are kept: an entry's key is an HMAC of both under a key of this process alone.
+ * - Refusals are not remembered. Requests with the same credentials share one computation while it runs.
+ * - An unknown name costs a hash too, so that the time taken does not tell which names exist.
+ */
+import { createHmac } from 'node:crypto'
+import { type RandomBytes, randomHex } from '../base/random.ts'
+import type { PasswordHash, PasswordHasher } from './password-hash.ts'
+import type { Credential, CredentialSource } from './user.ts'
+
+const MAX_ENTRIES = 1000
+
+export interface CredentialCheckOptions {
+  source: CredentialSource
+  hasher: PasswordHasher
+  random: RandomBytes
+  /** Of the hash that is computed for an unknown name. */
+  iterations: number
+}
+
+export class CredentialCheck {
+  readonly #source: CredentialSource
+  readonly #hasher: PasswordHasher
+  readonly #key: string
+  readonly #decoy: PasswordHash
+  /** By HMAC, the least recently used first. */
+  readonly #verified = new Map<string, Credential>()
+  readonly #running = new Map<string, { credential: Credential | undefined; result: Promise<boolean> }>()
+
+  constructor(options: CredentialCheckOptions) {
+    this.#source = options.source
+    this.#hasher = options.hasher
+    this.#key = randomHex(options.random, 32)
+    this.#decoy = {
+      prf: 'sha256',
+      salt: randomHex(options.random, 16),
+      iterations: options.iterations,
+      derivedKey: randomHex(options.random, 32),
+    }
+  }
+
+  /** The credential when the password is right; undefined when it is not, or nobody has that name. */
+  async check(name: string, password: string): Promise<Credential | undefined> {
+    const credential = await this.#source.find(name)
+    const key = this.#keyOf(name, password)
+    if (credential !== undefined && this.#verified.get(key) === credential) {
+      this.#remember(key, credential)
+      return credential
+    }
+    const right = await this.#compute(key, credential, password)
+    if (!right || credential === undefined) return undefined
+    this.#remember(key, credential)
+    return credential
+  }
+
+  #compute(key: string, credential: Credential | undefined, password: string): Promise<boolean> {
+    const running = this.#running.get(key)
+    if (running !== undefined && running.credential === credential) return running.result
+    const result = this.#hasher.verify(password, credential?.hash ?? this.#decoy).finally(() => {
+      if (this.#running.get(key)?.result === result) this.#running.delete(key)
+    })
+    this.#running.set(key, { credential, result })
+    return result
+  }
+
+  #remember(key: string, credential: Credential): void {
+    this.#verified.delete(key)
+    this.#verified.set(key, credential)
+    if (this.#verified.size <= MAX_ENTRIES) return
+    const [oldest] = this.#verified.keys()
+    this.#verified.delete(oldest!)
+  }
+
+  /** The length keeps ("a", "bc") and ("ab", "c") apart. */
+  #keyOf(name: string, password: string): string {
+    return createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')
+  }
+}

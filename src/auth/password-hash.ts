@@ -1,0 +1,109 @@
+/**
+ * Password hashes: PBKDF2 over the password's UTF-8 bytes, with the text of the salt as salt (its characters,
+ * not the bytes that its hex digits would stand for) and a key as long as the hash function's output. That is
+ * how CouchDB's `couch_passwords` makes them, so its `[admins]` hashes are usable as they are:
+ * `-pbkdf2-KEY,SALT,ITERATIONS` (SHA-1) and `-pbkdf2:PRF-KEY,SALT,ITERATIONS`.
+ */
+import { pbkdf2, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { type RandomBytes, randomHex } from '../base/random.ts'
+
+const pbkdf2Async = promisify(pbkdf2)
+
+/** CouchDB's names of the hash functions: Node's name, and bytes of output. */
+const PRFS = {
+  sha: { digest: 'sha1', bytes: 20 },
+  sha224: { digest: 'sha224', bytes: 28 },
+  sha256: { digest: 'sha256', bytes: 32 },
+  sha384: { digest: 'sha384', bytes: 48 },
+  sha512: { digest: 'sha512', bytes: 64 },
+} as const
+
+export type Prf = keyof typeof PRFS
+
+export interface PasswordHash {
+  readonly prf: Prf
+  readonly salt: string
+  readonly iterations: number
+  /** Lower-case hex. */
+  readonly derivedKey: string
+}
+
+const MAX_ITERATIONS = 10_000_000
+/** Hashing shares libuv's four threads with all file I/O; it must never take them all. */
+const MAX_CONCURRENT_HASHES = 2
+
+export function isPrf(value: unknown): value is Prf {
+  return typeof value === 'string' && Object.hasOwn(PRFS, value)
+}
+
+/** Whether all fields are present and well formed. */
+export function isPasswordHash(value: unknown): value is PasswordHash {
+  if (typeof value !== 'object' || value === null) return false
+  const { prf, salt, iterations, derivedKey } = value as Record<string, unknown>
+  return (
+    isPrf(prf) &&
+    typeof salt === 'string' &&
+    salt !== '' &&
+    Number.isInteger(iterations) &&
+    (iterations as number) >= 1 &&
+    (iterations as number) <= MAX_ITERATIONS &&
+    typeof derivedKey === 'string' &&
+    derivedKey.length === PRFS[prf].bytes * 2 &&
+    /^[0-9a-f]+$/.test(derivedKey)
+  )
+}
+
+/**
+ * Reads a hash as CouchDB writes it in `[admins]`; undefined for a password in plain text. Throws an Error
+ * for what looks like a hash and cannot be used: hashing it as a password would leave its author locked out.
+ */
+export function parseCouchHash(text: string): PasswordHash | undefined {
+  if (!/^-(hashed|pbkdf2)[-:]/.test(text)) return undefined
+  const match = /^-pbkdf2(?::([a-z0-9]+))?-([0-9a-fA-F]+),([^,]+),(\d+)$/.exec(text)
+  if (match === null) throw new Error('not a -pbkdf2- hash as CouchDB writes it')
+  const hash = {
+    prf: match[1] ?? 'sha',
+    salt: match[3]!,
+    iterations: Number(match[4]),
+    derivedKey: match[2]!.toLowerCase(),
+  }
+  if (!isPasswordHash(hash)) throw new Error('a -pbkdf2- hash of unknown kind, length or iterations')
+  return hash
+}
+
+export interface PasswordHasher {
+  /** A new PBKDF2-SHA256 hash with a fresh salt. */
+  hash(password: string, iterations: number, random: RandomBytes): Promise<PasswordHash>
+  verify(password: string, hash: PasswordHash): Promise<boolean>
+}
+
+/** Hashes off the event loop, a few at a time, the others in the order of their arrival. */
+export function createPasswordHasher(): PasswordHasher {
+  const waiting: (() => void)[] = []
+  let running = 0
+
+  async function derive(password: string, salt: string, iterations: number, prf: Prf): Promise<Buffer> {
+    if (running >= MAX_CONCURRENT_HASHES) await new Promise<void>((go) => waiting.push(go))
+    else running++
+    try {
+      return await pbkdf2Async(password, salt, iterations, PRFS[prf].bytes, PRFS[prf].digest)
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) running--
+      else next()
+    }
+  }
+
+  return {
+    async hash(password, iterations, random) {
+      const salt = randomHex(random, 16)
+      const key = await derive(password, salt, iterations, 'sha256')
+      return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
+    },
+    async verify(password, hash) {
+      const key = await derive(password, hash.salt, hash.iterations, hash.prf)
+      return timingSafeEqual(key, Buffer.from(hash.derivedKey, 'hex'))
+    },
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * A database's `_security` object and what it allows, by the rules of CouchDB's `couch_db`:
+ * - A server administrator may do everything.
+ * - `admins` are the database's administrators; they may read, write, and write design documents.
+ * - `members` may read and write. Without a single name or role in `members` the database is public: everybody
+ *   may read and write, design documents excepted.
+ * - `readers` is the old name of `members` and counts where `members` is absent.
+ */
+import { DatabaseError } from '../base/errors.ts'
+import { isServerAdmin, type UserCtx } from './user.ts'
+
+interface Group {
+  names: readonly string[]
+  roles: readonly string[]
+}
+
+export interface Security {
+  admins: Group
+  members: Group
+}
+
+/** Of a database whose `_security` was never set: nobody but server administrators. */
+export const DEFAULT_SECURITY_TEXT = '{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"]}}'
+
+/** Reads a stored object; undefined is the default one. Throws bad_request for a wrong shape. */
+export function parseSecurity(stored: Uint8Array | undefined): Security {
+  if (stored === undefined) return DEFAULT_SECURITY
+  return readSecurity(JSON.parse(Buffer.from(stored).toString('utf8')))
+}
+
+/**
+ * Checks a parsed `_security` object before it is stored. Throws bad_request with CouchDB's reason. Members
+ * other than those above are the client's own and are not looked at.
+ */
+export function readSecurity(value: unknown): Security {
+  if (!isObject(value)) throw new DatabaseError('badRequest', 'Security object must be a JSON object')
+  return {
+    admins: readGroup(Object.hasOwn(value, 'admins') ? value['admins'] : {}),
+    members: readGroup(
+      Object.hasOwn(value, 'members')
+        ? value['members']
+        : Object.hasOwn(value, 'readers')
+          ? value['readers']
+          : {},
+    ),
+  }
+}
+
+export function isDatabaseAdmin(user: UserCtx, security: Security): boolean {
+  return isServerAdmin(user) || isIn(user, security.admins)
+}
+
+export function isMember(user: UserCtx, security: Security): boolean {
+  const { members } = security
+  const isPublic = members.names.length === 0 && members.roles.length === 0
+  return isPublic || isDatabaseAdmin(user, security) || isIn(user, members)
+}
+
+/** For what is the server's: creating and deleting databases, `_all_dbs`, `_dbs_info`, `_purge`. */
+export function requireServerAdmin(user: UserCtx): void {
+  if (!isServerAdmin(user)) throw new DatabaseError('unauthorized', 'You are not a server admin.')
+}
+
+/** For every use of a database. */
+export function requireMember(user: UserCtx, security: Security): void {
+  if (!isMember(user, security)) throw new DatabaseError(refusal(user))
+}
+
+/** For a database's upkeep: `_compact`, `_view_cleanup`. */
+export function requireDatabaseAdmin(user: UserCtx, security: Security): void {
+  if (!isDatabaseAdmin(user, security)) {
+    throw new DatabaseError('unauthorized', 'You are not a server or db admin.')
+  }
+}
+
+/** For writing design documents, `_security` and `_revs_limit`, by a member. */
+export function requireDesignWriter(user: UserCtx, security: Security): void {
+  if (!isDatabaseAdmin(user, security)) {
+    throw new DatabaseError(refusal(user), 'You are not a db or server admin.')
+  }
+}
+
+/** Somebody who has not signed in may try again as somebody else. */
+function refusal(user: UserCtx): 'unauthorized' | 'forbidden' {
+  return user.name === null ? 'unauthorized' : 'forbidden'
+}
+
+function isIn(user: UserCtx, group: Group): boolean {
+  if (user.roles.some((role) => group.roles.includes(role))) return true
+  return user.name !== null && group.names.includes(user.name)
+}
+
+function readGroup(value: unknown): Group {
+  if (!isObject(value)) {
+    throw new DatabaseError('badRequest', 'admins or members must be a JSON list of strings')
+  }
+  return { names: readStrings(value, 'names'), roles: readStrings(value, 'roles') }
+}
+
+function readStrings(group: Record<string, unknown>, key: 'names' | 'roles'): readonly string[] {
+  const list = Object.hasOwn(group, key) ? group[key] : []
+  if (!Array.isArray(list) || !list.every((item) => typeof item === 'string')) {
+    throw new DatabaseError('badRequest', `${key} must be a JSON list of strings`)
+  }
+  return list
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+const DEFAULT_SECURITY = readSecurity(JSON.parse(DEFAULT_SECURITY_TEXT))

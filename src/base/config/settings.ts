@@ -1,0 +1,186 @@
+/**
+ * The table of every setting that the server honours: CouchDB's sections and keys where CouchDB has them,
+ * `[davenport]` otherwise. A key belongs here only while some code obeys it.
+ */
+import { isIP } from 'node:net'
+import { LOG_LEVELS } from '../log.ts'
+
+export interface Setting<T> {
+  section: string
+  key: string
+  type: 'integer' | 'boolean' | 'string' | 'choice'
+  default: T
+  /** The value that `text` means, or throws an Error whose message completes "must be". */
+  parse(text: string): T
+  /** Never repeated in a message. */
+  secret: boolean
+  doc: string
+}
+
+export const SETTINGS = {
+  databaseDir: text('couchdb', 'database_dir', './data', 'Folder that holds everything the server keeps.'),
+  maxDocumentSize: integer('couchdb', 'max_document_size', 8_000_000, 1, 2 ** 31, 'Bytes of a document.'),
+  maxOpenDatabases: integer('couchdb', 'max_dbs_open', 200, 1, 100_000, 'Databases kept open; 2 files each.'),
+  defaultSecurity: choice(
+    'couchdb',
+    'default_security',
+    ['admin_only', 'everyone'],
+    'Who may use a new database until its _security is set.',
+  ),
+  port: integer('chttpd', 'port', 5984, 0, 65_535, 'TCP port; 0 takes any free one.'),
+  bindAddress: setting('chttpd', 'bind_address', 'string', '127.0.0.1', address, 'Address to listen on.'),
+  maxRequestSize: integer(
+    'chttpd',
+    'max_http_request_size',
+    4_294_967_296,
+    1,
+    Number.MAX_SAFE_INTEGER,
+    'Bytes of a request body.',
+  ),
+  maxDatabasesInfo: integer(
+    'chttpd',
+    'max_db_number_for_dbs_info_req',
+    100,
+    1,
+    100_000,
+    'Databases that one _dbs_info may name.',
+  ),
+  secret: {
+    ...text('chttpd_auth', 'secret', undefined, 'Key of the session cookies; default: made at first start.'),
+    secret: true,
+  },
+  sessionTimeoutSeconds: integer(
+    'chttpd_auth',
+    'timeout',
+    600,
+    1,
+    2 ** 31,
+    'Seconds that a session lasts without use.',
+  ),
+  passwordIterations: integer(
+    'chttpd_auth',
+    'iterations',
+    600_000,
+    1,
+    10_000_000,
+    'PBKDF2 iterations of new password hashes.',
+  ),
+  persistentCookies: flag(
+    'chttpd_auth',
+    'allow_persistent_cookies',
+    true,
+    'Whether a session outlives the browser.',
+  ),
+  cookieDomain: setting(
+    'chttpd_auth',
+    'cookie_domain',
+    'string',
+    undefined as string | undefined,
+    domain,
+    'Domain attribute of the cookie.',
+  ),
+  sameSite: choice(
+    'chttpd_auth',
+    'same_site',
+    [undefined, 'none', 'lax', 'strict'],
+    'SameSite attribute of the cookie.',
+  ),
+  logLevel: choice('log', 'level', LOG_LEVELS, 'Lowest level that is logged; requests are "debug".', 'info'),
+  maxUuids: integer('uuids', 'max_count', 1000, 1, 1_000_000, 'Ids that one _uuids may ask for.'),
+  cacheBytes: integer(
+    'davenport',
+    'cache_bytes',
+    64 * 1024 * 1024,
+    1024 * 1024,
+    2 ** 40,
+    'Memory for the pages of all databases together.',
+  ),
+  stopGraceMs: integer(
+    'davenport',
+    'stop_grace_ms',
+    10_000,
+    0,
+    3_600_000,
+    'Milliseconds that running requests get to finish when the server stops.',
+  ),
+}
+
+export type SettingName = keyof typeof SETTINGS
+
+/** The value of every setting. */
+export type Settings = { [K in SettingName]: (typeof SETTINGS)[K]['default'] }
+
+function setting<T>(
+  section: string,
+  key: string,
+  type: Setting<T>['type'],
+  defaultValue: T,
+  parse: (text: string) => T,
+  doc: string,
+): Setting<T> {
+  return { section, key, type, default: defaultValue, parse, secret: false, doc }
+}
+
+function integer(
+  section: string,
+  key: string,
+  defaultValue: number,
+  min: number,
+  max: number,
+  doc: string,
+): Setting<number> {
+  const parse = (input: string): number => {
+    const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
+    if (!(value >= min && value <= max)) throw new Error(`an integer from ${min} to ${max}`)
+    return value
+  }
+  return setting(section, key, 'integer', defaultValue, parse, doc)
+}
+
+function flag(section: string, key: string, defaultValue: boolean, doc: string): Setting<boolean> {
+  const parse = (input: string): boolean => {
+    if (input !== 'true' && input !== 'false') throw new Error('true or false')
+    return input === 'true'
+  }
+  return setting(section, key, 'boolean', defaultValue, parse, doc)
+}
+
+function choice<const T extends string | undefined>(
+  section: string,
+  key: string,
+  values: readonly T[],
+  doc: string,
+  defaultValue: T = values[0]!,
+): Setting<T> {
+  const parse = (input: string): T => {
+    if (!values.includes(input as T)) throw new Error(`one of ${values.filter(Boolean).join(', ')}`)
+    return input as T
+  }
+  return setting(section, key, 'choice', defaultValue, parse, doc)
+}
+
+function text<T extends string | undefined>(
+  section: string,
+  key: string,
+  defaultValue: T,
+  doc: string,
+): Setting<string | T> {
+  const parse = (input: string): string => {
+    if (input === '') throw new Error('text')
+    return input
+  }
+  return setting<string | T>(section, key, 'string', defaultValue, parse, doc)
+}
+
+/** CouchDB's `any` is every IPv4 address; `localhost` is not left to the resolver. */
+function address(input: string): string {
+  if (input === 'any') return '0.0.0.0'
+  if (input === 'localhost') return '127.0.0.1'
+  if (isIP(input) === 0) throw new Error('an IP address, "any" or "localhost"')
+  return input
+}
+
+function domain(input: string): string {
+  if (!/^[A-Za-z0-9.-]+$/.test(input)) throw new Error('a domain name')
+  return input
+}

@@ -1,0 +1,55 @@
+/**
+ * One line an event: a JSON object with `time`, `level`, `message` and the event's own fields. JSON's escapes
+ * keep a value with a line break from forging a second event.
+ */
+import type { Clock } from './clock.ts'
+
+/** From the most talkative on; the names are CouchDB's. Requests are logged at `debug`. */
+export const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'none'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>
+
+export interface Log {
+  /** Whether events of this level are written; spares the making of fields that nobody sees. */
+  enabled(level: LogLevel): boolean
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  notice(message: string, fields?: LogFields): void
+  warning(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+}
+
+export interface LogOptions {
+  /** The lowest level that is written. */
+  level: LogLevel
+  /** Takes one line, its line break included. */
+  write: (line: string) => void
+  now: Clock['now']
+}
+
+export function createLog(options: LogOptions): Log {
+  const lowest = LOG_LEVELS.indexOf(options.level)
+  const enabled = (level: LogLevel): boolean => level !== 'none' && LOG_LEVELS.indexOf(level) >= lowest
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (!enabled(level)) return
+      const time = new Date(options.now()).toISOString()
+      options.write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+    }
+  return {
+    enabled,
+    debug: at('debug'),
+    info: at('info'),
+    notice: at('notice'),
+    warning: at('warning'),
+    error: at('error'),
+  }
+}
+
+/** What an unknown thrown value says, on one line. */
+export function describeError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

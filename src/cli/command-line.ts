@@ -1,0 +1,98 @@
+import { parseArgs } from 'node:util'
+import { ConfigError } from '../base/config/ini.ts'
+import { describeError } from '../base/log.ts'
+import { check } from './check.ts'
+import { inspect } from './inspect.ts'
+import { type Console, EXIT, type Parts } from './parts.ts'
+import { type ServeFlags, serve } from './serve.ts'
+import { COMMANDS, type Command, usage } from './usage.ts'
+
+const COMMON_OPTIONS = {
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const
+
+const SERVE_OPTIONS = {
+  ...COMMON_OPTIONS,
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'data-dir': { type: 'string' },
+  admin: { type: 'string', multiple: true },
+  config: { type: 'string' },
+} as const
+
+/** A command line that makes no sense. */
+class UsageError extends Error {}
+
+/**
+ * Runs one command; `args` are those after the program's name. Resolves with the exit status: 0, 1 for a
+ * failure or a damaged file, 2 for a wrong command line or configuration.
+ */
+export async function runCommandLine(
+  args: readonly string[],
+  parts: Parts,
+  console: Console,
+): Promise<number> {
+  const [first, ...rest] = args
+  const command = COMMANDS.find((name) => name === first)
+  try {
+    if (command === undefined) return withoutCommand(args, parts, console)
+    const options = command === 'serve' ? SERVE_OPTIONS : COMMON_OPTIONS
+    const { values, positionals } = parse(rest, options)
+    if (values.help) console.out(usage(command))
+    else if (values.version) console.out(`${parts.version}\n`)
+    else return await runCommand(command, values as ServeFlags, positionals, parts, console)
+    return EXIT.ok
+  } catch (error) {
+    console.err(`davenport: ${describeError(error)}\n`)
+    if (error instanceof UsageError) {
+      console.err(`Try: davenport ${command === undefined ? '' : `${command} `}--help\n`)
+    }
+    return error instanceof UsageError || error instanceof ConfigError ? EXIT.usage : EXIT.failure
+  }
+}
+
+function withoutCommand(args: readonly string[], parts: Parts, console: Console): number {
+  const { values, positionals } = parse(args, COMMON_OPTIONS)
+  if (positionals.length > 0) throw new UsageError(`unknown command ${JSON.stringify(positionals[0])}`)
+  if (values.version) console.out(`${parts.version}\n`)
+  else if (values.help) console.out(usage())
+  else {
+    console.err(usage())
+    return EXIT.usage
+  }
+  return EXIT.ok
+}
+
+function runCommand(
+  command: Command,
+  flags: ServeFlags,
+  positionals: readonly string[],
+  parts: Parts,
+  console: Console,
+): Promise<number> {
+  if (command === 'serve') {
+    if (positionals.length > 0) throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`)
+    return serve(flags, parts, console)
+  }
+  const [file] = positionals
+  if (file === undefined || positionals.length > 1) throw new UsageError(`${command} takes one FILE`)
+  return command === 'check' ? check(file, parts, console) : inspect(file, parts, console)
+}
+
+function parse(
+  args: readonly string[],
+  options: typeof COMMON_OPTIONS | typeof SERVE_OPTIONS,
+): { values: { help?: boolean; version?: boolean } & Record<string, unknown>; positionals: string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options,
+      allowPositionals: true,
+      strict: true,
+    })
+    return { values: { ...values }, positionals }
+  } catch (error) {
+    throw new UsageError(describeError(error))
+  }
+}

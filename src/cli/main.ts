@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { acquireLock, openStore, PageCache } from '../../native-free-btree/index.ts'
+import { packageVersion } from '../base/version.ts'
+import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
+import { startHttp } from '../http/server.ts'
+import { runCommandLine } from './command-line.ts'
+import type { Parts } from './parts.ts'
+import { processConsole } from './process-console.ts'
+
+const version = packageVersion()
+
+const parts: Parts = {
+  version,
+  acquireLock,
+  databaseOpener(config) {
+    const store = { cache: new PageCache(config.cacheBytes) }
+    return {
+      openDatabase: (path, name) => openDatabase(path, name, { store }),
+      createDatabase: (path, name) => createDatabase(path, name, { store }),
+    }
+  },
+  startHttp: (server) =>
+    startHttp({
+      backend: server,
+      host: server.config.bindAddress,
+      port: server.config.port,
+      version,
+      limits: {
+        maxRequestBytes: server.config.maxRequestSize,
+        maxDocumentBytes: server.config.maxDocumentSize,
+        maxUuids: server.config.maxUuids,
+        maxDatabasesInfo: server.config.maxDatabasesInfo,
+      },
+    }),
+  openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
+}
+
+process.exit(await runCommandLine(process.argv.slice(2), parts, processConsole()))

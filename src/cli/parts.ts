@@ -1,0 +1,63 @@
+/** What the command line needs of the layers below it, given by `main.ts` so that tests can give others. */
+import type { Config } from '../base/config/load.ts'
+import type { Log } from '../base/log.ts'
+import type { DatabaseOpener } from '../server/registry.ts'
+import type { AcquireLock, Server } from '../server/server.ts'
+
+export interface Listener {
+  /** With scheme and port, without a slash at the end. */
+  readonly url: string
+  /** Takes no new requests, lets running ones finish for `graceMs`, then ends them. */
+  stop(graceMs: number): Promise<void>
+}
+
+export interface StoreProblem {
+  where: string
+  what: string
+}
+
+/** A store opened for reading only. */
+export interface InspectedStore {
+  readonly uuid: string
+  readonly commit: number
+  /** What opening found: "clean", "replayed", "cut". */
+  readonly recovery: { outcome: string; cutBytes: number; cutAt: number }
+  /** Walks everything. */
+  check(onProgress?: (done: number, total: number) => void): Promise<{
+    problems: StoreProblem[]
+    groups: number
+    nodes: number
+    entries: number
+    values: number
+    bytes: number
+  }>
+  stats(): {
+    fileBytes: number
+    trees: Record<string, { count: number; bytes: number; depth: number }>
+  }
+  close(): Promise<void>
+}
+
+export interface Parts {
+  version: string
+  acquireLock: AcquireLock
+  /** How databases are opened under a configuration: cache, limits. */
+  databaseOpener(config: Config, log: Log): DatabaseOpener
+  startHttp(server: Server): Promise<Listener>
+  openStore(path: string): Promise<InspectedStore>
+}
+
+/** The process, as the commands see it. */
+export interface Console {
+  environment: Readonly<Record<string, string | undefined>>
+  out(text: string): void
+  err(text: string): void
+  /** Whether `err` writes to a terminal. */
+  errIsTerminal: boolean
+  /** Calls `listener` at every SIGINT and SIGTERM; returns the way to stop that. */
+  onStopSignal(listener: (signal: string) => void): () => void
+  /** Ends the process at once. */
+  exit(status: number): void
+}
+
+export const EXIT = { ok: 0, failure: 1, usage: 2 } as const

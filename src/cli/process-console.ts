@@ -1,0 +1,20 @@
+import type { Console } from './parts.ts'
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+/** The running process. */
+export function processConsole(): Console {
+  return {
+    environment: process.env,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    errIsTerminal: process.stderr.isTTY === true,
+    onStopSignal(listener) {
+      for (const signal of STOP_SIGNALS) process.on(signal, listener)
+      return () => {
+        for (const signal of STOP_SIGNALS) process.off(signal, listener)
+      }
+    },
+    exit: (status) => process.exit(status),
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Runs the server until it is told to stop. The ready line goes to standard output once requests are taken;
+ * everything else that is worth a line goes to the log on standard error.
+ */
+import { readFile } from 'node:fs/promises'
+import { systemClock } from '../base/clock.ts'
+import { ConfigError } from '../base/config/ini.ts'
+import { type Config, loadConfig } from '../base/config/load.ts'
+import { createLog, describeError } from '../base/log.ts'
+import { systemRandom } from '../base/random.ts'
+import { Server } from '../server/server.ts'
+import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
+import { StopSignal } from './stop-signal.ts'
+
+export interface ServeFlags {
+  host?: string
+  port?: string
+  'data-dir'?: string
+  admin?: string[]
+  config?: string
+}
+
+/** Longer than any run: it only keeps the process from ending while something else is awaited. */
+const KEEP_ALIVE_MS = 2 ** 30
+
+/** Resolves with the exit status once everything is closed. */
+export async function serve(flags: ServeFlags, parts: Parts, console: Console): Promise<number> {
+  const config = await readConfig(flags, console)
+  const log = createLog({ level: config.logLevel, write: console.err, now: () => systemClock.now() })
+  const stopSignal = new StopSignal({
+    clock: systemClock,
+    force: () => {
+      log.warning('stopped at once by a second signal')
+      console.exit(EXIT.failure)
+    },
+  })
+  const detach = console.onStopSignal((signal) => stopSignal.receive(signal))
+  const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS)
+  try {
+    const server = await Server.start({
+      ...parts.databaseOpener(config, log),
+      config,
+      log,
+      clock: systemClock,
+      random: systemRandom,
+      acquireLock: parts.acquireLock,
+    })
+    return await run(server, parts, console, stopSignal)
+  } finally {
+    clearInterval(keepAlive)
+    detach()
+  }
+}
+
+async function run(server: Server, parts: Parts, console: Console, stopSignal: StopSignal): Promise<number> {
+  const { log, config } = server
+  let listener: Listener
+  try {
+    listener = await parts.startHttp(server)
+  } catch (error) {
+    await server.stop(0)
+    throw error
+  }
+  announce(server, listener.url, console)
+  log.info('started', { url: listener.url, version: parts.version, databases: server.databases.size })
+  const signal = await stopSignal.requested
+  log.info('stopping', { signal })
+  const status = await stop(server, listener, config.stopGraceMs)
+  log.info('stopped')
+  return status
+}
+
+async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
+  let status: number = EXIT.ok
+  const failed = (error: unknown): void => {
+    server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
+    status = EXIT.failure
+  }
+  await listener.stop(graceMs).catch(failed)
+  await server.stop(0).catch(failed)
+  return status
+}
+
+function announce(server: Server, url: string, console: Console): void {
+  console.out(`davenport listening on ${url}/\n`)
+  const generated = server.administrators.generated
+  if (generated === undefined) return
+  const ready = new URL(url)
+  ready.username = generated.name
+  ready.password = generated.password
+  console.out(
+    `davenport made an administrator, ready at ${ready.href}\n` +
+      `the password is kept in ${server.administrators.passwordFile} until an administrator is configured\n`,
+  )
+}
+
+async function readConfig(flags: ServeFlags, console: Console): Promise<Config> {
+  let file: { path: string; text: string } | undefined
+  if (flags.config !== undefined) {
+    try {
+      file = { path: flags.config, text: await readFile(flags.config, 'utf8') }
+    } catch (error) {
+      throw new ConfigError(`--config: ${describeError(error)}`)
+    }
+  }
+  return loadConfig({
+    file,
+    environment: console.environment,
+    flags: { host: flags.host, port: flags.port, dataDir: flags['data-dir'], admins: flags.admin },
+  })
+}

@@ -1,0 +1,71 @@
+import { SETTINGS, type Setting } from '../base/config/settings.ts'
+
+export const COMMANDS = ['serve', 'check', 'inspect'] as const
+
+export type Command = (typeof COMMANDS)[number]
+
+const MAIN = `Usage: davenport COMMAND [options]
+
+Commands:
+  serve          run the server
+  check FILE     read a whole database file and report what is damaged
+  inspect FILE   print what a database file holds
+
+  --help         show this, or the help of a command
+  --version      show the version
+`
+
+const CHECK = `Usage: davenport check FILE
+
+Reads every byte that FILE refers to and verifies checksums, order, counts and references. FILE is only read;
+it may be in use by a server.
+
+Exit status: 0 the file is sound, 1 it is damaged, 2 it could not be checked.
+
+  --help         show this
+  --version      show the version
+`
+
+const INSPECT = `Usage: davenport inspect FILE
+
+Prints a database file's identity, its last commit, the state it was left in, and the size of its trees.
+
+Exit status: 0 done, 1 the file is damaged, 2 it could not be opened.
+
+  --help         show this
+  --version      show the version
+`
+
+function serveUsage(): string {
+  return `Usage: davenport serve [options]
+
+  --host ADDRESS         address to listen on (default ${SETTINGS.bindAddress.default})
+  --port PORT            port to listen on, 0 for any free one (default ${SETTINGS.port.default})
+  --data-dir FOLDER      where everything is kept (default ${SETTINGS.databaseDir.default})
+  --admin NAME:PASSWORD  set a server administrator; may be repeated. Others can see it in the list of
+                         processes: use DAVENPORT_ADMIN for more than trials
+  --config FILE          read settings from an ini file
+  --help                 show this
+  --version              show the version
+
+Environment:
+  DAVENPORT_ADMIN=name:password       set a server administrator
+  COUCHDB_USER, COUCHDB_PASSWORD      the same
+  DAVENPORT_SECTION__KEY=value        any setting, for example DAVENPORT_CHTTPD__PORT=6000
+
+Settings (defaults < file < environment < options):
+${Object.values(SETTINGS).map(describe).join('')}  [admins] NAME = PASSWORD
+      A server administrator: a password, or a hash as CouchDB writes it.
+`
+}
+
+function describe(setting: Setting<unknown>): string {
+  const value = setting.default === undefined ? '' : ` = ${setting.default}`
+  return `  [${setting.section}] ${setting.key}${value}\n      ${setting.doc}\n`
+}
+
+export function usage(command?: Command): string {
+  if (command === 'serve') return serveUsage()
+  if (command === 'check') return CHECK
+  return command === 'inspect' ? INSPECT : MAIN
+}

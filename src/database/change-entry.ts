@@ -1,0 +1,73 @@
+/**
+ * A value of the tree `seq`, keyed by the number of the change: all that a row of `_changes` shows, and the
+ * winner's body, so that neither needs the tree `id`. `n` and `s` are numbers of `byte-codec.ts`.
+ *
+ * | part | |
+ * |---|---|
+ * | u8 | version, 1 |
+ * | n | number of leaves, at least 1, best first |
+ * | each | u8, 1 when deleted; s generation; n length and bytes of the id |
+ * | 16 bytes | reference of the winner's body |
+ * | the rest | document id, UTF-8 |
+ */
+import type { Reference } from '../../native-free-btree/index.ts'
+import { ByteReader, ByteWriter } from '../base/byte-codec.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { checkVersion, TREES, VALUE_VERSION } from './layout.ts'
+import type { Revision } from './revision-id.ts'
+import { REFERENCE_BYTES } from './stored-body.ts'
+
+const DELETED = 1
+
+export interface LeafSummary {
+  revision: Revision
+  deleted: boolean
+}
+
+export interface ChangeEntry {
+  id: string
+  /** Every leaf, the winner first. */
+  leaves: LeafSummary[]
+  /** The winner's body. */
+  reference: Reference
+}
+
+const writer = new ByteWriter()
+
+/** `key` is the document's id in UTF-8. */
+export function encodeChangeEntry(
+  key: Uint8Array,
+  leaves: readonly LeafSummary[],
+  reference: Reference,
+): Buffer {
+  writer.u8(VALUE_VERSION)
+  writer.number(leaves.length)
+  for (const { revision, deleted } of leaves) {
+    writer.u8(deleted ? DELETED : 0)
+    writer.signed(revision.pos)
+    writer.number(revision.id.length)
+    writer.byteString(revision.id)
+  }
+  writer.bytes(reference)
+  writer.bytes(key)
+  return writer.take()
+}
+
+function decodeLeaf(reader: ByteReader): LeafSummary {
+  const deleted = (reader.u8() & DELETED) !== 0
+  const pos = reader.signed()
+  return { revision: { pos, id: reader.byteString(reader.number()) }, deleted }
+}
+
+/** Throws storage_damaged or ByteFormatError for bytes that are no entry. */
+export function decodeChangeEntry(value: Buffer): ChangeEntry {
+  checkVersion(value, TREES.seq)
+  const reader = new ByteReader(value)
+  reader.skip(1)
+  const count = reader.number()
+  if (count === 0) throw new DatabaseError('storageDamaged', 'a change without a revision')
+  const leaves: LeafSummary[] = []
+  while (leaves.length < count) leaves.push(decodeLeaf(reader))
+  const reference = reader.bytes(REFERENCE_BYTES)
+  return { id: value.toString('utf8', reader.skip(0)), leaves, reference }
+}

@@ -1,0 +1,126 @@
+/** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
+import type { Reference } from '../../native-free-btree/index.ts'
+import type { DocumentView, RevisionInfo } from './api.ts'
+import type { LeafSummary } from './change-entry.ts'
+import type { DocumentInfo } from './document-info.ts'
+import { reading } from './layer-errors.ts'
+import { compareRevisions, formatRevision, formatRevisionId, type Revision } from './revision-id.ts'
+import { pathOf, type RevisionNode, type RevisionTree, revisionsInfo } from './revision-tree.ts'
+import { referenceOf } from './stored-body.ts'
+
+export interface BodyReader {
+  /** The bytes behind a reference, verified. */
+  read(reference: Reference): Buffer
+}
+
+export interface ViewParts {
+  bodies: BodyReader
+  id: string
+  revision: Revision
+  deleted: boolean
+  reference: Reference
+  localSeq: number
+  /** Every leaf of the document, best first. */
+  leaves(): readonly LeafSummary[]
+  tree(): RevisionTree
+}
+
+export class StoredView implements DocumentView {
+  readonly #parts: ViewParts
+  #body: Buffer | undefined
+
+  constructor(parts: ViewParts) {
+    this.#parts = parts
+  }
+
+  get id(): string {
+    return this.#parts.id
+  }
+
+  get rev(): string {
+    return formatRevision(this.#parts.revision)
+  }
+
+  get deleted(): boolean {
+    return this.#parts.deleted
+  }
+
+  get localSeq(): number {
+    return this.#parts.localSeq
+  }
+
+  body(): Buffer {
+    this.#body ??= reading(() => this.#parts.bodies.read(this.#parts.reference))
+    return this.#body
+  }
+
+  #node(): RevisionNode {
+    const { tree, revision } = this.#parts
+    return reading(() => tree().find(revision.pos, revision.id)!)
+  }
+
+  revisions(): { start: number; ids: string[] } {
+    const { start, ids } = pathOf(this.#node())
+    return { start, ids: ids.map(formatRevisionId) }
+  }
+
+  revsInfo(): RevisionInfo[] {
+    return revisionsInfo(this.#node()).map(({ revision, status }) => ({
+      rev: formatRevision(revision),
+      status,
+    }))
+  }
+
+  #otherLeaves(deleted: boolean): string[] {
+    const { leaves, revision } = this.#parts
+    return reading(leaves)
+      .filter((leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, revision) !== 0)
+      .map((leaf) => formatRevision(leaf.revision))
+  }
+
+  conflicts(): string[] {
+    return this.#otherLeaves(false)
+  }
+
+  deletedConflicts(): string[] {
+    return this.#otherLeaves(true)
+  }
+}
+
+/** What an entry of the update sequence keeps of the leaves, best first. */
+export function leafSummaries(tree: RevisionTree): LeafSummary[] {
+  return tree.leaves().map((leaf) => ({ revision: leaf, deleted: leaf.value!.deleted }))
+}
+
+export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo): StoredView {
+  return new StoredView({
+    bodies,
+    id,
+    revision: info.winner,
+    deleted: info.deleted,
+    reference: info.reference,
+    localSeq: info.seq,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
+  })
+}
+
+/** Undefined when only the revision's id is known. */
+export function viewOfNode(
+  bodies: BodyReader,
+  id: string,
+  info: DocumentInfo,
+  node: RevisionNode,
+): StoredView | undefined {
+  if (node.value === null) return undefined
+  return new StoredView({
+    bodies,
+    id,
+    revision: node,
+    deleted: node.value.deleted,
+    reference: referenceOf(node.value.body),
+    localSeq: info.seq,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
+  })
+}

@@ -1,0 +1,117 @@
+/**
+ * Edits made ready before their turn at the writer: keys encoded, revisions read, ids worked out that do not
+ * depend on what is stored. Edits of one document are put together and documents sorted by id, as CouchDB
+ * does, which also decides the order of their numbers in the update sequence.
+ */
+import { DatabaseError } from '../base/errors.ts'
+import type { DocumentEdit } from './api.ts'
+import { hasMember } from './body-members.ts'
+import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
+import { localKey, nextLocalNumber } from './local-documents.ts'
+import { nextRevision, parseRevision, parseRevisionId, type Revision } from './revision-id.ts'
+
+/** An edit of a document, ready to be merged. */
+export interface ReadyEdit {
+  /** Its place in the request. */
+  place: number
+  deleted: boolean
+  body: Uint8Array
+  term: Uint8Array
+  /** The body has a `validate_doc_update` and is a design document's. */
+  validates: boolean
+  /** The revision that it extends; undefined for none. */
+  parent: Revision | undefined
+  /** What it adds, newest first. An interactive one is alone, or followed by its parent. */
+  path: Revision[]
+}
+
+export interface DocumentEdits {
+  id: string
+  key: Buffer
+  design: boolean
+  edits: ReadyEdit[]
+}
+
+export interface LocalEdit {
+  place: number
+  id: string
+  key: Buffer
+  deleted: boolean
+  body: Uint8Array
+  rev: string | undefined
+  /** The N of 0-N that it gives; undefined when `rev` cannot be read. */
+  number: number | undefined
+}
+
+export interface ReadyEdits {
+  newEdits: boolean
+  documents: DocumentEdits[]
+  local: LocalEdit[]
+  /** About what they will write. */
+  bytes: number
+}
+
+/** Trees, keys and revisions beside the body. */
+const OVERHEAD_BYTES = 256
+
+function replicatedPath(edit: DocumentEdit): Revision[] {
+  if (edit.revisions === undefined) {
+    if (edit.rev !== undefined) return [parseRevision(edit.rev)]
+    const reason = 'When `new_edits: false`, the document needs `_rev` or `_revisions` specified'
+    throw new DatabaseError('badRequest', reason)
+  }
+  const { start, ids } = edit.revisions
+  if (ids.length === 0 || ids.length > start || !Number.isSafeInteger(start)) {
+    throw new DatabaseError('badRequest', 'Invalid rev format')
+  }
+  return ids.map((text, at) => {
+    const id = parseRevisionId(text)
+    if (id === null) throw new DatabaseError('badRequest', 'Invalid rev format')
+    return { pos: start - at, id }
+  })
+}
+
+function readyEdit(edit: DocumentEdit, place: number, newEdits: boolean, design: boolean): ReadyEdit {
+  const { deleted, body, term } = edit
+  const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
+  const path = newEdits
+    ? [nextRevision(deleted, parent ?? null, term, []), ...(parent ? [parent] : [])]
+    : replicatedPath(edit)
+  const validates = design && hasMember(body, 'validate_doc_update')
+  return { place, deleted, body, term, validates, parent, path }
+}
+
+function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
+  const { id, deleted, body, rev } = edit
+  const key = localKey(id.slice(LOCAL_PREFIX.length))
+  let number: number | undefined
+  try {
+    number = deleted ? 0 : nextLocalNumber(rev)
+  } catch {
+    number = undefined
+  }
+  return { place, id, key, deleted, body, rev, number }
+}
+
+/** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
+export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
+  const documents = new Map<string, DocumentEdits>()
+  const local: LocalEdit[] = []
+  let bytes = 0
+  for (const [place, edit] of edits.entries()) {
+    bytes += edit.body.length + OVERHEAD_BYTES
+    if (edit.id.startsWith(LOCAL_PREFIX)) {
+      local.push(readyLocal(edit, place))
+      continue
+    }
+    let document = documents.get(edit.id)
+    if (document === undefined) {
+      const design = edit.id.startsWith(DESIGN_PREFIX)
+      document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
+      documents.set(edit.id, document)
+    }
+    document.edits.push(readyEdit(edit, place, newEdits, document.design))
+  }
+  const sorted = [...documents.values()].sort((a, b) => Buffer.compare(a.key, b.key))
+  return { newEdits, documents: sorted, local, bytes }
+}

@@ -1,0 +1,106 @@
+/** Making and opening the file of a database. */
+import { openStore, type Store, type StoreOptions, type TreeOptions } from '../../native-free-btree/index.ts'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
+import { decodeChangeEntry } from './change-entry.ts'
+import { StoredDatabase } from './database.ts'
+import { decodeInfoTree, summaryOfInfo } from './document-info.ts'
+import { awaiting, databaseErrorOf } from './layer-errors.ts'
+import { idReducer, LAYOUT_VERSION, TREES } from './layout.ts'
+import { type DatabaseProperties, type DatabaseRecord, readRecord, writeRecord } from './meta-records.ts'
+import { referenceOf } from './stored-body.ts'
+
+const UUID_BYTES = 16
+const MICROSECONDS = 1000
+
+export const TREE_OPTIONS: Record<string, TreeOptions> = {
+  [TREES.id]: {
+    reducer: idReducer(summaryOfInfo),
+    references: (value) =>
+      decodeInfoTree(Buffer.from(value)).nodes.flatMap((node) =>
+        node.value === null ? [] : [referenceOf(node.value.body)],
+      ),
+  },
+  [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
+  [TREES.local]: {},
+  [TREES.meta]: {},
+}
+
+export interface DatabaseOptions {
+  /** Handed to the engine: file system, cache and the like. */
+  store?: Omit<StoreOptions, 'create' | 'readOnly' | 'trees' | 'clock' | 'random'> | undefined
+  clock?: Clock | undefined
+  random?: RandomBytes | undefined
+  /** The engine's `openStore`, or a stand-in for it. */
+  openStore?: typeof openStore | undefined
+}
+
+async function open(path: string, create: boolean, options: DatabaseOptions): Promise<Store> {
+  const engine = options.openStore ?? openStore
+  return awaiting(
+    engine(path, {
+      ...options.store,
+      create,
+      trees: TREE_OPTIONS,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
+    }),
+  )
+}
+
+/** Closes the store when the database cannot be made from it. */
+async function withStore(
+  store: Store,
+  make: () => StoredDatabase | Promise<StoredDatabase>,
+): Promise<StoredDatabase> {
+  try {
+    return await make()
+  } catch (error) {
+    await store.close()
+    throw databaseErrorOf(error)
+  }
+}
+
+/**
+ * Opens a database that exists. Throws not_found when there is no file, or one whose creation was never
+ * finished; storage_damaged for a layout that this code does not read.
+ */
+export async function openDatabase(
+  path: string,
+  name: string,
+  options: DatabaseOptions = {},
+): Promise<StoredDatabase> {
+  const store = await open(path, false, options)
+  return withStore(store, () => {
+    const record = readRecord(store, 'database')
+    if (record === undefined) throw new DatabaseError('noDatabase')
+    if (record.format !== LAYOUT_VERSION) {
+      throw new DatabaseError('storageDamaged', `the layout ${record.format} of ${path} is not known`)
+    }
+    return new StoredDatabase(store, name, record as DatabaseRecord, options.random ?? systemRandom)
+  })
+}
+
+/**
+ * Makes a database; it is durable when this resolves. A file whose creation was never finished is taken over.
+ * Throws file_exists when there is a database, and storage_unavailable when its file is open.
+ */
+export async function createDatabase(
+  path: string,
+  name: string,
+  options: DatabaseOptions & { properties?: Partial<DatabaseProperties> | undefined } = {},
+): Promise<StoredDatabase> {
+  const store = await open(path, true, options)
+  const record: DatabaseRecord = {
+    format: LAYOUT_VERSION,
+    uuid: randomHex(options.random ?? systemRandom, UUID_BYTES),
+    instanceStartTime: String((options.clock ?? systemClock).now() * MICROSECONDS),
+    properties: { partitioned: false, q: 1, n: 1, ...options.properties },
+  }
+  return withStore(store, async () => {
+    if (readRecord(store, 'database') !== undefined) throw new DatabaseError('databaseExists')
+    await store.transact((tx) => writeRecord(tx, 'database', record))
+    return new StoredDatabase(store, name, record, options.random ?? systemRandom)
+  })
+}

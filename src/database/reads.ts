@@ -1,0 +1,90 @@
+/** Reads of one document. */
+import type { Store } from '../../native-free-btree/index.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { DocumentView, GetOptions, OpenRevision } from './api.ts'
+import { type DocumentInfo, decodeInfo } from './document-info.ts'
+import { viewOfNode, viewOfWinner } from './document-view.ts'
+import { idKey, TREES } from './layout.ts'
+import { formatRevision, parseRevision, type Revision } from './revision-id.ts'
+
+export function readInfo(store: Store, id: string): DocumentInfo | undefined {
+  const value = store.get(TREES.id, idKey(id))
+  return value === undefined ? undefined : decodeInfo(value)
+}
+
+/** Throws not_found, and bad_request for a malformed revision. */
+export function getDocument(store: Store, id: string, options: GetOptions): DocumentView {
+  const revision = options.rev === undefined ? undefined : parseRevision(options.rev)
+  const info = readInfo(store, id)
+  if (info === undefined) throw new DatabaseError('missing')
+  if (revision === undefined) {
+    if (info.deleted) throw new DatabaseError('deleted')
+    return viewOfWinner(store, id, info)
+  }
+  const named = info.tree().find(revision.pos, revision.id)
+  const node = named !== null && options.latest ? info.tree().leavesBelow(named)[0]! : named
+  const view = node === null ? undefined : viewOfNode(store, id, info, node)
+  if (view === undefined) throw new DatabaseError('missing')
+  return view
+}
+
+/** Each leaf that the revisions lead to once, then the revisions that are not known. */
+function openLatest(
+  store: Store,
+  id: string,
+  info: DocumentInfo,
+  revisions: readonly Revision[],
+): OpenRevision[] {
+  const found = new Map<string, OpenRevision>()
+  const missing: OpenRevision[] = []
+  for (const revision of revisions) {
+    const node = info.tree().find(revision.pos, revision.id)
+    if (node === null) missing.push({ missing: formatRevision(revision) })
+    for (const leaf of node === null ? [] : info.tree().leavesBelow(node)) {
+      found.set(formatRevision(leaf), { ok: viewOfNode(store, id, info, leaf)! })
+    }
+  }
+  return [...found.values(), ...missing]
+}
+
+/**
+ * With 'all' every leaf, deleted ones too; throws not_found when there is no document. With a list each of
+ * them, or that it is missing; throws bad_request for a malformed one.
+ */
+export function openRevisions(
+  store: Store,
+  id: string,
+  revs: 'all' | readonly string[],
+  options: { latest?: boolean },
+): OpenRevision[] {
+  const wanted = revs === 'all' ? [] : revs.map((rev) => parseRevision(rev))
+  const info = readInfo(store, id)
+  if (revs === 'all') {
+    if (info === undefined) throw new DatabaseError('missing')
+    const leaves = info.tree().leaves()
+    return leaves.map((leaf) => ({ ok: viewOfNode(store, id, info, leaf)! }))
+  }
+  if (info !== undefined && options.latest) return openLatest(store, id, info, wanted)
+  return wanted.map((revision) => {
+    const node = info?.tree().find(revision.pos, revision.id)
+    const view = info && node ? viewOfNode(store, id, info, node) : undefined
+    return view ? { ok: view } : { missing: formatRevision(revision) }
+  })
+}
+
+/**
+ * A revision that is known as an ancestor is not missing, its body or not. Possible ancestors are the leaves
+ * that are older than some missing revision, the best last. Throws bad_request for a malformed revision.
+ */
+export function missingRevisions(
+  store: Store,
+  id: string,
+  revs: readonly string[],
+): { missing: string[]; possibleAncestors: string[] } {
+  const wanted = revs.map((rev) => parseRevision(rev))
+  const tree = readInfo(store, id)?.tree()
+  if (tree === undefined) return { missing: wanted.map(formatRevision), possibleAncestors: [] }
+  const missing = tree.missing(wanted)
+  const possibleAncestors = tree.possibleAncestors(missing).map(formatRevision)
+  return { missing: missing.map(formatRevision), possibleAncestors }
+}

@@ -1,0 +1,172 @@
+/**
+ * One transaction of edits, inside the writer's turn. What an interactive edit may do, as in CouchDB:
+ * - Its revision must be a leaf of the document as it was before the transaction; without a revision there
+ *   must have been no document, or a deleted one.
+ * - A document that is deleted (no live leaf) takes only an edit without a revision that is no deletion: it
+ *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
+ * - So two edits of one document in one request never build on each other, and the first one wins.
+ * - An edit whose own revision is stored already, without its history, joins it to its parent.
+ * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
+ * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
+ * nothing was added.
+ */
+import type { Transaction } from '../../native-free-btree/index.ts'
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import type { EditResult } from './api.ts'
+import { encodeChangeEntry } from './change-entry.ts'
+import { decodeInfoTree, encodeInfo } from './document-info.ts'
+import { leafSummaries } from './document-view.ts'
+import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
+import { seqKey, TREES } from './layout.ts'
+import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
+import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
+import { RevisionTree } from './revision-tree.ts'
+import { encodeStoredBody, referenceOf } from './stored-body.ts'
+
+export interface UpdateContext {
+  tx: Transaction
+  revsLimit: number
+  /** Takes the next number of the update sequence. */
+  takeSeq(): number
+}
+
+export interface UpdateOutcome {
+  /** In the order of the request. */
+  results: EditResult[]
+  /** A design document was written. */
+  design: boolean
+}
+
+/** A name for a revision within this file. */
+function keyOf(revision: Revision): string {
+  return `${revision.pos}-${revision.id}`
+}
+
+function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: string): EditResult {
+  const error = new DatabaseError(kind, reason)
+  return { ok: false, id, rev, error: error.error, reason: error.reason, status: error.status }
+}
+
+/** The edits of one document on their way into its tree. */
+class DocumentMerge {
+  readonly #context: UpdateContext
+  readonly #document: DocumentEdits
+  readonly #tree: RevisionTree
+  /** The leaves before the transaction; empty for a new document. */
+  readonly #extensible: ReadonlySet<string>
+  readonly #liveBefore: boolean
+  readonly #seqBefore: number
+  /** Where the document will stand in the update sequence; 0 while nothing was added. */
+  #seq = 0
+
+  constructor(context: UpdateContext, document: DocumentEdits) {
+    const value = context.tx.get(TREES.id, document.key)
+    this.#context = context
+    this.#document = document
+    this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
+    const leaves = this.#tree.leaves()
+    this.#extensible = new Set(leaves.map(keyOf))
+    this.#liveBefore = leaves.length > 0 && !leaves[0]!.value!.deleted
+    this.#seqBefore = this.#tree.updateSeq
+  }
+
+  #add(edit: ReadyEdit, path: readonly Revision[]): EditResult {
+    const head = path[0]!
+    if (this.#seq === 0) this.#seq = this.#context.takeSeq()
+    const reference = this.#context.tx.append(edit.body)
+    this.#tree.merge(
+      { start: head.pos, ids: path.map((revision) => revision.id) },
+      {
+        deleted: edit.deleted,
+        seq: this.#seq,
+        body: encodeStoredBody(reference, edit.validates),
+        size: edit.body.length,
+        activeSize: edit.body.length,
+        attachments: null,
+      },
+    )
+    return { ok: true, id: this.#document.id, rev: formatRevision(head) }
+  }
+
+  /** The path of an edit that is allowed; undefined is a conflict. */
+  #allowedPath(edit: ReadyEdit): readonly Revision[] | undefined {
+    const { parent } = edit
+    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#extensible.has(keyOf(parent))
+    if (!allowedBefore) return undefined
+    const winner = this.#tree.winner()
+    if (winner === null) return edit.path
+    if (winner.value!.deleted) {
+      if (parent !== undefined || edit.deleted) return undefined
+      return [nextRevision(false, winner, edit.term, []), winner]
+    }
+    if (parent === undefined || this.#tree.find(parent.pos, parent.id)?.children !== 0) return undefined
+    return edit.path
+  }
+
+  #has(revision: Revision): boolean {
+    return this.#tree.find(revision.pos, revision.id) !== null
+  }
+
+  interactive(edit: ReadyEdit): EditResult {
+    const path = this.#allowedPath(edit)
+    if (path === undefined) {
+      return failure(this.#document.id, edit.parent && formatRevision(edit.parent), 'conflict')
+    }
+    return this.#add(edit, path)
+  }
+
+  /** `ancestors` are those of all edits of the document in the request. */
+  replicated(edit: ReadyEdit, ancestors: ReadonlySet<string>): EditResult {
+    const revision = edit.path[0]!
+    if (ancestors.has(keyOf(revision)) || this.#has(revision)) {
+      return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
+    }
+    return this.#add(edit, edit.path)
+  }
+
+  /** Writes what was added. Returns whether anything was. */
+  write(): boolean {
+    if (this.#seq === 0) return false
+    const { tx, revsLimit } = this.#context
+    const { key } = this.#document
+    this.#tree.stem(revsLimit)
+    this.#tree.updateSeq = this.#seq
+    const reference = referenceOf(this.#tree.winner()!.value!.body)
+    if (this.#seqBefore > 0) tx.delete(TREES.seq, seqKey(this.#seqBefore))
+    tx.put(TREES.seq, seqKey(this.#seq), encodeChangeEntry(key, leafSummaries(this.#tree), reference))
+    tx.put(TREES.id, key, encodeInfo(this.#tree))
+    return true
+  }
+}
+
+function ancestorsOf(edits: readonly ReadyEdit[]): Set<string> {
+  const ancestors = new Set<string>()
+  if (edits.length === 1) return ancestors
+  for (const edit of edits) for (const revision of edit.path.slice(1)) ancestors.add(keyOf(revision))
+  return ancestors
+}
+
+function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
+  if (edit.number === undefined) return failure(edit.id, edit.rev, 'badRequest', 'Invalid rev format')
+  const rev = edit.deleted
+    ? removeLocalDocument(tx, edit.key)
+    : writeLocalDocument(tx, edit.key, edit.body, edit.number)
+  return { ok: true, id: edit.id, rev }
+}
+
+/** Merges all edits; to be called inside a transaction. */
+export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOutcome {
+  const results: EditResult[] = []
+  let design = false
+  for (const document of ready.documents) {
+    const merge = new DocumentMerge(context, document)
+    const ancestors = ready.newEdits ? undefined : ancestorsOf(document.edits)
+    for (const edit of document.edits) {
+      results[edit.place] =
+        ancestors === undefined ? merge.interactive(edit) : merge.replicated(edit, ancestors)
+    }
+    if (merge.write() && document.design) design = true
+  }
+  for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
+  return { results, design }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a handler gives back: a whole body, or a text that is made piece by piece while it is sent. A body is
+ * JSON text that already ends with the newline CouchDB sends.
+ */
+export type Headers = Record<string, string>
+
+export interface WholeAnswer {
+  kind: 'whole'
+  status: number
+  headers: Headers
+  /** Empty for 304 and redirects: no content-type is sent then. */
+  body: Buffer | string
+}
+
+export interface StreamedAnswer {
+  kind: 'streamed'
+  status: number
+  headers: Headers
+  /** Pieces of any size; the sender gathers them. `return()` is called when the client goes away. */
+  pieces: Iterator<Piece> | AsyncIterator<Piece>
+}
+
+/** Text, bytes, `FLUSH`: what was gathered goes out now, or `PAUSE`: others get their turn. */
+export type Piece = string | Uint8Array | typeof FLUSH | typeof PAUSE
+
+export const FLUSH: unique symbol = Symbol('flush')
+export const PAUSE: unique symbol = Symbol('pause')
+
+export type Answer = WholeAnswer | StreamedAnswer
+
+const JSON_HEADERS: Headers = {
+  'cache-control': 'must-revalidate',
+  'content-type': 'application/json',
+}
+
+/** A JSON value that is no document's body. */
+export function json(status: number, value: unknown, headers: Headers = {}): WholeAnswer {
+  return jsonText(status, `${JSON.stringify(value)}\n`, headers)
+}
+
+/** JSON text, its newline included. */
+export function jsonText(status: number, body: string | Buffer, headers: Headers = {}): WholeAnswer {
+  return { kind: 'whole', status, headers: { ...JSON_HEADERS, ...headers }, body }
+}
+
+/** `{"ok":true}`. */
+export function ok(status = 200, headers: Headers = {}): WholeAnswer {
+  return jsonText(status, '{"ok":true}\n', headers)
+}
+
+/** No body and none of the usual headers: 304, redirects. */
+export function bare(status: number, headers: Headers): WholeAnswer {
+  return { kind: 'whole', status, headers, body: '' }
+}
+
+export function jsonStream(
+  status: number,
+  pieces: StreamedAnswer['pieces'],
+  headers: Headers = {},
+): StreamedAnswer {
+  return { kind: 'streamed', status, headers: { ...JSON_HEADERS, ...headers }, pieces }
+}

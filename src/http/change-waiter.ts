@@ -1,0 +1,49 @@
+import type { ServerResponse } from 'node:http'
+import type { Database } from '../database/api.ts'
+import type { WaitForChange, Wakeup } from './changes-feed.ts'
+
+/**
+ * What an idle feed costs: one listener, one timer, one promise. A change that comes while the feed is
+ * sending is remembered, so none is slept through. `stop` must be called when the feed is over.
+ */
+export function changeWaiter(
+  database: Database,
+  response: ServerResponse,
+  signals: readonly AbortSignal[],
+): { wait: WaitForChange; stop: () => void } {
+  let changed = false
+  let ended = response.destroyed || signals.some((signal) => signal.aborted)
+  let wake: ((wakeup: Wakeup) => void) | undefined
+  const onEnd = (): void => {
+    ended = true
+    wake?.('ended')
+  }
+  const unsubscribe = database.onChange(() => {
+    if (wake === undefined) changed = true
+    else wake('changed')
+  })
+  response.once('close', onEnd)
+  for (const signal of signals) signal.addEventListener('abort', onEnd, { once: true })
+  const wait: WaitForChange = (idleMs) => {
+    if (ended) return Promise.resolve('ended')
+    if (changed) {
+      changed = false
+      return Promise.resolve('changed')
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => wake?.('idle'), idleMs)
+      wake = (wakeup) => {
+        clearTimeout(timer)
+        wake = undefined
+        resolve(wakeup)
+      }
+    })
+  }
+  const stop = (): void => {
+    unsubscribe()
+    response.off('close', onEnd)
+    for (const signal of signals) signal.removeEventListener('abort', onEnd)
+    wake?.('ended')
+  }
+  return { wait, stop }
+}

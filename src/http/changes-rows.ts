@@ -1,0 +1,108 @@
+import { stringText } from '../base/json/writer.ts'
+import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
+import type { Piece } from './answer.ts'
+import type { ChangesFilter } from './changes-filter.ts'
+import type { ChangesParameters } from './changes-parameters.ts'
+import { viewText } from './document-text.ts'
+
+/**
+ * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
+ * limit where there is none.
+ */
+const UNLIMITED = 1_000_000_000_000_000
+
+/** Rows that a filter keeps back in one go. */
+const HIDDEN_RUN = 256
+
+/** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
+export class ChangesReader {
+  readonly #database: Database
+  readonly #parameters: ChangesParameters
+  readonly #filter: ChangesFilter | undefined
+  #left: number
+  #since: string | number
+  #page: ChangesPage | undefined
+
+  constructor(database: Database, parameters: ChangesParameters, filter: ChangesFilter | undefined) {
+    this.#database = database
+    this.#parameters = parameters
+    this.#filter = filter
+    this.#left = parameters.limit ?? UNLIMITED
+    this.#since = parameters.since
+  }
+
+  /** Opens the first page now, so that a malformed `since` is known before the answer begins. */
+  open(): void {
+    this.#page = this.#openPage()
+  }
+
+  get exhausted(): boolean {
+    return this.#left <= 0
+  }
+
+  /**
+   * Rows up to the present, each with its pieces. A long run of rows that the filter keeps back gives rows
+   * without pieces now and then, so that others get their turn.
+   */
+  *take(): Generator<{ row: ChangeRow; pieces: Piece[] }> {
+    const page = this.#page ?? this.#openPage()
+    this.#page = page
+    let hidden = 0
+    try {
+      while (this.#left > 0) {
+        const next = page.rows.next()
+        if (next.done === true) break
+        const row = next.value
+        if (this.#filter !== undefined && !this.#filter(row.id)) {
+          hidden += 1
+          if (hidden % HIDDEN_RUN === 0) yield { row, pieces: [] }
+          continue
+        }
+        yield { row, pieces: this.#pieces(row) }
+        this.#left -= 1
+      }
+    } finally {
+      page.rows.return?.()
+    }
+  }
+
+  /** Ends the page: the next `take` starts behind its last row. */
+  next(): void {
+    if (this.#page !== undefined) this.#since = this.#page.lastSeq()
+    this.#page = undefined
+  }
+
+  lastSeq(): string {
+    return this.#page?.lastSeq() ?? String(this.#since)
+  }
+
+  pending(): number {
+    return this.#page?.pending() ?? 0
+  }
+
+  /** Frees the snapshot. */
+  close(): void {
+    this.#page?.rows.return?.()
+  }
+
+  #openPage(): ChangesPage {
+    const { descending, style, limit } = this.#parameters
+    return this.#database.changes({
+      since: this.#since,
+      descending,
+      style,
+      // A filter counts only what it lets through.
+      limit: this.#filter === undefined && limit !== undefined ? this.#left : undefined,
+    })
+  }
+
+  #pieces(row: ChangeRow): Piece[] {
+    const { seqInterval, includeDocs, conflicts } = this.#parameters
+    const numbered = seqInterval === undefined || this.#left % seqInterval === 0
+    const seq = numbered ? stringText(row.seq) : 'null'
+    const revs = row.revs.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
+    const deleted = row.deleted ? ',"deleted":true' : ''
+    const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
+    return includeDocs ? [`${head},"doc":`, viewText(row.document(), { conflicts }), '}'] : [`${head}}`]
+  }
+}

@@ -1,0 +1,53 @@
+import { documentText, memberText, stringsText } from '../base/json/writer.ts'
+import type { DocumentView, LocalDocument } from '../database/api.ts'
+
+/** What a reader wants beside the body. */
+export interface DocumentMembers {
+  revs?: boolean
+  revsInfo?: boolean
+  conflicts?: boolean
+  deletedConflicts?: boolean
+  localSeq?: boolean
+}
+
+export interface DocumentAnswer {
+  /** Without a newline. */
+  text: Buffer
+  /** True where members depend on more than the revision, so that it cannot be the ETag. */
+  hasMeta: boolean
+}
+
+/** The document as CouchDB prints it: `_id`, `_rev`, the body as stored, then the members asked for. */
+export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): DocumentAnswer {
+  let meta = ''
+  if (wanted.revsInfo) {
+    const items = view.revsInfo().map(({ rev, status }) => `{"rev":"${rev}","status":"${status}"}`)
+    meta += memberText('_revs_info', `[${items.join(',')}]`)
+  }
+  if (wanted.conflicts) meta += listMember('_conflicts', view.conflicts())
+  if (wanted.deletedConflicts) meta += listMember('_deleted_conflicts', view.deletedConflicts())
+  if (wanted.localSeq) meta += memberText('_local_seq', String(view.localSeq))
+  const deleted = view.deleted ? ',"_deleted":true' : ''
+  const path = wanted.revs ? memberText('_revisions', pathText(view.revisions())) : ''
+  const text = documentText(view.id, view.rev, view.body(), deleted + path + meta)
+  return { text, hasMeta: meta !== '' }
+}
+
+/** The view's text without a newline. */
+export function viewText(view: DocumentView, wanted: DocumentMembers = {}): Buffer {
+  return viewAnswer(view, wanted).text
+}
+
+export function localText(document: LocalDocument, wanted: DocumentMembers = {}): Buffer {
+  const ids = [document.rev.slice(document.rev.indexOf('-') + 1)]
+  const path = wanted.revs ? memberText('_revisions', pathText({ start: 0, ids })) : ''
+  return documentText(`_local/${document.id}`, document.rev, document.body, path)
+}
+
+function listMember(name: string, revs: string[]): string {
+  return revs.length === 0 ? '' : memberText(name, stringsText(revs))
+}
+
+function pathText(path: { start: number; ids: string[] }): string {
+  return `{"start":${path.start},"ids":${stringsText(path.ids)}}`
+}

@@ -1,0 +1,38 @@
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { JsonSyntaxError } from '../base/json/documents.ts'
+import { DocumentError, type DocumentErrorCode } from '../database/document-error.ts'
+import { jsonText, type WholeAnswer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Any thrown value as CouchDB's `{"error":..,"reason":..}`. What nobody foresaw is logged and not told. */
+export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
+  const error = knownError(thrown)
+  if (error.status >= 500 && error.status !== 501) {
+    exchange.backend.log.error('request failed', {
+      requestId: exchange.requestId,
+      method: exchange.method,
+      route: exchange.place.route,
+      error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
+    })
+  }
+  return jsonText(error.status, `${errorText(error)}\n`, error.headers)
+}
+
+/** The JSON of an error, without a newline. */
+export function errorText(error: { error: string; reason: string }): string {
+  return JSON.stringify({ error: error.error, reason: error.reason })
+}
+
+const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
+  bad_request: 'badRequest',
+  doc_validation: 'documentValidation',
+  illegal_docid: 'illegalDocumentId',
+}
+
+/** What a client is told of any thrown value. */
+export function knownError(thrown: unknown): DatabaseError {
+  if (thrown instanceof DatabaseError) return thrown
+  if (thrown instanceof JsonSyntaxError) return new DatabaseError('badRequest', thrown.message)
+  if (thrown instanceof DocumentError) return new DatabaseError(DOCUMENT_KINDS[thrown.code], thrown.message)
+  return new DatabaseError('internal')
+}

@@ -1,0 +1,58 @@
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Log } from '../base/log.ts'
+import type { RandomBytes } from '../base/random.ts'
+import type { DatabaseRegistry } from '../server/registry.ts'
+
+/**
+ * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
+ * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
+ */
+export interface Backend {
+  readonly databases: Pick<
+    DatabaseRegistry,
+    'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+  >
+  readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
+  /** The server's own, 32 hex digits. */
+  readonly uuid: string
+  readonly log: Log
+  readonly clock: { now(): number }
+  readonly random: RandomBytes
+}
+
+export interface HttpLimits {
+  /** Bytes of any request body. */
+  maxRequestBytes: number
+  /** Bytes of a JSON request body, which is held in memory, unpacked. */
+  maxJsonBytes: number
+  /** Bytes of a document's canonical body. */
+  maxDocumentBytes: number
+  /** Ids that one `_uuids` may ask for. */
+  maxUuids: number
+  /** Names in one `_dbs_info`. */
+  maxDatabasesInfo: number
+  /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
+  feedTimeoutMs: number
+  /** A connection on which nothing moves for so long is closed. */
+  idleTimeoutMs: number
+}
+
+export const DEFAULT_LIMITS: HttpLimits = {
+  maxRequestBytes: 4_294_967_296,
+  maxJsonBytes: 256 * 1024 * 1024,
+  maxDocumentBytes: 8_000_000,
+  maxUuids: 1000,
+  maxDatabasesInfo: 100,
+  feedTimeoutMs: 60_000,
+  idleTimeoutMs: 300_000,
+}
+
+export interface HttpOptions {
+  backend: Backend
+  host: string
+  /** 0 takes any free port. */
+  port: number
+  /** Davenport's version. */
+  version: string
+  limits?: Partial<HttpLimits> | undefined
+}

@@ -1,0 +1,42 @@
+import { DatabaseError } from '../base/errors.ts'
+import type { Access } from './access.ts'
+import type { Answer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
+
+/** A route: who may call it, and what it does for each method. */
+export interface Resource {
+  /** As `resolve` names it. */
+  route: string
+  /** May depend on the method and the path where CouchDB's rule does. */
+  access: Access | ((exchange: Exchange) => Access)
+  /** The methods as CouchDB lists them in a 405. */
+  allow: string
+  methods: Readonly<Record<string, Handler>>
+}
+
+/** Open to all, but with more parts behind its name only to administrators. */
+export function openWhenBare(exchange: Exchange): Access {
+  return exchange.place.rest.length === 0 ? 'open' : 'server-admin'
+}
+
+/** Throws methodNotAllowed, with Allow. */
+export function handlerOf(resource: Resource, method: string): Handler {
+  const handler = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
+  if (handler !== undefined) return handler
+  throw new DatabaseError('methodNotAllowed', `Only ${resource.allow} allowed`, {
+    headers: { allow: resource.allow },
+  })
+}
+
+/** A feature that is not there says so, whatever the method. */
+export function absent(route: string, access: Access, feature: string): Resource {
+  const refuse: Handler = () => {
+    throw new DatabaseError('notImplemented', `${feature} is not implemented`)
+  }
+  const methods = Object.fromEntries(
+    ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
+  )
+  return { route, access, allow: Object.keys(methods).join(','), methods }
+}

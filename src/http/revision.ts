@@ -1,0 +1,27 @@
+import { DatabaseError } from '../base/errors.ts'
+import { formatRevision, parseRevision } from '../database/revision-id.ts'
+
+/**
+ * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
+ * Throws DocumentError `Invalid rev format` for everything else, strings or not.
+ */
+export function readRevision(value: unknown): string {
+  return formatRevision(parseRevision(value))
+}
+
+/** A list of revisions. Throws badRequest. */
+export function readRevisions(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+  return value.map(readRevision)
+}
+
+/** `{start, ids: [id]}` of a revision's text. */
+export function pathOfRevision(rev: string): { start: number; ids: string[] } {
+  const dash = rev.indexOf('-', 1)
+  return { start: Number(rev.slice(0, dash)), ids: [rev.slice(dash + 1)] }
+}
+
+/** The newest revision of a path. */
+export function revisionOfPath(path: { start: number; ids: readonly string[] }): string {
+  return `${path.start}-${path.ids[0]}`
+}

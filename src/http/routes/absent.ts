@@ -1,0 +1,44 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { requireServerAdmin } from '../access.ts'
+import { requireContentType } from '../body.ts'
+import type { Exchange } from '../exchange.ts'
+import { absent, type Resource } from '../resource.ts'
+
+/** Features that are not there say so: an answer that only looks right would cost somebody data. */
+async function replicate(exchange: Exchange): Promise<never> {
+  if (exchange.user.name === null && !exchange.isServerAdmin) {
+    throw new DatabaseError('unauthorized', 'You are not an authenticated user')
+  }
+  if (exchange.method !== 'POST') throw new DatabaseError('badRequest', 'Missing request body')
+  requireContentType(exchange.request, 'application/json')
+  await exchange.jsonObject()
+  throw new DatabaseError('notImplemented', 'replication by the server is not implemented')
+}
+
+function purge(exchange: Exchange): never {
+  requireServerAdmin(exchange)
+  throw new DatabaseError('notImplemented', 'purging is not implemented')
+}
+
+export const absentResources: Resource[] = [
+  {
+    route: '_replicate',
+    access: 'open',
+    allow: 'POST',
+    methods: { POST: replicate, GET: replicate },
+  },
+  { route: 'db/_purge', access: 'member', allow: 'POST', methods: { POST: purge } },
+  absent('db/_purged_infos', 'member', 'purging'),
+  absent('db/_purged_infos_limit', 'member', 'purging'),
+  absent('db/_auto_purge', 'member', 'purging'),
+  absent('db/_find', 'member', 'querying'),
+  absent('db/_explain', 'member', 'querying'),
+  absent('db/_index', 'member', 'querying'),
+  absent('db/_partition', 'member', 'partitions'),
+  absent('db/_shards', 'member', 'sharding'),
+  absent('db/_sync_shards', 'member', 'sharding'),
+  absent('db/_search_cleanup', 'member', 'search'),
+  absent('db/_nouveau_cleanup', 'member', 'search'),
+  absent('_db_updates', 'server-admin', 'the feed of databases'),
+  absent('_reshard', 'server-admin', 'sharding'),
+]

@@ -1,0 +1,178 @@
+import { stringText } from '../../base/json/writer.ts'
+import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
+import { type Answer, jsonStream, type Piece } from '../answer.ts'
+import { isDesignId } from '../document-id.ts'
+import { viewText } from '../document-text.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Resource } from '../resource.ts'
+import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
+import { listing, type Page } from '../view-listing.ts'
+import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
+
+/** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
+type Namespace = 'all' | 'design'
+
+const DESIGN_START = '_design/'
+const DESIGN_END = '_design0'
+
+function get(namespace: Namespace): (exchange: Exchange) => Answer {
+  return (exchange) => {
+    keysOfQuery(exchange.query)
+    const parameters = parseViewParameters(exchange.query)
+    return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
+  }
+}
+
+function post(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
+  return async (exchange) => {
+    await exchange.jsonTypedBody()
+    const body = await exchange.jsonObject()
+    const keys = keysOfBody(body)
+    const parameters = parseViewParameters(exchange.query, { ...body, keys })
+    return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
+  }
+}
+
+function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
+  return async (exchange) => {
+    const all = queriesOfBody(await exchange.jsonObject())
+    const parameters = all.map((query) => parseViewParameters(exchange.query, query, 'body-last'))
+    // Each query opens its own snapshot when its turn comes: none is held while others are sent.
+    const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
+    return jsonStream(200, listing(pages, { results: true }))
+  }
+}
+
+function openPage(database: Database, namespace: Namespace, parameters: ViewParameters): () => Page {
+  if (parameters.keys !== undefined) {
+    const keys = parameters.keys
+    return () => keysPage(database, namespace, keys, parameters)
+  }
+  const range = idRange(parameters)
+  if (namespace === 'design') return () => designPage(database, parameters)
+  return () => rangePage(database, parameters, optionsOf(parameters, range), range.empty)
+}
+
+function optionsOf(
+  parameters: ViewParameters,
+  range: { startKey: string | undefined; endKey: string | undefined },
+): AllDocsOptions {
+  const { inclusiveEnd, descending, skip, limit } = parameters
+  return { startKey: range.startKey, endKey: range.endKey, inclusiveEnd, descending, skip, limit }
+}
+
+function rangePage(
+  database: Database,
+  parameters: ViewParameters,
+  options: AllDocsOptions,
+  empty: boolean,
+): Page {
+  const page = database.allDocs(empty ? { ...options, limit: 0 } : options)
+  return {
+    totalRows: page.totalRows,
+    offset: page.offset,
+    updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
+    rows: rowTexts(page.rows, parameters),
+  }
+}
+
+/** Counted from the first design document. */
+function designPage(database: Database, parameters: ViewParameters): Page {
+  const { descending } = parameters
+  const range = idRange(parameters)
+  const [first, last] = descending ? [DESIGN_END, DESIGN_START] : [DESIGN_START, DESIGN_END]
+  const ahead = (a: string, b: string): boolean => (descending ? a > b : a < b)
+  const { startKey: start, endKey: end } = range
+  const startKey = start !== undefined && ahead(first, start) ? start : first
+  const bounded = end !== undefined && ahead(end, last)
+  const endKey = bounded ? end : last
+  const empty = range.empty || ahead(endKey, startKey)
+  const inclusiveEnd = bounded ? parameters.inclusiveEnd : descending
+  const page = rangePage(
+    database,
+    parameters,
+    { ...optionsOf(parameters, { startKey, endKey }), inclusiveEnd },
+    empty,
+  )
+  const before = rank(database, first, descending)
+  const totalRows = Math.abs(rank(database, last, descending) - before)
+  return { ...page, totalRows, offset: Math.min(totalRows, Math.max(0, page.offset! - before)) }
+}
+
+/** Live documents before `key`, in the direction of travel. */
+function rank(database: Database, key: string, descending: boolean): number {
+  const page = database.allDocs({ startKey: key, descending, limit: 0 })
+  page.rows.return?.()
+  return page.offset
+}
+
+function keysPage(
+  database: Database,
+  namespace: Namespace,
+  keys: readonly unknown[],
+  parameters: ViewParameters,
+): Page {
+  const { skip, limit, descending } = parameters
+  const wanted = keys.filter((key) => namespace === 'all' || (typeof key === 'string' && isDesignId(key)))
+  if (descending) wanted.reverse()
+  const chosen = wanted.slice(skip, limit === undefined ? undefined : skip + limit)
+  const page = database.allDocs({ limit: 0 })
+  page.rows.return?.()
+  const total =
+    namespace === 'all'
+      ? page.totalRows
+      : rank(database, DESIGN_END, false) - rank(database, DESIGN_START, false)
+  return {
+    totalRows: total,
+    offset: null,
+    updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
+    rows: keyTexts(database, chosen, parameters),
+  }
+}
+
+function* keyTexts(
+  database: Database,
+  keys: readonly unknown[],
+  parameters: ViewParameters,
+): Generator<Piece[]> {
+  for (const key of keys) {
+    const row = typeof key === 'string' ? database.lookup(key) : undefined
+    if (row === undefined) yield [`{"key":${JSON.stringify(key)},"error":"not_found"}`]
+    else yield rowText(row, parameters)
+  }
+}
+
+function* rowTexts(rows: IterableIterator<AllDocsRow>, parameters: ViewParameters): Generator<Piece[]> {
+  for (const row of rows) yield rowText(row, parameters)
+}
+
+function rowText(row: AllDocsRow, parameters: ViewParameters): Piece[] {
+  const id = stringText(row.id)
+  const deleted = row.deleted ? ',"deleted":true' : ''
+  const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
+  if (!parameters.includeDocs) return [`${head}}`]
+  if (row.deleted) return [`${head},"doc":null}`]
+  return [`${head},"doc":`, viewText(row.document(), { conflicts: parameters.conflicts }), '}']
+}
+
+function resources(route: string, namespace: Namespace): Resource[] {
+  return [
+    {
+      route,
+      access: 'member',
+      allow: 'GET,HEAD,POST',
+      methods: { GET: get(namespace), POST: post(namespace) },
+    },
+    {
+      route: `${route}/queries`,
+      access: 'member',
+      allow: 'POST',
+      methods: { POST: queries(namespace) },
+    },
+  ]
+}
+
+export const allDocsResources: Resource[] = [
+  ...resources('db/_all_docs', 'all'),
+  ...resources('db/_design_docs', 'design'),
+]

@@ -1,0 +1,106 @@
+import { DatabaseError, ERRORS } from '../../base/errors.ts'
+import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
+import { randomHex } from '../../base/random.ts'
+import type { DocumentEdit } from '../../database/api.ts'
+import { type Answer, json } from '../answer.ts'
+import { interactiveEdit, type ParsedDocument, parseDocument, replicatedEdit } from '../document-edit.ts'
+import { isDesignId, isLocalId } from '../document-id.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Resource } from '../resource.ts'
+import { revisionOfPath } from '../revision.ts'
+import { requireNoValidation, writeLocalDocument } from '../writes.ts'
+
+/** What is answered for one document; its place is the document's place in the request. */
+type Outcome =
+  | { ok: true; id: string; rev: string }
+  | { id: string; rev?: string | undefined; error: string; reason: string }
+
+/** `_bulk_docs`: every document is read and checked before any is written. */
+async function bulkDocs(exchange: Exchange): Promise<Answer> {
+  const scanned = scanDocuments(await exchange.jsonTypedBody(), 'docs')
+  if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
+  const { documents, members } = scanned
+  if (documents === null) {
+    const reason = members.has('docs')
+      ? '`docs` parameter must be an array.'
+      : 'POST body must include `docs` parameter.'
+    throw new DatabaseError('badRequest', reason)
+  }
+  const newEdits = members.has('new_edits') ? members.get('new_edits') : true
+  if (typeof newEdits !== 'boolean') {
+    // CouchDB reads the documents first and so names their faults first.
+    parseAll(exchange, documents)
+    throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
+  }
+  if (members.get('all_or_nothing') === true) {
+    throw new DatabaseError('notImplemented', 'all_or_nothing is not implemented')
+  }
+  const edits = makeEdits(exchange, documents, newEdits)
+  requireNoValidation(
+    exchange,
+    edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
+    !newEdits,
+  )
+  const outcomes = await write(exchange, edits, newEdits)
+  return json(201, newEdits ? outcomes : outcomes.filter((outcome) => 'error' in outcome))
+}
+
+function parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): ParsedDocument[] {
+  const { maxDocumentBytes } = exchange.service.limits
+  return documents.map((scanned) => parseDocument(scanned, maxDocumentBytes))
+}
+
+function makeEdits(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): DocumentEdit[] {
+  const { maxDocumentBytes } = exchange.service.limits
+  return documents.map((scanned) => {
+    const document = parseDocument(scanned, maxDocumentBytes)
+    const id = document.id ?? randomHex(exchange.backend.random, 16)
+    if (newEdits) return interactiveEdit(document, id)
+    const edit = replicatedEdit(document, id)
+    return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
+  })
+}
+
+async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
+  const outcomes: Outcome[] = new Array(edits.length)
+  const mayDesign = exchange.isDatabaseAdmin
+  const ordinary: number[] = []
+  for (const [index, edit] of edits.entries()) {
+    if (isLocalId(edit.id)) outcomes[index] = await writeLocal(exchange, edit)
+    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
+    else ordinary.push(index)
+  }
+  const results = await exchange.database.update(
+    ordinary.map((index) => edits[index]!),
+    { newEdits },
+  )
+  for (const [at, index] of ordinary.entries()) {
+    const result = results[at]!
+    if (result.ok) {
+      outcomes[index] = { ok: true, id: result.id, rev: result.rev }
+    } else {
+      const { id, rev, error, reason } = result
+      outcomes[index] = newEdits ? { id, error, reason } : { id, rev, error, reason }
+    }
+  }
+  return outcomes
+}
+
+async function writeLocal(exchange: Exchange, edit: DocumentEdit): Promise<Outcome> {
+  return { ok: true, id: edit.id, rev: await writeLocalDocument(exchange.database, edit) }
+}
+
+function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
+  const { error } = exchange.user.name === null ? ERRORS.unauthorized : ERRORS.forbidden
+  const { id, revisions } = edit
+  const rev = revisions && revisionOfPath(revisions)
+  return { id, rev, error, reason: 'You are not a db or server admin.' }
+}
+
+export const bulkDocsResources: Resource[] = [
+  { route: 'db/_bulk_docs', access: 'member', allow: 'POST', methods: { POST: bulkDocs } },
+]

@@ -1,0 +1,157 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
+import type { Database, OpenRevision } from '../../database/api.ts'
+import { accepts } from '../accept.ts'
+import { type Answer, jsonStream, type Piece } from '../answer.ts'
+import { validateDocumentId } from '../document-id.ts'
+import { type DocumentMembers, viewText } from '../document-text.ts'
+import { knownError } from '../error-answer.ts'
+import type { Exchange } from '../exchange.ts'
+import { type JsonPart, multipartBulk } from '../multipart.ts'
+import type { Resource } from '../resource.ts'
+import { readRevision } from '../revision.ts'
+import { openRevisions } from './document-read.ts'
+
+/** One wanted document, or what is wrong with the wish. */
+type Wish =
+  | { id: string; rev: string | undefined }
+  | { id: unknown; rev: unknown; error: string; reason: string }
+
+interface Failure {
+  id: unknown
+  rev: unknown
+  error: string
+  reason: string
+}
+
+const REFUSED_PARAMETERS = new Set(['open_revs', 'new_edits', 'w', 'rev', 'atts_since'])
+
+async function bulkGet(exchange: Exchange): Promise<Answer> {
+  await exchange.jsonTypedBody()
+  const { docs } = await exchange.jsonObject()
+  if (docs === undefined) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
+  for (const [name] of exchange.query.pairs) {
+    if (REFUSED_PARAMETERS.has(name)) {
+      throw new DatabaseError('badRequest', `"${name}" query parameter is not acceptable`)
+    }
+  }
+  if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
+  const wishes = docs.map(parseWish)
+  const latest = exchange.query.flag('latest')
+  const wanted = { revs: exchange.query.flag('revs') }
+  const accept = exchange.header('accept')
+  const multipart =
+    !accepts(accept, 'application/json') &&
+    (accepts(accept, 'multipart/mixed') || accepts(accept, 'multipart/related'))
+  if (!multipart) return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+  const boundary = randomHex(exchange.backend.random, 16)
+  return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted))
+}
+
+function parseWish(doc: unknown): Wish {
+  if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
+    return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
+  }
+  const { id, rev } = doc as { id?: unknown; rev?: unknown }
+  if (id === undefined) {
+    return { id: null, rev: null, error: 'bad_request', reason: 'document id missed' }
+  }
+  try {
+    validateDocumentId(id)
+  } catch (error) {
+    return { id, rev: null, ...told(error) }
+  }
+  if (rev === undefined) return { id, rev: undefined }
+  try {
+    return { id, rev: readRevision(rev) }
+  } catch (error) {
+    return { id, rev, ...told(error) }
+  }
+}
+
+function told(thrown: unknown): { error: string; reason: string } {
+  const { error, reason } = knownError(thrown)
+  return { error, reason }
+}
+
+/** Without a revision all leaves are meant; none where there is no such document. */
+function find(
+  database: Database,
+  wish: { id: string; rev: string | undefined },
+  latest: boolean,
+): OpenRevision[] {
+  if (wish.rev === undefined && database.lookup(wish.id) === undefined) return []
+  return openRevisions(database, wish.id, wish.rev === undefined ? 'all' : [wish.rev], latest)
+}
+
+function missing(id: string, rev: string): Failure {
+  return { id, rev, error: 'not_found', reason: 'missing' }
+}
+
+function* jsonPieces(
+  database: Database,
+  wishes: Wish[],
+  latest: boolean,
+  wanted: DocumentMembers,
+): Generator<Piece> {
+  let separator = '{"results":['
+  for (const wish of wishes) {
+    yield `${separator}{"id":${JSON.stringify(wish.id)},"docs":[`
+    separator = ','
+    let comma = ''
+    for (const found of results(database, wish, latest)) {
+      yield comma
+      comma = ','
+      if ('ok' in found) {
+        yield '{"ok":'
+        yield viewText(found.ok, wanted)
+        yield '}'
+      } else {
+        const { rev, reason, id, error } = found
+        yield JSON.stringify({ error: { rev, reason, id, error } })
+      }
+    }
+    yield ']}'
+  }
+  yield separator === ',' ? ']}\n' : '{"results":[]}\n'
+}
+
+function* parts(
+  database: Database,
+  wishes: Wish[],
+  latest: boolean,
+  wanted: DocumentMembers,
+): Generator<JsonPart> {
+  for (const wish of wishes) {
+    for (const found of results(database, wish, latest)) {
+      if ('ok' in found) yield { text: viewText(found.ok, wanted), error: false }
+      else yield { text: JSON.stringify(found), error: true }
+    }
+  }
+}
+
+function* results(
+  database: Database,
+  wish: Wish,
+  latest: boolean,
+): Generator<Extract<OpenRevision, { ok: unknown }> | Failure> {
+  if ('error' in wish) {
+    yield wish
+    return
+  }
+  // Local documents have no revisions to open.
+  if (wish.id.startsWith('_local/')) {
+    yield missing(wish.id, 'undefined')
+    return
+  }
+  const found = find(database, wish, latest)
+  if (found.length === 0) yield missing(wish.id, wish.rev ?? 'undefined')
+  for (const revision of found) {
+    if ('ok' in revision) yield revision
+    else yield missing(wish.id, revision.missing)
+  }
+}
+
+export const bulkGetResources: Resource[] = [
+  { route: 'db/_bulk_get', access: 'member', allow: 'POST', methods: { POST: bulkGet } },
+]

@@ -1,0 +1,131 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
+import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
+import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
+import { accepts } from '../accept.ts'
+import { type Answer, bare, jsonStream, jsonText, type Piece } from '../answer.ts'
+import { type DocumentMembers, viewAnswer, viewText } from '../document-text.ts'
+import type { Exchange } from '../exchange.ts'
+import { multipartMixed } from '../multipart.ts'
+import { isUtf8 } from '../path.ts'
+import { parseJsonParameter, type Query } from '../query.ts'
+import { readRevision, readRevisions } from '../revision.ts'
+
+/** The parameters of a document's reads; the first malformed one is reported. */
+interface ReadParameters extends DocumentMembers {
+  rev: string | undefined
+  openRevs: 'all' | string[] | undefined
+  latest: boolean
+  deleted: boolean
+}
+
+/** Throws badRequest for malformed revisions, also where they will not be used. */
+export function parseReadParameters(query: Query): ReadParameters {
+  let rev: string | undefined
+  let openRevs: 'all' | string[] | undefined
+  for (const [name, value] of query.pairs) {
+    if (name === 'rev') rev = readRevision(value)
+    else if (name === 'open_revs' && value === 'all') openRevs = 'all'
+    else if (name === 'open_revs') openRevs = readRevisions(parseJsonParameter(value))
+    else if (name === 'atts_since') readRevisions(parseJsonParameter(value))
+  }
+  const meta = query.flag('meta')
+  return {
+    rev,
+    openRevs,
+    latest: query.flag('latest'),
+    deleted: query.flag('deleted'),
+    revs: query.flag('revs'),
+    revsInfo: meta || query.flag('revs_info'),
+    conflicts: meta || query.flag('conflicts'),
+    deletedConflicts: meta || query.flag('deleted_conflicts'),
+    localSeq: query.flag('local_seq'),
+  }
+}
+
+/** GET and HEAD of a document. */
+export function readDocument(exchange: Exchange): Answer {
+  const parameters = parseReadParameters(exchange.query)
+  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
+  if (parameters.openRevs !== undefined) return readOpenRevisions(exchange, parameters.openRevs, parameters)
+  const view = openView(exchange, parameters)
+  // As in CouchDB, a revision asked for by name comes without what is known about the others.
+  const wanted = parameters.rev === undefined ? parameters : { revs: parameters.revs === true }
+  const { text, hasMeta } = viewAnswer(view, wanted)
+  const etag = `"${view.rev}"`
+  if (hasMeta) return jsonText(200, withNewline(text))
+  if (exchange.matchesEtag(etag)) return bare(304, { etag })
+  return jsonText(200, withNewline(text), { etag })
+}
+
+function openView(exchange: Exchange, parameters: ReadParameters): DocumentView {
+  const { database, id } = exchange
+  const { rev, latest, deleted } = parameters
+  if (rev === undefined && deleted) {
+    const row = database.lookup(id)
+    if (row === undefined) throw new DatabaseError('missing')
+    return row.document()
+  }
+  return database.get(id, rev === undefined ? {} : { rev, latest })
+}
+
+function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
+  const found = openRevisions(exchange.database, exchange.id, revs, parameters.latest)
+  const wanted = { revs: parameters.revs === true }
+  if (!accepts(exchange.header('accept'), 'multipart/mixed'))
+    return jsonStream(200, openPieces(found, wanted))
+  const boundary = randomHex(exchange.backend.random, 16)
+  return multipartMixed(boundary, openParts(found, wanted))
+}
+
+/**
+ * The revisions in the order of CouchDB's answers: as they were asked for, all leaves from the oldest
+ * generation on. Throws missing for all leaves of no document.
+ */
+export function openRevisions(
+  database: Database,
+  id: string,
+  revs: 'all' | readonly string[],
+  latest: boolean,
+): OpenRevision[] {
+  const found = database.openRevs(id, revs, { latest })
+  if (revs !== 'all') return found
+  if (found.length === 0) throw new DatabaseError('missing')
+  return found.sort((a, b) => compareRevisions(revisionOf(a), revisionOf(b)))
+}
+
+function revisionOf(found: OpenRevision): Revision {
+  return parseRevision('ok' in found ? found.ok.rev : found.missing)
+}
+
+function* openPieces(found: OpenRevision[], wanted: DocumentMembers): Generator<Piece> {
+  let separator = '['
+  for (const revision of found) {
+    yield separator
+    separator = ','
+    if ('ok' in revision) {
+      yield '{"ok":'
+      yield viewText(revision.ok, wanted)
+      yield '}'
+    } else {
+      yield JSON.stringify({ missing: revision.missing })
+    }
+  }
+  yield separator === '[' ? '[]\n' : ']\n'
+}
+
+function* openParts(
+  found: OpenRevision[],
+  wanted: DocumentMembers,
+): Generator<{ text: string | Buffer; error: boolean }> {
+  for (const revision of found) {
+    if ('ok' in revision) yield { text: viewText(revision.ok, wanted), error: false }
+    else yield { text: JSON.stringify({ missing: revision.missing }), error: true }
+  }
+}
+
+const NEWLINE = Buffer.from('\n')
+
+export function withNewline(text: Buffer): Buffer {
+  return Buffer.concat([text, NEWLINE], text.length + 1)
+}

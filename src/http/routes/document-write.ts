@@ -1,0 +1,130 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { randomHex } from '../../base/random.ts'
+import type { DocumentEdit } from '../../database/api.ts'
+import { type Answer, json } from '../answer.ts'
+import {
+  EMPTY_DOCUMENT,
+  interactiveEdit,
+  type ParsedDocument,
+  parseDocumentText,
+  replicatedEdit,
+} from '../document-edit.ts'
+import { isLocalId, validateDocumentId } from '../document-id.ts'
+import type { Exchange } from '../exchange.ts'
+import { isUtf8 } from '../path.ts'
+import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  writeLocalDocument,
+  writeOne,
+} from '../writes.ts'
+import { parseReadParameters } from './document-read.ts'
+
+/** PUT of a document. */
+export async function putDocument(exchange: Exchange): Promise<Answer> {
+  parseReadParameters(exchange.query)
+  const { id } = exchange
+  validateDocumentId(id)
+  const newEdits = editsAreNew(exchange)
+  if (exchange.header('content-type')?.startsWith('multipart/related;')) {
+    throw new DatabaseError('notImplemented', 'attachments are not implemented')
+  }
+  const document = await bodyDocument(exchange)
+  const location = exchange.documentUri(id)
+  document.revisions = editedRevisions(exchange, document)
+  const edit = newEdits ? interactiveEdit(document, id) : replicatedEdit(document, id)
+  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
+  const rev = await writeOne(exchange, edit, newEdits)
+  return json(document.deleted ? 200 : 201, { ok: true, id, rev }, { etag: `"${rev}"`, location })
+}
+
+/** DELETE of a document: a tombstone with an empty body. */
+export async function deleteDocument(exchange: Exchange): Promise<Answer> {
+  const { id, database, query } = exchange
+  if (!isUtf8(id)) throw new DatabaseError('missing')
+  database.get(id)
+  const explicit = query.get('rev')
+  const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+  const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
+  if (query.get('batch') === 'ok') return writeLater(exchange, edit, true)
+  const newRev = await writeOne(exchange, edit, true)
+  return json(200, { ok: true, id, rev: newRev }, { etag: `"${newRev}"` })
+}
+
+/** POST to a database: a document with an id of its own or a new one. */
+export async function postDocument(exchange: Exchange): Promise<Answer> {
+  const text = await exchange.jsonTypedBody()
+  const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
+  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  if (isLocalId(id)) {
+    const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
+    return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
+  }
+  const edit = interactiveEdit(document, id)
+  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
+  const rev = await writeOne(exchange, edit, true)
+  return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
+}
+
+/** POST to a document was the upload of an old web form. */
+export function postToDocument(exchange: Exchange): Answer {
+  if (exchange.header('referer') === undefined) {
+    throw new DatabaseError('badRequest', 'Referer header required.')
+  }
+  throw new DatabaseError('notImplemented', 'uploads from forms are not implemented')
+}
+
+export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> {
+  return parseDocumentText(await exchange.body(), exchange.service.limits.maxDocumentBytes)
+}
+
+/** `new_edits=false` in the query; the last one counts. */
+function editsAreNew(exchange: Exchange): boolean {
+  let newEdits = true
+  for (const [name, value] of exchange.query.pairs) {
+    if (name === 'new_edits' && value === 'false') newEdits = false
+    if (name === 'new_edits' && value === 'true') newEdits = true
+  }
+  return newEdits
+}
+
+/** The body's revisions, or the query's or If-Match's one; where there are several they must agree. */
+export function editedRevisions(exchange: Exchange, document: ParsedDocument): ParsedDocument['revisions'] {
+  const text = exchange.query.get('rev')
+  const fromQuery = text === undefined ? undefined : readRevision(text)
+  if (document.revisions === undefined) {
+    const given = headerRevision(exchange, fromQuery)
+    return given === undefined ? undefined : pathOfRevision(given)
+  }
+  const own = revisionOfPath(document.revisions)
+  if (fromQuery !== undefined && fromQuery !== own) {
+    throw new DatabaseError(
+      'badRequest',
+      'Document rev from request body and query string have different values',
+    )
+  }
+  headerRevision(exchange, own)
+  return document.revisions
+}
+
+/**
+ * `batch=ok`: answered before the write is durable, as the client asked. What the write meets afterwards is
+ * only logged. The database stays leased until it is done.
+ */
+async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
+  requireDesignRights(exchange, edit.id)
+  requireNoValidation(exchange, [edit.id], !newEdits)
+  const { databases, log } = exchange.backend
+  const lease = await databases.lease(exchange.place.database!)
+  const note = (error: unknown): void =>
+    log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
+  exchange.service.background(
+    lease.database
+      .update([edit], { newEdits })
+      .catch(note)
+      .finally(() => lease.release()),
+  )
+  return json(202, { ok: true, id: edit.id })
+}

@@ -1,0 +1,37 @@
+import type { Resource } from '../resource.ts'
+import { absentResources } from './absent.ts'
+import { allDocsResources } from './all-docs.ts'
+import { attachmentResources } from './attachment.ts'
+import { bulkDocsResources } from './bulk-docs.ts'
+import { bulkGetResources } from './bulk-get.ts'
+import { changesResources } from './changes.ts'
+import { databaseResources } from './database.ts'
+import { databasesResources } from './databases.ts'
+import { documentResources } from './document.ts'
+import { localDocsResources } from './local-docs.ts'
+import { localDocumentResources } from './local-document.ts'
+import { nodeResources } from './node.ts'
+import { revisionsResources } from './revisions.ts'
+import { sessionResources } from './session.ts'
+import { settingsResources } from './settings.ts'
+import { welcomeResources } from './welcome.ts'
+
+/** Every route; `resolve` gives no name that is not here. */
+export const resources: readonly Resource[] = [
+  ...absentResources,
+  ...allDocsResources,
+  ...attachmentResources,
+  ...bulkDocsResources,
+  ...bulkGetResources,
+  ...changesResources,
+  ...databaseResources,
+  ...databasesResources,
+  ...documentResources,
+  ...localDocsResources,
+  ...localDocumentResources,
+  ...nodeResources,
+  ...revisionsResources,
+  ...sessionResources,
+  ...settingsResources,
+  ...welcomeResources,
+]

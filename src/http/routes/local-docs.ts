@@ -1,0 +1,81 @@
+import { stringText } from '../../base/json/writer.ts'
+import type { AllDocsOptions, Database, LocalDocument } from '../../database/api.ts'
+import { type Answer, jsonStream, type Piece } from '../answer.ts'
+import { isLocalId } from '../document-id.ts'
+import { localText } from '../document-text.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Resource } from '../resource.ts'
+import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
+import { listing, type Page } from '../view-listing.ts'
+import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
+
+/** `_local_docs`: neither counted nor in the update sequence, so totals and offsets are null. */
+function get(exchange: Exchange): Answer {
+  keysOfQuery(exchange.query)
+  const parameters = parseViewParameters(exchange.query)
+  return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
+}
+
+async function post(exchange: Exchange): Promise<Answer> {
+  await exchange.jsonTypedBody()
+  const body = await exchange.jsonObject()
+  const keys = keysOfBody(body)
+  const parameters = parseViewParameters(exchange.query, { ...body, keys })
+  return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
+}
+
+async function queries(exchange: Exchange): Promise<Answer> {
+  const all = queriesOfBody(await exchange.jsonObject())
+  const parameters = all.map((query) => parseViewParameters(exchange.query, query, 'body-last'))
+  const pages = parameters.map((each) => () => openPage(exchange.database, each))
+  return jsonStream(200, listing(pages, { results: true }))
+}
+
+function openPage(database: Database, parameters: ViewParameters): Page {
+  const rows =
+    parameters.keys === undefined
+      ? rangeRows(database, parameters)
+      : keyRows(database, parameters.keys, parameters)
+  return { totalRows: null, offset: null, updateSeq: undefined, rows }
+}
+
+function* rangeRows(database: Database, parameters: ViewParameters): Generator<Piece[]> {
+  const range = idRange(parameters)
+  if (range.empty) return
+  const { inclusiveEnd, descending, skip, limit } = parameters
+  const options: AllDocsOptions = {
+    startKey: range.startKey,
+    endKey: range.endKey,
+    inclusiveEnd,
+    descending,
+    skip,
+    limit,
+  }
+  for (const document of database.localDocs(options)) yield rowText(document, parameters)
+}
+
+function* keyRows(
+  database: Database,
+  keys: readonly unknown[],
+  parameters: ViewParameters,
+): Generator<Piece[]> {
+  const { skip, limit, descending } = parameters
+  const wanted = keys.filter((key): key is string => typeof key === 'string' && isLocalId(key))
+  if (descending) wanted.reverse()
+  for (const key of wanted.slice(skip, limit === undefined ? undefined : skip + limit)) {
+    const document = database.getLocal(key.slice('_local/'.length))
+    if (document === undefined) yield [`{"key":${stringText(key)},"error":"not_found"}`]
+    else yield rowText(document, parameters)
+  }
+}
+
+function rowText(document: LocalDocument, parameters: ViewParameters): Piece[] {
+  const id = stringText(`_local/${document.id}`)
+  const head = `{"id":${id},"key":${id},"value":{"rev":"${document.rev}"}`
+  return parameters.includeDocs ? [`${head},"doc":`, localText(document), '}'] : [`${head}}`]
+}
+
+export const localDocsResources: Resource[] = [
+  { route: 'db/_local_docs', access: 'member', allow: 'GET,HEAD,POST', methods: { GET: get, POST: post } },
+  { route: 'db/_local_docs/queries', access: 'member', allow: 'POST', methods: { POST: queries } },
+]

@@ -1,0 +1,79 @@
+import { DEFAULT_SECURITY_TEXT, readSecurity } from '../../auth/security.ts'
+import { DatabaseError } from '../../base/errors.ts'
+import { canonicalize } from '../../base/json/documents.ts'
+import { requireDatabaseAdmin } from '../access.ts'
+import { type Answer, json, jsonText, ok } from '../answer.ts'
+import { requireContentType } from '../body.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Resource } from '../resource.ts'
+import { withNewline } from './document-read.ts'
+
+/** What a database remembers about itself, and its upkeep. */
+function getSecurity(exchange: Exchange): Answer {
+  const stored = exchange.database.security()
+  return jsonText(200, stored === undefined ? `${DEFAULT_SECURITY_TEXT}\n` : withNewline(stored))
+}
+
+/** Stored as its canonical text, the client's own members too. */
+async function putSecurity(exchange: Exchange): Promise<Answer> {
+  requireDatabaseAdmin(exchange)
+  if (exchange.place.database === '_users') {
+    throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
+  }
+  const text = canonicalize(await exchange.body())
+  readSecurity(JSON.parse(text.toString('utf8')))
+  await exchange.database.setSecurity(text)
+  return ok()
+}
+
+function getRevsLimit(exchange: Exchange): Answer {
+  return json(200, exchange.database.revsLimit())
+}
+
+async function putRevsLimit(exchange: Exchange): Promise<Answer> {
+  requireDatabaseAdmin(exchange)
+  const limit = await exchange.jsonBody()
+  if (!Number.isSafeInteger(limit) || (limit as number) < 1) {
+    throw new DatabaseError('badRequest', '`revs_limit` must be a positive integer')
+  }
+  await exchange.database.setRevsLimit(limit as number)
+  return ok()
+}
+
+async function ensureFullCommit(exchange: Exchange): Promise<Answer> {
+  requireContentType(exchange.request, 'application/json')
+  await exchange.database.ensureFullCommit()
+  return json(201, { ok: true, instance_start_time: exchange.database.instanceStartTime })
+}
+
+/** There are no views, so nothing is left behind by them. */
+function viewCleanup(): Answer {
+  return ok(202)
+}
+
+function compact(exchange: Exchange): Answer {
+  requireContentType(exchange.request, 'application/json')
+  const [design] = exchange.place.rest
+  if (design === undefined) throw new DatabaseError('notImplemented', 'compaction is not implemented')
+  // A design document's views are not built: there is nothing to compact, if only it exists.
+  exchange.database.get(`_design/${design}`)
+  return ok(202)
+}
+
+export const settingsResources: Resource[] = [
+  {
+    route: 'db/_security',
+    access: 'member',
+    allow: 'PUT,GET',
+    methods: { GET: getSecurity, PUT: putSecurity },
+  },
+  {
+    route: 'db/_revs_limit',
+    access: 'member',
+    allow: 'PUT,GET',
+    methods: { GET: getRevsLimit, PUT: putRevsLimit },
+  },
+  { route: 'db/_ensure_full_commit', access: 'member', allow: 'POST', methods: { POST: ensureFullCommit } },
+  { route: 'db/_compact', access: 'database-admin', allow: 'POST', methods: { POST: compact } },
+  { route: 'db/_view_cleanup', access: 'database-admin', allow: 'POST', methods: { POST: viewCleanup } },
+]

@@ -1,0 +1,93 @@
+import { METHODS } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { fastify } from 'fastify'
+import type { Service } from './exchange.ts'
+import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
+import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
+import { resources } from './routes/index.ts'
+
+/**
+ * The listening server. Bounds that matter: heads of 64 KiB, no total time for a request (uploads may be
+ * slow) but an idle time for a connection, keep-alive beyond the 60 s that proxies and clients count on.
+ */
+const MAX_HEAD_BYTES = 64 * 1024
+const KEEP_ALIVE_MS = 75_000
+const HEAD_TIMEOUT_MS = 90_000
+
+export interface HttpServer {
+  /** `http://host:port`, without a slash. */
+  url: string
+  port: number
+  /**
+   * Takes no new connections, ends the feeds, lets running requests finish for `graceMs`, then cuts the
+   * rest. Resolves when no request runs any more. May be called again with less grace.
+   */
+  stop(graceMs: number): Promise<void>
+}
+
+/** Listens. Rejects as `listen` does (EADDRINUSE, EACCES). */
+export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const stopping = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  const background = (work: Promise<unknown>): void => {
+    running.add(work)
+    void work.finally(() => running.delete(work))
+  }
+  const service: Service = { options, limits, stopping: stopping.signal, background }
+  const app = fastify({
+    logger: false,
+    rewriteUrl,
+    http: { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS },
+    requestTimeout: 0,
+    connectionTimeout: limits.idleTimeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: MAX_HEAD_BYTES },
+    clientErrorHandler: refuseMalformed,
+  })
+  const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'QUERY')
+  // The framework reads no bodies: see body.ts.
+  for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  registerResources(app, service, methods, resources)
+  await app.listen({ host: options.host, port: options.port })
+  const { address, port, family } = app.server.address() as AddressInfo
+  const host = family === 'IPv6' ? `[${address}]` : address
+  let closed: Promise<void> | undefined
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    async stop(graceMs) {
+      stopping.abort()
+      closed ??= app.close()
+      const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+      try {
+        await closed
+        await Promise.all(running)
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+  }
+}
+
+/** What is not HTTP gets a short answer and a closed connection. */
+function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const [status, reason] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'the request headers are too large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request head took too long']
+        : ['400 Bad Request', 'malformed HTTP request']
+  const body = `${JSON.stringify({ error: 'bad_request', reason })}\n`
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    () => socket.destroy(),
+  )
+}

@@ -1,0 +1,36 @@
+import { DatabaseError } from '../base/errors.ts'
+import { parseJsonParameter, type Query } from './query.ts'
+
+/** `keys` and `queries`, which CouchDB checks before all other parameters. */
+
+/** Throws badRequest unless `keys` of the query string is absent or an array. */
+export function keysOfQuery(query: Query): void {
+  const text = query.get('keys')
+  if (text === undefined) return
+  if (!Array.isArray(parseJsonParameter(text))) {
+    throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
+  }
+}
+
+/** The array, undefined where it is absent. Throws badRequest. */
+export function keysOfBody(body: Record<string, unknown>): unknown[] | undefined {
+  const { keys } = body
+  if (keys === undefined) return undefined
+  if (!Array.isArray(keys)) throw new DatabaseError('badRequest', '`keys` body member must be an array.')
+  return keys
+}
+
+/** The queries of `/queries`. Throws badRequest. */
+export function queriesOfBody(body: Record<string, unknown>): Record<string, unknown>[] {
+  const { queries } = body
+  if (queries === undefined) {
+    throw new DatabaseError('badRequest', 'POST body must include `queries` parameter.')
+  }
+  if (!Array.isArray(queries)) throw new DatabaseError('badRequest', '`queries` member must be an array.')
+  return queries.map((query: unknown) => {
+    if (typeof query === 'object' && query !== null && !Array.isArray(query)) {
+      return query as Record<string, unknown>
+    }
+    throw new DatabaseError('badRequest', '`queries` must be JSON objects.')
+  })
+}

@@ -1,0 +1,40 @@
+import type { Piece } from './answer.ts'
+
+/** What a listing shows: its head is known before the first row. */
+export interface Page {
+  totalRows: number | null
+  offset: number | null
+  updateSeq?: string | undefined
+  /** Each row's pieces. */
+  rows: Iterator<Piece[]>
+}
+
+/**
+ * A listing in CouchDB's own form, line breaks included: a row a line, and with `results` the listings in
+ * an array. Pages are opened one after the other, each when the one before it is finished.
+ */
+export function* listing(
+  pages: readonly (() => Page)[],
+  options: { results?: boolean } = {},
+): Generator<Piece, void, undefined> {
+  if (options.results) yield '{"results":['
+  let separator = options.results ? '\r\n' : ''
+  for (const open of pages) {
+    const page = open()
+    const updateSeq = page.updateSeq === undefined ? '' : `,"update_seq":${JSON.stringify(page.updateSeq)}`
+    yield `${separator}{"total_rows":${page.totalRows},"offset":${page.offset}${updateSeq},"rows":[\r\n`
+    separator = ',\r\n'
+    try {
+      let comma = ''
+      for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
+        if (comma !== '') yield comma
+        comma = ',\r\n'
+        yield* row.value
+      }
+    } finally {
+      page.rows.return?.()
+    }
+    yield '\r\n]}'
+  }
+  yield options.results ? '\r\n]}\n' : '\n'
+}

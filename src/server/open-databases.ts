@@ -1,0 +1,226 @@
+/**
+ * The databases that are open now. What holds:
+ * - At most `maxOpen` are opening, open or closing at any time: each may hold two file descriptors.
+ * - A database is used only under a lease. One with leases is never closed to make room; of those without,
+ *   the one that was used longest ago goes first. An idle database costs no timer.
+ * - A name is opened once, however many ask at the same time, and never while it is still being closed.
+ */
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { Database } from '../database/api.ts'
+
+/** The right to use a database until `release`. Hold it for as long as an iterator or a listener lives. */
+export interface Lease {
+  readonly database: Database
+  /** Aborted when the database is deleted or the server stops: what holds a lease for long should end then. */
+  readonly signal: AbortSignal
+  /** Calls after the first do nothing. */
+  release(): void
+}
+
+export interface OpenDatabasesOptions {
+  maxOpen: number
+  /** Opens a database. What it throws goes to all who asked for it. */
+  open(name: string): Promise<Database>
+  clock: Clock
+  log: Log
+  /** How long a request waits for room when all open databases are in use. Default 5000. */
+  waitMs?: number | undefined
+}
+
+interface Entry {
+  readonly name: string
+  readonly abort: AbortController
+  opened: Promise<Database>
+  /** Set once the database is to be closed; resolves when it is. Never rejects. */
+  closing: Promise<void> | undefined
+  leases: number
+  /** Runs when the last lease of a closing entry is released. */
+  drained: (() => void) | undefined
+}
+
+export class OpenDatabases {
+  readonly #options: OpenDatabasesOptions
+  readonly #entries = new Map<string, Entry>()
+  /** Open, without a lease, the least recently used first. */
+  readonly #idle = new Set<Entry>()
+  /** Those who wait for room, in order. */
+  readonly #waiting: { grant: () => void; refuse: (error: DatabaseError) => void }[] = []
+  #occupied = 0
+  /** Idle ones being closed to make room: each serves one of those who wait. */
+  #evicting = 0
+  #stopped = false
+
+  constructor(options: OpenDatabasesOptions) {
+    this.#options = options
+  }
+
+  /** Databases that are opening, open or closing. */
+  get size(): number {
+    return this.#occupied
+  }
+
+  /** Opens the database where needed. Throws all_dbs_active when no room comes free in time. */
+  async acquire(name: string): Promise<Lease> {
+    for (;;) {
+      if (this.#stopped) throw new DatabaseError('shuttingDown')
+      const entry = this.#entries.get(name) ?? this.#openNew(name)
+      if (entry.closing === undefined) {
+        entry.leases++
+        this.#idle.delete(entry)
+        try {
+          return this.#leaseOf(entry, await entry.opened)
+        } catch (error) {
+          this.#release(entry)
+          throw error
+        }
+      }
+      await entry.closing
+    }
+  }
+
+  /**
+   * Closes one database: aborts its leases' signals with `reason`, gives them `graceMs` to be released, then
+   * closes it whether they were or not. Resolves when it is closed.
+   */
+  async retire(name: string, reason: DatabaseError, graceMs: number): Promise<void> {
+    const entry = this.#entries.get(name)
+    if (entry === undefined) return
+    this.#idle.delete(entry)
+    entry.closing ??= this.#drainAndClose(entry, reason, graceMs)
+    await entry.closing
+  }
+
+  /** Refuses new leases and retires every database. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    const reason = new DatabaseError('shuttingDown')
+    for (const waiter of this.#waiting.splice(0)) waiter.refuse(reason)
+    await Promise.all([...this.#entries.keys()].map((name) => this.retire(name, reason, graceMs)))
+  }
+
+  #openNew(name: string): Entry {
+    const entry: Entry = {
+      name,
+      abort: new AbortController(),
+      opened: this.#openInRoom(name),
+      closing: undefined,
+      leases: 0,
+      drained: undefined,
+    }
+    entry.opened.catch(() => this.#entries.delete(name))
+    this.#entries.set(name, entry)
+    return entry
+  }
+
+  async #openInRoom(name: string): Promise<Database> {
+    await this.#takeRoom()
+    try {
+      return await this.#options.open(name)
+    } catch (error) {
+      this.#freeRoom()
+      throw error
+    }
+  }
+
+  #leaseOf(entry: Entry, database: Database): Lease {
+    let held = true
+    const release = (): void => {
+      if (held) this.#release(entry)
+      held = false
+    }
+    return { database, signal: entry.abort.signal, release }
+  }
+
+  #release(entry: Entry): void {
+    entry.leases--
+    if (entry.leases > 0) return
+    entry.drained?.()
+    if (entry.closing !== undefined || this.#entries.get(entry.name) !== entry) return
+    this.#idle.add(entry)
+    this.#evictForWaiting()
+  }
+
+  async #drainAndClose(entry: Entry, reason: DatabaseError, graceMs: number): Promise<void> {
+    let database: Database
+    try {
+      database = await entry.opened
+    } catch {
+      return
+    }
+    entry.abort.abort(reason)
+    if (entry.leases > 0) await this.#drain(entry, graceMs)
+    await this.#close(entry, database)
+    this.#freeRoom()
+  }
+
+  #drain(entry: Entry, graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(graceMs, resolve)
+      entry.drained = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  async #close(entry: Entry, database: Database): Promise<void> {
+    try {
+      await database.close()
+    } catch (error) {
+      this.#options.log.warning('closing a database failed', {
+        database: entry.name,
+        reason: describeError(error),
+      })
+    }
+    this.#entries.delete(entry.name)
+  }
+
+  async #takeRoom(): Promise<void> {
+    if (this.#occupied < this.#options.maxOpen) {
+      this.#occupied++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const waiter = {
+        grant: () => {
+          cancel()
+          resolve()
+        },
+        refuse: (error: DatabaseError) => {
+          cancel()
+          reject(error)
+        },
+      }
+      const cancel = this.#options.clock.after(this.#options.waitMs ?? 5000, () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+        reject(new DatabaseError('allDatabasesActive'))
+      })
+      this.#waiting.push(waiter)
+      this.#evictForWaiting()
+    })
+  }
+
+  #freeRoom(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#occupied--
+    else next.grant()
+  }
+
+  #evictForWaiting(): void {
+    while (this.#waiting.length > this.#evicting) {
+      const [victim] = this.#idle
+      if (victim === undefined) return
+      this.#idle.delete(victim)
+      this.#evicting++
+      victim.closing = this.#evict(victim)
+    }
+  }
+
+  async #evict(entry: Entry): Promise<void> {
+    await this.#close(entry, await entry.opened)
+    this.#evicting--
+    this.#freeRoom()
+  }
+}

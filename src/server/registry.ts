@@ -1,0 +1,302 @@
+/**
+ * The databases of a data folder. What holds:
+ * - `databases/` holds them, one file each; its names are read once, at start, and kept in memory after that.
+ * - A database is made in `drafts/` and renamed into place when it is complete, so that a crash leaves a whole
+ *   database or none; what a crash left in `drafts/` is removed at the next start.
+ * - Creation and deletion are answered once the folders that changed are synced, each new parent too. A folder
+ *   that becomes empty stays until the next start.
+ * - A name is created or deleted by one request at a time.
+ */
+import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import { makeDirectory, syncDirectory } from '../base/durable-file.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { hasCode } from '../base/node-error.ts'
+import type { Database } from '../database/api.ts'
+import {
+  checkDatabaseName,
+  DATABASE_EXTENSION,
+  databaseOfPath,
+  MAX_SHARDS,
+  nameTooLong,
+  pathOfDatabase,
+} from './database-name.ts'
+import { NameIndex, type NameRange } from './name-index.ts'
+import { type Lease, OpenDatabases } from './open-databases.ts'
+
+/** How a database's file is opened and made; a made one has a uuid of its own. */
+export interface DatabaseOpener {
+  openDatabase(path: string, name: string): Promise<Database>
+  /** Makes the file, which must not exist yet. */
+  createDatabase(path: string, name: string): Promise<Database>
+}
+
+export interface RegistryOptions extends DatabaseOpener {
+  dataDir: string
+  maxOpen: number
+  /** The `_security` that new databases get; undefined leaves it unset. */
+  initialSecurity?: Uint8Array | undefined
+  /** How long a deletion waits for those who use the database. Default 2000. */
+  deleteGraceMs?: number | undefined
+  /** How long a request waits for room among the open databases. Default 5000. */
+  waitMs?: number | undefined
+  clock: Clock
+  log: Log
+}
+
+export class DatabaseRegistry {
+  readonly #options: RegistryOptions
+  readonly #root: string
+  readonly #drafts: string
+  readonly #names: NameIndex
+  /** Of the databases that were made with a `q`. */
+  readonly #shards: Map<string, number>
+  readonly #open: OpenDatabases
+  /** The creation or deletion that a name is in. */
+  readonly #changing = new Map<string, Promise<void>>()
+  /** Folders whose own names are known to be durable. */
+  readonly #durable = new Set<string>()
+  #draftsMade = 0
+  #generation = 0
+  #stopped = false
+
+  private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
+    this.#options = options
+    this.#root = rootOf(options.dataDir)
+    this.#drafts = draftsOf(options.dataDir)
+    this.#names = new NameIndex(found.keys())
+    this.#shards = new Map([...found].flatMap(([name, shards]) => (shards ? [[name, shards]] : [])))
+    this.#durable.add(this.#root)
+    this.#open = new OpenDatabases({
+      maxOpen: options.maxOpen,
+      waitMs: options.waitMs,
+      clock: options.clock,
+      log: options.log,
+      open: async (name) => {
+        if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+        return options.openDatabase(this.#pathOf(name), name)
+      },
+    })
+  }
+
+  /** Reads the names, clears away what a crash left. The folder must be this process's alone. */
+  static async open(options: RegistryOptions): Promise<DatabaseRegistry> {
+    const root = rootOf(options.dataDir)
+    const drafts = draftsOf(options.dataDir)
+    await rm(drafts, { recursive: true, force: true })
+    await makeDirectory(root)
+    await makeDirectory(drafts)
+    await syncDirectory(options.dataDir)
+    const found = new Map<string, number | undefined>()
+    await scan(root, root, found, options.log)
+    return new DatabaseRegistry(options, found)
+  }
+
+  /** Number of databases. */
+  get size(): number {
+    return this.#names.size
+  }
+
+  /** Number of databases that are open. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /** Another number after every creation and deletion. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name)
+  }
+
+  /** Names in bytewise order. */
+  list(range?: NameRange): string[] {
+    return this.#names.list(range)
+  }
+
+  /**
+   * Makes a database; durable when it resolves. Throws illegal_database_name, database_name_too_long,
+   * file_exists. `shards` is CouchDB's `q`, which is only remembered.
+   */
+  async create(name: string, options: { shards?: number | undefined } = {}): Promise<void> {
+    checkDatabaseName(name)
+    const { shards } = options
+    if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)) {
+      throw new DatabaseError('badRequest', 'The `q` value should be a positive integer.')
+    }
+    await this.#change(name, async () => {
+      if (this.#names.has(name)) throw new DatabaseError('databaseExists')
+      await this.#createFile(name, shards)
+      if (shards !== undefined) this.#shards.set(name, shards)
+      this.#names.add(name)
+      this.#generation++
+    })
+  }
+
+  /**
+   * Deletes a database; durable when it resolves. At once nobody gets it any more; those who have it are told
+   * by their lease's signal. Throws not_found.
+   */
+  async delete(name: string): Promise<void> {
+    await this.#change(name, async () => {
+      if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+      this.#names.remove(name)
+      this.#generation++
+      try {
+        const graceMs = this.#options.deleteGraceMs ?? 2000
+        await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
+        await removeDatabase(this.#pathOf(name))
+        this.#shards.delete(name)
+      } catch (error) {
+        if (await exists(this.#pathOf(name)).catch(() => true)) {
+          this.#names.add(name)
+          this.#generation++
+        }
+        throw error
+      }
+    })
+  }
+
+  /** The `q` that a database was made with. */
+  shardsOf(name: string): number | undefined {
+    return this.#shards.get(name)
+  }
+
+  /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */
+  async lease(name: string): Promise<Lease> {
+    if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
+    return this.#open.acquire(name)
+  }
+
+  /** Runs `use` with the database, which stays open until what `use` returned has settled. */
+  async withDatabase<T>(
+    name: string,
+    use: (database: Database, signal: AbortSignal) => T | Promise<T>,
+  ): Promise<T> {
+    const lease = await this.lease(name)
+    try {
+      return await use(lease.database, lease.signal)
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** Refuses new leases, creations and deletions, gives running ones `graceMs`, closes all databases. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopped = true
+    await Promise.allSettled(this.#changing.values())
+    await this.#open.stop(graceMs)
+  }
+
+  #pathOf(name: string): string {
+    return pathOfDatabase(this.#root, name, this.#shards.get(name))
+  }
+
+  /** Runs `change` when no other change of that name is running. */
+  async #change(name: string, change: () => Promise<void>): Promise<void> {
+    for (;;) {
+      if (this.#stopped) throw new DatabaseError('shuttingDown')
+      const running = this.#changing.get(name)
+      if (running === undefined) break
+      await running.catch(() => undefined)
+    }
+    const done = change().finally(() => this.#changing.delete(name))
+    this.#changing.set(name, done)
+    await done
+  }
+
+  async #createFile(name: string, shards: number | undefined): Promise<void> {
+    const path = pathOfDatabase(this.#root, name, shards)
+    const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
+    try {
+      // A file that is there although its name is unknown is somebody's data all the same.
+      if (await exists(path)) throw new DatabaseError('databaseExists')
+      await this.#makeDurable(dirname(path))
+      const database = await this.#options.createDatabase(draft, name)
+      try {
+        if (this.#options.initialSecurity) await database.setSecurity(this.#options.initialSecurity)
+      } finally {
+        await database.close()
+      }
+      await rename(draft, path)
+    } catch (error) {
+      await rm(draft, { force: true })
+      throw hasCode(error, 'ENAMETOOLONG') ? nameTooLong(name) : error
+    }
+    try {
+      await syncDirectory(dirname(path))
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
+  }
+
+  /** A folder that an earlier process made and did not live to sync is synced too. */
+  async #makeDurable(folder: string): Promise<void> {
+    if (this.#durable.has(folder)) return
+    await this.#makeDurable(dirname(folder))
+    await makeDirectory(folder)
+    await syncDirectory(dirname(folder))
+    this.#durable.add(folder)
+  }
+}
+
+/** Removes a database's file and then its companions, which have its name and a suffix: locks, temporaries. */
+async function removeDatabase(path: string): Promise<void> {
+  const folder = dirname(path)
+  await rm(path, { force: true })
+  for (const file of await readdir(folder)) {
+    if (file.startsWith(`${basename(path)}.`)) await rm(join(folder, file), { force: true })
+  }
+  await syncDirectory(folder)
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+function rootOf(dataDir: string): string {
+  return join(dataDir, 'databases')
+}
+
+function draftsOf(dataDir: string): string {
+  return join(dataDir, 'drafts')
+}
+
+/** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
+async function scan(
+  root: string,
+  folder: string,
+  found: Map<string, number | undefined>,
+  log: Log,
+): Promise<boolean> {
+  let left = false
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    if (entry.isDirectory()) {
+      if (await scan(root, path, found, log)) left = true
+      else await rmdir(path)
+      continue
+    }
+    left = true
+    const database = databaseOfPath(root, path)
+    if (database === undefined) {
+      if (entry.name.endsWith(DATABASE_EXTENSION)) log.warning('not the name of a database', { path })
+    } else if (found.has(database.name)) {
+      log.warning('a second file for a database is ignored', { path, database: database.name })
+    } else {
+      found.set(database.name, database.shards)
+    }
+  }
+  return left
+}

@@ -1,0 +1,139 @@
+/**
+ * A running server without its HTTP: configuration, log, administrators and databases, composed. The data
+ * folder is locked before anything in it is read and until everything in it is closed.
+ *
+ * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/` and
+ * `drafts/`.
+ */
+import { join, resolve } from 'node:path'
+import { Administrators } from '../auth/administrators.ts'
+import { Authenticator } from '../auth/authenticator.ts'
+import { CredentialCheck } from '../auth/credential-check.ts'
+import { createPasswordHasher } from '../auth/password-hash.ts'
+import { PrivateStore } from '../auth/private-store.ts'
+import type { Clock } from '../base/clock.ts'
+import { ConfigError } from '../base/config/ini.ts'
+import type { Config } from '../base/config/load.ts'
+import { makeDirectory } from '../base/durable-file.ts'
+import type { Log } from '../base/log.ts'
+import type { RandomBytes } from '../base/random.ts'
+import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
+
+/** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
+export type AcquireLock = (path: string) => Promise<{ release(): Promise<void> }>
+
+export interface ServerOptions extends DatabaseOpener {
+  config: Config
+  log: Log
+  clock: Clock
+  random: RandomBytes
+  acquireLock: AcquireLock
+}
+
+export class Server {
+  readonly config: Config
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: RandomBytes
+  /** The server's own, 32 hex digits; the same for the life of the data folder. */
+  readonly uuid: string
+  readonly databases: DatabaseRegistry
+  readonly authenticator: Authenticator
+  readonly administrators: Administrators
+  readonly #lock: { release(): Promise<void> }
+
+  private constructor(
+    options: ServerOptions,
+    parts: {
+      uuid: string
+      databases: DatabaseRegistry
+      authenticator: Authenticator
+      administrators: Administrators
+      lock: { release(): Promise<void> }
+    },
+  ) {
+    this.config = options.config
+    this.log = options.log
+    this.clock = options.clock
+    this.random = options.random
+    this.uuid = parts.uuid
+    this.databases = parts.databases
+    this.authenticator = parts.authenticator
+    this.administrators = parts.administrators
+    this.#lock = parts.lock
+  }
+
+  /** Throws ConfigError for what the configuration forbids, and what the lock and the disk throw. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const { config } = options
+    if (config.admins.size === 0 && !isLoopback(config.bindAddress)) {
+      throw new ConfigError(
+        `no administrator is configured: with a generated password the server listens on loopback only, ` +
+          `not on ${config.bindAddress}; set DAVENPORT_ADMIN=name:password`,
+      )
+    }
+    const dataDir = resolve(config.databaseDir)
+    await makeDirectory(dataDir)
+    const lock = await options.acquireLock(join(dataDir, 'server'))
+    try {
+      return await Server.#startLocked(options, dataDir, lock)
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  static async #startLocked(
+    options: ServerOptions,
+    dataDir: string,
+    lock: { release(): Promise<void> },
+  ): Promise<Server> {
+    const { config, random, clock, log } = options
+    const hasher = createPasswordHasher()
+    const iterations = config.passwordIterations
+    const store = await PrivateStore.open(dataDir, random)
+    const administrators = await Administrators.open({
+      dataDir,
+      store,
+      configured: config.admins,
+      hasher,
+      iterations,
+      random,
+    })
+    const authenticator = new Authenticator({
+      source: administrators,
+      check: new CredentialCheck({ source: administrators, hasher, random, iterations }),
+      secret: config.secret ?? store.state.secret,
+      cookie: {
+        timeoutSeconds: config.sessionTimeoutSeconds,
+        persistent: config.persistentCookies,
+        domain: config.cookieDomain,
+        sameSite: config.sameSite,
+      },
+      now: () => clock.now(),
+    })
+    const databases = await DatabaseRegistry.open({
+      dataDir,
+      maxOpen: config.maxOpenDatabases,
+      initialSecurity: config.defaultSecurity === 'everyone' ? Buffer.from('{}') : undefined,
+      clock,
+      log,
+      openDatabase: (path, name) => options.openDatabase(path, name),
+      createDatabase: (path, name) => options.createDatabase(path, name),
+    })
+    return new Server(options, { uuid: store.state.uuid, databases, authenticator, administrators, lock })
+  }
+
+  /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
+  async stop(graceMs: number): Promise<void> {
+    try {
+      await this.databases.stop(graceMs)
+    } finally {
+      await this.#lock.release()
+    }
+  }
+}
+
+function isLoopback(address: string): boolean {
+  return /^127\./.test(address) || address === '::1'
+}

@@ -1,0 +1,299 @@
+import { deepStrictEqual, strictEqual } from 'node:assert'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import {
+  canonicalize,
+  JsonSyntaxError,
+  scanDocument,
+  scanDocuments,
+} from '../../../src/base/json/documents.ts'
+import { jsonText } from '../../support/json-text.ts'
+import { type PlainNode, parsePlain, plainTerm, plainText } from '../../support/plain-json.ts'
+import { propertySeed } from '../../support/property-seed.ts'
+
+const seed = propertySeed(t)
+const BODY_MEMBER = /^_(?:access|replication_(?:state|state_time|state_reason|id|stats))$/
+
+function isSpecial(name: string): boolean {
+  return name.startsWith('_') && !BODY_MEMBER.test(name)
+}
+
+/** What the scanner must make of `bytes`, by way of the plain implementation. */
+function expected(bytes: Uint8Array) {
+  const node = parsePlain(bytes)
+  return node === null ? 'no JSON' : expectedDocument(node)
+}
+
+function expectedDocument(node: PlainNode) {
+  if (node.kind !== 'object') return 'no object'
+  const body: PlainNode = { kind: 'object', members: node.members.filter(([name]) => !isSpecial(name)) }
+  return {
+    body: plainText(body),
+    term: plainTerm(body).toString('hex'),
+    special: node.members
+      .filter(([name]) => isSpecial(name))
+      .map(([name, value]) => [name, plainText(value)]),
+  }
+}
+
+function scanned(bytes: Uint8Array) {
+  return orNoJson(() => readable(scanDocument(bytes)))
+}
+
+function readable(document: ReturnType<typeof scanDocument>) {
+  if (document === null) return 'no object'
+  return {
+    body: document.body.toString(),
+    term: document.term.toString('hex'),
+    special: [...document.special].map(([name, text]) => [name, text.toString()]),
+  }
+}
+
+/** Any other error than the typed one fails the test. */
+function orNoJson<T>(scan: () => T): T | 'no JSON' {
+  try {
+    return scan()
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return 'no JSON'
+    throw error
+  }
+}
+
+t.test('random texts scan as the plain implementation says', async () => {
+  fc.assert(
+    fc.property(jsonText, (text) => {
+      const bytes = Buffer.from(text)
+      const node = parsePlain(bytes)
+      if (node === null) throw new Error(`the plain implementation refused ${text}`)
+      deepStrictEqual(scanned(bytes), expectedDocument(node))
+      const canonical = canonicalize(bytes)
+      strictEqual(canonical.toString(), plainText(node))
+      strictEqual(canonicalize(canonical).toString(), canonical.toString(), 'canonical text is a fixed point')
+    }),
+    { seed, numRuns: 1000 },
+  )
+})
+
+t.test('batches of random documents scan as each alone does', async () => {
+  fc.assert(
+    fc.property(fc.array(jsonText, { maxLength: 5 }), (texts) => {
+      const batch = scanDocuments(Buffer.from(` {"docs": 1, "x":[1.5,{"a":2,"a":3}], "docs" :[${texts}]} `))
+      deepStrictEqual(
+        batch?.documents?.map(readable),
+        texts.map((text) => expected(Buffer.from(text))),
+      )
+      deepStrictEqual([...batch!.members], [['x', [1.5, { a: 3 }]]])
+    }),
+    { seed, numRuns: 150 },
+  )
+})
+
+const mutation = fc.record({
+  at: fc.nat(),
+  kind: fc.constantFrom('replace', 'insert', 'delete', 'cut', 'repeat'),
+  byte: fc.oneof(
+    fc.nat(255),
+    fc.constantFrom(...Buffer.from('{}[],:"\\/ue+-.0123456789tfn \n')),
+    fc.constantFrom(0xed, 0xa0, 0xc0, 0xf4, 0x90, 0xef, 0xbb, 0xbf),
+  ),
+})
+
+function mutate(bytes: Buffer, { at, kind, byte }: { at: number; kind: string; byte: number }): Buffer {
+  const place = at % (bytes.length + 1)
+  const before = bytes.subarray(0, place)
+  const after = bytes.subarray(place)
+  if (kind === 'replace') return Buffer.concat([before, Buffer.from([byte]), after.subarray(1)])
+  if (kind === 'insert') return Buffer.concat([before, Buffer.from([byte]), after])
+  if (kind === 'delete') return Buffer.concat([before, after.subarray(1)])
+  if (kind === 'repeat') return Buffer.concat([before, after.subarray(0, byte), after])
+  return before
+}
+
+t.test('mutated texts are accepted exactly when the plain implementation accepts them', async (t) => {
+  let accepted = 0
+  let refused = 0
+  fc.assert(
+    fc.property(jsonText, fc.array(mutation, { minLength: 1, maxLength: 3 }), (text, mutations) => {
+      const bytes = mutations.reduce(mutate, Buffer.from(text))
+      const result = scanned(bytes)
+      deepStrictEqual(result, expected(bytes))
+      deepStrictEqual(
+        orNoJson(() => scanDocuments(Buffer.concat([Buffer.from('{"docs":['), bytes, Buffer.from(']}')]))) ===
+          'no JSON',
+        parsePlain(Buffer.concat([Buffer.from('['), bytes, Buffer.from(']')])) === null,
+      )
+      if (result === 'no JSON') refused++
+      else accepted++
+    }),
+    { seed, numRuns: 1500 },
+  )
+  t.ok(accepted > 50 && refused > 50, `${accepted} accepted, ${refused} refused`)
+})
+
+t.test('random bytes are never anything but JSON or a typed error', async () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) =>
+      deepStrictEqual(scanned(bytes), expected(bytes)),
+    ),
+    { seed, numRuns: 1000 },
+  )
+})
+
+t.test('what is refused, and where', async (t) => {
+  const cases: [text: string | Buffer, offset: number][] = [
+    ['', 0],
+    [' \n', 2],
+    ['{"a":1', 6],
+    ['{"a":1} trailing', 8],
+    ['{"a":1,}', 7],
+    ['{,}', 1],
+    ['{"a"}', 4],
+    ['{a:1}', 1],
+    ['[1,]', 3],
+    ['[1 2]', 3],
+    ['[1}', 2],
+    ['nul', 3],
+    ['truth', 3],
+    ['01', 0],
+    ['-', 1],
+    ['1.', 2],
+    ['1e', 2],
+    ['.5', 0],
+    ['+1', 0],
+    ['1e400', 0],
+    ['-1E400', 0],
+    ['NaN', 0],
+    ['"\n"', 1],
+    ['"\\x"', 1],
+    ['"\\u12g4"', 5],
+    ['"\\ud83d"', 1],
+    ['"\\ude00"', 1],
+    ['"\\ud83d\\ud83d"', 1],
+    ['"\\ude00\\ude00"', 1],
+    ['"open', 5],
+    ['\ufeff{}', 0],
+    [Buffer.from('{"a":"\xff\xfe"}', 'latin1'), -1],
+    [Buffer.from('"\xed\xa0\x80"', 'latin1'), -1],
+    [Buffer.from('"\xc0\x80"', 'latin1'), -1],
+  ]
+  for (const [text, offset] of cases) {
+    const bytes = Buffer.from(text as string)
+    t.throws(
+      () => scanDocument(bytes),
+      { name: 'JsonSyntaxError', message: 'invalid UTF-8 JSON', offset },
+      String(text),
+    )
+    t.equal(parsePlain(bytes), null)
+  }
+})
+
+t.test('integers of up to 308 digits are kept, longer ones refused with their own reason', async (t) => {
+  const longest = '9'.repeat(308)
+  t.equal(canonicalize(Buffer.from(`-${longest}`)).toString(), `-${longest}`)
+  t.throws(() => canonicalize(Buffer.from(`[1${longest}]`)), {
+    name: 'JsonSyntaxError',
+    message: 'integers of more than 308 digits are not supported',
+  })
+})
+
+t.test('lists of small integers are packed up to 65,535 of them', async (t) => {
+  for (const count of [1, 65_535, 65_536]) {
+    const bytes = Buffer.from(`{"a":[${'7,'.repeat(count - 1)}255]}`)
+    t.same(scanned(bytes), expected(bytes), `${count} integers`)
+  }
+})
+
+t.test('texts of any size, also where the buffers are just full', async (t) => {
+  // The buffers begin with 16 KiB, and grow to what is needed.
+  for (let power = 13; power <= 15; power++) {
+    for (let size = 2 ** power - 32; size < 2 ** power + 8; size++) {
+      for (const text of [
+        `{"a":"${'x'.repeat(size)}"}`,
+        `{"${'k'.repeat(size)}":1}`,
+        `{"${'k'.repeat(size)}":`,
+        `["${' '.repeat(size)}\\/"]`,
+      ]) {
+        const bytes = Buffer.from(text)
+        const found = scanned(bytes)
+        const wanted = expected(bytes)
+        if (!isDeepStrictEqual(found, wanted)) t.same(found, wanted, `${size}`)
+      }
+    }
+  }
+  t.pass()
+})
+
+t.test('texts too large for the buffers that are kept, so that these are made to measure', async (t) => {
+  for (let size = 1_500_000; size < 1_500_008; size++) {
+    const key = `{"${'k'.repeat(size)}":`
+    t.throws(() => scanDocument(Buffer.from(key)), { name: 'JsonSyntaxError', offset: key.length })
+    const whole = Buffer.from(`${key}1}`)
+    t.ok(scanDocument(whole)?.body.equals(whole))
+  }
+})
+
+t.test('canonical text is a view of the source, and what has to change is not', async (t) => {
+  const source = Buffer.from('{"a":[1,"\\n\\u000B"],"b":{"c":0.5}}')
+  t.equal(scanDocument(source)?.body.buffer, source.buffer)
+  t.equal(scanDocument(source)?.body.byteOffset, source.byteOffset)
+  t.same(scanDocument(source)?.body, source)
+  const other = Buffer.from('{"a": 1}')
+  const body = scanDocument(other)!.body
+  other.fill(0)
+  t.equal(body.toString(), '{"a":1}')
+})
+
+t.test('a plain Uint8Array does as well as a Buffer', async (t) => {
+  const bytes = new TextEncoder().encode(' {"_id":"é", "a":1}')
+  t.equal(scanDocument(bytes)?.body.toString(), '{"a":1}')
+  t.equal(scanDocument(bytes)?.special.get('_id')?.toString(), '"é"')
+})
+
+t.test('batches: what the array may be', async (t) => {
+  const scan = (text: string) => scanDocuments(Buffer.from(text))
+  t.equal(scan('[]'), null)
+  t.same(scan('{}'), { documents: null, members: new Map() })
+  t.same(scan('{"docs":1}'), { documents: null, members: new Map([['docs', 1]]) })
+  t.same(scan('{"docs":[],"docs":null}'), { documents: null, members: new Map([['docs', null]]) })
+  t.same(scan('{"docs":[],"new_edits":false}'), { documents: [], members: new Map([['new_edits', false]]) })
+  for (const text of [
+    '{"docs":[1,]}',
+    '{"docs":[',
+    '{"docs":[]',
+    '{"docs" 1}',
+    '{"docs":[]}}',
+    '{docs:[]}',
+  ]) {
+    t.throws(() => scan(text), { name: 'JsonSyntaxError' }, text)
+  }
+})
+
+t.test('200,000 levels, of lists, objects and repeated keys', async (t) => {
+  const levels = 200_000
+  const lists = `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
+  t.ok(scanDocument(Buffer.from(lists))?.body.equals(Buffer.from(lists)))
+  const objects = `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`
+  t.ok(scanDocument(Buffer.from(objects))?.body.equals(Buffer.from(objects)))
+  const repeated = scanDocument(Buffer.from(`${'{"a": 1,"a":'.repeat(levels)}1${'}'.repeat(levels)}`))
+  t.ok(repeated?.body.equals(Buffer.from(objects)))
+  t.ok(repeated?.term.equals(scanDocument(Buffer.from(objects))!.term))
+  t.throws(() => scanDocument(Buffer.from('['.repeat(levels))), { name: 'JsonSyntaxError', offset: levels })
+  t.throws(() => scanDocument(Buffer.from('{"a":'.repeat(levels))), { name: 'JsonSyntaxError' })
+})
+
+t.test('hostile texts take no more than linear time', async (t) => {
+  const count = 60_000
+  const same = scanDocument(Buffer.from(`{${'"a":1,'.repeat(count)}"b":2}`))
+  t.equal(same?.body.toString(), '{"a":1,"b":2}')
+  const names = Array.from({ length: count }, (_, i) => `"k${i}":${i}`)
+  const twice = `{${names},${names}}`
+  t.equal(scanDocument(Buffer.from(twice))?.body.toString(), `{${names}}`)
+  const special = Array.from({ length: count }, (_, i) => `"_${i}":{"x":1,"x":2}`)
+  const batch = scanDocument(Buffer.from(`{${names},${special},"_0":3}`))
+  t.equal(batch?.body.toString(), `{${names}}`)
+  t.equal(batch?.special.size, count)
+  t.equal([...batch!.special].at(-1)?.join('='), '_0=3')
+  const spread = scanDocument(Buffer.from(`[${' ,1'.repeat(count).slice(2)}]`))
+  t.equal(spread, null)
+})

@@ -1,0 +1,102 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { ProgressBar } from '../../src/cli/progress-bar.ts'
+import { startChild } from '../support/child.ts'
+
+async function run(args: readonly string[], environment: Record<string, string> = {}) {
+  const child = startChild('./cli-program.js', args, environment)
+  const status = await child.ended
+  return { status, out: child.out, err: child.err }
+}
+
+t.test('help and version', async (t) => {
+  for (const [args, pattern] of [
+    [['--help'], /^Usage: davenport COMMAND/],
+    [['-h'], /^Usage: davenport COMMAND/],
+    [['serve', '--help'], /--data-dir[\s\S]*\[chttpd\] max_http_request_size = 4294967296/],
+    [['check', '--help'], /Exit status: 0 the file is sound/],
+    [['inspect', '--help'], /^Usage: davenport inspect FILE/],
+    [['--version'], /^1\.2\.3\n$/],
+    [['serve', '--version'], /^1\.2\.3\n$/],
+    [['check', '--version'], /^1\.2\.3\n$/],
+  ] as const) {
+    const { status, out, err } = await run(args)
+    t.equal(status, 0, args.join(' '))
+    t.match(out, pattern)
+    t.equal(err, '')
+  }
+})
+
+t.test('what makes no sense is status 2, with the reason on standard error', async (t) => {
+  const missing = join(t.testdir(), 'missing')
+  for (const [args, pattern] of [
+    [[], /^Usage: davenport COMMAND/],
+    [['fly'], /^davenport: unknown command "fly"\nTry: davenport --help/],
+    [['--fly'], /^davenport: Unknown option '--fly'/],
+    [['serve', '--fly'], /Try: davenport serve --help/],
+    [['serve', 'x'], /unexpected "x"/],
+    [['serve', '--port'], /argument missing/],
+    [['serve', '--port', 'x'], /--port: \[chttpd\] port must be/],
+    [['serve', '--admin', 'x'], /--admin: expected name:password/],
+    [['serve', '--config', missing], /--config: ENOENT/],
+    [['serve', '--host', '0.0.0.0', '--data-dir', missing], /no administrator is configured/],
+    [['check'], /check takes one FILE/],
+    [['check', 'a', 'b'], /check takes one FILE/],
+    [['check', missing], /missing: ENOENT/],
+    [['inspect', missing], /missing: ENOENT/],
+  ] as const) {
+    const { status, out, err } = await run(args)
+    t.equal(status, 2, args.join(' '))
+    t.match(err, pattern)
+    t.equal(out, '')
+  }
+})
+
+t.test('check and inspect', async (t) => {
+  const folder = t.testdir({
+    sound: '{"problems":[]}',
+    bad: '{"problems":[{"where":"id at 4096","what":"keys out of order"}]}',
+    worse: '{"damaged":true}',
+  })
+  const sound = await run(['check', join(folder, 'sound')])
+  t.equal(sound.status, 0)
+  t.match(sound.out, /note: an incomplete commit of 9 bytes at 100.*\n.*sound: sound \(1 groups, 2 nodes/)
+  t.equal(sound.err, '', 'no bar where there is no terminal')
+  const bad = await run(['check', join(folder, 'bad')])
+  t.equal(bad.status, 1)
+  t.match(bad.out, /^id at 4096: keys out of order\n[\s\S]*damaged, 1 problems/)
+  for (const command of ['check', 'inspect']) {
+    const worse = await run([command, join(folder, 'worse')])
+    t.equal(worse.status, 1)
+    t.match(worse.err, /worse: group at 8192 is damaged/)
+  }
+  const inspected = await run(['inspect', join(folder, 'sound')])
+  t.equal(inspected.status, 0)
+  t.match(
+    inspected.out,
+    /uuid: u\ncommit: 7\nbytes: 109\nstate: cut\ntree id: 3 entries, 50 bytes, depth 1\n$/,
+  )
+})
+
+t.test('the progress bar draws once a percent and clears up after itself', async (t) => {
+  const drawn: string[] = []
+  const bar = new ProgressBar((text) => drawn.push(text))
+  for (let done = 0; done <= 1000; done++) bar.update(done, 1000)
+  t.equal(drawn.length, 101)
+  t.equal(drawn[50], `\r[${'#'.repeat(15)}${' '.repeat(15)}]  50 %`)
+  bar.clear()
+  t.match(drawn.at(-1), /^\r +\r$/)
+  t.equal(drawn.at(-1)!.length, drawn[0]!.length + 1)
+})
+
+t.test('a bad configuration file names its line', async (t) => {
+  const file = join(t.testdir(), 'local.ini')
+  await writeFile(file, '[couchdb]\nsingle_node = true\n')
+  const { status, err } = await run(['serve', '--config', file])
+  t.equal(status, 2)
+  t.match(
+    err,
+    /local\.ini:2: \[couchdb\] single_node is a setting of CouchDB that davenport does not support/,
+  )
+})

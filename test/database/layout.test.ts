@@ -1,0 +1,84 @@
+/** The bytes of version 1, written out by hand, and the summaries of the tree of documents. */
+import fc from 'fast-check'
+import t from 'tap'
+import { decodeChangeEntry, encodeChangeEntry } from '../../src/database/change-entry.ts'
+import { decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/document-info.ts'
+import { idReducer, readSummary, SUMMARY_BYTES, seqKey, seqOfKey } from '../../src/database/layout.ts'
+import { RevisionTree } from '../../src/database/revision-tree.ts'
+import { encodeStoredBody, referenceOf, validates } from '../../src/database/stored-body.ts'
+import { outcomeOf } from '../support/database-fixture.ts'
+
+const reference = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
+const id = '\u00aa'.repeat(16)
+
+function tree(marked: boolean): RevisionTree {
+  const made = new RevisionTree([], 258)
+  const body = encodeStoredBody(reference, marked)
+  const value = { deleted: false, seq: 258, body, size: 300, activeSize: 1000, attachments: null }
+  made.merge({ start: 1, ids: [id] }, value)
+  return made
+}
+
+t.test('a document', async (t) => {
+  const value = encodeInfo(tree(false))
+  t.equal(value.subarray(0, 14).toString('hex'), ['01', '00', '0000000003e8', '00000000012c'].join(''))
+  const info = decodeInfo(value)
+  t.same([info.seq, info.deleted, info.winner.pos, info.winner.id], [258, false, 1, id])
+  t.ok(reference.equals(info.reference))
+  t.equal(encodeInfo(tree(true))[1], 2, 'a validate_doc_update')
+  t.same(readSummary(summaryOfInfo(encodeInfo(tree(true)))), {
+    live: 1,
+    deleted: 0,
+    active: 1000,
+    external: 300,
+    validating: 1,
+  })
+})
+
+t.test('a change', async (t) => {
+  const leaves = [
+    { revision: { pos: 2, id }, deleted: false },
+    { revision: { pos: 1, id: 'x' }, deleted: true },
+  ]
+  const value = encodeChangeEntry(Buffer.from('é'), leaves, reference)
+  const wanted = ['01', '02', '000410', 'aa'.repeat(16), '01020178', reference.toString('hex'), 'c3a9']
+  t.equal(value.toString('hex'), wanted.join(''))
+  t.same(decodeChangeEntry(value), { id: 'é', leaves, reference })
+})
+
+t.test('a stored body', async (t) => {
+  t.equal(encodeStoredBody(reference, false).length, 16)
+  const marked = encodeStoredBody(reference, true)
+  t.same([marked.length, validates(marked), validates(reference), validates(null)], [17, true, false, false])
+  t.ok(reference.equals(referenceOf(marked)))
+  t.match(
+    outcomeOf(() => referenceOf(null)),
+    { status: 500, error: 'storage_damaged' },
+  )
+})
+
+t.test('keys of the sequence sort as its numbers', async (t) => {
+  const numbers = [1, 255, 256, 65_535, 2 ** 32 - 1, 2 ** 32, 2 ** 48 - 1]
+  const keys = numbers.map(seqKey)
+  t.same([...keys].sort(Buffer.compare).map(seqOfKey), numbers)
+})
+
+t.test('summaries add up, in any grouping', async (t) => {
+  const field = fc.nat(2 ** 31).map((low) => low * 1000 + 7)
+  const summary = fc.array(field, { minLength: 5, maxLength: 5 }).map((fields) => {
+    const bytes = Buffer.alloc(SUMMARY_BYTES)
+    for (const [at, value] of fields.entries()) bytes.writeUIntBE(value, at * 6, 6)
+    return { fields, bytes }
+  })
+  const { combine } = idReducer((value) => value)
+  const property = fc.property(fc.array(summary, { maxLength: 8 }), fc.nat(8), (all, cut) => {
+    const parts = all.map(({ bytes }) => bytes)
+    const whole = combine(parts)
+    const halves = combine([combine(parts.slice(0, cut)), combine(parts.slice(cut))])
+    const fields = Object.values(readSummary(whole))
+    const wanted = [0, 1, 2, 3, 4].map((at) => all.reduce((sum, { fields }) => sum + fields[at]!, 0))
+    return Buffer.compare(whole, halves) === 0 && fields.every((value, at) => value === wanted[at])
+  })
+  fc.assert(property, { numRuns: 300 })
+  t.same(combine([]), new Uint8Array(SUMMARY_BYTES))
+})

@@ -1,0 +1,83 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadConfig } from '../../src/base/config/load.ts'
+import { systemRandom } from '../../src/base/random.ts'
+import { Server } from '../../src/server/server.ts'
+import { fakeDatabases } from '../support/fake-database.ts'
+import { manualClock } from '../support/manual-clock.ts'
+import { recordingLog } from '../support/recording-log.ts'
+
+/** Locks that live in this process. */
+const held = new Set<string>()
+
+function start(dataDir: string, environment: Record<string, string> = {}) {
+  return Server.start({
+    config: loadConfig({
+      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', ...environment },
+      flags: { dataDir },
+    }),
+    log: recordingLog().log,
+    clock: manualClock(),
+    random: systemRandom,
+    ...fakeDatabases(),
+    async acquireLock(path) {
+      if (held.has(path)) throw new Error(`${path} is locked`)
+      held.add(path)
+      return { release: async () => void held.delete(path) }
+    },
+  })
+}
+
+t.test('starts in a new folder, locks it, stops, starts again', async (t) => {
+  const dataDir = join(t.testdir(), 'new/data')
+  const server = await start(dataDir)
+  await t.rejects(start(dataDir), { message: /locked/ })
+  await server.databases.create('db')
+  const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
+  const session = await server.authenticator.login('admin', password)
+  await server.stop(0)
+
+  const again = await start(dataDir)
+  t.equal(again.uuid, server.uuid)
+  t.match(again.uuid, /^[0-9a-f]{32}$/)
+  t.same(again.databases.list(), ['db'])
+  t.match(
+    await again.authenticator.authenticate({ cookie: session!.setCookie }),
+    { user: { name: 'admin', roles: ['_admin'] }, handler: 'cookie' },
+    'sessions outlive a restart',
+  )
+  await again.stop(0)
+  const keyed = await start(dataDir, { DAVENPORT_CHTTPD_AUTH__SECRET: 'another' })
+  t.match(await keyed.authenticator.authenticate({ cookie: session!.setCookie }), { user: { name: null } })
+  await keyed.stop(0)
+})
+
+t.test('a generated password does not listen beyond loopback', async (t) => {
+  const dataDir = join(t.testdir(), 'data')
+  for (const address of ['0.0.0.0', '::', '192.0.2.1', '::ffff:127.0.0.1']) {
+    await t.rejects(start(dataDir, { DAVENPORT_CHTTPD__BIND_ADDRESS: address }), {
+      name: 'ConfigError',
+      message: /no administrator is configured/,
+    })
+  }
+  await t.rejects(readdir(dataDir), { code: 'ENOENT' }, 'nothing was made')
+  for (const address of ['127.0.0.1', '127.1.2.3', '::1']) {
+    await (await start(dataDir, { DAVENPORT_CHTTPD__BIND_ADDRESS: address })).stop(0)
+  }
+  const environment = { DAVENPORT_CHTTPD__BIND_ADDRESS: '0.0.0.0', DAVENPORT_ADMIN: 'a:b' }
+  await (await start(dataDir, environment)).stop(0)
+})
+
+t.test('a start that fails gives the lock back', async (t) => {
+  const dataDir = t.testdir({ 'private.json': 'x' })
+  await t.rejects(start(dataDir), { name: 'ConfigError' })
+  t.equal(held.size, 0)
+})
+
+t.test('default_security', async (t) => {
+  const server = await start(t.testdir(), { DAVENPORT_COUCHDB__DEFAULT_SECURITY: 'everyone' })
+  await server.databases.create('db')
+  t.equal(await server.databases.withDatabase('db', (database) => database.security()?.toString()), '{}')
+  await server.stop(0)
+})

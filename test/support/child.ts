@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+export interface Child {
+  readonly process: ChildProcess
+  readonly out: string
+  readonly err: string
+  /** Resolves when what was written to standard output (or error) matches; rejects when the process ends first. */
+  until(pattern: RegExp, stream?: 'out' | 'err'): Promise<RegExpExecArray>
+  /** Resolves with the exit status, null after a signal. */
+  readonly ended: Promise<number | null>
+}
+
+/** Runs a compiled program of this folder. Its environment holds nothing but `environment`. */
+export function startChild(
+  program: string,
+  args: readonly string[],
+  environment: Record<string, string> = {},
+): Child {
+  const path = fileURLToPath(new URL(program, import.meta.url))
+  const child = spawn(process.execPath, [path, ...args], {
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const text = { out: '', err: '' }
+  const waiting = new Set<() => void>()
+  let over = false
+  const wake = (): void => {
+    for (const check of waiting) check()
+  }
+  for (const [name, stream] of [
+    ['out', child.stdout],
+    ['err', child.stderr],
+  ] as const) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text[name] += chunk
+      wake()
+    })
+  }
+  const ended = once(child, 'close').then(([status]) => {
+    over = true
+    wake()
+    return status as number | null
+  })
+  return {
+    process: child,
+    get out() {
+      return text.out
+    },
+    get err() {
+      return text.err
+    },
+    ended,
+    until(pattern, stream = 'out') {
+      return new Promise((resolve, reject) => {
+        const check = (): void => {
+          const match = pattern.exec(text[stream])
+          if (match === null && !over) return
+          waiting.delete(check)
+          if (match === null) reject(new Error(`ended without ${pattern}: ${text.out}${text.err}`))
+          else resolve(match)
+        }
+        waiting.add(check)
+        check()
+      })
+    },
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Databases for tests of the layers above them: real files that hold a uuid and a `_security`, and a ledger of
+ * what is open. Only what those layers call is there.
+ */
+import { randomUUID } from 'node:crypto'
+import { readFile, writeFile } from 'node:fs/promises'
+import type { Database } from '../../src/database/api.ts'
+import type { DatabaseOpener } from '../../src/server/registry.ts'
+
+export interface FakeDatabases extends DatabaseOpener {
+  /** Names of the databases that are open now, one for each opening. */
+  readonly open: string[]
+  /** Most that were ever open at the same time. */
+  readonly mostOpen: number
+  /** Openings of existing files, in order. */
+  readonly opened: string[]
+  /** Runs before a file is made or opened; may throw or wait. */
+  before: (what: 'create' | 'open' | 'close', name: string) => void | Promise<void>
+}
+
+export function fakeDatabases(): FakeDatabases {
+  const open: string[] = []
+  const opened: string[] = []
+  let mostOpen = 0
+  const enter = (path: string, name: string, stored: { uuid: string; security?: string }): Database => {
+    open.push(name)
+    mostOpen = Math.max(mostOpen, open.length)
+    let closed = false
+    const database = {
+      name,
+      uuid: stored.uuid,
+      get updateSeqNumber() {
+        if (closed) throw new Error(`${name} is closed`)
+        return 0
+      },
+      security: () => (stored.security === undefined ? undefined : Buffer.from(stored.security)),
+      async setSecurity(body: Uint8Array) {
+        stored.security = Buffer.from(body).toString()
+        await writeFile(path, JSON.stringify(stored))
+      },
+      async close() {
+        await fakes.before('close', name)
+        if (closed) throw new Error(`${name} was closed twice`)
+        closed = true
+        open.splice(open.indexOf(name), 1)
+      },
+    }
+    return database as unknown as Database
+  }
+  const fakes: FakeDatabases = {
+    open,
+    opened,
+    get mostOpen() {
+      return mostOpen
+    },
+    before: () => undefined,
+    async openDatabase(path, name) {
+      opened.push(name)
+      await fakes.before('open', name)
+      return enter(path, name, JSON.parse(await readFile(path, 'utf8')))
+    },
+    async createDatabase(path, name) {
+      const stored = { uuid: randomUUID() }
+      await writeFile(path, JSON.stringify(stored), { flag: 'wx' })
+      await fakes.before('create', name)
+      return enter(path, name, stored)
+    },
+  }
+  return fakes
+}

@@ -1,0 +1,88 @@
+/** A whole server on a port of its own, its databases in memory, for tests over real sockets. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../src/base/clock.ts'
+import { loadConfig } from '../../src/base/config/load.ts'
+import { systemRandom } from '../../src/base/random.ts'
+import { createDatabase, openDatabase } from '../../src/database/open.ts'
+import type { HttpLimits } from '../../src/http/options.ts'
+import { type HttpServer, startHttp } from '../../src/http/server.ts'
+import type { DatabaseOpener } from '../../src/server/registry.ts'
+import { Server } from '../../src/server/server.ts'
+import { MemoryDisk } from './memory-store.ts'
+import { recordingLog } from './recording-log.ts'
+
+export interface TestServer {
+  http: HttpServer
+  server: Server
+  /** With an administrator's name and password, without a slash at the end. */
+  url: string
+  /** `Basic ...` of the administrator. */
+  authorization: string
+  /** What was logged. */
+  lines: string[]
+  stop(graceMs?: number): Promise<void>
+}
+
+const NAME = 'admin'
+const PASSWORD = 'secret'
+
+/**
+ * Databases in memory: the registry moves and deletes real files, so each database has one that holds the
+ * name under which its contents are kept.
+ */
+export function memoryOpener(disk = new MemoryDisk()): DatabaseOpener {
+  let made = 0
+  return {
+    async openDatabase(path, name) {
+      return openDatabase(await readFile(path, 'utf8'), name, { openStore: disk.openStore })
+    },
+    async createDatabase(path, name) {
+      made += 1
+      const key = `/memory/${made}`
+      await writeFile(path, key, { flag: 'wx' })
+      return createDatabase(key, name, { openStore: disk.openStore })
+    },
+  }
+}
+
+export async function startTestServer(
+  options: { limits?: Partial<HttpLimits>; port?: number; opener?: DatabaseOpener } = {},
+): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'davenport-http-'))
+  const { log, lines } = recordingLog()
+  const server = await Server.start({
+    ...(options.opener ?? memoryOpener()),
+    config: loadConfig({
+      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10' },
+      flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
+    }),
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    acquireLock: async () => ({ release: async () => {} }),
+  })
+  const http = await startHttp({
+    backend: server,
+    host: '127.0.0.1',
+    port: options.port ?? 0,
+    version: '0.0.0-test',
+    limits: options.limits,
+  })
+  const url = new URL(http.url)
+  url.username = NAME
+  url.password = PASSWORD
+  return {
+    http,
+    server,
+    url: url.href.replace(/\/$/, ''),
+    authorization: `Basic ${Buffer.from(`${NAME}:${PASSWORD}`).toString('base64')}`,
+    lines,
+    async stop(graceMs = 0) {
+      await http.stop(graceMs)
+      await server.stop(0)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
