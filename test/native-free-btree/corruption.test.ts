@@ -74,6 +74,7 @@ async function original(random: Random, closed: boolean): Promise<Original> {
     contents[store.commit] = new Map(content)
     ends[store.commit] = store.stats().fileBytes
     if (commit === 20) {
+      await new Promise((resolve) => setImmediate(resolve))
       clock.advance(1500)
       await new Promise((resolve) => setImmediate(resolve))
     }

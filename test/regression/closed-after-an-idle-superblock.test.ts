@@ -14,6 +14,7 @@ t.test('closing marks the file and writes both slots', async (t) => {
   const clock = new SimulatedClock()
   const store = await openSimulated(disk, '/d/s', new Random(6), { clock })
   await store.transact((tx) => tx.put('plain', Buffer.from('key'), Buffer.from('value')))
+  await new Promise((resolve) => setImmediate(resolve))
   clock.advance(1500)
   await new Promise((resolve) => setImmediate(resolve))
   await store.close()

@@ -17,6 +17,10 @@ t.test('damage in one leaf does not stop changes to others', async (t) => {
   await store.transact((tx) => {
     for (let i = 0; i < 400; i++) tx.put('plain', keyOf(i), patternBytes(i, 60))
   })
+  // Leaves a little more than half full: two of them fit together once one has lost some more.
+  await store.transact((tx) => {
+    for (let i = 0; i < 400; i++) if (i % 5 === 1 || i % 5 === 2) tx.delete('plain', keyOf(i))
+  })
   await store.checkpoint()
   await store.close()
   const probe = patternBytes(200, 60)
@@ -27,8 +31,8 @@ t.test('damage in one leaf does not stop changes to others', async (t) => {
   const open = () => openSimulated(disk, '/d/s', new Random(9))
   const damaged = await open()
   const answers = { done: 0, refused: 0 }
-  for (let i = 0; i < 400; i += 1) {
-    if (i % 8 === 0) continue
+  for (let i = 0; i < 400; i++) {
+    if (i % 20 === 0) continue
     try {
       await damaged.transact((tx) => tx.delete('plain', keyOf(i)))
       answers.done += 1
@@ -37,10 +41,10 @@ t.test('damage in one leaf does not stop changes to others', async (t) => {
       answers.refused += 1
     }
   }
-  t.ok(answers.refused > 0 && answers.refused < 60, `${answers.refused} keys are in the damaged leaf`)
+  t.ok(answers.refused > 0 && answers.refused < 80, `${answers.refused} keys are in the damaged leaf`)
   t.same(damaged.get('plain', keyOf(0)), patternBytes(0, 60))
   t.throws(() => damaged.get('plain', keyOf(200)), { code: 'DAMAGED' })
   const reopened = await open()
-  t.same(reopened.get('plain', keyOf(392)), patternBytes(392, 60))
+  t.same(reopened.get('plain', keyOf(380)), patternBytes(380, 60))
   t.equal(reopened.get('plain', keyOf(393)), undefined)
 })

@@ -20,6 +20,7 @@ t.test('a reader that was closed holds nothing of the cache', async (t) => {
     await put(round * 100)
     await writer.checkpoint()
     await put(round * 100 + 30)
+    await put(round * 100 + 60)
     await Promise.all([reader.refresh(), reader.refresh()])
     t.equal(reader.commit, writer.commit - 1, 'the last one is vouched for by nothing yet')
     for (let i = 0; i < 300; i++) t.same(reader.get('plain', Buffer.from(`${i}`)), patternBytes(i, 100))
