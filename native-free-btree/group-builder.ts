@@ -7,13 +7,14 @@
 import type { Reference } from './api.ts'
 import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
 import { hash64, positionSeed } from './checksum.ts'
-import { StorageError } from './errors.ts'
+import { invariant, StorageError } from './errors.ts'
 import {
   BLOCK_HEADER_BYTES,
   GROUP_ALIGNMENT,
   GROUP_HEADER_BYTES,
   GROUP_PART,
   MAX_CHUNK_BYTES,
+  MAX_GROUP_BYTES,
   MAX_KEY_BYTES,
   RECORD_DELETE,
   RECORD_INDEX,
@@ -30,7 +31,7 @@ import type { Tree } from './tree.ts'
 import { checkOf, writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
-const PART_BYTES = 4 * 1024 * 1024
+export const PART_BYTES = 4 * 1024 * 1024
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -75,6 +76,7 @@ export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
   readonly #salt: bigint
+  readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
   #segments: Segment[] = []
   #segmentStart = 0
@@ -85,8 +87,9 @@ export class GroupBuilder {
   /** Length of a delete's key; -1 for a put. */
   readonly keyLengths: number[] = []
 
-  constructor(salt: bigint) {
+  constructor(salt: bigint, partBytes: number) {
     this.#salt = salt
+    this.#partBytes = partBytes
   }
 
   begin(base: number): void {
@@ -150,7 +153,7 @@ export class GroupBuilder {
 
   /** Makes room for one record of `length` bytes and returns its offset. */
   #record(length: number): number {
-    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > PART_BYTES) {
+    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > this.#partBytes) {
       this.#endSegment()
       this.#startSegment()
     }
@@ -275,6 +278,7 @@ export class GroupBuilder {
     const last = this.#segments.length - 1
     for (const [index, segment] of this.#segments.entries()) {
       const group = this.#out.bytes.subarray(segment.start, segment.end)
+      invariant(group.length <= MAX_GROUP_BYTES, `a group of ${group.length} bytes`)
       const header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'> = {
         type: index === last ? context.type : GROUP_PART,
         recordCount: segment.recordCount,

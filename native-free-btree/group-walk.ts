@@ -24,7 +24,7 @@ export interface WalkState {
 export class GroupReader {
   readonly #file: StorageFile
   readonly #salt: bigint
-  #window: Buffer = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #window: Buffer = Buffer.alloc(0)
   #windowStart = 0
   #windowLength = 0
 
@@ -47,8 +47,11 @@ export class GroupReader {
   async #cover(position: number, length: number): Promise<boolean> {
     const within = position >= this.#windowStart
     if (within && position + length <= this.#windowStart + this.#windowLength) return true
-    if (position + length > this.#file.size()) return false
-    if (length > this.#window.length) this.#window = Buffer.allocUnsafeSlow(length + WINDOW_BYTES)
+    const left = this.#file.size() - position
+    if (length > left) return false
+    if (length > this.#window.length) {
+      this.#window = Buffer.allocUnsafeSlow(Math.min(left, length + WINDOW_BYTES))
+    }
     this.#windowStart = position
     this.#windowLength = await this.#file.read(this.#window, position)
     return this.#windowLength >= length
@@ -76,6 +79,8 @@ export async function walkGroups(
   options: {
     durableEnd: number
     limit?: number
+    /** Groups from `position` on are of this generation or a later one. */
+    floor?: { position: number; generation: number }
     visit?: (header: GroupHeader, payload: Buffer, state: WalkState) => void
     /** Called where no transaction is in parts; `durableEnd` is the highest known so far. */
     onBoundary?: (state: WalkState, durableEnd: number) => void
@@ -92,12 +97,13 @@ export async function walkGroups(
     if (group === undefined) break
     const { header, payload } = group
     if (header.previousHash !== state.lastHash || header.generation < state.generation) break
+    const { floor } = options
+    if (floor !== undefined && state.position >= floor.position && header.generation < floor.generation) break
     if (header.type !== GROUP_COMMIT && header.type !== GROUP_PART && header.type !== GROUP_CHUNK) break
-    const complete = header.type === GROUP_COMMIT ? header.parts === parts : parts === 0
-    if (header.type !== GROUP_PART && !complete) {
+    if (header.type !== GROUP_PART && header.parts !== parts) {
       throw new StorageError(
         'DAMAGED',
-        `the group at ${header.position} follows ${parts} parts of a commit, and is not the one that they belong to`,
+        `the group at ${header.position} needs ${header.parts} parts before it, not ${parts}`,
         { position: header.position },
       )
     }

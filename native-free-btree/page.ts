@@ -111,7 +111,7 @@ export function compareCellKey(page: Uint8Array, offset: number, key: Uint8Array
     length += (byte & 127) * scale
   }
   while (page[at++]! >= 128);
-  const shared = length < key.length ? length : key.length
+  const shared = Math.min(length, key.length)
   for (let i = 0; i < shared; i++) {
     const difference = page[at + i]! - key[i]!
     if (difference !== 0) return difference

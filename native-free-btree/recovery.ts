@@ -9,6 +9,8 @@
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import {
+  FORMAT_DRAFT,
+  FORMAT_VERSION,
   GENESIS_POSITION,
   GROUP_ALIGNMENT,
   GROUP_GENESIS,
@@ -55,31 +57,37 @@ export async function readSlots(file: StorageFile): Promise<{ blocks: Superblock
     const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
     const read = await file.read(bytes, position)
     const found = readSuperblock(bytes.subarray(0, read), slot)
-    if (found.state === 'unknown') {
-      throw new StorageError(
-        'UNSUPPORTED_VERSION',
-        `the file has format version ${found.version}, draft ${found.draft}`,
-        { version: found.version, draft: found.draft },
-      )
-    }
+    if (found.state === 'unknown') refuseVersion(found.version, found.draft)
     if (found.state === 'valid') blocks.push(found.block)
     else bad += 1
   }
   return { blocks, bad }
 }
 
+function refuseVersion(version: number, draft: number): void {
+  if (version === FORMAT_VERSION && draft === FORMAT_DRAFT) return
+  throw new StorageError('UNSUPPORTED_VERSION', `the file has format version ${version}, draft ${draft}`, {
+    version,
+    draft,
+  })
+}
+
 export interface Genesis extends Identity {
   start: WalkState
 }
 
-/** The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64. */
+/**
+ * The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64, version
+ * u16, draft u16. Throws UNSUPPORTED_VERSION.
+ */
 export async function readGenesis(file: StorageFile): Promise<Genesis | undefined> {
   const bytes = Buffer.alloc(4096)
   const read = await file.read(bytes, GENESIS_POSITION)
   const header = readGroupHeader(bytes.subarray(0, read), 0, GENESIS_POSITION, undefined)
   if (header === undefined || header.type !== GROUP_GENESIS || header.length > read) return undefined
   const payload = bytes.subarray(GROUP_HEADER_BYTES, header.length)
-  if (!payloadMatches(header, payload) || payload.length < 32) return undefined
+  if (!payloadMatches(header, payload) || payload.length < 40) return undefined
+  refuseVersion(payload.readUInt16LE(32), payload.readUInt16LE(34))
   return {
     uuid: Buffer.from(payload.subarray(0, 16)),
     salt: header.salt,
@@ -114,6 +122,8 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
   const identity = (newest ?? genesis)!
   const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), 0)
   const start = newest === undefined ? genesis!.start : startOf(newest)
+  // Taken before the walk: what a writer appends meanwhile is no evidence about what the walk saw.
+  const fileBytes = file.size()
   let vouchedFor = start
   const waiting: WalkState[] = []
   const walk = await walkGroups(file, identity.salt, start, {
@@ -122,8 +132,12 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
       waiting.push(state)
       while (waiting.length > 0 && waiting[0]!.position <= durableEnd) vouchedFor = waiting.shift()!
     },
+    ...(newest === undefined
+      ? {}
+      : { floor: { position: newest.durableEnd, generation: newest.generation } }),
   })
-  const fileBytes = file.size()
+  refuseShortFile(file, trusting ? Math.max(claimed, walk.end.position) : claimed, fileBytes)
+  if (trusting && newest === undefined) refuseTail(walk.end, fileBytes)
   await refuseDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
   let end = trusting ? walk.end : vouchedFor
   if (end === start && newest !== undefined) {
@@ -157,6 +171,29 @@ function startOf(block: Superblock): WalkState {
   }
 }
 
+/** Throws DAMAGED when the file ends before what was durable: nothing else may look there at opening. */
+function refuseShortFile(file: StorageFile, durableEnd: number, fileBytes: number): void {
+  if (fileBytes >= durableEnd) return
+  throw new StorageError(
+    'DAMAGED',
+    `${file.path} has ${fileBytes} bytes, but it was durable up to ${durableEnd}`,
+    { position: fileBytes, durableEnd, fileBytes },
+  )
+}
+
+/**
+ * No crash damages both slots, so this file was damaged otherwise, and what would vouch for its last groups is
+ * gone: a tail that is not whole cannot be told from committed data. Throws DAMAGED.
+ */
+function refuseTail(end: WalkState, fileBytes: number): void {
+  if (fileBytes <= end.position) return
+  throw new StorageError(
+    'DAMAGED',
+    `both superblocks are damaged, and so may be the group at ${end.position}`,
+    { position: end.position, fileBytes },
+  )
+}
+
 /** Throws DAMAGED when something vouches for bytes behind the end of the chain. */
 async function refuseDamage(
   file: StorageFile,
@@ -172,9 +209,10 @@ async function refuseDamage(
       { position: end.position, durableEnd: at, fileBytes },
     )
   if (durableEnd > end.position) throw damaged('a superblock or a later group', durableEnd)
+  if (fileBytes <= end.position) return
   const magic = Buffer.alloc(4)
   magic.writeUInt32LE(GROUP_MAGIC)
-  const window = Buffer.allocUnsafeSlow(1024 * 1024 + GROUP_HEADER_BYTES)
+  const window = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, fileBytes - end.position) + GROUP_HEADER_BYTES)
   for (let base = end.position; base < fileBytes; base += window.length - GROUP_HEADER_BYTES) {
     const read = await file.read(window, base)
     const bytes = window.subarray(0, read)
@@ -190,16 +228,39 @@ async function refuseDamage(
 }
 
 /**
+ * The next superblock goes to the other slot, which may be the only one that the disk has: when the sync of
+ * this one failed, the page cache alone shows it.
+ */
+async function rewriteNewestSlot(file: StorageFile, located: Located): Promise<void> {
+  const position = SUPERBLOCK_POSITIONS[1 - located.nextSlot]!
+  const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
+  if ((await file.read(bytes, position)) < bytes.length) return
+  if (readSuperblock(bytes, 1 - located.nextSlot).state !== 'valid') return
+  await file.write(bytes, position)
+  await file.sync()
+}
+
+/**
  * Makes the file end where its groups end, durably: cuts what lies behind, and writes the groups that nobody
  * has vouched for again, in place and byte for byte, since after a failed sync the page cache may show bytes
  * that the disk does not have. Both may be interrupted at any point and done again.
  */
 export async function repair(file: StorageFile, located: Located): Promise<void> {
+  try {
+    await repairInPlace(file, located)
+  } catch (error) {
+    if (error instanceof StorageError) throw error
+    throw new StorageError('WRITE_FAILED', `${file.path} could not be repaired`, { path: file.path }, error)
+  }
+}
+
+async function repairInPlace(file: StorageFile, located: Located): Promise<void> {
   const end = located.end.position
   if (located.fileBytes > end) {
     await file.truncate(end)
     await file.sync()
   }
+  if (!located.clean) await rewriteNewestSlot(file, located)
   if (located.durableEnd >= end) return
   const step = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, end - located.durableEnd))
   for (let at = located.durableEnd; at < end; at += step.length) {

@@ -15,6 +15,7 @@ import { checkStore } from './check.ts'
 import type { Clock, RandomBytes } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem, StorageFile } from './file.ts'
+import { PART_BYTES } from './group-builder.ts'
 import { Ledger } from './ledger.ts'
 import { acquireLock } from './lock.ts'
 import { nodeFileSystem } from './node-file.ts'
@@ -44,6 +45,8 @@ export interface StoreOptions {
   dirtyBytes?: number
   /** Bound of the writer's queue. Default 16 MiB. */
   queueBytes?: number
+  /** Transactions longer than this go out in several groups. Default 4 MiB, which is also the most. */
+  partBytes?: number
   fileSystem?: FileSystem
   clock?: Clock
   random?: RandomBytes
@@ -55,6 +58,8 @@ export interface StoreOptions {
 
 /** Bytes of a streamed value in one record. */
 const STREAM_CHUNK_BYTES = 128 * 1024
+/** Their references must fit in one group. */
+const MAX_STREAM_CHUNKS = 2 * 1024 * 1024
 /** Attempts of a reader that meets a file in the middle of the writer's recovery. */
 const READER_ATTEMPTS = 5
 
@@ -193,6 +198,7 @@ class FileStore implements Store {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(budget / 4, 64 * 1024 * 1024),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
+        partBytes: Math.min(options.partBytes ?? PART_BYTES, PART_BYTES),
       },
       state: {
         uuid: located.uuid,
@@ -288,6 +294,9 @@ class FileStore implements Store {
     let pending: Uint8Array[] = []
     let pendingBytes = 0
     const send = async () => {
+      if (references.length >= MAX_STREAM_CHUNKS) {
+        throw new StorageError('VALUE_TOO_LARGE', `a stream of more than ${total} bytes`)
+      }
       const bytes = pending.length === 1 ? pending[0]! : Buffer.concat(pending)
       pending = []
       pendingBytes = 0

@@ -283,16 +283,31 @@ export class Tree {
       const parent = this.#path[level]!
       const index = this.#indexes[level]!
       const size = node.size
-      if (index > 0 && parent.childSize(index - 1) + size <= limit) {
-        this.#join(parent, index - 1, this.#mutableChild(parent, index - 1), node)
-      } else if (index + 1 < parent.cells && parent.childSize(index + 1) + size <= limit) {
-        this.#join(parent, index, node, this.#mutableChild(parent, index + 1))
-      } else {
-        break
-      }
+      const fits = (at: number) => parent.childSize(at) + size <= limit
+      const left = index > 0 && fits(index - 1) ? this.#neighbour(parent, index - 1) : undefined
+      const right =
+        left === undefined && index + 1 < parent.cells && fits(index + 1)
+          ? this.#neighbour(parent, index + 1)
+          : undefined
+      if (left !== undefined) this.#join(parent, index - 1, left, node)
+      else if (right !== undefined) this.#join(parent, index, node, right)
+      else break
       node = parent
     }
     this.#collapseRoot()
+  }
+
+  /**
+   * A neighbour to join with. Joining is optional and comes after the commit is durable: a neighbour that is
+   * damaged is left alone, for those who need it to meet.
+   */
+  #neighbour(parent: MutableNode, index: number): MutableNode | undefined {
+    try {
+      return this.#mutableChild(parent, index)
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'DAMAGED') return undefined
+      throw error
+    }
   }
 
   /** Moves all of `right` (child `index + 1` of `parent`) behind `left` (child `index`). */

@@ -15,7 +15,7 @@ import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
 import type { CheckpointPointer } from './group.ts'
-import { GroupBuilder } from './group-builder.ts'
+import { GroupBuilder, type SealContext, type SealedGroup } from './group-builder.ts'
 import type { Ledger } from './ledger.ts'
 import type { PageSource } from './page-source.ts'
 import { encodeSuperblock } from './superblock.ts'
@@ -32,6 +32,8 @@ const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
 const IDLE_MS = 1000
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
+/** The same for groups that it would have to walk over, nodes and chunks included. */
+const CLOSE_WALK_BYTES = 16 * 1024 * 1024
 
 /** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
 const SHARE_LIMIT = 16
@@ -44,6 +46,8 @@ export interface WriterLimits {
   /** Most bytes of dirty nodes, those of a running checkpoint included. */
   dirtyBytes: number
   queueBytes: number
+  /** Transactions longer than this go out in several groups. */
+  partBytes: number
 }
 
 /** A point in the chain of groups. */
@@ -93,6 +97,8 @@ export class Writer {
   /** What the newest synced superblock says of them. */
   #announcedEnd: number
   #superblockDue = false
+  /** The file is still as its last writer closed it. */
+  #untouched: boolean
   #logBytes: number
   /** Bytes of records that came before the freeze of the running checkpoint. */
   #logBytesBefore = 0
@@ -126,7 +132,7 @@ export class Writer {
     const { state } = parts
     this.#uuid = state.uuid
     this.#salt = state.salt
-    this.#builder = new GroupBuilder(state.salt)
+    this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
     this.#queue = new WriteQueue(parts.limits.queueBytes)
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
@@ -139,6 +145,7 @@ export class Writer {
     this.#replay = state.replay
     this.#logBytes = state.replayBytes
     this.#announcedEnd = state.clean ? state.end : 0
+    this.#untouched = state.clean
     this.#definitionsDue = []
   }
 
@@ -202,11 +209,23 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
-    if (this.#poisoned === undefined && this.#replayBytes > CLOSE_REPLAY_BYTES) await this.checkpoint()
+    if (
+      this.#poisoned === undefined &&
+      this.#replayBytes > 0 &&
+      this.#openIsDear(CLOSE_REPLAY_BYTES, CLOSE_WALK_BYTES)
+    ) {
+      try {
+        await this.checkpoint()
+      } catch (error) {
+        // On a full disk the next open replays; every commit is durable without the checkpoint.
+        if (!(error instanceof StorageError) || error.code !== 'WRITE_FAILED') throw error
+      }
+    }
     this.#closed = reason
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
-    if (this.#poisoned !== undefined || this.#announcedEnd === this.#durable.end) return
+    if (this.#poisoned !== undefined || this.#untouched) return
+    this.#passGroupsWithoutRecords()
     // Both slots: with either of them alone lost, the other still vouches for every group.
     await this.#startGeneration()
     await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
@@ -218,11 +237,16 @@ export class Writer {
     if (this.#pumping !== undefined) return
     this.#cancelIdle?.()
     this.#cancelIdle = undefined
-    this.#pumping = this.#pump().finally(() => {
-      this.#pumping = undefined
-      if (!this.#queue.isEmpty) this.#kick()
-      else this.#armIdle()
-    })
+    this.#pumping = this.#pump()
+      .catch((error: unknown) => {
+        this.#poison('the writer failed', error)
+        this.#queue.rejectAll(this.#poisoned)
+      })
+      .finally(() => {
+        this.#pumping = undefined
+        if (!this.#queue.isEmpty) this.#kick()
+        else this.#armIdle()
+      })
   }
 
   #armIdle(): void {
@@ -231,11 +255,15 @@ export class Writer {
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#syncedSuperblock(0).finally(() => {
+      this.#pumping = this.#idleSuperblock().finally(() => {
         this.#pumping = undefined
         if (!this.#queue.isEmpty) this.#kick()
       })
     })
+  }
+
+  async #idleSuperblock(): Promise<void> {
+    await this.#syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {
@@ -247,7 +275,8 @@ export class Writer {
         return
       }
       if (!this.#generationStarted) {
-        await this.#startGeneration()
+        const failure = await this.#startGeneration()
+        if (failure !== undefined) this.#queue.rejectAll(failure)
         continue
       }
       if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
@@ -255,26 +284,34 @@ export class Writer {
     }
   }
 
-  async #startGeneration(): Promise<void> {
-    if (this.#generationStarted) return
+  /** No group may be written before this is done. Returns why it failed. */
+  async #startGeneration(): Promise<StorageError | undefined> {
+    if (this.#generationStarted) return undefined
     this.#generation += 1
-    this.#generationStarted = true
-    await this.#syncedSuperblock(0)
+    const failure = await this.#syncedSuperblock(0)
+    this.#generationStarted = failure === undefined
+    return failure
   }
 
-  /** Writes a superblock and syncs it, with whatever else was not durable yet. */
-  async #syncedSuperblock(flags: number): Promise<void> {
-    if (this.#written.end !== this.#durable.end && !(await this.#sync())) return
+  /** Writes a superblock and syncs it, with whatever else was not durable yet. Returns why it failed. */
+  async #syncedSuperblock(flags: number): Promise<StorageError | undefined> {
+    if (this.#written.end !== this.#durable.end && !(await this.#sync())) return this.#poisoned
     this.#durable = this.#written
-    if (!(await this.#writeSuperblock(flags))) return
-    if (await this.#sync()) this.#announcedEnd = this.#durable.end
+    const failure = await this.#writeSuperblock(flags)
+    if (failure !== undefined) return failure
+    if (!(await this.#sync())) return this.#poisoned
+    this.#announcedEnd = this.#durable.end
+    return undefined
   }
 
-  /** Issues the write; the next sync makes it count. False when the store was poisoned instead. */
-  async #writeSuperblock(flags: number): Promise<boolean> {
+  /**
+   * Issues the write; the next sync makes it count. Returns why it failed: whatever then lies in the slot is
+   * true or no superblock, and the next attempt goes to the same slot, so that the other one stays.
+   */
+  async #writeSuperblock(flags: number): Promise<StorageError | undefined> {
+    this.#untouched = false
     this.#sequence += 1
     const slot = this.#nextSlot
-    this.#nextSlot = 1 - slot
     const bytes = encodeSuperblock({
       slot,
       uuid: this.#uuid,
@@ -290,14 +327,14 @@ export class Writer {
       replayPosition: this.#replay.position,
       replayPreviousHash: this.#replay.previousHash,
     })
-    this.#superblockDue = false
     try {
       await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]!)
-      return true
     } catch (error) {
-      this.#poison('a superblock could not be written', error)
-      return false
+      return new StorageError('WRITE_FAILED', 'a superblock could not be written', { slot }, error)
     }
+    this.#nextSlot = 1 - slot
+    this.#superblockDue = false
+    return undefined
   }
 
   async #sync(): Promise<boolean> {
@@ -340,6 +377,39 @@ export class Writer {
       this.#durable = next
     }
     for (const { entry, result } of taken) entry.resolve(result)
+    if (this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes)) await this.#advanceWalk()
+  }
+
+  /** Bytes of groups that an open would walk over before a checkpoint is due for them alone. */
+  get #walkLimitBytes(): number {
+    return 4 * this.#limits.checkpointLogBytes + 2 * this.#limits.dirtyBytes
+  }
+
+  /** Whether an open would have to replay, or to walk over, more than that. */
+  #openIsDear(replayBytes: number, walkBytes: number): boolean {
+    return this.#replayBytes > replayBytes || this.#written.end - this.#replay.position > walkBytes
+  }
+
+  /** With nothing to replay, the next open may begin behind whatever nodes and chunks were written. */
+  #passGroupsWithoutRecords(): void {
+    if (this.#running !== undefined || this.#replayBytes > 0) return
+    this.#replay = { position: this.#durable.end, previousHash: this.#durable.lastHash }
+  }
+
+  /** Keeps opening cheap while nothing but chunks comes in. */
+  async #advanceWalk(): Promise<void> {
+    while (this.#poisoned === undefined && (this.#running !== undefined || this.#replayBytes > 0)) {
+      const before = this.#written.end
+      this.#forceCheckpoint = true
+      await this.#commitGroup()
+      if (this.#written.end === before) return
+    }
+    if (this.#written.end !== this.#durable.end) {
+      if (!(await this.#sync())) return
+      this.#durable = this.#written
+    }
+    this.#passGroupsWithoutRecords()
+    await this.#syncedSuperblock(0)
   }
 
   /** Takes the first entry into the group; one that throws is answered at once and leaves no trace. */
@@ -376,11 +446,9 @@ export class Writer {
       for (const { entry, result } of taken) entry.resolve(result)
       return
     }
-    const announcedEnd = this.#superblockDue ? this.#durable.end : this.#announcedEnd
-    if (this.#superblockDue && !(await this.#writeSuperblock(0))) {
-      this.#fail(taken, this.#poisoned!)
-      return
-    }
+    // A superblock that cannot be written stays due: the commit does not need it.
+    const announced = this.#superblockDue && (await this.#writeSuperblock(0)) === undefined
+    const announcedEnd = announced ? this.#durable.end : this.#announcedEnd
     const next = await this.#write(GROUP_COMMIT, this.#commit + 1, checkpoint, taken)
     if (next === undefined) {
       this.#running?.revert()
@@ -417,18 +485,8 @@ export class Writer {
     checkpoint: CheckpointPointer,
     taken: { entry: QueueEntry }[],
   ): Promise<ChainPoint | undefined> {
-    const sealed = this.#builder.seal({
-      type,
-      commit,
-      salt: this.#salt,
-      generation: this.#generation,
-      durableEnd: this.#durable.end,
-      previousHash: this.#written.lastHash,
-      previousPosition: this.#written.lastPosition,
-      timestampMs: this.#clock.now(),
-      checkpoint,
-      checkpointBefore: this.#checkpoint,
-    })
+    const sealed = this.#seal(type, commit, checkpoint, taken)
+    if (sealed === undefined) return undefined
     try {
       await this.#file.write(sealed.bytes, this.#builder.base)
       return {
@@ -447,11 +505,44 @@ export class Writer {
     }
   }
 
+  /** A group that breaks a rule of the format goes no further than this. */
+  #seal(
+    type: number,
+    commit: number,
+    checkpoint: CheckpointPointer,
+    taken: { entry: QueueEntry }[],
+  ): SealedGroup | undefined {
+    try {
+      return this.#builder.seal(this.#sealContext(type, commit, checkpoint))
+    } catch (error) {
+      for (const { entry } of taken) entry.reject(error)
+      return undefined
+    }
+  }
+
+  #sealContext(type: number, commit: number, checkpoint: CheckpointPointer): SealContext {
+    return {
+      type,
+      commit,
+      salt: this.#salt,
+      generation: this.#generation,
+      durableEnd: this.#durable.end,
+      previousHash: this.#written.lastHash,
+      previousPosition: this.#written.lastPosition,
+      timestampMs: this.#clock.now(),
+      checkpoint,
+      checkpointBefore: this.#checkpoint,
+    }
+  }
+
   async #cutBack(cause: unknown): Promise<void> {
     try {
       await this.#file.truncate(this.#written.end)
       await this.#file.sync()
       this.#durable = this.#written
+      // The blocks that were cut off may show their bytes again when the file grows over them: a whole group
+      // among them must not pass for the one that is written there next.
+      this.#generationStarted = false
     } catch {
       this.#poison('a write failed and could not be cut back', cause)
     }
@@ -486,7 +577,10 @@ export class Writer {
     const forced = this.#forceCheckpoint
     this.#forceCheckpoint = false
     if (this.#running === undefined) {
-      const due = logBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes / 2
+      const due =
+        logBytes >= checkpointLogBytes ||
+        this.#ledger.liveBytes >= dirtyBytes / 2 ||
+        (logBytes > 0 && this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes))
       if (!due && !forced) return this.#checkpoint
       this.#freeze()
     }

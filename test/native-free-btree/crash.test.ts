@@ -1,0 +1,27 @@
+import t from 'tap'
+import { CrashRun } from '../support/crash-run.ts'
+import { Random } from '../support/random.ts'
+import { explained, rounds, seed } from '../support/test-run.ts'
+
+const COMMITS = 2000
+
+t.setTimeout(300_000)
+
+t.test('no crash loses an acknowledged commit or leaves half of one', { timeout: 300_000 }, async (t) => {
+  const run = new CrashRun(new Random(seed))
+  try {
+    await run.run(COMMITS * rounds)
+  } catch (error) {
+    throw explained(error, `after ${JSON.stringify(run.tally)}`)
+  }
+  const { tally } = run
+  t.comment(JSON.stringify(tally))
+  t.ok(tally.commits >= COMMITS)
+  t.ok(tally.checkpointsUnderWay > COMMITS / 10, 'checkpoints were under way')
+  t.ok(tally.commitsInParts > 20, 'commits spanned several groups')
+  t.ok(tally.recoveriesCrashed > 50, 'recoveries were interrupted')
+  t.ok(tally.longestCrashChain >= 3, 'at least three crashes in succession')
+  t.ok(tally.poisoned > 10 && tally.sameSystemReopens > 10, 'syncs failed')
+  t.ok(tally.full > 10, 'the disk was full')
+  t.ok(tally.beyond32Bits >= 1, 'some files began just below 2^32')
+})

@@ -1,0 +1,393 @@
+/**
+ * Lives of one store, one after another, each ended by a crash, a failed sync or a close. While a life goes on,
+ * every sync (and many a write and truncation) is a point at which the power might go: the disks that could be
+ * found then are kept, opened and compared with what was acknowledged. The next life goes on from one of them.
+ */
+import { StorageError, type Store } from '../../native-free-btree/index.ts'
+import {
+  assertHolds,
+  EMPTY_VERSION,
+  markerOf,
+  type Plan,
+  planTransaction,
+  runPlan,
+  type Version,
+} from './crash-model.ts'
+import type { Random } from './random.ts'
+import { SimulatedClock } from './simulated-clock.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
+import { openSimulated, patternBytes } from './test-trees.ts'
+
+const PATH = '/d/store'
+/** A chain of lives is given up for a new file when its file is this long. */
+const CHAIN_BYTES = 200_000
+
+interface Image {
+  readonly disk: SimulatedDisk
+  readonly acceptable: readonly number[]
+  readonly place: string
+}
+
+export interface CrashTally {
+  commits: number
+  lives: number
+  images: number
+  recoveriesCrashed: number
+  longestCrashChain: number
+  checkpointsUnderWay: number
+  commitsInParts: number
+  poisoned: number
+  sameSystemReopens: number
+  full: number
+  cleanCloses: number
+  beyond32Bits: number
+  unacknowledgedKept: number
+}
+
+export class CrashRun {
+  readonly tally: CrashTally = {
+    commits: 0,
+    lives: 0,
+    images: 0,
+    recoveriesCrashed: 0,
+    longestCrashChain: 0,
+    checkpointsUnderWay: 0,
+    commitsInParts: 0,
+    poisoned: 0,
+    sameSystemReopens: 0,
+    full: 0,
+    cleanCloses: 0,
+    beyond32Bits: 0,
+    unacknowledgedKept: 0,
+  }
+  readonly #random: Random
+  #disk: SimulatedDisk
+  #clock = new SimulatedClock()
+  #firstGroup: number | undefined
+  #versions = new Map<number, Version>([[0, EMPTY_VERSION]])
+  /** Marker of the last acknowledged transaction. */
+  #acknowledged = 0
+  /** Markers of transactions that were submitted and not answered. */
+  #inFlight: number[] = []
+  #nextMarker = 1
+  #streamed: { reference: Buffer; seed: number; length: number }[] = []
+  #images: Image[] = []
+  #phase = 'creation'
+  /** The disk that the crash left. */
+  #after: SimulatedDisk | undefined
+  #crashChain = 0
+
+  constructor(random: Random) {
+    this.#random = random
+    this.#disk = new SimulatedDisk(random.fork())
+  }
+
+  async run(commits: number): Promise<void> {
+    this.#startChain()
+    while (this.tally.commits < commits) {
+      await this.#live()
+      if (this.#fileBytes - (this.#firstGroup ?? 0) > CHAIN_BYTES) this.#startChain()
+    }
+  }
+
+  #startChain(): void {
+    const random = this.#random
+    this.#disk = new SimulatedDisk(random.fork(), { latencyTurns: 2 })
+    this.#firstGroup = random.bool(0.3) ? 2 ** 32 - 8 * random.int(4000) : undefined
+    if (this.#firstGroup !== undefined) this.tally.beyond32Bits += 1
+    this.#versions = new Map([[0, EMPTY_VERSION]])
+    this.#acknowledged = 0
+    this.#inFlight = []
+    this.#crashChain = 0
+    this.#streamed = []
+  }
+
+  get #fileBytes(): number {
+    return this.#disk.paths().includes(PATH) ? this.#disk.inode(PATH).visible.length : 0
+  }
+
+  get #acceptable(): number[] {
+    return [this.#acknowledged, ...this.#inFlight]
+  }
+
+  /** One opening to its end. */
+  async #live(): Promise<void> {
+    const random = this.#random
+    this.tally.lives += 1
+    this.#after = undefined
+    this.#clock = new SimulatedClock()
+    this.#streamed = []
+    const lifetime = random.bool(0.45) ? random.between(1, 9) : random.between(5, 60)
+    const crashAt = this.#disk.operations + lifetime
+    const disk = this.#disk
+    disk.onOperation = (kind, _path, n) => {
+      if (n >= crashAt && this.#after === undefined) {
+        this.#after = disk.crash()
+        return
+      }
+      if (kind === 'sync' || random.bool(0.15)) this.#capture(`${this.#phase}, before a ${kind}`)
+    }
+    let committed = 0
+    try {
+      this.#phase = 'opening'
+      const store = await this.#open(disk)
+      this.#accept(store)
+      for (let steps = random.between(1, 14); steps > 0 && disk.hasPower; steps--) {
+        const before = this.tally.commits
+        const goesOn = await this.#step(store)
+        committed += this.tally.commits - before
+        await this.#examine()
+        if (!goesOn) break
+      }
+    } catch (error) {
+      if (disk.hasPower) throw error
+    }
+    disk.onOperation = undefined
+    await this.#examine()
+    if (!disk.hasPower) {
+      if (this.#phase === 'opening') this.tally.recoveriesCrashed += 1
+      this.#crashChain = committed <= 1 ? this.#crashChain + 1 : 0
+      this.tally.longestCrashChain = Math.max(this.tally.longestCrashChain, this.#crashChain)
+      this.#disk = this.#after!
+    } else {
+      this.#crashChain = 0
+    }
+  }
+
+  #open(disk: SimulatedDisk): Promise<Store> {
+    const options = { clock: this.#clock, partBytes: 6000 }
+    const first = this.#firstGroup
+    return openSimulated(
+      disk,
+      PATH,
+      this.#random,
+      first === undefined ? options : { ...options, firstGroupPosition: first },
+    )
+  }
+
+  /** What an opening found is from then on as good as acknowledged: it was shown. */
+  #accept(store: Store): void {
+    this.#phase = 'just opened'
+    const marker = this.#verify(store, this.#acceptable)
+    if (marker !== this.#acknowledged) this.tally.unacknowledgedKept += 1
+    this.#acknowledged = marker
+    this.#inFlight = []
+  }
+
+  #verify(store: Store, acceptable: readonly number[]): number {
+    const marker = markerOf(store)
+    if (!acceptable.includes(marker)) {
+      throw new Error(`the store shows version ${marker}, not one of ${acceptable.join(', ')}`)
+    }
+    assertHolds(store, this.#versions.get(marker)!)
+    return marker
+  }
+
+  /** Keeps the disks that a power loss right now might leave: every prefix, torn ones, random subsets. */
+  #capture(place: string): void {
+    const keep = (disk: SimulatedDisk, how: string) =>
+      this.#images.push({ disk, acceptable: this.#acceptable, place: `${place}, ${how}` })
+    const disk = this.#disk
+    const random = this.#random
+    const count = disk.unsynced().length
+    if (count === 0) {
+      if (random.bool(0.05)) keep(disk.afterCrashPrefix(0), 'all synced')
+      return
+    }
+    for (let i = 0; i <= count; i++) keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
+    keep(disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes'), 'torn')
+    keep(disk.afterCrash(), 'random')
+    if (count > 1)
+      keep(
+        disk.afterCrashSubset(() => random.bool()),
+        'subset',
+      )
+  }
+
+  async #examine(): Promise<void> {
+    const images = this.#images
+    this.#images = []
+    for (const { disk, acceptable, place } of images) {
+      this.tally.images += 1
+      try {
+        await this.#examineDisk(disk, acceptable)
+      } catch (error) {
+        throw new Error(`${place}: ${(error as Error).message}`, { cause: error })
+      }
+    }
+    const needed = this.#acceptable
+    for (const marker of this.#versions.keys()) if (!needed.includes(marker)) this.#versions.delete(marker)
+  }
+
+  async #examineDisk(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
+    const random = this.#random
+    const store = await this.#open(disk)
+    const marker = this.#verify(store, acceptable)
+    if (random.bool(0.03)) {
+      const { problems } = await store.check()
+      const real = problems.filter(({ where }) => where !== 'superblocks')
+      if (real.length > 0) throw new Error(`check: ${JSON.stringify(real.slice(0, 3))}`)
+    }
+    if (random.bool(0.2)) {
+      // It must be able to go on, and what it then writes must be found by the next opening.
+      const plan = planTransaction(random, this.#versions.get(marker)!, 0xffff_ffff, 3)
+      await store.transact((tx) => runPlan(plan, tx))
+      const again = disk.crash({ survival: 0 })
+      const reopened = await this.#open(again)
+      if (markerOf(reopened) !== 0xffff_ffff) throw new Error('a commit after the crash was lost')
+      assertHolds(reopened, plan.version)
+    }
+  }
+
+  /** Does one thing; false when this life is over. */
+  async #step(store: Store): Promise<boolean> {
+    const random = this.#random
+    const kind = random.int(100)
+    if (kind < 62) await this.#commit(store, random.pick([1, 1, 1, 2, 4]))
+    else if (kind < 70) await this.#stream(store)
+    else if (kind < 75) await this.#idle()
+    else if (kind < 80) await store.checkpoint()
+    else if (kind < 86) await this.#commitOnFullDisk(store)
+    else if (kind < 90) return this.#close(store)
+    else if (kind < 95) return this.#failSync(store)
+    else await this.#commit(store, 1, random.between(20, 60))
+    return true
+  }
+
+  #plan(before: Version, writeCount: number): Plan {
+    const streamed = this.#streamed.splice(0, this.#random.int(3))
+    const plan = planTransaction(this.#random, before, this.#nextMarker++, writeCount, streamed)
+    this.#versions.set(plan.version.marker, plan.version)
+    return plan
+  }
+
+  async #commit(store: Store, transactions: number, writeCount?: number): Promise<void> {
+    const random = this.#random
+    this.#phase = 'committing'
+    let before = this.#versions.get(this.#acknowledged)!
+    const all: Promise<unknown>[] = []
+    for (let i = 0; i < transactions; i++) {
+      const plan = this.#plan(before, writeCount ?? random.between(0, 8))
+      before = plan.version
+      const { marker } = plan.version
+      this.#inFlight.push(marker)
+      const done = store.transact((tx) => runPlan(plan, tx)).then(() => this.#acknowledge(marker))
+      all.push(done)
+      if (random.bool(0.1)) all.push(this.#throwing(store))
+    }
+    if (store.stats().checkpointRunning) this.tally.checkpointsUnderWay += 1
+    const results = await Promise.allSettled(all)
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    if ((writeCount ?? 0) > 20) this.tally.commitsInParts += 1
+    if (markerOf(store) !== this.#acknowledged) throw new Error('an acknowledged commit cannot be read')
+  }
+
+  #acknowledge(marker: number): void {
+    this.tally.commits += 1
+    this.#acknowledged = marker
+    this.#inFlight = this.#inFlight.filter((other) => other > marker)
+  }
+
+  async #throwing(store: Store): Promise<void> {
+    const plan = planTransaction(this.#random, EMPTY_VERSION, 0xdead_beef, 5)
+    try {
+      await store.transact((tx) => {
+        runPlan(plan, tx)
+        throw new RangeError('changed its mind')
+      })
+    } catch (error) {
+      if (error instanceof RangeError) return
+      throw error
+    }
+    throw new Error('a transaction that threw was committed')
+  }
+
+  async #stream(store: Store): Promise<void> {
+    this.#phase = 'streaming'
+    const random = this.#random
+    const length = random.bool(0.1) ? random.between(129 * 1024, 270 * 1024) : random.int(3000)
+    const patternSeed = random.next()
+    const bytes = patternBytes(patternSeed, length)
+    async function* pieces() {
+      for (let at = 0; at < length; at += 50_000) yield bytes.subarray(at, at + 50_000)
+    }
+    const stream = store.appendStream(pieces())
+    const together = random.bool() ? this.#commit(store, 1) : undefined
+    const [reference] = await Promise.all([stream, together])
+    this.#streamed.push({ reference: Buffer.from(reference), seed: patternSeed, length })
+  }
+
+  /** A second passes: the store may write a superblock. */
+  async #idle(): Promise<void> {
+    this.#phase = 'idle'
+    this.#clock.advance(1500)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  async #commitOnFullDisk(store: Store): Promise<void> {
+    this.#phase = 'on a full disk'
+    const random = this.#random
+    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
+    const cancel = this.#disk.inject({ on: 'write', code: 'ENOSPC', after: random.int(2) })
+    const { marker } = plan.version
+    this.#inFlight.push(marker)
+    try {
+      await store.transact((tx) => runPlan(plan, tx))
+      this.#acknowledge(marker)
+    } catch (error) {
+      if (!this.#disk.hasPower) throw error
+      if (!(error instanceof StorageError) || error.code !== 'WRITE_FAILED') throw error
+      this.tally.full += 1
+      this.#inFlight = []
+    }
+    cancel()
+    if (store.stats().poisoned !== undefined) throw new Error('a full disk poisoned the store')
+    this.#verify(store, [this.#acknowledged])
+  }
+
+  async #close(store: Store): Promise<false> {
+    this.#phase = 'closing'
+    await store.close()
+    this.tally.cleanCloses += 1
+    const again = await this.#open(this.#disk)
+    if (again.recovery.outcome !== 'clean') throw new Error(`closed, then ${again.recovery.outcome}`)
+    this.#verify(again, [this.#acknowledged])
+    return false
+  }
+
+  /** A sync fails: the store must serve the last durable commit and refuse writes; then it is reopened. */
+  async #failSync(store: Store): Promise<false> {
+    this.#phase = 'failing sync'
+    const random = this.#random
+    const disk = this.#disk
+    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
+    const { marker } = plan.version
+    const cancel = disk.inject({ on: 'sync' })
+    this.#inFlight.push(marker)
+    await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
+    cancel()
+    this.tally.poisoned += 1
+    this.#verify(store, [this.#acknowledged])
+    await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
+    await store.close()
+    // The page cache still shows what the disk never got.
+    this.tally.sameSystemReopens += 1
+    this.#phase = 'opening'
+    const again = await this.#open(disk)
+    this.#accept(again)
+    await this.#commit(again, 1)
+    return false
+  }
+}
+
+async function expectCode(code: string, disk: SimulatedDisk, run: () => Promise<unknown>): Promise<void> {
+  try {
+    await run()
+  } catch (error) {
+    if (error instanceof StorageError && error.code === code) return
+    if (!disk.hasPower) throw error
+    throw new Error(`${code} was expected`, { cause: error })
+  }
+  throw new Error(`${code} was expected, and it succeeded`)
+}
