@@ -15,7 +15,7 @@ import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
 import type { CheckpointPointer } from './group.ts'
-import { GroupBuilder, type SealContext, type SealedGroup } from './group-builder.ts'
+import { GroupBuilder, type SealedGroup } from './group-builder.ts'
 import type { Ledger } from './ledger.ts'
 import type { PageSource } from './page-source.ts'
 import { encodeSuperblock } from './superblock.ts'
@@ -32,8 +32,6 @@ const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
 const IDLE_MS = 1000
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
-/** The same for groups that it would have to walk over, nodes and chunks included. */
-const CLOSE_WALK_BYTES = 16 * 1024 * 1024
 
 /** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
 const SHARE_LIMIT = 16
@@ -209,11 +207,7 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
-    if (
-      this.#poisoned === undefined &&
-      this.#replayBytes > 0 &&
-      this.#openIsDear(CLOSE_REPLAY_BYTES, CLOSE_WALK_BYTES)
-    ) {
+    if (this.#poisoned === undefined && this.#replayBytes > CLOSE_REPLAY_BYTES) {
       try {
         await this.checkpoint()
       } catch (error) {
@@ -225,7 +219,6 @@ export class Writer {
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
     if (this.#poisoned !== undefined || this.#untouched) return
-    this.#passGroupsWithoutRecords()
     // Both slots: with either of them alone lost, the other still vouches for every group.
     await this.#startGeneration()
     await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
@@ -255,15 +248,13 @@ export class Writer {
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#idleSuperblock().finally(() => {
-        this.#pumping = undefined
-        if (!this.#queue.isEmpty) this.#kick()
-      })
+      this.#pumping = this.#syncedSuperblock(0)
+        .then(() => undefined)
+        .finally(() => {
+          this.#pumping = undefined
+          if (!this.#queue.isEmpty) this.#kick()
+        })
     })
-  }
-
-  async #idleSuperblock(): Promise<void> {
-    await this.#syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {
@@ -279,7 +270,7 @@ export class Writer {
         if (failure !== undefined) this.#queue.rejectAll(failure)
         continue
       }
-      if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
+      if (this.#queue.peek()!.kind === 'chunk') await this.#stream()
       else await this.#commitGroup()
     }
   }
@@ -356,10 +347,23 @@ export class Writer {
     )
   }
 
+  /**
+   * Chunks have nothing to replay, but an open walks over them like over all else since the last checkpoint:
+   * they bring checkpoints about as well, and the superblocks that make those count.
+   */
+  async #stream(): Promise<void> {
+    await this.#writeChunks()
+    if (this.#poisoned !== undefined) return
+    if (this.#running !== undefined || this.#logBytes >= this.#limits.checkpointLogBytes) {
+      await this.#commitGroup()
+    }
+    if (this.#superblockDue && this.#poisoned === undefined) await this.#syncedSuperblock(0)
+  }
+
   /** Writes the streamed chunks at the head of the queue as one group, without a sync of its own. */
   async #writeChunks(): Promise<void> {
     const builder = this.#builder
-    builder.begin(this.#written.end)
+    builder.begin(this.#written.end, false)
     this.#transactions.begin()
     const taken: { entry: QueueEntry; result: unknown }[] = []
     while (this.#queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
@@ -369,6 +373,7 @@ export class Writer {
     const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoint, taken)
     if (next === undefined) return
     this.#written = next
+    this.#logBytes += builder.length
     if (next.end - this.#durable.end > UNSYNCED_LIMIT_BYTES) {
       if (!(await this.#sync())) {
         for (const { entry } of taken) entry.reject(this.#poisoned)
@@ -377,39 +382,6 @@ export class Writer {
       this.#durable = next
     }
     for (const { entry, result } of taken) entry.resolve(result)
-    if (this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes)) await this.#advanceWalk()
-  }
-
-  /** Bytes of groups that an open would walk over before a checkpoint is due for them alone. */
-  get #walkLimitBytes(): number {
-    return 4 * this.#limits.checkpointLogBytes + 2 * this.#limits.dirtyBytes
-  }
-
-  /** Whether an open would have to replay, or to walk over, more than that. */
-  #openIsDear(replayBytes: number, walkBytes: number): boolean {
-    return this.#replayBytes > replayBytes || this.#written.end - this.#replay.position > walkBytes
-  }
-
-  /** With nothing to replay, the next open may begin behind whatever nodes and chunks were written. */
-  #passGroupsWithoutRecords(): void {
-    if (this.#running !== undefined || this.#replayBytes > 0) return
-    this.#replay = { position: this.#durable.end, previousHash: this.#durable.lastHash }
-  }
-
-  /** Keeps opening cheap while nothing but chunks comes in. */
-  async #advanceWalk(): Promise<void> {
-    while (this.#poisoned === undefined && (this.#running !== undefined || this.#replayBytes > 0)) {
-      const before = this.#written.end
-      this.#forceCheckpoint = true
-      await this.#commitGroup()
-      if (this.#written.end === before) return
-    }
-    if (this.#written.end !== this.#durable.end) {
-      if (!(await this.#sync())) return
-      this.#durable = this.#written
-    }
-    this.#passGroupsWithoutRecords()
-    await this.#syncedSuperblock(0)
   }
 
   /** Takes the first entry into the group; one that throws is answered at once and leaves no trace. */
@@ -433,7 +405,7 @@ export class Writer {
       this.#take(taken)
       if (builder.length >= GROUP_TARGET_BYTES) break
     }
-    const recordBytes = builder.trees.length > 0 || definitions.length > 0 ? builder.length : 0
+    const recordBytes = builder.isEmpty ? 0 : builder.length
     let checkpoint = this.#checkpoint
     try {
       checkpoint = this.#appendCheckpoint(recordBytes)
@@ -513,25 +485,21 @@ export class Writer {
     taken: { entry: QueueEntry }[],
   ): SealedGroup | undefined {
     try {
-      return this.#builder.seal(this.#sealContext(type, commit, checkpoint))
+      return this.#builder.seal({
+        type,
+        commit,
+        salt: this.#salt,
+        generation: this.#generation,
+        durableEnd: this.#durable.end,
+        previousHash: this.#written.lastHash,
+        previousPosition: this.#written.lastPosition,
+        timestampMs: this.#clock.now(),
+        checkpoint,
+        checkpointBefore: this.#checkpoint,
+      })
     } catch (error) {
       for (const { entry } of taken) entry.reject(error)
       return undefined
-    }
-  }
-
-  #sealContext(type: number, commit: number, checkpoint: CheckpointPointer): SealContext {
-    return {
-      type,
-      commit,
-      salt: this.#salt,
-      generation: this.#generation,
-      durableEnd: this.#durable.end,
-      previousHash: this.#written.lastHash,
-      previousPosition: this.#written.lastPosition,
-      timestampMs: this.#clock.now(),
-      checkpoint,
-      checkpointBefore: this.#checkpoint,
     }
   }
 
@@ -577,10 +545,7 @@ export class Writer {
     const forced = this.#forceCheckpoint
     this.#forceCheckpoint = false
     if (this.#running === undefined) {
-      const due =
-        logBytes >= checkpointLogBytes ||
-        this.#ledger.liveBytes >= dirtyBytes / 2 ||
-        (logBytes > 0 && this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes))
+      const due = logBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes / 2
       if (!due && !forced) return this.#checkpoint
       this.#freeze()
     }

@@ -321,6 +321,7 @@ export class CrashRun {
   /** A second passes: the store may write a superblock. */
   async #idle(): Promise<void> {
     this.#phase = 'idle'
+    await new Promise((resolve) => setImmediate(resolve))
     this.#clock.advance(1500)
     await new Promise((resolve) => setImmediate(resolve))
   }
