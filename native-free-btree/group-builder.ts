@@ -7,7 +7,7 @@
 import type { Reference } from './api.ts'
 import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
 import { hash64, positionSeed } from './checksum.ts'
-import { StorageError } from './errors.ts'
+import { invariant, StorageError } from './errors.ts'
 import {
   BLOCK_HEADER_BYTES,
   GROUP_ALIGNMENT,
@@ -281,6 +281,7 @@ export class GroupBuilder {
     const last = this.#segments.length - 1
     for (const [index, segment] of this.#segments.entries()) {
       const group = this.#out.bytes.subarray(segment.start, segment.end)
+      invariant(group.length <= MAX_GROUP_BYTES, `a group of ${group.length} bytes`)
       const header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'> = {
         type: index === last ? context.type : GROUP_PART,
         recordCount: segment.recordCount,

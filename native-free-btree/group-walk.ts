@@ -104,7 +104,7 @@ export async function walkGroups(
     if (header.type !== GROUP_PART && !complete) {
       throw new StorageError(
         'DAMAGED',
-        `the group at ${header.position} follows ${parts} parts of a commit, and is not the one that they belong to`,
+        `the group at ${header.position} needs ${header.parts} parts before it, not ${parts}`,
         { position: header.position },
       )
     }

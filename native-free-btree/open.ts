@@ -7,6 +7,8 @@ import type { Clock, RandomBytes } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem, StorageFile } from './file.ts'
 import {
+  FORMAT_DRAFT,
+  FORMAT_VERSION,
   GENESIS_POSITION,
   GROUP_GENESIS,
   GROUP_HEADER_BYTES,
@@ -23,7 +25,7 @@ import { Replay } from './replay.ts'
 import { encodeSuperblock } from './superblock.ts'
 import { Tree, type TreeDefinition } from './tree.ts'
 
-const GENESIS_PAYLOAD_BYTES = 32
+const GENESIS_PAYLOAD_BYTES = 40
 
 /**
  * Makes an empty store under a temporary name, syncs it, gives it its name and syncs the folder. A crash
@@ -46,6 +48,8 @@ export async function createFile(
   uuid.copy(genesis, GROUP_HEADER_BYTES)
   writeU64(genesis, first, GROUP_HEADER_BYTES + 16)
   writeU64(genesis, clock.now(), GROUP_HEADER_BYTES + 24)
+  genesis.writeUInt16LE(FORMAT_VERSION, GROUP_HEADER_BYTES + 32)
+  genesis.writeUInt16LE(FORMAT_DRAFT, GROUP_HEADER_BYTES + 34)
   const hash = sealGroup(genesis, {
     type: GROUP_GENESIS,
     recordCount: 0,

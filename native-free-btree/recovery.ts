@@ -9,6 +9,8 @@
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import {
+  FORMAT_DRAFT,
+  FORMAT_VERSION,
   GENESIS_POSITION,
   GROUP_ALIGNMENT,
   GROUP_GENESIS,
@@ -55,31 +57,37 @@ export async function readSlots(file: StorageFile): Promise<{ blocks: Superblock
     const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
     const read = await file.read(bytes, position)
     const found = readSuperblock(bytes.subarray(0, read), slot)
-    if (found.state === 'unknown') {
-      throw new StorageError(
-        'UNSUPPORTED_VERSION',
-        `the file has format version ${found.version}, draft ${found.draft}`,
-        { version: found.version, draft: found.draft },
-      )
-    }
+    if (found.state === 'unknown') refuseVersion(found.version, found.draft)
     if (found.state === 'valid') blocks.push(found.block)
     else bad += 1
   }
   return { blocks, bad }
 }
 
+function refuseVersion(version: number, draft: number): void {
+  if (version === FORMAT_VERSION && draft === FORMAT_DRAFT) return
+  throw new StorageError('UNSUPPORTED_VERSION', `the file has format version ${version}, draft ${draft}`, {
+    version,
+    draft,
+  })
+}
+
 export interface Genesis extends Identity {
   start: WalkState
 }
 
-/** The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64. */
+/**
+ * The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64, version
+ * u16, draft u16. Throws UNSUPPORTED_VERSION.
+ */
 export async function readGenesis(file: StorageFile): Promise<Genesis | undefined> {
   const bytes = Buffer.alloc(4096)
   const read = await file.read(bytes, GENESIS_POSITION)
   const header = readGroupHeader(bytes.subarray(0, read), 0, GENESIS_POSITION, undefined)
   if (header === undefined || header.type !== GROUP_GENESIS || header.length > read) return undefined
   const payload = bytes.subarray(GROUP_HEADER_BYTES, header.length)
-  if (!payloadMatches(header, payload) || payload.length < 32) return undefined
+  if (!payloadMatches(header, payload) || payload.length < 40) return undefined
+  refuseVersion(payload.readUInt16LE(32), payload.readUInt16LE(34))
   return {
     uuid: Buffer.from(payload.subarray(0, 16)),
     salt: header.salt,
@@ -249,6 +257,15 @@ async function rewriteNewestSlot(file: StorageFile, located: Located): Promise<v
  * that the disk does not have. Both may be interrupted at any point and done again.
  */
 export async function repair(file: StorageFile, located: Located): Promise<void> {
+  try {
+    await repairInPlace(file, located)
+  } catch (error) {
+    if (error instanceof StorageError) throw error
+    throw new StorageError('WRITE_FAILED', `${file.path} could not be repaired`, { path: file.path }, error)
+  }
+}
+
+async function repairInPlace(file: StorageFile, located: Located): Promise<void> {
   const end = located.end.position
   if (located.fileBytes > end) {
     await file.truncate(end)

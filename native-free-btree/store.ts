@@ -58,6 +58,8 @@ export interface StoreOptions {
 
 /** Bytes of a streamed value in one record. */
 const STREAM_CHUNK_BYTES = 128 * 1024
+/** Their references must fit in one group. */
+const MAX_STREAM_CHUNKS = 2 * 1024 * 1024
 /** Attempts of a reader that meets a file in the middle of the writer's recovery. */
 const READER_ATTEMPTS = 5
 
@@ -294,6 +296,9 @@ class FileStore implements Store {
     let pending: Uint8Array[] = []
     let pendingBytes = 0
     const send = async () => {
+      if (references.length >= MAX_STREAM_CHUNKS) {
+        throw new StorageError('VALUE_TOO_LARGE', `a stream of more than ${total} bytes`)
+      }
       const bytes = pending.length === 1 ? pending[0]! : Buffer.concat(pending)
       pending = []
       pendingBytes = 0
@@ -348,7 +353,7 @@ class FileStore implements Store {
   stats(): StoreStats {
     const trees: StoreStats['trees'] = {}
     for (const [name, tree] of this.#trees) {
-      trees[name] = { count: tree.root?.count ?? 0, bytes: tree.root?.bytes ?? 0, depth: tree.depth() }
+      trees[name] = { count: tree.root?.count ?? 0, bytes: tree.root?.bytes ?? 0, depth: depthOf(tree) }
     }
     const writer = this.#writer
     return {
@@ -430,6 +435,16 @@ class FileStore implements Store {
         resolve()
       }
     })
+  }
+}
+
+/** Levels of a tree; 0 where a damaged node stands in the way, which is not for statistics to report. */
+function depthOf(tree: Tree): number {
+  try {
+    return tree.depth()
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'DAMAGED') return 0
+    throw error
   }
 }
 

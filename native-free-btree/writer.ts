@@ -15,7 +15,7 @@ import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
 import type { CheckpointPointer } from './group.ts'
-import { GroupBuilder } from './group-builder.ts'
+import { GroupBuilder, type SealedGroup } from './group-builder.ts'
 import type { Ledger } from './ledger.ts'
 import type { PageSource } from './page-source.ts'
 import { encodeSuperblock } from './superblock.ts'
@@ -230,11 +230,16 @@ export class Writer {
     if (this.#pumping !== undefined) return
     this.#cancelIdle?.()
     this.#cancelIdle = undefined
-    this.#pumping = this.#pump().finally(() => {
-      this.#pumping = undefined
-      if (!this.#queue.isEmpty) this.#kick()
-      else this.#armIdle()
-    })
+    this.#pumping = this.#pump()
+      .catch((error: unknown) => {
+        this.#poison('the writer failed', error)
+        this.#queue.rejectAll(this.#poisoned)
+      })
+      .finally(() => {
+        this.#pumping = undefined
+        if (!this.#queue.isEmpty) this.#kick()
+        else this.#armIdle()
+      })
   }
 
   #armIdle(): void {
@@ -243,15 +248,13 @@ export class Writer {
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#idleSuperblock().finally(() => {
-        this.#pumping = undefined
-        if (!this.#queue.isEmpty) this.#kick()
-      })
+      this.#pumping = this.#syncedSuperblock(0)
+        .then(() => undefined)
+        .finally(() => {
+          this.#pumping = undefined
+          if (!this.#queue.isEmpty) this.#kick()
+        })
     })
-  }
-
-  async #idleSuperblock(): Promise<void> {
-    await this.#syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {
@@ -454,18 +457,8 @@ export class Writer {
     checkpoint: CheckpointPointer,
     taken: { entry: QueueEntry }[],
   ): Promise<ChainPoint | undefined> {
-    const sealed = this.#builder.seal({
-      type,
-      commit,
-      salt: this.#salt,
-      generation: this.#generation,
-      durableEnd: this.#durable.end,
-      previousHash: this.#written.lastHash,
-      previousPosition: this.#written.lastPosition,
-      timestampMs: this.#clock.now(),
-      checkpoint,
-      checkpointBefore: this.#checkpoint,
-    })
+    const sealed = this.#seal(type, commit, checkpoint, taken)
+    if (sealed === undefined) return undefined
     try {
       await this.#file.write(sealed.bytes, this.#builder.base)
       return {
@@ -480,6 +473,32 @@ export class Writer {
         this.#poisoned ??
           new StorageError('WRITE_FAILED', 'the write failed and nothing of it was kept', {}, error),
       )
+      return undefined
+    }
+  }
+
+  /** A group that breaks a rule of the format goes no further than this. */
+  #seal(
+    type: number,
+    commit: number,
+    checkpoint: CheckpointPointer,
+    taken: { entry: QueueEntry }[],
+  ): SealedGroup | undefined {
+    try {
+      return this.#builder.seal({
+        type,
+        commit,
+        salt: this.#salt,
+        generation: this.#generation,
+        durableEnd: this.#durable.end,
+        previousHash: this.#written.lastHash,
+        previousPosition: this.#written.lastPosition,
+        timestampMs: this.#clock.now(),
+        checkpoint,
+        checkpointBefore: this.#checkpoint,
+      })
+    } catch (error) {
+      for (const { entry } of taken) entry.reject(error)
       return undefined
     }
   }

@@ -41,7 +41,6 @@ export const ERRORS = {
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
-  requestUriTooLong: { status: 414, error: 'too_long', reason: 'the request uri is too long' },
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */
   clientGone: { status: 400, error: 'bad_request', reason: 'the request body is incomplete' },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Database } from '../database/api.ts'
 import type { WaitForChange, Wakeup } from './changes-feed.ts'
@@ -23,7 +24,11 @@ export function changeWaiter(
     else wake('changed')
   })
   response.once('close', onEnd)
-  for (const signal of signals) signal.addEventListener('abort', onEnd, { once: true })
+  for (const signal of signals) {
+    // Thousands of feeds may wait on one signal.
+    setMaxListeners(0, signal)
+    signal.addEventListener('abort', onEnd, { once: true })
+  }
   const wait: WaitForChange = (idleMs) => {
     if (ended) return Promise.resolve('ended')
     if (changed) {

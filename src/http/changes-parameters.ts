@@ -27,7 +27,7 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
     draft.feed = value === 'live' ? 'continuous' : value
   },
   since: (draft, value) => {
-    draft.since = value
+    draft.since = unquoted(value)
   },
   'last-event-id': (draft, value) => {
     draft.since = value
@@ -100,6 +100,11 @@ export function parseDocumentIds(query: Query, body: Record<string, unknown> | u
     throw badRequest('`doc_ids` filter parameter is not a list of doc ids.')
   }
   return new Set(value)
+}
+
+/** Some clients send a sequence as the JSON string that they received. */
+function unquoted(since: string): string {
+  return /^"([0-9]+-[^"]*)"$/.exec(since)?.[1] ?? since
 }
 
 function parseHeartbeat(value: string): number {

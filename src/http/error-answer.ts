@@ -4,10 +4,13 @@ import { DocumentError, type DocumentErrorCode } from '../database/document-erro
 import { jsonText, type WholeAnswer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
+/** What an administrator must hear of. The rest is the client's business. */
+const DEFECTS = new Set<ErrorKind>(['internal', 'storageDamaged', 'storageUnavailable'])
+
 /** Any thrown value as CouchDB's `{"error":..,"reason":..}`. What nobody foresaw is logged and not told. */
 export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
   const error = knownError(thrown)
-  if (error.status >= 500 && error.status !== 501) {
+  if (DEFECTS.has(error.kind)) {
     exchange.backend.log.error('request failed', {
       requestId: exchange.requestId,
       method: exchange.method,
@@ -15,7 +18,11 @@ export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
       error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
     })
   }
-  return jsonText(error.status, `${errorText(error)}\n`, error.headers)
+  const headers = { ...error.headers }
+  // A client that wants the browser's own dialogue says so.
+  const challenge = error.status === 401 ? exchange.header('x-couchdb-www-authenticate') : undefined
+  if (challenge !== undefined) headers['www-authenticate'] = challenge
+  return jsonText(error.status, `${errorText(error)}\n`, headers)
 }
 
 /** The JSON of an error, without a newline. */

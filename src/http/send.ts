@@ -49,6 +49,7 @@ function preferred(exchange: Exchange, headers: Headers): Headers {
 const SPELLINGS: Record<string, string> = {
   etag: 'ETag',
   'x-couch-request-id': 'X-Couch-Request-ID',
+  'www-authenticate': 'WWW-Authenticate',
   'x-couchdb-body-time': 'X-CouchDB-Body-Time',
 }
 

@@ -1,6 +1,8 @@
 import { METHODS } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
+import { ERRORS } from '../base/errors.ts'
+import { describeError } from '../base/log.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
@@ -13,6 +15,7 @@ import { resources } from './routes/index.ts'
 const MAX_HEAD_BYTES = 64 * 1024
 const KEEP_ALIVE_MS = 75_000
 const HEAD_TIMEOUT_MS = 90_000
+const SWEEP_MS = 50
 
 export interface HttpServer {
   /** `http://host:port`, without a slash. */
@@ -47,10 +50,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     routerOptions: { maxParamLength: MAX_HEAD_BYTES },
     clientErrorHandler: refuseMalformed,
   })
-  const methods = METHODS.filter((method) => method !== 'CONNECT' && method !== 'QUERY')
+  const methods = METHODS.filter((method) => method !== 'CONNECT')
   // The framework reads no bodies: see body.ts.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   registerResources(app, service, methods, resources)
+  app.setErrorHandler((error, _request, reply) => {
+    options.backend.log.error('the framework failed', { error: describeError(error) })
+    return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
+  })
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
@@ -62,11 +69,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       stopping.abort()
       closed ??= app.close()
       const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+      // A connection that was busy when closing began would be kept alive when its request is answered.
+      const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
       try {
         await closed
         await Promise.all(running)
       } finally {
         clearTimeout(timer)
+        clearInterval(sweep)
       }
     },
   }

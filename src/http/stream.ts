@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { FLUSH, PAUSE, type StreamedAnswer } from './answer.ts'
+import { FLUSH, PAUSE, type Piece, type StreamedAnswer } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
@@ -13,19 +13,10 @@ type Pieces = StreamedAnswer['pieces']
 /** Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. */
 export async function sendPieces(response: ServerResponse, pieces: Pieces): Promise<void> {
   const gone = watchClose(response)
-  let gathered: Buffer[] = []
-  let size = 0
-  const flush = async (): Promise<void> => {
-    if (size === 0) return
-    const chunk = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, size)
-    gathered = []
-    size = 0
-    if (!response.write(chunk)) await Promise.race([drained(response), gone.promise])
-    else await yieldTurn()
-  }
+  const gathered = new Gathered()
   let finished = false
   try {
-    while (!gone.closed()) {
+    while (!response.destroyed) {
       const next = pieces.next()
       const step = next instanceof Promise ? await Promise.race([next, gone.promise]) : next
       if (step === undefined) break
@@ -37,26 +28,61 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         await yieldTurn()
         continue
       }
-      if (step.value === FLUSH) {
-        await flush()
-        continue
+      if (step.value !== FLUSH) {
+        gathered.add(step.value)
+        if (gathered.size < CHUNK_BYTES) continue
       }
-      const bytes = typeof step.value === 'string' ? Buffer.from(step.value, 'utf8') : toBuffer(step.value)
-      gathered.push(bytes)
-      size += bytes.length
-      if (size >= CHUNK_BYTES) await flush()
+      if (gathered.size === 0) continue
+      if (response.write(gathered.take())) await yieldTurn()
+      else await Promise.race([drained(response), gone.promise])
     }
-    if (finished && size > 0)
-      response.write(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered, size))
-    if (finished) response.end()
+    if (finished) response.end(gathered.take())
   } finally {
     gone.stop()
     if (!finished) await pieces.return?.()
   }
 }
 
-function toBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+/** Texts that follow each other are put together before they become bytes. */
+class Gathered {
+  #chunks: Buffer[] = []
+  #text = ''
+  #chunkBytes = 0
+
+  /** Bytes, and code units of what is still text. */
+  get size(): number {
+    return this.#chunkBytes + this.#text.length
+  }
+
+  add(piece: Exclude<Piece, symbol>): void {
+    if (typeof piece === 'string') {
+      this.#text += piece
+      return
+    }
+    this.#textToChunk()
+    this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
+  }
+
+  /** Everything so far. */
+  take(): Buffer {
+    this.#textToChunk()
+    const chunks = this.#chunks
+    const bytes = this.#chunkBytes
+    this.#chunks = []
+    this.#chunkBytes = 0
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)
+  }
+
+  #textToChunk(): void {
+    if (this.#text === '') return
+    this.#push(Buffer.from(this.#text, 'utf8'))
+    this.#text = ''
+  }
+
+  #push(chunk: Buffer): void {
+    this.#chunks.push(chunk)
+    this.#chunkBytes += chunk.length
+  }
 }
 
 function yieldTurn(): Promise<void> {
@@ -67,16 +93,12 @@ function drained(response: ServerResponse): Promise<undefined> {
   return new Promise((resolve) => response.once('drain', () => resolve(undefined)))
 }
 
-function watchClose(response: ServerResponse): {
-  promise: Promise<undefined>
-  closed: () => boolean
-  stop: () => void
-} {
+function watchClose(response: ServerResponse): { promise: Promise<undefined>; stop: () => void } {
   let onClose: () => void = () => {}
   const promise = new Promise<undefined>((resolve) => {
     onClose = () => resolve(undefined)
     if (response.destroyed) resolve(undefined)
     else response.once('close', onClose)
   })
-  return { promise, closed: () => response.destroyed, stop: () => response.off('close', onClose) }
+  return { promise, stop: () => response.off('close', onClose) }
 }

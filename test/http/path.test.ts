@@ -47,7 +47,7 @@ t.test('bytes that are no UTF-8 never turn into text that a client could send', 
   for (const part of ['%FF', 'a%C3', '%ED%A0%80', '%C0%AF', '%F0%9F', '%80%80']) {
     t.equal(isUtf8(decodeComponent(part)), false, part)
   }
-  fc.assert(
+  await fc.assert(
     fc.property(fc.uint8Array({ maxLength: 12 }), (bytes) => {
       const escaped = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
       let wanted: string | undefined
@@ -61,7 +61,7 @@ t.test('bytes that are no UTF-8 never turn into text that a client could send', 
 })
 
 t.test('what is encoded decodes to itself', async () => {
-  fc.assert(
+  await fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => decodeComponent(encodeComponent(text)) === text),
   )
 })
@@ -70,7 +70,7 @@ t.test('every path leads to a route that exists', async () => {
   const routes = new Set(resources.map(({ route }) => route))
   const known = ['_all_docs', '_design', '_local', '_local/', '_design/', 'queries', '_changes', '_bulk_docs']
   const part = fc.oneof(fc.constantFrom(...known, ...routes), fc.string({ minLength: 1, maxLength: 3 }))
-  fc.assert(
+  await fc.assert(
     fc.property(fc.constantFrom('GET', 'PUT'), fc.array(part, { maxLength: 5 }), (method, parts) =>
       routes.has(resolve(method, parts).route),
     ),

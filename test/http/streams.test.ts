@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { Agent, get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startHttp } from '../../src/http/server.ts'
@@ -135,4 +136,61 @@ t.test('stopping cuts what does not end by itself', async (t) => {
   await server.http.stop(10)
   await until(() => endless.open === 0 && released() === 1)
   t.pass()
+})
+
+t.test('many feeds wait at no great price, and all hear of a change', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  t.teardown(() => process.off('warning', onWarning))
+  const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY })
+  t.teardown(() => agent.destroy())
+  let waiting = 0
+  const feeds = Array.from({ length: 200 }, () => {
+    const path = '/db/_changes?feed=continuous&heartbeat=20&limit=1'
+    const headers = { authorization: server.authorization }
+    return new Promise<string>((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: server.http.port, path, headers, agent }
+      get(options, (response) => {
+        let text = ''
+        response.on('data', (chunk: Buffer) => {
+          if (text === '') waiting += 1
+          text += chunk.toString()
+        })
+        response.on('end', () => resolve(text.trim()))
+      }).on('error', reject)
+    })
+  })
+  await until(() => waiting === feeds.length)
+  await ask(server, 'PUT /db/news', { json: {} })
+  for (const text of await Promise.all(feeds)) {
+    if (!/^\{"seq":"[^"]+","id":"news".*\}\n\{"last_seq":"[^"]+","pending":0\}$/.test(text)) t.fail(text)
+  }
+  t.same(warnings, [])
+})
+
+t.test('stopping ends the feeds and does not wait for connections that are kept alive', async (t) => {
+  const server = await startTestServer()
+  await ask(server, 'PUT /db')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const feed = new Promise<string>((resolve, reject) => {
+    const path = '/db/_changes?feed=longpoll&since=now&heartbeat=true'
+    const headers = { authorization: server.authorization }
+    const options = { host: '127.0.0.1', port: server.http.port, path, headers, agent }
+    get(options, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+        if (text.endsWith('\n\n')) void server.stop(3_600_000).catch(reject)
+      })
+      response.on('end', () => resolve(text))
+    }).on('error', reject)
+  })
+  t.match(JSON.parse(await feed), { results: [], last_seq: String })
+  await server.http.stop(3_600_000)
+  await t.rejects(ask(server, 'GET /'))
 })

@@ -160,6 +160,8 @@ function decodeGenesis(file: ClaimedBytes, hash64: Hash64): Genesis {
   const uuid = fields.bytes(16).toString('hex')
   const firstGroup = fields.whole()
   const createdMs = fields.whole()
+  const format = [fields.u16(), fields.u16(), fields.u32()]
+  if (format.join() !== '1,1,0') throw new FormatError(position, `a genesis group of the format ${format}`)
   fields.finish('the genesis group')
   if (firstGroup !== position + length) throw new FormatError(position, 'a gap behind the genesis group')
   return { header, uuid, firstGroup, createdMs }

@@ -64,3 +64,8 @@ function parsed(text: string): unknown {
     return undefined
   }
 }
+
+/** A pattern for `t.rejects` with the fields that clients' errors carry. */
+export function failure(fields: Record<string, unknown>): Error {
+  return fields as unknown as Error
+}

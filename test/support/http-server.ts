@@ -1,5 +1,5 @@
-/** A whole server on a port of its own, its databases in memory, for tests over real sockets. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+/** A whole server on a port and in a folder of its own, for tests over real sockets. */
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../src/base/clock.ts'
@@ -8,9 +8,7 @@ import { systemRandom } from '../../src/base/random.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import type { HttpLimits } from '../../src/http/options.ts'
 import { type HttpServer, startHttp } from '../../src/http/server.ts'
-import type { DatabaseOpener } from '../../src/server/registry.ts'
 import { Server } from '../../src/server/server.ts'
-import { MemoryDisk } from './memory-store.ts'
 import { recordingLog } from './recording-log.ts'
 
 export interface TestServer {
@@ -28,32 +26,14 @@ export interface TestServer {
 const NAME = 'admin'
 const PASSWORD = 'secret'
 
-/**
- * Databases in memory: the registry moves and deletes real files, so each database has one that holds the
- * name under which its contents are kept.
- */
-export function memoryOpener(disk = new MemoryDisk()): DatabaseOpener {
-  let made = 0
-  return {
-    async openDatabase(path, name) {
-      return openDatabase(await readFile(path, 'utf8'), name, { openStore: disk.openStore })
-    },
-    async createDatabase(path, name) {
-      made += 1
-      const key = `/memory/${made}`
-      await writeFile(path, key, { flag: 'wx' })
-      return createDatabase(key, name, { openStore: disk.openStore })
-    },
-  }
-}
-
 export async function startTestServer(
-  options: { limits?: Partial<HttpLimits>; port?: number; opener?: DatabaseOpener } = {},
+  options: { limits?: Partial<HttpLimits>; port?: number } = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'davenport-http-'))
   const { log, lines } = recordingLog()
   const server = await Server.start({
-    ...(options.opener ?? memoryOpener()),
+    openDatabase: (path, name) => openDatabase(path, name),
+    createDatabase: (path, name) => createDatabase(path, name),
     config: loadConfig({
       environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10' },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },

@@ -67,6 +67,8 @@ async function respond(
   const arrival = ARRIVALS.get(request)!
   const requestId = requestIdOf(request, service.options.backend.random)
   const exchange = new Exchange(service, request, response, { ...arrival, requestId })
+  const { clock } = service.options.backend
+  const startMs = clock.now()
   try {
     let answer: Answer
     try {
@@ -89,7 +91,23 @@ async function respond(
     response.destroy()
   } finally {
     exchange.release()
+    noteRequest(exchange, clock.now() - startMs)
   }
+}
+
+/** Requests are logged at the most talkative level alone. */
+function noteRequest(exchange: Exchange, durationMs: number): void {
+  const { log } = exchange.backend
+  if (!log.enabled('debug')) return
+  log.debug('request', {
+    requestId: exchange.requestId,
+    peer: exchange.request.socket.remoteAddress,
+    user: exchange.user.name,
+    method: exchange.request.method,
+    target: exchange.rawTarget,
+    status: exchange.response.statusCode,
+    durationMs,
+  })
 }
 
 async function handle(exchange: Exchange, resource: Resource, malformed: boolean): Promise<Answer> {

@@ -42,6 +42,10 @@ async function create(exchange: Exchange): Promise<Answer> {
       throw new DatabaseError('badRequest', `The \`${name}\` value should be a positive integer.`)
     }
   }
+  const placement = query.get('placement')
+  if (placement !== undefined && !/^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/.test(placement)) {
+    throw new DatabaseError('badRequest', 'The `placement` value should be in a format `zone:n`.')
+  }
   const partitioned = query.get('partitioned')
   if (partitioned !== undefined && partitioned !== 'true' && partitioned !== 'false') {
     throw new DatabaseError('badRequest', 'Invalid `partitioned` parameter')

@@ -7,6 +7,7 @@ import { parseForm } from '../path.ts'
 import { requireObject } from '../query.ts'
 import { openWhenBare, type Resource } from '../resource.ts'
 
+const FORM_MEMBERS = new Set(['name', 'username', 'password'])
 const WRONG_CREDENTIALS = 'Name or password is incorrect.'
 
 /** `/_session`: who one is, signing in and out. */
@@ -59,8 +60,8 @@ async function readForm(exchange: Exchange): Promise<Map<string, string>> {
     const object = requireObject(JSON.parse(canonicalize(await exchange.body()).toString('utf8')))
     const form = new Map<string, string>()
     for (const [key, value] of Object.entries(object)) {
-      if (typeof value !== 'string') throw new DatabaseError('badRequest', `\`${key}\` must be a string`)
-      form.set(key, value)
+      if (typeof value === 'string') form.set(key, value)
+      else if (FORM_MEMBERS.has(key)) throw new DatabaseError('badRequest', `\`${key}\` must be a string`)
     }
     return form
   }

@@ -1,0 +1,74 @@
+/** PouchDB, which ships no types; only what the tests call. */
+export interface PouchDocument {
+  _id: string
+  _rev?: string
+  _deleted?: boolean
+  _conflicts?: string[]
+  [member: string]: unknown
+}
+
+export interface PouchResult {
+  ok?: boolean
+  id: string
+  rev: string
+  error?: boolean
+  status?: number
+  name?: string
+}
+
+export interface PouchReplication {
+  ok: boolean
+  docs_read: number
+  docs_written: number
+  doc_write_failures: number
+  last_seq: unknown
+}
+
+export interface PouchChanges {
+  results: { id: string; seq: unknown; deleted?: boolean; changes: { rev: string }[]; doc?: PouchDocument }[]
+  last_seq: unknown
+}
+
+export interface PouchFeed {
+  on(event: 'change', listener: (change: PouchChanges['results'][number]) => void): PouchFeed
+  on(event: 'complete' | 'error', listener: (value: unknown) => void): PouchFeed
+  cancel(): void
+}
+
+export interface Pouch {
+  put(doc: PouchDocument, options?: object): Promise<PouchResult>
+  get(id: string, options?: object): Promise<PouchDocument>
+  remove(doc: PouchDocument | string, rev?: string): Promise<PouchResult>
+  bulkDocs(docs: PouchDocument[], options?: object): Promise<PouchResult[]>
+  allDocs(options?: object): Promise<{
+    total_rows: number
+    offset: number
+    rows: { id: string; key: string; value: { rev: string; deleted?: boolean }; doc?: PouchDocument }[]
+  }>
+  changes(options?: object): PouchFeed & Promise<PouchChanges>
+  info(): Promise<{ doc_count: number; update_seq: unknown }>
+  destroy(): Promise<unknown>
+  close(): Promise<unknown>
+  replicate: {
+    to(target: Pouch, options?: object): Promise<PouchReplication> & PouchFeed
+    from(source: Pouch, options?: object): Promise<PouchReplication> & PouchFeed
+  }
+}
+
+interface PouchConstructor {
+  new (name: string, options?: object): Pouch
+  plugin(plugin: unknown): PouchConstructor
+}
+
+async function load(name: string): Promise<unknown> {
+  return ((await import(name)) as { default: unknown }).default
+}
+
+/** With the http and memory adapters and replication. */
+export async function loadPouchDb(): Promise<PouchConstructor> {
+  const PouchDB = (await load('pouchdb-core')) as PouchConstructor
+  for (const plugin of ['pouchdb-adapter-http', 'pouchdb-adapter-memory', 'pouchdb-replication']) {
+    PouchDB.plugin(await load(plugin))
+  }
+  return PouchDB
+}
