@@ -54,6 +54,7 @@ export const scanMemory: Benchmark = {
         withServer(dataDir, (port, server) => measure(port, server, path, paused, print))
       await scan('_all_docs?include_docs=true')
       await scan('_changes?include_docs=true')
+      await scan('_changes?include_docs=true&feed=continuous&timeout=1')
       await scan('_changes?include_docs=true', pause)
       await scan('_all_docs?include_docs=true', pause)
       await withServer(dataDir, (port) => latencies(port, documents, random, print))
