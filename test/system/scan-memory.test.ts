@@ -27,6 +27,8 @@ const PAUSE = { everyBytes: 40 * MB, pauseMs: 200 }
 const MOST_GROWTH_BYTES = 75 * MB
 const SMALL_CACHE = { DAVENPORT_DAVENPORT__CACHE_BYTES: String(4 * MB) }
 const DEAF_CLIENTS = 4
+const SAMPLE_MS = 50
+const QUIET_SAMPLES = 30
 const LISTINGS = [
   '_all_docs?include_docs=true',
   '_changes?include_docs=true',
@@ -107,12 +109,12 @@ async function writeAgain(port: number, documents: number, random: Random): Prom
   client.close()
 }
 
-/** Resolves once the process has as much memory as a moment before. */
+/** Resolves once the process's memory has not grown for a while, or has grown beyond all bounds. */
 async function settled(server: ServerProcess): Promise<void> {
-  for (let before = -1; ; ) {
+  for (let most = 0, quiet = 0; quiet < QUIET_SAMPLES && most < 10 * MOST_GROWTH_BYTES; ) {
     const { residentBytes } = await processMemory(server)
-    if (Math.abs(residentBytes - before) < MB / 4) return
-    before = residentBytes
-    await delay(100)
+    quiet = residentBytes > most + MB ? 0 : quiet + 1
+    most = Math.max(most, residentBytes)
+    await delay(SAMPLE_MS)
   }
 }
