@@ -7,7 +7,8 @@
  * The database is filled through `_bulk_docs` with documents of 1 to 10 KB. Each scan has a server of its own,
  * started just before: memory is its peak (VmHWM) less what it had when the scan began, and grows by the page
  * cache's budget (64 MiB) whatever the size. The paused scan stops reading four times. Latencies are those of
- * one client that gets random documents one after the other. The file is in the page cache as far as the
+ * one client that gets random documents one after the other; it shares a process with the client that scans, whose
+ * share they include. The file is in the page cache as far as the
  * machine's memory goes. Linux only.
  */
 import { performance } from 'node:perf_hooks'
