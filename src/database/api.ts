@@ -97,6 +97,8 @@ export interface ChangesOptions {
   descending?: boolean | undefined
   /** 'all_docs' lists every leaf; default only the winner. */
   style?: 'main_only' | 'all_docs' | undefined
+  /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
+  ids?: readonly string[] | undefined
 }
 
 export interface ChangeRow {
