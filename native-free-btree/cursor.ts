@@ -15,6 +15,7 @@ import {
   cellOffset,
   childIndex,
   compareCellKey,
+  copyOf,
   isLeaf,
   lowerBound,
   readCell,
@@ -81,14 +82,14 @@ export class TreeCursor implements Cursor {
   key(): Buffer {
     this.#stand()
     const page = this.#pages[this.#pages.length - 1]!
-    return Buffer.from(page.subarray(view.keyStart, view.keyEnd))
+    return copyOf(page, view.keyStart, view.keyEnd)
   }
 
   value(): Buffer {
     this.#stand()
     const page = this.#pages[this.#pages.length - 1]!
-    const payload = page.subarray(view.payloadStart, view.end)
-    return view.isReference ? this.#values.read(payload) : Buffer.from(payload)
+    const payload = copyOf(page, view.payloadStart, view.end)
+    return view.isReference ? this.#values.read(payload) : payload
   }
 
   valueLength(): number {

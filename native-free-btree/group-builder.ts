@@ -78,6 +78,7 @@ export class GroupBuilder {
   readonly #salt: bigint
   readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
+  #limitBytes = MAX_GROUP_BYTES
   #segments: Segment[] = []
   #segmentStart = 0
   #recordCount = 0
@@ -92,7 +93,9 @@ export class GroupBuilder {
     this.#partBytes = partBytes
   }
 
-  begin(base: number): void {
+  /** With `inParts` false all records go into one group: streamed chunks belong to no commit. */
+  begin(base: number, inParts = true): void {
+    this.#limitBytes = inParts ? this.#partBytes : MAX_GROUP_BYTES
     if (this.#out.bytes.length > KEPT_BUFFER_BYTES) this.#out = new ByteWriter(64 * 1024)
     this.base = base
     this.#out.length = 0
@@ -153,7 +156,7 @@ export class GroupBuilder {
 
   /** Makes room for one record of `length` bytes and returns its offset. */
   #record(length: number): number {
-    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > this.#partBytes) {
+    if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > this.#limitBytes) {
       this.#endSegment()
       this.#startSegment()
     }

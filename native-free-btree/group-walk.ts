@@ -100,7 +100,8 @@ export async function walkGroups(
     const { floor } = options
     if (floor !== undefined && state.position >= floor.position && header.generation < floor.generation) break
     if (header.type !== GROUP_COMMIT && header.type !== GROUP_PART && header.type !== GROUP_CHUNK) break
-    if (header.type !== GROUP_PART && header.parts !== parts) {
+    const complete = header.type === GROUP_COMMIT ? header.parts === parts : parts === 0
+    if (header.type !== GROUP_PART && !complete) {
       throw new StorageError(
         'DAMAGED',
         `the group at ${header.position} needs ${header.parts} parts before it, not ${parts}`,

@@ -141,13 +141,18 @@ export interface LoadedTrees {
   recordsReplayed: number
 }
 
-/** Builds the trees as of `located.end`: the last checkpoint's, then the groups after its frozen commit. */
+/**
+ * Builds the trees as of `located.end`: the last checkpoint's, then the groups after its frozen commit. Throws
+ * DAMAGED; COMPARATOR_MISMATCH and REDUCER_MISMATCH, also for a tree that the caller does not name when the
+ * groups change it.
+ */
 export async function loadTrees(
   file: StorageFile,
   located: Located,
   options: Readonly<Record<string, TreeOptions>>,
   space: CacheSpace,
   ledger: Ledger,
+  writing: boolean,
 ): Promise<LoadedTrees> {
   const source = new PageSource(file, located.salt, space)
   const trees = new Map<string, Tree>()
@@ -164,7 +169,14 @@ export async function loadTrees(
   const checkpoint = pointer.position === 0 ? undefined : readCheckpoint(file, located.salt, pointer)
   for (const { definition, root } of checkpoint?.trees ?? []) define(definition).root = root
   const start = await replayStart(file, located, checkpoint)
-  const replay = new Replay({ define, treeById: (id) => byId.get(id) })
+  // Without the caller's order or summary a record cannot be put where it belongs.
+  const treeById = (id: number) => {
+    const tree = byId.get(id)
+    if (writing) tree?.assertWritable()
+    else tree?.assertReadable()
+    return tree
+  }
+  const replay = new Replay({ define, treeById })
   const limit = located.end.position
   const walk = await walkGroups(file, located.salt, start, {
     durableEnd: 0,
@@ -187,7 +199,7 @@ export async function loadTrees(
     added,
     replayPosition: start.position,
     replayPreviousHash: start.lastHash,
-    replayBytes: replay.records > 0 ? limit - start.position : 0,
+    replayBytes: limit - start.position,
     groupsReplayed: walk.groups,
     recordsReplayed: replay.records,
   }

@@ -155,8 +155,27 @@ export function cellHasKey(
 
 /** The child of an inner page whose range holds `key`. */
 export function childIndex(page: Buffer, key: Uint8Array, compare: Compare | undefined): number {
-  const index = lowerBound(page, key, compare, 1)
-  return cellHasKey(page, index, key, compare) ? index : index - 1
+  let low = 1
+  let high = cellCount(page)
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const order =
+      compare === undefined
+        ? compareCellKey(page, cellOffset(page, middle), key)
+        : compare(cellKey(page, middle), key)
+    if (order <= 0) low = middle + 1
+    else high = middle
+  }
+  return low - 1
+}
+
+/** A copy of bytes `start` to `end` of a page. Short ones, the most, are copied without leaving JavaScript. */
+export function copyOf(page: Buffer, start: number, end: number): Buffer {
+  const length = end - start
+  const copy = Buffer.allocUnsafe(length)
+  if (length > 96) page.copy(copy, 0, start, end)
+  else for (let i = 0; i < length; i++) copy[i] = page[start + i]!
+  return copy
 }
 
 /** Length of a cell with a key and a payload of these lengths. */

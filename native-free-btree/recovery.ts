@@ -122,23 +122,33 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
   const identity = (newest ?? genesis)!
   const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), 0)
   const start = newest === undefined ? genesis!.start : startOf(newest)
-  // Taken before the walk: what a writer appends meanwhile is no evidence about what the walk saw.
-  const fileBytes = file.size()
   let vouchedFor = start
   const waiting: WalkState[] = []
-  const walk = await walkGroups(file, identity.salt, start, {
-    durableEnd: claimed,
-    onBoundary: (state, durableEnd) => {
-      waiting.push(state)
-      while (waiting.length > 0 && waiting[0]!.position <= durableEnd) vouchedFor = waiting.shift()!
-    },
-    ...(newest === undefined
-      ? {}
-      : { floor: { position: newest.durableEnd, generation: newest.generation } }),
-  })
-  refuseShortFile(file, trusting ? Math.max(claimed, walk.end.position) : claimed, fileBytes)
+  const walkFrom = (from: WalkState, durableEnd: number) =>
+    walkGroups(file, identity.salt, from, {
+      durableEnd,
+      onBoundary: (state, vouched) => {
+        waiting.push(state)
+        while (waiting.length > 0 && waiting[0]!.position <= vouched) vouchedFor = waiting.shift()!
+      },
+      ...(newest === undefined
+        ? {}
+        : { floor: { position: newest.durableEnd, generation: newest.generation } }),
+    })
+  let walk = await walkFrom(start, claimed)
+  let fileBytes = file.size()
+  refuseShortFile(file, Math.max(claimed, walk.end.position), fileBytes)
   if (trusting && newest === undefined) refuseTail(walk.end, fileBytes)
-  await refuseDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
+  for (;;) {
+    const damage = await evidenceOfDamage(file, identity.salt, walk.end, walk.durableEnd, fileBytes)
+    if (damage === undefined) break
+    if (trusting) throw damage
+    // Beside a writer: the group was not whole when it was looked at, and by now later ones vouch for it.
+    const further = await walkFrom(walk.end, walk.durableEnd)
+    if (further.end.position === walk.end.position) throw damage
+    walk = { ...further, groups: walk.groups + further.groups }
+    fileBytes = file.size()
+  }
   let end = trusting ? walk.end : vouchedFor
   if (end === start && newest !== undefined) {
     end = { ...start, commit: newest.commit, lastPosition: newest.lastGroupPosition }
@@ -194,22 +204,22 @@ function refuseTail(end: WalkState, fileBytes: number): void {
   )
 }
 
-/** Throws DAMAGED when something vouches for bytes behind the end of the chain. */
-async function refuseDamage(
+/** The error to throw when something vouches for bytes behind the end of the chain. */
+async function evidenceOfDamage(
   file: StorageFile,
   salt: bigint,
   end: WalkState,
   durableEnd: number,
   fileBytes: number,
-): Promise<void> {
+): Promise<StorageError | undefined> {
   const damaged = (evidence: string, at: number) =>
     new StorageError(
       'DAMAGED',
       `the group at ${end.position} is not whole, but ${evidence} says that the file was durable up to ${at}`,
       { position: end.position, durableEnd: at, fileBytes },
     )
-  if (durableEnd > end.position) throw damaged('a superblock or a later group', durableEnd)
-  if (fileBytes <= end.position) return
+  if (durableEnd > end.position) return damaged('a superblock or a later group', durableEnd)
+  if (fileBytes <= end.position) return undefined
   const magic = Buffer.alloc(4)
   magic.writeUInt32LE(GROUP_MAGIC)
   const window = Buffer.allocUnsafeSlow(Math.min(1024 * 1024, fileBytes - end.position) + GROUP_HEADER_BYTES)
@@ -221,10 +231,11 @@ async function refuseDamage(
       if (position % GROUP_ALIGNMENT !== 0 || position === end.position) continue
       const header = readGroupHeader(bytes, at, position, salt)
       if (header === undefined || header.generation < end.generation) continue
-      if (header.durableEnd > end.position) throw damaged(`the group at ${position}`, header.durableEnd)
+      if (header.durableEnd > end.position) return damaged(`the group at ${position}`, header.durableEnd)
     }
-    if (read < window.length) return
+    if (read < window.length) return undefined
   }
+  return undefined
 }
 
 /**

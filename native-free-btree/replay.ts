@@ -39,10 +39,7 @@ export class Replay {
 
   /** `payload` may be a view that the caller reuses. Throws DAMAGED when a record makes no sense. */
   group(header: GroupHeader, payload: Buffer): void {
-    if (header.type === GROUP_CHUNK) {
-      this.#parts = []
-      return
-    }
+    if (header.type === GROUP_CHUNK) return
     if (header.type === GROUP_PART) {
       this.#parts.push({ header, payload: Buffer.from(payload) })
       return

@@ -29,9 +29,11 @@ export class StoreSnapshot implements Snapshot {
   }
 
   tree(name: string): TreeReader {
+    if (!this.#open) throw new StorageError('CLOSED', 'the snapshot was closed')
     const entry = this.#roots.get(name)
     if (entry === undefined)
       throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    entry.tree.assertReadable()
     return new RootReader(entry.tree, entry.root, this.#source, this.#values, () => this.#open)
   }
 

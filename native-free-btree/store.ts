@@ -113,7 +113,7 @@ class FileStore implements Store {
   readonly #salt: bigint
   readonly #space: CacheSpace
   #ledger: Ledger
-  #source: PageSource
+  readonly #source: PageSource
   readonly #values: ValueReader
   #trees: Map<string, Tree>
   #readCommit: number
@@ -123,6 +123,7 @@ class FileStore implements Store {
   readonly #snapshots = new Set<StoreSnapshot>()
   #whenNoSnapshots: (() => void) | undefined
   #closing: Promise<void> | undefined
+  #refreshing: Promise<void> = Promise.resolve()
   #closed: StorageError | undefined
 
   private constructor(
@@ -161,7 +162,7 @@ class FileStore implements Store {
     try {
       const located = await locate(file, true)
       await repair(file, located)
-      const parts = await loadParts(file, located, options)
+      const parts = await loadParts(file, located, options, spaceOf(options))
       return new FileStore(path, options, parts, reportOf(parts, created), lock)
     } catch (error) {
       await file.close()
@@ -176,7 +177,7 @@ class FileStore implements Store {
   ): Promise<FileStore> {
     const file = await fileSystem.open(path, 'read')
     try {
-      const parts = await loadBesideWriter(file, options)
+      const parts = await loadBesideWriter(file, options, spaceOf(options))
       return new FileStore(path, options, parts, reportOf(parts, false), undefined)
     } catch (error) {
       await file.close()
@@ -233,6 +234,7 @@ class FileStore implements Store {
     this.#assertReadable()
     const tree = this.#trees.get(name)
     if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    tree.assertReadable()
     return tree
   }
 
@@ -372,13 +374,22 @@ class FileStore implements Store {
   async refresh(): Promise<void> {
     this.#assertReadable()
     if (this.#writer !== undefined) return
-    const parts = await loadBesideWriter(this.#file, this.#options)
+    // One after another: an earlier one that ends later must not take the store back.
+    const refreshed = this.#refreshing.then(() => this.#refresh())
+    this.#refreshing = refreshed.catch(() => {})
+    await refreshed
+  }
+
+  async #refresh(): Promise<void> {
+    const parts = await loadBesideWriter(this.#file, this.#options, this.#space)
+    if (this.#closing !== undefined) {
+      parts.ledger.clear()
+      throw new StorageError('CLOSED', 'the store is closing')
+    }
     this.#ledger.clear()
-    this.#space.clear()
     this.#ledger = parts.ledger
     this.#located = parts.located
     this.#trees = parts.loaded.trees
-    this.#source = new PageSource(this.#file, this.#salt, this.#space)
     this.#readCommit = parts.located.end.commit
   }
 
@@ -437,12 +448,20 @@ function depthOf(tree: Tree): number {
   }
 }
 
-async function loadParts(file: StorageFile, located: Located, options: StoreOptions): Promise<Parts> {
-  const cache = options.cache ?? defaultCache()
-  const space = cache.space()
-  const ledger = new Ledger(cache)
+function spaceOf(options: StoreOptions): CacheSpace {
+  return (options.cache ?? defaultCache()).space()
+}
+
+async function loadParts(
+  file: StorageFile,
+  located: Located,
+  options: StoreOptions,
+  space: CacheSpace,
+): Promise<Parts> {
+  const ledger = new Ledger(space.cache)
+  const writing = options.readOnly !== true
   try {
-    const loaded = await loadTrees(file, located, options.trees ?? {}, space, ledger)
+    const loaded = await loadTrees(file, located, options.trees ?? {}, space, ledger, writing)
     return { file, located, loaded, space, ledger }
   } catch (error) {
     ledger.clear()
@@ -452,10 +471,10 @@ async function loadParts(file: StorageFile, located: Located, options: StoreOpti
 }
 
 /** What a reader may see now. The file may change under its eyes: what looks like damage is looked at again. */
-async function loadBesideWriter(file: StorageFile, options: StoreOptions): Promise<Parts> {
+async function loadBesideWriter(file: StorageFile, options: StoreOptions, space: CacheSpace): Promise<Parts> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await loadParts(file, await locate(file, false), options)
+      return await loadParts(file, await locate(file, false), options, space)
     } catch (error) {
       const again = error instanceof StorageError && error.code === 'DAMAGED' && attempt < READER_ATTEMPTS
       if (!again) throw error

@@ -26,6 +26,9 @@ export class GroupTransactions {
   /** Last operation on each key of each tree; made when first asked for. */
   #overlay: Map<Tree, Map<string, number>> | undefined
   #indexed = 0
+  /** What was read from the trees last: a write to the same key needs no second look. */
+  #readTree: Tree | undefined
+  #readKey = Buffer.alloc(0)
 
   constructor(
     builder: GroupBuilder,
@@ -43,6 +46,7 @@ export class GroupTransactions {
   begin(): void {
     this.#overlay = undefined
     this.#indexed = 0
+    this.#readTree = undefined
   }
 
   /** Runs `build`; when it throws, nothing of it stays in the group. */
@@ -70,6 +74,9 @@ export class GroupTransactions {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
     if (operation === undefined) {
+      this.#readTree = tree
+      // A copy: the caller may put another key into the same bytes.
+      this.#readKey = Buffer.from(key)
       return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     }
     if (this.#builder.keyLengths[operation]! >= 0) return undefined
@@ -84,7 +91,7 @@ export class GroupTransactions {
   put(name: string, key: Uint8Array, value: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
-    this.#source.leafFor(tree.root, key, tree.compare)
+    this.#readPath(tree, key)
     if (value.length <= INLINE_BYTES) this.#builder.put(tree, key, value, false)
     else this.#builder.put(tree, key, this.#builder.appendValue(value), true)
   }
@@ -92,8 +99,14 @@ export class GroupTransactions {
   delete(name: string, key: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
-    this.#source.leafFor(tree.root, key, tree.compare)
+    this.#readPath(tree, key)
     this.#builder.delete(tree, key)
+  }
+
+  /** Reads every page on the way to `key`, unless the last read went there. Throws DAMAGED. */
+  #readPath(tree: Tree, key: Uint8Array): void {
+    if (this.#readTree === tree && this.#readKey.equals(key)) return
+    this.#source.leafFor(tree.root, key, tree.compare)
   }
 
   append(value: Uint8Array): Reference {

@@ -10,6 +10,7 @@ import {
   cellHasKey,
   cellOffset,
   childIndex,
+  copyOf,
   isLeaf,
   lowerBound,
   type NodePointer,
@@ -35,8 +36,8 @@ export function getValue(
   const index = lowerBound(leaf, key, compare)
   if (!cellHasKey(leaf, index, key, compare)) return undefined
   readCell(leaf, cellOffset(leaf, index), view)
-  const payload = leaf.subarray(view.payloadStart, view.end)
-  return view.isReference ? values.read(payload) : Buffer.from(payload)
+  const payload = copyOf(leaf, view.payloadStart, view.end)
+  return view.isReference ? values.read(payload) : payload
 }
 
 export class RootReader implements TreeReader {

@@ -283,23 +283,25 @@ export class Tree {
       const parent = this.#path[level]!
       const index = this.#indexes[level]!
       const size = node.size
-      const fits = (at: number) => parent.childSize(at) + size <= limit
-      const left = index > 0 && fits(index - 1) ? this.#neighbour(parent, index - 1) : undefined
-      const right =
-        left === undefined && index + 1 < parent.cells && fits(index + 1)
-          ? this.#neighbour(parent, index + 1)
-          : undefined
-      if (left !== undefined) this.#join(parent, index - 1, left, node)
-      else if (right !== undefined) this.#join(parent, index, node, right)
-      else break
+      if (index > 0 && parent.childSize(index - 1) + size <= limit) {
+        const left = this.#neighbour(parent, index - 1)
+        if (left === undefined) break
+        this.#join(parent, index - 1, left, node)
+      } else if (index + 1 < parent.cells && parent.childSize(index + 1) + size <= limit) {
+        const right = this.#neighbour(parent, index + 1)
+        if (right === undefined) break
+        this.#join(parent, index, node, right)
+      } else {
+        break
+      }
       node = parent
     }
     this.#collapseRoot()
   }
 
   /**
-   * A neighbour to join with. Joining is optional and comes after the commit is durable: a neighbour that is
-   * damaged is left alone, for those who need it to meet.
+   * A child to join another with; undefined when it is damaged. By now the change is durable and has to be
+   * applied: a neighbour that nobody asked for must not stop it, nor the replay of it at the next opening.
    */
   #neighbour(parent: MutableNode, index: number): MutableNode | undefined {
     try {
@@ -353,7 +355,17 @@ export class Tree {
     }
   }
 
-  /** Throws REDUCER_MISMATCH when the tree cannot be written with the reducer that it was opened with. */
+  /** Throws COMPARATOR_MISMATCH when the tree was opened without the order that its keys are in. */
+  assertReadable(): void {
+    if (this.definition.comparatorName === (this.comparator?.name ?? '')) return
+    throw new StorageError(
+      'COMPARATOR_MISMATCH',
+      `tree ${this.definition.name} needs the comparator ${this.definition.comparatorName}`,
+      { tree: this.definition.name },
+    )
+  }
+
+  /** Throws REDUCER_MISMATCH or COMPARATOR_MISMATCH when the tree cannot be written with the reducer that it was opened with. */
   assertWritable(): void {
     if (this.definition.reducerName !== (this.reducer?.name ?? '')) {
       throw new StorageError(
@@ -362,13 +374,7 @@ export class Tree {
         { tree: this.definition.name },
       )
     }
-    if (this.definition.comparatorName !== (this.comparator?.name ?? '')) {
-      throw new StorageError(
-        'COMPARATOR_MISMATCH',
-        `tree ${this.definition.name} needs the comparator ${this.definition.comparatorName}`,
-        { tree: this.definition.name },
-      )
-    }
+    this.assertReadable()
   }
 }
 

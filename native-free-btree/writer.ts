@@ -9,16 +9,17 @@
  */
 import type { Transaction } from './api.ts'
 import { ByteWriter } from './bytes.ts'
-import { type ReplayStart, RunningCheckpoint, writeDefinition } from './checkpoint.ts'
+import { type ReplayStart, writeDefinition } from './checkpoint.ts'
+import { type ChainPoint, type CheckpointLimits, Checkpoints } from './checkpoints.ts'
 import type { Clock } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN, SUPERBLOCK_POSITIONS } from './format.ts'
+import { GROUP_CHUNK, GROUP_COMMIT, RECORD_TREE, SUPERBLOCK_CLEAN } from './format.ts'
 import type { CheckpointPointer } from './group.ts'
-import { GroupBuilder, type SealContext, type SealedGroup } from './group-builder.ts'
+import { GroupBuilder, type SealedGroup } from './group-builder.ts'
 import type { Ledger } from './ledger.ts'
 import type { PageSource } from './page-source.ts'
-import { encodeSuperblock } from './superblock.ts'
+import { Superblocks } from './superblocks.ts'
 import { GroupTransactions } from './transaction.ts'
 import type { Tree } from './tree.ts'
 import type { ValueReader } from './values.ts'
@@ -32,29 +33,11 @@ const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
 const IDLE_MS = 1000
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
-/** The same for groups that it would have to walk over, nodes and chunks included. */
-const CLOSE_WALK_BYTES = 16 * 1024 * 1024
 
-/** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
-const SHARE_LIMIT = 16
-const MIN_NODE_BYTES = 256 * 1024
-const FORCED_NODE_BYTES = 3 * 1024 * 1024
-
-export interface WriterLimits {
-  /** A checkpoint starts after this many bytes of records. */
-  checkpointLogBytes: number
-  /** Most bytes of dirty nodes, those of a running checkpoint included. */
-  dirtyBytes: number
+export interface WriterLimits extends CheckpointLimits {
   queueBytes: number
   /** Transactions longer than this go out in several groups. */
   partBytes: number
-}
-
-/** A point in the chain of groups. */
-interface ChainPoint {
-  end: number
-  lastHash: bigint
-  lastPosition: number
 }
 
 export interface WriterState extends ChainPoint {
@@ -75,36 +58,21 @@ export class Writer {
   readonly #file: StorageFile
   readonly #clock: Clock
   readonly #ledger: Ledger
-  readonly #source: PageSource
-  readonly #values: ValueReader
-  readonly #trees: ReadonlyMap<string, Tree>
-  readonly #limits: WriterLimits
-  readonly #uuid: Buffer
   readonly #salt: bigint
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
   readonly #queue: WriteQueue
+  readonly #superblocks: Superblocks
+  readonly #checkpoints: Checkpoints
   #durable: ChainPoint
   /** Behind the last group written; ahead of `#durable` by chunk groups only. */
   #written: ChainPoint
   #commit: number
-  #generation: number
   #generationStarted = false
-  #sequence: number
-  #nextSlot: number
-  #checkpoint: CheckpointPointer
-  #replay: ReplayStart
   /** What the newest synced superblock says of them. */
   #announcedEnd: number
   #superblockDue = false
-  /** The file is still as its last writer closed it. */
-  #untouched: boolean
-  #logBytes: number
-  /** Bytes of records that came before the freeze of the running checkpoint. */
-  #logBytesBefore = 0
-  #running: RunningCheckpoint | undefined
-  #forceCheckpoint = false
-  #definitionsDue: Tree[]
+  #definitionsDue: Tree[] = []
   #pumping: Promise<void> | undefined
   #cancelIdle: (() => void) | undefined
   #poisoned: StorageError | undefined
@@ -125,12 +93,7 @@ export class Writer {
     this.#file = parts.file
     this.#clock = parts.clock
     this.#ledger = parts.ledger
-    this.#source = parts.source
-    this.#values = parts.values
-    this.#trees = parts.trees
-    this.#limits = parts.limits
     const { state } = parts
-    this.#uuid = state.uuid
     this.#salt = state.salt
     this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
@@ -138,15 +101,14 @@ export class Writer {
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
     this.#written = this.#durable
     this.#commit = state.commit
-    this.#generation = state.generation
-    this.#sequence = state.sequence
-    this.#nextSlot = state.nextSlot
-    this.#checkpoint = state.checkpoint
-    this.#replay = state.replay
-    this.#logBytes = state.replayBytes
     this.#announcedEnd = state.clean ? state.end : 0
-    this.#untouched = state.clean
-    this.#definitionsDue = []
+    this.#superblocks = new Superblocks(parts.file, state)
+    this.#checkpoints = new Checkpoints({
+      ...parts,
+      newest: state.checkpoint,
+      replay: state.replay,
+      replayBytes: state.replayBytes,
+    })
   }
 
   get commit(): number {
@@ -162,7 +124,7 @@ export class Writer {
   }
 
   get checkpointRunning(): boolean {
-    return this.#running !== undefined
+    return this.#checkpoints.isRunning
   }
 
   get durableEnd(): number {
@@ -189,19 +151,14 @@ export class Writer {
 
   /** Completes a checkpoint that holds everything durable now. */
   async checkpoint(): Promise<void> {
-    while (this.#running !== undefined) await this.#flush()
-    if (this.#logBytes === 0) return
+    while (this.#checkpoints.isRunning) await this.#flush()
+    if (this.#checkpoints.isCurrent) return
     do await this.#flush()
-    while (this.#running !== undefined)
-  }
-
-  /** Bytes of records that an open would have to replay. */
-  get #replayBytes(): number {
-    return this.#logBytes + this.#logBytesBefore
+    while (this.#checkpoints.isRunning)
   }
 
   #flush(): Promise<void> {
-    this.#forceCheckpoint = true
+    this.#checkpoints.force()
     return this.submit('flush', 0, () => undefined)
   }
 
@@ -209,11 +166,7 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
-    if (
-      this.#poisoned === undefined &&
-      this.#replayBytes > 0 &&
-      this.#openIsDear(CLOSE_REPLAY_BYTES, CLOSE_WALK_BYTES)
-    ) {
+    if (this.#poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
       try {
         await this.checkpoint()
       } catch (error) {
@@ -224,8 +177,7 @@ export class Writer {
     this.#closed = reason
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
-    if (this.#poisoned !== undefined || this.#untouched) return
-    this.#passGroupsWithoutRecords()
+    if (this.#poisoned !== undefined || this.#superblocks.untouched) return
     // Both slots: with either of them alone lost, the other still vouches for every group.
     await this.#startGeneration()
     await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
@@ -255,15 +207,13 @@ export class Writer {
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#idleSuperblock().finally(() => {
-        this.#pumping = undefined
-        if (!this.#queue.isEmpty) this.#kick()
-      })
+      this.#pumping = this.#syncedSuperblock(0)
+        .then(() => undefined)
+        .finally(() => {
+          this.#pumping = undefined
+          if (!this.#queue.isEmpty) this.#kick()
+        })
     })
-  }
-
-  async #idleSuperblock(): Promise<void> {
-    await this.#syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {
@@ -279,7 +229,7 @@ export class Writer {
         if (failure !== undefined) this.#queue.rejectAll(failure)
         continue
       }
-      if (this.#queue.peek()!.kind === 'chunk') await this.#writeChunks()
+      if (this.#queue.peek()!.kind === 'chunk') await this.#stream()
       else await this.#commitGroup()
     }
   }
@@ -287,7 +237,7 @@ export class Writer {
   /** No group may be written before this is done. Returns why it failed. */
   async #startGeneration(): Promise<StorageError | undefined> {
     if (this.#generationStarted) return undefined
-    this.#generation += 1
+    this.#superblocks.generation += 1
     const failure = await this.#syncedSuperblock(0)
     this.#generationStarted = failure === undefined
     return failure
@@ -304,37 +254,16 @@ export class Writer {
     return undefined
   }
 
-  /**
-   * Issues the write; the next sync makes it count. Returns why it failed: whatever then lies in the slot is
-   * true or no superblock, and the next attempt goes to the same slot, so that the other one stays.
-   */
   async #writeSuperblock(flags: number): Promise<StorageError | undefined> {
-    this.#untouched = false
-    this.#sequence += 1
-    const slot = this.#nextSlot
-    const bytes = encodeSuperblock({
-      slot,
-      uuid: this.#uuid,
-      salt: this.#salt,
-      generation: this.#generation,
+    const failure = await this.#superblocks.write({
       flags,
-      sequence: this.#sequence,
-      durableEnd: this.#durable.end,
-      lastGroupPosition: this.#durable.lastPosition,
-      lastGroupHash: this.#durable.lastHash,
+      durable: this.#durable,
       commit: this.#commit,
-      checkpoint: this.#checkpoint,
-      replayPosition: this.#replay.position,
-      replayPreviousHash: this.#replay.previousHash,
+      checkpoint: this.#checkpoints.newest,
+      replay: this.#checkpoints.replay,
     })
-    try {
-      await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]!)
-    } catch (error) {
-      return new StorageError('WRITE_FAILED', 'a superblock could not be written', { slot }, error)
-    }
-    this.#nextSlot = 1 - slot
-    this.#superblockDue = false
-    return undefined
+    if (failure === undefined) this.#superblockDue = false
+    return failure
   }
 
   async #sync(): Promise<boolean> {
@@ -356,19 +285,31 @@ export class Writer {
     )
   }
 
+  /**
+   * Chunks have nothing to replay, but an open walks over them like over all else since the last checkpoint:
+   * they bring checkpoints about as well, and the superblocks that make those count.
+   */
+  async #stream(): Promise<void> {
+    await this.#writeChunks()
+    if (this.#poisoned !== undefined) return
+    if (this.#checkpoints.isDue) await this.#commitGroup()
+    if (this.#superblockDue && this.#poisoned === undefined) await this.#syncedSuperblock(0)
+  }
+
   /** Writes the streamed chunks at the head of the queue as one group, without a sync of its own. */
   async #writeChunks(): Promise<void> {
     const builder = this.#builder
-    builder.begin(this.#written.end)
+    builder.begin(this.#written.end, false)
     this.#transactions.begin()
     const taken: { entry: QueueEntry; result: unknown }[] = []
     while (this.#queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
       this.#take(taken)
     }
     if (builder.isEmpty) return
-    const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoint, taken)
+    const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoints.newest, taken)
     if (next === undefined) return
     this.#written = next
+    this.#checkpoints.logged(builder.length)
     if (next.end - this.#durable.end > UNSYNCED_LIMIT_BYTES) {
       if (!(await this.#sync())) {
         for (const { entry } of taken) entry.reject(this.#poisoned)
@@ -377,39 +318,6 @@ export class Writer {
       this.#durable = next
     }
     for (const { entry, result } of taken) entry.resolve(result)
-    if (this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes)) await this.#advanceWalk()
-  }
-
-  /** Bytes of groups that an open would walk over before a checkpoint is due for them alone. */
-  get #walkLimitBytes(): number {
-    return 4 * this.#limits.checkpointLogBytes + 2 * this.#limits.dirtyBytes
-  }
-
-  /** Whether an open would have to replay, or to walk over, more than that. */
-  #openIsDear(replayBytes: number, walkBytes: number): boolean {
-    return this.#replayBytes > replayBytes || this.#written.end - this.#replay.position > walkBytes
-  }
-
-  /** With nothing to replay, the next open may begin behind whatever nodes and chunks were written. */
-  #passGroupsWithoutRecords(): void {
-    if (this.#running !== undefined || this.#replayBytes > 0) return
-    this.#replay = { position: this.#durable.end, previousHash: this.#durable.lastHash }
-  }
-
-  /** Keeps opening cheap while nothing but chunks comes in. */
-  async #advanceWalk(): Promise<void> {
-    while (this.#poisoned === undefined && (this.#running !== undefined || this.#replayBytes > 0)) {
-      const before = this.#written.end
-      this.#forceCheckpoint = true
-      await this.#commitGroup()
-      if (this.#written.end === before) return
-    }
-    if (this.#written.end !== this.#durable.end) {
-      if (!(await this.#sync())) return
-      this.#durable = this.#written
-    }
-    this.#passGroupsWithoutRecords()
-    await this.#syncedSuperblock(0)
   }
 
   /** Takes the first entry into the group; one that throws is answered at once and leaves no trace. */
@@ -433,12 +341,12 @@ export class Writer {
       this.#take(taken)
       if (builder.length >= GROUP_TARGET_BYTES) break
     }
-    const recordBytes = builder.trees.length > 0 || definitions.length > 0 ? builder.length : 0
-    let checkpoint = this.#checkpoint
+    const recordBytes = builder.isEmpty ? 0 : builder.length
+    let checkpoint: CheckpointPointer
     try {
-      checkpoint = this.#appendCheckpoint(recordBytes)
+      checkpoint = this.#checkpoints.append(builder, recordBytes, this.#commit, this.#written)
     } catch (error) {
-      this.#running?.revert()
+      this.#checkpoints.revert()
       for (const { entry } of taken) entry.reject(error)
       return
     }
@@ -451,7 +359,7 @@ export class Writer {
     const announcedEnd = announced ? this.#durable.end : this.#announcedEnd
     const next = await this.#write(GROUP_COMMIT, this.#commit + 1, checkpoint, taken)
     if (next === undefined) {
-      this.#running?.revert()
+      this.#checkpoints.revert()
       return
     }
     if (!(await this.#sync())) {
@@ -463,14 +371,14 @@ export class Writer {
     this.#durable = next
     this.#commit += 1
     this.#definitionsDue = []
-    this.#logBytes += recordBytes
+    this.#checkpoints.logged(recordBytes)
     this.recordBytesWritten += recordBytes
     this.nodeBytesWritten += builder.length - recordBytes
     if (!this.#apply()) {
       this.#fail(taken, this.#poisoned!)
       return
     }
-    this.#confirmCheckpoint()
+    if (this.#checkpoints.confirm(next)) this.#superblockDue = true
     for (const { entry, result } of taken) entry.resolve(result)
   }
 
@@ -513,25 +421,21 @@ export class Writer {
     taken: { entry: QueueEntry }[],
   ): SealedGroup | undefined {
     try {
-      return this.#builder.seal(this.#sealContext(type, commit, checkpoint))
+      return this.#builder.seal({
+        type,
+        commit,
+        salt: this.#salt,
+        generation: this.#superblocks.generation,
+        durableEnd: this.#durable.end,
+        previousHash: this.#written.lastHash,
+        previousPosition: this.#written.lastPosition,
+        timestampMs: this.#clock.now(),
+        checkpoint,
+        checkpointBefore: this.#checkpoints.newest,
+      })
     } catch (error) {
       for (const { entry } of taken) entry.reject(error)
       return undefined
-    }
-  }
-
-  #sealContext(type: number, commit: number, checkpoint: CheckpointPointer): SealContext {
-    return {
-      type,
-      commit,
-      salt: this.#salt,
-      generation: this.#generation,
-      durableEnd: this.#durable.end,
-      previousHash: this.#written.lastHash,
-      previousPosition: this.#written.lastPosition,
-      timestampMs: this.#clock.now(),
-      checkpoint,
-      checkpointBefore: this.#checkpoint,
     }
   }
 
@@ -569,64 +473,6 @@ export class Writer {
 
   /** Set when memory no longer shows what the file holds: reads are refused as well. */
   broken: StorageError | undefined
-
-  /** Starts a checkpoint when one is due and appends its share of nodes; returns the reference to carry. */
-  #appendCheckpoint(recordBytes: number): CheckpointPointer {
-    const { checkpointLogBytes, dirtyBytes } = this.#limits
-    const logBytes = this.#logBytes + recordBytes
-    const forced = this.#forceCheckpoint
-    this.#forceCheckpoint = false
-    if (this.#running === undefined) {
-      const due =
-        logBytes >= checkpointLogBytes ||
-        this.#ledger.liveBytes >= dirtyBytes / 2 ||
-        (logBytes > 0 && this.#openIsDear(Number.POSITIVE_INFINITY, this.#walkLimitBytes))
-      if (!due && !forced) return this.#checkpoint
-      this.#freeze()
-    }
-    const running = this.#running!
-    // Done by the time half an interval of records has followed, or half of the memory is dirty again.
-    const progress = Math.max(
-      (this.#logBytes + recordBytes) / (checkpointLogBytes / 2),
-      this.#ledger.liveBytes / (dirtyBytes / 2),
-    )
-    const share = running.frozenBytes * progress - running.writtenBytes
-    const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES)
-    const bytes = forced ? most : Math.min(progress >= 1 ? most : share, most)
-    running.append(this.#builder, bytes)
-    return running.record ?? this.#checkpoint
-  }
-
-  #freeze(): void {
-    this.#ledger.freeze()
-    this.#logBytesBefore = this.#logBytes
-    this.#logBytes = 0
-    this.#running = new RunningCheckpoint(
-      this.#commit,
-      { position: this.#written.end, previousHash: this.#written.lastHash },
-      this.#ledger.frozenBytes,
-      this.#trees.values(),
-      this.#source,
-      this.#values,
-    )
-  }
-
-  #confirmCheckpoint(): void {
-    const running = this.#running
-    if (running === undefined) return
-    this.#ledger.written(running.confirm())
-    if (running.record === undefined) return
-    this.#checkpoint = running.record
-    // With no records since the freeze there is nothing to replay, not even the groups of the nodes.
-    this.#replay =
-      this.#logBytes === 0
-        ? { position: this.#durable.end, previousHash: this.#durable.lastHash }
-        : running.replay
-    this.#logBytesBefore = 0
-    this.#ledger.completed()
-    this.#running = undefined
-    this.#superblockDue = true
-  }
 
   /** Gives back what this store had counted in the shared budget. */
   release(): void {

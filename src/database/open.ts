@@ -30,6 +30,7 @@ export const TREE_OPTIONS: Record<string, TreeOptions> = {
       ),
   },
   [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
+  [TREES.purge]: {},
   [TREES.local]: {},
   [TREES.meta]: {},
   [TREES.attachments]: { references: (value) => [referenceOfEntry(value)] },

@@ -3,7 +3,7 @@ import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import type { ChangesParameters } from './changes-parameters.ts'
-import { viewPieces } from './document-text.ts'
+import { viewPieces, viewText } from './document-text.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -53,12 +53,13 @@ export class ChangesReader {
         const next = page.rows.next()
         if (next.done === true) break
         const row = next.value
-        if (this.#filter !== undefined && !this.#filter(row.id)) {
+        const revs = this.#filter === undefined ? row.revs : this.#filter.shown(row)
+        if (revs.length === 0) {
           hidden += 1
           if (hidden % HIDDEN_RUN === 0) yield { row, pieces: [] }
           continue
         }
-        yield { row, pieces: this.#pieces(row) }
+        yield { row, pieces: this.#pieces(row, revs) }
         this.#left -= 1
       }
     } finally {
@@ -91,19 +92,25 @@ export class ChangesReader {
       since: this.#since,
       descending,
       style,
+      ids: this.#filter?.ids,
       // A filter counts only what it lets through.
       limit: this.#filter === undefined && limit !== undefined ? this.#left : undefined,
     })
   }
 
-  #pieces(row: ChangeRow): Piece[] {
+  #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
     const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
-    const revs = row.revs.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
+    const revs = shown.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
     if (!includeDocs) return [`${head}}`]
-    return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+    const project = this.#filter?.project
+    if (project === undefined) {
+      return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+    }
+    const text = viewText(row.document(), { conflicts })
+    return [`${head},"doc":${JSON.stringify(project(JSON.parse(text.toString())))}}`]
   }
 }

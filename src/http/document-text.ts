@@ -41,9 +41,14 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): Do
   return { pieces, hasMeta: meta !== '' }
 }
 
-/** The view's text without a newline. */
+/** The view's text without a newline, in pieces. */
 export function viewPieces(view: DocumentView, wanted: DocumentMembers = {}): Piece[] {
   return viewAnswer(view, wanted).pieces
+}
+
+/** The view's text without a newline, attachments as stubs. */
+export function viewText(view: DocumentView, wanted: Omit<DocumentMembers, 'attachments'> = {}): Buffer {
+  return joinedText(viewPieces(view, wanted))
 }
 
 /** The text in one, where no piece is a source: whenever no data of attachments is asked for inline. */

@@ -170,7 +170,11 @@ t.test('attachments replicate both ways', async (t) => {
   await source.put({ _id: 'd', _attachments: attachments })
   const stored = await source.get('d')
   const stubs = stored['_attachments'] as object
-  await source.put({ ...stored, changed: true, _attachments: { ...stubs, new: { content_type: 'x/y', data: 'AA==' } } })
+  await source.put({
+    ...stored,
+    changed: true,
+    _attachments: { ...stubs, new: { content_type: 'x/y', data: 'AA==' } },
+  })
   t.match(await source.replicate.to(middle), { ok: true, doc_write_failures: 0 })
   t.same(await leaves(middle), await leaves(source))
   t.match(await target.replicate.from(middle), { ok: true, doc_write_failures: 0 })

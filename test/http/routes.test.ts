@@ -360,6 +360,18 @@ t.test('batch=ok is written soon', async (t) => {
   t.pass()
 })
 
+t.test('a form must come from a page of this server', async (t) => {
+  const name = await database()
+  const line = `POST /${name}/form`
+  const from = (referer: string): Sending => ({ body: '', headers: { referer } })
+  await refuses(t, line, 400, 'bad_request', 'Referer header required.')
+  const foreign = 'Referer header must match host.'
+  await refuses(t, line, 400, 'bad_request', foreign, from('http://elsewhere.example/'))
+  await refuses(t, line, 400, 'bad_request', foreign, from('nonsense'))
+  const type = 'Content-Type must be multipart/form-data'
+  await refuses(t, line, 415, 'bad_content_type', type, from(`${server.http.url}/page`))
+})
+
 t.test('every method that the parser knows gets an answer of ours', async (t) => {
   const name = await database()
   for (const method of METHODS.filter(

@@ -23,5 +23,7 @@ t.test('no crash loses an acknowledged commit or leaves half of one', { timeout:
   t.ok(tally.longestCrashChain >= 3, 'at least three crashes in succession')
   t.ok(tally.poisoned > 10 && tally.sameSystemReopens > 10, 'syncs failed')
   t.ok(tally.full > 10, 'the disk was full')
+  t.ok(tally.readers > 500, 'readers looked at what crashes left')
+  t.ok(tally.otherFaults > 3, 'streams, checkpoints and closings met faults')
   t.ok(tally.beyond32Bits >= 1, 'some files began just below 2^32')
 })

@@ -42,6 +42,8 @@ export interface CrashTally {
   cleanCloses: number
   beyond32Bits: number
   unacknowledgedKept: number
+  readers: number
+  otherFaults: number
 }
 
 export class CrashRun {
@@ -59,6 +61,8 @@ export class CrashRun {
     cleanCloses: 0,
     beyond32Bits: 0,
     unacknowledgedKept: 0,
+    readers: 0,
+    otherFaults: 0,
   }
   readonly #random: Random
   #disk: SimulatedDisk
@@ -215,12 +219,18 @@ export class CrashRun {
         throw new Error(`${place}: ${(error as Error).message}`, { cause: error })
       }
     }
-    const needed = this.#acceptable
-    for (const marker of this.#versions.keys()) if (!needed.includes(marker)) this.#versions.delete(marker)
+    // Readers may be some commits behind.
+    const kept = [...this.#versions.keys()].slice(-40)
+    const oldest = Math.min(kept[0]!, ...this.#acceptable)
+    for (const marker of this.#versions.keys()) {
+      const refused = marker > this.#acknowledged && !this.#inFlight.includes(marker)
+      if (marker < oldest || refused) this.#versions.delete(marker)
+    }
   }
 
   async #examineDisk(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
     const random = this.#random
+    if (random.bool(0.15) && disk.paths().includes(PATH)) await this.#examineAsReader(disk, acceptable)
     const store = await this.#open(disk)
     const marker = this.#verify(store, acceptable)
     if (random.bool(0.03)) {
@@ -239,6 +249,19 @@ export class CrashRun {
     }
   }
 
+  /** A reader, which repairs nothing, may be behind, but shows whole commits and none that was refused. */
+  async #examineAsReader(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
+    const reader = await openSimulated(disk, PATH, this.#random, { readOnly: true })
+    const marker = markerOf(reader)
+    const version = this.#versions.get(marker)
+    if (version === undefined || marker > Math.max(...acceptable)) {
+      throw new Error(`a reader shows version ${marker}, while ${acceptable.join(', ')} were acceptable`)
+    }
+    assertHolds(reader, version)
+    await reader.close()
+    this.tally.readers += 1
+  }
+
   /** Does one thing; false when this life is over. */
   async #step(store: Store): Promise<boolean> {
     const random = this.#random
@@ -247,7 +270,8 @@ export class CrashRun {
     else if (kind < 70) await this.#stream(store)
     else if (kind < 75) await this.#idle()
     else if (kind < 80) await store.checkpoint()
-    else if (kind < 86) await this.#commitOnFullDisk(store)
+    else if (kind < 83) await this.#commitOnFullDisk(store)
+    else if (kind < 86) return this.#meetFault(store)
     else if (kind < 90) return this.#close(store)
     else if (kind < 95) return this.#failSync(store)
     else await this.#commit(store, 1, random.between(20, 60))
@@ -271,7 +295,17 @@ export class CrashRun {
       before = plan.version
       const { marker } = plan.version
       this.#inFlight.push(marker)
-      const done = store.transact((tx) => runPlan(plan, tx)).then(() => this.#acknowledge(marker))
+      const done = store
+        .transact((tx) => runPlan(plan, tx))
+        .then(
+          () => this.#acknowledge(marker),
+          (error: unknown) => {
+            // Refused for certain; of any other failure nobody knows yet what the disk has.
+            if (isCode(error, 'WRITE_FAILED'))
+              this.#inFlight = this.#inFlight.filter((other) => other !== marker)
+            throw error
+          },
+        )
       all.push(done)
       if (random.bool(0.1)) all.push(this.#throwing(store))
     }
@@ -314,13 +348,17 @@ export class CrashRun {
     }
     const stream = store.appendStream(pieces())
     const together = random.bool() ? this.#commit(store, 1) : undefined
-    const [reference] = await Promise.all([stream, together])
+    const [streamed, committed] = await Promise.allSettled([stream, together])
+    if (streamed.status === 'rejected') throw streamed.reason
+    if (committed.status === 'rejected') throw committed.reason
+    const reference = streamed.value
     this.#streamed.push({ reference: Buffer.from(reference), seed: patternSeed, length })
   }
 
   /** A second passes: the store may write a superblock. */
   async #idle(): Promise<void> {
     this.#phase = 'idle'
+    await new Promise((resolve) => setImmediate(resolve))
     this.#clock.advance(1500)
     await new Promise((resolve) => setImmediate(resolve))
   }
@@ -337,13 +375,39 @@ export class CrashRun {
       this.#acknowledge(marker)
     } catch (error) {
       if (!this.#disk.hasPower) throw error
-      if (!(error instanceof StorageError) || error.code !== 'WRITE_FAILED') throw error
+      if (!isCode(error, 'WRITE_FAILED')) throw error
       this.tally.full += 1
       this.#inFlight = []
     }
     cancel()
     if (store.stats().poisoned !== undefined) throw new Error('a full disk poisoned the store')
     this.#verify(store, [this.#acknowledged])
+  }
+
+  /** Something that may happen at any time meets a write or a sync that fails. */
+  async #meetFault(store: Store): Promise<boolean> {
+    const random = this.#random
+    const on = random.pick(['write', 'sync'] as const)
+    const cancel = this.#disk.inject({ on, code: on === 'write' ? 'ENOSPC' : 'EIO', after: random.int(4) })
+    const closing = random.bool(0.25)
+    let failed = false
+    try {
+      if (closing) await store.close()
+      else if (random.bool(0.4)) await this.#stream(store)
+      else if (random.bool()) await store.checkpoint()
+      else await this.#idle()
+    } catch (error) {
+      if (!isCode(error, 'WRITE_FAILED') && !isCode(error, 'POISONED')) throw error
+      failed = true
+      this.tally.otherFaults += 1
+    }
+    cancel()
+    if (closing) return false
+    this.#verify(store, [this.#acknowledged])
+    if (store.stats().poisoned === undefined) return true
+    if (!failed && on === 'write') throw new Error('a write that failed poisoned the store')
+    await store.close()
+    return false
   }
 
   async #close(store: Store): Promise<false> {
@@ -381,11 +445,15 @@ export class CrashRun {
   }
 }
 
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof StorageError && error.code === code
+}
+
 async function expectCode(code: string, disk: SimulatedDisk, run: () => Promise<unknown>): Promise<void> {
   try {
     await run()
   } catch (error) {
-    if (error instanceof StorageError && error.code === code) return
+    if (isCode(error, code)) return
     if (!disk.hasPower) throw error
     throw new Error(`${code} was expected`, { cause: error })
   }

@@ -69,7 +69,7 @@ export class PropertyRun {
       else this.#growing = this.#random.bool(0.6)
     }
     await this.#check()
-    this.#compareAll(this.#store, this.#models)
+    this.#compareLatest()
     await this.#close()
   }
 
@@ -278,8 +278,13 @@ export class PropertyRun {
     }
   }
 
-  #compareAll(source: Store | Snapshot, models: Models): void {
-    const snapshot = 'snapshot' in source ? source.snapshot() : source
+  #compareLatest(): void {
+    const snapshot = this.#store.snapshot()
+    this.#compareAll(snapshot, this.#models)
+    snapshot.close()
+  }
+
+  #compareAll(snapshot: Snapshot, models: Models): void {
     for (const name of NAMES) {
       const tree = snapshot.tree(name)
       const model = models[name]
@@ -293,7 +298,6 @@ export class PropertyRun {
       if (cursor.next()) throw new Error(`${name}: has too many entries`)
       compareSummaries(tree, model, {}, name)
     }
-    if (snapshot !== source) void snapshot.close()
   }
 
   // Lives.
@@ -323,7 +327,7 @@ export class PropertyRun {
       if (this.#store.recovery.outcome !== 'clean')
         throw new Error(`closed, then ${this.#store.recovery.outcome}`)
     }
-    this.#compareAll(this.#store, this.#models)
+    this.#compareLatest()
     for (const { reference, bytes } of this.#appended)
       same(this.#store.read(reference), bytes, 'appended bytes')
   }

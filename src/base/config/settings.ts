@@ -26,7 +26,7 @@ export const SETTINGS = {
     1_073_741_824,
     1,
     Number.MAX_SAFE_INTEGER,
-    'Bytes of one attachment.',
+    'Bytes of one attachment; infinity for no bound.',
     Number.POSITIVE_INFINITY,
   ),
   compressibleTypes: setting(
@@ -34,7 +34,7 @@ export const SETTINGS = {
     'compressible_types',
     'string',
     'text/*, application/javascript, application/json, application/xml',
-    (types) => types,
+    contentTypes,
     'Content types that are stored gzipped; * stands for anything.',
   ),
   compressionLevel: integer(
@@ -115,7 +115,7 @@ export const SETTINGS = {
   cacheBytes: integer(
     'davenport',
     'cache_bytes',
-    64 * 1024 * 1024,
+    256 * 1024 * 1024,
     1024 * 1024,
     2 ** 40,
     'Memory for the pages of all databases together.',
@@ -205,6 +205,13 @@ function address(input: string): string {
   if (input === 'any') return '0.0.0.0'
   if (input === 'localhost') return '127.0.0.1'
   if (isIP(input) === 0) throw new Error('an IP address, "any" or "localhost"')
+  return input
+}
+
+/** A list with commas between its parts, `*` standing for anything in them. */
+function contentTypes(input: string): string {
+  const one = /^\s*(\*|[\w.+*-]+\/[\w.+*-]+)\s*$/
+  if (!input.split(',').every((type) => one.test(type))) throw new Error('content types with commas between')
   return input
 }
 

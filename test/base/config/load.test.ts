@@ -34,7 +34,8 @@ t.test('every setting can be given in a file and in the environment, and refuses
     ]
     const text = value ?? (name === 'logLevel' ? 'error' : name === 'stopGraceMs' ? '1' : good)!
     const usable = ['maxOpenDatabases', 'maxDatabasesInfo'].includes(name) ? '17' : text
-    const limited = name === 'maxUuids' ? '18' : usable
+    const special = { maxUuids: '18', compressionLevel: '1', compressibleTypes: 'text/*,a/b' }
+    const limited = special[name as keyof typeof special] ?? usable
     const expected = setting.parse(limited)
     t.not(expected, setting.default, `${name}: the test gives something else than the default`)
     t.equal(loadConfig({ file: file(`[${section}]\n${key} = ${limited}`) })[name], expected)
