@@ -2,11 +2,13 @@
  * `npm run bench -- NAME [--flag value ...]` runs one benchmark; without a name it lists them. Each is a file
  * of this folder with its purpose and flags at its top, and registers here.
  */
+import { attachmentMemory } from './attachment-memory.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
+  'attachment-memory': attachmentMemory,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
 }
