@@ -4,7 +4,7 @@ import { takeContent, takeInline } from './attachment-edit.ts'
 import type { FollowingInput } from './attachment-input.ts'
 import { type ParsedDocument, parseDocumentText } from './document-edit.ts'
 import type { Exchange } from './exchange.ts'
-import { boundaryOf, MultipartReader, type ReceivedPart } from './multipart-reader.ts'
+import { boundaryOf, MultipartReader, parameterOf, type ReceivedPart, wholeBody } from './multipart-reader.ts'
 import { requestChunks } from './upload.ts'
 
 /**
@@ -81,10 +81,7 @@ export class MultipartDocument {
 }
 
 function following(part: ReceivedPart, waiting: readonly FollowingInput[]): FollowingInput {
-  const fileName = /;\s*filename="((?:[^"\\]|\\.)*)"/i.exec(
-    part.headers.get('content-disposition') ?? '',
-  )?.[1]
-  const name = fileName?.replace(/\\(.)/g, '$1')
+  const name = parameterOf(part, 'filename')
   const input = waiting.find((each) => each.name === name) ?? waiting[0]
   if (input === undefined)
     throw new DatabaseError('badRequest', 'The body has more parts than attachments follow')
@@ -103,15 +100,4 @@ async function* exactly(source: AsyncIterable<Buffer>, bytes: number | undefined
   }
   if (left !== undefined && left > 0)
     throw new DatabaseError('badRequest', 'attachment shorter than expected')
-}
-
-async function wholeBody(part: ReceivedPart, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of part.body) {
-    bytes += chunk.length
-    if (bytes > limitBytes) throw new DatabaseError('requestTooLarge')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, bytes)
 }

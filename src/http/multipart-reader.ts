@@ -140,6 +140,25 @@ export class MultipartReader {
   }
 }
 
+/** A parameter of the part's Content-Disposition. */
+export function parameterOf(part: ReceivedPart, name: 'name' | 'filename'): string | undefined {
+  const header = part.headers.get('content-disposition') ?? ''
+  const found = new RegExp(`;\\s*${name}=(?:"((?:[^"\\\\]|\\\\.)*)"|([^\\s;"]+))`, 'i').exec(header)
+  return found?.[1]?.replace(/\\(.)/g, '$1') ?? found?.[2]
+}
+
+/** Throws requestTooLarge. */
+export async function wholeBody(part: ReceivedPart, limitBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of part.body) {
+    bytes += chunk.length
+    if (bytes > limitBytes) throw new DatabaseError('requestTooLarge')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, bytes)
+}
+
 function broken(what: string): DatabaseError {
   return new DatabaseError('badRequest', `The multipart body is broken: ${what}`)
 }

@@ -301,3 +301,26 @@ t.test('everywhere that documents are listed', async (t) => {
   const local = { json: { _attachments: { a: { data: '' } } } }
   t.equal((await ask(server, 'PUT /listed/_local/x', local)).status, 400)
 })
+
+t.test('the upload of a form', async (t) => {
+  const rev = await put('/db/form/old', { body: 'old' })
+  const headers = {
+    referer: `http://127.0.0.1:${server.http.port}/page`,
+    'content-type': 'multipart/form-data; boundary=----TF',
+    host: `127.0.0.1:${server.http.port}`,
+  }
+  const body =
+    `------TF\r\nContent-Disposition: form-data; name="_rev"\r\n\r\n${rev}\r\n` +
+    '------TF\r\nContent-Disposition: form-data; name="_attachments"; filename="file.txt"\r\n' +
+    'Content-Type: text/plain\r\n\r\ncontents of file.txt\r\n\r\n------TF--'
+  const reply = await ask(server, 'POST /db/form', { body, headers })
+  t.equal(reply.status, 201, reply.text)
+  const found = await stubs('/db/form')
+  t.same(Object.keys(found), ['file.txt', 'old'])
+  t.match(found['file.txt'], { content_type: 'text/plain', length: 22, revpos: 2 })
+  t.equal((await ask(server, 'POST /db/form', { body, headers })).status, 409)
+  const document = '------TF\r\nContent-Disposition: form-data; name="_doc"\r\n\r\n{"a":1}\r\n------TF--'
+  t.equal((await ask(server, 'POST /db/form2', { body: document, headers })).status, 201)
+  t.match((await ask(server, 'GET /db/form2')).json, { a: 1 })
+  t.equal((await ask(server, 'POST /db/form2', { body: '------TF--', headers })).status, 400)
+})

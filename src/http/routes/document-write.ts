@@ -3,7 +3,6 @@ import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
-import { requireContentType } from '../body.ts'
 import {
   EMPTY_DOCUMENT,
   interactiveEdit,
@@ -93,23 +92,6 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
   return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
-}
-
-/** POST to a document is the upload of a web form, which must come from a page of this server. */
-export function postToDocument(exchange: Exchange): Answer {
-  const referer = exchange.header('referer')
-  if (referer === undefined) throw new DatabaseError('badRequest', 'Referer header required.')
-  const host = hostOf(exchange.absoluteUri('/'))
-  if (host === undefined || hostOf(referer) !== host) {
-    throw new DatabaseError('badRequest', 'Referer header must match host.')
-  }
-  validateDocumentId(exchange.id)
-  requireContentType(exchange.request, 'multipart/form-data')
-  throw new DatabaseError('notImplemented', 'uploads from forms are not implemented')
-}
-
-function hostOf(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).host : undefined
 }
 
 export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> {

@@ -1,7 +1,8 @@
 import type { Resource } from '../resource.ts'
 import { copyDocument } from './copy.ts'
+import { postToDocument } from './document-form.ts'
 import { readDocument } from './document-read.ts'
-import { deleteDocument, postToDocument, putDocument } from './document-write.ts'
+import { deleteDocument, putDocument } from './document-write.ts'
 
 /** `/{db}/{id}`, design documents included. */
 export const documentResources: Resource[] = [
