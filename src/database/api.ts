@@ -97,6 +97,8 @@ export interface ChangesOptions {
   descending?: boolean | undefined
   /** 'all_docs' lists every leaf; default only the winner. */
   style?: 'main_only' | 'all_docs' | undefined
+  /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
+  ids?: readonly string[] | undefined
 }
 
 export interface ChangeRow {
@@ -139,6 +141,13 @@ export interface LocalDocument {
   body: Buffer
 }
 
+/** A document and revisions of it. */
+export interface PurgedRevisions {
+  id: string
+  /** "N-hex". */
+  revs: string[]
+}
+
 export interface Database {
   readonly name: string
   /** Hex; another in every incarnation. */
@@ -157,6 +166,17 @@ export interface Database {
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
+
+  /**
+   * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
+   * removed, one answer a request. Rejects with bad_request for a malformed revision; nothing was written then.
+   */
+  purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]>
+  /** The purges that are remembered, oldest first. */
+  purgedInfos(): IterableIterator<PurgedRevisions>
+  purgedInfosLimit(): number
+  /** Purges beyond the limit are forgotten at once. Throws bad_request unless it is a positive integer. */
+  setPurgedInfosLimit(limit: number): Promise<void>
 
   /** Throws not_found with reason `missing` or `deleted`. */
   get(id: string, options?: GetOptions): DocumentView

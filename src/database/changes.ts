@@ -5,7 +5,7 @@
 import type { Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from './api.ts'
 import { decodeChangeEntry } from './change-entry.ts'
-import { decodeInfoTree } from './document-info.ts'
+import { decodeInfo, decodeInfoTree } from './document-info.ts'
 import { type BodyReader, StoredView } from './document-view.ts'
 import { idKey, seqKey, seqOfKey, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
@@ -56,6 +56,40 @@ function changeRow(
   }
 }
 
+/** Entries of the update sequence, one after the other. */
+interface Entries {
+  next(): boolean
+  key(): Buffer
+  value(): Buffer
+}
+
+/** Those of a few documents, which stand behind `since`, in the order of the sequence. */
+function entriesOf(
+  snapshot: Snapshot,
+  ids: readonly string[],
+  since: number,
+  reverse: boolean,
+): Entries & { total: number } {
+  const documents = snapshot.tree(TREES.id)
+  const sequence = snapshot.tree(TREES.seq)
+  const numbers = [...new Set(ids)].flatMap((id) => {
+    const value = documents.get(idKey(id))
+    const seq = value === undefined ? 0 : decodeInfo(value).seq
+    return seq > since ? [seq] : []
+  })
+  numbers.sort((a, b) => (reverse ? b - a : a - b))
+  let at = -1
+  return {
+    total: numbers.length,
+    next: () => {
+      at += 1
+      return at < numbers.length
+    },
+    key: () => seqKey(numbers[at]!),
+    value: () => sequence.get(seqKey(numbers[at]!))!,
+  }
+}
+
 /**
  * Opens the page on a snapshot, which belongs to the rows from then on. Descending goes from the last change
  * to the first and does not look at `since`, as in CouchDB. Throws bad_request for a malformed `since`.
@@ -64,13 +98,20 @@ export function openChanges(snapshot: Snapshot, source: Source, options: Changes
   const tree: TreeReader = snapshot.tree(TREES.seq)
   const reverse = options.descending === true
   const since = source.sequences.parse(options.since ?? 0, source.current)
-  const total = reverse ? tree.count() : tree.count() - tree.rank(seqKey(since + 1))
+  const few = options.ids && entriesOf(snapshot, options.ids, reverse ? 0 : since, reverse)
+  const total = few?.total ?? (reverse ? tree.count() : tree.count() - tree.rank(seqKey(since + 1)))
   const limit = options.limit ?? Number.POSITIVE_INFINITY
-  const cursor = tree.cursor(reverse ? { reverse } : { start: seqKey(since), startInclusive: false })
+  const cursor: Entries =
+    few ?? tree.cursor(reverse ? { reverse } : { start: seqKey(since), startInclusive: false })
   let last = reverse ? source.current : since
   let taken = 0
   const rows = new SnapshotRows(snapshot, () => {
-    if (taken >= limit || !cursor.next()) return undefined
+    if (taken >= limit) return undefined
+    if (!cursor.next()) {
+      // Nothing of these documents lies between here and the present.
+      if (few !== undefined && !reverse) last = source.current
+      return undefined
+    }
     const row = changeRow(snapshot, source, cursor.key(), cursor.value(), options.style === 'all_docs')
     last = row.seqNumber
     taken += 1

@@ -22,6 +22,7 @@ import type {
   GetOptions,
   LocalDocument,
   OpenRevision,
+  PurgedRevisions,
   UpdateOptions,
 } from './api.ts'
 import { lastChange, openChanges } from './changes.ts'
@@ -44,15 +45,18 @@ import {
   readEpochs,
   readRecord,
   readSecurity,
-  type SequencesRecord,
   type SettingsRecord,
   writeEpochs,
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
+import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
 import { applyEdits } from './update.ts'
+
+/** About what a purge of one document writes. */
+const PURGE_BYTES = 512
 
 export class StoredDatabase implements Database {
   readonly name: string
@@ -61,9 +65,9 @@ export class StoredDatabase implements Database {
   readonly properties: DatabaseProperties
   readonly #store: Store
   readonly #sequences: SequenceCodec
-  readonly #floors: SequencesRecord
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
   #settings: SettingsRecord
+  #purgeSeq: number
   /** Of the last change that is durable. */
   #updateSeq: number
   /** Of the last change that a transaction took. */
@@ -82,7 +86,9 @@ export class StoredDatabase implements Database {
     this.uuid = record.uuid
     this.instanceStartTime = record.instanceStartTime
     this.properties = record.properties
-    this.#floors = { ...DEFAULT_SEQUENCES, ...readRecord(store, 'sequences') }
+    const floors = { ...DEFAULT_SEQUENCES, ...readRecord(store, 'sequences') }
+    this.#purgeSeq = floors.purge
+    this.#updateSeq = floors.update
     this.#settings = { ...DEFAULT_SETTINGS, ...readRecord(store, 'settings') }
     this.#updateSeq = this.#withSnapshot((snapshot) => this.#changeIn(snapshot))
     this.#builtSeq = this.#updateSeq
@@ -98,8 +104,9 @@ export class StoredDatabase implements Database {
     return this.#store
   }
 
+  /** The last change that a snapshot just taken shows; the last one may have been a purge and have no entry. */
   #changeIn(snapshot: Snapshot): number {
-    return Math.max(this.#floors.update, lastChange(snapshot))
+    return Math.max(this.#updateSeq, lastChange(snapshot))
   }
 
   #withSnapshot<T>(read: (snapshot: Snapshot) => T): T {
@@ -146,7 +153,7 @@ export class StoredDatabase implements Database {
         docCount: summary.live,
         docDelCount: summary.deleted,
         updateSeq: this.#sequences.format(this.#changeIn(snapshot)),
-        purgeSeq: this.#sequences.format(this.#floors.purge),
+        purgeSeq: this.#sequences.format(this.#purgeSeq),
         sizes: {
           file: this.#store.stats().fileBytes,
           active: trees.reduce((sum, bytes) => sum + bytes, summary.active),
@@ -178,8 +185,8 @@ export class StoredDatabase implements Database {
     })
   }
 
-  async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
-    const ready = reading(() => readyEdits(edits, options.newEdits !== false))
+  /** A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. */
+  async #change<T>(build: (tx: Transaction, takeSeq: () => number) => T, sizeHint: number): Promise<T> {
     let last = 0
     const outcome = await this.#transact((tx) => {
       const first = this.#builtSeq
@@ -188,19 +195,43 @@ export class StoredDatabase implements Database {
         return this.#builtSeq
       }
       try {
-        const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
+        const built = build(tx, takeSeq)
         last = this.#builtSeq > first ? this.#builtSeq : 0
         if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
-        return applied
+        return built
       } catch (error) {
         this.#builtSeq = first
         throw error
       }
-    }, ready.bytes)
+    }, sizeHint)
     if (last > 0) this.#epochStored = true
-    if (outcome.design) this.#validation = undefined
     this.#changed(last)
+    return outcome
+  }
+
+  async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    const ready = reading(() => readyEdits(edits, options.newEdits !== false))
+    const outcome = await this.#change(
+      (tx, takeSeq) => applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready),
+      ready.bytes,
+    )
+    if (outcome.design) this.#validation = undefined
     return outcome.results
+  }
+
+  async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+    const ready = reading(() => readyPurges(requests))
+    const outcome = await this.#change((tx, takeSeq) => {
+      const { purgedInfosLimit } = this.#settings
+      return applyPurges({ tx, purgedInfosLimit, takeSeq }, ready)
+    }, ready.length * PURGE_BYTES)
+    this.#purgeSeq = Math.max(this.#purgeSeq, outcome.sequences.purge)
+    if (outcome.design) this.#validation = undefined
+    return outcome.purged
+  }
+
+  purgedInfos(): IterableIterator<PurgedRevisions> {
+    return this.#page(listPurges)
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {
@@ -275,16 +306,31 @@ export class StoredDatabase implements Database {
   }
 
   /** Throws bad_request unless the limit is a positive integer. */
-  async setRevsLimit(limit: number): Promise<void> {
-    if (!Number.isSafeInteger(limit) || limit < 1) {
+  async setRevsLimit(revsLimit: number): Promise<void> {
+    if (!Number.isSafeInteger(revsLimit) || revsLimit < 1) {
       throw new DatabaseError('badRequest', '`rev_limit` must be a positive integer')
     }
-    const settings = await this.#transact((tx) => {
-      const changed = { ...DEFAULT_SETTINGS, ...readRecord(tx, 'settings'), revsLimit: limit }
+    await this.#set({ revsLimit })
+  }
+
+  purgedInfosLimit(): number {
+    return this.#settings.purgedInfosLimit
+  }
+
+  async setPurgedInfosLimit(purgedInfosLimit: number): Promise<void> {
+    if (!Number.isSafeInteger(purgedInfosLimit) || purgedInfosLimit < 1) {
+      throw new DatabaseError('badRequest', '`purged_infos_limit` must be positive integer')
+    }
+    await this.#set({ purgedInfosLimit }, (tx) => trimPurges(tx, purgedInfosLimit))
+  }
+
+  async #set(changes: Partial<SettingsRecord>, also: (tx: Transaction) => void = () => {}): Promise<void> {
+    this.#settings = await this.#transact((tx) => {
+      const changed = { ...DEFAULT_SETTINGS, ...readRecord(tx, 'settings'), ...changes }
       writeRecord(tx, 'settings', changed)
+      also(tx)
       return changed
     })
-    this.#settings = settings
   }
 
   async ensureFullCommit(): Promise<void> {

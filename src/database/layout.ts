@@ -1,12 +1,13 @@
 /**
  * Which trees a database's file holds, and what their keys are. Layout version 1. Integers are big-endian,
- * so that they sort. The first byte of every value of the first three trees is the
+ * so that they sort. The first byte of every value of all trees but `meta` is the
  * version of its own format (1), so that later ones may live beside it.
  *
  * | tree | key | value | summary |
  * |---|---|---|---|
  * | `id` | document id, UTF-8 (at most 65,536 bytes) | document info: `document-info.ts` | counts and sizes, below |
  * | `seq` | number of the change, 6 bytes | change entry: `change-entry.ts` | none: entries are counted |
+ * | `purge` | number of the purge, 6 bytes | a purge that is remembered: `purge.ts` | none |
  * | `local` | id without `_local/`, UTF-8 | u8 version, 6-byte revision number, canonical JSON of the body | none |
  * | `meta` | name of a record, ASCII | `meta-records.ts` | none |
  *
@@ -25,7 +26,7 @@ export const LAYOUT_VERSION = 1
 /** First byte of a value. */
 export const VALUE_VERSION = 1
 
-export const TREES = { id: 'id', seq: 'seq', local: 'local', meta: 'meta' } as const
+export const TREES = { id: 'id', seq: 'seq', purge: 'purge', local: 'local', meta: 'meta' } as const
 
 export const LOCAL_PREFIX = '_local/'
 export const DESIGN_PREFIX = '_design/'

@@ -7,7 +7,7 @@
  * |---|---|
  * | `database` | msgpack `{ format, uuid, instanceStartTime, properties }`, written once, at creation |
  * | `settings` | msgpack `{ revsLimit, purgedInfosLimit }` |
- * | `sequences` | msgpack `{ update, purge }`: floors, for when the last change has been purged |
+ * | `sequences` | msgpack `{ update, purge, firstPurge }`: the change that the last purge was, and `purge.ts` |
  * | `security` | canonical JSON |
  * | `epochs` | `sequence.ts` |
  */
@@ -37,8 +37,12 @@ export interface SettingsRecord {
 }
 
 export interface SequencesRecord {
+  /** Number of the change that the last purge was: no change may stand behind it any more. */
   update: number
+  /** Number of the last purge. */
   purge: number
+  /** Number of the oldest purge that is remembered. */
+  firstPurge: number
 }
 
 interface Records {
@@ -48,7 +52,7 @@ interface Records {
 }
 
 export const DEFAULT_SETTINGS: SettingsRecord = { revsLimit: 1000, purgedInfosLimit: 1000 }
-export const DEFAULT_SEQUENCES: SequencesRecord = { update: 0, purge: 0 }
+export const DEFAULT_SEQUENCES: SequencesRecord = { update: 0, purge: 0, firstPurge: 1 }
 
 const packr = new Packr({ useRecords: false })
 const SECURITY = Buffer.from('security')

@@ -23,6 +23,7 @@ export const TREE_OPTIONS: Record<string, TreeOptions> = {
       ),
   },
   [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
+  [TREES.purge]: {},
   [TREES.local]: {},
   [TREES.meta]: {},
 }

@@ -1,12 +1,33 @@
 import { DatabaseError } from '../base/errors.ts'
+import { SelectorError } from '../base/selector/errors.ts'
+import { compileFields, type Projection } from '../base/selector/fields.ts'
+import { compileSelector } from '../base/selector/selector.ts'
+import type { ChangeRow, Database } from '../database/api.ts'
+import { MAX_ID_BYTES } from '../database/layout.ts'
 import { type ChangesParameters, parseDocumentIds } from './changes-parameters.ts'
 import { isDesignId } from './document-id.ts'
+import { viewText } from './document-text.ts'
 import type { Exchange } from './exchange.ts'
 
-/** Whether a change is shown, by its document's id. */
-export type ChangesFilter = (id: string) => boolean
+/** What of the changes is shown. */
+export interface ChangesFilter {
+  /** The documents, when they are so few that each is looked up. */
+  ids?: readonly string[] | undefined
+  /** The revisions of a change that are shown; none hide it. */
+  shown(row: ChangeRow): readonly string[]
+  /** What is shown of a document. */
+  project?: Projection
+}
 
-/** Throws badRequest, missing, and notImplemented for what needs functions or selectors. */
+/** As in CouchDB: so many documents are looked up, for more the sequence is walked. */
+const FEW_IDS = 100
+const NONE: readonly string[] = []
+
+function byId(test: (id: string) => boolean): ChangesFilter {
+  return { shown: (row) => (test(row.id) ? row.revs : NONE) }
+}
+
+/** Throws badRequest, missing, and notImplemented for what needs functions. */
 export function changesFilter(
   exchange: Exchange,
   parameters: ChangesParameters,
@@ -16,24 +37,48 @@ export function changesFilter(
   if (filter === '') return undefined
   if (filter === '_doc_ids') {
     const ids = parseDocumentIds(exchange.query, body)
-    return (id) => ids.has(id)
+    const known = [...ids].filter((id) => Buffer.byteLength(id) <= MAX_ID_BYTES)
+    return { ...byId((id) => ids.has(id)), ids: ids.size <= FEW_IDS ? known : undefined }
   }
-  if (filter === '_design') return isDesignId
-  if (filter === '_selector') return refuseSelector(body)
+  if (filter === '_design') return byId(isDesignId)
+  if (filter === '_selector') return selectorFilter(exchange.database, body)
   if (filter === '_view') return refuseView(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
   return refuseFunction(exchange, filter)
 }
 
-function refuseSelector(body: Record<string, unknown> | undefined): never {
+/** Each revision that a row lists is looked at, the winner or every leaf. Throws badRequest. */
+function selectorFilter(database: Database, body: Record<string, unknown> | undefined): ChangesFilter {
   if (body === undefined) {
     throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
   }
-  const { selector } = body
+  const { selector, fields } = body
   if (typeof selector !== 'object' || selector === null || Array.isArray(selector)) {
     throw new DatabaseError('badRequest', 'Selector error: expected a JSON object')
   }
-  throw new DatabaseError('notImplemented', 'the _selector filter is not implemented')
+  if (fields !== undefined && !Array.isArray(fields)) {
+    throw new DatabaseError('badRequest', 'Selector error: fields must be JSON array')
+  }
+  try {
+    const matches = compileSelector(selector)
+    const project = fields === undefined ? undefined : compileFields(fields)
+    return { project, shown: (row) => row.revs.filter((rev) => matches(readLeaf(database, row, rev))) }
+  } catch (error) {
+    if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
+    throw error
+  }
+}
+
+/** The document at a leaf, parsed; undefined where the leaf has gone since the page was opened. */
+function readLeaf(database: Database, row: ChangeRow, rev: string): unknown {
+  const winner = row.document()
+  if (winner.rev === rev) return JSON.parse(viewText(winner).toString())
+  try {
+    return JSON.parse(viewText(database.get(row.id, { rev })).toString())
+  } catch (error) {
+    if (error instanceof DatabaseError && error.kind === 'missing') return undefined
+    throw error
+  }
 }
 
 function refuseView(exchange: Exchange): never {

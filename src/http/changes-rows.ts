@@ -53,12 +53,13 @@ export class ChangesReader {
         const next = page.rows.next()
         if (next.done === true) break
         const row = next.value
-        if (this.#filter !== undefined && !this.#filter(row.id)) {
+        const revs = this.#filter === undefined ? row.revs : this.#filter.shown(row)
+        if (revs.length === 0) {
           hidden += 1
           if (hidden % HIDDEN_RUN === 0) yield { row, pieces: [] }
           continue
         }
-        yield { row, pieces: this.#pieces(row) }
+        yield { row, pieces: this.#pieces(row, revs) }
         this.#left -= 1
       }
     } finally {
@@ -91,18 +92,23 @@ export class ChangesReader {
       since: this.#since,
       descending,
       style,
+      ids: this.#filter?.ids,
       // A filter counts only what it lets through.
       limit: this.#filter === undefined && limit !== undefined ? this.#left : undefined,
     })
   }
 
-  #pieces(row: ChangeRow): Piece[] {
+  #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
     const { seqInterval, includeDocs, conflicts } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
-    const revs = row.revs.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
+    const revs = shown.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
-    return includeDocs ? [`${head},"doc":`, viewText(row.document(), { conflicts }), '}'] : [`${head}}`]
+    if (!includeDocs) return [`${head}}`]
+    const text = viewText(row.document(), { conflicts })
+    const project = this.#filter?.project
+    const doc = project === undefined ? text : JSON.stringify(project(JSON.parse(text.toString())))
+    return [`${head},"doc":`, doc, '}']
   }
 }

@@ -12,13 +12,13 @@ type Pieces = StreamedAnswer['pieces']
 
 /** Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. */
 export async function sendPieces(response: ServerResponse, pieces: Pieces): Promise<void> {
-  const gone = watchClose(response)
+  const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
   try {
-    while (!response.destroyed) {
+    while (!client.gone) {
       const next = pieces.next()
-      const step = next instanceof Promise ? await Promise.race([next, gone.promise]) : next
+      const step = next instanceof Promise ? await client.unlessGone(next) : next
       if (step === undefined) break
       if (step.done === true) {
         finished = true
@@ -33,12 +33,13 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         if (gathered.size < CHUNK_BYTES) continue
       }
       if (gathered.size === 0) continue
-      if (response.write(gathered.take())) await yieldTurn()
-      else await Promise.race([drained(response), gone.promise])
+      if (!response.write(gathered.take())) await client.drained()
+      // A client that reads fast lets the socket drain within the same turn of the event loop.
+      await yieldTurn()
     }
     if (finished) response.end(gathered.take())
   } finally {
-    gone.stop()
+    client.forget()
     if (!finished) await pieces.return?.()
   }
 }
@@ -89,16 +90,46 @@ function yieldTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-function drained(response: ServerResponse): Promise<undefined> {
-  return new Promise((resolve) => response.once('drain', () => resolve(undefined)))
-}
+/**
+ * Waits that end when the client goes. One at a time, by callbacks: a promise of the client's end that every
+ * wait raced would keep something of each of them for as long as the answer lasts.
+ */
+class Client {
+  readonly #response: ServerResponse
+  #wake: (() => void) | undefined
+  readonly #onEvent = (): void => this.#wake?.()
 
-function watchClose(response: ServerResponse): { promise: Promise<undefined>; stop: () => void } {
-  let onClose: () => void = () => {}
-  const promise = new Promise<undefined>((resolve) => {
-    onClose = () => resolve(undefined)
-    if (response.destroyed) resolve(undefined)
-    else response.once('close', onClose)
-  })
-  return { promise, stop: () => response.off('close', onClose) }
+  constructor(response: ServerResponse) {
+    this.#response = response
+    response.on('close', this.#onEvent)
+    response.on('drain', this.#onEvent)
+  }
+
+  get gone(): boolean {
+    return this.#response.destroyed
+  }
+
+  /** Resolves when the socket has taken what was written, or when the client has gone. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+      if (this.gone) resolve()
+    })
+  }
+
+  /** Resolves and rejects as `work` does, and with undefined when the client goes before. */
+  unlessGone<T>(work: Promise<T>): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => {
+        if (this.gone) resolve(undefined)
+      }
+      this.#wake()
+      work.then(resolve, reject)
+    })
+  }
+
+  forget(): void {
+    this.#response.off('close', this.#onEvent)
+    this.#response.off('drain', this.#onEvent)
+  }
 }

@@ -12,15 +12,26 @@ export interface Child {
   readonly ended: Promise<number | null>
 }
 
+export interface ChildLimits {
+  /** Its working directory. */
+  folder?: string | undefined
+  /** Most files it may have open, set by `ulimit -n`. */
+  openFiles?: number | undefined
+}
+
 /** Runs a compiled program of this folder. Its environment holds nothing but `environment`. */
 export function startChild(
   program: string,
   args: readonly string[],
   environment: Record<string, string> = {},
+  { folder, openFiles }: ChildLimits = {},
 ): Child {
   const path = fileURLToPath(new URL(program, import.meta.url))
-  const child = spawn(process.execPath, [path, ...args], {
+  const words = [process.execPath, path, ...args]
+  if (openFiles !== undefined) words.unshift('/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh')
+  const child = spawn(words[0]!, words.slice(1), {
     env: environment,
+    cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const text = { out: '', err: '' }

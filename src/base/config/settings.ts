@@ -90,7 +90,7 @@ export const SETTINGS = {
   cacheBytes: integer(
     'davenport',
     'cache_bytes',
-    64 * 1024 * 1024,
+    256 * 1024 * 1024,
     1024 * 1024,
     2 ** 40,
     'Memory for the pages of all databases together.',

@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { requireServerAdmin } from '../access.ts'
 import { requireContentType } from '../body.ts'
 import type { Exchange } from '../exchange.ts'
 import { absent, type Resource } from '../resource.ts'
@@ -15,11 +14,6 @@ async function replicate(exchange: Exchange): Promise<never> {
   throw new DatabaseError('notImplemented', 'replication by the server is not implemented')
 }
 
-function purge(exchange: Exchange): never {
-  requireServerAdmin(exchange)
-  throw new DatabaseError('notImplemented', 'purging is not implemented')
-}
-
 export const absentResources: Resource[] = [
   {
     route: '_replicate',
@@ -27,9 +21,6 @@ export const absentResources: Resource[] = [
     allow: 'POST',
     methods: { POST: replicate, GET: replicate },
   },
-  { route: 'db/_purge', access: 'member', allow: 'POST', methods: { POST: purge } },
-  absent('db/_purged_infos', 'member', 'purging'),
-  absent('db/_purged_infos_limit', 'member', 'purging'),
   absent('db/_auto_purge', 'member', 'purging'),
   absent('db/_find', 'member', 'querying'),
   absent('db/_explain', 'member', 'querying'),

@@ -11,6 +11,7 @@ import { documentResources } from './document.ts'
 import { localDocsResources } from './local-docs.ts'
 import { localDocumentResources } from './local-document.ts'
 import { nodeResources } from './node.ts'
+import { purgeResources } from './purge.ts'
 import { revisionsResources } from './revisions.ts'
 import { sessionResources } from './session.ts'
 import { settingsResources } from './settings.ts'
@@ -30,6 +31,7 @@ export const resources: readonly Resource[] = [
   ...localDocsResources,
   ...localDocumentResources,
   ...nodeResources,
+  ...purgeResources,
   ...revisionsResources,
   ...sessionResources,
   ...settingsResources,

@@ -1,0 +1,44 @@
+/**
+ * The order of JSON values in views, indexes and selectors, as CouchDB's couch_ejson_compare has it: null,
+ * false, true, numbers, strings, arrays, objects. Arrays go by their elements, objects by their members in the
+ * order of the text, name before value; what is a beginning of the other comes first. Strings go by the root
+ * collation of Unicode (CLDR), for which English stands here since it changes nothing of it: the default
+ * locale of the machine must not matter. Strings that the collation holds equal are equal.
+ */
+const collator = new Intl.Collator('en')
+
+export type Compare = (a: unknown, b: unknown) => number
+
+const RANKS: Readonly<Record<string, number>> = { boolean: 1, number: 2, string: 3 }
+
+function rank(value: unknown): number {
+  if (value === null) return 0
+  if (typeof value !== 'object') return RANKS[typeof value] ?? 0
+  return Array.isArray(value) ? 4 : 5
+}
+
+function compareWith(compareStrings: (a: string, b: string) => number, a: unknown, b: unknown): number {
+  const difference = rank(a) - rank(b)
+  if (difference !== 0) return difference
+  if (typeof a === 'string') return compareStrings(a, b as string)
+  if (typeof a === 'number') return a - (b as number)
+  if (typeof a === 'boolean') return Number(a) - Number(b)
+  if (a === null) return 0
+  const left = Array.isArray(a) ? a : Object.entries(a as object).flat()
+  const right = Array.isArray(b) ? b : Object.entries(b as object).flat()
+  for (let i = 0; i < left.length && i < right.length; i++) {
+    const order = compareWith(compareStrings, left[i], right[i])
+    if (order !== 0) return order
+  }
+  return left.length - right.length
+}
+
+/** Negative if `a` comes first. As deep as the shallower of the two. */
+export const compareValues: Compare = (a, b) => compareWith(collator.compare, a, b)
+
+function compareBytes(a: string, b: string): number {
+  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+/** The same with strings in the order of their UTF-8, as document ids go. */
+export const compareRaw: Compare = (a, b) => compareWith(compareBytes, a, b)

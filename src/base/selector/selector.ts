@@ -1,0 +1,156 @@
+/**
+ * Selectors: which documents a query or a filter means. Written after CouchDB's mango_selector and what its
+ * recorded answers show:
+ * - A selector is brought down to conditions on fields first, and negations to the conditions, so that
+ *   `{"a":{"$not":{"$gt":1}}}` is `a <= 1`. No condition but `{"$exists":false}` holds for a field that is not
+ *   there, also not a negated one.
+ * - Inside of `$elemMatch`, `$allMatch` and `$keyMapMatch` negations stay as they are written.
+ * - Several members of one object must all hold. A value that is no operator, `{}` included, means equality.
+ * - `$and` and `$all` of nothing hold for nothing; the selector `{}` for everything.
+ * - Values compare as `collation.ts` says; those of `_id` by their bytes.
+ * Numbers are doubles: integers beyond 2^53 are equal to their neighbours, and 1.0 is the integer 1.
+ */
+import { type Compare, compareRaw, compareValues } from '../collation.ts'
+import { badArgument, printPlain, SelectorError } from './errors.ts'
+import { makeTest, OPPOSITES, type Test } from './operators.ts'
+import { type FieldPath, findPath, parsePath } from './path.ts'
+
+/** A compiled selector: whether a parsed document, `_id` and `_rev` included, is meant. */
+export type Selector = (document: unknown) => boolean
+
+type Match = (value: unknown, compare: Compare) => boolean
+
+/** Nesting of a selector: it bounds the recursion here and in comparisons. */
+const MAX_DEPTH = 500
+
+const COMBINATIONS: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
+
+/** Throws SelectorError. */
+export function compileSelector(selector: unknown): Selector {
+  if (!isObject(selector)) {
+    const reason = `Selector must be a JSON object, not: ${printPlain(selector)}`
+    throw new SelectorError('invalid_selector_json', reason)
+  }
+  requireShallow(selector)
+  if (Object.keys(selector).length === 0) return () => true
+  const match = build(selector, '', false, false)
+  requireField(selector)
+  return (document) => match(document, compareValues)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function requireShallow(selector: unknown): void {
+  let level: unknown[] = [selector]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_DEPTH) throw new SelectorError('invalid_selector', 'The selector is nested too deeply.')
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    )
+  }
+}
+
+/** A selector that comes down to one condition must say of which field. */
+function requireField(selector: unknown): void {
+  let value = selector
+  while (isObject(value)) {
+    const [name, ...more] = Object.keys(value)
+    if (name === undefined || (name !== '' && name !== '$not')) {
+      if (more.length > 0 || !name?.startsWith('$') || COMBINATIONS.has(name)) return
+      break
+    }
+    if (more.length > 0) return
+    value = value[name]
+  }
+  throw new SelectorError('invalid_selector', 'One or more conditions is missing a field name.')
+}
+
+/** `path` is the field that operators speak of, '' for the value itself. */
+function build(condition: unknown, path: string, negated: boolean, inner: boolean): Match {
+  if (!isObject(condition)) return leaf('$eq', condition, path, negated)
+  const members = Object.entries(condition)
+  if (members.length === 0) return leaf('$eq', condition, path, negated)
+  if (members.length > 1) {
+    const parts = members.map((member) => build(Object.fromEntries([member]), path, negated, inner))
+    return negated ? any(parts) : all(parts)
+  }
+  const [name, argument] = members[0]!
+  if (COMBINATIONS.has(name)) {
+    return combination(name, argument, path, negated, inner)
+  }
+  if (name === '$not') {
+    if (!isObject(argument)) throw badArgument(name, argument)
+    if (!inner) return build(argument, path, !negated, inner)
+    const match = build(argument, path, negated, inner)
+    return (value, compare) => !match(value, compare)
+  }
+  if (name.startsWith('$')) return leaf(name, argument, path, negated)
+  return build(argument, path === '' ? name : `${path}.${name}`, negated, inner)
+}
+
+function combination(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
+  if (!Array.isArray(argument)) throw badArgument(name, argument)
+  if (name === '$nor' && inner) {
+    const match = any(argument.map((part) => build(part, path, negated, inner)))
+    return (value, compare) => !match(value, compare)
+  }
+  const turned = name === '$nor' ? !negated : negated
+  const parts = argument.map((part) => build(part, path, turned, inner))
+  const conjunction = name === '$or' ? negated : !negated
+  return conjunction ? all(parts) : any(parts)
+}
+
+function all(parts: readonly Match[]): Match {
+  return (value, compare) => parts.length > 0 && parts.every((part) => part(value, compare))
+}
+
+function any(parts: readonly Match[]): Match {
+  return (value, compare) => parts.some((part) => part(value, compare))
+}
+
+function leaf(name: string, argument: unknown, path: string, negated: boolean): Match {
+  if (name === '$exists') {
+    if (typeof argument !== 'boolean') throw badArgument(name, argument)
+    return existence(path, argument !== negated)
+  }
+  const opposite = negated ? OPPOSITES[name] : undefined
+  const test = testOf(opposite ?? name, argument)
+  return onField(path, negated && opposite === undefined ? (value, compare) => !test(value, compare) : test)
+}
+
+function existence(path: string, wanted: boolean): Match {
+  if (path === '') return () => wanted
+  const parts = parsePath(path)
+  return (value) => {
+    const found = findPath(value, parts)
+    return found === 'astray' ? false : (found !== 'missing') === wanted
+  }
+}
+
+function onField(path: string, test: Test): Match {
+  if (path === '') return test
+  const parts: FieldPath = parsePath(path)
+  return (value, compare) => {
+    const found = findPath(value, parts)
+    if (typeof found === 'string') return false
+    return test(found.value, path === '_id' ? compareRaw : compare)
+  }
+}
+
+/** The operators that hold a selector, and the others. */
+function testOf(name: string, argument: unknown): Test {
+  if (name !== '$elemMatch' && name !== '$allMatch' && name !== '$keyMapMatch')
+    return makeTest(name, argument)
+  if (!isObject(argument)) throw badArgument(name, argument)
+  const match = build(argument, '', false, true)
+  if (name === '$keyMapMatch') {
+    return (value, compare) => isObject(value) && Object.keys(value).some((key) => match(key, compare))
+  }
+  if (name === '$elemMatch') {
+    return (value, compare) => Array.isArray(value) && value.some((each) => match(each, compare))
+  }
+  return (value, compare) =>
+    Array.isArray(value) && value.length > 0 && value.every((each) => match(each, compare))
+}

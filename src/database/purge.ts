@@ -1,0 +1,143 @@
+/**
+ * Purging: leaf revisions are taken out of their documents as if they had never been. What holds:
+ * - A revision that is not a leaf stays. A document without a leaf is gone: from the ids, the update sequence
+ *   and the counts. One that keeps some moves to a new place in the update sequence.
+ * - A purge of a document that removed something takes a number of the update sequence and one of the purge
+ *   sequence. One that removed nothing takes none and is not remembered.
+ * - The last `purgedInfosLimit` purges are remembered; `sequences.firstPurge` is the number of the oldest kept.
+ *
+ * A value of the tree `purge`, keyed by the number of the purge (6 bytes); `n` and `s` are numbers of
+ * `byte-codec.ts`: u8 version, 1; n number of revisions, at least 1; each: s generation, n length and bytes of
+ * the id; the rest is the document id, UTF-8.
+ */
+import type { Snapshot, Transaction } from '../../native-free-btree/index.ts'
+import { ByteReader, ByteWriter } from '../base/byte-codec.ts'
+import type { PurgedRevisions } from './api.ts'
+import { encodeChangeEntry } from './change-entry.ts'
+import { decodeInfoTree, encodeInfo } from './document-info.ts'
+import { leafSummaries } from './document-view.ts'
+import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from './layout.ts'
+import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from './meta-records.ts'
+import { compareRevisions, formatRevision, parseRevision, type Revision } from './revision-id.ts'
+import { SnapshotRows } from './snapshot-rows.ts'
+import { referenceOf } from './stored-body.ts'
+
+export interface ReadyPurge {
+  id: string
+  key: Buffer
+  revisions: Revision[]
+}
+
+export interface PurgeContext {
+  tx: Transaction
+  purgedInfosLimit: number
+  /** Takes the next number of the update sequence. */
+  takeSeq(): number
+}
+
+export interface PurgeOutcome {
+  /** What was removed of each document, in the order of the request, revisions upwards. */
+  purged: PurgedRevisions[]
+  sequences: SequencesRecord
+  /** A design document lost a revision. */
+  design: boolean
+}
+
+/** Throws bad_request for a revision that cannot be read, illegal_docid for an id that is too long. */
+export function readyPurges(requests: readonly PurgedRevisions[]): ReadyPurge[] {
+  return requests.map(({ id, revs }) => ({ id, key: idKey(id), revisions: revs.map(parseRevision) }))
+}
+
+const writer = new ByteWriter()
+
+function encodePurge(key: Uint8Array, revisions: readonly Revision[]): Buffer {
+  writer.u8(VALUE_VERSION)
+  writer.number(revisions.length)
+  for (const { pos, id } of revisions) {
+    writer.signed(pos)
+    writer.number(id.length)
+    writer.byteString(id)
+  }
+  writer.bytes(key)
+  return writer.take()
+}
+
+function decodePurge(value: Buffer): PurgedRevisions {
+  checkVersion(value, TREES.purge)
+  const reader = new ByteReader(value)
+  reader.skip(1)
+  const revs: string[] = []
+  for (let left = reader.number(); left > 0; left--) {
+    const pos = reader.signed()
+    revs.push(formatRevision({ pos, id: reader.byteString(reader.number()) }))
+  }
+  return { id: value.toString('utf8', reader.skip(0)), revs }
+}
+
+/** Returns the revisions that were removed. */
+function purgeDocument(context: PurgeContext, { key, revisions }: ReadyPurge): Revision[] {
+  const { tx, takeSeq } = context
+  const value = tx.get(TREES.id, key)
+  if (value === undefined) return []
+  const tree = decodeInfoTree(value)
+  const removed = revisions.filter((revision) => tree.removeLeaf(revision))
+  if (removed.length === 0) return []
+  tx.delete(TREES.seq, seqKey(tree.updateSeq))
+  tree.updateSeq = takeSeq()
+  const winner = tree.winner()
+  if (winner === null) {
+    tx.delete(TREES.id, key)
+  } else {
+    const reference = referenceOf(winner.value!.body)
+    tx.put(TREES.seq, seqKey(tree.updateSeq), encodeChangeEntry(key, leafSummaries(tree), reference))
+    tx.put(TREES.id, key, encodeInfo(tree))
+  }
+  return removed.sort(compareRevisions)
+}
+
+/** Forgets what is beyond the limit. */
+function forgetPurges(tx: Transaction, sequences: SequencesRecord, limit: number): void {
+  for (; sequences.firstPurge <= sequences.purge - limit; sequences.firstPurge++) {
+    tx.delete(TREES.purge, seqKey(sequences.firstPurge))
+  }
+}
+
+/** To be called inside a transaction. */
+export function applyPurges(context: PurgeContext, ready: readonly ReadyPurge[]): PurgeOutcome {
+  const { tx, purgedInfosLimit } = context
+  const sequences = { ...DEFAULT_SEQUENCES, ...readRecord(tx, 'sequences') }
+  const purgeBefore = sequences.purge
+  let design = false
+  const takeSeq = (): number => {
+    sequences.update = context.takeSeq()
+    return sequences.update
+  }
+  const purged = ready.map((request) => {
+    const removed = purgeDocument({ ...context, takeSeq }, request)
+    if (removed.length > 0) {
+      sequences.purge += 1
+      tx.put(TREES.purge, seqKey(sequences.purge), encodePurge(request.key, removed))
+      if (request.id.startsWith(DESIGN_PREFIX)) design = true
+    }
+    return { id: request.id, revs: removed.map(formatRevision) }
+  })
+  if (sequences.purge > purgeBefore) {
+    forgetPurges(tx, sequences, purgedInfosLimit)
+    writeRecord(tx, 'sequences', sequences)
+  }
+  return { purged, sequences, design }
+}
+
+/** To be called inside a transaction that lowers the limit. */
+export function trimPurges(tx: Transaction, limit: number): void {
+  const sequences = { ...DEFAULT_SEQUENCES, ...readRecord(tx, 'sequences') }
+  const first = sequences.firstPurge
+  forgetPurges(tx, sequences, limit)
+  if (sequences.firstPurge > first) writeRecord(tx, 'sequences', sequences)
+}
+
+/** The purges that are remembered, oldest first. The snapshot belongs to the rows. */
+export function listPurges(snapshot: Snapshot): IterableIterator<PurgedRevisions> {
+  const cursor = snapshot.tree(TREES.purge).cursor()
+  return new SnapshotRows(snapshot, () => (cursor.next() ? decodePurge(cursor.value()) : undefined))
+}

@@ -1,0 +1,114 @@
+import t from 'tap'
+import { ask, type Sending } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const server = await startTestServer()
+t.teardown(() => server.stop())
+const send = (line: string, sending?: Sending) => ask(server, line, sending)
+
+interface Changes {
+  results: { id: string; changes: { rev: string }[]; doc?: unknown }[]
+  last_seq: string
+  pending: number
+}
+
+async function changes(query: string, json: object): Promise<Changes> {
+  const reply = await send(`POST /f/_changes?${query}`, { json })
+  if (reply.status !== 200) throw new Error(reply.text)
+  return reply.json as Changes
+}
+
+const A = 'a'.repeat(32)
+const B = 'b'.repeat(32)
+
+t.before(async () => {
+  await send('PUT /f')
+  const docs = Array.from({ length: 300 }, (_, n) => ({ _id: `d${n}`, n, name: { first: 'x', last: 'y' } }))
+  await send('POST /f/_bulk_docs', { json: { docs } })
+  const conflict = [
+    { _id: 'c', v: 1, _rev: `1-${A}` },
+    { _id: 'c', v: 2, _rev: `1-${B}` },
+  ]
+  await send('POST /f/_bulk_docs', { json: { docs: conflict, new_edits: false } })
+})
+
+t.test('_selector', async (t) => {
+  const few = await changes('filter=_selector', { selector: { n: { $gte: 298 } } })
+  t.same(
+    few.results.map(({ id }) => id),
+    ['d298', 'd299'],
+  )
+  t.equal(few.pending, 0)
+  const limited = await changes('filter=_selector&limit=1', { selector: { n: { $gte: 297 } } })
+  t.same([limited.results.length, limited.results[0]?.id], [1, 'd297'])
+  const rest = await changes(`filter=_selector&since=${limited.last_seq}`, { selector: { n: { $gte: 297 } } })
+  t.equal(rest.results.length, 2)
+  const shown = await changes('filter=_selector&include_docs=true', {
+    selector: { _id: 'd7' },
+    fields: ['_id', 'name.last'],
+  })
+  t.same(shown.results[0]?.doc, { _id: 'd7', name: { last: 'y' } })
+})
+
+t.test('_selector looks at each leaf that would be shown', async (t) => {
+  const winner = await changes('filter=_selector', { selector: { v: 1 } })
+  t.same(winner.results, [], 'the winner has v 2')
+  const leaves = await changes('filter=_selector&style=all_docs', { selector: { v: 1 } })
+  t.same(
+    leaves.results.map(({ changes: revs }) => revs),
+    [[{ rev: `1-${A}` }]],
+  )
+})
+
+t.test('_selector in a feed that waits', async (t) => {
+  const feed = changes('filter=_selector&feed=longpoll&since=now&timeout=20000', { selector: { hit: true } })
+  await send('PUT /f/miss', { json: {} })
+  await send('PUT /f/hit', { json: { hit: true } })
+  t.same(
+    (await feed).results.map(({ id }) => id),
+    ['hit'],
+  )
+})
+
+t.test('refusals', async (t) => {
+  for (const [json, reason] of [
+    [{}, 'Selector error: expected a JSON object'],
+    [{ selector: 1 }, 'Selector error: expected a JSON object'],
+    [{ selector: {}, fields: 'x' }, 'Selector error: fields must be JSON array'],
+    [{ selector: {}, fields: [1] }, 'Invalid JSON for field spec: 1'],
+    [{ selector: { a: { $in: 1 } } }, 'Bad argument for operator $in: 1'],
+  ] as const) {
+    const reply = await send('POST /f/_changes?filter=_selector', { json })
+    t.same([reply.status, reply.json], [400, { error: 'bad_request', reason }])
+  }
+})
+
+t.test('_doc_ids: looked up when few, in the order of the sequence', async (t) => {
+  const many = Array.from({ length: 150 }, (_, n) => `d${2 * n}`)
+  for (const doc_ids of [
+    ['d9', 'nothing', 'd3', 'd9', 'x'.repeat(70_000)],
+    ['d9', 'd3', ...many],
+  ]) {
+    const all = await changes('filter=_doc_ids', { doc_ids })
+    const ids = all.results.map(({ id }) => id).filter((id) => ['d3', 'd9'].includes(id))
+    t.same(ids, ['d3', 'd9'])
+    t.equal(all.pending, 0)
+    const after = await changes(`filter=_doc_ids&since=${all.last_seq}`, { doc_ids })
+    t.same([after.results, after.last_seq], [[], all.last_seq])
+    const first = await changes('filter=_doc_ids&limit=1', { doc_ids })
+    const second = await changes(`filter=_doc_ids&limit=1&since=${first.last_seq}`, { doc_ids })
+    t.not(first.results[0]?.id, second.results[0]?.id)
+    const back = await changes('filter=_doc_ids&descending=true', { doc_ids })
+    t.same(
+      back.results.map(({ id }) => id),
+      all.results.map(({ id }) => id).reverse(),
+    )
+  }
+  const feed = changes('filter=_doc_ids&feed=longpoll&since=now&timeout=20000', { doc_ids: ['later'] })
+  await send('PUT /f/other', { json: {} })
+  await send('PUT /f/later', { json: {} })
+  t.same(
+    (await feed).results.map(({ id }) => id),
+    ['later'],
+  )
+})

@@ -1,0 +1,89 @@
+/**
+ * The README's first session, as written: its start command is npm's `start` script, run here in an empty
+ * folder of its own, and each line of its session goes to a shell in that folder. Only the port is another.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { startChild } from '../support/child.ts'
+
+const PORT = 5984
+
+function repositoryRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+}
+
+/** The shell blocks of a text in Markdown, each as its lines. */
+function shellBlocks(markdown: string): string[][] {
+  return [...markdown.matchAll(/^```sh\n(.*?)^```$/gms)].map((match) => match[1]!.trim().split('\n'))
+}
+
+const root = repositoryRoot()
+const blocks = shellBlocks(readFileSync(join(root, 'README.md'), 'utf8'))
+const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  scripts: Record<string, string>
+}
+const session = blocks.find((lines) => lines.some((line) => line.startsWith('curl'))) ?? []
+const requests = session.filter((line) => line.startsWith('curl'))
+const assignments = session.filter((line) => !line.startsWith('curl'))
+
+t.test('the command lines are there', async (t) => {
+  t.same(blocks.slice(0, 2), [['npm install && npm start'], ['npm install && npm test']])
+  t.equal(scripts['start'], 'node dist/src/cli/main.js serve')
+  t.match(scripts['prestart'], /build/, 'of what is built just before')
+  t.ok(requests.length >= 5)
+  t.ok(assignments.length === 1 && assignments[0]!.includes(`127.0.0.1:${PORT}`))
+})
+
+const skip = spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl'
+
+t.test('the session works', { skip }, async (t) => {
+  const folder = t.testdir()
+  const server = startChild('../../src/cli/main.js', ['serve', '--port', '0'], {}, { folder })
+  t.teardown(() => server.process.kill('SIGKILL'))
+  const [, port] = await server.until(/listening on http:\/\/127\.0\.0\.1:(\d+)\//)
+  const setting = assignments.join('\n').replace(`:${PORT}`, `:${port}`)
+  const answers = new Map<string, Record<string, unknown>>()
+  for (const line of requests) {
+    const script = `${setting}\n${line}`
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', script], { cwd: folder })
+    const answer = JSON.parse(stdout) as Record<string, unknown>
+    t.notOk('error' in answer, `${line}: ${stdout}`)
+    answers.set(requestOf(line), answer)
+  }
+  const { db, id, body } = writtenBy(requests)
+  const rev = answers.get(`PUT /${db}/${id}`)?.['rev'] as string
+  const document = { _id: id, _rev: rev, ...body }
+  t.match(rev, /^1-[0-9a-f]{32}$/)
+  t.same(answers.get(`PUT /${db}`), { ok: true })
+  t.same(answers.get(`PUT /${db}/${id}`), { ok: true, id, rev })
+  t.same(answers.get(`GET /${db}/${id}`), document)
+  t.same(answers.get(`GET /${db}/_all_docs?include_docs=true`), {
+    total_rows: 1,
+    offset: 0,
+    rows: [{ id, key: id, value: { rev }, doc: document }],
+  })
+  const changes = answers.get(`GET /${db}/_changes`)!
+  t.match(changes, { results: [{ id, changes: [{ rev }] }], pending: 0 })
+  t.equal((changes['results'] as unknown[]).length, 1)
+  server.process.kill('SIGTERM')
+  t.equal(await server.ended, 0)
+})
+
+/** "METHOD /path" of a line of curl. */
+function requestOf(line: string): string {
+  const method = /-X\s+(\w+)/.exec(line)?.[1] ?? 'GET'
+  return `${method} ${/\$U(\/[^\s"]*)/.exec(line)![1]}`
+}
+
+/** The document that the session writes. */
+function writtenBy(lines: readonly string[]): { db: string; id: string; body: Record<string, unknown> } {
+  const line = lines.find((each) => each.includes(' -d '))!
+  const [, db, id] = /^PUT \/(\w+)\/(\w+)$/.exec(requestOf(line))!
+  return { db: db!, id: id!, body: JSON.parse(/-d '([^']*)'/.exec(line)![1]!) as Record<string, unknown> }
+}
