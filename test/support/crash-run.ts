@@ -199,7 +199,8 @@ export class CrashRun {
       return
     }
     // With nothing of it on the disk, it is the disk of the sync before.
-    for (let i = random.bool(0.3) ? 0 : 1; i <= count; i++) keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
+    for (let i = random.bool(0.3) ? 0 : 1; i <= count; i++)
+      keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
     keep(disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes'), 'torn')
     keep(disk.afterCrash(), 'random')
     if (count > 1)
