@@ -272,10 +272,10 @@ export class CrashRun {
     else if (kind < 70) await this.#stream(store)
     else if (kind < 75) await this.#idle()
     else if (kind < 80) await store.checkpoint()
-    else if (kind < 83) await this.#commitOnFullDisk(store)
-    else if (kind < 86) return this.#meetFault(store)
-    else if (kind < 90) return this.#close(store)
-    else if (kind < 95) return this.#failSync(store)
+    else if (kind < 82) await this.#commitOnFullDisk(store)
+    else if (kind < 89) return this.#meetFault(store)
+    else if (kind < 92) return this.#close(store)
+    else if (kind < 96) return this.#failSync(store)
     else await this.#commit(store, 1, random.between(20, 60))
     return true
   }
