@@ -5,6 +5,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { ask, type Reply, type Sending } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
+import { propertySeed } from '../support/property-seed.ts'
+import { Random } from '../support/random.ts'
 
 const server = await startTestServer({
   limits: { maxAttachmentBytes: 3_000_000, maxRequestBytes: 4_000_000 },
@@ -323,4 +325,36 @@ t.test('the upload of a form', async (t) => {
   t.equal((await ask(server, 'POST /db/form2', { body: document, headers })).status, 201)
   t.match((await ask(server, 'GET /db/form2')).json, { a: 1 })
   t.equal((await ask(server, 'POST /db/form2', { body: '------TF--', headers })).status, 400)
+})
+
+t.test('any damage to a multipart body is refused, or does no harm', async (t) => {
+  const seed = propertySeed(t)
+  const random = new Random(seed)
+  const follows = { follows: true, content_type: 'a/b' }
+  const document = { _attachments: { a: { ...follows, length: 40 }, b: { ...follows, length: 3 } } }
+  const { body, headers } = related(document, ['0123456789'.repeat(4), 'two'])
+  const whole = body as Buffer
+  let stored = 0
+  for (let round = 0; round < 150; round++) {
+    const at = random.int(whole.length)
+    const length = random.int(20)
+    const noise = random.pick(['', '\r\n', '--', '--xyz', '\r\n--xyz\r\n\r\n', '\r\n--xyz--', '"', '\0', '1'])
+    const damaged = Buffer.concat([whole.subarray(0, at), Buffer.from(noise), whole.subarray(at + length)])
+    const path = `/db/fuzz${round}`
+    const { status, text } = await ask(server, `PUT ${path}`, { body: damaged, headers: headers! })
+    const label = `seed ${seed}, round ${round}: ${status} ${text}`
+    const found = await ask(server, `GET ${path}?attachments=true`)
+    if (status === 201) {
+      stored += 1
+      const { _attachments } = json<{ _attachments?: Record<string, Stub> }>(found)
+      for (const { data, digest } of Object.values(_attachments ?? {})) {
+        const md5 = createHash('md5').update(Buffer.from(data!, 'base64')).digest('base64')
+        t.equal(digest, `md5-${md5}`, label)
+      }
+    } else {
+      t.ok([400, 415].includes(status), label)
+      t.equal(found.status, 404, label)
+    }
+  }
+  t.ok(stored < 150, 'most of it is refused')
 })
