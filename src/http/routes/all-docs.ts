@@ -2,7 +2,7 @@ import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
 import { isDesignId } from '../document-id.ts'
-import { viewText } from '../document-text.ts'
+import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
@@ -152,7 +152,8 @@ function rowText(row: AllDocsRow, parameters: ViewParameters): Piece[] {
   const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
-  return [`${head},"doc":`, viewText(row.document(), { conflicts: parameters.conflicts }), '}']
+  const { conflicts, attachments } = parameters
+  return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
 }
 
 function resources(route: string, namespace: Namespace): Resource[] {

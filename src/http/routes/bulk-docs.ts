@@ -3,7 +3,14 @@ import { type ScannedDocument, scanDocuments } from '../../base/json/documents.t
 import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
-import { interactiveEdit, type ParsedDocument, parseDocument, replicatedEdit } from '../document-edit.ts'
+import { withInlineAttachments } from '../attachment-edit.ts'
+import {
+  interactiveEdit,
+  type ParsedDocument,
+  parseDocument,
+  refuseLocalAttachments,
+  replicatedEdit,
+} from '../document-edit.ts'
 import { isDesignId, isLocalId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
@@ -35,7 +42,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   if (members.get('all_or_nothing') === true) {
     throw new DatabaseError('notImplemented', 'all_or_nothing is not implemented')
   }
-  const edits = makeEdits(exchange, documents, newEdits)
+  const edits = await makeEdits(exchange, documents, newEdits)
   requireNoValidation(
     exchange,
     edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
@@ -50,19 +57,30 @@ function parseAll(exchange: Exchange, documents: readonly (ScannedDocument | nul
   return documents.map((scanned) => parseDocument(scanned, maxDocumentBytes))
 }
 
-function makeEdits(
+async function makeEdits(
   exchange: Exchange,
   documents: readonly (ScannedDocument | null)[],
   newEdits: boolean,
-): DocumentEdit[] {
+): Promise<DocumentEdit[]> {
   const { maxDocumentBytes } = exchange.service.limits
-  return documents.map((scanned) => {
+  const made = documents.map((scanned) => {
     const document = parseDocument(scanned, maxDocumentBytes)
-    const id = document.id ?? randomHex(exchange.backend.random, 16)
-    if (newEdits) return interactiveEdit(document, id)
-    const edit = replicatedEdit(document, id)
-    return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
+    return { document, edit: makeEdit(exchange, document, newEdits) }
   })
+  const edits: DocumentEdit[] = []
+  for (const { document, edit } of made) {
+    const plain = document.attachments.length === 0
+    edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+  }
+  return edits
+}
+
+function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
+  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  if (isLocalId(id)) refuseLocalAttachments(document)
+  if (newEdits) return interactiveEdit(document, id)
+  const edit = replicatedEdit(document, id)
+  return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
 }
 
 async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
