@@ -1,6 +1,7 @@
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import type { DatabaseEvents } from '../server/database-events.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
 
 /**
@@ -12,6 +13,7 @@ export interface Backend {
     DatabaseRegistry,
     'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
+  readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
