@@ -3,6 +3,7 @@ import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type { DatabaseEvents } from '../server/database-events.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
+import type { CorsRules } from './cors.ts'
 
 /**
  * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
@@ -56,5 +57,7 @@ export interface HttpOptions {
   port: number
   /** Davenport's version. */
   version: string
+  /** Undefined: scripts of other origins are not served. */
+  cors?: CorsRules | undefined
   limits?: Partial<HttpLimits> | undefined
 }
