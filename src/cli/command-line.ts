@@ -18,6 +18,7 @@ const SERVE_OPTIONS = {
   port: { type: 'string' },
   'data-dir': { type: 'string' },
   admin: { type: 'string', multiple: true },
+  cors: { type: 'string', multiple: true },
   config: { type: 'string' },
 } as const
 

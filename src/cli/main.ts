@@ -4,6 +4,7 @@ import { packageVersion } from '../base/version.ts'
 import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
 import { startHttp } from '../http/server.ts'
 import { runCommandLine } from './command-line.ts'
+import { corsRules } from './cors-rules.ts'
 import type { Parts } from './parts.ts'
 import { processConsole } from './process-console.ts'
 
@@ -25,6 +26,7 @@ const parts: Parts = {
       host: server.config.bindAddress,
       port: server.config.port,
       version,
+      cors: corsRules(server.config),
       limits: {
         maxRequestBytes: server.config.maxRequestSize,
         maxDocumentBytes: server.config.maxDocumentSize,

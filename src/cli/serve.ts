@@ -17,6 +17,7 @@ export interface ServeFlags {
   port?: string
   'data-dir'?: string
   admin?: string[]
+  cors?: string[]
   config?: string
 }
 
@@ -106,6 +107,12 @@ async function readConfig(flags: ServeFlags, console: Console): Promise<Config> 
   return loadConfig({
     file,
     environment: console.environment,
-    flags: { host: flags.host, port: flags.port, dataDir: flags['data-dir'], admins: flags.admin },
+    flags: {
+      host: flags.host,
+      port: flags.port,
+      dataDir: flags['data-dir'],
+      admins: flags.admin,
+      cors: flags.cors,
+    },
   })
 }

@@ -44,6 +44,8 @@ function serveUsage(): string {
   --data-dir FOLDER      where everything is kept (default ${SETTINGS.databaseDir.default})
   --admin NAME:PASSWORD  set a server administrator; may be repeated. Others can see it in the list of
                          processes: use DAVENPORT_ADMIN for more than trials
+  --cors ORIGIN          serve the scripts of web pages of ORIGIN, with the passwords and cookies that their
+                         browser keeps; may be repeated. * is every page: it can then do what its reader may
   --config FILE          read settings from an ini file
   --help                 show this
   --version              show the version

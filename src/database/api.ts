@@ -184,12 +184,6 @@ export interface Database {
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
 
   /**
-   * Takes in the bytes of an attachment, for an edit to name. Rejects with attachmentTooLarge, digestMismatch
-   * and what the source throws.
-   */
-  takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent>
-
-  /**
    * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
    * removed, one answer a request. Rejects with bad_request for a malformed revision; nothing was written then.
    */
@@ -199,6 +193,12 @@ export interface Database {
   purgedInfosLimit(): number
   /** Purges beyond the limit are forgotten at once. Throws bad_request unless it is a positive integer. */
   setPurgedInfosLimit(limit: number): Promise<void>
+
+  /**
+   * Takes in the bytes of an attachment, for an edit to name. Rejects with attachmentTooLarge, digestMismatch
+   * and what the source throws.
+   */
+  takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent>
 
   /** Throws not_found with reason `missing` or `deleted`. */
   get(id: string, options?: GetOptions): DocumentView

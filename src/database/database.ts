@@ -221,10 +221,6 @@ export class StoredDatabase implements Database {
     return outcome.results
   }
 
-  async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
-    return awaiting(takeAttachment(this.#open(), source, incoming))
-  }
-
   async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
     const ready = reading(() => readyPurges(requests))
     const outcome = await this.#change((tx, takeSeq) => {
@@ -238,6 +234,10 @@ export class StoredDatabase implements Database {
 
   purgedInfos(): IterableIterator<PurgedRevisions> {
     return this.#page(listPurges)
+  }
+
+  async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    return awaiting(takeAttachment(this.#open(), source, incoming))
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {

@@ -50,7 +50,7 @@ export async function* continuousFeed(
   yield* lines(reader, wait, idle, {
     row: (pieces) => [...pieces, '\n'],
     beat: '\n',
-    end: () => `{"last_seq":${stringText(reader.lastSeq())},"pending":${reader.pending()}}\n`,
+    end: () => `{${position(reader)}}\n`,
   })
 }
 
@@ -131,5 +131,10 @@ function* joined(reader: ChangesReader): Generator<Piece> {
 }
 
 function end(reader: ChangesReader): string {
-  return `\n],\n"last_seq":${stringText(reader.lastSeq())},"pending":${reader.pending()}}\n`
+  return `\n],\n${position(reader)}}\n`
+}
+
+function position(reader: ChangesReader): string {
+  const pending = reader.pending()
+  return `"last_seq":${stringText(reader.lastSeq())}${pending === undefined ? '' : `,"pending":${pending}`}`
 }

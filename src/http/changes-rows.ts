@@ -19,14 +19,22 @@ export class ChangesReader {
   readonly #database: Database
   readonly #parameters: ChangesParameters
   readonly #filter: ChangesFilter | undefined
+  readonly #render: ((row: ChangeRow) => Piece[]) | undefined
   #left: number
   #since: string | number
   #page: ChangesPage | undefined
 
-  constructor(database: Database, parameters: ChangesParameters, filter: ChangesFilter | undefined) {
+  /** `render` makes the text of a row; default a change of a document. */
+  constructor(
+    database: Database,
+    parameters: ChangesParameters,
+    filter: ChangesFilter | undefined,
+    render?: (row: ChangeRow) => Piece[],
+  ) {
     this.#database = database
     this.#parameters = parameters
     this.#filter = filter
+    this.#render = render
     this.#left = parameters.limit ?? UNLIMITED
     this.#since = parameters.since
   }
@@ -77,7 +85,9 @@ export class ChangesReader {
     return this.#page?.lastSeq() ?? String(this.#since)
   }
 
-  pending(): number {
+  /** Undefined for what is not counted out to clients. */
+  pending(): number | undefined {
+    if (this.#render !== undefined) return undefined
     return this.#page?.pending() ?? 0
   }
 
@@ -99,6 +109,7 @@ export class ChangesReader {
   }
 
   #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
+    if (this.#render !== undefined) return this.#render(row)
     const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
@@ -111,6 +122,6 @@ export class ChangesReader {
       return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
     }
     const text = viewText(row.document(), { conflicts })
-    return [`${head},"doc":${JSON.stringify(project(JSON.parse(text.toString())))}}`]
+    return [`${head},"doc":`, JSON.stringify(project(JSON.parse(text.toString()))), '}']
   }
 }

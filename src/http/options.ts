@@ -1,7 +1,9 @@
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import type { DatabaseEvents } from '../server/database-events.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
+import type { CorsRules } from './cors.ts'
 
 /**
  * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
@@ -12,6 +14,7 @@ export interface Backend {
     DatabaseRegistry,
     'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
+  readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
@@ -62,5 +65,7 @@ export interface HttpOptions {
   port: number
   /** Davenport's version. */
   version: string
+  /** Undefined: scripts of other origins are not served. */
+  cors?: CorsRules | undefined
   limits?: Partial<HttpLimits> | undefined
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import type { Answer, Headers } from './answer.ts'
+import { withCors } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 import { sendPieces } from './stream.ts'
 
@@ -17,11 +18,12 @@ export async function send(exchange: Exchange, answer: Answer): Promise<void> {
     if (answer.kind === 'streamed') await answer.pieces.return?.()
     return
   }
-  const headers = spelled(preferred(exchange, { ...usualHeaders(exchange), ...answer.headers }))
+  const own = preferred(exchange, { ...usualHeaders(exchange), ...answer.headers })
+  const headers = spelled(withCors(exchange.service.options.cors, request, own))
   const withBody = request.method !== 'HEAD'
   if (answer.kind === 'whole') {
     const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
-    if (answer.status !== 304) headers['Content-Length'] = body.length
+    if (answer.status !== 304 && answer.status !== 204) headers['Content-Length'] = body.length
     response.writeHead(answer.status, headers)
     response.end(withBody ? body : undefined)
   } else {

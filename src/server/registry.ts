@@ -46,6 +46,11 @@ export interface RegistryOptions extends DatabaseOpener {
   log: Log
 }
 
+export type DatabaseEventType = 'created' | 'updated' | 'deleted'
+
+/** Hears of creations, deletions and changes. It must be quick and not throw. */
+export type DatabaseListener = (type: DatabaseEventType, name: string) => void
+
 export class DatabaseRegistry {
   readonly #options: RegistryOptions
   readonly #root: string
@@ -61,6 +66,7 @@ export class DatabaseRegistry {
   #draftsMade = 0
   #generation = 0
   #stopped = false
+  #listener: DatabaseListener | undefined
 
   private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
     this.#options = options
@@ -76,7 +82,9 @@ export class DatabaseRegistry {
       log: options.log,
       open: async (name) => {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
-        return options.openDatabase(this.#pathOf(name), name)
+        const database = await options.openDatabase(this.#pathOf(name), name)
+        database.onChange(() => this.#listener?.('updated', name))
+        return database
       },
     })
   }
@@ -92,6 +100,11 @@ export class DatabaseRegistry {
     const found = new Map<string, number | undefined>()
     await scan(root, root, found, options.log)
     return new DatabaseRegistry(options, found)
+  }
+
+  /** From now on; one listener. */
+  listen(listener: DatabaseListener): void {
+    this.#listener = listener
   }
 
   /** Number of databases. */
@@ -134,6 +147,7 @@ export class DatabaseRegistry {
       if (shards !== undefined) this.#shards.set(name, shards)
       this.#names.add(name)
       this.#generation++
+      this.#listener?.('created', name)
     })
   }
 
@@ -151,6 +165,7 @@ export class DatabaseRegistry {
         await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
         await removeDatabase(this.#pathOf(name))
         this.#shards.delete(name)
+        this.#listener?.('deleted', name)
       } catch (error) {
         if (await exists(this.#pathOf(name)).catch(() => true)) {
           this.#names.add(name)

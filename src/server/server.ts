@@ -2,8 +2,8 @@
  * A running server without its HTTP: configuration, log, administrators and databases, composed. The data
  * folder is locked before anything in it is read and until everything in it is closed.
  *
- * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/` and
- * `drafts/`.
+ * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/`,
+ * `drafts/` and `events.davenport`.
  */
 import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
@@ -17,6 +17,8 @@ import type { Config } from '../base/config/load.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { DatabaseEvents } from './database-events.ts'
+import { DATABASE_EXTENSION } from './database-name.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
@@ -38,6 +40,7 @@ export class Server {
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
   readonly databases: DatabaseRegistry
+  readonly events: DatabaseEvents
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   readonly #lock: { release(): Promise<void> }
@@ -47,6 +50,7 @@ export class Server {
     parts: {
       uuid: string
       databases: DatabaseRegistry
+      events: DatabaseEvents
       authenticator: Authenticator
       administrators: Administrators
       lock: { release(): Promise<void> }
@@ -58,6 +62,7 @@ export class Server {
     this.random = options.random
     this.uuid = parts.uuid
     this.databases = parts.databases
+    this.events = parts.events
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.#lock = parts.lock
@@ -121,13 +126,26 @@ export class Server {
       openDatabase: (path, name) => options.openDatabase(path, name),
       createDatabase: (path, name) => options.createDatabase(path, name),
     })
-    return new Server(options, { uuid: store.state.uuid, databases, authenticator, administrators, lock })
+    const events = await DatabaseEvents.open(
+      {
+        path: join(dataDir, `events${DATABASE_EXTENSION}`),
+        clock,
+        log,
+        openDatabase: (path, name) => options.openDatabase(path, name),
+        createDatabase: (path, name) => options.createDatabase(path, name),
+      },
+      databases.list(),
+    )
+    databases.listen((type, name) => events.note(type, name))
+    const { uuid } = store.state
+    return new Server(options, { uuid, databases, events, authenticator, administrators, lock })
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
       await this.databases.stop(graceMs)
+      await this.events.close()
     } finally {
       await this.#lock.release()
     }

@@ -328,7 +328,6 @@ t.test('what is not there says so', async (t) => {
     `POST /${name}/_compact`,
     `GET /${name}/_partition/p/_all_docs`,
     'POST /_replicate',
-    'GET /_db_updates',
     'PUT /_users',
     'PUT /parts?partitioned=true',
     'GET /_utils/',

@@ -19,10 +19,11 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, authenticator, uuid, log, clock, random } = real.server
+  const { databases, events, authenticator, uuid, log, clock, random } = real.server
   const http = await startHttp({
     backend: {
       authenticator,
+      events,
       uuid,
       log,
       clock,

@@ -33,6 +33,11 @@ export function fakeDatabases(): FakeDatabases {
         if (closed) throw new Error(`${name} is closed`)
         return 0
       },
+      onChange: () => () => {},
+      lookup: () => undefined,
+      update: async () => [],
+      changes: () => ({ rows: [] }),
+      setRevsLimit: async () => {},
       security: () => (stored.security === undefined ? undefined : Buffer.from(stored.security)),
       async setSecurity(body: Uint8Array) {
         stored.security = Buffer.from(body).toString()

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/base/config/load.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
+import type { CorsRules } from '../../src/http/cors.ts'
 import type { HttpLimits } from '../../src/http/options.ts'
 import { type HttpServer, startHttp } from '../../src/http/server.ts'
 import { Server } from '../../src/server/server.ts'
@@ -27,7 +28,7 @@ const NAME = 'admin'
 const PASSWORD = 'secret'
 
 export async function startTestServer(
-  options: { limits?: Partial<HttpLimits>; port?: number } = {},
+  options: { limits?: Partial<HttpLimits>; port?: number; cors?: CorsRules } = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'davenport-http-'))
   const { log, lines } = recordingLog()
@@ -49,6 +50,7 @@ export async function startTestServer(
     port: options.port ?? 0,
     version: '0.0.0-test',
     limits: options.limits,
+    cors: options.cors,
   })
   const url = new URL(http.url)
   url.username = NAME

@@ -6,7 +6,7 @@
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
     'admin_only_all_dbs allow_jsonp authentication_handlers backlog buffer_response bulk_get_use_batches ' +
-    'changes_timeout config_whitelist decompression_limit enable_cors enable_xframe_options max_header_size ' +
+    'changes_timeout config_whitelist decompression_limit enable_xframe_options max_header_size ' +
     'max_uri_length prefer_minimal require_valid_user require_valid_user_except_for_up rewrite_limit ' +
     'secure_rewrites server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',

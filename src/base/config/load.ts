@@ -21,6 +21,8 @@ export interface Flags {
   dataDir?: string | undefined
   /** Each "name:password". */
   admins?: readonly string[] | undefined
+  /** Origins; giving any turns CORS on, with credentials, as browsers' PouchDB needs them. */
+  cors?: readonly string[] | undefined
 }
 
 export interface Config extends Settings {
@@ -137,6 +139,11 @@ function readFlags(config: ConfigBuilder, flags: Flags): void {
   if (flags.host !== undefined) config.set('chttpd', 'bind_address', flags.host, '--host')
   if (flags.port !== undefined) config.set('chttpd', 'port', flags.port, '--port')
   if (flags.dataDir !== undefined) config.set('couchdb', 'database_dir', flags.dataDir, '--data-dir')
+  if (flags.cors !== undefined && flags.cors.length > 0) {
+    config.set('chttpd', 'enable_cors', 'true', '--cors')
+    config.set('cors', 'credentials', 'true', '--cors')
+    config.set('cors', 'origins', flags.cors.join(','), '--cors')
+  }
   for (const pair of flags.admins ?? []) config.addAdminPair(pair, '--admin')
 }
 

@@ -70,6 +70,29 @@ export const SETTINGS = {
     100_000,
     'Databases that one _dbs_info may name.',
   ),
+  corsEnabled: flag(
+    'chttpd',
+    'enable_cors',
+    false,
+    'Whether scripts of other origins are served: see [cors].',
+  ),
+  corsOrigins: list('cors', 'origins', 'Origins whose scripts are served; * is every one.'),
+  corsCredentials: flag(
+    'cors',
+    'credentials',
+    false,
+    'Whether such scripts may use the cookies and passwords that the browser keeps.',
+  ),
+  corsMethods: list('cors', 'methods', 'Methods that such scripts may use; default all.'),
+  corsHeaders: list('cors', 'headers', 'Headers that such scripts may send, beside the usual ones.'),
+  corsMaxAgeSeconds: integer(
+    'cors',
+    'max_age',
+    600,
+    0,
+    2 ** 31,
+    'Seconds for which a browser may remember what it was allowed.',
+  ),
   secret: {
     ...text('chttpd_auth', 'secret', undefined, 'Key of the session cookies; default: made at first start.'),
     secret: true,
@@ -198,6 +221,17 @@ function text<T extends string | undefined>(
     return input
   }
   return setting<string | T>(section, key, 'string', defaultValue, parse, doc)
+}
+
+/** Values between commas. */
+function list(section: string, key: string, doc: string): Setting<readonly string[] | undefined> {
+  const parse = (input: string): readonly string[] => {
+    const values = input.split(',').map((value) => value.trim())
+    if (values.some((value) => !/^[A-Za-z0-9*:/.[\]_-]+$/.test(value)))
+      throw new Error('names between commas')
+    return values
+  }
+  return setting<readonly string[] | undefined>(section, key, 'string', undefined, parse, doc)
 }
 
 /** CouchDB's `any` is every IPv4 address; `localhost` is not left to the resolver. */

@@ -4,6 +4,7 @@ import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
 import { authorize } from '../access.ts'
 import type { Answer } from '../answer.ts'
+import { preflight } from '../cors.ts'
 import { errorAnswer } from '../error-answer.ts'
 import { Exchange, type Service } from '../exchange.ts'
 import { parseTarget } from '../path.ts'
@@ -111,6 +112,8 @@ function noteRequest(exchange: Exchange, durationMs: number): void {
 }
 
 async function handle(exchange: Exchange, resource: Resource, malformed: boolean): Promise<Answer> {
+  const allowed = preflight(exchange.service.options.cors, exchange.request)
+  if (allowed !== undefined) return allowed
   if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
   const tolerant = exchange.place.route === 'welcome'
   const { authorization, cookie } = exchange.request.headers

@@ -30,6 +30,5 @@ export const absentResources: Resource[] = [
   absent('db/_sync_shards', 'member', 'sharding'),
   absent('db/_search_cleanup', 'member', 'search'),
   absent('db/_nouveau_cleanup', 'member', 'search'),
-  absent('_db_updates', 'server-admin', 'the feed of databases'),
   absent('_reshard', 'server-admin', 'sharding'),
 ]

@@ -7,6 +7,7 @@ import { bulkGetResources } from './bulk-get.ts'
 import { changesResources } from './changes.ts'
 import { databaseResources } from './database.ts'
 import { databasesResources } from './databases.ts'
+import { dbUpdatesResources } from './db-updates.ts'
 import { documentResources } from './document.ts'
 import { localDocsResources } from './local-docs.ts'
 import { localDocumentResources } from './local-document.ts'
@@ -27,6 +28,7 @@ export const resources: readonly Resource[] = [
   ...changesResources,
   ...databaseResources,
   ...databasesResources,
+  ...dbUpdatesResources,
   ...documentResources,
   ...localDocsResources,
   ...localDocumentResources,

@@ -29,18 +29,23 @@ t.test('every setting can be given in a file and in the environment, and refuses
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting<unknown>][]) {
     const { section, key } = setting
     const good = { integer: '2097152', boolean: 'false', choice: undefined, string: 'x' }[setting.type]
-    const value = { bindAddress: '::1', port: '0', defaultSecurity: 'everyone', sameSite: 'lax' }[
-      name as string
-    ]
+    const value = {
+      bindAddress: '::1',
+      port: '0',
+      defaultSecurity: 'everyone',
+      sameSite: 'lax',
+      corsEnabled: 'true',
+      corsCredentials: 'true',
+    }[name as string]
     const text = value ?? (name === 'logLevel' ? 'error' : name === 'stopGraceMs' ? '1' : good)!
     const usable = ['maxOpenDatabases', 'maxDatabasesInfo'].includes(name) ? '17' : text
     const special = { maxUuids: '18', compressionLevel: '1', compressibleTypes: 'text/*,a/b' }
     const limited = special[name as keyof typeof special] ?? usable
     const expected = setting.parse(limited)
     t.not(expected, setting.default, `${name}: the test gives something else than the default`)
-    t.equal(loadConfig({ file: file(`[${section}]\n${key} = ${limited}`) })[name], expected)
+    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${limited}`) })[name], expected)
     const variable = `DAVENPORT_${section.toUpperCase()}__${key.toUpperCase()}`
-    t.equal(loadConfig({ environment: { [variable]: limited } })[name], expected)
+    t.same(loadConfig({ environment: { [variable]: limited } })[name], expected)
     if (['databaseDir', 'secret'].includes(name)) continue
     t.throws(() => loadConfig({ file: file(`\n[${section}]\n${key} = ?!`) }), {
       name: 'ConfigError',

@@ -1,0 +1,73 @@
+import type { Database } from '../database/api.ts'
+import { type Answer, bare, type Headers, jsonStream, type Piece } from './answer.ts'
+import { changeWaiter } from './change-waiter.ts'
+import {
+  continuousFeed,
+  eventFeed,
+  idleOf,
+  longpollFeed,
+  normalFeed,
+  type WaitForChange,
+} from './changes-feed.ts'
+import type { ChangesParameters } from './changes-parameters.ts'
+import type { ChangesReader } from './changes-rows.ts'
+import { contentEtag } from './etag.ts'
+import type { Exchange } from './exchange.ts'
+
+/** What a feed is made of. */
+export interface Feed {
+  database: Database
+  reader: ChangesReader
+  parameters: ChangesParameters
+  /** End a feed that waits, as the stop of the server does. */
+  ends: readonly AbortSignal[]
+}
+
+/** Answers with the feed that the parameters ask for. Throws badRequest for a malformed `since`. */
+export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
+  const { database, reader, parameters } = feed
+  if (parameters.feed === 'normal') {
+    const etag = contentEtag(database.uuid, String(database.updateSeqNumber))
+    if (exchange.matchesEtag(etag)) return bare(304, { etag })
+    reader.open()
+    const pieces = normalFeed(reader)
+    const end = (): IteratorResult<Piece> => {
+      reader.close()
+      return pieces.return(undefined)
+    }
+    return jsonStream(200, { next: () => pieces.next(), return: end }, { etag })
+  }
+  reader.open()
+  const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
+  if (parameters.feed === 'longpoll') {
+    return waiting(exchange, feed, (wait) => longpollFeed(reader, wait, idle))
+  }
+  if (parameters.feed === 'continuous') {
+    return waiting(exchange, feed, (wait) => continuousFeed(reader, wait, idle))
+  }
+  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
+  return waiting(exchange, feed, (wait) => eventFeed(reader, wait, idle), headers)
+}
+
+/** Listens for changes from now on until the feed ends, the client goes, or the server stops. */
+function waiting(
+  exchange: Exchange,
+  { database, reader, ends }: Feed,
+  feed: (wait: WaitForChange) => AsyncGenerator<Piece>,
+  headers: Headers = {},
+): Answer {
+  const signals = [...ends, exchange.service.stopping]
+  const { wait, stop } = changeWaiter(database, exchange.response, signals)
+  const pieces = feed(wait)
+  const end = async (): Promise<IteratorResult<Piece>> => {
+    stop()
+    reader.close()
+    return pieces.return(undefined)
+  }
+  const next = async (): Promise<IteratorResult<Piece>> => {
+    const step = await pieces.next()
+    if (step.done === true) stop()
+    return step
+  }
+  return jsonStream(200, { next, return: end }, headers)
+}

@@ -1,0 +1,111 @@
+import t from 'tap'
+import { loadConfig } from '../../src/base/config/load.ts'
+import { corsRules } from '../../src/cli/cors-rules.ts'
+import { ask } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const PAGE = 'https://app.example'
+const asked = (headers: object = {}) => ({
+  as: null,
+  headers: { origin: PAGE, 'access-control-request-method': 'PUT', ...headers },
+})
+
+const server = await startTestServer({
+  cors: { origins: ['http://other.example', PAGE], credentials: true, headers: ['X-Own'], maxAgeSeconds: 7 },
+})
+t.teardown(() => server.stop())
+
+t.test('a preflight needs nobody to be signed in', async (t) => {
+  const headers = { 'access-control-request-headers': 'Authorization, content-type,x-own' }
+  const reply = await ask(server, 'OPTIONS /db/doc', asked(headers))
+  t.equal(reply.status, 204)
+  t.match(reply.headers, {
+    'access-control-allow-origin': PAGE,
+    'access-control-allow-credentials': 'true',
+    'access-control-allow-headers': 'authorization, content-type, x-own',
+    'access-control-allow-methods': /GET, .*PUT, .*COPY/,
+    'access-control-max-age': '7',
+    vary: 'Origin',
+  })
+  t.equal(reply.headers['content-length'], undefined)
+})
+
+t.test('a preflight of what is not allowed is refused', async (t) => {
+  for (const headers of [
+    { origin: 'https://app.example.evil' },
+    { origin: 'null' },
+    { 'access-control-request-method': 'STEAL' },
+    { 'access-control-request-headers': 'x-unknown' },
+  ]) {
+    const reply = await ask(server, 'OPTIONS /', asked(headers))
+    t.equal(reply.status, 405, JSON.stringify(headers))
+    t.equal(reply.headers['access-control-allow-methods'], undefined)
+  }
+})
+
+t.test('answers and errors name the origin', async (t) => {
+  const headers = { origin: PAGE }
+  for (const [line, as, status] of [
+    ['PUT /cors', undefined, 201],
+    ['GET /cors/_all_docs', undefined, 200],
+    ['GET /cors', null, 401],
+    ['GET /%zz', null, 400],
+    ['GET /_up', null, 200],
+  ] as const) {
+    const reply = await ask(server, line, { headers, ...(as === null ? { as } : {}) })
+    t.equal(reply.status, status)
+    t.match(reply.headers, {
+      'access-control-allow-origin': PAGE,
+      'access-control-allow-credentials': 'true',
+      'access-control-expose-headers': /x-couch-request-id.*content-length/,
+      vary: 'Origin',
+    })
+  }
+  const put = await ask(server, 'PUT /cors/a', { json: {}, headers })
+  t.match(put.headers['access-control-expose-headers'], /etag/)
+  for (const other of [{}, { origin: 'http://app.example' }]) {
+    const reply = await ask(server, 'GET /', { headers: other })
+    t.same([reply.status, reply.headers['access-control-allow-origin']], [200, undefined])
+    t.equal(reply.headers.vary, 'Origin')
+  }
+})
+
+t.test('every origin, without credentials', async (t) => {
+  const open = await startTestServer({ cors: { origins: ['*'], credentials: false, maxAgeSeconds: 1 } })
+  t.teardown(() => open.stop())
+  const reply = await ask(open, 'GET /', { headers: { origin: 'null' } })
+  t.equal(reply.headers['access-control-allow-origin'], 'null')
+  t.equal(reply.headers['access-control-allow-credentials'], undefined)
+})
+
+t.test('off unless configured', async (t) => {
+  const closed = await startTestServer()
+  t.teardown(() => closed.stop())
+  t.equal((await ask(closed, 'OPTIONS /', asked())).status, 405)
+  const { headers } = await ask(closed, 'GET /', { headers: { origin: PAGE } })
+  t.equal(headers['access-control-allow-origin'], undefined)
+  t.equal(headers.vary, undefined)
+})
+
+t.test('configuration', async (t) => {
+  const rules = (text: string) => corsRules(loadConfig({ file: { path: 'f', text } }))
+  t.equal(rules('[cors]\norigins = *'), undefined, 'off until enabled')
+  t.same(
+    rules(
+      '[chttpd]\nenable_cors = true\n[cors]\norigins = http://a, http://b\nmethods = get,PUT\nheaders = X-A\nmax_age = 9',
+    ),
+    {
+      origins: ['http://a', 'http://b'],
+      credentials: false,
+      methods: ['GET', 'PUT'],
+      headers: ['X-A'],
+      maxAgeSeconds: 9,
+    },
+  )
+  t.match(corsRules(loadConfig({ flags: { cors: ['http://a', 'http://b'] } })), {
+    origins: ['http://a', 'http://b'],
+    credentials: true,
+  })
+  t.throws(() => rules('[cors]\norigins = a,,b'), { message: /must be names between commas/ })
+  t.throws(() => rules('[cors]\nnone = 1'), { message: /does not support/ })
+})

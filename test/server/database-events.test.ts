@@ -1,0 +1,76 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { createDatabase, openDatabase } from '../../src/database/open.ts'
+import { DatabaseEvents, eventOf } from '../../src/server/database-events.ts'
+import { manualClock } from '../support/manual-clock.ts'
+import { recordingLog } from '../support/recording-log.ts'
+
+const clock = manualClock()
+
+function open(folder: string, names: string[]): Promise<DatabaseEvents> {
+  const path = join(folder, 'events.davenport')
+  return DatabaseEvents.open(
+    {
+      path,
+      clock,
+      log: recordingLog().log,
+      openDatabase: (file, name) => openDatabase(file, name),
+      createDatabase: (file, name) => createDatabase(file, name),
+    },
+    names,
+  )
+}
+
+function listed(events: DatabaseEvents, since?: string): string[] {
+  return [...events.database.changes({ since }).rows].map(({ id }) => {
+    const { type, name } = eventOf(id)
+    return `${type} ${name}`
+  })
+}
+
+t.test('events, over restarts', async (t) => {
+  const folder = t.testdir()
+  let events = await open(folder, [])
+  events.note('created', 'a')
+  events.note('created', 'b/c')
+  events.note('deleted', 'a')
+  events.note('created', 'a')
+  await events.flush()
+  t.same(listed(events), ['created b/c', 'deleted a', 'created a'], 'in the order of their happening')
+  const { updateSeq } = events.database.info()
+  await events.close()
+  events = await open(folder, ['a', 'b/c'])
+  t.same(listed(events, updateSeq), [], 'nothing new was found at the start')
+  await events.close()
+  events = await open(folder, ['b/c', 'd'])
+  t.same(listed(events, updateSeq), ['deleted a', 'created d'], 'what a crash kept from being told')
+  await events.close()
+})
+
+t.test('updates are gathered', async (t) => {
+  const events = await open(t.testdir(), ['a', 'b'])
+  const { updateSeq } = events.database.info()
+  const written = new Promise<void>((resolve) => {
+    events.database.onChange(() => resolve())
+  })
+  for (let i = 0; i < 100; i++) events.note('updated', i % 2 === 0 ? 'a' : 'b')
+  t.same(listed(events, updateSeq), [])
+  clock.advance(499)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(listed(events, updateSeq), [])
+  clock.advance(1)
+  await written
+  t.same(listed(events, updateSeq), ['updated a', 'updated b'])
+  events.note('updated', 'a')
+  events.note('deleted', 'a')
+  await events.close()
+})
+
+t.test('an update that was not told yet is forgotten with its database', async (t) => {
+  const events = await open(t.testdir(), ['a'])
+  events.note('updated', 'a')
+  events.note('deleted', 'a')
+  await events.flush()
+  t.same(listed(events), ['created a', 'deleted a'])
+  await events.close()
+})
