@@ -133,6 +133,12 @@ export interface DatabaseInfo {
   diskFormatVersion: number
 }
 
+export interface PartitionInfo {
+  docCount: number
+  docDelCount: number
+  sizes: { active: number; external: number }
+}
+
 export interface LocalDocument {
   /** Without the `_local/`. */
   id: string
@@ -153,16 +159,20 @@ export interface Database {
   /** Hex; another in every incarnation. */
   readonly uuid: string
   readonly instanceStartTime: string
+  /** Fixed at creation. In a partitioned database ids are `partition:id`. */
+  readonly properties: { readonly partitioned: boolean }
   /** Number of the last change; what 'now' means. */
   readonly updateSeqNumber: number
 
   info(): DatabaseInfo
+  /** Counts and sizes of the documents whose ids begin with `partition:`. */
+  partitionInfo(partition: string): PartitionInfo
   /** Runs after each durable group with the number of the last change; returns the way to stop it. */
   onChange(listener: (updateSeqNumber: number) => void): () => void
 
   /**
    * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
-   * revision that cannot be read (bad_request), an id that is too long, or storage that fails. The bytes of
+   * revision that cannot be read (bad_request), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>

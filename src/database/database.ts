@@ -22,6 +22,7 @@ import type {
   GetOptions,
   LocalDocument,
   OpenRevision,
+  PartitionInfo,
   PurgedRevisions,
   UpdateOptions,
 } from './api.ts'
@@ -50,6 +51,7 @@ import {
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
+import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
@@ -166,6 +168,15 @@ export class StoredDatabase implements Database {
     })
   }
 
+  partitionInfo(partition: string): PartitionInfo {
+    const { start, end } = partitionBounds(partition)
+    return this.#withSnapshot((snapshot) => {
+      const range = { start: idKey(start), end: idKey(end) }
+      const { live, deleted, active, external } = readSummary(snapshot.tree(TREES.id).reduce(range).reduction)
+      return { docCount: live, docDelCount: deleted, sizes: { active, external } }
+    })
+  }
+
   onChange(listener: (updateSeqNumber: number) => void): () => void {
     const entry = (updateSeqNumber: number): void => listener(updateSeqNumber)
     this.#listeners.add(entry)
@@ -210,7 +221,10 @@ export class StoredDatabase implements Database {
   }
 
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
-    const ready = reading(() => readyEdits(edits, options.newEdits !== false))
+    const ready = reading(() => {
+      if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
+      return readyEdits(edits, options.newEdits !== false)
+    })
     const outcome = await this.#change(
       (tx, takeSeq) => applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready),
       ready.bytes,

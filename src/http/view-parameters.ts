@@ -16,6 +16,8 @@ export interface ViewParameters {
   includeDocs: boolean
   conflicts: boolean
   updateSeq: boolean
+  /** Of a partitioned database. */
+  partition?: string | undefined
 }
 
 interface Draft extends ViewParameters {
@@ -95,19 +97,20 @@ const SETTERS: Record<string, Setter> = {
     draft.conflicts = parseBoolean(raw)
   },
   sorted: (_draft, raw) => void parseBoolean(raw),
-  partition: () => {
-    throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
+  partition: (draft, raw) => {
+    draft.partition = String('text' in raw ? raw.text : raw.json)
   },
 }
 
 /**
  * From a JSON body, where there is one, then from the query string, the later one winning; `body-last` is the
- * other way round (each of several queries refines what the query string says). Throws queryParseError.
+ * other way round (each of several queries refines what the query string says). `partitions` says that the
+ * parameter `partition` makes sense. Throws queryParseError.
  */
 export function parseViewParameters(
   query: Query,
   body: Record<string, unknown> = {},
-  order: 'body-first' | 'body-last' = 'body-first',
+  options: { order?: 'body-first' | 'body-last'; partitions?: boolean } = {},
 ): ViewParameters {
   const draft: Draft = {
     inclusiveEnd: true,
@@ -123,9 +126,12 @@ export function parseViewParameters(
       if (value !== undefined) setter(name)?.(draft, { json: value })
     }
   }
-  if (order === 'body-first') fromBody()
+  if (options.order !== 'body-last') fromBody()
   for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
-  if (order === 'body-last') fromBody()
+  if (options.order === 'body-last') fromBody()
+  if (draft.partition !== undefined && options.partitions !== true) {
+    throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
+  }
   if (draft.reduce === true) {
     throw new DatabaseError('queryParseError', 'Reduce is invalid for map-only views.')
   }

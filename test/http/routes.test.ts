@@ -327,10 +327,8 @@ t.test('what is not there says so', async (t) => {
     `POST /${name}/_find`,
     `POST /${name}/_compact`,
     `PUT /${name}/doc/attachment`,
-    `GET /${name}/_partition/p/_all_docs`,
     'POST /_replicate',
     'PUT /_users',
-    'PUT /parts?partitioned=true',
     'GET /_utils/',
   ]
   for (const line of lines) {

@@ -10,7 +10,7 @@ import {
   parseDocumentText,
   replicatedEdit,
 } from '../document-edit.ts'
-import { isLocalId, validateDocumentId } from '../document-id.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { isUtf8 } from '../path.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
@@ -28,6 +28,7 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   parseReadParameters(exchange.query)
   const { id } = exchange
   validateDocumentId(id)
+  requireIdFor(exchange.database, id)
   const newEdits = editsAreNew(exchange)
   if (exchange.header('content-type')?.startsWith('multipart/related;')) {
     throw new DatabaseError('notImplemented', 'attachments are not implemented')
@@ -63,6 +64,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
+  requireIdFor(exchange.database, id)
   const edit = interactiveEdit(document, id)
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
