@@ -22,6 +22,8 @@ export interface DocumentEdit {
 export interface UpdateOptions {
   /** False: the revisions are kept as they are given, conflicts included. Default true. */
   newEdits?: boolean | undefined
+  /** True: where one edit is refused none is written; the others then fail with `not_written`. */
+  allOrNothing?: boolean | undefined
 }
 
 /** In the order of the edits. With `newEdits: false` only the failures matter to callers. */

@@ -55,7 +55,7 @@ import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
-import { applyEdits } from './update.ts'
+import { applyEdits, refusedOutcome, requireAll } from './update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512
@@ -225,10 +225,11 @@ export class StoredDatabase implements Database {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
       return readyEdits(edits, options.newEdits !== false)
     })
-    const outcome = await this.#change(
-      (tx, takeSeq) => applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready),
-      ready.bytes,
-    )
+    const outcome = await this.#change((tx, takeSeq) => {
+      const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
+      if (options.allOrNothing) requireAll(applied.results)
+      return applied
+    }, ready.bytes).catch(refusedOutcome)
     if (outcome.design) this.#validation = undefined
     return outcome.results
   }
