@@ -1,5 +1,6 @@
 import { DatabaseError } from '../base/errors.ts'
 import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
+import { exactKeys } from './view-body.ts'
 
 /**
  * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
@@ -31,6 +32,11 @@ function key(raw: Raw): unknown {
   return 'text' in raw ? parseJsonParameter(raw.text) : raw.json
 }
 
+function keysOfText(text: string): unknown {
+  parseJsonParameter(text)
+  return exactKeys(Buffer.from(text))
+}
+
 function startKey(draft: Draft, raw: Raw): void {
   draft.startKey = key(raw)
 }
@@ -56,7 +62,7 @@ const SETTERS: Record<string, Setter> = {
     draft.endKey = value
   },
   keys: (draft, raw) => {
-    const value = key(raw)
+    const value = 'text' in raw ? keysOfText(raw.text) : raw.json
     if (!Array.isArray(value)) throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
     draft.keys = value
   },

@@ -6,7 +6,7 @@ import { isDesignId } from '../document-id.ts'
 import { viewText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
+import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
 import { listing, type Page } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
@@ -28,7 +28,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
   return async (exchange) => {
     await exchange.jsonTypedBody()
     const body = await exchange.jsonObject()
-    const keys = keysOfBody(body)
+    const keys = keysOfBody(body) && exactKeys(await exchange.body(), 'keys')
     const parameters = parse(exchange, namespace, partition, { ...body, keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
@@ -37,7 +37,11 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     const all = queriesOfBody(await exchange.jsonObject())
-    const parameters = all.map((query) => parse(exchange, namespace, undefined, query, 'body-last'))
+    const text = await exchange.body()
+    const parameters = all.map((query, index) => {
+      const keys = exactKeys(text, 'queries', index, 'keys') ?? query['keys']
+      return parse(exchange, namespace, undefined, { ...query, keys }, 'body-last')
+    })
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
@@ -166,7 +170,7 @@ function* keyTexts(
   const within = partition === undefined ? '' : partitionBounds(partition).start
   for (const key of keys) {
     const row = typeof key === 'string' && key.startsWith(within) ? database.lookup(key) : undefined
-    if (row === undefined) yield [`{"key":${JSON.stringify(key)},"error":"not_found"}`]
+    if (row === undefined) yield [`{"key":${keyText(key)},"error":"not_found"}`]
     else yield rowText(row, parameters)
   }
 }
