@@ -28,7 +28,7 @@ export class GroupTransactions {
   #indexed = 0
   /** What was read from the trees last: a write to the same key needs no second look. */
   #readTree: Tree | undefined
-  #readKey: Uint8Array | undefined
+  #readKey = Buffer.alloc(0)
 
   constructor(
     builder: GroupBuilder,
@@ -47,7 +47,6 @@ export class GroupTransactions {
     this.#overlay = undefined
     this.#indexed = 0
     this.#readTree = undefined
-    this.#readKey = undefined
   }
 
   /** Runs `build`; when it throws, nothing of it stays in the group. */
@@ -76,7 +75,8 @@ export class GroupTransactions {
     const operation = this.#lastOperation(tree, key)
     if (operation === undefined) {
       this.#readTree = tree
-      this.#readKey = key
+      // A copy: the caller may put another key into the same bytes.
+      this.#readKey = Buffer.from(key)
       return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     }
     if (this.#builder.keyLengths[operation]! >= 0) return undefined
@@ -105,7 +105,7 @@ export class GroupTransactions {
 
   /** Reads every page on the way to `key`, unless the last read went there. Throws DAMAGED. */
   #readPath(tree: Tree, key: Uint8Array): void {
-    if (this.#readTree === tree && this.#readKey === key) return
+    if (this.#readTree === tree && this.#readKey.equals(key)) return
     this.#source.leafFor(tree.root, key, tree.compare)
   }
 

@@ -245,6 +245,7 @@ export class Writer {
 
   /** Writes a superblock and syncs it, with whatever else was not durable yet. Returns why it failed. */
   async #syncedSuperblock(flags: number): Promise<StorageError | undefined> {
+    if (this.#poisoned !== undefined) return this.#poisoned
     if (this.#written.end !== this.#durable.end && !(await this.#sync())) return this.#poisoned
     this.#durable = this.#written
     const failure = await this.#writeSuperblock(flags)
@@ -267,6 +268,7 @@ export class Writer {
   }
 
   async #sync(): Promise<boolean> {
+    if (this.#poisoned !== undefined) return false
     try {
       await this.#file.sync()
       return true

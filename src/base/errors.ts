@@ -46,7 +46,17 @@ export const ERRORS = {
     reason: 'Content-Type must be application/json',
   },
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
+  attachmentTooLarge: { status: 413, error: 'attachment_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
+  missingStub: { status: 412, error: 'missing_stub', reason: 'Invalid attachment stub' },
+  digestMismatch: { status: 400, error: 'content_md5_mismatch', reason: 'Possible message corruption.' },
+  missingRevision: { status: 409, error: 'not_found', reason: 'missing_rev' },
+  rangeNotSatisfiable: {
+    status: 416,
+    error: 'requested_range_not_satisfiable',
+    reason: 'Requested range not satisfiable',
+  },
+  notAcceptable: { status: 406, error: 'not_acceptable', reason: 'unsupported encoding' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */

@@ -30,6 +30,9 @@ const parts: Parts = {
       limits: {
         maxRequestBytes: server.config.maxRequestSize,
         maxDocumentBytes: server.config.maxDocumentSize,
+        maxAttachmentBytes: server.config.maxAttachmentSize,
+        compressibleTypes: server.config.compressibleTypes,
+        compressionLevel: server.config.compressionLevel,
         maxUuids: server.config.maxUuids,
         maxDatabasesInfo: server.config.maxDatabasesInfo,
       },

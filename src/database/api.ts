@@ -5,6 +5,9 @@
  * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
  */
 
+import type { ByteSource, IncomingAttachment } from './attachment-content.ts'
+import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from './attachments.ts'
+
 /** One write. */
 export interface DocumentEdit {
   id: string
@@ -17,6 +20,8 @@ export interface DocumentEdit {
   rev?: string | undefined
   /** Replicated (`new_edits: false`): the whole path, newest first, without the generation numbers. */
   revisions?: { start: number; ids: string[] } | undefined
+  /** In the order of the document. */
+  attachments?: readonly AttachmentEdit[] | undefined
 }
 
 export interface UpdateOptions {
@@ -36,6 +41,14 @@ export interface RevisionInfo {
   status: 'available' | 'missing' | 'deleted'
 }
 
+/** An attachment of a revision. Its bytes can be read as long as the database is open. */
+export interface AttachmentView extends AttachmentInfo {
+  /** As they are stored, `start` (inclusive) to `end` (exclusive). */
+  storedBytes(start?: number, end?: number): AsyncIterable<Uint8Array>
+  /** Unpacked where they are stored gzipped. */
+  plainBytes(): AsyncIterable<Uint8Array>
+}
+
 /** One revision of one document, read from one snapshot. */
 export interface DocumentView {
   readonly id: string
@@ -46,6 +59,8 @@ export interface DocumentView {
   readonly localSeq: number
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
+  /** In the order of the document. */
+  attachments(): AttachmentView[]
   /** The path from this revision to the root, newest first. */
   revisions(): { start: number; ids: string[] }
   revsInfo(): RevisionInfo[]
@@ -174,7 +189,8 @@ export interface Database {
 
   /**
    * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
-   * revision that cannot be read (bad_request), an id that the database cannot hold, or storage that fails. The bytes of
+   * revision that cannot be read (bad_request), an interactive edit with a stub for which its parent has no
+   * attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
@@ -189,6 +205,12 @@ export interface Database {
   purgedInfosLimit(): number
   /** Purges beyond the limit are forgotten at once. Throws bad_request unless it is a positive integer. */
   setPurgedInfosLimit(limit: number): Promise<void>
+
+  /**
+   * Takes in the bytes of an attachment, for an edit to name. Rejects with attachmentTooLarge, digestMismatch
+   * and what the source throws.
+   */
+  takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent>
 
   /** Throws not_found with reason `missing` or `deleted`. */
   get(id: string, options?: GetOptions): DocumentView

@@ -6,7 +6,7 @@
  * |---|---|
  * | u8 | version, 1 |
  * | n | number of leaves, at least 1, best first |
- * | each | u8, 1 when deleted; s generation; n length and bytes of the id |
+ * | each | u8, 1 when deleted, 2 (of the first) with attachments; s generation; n length and bytes of the id |
  * | 16 bytes | reference of the winner's body |
  * | the rest | document id, UTF-8 |
  */
@@ -18,6 +18,7 @@ import type { Revision } from './revision-id.ts'
 import { REFERENCE_BYTES } from './stored-body.ts'
 
 const DELETED = 1
+const ATTACHMENTS = 2
 
 export interface LeafSummary {
   revision: Revision
@@ -30,6 +31,8 @@ export interface ChangeEntry {
   leaves: LeafSummary[]
   /** The winner's body. */
   reference: Reference
+  /** Whether the winner has any: the tree `id` tells which. */
+  attachments: boolean
 }
 
 const writer = new ByteWriter()
@@ -39,11 +42,14 @@ export function encodeChangeEntry(
   key: Uint8Array,
   leaves: readonly LeafSummary[],
   reference: Reference,
+  attachments: boolean,
 ): Buffer {
   writer.u8(VALUE_VERSION)
   writer.number(leaves.length)
+  let flags = attachments ? ATTACHMENTS : 0
   for (const { revision, deleted } of leaves) {
-    writer.u8(deleted ? DELETED : 0)
+    writer.u8(flags | (deleted ? DELETED : 0))
+    flags = 0
     writer.signed(revision.pos)
     writer.number(revision.id.length)
     writer.byteString(revision.id)
@@ -66,8 +72,9 @@ export function decodeChangeEntry(value: Buffer): ChangeEntry {
   reader.skip(1)
   const count = reader.number()
   if (count === 0) throw new DatabaseError('storageDamaged', 'a change without a revision')
+  const attachments = (value[reader.skip(0)]! & ATTACHMENTS) !== 0
   const leaves: LeafSummary[] = []
   while (leaves.length < count) leaves.push(decodeLeaf(reader))
   const reference = reader.bytes(REFERENCE_BYTES)
-  return { id: value.toString('utf8', reader.skip(0)), leaves, reference }
+  return { id: value.toString('utf8', reader.skip(0)), leaves, reference, attachments }
 }

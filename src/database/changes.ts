@@ -25,6 +25,10 @@ interface Source {
   current: number
 }
 
+function winnerAttachments(snapshot: Snapshot, id: string): Uint8Array | null {
+  return decodeInfo(snapshot.tree(TREES.id).get(idKey(id))!).attachments
+}
+
 function changeRow(
   snapshot: Snapshot,
   source: Source,
@@ -51,6 +55,7 @@ function changeRow(
         reference: entry.reference,
         localSeq: seqNumber,
         leaves: () => entry.leaves,
+        attachments: () => (entry.attachments ? winnerAttachments(snapshot, entry.id) : null),
         tree: () => decodeInfoTree(snapshot.tree(TREES.id).get(idKey(entry.id))!),
       }),
   }

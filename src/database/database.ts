@@ -26,6 +26,8 @@ import type {
   PurgedRevisions,
   UpdateOptions,
 } from './api.ts'
+import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachment-content.ts'
+import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { readyEdits } from './edits.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -247,6 +249,10 @@ export class StoredDatabase implements Database {
 
   purgedInfos(): IterableIterator<PurgedRevisions> {
     return this.#page(listPurges)
+  }
+
+  async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    return awaiting(takeAttachment(this.#open(), source, incoming))
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {

@@ -32,6 +32,8 @@ export interface DocumentInfo {
   readonly winner: { readonly pos: number; readonly id: string }
   /** The winner's body. */
   readonly reference: Reference
+  /** The winner's, encoded. */
+  readonly attachments: Uint8Array | null
   /** The whole tree, decoded once. */
   tree(): RevisionTree
 }
@@ -65,6 +67,7 @@ export function decodeInfo(value: Buffer): DocumentInfo {
     deleted: winner.deleted,
     winner,
     reference: referenceOf(winner.body),
+    attachments: winner.attachments,
     tree: () => {
       tree ??= decodeInfoTree(value)
       return tree

@@ -1,6 +1,8 @@
 /** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
 import type { Reference } from '../../native-free-btree/index.ts'
-import type { DocumentView, RevisionInfo } from './api.ts'
+import type { AttachmentView, DocumentView, RevisionInfo } from './api.ts'
+import { type ContentReader, plainBytes, storedBytes } from './attachment-content.ts'
+import { decodeAttachments } from './attachments.ts'
 import type { LeafSummary } from './change-entry.ts'
 import type { DocumentInfo } from './document-info.ts'
 import { reading } from './layer-errors.ts'
@@ -8,7 +10,7 @@ import { compareRevisions, formatRevision, formatRevisionId, type Revision } fro
 import { pathOf, type RevisionNode, type RevisionTree, revisionsInfo } from './revision-tree.ts'
 import { referenceOf } from './stored-body.ts'
 
-export interface BodyReader {
+export interface BodyReader extends ContentReader {
   /** The bytes behind a reference, verified. */
   read(reference: Reference): Buffer
 }
@@ -20,6 +22,8 @@ export interface ViewParts {
   deleted: boolean
   reference: Reference
   localSeq: number
+  /** Encoded; null for none. */
+  attachments(): Uint8Array | null
   /** Every leaf of the document, best first. */
   leaves(): readonly LeafSummary[]
   tree(): RevisionTree
@@ -52,6 +56,15 @@ export class StoredView implements DocumentView {
   body(): Buffer {
     this.#body ??= reading(() => this.#parts.bodies.read(this.#parts.reference))
     return this.#body
+  }
+
+  attachments(): AttachmentView[] {
+    const { bodies, attachments } = this.#parts
+    return reading(() => decodeAttachments(attachments())).map((info) => ({
+      ...info,
+      storedBytes: (start, end) => storedBytes(bodies, info, start, end),
+      plainBytes: () => plainBytes(bodies, info),
+    }))
   }
 
   #node(): RevisionNode {
@@ -100,6 +113,7 @@ export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo)
     deleted: info.deleted,
     reference: info.reference,
     localSeq: info.seq,
+    attachments: () => info.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,
   })
@@ -112,14 +126,16 @@ export function viewOfNode(
   info: DocumentInfo,
   node: RevisionNode,
 ): StoredView | undefined {
-  if (node.value === null) return undefined
+  const { value } = node
+  if (value === null) return undefined
   return new StoredView({
     bodies,
     id,
     revision: node,
-    deleted: node.value.deleted,
-    reference: referenceOf(node.value.body),
+    deleted: value.deleted,
+    reference: referenceOf(value.body),
     localSeq: info.seq,
+    attachments: () => value.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,
   })

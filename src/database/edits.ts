@@ -5,6 +5,8 @@
  */
 import { DatabaseError } from '../base/errors.ts'
 import type { DocumentEdit } from './api.ts'
+import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
+import type { AttachmentEdit } from './attachments.ts'
 import { hasMember } from './body-members.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
@@ -21,8 +23,10 @@ export interface ReadyEdit {
   validates: boolean
   /** The revision that it extends; undefined for none. */
   parent: Revision | undefined
-  /** What it adds, newest first. An interactive one is alone, or followed by its parent. */
+  /** What it adds, newest first. An interactive one is alone, or followed by its parent; empty with stubs. */
   path: Revision[]
+  /** In the order of the document; stubs make the path of an interactive edit wait for the transaction. */
+  attachments: readonly AttachmentEdit[]
 }
 
 export interface DocumentEdits {
@@ -51,6 +55,8 @@ export interface ReadyEdits {
   bytes: number
 }
 
+const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
+
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
 
@@ -71,14 +77,25 @@ function replicatedPath(edit: DocumentEdit): Revision[] {
   })
 }
 
+/** Empty while the attachments that go into the revision id are not known. */
+function interactivePath(
+  deleted: boolean,
+  term: Uint8Array,
+  parent: Revision | undefined,
+  attachments: readonly AttachmentEdit[],
+): Revision[] {
+  if (hasStubs(attachments)) return []
+  const hashed = hashedAttachments(resolveStubs('', attachments, []))
+  return [nextRevision(deleted, parent ?? null, term, hashed), ...(parent ? [parent] : [])]
+}
+
 function readyEdit(edit: DocumentEdit, place: number, newEdits: boolean, design: boolean): ReadyEdit {
   const { deleted, body, term } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
-  const path = newEdits
-    ? [nextRevision(deleted, parent ?? null, term, []), ...(parent ? [parent] : [])]
-    : replicatedPath(edit)
+  const attachments = edit.attachments ?? NO_ATTACHMENTS
+  const path = newEdits ? interactivePath(deleted, term, parent, attachments) : replicatedPath(edit)
   const validates = design && hasMember(body, 'validate_doc_update')
-  return { place, deleted, body, term, validates, parent, path }
+  return { place, deleted, body, term, validates, parent, path, attachments }
 }
 
 function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
@@ -93,13 +110,24 @@ function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
   return { place, id, key, deleted, body, rev, number }
 }
 
+/** Of what the transaction itself will write. */
+function attachmentBytes(attachments: DocumentEdit['attachments']): number {
+  let bytes = 0
+  for (const attachment of attachments ?? NO_ATTACHMENTS) {
+    if (attachment.kind !== 'content') continue
+    const { stored } = attachment.content
+    bytes += OVERHEAD_BYTES + ('bytes' in stored ? stored.bytes.length : 0)
+  }
+  return bytes
+}
+
 /** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
 export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   let bytes = 0
   for (const [place, edit] of edits.entries()) {
-    bytes += edit.body.length + OVERHEAD_BYTES
+    bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
     if (edit.id.startsWith(LOCAL_PREFIX)) {
       local.push(readyLocal(edit, place))
       continue

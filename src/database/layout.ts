@@ -9,15 +9,18 @@
  * | `seq` | number of the change, 6 bytes | change entry: `change-entry.ts` | none: entries are counted |
  * | `purge` | number of the purge, 6 bytes | a purge that is remembered: `purge.ts` | none |
  * | `local` | id without `_local/`, UTF-8 | u8 version, 6-byte revision number, canonical JSON of the body | none |
+ * | `attachments` | SHA-256 of an attachment's stored bytes | u8 version, reference of the bytes: `attachment-content.ts` | none |
  * | `meta` | name of a record, ASCII | `meta-records.ts` | none |
+ *
+ * What a revision keeps of its attachments is in `attachments.ts`.
  *
  * Bodies (canonical JSON, without the `_` members) are appended to the store once and named by references;
  * neither tree holds a body. Every document has exactly one entry in `id` and one in `seq`, deleted or not.
  *
  * Summary of `id`, 30 bytes, five integers of 6 bytes: live documents, deleted documents, bytes of stored
- * bodies of leaf revisions (active), bytes of uncompressed JSON of leaf revisions (external), live design
- * documents with a `validate_doc_update`. Active and external are equal until bodies are compressed or carry
- * attachments; a body that two leaves share counts twice.
+ * bodies and attachments of leaf revisions (active), bytes of uncompressed JSON and attachments of leaf
+ * revisions (external), live design documents with a `validate_doc_update`. A body or attachment that two
+ * leaves share counts twice.
  */
 import type { Reducer } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
@@ -26,7 +29,14 @@ export const LAYOUT_VERSION = 1
 /** First byte of a value. */
 export const VALUE_VERSION = 1
 
-export const TREES = { id: 'id', seq: 'seq', purge: 'purge', local: 'local', meta: 'meta' } as const
+export const TREES = {
+  id: 'id',
+  seq: 'seq',
+  purge: 'purge',
+  local: 'local',
+  meta: 'meta',
+  attachments: 'attachments',
+} as const
 
 export const LOCAL_PREFIX = '_local/'
 export const DESIGN_PREFIX = '_design/'

@@ -3,6 +3,8 @@ import { openStore, type Store, type StoreOptions, type TreeOptions } from '../.
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
+import { referenceOfEntry } from './attachment-content.ts'
+import { decodeAttachments } from './attachments.ts'
 import { decodeChangeEntry } from './change-entry.ts'
 import { StoredDatabase } from './database.ts'
 import { decodeInfoTree, summaryOfInfo } from './document-info.ts'
@@ -19,13 +21,19 @@ export const TREE_OPTIONS: Record<string, TreeOptions> = {
     reducer: idReducer(summaryOfInfo),
     references: (value) =>
       decodeInfoTree(Buffer.from(value)).nodes.flatMap((node) =>
-        node.value === null ? [] : [referenceOf(node.value.body)],
+        node.value === null
+          ? []
+          : [
+              referenceOf(node.value.body),
+              ...decodeAttachments(node.value.attachments).map((info) => info.reference),
+            ],
       ),
   },
   [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
   [TREES.purge]: {},
   [TREES.local]: {},
   [TREES.meta]: {},
+  [TREES.attachments]: { references: (value) => [referenceOfEntry(value)] },
 }
 
 export interface DatabaseOptions {

@@ -88,8 +88,9 @@ function purgeDocument(context: PurgeContext, { key, revisions }: ReadyPurge): R
   if (winner === null) {
     tx.delete(TREES.id, key)
   } else {
-    const reference = referenceOf(winner.value!.body)
-    tx.put(TREES.seq, seqKey(tree.updateSeq), encodeChangeEntry(key, leafSummaries(tree), reference))
+    const { body, attachments } = winner.value!
+    const entry = encodeChangeEntry(key, leafSummaries(tree), referenceOf(body), attachments !== null)
+    tx.put(TREES.seq, seqKey(tree.updateSeq), entry)
     tx.put(TREES.id, key, encodeInfo(tree))
   }
   return removed.sort(compareRevisions)

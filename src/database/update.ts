@@ -13,6 +13,14 @@
 import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { EditResult } from './api.ts'
+import {
+  hashedAttachments,
+  hasStubs,
+  type ResolvedAttachment,
+  resolveStubs,
+  storeAttachments,
+} from './attachment-merge.ts'
+import { type AttachmentInfo, attachmentSizes, decodeAttachments, encodeAttachments } from './attachments.ts'
 import { encodeChangeEntry } from './change-entry.ts'
 import { decodeInfoTree, encodeInfo } from './document-info.ts'
 import { leafSummaries } from './document-view.ts'
@@ -70,37 +78,55 @@ class DocumentMerge {
     this.#seqBefore = this.#tree.updateSeq
   }
 
-  #add(edit: ReadyEdit, path: readonly Revision[]): EditResult {
+  /** `revpos` is that of new content; undefined keeps the one that it came with. */
+  #add(
+    edit: ReadyEdit,
+    path: readonly Revision[],
+    resolved: readonly ResolvedAttachment[],
+    revpos: number | undefined,
+  ): EditResult {
     const head = path[0]!
     if (this.#seq === 0) this.#seq = this.#context.takeSeq()
     const reference = this.#context.tx.append(edit.body)
+    const attachments = storeAttachments(this.#context.tx, resolved, revpos)
+    const sizes = attachmentSizes(attachments)
     this.#tree.merge(
       { start: head.pos, ids: path.map((revision) => revision.id) },
       {
         deleted: edit.deleted,
         seq: this.#seq,
         body: encodeStoredBody(reference, edit.validates),
-        size: edit.body.length,
-        activeSize: edit.body.length,
-        attachments: null,
+        size: edit.body.length + sizes.external,
+        activeSize: edit.body.length + sizes.active,
+        attachments: encodeAttachments(attachments),
       },
     )
     return { ok: true, id: this.#document.id, rev: formatRevision(head) }
   }
 
+  #attachmentsOf(revision: Revision | undefined): readonly AttachmentInfo[] {
+    const node = revision === undefined ? null : this.#tree.find(revision.pos, revision.id)
+    return decodeAttachments(node?.value?.attachments ?? null)
+  }
+
   /** The path of an edit that is allowed; undefined is a conflict. */
-  #allowedPath(edit: ReadyEdit): readonly Revision[] | undefined {
+  #allowedPath(edit: ReadyEdit, attachments: readonly ResolvedAttachment[]): readonly Revision[] | undefined {
     const { parent } = edit
-    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#extensible.has(keyOf(parent))
-    if (!allowedBefore) return undefined
     const winner = this.#tree.winner()
-    if (winner === null) return edit.path
+    if (winner === null) return this.#pathOf(edit, attachments)
     if (winner.value!.deleted) {
       if (parent !== undefined || edit.deleted) return undefined
-      return [nextRevision(false, winner, edit.term, []), winner]
+      return [nextRevision(false, winner, edit.term, hashedAttachments(attachments)), winner]
     }
     if (parent === undefined || this.#tree.find(parent.pos, parent.id)?.children !== 0) return undefined
-    return edit.path
+    return this.#pathOf(edit, attachments)
+  }
+
+  #pathOf(edit: ReadyEdit, attachments: readonly ResolvedAttachment[]): readonly Revision[] {
+    if (edit.path.length > 0) return edit.path
+    const { deleted, parent, term } = edit
+    const revision = nextRevision(deleted, parent ?? null, term, hashedAttachments(attachments))
+    return parent === undefined ? [revision] : [revision, parent]
   }
 
   #has(revision: Revision): boolean {
@@ -108,11 +134,18 @@ class DocumentMerge {
   }
 
   interactive(edit: ReadyEdit): EditResult {
-    const path = this.#allowedPath(edit)
-    if (path === undefined) {
-      return failure(this.#document.id, edit.parent && formatRevision(edit.parent), 'conflict')
-    }
-    return this.#add(edit, path)
+    const { parent, attachments } = edit
+    const conflict = (): EditResult =>
+      failure(this.#document.id, parent && formatRevision(parent), 'conflict')
+    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#extensible.has(keyOf(parent))
+    if (!allowedBefore) return conflict()
+    const resolved = resolveStubs(
+      this.#document.id,
+      attachments,
+      attachments.length === 0 ? [] : this.#attachmentsOf(parent),
+    )
+    const path = this.#allowedPath(edit, resolved)
+    return path === undefined ? conflict() : this.#add(edit, path, resolved, path[0]!.pos)
   }
 
   /** `ancestors` are those of all edits of the document in the request. */
@@ -121,7 +154,22 @@ class DocumentMerge {
     if (ancestors.has(keyOf(revision)) || this.#has(revision)) {
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
-    return this.#add(edit, edit.path)
+    const { attachments } = edit
+    if (!hasStubs(attachments))
+      return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)
+    const { id } = this.#document
+    const parent = edit.path.slice(1).find(({ pos, id }) => this.#tree.find(pos, id)?.value != null)
+    const rev = formatRevision(revision)
+    if (parent === undefined) {
+      return failure(id, rev, 'missingStub', `Previous revision missing for document ${id}`)
+    }
+    try {
+      const resolved = resolveStubs(id, attachments, this.#attachmentsOf(parent))
+      return this.#add(edit, edit.path, resolved, undefined)
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.kind !== 'missingStub') throw error
+      return failure(id, rev, 'missingStub', error.reason)
+    }
   }
 
   /** Writes what was added. Returns whether anything was. */
@@ -131,9 +179,13 @@ class DocumentMerge {
     const { key } = this.#document
     this.#tree.stem(revsLimit)
     this.#tree.updateSeq = this.#seq
-    const reference = referenceOf(this.#tree.winner()!.value!.body)
+    const { body, attachments } = this.#tree.winner()!.value!
     if (this.#seqBefore > 0) tx.delete(TREES.seq, seqKey(this.#seqBefore))
-    tx.put(TREES.seq, seqKey(this.#seq), encodeChangeEntry(key, leafSummaries(this.#tree), reference))
+    tx.put(
+      TREES.seq,
+      seqKey(this.#seq),
+      encodeChangeEntry(key, leafSummaries(this.#tree), referenceOf(body), attachments !== null),
+    )
     tx.put(TREES.id, key, encodeInfo(this.#tree))
     return true
   }

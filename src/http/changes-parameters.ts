@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import type { AttachmentWish } from './attachment-output.ts'
 import { parseJsonParameter, type Query } from './query.ts'
 
 /** The parameters of `_changes`, the query string's alone; the last of a name counts. */
@@ -10,6 +11,7 @@ export interface ChangesParameters {
   style: 'main_only' | 'all_docs'
   includeDocs: boolean
   conflicts: boolean
+  attachments: AttachmentWish
   /** Every how many rows one carries its sequence; the others say null. */
   seqInterval: number | undefined
   /** Milliseconds between signs of life; undefined for none, in which case the feed ends when it is idle. */
@@ -48,6 +50,12 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
   conflicts: (draft, value) => {
     if (value === 'true') draft.conflicts = true
   },
+  attachments: (draft, value) => {
+    if (value === 'true') draft.attachments.data = 'inline'
+  },
+  att_encoding_info: (draft, value) => {
+    if (value === 'true') draft.attachments.encodingInfo = true
+  },
   seq_interval: (draft, value) => {
     if (!/^\+?[0-9]+$/.test(value) || Number(value) === 0) throw badRequest('invalid_seq_interval')
     draft.seqInterval = Number(value)
@@ -73,6 +81,7 @@ export function parseChangesParameters(query: Query, lastEventId: string | undef
     style: 'main_only',
     includeDocs: false,
     conflicts: false,
+    attachments: {},
     seqInterval: undefined,
     heartbeatMs: undefined,
     timeoutMs: undefined,

@@ -3,7 +3,7 @@ import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import type { ChangesParameters } from './changes-parameters.ts'
-import { viewText } from './document-text.ts'
+import { viewPieces, viewText } from './document-text.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -110,16 +110,18 @@ export class ChangesReader {
 
   #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
     if (this.#render !== undefined) return this.#render(row)
-    const { seqInterval, includeDocs, conflicts } = this.#parameters
+    const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
     const revs = shown.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
     if (!includeDocs) return [`${head}}`]
-    const text = viewText(row.document(), { conflicts })
     const project = this.#filter?.project
-    const doc = project === undefined ? text : JSON.stringify(project(JSON.parse(text.toString())))
-    return [`${head},"doc":`, doc, '}']
+    if (project === undefined) {
+      return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+    }
+    const text = viewText(row.document(), { conflicts })
+    return [`${head},"doc":`, JSON.stringify(project(JSON.parse(text.toString()))), '}']
   }
 }

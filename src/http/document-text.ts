@@ -1,5 +1,7 @@
 import { documentText, memberText, stringsText } from '../base/json/writer.ts'
 import type { DocumentView, LocalDocument } from '../database/api.ts'
+import type { Piece } from './answer.ts'
+import { type AttachmentWish, attachmentPieces } from './attachment-output.ts'
 
 /** What a reader wants beside the body. */
 export interface DocumentMembers {
@@ -8,14 +10,17 @@ export interface DocumentMembers {
   conflicts?: boolean
   deletedConflicts?: boolean
   localSeq?: boolean
+  attachments?: AttachmentWish
 }
 
 export interface DocumentAnswer {
   /** Without a newline. */
-  text: Buffer
+  pieces: Piece[]
   /** True where members depend on more than the revision, so that it cannot be the ETag. */
   hasMeta: boolean
 }
+
+const CLOSE = '}'
 
 /** The document as CouchDB prints it: `_id`, `_rev`, the body as stored, then the members asked for. */
 export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): DocumentAnswer {
@@ -29,13 +34,31 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): Do
   if (wanted.localSeq) meta += memberText('_local_seq', String(view.localSeq))
   const deleted = view.deleted ? ',"_deleted":true' : ''
   const path = wanted.revs ? memberText('_revisions', pathText(view.revisions())) : ''
+  const attachments = attachmentPieces(view, wanted.attachments ?? {})
   const text = documentText(view.id, view.rev, view.body(), deleted + path + meta)
-  return { text, hasMeta: meta !== '' }
+  const pieces =
+    attachments.length === 0 ? [text] : [text.subarray(0, text.length - CLOSE.length), ...attachments, CLOSE]
+  return { pieces, hasMeta: meta !== '' }
 }
 
 /** The view's text without a newline. */
-export function viewText(view: DocumentView, wanted: DocumentMembers = {}): Buffer {
-  return viewAnswer(view, wanted).text
+export function viewPieces(view: DocumentView, wanted: DocumentMembers = {}): Piece[] {
+  return viewAnswer(view, wanted).pieces
+}
+
+/** The text in one, where no piece is a source: whenever no data of attachments is asked for inline. */
+export function joinedText(pieces: readonly Piece[]): Buffer {
+  const buffers = pieces.map((piece) => {
+    if (typeof piece === 'string') return Buffer.from(piece)
+    if (piece instanceof Uint8Array) return piece
+    throw new Error('a document with data that is read later has no text')
+  })
+  return Buffer.concat(buffers)
+}
+
+/** The document in one, without data of attachments. */
+export function viewText(view: DocumentView, wanted: Omit<DocumentMembers, 'attachments'> = {}): Buffer {
+  return joinedText(viewPieces(view, wanted))
 }
 
 export function localText(document: LocalDocument, wanted: DocumentMembers = {}): Buffer {

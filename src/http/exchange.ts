@@ -5,6 +5,7 @@ import { canonicalize } from '../base/json/documents.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
 import { decodeBody, readBody, requireContentType } from './body.ts'
+import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
 import type { Query } from './query.ts'
@@ -15,6 +16,7 @@ import type { Place } from './resolve.ts'
 export interface Service {
   readonly options: HttpOptions
   readonly limits: HttpLimits
+  readonly compression: AttachmentCompression
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
   /** Work that outlives its request; stopping waits for it. It must not reject. */

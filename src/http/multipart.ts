@@ -1,18 +1,97 @@
+import type { AttachmentView, DocumentView } from '../database/api.ts'
 import type { Piece, StreamedAnswer } from './answer.ts'
+import { sentAttachments } from './attachment-output.ts'
+import { type DocumentMembers, joinedText, viewAnswer } from './document-text.ts'
 
-/** One part of a `multipart/mixed` answer: JSON text, an error where the revision is missing. */
-export interface JsonPart {
-  text: string | Buffer
-  error: boolean
+/**
+ * Multipart answers as CouchDB writes them (couch_httpd_multipart.erl, chttpd_db.erl). A document with
+ * attachments to send is a `multipart/related` of its JSON and each attachment as it is stored; in
+ * `multipart/mixed` answers it is nested.
+ */
+
+/** One part of a `multipart/mixed` answer: its headers, each with its line break in front, and its body. */
+export interface Part {
+  headers: string
+  pieces: readonly Piece[]
+}
+
+/** JSON text as a part; an error where the revision is missing. */
+export function jsonPart(text: string | Buffer, error = false): Part {
+  return { headers: `\r\nContent-Type: application/json${error ? '; error="true"' : ''}`, pieces: [text] }
+}
+
+/** A document in `multipart/related` form, or its JSON where no attachment is to be sent. */
+export interface RelatedDocument {
+  /** Undefined: `pieces` are the JSON alone. */
+  boundary: string | undefined
+  pieces: Piece[]
+  bytes: number
+  /** As in `viewAnswer`. */
+  hasMeta: boolean
+}
+
+export function relatedDocument(
+  view: DocumentView,
+  wanted: DocumentMembers,
+  boundary: string,
+): RelatedDocument {
+  const wish = { ...wanted.attachments, data: 'follows', encodingInfo: true } as const
+  const { pieces: jsonPieces, hasMeta } = viewAnswer(view, { ...wanted, attachments: wish })
+  const json = joinedText(jsonPieces)
+  const sent = sentAttachments(view, wish)
+  if (sent.length === 0) return { boundary: undefined, pieces: [json], bytes: json.length, hasMeta }
+  const pieces: Piece[] = []
+  let bytes = 0
+  const text = (piece: string | Buffer): void => {
+    pieces.push(piece)
+    bytes += Buffer.byteLength(piece)
+  }
+  text(`--${boundary}\r\nContent-Type: application/json\r\n\r\n`)
+  text(json)
+  for (const attachment of sent) {
+    text(`\r\n--${boundary}${attachmentHead(attachment)}\r\n\r\n`)
+    pieces.push(attachment.storedBytes())
+    bytes += attachment.encodedLength
+  }
+  text(`\r\n--${boundary}--`)
+  return { boundary, pieces, bytes, hasMeta }
+}
+
+function attachmentHead({ name, type, encodedLength, encoding }: AttachmentView): string {
+  const coding = encoding === 'identity' ? '' : `\r\nContent-Encoding: ${encoding}`
+  return (
+    `\r\nContent-Disposition: attachment; filename="${headerText(name).replace(/["\\]/g, '\\$&')}"` +
+    `\r\nContent-Type: ${headerText(type)}\r\nContent-Length: ${encodedLength}${coding}`
+  )
+}
+
+/** A name or a type is the client's: it must not end the header. */
+function headerText(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ')
+}
+
+/** A document as a part of `open_revs`. */
+export function openRevsPart(view: DocumentView, wanted: DocumentMembers, boundary: string): Part {
+  const { boundary: inner, pieces } = relatedDocument(view, wanted, boundary)
+  const type = inner === undefined ? 'application/json' : `multipart/related; boundary="${inner}"`
+  return { headers: `\r\nContent-Type: ${type}`, pieces }
+}
+
+/** A document as a part of `_bulk_get`. */
+export function bulkGetPart(view: DocumentView, wanted: DocumentMembers, boundary: string): Part {
+  const { boundary: inner, pieces } = relatedDocument(view, wanted, boundary)
+  if (inner === undefined) return { headers: '\r\nContent-Type: application/json', pieces }
+  const ids = `\r\nX-Doc-Id: ${headerText(view.id)}\r\nX-Rev-Id: ${headerText(view.rev)}`
+  return { headers: `${ids}\r\nContent-Type: multipart/related; boundary=${inner}`, pieces }
 }
 
 /** The parts with the delimiter before each, as `open_revs` is answered. No part has a length. */
-export function multipartMixed(boundary: string, parts: Iterable<JsonPart>): StreamedAnswer {
+export function multipartMixed(boundary: string, parts: Iterable<Part>): StreamedAnswer {
   return streamed(boundary, openRevsPieces(boundary, parts))
 }
 
 /** As `_bulk_get` is answered: an empty list of parts is an empty body. */
-export function multipartBulk(boundary: string, parts: Iterable<JsonPart>): StreamedAnswer {
+export function multipartBulk(boundary: string, parts: Iterable<Part>): StreamedAnswer {
   return streamed(boundary, bulkPieces(boundary, parts))
 }
 
@@ -21,27 +100,22 @@ function streamed(boundary: string, pieces: Iterator<Piece>): StreamedAnswer {
   return { kind: 'streamed', status: 200, headers, pieces }
 }
 
-function* openRevsPieces(boundary: string, parts: Iterable<JsonPart>): Generator<Piece> {
+function* openRevsPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
   yield `--${boundary}`
   for (const part of parts) {
-    yield head(part)
-    yield part.text
+    yield `${part.headers}\r\n\r\n`
+    yield* part.pieces
     yield `\r\n--${boundary}`
   }
   yield '--'
 }
 
-function* bulkPieces(boundary: string, parts: Iterable<JsonPart>): Generator<Piece> {
+function* bulkPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
   let any = false
   for (const part of parts) {
     any = true
-    yield `\r\n--${boundary}`
-    yield head(part)
-    yield part.text
+    yield `\r\n--${boundary}${part.headers}\r\n\r\n`
+    yield* part.pieces
   }
   if (any) yield `\r\n--${boundary}--\r\n`
-}
-
-function head(part: JsonPart): string {
-  return `\r\nContent-Type: application/json${part.error ? '; error="true"' : ''}\r\n\r\n`
 }

@@ -30,6 +30,11 @@ export interface HttpLimits {
   maxJsonBytes: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
+  /** Bytes of one attachment as it is received. */
+  maxAttachmentBytes: number
+  /** Which attachments are gzipped, and how much: see compression.ts. */
+  compressibleTypes: string
+  compressionLevel: number
   /** Ids that one `_uuids` may ask for. */
   maxUuids: number
   /** Names in one `_dbs_info`. */
@@ -44,6 +49,9 @@ export const DEFAULT_LIMITS: HttpLimits = {
   maxRequestBytes: 4_294_967_296,
   maxJsonBytes: 256 * 1024 * 1024,
   maxDocumentBytes: 8_000_000,
+  maxAttachmentBytes: 1_073_741_824,
+  compressibleTypes: 'text/*, application/javascript, application/json, application/xml',
+  compressionLevel: 8,
   maxUuids: 1000,
   maxDatabasesInfo: 100,
   feedTimeoutMs: 60_000,

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
@@ -37,7 +38,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     running.add(work)
     void work.finally(() => running.delete(work))
   }
-  const service: Service = { options, limits, stopping: stopping.signal, background }
+  const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
+  const service: Service = { options, limits, compression, stopping: stopping.signal, background }
   const app = fastify({
     logger: false,
     rewriteUrl,

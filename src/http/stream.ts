@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { FLUSH, PAUSE, type Piece, type StreamedAnswer } from './answer.ts'
+import { FLUSH, PAUSE, type Piece, type PieceSource, type StreamedAnswer } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
@@ -28,20 +28,46 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         await yieldTurn()
         continue
       }
+      if (isSource(step.value)) {
+        if (await sendSource(response, step.value, gathered, client)) continue
+        break
+      }
       if (step.value !== FLUSH) {
         gathered.add(step.value)
         if (gathered.size < CHUNK_BYTES) continue
       }
-      if (gathered.size === 0) continue
-      if (!response.write(gathered.take())) await client.drained()
-      // A client that reads fast lets the socket drain within the same turn of the event loop.
-      await yieldTurn()
+      if (gathered.size > 0) await flush(response, gathered, client)
     }
     if (finished) response.end(gathered.take())
   } finally {
     client.forget()
     if (!finished) await pieces.return?.()
   }
+}
+
+async function flush(response: ServerResponse, gathered: Gathered, client: Client): Promise<void> {
+  if (!response.write(gathered.take())) await client.drained()
+  // A client that reads fast lets the socket drain within the same turn of the event loop.
+  await yieldTurn()
+}
+
+function isSource(piece: Piece): piece is PieceSource {
+  return typeof piece === 'object' && Symbol.asyncIterator in piece
+}
+
+/** False when the client has gone. */
+async function sendSource(
+  response: ServerResponse,
+  source: PieceSource,
+  gathered: Gathered,
+  client: Client,
+): Promise<boolean> {
+  for await (const piece of source) {
+    if (client.gone) return false
+    gathered.add(piece)
+    if (gathered.size >= CHUNK_BYTES) await flush(response, gathered, client)
+  }
+  return !client.gone
 }
 
 /** Texts that follow each other are put together before they become bytes. */
@@ -55,7 +81,7 @@ class Gathered {
     return this.#chunkBytes + this.#text.length
   }
 
-  add(piece: Exclude<Piece, symbol>): void {
+  add(piece: string | Uint8Array): void {
     if (typeof piece === 'string') {
       this.#text += piece
       return

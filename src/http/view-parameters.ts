@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import type { AttachmentWish } from './attachment-output.ts'
 import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
 import { exactKeys } from './view-body.ts'
 
@@ -16,6 +17,7 @@ export interface ViewParameters {
   limit: number | undefined
   includeDocs: boolean
   conflicts: boolean
+  attachments: AttachmentWish
   updateSeq: boolean
   /** Of a partitioned database. */
   partition?: string | undefined
@@ -94,8 +96,12 @@ const SETTERS: Record<string, Setter> = {
   include_docs: (draft, raw) => {
     draft.includeDocs = parseBoolean(raw)
   },
-  attachments: (_draft, raw) => void parseBoolean(raw),
-  att_encoding_info: (_draft, raw) => void parseBoolean(raw),
+  attachments: (draft, raw) => {
+    draft.attachments.data = parseBoolean(raw) ? 'inline' : undefined
+  },
+  att_encoding_info: (draft, raw) => {
+    draft.attachments.encodingInfo = parseBoolean(raw)
+  },
   update_seq: (draft, raw) => {
     draft.updateSeq = parseBoolean(raw)
   },
@@ -125,6 +131,7 @@ export function parseViewParameters(
     limit: undefined,
     includeDocs: false,
     conflicts: false,
+    attachments: {},
     updateSeq: false,
   }
   const fromBody = (): void => {

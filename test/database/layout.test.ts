@@ -40,10 +40,13 @@ t.test('a change', async (t) => {
     { revision: { pos: 2, id }, deleted: false },
     { revision: { pos: 1, id: 'x' }, deleted: true },
   ]
-  const value = encodeChangeEntry(Buffer.from('é'), leaves, reference)
+  const value = encodeChangeEntry(Buffer.from('é'), leaves, reference, false)
   const wanted = ['01', '02', '000410', 'aa'.repeat(16), '01020178', reference.toString('hex'), 'c3a9']
   t.equal(value.toString('hex'), wanted.join(''))
-  t.same(decodeChangeEntry(value), { id: 'é', leaves, reference })
+  t.same(decodeChangeEntry(value), { id: 'é', leaves, reference, attachments: false })
+  const attached = encodeChangeEntry(Buffer.from('é'), leaves, reference, true)
+  t.equal(attached.toString('hex'), wanted.join('').replace('010200', '010202'))
+  t.same(decodeChangeEntry(attached), { id: 'é', leaves, reference, attachments: true })
 })
 
 t.test('a stored body', async (t) => {

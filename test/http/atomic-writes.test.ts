@@ -100,6 +100,15 @@ t.test('merge patch: what it does not name keeps every byte', async (t) => {
   t.equal(plain.status, 201)
 })
 
+t.test('attachments stay', async (t) => {
+  const db = await database({ _id: 'a', _attachments: { 'x.txt': { data: 'aGVsbG8=' } } })
+  t.equal((await send(`PATCH ${db}/a`, { body: '{"v":1}', headers: MERGE })).status, 201)
+  t.equal((await send(`GET ${db}/a/x.txt`)).text, 'hello')
+  const gone = '{"_attachments":{"x.txt":null}}'
+  t.equal((await send(`PATCH ${db}/a`, { body: gone, headers: MERGE })).status, 201)
+  t.equal((await send(`GET ${db}/a/x.txt`)).status, 404)
+})
+
 t.test('JSON patch', async (t) => {
   const db = await database({ _id: 'a', list: [1, 2, 3], 'x/y': { '~': 1 }, n: 1 })
   const patch = async (...operations: object[]) => {

@@ -156,3 +156,36 @@ t.test('both ways through the server: conflicts and deletions reach everybody', 
   t.equal((await leaves(middle))['shared']!.length, 2)
   await t.rejects(two.get('gone'), failure({ status: 404 }))
 })
+
+t.test('attachments replicate both ways', async (t) => {
+  const source = local()
+  const middle = remote()
+  const target = local()
+  const image = Buffer.from('89504e470d0a1a0a00ff', 'hex').toString('base64')
+  const text = Buffer.from('some plain text, '.repeat(100)).toString('base64')
+  const attachments = {
+    'a/b.png': { content_type: 'image/png', data: image },
+    'ö.txt': { content_type: 'text/plain', data: text },
+  }
+  await source.put({ _id: 'd', _attachments: attachments })
+  const stored = await source.get('d')
+  const stubs = stored['_attachments'] as object
+  await source.put({
+    ...stored,
+    changed: true,
+    _attachments: { ...stubs, new: { content_type: 'x/y', data: 'AA==' } },
+  })
+  t.match(await source.replicate.to(middle), { ok: true, doc_write_failures: 0 })
+  t.same(await leaves(middle), await leaves(source))
+  t.match(await target.replicate.from(middle), { ok: true, doc_write_failures: 0 })
+  t.same(await leaves(target), await leaves(source))
+  for (const database of [middle, target]) {
+    const doc = await database.get('d', { attachments: true })
+    t.match(doc['_attachments'], { ...attachments, new: { content_type: 'x/y', data: 'AA==', revpos: 2 } })
+  }
+  const { _rev: rev } = await middle.get('d')
+  await middle.put({ _id: 'd', _rev: rev!, _attachments: { new: { stub: true, content_type: 'x/y' } } })
+  await source.replicate.from(middle)
+  t.same(await leaves(source), await leaves(middle))
+  t.same(Object.keys((await source.get('d'))['_attachments'] as object), ['new'])
+})

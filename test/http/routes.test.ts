@@ -326,7 +326,6 @@ t.test('what is not there says so', async (t) => {
   const lines = [
     `POST /${name}/_find`,
     `POST /${name}/_compact`,
-    `PUT /${name}/doc/attachment`,
     'POST /_replicate',
     'PUT /_users',
     'GET /_utils/',
@@ -335,9 +334,6 @@ t.test('what is not there says so', async (t) => {
     const { status, json } = await send(line, { json: {} })
     t.match([status, json], [501, { error: 'not_implemented', reason: String }], line)
   }
-  const attached = { _attachments: { a: { data: 'AA==' } } }
-  t.equal((await send(`PUT /${name}/doc`, { json: attached })).status, 501)
-  t.equal((await send(`PUT /${name}/doc`, { json: { _attachments: {} } })).status, 201)
 })
 
 t.test('batch=ok is written soon', async (t) => {

@@ -196,6 +196,56 @@ interface Tally {
   lost: number
 }
 
+/**
+ * A damaged store goes on where it is whole: each change is made or refused, none by halves, and what was made
+ * is there after a crash.
+ */
+async function goOn(
+  disk: SimulatedDisk,
+  first: Store,
+  { contents }: Original,
+  random: Random,
+): Promise<void> {
+  let store = first
+  const content = new Map(contents[store.commit])
+  const keys = [...content.values()].filter(({ tree }) => tree !== 'refs')
+  for (let life = 0; life < 2; life++) {
+    for (let i = 0; i < 60; i++) {
+      const { tree, key } = random.pick(keys)
+      const value = random.bool(0.7) ? undefined : patternBytes(random.next(), random.int(600))
+      try {
+        await store.transact((tx) => {
+          if (value === undefined) tx.delete(tree, key)
+          else tx.put(tree, key, value)
+        })
+      } catch (error) {
+        if (!isPrecise(error)) throw error
+        continue
+      }
+      if (value === undefined) content.delete(`${tree}/${key}`)
+      else content.set(`${tree}/${key}`, { tree, key, value })
+    }
+    for (const { tree, key } of keys) {
+      try {
+        const found = store.get(tree, key)
+        const expected = content.get(`${tree}/${key}`)?.value
+        const right = expected === undefined ? found === undefined : found?.equals(expected) === true
+        if (!right) throw new Error(`${tree}/${key} is wrong after more changes`)
+      } catch (error) {
+        if (!isPrecise(error)) throw error
+      }
+    }
+    if (life === 1) return
+    try {
+      store = await openSimulated(disk.crash({ survival: 0 }), PATH, random, { create: false })
+    } catch (error) {
+      // What nothing had to read so far may stand in the way of the replay.
+      if (!isPrecise(error)) throw error
+      return
+    }
+  }
+}
+
 async function examine(original: Original, random: Random, closed: boolean, tally: Tally): Promise<void> {
   const disk = original.disk.afterCrashPrefix(0)
   const length = disk.inode(PATH).visible.length
@@ -224,11 +274,7 @@ async function examine(original: Original, random: Random, closed: boolean, tall
     } else {
       tally.right += 1
     }
-    // What can be read must stay so when the store goes on.
-    if (random.bool(0.1)) {
-      await store.transact((tx) => tx.put('plain', Buffer.from('later'), Buffer.from('on')))
-      await store.close()
-    }
+    if (random.bool(0.25)) await goOn(disk, store, original, random)
   } catch (error) {
     throw explained(error, `${closed ? 'closed' : 'killed'} file of ${length} bytes, ${how}`)
   }

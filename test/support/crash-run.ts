@@ -129,7 +129,7 @@ export class CrashRun {
         this.#after = disk.crash()
         return
       }
-      if (kind === 'sync' || random.bool(0.15)) this.#capture(`${this.#phase}, before a ${kind}`)
+      if (kind === 'sync' || random.bool(0.06)) this.#capture(`${this.#phase}, before a ${kind}`)
     }
     let committed = 0
     try {
@@ -198,7 +198,9 @@ export class CrashRun {
       if (random.bool(0.05)) keep(disk.afterCrashPrefix(0), 'all synced')
       return
     }
-    for (let i = 0; i <= count; i++) keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
+    // With nothing of it on the disk, it is the disk of the sync before.
+    for (let i = random.bool(0.3) ? 0 : 1; i <= count; i++)
+      keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
     keep(disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes'), 'torn')
     keep(disk.afterCrash(), 'random')
     if (count > 1)
@@ -230,7 +232,7 @@ export class CrashRun {
 
   async #examineDisk(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
     const random = this.#random
-    if (random.bool(0.15) && disk.paths().includes(PATH)) await this.#examineAsReader(disk, acceptable)
+    if (random.bool(0.1) && disk.paths().includes(PATH)) await this.#examineAsReader(disk, acceptable)
     const store = await this.#open(disk)
     const marker = this.#verify(store, acceptable)
     if (random.bool(0.03)) {
@@ -238,7 +240,7 @@ export class CrashRun {
       const real = problems.filter(({ where }) => where !== 'superblocks')
       if (real.length > 0) throw new Error(`check: ${JSON.stringify(real.slice(0, 3))}`)
     }
-    if (random.bool(0.2)) {
+    if (random.bool(0.12)) {
       // It must be able to go on, and what it then writes must be found by the next opening.
       const plan = planTransaction(random, this.#versions.get(marker)!, 0xffff_ffff, 3)
       await store.transact((tx) => runPlan(plan, tx))
@@ -270,10 +272,10 @@ export class CrashRun {
     else if (kind < 70) await this.#stream(store)
     else if (kind < 75) await this.#idle()
     else if (kind < 80) await store.checkpoint()
-    else if (kind < 83) await this.#commitOnFullDisk(store)
-    else if (kind < 86) return this.#meetFault(store)
-    else if (kind < 90) return this.#close(store)
-    else if (kind < 95) return this.#failSync(store)
+    else if (kind < 82) await this.#commitOnFullDisk(store)
+    else if (kind < 89) return this.#meetFault(store)
+    else if (kind < 92) return this.#close(store)
+    else if (kind < 96) return this.#failSync(store)
     else await this.#commit(store, 1, random.between(20, 60))
     return true
   }

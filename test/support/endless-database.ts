@@ -29,6 +29,7 @@ export function endlessDatabase(bodyBytes: number): EndlessDatabase {
     rev: REV,
     deleted: false,
     localSeq: 1,
+    attachments: () => [],
     body: () => body,
     revisions: () => ({ start: 1, ids: [REV.slice(2)] }),
     revsInfo: () => [],

@@ -20,6 +20,31 @@ export interface Setting<T> {
 export const SETTINGS = {
   databaseDir: text('couchdb', 'database_dir', './data', 'Folder that holds everything the server keeps.'),
   maxDocumentSize: integer('couchdb', 'max_document_size', 8_000_000, 1, 2 ** 31, 'Bytes of a document.'),
+  maxAttachmentSize: integer(
+    'couchdb',
+    'max_attachment_size',
+    1_073_741_824,
+    1,
+    Number.MAX_SAFE_INTEGER,
+    'Bytes of one attachment.',
+    Number.POSITIVE_INFINITY,
+  ),
+  compressibleTypes: setting(
+    'attachments',
+    'compressible_types',
+    'string',
+    'text/*, application/javascript, application/json, application/xml',
+    (types) => types,
+    'Content types that are stored gzipped; * stands for anything.',
+  ),
+  compressionLevel: integer(
+    'attachments',
+    'compression_level',
+    8,
+    0,
+    9,
+    'Level of gzip, 1 to 9; 0 stores everything as it is.',
+  ),
   maxOpenDatabases: integer('couchdb', 'max_dbs_open', 200, 1, 100_000, 'Databases kept open; 2 files each.'),
   defaultSecurity: choice(
     'couchdb',
@@ -151,8 +176,11 @@ function integer(
   min: number,
   max: number,
   doc: string,
+  /** What the word `infinity` means, where it is allowed. */
+  infinity?: number,
 ): Setting<number> {
   const parse = (input: string): number => {
+    if (infinity !== undefined && input === 'infinity') return infinity
     const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
     if (!(value >= min && value <= max)) throw new Error(`an integer from ${min} to ${max}`)
     return value

@@ -3,7 +3,7 @@ import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts
 import { checkPartition, partitionBounds } from '../../database/partition.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
 import { isDesignId } from '../document-id.ts'
-import { viewText } from '../document-text.ts'
+import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
@@ -185,7 +185,8 @@ function rowText(row: AllDocsRow, parameters: ViewParameters): Piece[] {
   const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
-  return [`${head},"doc":`, viewText(row.document(), { conflicts: parameters.conflicts }), '}']
+  const { conflicts, attachments } = parameters
+  return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
 }
 
 /** `_partition/{p}/_all_docs`. */

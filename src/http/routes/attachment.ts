@@ -1,20 +1,116 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { type Answer, bare } from '../answer.ts'
+import { randomHex } from '../../base/random.ts'
+import type { AttachmentView } from '../../database/api.ts'
+import { acceptsGzip } from '../accept-encoding.ts'
+import { type Answer, bare, type Headers, type Piece, type PieceSource } from '../answer.ts'
+import { type ByteRange, contentRange, parseByteRanges } from '../byte-range.ts'
 import type { Exchange } from '../exchange.ts'
 import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
-import { readRevision } from '../revision.ts'
+import { deleteAttachment, putAttachment } from './attachment-write.ts'
+import { openView, parseReadParameters } from './document-read.ts'
 
-/** `/{db}/{id}/{name}`. No document has attachments yet, so reads find none and writes are refused. */
-function read(exchange: Exchange): Answer {
-  const rev = exchange.query.get('rev')
+/** GET and HEAD of `/{db}/{id}/{name}`. */
+function readAttachment(exchange: Exchange): Answer {
+  const parameters = parseReadParameters(exchange.query)
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
-  exchange.database.get(exchange.id, rev === undefined ? {} : { rev: readRevision(rev) })
-  throw new DatabaseError('missing', 'Document is missing attachment')
+  const name = exchange.place.rest.join('/')
+  const attachment = openView(exchange, parameters)
+    .attachments()
+    .find((each) => each.name === name)
+  if (attachment === undefined) throw new DatabaseError('missing', 'Document is missing attachment')
+  const etag = `"${attachment.md5.toString('base64')}"`
+  const gzip = acceptsGzip(exchange.header('accept-encoding'))
+  if (exchange.matchesEtag(etag)) return bare(304, { etag })
+  const headers = headersOf(attachment, etag)
+  return attachment.encoding === 'identity'
+    ? plainAnswer(exchange, attachment, headers)
+    : encodedAnswer(attachment, headers, gzip)
 }
 
-function write(): Answer {
-  throw new DatabaseError('notImplemented', 'attachments are not implemented')
+function headersOf({ type, encoding }: AttachmentView, etag: string): Headers {
+  return {
+    etag,
+    'cache-control': 'must-revalidate',
+    'content-type': headerValue(type),
+    'accept-ranges': encoding === 'identity' ? 'bytes' : 'none',
+    // An attachment is whatever its author uploaded: a browser must not run it with this server's rights.
+    'content-security-policy': 'sandbox',
+  }
+}
+
+/** A content type from a document may hold anything; a header may not. */
+function headerValue(type: string): string {
+  return Buffer.from(type)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e\x80-\xff]/g, ' ')
+}
+
+function plainAnswer(exchange: Exchange, attachment: AttachmentView, headers: Headers): Answer {
+  const { length } = attachment
+  const condition = exchange.header('if-range')
+  const applies = condition === undefined || condition === headers['etag']
+  const ranges = applies ? parseByteRanges(exchange.header('range'), length) : undefined
+  if (ranges === undefined) {
+    const pieces = sourcePieces(attachment.storedBytes())
+    return {
+      kind: 'streamed',
+      status: 200,
+      headers: { ...headers, 'content-length': String(length) },
+      pieces,
+    }
+  }
+  if (ranges.length > 1) return multipartRanges(exchange, attachment, ranges)
+  const [range] = ranges as [ByteRange]
+  return {
+    kind: 'streamed',
+    status: 206,
+    headers: {
+      ...headers,
+      'content-range': contentRange(range, length),
+      'content-length': String(range.end - range.start + 1),
+    },
+    pieces: sourcePieces(attachment.storedBytes(range.start, range.end + 1)),
+  }
+}
+
+function encodedAnswer(attachment: AttachmentView, headers: Headers, gzip: boolean): Answer {
+  const { length, encodedLength, encoding } = attachment
+  const varied = { ...headers, vary: 'Accept-Encoding' }
+  if (gzip) {
+    return {
+      kind: 'streamed',
+      status: 200,
+      headers: { ...varied, 'content-encoding': encoding, 'content-length': String(encodedLength) },
+      pieces: sourcePieces(attachment.storedBytes()),
+    }
+  }
+  // Of what was uploaded gzipped the plain length was never told.
+  const known: Headers = length === encodedLength ? {} : { 'content-length': String(length) }
+  const pieces = sourcePieces(attachment.plainBytes())
+  return { kind: 'streamed', status: 200, headers: { ...varied, ...known }, pieces }
+}
+
+function multipartRanges(exchange: Exchange, attachment: AttachmentView, ranges: ByteRange[]): Answer {
+  const boundary = randomHex(exchange.backend.random, 16)
+  const headers = { 'content-type': `multipart/byteranges; boundary="${boundary}"` }
+  return { kind: 'streamed', status: 206, headers, pieces: rangePieces(attachment, ranges, boundary) }
+}
+
+function* rangePieces(attachment: AttachmentView, ranges: ByteRange[], boundary: string): Generator<Piece> {
+  const type = headerValue(attachment.type)
+  yield `--${boundary}`
+  for (const range of ranges) {
+    yield Buffer.from(`\r\nContent-Type: ${type}\r\n`, 'latin1')
+    yield `Content-Range: ${contentRange(range, attachment.length)}\r\n\r\n`
+    yield attachment.storedBytes(range.start, range.end + 1)
+    yield `\r\n--${boundary}`
+  }
+  yield '--'
+}
+
+function* sourcePieces(source: PieceSource): Generator<Piece> {
+  yield source
 }
 
 /** A function of a design document: the document must exist before anything else is said. */
@@ -37,7 +133,7 @@ export const attachmentResources: Resource[] = [
     route: 'db/attachment',
     access: 'member',
     allow: 'DELETE,GET,HEAD,PUT',
-    methods: { GET: read, PUT: write, DELETE: read },
+    methods: { GET: readAttachment, PUT: putAttachment, DELETE: deleteAttachment },
   },
   {
     route: 'db/design-function',

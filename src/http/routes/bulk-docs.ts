@@ -3,7 +3,14 @@ import { type ScannedDocument, scanDocuments } from '../../base/json/documents.t
 import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
-import { interactiveEdit, type ParsedDocument, parseDocument, replicatedEdit } from '../document-edit.ts'
+import { withInlineAttachments } from '../attachment-edit.ts'
+import {
+  interactiveEdit,
+  type ParsedDocument,
+  parseDocument,
+  refuseLocalAttachments,
+  replicatedEdit,
+} from '../document-edit.ts'
 import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
 import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
@@ -34,7 +41,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
   if (members.get('all_or_nothing') === true) return writeAll(exchange, documents, newEdits)
-  const edits = makeEdits(exchange, documents, newEdits)
+  const edits = await makeEdits(exchange, documents, newEdits)
   requireNoValidation(
     exchange,
     edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
@@ -51,20 +58,19 @@ async function writeAll(
   newEdits: boolean,
 ): Promise<Answer> {
   const refused = new Map<number, Outcome>()
-  const edits = documents.flatMap((scanned, index): DocumentEdit[] => {
+  const edits: DocumentEdit[] = []
+  for (const [index, scanned] of documents.entries()) {
     try {
-      const made = makeEdits(exchange, [scanned], newEdits)
-      const edit = made[0]!
-      requireIdFor(exchange.database, edit.id)
-      const mayWrite = !isDesignId(edit.id) || exchange.isDatabaseAdmin
-      if (!mayWrite) refused.set(index, refusedDesign(exchange, edit))
-      return made
+      const [edit] = await makeEdits(exchange, [scanned], newEdits)
+      requireIdFor(exchange.database, edit!.id)
+      const mayWrite = !isDesignId(edit!.id) || exchange.isDatabaseAdmin
+      if (!mayWrite) refused.set(index, refusedDesign(exchange, edit!))
+      edits.push(edit!)
     } catch (error) {
       const { error: name, reason } = knownError(error)
       refused.set(index, { id: givenId(scanned), error: name, reason })
-      return []
     }
-  })
+  }
   if (refused.size > 0) {
     const outcomes = documents.map((scanned, index) => refused.get(index) ?? unwritten(givenId(scanned)))
     return json(400, outcomes)
@@ -96,19 +102,30 @@ function parseAll(exchange: Exchange, documents: readonly (ScannedDocument | nul
   return documents.map((scanned) => parseDocument(scanned, maxDocumentBytes))
 }
 
-function makeEdits(
+async function makeEdits(
   exchange: Exchange,
   documents: readonly (ScannedDocument | null)[],
   newEdits: boolean,
-): DocumentEdit[] {
+): Promise<DocumentEdit[]> {
   const { maxDocumentBytes } = exchange.service.limits
-  return documents.map((scanned) => {
+  const made = documents.map((scanned) => {
     const document = parseDocument(scanned, maxDocumentBytes)
-    const id = document.id ?? randomHex(exchange.backend.random, 16)
-    if (newEdits) return interactiveEdit(document, id)
-    const edit = replicatedEdit(document, id)
-    return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
+    return { document, edit: makeEdit(exchange, document, newEdits) }
   })
+  const edits: DocumentEdit[] = []
+  for (const { document, edit } of made) {
+    const plain = document.attachments.length === 0
+    edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+  }
+  return edits
+}
+
+function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
+  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  if (isLocalId(id)) refuseLocalAttachments(document)
+  if (newEdits) return interactiveEdit(document, id)
+  const edit = replicatedEdit(document, id)
+  return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
 }
 
 async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {

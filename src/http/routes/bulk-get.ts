@@ -4,17 +4,17 @@ import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
 import { validateDocumentId } from '../document-id.ts'
-import { type DocumentMembers, viewText } from '../document-text.ts'
+import { type DocumentMembers, viewPieces } from '../document-text.ts'
 import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
-import { type JsonPart, multipartBulk } from '../multipart.ts'
+import { bulkGetPart, jsonPart, multipartBulk, type Part } from '../multipart.ts'
 import type { Resource } from '../resource.ts'
-import { readRevision } from '../revision.ts'
+import { readRevision, readRevisions } from '../revision.ts'
 import { openRevisions } from './document-read.ts'
 
 /** One wanted document, or what is wrong with the wish. */
 type Wish =
-  | { id: string; rev: string | undefined }
+  | { id: string; rev: string | undefined; attsSince: string[] | undefined }
   | { id: unknown; rev: unknown; error: string; reason: string }
 
 interface Failure {
@@ -38,21 +38,26 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
   const wishes = docs.map(parseWish)
   const latest = exchange.query.flag('latest')
-  const wanted = { revs: exchange.query.flag('revs') }
+  const attachments = {
+    data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
+    encodingInfo: exchange.query.flag('att_encoding_info'),
+  }
+  const wanted = { revs: exchange.query.flag('revs'), attachments }
   const accept = exchange.header('accept')
   const multipart =
     !accepts(accept, 'application/json') &&
     (accepts(accept, 'multipart/mixed') || accepts(accept, 'multipart/related'))
   if (!multipart) return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
   const boundary = randomHex(exchange.backend.random, 16)
-  return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted))
+  const inner = randomHex(exchange.backend.random, 16)
+  return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
 }
 
 function parseWish(doc: unknown): Wish {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
   }
-  const { id, rev } = doc as { id?: unknown; rev?: unknown }
+  const { id, rev, atts_since: since } = doc as { id?: unknown; rev?: unknown; atts_since?: unknown }
   if (id === undefined) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document id missed' }
   }
@@ -61,12 +66,18 @@ function parseWish(doc: unknown): Wish {
   } catch (error) {
     return { id, rev: null, ...told(error) }
   }
-  if (rev === undefined) return { id, rev: undefined }
   try {
-    return { id, rev: readRevision(rev) }
+    const attsSince = since === undefined ? undefined : readRevisions(since)
+    return { id, rev: rev === undefined ? undefined : readRevision(rev), attsSince }
   } catch (error) {
     return { id, rev, ...told(error) }
   }
+}
+
+/** `atts_since` of one document asks for its data too. */
+function forWish(wish: Wish, wanted: DocumentMembers): DocumentMembers {
+  if ('error' in wish || wish.attsSince === undefined) return wanted
+  return { ...wanted, attachments: { ...wanted.attachments, data: 'inline', since: wish.attsSince } }
 }
 
 function told(thrown: unknown): { error: string; reason: string } {
@@ -104,7 +115,7 @@ function* jsonPieces(
       comma = ','
       if ('ok' in found) {
         yield '{"ok":'
-        yield viewText(found.ok, wanted)
+        yield* viewPieces(found.ok, forWish(wish, wanted))
         yield '}'
       } else {
         const { rev, reason, id, error } = found
@@ -121,11 +132,12 @@ function* parts(
   wishes: Wish[],
   latest: boolean,
   wanted: DocumentMembers,
-): Generator<JsonPart> {
+  boundary: string,
+): Generator<Part> {
   for (const wish of wishes) {
     for (const found of results(database, wish, latest)) {
-      if ('ok' in found) yield { text: viewText(found.ok, wanted), error: false }
-      else yield { text: JSON.stringify(found), error: true }
+      if ('ok' in found) yield bulkGetPart(found.ok, forWish(wish, wanted), boundary)
+      else yield jsonPart(JSON.stringify(found), true)
     }
   }
 }

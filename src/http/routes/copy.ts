@@ -6,6 +6,7 @@ import type { Exchange } from '../exchange.ts'
 import { decodeComponent, isUtf8 } from '../path.ts'
 import { readRevision } from '../revision.ts'
 import { headerRevision, writeOne } from '../writes.ts'
+import { storedEdit } from './attachment-write.ts'
 
 /** COPY of a document to `Destination: id[?rev=R]`, relative only. */
 export async function copyDocument(exchange: Exchange): Promise<Answer> {
@@ -21,7 +22,8 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const scanned = scanDocument(view.body())
   if (scanned === null) throw new Error('a stored body is no object')
   const { body, term } = scanned
-  const edit = { id: target.id, deleted: view.deleted, body, term, rev: target.rev }
+  const attachments = view.attachments().map(storedEdit)
+  const edit = { id: target.id, deleted: view.deleted, body, term, rev: target.rev, attachments }
   const rev = await writeOne(exchange, edit, true)
   return json(
     201,

@@ -53,6 +53,7 @@ function parseParameters(query: Query, lastEventId: string | undefined): Changes
     style: 'main_only',
     includeDocs: false,
     conflicts: false,
+    attachments: {},
     seqInterval: undefined,
     heartbeatMs: heartbeatMs === 0 ? 1 : heartbeatMs,
     timeoutMs,

@@ -4,6 +4,7 @@ import { type Lossless, parseLossless, printLossless } from '../../base/json/los
 import { jsonPatch, mergePatch, PatchError } from '../../base/json/patch.ts'
 import type { Database, DocumentView } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
+import { withInlineAttachments } from '../attachment-edit.ts'
 import { interactiveEdit, parseDocumentText } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import { viewText } from '../document-text.ts'
@@ -86,7 +87,8 @@ async function patchView(
   if (document.id !== undefined && document.id !== view.id) {
     throw new DatabaseError('badRequest', 'A patch must not change `_id`.')
   }
-  const edit = interactiveEdit(document, view.id)
+  // Attachments that the patch leaves alone come as stubs and are kept.
+  const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, view.id))
   const given = document.revisions && revisionOfPath(document.revisions)
   const rev = await writeOne(exchange, { ...edit, rev: given ?? view.rev }, true)
   const location = exchange.documentUri(view.id)

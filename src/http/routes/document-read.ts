@@ -3,10 +3,11 @@ import { randomHex } from '../../base/random.ts'
 import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
 import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
 import { accepts } from '../accept.ts'
-import { type Answer, bare, jsonStream, jsonText, type Piece } from '../answer.ts'
-import { type DocumentMembers, viewAnswer, viewText } from '../document-text.ts'
+import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece } from '../answer.ts'
+import type { AttachmentWish } from '../attachment-output.ts'
+import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
-import { multipartMixed } from '../multipart.ts'
+import { jsonPart, multipartMixed, openRevsPart, type Part, relatedDocument } from '../multipart.ts'
 import { isUtf8 } from '../path.ts'
 import { parseJsonParameter, type Query } from '../query.ts'
 import { readRevision, readRevisions } from '../revision.ts'
@@ -17,17 +18,19 @@ interface ReadParameters extends DocumentMembers {
   openRevs: 'all' | string[] | undefined
   latest: boolean
   deleted: boolean
+  attachments: AttachmentWish
 }
 
 /** Throws badRequest for malformed revisions, also where they will not be used. */
 export function parseReadParameters(query: Query): ReadParameters {
   let rev: string | undefined
+  let attsSince: string[] | undefined
   let openRevs: 'all' | string[] | undefined
   for (const [name, value] of query.pairs) {
     if (name === 'rev') rev = readRevision(value)
     else if (name === 'open_revs' && value === 'all') openRevs = 'all'
     else if (name === 'open_revs') openRevs = readRevisions(parseJsonParameter(value))
-    else if (name === 'atts_since') readRevisions(parseJsonParameter(value))
+    else if (name === 'atts_since') attsSince = readRevisions(parseJsonParameter(value))
   }
   const meta = query.flag('meta')
   return {
@@ -40,6 +43,11 @@ export function parseReadParameters(query: Query): ReadParameters {
     conflicts: meta || query.flag('conflicts'),
     deletedConflicts: meta || query.flag('deleted_conflicts'),
     localSeq: query.flag('local_seq'),
+    attachments: {
+      data: query.flag('attachments') || attsSince !== undefined ? 'inline' : undefined,
+      since: attsSince,
+      encodingInfo: query.flag('att_encoding_info'),
+    },
   }
 }
 
@@ -50,15 +58,44 @@ export function readDocument(exchange: Exchange): Answer {
   if (parameters.openRevs !== undefined) return readOpenRevisions(exchange, parameters.openRevs, parameters)
   const view = openView(exchange, parameters)
   // As in CouchDB, a revision asked for by name comes without what is known about the others.
-  const wanted = parameters.rev === undefined ? parameters : { revs: parameters.revs === true }
-  const { text, hasMeta } = viewAnswer(view, wanted)
+  const { attachments } = parameters
+  const wanted = parameters.rev === undefined ? parameters : { revs: parameters.revs === true, attachments }
   const etag = `"${view.rev}"`
-  if (hasMeta) return jsonText(200, withNewline(text))
-  if (exchange.matchesEtag(etag)) return bare(304, { etag })
-  return jsonText(200, withNewline(text), { etag })
+  if (attachments.data !== undefined && sentMultipart(exchange, view)) {
+    return relatedAnswer(exchange, view, wanted, etag)
+  }
+  const { pieces, hasMeta } = viewAnswer(view, wanted)
+  if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
+  const headers: Headers = hasMeta ? {} : { etag }
+  if (pieces.length === 1 || attachments.data === undefined) {
+    return jsonText(200, withNewline(joinedText(pieces)), headers)
+  }
+  return jsonStream(200, [...pieces, '\n'].values(), headers)
 }
 
-function openView(exchange: Exchange, parameters: ReadParameters): DocumentView {
+function sentMultipart(exchange: Exchange, view: DocumentView): boolean {
+  return accepts(exchange.header('accept'), 'multipart/related') && view.attachments().length > 0
+}
+
+function relatedAnswer(
+  exchange: Exchange,
+  view: DocumentView,
+  wanted: DocumentMembers,
+  etag: string,
+): Answer {
+  const related = relatedDocument(view, wanted, randomHex(exchange.backend.random, 16))
+  const { boundary, pieces, bytes, hasMeta } = related
+  if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
+  const headers: Headers = {
+    'content-type': boundary === undefined ? 'application/json' : `multipart/related; boundary="${boundary}"`,
+    'content-length': String(bytes),
+  }
+  if (!hasMeta) headers['etag'] = etag
+  return { kind: 'streamed', status: 200, headers, pieces: pieces.values() }
+}
+
+/** The revision that a request reads. Throws missing, deleted. */
+export function openView(exchange: Exchange, parameters: ReadParameters): DocumentView {
   const { database, id } = exchange
   const { rev, latest, deleted } = parameters
   if (rev === undefined && deleted) {
@@ -71,11 +108,16 @@ function openView(exchange: Exchange, parameters: ReadParameters): DocumentView 
 
 function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
   const found = openRevisions(exchange.database, exchange.id, revs, parameters.latest)
-  const wanted = { revs: parameters.revs === true }
-  if (!accepts(exchange.header('accept'), 'multipart/mixed'))
+  const { data, encodingInfo } = parameters.attachments
+  // As in CouchDB, `atts_since` counts for single revisions only.
+  const asked = exchange.query.flag('attachments') ? data : undefined
+  const wanted = { revs: parameters.revs === true, attachments: { data: asked, encodingInfo } }
+  if (!accepts(exchange.header('accept'), 'multipart/mixed')) {
     return jsonStream(200, openPieces(found, wanted))
+  }
   const boundary = randomHex(exchange.backend.random, 16)
-  return multipartMixed(boundary, openParts(found, wanted))
+  const inner = randomHex(exchange.backend.random, 16)
+  return multipartMixed(boundary, openParts(found, wanted, inner))
 }
 
 /**
@@ -105,7 +147,7 @@ function* openPieces(found: OpenRevision[], wanted: DocumentMembers): Generator<
     separator = ','
     if ('ok' in revision) {
       yield '{"ok":'
-      yield viewText(revision.ok, wanted)
+      yield* viewPieces(revision.ok, wanted)
       yield '}'
     } else {
       yield JSON.stringify({ missing: revision.missing })
@@ -114,13 +156,10 @@ function* openPieces(found: OpenRevision[], wanted: DocumentMembers): Generator<
   yield separator === '[' ? '[]\n' : ']\n'
 }
 
-function* openParts(
-  found: OpenRevision[],
-  wanted: DocumentMembers,
-): Generator<{ text: string | Buffer; error: boolean }> {
+function* openParts(found: OpenRevision[], wanted: DocumentMembers, boundary: string): Generator<Part> {
   for (const revision of found) {
-    if ('ok' in revision) yield { text: viewText(revision.ok, wanted), error: false }
-    else yield { text: JSON.stringify({ missing: revision.missing }), error: true }
+    if ('ok' in revision) yield openRevsPart(revision.ok, wanted, boundary)
+    else yield jsonPart(JSON.stringify({ missing: revision.missing }), true)
   }
 }
 

@@ -2,16 +2,19 @@ import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
+import { withInlineAttachments } from '../attachment-edit.ts'
 import { requireContentType } from '../body.ts'
 import {
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
   parseDocumentText,
+  refuseLocalAttachments,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { MultipartDocument } from '../multipart-document.ts'
 import { isUtf8 } from '../path.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
 import {
@@ -30,16 +33,38 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   validateDocumentId(id)
   requireIdFor(exchange.database, id)
   const newEdits = editsAreNew(exchange)
-  if (exchange.header('content-type')?.startsWith('multipart/related;')) {
-    throw new DatabaseError('notImplemented', 'attachments are not implemented')
-  }
+  const contentType = exchange.header('content-type')
+  if (contentType?.startsWith('multipart/related;')) return putMultipart(exchange, contentType, newEdits)
   const document = await bodyDocument(exchange)
-  const location = exchange.documentUri(id)
-  document.revisions = editedRevisions(exchange, document)
-  const edit = newEdits ? interactiveEdit(document, id) : replicatedEdit(document, id)
+  const plain = editOf(exchange, document, newEdits)
+  const edit = await withInlineAttachments(exchange, document, plain)
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
+  return written(exchange, edit, newEdits)
+}
+
+/** The document in the first part, its attachments in the others. */
+async function putMultipart(exchange: Exchange, contentType: string, newEdits: boolean): Promise<Answer> {
+  const received = await MultipartDocument.open(exchange, contentType)
+  try {
+    const plain = editOf(exchange, received.document, newEdits)
+    requireDesignRights(exchange, plain.id)
+    const edit = { ...plain, attachments: await received.attachments() }
+    return await written(exchange, edit, newEdits)
+  } finally {
+    await received.close()
+  }
+}
+
+function editOf(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
+  document.revisions = editedRevisions(exchange, document)
+  return newEdits ? interactiveEdit(document, exchange.id) : replicatedEdit(document, exchange.id)
+}
+
+async function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
+  const { id, deleted } = edit
+  const location = exchange.documentUri(id)
   const rev = await writeOne(exchange, edit, newEdits)
-  return json(document.deleted ? 200 : 201, { ok: true, id, rev }, { etag: `"${rev}"`, location })
+  return json(deleted ? 200 : 201, { ok: true, id, rev }, { etag: `"${rev}"`, location })
 }
 
 /** DELETE of a document: a tombstone with an empty body. */
@@ -61,11 +86,12 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (isLocalId(id)) {
+    refuseLocalAttachments(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
   requireIdFor(exchange.database, id)
-  const edit = interactiveEdit(document, id)
+  const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
   return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })

@@ -1,0 +1,53 @@
+import { DatabaseError } from '../base/errors.ts'
+import type { DocumentEdit } from '../database/api.ts'
+import type { ByteSource } from '../database/attachment-content.ts'
+import type { AttachmentEdit } from '../database/attachments.ts'
+import type { AttachmentInput, FollowingInput } from './attachment-input.ts'
+import type { ParsedDocument } from './document-edit.ts'
+import type { Exchange } from './exchange.ts'
+
+/** From what a request says of attachments to what its edit has. */
+
+type ContentEdit = Extract<AttachmentEdit, { kind: 'content' }>
+
+/** The edit of a document that follows nothing: inline data is taken in. */
+export async function withInlineAttachments(
+  exchange: Exchange,
+  document: ParsedDocument,
+  edit: DocumentEdit,
+): Promise<DocumentEdit> {
+  if (document.attachments.length === 0) return edit
+  const attachments: AttachmentEdit[] = []
+  for (const input of document.attachments) attachments.push(await takeInline(exchange, input))
+  return { ...edit, attachments }
+}
+
+/** A stub, or inline data. Throws badRequest for one that follows. */
+export async function takeInline(exchange: Exchange, input: AttachmentInput): Promise<AttachmentEdit> {
+  if (input.kind === 'stub') return input
+  if (input.kind === 'follows') {
+    throw new DatabaseError('badRequest', `Nothing follows for the attachment ${input.name}`)
+  }
+  const { name, type, revpos, data } = input
+  const rest = { encoding: 'identity', length: undefined, md5: undefined } as const
+  return takeContent(exchange, [data], { name, type, revpos, ...rest })
+}
+
+/** Bytes as they come. Throws attachmentTooLarge, digestMismatch, badRequest. */
+export async function takeContent(
+  exchange: Exchange,
+  source: ByteSource,
+  input: Pick<FollowingInput, 'name' | 'type' | 'revpos' | 'encoding' | 'length' | 'md5'>,
+): Promise<ContentEdit> {
+  const { name, type, revpos, encoding, length, md5 } = input
+  const { limits, compression } = exchange.service
+  const content = await exchange.database.takeAttachment(source, {
+    name,
+    encoding,
+    length,
+    md5,
+    gzipLevel: compression.levelFor(type),
+    maxBytes: limits.maxAttachmentBytes,
+  })
+  return { kind: 'content', name, type, content, revpos }
+}

@@ -1,0 +1,100 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { scanDocument } from '../../base/json/documents.ts'
+import type { AttachmentView, DocumentEdit, DocumentView } from '../../database/api.ts'
+import { type AttachmentEdit, DEFAULT_CONTENT_TYPE } from '../../database/attachments.ts'
+import { type Answer, json } from '../answer.ts'
+import { takeContent } from '../attachment-edit.ts'
+import { checkAttachmentName } from '../attachment-input.ts'
+import { EMPTY_DOCUMENT } from '../document-edit.ts'
+import { validateDocumentId } from '../document-id.ts'
+import type { Exchange } from '../exchange.ts'
+import { encodeComponent } from '../path.ts'
+import { readRevision } from '../revision.ts'
+import { requestChunks } from '../upload.ts'
+import { headerRevision, requireDesignRights, requireNoValidation, writeOne } from '../writes.ts'
+
+/** PUT of an attachment: it comes first in the document, the others stay as they are behind it. */
+export async function putAttachment(exchange: Exchange): Promise<Answer> {
+  const { id, database } = exchange
+  const name = attachmentName(exchange)
+  const type = exchange.header('content-type') ?? DEFAULT_CONTENT_TYPE
+  const encoding = contentEncoding(exchange)
+  const rev = editedRevision(exchange)
+  validateDocumentId(id)
+  requireDesignRights(exchange, id)
+  requireNoValidation(exchange, [id], false)
+  const base = rev === undefined ? undefined : revisionView(exchange, rev)
+  // What will be refused is refused before its bytes are taken in.
+  if (rev === undefined ? database.lookup(id)?.deleted === false : base === undefined) {
+    throw new DatabaseError('conflict')
+  }
+  const source = requestChunks(exchange.request, exchange.service.limits.maxRequestBytes)
+  const input = { name, type, revpos: 0, encoding, length: undefined, md5: undefined }
+  const content = await takeContent(exchange, source, input)
+  const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, [content]), true)
+  const location = `${exchange.documentUri(id)}/${encodeComponent(name)}`
+  return json(201, { ok: true, id, rev: newRev }, { location })
+}
+
+/** DELETE of an attachment. */
+export async function deleteAttachment(exchange: Exchange): Promise<Answer> {
+  const { id, database } = exchange
+  const name = attachmentName(exchange)
+  const rev = editedRevision(exchange)
+  const base = rev === undefined ? database.get(id) : revisionView(exchange, rev)
+  if (base === undefined) throw new DatabaseError('missingRevision')
+  if (!base.attachments().some((each) => each.name === name)) {
+    throw new DatabaseError('missing', 'Document is missing attachment')
+  }
+  if (rev === undefined) throw new DatabaseError('conflict')
+  const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, []), true)
+  return json(200, { ok: true, id, rev: newRev })
+}
+
+function attachmentName(exchange: Exchange): string {
+  const name = exchange.place.rest.join('/')
+  checkAttachmentName(name)
+  return name
+}
+
+function editedRevision(exchange: Exchange): string | undefined {
+  const text = exchange.query.get('rev')
+  return headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+}
+
+function contentEncoding(exchange: Exchange): 'identity' | 'gzip' {
+  const encoding = exchange.header('content-encoding')?.trim().toLowerCase() ?? 'identity'
+  if (encoding === 'identity' || encoding === 'gzip') return encoding
+  throw new DatabaseError('badContentType', 'Only gzip and identity content-encodings are supported')
+}
+
+function revisionView(exchange: Exchange, rev: string): DocumentView | undefined {
+  const [found] = exchange.database.openRevs(exchange.id, [rev])
+  return found !== undefined && 'ok' in found ? found.ok : undefined
+}
+
+/** The document of `base`, or a new one, with `first` and the attachments that `base` has under other names. */
+function editOf(
+  exchange: Exchange,
+  rev: string | undefined,
+  base: DocumentView | undefined,
+  name: string,
+  first: readonly AttachmentEdit[],
+): DocumentEdit {
+  const scanned = base === undefined ? EMPTY_DOCUMENT : scanDocument(base.body())
+  if (scanned === null) throw new Error('a stored body is no object')
+  const others = (base?.attachments() ?? []).filter((each) => each.name !== name)
+  return {
+    id: exchange.id,
+    deleted: base?.deleted === true,
+    body: scanned.body,
+    term: scanned.term,
+    rev,
+    attachments: [...first, ...others.map(storedEdit)],
+  }
+}
+
+/** An attachment as another revision has it. */
+export function storedEdit(info: AttachmentView): AttachmentEdit {
+  return { kind: 'stored', info }
+}
