@@ -12,6 +12,13 @@ export const ERRORS = {
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
   documentValidation: { status: 400, error: 'doc_validation', reason: 'Bad special document member' },
   illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
+  illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
+  patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
+  notWritten: {
+    status: 409,
+    error: 'not_written',
+    reason: 'Another document of the request was refused.',
+  },
   databaseClosed: { status: 503, error: 'service_unavailable', reason: 'The database is being closed.' },
   databaseExists: {
     status: 412,

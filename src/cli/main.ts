@@ -17,7 +17,7 @@ const parts: Parts = {
     const store = { cache: new PageCache(config.cacheBytes) }
     return {
       openDatabase: (path, name) => openDatabase(path, name, { store }),
-      createDatabase: (path, name) => createDatabase(path, name, { store }),
+      createDatabase: (path, name, properties) => createDatabase(path, name, { store, properties }),
     }
   },
   startHttp: (server) =>

@@ -27,6 +27,8 @@ export interface DocumentEdit {
 export interface UpdateOptions {
   /** False: the revisions are kept as they are given, conflicts included. Default true. */
   newEdits?: boolean | undefined
+  /** True: where one edit is refused none is written; the others then fail with `not_written`. */
+  allOrNothing?: boolean | undefined
 }
 
 /** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
@@ -148,6 +150,12 @@ export interface DatabaseInfo {
   diskFormatVersion: number
 }
 
+export interface PartitionInfo {
+  docCount: number
+  docDelCount: number
+  sizes: { active: number; external: number }
+}
+
 export interface LocalDocument {
   /** Without the `_local/`. */
   id: string
@@ -168,17 +176,21 @@ export interface Database {
   /** Hex; another in every incarnation. */
   readonly uuid: string
   readonly instanceStartTime: string
+  /** Fixed at creation. In a partitioned database ids are `partition:id`. */
+  readonly properties: { readonly partitioned: boolean }
   /** Number of the last change; what 'now' means. */
   readonly updateSeqNumber: number
 
   info(): DatabaseInfo
+  /** Counts and sizes of the documents whose ids begin with `partition:`. */
+  partitionInfo(partition: string): PartitionInfo
   /** Runs after each durable group with the number of the last change; returns the way to stop it. */
   onChange(listener: (updateSeqNumber: number) => void): () => void
 
   /**
    * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
    * revision that cannot be read (bad_request), an interactive edit with a stub for which its parent has no
-   * attachment (missing_stub), an id that is too long, or storage that fails. The bytes of
+   * attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>

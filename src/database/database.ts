@@ -22,6 +22,7 @@ import type {
   GetOptions,
   LocalDocument,
   OpenRevision,
+  PartitionInfo,
   PurgedRevisions,
   UpdateOptions,
 } from './api.ts'
@@ -52,10 +53,11 @@ import {
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
+import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
-import { applyEdits } from './update.ts'
+import { applyEdits, refusedOutcome, requireAll } from './update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512
@@ -168,6 +170,15 @@ export class StoredDatabase implements Database {
     })
   }
 
+  partitionInfo(partition: string): PartitionInfo {
+    const { start, end } = partitionBounds(partition)
+    return this.#withSnapshot((snapshot) => {
+      const range = { start: idKey(start), end: idKey(end) }
+      const { live, deleted, active, external } = readSummary(snapshot.tree(TREES.id).reduce(range).reduction)
+      return { docCount: live, docDelCount: deleted, sizes: { active, external } }
+    })
+  }
+
   onChange(listener: (updateSeqNumber: number) => void): () => void {
     const entry = (updateSeqNumber: number): void => listener(updateSeqNumber)
     this.#listeners.add(entry)
@@ -212,11 +223,15 @@ export class StoredDatabase implements Database {
   }
 
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
-    const ready = reading(() => readyEdits(edits, options.newEdits !== false))
-    const outcome = await this.#change(
-      (tx, takeSeq) => applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready),
-      ready.bytes,
-    )
+    const ready = reading(() => {
+      if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
+      return readyEdits(edits, options.newEdits !== false)
+    })
+    const outcome = await this.#change((tx, takeSeq) => {
+      const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
+      if (options.allOrNothing) requireAll(applied.results)
+      return applied
+    }, ready.bytes).catch(refusedOutcome)
     if (outcome.design) this.#validation = undefined
     return outcome.results
   }

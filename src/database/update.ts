@@ -222,3 +222,26 @@ export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOut
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
   return { results, design }
 }
+
+/** Ends the transaction of a request that is written as a whole or not at all. */
+class AllRefused extends Error {
+  readonly results: EditResult[]
+
+  constructor(results: EditResult[]) {
+    super('a document of the request was refused')
+    this.results = results
+  }
+}
+
+/** Throws inside the transaction, which undoes it, unless every edit was taken; see `refusedOutcome`. */
+export function requireAll(results: readonly EditResult[]): void {
+  if (results.every((result) => result.ok)) return
+  const refused = results.map((result) => (result.ok ? failure(result.id, undefined, 'notWritten') : result))
+  throw new AllRefused(refused)
+}
+
+/** What a request that `requireAll` ended is answered with; any other error is thrown on. */
+export function refusedOutcome(error: unknown): UpdateOutcome {
+  if (error instanceof AllRefused) return { results: error.results, design: false }
+  throw error
+}

@@ -1,5 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
+import type { Database } from '../database/api.ts'
 import { checkDocumentId } from '../database/document-members.ts'
+import { checkPartitionedId } from '../database/partition.ts'
 import { isUtf8 } from './path.ts'
 
 /** Throws illegal_docid with CouchDB's reason. */
@@ -7,6 +9,11 @@ export function validateDocumentId(id: unknown): asserts id is string {
   if (typeof id !== 'string') throw illegal('Document id must be a string')
   if (!isUtf8(id)) throw illegal('Document id must be valid UTF-8')
   checkDocumentId(id)
+}
+
+/** The same for a document that the database is to hold. Throws illegal_docid, illegal_partition. */
+export function requireIdFor(database: Database, id: string): void {
+  if (database.properties.partitioned) checkPartitionedId(id)
 }
 
 function illegal(reason: string): DatabaseError {

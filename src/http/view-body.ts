@@ -1,4 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
+import { canonicalize } from '../base/json/documents.ts'
+import { type Lossless, parseLossless, printLossless } from '../base/json/lossless.ts'
+import { stringText } from '../base/json/writer.ts'
 import { parseJsonParameter, type Query } from './query.ts'
 
 /** `keys` and `queries`, which CouchDB checks before all other parameters. */
@@ -33,4 +36,31 @@ export function queriesOfBody(body: Record<string, unknown>): Record<string, unk
     }
     throw new DatabaseError('badRequest', '`queries` must be JSON objects.')
   })
+}
+
+/** A key that is no string: it names nothing and is only given back, as its canonical text. */
+export class OddKey {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
+}
+
+/** The keys of a JSON text that may hold some, found by the names on the way: strings and `OddKey`s. */
+export function exactKeys(text: Uint8Array, ...path: (string | number)[]): unknown[] | undefined {
+  let value: Lossless | undefined = parseLossless(canonicalize(text).toString())
+  for (const name of path) {
+    value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]
+  }
+  if (!Array.isArray(value)) return undefined
+  return value.map((key) => {
+    const printed = printLossless(key)
+    return typeof key === 'string' && key.startsWith('s') ? JSON.parse(printed) : new OddKey(printed)
+  })
+}
+
+/** The JSON text of a key. */
+export function keyText(key: unknown): string {
+  return key instanceof OddKey ? key.text : stringText(String(key))
 }

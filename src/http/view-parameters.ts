@@ -1,6 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { AttachmentWish } from './attachment-output.ts'
 import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
+import { exactKeys } from './view-body.ts'
 
 /**
  * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
@@ -18,6 +19,8 @@ export interface ViewParameters {
   conflicts: boolean
   attachments: AttachmentWish
   updateSeq: boolean
+  /** Of a partitioned database. */
+  partition?: string | undefined
 }
 
 interface Draft extends ViewParameters {
@@ -29,6 +32,11 @@ type Setter = (draft: Draft, raw: Raw) => void
 
 function key(raw: Raw): unknown {
   return 'text' in raw ? parseJsonParameter(raw.text) : raw.json
+}
+
+function keysOfText(text: string): unknown {
+  parseJsonParameter(text)
+  return exactKeys(Buffer.from(text))
 }
 
 function startKey(draft: Draft, raw: Raw): void {
@@ -56,7 +64,7 @@ const SETTERS: Record<string, Setter> = {
     draft.endKey = value
   },
   keys: (draft, raw) => {
-    const value = key(raw)
+    const value = 'text' in raw ? keysOfText(raw.text) : raw.json
     if (!Array.isArray(value)) throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
     draft.keys = value
   },
@@ -101,19 +109,20 @@ const SETTERS: Record<string, Setter> = {
     draft.conflicts = parseBoolean(raw)
   },
   sorted: (_draft, raw) => void parseBoolean(raw),
-  partition: () => {
-    throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
+  partition: (draft, raw) => {
+    draft.partition = String('text' in raw ? raw.text : raw.json)
   },
 }
 
 /**
  * From a JSON body, where there is one, then from the query string, the later one winning; `body-last` is the
- * other way round (each of several queries refines what the query string says). Throws queryParseError.
+ * other way round (each of several queries refines what the query string says). `partitions` says that the
+ * parameter `partition` makes sense. Throws queryParseError.
  */
 export function parseViewParameters(
   query: Query,
   body: Record<string, unknown> = {},
-  order: 'body-first' | 'body-last' = 'body-first',
+  options: { order?: 'body-first' | 'body-last'; partitions?: boolean } = {},
 ): ViewParameters {
   const draft: Draft = {
     inclusiveEnd: true,
@@ -130,9 +139,12 @@ export function parseViewParameters(
       if (value !== undefined) setter(name)?.(draft, { json: value })
     }
   }
-  if (order === 'body-first') fromBody()
+  if (options.order !== 'body-last') fromBody()
   for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
-  if (order === 'body-last') fromBody()
+  if (options.order === 'body-last') fromBody()
+  if (draft.partition !== undefined && options.partitions !== true) {
+    throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
+  }
   if (draft.reduce === true) {
     throw new DatabaseError('queryParseError', 'Reduce is invalid for map-only views.')
   }

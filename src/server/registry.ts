@@ -30,7 +30,7 @@ import { type Lease, OpenDatabases } from './open-databases.ts'
 export interface DatabaseOpener {
   openDatabase(path: string, name: string): Promise<Database>
   /** Makes the file, which must not exist yet. */
-  createDatabase(path: string, name: string): Promise<Database>
+  createDatabase(path: string, name: string, properties?: { partitioned: boolean }): Promise<Database>
 }
 
 export interface RegistryOptions extends DatabaseOpener {
@@ -135,15 +135,18 @@ export class DatabaseRegistry {
    * Makes a database; durable when it resolves. Throws illegal_database_name, database_name_too_long,
    * file_exists. `shards` is CouchDB's `q`, which is only remembered.
    */
-  async create(name: string, options: { shards?: number | undefined } = {}): Promise<void> {
+  async create(
+    name: string,
+    options: { shards?: number | undefined; partitioned?: boolean | undefined } = {},
+  ): Promise<void> {
     checkDatabaseName(name)
-    const { shards } = options
+    const { shards, partitioned = false } = options
     if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= MAX_SHARDS)) {
       throw new DatabaseError('badRequest', 'The `q` value should be a positive integer.')
     }
     await this.#change(name, async () => {
       if (this.#names.has(name)) throw new DatabaseError('databaseExists')
-      await this.#createFile(name, shards)
+      await this.#createFile(name, shards, partitioned)
       if (shards !== undefined) this.#shards.set(name, shards)
       this.#names.add(name)
       this.#generation++
@@ -224,14 +227,14 @@ export class DatabaseRegistry {
     await done
   }
 
-  async #createFile(name: string, shards: number | undefined): Promise<void> {
+  async #createFile(name: string, shards: number | undefined, partitioned: boolean): Promise<void> {
     const path = pathOfDatabase(this.#root, name, shards)
     const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
     try {
       // A file that is there although its name is unknown is somebody's data all the same.
       if (await exists(path)) throw new DatabaseError('databaseExists')
       await this.#makeDurable(dirname(path))
-      const database = await this.#options.createDatabase(draft, name)
+      const database = await this.#options.createDatabase(draft, name, { partitioned })
       try {
         if (this.#options.initialSecurity) await database.setSecurity(this.#options.initialSecurity)
       } finally {

@@ -124,7 +124,7 @@ export class Server {
       clock,
       log,
       openDatabase: (path, name) => options.openDatabase(path, name),
-      createDatabase: (path, name) => options.createDatabase(path, name),
+      createDatabase: (path, name, properties) => options.createDatabase(path, name, properties),
     })
     const events = await DatabaseEvents.open(
       {

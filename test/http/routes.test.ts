@@ -326,10 +326,8 @@ t.test('what is not there says so', async (t) => {
   const lines = [
     `POST /${name}/_find`,
     `POST /${name}/_compact`,
-    `GET /${name}/_partition/p/_all_docs`,
     'POST /_replicate',
     'PUT /_users',
-    'PUT /parts?partitioned=true',
     'GET /_utils/',
   ]
   for (const line of lines) {

@@ -77,6 +77,7 @@ export function endlessDatabase(bodyBytes: number): EndlessDatabase {
     database: {
       name: 'endless',
       uuid: 'e'.repeat(32),
+      properties: { partitioned: false },
       updateSeqNumber: 1,
       allDocs,
       changes,

@@ -34,7 +34,7 @@ export async function startTestServer(
   const { log, lines } = recordingLog()
   const server = await Server.start({
     openDatabase: (path, name) => openDatabase(path, name),
-    createDatabase: (path, name) => createDatabase(path, name),
+    createDatabase: (path, name, properties) => createDatabase(path, name, { properties }),
     config: loadConfig({
       environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10' },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },

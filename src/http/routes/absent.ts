@@ -25,7 +25,6 @@ export const absentResources: Resource[] = [
   absent('db/_find', 'member', 'querying'),
   absent('db/_explain', 'member', 'querying'),
   absent('db/_index', 'member', 'querying'),
-  absent('db/_partition', 'member', 'partitions'),
   absent('db/_shards', 'member', 'sharding'),
   absent('db/_sync_shards', 'member', 'sharding'),
   absent('db/_search_cleanup', 'member', 'search'),

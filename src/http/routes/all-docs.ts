@@ -1,11 +1,12 @@
 import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
+import { checkPartition, partitionBounds } from '../../database/partition.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
 import { isDesignId } from '../document-id.ts'
 import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
+import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
 import { listing, type Page } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
@@ -15,20 +16,20 @@ type Namespace = 'all' | 'design'
 const DESIGN_START = '_design/'
 const DESIGN_END = '_design0'
 
-function get(namespace: Namespace): (exchange: Exchange) => Answer {
+function get(namespace: Namespace, partition?: string): (exchange: Exchange) => Answer {
   return (exchange) => {
     keysOfQuery(exchange.query)
-    const parameters = parseViewParameters(exchange.query)
+    const parameters = parse(exchange, namespace, partition)
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
 
-function post(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
+function post(namespace: Namespace, partition?: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     await exchange.jsonTypedBody()
     const body = await exchange.jsonObject()
-    const keys = keysOfBody(body)
-    const parameters = parseViewParameters(exchange.query, { ...body, keys })
+    const keys = keysOfBody(body) && exactKeys(await exchange.body(), 'keys')
+    const parameters = parse(exchange, namespace, partition, { ...body, keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
@@ -36,11 +37,29 @@ function post(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     const all = queriesOfBody(await exchange.jsonObject())
-    const parameters = all.map((query) => parseViewParameters(exchange.query, query, 'body-last'))
+    const text = await exchange.body()
+    const parameters = all.map((query, index) => {
+      const keys = exactKeys(text, 'queries', index, 'keys') ?? query['keys']
+      return parse(exchange, namespace, undefined, { ...query, keys }, 'body-last')
+    })
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
   }
+}
+
+function parse(
+  exchange: Exchange,
+  namespace: Namespace,
+  partition: string | undefined,
+  body: Record<string, unknown> = {},
+  order: 'body-first' | 'body-last' = 'body-first',
+): ViewParameters {
+  const partitions = namespace === 'all' && exchange.database.properties.partitioned
+  const parameters = parseViewParameters(exchange.query, body, { order, partitions })
+  parameters.partition ??= partition
+  if (parameters.partition !== undefined) checkPartition(parameters.partition)
+  return parameters
 }
 
 function openPage(database: Database, namespace: Namespace, parameters: ViewParameters): () => Page {
@@ -50,6 +69,11 @@ function openPage(database: Database, namespace: Namespace, parameters: ViewPara
   }
   const range = idRange(parameters)
   if (namespace === 'design') return () => designPage(database, parameters)
+  if (parameters.partition !== undefined) {
+    const { start, end } = partitionBounds(parameters.partition)
+    const clipped = clip(parameters, start, end)
+    return () => rangePage(database, parameters, clipped.options, clipped.empty)
+  }
   return () => rangePage(database, parameters, optionsOf(parameters, range), range.empty)
 }
 
@@ -76,25 +100,32 @@ function rangePage(
   }
 }
 
-/** Counted from the first design document. */
-function designPage(database: Database, parameters: ViewParameters): Page {
+/** The range between `low` and `high`, neither of which is an id, and within what the client asked for. */
+function clip(
+  parameters: ViewParameters,
+  low: string,
+  high: string,
+): { options: AllDocsOptions; empty: boolean } {
   const { descending } = parameters
   const range = idRange(parameters)
-  const [first, last] = descending ? [DESIGN_END, DESIGN_START] : [DESIGN_START, DESIGN_END]
+  const [first, last] = descending ? [high, low] : [low, high]
   const ahead = (a: string, b: string): boolean => (descending ? a > b : a < b)
   const { startKey: start, endKey: end } = range
   const startKey = start !== undefined && ahead(first, start) ? start : first
   const bounded = end !== undefined && ahead(end, last)
   const endKey = bounded ? end : last
-  const empty = range.empty || ahead(endKey, startKey)
   const inclusiveEnd = bounded ? parameters.inclusiveEnd : descending
-  const page = rangePage(
-    database,
-    parameters,
-    { ...optionsOf(parameters, { startKey, endKey }), inclusiveEnd },
-    empty,
-  )
+  const options = { ...optionsOf(parameters, { startKey, endKey }), inclusiveEnd }
+  return { options, empty: range.empty || ahead(endKey, startKey) }
+}
+
+/** Counted from the first design document. */
+function designPage(database: Database, parameters: ViewParameters): Page {
+  const { descending } = parameters
+  const [first, last] = descending ? [DESIGN_END, DESIGN_START] : [DESIGN_START, DESIGN_END]
+  const { options, empty } = clip(parameters, DESIGN_START, DESIGN_END)
   const before = rank(database, first, descending)
+  const page = rangePage(database, parameters, options, empty)
   const totalRows = Math.abs(rank(database, last, descending) - before)
   return { ...page, totalRows, offset: Math.min(totalRows, Math.max(0, page.offset! - before)) }
 }
@@ -135,9 +166,11 @@ function* keyTexts(
   keys: readonly unknown[],
   parameters: ViewParameters,
 ): Generator<Piece[]> {
+  const { partition } = parameters
+  const within = partition === undefined ? '' : partitionBounds(partition).start
   for (const key of keys) {
-    const row = typeof key === 'string' ? database.lookup(key) : undefined
-    if (row === undefined) yield [`{"key":${JSON.stringify(key)},"error":"not_found"}`]
+    const row = typeof key === 'string' && key.startsWith(within) ? database.lookup(key) : undefined
+    if (row === undefined) yield [`{"key":${keyText(key)},"error":"not_found"}`]
     else yield rowText(row, parameters)
   }
 }
@@ -154,6 +187,16 @@ function rowText(row: AllDocsRow, parameters: ViewParameters): Piece[] {
   if (row.deleted) return [`${head},"doc":null}`]
   const { conflicts, attachments } = parameters
   return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+}
+
+/** `_partition/{p}/_all_docs`. */
+export function allDocsOfPartition(partition: string): Resource {
+  return {
+    route: 'db/_partition',
+    access: 'member',
+    allow: 'GET,HEAD,POST',
+    methods: { GET: get('all', partition), POST: post('all', partition) },
+  }
 }
 
 function resources(route: string, namespace: Namespace): Resource[] {

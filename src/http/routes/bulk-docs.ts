@@ -11,7 +11,8 @@ import {
   refuseLocalAttachments,
   replicatedEdit,
 } from '../document-edit.ts'
-import { isDesignId, isLocalId } from '../document-id.ts'
+import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
+import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
@@ -39,9 +40,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     parseAll(exchange, documents)
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
-  if (members.get('all_or_nothing') === true) {
-    throw new DatabaseError('notImplemented', 'all_or_nothing is not implemented')
-  }
+  if (members.get('all_or_nothing') === true) return writeAll(exchange, documents, newEdits)
   const edits = await makeEdits(exchange, documents, newEdits)
   requireNoValidation(
     exchange,
@@ -50,6 +49,52 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   )
   const outcomes = await write(exchange, edits, newEdits)
   return json(201, newEdits ? outcomes : outcomes.filter((outcome) => 'error' in outcome))
+}
+
+/** `all_or_nothing`, in our own sense: every document is written, or none is and each says why. */
+async function writeAll(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): Promise<Answer> {
+  const refused = new Map<number, Outcome>()
+  const edits: DocumentEdit[] = []
+  for (const [index, scanned] of documents.entries()) {
+    try {
+      const [edit] = await makeEdits(exchange, [scanned], newEdits)
+      requireIdFor(exchange.database, edit!.id)
+      const mayWrite = !isDesignId(edit!.id) || exchange.isDatabaseAdmin
+      if (!mayWrite) refused.set(index, refusedDesign(exchange, edit!))
+      edits.push(edit!)
+    } catch (error) {
+      const { error: name, reason } = knownError(error)
+      refused.set(index, { id: givenId(scanned), error: name, reason })
+    }
+  }
+  if (refused.size > 0) {
+    const outcomes = documents.map((scanned, index) => refused.get(index) ?? unwritten(givenId(scanned)))
+    return json(400, outcomes)
+  }
+  const ids = edits.map((edit) => edit.id).filter((id) => !isLocalId(id))
+  requireNoValidation(exchange, ids, !newEdits)
+  const results = await exchange.database.update(edits, { newEdits, allOrNothing: true })
+  const outcomes = results.map((result): Outcome => {
+    if (result.ok) return { ok: true, id: result.id, rev: result.rev }
+    return { id: result.id, error: result.error, reason: result.reason }
+  })
+  const isWritten = results.every((result) => result.ok)
+  return json(isWritten ? 201 : 409, isWritten && !newEdits ? [] : outcomes)
+}
+
+/** The `_id` of a document that is refused, '' for none. */
+function givenId(scanned: ScannedDocument | null): string {
+  const id: unknown = JSON.parse(scanned?.special.get('_id')?.toString() ?? 'null')
+  return typeof id === 'string' ? id : ''
+}
+
+function unwritten(id: string): Outcome {
+  const { error, reason } = ERRORS.notWritten
+  return { id, error, reason }
 }
 
 function parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): ParsedDocument[] {

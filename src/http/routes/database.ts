@@ -19,7 +19,7 @@ export function databaseInfo(database: Database, shards: number): Record<string,
     purge_seq: info.purgeSeq,
     update_seq: info.updateSeq,
     sizes: { file, external, active },
-    props: {},
+    props: database.properties.partitioned ? { partitioned: true } : {},
     doc_del_count: info.docDelCount,
     doc_count: info.docCount,
     disk_format_version: info.diskFormatVersion,
@@ -55,11 +55,11 @@ async function create(exchange: Exchange): Promise<Answer> {
   if (name.startsWith('_') && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
-  if (partitioned === 'true') {
-    throw new DatabaseError('notImplemented', 'partitioned databases are not implemented')
-  }
   const q = query.get('q')
-  await backend.databases.create(name, { shards: q === undefined ? undefined : Number(q) })
+  await backend.databases.create(name, {
+    shards: q === undefined ? undefined : Number(q),
+    partitioned: partitioned === 'true',
+  })
   return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
 

@@ -11,7 +11,7 @@ import {
   refuseLocalAttachments,
   replicatedEdit,
 } from '../document-edit.ts'
-import { isLocalId, validateDocumentId } from '../document-id.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { MultipartDocument } from '../multipart-document.ts'
 import { isUtf8 } from '../path.ts'
@@ -30,6 +30,7 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   parseReadParameters(exchange.query)
   const { id } = exchange
   validateDocumentId(id)
+  requireIdFor(exchange.database, id)
   const newEdits = editsAreNew(exchange)
   const contentType = exchange.header('content-type')
   if (contentType?.startsWith('multipart/related;')) return putMultipart(exchange, contentType, newEdits)
@@ -88,6 +89,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
+  requireIdFor(exchange.database, id)
   const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)

@@ -12,6 +12,7 @@ import { documentResources } from './document.ts'
 import { localDocsResources } from './local-docs.ts'
 import { localDocumentResources } from './local-document.ts'
 import { nodeResources } from './node.ts'
+import { partitionResources } from './partition.ts'
 import { purgeResources } from './purge.ts'
 import { revisionsResources } from './revisions.ts'
 import { sessionResources } from './session.ts'
@@ -33,6 +34,7 @@ export const resources: readonly Resource[] = [
   ...localDocsResources,
   ...localDocumentResources,
   ...nodeResources,
+  ...partitionResources,
   ...purgeResources,
   ...revisionsResources,
   ...sessionResources,

@@ -26,7 +26,7 @@ async function post(exchange: Exchange): Promise<Answer> {
 
 async function queries(exchange: Exchange): Promise<Answer> {
   const all = queriesOfBody(await exchange.jsonObject())
-  const parameters = all.map((query) => parseViewParameters(exchange.query, query, 'body-last'))
+  const parameters = all.map((query) => parseViewParameters(exchange.query, query, { order: 'body-last' }))
   const pages = parameters.map((each) => () => openPage(exchange.database, each))
   return jsonStream(200, listing(pages, { results: true }))
 }

@@ -1,0 +1,104 @@
+import t from 'tap'
+import { ask, type Sending } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const server = await startTestServer()
+t.teardown(() => server.stop())
+const send = (line: string, sending?: Sending) => ask(server, line, sending)
+
+t.before(async () => {
+  await send('PUT /plain')
+  await send('PUT /p?partitioned=true&q=3')
+  const docs = ['red:1', 'red:2', 'red:3', 'blue:1', 'blue:x:y', 'reda:1', '_design/d'].map((_id) => ({
+    _id,
+  }))
+  await send('POST /p/_bulk_docs', { json: { docs } })
+})
+
+t.test('a database says that it is partitioned', async (t) => {
+  t.match((await send('GET /p')).json, { props: { partitioned: true }, cluster: { q: 3 } })
+  t.same(((await send('GET /plain')).json as { props: object }).props, {})
+  t.equal((await send('PUT /p2?partitioned=yes')).status, 400)
+})
+
+t.test('ids', async (t) => {
+  const form = ['illegal_docid', 'Doc id must be of form partition:id']
+  for (const [id, [error, reason]] of [
+    ['nopart', form],
+    [':x', ['illegal_partition', 'Partition must not be empty']],
+    ['x:', ['illegal_docid', 'Document id must not be empty']],
+    ['x:_y', ['illegal_docid', 'Only reserved document ids may start with underscore.']],
+    ['_x:y', ['illegal_docid', 'Only reserved document ids may start with underscore.']],
+  ] as const) {
+    for (const [line, json] of [
+      [`PUT /p/${id}`, {}],
+      [`PUT /p/${id}?batch=ok`, {}],
+      ['POST /p', { _id: id }],
+      ['POST /p/_bulk_docs', { docs: [{ _id: 'ok:1' }, { _id: id }] }],
+      ['POST /p/_bulk_docs', { docs: [{ _id: id, _rev: `1-${'a'.repeat(32)}` }], new_edits: false }],
+    ] as const) {
+      const reply = await send(line, { json })
+      t.same([reply.status, reply.json], [400, { error, reason }], `${line} ${id}`)
+    }
+  }
+  t.equal((await send('GET /p/ok:1')).status, 404, 'nothing of a refused request is written')
+  t.same((await send('POST /p', { json: {} })).json, { error: form[0], reason: form[1] })
+  t.equal((await send('COPY /p/red:1', { headers: { destination: 'nopart' } })).status, 400)
+  t.equal((await send('PUT /p/_local/x', { json: {} })).status, 201)
+})
+
+t.test('a partition', async (t) => {
+  const deleted = await send('PUT /p/blue:gone', { json: {} })
+  await send(`DELETE /p/blue:gone?rev=${(deleted.json as { rev: string }).rev}`)
+  t.match((await send('GET /p/_partition/blue')).json, {
+    db_name: 'p',
+    partition: 'blue',
+    doc_count: 2,
+    doc_del_count: 1,
+    sizes: { active: Number, external: Number },
+  })
+  for (const [line, error, reason] of [
+    ['GET /p/_partition/_bad', 'illegal_partition', 'Partition must not start with an underscore'],
+    ['GET /plain/_partition/red', 'bad_request', 'database is not partitioned'],
+    ['GET /plain/_partition/red/_all_docs', 'bad_request', 'database is not partitioned'],
+    ['GET /p/_partition', 'bad_request', 'invalid_partition_req'],
+    [
+      'GET /p/_partition/red/_all_docs?partition=blue',
+      'bad_request',
+      'Conflicting value for `partition` in query string',
+    ],
+    [
+      'GET /plain/_all_docs?partition=red',
+      'query_parse_error',
+      '`partition` parameter is not supported on this db.',
+    ],
+  ]) {
+    const reply = await send(String(line))
+    t.same([reply.status, reply.json], [400, { error, reason }], String(line))
+  }
+  t.equal((await send('PUT /p/_partition/red')).headers.allow, 'GET')
+  t.equal((await send('GET /p/_partition/red/nothing')).status, 404)
+})
+
+t.test('_all_docs of a partition', async (t) => {
+  const list = async (query: string, partition = 'red'): Promise<string[]> => {
+    const { json } = await send(`GET /p/_partition/${partition}/_all_docs?${query}`)
+    return (json as { rows: { id: string }[] }).rows.map(({ id }) => id)
+  }
+  t.same(await list(''), ['red:1', 'red:2', 'red:3'])
+  t.same(await list('descending=true'), ['red:3', 'red:2', 'red:1'])
+  t.same(await list('startkey="red:2"'), ['red:2', 'red:3'])
+  t.same(await list('endkey="red:2"&inclusive_end=false'), ['red:1'])
+  t.same(await list('startkey="a"&endkey="zzz"'), ['red:1', 'red:2', 'red:3'])
+  t.same(await list('descending=true&startkey="red:2"'), ['red:2', 'red:1'])
+  t.same(await list('startkey="zzz"'), [])
+  t.same(await list('limit=1&skip=1'), ['red:2'])
+  t.same((await send('GET /p/_partition/none/_all_docs')).json, { total_rows: 7, offset: 3, rows: [] })
+  const keys = await send('POST /p/_partition/red/_all_docs', { json: { keys: ['red:1', 'blue:1'] } })
+  t.match(keys.json, { rows: [{ id: 'red:1' }, { key: 'blue:1', error: 'not_found' }] })
+  const { json } = await send('GET /p/_all_docs?partition=blue')
+  t.same(
+    (json as { rows: { id: string }[] }).rows.map(({ id }) => id),
+    ['blue:1', 'blue:x:y'],
+  )
+})
