@@ -20,7 +20,6 @@ export async function playCase(
   numbers: readonly number[],
   coverage: Coverage,
 ): Promise<Failure | undefined> {
-  const script = new Script(seed, numbers, coverage)
   let stop: (error: Error) => void = () => {}
   const stopped = new Promise<never>((_resolve, reject) => {
     stop = reject
@@ -29,7 +28,8 @@ export async function playCase(
     stop(new Error('a rejection that nobody awaited', { cause: reason }))
   process.on('unhandledRejection', onUnhandled)
   // Keeps the process alive: a case that waits for nothing would end it.
-  const watchdog = setTimeout(() => stop(new Error('the case hangs')), target.hangMs ?? HANG_MS)
+  const watchdog = setTimeout(() => stop(new Error('the event hangs')), target.hangMs ?? HANG_MS)
+  const script = new Script(seed, numbers, coverage, () => watchdog.refresh())
   try {
     await Promise.race([player.play(script), stopped])
     // A rejection that nobody awaits is told of at the end of the turn.

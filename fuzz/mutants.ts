@@ -95,12 +95,14 @@ ${COMMIT_SYNC}`,
     replace: '            { position: this.#durable.end, previousHash: this.#durable.lastHash };',
   },
   {
-    name: 'slots-not-alternating',
-    rule: 'superblocks go to the slots by turns, so that a torn one leaves the other',
+    name: 'both-slots-at-once',
+    rule: 'a superblock slot is not touched until a sync has returned after the write of the other',
     target: 'crash',
     file: WRITER,
-    find: '        this.#nextSlot = 1 - slot;\n',
-    replace: '',
+    find: '            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);\n',
+    replace: `            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);
+            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[1 - slot]);
+`,
   },
   {
     name: 'generation-not-raised',

@@ -23,10 +23,14 @@ export class Script {
   /** Numbers of the events that were asked for so far, the one that is being played last. */
   readonly played: number[] = []
 
-  constructor(seed: number, numbers: readonly number[], coverage: Coverage) {
+  readonly #onEvent: () => void
+
+  /** `onEvent` is told whenever an event begins. */
+  constructor(seed: number, numbers: readonly number[], coverage: Coverage, onEvent: () => void = () => {}) {
     this.seed = seed
     this.#numbers = numbers
     this.coverage = coverage
+    this.#onEvent = onEvent
   }
 
   /** For draws that belong to the case as a whole. */
@@ -38,6 +42,7 @@ export class Script {
   *events(): Generator<Random, void, void> {
     for (const number of this.#numbers) {
       this.played.push(number)
+      this.#onEvent()
       yield new Random(derivedSeed(this.seed, number))
     }
   }

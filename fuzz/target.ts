@@ -17,7 +17,7 @@ export interface Target {
   readonly smokeEvents: number
   /** Counters that no smoke run may leave at zero. */
   readonly rarePaths: readonly string[]
-  /** Longest time without an end of a case before it counts as hung. Default 30,000. */
+  /** An event that takes longer counts as hung. Default 30,000. */
   readonly hangMs?: number
   open(): Promise<Player>
 }

@@ -23,6 +23,7 @@ export const crash: Target = {
     'checkpointsCrossed',
     'commitsInParts',
     'full',
+    'grownOverRefused',
     'longestCrashChain',
     'otherFaults',
     'poisoned',

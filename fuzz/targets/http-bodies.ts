@@ -115,7 +115,6 @@ export const httpBodies: Target = {
   caseEvents: 200,
   smokeEvents: 800,
   rarePaths: ['answers2xx', 'answers4xx', 'rawAnswers2xx', 'rawAnswers4xx'],
-  hangMs: 120_000,
   open: async () => {
     const server = await startTestServer({ limits: { feedTimeoutMs: 20 } })
     return { play: (script) => play(server, script), close: () => server.stop() }

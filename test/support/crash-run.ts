@@ -25,6 +25,7 @@ const PATH = '/d/store'
 /** A chain of lives is given up for a new file when its file is this long. */
 const CHAIN_BYTES = 200_000
 const CHAIN_EVENTS = 80
+const STALE_IMAGES = 6
 
 interface Image {
   readonly disk: SimulatedDisk
@@ -63,6 +64,7 @@ export interface CrashTally {
   readers: number
   otherFaults: number
   checkpointsCrossed: number
+  grownOverRefused: number
   recoveredClean: number
   recoveredByReplay: number
   recoveredByCut: number
@@ -87,6 +89,7 @@ export class CrashRun {
     readers: 0,
     otherFaults: 0,
     checkpointsCrossed: 0,
+    grownOverRefused: 0,
     recoveredClean: 0,
     recoveredByReplay: 0,
     recoveredByCut: 0,
@@ -107,6 +110,8 @@ export class CrashRun {
   #nextMarker = 1
   #streamed: { reference: Buffer; seed: number; length: number }[] = []
   #images: Image[] = []
+  /** How many images with old bytes in new blocks are looked at beside the others. */
+  #staleImages = 0
   #phase = 'creation'
   /** The disk that the crash left. */
   #after: SimulatedDisk | undefined
@@ -216,6 +221,7 @@ export class CrashRun {
     this.#disk.onOperation = undefined
     await this.#examine()
     this.#store = undefined
+    this.#staleImages = 0
     if (this.#disk.hasPower) {
       this.#crashChain = 0
       return
@@ -272,6 +278,10 @@ export class CrashRun {
     const acceptable = this.#acceptable
     for (const { disk, how } of crashImages(this.#disk, this.#random)) {
       this.#images.push({ disk, acceptable, place: `${place}, ${how}`, checkpointRunning })
+    }
+    for (let i = 0; i < this.#staleImages; i++) {
+      const disk = this.#disk.afterCrash({ survival: 0, staleness: 1 })
+      this.#images.push({ disk, acceptable, place: `${place}, stale blocks`, checkpointRunning })
     }
   }
 
@@ -437,8 +447,11 @@ export class CrashRun {
   async #commitOnFullDisk(store: Store): Promise<void> {
     this.#phase = 'on a full disk'
     const random = this.#random
-    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
-    const cancel = this.#disk.inject({ on: 'write', code: 'ENOSPC', after: random.int(2) })
+    // A write that fails may have written everything.
+    const whole = random.bool(0.5)
+    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, whole ? 3 : 12))
+    const fault = { on: 'write', code: 'ENOSPC', after: random.int(2) } as const
+    const cancel = this.#disk.inject(whole ? { ...fault, written: Number.POSITIVE_INFINITY } : fault)
     const { marker } = plan.version
     this.#inFlight.push(marker)
     try {
@@ -453,6 +466,12 @@ export class CrashRun {
     cancel()
     if (store.stats().poisoned !== undefined) throw new Error('a full disk poisoned the store')
     this.#verify(store, [this.#acknowledged])
+    if (!whole) return
+    // The group that was refused is in the blocks that were cut off, and these come back as the file grows.
+    this.#staleImages = STALE_IMAGES
+    await this.#commit(store, 1, 10)
+    this.#staleImages = 0
+    this.tally.grownOverRefused += 1
   }
 
   /** Something that may happen at any time meets a write or a sync that fails. */
@@ -472,6 +491,8 @@ export class CrashRun {
       failed = true
       this.tally.otherFaults += 1
     }
+    // The store goes on for itself after it has answered, and may meet the fault there.
+    await new Promise((resolve) => setImmediate(resolve))
     cancel()
     if (closing) return false
     this.#verify(store, [this.#acknowledged])
