@@ -12,6 +12,8 @@ export interface Mutant {
   readonly file: string
   readonly find: string
   readonly replace: string
+  /** What else keeps the promise when this rule is broken: such a mutant may survive, alone. */
+  readonly backedBy?: string
 }
 
 const WRITER = 'native-free-btree/writer.js'
@@ -129,6 +131,7 @@ ${COMMIT_SYNC}`,
     file: WRITER,
     find: '        const failure = await this.#syncedSuperblock(0);',
     replace: '        const failure = await this.#syncedSuperblock(SUPERBLOCK_CLEAN);',
+    backedBy: 'the flag counts only where no group follows',
   },
   {
     name: 'failed-write-not-cut-back',
@@ -161,6 +164,7 @@ ${COMMIT_SYNC}`,
     file: WALK,
     find: 'header.previousHash !== state.lastHash || ',
     replace: '',
+    backedBy: 'positions, salt and generations',
   },
   {
     name: 'parts-without-commit',
@@ -177,6 +181,7 @@ ${COMMIT_SYNC}`,
     file: RECOVERY,
     find: '        await file.truncate(end);\n        await file.sync();\n',
     replace: '',
+    backedBy: 'the generation, which sets later groups apart from what is left behind them',
   },
   {
     name: 'cut-not-synced',
@@ -185,6 +190,7 @@ ${COMMIT_SYNC}`,
     file: RECOVERY,
     find: '        await file.truncate(end);\n        await file.sync();\n',
     replace: '        await file.truncate(end);\n',
+    backedBy: 'the generation, whose superblock is synced before the first group',
   },
   {
     name: 'tail-not-rewritten',
@@ -231,7 +237,11 @@ ${COMMIT_SYNC}`,
     rule: 'a value is verified when it is read',
     target: 'corruption',
     file: 'native-free-btree/values.js',
-    find: 'if (hash !== bytes.readBigUInt64LE(5))',
-    replace: 'if (hash === undefined)',
+    find: `        if (hash !== bytes.readBigUInt64LE(5))
+            throw damagedValue(parts.position, 'its checksum does not match');
+        if (checkOf(hash) !== parts.check)
+            throw damagedValue(parts.position, 'it is not the one referred to');
+`,
+    replace: '',
   },
 ]
