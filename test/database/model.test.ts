@@ -2,36 +2,27 @@
  * Random requests against a database and a plain model of one; after each everything that can be asked of
  * both is compared. A failure prints the seed and the shortest requests that show it.
  */
-import { createHash, randomInt } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
-import type { DocumentEdit } from '../../src/database/api.ts'
-import type { StoredDatabase } from '../../src/database/database.ts'
 import { TREE_OPTIONS } from '../../src/database/open.ts'
 import { edit, fileDatabase, type TestDatabase, testDatabase } from '../support/database-fixture.ts'
-import { DatabaseModel, generationOf, type ModelEdit } from '../support/document-model.ts'
+import {
+  applyEdits,
+  type Choice,
+  compareDatabase,
+  documentEdit,
+  equal,
+  IDS,
+  modelEdit,
+} from '../support/document-comparison.ts'
+import { DatabaseModel } from '../support/document-model.ts'
 
 /** The engine's own store cannot be told to fail. */
 type Fixture = Pick<TestDatabase, 'database' | 'reopen'> & Partial<TestDatabase>
-
-const IDS = ['a', 'b', '_design/d', 'é', '😀', 'zz']
-
-/** One edit, in terms that fit whatever is stored when its turn comes. */
-interface Choice {
-  id: string
-  deleted: boolean
-  value: number
-  /** Interactive: which leaf, an inner revision, an unknown one, or none. */
-  base: 'none' | 'winner' | 'leaf' | 'inner' | 'unknown'
-  pick: number
-  /** Replicated: a branch for each generation; `onLeaf` puts it on a stored leaf, `known` cuts its history. */
-  branches: string
-  onLeaf: boolean
-  known: number
-}
 
 type Request =
   | { kind: 'interactive'; edits: Choice[] }
@@ -74,187 +65,6 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   },
 )
 
-const digest = (text: string): string => createHash('md5').update(text).digest('hex')
-
-/** Newest first. A revision's id follows from its parent, so that histories never contradict each other. */
-function replicatedPath(model: DatabaseModel, choice: Choice): string[] {
-  const document = model.documents.get(choice.id)
-  const leaves = document?.leaves() ?? []
-  const path = choice.onLeaf && document ? document.path(leaves[choice.pick % leaves.length]!) : []
-  for (const branch of choice.branches) {
-    const parent = path[0] ?? ''
-    path.unshift(`${(path[0] ? generationOf(path[0]) : 0) + 1}-${digest(parent + branch)}`)
-  }
-  return path.slice(0, Math.max(choice.known, 1))
-}
-
-function interactiveRev(model: DatabaseModel, { id, base, pick }: Choice): string | undefined {
-  const document = model.documents.get(id)
-  if (base === 'unknown') return `1-${'0'.repeat(32)}`
-  if (base === 'none' || document === undefined) return undefined
-  const leaves = document.leaves()
-  if (base === 'winner') return leaves[0]
-  const all = base === 'leaf' ? leaves : [...document.revisions.keys()]
-  return all[pick % all.length]
-}
-
-function modelEdit(model: DatabaseModel, kind: string, choice: Choice): ModelEdit {
-  const { id, deleted, value } = choice
-  const members =
-    id.startsWith('_design/') && value > 4 ? { v: value, validate_doc_update: '' } : { v: value }
-  const body = JSON.stringify(members)
-  if (kind === 'replicated') return { id, deleted, body, path: replicatedPath(model, choice) }
-  return { id, deleted, body, rev: interactiveRev(model, choice) }
-}
-
-function documentEdit({ id, deleted, body, rev, path }: ModelEdit): DocumentEdit {
-  const more = { deleted, ...(rev === undefined ? {} : { rev }) }
-  if (path === undefined) return edit(id, body, more)
-  const ids = path.map((text) => text.slice(text.indexOf('-') + 1))
-  return edit(id, body, { deleted, revisions: { start: generationOf(path[0]!), ids } })
-}
-
-async function applyEdits(
-  database: StoredDatabase,
-  model: DatabaseModel,
-  kind: 'interactive' | 'replicated',
-  choices: readonly Choice[],
-): Promise<void> {
-  const wanted = choices.map((choice) => modelEdit(model, kind, choice))
-  const results = await database.update(wanted.map(documentEdit), { newEdits: kind === 'interactive' })
-  const byId = [...new Set(wanted.map((one) => one.id))].sort((a, b) =>
-    Buffer.compare(Buffer.from(a), Buffer.from(b)),
-  )
-  for (const id of byId) {
-    const group = wanted.filter((one) => one.id === id)
-    if (kind === 'replicated') {
-      model.replicate(id, group)
-      continue
-    }
-    const ok = model.interact(id, group, (one) => results[wanted.indexOf(one)]!.rev!)
-    for (const [at, one] of group.entries()) {
-      const result = results[wanted.indexOf(one)]!
-      equal(result.ok, ok[at], `${JSON.stringify(one)} gave ${JSON.stringify(result)}`)
-    }
-  }
-}
-
-function equal(found: unknown, wanted: unknown, what: string): void {
-  const [a, b] = [JSON.stringify(found), JSON.stringify(wanted)]
-  if (a !== b) throw new Error(`${what}: found ${a}, wanted ${b}`)
-}
-
-function compareDocument(database: StoredDatabase, model: DatabaseModel, id: string): void {
-  const document = model.documents.get(id)!
-  const leaves = document.leaves()
-  const views = database.openRevs(id, 'all').map((row) => ('ok' in row ? row.ok : undefined)!)
-  equal(
-    views.map((view) => view.rev),
-    leaves,
-    `${id}: leaves`,
-  )
-  for (const view of views) {
-    const { deleted, body } = document.revisions.get(view.rev)!
-    equal([view.deleted, view.body().toString()], [deleted, body], `${id} ${view.rev}: body`)
-    const status = (rev: string): string => {
-      const known = document.revisions.get(rev)!
-      return known.body === undefined ? 'missing' : known.deleted ? 'deleted' : 'available'
-    }
-    const path = document.path(view.rev).map((rev) => ({ rev, status: status(rev) }))
-    equal(view.revsInfo(), path, `${id} ${view.rev}: history`)
-  }
-  const winner = views[0]!
-  const others = leaves.slice(1)
-  const isDeleted = (rev: string): boolean => document.revisions.get(rev)!.deleted
-  equal(
-    winner.conflicts(),
-    others.filter((rev) => !isDeleted(rev)),
-    `${id}: conflicts`,
-  )
-  equal(winner.deletedConflicts(), others.filter(isDeleted), `${id}: deleted conflicts`)
-  equal(winner.localSeq, document.seq, `${id}: sequence`)
-  const inner = [...document.revisions.keys()].find((rev) => !leaves.includes(rev))
-  if (inner !== undefined) {
-    const below = leaves.filter((leaf) => document.path(leaf).includes(inner))
-    equal(database.get(id, { rev: inner, latest: true }).rev, below[0], `${id}: latest`)
-    equal(database.missingRevs(id, [inner]).missing, [], `${id}: missing`)
-  }
-}
-
-function compareListings(database: StoredDatabase, model: DatabaseModel): void {
-  const live = model.live()
-  equal(
-    [...database.allDocs().rows].map((row) => row.id),
-    live,
-    'all docs',
-  )
-  for (const descending of [false, true]) {
-    const travel = descending ? [...live].reverse() : live
-    const from = IDS[model.updateSeq % IDS.length]!
-    const after = travel.filter((id) => {
-      const order = Buffer.compare(Buffer.from(id), Buffer.from(from))
-      return descending ? order <= 0 : order >= 0
-    })
-    const page = database.allDocs({ descending, startKey: from, skip: 1, limit: 2 })
-    equal(
-      [...page.rows].map((row) => row.id),
-      after.slice(1, 3),
-      `range from ${from}`,
-    )
-    equal(page.offset, Math.min(live.length, travel.length - after.length + 1), 'offset')
-  }
-  const changes = model.changes()
-  const rows = [...database.changes({ style: 'all_docs' }).rows]
-  const wanted = changes.map((id) => {
-    const document = model.documents.get(id)!
-    return [id, document.seq, document.deleted, document.leaves()]
-  })
-  equal(
-    rows.map((row) => [row.id, row.seqNumber, row.deleted, row.revs]),
-    wanted,
-    'changes',
-  )
-  const half = database.changes({ since: rows[rows.length >> 1]?.seq, limit: 1 })
-  const rest = rows.length > 0 ? changes.slice((rows.length >> 1) + 1) : []
-  equal(
-    [...half.rows].map((row) => row.id),
-    rest.slice(0, 1),
-    'changes since',
-  )
-  equal(half.pending(), Math.max(0, rest.length - 1), 'pending')
-}
-
-function compare({ database }: Fixture, model: DatabaseModel): void {
-  for (const id of model.documents.keys()) compareDocument(database, model, id)
-  compareListings(database, model)
-  const info = database.info()
-  const documents = [...model.documents.values()]
-  const bodies = documents.flatMap((one) => one.leaves().map((leaf) => one.revisions.get(leaf)!.body!.length))
-  const validating = [...model.documents].some(
-    ([id, one]) =>
-      id.startsWith('_design/') &&
-      !one.deleted &&
-      one.revisions.get(one.winner)!.body!.includes('validate_doc_update'),
-  )
-  equal(
-    [info.docCount, info.docDelCount],
-    [model.live().length, documents.length - model.live().length],
-    'counts',
-  )
-  equal(
-    info.sizes.external,
-    bodies.reduce((sum, bytes) => sum + bytes, 0),
-    'external size',
-  )
-  equal(database.hasValidation(), validating, 'validation')
-  const local = [...model.local].sort(([a], [b]) => (a < b ? -1 : 1))
-  equal(
-    [...database.localDocs()].map(({ id, rev, body }) => [id, rev, body.toString()]),
-    local.map(([id, { rev, body }]) => [id, `0-${rev}`, body]),
-    'local documents',
-  )
-}
-
 async function apply(fixture: Fixture, model: DatabaseModel, request: Request): Promise<void> {
   const { database } = fixture
   if (request.kind === 'interactive' || request.kind === 'replicated') {
@@ -290,7 +100,7 @@ async function play(fixture: Fixture, all: readonly Request[]): Promise<void> {
   const model = new DatabaseModel()
   for (const one of all) {
     await apply(fixture, model, one)
-    compare(fixture, model)
+    compareDatabase(fixture.database, model)
   }
 }
 

@@ -1,9 +1,12 @@
 /**
- * Lives of one store, one after another, each ended by a crash, a failed sync or a close. While a life goes on,
- * every sync (and many a write and truncation) is a point at which the power might go: the disks that could be
- * found then are kept, opened and compared with what was acknowledged. The next life goes on from one of them.
+ * Lives of one store, one after another, each ended by a crash, a failed sync, a close or the end of its process.
+ * While a life goes on, every sync (and many a write and truncation) is a point at which the power might go: the
+ * disks that could be found then are kept, opened and compared with what was acknowledged. The next life goes on
+ * from one of them. Each event draws from a generator of its own, so that a run can be repeated without some.
  */
-import { StorageError, type Store } from '../../native-free-btree/index.ts'
+import type { FileSystem } from '../../native-free-btree/file.ts'
+import { StorageError, type Store, type StoreOptions } from '../../native-free-btree/index.ts'
+import { crashImages } from './crash-images.ts'
 import {
   assertHolds,
   EMPTY_VERSION,
@@ -21,11 +24,27 @@ import { openSimulated, patternBytes } from './test-trees.ts'
 const PATH = '/d/store'
 /** A chain of lives is given up for a new file when its file is this long. */
 const CHAIN_BYTES = 200_000
+const CHAIN_EVENTS = 80
+const STALE_IMAGES = 6
 
 interface Image {
   readonly disk: SimulatedDisk
   readonly acceptable: readonly number[]
   readonly place: string
+  readonly checkpointRunning: boolean
+}
+
+/** From an opening to whatever ends it. */
+interface Life {
+  /** Undefined when the opening itself was interrupted. */
+  readonly store: Store | undefined
+  readonly commitsBefore: number
+  stepsLeft: number
+}
+
+export interface CrashRunOptions {
+  /** What the store sees of the disk; the disk itself when absent. */
+  readonly fileSystem?: (disk: SimulatedDisk) => FileSystem
 }
 
 export interface CrashTally {
@@ -44,6 +63,12 @@ export interface CrashTally {
   unacknowledgedKept: number
   readers: number
   otherFaults: number
+  checkpointsCrossed: number
+  grownOverRefused: number
+  recoveredClean: number
+  recoveredByReplay: number
+  recoveredByCut: number
+  recoveredWithOneSuperblock: number
 }
 
 export class CrashRun {
@@ -63,9 +88,18 @@ export class CrashRun {
     unacknowledgedKept: 0,
     readers: 0,
     otherFaults: 0,
+    checkpointsCrossed: 0,
+    grownOverRefused: 0,
+    recoveredClean: 0,
+    recoveredByReplay: 0,
+    recoveredByCut: 0,
+    recoveredWithOneSuperblock: 0,
   }
-  readonly #random: Random
+  readonly #fileSystem: CrashRunOptions['fileSystem']
+  /** Of the event that is being played. */
+  #random: Random
   #disk: SimulatedDisk
+  #store: Store | undefined
   #clock = new SimulatedClock()
   #firstGroup: number | undefined
   #versions = new Map<number, Version>([[0, EMPTY_VERSION]])
@@ -76,26 +110,44 @@ export class CrashRun {
   #nextMarker = 1
   #streamed: { reference: Buffer; seed: number; length: number }[] = []
   #images: Image[] = []
+  /** How many images with old bytes in new blocks are looked at beside the others. */
+  #staleImages = 0
   #phase = 'creation'
   /** The disk that the crash left. */
   #after: SimulatedDisk | undefined
   #crashChain = 0
 
-  constructor(random: Random) {
+  constructor(random: Random, options: CrashRunOptions = {}) {
     this.#random = random
+    this.#fileSystem = options.fileSystem
     this.#disk = new SimulatedDisk(random.fork())
   }
 
+  /** Plays chain after chain until so many transactions were acknowledged. */
   async run(commits: number): Promise<void> {
-    this.#startChain()
-    while (this.tally.commits < commits) {
-      await this.#live()
-      if (this.#fileBytes - (this.#firstGroup ?? 0) > CHAIN_BYTES) this.#startChain()
+    const random = this.#random
+    function* events() {
+      for (let i = 0; i < CHAIN_EVENTS; i++) yield random.fork()
     }
+    while (this.tally.commits < commits) await this.play(random.fork(), events())
   }
 
-  #startChain(): void {
-    const random = this.#random
+  /** Plays one chain of lives, one event for each generator. Ends early when the file has become long. */
+  async play(setup: Random, events: Iterable<Random>): Promise<void> {
+    this.#startChain(setup)
+    let life: Life | undefined
+    for (const random of events) {
+      this.#random = random
+      life ??= await this.#begin()
+      if (await this.#goesOn(life)) continue
+      await this.#end(life)
+      life = undefined
+      if (this.#fileBytes - (this.#firstGroup ?? 0) > CHAIN_BYTES) break
+    }
+    if (life !== undefined) await this.#end(life)
+  }
+
+  #startChain(random: Random): void {
     this.#disk = new SimulatedDisk(random.fork(), { latencyTurns: 2 })
     this.#firstGroup = random.bool(0.3) ? 2 ** 32 - 8 * random.int(4000) : undefined
     if (this.#firstGroup !== undefined) this.tally.beyond32Bits += 1
@@ -114,8 +166,8 @@ export class CrashRun {
     return [this.#acknowledged, ...this.#inFlight]
   }
 
-  /** One opening to its end. */
-  async #live(): Promise<void> {
+  /** Opens the store of the next life, which has its end drawn already. */
+  async #begin(): Promise<Life> {
     const random = this.#random
     this.tally.lives += 1
     this.#after = undefined
@@ -129,44 +181,77 @@ export class CrashRun {
         this.#after = disk.crash()
         return
       }
-      if (kind === 'sync' || random.bool(0.06)) this.#capture(`${this.#phase}, before a ${kind}`)
+      if (kind === 'sync' || this.#random.bool(0.06)) this.#capture(`${this.#phase}, before a ${kind}`)
     }
-    let committed = 0
-    try {
-      this.#phase = 'opening'
-      const store = await this.#open(disk)
-      this.#accept(store)
-      for (let steps = random.between(1, 14); steps > 0 && disk.hasPower; steps--) {
-        const before = this.tally.commits
-        const goesOn = await this.#step(store)
-        committed += this.tally.commits - before
-        await this.#examine()
-        if (!goesOn) break
-      }
-    } catch (error) {
-      if (disk.hasPower) throw error
+    this.#phase = 'opening'
+    const store = await this.#whilePowered(async () => {
+      const opened = await this.#open(disk)
+      this.#accept(opened)
+      return opened
+    })
+    this.#store = store
+    return { store, commitsBefore: this.tally.commits, stepsLeft: random.between(1, 14) }
+  }
+
+  /** Plays one event; false when the life is over. */
+  async #goesOn(life: Life): Promise<boolean> {
+    const { store } = life
+    let goesOn = false
+    if (store !== undefined) {
+      goesOn = (await this.#whilePowered(() => this.#step(store))) === true
     }
-    disk.onOperation = undefined
     await this.#examine()
-    if (!disk.hasPower) {
-      if (this.#phase === 'opening') this.tally.recoveriesCrashed += 1
-      this.#crashChain = committed <= 1 ? this.#crashChain + 1 : 0
-      this.tally.longestCrashChain = Math.max(this.tally.longestCrashChain, this.#crashChain)
-      this.#disk = this.#after!
-    } else {
-      this.#crashChain = 0
+    life.stepsLeft -= 1
+    return goesOn && life.stepsLeft > 0 && this.#disk.hasPower
+  }
+
+  /** Undefined when the power went meanwhile. */
+  async #whilePowered<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      if (this.#disk.hasPower) throw error
+      return undefined
     }
   }
 
-  #open(disk: SimulatedDisk): Promise<Store> {
-    const options = { clock: this.#clock, partBytes: 6000 }
+  /** A store that was not closed may still be at work for itself; its process ends when that is done. */
+  async #end(life: Life): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#disk.onOperation = undefined
+    await this.#examine()
+    this.#store = undefined
+    this.#staleImages = 0
+    if (this.#disk.hasPower) {
+      this.#crashChain = 0
+      return
+    }
+    const committed = this.tally.commits - life.commitsBefore
+    if (this.#phase === 'opening') this.tally.recoveriesCrashed += 1
+    this.#crashChain = committed <= 1 ? this.#crashChain + 1 : 0
+    this.tally.longestCrashChain = Math.max(this.tally.longestCrashChain, this.#crashChain)
+    this.#disk = this.#after!
+  }
+
+  #options(disk: SimulatedDisk): StoreOptions {
+    return this.#fileSystem === undefined ? {} : { fileSystem: this.#fileSystem(disk) }
+  }
+
+  async #open(disk: SimulatedDisk): Promise<Store> {
+    const options = { clock: this.#clock, partBytes: 6000, ...this.#options(disk) }
     const first = this.#firstGroup
-    return openSimulated(
+    const store = await openSimulated(
       disk,
       PATH,
       this.#random,
       first === undefined ? options : { ...options, firstGroupPosition: first },
     )
+    const { outcome, badSuperblocks } = store.recovery
+    if (outcome === 'clean') this.tally.recoveredClean += 1
+    if (outcome === 'replayed') this.tally.recoveredByReplay += 1
+    if (outcome === 'cut') this.tally.recoveredByCut += 1
+    if (badSuperblocks === 1) this.tally.recoveredWithOneSuperblock += 1
+    return store
   }
 
   /** What an opening found is from then on as good as acknowledged: it was shown. */
@@ -187,34 +272,25 @@ export class CrashRun {
     return marker
   }
 
-  /** Keeps the disks that a power loss right now might leave: every prefix, torn ones, random subsets. */
+  /** Keeps disks that a power loss right now might leave. */
   #capture(place: string): void {
-    const keep = (disk: SimulatedDisk, how: string) =>
-      this.#images.push({ disk, acceptable: this.#acceptable, place: `${place}, ${how}` })
-    const disk = this.#disk
-    const random = this.#random
-    const count = disk.unsynced().length
-    if (count === 0) {
-      if (random.bool(0.05)) keep(disk.afterCrashPrefix(0), 'all synced')
-      return
+    const checkpointRunning = this.#store?.stats().checkpointRunning === true
+    const acceptable = this.#acceptable
+    for (const { disk, how } of crashImages(this.#disk, this.#random)) {
+      this.#images.push({ disk, acceptable, place: `${place}, ${how}`, checkpointRunning })
     }
-    // With nothing of it on the disk, it is the disk of the sync before.
-    for (let i = random.bool(0.3) ? 0 : 1; i <= count; i++)
-      keep(disk.afterCrashPrefix(i), `prefix of ${i} of ${count}`)
-    keep(disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes'), 'torn')
-    keep(disk.afterCrash(), 'random')
-    if (count > 1)
-      keep(
-        disk.afterCrashSubset(() => random.bool()),
-        'subset',
-      )
+    for (let i = 0; i < this.#staleImages; i++) {
+      const disk = this.#disk.afterCrash({ survival: 0, staleness: 1 })
+      this.#images.push({ disk, acceptable, place: `${place}, stale blocks`, checkpointRunning })
+    }
   }
 
   async #examine(): Promise<void> {
     const images = this.#images
     this.#images = []
-    for (const { disk, acceptable, place } of images) {
+    for (const { disk, acceptable, place, checkpointRunning } of images) {
       this.tally.images += 1
+      if (checkpointRunning) this.tally.checkpointsCrossed += 1
       try {
         await this.#examineDisk(disk, acceptable)
       } catch (error) {
@@ -253,7 +329,10 @@ export class CrashRun {
 
   /** A reader, which repairs nothing, may be behind, but shows whole commits and none that was refused. */
   async #examineAsReader(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
-    const reader = await openSimulated(disk, PATH, this.#random, { readOnly: true })
+    const reader = await openSimulated(disk, PATH, this.#random, {
+      readOnly: true,
+      ...this.#options(disk),
+    })
     const marker = markerOf(reader)
     const version = this.#versions.get(marker)
     if (version === undefined || marker > Math.max(...acceptable)) {
@@ -368,8 +447,11 @@ export class CrashRun {
   async #commitOnFullDisk(store: Store): Promise<void> {
     this.#phase = 'on a full disk'
     const random = this.#random
-    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
-    const cancel = this.#disk.inject({ on: 'write', code: 'ENOSPC', after: random.int(2) })
+    // A write that fails may have written everything.
+    const whole = random.bool(0.5)
+    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, whole ? 3 : 12))
+    const fault = { on: 'write', code: 'ENOSPC', after: random.int(2) } as const
+    const cancel = this.#disk.inject(whole ? { ...fault, written: Number.POSITIVE_INFINITY } : fault)
     const { marker } = plan.version
     this.#inFlight.push(marker)
     try {
@@ -384,6 +466,12 @@ export class CrashRun {
     cancel()
     if (store.stats().poisoned !== undefined) throw new Error('a full disk poisoned the store')
     this.#verify(store, [this.#acknowledged])
+    if (!whole) return
+    // The group that was refused is in the blocks that were cut off, and these come back as the file grows.
+    this.#staleImages = STALE_IMAGES
+    await this.#commit(store, 1, 10)
+    this.#staleImages = 0
+    this.tally.grownOverRefused += 1
   }
 
   /** Something that may happen at any time meets a write or a sync that fails. */
@@ -403,6 +491,8 @@ export class CrashRun {
       failed = true
       this.tally.otherFaults += 1
     }
+    // The store goes on for itself after it has answered, and may meet the fault there.
+    await new Promise((resolve) => setImmediate(resolve))
     cancel()
     if (closing) return false
     this.#verify(store, [this.#acknowledged])
@@ -415,6 +505,7 @@ export class CrashRun {
   async #close(store: Store): Promise<false> {
     this.#phase = 'closing'
     await store.close()
+    this.#store = undefined
     this.tally.cleanCloses += 1
     const again = await this.#open(this.#disk)
     if (again.recovery.outcome !== 'clean') throw new Error(`closed, then ${again.recovery.outcome}`)
@@ -437,6 +528,7 @@ export class CrashRun {
     this.#verify(store, [this.#acknowledged])
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
     await store.close()
+    this.#store = undefined
     // The page cache still shows what the disk never got.
     this.tally.sameSystemReopens += 1
     this.#phase = 'opening'

@@ -44,6 +44,13 @@ export class ModelDocument {
     )
   }
 
+  copy(): ModelDocument {
+    const copy = new ModelDocument()
+    for (const [rev, revision] of this.revisions) copy.revisions.set(rev, { ...revision })
+    copy.seq = this.seq
+    return copy
+  }
+
   get winner(): string {
     return this.leaves()[0]!
   }
@@ -75,6 +82,15 @@ export class DatabaseModel {
   local = new Map<string, { rev: number; body: string }>()
   updateSeq = 0
   revsLimit = 1000
+
+  copy(): DatabaseModel {
+    const copy = new DatabaseModel()
+    for (const [id, document] of this.documents) copy.documents.set(id, document.copy())
+    copy.local = new Map(this.local)
+    copy.updateSeq = this.updateSeq
+    copy.revsLimit = this.revsLimit
+    return copy
+  }
 
   /** The revision that an interactive edit would extend now, 'root' for a new document, 'conflict' for none. */
   #parentFor(edit: ModelEdit): string {

@@ -1,7 +1,8 @@
 /**
  * Random operations on a store and on plain models of its trees, side by side: whatever one of them answers,
  * the other must. Every commit is acknowledged before the next operation, so that after a crash the models are
- * exactly what must be found.
+ * exactly what must be found. Each event draws from a generator of its own, so that a run can be repeated without
+ * some of them.
  */
 
 import type { Store, Transaction, TreeReader } from '../../native-free-btree/index.ts'
@@ -32,7 +33,9 @@ export class PropertyRun {
   reopened = 0
   crashes = 0
   checks = 0
-  readonly #random: Random
+  deepest = 0
+  /** Of the event that is being played. */
+  #random: Random
   readonly #target: PropertyTarget
   readonly #models: Models = {
     plain: new TreeModel(),
@@ -53,24 +56,42 @@ export class PropertyRun {
     this.#target = target
   }
 
+  /** Plays events until so many operations were compared. */
   async run(operations: number): Promise<void> {
+    const random = this.#random
+    const isDone = () => this.operations >= operations
+    function* events() {
+      while (!isDone()) yield random.fork()
+    }
+    await this.play(events())
+  }
+
+  /** Plays one event for each generator; at the end everything is compared, and the store closed. */
+  async play(events: Iterable<Random>): Promise<void> {
     this.#store = await this.#target.open()
-    while (this.operations < operations) {
-      const kind = this.#random.int(1000)
-      if (kind < 520) await this.#commit()
-      else if (kind < 600) this.#readPoints(this.#store, this.#models)
-      else if (kind < 800) this.#readLatest()
-      else if (kind < 880) this.#readHeld()
-      else if (kind < 940) this.#hold()
-      else if (kind < 946) await this.#store.checkpoint()
-      else if (kind < 958) await this.#reopen()
-      else if (kind < 962) await this.#check()
-      else if (kind < 990) this.#readAppended(this.#store)
-      else this.#growing = this.#random.bool(0.6)
+    for (const random of events) {
+      this.#random = random
+      await this.#event(random.int(1000))
     }
     await this.#check()
     this.#compareLatest()
+    for (const { depth } of Object.values(this.#store.stats().trees)) {
+      this.deepest = Math.max(this.deepest, depth)
+    }
     await this.#close()
+  }
+
+  async #event(kind: number): Promise<void> {
+    if (kind < 520) await this.#commit()
+    else if (kind < 600) this.#readPoints(this.#store, this.#models)
+    else if (kind < 800) this.#readLatest()
+    else if (kind < 880) this.#readHeld()
+    else if (kind < 940) this.#hold()
+    else if (kind < 946) await this.#store.checkpoint()
+    else if (kind < 958) await this.#reopen()
+    else if (kind < 962) await this.#check()
+    else if (kind < 990) this.#readAppended(this.#store)
+    else this.#growing = this.#random.bool(0.6)
   }
 
   // Keys and values.

@@ -2,64 +2,21 @@ import { deepStrictEqual, strictEqual } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
+import { canonicalize, scanDocument, scanDocuments } from '../../../src/base/json/documents.ts'
 import {
-  canonicalize,
-  JsonSyntaxError,
-  scanDocument,
-  scanDocuments,
-} from '../../../src/base/json/documents.ts'
+  expected,
+  expectedDocument,
+  mutate,
+  mutation,
+  orNoJson,
+  readable,
+  scanned,
+} from '../../support/json-expectation.ts'
 import { jsonText } from '../../support/json-text.ts'
-import { type PlainNode, parsePlain, plainTerm, plainText } from '../../support/plain-json.ts'
+import { parsePlain, plainText } from '../../support/plain-json.ts'
 import { propertySeed } from '../../support/property-seed.ts'
 
 const seed = propertySeed(t)
-const BODY_MEMBER = /^_(?:access|replication_(?:state|state_time|state_reason|id|stats))$/
-
-function isSpecial(name: string): boolean {
-  return name.startsWith('_') && !BODY_MEMBER.test(name)
-}
-
-/** What the scanner must make of `bytes`, by way of the plain implementation. */
-function expected(bytes: Uint8Array) {
-  const node = parsePlain(bytes)
-  return node === null ? 'no JSON' : expectedDocument(node)
-}
-
-function expectedDocument(node: PlainNode) {
-  if (node.kind !== 'object') return 'no object'
-  const body: PlainNode = { kind: 'object', members: node.members.filter(([name]) => !isSpecial(name)) }
-  return {
-    body: plainText(body),
-    term: plainTerm(body).toString('hex'),
-    special: node.members
-      .filter(([name]) => isSpecial(name))
-      .map(([name, value]) => [name, plainText(value)]),
-  }
-}
-
-function scanned(bytes: Uint8Array) {
-  return orNoJson(() => readable(scanDocument(bytes)))
-}
-
-function readable(document: ReturnType<typeof scanDocument>) {
-  if (document === null) return 'no object'
-  return {
-    body: document.body.toString(),
-    term: document.term.toString('hex'),
-    special: [...document.special].map(([name, text]) => [name, text.toString()]),
-  }
-}
-
-/** Any other error than the typed one fails the test. */
-function orNoJson<T>(scan: () => T): T | 'no JSON' {
-  try {
-    return scan()
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) return 'no JSON'
-    throw error
-  }
-}
-
 t.test('random texts scan as the plain implementation says', async () => {
   fc.assert(
     fc.property(jsonText, (text) => {
@@ -88,27 +45,6 @@ t.test('batches of random documents scan as each alone does', async () => {
     { seed, numRuns: 150 },
   )
 })
-
-const mutation = fc.record({
-  at: fc.nat(),
-  kind: fc.constantFrom('replace', 'insert', 'delete', 'cut', 'repeat'),
-  byte: fc.oneof(
-    fc.nat(255),
-    fc.constantFrom(...Buffer.from('{}[],:"\\/ue+-.0123456789tfn \n')),
-    fc.constantFrom(0xed, 0xa0, 0xc0, 0xf4, 0x90, 0xef, 0xbb, 0xbf),
-  ),
-})
-
-function mutate(bytes: Buffer, { at, kind, byte }: { at: number; kind: string; byte: number }): Buffer {
-  const place = at % (bytes.length + 1)
-  const before = bytes.subarray(0, place)
-  const after = bytes.subarray(place)
-  if (kind === 'replace') return Buffer.concat([before, Buffer.from([byte]), after.subarray(1)])
-  if (kind === 'insert') return Buffer.concat([before, Buffer.from([byte]), after])
-  if (kind === 'delete') return Buffer.concat([before, after.subarray(1)])
-  if (kind === 'repeat') return Buffer.concat([before, after.subarray(0, byte), after])
-  return before
-}
 
 t.test('mutated texts are accepted exactly when the plain implementation accepts them', async (t) => {
   let accepted = 0

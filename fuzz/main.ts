@@ -1,0 +1,72 @@
+import { Coverage } from './coverage.ts'
+import { type JobReport, runJobs } from './jobs.ts'
+import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
+import { commandFor, print, printCoverage, printFailure, printTotals } from './report.ts'
+import { runTarget, shortestFailure } from './run.ts'
+import { smoke } from './smoke.ts'
+import type { Target } from './target.ts'
+import { BY_NAME } from './targets/index.ts'
+
+const SHRINK_SECONDS = 60
+
+async function runAlone(target: Target, options: RunOptions): Promise<JobReport> {
+  print(`${target.name}, seed ${options.seed}`)
+  const { passed, events, coverage, failure } = await runTarget(target, options)
+  const report = { passed, failed: failure === undefined ? 0 : 1, events, coverage: coverage.entries() }
+  if (failure === undefined) return report
+  printFailure(target.name, failure)
+  if (options.shrinks && failure.numbers.length > 1) {
+    const shortest = await shortestFailure(target, failure, SHRINK_SECONDS)
+    print(
+      `shrunk from ${failure.numbers.length} to ${shortest.numbers.length} events: ${shortest.error.message}`,
+    )
+    print(`repeat with: ${commandFor(target.name, shortest)}`)
+  }
+  return report
+}
+
+async function runAll(options: RunOptions): Promise<boolean> {
+  const target = BY_NAME.get(options.target ?? '')
+  if (target === undefined) throw new UsageError(`there is no target '${options.target}'; see 'list'`)
+  const reports = options.jobs > 1 ? await runJobs(options) : [await runAlone(target, options)]
+  if (process.send !== undefined) {
+    for (const report of reports) process.send(report)
+    return reports.every(({ failed }) => failed === 0)
+  }
+  const coverage = new Coverage()
+  for (const report of reports) coverage.add(report.coverage)
+  const sum = (of: (report: JobReport) => number) => reports.reduce((total, report) => total + of(report), 0)
+  print(`${sum(({ events }) => events)} events; what they came across:`)
+  printCoverage(coverage)
+  const untrodden = coverage.missing(target.rarePaths)
+  if (untrodden.length > 0) print(`never came to: ${untrodden.join(', ')}`)
+  const failed = sum((report) => report.failed)
+  printTotals(
+    sum(({ passed }) => passed),
+    failed,
+  )
+  return failed === 0
+}
+
+function list(): void {
+  for (const { name, summary } of BY_NAME.values()) print(`${name.padEnd(14)}${summary}`)
+}
+
+async function main(): Promise<boolean> {
+  const options = readOptions(process.argv.slice(2))
+  if (options.command === 'help') print(USAGE)
+  else if (options.command === 'list') list()
+  else if (options.command === 'smoke') return smoke(options.seed)
+  else if (options.command === 'mutations') return (await import('./mutations.ts')).runMutations(options)
+  else return runAll(options)
+  return true
+}
+
+try {
+  process.exitCode = (await main()) ? 0 : 1
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\n\n${USAGE}`)
+  process.exitCode = 2
+}
+if (process.connected) process.disconnect()

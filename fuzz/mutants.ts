@@ -1,0 +1,246 @@
+/**
+ * Bugs that somebody might well write: each breaks one rule of the commit and recovery protocol (FORMAT.md, "Commit"
+ * and "Opening"), or one check of what is read. `find` must occur exactly once in the compiled file.
+ */
+export interface Mutant {
+  readonly name: string
+  /** The rule that it breaks. */
+  readonly rule: string
+  /** The target that should find it. */
+  readonly target: string
+  /** Below dist/. */
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+  /** What else keeps the promise when this rule is broken: such a mutant may survive, alone. */
+  readonly backedBy?: string
+}
+
+const WRITER = 'native-free-btree/writer.js'
+const RECOVERY = 'native-free-btree/recovery.js'
+const OPEN = 'native-free-btree/open.js'
+const WALK = 'native-free-btree/group-walk.js'
+
+const COMMIT_SYNC = `        if (!(await this.#sync())) {
+            this.#fail(taken, this.#poisoned);`
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: 'commit-not-synced',
+    rule: 'a commit is acknowledged after its sync',
+    target: 'crash',
+    file: WRITER,
+    find: COMMIT_SYNC,
+    replace: `        if (this.#poisoned !== undefined) {
+            this.#fail(taken, this.#poisoned);`,
+  },
+  {
+    name: 'applied-before-sync',
+    rule: 'no reader sees a commit before its sync returned',
+    target: 'crash',
+    file: WRITER,
+    find: COMMIT_SYNC,
+    replace: `        this.#apply();\n${COMMIT_SYNC}`,
+  },
+  {
+    name: 'failed-sync-retried',
+    rule: 'after a failed sync a second one proves nothing',
+    target: 'crash',
+    file: WRITER,
+    find: "            this.#poison('a sync failed', error);",
+    replace: `            if (await this.#file.sync().then(() => true, () => false))
+                return true;
+            this.#poison('a sync failed', error);`,
+  },
+  {
+    name: 'chunks-not-covered',
+    rule: 'durableEnd and superblocks name no chunk group before a sync covered it',
+    target: 'crash',
+    file: WRITER,
+    find: `        this.#written = next;
+        this.#checkpoints.logged(builder.length);`,
+    replace: `        this.#written = next;
+        this.#durable = next;
+        this.#checkpoints.logged(builder.length);`,
+  },
+  {
+    name: 'superblock-names-unsynced',
+    rule: 'a superblock names only what was durable when its own write was issued',
+    target: 'crash',
+    file: WRITER,
+    find: `        if (this.#written.end !== this.#durable.end && !(await this.#sync()))
+            return this.#poisoned;
+        this.#durable = this.#written;`,
+    replace: '        this.#durable = this.#written;',
+  },
+  {
+    name: 'superblock-one-group-early',
+    rule: 'a superblock names a checkpoint only when the group with its record is durable',
+    target: 'crash',
+    file: WRITER,
+    find: COMMIT_SYNC,
+    replace: `        if (this.#running?.record !== undefined) {
+            this.#checkpoint = this.#running.record;
+            this.#replay = this.#running.replay;
+            await this.#writeSuperblock(0);
+        }
+${COMMIT_SYNC}`,
+  },
+  {
+    name: 'replay-behind-the-checkpoint',
+    rule: 'replay begins behind the frozen commit, not behind the record that completes the checkpoint',
+    target: 'crash',
+    file: WRITER,
+    find: `            this.#logBytes === 0
+                ? { position: this.#durable.end, previousHash: this.#durable.lastHash }
+                : running.replay;`,
+    replace: '            { position: this.#durable.end, previousHash: this.#durable.lastHash };',
+  },
+  {
+    name: 'both-slots-at-once',
+    rule: 'a superblock slot is not touched until a sync has returned after the write of the other',
+    target: 'crash',
+    file: WRITER,
+    find: '            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);\n',
+    replace: `            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);
+            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[1 - slot]);
+`,
+  },
+  {
+    name: 'generation-not-raised',
+    rule: 'a writer raises the generation before its first group',
+    target: 'crash',
+    file: WRITER,
+    find: '        this.#generation += 1;\n',
+    replace: '',
+  },
+  {
+    name: 'generation-not-synced',
+    rule: 'the superblock with the next generation is synced before the first group',
+    target: 'crash',
+    file: WRITER,
+    find: `        if (!(await this.#sync()))
+            return this.#poisoned;
+        this.#announcedEnd = this.#durable.end;`,
+    replace: '        this.#announcedEnd = this.#durable.end;',
+  },
+  {
+    name: 'clean-flag-early',
+    rule: 'the flag of a good close is written at the close alone',
+    target: 'crash',
+    file: WRITER,
+    find: '        const failure = await this.#syncedSuperblock(0);',
+    replace: '        const failure = await this.#syncedSuperblock(SUPERBLOCK_CLEAN);',
+    backedBy: 'recovery, which heeds the flag only where no group follows',
+  },
+  {
+    name: 'failed-write-not-cut-back',
+    rule: 'a group whose write failed is cut off again',
+    target: 'crash',
+    file: WRITER,
+    find: '            await this.#file.truncate(this.#written.end);\n',
+    replace: '',
+  },
+  {
+    name: 'cut-back-keeps-generation',
+    rule: 'behind a cut the generation is raised: a cut block may show its bytes again',
+    target: 'crash',
+    file: WRITER,
+    find: '            this.#generationStarted = false;\n',
+    replace: '',
+  },
+  {
+    name: 'payload-not-checked',
+    rule: 'a group counts when the hash of its records holds',
+    target: 'crash',
+    file: WALK,
+    find: 'return payloadMatches(header, payload) ? { header, payload } : undefined;',
+    replace: 'return { header, payload };',
+  },
+  {
+    name: 'chain-not-checked',
+    rule: 'a group counts when it names the hash of the group before it',
+    target: 'crash',
+    file: WALK,
+    find: 'header.previousHash !== state.lastHash || ',
+    replace: '',
+    backedBy: 'positions, salt and generations',
+  },
+  {
+    name: 'parts-without-commit',
+    rule: 'parts without their commit group mean nothing',
+    target: 'crash',
+    file: WALK,
+    find: 'end: parts > 0 ? beforeParts : state,',
+    replace: 'end: state,',
+  },
+  {
+    name: 'tail-not-cut',
+    rule: 'what lies behind the last whole group is cut off',
+    target: 'crash',
+    file: RECOVERY,
+    find: '        await file.truncate(end);\n        await file.sync();\n',
+    replace: '',
+  },
+  {
+    name: 'cut-not-synced',
+    rule: 'the cut is synced before anything else is written',
+    target: 'crash',
+    file: RECOVERY,
+    find: '        await file.truncate(end);\n        await file.sync();\n',
+    replace: '        await file.truncate(end);\n',
+    backedBy: 'the generation, whose superblock is synced before the first group',
+  },
+  {
+    name: 'tail-not-rewritten',
+    rule: 'groups that nothing vouches for are written again: the page cache may show what the disk has not',
+    target: 'crash',
+    file: RECOVERY,
+    find: '    if (located.durableEnd >= end)\n        return;',
+    replace: '    if (located.durableEnd >= 0)\n        return;',
+  },
+  {
+    name: 'newest-slot-not-rewritten',
+    rule: 'so is the newest superblock, before the other slot is touched',
+    target: 'crash',
+    file: RECOVERY,
+    find: '    if (!located.clean)\n        await rewriteNewestSlot(file, located);\n',
+    replace: '',
+  },
+  {
+    name: 'named-before-synced',
+    rule: 'a new file is synced before it gets its name',
+    target: 'crash',
+    file: OPEN,
+    find: '        await file.sync();\n',
+    replace: '',
+  },
+  {
+    name: 'folder-not-synced',
+    rule: 'the folder of a new file is synced before it counts as made',
+    target: 'database',
+    file: OPEN,
+    find: '    await fileSystem.syncDirectory(folderOf(path));\n',
+    replace: '',
+  },
+  {
+    name: 'evidence-ignored',
+    rule: 'where something vouches for bytes behind the end, that is damage and no torn tail',
+    target: 'corruption',
+    file: RECOVERY,
+    find: '        if (damage === undefined)\n            break;',
+    replace: '        break;',
+  },
+  {
+    name: 'value-not-checked',
+    rule: 'a value is verified when it is read',
+    target: 'corruption',
+    file: 'native-free-btree/values.js',
+    find: `        if (hash !== bytes.readBigUInt64LE(5))
+            throw damagedValue(parts.position, 'its checksum does not match');
+        if (checkOf(hash) !== parts.check)
+            throw damagedValue(parts.position, 'it is not the one referred to');
+`,
+    replace: '',
+  },
+]

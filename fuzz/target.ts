@@ -1,0 +1,28 @@
+import type { Script } from './script.ts'
+
+/** Something that plays cases until it is closed. A case that breaks an invariant rejects. */
+export interface Player {
+  play(script: Script): Promise<void>
+  close(): Promise<void>
+}
+
+/** An entry of the registry. The invariants that a target checks stand at the top of its file. */
+export interface Target {
+  readonly name: string
+  /** One line for `list`. */
+  readonly summary: string
+  /** Events of one case. A case starts from nothing, so that its length bounds what a failure has to be sought in. */
+  readonly caseEvents: number
+  /** Events of a smoke run. */
+  readonly smokeEvents: number
+  /** Counters that no smoke run may leave at zero. */
+  readonly rarePaths: readonly string[]
+  /** An event that takes longer counts as hung. Default 30,000. */
+  readonly hangMs?: number
+  open(): Promise<Player>
+}
+
+/** The player of a target that keeps nothing from one case to the next. */
+export function playerOf(play: (script: Script) => Promise<void>): () => Promise<Player> {
+  return async () => ({ play, close: async () => {} })
+}

@@ -1,0 +1,16 @@
+/** The registry: a new target is one file beside this one and one line here. */
+import type { Target } from '../target.ts'
+import { btree } from './btree.ts'
+import { canary } from './canary.ts'
+import { corruption } from './corruption.ts'
+import { crash } from './crash.ts'
+import { database } from './database.ts'
+import { httpBodies } from './http-bodies.ts'
+import { json } from './json.ts'
+
+export const TARGETS: readonly Target[] = [btree, crash, corruption, database, json, httpBodies]
+
+/** Everything that can be asked for by name: the targets, and the canary, which must fail. */
+export const BY_NAME: ReadonlyMap<string, Target> = new Map(
+  [...TARGETS, canary].map((target) => [target.name, target]),
+)
