@@ -17,6 +17,8 @@ export interface Mutant {
 }
 
 const WRITER = 'native-free-btree/writer.js'
+const CHECKPOINTS = 'native-free-btree/checkpoints.js'
+const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
 const WALK = 'native-free-btree/group-walk.js'
@@ -90,17 +92,15 @@ ${COMMIT_SYNC}`,
     name: 'replay-behind-the-checkpoint',
     rule: 'replay begins behind the frozen commit, not behind the record that completes the checkpoint',
     target: 'crash',
-    file: WRITER,
-    find: `            this.#logBytes === 0
-                ? { position: this.#durable.end, previousHash: this.#durable.lastHash }
-                : running.replay;`,
-    replace: '            { position: this.#durable.end, previousHash: this.#durable.lastHash };',
+    file: CHECKPOINTS,
+    find: 'this.#logBytes === 0 ? { position: at.end, previousHash: at.lastHash } : running.replay;',
+    replace: '{ position: at.end, previousHash: at.lastHash };',
   },
   {
     name: 'both-slots-at-once',
     rule: 'a superblock slot is not touched until a sync has returned after the write of the other',
     target: 'crash',
-    file: WRITER,
+    file: SUPERBLOCKS,
     find: '            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);\n',
     replace: `            await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]);
             await this.#file.write(bytes, SUPERBLOCK_POSITIONS[1 - slot]);
@@ -111,7 +111,7 @@ ${COMMIT_SYNC}`,
     rule: 'a writer raises the generation before its first group',
     target: 'crash',
     file: WRITER,
-    find: '        this.#generation += 1;\n',
+    find: '        this.#superblocks.generation += 1;\n',
     replace: '',
   },
   {
