@@ -59,6 +59,7 @@ export class Writer {
   readonly #clock: Clock
   readonly #ledger: Ledger
   readonly #salt: bigint
+  readonly #dirtyLimitBytes: number
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
   readonly #queue: WriteQueue
@@ -95,6 +96,7 @@ export class Writer {
     this.#ledger = parts.ledger
     const { state } = parts
     this.#salt = state.salt
+    this.#dirtyLimitBytes = parts.limits.dirtyBytes
     this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
     this.#queue = new WriteQueue(parts.limits.queueBytes)
@@ -169,9 +171,8 @@ export class Writer {
     if (this.#poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
       try {
         await this.checkpoint()
-      } catch (error) {
-        // On a full disk the next open replays; every commit is durable without the checkpoint.
-        if (!(error instanceof StorageError) || error.code !== 'WRITE_FAILED') throw error
+      } catch {
+        // On a full disk, or beside damage, the next open replays: every commit is durable without it.
       }
     }
     this.#closed = reason
@@ -344,14 +345,8 @@ export class Writer {
       if (builder.length >= GROUP_TARGET_BYTES) break
     }
     const recordBytes = builder.isEmpty ? 0 : builder.length
-    let checkpoint: CheckpointPointer
-    try {
-      checkpoint = this.#checkpoints.append(builder, recordBytes, this.#commit, this.#written)
-    } catch (error) {
-      this.#checkpoints.revert()
-      for (const { entry } of taken) entry.reject(error)
-      return
-    }
+    const checkpoint = this.#appendCheckpoint(recordBytes, taken)
+    if (checkpoint === undefined) return
     if (builder.isEmpty) {
       for (const { entry, result } of taken) entry.resolve(result)
       return
@@ -382,6 +377,30 @@ export class Writer {
     }
     if (this.#checkpoints.confirm(next)) this.#superblockDue = true
     for (const { entry, result } of taken) entry.resolve(result)
+  }
+
+  /**
+   * The reference for the group to carry. A checkpoint that cannot go on (a value that its reducer needs is
+   * damaged) is left out of the group and does not hold up commits while there is memory for what it would have
+   * written; after that undefined, and the entries have been answered.
+   */
+  #appendCheckpoint(
+    recordBytes: number,
+    taken: { entry: QueueEntry; result: unknown }[],
+  ): CheckpointPointer | undefined {
+    const mark = this.#builder.mark()
+    try {
+      return this.#checkpoints.append(this.#builder, recordBytes, this.#commit, this.#written)
+    } catch (error) {
+      this.#checkpoints.revert()
+      this.#builder.rollback(mark)
+      const isFull = this.#ledger.totalBytes > 2 * this.#dirtyLimitBytes
+      const refused = taken.filter(({ entry }) => isFull || entry.kind === 'flush')
+      for (const { entry } of refused) entry.reject(error)
+      if (isFull) return undefined
+      for (const one of refused) taken.splice(taken.indexOf(one), 1)
+      return this.#checkpoints.newest
+    }
   }
 
   #fail(taken: { entry: QueueEntry }[], error: StorageError): void {
