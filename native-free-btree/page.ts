@@ -121,19 +121,28 @@ export function compareCellKey(page: Uint8Array, offset: number, key: Uint8Array
 
 export type Compare = (a: Uint8Array, b: Uint8Array) => number
 
+/** Order of the key of cell `index` against `key`. `compare` undefined means bytewise order. */
+export function orderOfCell(
+  page: Buffer,
+  index: number,
+  key: Uint8Array,
+  compare: Compare | undefined,
+): number {
+  return compare === undefined
+    ? compareCellKey(page, cellOffset(page, index), key)
+    : compare(cellKey(page, index), key)
+}
+
 /**
- * The first cell from `from` on whose key is not below `key` (`cellCount(page)` when there is none).
+ * The first cell whose key is not below `key` (`cellCount(page)` when there is none).
  * `compare` undefined means bytewise order.
  */
-export function lowerBound(page: Buffer, key: Uint8Array, compare: Compare | undefined, from = 0): number {
-  let low = from
+export function lowerBound(page: Buffer, key: Uint8Array, compare: Compare | undefined): number {
+  let low = 0
   let high = cellCount(page)
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order =
-      compare === undefined
-        ? compareCellKey(page, cellOffset(page, middle), key)
-        : compare(cellKey(page, middle), key)
+    const order = orderOfCell(page, middle, key, compare)
     if (order < 0) low = middle + 1
     else high = middle
   }
@@ -148,9 +157,7 @@ export function cellHasKey(
   compare: Compare | undefined,
 ): boolean {
   if (index >= cellCount(page)) return false
-  return compare === undefined
-    ? compareCellKey(page, cellOffset(page, index), key) === 0
-    : compare(cellKey(page, index), key) === 0
+  return orderOfCell(page, index, key, compare) === 0
 }
 
 /** The child of an inner page whose range holds `key`. */
@@ -159,10 +166,7 @@ export function childIndex(page: Buffer, key: Uint8Array, compare: Compare | und
   let high = cellCount(page)
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order =
-      compare === undefined
-        ? compareCellKey(page, cellOffset(page, middle), key)
-        : compare(cellKey(page, middle), key)
+    const order = orderOfCell(page, middle, key, compare)
     if (order <= 0) low = middle + 1
     else high = middle
   }
