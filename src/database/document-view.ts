@@ -22,6 +22,7 @@ export interface ViewParts {
   deleted: boolean
   reference: Reference
   localSeq: number
+  expiresAtMs(): number | undefined
   /** Encoded; null for none. */
   attachments(): Uint8Array | null
   /** Every leaf of the document, best first. */
@@ -51,6 +52,10 @@ export class StoredView implements DocumentView {
 
   get localSeq(): number {
     return this.#parts.localSeq
+  }
+
+  get expiresAtMs(): number | undefined {
+    return reading(this.#parts.expiresAtMs)
   }
 
   body(): Buffer {
@@ -113,6 +118,7 @@ export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo)
     deleted: info.deleted,
     reference: info.reference,
     localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
     attachments: () => info.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,
@@ -135,6 +141,7 @@ export function viewOfNode(
     deleted: value.deleted,
     reference: referenceOf(value.body),
     localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
     attachments: () => value.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,

@@ -1,5 +1,6 @@
 import { documentText, memberText, stringsText } from '../base/json/writer.ts'
 import type { DocumentView, LocalDocument } from '../database/api.ts'
+import { formatExpiry } from '../database/expiry.ts'
 import type { Piece } from './answer.ts'
 import { type AttachmentWish, attachmentPieces } from './attachment-output.ts'
 
@@ -10,6 +11,8 @@ export interface DocumentMembers {
   conflicts?: boolean
   deletedConflicts?: boolean
   localSeq?: boolean
+  /** `_exp`, of a document that has it. */
+  expiry?: boolean
   attachments?: AttachmentWish
 }
 
@@ -32,6 +35,9 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): Do
   if (wanted.conflicts) meta += listMember('_conflicts', view.conflicts())
   if (wanted.deletedConflicts) meta += listMember('_deleted_conflicts', view.deletedConflicts())
   if (wanted.localSeq) meta += memberText('_local_seq', String(view.localSeq))
+  if (wanted.expiry && !view.deleted && view.expiresAtMs !== undefined) {
+    meta += memberText('_exp', `"${formatExpiry(view.expiresAtMs)}"`)
+  }
   const deleted = view.deleted ? ',"_deleted":true' : ''
   const path = wanted.revs ? memberText('_revisions', pathText(view.revisions())) : ''
   const attachments = attachmentPieces(view, wanted.attachments ?? {})

@@ -67,6 +67,7 @@ export class DatabaseRegistry {
   #generation = 0
   #stopped = false
   #listener: DatabaseListener | undefined
+  #opened: ((name: string, database: Database) => Promise<void>) | undefined
 
   private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
     this.#options = options
@@ -84,6 +85,7 @@ export class DatabaseRegistry {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
         const database = await options.openDatabase(this.#pathOf(name), name)
         database.onChange(() => this.#listener?.('updated', name))
+        await this.#opened?.(name, database)
         return database
       },
     })
@@ -105,6 +107,11 @@ export class DatabaseRegistry {
   /** From now on; one listener. */
   listen(listener: DatabaseListener): void {
     this.#listener = listener
+  }
+
+  /** Runs `prepare` with each database that is opened from now on, before it is used. It must not reject. */
+  onOpened(prepare: (name: string, database: Database) => Promise<void>): void {
+    this.#opened = prepare
   }
 
   /** Number of databases. */

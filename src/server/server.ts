@@ -19,6 +19,7 @@ import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
+import { Expirations } from './expirations.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
@@ -41,6 +42,7 @@ export class Server {
   readonly uuid: string
   readonly databases: DatabaseRegistry
   readonly events: DatabaseEvents
+  readonly expirations: Expirations
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   readonly #lock: { release(): Promise<void> }
@@ -51,6 +53,7 @@ export class Server {
       uuid: string
       databases: DatabaseRegistry
       events: DatabaseEvents
+      expirations: Expirations
       authenticator: Authenticator
       administrators: Administrators
       lock: { release(): Promise<void> }
@@ -63,6 +66,7 @@ export class Server {
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.events = parts.events
+    this.expirations = parts.expirations
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.#lock = parts.lock
@@ -136,14 +140,20 @@ export class Server {
       },
       databases.list(),
     )
-    databases.listen((type, name) => events.note(type, name))
+    const expirations = new Expirations({ index: events.database, databases, clock, log })
+    databases.listen((type, name) => {
+      events.note(type, name)
+      if (type === 'deleted') expirations.forget(name)
+    })
+    databases.onOpened((name, database) => expirations.opened(name, database))
     const { uuid } = store.state
-    return new Server(options, { uuid, databases, events, authenticator, administrators, lock })
+    return new Server(options, { uuid, databases, events, expirations, authenticator, administrators, lock })
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
+      await this.expirations.close()
       await this.databases.stop(graceMs)
       await this.events.close()
     } finally {

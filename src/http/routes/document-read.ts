@@ -43,6 +43,7 @@ export function parseReadParameters(query: Query): ReadParameters {
     conflicts: meta || query.flag('conflicts'),
     deletedConflicts: meta || query.flag('deleted_conflicts'),
     localSeq: query.flag('local_seq'),
+    expiry: query.flag('show_exp'),
     attachments: {
       data: query.flag('attachments') || attsSince !== undefined ? 'inline' : undefined,
       since: attsSince,
@@ -58,8 +59,11 @@ export function readDocument(exchange: Exchange): Answer {
   if (parameters.openRevs !== undefined) return readOpenRevisions(exchange, parameters.openRevs, parameters)
   const view = openView(exchange, parameters)
   // As in CouchDB, a revision asked for by name comes without what is known about the others.
-  const { attachments } = parameters
-  const wanted = parameters.rev === undefined ? parameters : { revs: parameters.revs === true, attachments }
+  const { attachments, expiry } = parameters
+  const wanted =
+    parameters.rev === undefined
+      ? parameters
+      : { revs: parameters.revs === true, attachments, expiry: expiry === true }
   const etag = `"${view.rev}"`
   if (attachments.data !== undefined && sentMultipart(exchange, view)) {
     return relatedAnswer(exchange, view, wanted, etag)
@@ -111,7 +115,11 @@ function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameter
   const { data, encodingInfo } = parameters.attachments
   // As in CouchDB, `atts_since` counts for single revisions only.
   const asked = exchange.query.flag('attachments') ? data : undefined
-  const wanted = { revs: parameters.revs === true, attachments: { data: asked, encodingInfo } }
+  const wanted = {
+    revs: parameters.revs === true,
+    attachments: { data: asked, encodingInfo },
+    expiry: parameters.expiry === true,
+  }
   if (!accepts(exchange.header('accept'), 'multipart/mixed')) {
     return jsonStream(200, openPieces(found, wanted))
   }

@@ -8,7 +8,7 @@ import {
   interactiveEdit,
   type ParsedDocument,
   parseDocumentText,
-  refuseLocalAttachments,
+  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -85,7 +85,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (isLocalId(id)) {
-    refuseLocalAttachments(document)
+    refuseLocalMembers(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
