@@ -7,6 +7,7 @@ import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
+import { serveWebsockets, UpgradableMessage } from './plugins/websockets.ts'
 import { resources } from './routes/index.ts'
 
 /**
@@ -43,7 +44,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const app = fastify({
     logger: false,
     rewriteUrl,
-    http: { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS },
+    http: {
+      IncomingMessage: UpgradableMessage,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+    },
     requestTimeout: 0,
     connectionTimeout: limits.idleTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -60,6 +65,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     options.backend.log.error('the framework failed', { error: describeError(error) })
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
+  const websockets = serveWebsockets(app.server, service)
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
@@ -70,7 +76,10 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     async stop(graceMs) {
       stopping.abort()
       closed ??= app.close()
-      const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+      const timer = setTimeout(() => {
+        app.server.closeAllConnections()
+        websockets.cut()
+      }, graceMs)
       // A connection that was busy when closing began would be kept alive when its request is answered.
       const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
       try {

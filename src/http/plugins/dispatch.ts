@@ -65,15 +65,13 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const arrival = ARRIVALS.get(request)!
-  const requestId = requestIdOf(request, service.options.backend.random)
-  const exchange = new Exchange(service, request, response, { ...arrival, requestId })
+  const exchange = exchangeOf(service, request, response)
   const { clock } = service.options.backend
   const startMs = clock.now()
   try {
     let answer: Answer
     try {
-      answer = await handle(exchange, resource, arrival.malformed)
+      answer = await handle(exchange, resource)
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === 'clientGone') {
         response.destroy()
@@ -85,7 +83,7 @@ async function respond(
   } catch (error) {
     // The head has gone out: the only way left to say that the answer is incomplete is to cut it off.
     service.options.backend.log.error('answer broken off', {
-      requestId,
+      requestId: exchange.requestId,
       route: exchange.place.route,
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     })
@@ -111,9 +109,25 @@ function noteRequest(exchange: Exchange, durationMs: number): void {
   })
 }
 
-async function handle(exchange: Exchange, resource: Resource, malformed: boolean): Promise<Answer> {
+/** The exchange of a request that `rewriteUrl` has seen. */
+export function exchangeOf(service: Service, request: IncomingMessage, response: ServerResponse): Exchange {
+  const arrival = ARRIVALS.get(request)!
+  const requestId = requestIdOf(request, service.options.backend.random)
+  return new Exchange(service, request, response, { ...arrival, requestId })
+}
+
+async function handle(exchange: Exchange, resource: Resource): Promise<Answer> {
   const allowed = preflight(exchange.service.options.cors, exchange.request)
   if (allowed !== undefined) return allowed
+  await authenticate(exchange)
+  const { access } = resource
+  await authorize(exchange, typeof access === 'string' ? access : access(exchange))
+  return handlerOf(resource, exchange.method)(exchange)
+}
+
+/** Finds out who asks. Throws badRequest for a malformed target, unauthorized for wrong credentials. */
+export async function authenticate(exchange: Exchange): Promise<void> {
+  const { malformed } = ARRIVALS.get(exchange.request)!
   if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
   const tolerant = exchange.place.route === 'welcome'
   const { authorization, cookie } = exchange.request.headers
@@ -121,9 +135,6 @@ async function handle(exchange: Exchange, resource: Resource, malformed: boolean
   exchange.user = known.user
   exchange.authenticated = known.handler
   exchange.setCookie = known.setCookie
-  const { access } = resource
-  await authorize(exchange, typeof access === 'string' ? access : access(exchange))
-  return handlerOf(resource, exchange.method)(exchange)
 }
 
 /** HEAD is GET without the body; a POST may carry another method, for clients that know no others. */
