@@ -45,8 +45,9 @@ declare module 'follow' {
     db_name?: string
   }
 
-  interface Feed extends EventEmitter {
+  export interface Feed extends EventEmitter {
     stop(): void
+    retry_timer?: NodeJS.Timeout
   }
 
   export default function follow(
