@@ -4,6 +4,7 @@ import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { canonicalize } from '../base/json/documents.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
+import type { BatchWrites } from './batch-writes.ts'
 import { decodeBody, readBody, requireContentType } from './body.ts'
 import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
@@ -17,6 +18,7 @@ export interface Service {
   readonly options: HttpOptions
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
+  readonly batches: BatchWrites
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
   /** Work that outlives its request; stopping waits for it. It must not reject. */

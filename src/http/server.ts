@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { BatchWrites } from './batch-writes.ts'
 import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
@@ -40,7 +41,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     void work.finally(() => running.delete(work))
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
-  const service: Service = { options, limits, compression, stopping: stopping.signal, background }
+  const batches = new BatchWrites()
+  const service: Service = { options, limits, compression, batches, stopping: stopping.signal, background }
   const app = fastify({
     logger: false,
     rewriteUrl,

@@ -15,6 +15,7 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
   const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
+  let headSent = false
   try {
     while (!client.gone) {
       const next = pieces.next()
@@ -37,6 +38,9 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         if (gathered.size < CHUNK_BYTES) continue
       }
       if (gathered.size > 0) await flush(response, gathered, client)
+      // A feed that has nothing to say yet says that it is there.
+      else if (!headSent) response.flushHeaders()
+      headSent = true
     }
     if (finished) response.end(gathered.take())
   } finally {

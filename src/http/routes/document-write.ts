@@ -25,6 +25,9 @@ import {
 } from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
 
+/** What a write that is on its way holds beside its body. */
+const OVERHEAD_BYTES = 1024
+
 /** PUT of a document. */
 export async function putDocument(exchange: Exchange): Promise<Answer> {
   parseReadParameters(exchange.query)
@@ -140,11 +143,13 @@ async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: bool
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
-  exchange.service.background(
-    lease.database
-      .update([edit], { newEdits })
-      .catch(note)
-      .finally(() => lease.release()),
-  )
+  const write = lease.database
+    .update([edit], { newEdits })
+    .then((results) => {
+      for (const result of results) if (!result.ok) note(`${result.error}: ${result.reason}`)
+    }, note)
+    .finally(() => lease.release())
+  exchange.service.background(write)
+  await exchange.service.batches.add(write, edit.body.length + OVERHEAD_BYTES)
   return json(202, { ok: true, id: edit.id })
 }
