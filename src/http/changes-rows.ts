@@ -1,3 +1,4 @@
+import { printValue } from '../base/json/print.ts'
 import { stringText } from '../base/json/writer.ts'
 import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
@@ -130,6 +131,6 @@ export class ChangesReader {
       return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
     }
     const text = viewText(row.document(), { conflicts })
-    return [`${head},"doc":`, JSON.stringify(project(JSON.parse(text.toString()))), '}']
+    return [`${head},"doc":`, printValue(project(JSON.parse(text.toString()))), '}']
   }
 }

@@ -7,7 +7,7 @@ import { BatchWrites } from './batch-writes.ts'
 import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
-import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
+import { registerResources, rewriteUrl, unfinishedAnswer } from './plugins/dispatch.ts'
 import { serveWebsockets, UpgradableMessage } from './plugins/websockets.ts'
 import { resources } from './routes/index.ts'
 
@@ -95,10 +95,18 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
 }
 
-/** What is not HTTP gets a short answer and a closed connection. */
+/**
+ * What is not HTTP gets a short answer and a closed connection, behind the answer to what was a request before it:
+ * a client must not take the one for the other.
+ */
 function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
+    return
+  }
+  const unfinished = unfinishedAnswer(socket)
+  if (unfinished !== undefined) {
+    unfinished.once('close', () => refuseMalformed(error, socket))
     return
   }
   const [status, reason] =

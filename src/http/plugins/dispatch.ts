@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
@@ -28,6 +29,9 @@ interface Arrival {
 
 const ARRIVALS = new WeakMap<IncomingMessage, Arrival>()
 
+/** The newest answer on each connection. */
+const ANSWERS = new WeakMap<Duplex, ServerResponse>()
+
 const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
 
 /** Names the request's route; what was found on the way is kept for the handler. */
@@ -38,6 +42,12 @@ export function rewriteUrl(request: { url?: string | undefined }): string {
   const place = resolve(method, target.segments)
   ARRIVALS.set(message, { method, place, query: new Query(target.query), malformed: target.malformed })
   return `/${place.route}`
+}
+
+/** The answer to a request that has come whole, while it has not gone out. */
+export function unfinishedAnswer(socket: Duplex): ServerResponse | undefined {
+  const response = ANSWERS.get(socket)
+  return response?.req.complete && !response.writableFinished && !response.destroyed ? response : undefined
 }
 
 export function registerResources(
@@ -65,6 +75,7 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  ANSWERS.set(request.socket, response)
   const exchange = exchangeOf(service, request, response)
   const { clock } = service.options.backend
   const startMs = clock.now()
