@@ -44,7 +44,7 @@ export interface DocumentInfo {
 }
 
 /** `expiresAtMs` as in `DocumentInfo`. */
-export function encodeInfo(tree: RevisionTree, expiresAtMs?: number): Buffer {
+export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined): Buffer {
   const leaves = tree.leaves()
   const winner = leaves[0]!.value!
   const head = Buffer.alloc(HEAD_BYTES + (expiresAtMs === undefined ? 0 : EXPIRY_BYTES))
