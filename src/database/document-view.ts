@@ -32,6 +32,7 @@ export interface ViewParts {
 export class StoredView implements DocumentView {
   readonly #parts: ViewParts
   #body: Buffer | undefined
+  #rev: string | undefined
 
   constructor(parts: ViewParts) {
     this.#parts = parts
@@ -42,7 +43,8 @@ export class StoredView implements DocumentView {
   }
 
   get rev(): string {
-    return formatRevision(this.#parts.revision)
+    this.#rev ??= formatRevision(this.#parts.revision)
+    return this.#rev
   }
 
   get deleted(): boolean {
@@ -59,8 +61,10 @@ export class StoredView implements DocumentView {
   }
 
   attachments(): AttachmentView[] {
-    const { bodies, attachments } = this.#parts
-    return reading(() => decodeAttachments(attachments())).map((info) => ({
+    const { bodies } = this.#parts
+    const encoded = reading(this.#parts.attachments)
+    if (encoded === null) return []
+    return reading(() => decodeAttachments(encoded)).map((info) => ({
       ...info,
       storedBytes: (start, end) => storedBytes(bodies, info, start, end),
       plainBytes: () => plainBytes(bodies, info),

@@ -14,16 +14,19 @@ export interface DocumentMembers {
 }
 
 export interface DocumentAnswer {
-  /** Without a newline. */
   pieces: Piece[]
   /** True where members depend on more than the revision, so that it cannot be the ETag. */
   hasMeta: boolean
 }
 
 const CLOSE = '}'
+const NO_WISH: AttachmentWish = {}
 
-/** The document as CouchDB prints it: `_id`, `_rev`, the body as stored, then the members asked for. */
-export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): DocumentAnswer {
+/**
+ * The document as CouchDB prints it: `_id`, `_rev`, the body as stored, then the members asked for. `end`
+ * follows it.
+ */
+export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}, end = ''): DocumentAnswer {
   let meta = ''
   if (wanted.revsInfo) {
     const items = view.revsInfo().map(({ rev, status }) => `{"rev":"${rev}","status":"${status}"}`)
@@ -34,11 +37,12 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}): Do
   if (wanted.localSeq) meta += memberText('_local_seq', String(view.localSeq))
   const deleted = view.deleted ? ',"_deleted":true' : ''
   const path = wanted.revs ? memberText('_revisions', pathText(view.revisions())) : ''
-  const attachments = attachmentPieces(view, wanted.attachments ?? {})
-  const text = documentText(view.id, view.rev, view.body(), deleted + path + meta)
-  const pieces =
-    attachments.length === 0 ? [text] : [text.subarray(0, text.length - CLOSE.length), ...attachments, CLOSE]
-  return { pieces, hasMeta: meta !== '' }
+  const attachments = attachmentPieces(view, wanted.attachments ?? NO_WISH)
+  const text = documentText(view.id, view.rev, view.body(), deleted + path + meta, end)
+  const hasMeta = meta !== ''
+  if (attachments.length === 0) return { pieces: [text], hasMeta }
+  const close = CLOSE + end
+  return { pieces: [text.subarray(0, text.length - close.length), ...attachments, close], hasMeta }
 }
 
 /** The view's text without a newline, in pieces. */
@@ -53,6 +57,8 @@ export function viewText(view: DocumentView, wanted: Omit<DocumentMembers, 'atta
 
 /** The text in one, where no piece is a source: whenever no data of attachments is asked for inline. */
 export function joinedText(pieces: readonly Piece[]): Buffer {
+  const [only] = pieces
+  if (pieces.length === 1 && Buffer.isBuffer(only)) return only
   const buffers = pieces.map((piece) => {
     if (typeof piece === 'string') return Buffer.from(piece)
     if (piece instanceof Uint8Array) return piece

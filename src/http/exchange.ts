@@ -37,6 +37,7 @@ export class Exchange {
   /** Which handler recognised the user. */
   authenticated: string | undefined
   setCookie: string | undefined
+  readonly startMs: number
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
   #lease: Lease | undefined
@@ -55,6 +56,7 @@ export class Exchange {
     this.place = parts.place
     this.query = parts.query
     this.requestId = parts.requestId
+    this.startMs = service.options.backend.clock.now()
   }
 
   /** The request's target as it came, before the router's name was put in its place. */
@@ -98,10 +100,18 @@ export class Exchange {
     return Array.isArray(value) ? value[0] : value
   }
 
-  /** Takes the lease of the path's database; released after the answer. Throws noDatabase. */
-  async openDatabase(): Promise<Lease> {
-    this.#lease ??= await this.backend.databases.lease(this.place.database ?? '')
-    return this.#lease
+  /**
+   * Takes the lease of the path's database; released after the answer. At once where the database is open;
+   * otherwise the promise rejects with noDatabase where there is none.
+   */
+  openDatabase(): Promise<void> | undefined {
+    const { databases } = this.backend
+    this.#lease ??= databases.leaseOpen(this.place.database ?? '')
+    return this.#lease === undefined ? this.#leaseLater() : undefined
+  }
+
+  async #leaseLater(): Promise<void> {
+    this.#lease = await this.backend.databases.lease(this.place.database ?? '')
   }
 
   release(): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyInstance } from 'fastify'
+import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
 import { authorize } from '../access.ts'
@@ -11,7 +12,7 @@ import { parseTarget } from '../path.ts'
 import { Query } from '../query.ts'
 import { type Place, resolve } from '../resolve.ts'
 import { handlerOf, type Resource } from '../resource.ts'
-import { send } from '../send.ts'
+import { sendStreamed, sendWhole } from '../send.ts'
 
 /**
  * Puts the resources behind the framework's router. Each request goes: target taken apart and named
@@ -26,17 +27,20 @@ interface Arrival {
   malformed: boolean
 }
 
-const ARRIVALS = new WeakMap<IncomingMessage, Arrival>()
+/** Where a request's own arrival is kept; a WeakMap would cost the collector more than all of them. */
+const ARRIVAL = Symbol('arrival')
+
+type ArrivedMessage = IncomingMessage & { [ARRIVAL]?: Arrival }
 
 const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
 
 /** Names the request's route; what was found on the way is kept for the handler. */
 export function rewriteUrl(request: { url?: string | undefined }): string {
-  const message = request as IncomingMessage
+  const message = request as ArrivedMessage
   const target = parseTarget(message.url ?? '/')
   const method = effectiveMethod(message)
   const place = resolve(method, target.segments)
-  ARRIVALS.set(message, { method, place, query: new Query(target.query), malformed: target.malformed })
+  message[ARRIVAL] = { method, place, query: new Query(target.query), malformed: target.malformed }
   return `/${place.route}`
 }
 
@@ -51,54 +55,82 @@ export function registerResources(
       method: methods,
       url: `/${resource.route}`,
       exposeHeadRoute: false,
-      handler: async (request, reply) => {
+      handler: (request, reply) => {
         reply.hijack()
-        await respond(service, resource, request.raw, reply.raw)
+        respond(service, resource, request.raw, reply.raw)
       },
     })
   }
 }
 
-async function respond(
+/**
+ * Answers a request. Nothing is awaited that is known already: a read of an open database by somebody who is
+ * known ends within the turn in which the request came, since every promise costs as much as a part of the work.
+ */
+function respond(
   service: Service,
   resource: Resource,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<void> {
-  const arrival = ARRIVALS.get(request)!
+): void {
+  const arrival = (request as ArrivedMessage)[ARRIVAL]!
   const requestId = requestIdOf(request, service.options.backend.random)
   const exchange = new Exchange(service, request, response, { ...arrival, requestId })
-  const { clock } = service.options.backend
-  const startMs = clock.now()
+  let answer: Answer | Promise<Answer>
+  try {
+    answer = handle(exchange, resource, arrival.malformed)
+  } catch (error) {
+    answer = errorAnswer(error, exchange)
+  }
+  if (answer instanceof Promise || answer.kind === 'streamed') {
+    void respondLater(exchange, answer)
+    return
+  }
+  try {
+    sendWhole(exchange, answer)
+  } catch (error) {
+    breakOff(exchange, error)
+  } finally {
+    finish(exchange)
+  }
+}
+
+/** Never rejects. */
+async function respondLater(exchange: Exchange, handled: Answer | Promise<Answer>): Promise<void> {
   try {
     let answer: Answer
     try {
-      answer = await handle(exchange, resource, arrival.malformed)
+      answer = await handled
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === 'clientGone') {
-        response.destroy()
+        exchange.response.destroy()
         return
       }
       answer = errorAnswer(error, exchange)
     }
-    await send(exchange, answer)
+    if (answer.kind === 'whole') sendWhole(exchange, answer)
+    else await sendStreamed(exchange, answer)
   } catch (error) {
-    // The head has gone out: the only way left to say that the answer is incomplete is to cut it off.
-    service.options.backend.log.error('answer broken off', {
-      requestId,
-      route: exchange.place.route,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    })
-    response.destroy()
+    breakOff(exchange, error)
   } finally {
-    exchange.release()
-    noteRequest(exchange, clock.now() - startMs)
+    finish(exchange)
   }
 }
 
+/** The head has gone out: the only way left to say that the answer is incomplete is to cut it off. */
+function breakOff(exchange: Exchange, error: unknown): void {
+  exchange.backend.log.error('answer broken off', {
+    requestId: exchange.requestId,
+    route: exchange.place.route,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  })
+  exchange.response.destroy()
+}
+
 /** Requests are logged at the most talkative level alone. */
-function noteRequest(exchange: Exchange, durationMs: number): void {
-  const { log } = exchange.backend
+function finish(exchange: Exchange): void {
+  exchange.release()
+  const { log, clock } = exchange.backend
   if (!log.enabled('debug')) return
   log.debug('request', {
     requestId: exchange.requestId,
@@ -107,22 +139,37 @@ function noteRequest(exchange: Exchange, durationMs: number): void {
     method: exchange.request.method,
     target: exchange.rawTarget,
     status: exchange.response.statusCode,
-    durationMs,
+    durationMs: clock.now() - exchange.startMs,
   })
 }
 
-async function handle(exchange: Exchange, resource: Resource, malformed: boolean): Promise<Answer> {
+function handle(exchange: Exchange, resource: Resource, malformed: boolean): Answer | Promise<Answer> {
   const allowed = preflight(exchange.service.options.cors, exchange.request)
   if (allowed !== undefined) return allowed
   if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
+  const { authorization, cookie } = exchange.request.headers
+  const known = exchange.backend.authenticator.recall({ authorization, cookie })
+  return known === undefined ? handleStranger(exchange, resource) : handleKnown(exchange, resource, known)
+}
+
+async function handleStranger(exchange: Exchange, resource: Resource): Promise<Answer> {
   const tolerant = exchange.place.route === 'welcome'
   const { authorization, cookie } = exchange.request.headers
   const known = await exchange.backend.authenticator.authenticate({ authorization, cookie }, { tolerant })
+  return handleKnown(exchange, resource, known)
+}
+
+function handleKnown(
+  exchange: Exchange,
+  resource: Resource,
+  known: Authentication,
+): Answer | Promise<Answer> {
   exchange.user = known.user
   exchange.authenticated = known.handler
   exchange.setCookie = known.setCookie
   const { access } = resource
-  await authorize(exchange, typeof access === 'string' ? access : access(exchange))
+  const opening = authorize(exchange, typeof access === 'string' ? access : access(exchange))
+  if (opening !== undefined) return opening.then(() => handlerOf(resource, exchange.method)(exchange))
   return handlerOf(resource, exchange.method)(exchange)
 }
 
