@@ -34,7 +34,7 @@ import { tableLines } from './table.ts'
 import { type Benchmark, median, withFolder } from './tools.ts'
 
 /** Before the first round, for the compilers of the servers. */
-const WARM_UP_SECONDS = 1
+const WARM_UP_SECONDS = 4
 
 interface Round extends Measured {
   requestsPerSecond: number

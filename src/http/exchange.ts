@@ -17,10 +17,22 @@ export interface Service {
   readonly options: HttpOptions
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
+  /** The header `Server`. */
+  readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
   /** Work that outlives its request; stopping waits for it. It must not reject. */
   background(work: Promise<unknown>): void
+}
+
+/** A request's target, as it is known before anything else. */
+export interface Arrival {
+  /** After X-HTTP-Method-Override; HEAD is GET. */
+  method: string
+  place: Place
+  query: Query
+  /** The target cannot be read; place and query mean nothing. */
+  malformed: boolean
 }
 
 /** One request, as handlers see it. */
@@ -37,7 +49,6 @@ export class Exchange {
   /** Which handler recognised the user. */
   authenticated: string | undefined
   setCookie: string | undefined
-  readonly startMs: number
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
   #lease: Lease | undefined
@@ -47,16 +58,16 @@ export class Exchange {
     service: Service,
     request: IncomingMessage,
     response: ServerResponse,
-    parts: { method: string; place: Place; query: Query; requestId: string },
+    arrival: Arrival,
+    requestId: string,
   ) {
     this.service = service
     this.request = request
     this.response = response
-    this.method = parts.method
-    this.place = parts.place
-    this.query = parts.query
-    this.requestId = parts.requestId
-    this.startMs = service.options.backend.clock.now()
+    this.method = arrival.method
+    this.place = arrival.place
+    this.query = arrival.query
+    this.requestId = requestId
   }
 
   /** The request's target as it came, before the router's name was put in its place. */

@@ -74,20 +74,25 @@ function spelled(name: string): string {
   return spelling
 }
 
-/** Names and values in turn. What an answer says itself goes before what is usual. */
+/** Names and values in turn. */
 function headOf(exchange: Exchange, headers: Headers): string[] {
   const { service, request, setCookie } = exchange
-  const all: Headers = {
-    server: serverToken(service.options.version),
-    'x-couch-request-id': exchange.requestId,
-    'x-couchdb-body-time': String(exchange.bodyTimeMs),
-  }
-  if (setCookie !== undefined) all['set-cookie'] = setCookie
-  for (const name in headers) all[name] = headers[name]!
-  const sent = withCors(service.options.cors, request, preferred(exchange, all))
-  const head: string[] = []
-  for (const name in sent) head.push(spelled(name), sent[name]!)
-  return head
+  const head = [
+    'Server',
+    service.serverToken,
+    'X-Couch-Request-ID',
+    exchange.requestId,
+    'X-CouchDB-Body-Time',
+    String(exchange.bodyTimeMs),
+  ]
+  if (setCookie !== undefined && headers['set-cookie'] === undefined) head.push('Set-Cookie', setCookie)
+  for (const name in headers) head.push(spelled(name), headers[name]!)
+  const { cors } = service.options
+  if (cors === undefined && request.headers['prefer'] === undefined) return head
+  const all: Headers = {}
+  for (let i = 0; i < head.length; i += 2) all[head[i]!.toLowerCase()] = head[i + 1]!
+  const sent = withCors(cors, request, preferred(exchange, all))
+  return Object.entries(sent).flatMap(([name, value]) => [spelled(name), value])
 }
 
 export const COUCHDB_VERSION = '3.5.2'

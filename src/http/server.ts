@@ -6,8 +6,9 @@ import { describeError } from '../base/log.ts'
 import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
-import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
+import { ArrivingMessage, registerResources, rewriteUrl } from './plugins/dispatch.ts'
 import { resources } from './routes/index.ts'
+import { serverToken } from './send.ts'
 
 /**
  * The listening server. Bounds that matter: heads of 64 KiB, no total time for a request (uploads may be
@@ -39,11 +40,22 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     void work.finally(() => running.delete(work))
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
-  const service: Service = { options, limits, compression, stopping: stopping.signal, background }
+  const service: Service = {
+    options,
+    limits,
+    compression,
+    serverToken: serverToken(options.version),
+    stopping: stopping.signal,
+    background,
+  }
   const app = fastify({
     logger: false,
     rewriteUrl,
-    http: { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS },
+    http: {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      IncomingMessage: ArrivingMessage,
+    },
     requestTimeout: 0,
     connectionTimeout: limits.idleTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,

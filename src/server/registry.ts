@@ -186,7 +186,8 @@ export class DatabaseRegistry {
 
   /** The lease of a database that is open now; undefined for any other, for which there is `lease`. */
   leaseOpen(name: string): Lease | undefined {
-    return this.#names.has(name) ? this.#open.acquireOpen(name) : undefined
+    // What is open has a name: a deletion takes both away in one turn.
+    return this.#open.acquireOpen(name)
   }
 
   /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */

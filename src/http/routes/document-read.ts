@@ -3,7 +3,7 @@ import { randomHex } from '../../base/random.ts'
 import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
 import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
 import { accepts } from '../accept.ts'
-import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece } from '../answer.ts'
+import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece, taggedJson } from '../answer.ts'
 import type { AttachmentWish } from '../attachment-output.ts'
 import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
@@ -75,11 +75,11 @@ export function readDocument(exchange: Exchange): Answer {
   }
   const { pieces, hasMeta } = viewAnswer(view, wanted, '\n')
   if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
-  const headers: Headers = hasMeta ? {} : { etag }
   if (pieces.length === 1 || attachments.data === undefined) {
-    return jsonText(200, joinedText(pieces), headers)
+    const text = joinedText(pieces)
+    return hasMeta ? jsonText(200, text) : taggedJson(200, text, etag)
   }
-  return jsonStream(200, pieces.values(), headers)
+  return jsonStream(200, pieces.values(), hasMeta ? {} : { etag })
 }
 
 function sentMultipart(exchange: Exchange, view: DocumentView): boolean {
