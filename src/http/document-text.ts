@@ -1,4 +1,4 @@
-import { documentText, memberText, stringsText } from '../base/json/writer.ts'
+import { documentPieces, documentText, memberText, stringsText } from '../base/json/writer.ts'
 import type { DocumentView, LocalDocument } from '../database/api.ts'
 import type { Piece } from './answer.ts'
 import { type AttachmentWish, attachmentPieces } from './attachment-output.ts'
@@ -27,6 +27,27 @@ const NO_WISH: AttachmentWish = {}
  * follows it.
  */
 export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}, end = ''): DocumentAnswer {
+  const { members, hasMeta } = membersOf(view, wanted)
+  const attachments = attachmentPieces(view, wanted.attachments ?? NO_WISH)
+  const text = documentText(view.id, view.rev, view.body(), members, end)
+  if (attachments.length === 0) return { pieces: [text], hasMeta }
+  const close = CLOSE + end
+  return { pieces: [text.subarray(0, text.length - close.length), ...attachments, close], hasMeta }
+}
+
+/** The view's text without a newline, in pieces. */
+export function viewPieces(
+  view: DocumentView,
+  wanted: DocumentMembers = {},
+): [head: string, ...rest: Piece[]] {
+  const { members } = membersOf(view, wanted)
+  const attachments = attachmentPieces(view, wanted.attachments ?? NO_WISH)
+  const [head, inner, tail] = documentPieces(view.id, view.rev, view.body(), members)
+  return attachments.length === 0 ? [head, inner, tail] : [head, inner, members, ...attachments, CLOSE]
+}
+
+/** What stands behind the body, attachments excepted. */
+function membersOf(view: DocumentView, wanted: DocumentMembers): { members: string; hasMeta: boolean } {
   let meta = ''
   if (wanted.revsInfo) {
     const items = view.revsInfo().map(({ rev, status }) => `{"rev":"${rev}","status":"${status}"}`)
@@ -37,22 +58,12 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}, end
   if (wanted.localSeq) meta += memberText('_local_seq', String(view.localSeq))
   const deleted = view.deleted ? ',"_deleted":true' : ''
   const path = wanted.revs ? memberText('_revisions', pathText(view.revisions())) : ''
-  const attachments = attachmentPieces(view, wanted.attachments ?? NO_WISH)
-  const text = documentText(view.id, view.rev, view.body(), deleted + path + meta, end)
-  const hasMeta = meta !== ''
-  if (attachments.length === 0) return { pieces: [text], hasMeta }
-  const close = CLOSE + end
-  return { pieces: [text.subarray(0, text.length - close.length), ...attachments, close], hasMeta }
-}
-
-/** The view's text without a newline, in pieces. */
-export function viewPieces(view: DocumentView, wanted: DocumentMembers = {}): Piece[] {
-  return viewAnswer(view, wanted).pieces
+  return { members: deleted + path + meta, hasMeta: meta !== '' }
 }
 
 /** The view's text without a newline, attachments as stubs. */
 export function viewText(view: DocumentView, wanted: Omit<DocumentMembers, 'attachments'> = {}): Buffer {
-  return joinedText(viewPieces(view, wanted))
+  return joinedText(viewAnswer(view, wanted).pieces)
 }
 
 /** The text in one, where no piece is a source: whenever no data of attachments is asked for inline. */

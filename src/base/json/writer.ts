@@ -31,6 +31,22 @@ export function stringsText(values: readonly string[]): string {
   return `[${values.map(stringText).join(',')}]`
 }
 
+/** The text of `documentText` in pieces, of which the middle one is a view of `body`. */
+export function documentPieces(
+  id: string,
+  rev: string | null,
+  body: Uint8Array,
+  members = '',
+): [head: string, inner: Uint8Array, tail: string] {
+  return [headText(id, rev, body), body.subarray(1, body.length - 1), `${members}}`]
+}
+
+function headText(id: string, rev: string | null, body: Uint8Array): string {
+  const revision = rev === null ? '' : `,"_rev":${stringText(rev)}`
+  const comma = body.length > EMPTY_BODY_SIZE ? ',' : ''
+  return `{"_id":${stringText(id)}${revision}${comma}`
+}
+
 /**
  * A document as it is answered: `_id`, `_rev`, the members of `body`, then `members`, each of which begins
  * with a comma (see `memberText`). `body` is a canonical object; `rev` may be null for none. `end` follows the
@@ -43,9 +59,7 @@ export function documentText(
   members = '',
   end = '',
 ): Buffer {
-  const revision = rev === null ? '' : `,"_rev":${stringText(rev)}`
-  const comma = body.length > EMPTY_BODY_SIZE ? ',' : ''
-  const head = `{"_id":${stringText(id)}${revision}${comma}`
+  const head = headText(id, rev, body)
   const tail = `${members}}${end}`
   const inner = body.length - EMPTY_BODY_SIZE
   const text = Buffer.allocUnsafe(head.length * 3 + inner + tail.length * 3)
