@@ -14,7 +14,7 @@
 import { randomBytes } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { ProgressBar } from '../src/cli/progress-bar.ts'
-import { autocannonLoad, findWrk, type LoadTool, type Measured, wrkLoad } from './http/load.ts'
+import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
 import {
   answerLengths,
   type Databases,
@@ -26,7 +26,7 @@ import {
   startOurs,
   type Target,
 } from './http/target.ts'
-import { type Load, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
+import { type Load, type Measured, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
 import { machine, machineLine } from './machine.ts'
 import { processCpuUs } from './process-cpu.ts'
 import { writeResult } from './results.ts'

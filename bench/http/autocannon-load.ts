@@ -1,8 +1,7 @@
 /** A program: reads one measurement from standard input, does it with autocannon, prints what came of it. */
 import { text } from 'node:stream/consumers'
 import autocannon from 'autocannon'
-import { type Measured, SCATTER, SCATTER_MODULUS } from './load.ts'
-import type { Load } from './workload.ts'
+import { type Load, type Measured, SCATTER, SCATTER_MODULUS } from './workload.ts'
 
 const { origin, load, seconds } = JSON.parse(await text(process.stdin)) as {
   origin: string

@@ -10,26 +10,11 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Load, Numbers } from './workload.ts'
-
-export interface Measured {
-  requests: number
-  seconds: number
-  p50Us: number
-  p99Us: number
-  /** Answers that were no 2xx, broken connections, timeouts. */
-  errors: number
-}
+import { type Load, type Measured, type Numbers, SCATTER, SCATTER_MODULUS } from './workload.ts'
 
 export type LoadTool = (origin: string, load: Load, seconds: number) => Promise<Measured>
 
 const run = promisify(execFile)
-/**
- * Knuth's multiplier: odd, so that no number comes twice, and far numbers follow each other. The first three
- * million products are exact as doubles.
- */
-export const SCATTER = 2654435761
-export const SCATTER_MODULUS = 2 ** 32
 const MAX_OUTPUT_BYTES = 2 ** 24
 
 /** The path of `wrk`, if it is installed. */

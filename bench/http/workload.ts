@@ -14,6 +14,22 @@ export interface Load {
 /** `cycle`: 0 to `count` - 1 again and again. `fresh`: none twice, in no order. */
 export type Numbers = { kind: 'cycle'; count: number } | { kind: 'fresh' }
 
+export interface Measured {
+  requests: number
+  seconds: number
+  p50Us: number
+  p99Us: number
+  /** Answers that were no 2xx, broken connections, timeouts. */
+  errors: number
+}
+
+/**
+ * Knuth's multiplier: odd, so that no number comes twice, and far numbers follow each other. The first three
+ * million products are exact as doubles.
+ */
+export const SCATTER = 2654435761
+export const SCATTER_MODULUS = 2 ** 32
+
 export interface Workload {
   name: string
   summary: string
