@@ -1,0 +1,25 @@
+/** A few durable commits on a new store, for whoever counts the calls of this process from outside. */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { Documents } from '../../documents.ts'
+import { BareFile } from '../../peers/bare-file.ts'
+import { BARE, type Figures, type StepContext } from '../step.ts'
+
+export async function syncs(context: StepContext): Promise<Figures> {
+  const made = new Documents(context.seed)
+  const path = join(context.folder, 'counted')
+  if (context.engine === BARE) {
+    const file = new BareFile(path)
+    for (let i = 0; i < context.operations; i++) file.commitSync(made.body(i))
+    file.close()
+  } else {
+    const store = await context.open().open(path, context)
+    for (let i = 0; i < context.operations; i++) {
+      if (store.commitSync === undefined) await store.commit([made.put(i)])
+      else store.commitSync([made.put(i)])
+    }
+    await store.close()
+  }
+  rmSync(context.folder, { recursive: true, force: true })
+  return {}
+}
