@@ -4,6 +4,7 @@
  */
 import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
+import { growth } from './growth.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import type { Benchmark } from './tools.ts'
@@ -11,6 +12,7 @@ import type { Benchmark } from './tools.ts'
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
   btree,
+  growth,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
 }

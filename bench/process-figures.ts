@@ -8,6 +8,12 @@ export function cpuUs(): number {
   return user + system
 }
 
+/** CPU time of this thread alone in µs; NaN before Node 23.9. */
+export function threadCpuUs(): number {
+  const usage = (process as { threadCpuUsage?: () => NodeJS.CpuUsage }).threadCpuUsage?.()
+  return usage === undefined ? Number.NaN : usage.user + usage.system
+}
+
 /** Most resident memory of this process so far in bytes, mapped files included. */
 export function peakMemoryBytes(): number {
   const kibibytes = fieldOf('/proc/self/status', /^VmHWM:\s+(\d+) kB$/m)

@@ -56,6 +56,12 @@ export class Samples {
     return sum
   }
 
+  /** The largest of all but the first ones, of which there are `share` (0 to 1) of all. */
+  worstAfter(share: number): number {
+    const values = this.#values.subarray(Math.floor(this.#count * share), this.#count)
+    return values.length === 0 ? Number.NaN : values.reduce((most, value) => Math.max(most, value))
+  }
+
   /** `prefix.p50`, `.p99`, `.p999` and `.worst`. */
   figures(prefix: string): Record<string, number> {
     const sorted = this.#values.slice(0, this.#count).sort()

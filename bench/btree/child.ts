@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { engineNamed } from '../peers/engines.ts'
 import type { Job, Step } from './step.ts'
+import { batches } from './steps/batches.ts'
 import { commits } from './steps/commits.ts'
 import { gets } from './steps/gets.ts'
 import { load } from './steps/load.ts'
+import { partialScans } from './steps/partial-scans.ts'
 import { reopen } from './steps/reopen.ts'
 import { scans } from './steps/scans.ts'
 import { syncs } from './steps/syncs.ts'
@@ -13,7 +15,19 @@ import { updates } from './steps/updates.ts'
 import { victim } from './steps/victim.ts'
 import { writers } from './steps/writers.ts'
 
-const STEPS: Record<string, Step> = { load, gets, scans, commits, writers, updates, reopen, victim, syncs }
+const STEPS: Record<string, Step> = {
+  load,
+  gets,
+  scans,
+  'partial-scans': partialScans,
+  commits,
+  writers,
+  batches,
+  updates,
+  victim,
+  reopen,
+  syncs,
+}
 const PROGRESS_MS = 200
 
 export type Message = { progress: number } | { figures: Record<string, number> } | { error: string }

@@ -5,7 +5,7 @@ import type { Results } from './results.ts'
 import { UPDATE_BATCHES } from './steps/updates.ts'
 import type { Verdict } from './targets.ts'
 
-interface Line {
+export interface Line {
   name: string
   label: string
   unit: Unit
@@ -13,7 +13,8 @@ interface Line {
 
 const HIGHER_IS_BETTER: readonly Unit[] = ['rate']
 
-function line(name: string, label: string, unit: Unit): Line {
+/** A row of a table: a figure's name, how it is called and shown. */
+export function line(name: string, label: string, unit: Unit): Line {
   return { name, label, unit }
 }
 
@@ -27,6 +28,8 @@ const LINES: readonly Line[] = [
   line('load.commitCpu.p50', '  CPU in a commit p50', 'us'),
   line('load.commitCpu.p999', '  CPU in a commit p99.9', 'us'),
   line('load.commitCpu.worst', '  CPU in a commit worst', 'us'),
+  line('load.commitCpu.worstWarm', '  CPU in a commit worst, after the first tenth', 'us'),
+  line('load.commitThreadCpu.worst', '  CPU of the thread in a commit worst', 'us'),
   line('load.closeMs', '  close', 'ms'),
   line('load.fileBytes', '  file', 'bytes'),
   line('load.peakMemory', '  peak memory (cache 256 MiB)', 'bytes'),
@@ -68,10 +71,10 @@ const LINES: readonly Line[] = [
 export function figuresTable(results: Results, engines: readonly string[]): string[] {
   const rows: string[][] = [['', ...engines.flatMap((engine) => (engine === OURS ? [engine] : [engine, '']))]]
   for (const { name, label, unit } of LINES) {
-    if (engines.every((engine) => results.values(engine, name).length === 0)) continue
+    if (engines.every((engine) => Number.isNaN(results.median(engine, name)))) continue
     const row = [label]
     for (const engine of engines) {
-      row.push(cell(results, engine, name, unit))
+      row.push(spreadCell(results, engine, name, unit))
       if (engine !== OURS) row.push(advantage(results, engine, name, unit))
     }
     rows.push(row)
@@ -79,7 +82,8 @@ export function figuresTable(results: Results, engines: readonly string[]): stri
   return alignedTable(rows)
 }
 
-function cell(results: Results, engine: string, name: string, unit: Unit): string {
+/** The median, and the least and the most where there are several rounds. */
+export function spreadCell(results: Results, engine: string, name: string, unit: Unit): string {
   const { median, min, max } = results.spread(engine, name)
   const shown = shownFigure(median, unit)
   if (results.values(engine, name).length < 2 || min === max) return shown
@@ -98,7 +102,7 @@ export function ownTable(results: Results): string[] {
   const rows: string[][] = []
   for (const name of results.names(OURS)) {
     const unit = ownUnit(name)
-    if (unit !== undefined) rows.push([`  ${name}`, cell(results, OURS, name, unit)])
+    if (unit !== undefined) rows.push([`  ${name}`, spreadCell(results, OURS, name, unit)])
   }
   return alignedTable(rows)
 }

@@ -28,7 +28,7 @@ export function btreeTargets(results: Results): Verdict[] {
     ratio('random gets, 64 MB', 'gets64.rate', 'lmdb', 'gets64.rate', 0.5, results),
     bestScan('full scan, id order', 'scan.id.rate', 0.8, results),
     bestScan('full scan, seq order', 'scan.seq.rate', 1.5, results),
-    ...updateBytes(results, 'updates', 3, 6),
+    ...updateTargets(results, OURS, 3, 6),
     atMost('worst open after kill -9', 'kills.openMs', 'ms', 1000, results),
     atMost('engine CPU within a commit, worst', 'load.commitCpu.worst', 'us', 10_000, results),
     beside('p99.9 of a commit of 1,000 beside the bare loop', 'load.commit.p999', results),
@@ -124,11 +124,15 @@ function bestScan(what: string, name: string, least: number, results: Results): 
   )
 }
 
-/** @param name of the figures, before the size of the batch. */
-export function updateBytes(results: Results, name: string, bare: number, counted: number): Verdict[] {
+/**
+ * Bytes of an update as multiples of its document.
+ * @param bare most without zero-fill, for batches of 10 and more.
+ * @param counted most with zero-fill counted, and for single updates.
+ */
+export function updateTargets(results: Results, engine: string, bare: number, counted: number): Verdict[] {
   return UPDATE_BATCHES.map((batch) => {
-    const all = results.median(OURS, `${name}.${batch}.bytes`) / DOCUMENT_BYTES
-    const filled = results.median(OURS, `${name}.${batch}.filled`) / DOCUMENT_BYTES
+    const all = results.median(engine, `updates.${batch}.bytes`) / DOCUMENT_BYTES
+    const filled = results.median(engine, `updates.${batch}.filled`) / DOCUMENT_BYTES
     const without = all - filled
     const target = batch === 1 ? `${counted}x` : `${bare}x, ${counted}x with zero-fill`
     return verdict(

@@ -2,12 +2,13 @@
  * One new document for each durable commit. Ours takes turns, 200 commits at a time, with bare loops in the same
  * process that write as many bytes as one of our commits does: on the same thread or with the sync in the thread
  * pool, each on a file that grows and on one zero-filled before. `probe.*` tells which of them our
- * commits are like.
+ * commits are like: bytes of records of one, the share of commits that stayed on the thread (no turn of the event
+ * loop passed), and the share that left the file as long as it was.
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Documents } from '../../documents.ts'
-import type { StoreAdapter } from '../../peers/adapter.ts'
+import type { Operation, StoreAdapter } from '../../peers/adapter.ts'
 import { BareFile } from '../../peers/bare-file.ts'
 import { OURS } from '../../peers/engines.ts'
 import { cpuUs } from '../../process-figures.ts'
@@ -35,19 +36,27 @@ export async function commits(context: StepContext): Promise<Figures> {
   const figures: Figures = {}
   let bare: BareLoops | undefined
   if (context.engine === OURS) {
-    Object.assign(figures, await probe(store, context.path, () => made.put(next++)))
+    Object.assign(figures, await probe(store, () => made.put(next++)))
     bare = new BareLoops(context.folder, figures['probe.bytes']!, operations)
   }
   const samples = new CommitSamples(operations)
+  let sameLength = 0
   const cpu = cpuUs()
   for (let done = 0; done < operations; done += BLOCK) {
-    for (let i = done; i < Math.min(done + BLOCK, operations); i++)
+    const count = Math.min(BLOCK, operations - done)
+    for (let i = 0; i < count; i++) {
+      const length = bare === undefined ? 0 : statSync(context.path).size
       await samples.commit(store, [made.put(next++)])
-    await bare?.block(Math.min(BLOCK, operations - done))
+      if (bare !== undefined && statSync(context.path).size === length) sameLength += 1
+    }
+    await bare?.block(count)
     context.progress(done / operations)
   }
   if (bare === undefined) figures['commits.cpu'] = (cpuUs() - cpu) / operations
-  else figures['commits.cpu'] = samples.cpu.sum / operations
+  else {
+    figures['commits.cpu'] = samples.cpu.sum / operations
+    figures['probe.filled'] = sameLength / operations
+  }
   await store.close()
   return {
     ...figures,
@@ -88,20 +97,11 @@ class BareLoops {
   }
 }
 
-/**
- * What our commits are like: bytes of records of one, the share of commits that stayed on the thread (no turn of
- * the event loop passed), and the share that left the file as long as it was.
- */
-async function probe(
-  store: StoreAdapter,
-  path: string,
-  put: () => ReturnType<Documents['put']>,
-): Promise<Figures> {
+async function probe(store: StoreAdapter, put: () => Operation): Promise<Figures> {
+  for (let i = 0; i < PROBE_COMMITS; i++) await store.commit([put()])
   const before = store.bytesWritten?.()['recordBytesWritten'] ?? 0
   let onThread = 0
-  let sameLength = 0
   for (let i = 0; i < PROBE_COMMITS; i++) {
-    const length = statSync(path).size
     const operations = [put()]
     let turned = false
     const turn = setImmediate(() => {
@@ -110,11 +110,9 @@ async function probe(
     await store.commit(operations)
     clearImmediate(turn)
     if (!turned) onThread += 1
-    if (statSync(path).size === length) sameLength += 1
   }
   return {
     'probe.bytes': ((store.bytesWritten?.()['recordBytesWritten'] ?? 0) - before) / PROBE_COMMITS,
     'probe.onThread': onThread / PROBE_COMMITS,
-    'probe.filled': sameLength / PROBE_COMMITS,
   }
 }

@@ -53,11 +53,13 @@ async function bareLoad(context: StepContext, samples: CommitSamples): Promise<F
   return { ...figuresOf(samples, documents), 'load.cpuPerDocument': cpuPerDocument }
 }
 
-function figuresOf({ wall, cpu }: CommitSamples, documents: number): Figures {
+function figuresOf({ wall, cpu, threadCpu }: CommitSamples, documents: number): Figures {
   return {
     'load.rate': documents / (wall.sum / 1e6),
     ...wall.figures('load.commit'),
     ...cpu.figures('load.commitCpu'),
+    'load.commitCpu.worstWarm': cpu.worstAfter(0.1),
+    ...threadCpu.figures('load.commitThreadCpu'),
   }
 }
 
