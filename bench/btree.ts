@@ -22,7 +22,7 @@ import { Results } from './btree/results.ts'
 import { BARE, type Job } from './btree/step.ts'
 import { btreeTargets } from './btree/targets.ts'
 import { DOCUMENT_BYTES } from './documents.ts'
-import { machineOf } from './machine.ts'
+import { describeMachine, type Machine, machineOf } from './machine.ts'
 import { PeerMissing } from './peers/adapter.ts'
 import { engineNamed, OURS } from './peers/engines.ts'
 import { Progress } from './progress.ts'
@@ -47,7 +47,7 @@ export const btree: Benchmark = {
       const run = new BtreeRun(wanted, Object.keys(engines), folder)
       await run.all()
       const verdicts = btreeTargets(run.results)
-      for (const line of describe(wanted, machine.cpu, machine.cores)) print(line)
+      for (const line of describe(wanted, machine)) print(line)
       for (const line of figuresTable(run.results, Object.keys(engines))) print(line)
       print('')
       for (const line of ownTable(run.results)) print(line)
@@ -71,9 +71,10 @@ export const btree: Benchmark = {
   },
 }
 
-function describe({ documents, rounds }: BtreeArguments, cpu: string, cores: number): string[] {
+function describe({ documents, rounds }: BtreeArguments, machine: Machine): string[] {
   return [
-    `${documents} documents of ${DOCUMENT_BYTES} B, ${rounds} rounds, ${cpu}, ${cores} cores`,
+    `${documents} documents of ${DOCUMENT_BYTES} B, ${rounds} rounds`,
+    describeMachine(machine),
     'median (least..most of the rounds); behind each peer how many times better ours is',
     '',
   ]

@@ -21,7 +21,7 @@ import { Results } from './btree/results.ts'
 import type { Job } from './btree/step.ts'
 import { DOCUMENT_BYTES } from './documents.ts'
 import { growthTable, growthTargets } from './growth-report.ts'
-import { machineOf } from './machine.ts'
+import { describeMachine, machineOf } from './machine.ts'
 import { OURS } from './peers/engines.ts'
 import { Progress } from './progress.ts'
 import { writeResults } from './results-file.ts'
@@ -59,9 +59,8 @@ export const growth: Benchmark = {
       }
       progress.close()
       const verdicts = growthTargets(results)
-      print(
-        `documents of ${DOCUMENT_BYTES} B, ${wanted.rounds} rounds, ${machine.cpu}, ${machine.cores} cores`,
-      )
+      print(`documents of ${DOCUMENT_BYTES} B, ${wanted.rounds} rounds`)
+      print(describeMachine(machine))
       for (const line of growthTable(results, sizes)) print(line)
       print('')
       for (const line of verdictTable(verdicts)) print(line)

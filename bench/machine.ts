@@ -28,6 +28,21 @@ export function machineOf(folder: string): Machine {
   }
 }
 
+/** On one line; says when others were using the machine. */
+export function describeMachine({
+  cpu,
+  cores,
+  memoryBytes,
+  kernel,
+  node,
+  fileSystem,
+  load,
+}: Machine): string {
+  const busy = load > cores / 4 ? `; BUSY when the run began: load ${load.toFixed(1)}` : ''
+  const memory = `${(memoryBytes / 2 ** 30).toFixed(0)} GiB`
+  return `${cpu}, ${cores} cores, ${memory}, ${kernel}, node ${node}, ${fileSystem.split(' ')[0]}${busy}`
+}
+
 /** Type and options of the mount that holds `path`, from /proc/self/mounts. */
 function fileSystemOf(path: string): string {
   let best = { point: '', text: 'unknown' }

@@ -1,35 +1,45 @@
 /** Figures as text, and tables of it. */
+import type { Spread } from './statistics.ts'
 
 export type Unit = 'rate' | 'us' | 'ms' | 'bytes' | 'count' | 'times'
 
-/** Three significant digits, with the unit's usual scale; '-' for what is not known. */
-export function shownFigure(value: number, unit: Unit): string {
-  if (Number.isNaN(value)) return '-'
-  switch (unit) {
-    case 'rate':
-      return `${scaled(value, 1000, ['', ' k', ' M'])}/s`
-    case 'us':
-      return scaled(value, 1000, [' µs', ' ms', ' s'])
-    case 'ms':
-      return scaled(value * 1000, 1000, [' µs', ' ms', ' s'])
-    case 'bytes':
-      return scaled(value, 1000, [' B', ' kB', ' MB', ' GB'])
-    case 'times':
-      return `${value < 10 ? value.toFixed(2) : value.toFixed(1)}x`
-    default:
-      return scaled(value, 1000, ['', ' k', ' M'])
-  }
+const SCALES: Record<Exclude<Unit, 'times'>, { factor: number; names: readonly string[] }> = {
+  rate: { factor: 1, names: ['/s', ' k/s', ' M/s'] },
+  us: { factor: 1, names: [' µs', ' ms', ' s'] },
+  ms: { factor: 1000, names: [' µs', ' ms', ' s'] },
+  bytes: { factor: 1, names: [' B', ' kB', ' MB', ' GB'] },
+  count: { factor: 1, names: ['', ' k', ' M'] },
 }
 
-function scaled(value: number, step: number, units: readonly string[]): string {
+/** Three significant digits, on the scale that suits the value; '-' for what is not known. */
+export function shownFigure(value: number, unit: Unit): string {
+  if (Number.isNaN(value)) return '-'
+  if (unit === 'times') return `${value < 10 ? value.toFixed(2) : value.toFixed(1)}x`
+  const { divisor, name } = scaleOf(value, unit)
+  return `${digits(value / divisor)}${name}`
+}
+
+/** `median (min..max) unit`, all on the scale of the median. */
+export function shownSpread({ median, min, max }: Spread, unit: Exclude<Unit, 'times'>): string {
+  if (Number.isNaN(median)) return '-'
+  const { divisor, name } = scaleOf(median, unit)
+  return `${digits(median / divisor)} (${digits(min / divisor)}..${digits(max / divisor)})${name}`
+}
+
+function scaleOf(value: number, unit: Exclude<Unit, 'times'>): { divisor: number; name: string } {
+  const { factor, names } = SCALES[unit]
+  let divisor = 1 / factor
   let index = 0
-  let rest = value
-  while (Math.abs(rest) >= step * 0.9995 && index < units.length - 1) {
-    rest /= step
+  while (Math.abs(value / divisor) >= 999.5 && index < names.length - 1) {
+    divisor *= 1000
     index += 1
   }
-  const digits = Math.abs(rest) >= 100 ? 0 : Math.abs(rest) >= 10 ? 1 : 2
-  return `${rest.toFixed(digits)}${units[index]}`
+  return { divisor, name: names[index]! }
+}
+
+function digits(value: number): string {
+  const size = Math.abs(value)
+  return value.toFixed(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2)
 }
 
 /** Columns as wide as they need; the first to the left, the others to the right. */

@@ -43,6 +43,9 @@ function end(message: Message): void {
   } else process.send(message, () => process.disconnect())
 }
 
+// Whoever asked for the step is gone, or has got its answer.
+process.once('disconnect', () => process.exit())
+
 const job = JSON.parse(process.argv[2] ?? '{}') as Job
 let told = 0
 const run = STEPS[job.step]

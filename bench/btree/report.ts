@@ -1,6 +1,6 @@
 /** The tables of a run. */
 import { OURS } from '../peers/engines.ts'
-import { alignedTable, shownFigure, type Unit } from '../text-table.ts'
+import { alignedTable, shownFigure, shownSpread, type Unit } from '../text-table.ts'
 import type { Results } from './results.ts'
 import { UPDATE_BATCHES } from './steps/updates.ts'
 import type { Verdict } from './targets.ts'
@@ -84,10 +84,9 @@ export function figuresTable(results: Results, engines: readonly string[]): stri
 
 /** The median, and the least and the most where there are several rounds. */
 export function spreadCell(results: Results, engine: string, name: string, unit: Unit): string {
-  const { median, min, max } = results.spread(engine, name)
-  const shown = shownFigure(median, unit)
-  if (results.values(engine, name).length < 2 || min === max) return shown
-  return `${shown} (${shownFigure(min, unit)}..${shownFigure(max, unit)})`
+  const spread = results.spread(engine, name)
+  if (unit === 'times' || spread.min === spread.max) return shownFigure(spread.median, unit)
+  return shownSpread(spread, unit)
 }
 
 function advantage(results: Results, engine: string, name: string, unit: Unit): string {

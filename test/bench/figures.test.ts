@@ -3,7 +3,7 @@ import { spreadCell } from '../../bench/btree/report.ts'
 import { Results } from '../../bench/btree/results.ts'
 import { btreeTargets, type Verdict } from '../../bench/btree/targets.ts'
 import { median, rankedValue, Samples, spreadOf } from '../../bench/statistics.ts'
-import { alignedTable, shownFigure } from '../../bench/text-table.ts'
+import { alignedTable, shownFigure, shownSpread } from '../../bench/text-table.ts'
 
 t.test('medians and spreads', async (t) => {
   t.equal(median([3, 1, 2]), 2)
@@ -52,9 +52,12 @@ t.test('figures as text', async (t) => {
     [425_721_856, 'bytes', '426 MB'],
     [0.333, 'times', '0.33x'],
     [12.34, 'times', '12.3x'],
+    [99.96, 'bytes', '100 B'],
+    [0, 'bytes', '0.00 B'],
     [Number.NaN, 'bytes', '-'],
   ]
   for (const [value, unit, text] of cases) t.equal(shownFigure(value, unit), text)
+  t.equal(shownSpread({ median: 2000, min: 900, max: 31_000 }, 'us'), '2.00 (0.90..31.0) ms', 'on one scale')
   t.same(
     alignedTable([
       ['a', 'long cell', ''],
@@ -73,7 +76,7 @@ t.test('results of several rounds', async (t) => {
   t.equal(results.median('lmdb', 'gets64.rate'), 1)
   t.ok(Number.isNaN(results.median('lmdb', 'gets.rate')))
   t.ok(Number.isNaN(results.median('unknown', 'gets512.rate')))
-  t.equal(spreadCell(results, 'lmdb', 'gets512.rate', 'rate'), '200/s (100/s..300/s)')
+  t.equal(spreadCell(results, 'lmdb', 'gets512.rate', 'rate'), '200 (100..300)/s')
   t.equal(spreadCell(results, 'lmdb', 'gets64.rate', 'rate'), '1.00/s')
   t.same(results.toJSON()['lmdb']?.['gets512.rate'], { median: 200, min: 100, max: 300, rounds: [100, 300] })
 })
