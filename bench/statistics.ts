@@ -56,9 +56,9 @@ export class Samples {
     return sum
   }
 
-  /** The largest of all but the first ones, of which there are `share` (0 to 1) of all. */
-  worstAfter(share: number): number {
-    const values = this.#values.subarray(Math.floor(this.#count * share), this.#count)
+  /** The largest of all but the first `skipped`. */
+  worstAfter(skipped: number): number {
+    const values = this.#values.subarray(skipped, this.#count)
     return values.length === 0 ? Number.NaN : values.reduce((most, value) => Math.max(most, value))
   }
 

@@ -28,7 +28,7 @@ const LINES: readonly Line[] = [
   line('load.commitCpu.p50', '  CPU in a commit p50', 'us'),
   line('load.commitCpu.p999', '  CPU in a commit p99.9', 'us'),
   line('load.commitCpu.worst', '  CPU in a commit worst', 'us'),
-  line('load.commitCpu.worstWarm', '  CPU in a commit worst, after the first tenth', 'us'),
+  line('load.commitCpu.worstWarm', '  CPU in a commit worst, once warm', 'us'),
   line('load.commitThreadCpu.worst', '  CPU of the thread in a commit worst', 'us'),
   line('load.closeMs', '  close', 'ms'),
   line('load.fileBytes', '  file', 'bytes'),

@@ -30,7 +30,7 @@ export function btreeTargets(results: Results): Verdict[] {
     bestScan('full scan, seq order', 'scan.seq.rate', 1.5, results),
     ...updateTargets(results, OURS, 3, 6),
     atMost('worst open after kill -9', 'kills.openMs', 'ms', 1000, results),
-    atMost('engine CPU within a commit, worst', 'load.commitCpu.worst', 'us', 10_000, results),
+    commitCpu(results),
     beside('p99.9 of a commit of 1,000 beside the bare loop', 'load.commit.p999', results),
   ]
 }
@@ -149,6 +149,13 @@ export function atMost(what: string, name: string, unit: Unit, most: number, res
   const worst = values.length === 0 ? Number.NaN : Math.max(...values)
   const met = holds(worst, (measured) => measured <= most)
   return verdict(what, `at most ${shownFigure(most, unit)}`, shownFigure(worst, unit), met)
+}
+
+/** The first commits run code that is not compiled yet: how much that makes is stated beside. */
+function commitCpu(results: Results): Verdict {
+  const all = atMost('engine CPU within a commit, worst', 'load.commitCpu.worst', 'us', 10_000, results)
+  const warm = atMost('', 'load.commitCpu.worstWarm', 'us', 10_000, results)
+  return { ...all, figure: `${all.figure}, ${warm.figure} once warm` }
 }
 
 function beside(what: string, name: string, results: Results): Verdict {

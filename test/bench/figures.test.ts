@@ -32,7 +32,7 @@ t.test('samples', async (t) => {
   for (const value of [40, 10, 30, 20]) samples.add(value)
   t.equal(samples.sum, 100)
   t.same(samples.figures('x'), { 'x.p50': 20, 'x.p99': 40, 'x.p999': 40, 'x.worst': 40 })
-  t.equal(samples.worstAfter(0.25), 30, 'in the order in which they came')
+  t.equal(samples.worstAfter(1), 30, 'in the order in which they came')
   t.throws(() => samples.add(1), RangeError)
   const some = new Samples(100)
   some.add(5)
@@ -108,6 +108,12 @@ t.test('targets', async (t) => {
   t.equal(verdictOf(/batches of 10$/).met, true, 'less what only makes room')
   results.add(ours, { 'updates.100.bytes': 1500, 'updates.100.filled': 400 })
   t.equal(verdictOf(/batches of 100$/).met, false)
+
+  results.add(ours, { 'load.commitCpu.worst': 9000, 'load.commitCpu.worstWarm': 8000 })
+  const cpu = verdictOf(/CPU within a commit/)
+  t.same([cpu.figure, cpu.met], ['9.00 ms, 8.00 ms once warm', true])
+  results.add(ours, { 'load.commitCpu.worst': 10_001, 'load.commitCpu.worstWarm': 8000 })
+  t.equal(verdictOf(/CPU within a commit/).met, false, 'any one commit')
 
   results.add(ours, { 'kills.openMs': 10 })
   results.add(ours, { 'kills.openMs': 1001 })

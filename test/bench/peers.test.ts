@@ -2,10 +2,13 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Cycles, kindsOf } from '../../bench/btree/cycles.ts'
+import { overCycles, Updates } from '../../bench/btree/steps/updates.ts'
+import { unsyncedFileSystem } from '../../bench/btree/unsynced.ts'
 import { Documents, numberOf } from '../../bench/documents.ts'
 import { type Engine, PeerMissing, type StoreAdapter } from '../../bench/peers/adapter.ts'
 import { BareFile } from '../../bench/peers/bare-file.ts'
 import { ENGINE_NAMES, engineNamed } from '../../bench/peers/engines.ts'
+import { openNative } from '../../bench/peers/native.ts'
 
 const COUNT = 300
 const CACHE = { cacheBytes: 1024 * 1024 }
@@ -137,6 +140,27 @@ t.test('the bare file', async (t) => {
   t.equal(bytes.length, 3_000_000)
   t.equal(bytes.subarray(0, 6).toString(), 'onetwo')
   t.ok(bytes.subarray(6).every((byte) => byte === 0))
+})
+
+t.test('bytes of updates over whole cycles', async (t) => {
+  const made = new Documents(2)
+  const store = await openNative(join(t.testdir(), 'store'), CACHE, {
+    fileSystem: unsyncedFileSystem,
+    checkpointLogBytes: 64 * 1024,
+  })
+  await store.commit(made.batch(0, 500))
+  const source = new Updates({ seed: 2, round: 0, documents: 500 }, 10)
+  const figures = await overCycles(store, source, 100_000)
+  t.equal(figures['updates.10.cycles'], 3)
+  const own = figures['updates.10.record']! + figures['updates.10.node']!
+  t.ok(figures['updates.10.record']! > 301, 'each update holds a body')
+  t.ok(figures['updates.10.node']! > 0, 'checkpoints are counted')
+  if (process.platform === 'linux') {
+    const all = figures['updates.10.bytes']!
+    t.ok(all > own && all < own * 1.5, `the kernel counted ${all}, the store ${own} without superblocks`)
+  }
+  await t.rejects(overCycles(store, source, 10), { message: /no checkpoint ended within 10 updates/ })
+  await store.close()
 })
 
 t.test('checkpoint cycles', async (t) => {

@@ -11,6 +11,8 @@ import { CommitSamples } from '../commits.ts'
 import { BARE, type Figures, type StepContext } from '../step.ts'
 
 const BATCH = 1000
+/** Until then the JIT compiler takes more than the engine: these, or a tenth of a small load. */
+const WARM_COMMITS = 50
 const CALIBRATION_DOCUMENTS = 50_000
 
 export async function load(context: StepContext): Promise<Figures> {
@@ -58,7 +60,7 @@ function figuresOf({ wall, cpu, threadCpu }: CommitSamples, documents: number): 
     'load.rate': documents / (wall.sum / 1e6),
     ...wall.figures('load.commit'),
     ...cpu.figures('load.commitCpu'),
-    'load.commitCpu.worstWarm': cpu.worstAfter(0.1),
+    'load.commitCpu.worstWarm': cpu.worstAfter(Math.min(WARM_COMMITS, Math.floor(cpu.count / 10))),
     ...threadCpu.figures('load.commitThreadCpu'),
   }
 }

@@ -26,7 +26,8 @@ export async function updates(context: StepContext): Promise<Figures> {
     const store = await openFor(context)
     const source = new Updates(context, batch)
     if (context.engine === OURS) {
-      Object.assign(figures, await overCycles(store, source, context))
+      const most = Math.max(MOST_AT_LEAST, context.documents * MOST_PASSES)
+      Object.assign(figures, await overCycles(store, source, most))
     } else {
       // One document a commit really waits for the disk: fewer tell as much.
       const count = batch === 1 ? Math.ceil(context.operations / 10) : context.operations
@@ -51,14 +52,15 @@ async function commit(store: StoreAdapter, operations: readonly Operation[]): Pr
   else store.commitSync(operations)
 }
 
-class Updates {
+/** Random updates of the documents that were loaded, a batch at a time. */
+export class Updates {
   readonly batch: number
   readonly #random: Random
   readonly #made: Documents
   readonly #documents: number
   #version: number
 
-  constructor({ seed, round, documents }: StepContext, batch: number) {
+  constructor({ seed, round, documents }: Pick<StepContext, 'seed' | 'round' | 'documents'>, batch: number) {
     this.batch = batch
     this.#random = new Random(seed * 1000 + round * 10_000 + batch)
     this.#made = new Documents(seed)
@@ -75,9 +77,12 @@ class Updates {
   }
 }
 
-async function overCycles(store: StoreAdapter, source: Updates, context: StepContext): Promise<Figures> {
+/**
+ * Updates until CYCLES whole checkpoint cycles have passed, from the end of one to the end of another; fewer when
+ * `most` updates were not enough. Throws when none ended.
+ */
+export async function overCycles(store: StoreAdapter, source: Updates, most: number): Promise<Figures> {
   const name = `updates.${source.batch}`
-  const most = Math.max(MOST_AT_LEAST, context.documents * MOST_PASSES)
   const cycles = new Cycles(store)
   let done = 0
   let from: { done: number; written: number; kinds: Record<string, number> } | undefined
