@@ -10,7 +10,7 @@ import { load } from './steps/load.ts'
 import { partialScans } from './steps/partial-scans.ts'
 import { reopen } from './steps/reopen.ts'
 import { scans } from './steps/scans.ts'
-import { syncs } from './steps/syncs.ts'
+import { asyncSyncs, syncs } from './steps/syncs.ts'
 import { updates } from './steps/updates.ts'
 import { victim } from './steps/victim.ts'
 import { writers } from './steps/writers.ts'
@@ -27,6 +27,7 @@ const STEPS: Record<string, Step> = {
   victim,
   reopen,
   syncs,
+  'async-syncs': asyncSyncs,
 }
 const PROGRESS_MS = 200
 

@@ -62,6 +62,7 @@ const LINES: readonly Line[] = [
   ),
   line('kills.openMs', 'open after kill -9', 'ms'),
   line('syncs.perCommit', 'syncs a commit', 'count'),
+  line('async-syncs.perCommit', '  called as by many writers', 'count'),
 ]
 
 /**

@@ -32,6 +32,7 @@ export function btreeTargets(results: Results): Verdict[] {
     atMost('worst open after kill -9', 'kills.openMs', 'ms', 1000, results),
     commitCpu(results),
     beside('p99.9 of a commit of 1,000 beside the bare loop', 'load.commit.p999', results),
+    ...[OURS, ...PEERS].map((engine) => durability(engine, results)),
   ]
 }
 
@@ -156,6 +157,15 @@ function commitCpu(results: Results): Verdict {
   const all = atMost('engine CPU within a commit, worst', 'load.commitCpu.worst', 'us', 10_000, results)
   const warm = atMost('', 'load.commitCpu.worstWarm', 'us', 10_000, results)
   return { ...all, figure: `${all.figure}, ${warm.figure} once warm` }
+}
+
+/** Proof that a commit that was answered had been synced. */
+function durability(engine: string, results: Results): Verdict {
+  const onThread = results.median(engine, 'syncs.perCommit')
+  const inPool = results.median(engine, 'async-syncs.perCommit')
+  const met = holds(Math.min(onThread, inPool), (least) => least >= 1)
+  const figure = `${shownFigure(onThread, 'count')}, ${shownFigure(inPool, 'count')} called as by many`
+  return verdict(`syncs a commit, ${engine}`, 'at least 1', figure, met)
 }
 
 function beside(what: string, name: string, results: Results): Verdict {
