@@ -3,7 +3,7 @@
  * and beside other servers that speak CouchDB's protocol.
  *
  *     npm run bench -- http [--rounds 3] [--seconds 5] [--only get-64 ...] [--peer NAME=http://user:pass@host:port ...]
- *                           [--wrk | --autocannon] [--profile] [--folder PATH]
+ *                           [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]
  *
  * The load comes from another process: wrk where it is installed, else autocannon. The servers take turns, so that
  * a machine that gets slower meanwhile is unfair to none; figures are medians of the rounds. `--profile` lets
@@ -12,8 +12,9 @@
  * which are deleted at the end. Documents of `_bulk_docs` have no ids: the server makes them.
  */
 import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
-import { ProgressBar } from '../src/cli/progress-bar.ts'
+import { systemClock } from '../src/base/clock.ts'
 import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
 import {
   answerLengths,
@@ -27,18 +28,21 @@ import {
   type Target,
 } from './http/target.ts'
 import { type Load, type Measured, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
-import { machine, machineLine } from './machine.ts'
+import { describeMachine, machineOf } from './machine.ts'
 import { processCpuUs } from './process-cpu.ts'
-import { writeResult } from './results.ts'
-import { tableLines } from './table.ts'
-import { type Benchmark, median, withFolder } from './tools.ts'
+import { Progress } from './progress.ts'
+import { writeResults } from './results-file.ts'
+import { median } from './statistics.ts'
+import { alignedTable } from './text-table.ts'
+import { type Benchmark, withFolder } from './tools.ts'
 
 /** Before the first round, for the compilers of the servers. */
 const WARM_UP_SECONDS = 4
 
 interface Round extends Measured {
   requestsPerSecond: number
-  cpuUsPerRequest: number | undefined
+  /** NaN where it is not known: of peers, and on other systems than Linux. */
+  cpuUsPerRequest: number
 }
 
 interface Figures {
@@ -50,7 +54,7 @@ interface Figures {
   ratio: number | undefined
   p50Us: number
   p99Us: number
-  cpuUsPerRequest: number | undefined
+  cpuUsPerRequest: number
   rounds: Round[]
 }
 
@@ -68,6 +72,7 @@ export const http: Benchmark = {
         autocannon: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false },
         folder: { type: 'string' },
+        out: { type: 'string' },
       },
     })
     const workloads = chosen(values.only)
@@ -75,8 +80,9 @@ export const http: Benchmark = {
     const { name: tool, load } = loadTool(values.wrk, values.autocannon)
     const rounds = Number(values.rounds)
     const seconds = Number(values.seconds)
-    const on = machine()
-    print(machineLine(on))
+    const at = new Date(systemClock.now())
+    const machine = machineOf(values.folder ?? tmpdir())
+    print(describeMachine(machine))
     print(`${rounds} rounds of ${seconds} s by ${tool}`)
     await withFolder(values.folder, async (dataDir) => {
       const figures = await measured(dataDir, {
@@ -88,7 +94,8 @@ export const http: Benchmark = {
         profile: values.profile,
       })
       for (const line of tableOf(figures)) print(line)
-      print(await writeResult('http', { tool, rounds, seconds, figures }, on))
+      const path = writeResults('http', at, values.out, { machine, tool, rounds, seconds, figures })
+      if (path !== undefined) print(path)
     })
   },
 }
@@ -140,19 +147,19 @@ async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
 
 async function takeTurns(targets: readonly Target[], databases: Databases, plan: Plan): Promise<Figures[]> {
   const { workloads, rounds, seconds } = plan
-  const bar = process.stderr.isTTY ? new ProgressBar((text) => process.stderr.write(text)) : undefined
-  const total = workloads.length * targets.length * (rounds + 1)
+  const progress = new Progress(workloads.length * targets.length * (rounds + 1))
   let done = 0
   const figures: Figures[] = []
   for (const workload of workloads) {
     const found = new Map(targets.map((target) => [target, [] as Round[]]))
     for (let round = 0; round <= rounds; round++) {
       for (const target of targets) {
+        progress.begin(`${workload.name}, ${target.name}`)
         const load = loadOf(workload, target, databases, done)
         const taken = await oneRound(target, load, plan.load, round === 0 ? WARM_UP_SECONDS : seconds)
         if (round > 0) found.get(target)!.push(taken)
         done += 1
-        bar?.update(done, total)
+        progress.end()
       }
     }
     const rate = (target: Target): number => median(found.get(target)!.map((each) => each.requestsPerSecond))
@@ -160,18 +167,18 @@ async function takeTurns(targets: readonly Target[], databases: Databases, plan:
     const reference = constant === undefined ? undefined : rate(constant)
     for (const target of targets) figures.push(figuresOf(workload, target, found.get(target)!, reference))
   }
-  bar?.clear()
+  progress.close()
   return figures
 }
 
 async function oneRound(target: Target, load: Load, tool: LoadTool, seconds: number): Promise<Round> {
   const { pid } = target
-  const before = pid === undefined ? 0 : processCpuUs(pid)
+  const before = pid === undefined ? Number.NaN : processCpuUs(pid)
   const taken = await tool(target.origin, load, seconds)
   if (taken.errors > 0)
     throw new Error(`${target.name}: ${taken.errors} errors at ${load.method} ${load.path}`)
   const { requests } = taken
-  const cpuUsPerRequest = pid === undefined ? undefined : (processCpuUs(pid) - before) / requests
+  const cpuUsPerRequest = pid === undefined ? Number.NaN : (processCpuUs(pid) - before) / requests
   return { ...taken, requestsPerSecond: requests / taken.seconds, cpuUsPerRequest }
 }
 
@@ -207,7 +214,7 @@ function figuresOf(
     ratio: reference === undefined ? undefined : requestsPerSecond / reference,
     p50Us: middle((round) => round.p50Us),
     p99Us: middle((round) => round.p99Us),
-    cpuUsPerRequest: target.pid === undefined ? undefined : middle((round) => round.cpuUsPerRequest!),
+    cpuUsPerRequest: middle((round) => round.cpuUsPerRequest),
     rounds,
   }
 }
@@ -232,9 +239,9 @@ function tableOf(figures: readonly Figures[]): string[] {
       each.ratio?.toFixed(2) ?? '',
       (each.p50Us / 1000).toFixed(2),
       (each.p99Us / 1000).toFixed(2),
-      cpu?.toFixed(1) ?? '',
-      cpu === undefined || each.documents === 1 ? '' : (cpu / each.documents).toFixed(2),
+      Number.isNaN(cpu) ? '-' : cpu.toFixed(1),
+      Number.isNaN(cpu) || each.documents === 1 ? '' : (cpu / each.documents).toFixed(2),
     ]
   })
-  return tableLines(head, rows)
+  return alignedTable([head, ...rows])
 }

@@ -1,4 +1,4 @@
-/** CPU time of a process by its number, user and system, all threads. Linux only: /proc/PID/stat (proc(5)). */
+/** CPU time of a process by its number, user and system, all threads, from /proc/PID/stat (proc(5)). */
 import { readFileSync } from 'node:fs'
 
 /** The unit of utime and stime (`getconf CLK_TCK`), the same on every Linux that Node runs on. */
@@ -7,9 +7,14 @@ const TICK_US = 10_000
 const UTIME = 11
 const STIME = 12
 
-/** Microseconds. */
+/** Microseconds, in steps of 10 ms; NaN where there is no /proc. */
 export function processCpuUs(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  let line: string
+  try {
+    line = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  } catch {
+    return Number.NaN
+  }
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[UTIME]) + Number(fields[STIME])) * TICK_US
 }
