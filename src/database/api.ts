@@ -256,7 +256,7 @@ export interface Database {
   /** Of the given revisions those that are not stored, and stored ones that may be their ancestors. */
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] }
 
-  /** Canonical JSON; undefined until it was set. */
+  /** Canonical JSON; undefined until it was set. The same bytes each time, not to be changed, until it is set. */
   security(): Buffer | undefined
   setSecurity(body: Uint8Array): Promise<void>
   revsLimit(): number

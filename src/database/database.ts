@@ -92,6 +92,8 @@ export class StoredDatabase implements Database {
   #epochStored = false
   #notifying = false
   #closing = false
+  /** The bytes as they were last read; undefined: to be looked up. */
+  #security: { stored: Buffer | undefined } | undefined
   /** Undefined: to be looked up. */
   #validation: boolean | undefined
 
@@ -368,11 +370,14 @@ export class StoredDatabase implements Database {
   }
 
   security(): Buffer | undefined {
-    return reading(() => readSecurity(this.#open()))
+    const store = this.#open()
+    this.#security ??= { stored: reading(() => readSecurity(store)) }
+    return this.#security.stored
   }
 
   async setSecurity(body: Uint8Array): Promise<void> {
     await this.#transact((tx) => writeSecurity(tx, body), body.length)
+    this.#security = undefined
   }
 
   revsLimit(): number {

@@ -33,6 +33,7 @@ export interface ViewParts {
 export class StoredView implements DocumentView {
   readonly #parts: ViewParts
   #body: Buffer | undefined
+  #rev: string | undefined
 
   constructor(parts: ViewParts) {
     this.#parts = parts
@@ -43,7 +44,8 @@ export class StoredView implements DocumentView {
   }
 
   get rev(): string {
-    return formatRevision(this.#parts.revision)
+    this.#rev ??= formatRevision(this.#parts.revision)
+    return this.#rev
   }
 
   get deleted(): boolean {
@@ -64,8 +66,10 @@ export class StoredView implements DocumentView {
   }
 
   attachments(): AttachmentView[] {
-    const { bodies, attachments } = this.#parts
-    return reading(() => decodeAttachments(attachments())).map((info) => ({
+    const { bodies } = this.#parts
+    const encoded = reading(this.#parts.attachments)
+    if (encoded === null) return []
+    return reading(() => decodeAttachments(encoded)).map((info) => ({
       ...info,
       storedBytes: (start, end) => storedBytes(bodies, info, start, end),
       plainBytes: () => plainBytes(bodies, info),

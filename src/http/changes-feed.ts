@@ -125,9 +125,14 @@ function* joined(reader: ChangesReader): Generator<Piece> {
       yield PAUSE
       continue
     }
-    if (comma !== '') yield comma
+    const [first] = pieces
+    if (pieces.length === 1 && typeof first === 'string') {
+      yield comma + first
+    } else {
+      if (comma !== '') yield comma
+      yield* pieces
+    }
     comma = ',\r\n'
-    yield* pieces
   }
 }
 

@@ -122,7 +122,7 @@ export class ChangesReader {
     const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
-    const revs = shown.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
+    const revs = shown.length === 1 ? revText(shown[0]!) : shown.map(revText).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
     if (!includeDocs) return [`${head}}`]
@@ -133,4 +133,8 @@ export class ChangesReader {
     const text = viewText(row.document(), { conflicts })
     return [`${head},"doc":`, printValue(project(JSON.parse(text.toString()))), '}']
   }
+}
+
+function revText(rev: string): string {
+  return `{"rev":${stringText(rev)}}`
 }

@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
 import { registerResources, rewriteUrl, unfinishedAnswer } from './plugins/dispatch.ts'
 import { serveWebsockets, UpgradableMessage } from './plugins/websockets.ts'
 import { resources } from './routes/index.ts'
+import { serverToken } from './send.ts'
 
 /**
  * The listening server. Bounds that matter: heads of 64 KiB, no total time for a request (uploads may be
@@ -42,7 +43,15 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
   const batches = new BatchWrites()
-  const service: Service = { options, limits, compression, batches, stopping: stopping.signal, background }
+  const service: Service = {
+    options,
+    limits,
+    compression,
+    batches,
+    serverToken: serverToken(options.version),
+    stopping: stopping.signal,
+    background,
+  }
   const app = fastify({
     logger: false,
     rewriteUrl,

@@ -191,6 +191,12 @@ export class DatabaseRegistry {
     return this.#shards.get(name)
   }
 
+  /** The lease of a database that is open now; undefined for any other, for which there is `lease`. */
+  leaseOpen(name: string): Lease | undefined {
+    // What is open has a name: a deletion takes both away in one turn.
+    return this.#open.acquireOpen(name)
+  }
+
   /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */
   async lease(name: string): Promise<Lease> {
     if (!this.#names.has(name)) throw new DatabaseError('noDatabase')

@@ -29,6 +29,7 @@ async function endlessServer(
       clock,
       random,
       databases: {
+        leaseOpen: () => undefined,
         lease: async () => ({ database: endless.database, signal: never, release: () => void released++ }),
         create: (name) => databases.create(name),
         delete: (name) => databases.delete(name),

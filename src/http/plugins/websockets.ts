@@ -6,7 +6,7 @@
  *   CORS allows it what it brings.
  * - When the server stops, feeds end with a close frame; who does not answer it in time is cut off.
  */
-import { IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -15,9 +15,9 @@ import { authorize } from '../access.ts'
 import { allowedOrigin } from '../cors.ts'
 import { errorAnswer, knownError } from '../error-answer.ts'
 import type { Exchange, Service } from '../exchange.ts'
-import { send } from '../send.ts'
+import { sendWhole } from '../send.ts'
 import { closeOf, openWebsocketFeed } from '../websocket-feed.ts'
-import { authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
+import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
 
 /** The options of a feed, and whatever else clients send. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -27,7 +27,7 @@ const GOING_AWAY = 1001
 const DONE = 1000
 
 /** A request that leaves HTTP only for a WebSocket. To be given to the HTTP server. */
-export class UpgradableMessage extends IncomingMessage {
+export class UpgradableMessage extends ArrivingMessage {
   declare asked: boolean | null
 
   set upgrade(asked: boolean | null) {
@@ -91,7 +91,7 @@ async function accept(
       response.assignSocket(socket)
       response.shouldKeepAlive = false
       response.once('finish', () => socket.end())
-      await send(exchange, errorAnswer(error, exchange))
+      sendWhole(exchange, errorAnswer(error, exchange))
       return
     }
     if (socket.destroyed) return

@@ -3,7 +3,7 @@ import { randomHex } from '../../base/random.ts'
 import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
 import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
 import { accepts } from '../accept.ts'
-import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece } from '../answer.ts'
+import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece, taggedJson } from '../answer.ts'
 import type { AttachmentWish } from '../attachment-output.ts'
 import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
@@ -21,8 +21,17 @@ interface ReadParameters extends DocumentMembers {
   attachments: AttachmentWish
 }
 
+const NO_PARAMETERS: ReadParameters = Object.freeze({
+  rev: undefined,
+  openRevs: undefined,
+  latest: false,
+  deleted: false,
+  attachments: {},
+})
+
 /** Throws badRequest for malformed revisions, also where they will not be used. */
 export function parseReadParameters(query: Query): ReadParameters {
+  if (query.pairs.length === 0) return NO_PARAMETERS
   let rev: string | undefined
   let attsSince: string[] | undefined
   let openRevs: 'all' | string[] | undefined
@@ -68,13 +77,13 @@ export function readDocument(exchange: Exchange): Answer {
   if (attachments.data !== undefined && sentMultipart(exchange, view)) {
     return relatedAnswer(exchange, view, wanted, etag)
   }
-  const { pieces, hasMeta } = viewAnswer(view, wanted)
+  const { pieces, hasMeta } = viewAnswer(view, wanted, '\n')
   if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
-  const headers: Headers = hasMeta ? {} : { etag }
   if (pieces.length === 1 || attachments.data === undefined) {
-    return jsonText(200, withNewline(joinedText(pieces)), headers)
+    const text = joinedText(pieces)
+    return hasMeta ? jsonText(200, text) : taggedJson(200, text, etag)
   }
-  return jsonStream(200, [...pieces, '\n'].values(), headers)
+  return jsonStream(200, pieces.values(), hasMeta ? {} : { etag })
 }
 
 function sentMultipart(exchange: Exchange, view: DocumentView): boolean {
