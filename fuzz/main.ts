@@ -15,7 +15,8 @@ async function runAlone(target: Target, options: RunOptions): Promise<JobReport>
   const report = { passed, failed: failure === undefined ? 0 : 1, events, coverage: coverage.entries() }
   if (failure === undefined) return report
   printFailure(target.name, failure)
-  if (options.shrinks && failure.numbers.length > 1) {
+  if (target.repeats === false) print('(time decides here too: it may take some tries)')
+  else if (options.shrinks && failure.numbers.length > 1) {
     const shortest = await shortestFailure(target, failure, SHRINK_SECONDS)
     print(
       `shrunk from ${failure.numbers.length} to ${shortest.numbers.length} events: ${shortest.error.message}`,

@@ -17,6 +17,8 @@ export interface Target {
   readonly smokeEvents: number
   /** Counters that no smoke run may leave at zero. */
   readonly rarePaths: readonly string[]
+  /** False where time or processes decide too: a failure is not shrunk, since it may not come again. Default true. */
+  readonly repeats?: boolean
   /** An event that takes longer counts as hung. Default 30,000. */
   readonly hangMs?: number
   open(): Promise<Player>
