@@ -8,8 +8,18 @@ import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
+import { syscalls } from './syscalls.ts'
 
-export const TARGETS: readonly Target[] = [btree, crash, corruption, database, json, httpBodies, kill]
+export const TARGETS: readonly Target[] = [
+  btree,
+  crash,
+  corruption,
+  database,
+  json,
+  httpBodies,
+  kill,
+  syscalls,
+]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */
 export const BY_NAME: ReadonlyMap<string, Target> = new Map(
