@@ -1,3 +1,4 @@
+import { PeerMissing } from '../bench/peers/adapter.ts'
 import { Coverage } from './coverage.ts'
 import { type JobReport, runJobs } from './jobs.ts'
 import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
@@ -66,8 +67,9 @@ async function main(): Promise<boolean> {
 try {
   process.exitCode = (await main()) ? 0 : 1
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  process.stderr.write(`${error.message}\n\n${USAGE}`)
+  if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${USAGE}`)
+  else if (error instanceof PeerMissing) process.stderr.write(`${error.message}\n`)
+  else throw error
   process.exitCode = 2
 }
 if (process.connected) process.disconnect()
