@@ -8,6 +8,7 @@ import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
+import { readers } from './readers.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
 
@@ -18,6 +19,7 @@ export const TARGETS: readonly Target[] = [
   database,
   json,
   httpBodies,
+  readers,
   kill,
   stores,
   syscalls,
