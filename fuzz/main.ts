@@ -41,8 +41,13 @@ async function runAll(options: RunOptions): Promise<boolean> {
   print(`${sum(({ events }) => events)} events; what they came across:`)
   printCoverage(coverage)
   const untrodden = coverage.missing(target.rarePaths)
-  if (untrodden.length > 0) print(`never came to: ${untrodden.join(', ')}`)
-  const failed = sum((report) => report.failed)
+  const isShort = options.only !== undefined || sum(({ events }) => events) < target.smokeEvents
+  if (untrodden.length > 0) {
+    print(
+      `${isShort ? '' : 'FAILED: '}never came to: ${untrodden.join(', ')}${isShort ? ' (a short run)' : ''}`,
+    )
+  }
+  const failed = sum((report) => report.failed) + (untrodden.length > 0 && !isShort ? 1 : 0)
   printTotals(
     sum(({ passed }) => passed),
     failed,

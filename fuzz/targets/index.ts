@@ -8,6 +8,7 @@ import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
+import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
@@ -20,6 +21,7 @@ export const TARGETS: readonly Target[] = [
   json,
   httpBodies,
   readers,
+  readerThreads,
   kill,
   stores,
   syscalls,
