@@ -5,6 +5,7 @@ import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
 import { commandFor, print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget, shortestFailure } from './run.ts'
 import { smoke } from './smoke.ts'
+import { ToolMissing } from './syscalls/recorder.ts'
 import type { Target } from './target.ts'
 import { BY_NAME } from './targets/index.ts'
 
@@ -73,7 +74,8 @@ try {
   process.exitCode = (await main()) ? 0 : 1
 } catch (error) {
   if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${USAGE}`)
-  else if (error instanceof PeerMissing) process.stderr.write(`${error.message}\n`)
+  else if (error instanceof PeerMissing || error instanceof ToolMissing)
+    process.stderr.write(`${error.message}\n`)
   else throw error
   process.exitCode = 2
 }

@@ -21,6 +21,7 @@ const CHECKPOINTS = 'native-free-btree/checkpoints.js'
 const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
+const REGISTRY = 'src/server/registry.js'
 const WALK = 'native-free-btree/group-walk.js'
 
 const COMMIT_SYNC = `        if (!(await this.#sync())) {
@@ -222,6 +223,30 @@ ${COMMIT_SYNC}`,
     file: OPEN,
     find: '    await fileSystem.syncDirectory(folderOf(path));\n',
     replace: '',
+  },
+  {
+    name: 'created-name-not-synced',
+    rule: 'the folder of a database is synced before its creation is answered',
+    target: 'syscalls',
+    file: REGISTRY,
+    find: '            await syncDirectory(dirname(path));\n',
+    replace: '',
+  },
+  {
+    name: 'deleted-name-not-synced',
+    rule: 'the folder of a database is synced before its deletion is answered',
+    target: 'syscalls',
+    file: REGISTRY,
+    find: '    await syncDirectory(folder);\n',
+    replace: '',
+  },
+  {
+    name: 'no-sync-call',
+    rule: 'the sync of a file calls fdatasync',
+    target: 'syscalls',
+    file: 'native-free-btree/node-file.js',
+    find: 'return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)));',
+    replace: 'return;',
   },
   {
     name: 'evidence-ignored',

@@ -108,7 +108,11 @@ function runProgram(
   args: readonly string[],
   limitMs: number,
 ): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // The files that a failure leaves go with the copy.
+    env: { ...process.env, TMPDIR: dirname(program) },
+  })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()

@@ -30,7 +30,10 @@ export interface Recording {
   readonly moments: number
 }
 
-/** The path of strace. Throws when it is not there. */
+/** A program that has to be installed. */
+export class ToolMissing extends Error {}
+
+/** The path of strace. Throws ToolMissing when it is not there. */
 export function findStrace(): string {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     const path = join(folder, 'strace')
@@ -41,7 +44,7 @@ export function findStrace(): string {
       // It may be in the next one.
     }
   }
-  throw new Error(
+  throw new ToolMissing(
     'strace is needed to record system calls, and is not there (Debian: apt-get install strace)',
   )
 }

@@ -15,8 +15,8 @@ import { readFile } from 'node:fs/promises'
 import { inDataFolder } from '../data-folder.ts'
 import type { Script } from '../script.ts'
 import { Exploration } from '../syscalls/exploration.ts'
-import { record } from '../syscalls/recorder.ts'
-import { playerOf, type Target } from '../target.ts'
+import { findStrace, record } from '../syscalls/recorder.ts'
+import type { Target } from '../target.ts'
 
 const CASE_EVENTS = 100
 
@@ -56,5 +56,11 @@ export const syscalls: Target = {
   ],
   repeats: false,
   hangMs: 120_000,
-  open: playerOf((script) => inDataFolder((folder) => play(script, folder))),
+  open: async () => {
+    findStrace()
+    return {
+      play: (script) => inDataFolder((folder) => play(script, folder)),
+      close: async () => {},
+    }
+  },
 }
