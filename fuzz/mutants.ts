@@ -82,10 +82,14 @@ export const MUTANTS: readonly Mutant[] = [
     target: 'crash',
     file: WRITER,
     find: COMMIT_SYNC,
-    replace: `        if (this.#running?.record !== undefined) {
-            this.#checkpoint = this.#running.record;
-            this.#replay = this.#running.replay;
-            await this.#writeSuperblock(0);
+    replace: `        if (checkpoint !== this.#checkpoints.newest) {
+            await this.#superblocks.write({
+                flags: 0,
+                durable: this.#durable,
+                commit: this.#commit,
+                checkpoint,
+                replay: this.#checkpoints.replay,
+            });
         }
 ${COMMIT_SYNC}`,
   },
