@@ -7,9 +7,27 @@ import { crash } from './crash.ts'
 import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
+import { kill } from './kill.ts'
 import { multipart } from './multipart.ts'
+import { readerThreads } from './reader-threads.ts'
+import { readers } from './readers.ts'
+import { stores } from './stores.ts'
+import { syscalls } from './syscalls.ts'
 
-export const TARGETS: readonly Target[] = [btree, crash, corruption, database, json, multipart, httpBodies]
+export const TARGETS: readonly Target[] = [
+  btree,
+  crash,
+  corruption,
+  database,
+  json,
+  multipart,
+  httpBodies,
+  readers,
+  readerThreads,
+  kill,
+  stores,
+  syscalls,
+]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */
 export const BY_NAME: ReadonlyMap<string, Target> = new Map(
