@@ -1,23 +1,29 @@
 /**
  * One budget of memory for clean nodes, shared by every store of the process that is given it. Entries are
- * verified pages, never changed, so a reader may go on holding one that was evicted.
+ * verified pages. A page is never changed while it is here, and only a store without open snapshots takes one out
+ * to change it: a reader may go on holding one that was evicted.
  *
  * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not.
  */
+import type { OwnPage } from './node.ts'
+import { isLeaf, slotsEnd } from './page.ts'
 
 class Entry {
   readonly owner: Map<number, Entry>
   readonly position: number
   readonly page: Buffer
+  /** Where the cells of a page begin that has room before them; 0: it is as in the file. */
+  readonly top: number
   used = false
   older: Entry | undefined
   newer: Entry | undefined
 
-  constructor(owner: Map<number, Entry>, position: number, page: Buffer) {
+  constructor(owner: Map<number, Entry>, position: number, page: Buffer, top: number) {
     this.owner = owner
     this.position = position
     this.page = page
+    this.top = top
   }
 }
 
@@ -58,8 +64,8 @@ export class PageCache {
   }
 
   /** @internal */
-  add(owner: Map<number, Entry>, position: number, page: Buffer): void {
-    const entry = new Entry(owner, position, page)
+  add(owner: Map<number, Entry>, position: number, page: Buffer, top: number): void {
+    const entry = new Entry(owner, position, page, top)
     owner.set(position, entry)
     entry.older = this.#newest
     if (this.#newest !== undefined) this.#newest.newer = entry
@@ -111,8 +117,16 @@ export class CacheSpace {
     return entry.page
   }
 
-  add(position: number, page: Buffer): void {
-    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, page)
+  add(position: number, page: Buffer, top = 0): void {
+    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, page, top)
+  }
+
+  /** Takes the page of a leaf out, for a caller who will change it. */
+  take(position: number): OwnPage | undefined {
+    const entry = this.#entries.get(position)
+    if (entry === undefined || !isLeaf(entry.page)) return undefined
+    this.cache.remove(entry)
+    return { page: entry.page, top: entry.top === 0 ? slotsEnd(entry.page) : entry.top }
   }
 
   clear(): void {

@@ -14,7 +14,7 @@ import type { GroupBuilder } from './group-builder.ts'
 import { MutableNode } from './node.ts'
 import type { NodePointer } from './page.ts'
 import type { PageSource } from './page-source.ts'
-import type { Root, Tree, TreeDefinition } from './tree.ts'
+import type { Root, Share, Tree, TreeDefinition } from './tree.ts'
 import { reductionOf } from './tree-reader.ts'
 import type { ValueReader } from './values.ts'
 
@@ -104,6 +104,9 @@ export function readDefinition(reader: ByteReader): TreeDefinition {
   }
 }
 
+/** A leaf's page is kept as it is when it takes no more than this times what it takes in the file. */
+const KEPT_SLACK = 1.5
+
 interface Frame {
   node: MutableNode
   tree: Tree
@@ -117,13 +120,13 @@ export class RunningCheckpoint {
   /** Memory of the nodes to write, as counted at the start: the measure of progress. */
   readonly frozenBytes: number
   writtenBytes = 0
-  readonly #roots: { tree: Tree; root: Root }[]
+  readonly #roots: { tree: Tree; root: Root; share: Share }[]
   readonly #source: PageSource
   readonly #values: ValueReader
   #stack: Frame[] = []
   #nextRoot = 0
   /** Nodes of the group that is being committed. */
-  #pending: { node: MutableNode; memoryBytes: number; page: Buffer }[] = []
+  #pending: { node: MutableNode; memoryBytes: number; page: Buffer | undefined }[] = []
   #record: CheckpointPointer | undefined
 
   constructor(
@@ -139,7 +142,10 @@ export class RunningCheckpoint {
     this.frozenBytes = frozenBytes
     this.#source = source
     this.#values = values
-    this.#roots = [...trees].map((tree) => ({ tree, root: tree.share() }))
+    this.#roots = [...trees].map((tree) => {
+      const share = tree.share()
+      return { tree, root: share.root, share }
+    })
   }
 
   /** Set when the group being committed holds the record that completes the checkpoint. */
@@ -161,10 +167,7 @@ export class RunningCheckpoint {
         tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
       const memoryBytes = node.memoryBytes
       const pointer = builder.appendNode(node, reduction)
-      const start = pointer.position - builder.base
-      const page = Buffer.allocUnsafeSlow(pointer.length)
-      builder.bytes.copy(page, 0, start, start + pointer.length)
-      this.#pending.push({ node, memoryBytes, page })
+      this.#pending.push({ node, memoryBytes, page: pageToKeep(node, pointer, builder) })
       left -= memoryBytes
     }
   }
@@ -174,12 +177,14 @@ export class RunningCheckpoint {
     let freed = 0
     for (const { node, memoryBytes, page } of this.#pending) {
       invariant(node.pending !== undefined, 'a node was confirmed that was not written')
-      this.#source.adopt(node.pending.position, page)
+      if (page === undefined) this.#source.adopt(node.pending.position, node.page, node.top)
+      else this.#source.adopt(node.pending.position, page)
       node.release(node.pending)
       freed += memoryBytes
     }
     this.#pending = []
     this.writtenBytes += freed
+    if (this.#record !== undefined) for (const { tree, share } of this.#roots) tree.unshare(share)
     return freed
   }
 
@@ -224,6 +229,19 @@ export class RunningCheckpoint {
       })),
     })
   }
+}
+
+/**
+ * What the cache is to keep of a node: a copy of what was written, or, undefined, the page of the node itself,
+ * where it says the same (it has no gaps, and no pointers to children that were written since) in hardly more
+ * memory.
+ */
+function pageToKeep(node: MutableNode, pointer: NodePointer, builder: GroupBuilder): Buffer | undefined {
+  if (node.leaf && node.garbage === 0 && node.page.length <= pointer.length * KEPT_SLACK) return undefined
+  const start = pointer.position - builder.base
+  const page = Buffer.allocUnsafeSlow(pointer.length)
+  builder.bytes.copy(page, 0, start, start + pointer.length)
+  return page
 }
 
 function isUnwritten(link: Root): link is MutableNode {

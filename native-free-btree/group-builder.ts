@@ -87,6 +87,8 @@ export class GroupBuilder {
   readonly offsets: number[] = []
   /** Length of a delete's key; -1 for a put. */
   readonly keyLengths: number[] = []
+  /** The leaf that `Tree.prepare` found for each. */
+  readonly leaves: (MutableNode | undefined)[] = []
 
   constructor(salt: bigint, partBytes: number) {
     this.#salt = salt
@@ -103,6 +105,7 @@ export class GroupBuilder {
     this.trees.length = 0
     this.offsets.length = 0
     this.keyLengths.length = 0
+    this.leaves.length = 0
     this.#startSegment()
   }
 
@@ -136,6 +139,7 @@ export class GroupBuilder {
     this.trees.length = mark.operations
     this.offsets.length = mark.operations
     this.keyLengths.length = mark.operations
+    this.leaves.length = mark.operations
   }
 
   #startSegment(): void {
@@ -167,8 +171,13 @@ export class GroupBuilder {
     return offset
   }
 
-  put(tree: Tree, key: Uint8Array, payload: Uint8Array, isReference: boolean): void {
-    assertKey(key)
+  put(
+    tree: Tree,
+    key: Uint8Array,
+    payload: Uint8Array,
+    isReference: boolean,
+    leaf: MutableNode | undefined,
+  ): void {
     const head = 1 + varintLength(tree.definition.id)
     const start = this.#record(head + cellLength(key.length, payload.length))
     const bytes = this.#out.bytes
@@ -178,10 +187,10 @@ export class GroupBuilder {
     this.trees.push(tree)
     this.offsets.push(cell)
     this.keyLengths.push(-1)
+    this.leaves.push(leaf)
   }
 
-  delete(tree: Tree, key: Uint8Array): void {
-    assertKey(key)
+  delete(tree: Tree, key: Uint8Array, leaf: MutableNode | undefined): void {
     const head = 1 + varintLength(tree.definition.id) + varintLength(key.length)
     const start = this.#record(head + key.length)
     const bytes = this.#out.bytes
@@ -191,6 +200,7 @@ export class GroupBuilder {
     this.trees.push(tree)
     this.offsets.push(at)
     this.keyLengths.push(key.length)
+    this.leaves.push(leaf)
   }
 
   /** Appends a value of any length, in one record or in chunks. */
@@ -303,7 +313,7 @@ export class GroupBuilder {
   }
 }
 
-function assertKey(key: Uint8Array): void {
+export function assertKey(key: Uint8Array): void {
   if (key.length > MAX_KEY_BYTES) {
     throw new StorageError(
       'KEY_TOO_LARGE',

@@ -1,7 +1,6 @@
 /**
  * A node that differs from what the file holds. Invariants:
- * - It is changed only while its `epoch` is its tree's; a node that a snapshot or a checkpoint can see has an
- *   older one and is copied first.
+ * - It is changed only while nobody else can see it (tree.ts says when); otherwise it is copied first.
  * - `children[i]` is set for every child that is, or was when it was linked, in memory; the cell's payload is
  *   then stale and the child's own pointer counts. Otherwise the payload holds the child's pointer.
  * - Once `pointer` is set the node is in the file, durably; its page is released and must not be looked at.
@@ -32,6 +31,12 @@ const other = new CellView()
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 250
 
+/** A page of the file, held by nobody else, and where its cells begin. There is no gap between them. */
+export interface OwnPage {
+  page: Buffer
+  top: number
+}
+
 export class MutableNode {
   readonly leaf: boolean
   page: Buffer
@@ -41,6 +46,10 @@ export class MutableNode {
   garbage = 0
   children: (MutableNode | undefined)[] | undefined
   epoch: number
+  /** The node above in the tree as it is now; a leaf's is known only from its descent to its change. */
+  parent: MutableNode | undefined
+  /** Cells of a leaf went to or came from another since it was last found by a descent, or it was unlinked. */
+  moved = false
   /** Entries below, and the bytes of their keys and values. */
   count = 0
   bytes = 0
@@ -50,21 +59,36 @@ export class MutableNode {
   /** Where the node lies in the group that is being committed. */
   pending: NodePointer | undefined
 
-  constructor(leaf: boolean, capacity: number, epoch: number) {
+  private constructor(leaf: boolean, page: Buffer, epoch: number) {
     this.leaf = leaf
-    this.page = Buffer.allocUnsafeSlow(capacity)
-    this.page[0] = leaf ? NODE_LEAF : NODE_INNER
-    this.page[1] = capacity > 0xffff ? NODE_WIDE : 0
-    setCellCount(this.page, 0)
-    this.top = capacity
+    this.page = page
+    this.top = page.length
     this.children = leaf ? undefined : []
     this.epoch = epoch
+  }
+
+  /** A node without cells, whose page has `capacity` bytes. */
+  static empty(leaf: boolean, capacity: number, epoch: number): MutableNode {
+    const page = Buffer.allocUnsafeSlow(capacity)
+    page[0] = leaf ? NODE_LEAF : NODE_INNER
+    page[1] = capacity > 0xffff ? NODE_WIDE : 0
+    setCellCount(page, 0)
+    return new MutableNode(leaf, page, epoch)
+  }
+
+  /** A leaf that takes a page over which nobody else sees any more. */
+  static fromOwnPage(own: OwnPage, count: number, bytes: number, epoch: number): MutableNode {
+    const node = new MutableNode(true, own.page, epoch)
+    node.top = own.top
+    node.count = count
+    node.bytes = bytes
+    return node
   }
 
   /** A changeable copy of a page of the file. */
   static fromPage(page: Buffer, count: number, bytes: number, epoch: number): MutableNode {
     const cells = cellCount(page)
-    const node = new MutableNode(isLeaf(page), page.length + Math.max(page.length >>> 2, 256), epoch)
+    const node = MutableNode.empty(isLeaf(page), page.length + Math.max(page.length >>> 2, 256), epoch)
     if (slotWidth(page) === slotWidth(node.page)) {
       const slotsEnd = NODE_HEADER_BYTES + cells * slotWidth(page)
       const shift = node.page.length - page.length
@@ -86,14 +110,19 @@ export class MutableNode {
 
   /** A copy that may be changed in `epoch`; the children are shared. */
   clone(epoch: number): MutableNode {
-    const copy = new MutableNode(this.leaf, this.page.length, epoch)
-    this.page.copy(copy.page)
+    const page = Buffer.allocUnsafeSlow(this.page.length)
+    this.page.copy(page)
+    const copy = new MutableNode(this.leaf, page, epoch)
     copy.top = this.top
     copy.garbage = this.garbage
     copy.children = this.children?.slice()
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
+    this.parent = undefined
+    if (copy.children !== undefined) {
+      for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
+    }
     return copy
   }
 
@@ -124,7 +153,7 @@ export class MutableNode {
     const cells = cellCount(page)
     const width = slotWidth(page)
     this.top -= length
-    for (let i = 0, to = this.top, from = start; i < length; i++) page[to++] = source[from++]!
+    copyBytes(source, start, page, this.top, length)
     const slot = NODE_HEADER_BYTES + index * width
     if (index < cells) page.copyWithin(slot + width, slot, NODE_HEADER_BYTES + cells * width)
     setSlot(page, index, this.top)
@@ -147,7 +176,7 @@ export class MutableNode {
     readCell(page, cellOffset(page, index), view)
     const old = view.end - view.start
     if (length <= old) {
-      for (let i = 0, to = view.start, from = start; i < length; i++) page[to++] = source[from++]!
+      copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
     }
@@ -158,17 +187,28 @@ export class MutableNode {
   /** Moves the cells together, into a larger page when they would not fit otherwise. */
   #makeRoom(extra: number): void {
     const old = this.page
-    const cells = cellCount(old)
     const needed = this.size + extra + 4
-    const capacity = needed + 64 <= old.length ? old.length : Math.ceil(needed * 1.4) + 64
-    const page = Buffer.allocUnsafeSlow(capacity)
-    page[0] = old[0]!
-    page[1] = capacity > 0xffff ? NODE_WIDE : 0
-    let top = capacity
+    if (needed + 64 > old.length) {
+      const capacity = Math.ceil(needed * 1.4) + 64
+      const page = Buffer.allocUnsafeSlow(capacity)
+      page[0] = old[0]!
+      page[1] = capacity > 0xffff ? NODE_WIDE : 0
+      this.#gather(old, page)
+      return
+    }
+    if (scratch.length < old.length) scratch = Buffer.allocUnsafeSlow(old.length)
+    old.copy(scratch)
+    this.#gather(scratch, old)
+  }
+
+  /** Fills `page`, whose flags are set, with the cells of `from`, which lie in it as they lie in `this.page`. */
+  #gather(from: Buffer, page: Buffer): void {
+    const cells = cellCount(from)
+    let top = page.length
     for (let i = cells - 1; i >= 0; i--) {
-      readCell(old, cellOffset(old, i), other)
+      readCell(from, cellOffset(from, i), other)
       top -= other.end - other.start
-      old.copy(page, top, other.start, other.end)
+      copyBytes(from, other.start, page, top, other.end - other.start)
       setSlot(page, i, top)
     }
     setCellCount(page, cells)
@@ -183,6 +223,7 @@ export class MutableNode {
     writeCell(cell, 0, key, PLACEHOLDER, false)
     this.insertCell(index, cell, 0, cell.length)
     this.children!.splice(index, 0, child)
+    child.parent = this
   }
 
   removeChild(index: number): void {
@@ -212,12 +253,14 @@ export class MutableNode {
   /** Moves the cells from `from` on into a new node and returns it. */
   splitOff(from: number): MutableNode {
     const cells = this.cells
-    const right = new MutableNode(this.leaf, Math.max(this.page.length, 1024), this.epoch)
+    const right = MutableNode.empty(this.leaf, Math.max(this.page.length, 1024), this.epoch)
     for (let i = from; i < cells; i++) right.appendFrom(this, i, undefined)
-    for (let i = cells - 1; i >= from; i--) {
-      if (this.leaf) this.removeCell(i)
-      else this.removeChild(i)
+    for (let i = from; i < cells; i++) {
+      readCell(this.page, cellOffset(this.page, i), view)
+      this.garbage += view.end - view.start
     }
+    setCellCount(this.page, from)
+    if (this.children !== undefined) this.children.length = from
     this.count -= right.count
     this.bytes -= right.bytes
     this.reduction = undefined
@@ -245,13 +288,16 @@ export class MutableNode {
       writeCell(cell, 0, key, payload, false)
       this.insertCell(this.cells, cell, 0, cell.length)
     }
-    this.children!.push(source.children![index])
+    const child = source.children![index]
+    this.children!.push(child)
+    if (child !== undefined && (!child.leaf || child.parent === source)) child.parent = this
   }
 
-  /** Appends the page to `target` as it goes into the file: cells in order, nothing between them. */
+  /** Appends the page to `target` as it goes into the file: nothing between the cells. */
   serialize(target: ByteWriter): void {
     const page = this.page
     const cells = cellCount(page)
+    if (this.leaf && this.garbage === 0 && this.#appendWhole(target)) return
     const pointers = this.leaf ? undefined : this.#childPointers(cells)
     let length = 0
     for (let i = 0; i < cells; i++) {
@@ -285,6 +331,37 @@ export class MutableNode {
     target.length += total
   }
 
+  /** A leaf without gaps is copied as it lies, only its slots are moved; false when they would change width. */
+  #appendWhole(target: ByteWriter): boolean {
+    const page = this.page
+    const cells = cellCount(page)
+    const width = slotWidth(page)
+    const slotsEnd = NODE_HEADER_BYTES + cells * width
+    const total = slotsEnd + page.length - this.top
+    if (total > 0xffff !== (width === 4)) return false
+    target.reserve(total)
+    const out = target.bytes
+    const start = target.length
+    page.copy(out, start + slotsEnd, this.top)
+    out[start] = page[0]!
+    out[start + 1] = page[1]!
+    out[start + 2] = page[2]!
+    out[start + 3] = page[3]!
+    out.writeUInt32LE(total, start + 4)
+    const shift = this.top - slotsEnd
+    for (let i = 0; i < cells; i++) {
+      const offset = cellOffset(page, i) - shift
+      const at = start + NODE_HEADER_BYTES + i * width
+      out[at] = offset
+      out[at + 1] = offset >>> 8
+      if (width === 2) continue
+      out[at + 2] = offset >>> 16
+      out[at + 3] = offset >>> 24
+    }
+    target.length += total
+    return true
+  }
+
   #childPointers(cells: number): Buffer[] {
     const pointers: Buffer[] = []
     for (let i = 0; i < cells; i++) {
@@ -305,7 +382,17 @@ export class MutableNode {
     this.pending = undefined
     this.page = EMPTY
     this.children = undefined
+    this.parent = undefined
   }
+}
+
+/** Where a page is set aside while its cells are moved together. */
+let scratch = Buffer.allocUnsafeSlow(16 * 1024)
+
+/** Most cells are short: they are copied without leaving JavaScript. */
+function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+  if (length > 160) target.set(source.subarray(from, from + length), to)
+  else for (let i = 0; i < length; i++) target[to + i] = source[from + i]!
 }
 
 /** Bytes of the key and the value of a leaf's cell, out of line or not. */

@@ -6,7 +6,7 @@ import type { CacheSpace } from './cache.ts'
 import { hash64, positionSeed } from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { MutableNode } from './node.ts'
+import { MutableNode, type OwnPage } from './node.ts'
 import {
   CellView,
   type Compare,
@@ -23,6 +23,8 @@ const view = new CellView()
 export class PageSource {
   readonly file: StorageFile
   readonly salt: bigint
+  /** Open snapshots: their cursors stand on pages from one turn of the event loop to another. */
+  readers = 0
   readonly #cache: CacheSpace
 
   constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
@@ -53,9 +55,18 @@ export class PageSource {
     return page
   }
 
-  /** A page that was written just now, and verified by nothing but the write. */
-  adopt(position: number, page: Buffer): void {
-    this.#cache.add(position, page)
+  /**
+   * A page that was written just now, and verified by nothing but the write. `top`: where its cells begin, when
+   * there is room before them that the file does not have.
+   */
+  adopt(position: number, page: Buffer, top = 0): void {
+    this.#cache.add(position, page, top)
+  }
+
+  /** The page of a leaf out of the cache, for the caller to change; undefined when somebody may be reading it. */
+  take(position: number): OwnPage | undefined {
+    if (this.readers > 0) return undefined
+    return this.#cache.take(position)
   }
 
   pageOf(link: MutableNode | NodePointer): Buffer {

@@ -14,7 +14,8 @@
  * reduction. The key of an inner cell is a lower bound of the child's keys and above all keys to its left;
  * that of the first cell is not looked at.
  *
- * The same layout serves in memory for nodes that change: there cells may lie anywhere behind the slots.
+ * Cells lie in any order, and no byte is between them. The same layout serves in memory for nodes that change:
+ * there cells may lie anywhere behind the slots, with gaps.
  */
 import { varintLength, writeVarint } from './bytes.ts'
 import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE, POINTER_BYTES } from './format.ts'
@@ -64,6 +65,11 @@ export function setSlot(page: Uint8Array, index: number, offset: number): void {
   page[at + 3] = offset >>> 24
 }
 
+/** Where the slots of a page end. */
+export function slotsEnd(page: Uint8Array): number {
+  return NODE_HEADER_BYTES + cellCount(page) * slotWidth(page)
+}
+
 export function setCellCount(page: Uint8Array, count: number): void {
   page[2] = count
   page[3] = count >>> 8
@@ -101,8 +107,14 @@ export function cellKey(page: Buffer, index: number): Buffer {
   return page.subarray(scratch.keyStart, scratch.keyEnd)
 }
 
-/** Bytewise order of the key of the cell at `offset` against `key`: below, equal to or above 0. */
-export function compareCellKey(page: Uint8Array, offset: number, key: Uint8Array): number {
+/** Bytewise order of the key of the cell at `offset` against bytes `start` to `end` of `key`. */
+export function compareCellKey(
+  page: Uint8Array,
+  offset: number,
+  key: Uint8Array,
+  start = 0,
+  end = key.length,
+): number {
   let at = offset
   let byte = page[at++]!
   let length = byte & 127
@@ -111,38 +123,54 @@ export function compareCellKey(page: Uint8Array, offset: number, key: Uint8Array
     length += (byte & 127) * scale
   }
   while (page[at++]! >= 128);
-  const shared = Math.min(length, key.length)
+  const keyLength = end - start
+  const shared = length < keyLength ? length : keyLength
   for (let i = 0; i < shared; i++) {
-    const difference = page[at + i]! - key[i]!
+    const difference = page[at + i]! - key[start + i]!
     if (difference !== 0) return difference
   }
-  return length - key.length
+  return length - keyLength
 }
 
 export type Compare = (a: Uint8Array, b: Uint8Array) => number
 
-/** Order of the key of cell `index` against `key`. `compare` undefined means bytewise order. */
+/**
+ * Order of the key of cell `index` against the key that lies in `key` from `start` to `end`.
+ * `compare` undefined means bytewise order.
+ */
 export function orderOfCell(
   page: Buffer,
   index: number,
   key: Uint8Array,
   compare: Compare | undefined,
+  start = 0,
+  end = key.length,
 ): number {
   return compare === undefined
-    ? compareCellKey(page, cellOffset(page, index), key)
-    : compare(cellKey(page, index), key)
+    ? compareCellKey(page, cellOffset(page, index), key, start, end)
+    : compare(cellKey(page, index), partOf(key, start, end))
+}
+
+function partOf(key: Uint8Array, start: number, end: number): Uint8Array {
+  return start === 0 && end === key.length ? key : key.subarray(start, end)
 }
 
 /**
  * The first cell whose key is not below `key` (`cellCount(page)` when there is none).
  * `compare` undefined means bytewise order.
  */
-export function lowerBound(page: Buffer, key: Uint8Array, compare: Compare | undefined): number {
+export function lowerBound(
+  page: Buffer,
+  key: Uint8Array,
+  compare: Compare | undefined,
+  start = 0,
+  end = key.length,
+): number {
   let low = 0
   let high = cellCount(page)
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = orderOfCell(page, middle, key, compare)
+    const order = orderOfCell(page, middle, key, compare, start, end)
     if (order < 0) low = middle + 1
     else high = middle
   }
@@ -155,18 +183,26 @@ export function cellHasKey(
   index: number,
   key: Uint8Array,
   compare: Compare | undefined,
+  start = 0,
+  end = key.length,
 ): boolean {
   if (index >= cellCount(page)) return false
-  return orderOfCell(page, index, key, compare) === 0
+  return orderOfCell(page, index, key, compare, start, end) === 0
 }
 
 /** The child of an inner page whose range holds `key`. */
-export function childIndex(page: Buffer, key: Uint8Array, compare: Compare | undefined): number {
+export function childIndex(
+  page: Buffer,
+  key: Uint8Array,
+  compare: Compare | undefined,
+  start = 0,
+  end = key.length,
+): number {
   let low = 1
   let high = cellCount(page)
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = orderOfCell(page, middle, key, compare)
+    const order = orderOfCell(page, middle, key, compare, start, end)
     if (order <= 0) low = middle + 1
     else high = middle
   }
@@ -197,10 +233,16 @@ export function writeCell(
 ): number {
   let at = writeVarint(target, offset, key.length)
   at = writeVarint(target, at, payload.length * 2 + (isReference ? 1 : 0))
-  target.set(key, at)
-  at += key.length
-  target.set(payload, at)
-  return at + payload.length
+  at = copyInto(target, at, key)
+  return copyInto(target, at, payload)
+}
+
+/** Short pieces, the most, are copied without leaving JavaScript. Returns the offset behind the copy. */
+function copyInto(target: Uint8Array, offset: number, source: Uint8Array): number {
+  const length = source.length
+  if (length > 96) target.set(source, offset)
+  else for (let i = 0; i < length; i++) target[offset + i] = source[i]!
+  return offset + length
 }
 
 /** Where a node lies in the file and what its entries add up to. */
