@@ -13,10 +13,15 @@ import {
   cellLength,
   cellOffset,
   encodePointer,
+  headAt,
+  headOf,
   isLeaf,
   type NodePointer,
+  prefixLength,
   readCell,
   setCellCount,
+  setHead,
+  setPrefixLength,
   setSlot,
   slotWidth,
   writeCell,
@@ -27,6 +32,10 @@ const EMPTY = Buffer.alloc(0)
 const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
 const view = new CellView()
 const other = new CellView()
+const placed = new CellView()
+
+/** What the header of a page has room for. */
+const MAX_PREFIX = 0xffff
 
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 250
@@ -73,6 +82,7 @@ export class MutableNode {
     page[0] = leaf ? NODE_LEAF : NODE_INNER
     page[1] = capacity > 0xffff ? NODE_WIDE : 0
     setCellCount(page, 0)
+    page.fill(0, 8, NODE_HEADER_BYTES)
     return new MutableNode(leaf, page, epoch)
   }
 
@@ -93,6 +103,7 @@ export class MutableNode {
       const slotsEnd = NODE_HEADER_BYTES + cells * slotWidth(page)
       const shift = node.page.length - page.length
       page.copy(node.page, slotsEnd + shift, slotsEnd)
+      page.copy(node.page, 8, 8, slotsEnd)
       for (let i = 0; i < cells; i++) setSlot(node.page, i, cellOffset(page, i) + shift)
       setCellCount(node.page, cells)
       node.top = slotsEnd + shift
@@ -154,10 +165,50 @@ export class MutableNode {
     const width = slotWidth(page)
     this.top -= length
     copyBytes(source, start, page, this.top, length)
+    readCell(page, this.top, placed)
+    this.#fitPrefix(index, cells)
     const slot = NODE_HEADER_BYTES + index * width
     if (index < cells) page.copyWithin(slot + width, slot, NODE_HEADER_BYTES + cells * width)
     setSlot(page, index, this.top)
+    setHead(page, index, headOf(page, placed.keyStart + prefixLength(page), placed.keyEnd))
     setCellCount(page, cells + 1)
+  }
+
+  /** Shortens the prefix to what the key in `placed`, which will be cell `index`, has of it. */
+  #fitPrefix(index: number, cells: number): void {
+    const page = this.page
+    const first = this.leaf ? 0 : 1
+    if (cells < first) return
+    // Of a single key nobody knows yet what others will share with it.
+    const prefix = cells === first + 1 ? MAX_PREFIX : prefixLength(page)
+    if (cells === first || prefix === 0) return
+    // A neighbour: the search that led here has looked at it.
+    readCell(page, cellOffset(page, Math.max(first, Math.min(index, cells - 1))), view)
+    const shared = sharedBytes(page, view, placed, prefix)
+    if (shared !== prefixLength(page)) this.#setPrefix(shared)
+  }
+
+  /** Makes all heads anew, for keys that share `prefix` bytes. */
+  #setPrefix(prefix: number): void {
+    const page = this.page
+    setPrefixLength(page, prefix)
+    const cells = cellCount(page)
+    for (let i = this.leaf ? 0 : 1; i < cells; i++) {
+      readCell(page, cellOffset(page, i), view)
+      setHead(page, i, headOf(page, view.keyStart + prefix, view.keyEnd))
+    }
+  }
+
+  /** Lengthens the prefix as far as the keys in order allow. */
+  #growPrefix(): void {
+    const page = this.page
+    const first = this.leaf ? 0 : 1
+    const last = cellCount(page) - 1
+    if (last <= first) return
+    readCell(page, cellOffset(page, first), view)
+    readCell(page, cellOffset(page, last), other)
+    const shared = sharedBytes(page, view, other, MAX_PREFIX)
+    if (shared > prefixLength(page)) this.#setPrefix(shared)
   }
 
   removeCell(index: number): void {
@@ -191,7 +242,7 @@ export class MutableNode {
     if (needed + 64 > old.length) {
       const capacity = Math.ceil(needed * 1.4) + 64
       const page = Buffer.allocUnsafeSlow(capacity)
-      page[0] = old[0]!
+      old.copy(page, 0, 0, NODE_HEADER_BYTES)
       page[1] = capacity > 0xffff ? NODE_WIDE : 0
       this.#gather(old, page)
       return
@@ -201,7 +252,7 @@ export class MutableNode {
     this.#gather(scratch, old)
   }
 
-  /** Fills `page`, whose flags are set, with the cells of `from`, which lie in it as they lie in `this.page`. */
+  /** Fills `page`, whose header is set, with the cells of `from`, which lie in it as they lie in `this.page`. */
   #gather(from: Buffer, page: Buffer): void {
     const cells = cellCount(from)
     let top = page.length
@@ -210,8 +261,8 @@ export class MutableNode {
       top -= other.end - other.start
       copyBytes(from, other.start, page, top, other.end - other.start)
       setSlot(page, i, top)
+      setHead(page, i, headAt(from, i))
     }
-    setCellCount(page, cells)
     this.page = page
     this.top = top
     this.garbage = 0
@@ -260,6 +311,7 @@ export class MutableNode {
       this.garbage += view.end - view.start
     }
     setCellCount(this.page, from)
+    this.#growPrefix()
     if (this.children !== undefined) this.children.length = from
     this.count -= right.count
     this.bytes -= right.bytes
@@ -305,7 +357,7 @@ export class MutableNode {
       if (pointers === undefined) length += view.end - view.start
       else length += cellLength(i === 0 ? 0 : view.keyEnd - view.keyStart, pointers[i]!.length)
     }
-    const narrow = NODE_HEADER_BYTES + cells * 2 + length
+    const narrow = NODE_HEADER_BYTES + cells * 6 + length
     const wide = narrow > 0xffff
     const total = wide ? narrow + cells * 2 : narrow
     target.reserve(total)
@@ -315,9 +367,13 @@ export class MutableNode {
     out[1] = wide ? NODE_WIDE : 0
     setCellCount(out, cells)
     out.writeUInt32LE(total, 4)
-    let at = NODE_HEADER_BYTES + cells * (wide ? 4 : 2)
+    setPrefixLength(out, prefixLength(page))
+    out[10] = 0
+    out[11] = 0
+    let at = NODE_HEADER_BYTES + cells * slotWidth(out)
     for (let i = 0; i < cells; i++) {
       setSlot(out, i, at)
+      setHead(out, i, i === 0 && !this.leaf ? 0 : headAt(page, i))
       readCell(page, cellOffset(page, i), view)
       if (pointers === undefined) {
         page.copy(out, at, view.start, view.end)
@@ -338,15 +394,12 @@ export class MutableNode {
     const width = slotWidth(page)
     const slotsEnd = NODE_HEADER_BYTES + cells * width
     const total = slotsEnd + page.length - this.top
-    if (total > 0xffff !== (width === 4)) return false
+    if (total > 0xffff !== (page[1] === NODE_WIDE)) return false
     target.reserve(total)
     const out = target.bytes
     const start = target.length
+    page.copy(out, start, 0, slotsEnd)
     page.copy(out, start + slotsEnd, this.top)
-    out[start] = page[0]!
-    out[start + 1] = page[1]!
-    out[start + 2] = page[2]!
-    out[start + 3] = page[3]!
     out.writeUInt32LE(total, start + 4)
     const shift = this.top - slotsEnd
     for (let i = 0; i < cells; i++) {
@@ -354,7 +407,7 @@ export class MutableNode {
       const at = start + NODE_HEADER_BYTES + i * width
       out[at] = offset
       out[at + 1] = offset >>> 8
-      if (width === 2) continue
+      if (width === 6) continue
       out[at + 2] = offset >>> 16
       out[at + 3] = offset >>> 24
     }
@@ -384,6 +437,14 @@ export class MutableNode {
     this.children = undefined
     this.parent = undefined
   }
+}
+
+/** Bytes that two keys of a page share at their beginning, `most` at most. */
+function sharedBytes(page: Uint8Array, a: CellView, b: CellView, most: number): number {
+  const end = Math.min(a.keyEnd - a.keyStart, b.keyEnd - b.keyStart, most)
+  let shared = 0
+  while (shared < end && page[a.keyStart + shared] === page[b.keyStart + shared]) shared += 1
+  return shared
 }
 
 /** Where a page is set aside while its cells are moved together. */

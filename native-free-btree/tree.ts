@@ -11,6 +11,7 @@
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { invariant, StorageError } from './errors.ts'
+import { NODE_HEADER_BYTES } from './format.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
 import {
   CellView,
@@ -25,6 +26,7 @@ import {
   orderOfCell,
   readCell,
   readPointer,
+  slotWidth,
 } from './page.ts'
 import type { PageSource } from './page-source.ts'
 
@@ -494,11 +496,11 @@ function indexOfChild(parent: MutableNode, child: MutableNode): number {
 function middleOf(node: MutableNode): number {
   const page = node.page
   const cells = cellCount(page)
-  const half = (node.size - 8) / 2
+  const half = (node.size - NODE_HEADER_BYTES) / 2
   let sum = 0
   for (let i = 0; i < cells - 1; i++) {
     readCell(page, cellOffset(page, i), view)
-    sum += view.end - view.start + 2
+    sum += view.end - view.start + slotWidth(page)
     if (sum >= half) return Math.max(1, Math.min(cells - 1, i + 1))
   }
   return cells - 1

@@ -282,8 +282,8 @@ t.test('a file of another version or draft is refused', async (t) => {
   for (const [what, offset, value] of [
     ['version 0', 8, 0],
     ['version 2', 8, 2],
-    ['draft 0', 10, 0],
-    ['draft 2', 10, 2],
+    ['draft 1', 10, 1],
+    ['draft 3', 10, 3],
   ] as const) {
     for (const slots of [[0, 1], [0], [1]]) {
       const path = join(folder, `${what} ${slots}`)

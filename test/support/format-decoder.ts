@@ -84,7 +84,7 @@ function decodeSuperblock(file: ClaimedBytes, slot: number, hash64: Hash64): Sup
   const fields = new Fields(file, start, start + SLOT_BYTES)
   fields.expect((f) => f.bytes(8).toString('latin1'), 'NFBTREE\0', 'magic')
   fields.expect((f) => f.u16(), 1, 'version')
-  fields.expect((f) => f.u16(), 1, 'draft')
+  fields.expect((f) => f.u16(), 2, 'draft')
   fields.expect((f) => f.u8(), slot, 'number of the slot')
   fields.zeros(3)
   const uuid = fields.bytes(16).toString('hex')

@@ -37,6 +37,9 @@ export interface Page {
   position: number
   length: number
   hash: bigint
+  /** Bytes that the keys share, and of each key the four behind them. */
+  prefix: number
+  heads: Buffer[]
   content: { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
 }
 
@@ -142,14 +145,24 @@ function decodePage(fields: Fields, hash: bigint): Page {
   if (flags > 1) throw new FormatError(start + 1, `flags ${flags} of a page`)
   const count = fields.u16()
   fields.expect((f) => f.u32(), length, 'length of the page')
-  const slots = Array.from({ length: count }, () => (flags === 1 ? fields.u32() : fields.u16()))
+  const prefix = fields.u16()
+  fields.zeros(2)
+  const heads: Buffer[] = []
+  const slots = Array.from({ length: count }, () => {
+    const slot = flags === 1 ? fields.u32() : fields.u16()
+    heads.push(Buffer.from(fields.bytes(4)))
+    return slot
+  })
   function cells<T>(decode: (fields: Fields) => T): T[] {
-    return slots.map((slot) => {
+    const decoded: T[] = []
+    const inPlace = slots.map((slot, index) => ({ slot, index })).sort((a, b) => a.slot - b.slot)
+    for (const { slot, index } of inPlace) {
       if (start + slot !== fields.position) throw new FormatError(fields.position, `a slot says ${slot}`)
-      return decode(fields)
-    })
+      decoded[index] = decode(fields)
+    }
+    return decoded
   }
-  const page = { position: start, length, hash }
+  const page = { position: start, length, hash, prefix, heads }
   if (kind === 1) return { ...page, content: { kind: 'leaf', cells: cells(decodeLeafCell) } }
   if (kind === 2) return { ...page, content: { kind: 'inner', cells: cells(decodeInnerCell) } }
   throw new FormatError(start, `kind ${kind} of a page`)

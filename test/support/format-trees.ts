@@ -82,6 +82,21 @@ interface Sum {
   reduction: Uint8Array
 }
 
+/** The keys of a page share its prefix, and its heads are the bytes behind it. */
+function assertHeads({ content, heads, position, prefix }: Page): void {
+  const keys = content.cells.map(({ key }) => key)
+  for (let i = content.kind === 'leaf' ? 0 : 1; i < keys.length; i++) {
+    const shared = keys.at(-1)!.subarray(0, prefix)
+    if (shared.length < prefix || !keys[i]!.subarray(0, prefix).equals(shared)) {
+      throw new FormatError(position, `key ${i} lacks the prefix`)
+    }
+    const head = Buffer.concat([keys[i]!.subarray(prefix), Buffer.alloc(4)]).subarray(0, 4)
+    if (!heads[i]!.equals(head)) throw new FormatError(position, `head ${i}`)
+  }
+  if (content.kind === 'inner' && !heads[0]!.equals(Buffer.alloc(4)))
+    throw new FormatError(position, 'head 0')
+}
+
 /** Walks one tree from its root and collects entries, verifying order, bounds, hashes, counts, reductions. */
 class PageWalk {
   readonly entries: Entry[] = []
@@ -89,9 +104,11 @@ class PageWalk {
   readonly #compare: (a: Uint8Array, b: Uint8Array) => number
   readonly #reducer: Functions['reducers'][string] | undefined
   readonly #seen: Set<Page>
+  readonly #isBytewise: boolean
 
   constructor(file: DecodedFile, functions: Functions, definition: Definition, seen: Set<Page>) {
     this.#file = file
+    this.#isBytewise = definition.comparator === ''
     this.#compare = comparatorOf(functions, definition)
     this.#reducer = definition.reducer === '' ? undefined : functions.reducers[definition.reducer]
     if (definition.reducer !== '' && this.#reducer === undefined) throw new FormatError(0, 'no reducer')
@@ -106,6 +123,7 @@ class PageWalk {
     if (page.length !== pointer.length) throw new FormatError(position, 'length of a page in its pointer')
     if (page.hash !== pointer.hash) throw new FormatError(position, 'hash of a page in its pointer')
     this.#seen.add(page)
+    if (this.#isBytewise) assertHeads(page)
     const { sum, depth } =
       page.content.kind === 'leaf'
         ? { sum: this.#leaf(page.content.cells, position, low, high), depth: 1 }

@@ -18,8 +18,8 @@ import {
 import { Random } from './random.ts'
 import { SimulatedClock, seededRandomBytes } from './simulated-clock.ts'
 
-export const CLOSED_FIXTURE = 'store-v1-draft1.nfb'
-export const UNCLOSED_FIXTURE = 'store-v1-draft1-unclosed.nfb'
+export const CLOSED_FIXTURE = 'store-v1-draft2.nfb'
+export const UNCLOSED_FIXTURE = 'store-v1-draft2-unclosed.nfb'
 
 const SEED = 20_240_229
 const REFERENCE_BYTES = 16
