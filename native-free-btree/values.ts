@@ -27,6 +27,7 @@ import {
 } from './format.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { type ReferenceParts, readReference } from './reference.ts'
+import type { ValueSpace } from './value-cache.ts'
 
 /** Views of the room in `landing` of 512 bytes and each double of it: a read needs none of its own. */
 const rooms: Buffer[] = []
@@ -63,10 +64,13 @@ export class ValueReader {
   readonly #file: StorageFile
   readonly #salt: SaltHalves
   readonly #ahead: ReadAhead
+  readonly #cache: ValueSpace | undefined
 
-  constructor(file: StorageFile, salt: bigint) {
+  /** Without a cache every read is from the file. */
+  constructor(file: StorageFile, salt: bigint, cache?: ValueSpace) {
     this.#file = file
     this.#salt = saltHalves(salt)
+    this.#cache = cache
     this.#ahead = new ReadAhead(file)
   }
 
@@ -97,13 +101,17 @@ export class ValueReader {
       if (this.#landedDefect(ahead, position, length, check) === undefined) return copyLanded(ahead, length)
       this.#ahead.drop()
     }
+    const cached = this.#cache?.get(position, length, check)
+    if (cached !== undefined) return cached
     if (recordBytes > ROOM_BYTES)
       return this.#record({ position, length, chunked: false, check }, RECORD_VALUE, length)
     const read = this.#file.readSync(roomFor(recordBytes), position)
     if (read < recordBytes) throw damagedValue(position, `only ${read} of ${recordBytes} bytes are there`)
     const defect = this.#landedDefect(ROOM_START, position, length, check)
     if (defect !== undefined) throw damagedValue(position, defect)
-    return copyLanded(ROOM_START, length)
+    const value = copyLanded(ROOM_START, length)
+    this.#cache?.add(position, check, value)
+    return value
   }
 
   /** What speaks against the bytes at `offset` of `landing` being the value's record at `position`. */
