@@ -25,6 +25,8 @@ const xxhash = await createXxhash()
 const placed = makeXxh64Module((WINDOW_START + WINDOW_BYTES) / PAGE_BYTES)
 
 export const landing = Buffer.from(placed.memory.buffer)
+/** The same bytes: pieces of a plain Uint8Array are made in half the time. */
+export const landingBytes = new Uint8Array(placed.memory.buffer)
 const room = new Uint8Array(placed.memory.buffer, ROOM_START, ROOM_BYTES)
 const result = new Int32Array(placed.memory.buffer, 0, 2)
 

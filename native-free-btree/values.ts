@@ -10,6 +10,7 @@ import {
   hashLow,
   hashPlaced,
   landing,
+  landingBytes,
   ROOM_BYTES,
   ROOM_START,
   type SaltHalves,
@@ -207,7 +208,7 @@ function hashDefect(bytes: Buffer, offset: number, check: number): string | unde
 function copyLanded(offset: number, length: number): Buffer {
   const value = Buffer.allocUnsafe(length)
   const start = offset + VALUE_HEADER_BYTES
-  value.set(landing.subarray(start, start + length))
+  value.set(landingBytes.subarray(start, start + length))
   return value
 }
 
