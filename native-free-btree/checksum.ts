@@ -30,6 +30,17 @@ export const landingBytes = new Uint8Array(placed.memory.buffer)
 const room = new Uint8Array(placed.memory.buffer, ROOM_START, ROOM_BYTES)
 const result = new Int32Array(placed.memory.buffer, 0, 2)
 
+/** Views of the room, of 512 bytes and each double of it: a read needs none of its own. */
+const rooms: Buffer[] = []
+for (let bytes = 512; bytes < 2 * ROOM_BYTES; bytes *= 2) {
+  rooms.push(landing.subarray(ROOM_START, ROOM_START + Math.min(bytes, ROOM_BYTES)))
+}
+
+/** The smallest view of the room, from ROOM_START on, that takes `bytes`: at most ROOM_BYTES. */
+export function roomFor(bytes: number): Buffer {
+  return rooms[Math.max(0, 23 - Math.clz32(bytes - 1))]!
+}
+
 /** The halves of the last hash that `hashPlaced` or `hashLanded` made, as unsigned numbers. */
 export let hashLow = 0
 export let hashHigh = 0

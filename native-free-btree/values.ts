@@ -13,6 +13,7 @@ import {
   landingBytes,
   ROOM_BYTES,
   ROOM_START,
+  roomFor,
   type SaltHalves,
   saltHalves,
 } from './checksum.ts'
@@ -29,17 +30,6 @@ import {
 import { ReadAhead } from './read-ahead.ts'
 import { type ReferenceParts, readReference } from './reference.ts'
 import type { ValueSpace } from './value-cache.ts'
-
-/** Views of the room in `landing` of 512 bytes and each double of it: a read needs none of its own. */
-const rooms: Buffer[] = []
-for (let bytes = 512; bytes < 2 * ROOM_BYTES; bytes *= 2) {
-  rooms.push(landing.subarray(ROOM_START, ROOM_START + Math.min(bytes, ROOM_BYTES)))
-}
-
-/** The smallest that takes `bytes`, which must not exceed ROOM_BYTES. */
-function roomFor(bytes: number): Buffer {
-  return rooms[Math.max(0, 23 - Math.clz32(bytes - 1))]!
-}
 
 /**
  * Writes the header of a value record that lies at `position` of the file; returns the low half of the record's
