@@ -3,12 +3,16 @@
  * of this folder with its purpose and flags at its top, and registers here.
  */
 import { attachmentMemory } from './attachment-memory.ts'
+import { btree } from './btree.ts'
+import { growth } from './growth.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
+  btree,
+  growth,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
 }

@@ -3,11 +3,15 @@
  * verified pages. A page is never changed while it is here, and only a store without open snapshots takes one out
  * to change it: a reader may go on holding one that was evicted.
  *
+ * Values take what nodes leave, and a sixteenth of the budget at least: a page of 2 KB spares a read to any of
+ * its twenty entries, the same memory spares it to six values.
+ *
  * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not.
  */
 import type { OwnPage } from './node.ts'
 import { isLeaf, slotsEnd } from './page.ts'
+import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
 class Entry {
   readonly owner: Map<number, Entry>
@@ -30,9 +34,11 @@ class Entry {
 /** Bytes of bookkeeping counted for each entry. */
 const ENTRY_OVERHEAD_BYTES = 200
 
-export class PageCache {
+export class PageCache implements ValueBudget {
   /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */
   readonly budgetBytes: number
+  /** @internal */
+  readonly values = new ValueCache(this)
   #cachedBytes = 0
   #dirtyBytes = 0
   #newest: Entry | undefined
@@ -46,6 +52,10 @@ export class PageCache {
 
   get cachedBytes(): number {
     return this.#cachedBytes
+  }
+
+  get valueBytes(): number {
+    return this.values.bytes
   }
 
   get dirtyBytes(): number {
@@ -86,9 +96,21 @@ export class PageCache {
     this.#cachedBytes -= entry.page.length + ENTRY_OVERHEAD_BYTES
   }
 
+  /** @internal */
+  allowanceBytes(): number {
+    return Math.max(this.budgetBytes - this.#dirtyBytes - this.#cachedBytes, this.budgetBytes / 16)
+  }
+
+  /** @internal */
+  onValuesGrown(): void {
+    this.#shrink()
+  }
+
   #shrink(): void {
-    // However much is dirty, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
-    const limit = Math.max(this.budgetBytes - this.#dirtyBytes, this.budgetBytes / 16)
+    this.values.shrinkTo(this.allowanceBytes())
+    const taken = this.#dirtyBytes + this.values.bytes
+    // However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
+    const limit = Math.max(this.budgetBytes - taken, this.budgetBytes / 16)
     while (this.#cachedBytes > limit) {
       const entry = this.#hand ?? this.#oldest
       if (entry === undefined) return
@@ -104,10 +126,12 @@ export type { Entry }
 /** The pages of one file, by position. */
 export class CacheSpace {
   readonly cache: PageCache
+  readonly values: ValueSpace
   readonly #entries = new Map<number, Entry>()
 
   constructor(cache: PageCache) {
     this.cache = cache
+    this.values = new ValueSpace(cache.values)
   }
 
   get(position: number): Buffer | undefined {
@@ -130,6 +154,7 @@ export class CacheSpace {
   }
 
   clear(): void {
+    this.values.clear()
     for (const entry of [...this.#entries.values()]) this.cache.remove(entry)
   }
 }

@@ -6,7 +6,7 @@
  */
 import type { Reference } from './api.ts'
 import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
-import { hash64, positionSeed } from './checksum.ts'
+import { hash64, positionSeed, type SaltHalves, saltHalves } from './checksum.ts'
 import { invariant, StorageError } from './errors.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -28,7 +28,7 @@ import type { MutableNode } from './node.ts'
 import { CellView, cellLength, type NodePointer, readCell, writeCell } from './page.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
-import { checkOf, writeValueHeader } from './values.ts'
+import { writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
 export const PART_BYTES = 4 * 1024 * 1024
@@ -76,6 +76,7 @@ export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
   readonly #salt: bigint
+  readonly #saltHalves: SaltHalves
   readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
   #limitBytes = MAX_GROUP_BYTES
@@ -92,6 +93,7 @@ export class GroupBuilder {
 
   constructor(salt: bigint, partBytes: number) {
     this.#salt = salt
+    this.#saltHalves = saltHalves(salt)
     this.#partBytes = partBytes
   }
 
@@ -222,10 +224,9 @@ export class GroupBuilder {
   #appendRecord(type: number, bytes: Uint8Array, length: number, chunked: boolean): Buffer {
     const start = this.#record(VALUE_HEADER_BYTES + bytes.length)
     const position = this.base + start
-    const seed = positionSeed(this.#salt, position)
-    const hash = writeValueHeader(this.#out.bytes, start, type, bytes, seed)
+    const check = writeValueHeader(this.#out.bytes, start, type, bytes, this.#saltHalves, position)
     this.#out.bytes.set(bytes, start + VALUE_HEADER_BYTES)
-    return encodeReference({ position, length, chunked, check: checkOf(hash) })
+    return encodeReference({ position, length, chunked, check })
   }
 
   /** Whether the bytes behind a reference are in this buffer, not in the file yet. */
