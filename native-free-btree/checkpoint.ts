@@ -105,7 +105,7 @@ export function readDefinition(reader: ByteReader): TreeDefinition {
 }
 
 /** A leaf's page is kept as it is when it takes no more than this times what it takes in the file. */
-const KEPT_SLACK = 1.5
+const KEPT_SLACK = 2
 
 interface Frame {
   node: MutableNode
@@ -166,6 +166,7 @@ export class RunningCheckpoint {
       const reduction =
         tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
       const memoryBytes = node.memoryBytes
+      if (node.leaf) node.closeGaps()
       const pointer = builder.appendNode(node, reduction)
       this.#pending.push({ node, memoryBytes, page: pageToKeep(node, pointer, builder) })
       left -= memoryBytes

@@ -238,8 +238,8 @@ export class MutableNode {
   /** Moves the cells together, into a larger page when they would not fit otherwise. */
   #makeRoom(extra: number): void {
     const old = this.page
-    const needed = this.size + extra + 4
-    if (needed + 64 > old.length) {
+    const needed = this.size + extra + slotWidth(old)
+    if (needed > old.length || (extra > 0 && needed + 64 > old.length)) {
       const capacity = Math.ceil(needed * 1.4) + 64
       const page = Buffer.allocUnsafeSlow(capacity)
       old.copy(page, 0, 0, NODE_HEADER_BYTES)
@@ -250,6 +250,14 @@ export class MutableNode {
     if (scratch.length < old.length) scratch = Buffer.allocUnsafeSlow(old.length)
     old.copy(scratch)
     this.#gather(scratch, old)
+  }
+
+  /**
+   * Moves the cells together where they are. Readers may be looking on: they ask a slot for its cell each time,
+   * and no slot changes its place.
+   */
+  closeGaps(): void {
+    if (this.garbage > 0) this.#makeRoom(0)
   }
 
   /** Fills `page`, whose header is set, with the cells of `from`, which lie in it as they lie in `this.page`. */
