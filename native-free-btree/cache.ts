@@ -9,25 +9,25 @@
  * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not.
  */
-import type { OwnPage } from './node.ts'
-import { isLeaf, slotsEnd } from './page.ts'
+import type { KeptPage, PageOrigin } from './node.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
-class Entry {
+class Entry implements KeptPage {
   readonly owner: Map<number, Entry>
   readonly position: number
   readonly page: Buffer
-  /** Where the cells of a page begin that has room before them; 0: it is as in the file. */
   readonly top: number
+  readonly origin: PageOrigin | undefined
   used = false
   older: Entry | undefined
   newer: Entry | undefined
 
-  constructor(owner: Map<number, Entry>, position: number, page: Buffer, top: number) {
+  constructor(owner: Map<number, Entry>, position: number, kept: KeptPage) {
     this.owner = owner
     this.position = position
-    this.page = page
-    this.top = top
+    this.page = kept.page
+    this.top = kept.top
+    this.origin = kept.origin
   }
 }
 
@@ -74,14 +74,14 @@ export class PageCache implements ValueBudget {
   }
 
   /** @internal */
-  add(owner: Map<number, Entry>, position: number, page: Buffer, top: number): void {
-    const entry = new Entry(owner, position, page, top)
+  add(owner: Map<number, Entry>, position: number, kept: KeptPage): void {
+    const entry = new Entry(owner, position, kept)
     owner.set(position, entry)
     entry.older = this.#newest
     if (this.#newest !== undefined) this.#newest.newer = entry
     this.#newest = entry
     this.#oldest ??= entry
-    this.#cachedBytes += page.length + ENTRY_OVERHEAD_BYTES
+    this.#cachedBytes += entry.page.length + ENTRY_OVERHEAD_BYTES
     this.#shrink()
   }
 
@@ -141,16 +141,20 @@ export class CacheSpace {
     return entry.page
   }
 
-  add(position: number, page: Buffer, top = 0): void {
-    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, page, top)
+  /** As `get`, with what else is known of the page. */
+  kept(position: number): KeptPage | undefined {
+    return this.#entries.get(position)
   }
 
-  /** Takes the page of a leaf out, for a caller who will change it. */
-  take(position: number): OwnPage | undefined {
+  add(position: number, kept: KeptPage): void {
+    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, kept)
+  }
+
+  /** Takes a page out, for a caller who will change it. */
+  take(position: number): KeptPage | undefined {
     const entry = this.#entries.get(position)
-    if (entry === undefined || !isLeaf(entry.page)) return undefined
-    this.cache.remove(entry)
-    return { page: entry.page, top: entry.top === 0 ? slotsEnd(entry.page) : entry.top }
+    if (entry !== undefined) this.cache.remove(entry)
+    return entry
   }
 
   clear(): void {

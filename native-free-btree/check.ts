@@ -191,7 +191,7 @@ class Check {
   #pageOf(link: MutableNode | NodePointer): Buffer {
     if (link instanceof MutableNode && link.pointer === undefined) return link.page
     const pointer = link instanceof MutableNode ? link.pointer! : link
-    return this.#source.readPage(pointer.position, pointer.length, pointer.hash)
+    return this.#source.readPage(pointer.position, pointer.length, pointer.hash).page
   }
 
   #inRange(tree: Tree, at: string, key: Buffer, low: Buffer | undefined, high: Buffer | undefined): void {

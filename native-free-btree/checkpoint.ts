@@ -104,9 +104,6 @@ export function readDefinition(reader: ByteReader): TreeDefinition {
   }
 }
 
-/** A leaf's page is kept as it is when it takes no more than this times what it takes in the file. */
-const KEPT_SLACK = 2
-
 interface Frame {
   node: MutableNode
   tree: Tree
@@ -126,7 +123,7 @@ export class RunningCheckpoint {
   #stack: Frame[] = []
   #nextRoot = 0
   /** Nodes of the group that is being committed. */
-  #pending: { node: MutableNode; memoryBytes: number; page: Buffer | undefined }[] = []
+  #pending: { node: MutableNode; memoryBytes: number; patched: boolean }[] = []
   #record: CheckpointPointer | undefined
 
   constructor(
@@ -166,9 +163,8 @@ export class RunningCheckpoint {
       const reduction =
         tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
       const memoryBytes = node.memoryBytes
-      if (node.leaf) node.closeGaps()
-      const pointer = builder.appendNode(node, reduction)
-      this.#pending.push({ node, memoryBytes, page: pageToKeep(node, pointer, builder) })
+      const patched = builder.appendNode(node, reduction)
+      this.#pending.push({ node, memoryBytes, patched })
       left -= memoryBytes
     }
   }
@@ -176,10 +172,9 @@ export class RunningCheckpoint {
   /** The group is durable. Returns the memory that was freed. */
   confirm(): number {
     let freed = 0
-    for (const { node, memoryBytes, page } of this.#pending) {
+    for (const { node, memoryBytes, patched } of this.#pending) {
       invariant(node.pending !== undefined, 'a node was confirmed that was not written')
-      if (page === undefined) this.#source.adopt(node.pending.position, node.page, node.top)
-      else this.#source.adopt(node.pending.position, page)
+      this.#source.adopt(node.pending.position, node.keep(patched))
       node.release(node.pending)
       freed += memoryBytes
     }
@@ -230,19 +225,6 @@ export class RunningCheckpoint {
       })),
     })
   }
-}
-
-/**
- * What the cache is to keep of a node: a copy of what was written, or, undefined, the page of the node itself,
- * where it says the same (it has no gaps, and no pointers to children that were written since) in hardly more
- * memory.
- */
-function pageToKeep(node: MutableNode, pointer: NodePointer, builder: GroupBuilder): Buffer | undefined {
-  if (node.leaf && node.garbage === 0 && node.page.length <= pointer.length * KEPT_SLACK) return undefined
-  const start = pointer.position - builder.base
-  const page = Buffer.allocUnsafeSlow(pointer.length)
-  builder.bytes.copy(page, 0, start, start + pointer.length)
-  return page
 }
 
 function isUnwritten(link: Root): link is MutableNode {

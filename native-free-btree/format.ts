@@ -101,6 +101,9 @@ export const NODE_INNER = 2
 /** Slots are four bytes wide. */
 export const NODE_WIDE = 1
 export const NODE_HEADER_BYTES = 12
+export const PATCH_LEAF = 3
+export const PATCH_INNER = 4
+export const PATCH_HEADER_BYTES = 26
 
 /** position u48, length u32, hash u64, count u48, bytes u48; the reduction follows. */
 export const POINTER_BYTES = 30

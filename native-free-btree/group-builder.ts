@@ -25,13 +25,16 @@ import {
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import type { MutableNode } from './node.ts'
-import { CellView, cellLength, type NodePointer, readCell, writeCell } from './page.ts'
+import { CellView, cellLength, readCell, writeCell } from './page.ts'
+import { appendPatch } from './patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
 import { writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
 export const PART_BYTES = 4 * 1024 * 1024
+/** A node goes out as a patch while that takes no more than this share of the whole. */
+const PATCH_SHARE = 0.25
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -245,12 +248,14 @@ export class GroupBuilder {
     return Buffer.concat(parts)
   }
 
-  /** Appends a node and notes in it where it will lie. */
-  appendNode(node: MutableNode, reduction: Uint8Array | undefined): NodePointer {
+  /** Appends a node, whole or as a patch, and notes in it where it will lie. Returns whether it is a patch. */
+  appendNode(node: MutableNode, reduction: Uint8Array | undefined): boolean {
+    node.settle()
     const start = this.#record(BLOCK_HEADER_BYTES)
     this.#out.bytes[start] = RECORD_NODE
     const pageStart = this.#out.length
-    node.serialize(this.#out)
+    const patched = appendPatch(node, this.#out, node.size * PATCH_SHARE)
+    if (!patched) node.serialize(this.#out)
     const page = this.#out.bytes.subarray(pageStart, this.#out.length)
     this.#out.bytes.writeUInt32LE(page.length, start + 1)
     const position = this.base + pageStart
@@ -262,7 +267,7 @@ export class GroupBuilder {
       bytes: node.bytes,
       reduction,
     }
-    return node.pending
+    return patched
   }
 
   /** Appends a record that is found by position and hash, or only replayed. */

@@ -23,12 +23,17 @@ import {
   setHead,
   setPrefixLength,
   setSlot,
+  slotsEnd,
   slotWidth,
   writeCell,
 } from './page.ts'
 import { referenceLength } from './reference.ts'
 
 const EMPTY = Buffer.alloc(0)
+/** Of a node without a base. */
+const NONE: number[] = []
+/** A page is kept in memory as it is when it takes no more than this times what it takes in the file. */
+const KEPT_SLACK = 2
 const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
 const view = new CellView()
 const other = new CellView()
@@ -40,10 +45,28 @@ const MAX_PREFIX = 0xffff
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 250
 
-/** A page of the file, held by nobody else, and where its cells begin. There is no gap between them. */
-export interface OwnPage {
-  page: Buffer
-  top: number
+/** Where a page lies whole in the file. */
+export interface PagePlace {
+  readonly position: number
+  readonly length: number
+  readonly hash: bigint
+}
+
+/** What a page has in common with its base, one that lies whole in the file (see patch.ts). */
+export interface PageOrigin {
+  readonly base: PagePlace
+  /** Cells from here to the end of the page are the base's, in its order; those before are not. */
+  readonly baseTop: number
+  /** Slots of the base whose cells are gone, ascending. */
+  readonly removed: readonly number[]
+}
+
+/** A page as it is kept in memory. Its cells begin at `top`, and there is no gap between them. */
+export interface KeptPage {
+  readonly page: Buffer
+  readonly top: number
+  /** Undefined: the page itself lies whole in the file. */
+  readonly origin: PageOrigin | undefined
 }
 
 export class MutableNode {
@@ -67,6 +90,10 @@ export class MutableNode {
   pointer: NodePointer | undefined
   /** Where the node lies in the group that is being committed. */
   pending: NodePointer | undefined
+  /** The page of the file whose cells from `baseTop` on these still are, without those of slots `removed`. */
+  base: PagePlace | undefined
+  baseTop = 0
+  removed: number[] = NONE
 
   private constructor(leaf: boolean, page: Buffer, epoch: number) {
     this.leaf = leaf
@@ -86,37 +113,46 @@ export class MutableNode {
     return new MutableNode(leaf, page, epoch)
   }
 
-  /** A leaf that takes a page over which nobody else sees any more. */
-  static fromOwnPage(own: OwnPage, count: number, bytes: number, epoch: number): MutableNode {
-    const node = new MutableNode(true, own.page, epoch)
-    node.top = own.top
-    node.count = count
-    node.bytes = bytes
+  /** A node that takes a page over which nobody else sees any more; `place` is where the page says it lies. */
+  static fromOwnPage(own: KeptPage, place: PagePlace, epoch: number): MutableNode {
+    const node = new MutableNode(isLeaf(own.page), own.page, epoch)
+    node.#setOrigin(own, place, 0)
     return node
   }
 
-  /** A changeable copy of a page of the file. */
-  static fromPage(page: Buffer, count: number, bytes: number, epoch: number): MutableNode {
+  /** A changeable copy of a page, with room for `extra` bytes more. */
+  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
+    const { page, top } = kept
     const cells = cellCount(page)
-    const node = MutableNode.empty(isLeaf(page), page.length + Math.max(page.length >>> 2, 256), epoch)
-    if (slotWidth(page) === slotWidth(node.page)) {
-      const slotsEnd = NODE_HEADER_BYTES + cells * slotWidth(page)
-      const shift = node.page.length - page.length
-      page.copy(node.page, slotsEnd + shift, slotsEnd)
-      page.copy(node.page, 8, 8, slotsEnd)
-      for (let i = 0; i < cells; i++) setSlot(node.page, i, cellOffset(page, i) + shift)
-      setCellCount(node.page, cells)
-      node.top = slotsEnd + shift
-    } else {
-      for (let i = 0; i < cells; i++) {
-        readCell(page, cellOffset(page, i), view)
-        node.#place(i, page, view.start, view.end - view.start)
-      }
+    const end = slotsEnd(page)
+    const capacity = end + page.length - top + extra
+    const leaf = isLeaf(page)
+    const copy = MutableNode.empty(leaf, capacity, epoch)
+    if (slotWidth(page) === slotWidth(copy.page)) {
+      const shift = capacity - page.length
+      page.copy(copy.page, top + shift, top)
+      page.copy(copy.page, 8, 8, end)
+      for (let i = 0; i < cells; i++) setSlot(copy.page, i, cellOffset(page, i) + shift)
+      setCellCount(copy.page, cells)
+      copy.#setOrigin(kept, place, shift)
+      return copy
     }
-    if (node.children !== undefined) node.children = new Array<undefined>(cells).fill(undefined)
-    node.count = count
-    node.bytes = bytes
-    return node
+    for (let i = 0; i < cells; i++) {
+      readCell(page, cellOffset(page, i), view)
+      copy.insertCell(i, page, view.start, view.end - view.start)
+    }
+    if (!leaf) copy.children = new Array<undefined>(cells).fill(undefined)
+    return copy
+  }
+
+  /** Notes what the page, whose cells have been moved by `shift`, has in common with one of the file. */
+  #setOrigin(kept: KeptPage, place: PagePlace, shift: number): void {
+    const { origin } = kept
+    this.top = kept.top + shift
+    this.base = origin?.base ?? place
+    this.baseTop = (origin?.baseTop ?? kept.top) + shift
+    this.removed = origin === undefined ? [] : origin.removed.slice()
+    if (!this.leaf) this.children = new Array<undefined>(this.cells).fill(undefined)
   }
 
   /** A copy that may be changed in `epoch`; the children are shared. */
@@ -130,6 +166,9 @@ export class MutableNode {
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
+    copy.base = this.base
+    copy.baseTop = this.baseTop
+    copy.removed = this.removed.slice()
     this.parent = undefined
     if (copy.children !== undefined) {
       for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
@@ -178,7 +217,7 @@ export class MutableNode {
   #fitPrefix(index: number, cells: number): void {
     const page = this.page
     const first = this.leaf ? 0 : 1
-    if (cells < first) return
+    if (cells < first || index < first) return
     // Of a single key nobody knows yet what others will share with it.
     const prefix = cells === first + 1 ? MAX_PREFIX : prefixLength(page)
     if (cells === first || prefix === 0) return
@@ -217,16 +256,29 @@ export class MutableNode {
     const width = slotWidth(page)
     readCell(page, cellOffset(page, index), view)
     this.garbage += view.end - view.start
+    if (this.base !== undefined && view.start >= this.baseTop) this.#noteRemoved(index)
     const slot = NODE_HEADER_BYTES + index * width
     page.copyWithin(slot, slot + width, NODE_HEADER_BYTES + cells * width)
     setCellCount(page, cells - 1)
+  }
+
+  /** Notes which slot of the base had the cell that is cell `index` now and goes. */
+  #noteRemoved(index: number): void {
+    let slot = 0
+    for (let i = 0; i < index; i++) if (cellOffset(this.page, i) >= this.baseTop) slot += 1
+    let at = 0
+    while (at < this.removed.length && this.removed[at]! <= slot) {
+      at += 1
+      slot += 1
+    }
+    this.removed.splice(at, 0, slot)
   }
 
   replaceCell(index: number, source: Uint8Array, start: number, length: number): void {
     const page = this.page
     readCell(page, cellOffset(page, index), view)
     const old = view.end - view.start
-    if (length <= old) {
+    if (length <= old && (this.base === undefined || view.start < this.baseTop)) {
       copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
@@ -235,7 +287,10 @@ export class MutableNode {
     this.insertCell(index, source, start, length)
   }
 
-  /** Moves the cells together, into a larger page when they would not fit otherwise. */
+  /**
+   * Moves the cells together, into a larger page when they would not fit otherwise. Where they stay in their page
+   * readers may be looking on: they ask a slot for its cell each time, and no slot changes its place.
+   */
   #makeRoom(extra: number): void {
     const old = this.page
     const needed = this.size + extra + slotWidth(old)
@@ -252,24 +307,22 @@ export class MutableNode {
     this.#gather(scratch, old)
   }
 
-  /**
-   * Moves the cells together where they are. Readers may be looking on: they ask a slot for its cell each time,
-   * and no slot changes its place.
-   */
-  closeGaps(): void {
-    if (this.garbage > 0) this.#makeRoom(0)
-  }
-
   /** Fills `page`, whose header is set, with the cells of `from`, which lie in it as they lie in `this.page`. */
   #gather(from: Buffer, page: Buffer): void {
     const cells = cellCount(from)
+    const baseTop = this.base === undefined ? 0 : this.baseTop
     let top = page.length
     for (let i = cells - 1; i >= 0; i--) {
-      readCell(from, cellOffset(from, i), other)
-      top -= other.end - other.start
-      copyBytes(from, other.start, page, top, other.end - other.start)
-      setSlot(page, i, top)
-      setHead(page, i, headAt(from, i))
+      const offset = cellOffset(from, i)
+      if (offset < baseTop) continue
+      top = moveCell(from, offset, page, i, top)
+    }
+    this.baseTop = top
+    // The base's cells stay together, behind the others.
+    for (let i = cells - 1; baseTop > 0 && i >= 0; i--) {
+      const offset = cellOffset(from, i)
+      if (offset >= baseTop) continue
+      top = moveCell(from, offset, page, i, top)
     }
     this.page = page
     this.top = top
@@ -287,6 +340,8 @@ export class MutableNode {
 
   removeChild(index: number): void {
     this.removeCell(index)
+    // The next one becomes the first and loses its key, which no patch can say.
+    if (index === 0) this.base = undefined
     this.children!.splice(index, 1)
   }
 
@@ -301,7 +356,7 @@ export class MutableNode {
     }
   }
 
-  /** Bytes that child `index` takes, or would take, in the file. */
+  /** Bytes that child `index` takes in the file, or would take whole; of a patch, the patch alone. */
   childSize(index: number): number {
     const child = this.children![index]
     if (child !== undefined) return child.pointer === undefined ? child.size : child.pointer.length
@@ -319,6 +374,7 @@ export class MutableNode {
       this.garbage += view.end - view.start
     }
     setCellCount(this.page, from)
+    this.base = undefined
     this.#growPrefix()
     if (this.children !== undefined) this.children.length = from
     this.count -= right.count
@@ -353,49 +409,57 @@ export class MutableNode {
     if (child !== undefined && (!child.leaf || child.parent === source)) child.parent = this
   }
 
-  /** Appends the page to `target` as it goes into the file: nothing between the cells. */
+  /** Makes the page say what the file will: where the children lie there, no first key, nothing between cells. */
+  settle(): void {
+    if (!this.leaf) this.#settlePointers()
+    if (this.garbage > 0) this.#makeRoom(0)
+  }
+
+  #settlePointers(): void {
+    const cells = this.cells
+    for (let i = 0; i < cells; i++) {
+      const child = this.children![i]
+      readCell(this.page, cellOffset(this.page, i), view)
+      if (child === undefined && (i > 0 || view.keyStart === view.keyEnd)) continue
+      const payload =
+        child === undefined
+          ? this.page.subarray(view.payloadStart, view.end)
+          : encodePointer((child.pointer ?? child.pending)!)
+      // The first key of an inner node is never looked at: it is left out.
+      const key = i === 0 ? EMPTY : this.page.subarray(view.keyStart, view.keyEnd)
+      const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
+      writeCell(cell, 0, key, payload, false)
+      this.replaceCell(i, cell, 0, cell.length)
+    }
+    setHead(this.page, 0, 0)
+  }
+
+  /** Appends the page, which has been settled, to `target` as it goes into the file. */
   serialize(target: ByteWriter): void {
+    if (this.#appendWhole(target)) return
     const page = this.page
     const cells = cellCount(page)
-    if (this.leaf && this.garbage === 0 && this.#appendWhole(target)) return
-    const pointers = this.leaf ? undefined : this.#childPointers(cells)
-    let length = 0
-    for (let i = 0; i < cells; i++) {
-      readCell(page, cellOffset(page, i), view)
-      if (pointers === undefined) length += view.end - view.start
-      else length += cellLength(i === 0 ? 0 : view.keyEnd - view.keyStart, pointers[i]!.length)
-    }
-    const narrow = NODE_HEADER_BYTES + cells * 6 + length
+    const narrow = NODE_HEADER_BYTES + cells * 6 + page.length - this.top
     const wide = narrow > 0xffff
     const total = wide ? narrow + cells * 2 : narrow
     target.reserve(total)
     const start = target.length
     const out = target.bytes.subarray(start, start + total)
-    out[0] = page[0]!
+    page.copy(out, 0, 0, NODE_HEADER_BYTES)
     out[1] = wide ? NODE_WIDE : 0
-    setCellCount(out, cells)
     out.writeUInt32LE(total, 4)
-    setPrefixLength(out, prefixLength(page))
-    out[10] = 0
-    out[11] = 0
     let at = NODE_HEADER_BYTES + cells * slotWidth(out)
     for (let i = 0; i < cells; i++) {
-      setSlot(out, i, at)
-      setHead(out, i, i === 0 && !this.leaf ? 0 : headAt(page, i))
       readCell(page, cellOffset(page, i), view)
-      if (pointers === undefined) {
-        page.copy(out, at, view.start, view.end)
-        at += view.end - view.start
-      } else {
-        // The first key of an inner node is never looked at: it is left out.
-        const key = i === 0 ? EMPTY : page.subarray(view.keyStart, view.keyEnd)
-        at = writeCell(out, at, key, pointers[i]!, false)
-      }
+      setSlot(out, i, at)
+      setHead(out, i, headAt(page, i))
+      page.copy(out, at, view.start, view.end)
+      at += view.end - view.start
     }
     target.length += total
   }
 
-  /** A leaf without gaps is copied as it lies, only its slots are moved; false when they would change width. */
+  /** Copies the page as it lies, only its slots are moved; false when they would change width. */
   #appendWhole(target: ByteWriter): boolean {
     const page = this.page
     const cells = cellCount(page)
@@ -423,18 +487,17 @@ export class MutableNode {
     return true
   }
 
-  #childPointers(cells: number): Buffer[] {
-    const pointers: Buffer[] = []
-    for (let i = 0; i < cells; i++) {
-      const child = this.children![i]
-      if (child === undefined) {
-        readCell(this.page, cellOffset(this.page, i), view)
-        pointers.push(this.page.subarray(view.payloadStart, view.end))
-      } else {
-        pointers.push(encodePointer((child.pointer ?? child.pending)!))
-      }
+  /** The page as the cache should keep it: without much room that the file does not need. */
+  keep(patched: boolean): KeptPage {
+    if (this.page.length > this.size * KEPT_SLACK) {
+      const capacity = this.size
+      const page = Buffer.allocUnsafeSlow(capacity)
+      this.page.copy(page, 0, 0, NODE_HEADER_BYTES)
+      page[1] = capacity > 0xffff ? NODE_WIDE : 0
+      this.#gather(this.page, page)
     }
-    return pointers
+    const { page, top, baseTop, removed } = this
+    return { page, top, origin: patched ? { base: this.base!, baseTop, removed } : undefined }
   }
 
   /** The node is in the file: nothing of it is needed in memory. */
@@ -444,6 +507,8 @@ export class MutableNode {
     this.page = EMPTY
     this.children = undefined
     this.parent = undefined
+    this.base = undefined
+    this.removed = NONE
   }
 }
 
@@ -453,6 +518,16 @@ function sharedBytes(page: Uint8Array, a: CellView, b: CellView, most: number): 
   let shared = 0
   while (shared < end && page[a.keyStart + shared] === page[b.keyStart + shared]) shared += 1
   return shared
+}
+
+/** Copies the cell at `offset` of `from` to before `top` of `page`, as cell `index`; returns the new top. */
+function moveCell(from: Buffer, offset: number, page: Buffer, index: number, top: number): number {
+  readCell(from, offset, other)
+  const length = other.end - other.start
+  copyBytes(from, other.start, page, top - length, length)
+  setSlot(page, index, top - length)
+  setHead(page, index, headAt(from, index))
+  return top - length
 }
 
 /** Where a page is set aside while its cells are moved together. */

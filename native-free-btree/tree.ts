@@ -257,18 +257,7 @@ export class Tree {
       return this.#track(link.clone(this.#epoch))
     }
     const pointer = link instanceof MutableNode ? link.pointer! : link
-    const own = this.#source.take(pointer.position)
-    const node =
-      own !== undefined
-        ? MutableNode.fromOwnPage(own, pointer.count, pointer.bytes, this.#epoch)
-        : MutableNode.fromPage(
-            this.#source.load(pointer.position, pointer.length, pointer.hash),
-            pointer.count,
-            pointer.bytes,
-            this.#epoch,
-          )
-    node.reduction = pointer.reduction
-    return this.#track(node)
+    return this.#track(this.#source.changeable(pointer, this.#epoch))
   }
 
   #mutableRoot(): MutableNode | undefined {
@@ -374,28 +363,32 @@ export class Tree {
       if (node.size >= limit / 2 / JOIN_SHARE) break
       const index = indexOfChild(parent, node)
       const size = node.size
-      if (index > 0 && parent.childSize(index - 1) + size <= limit) {
-        const left = this.#neighbour(parent, index - 1)
-        if (left === undefined) break
-        this.#join(parent, index - 1, left, node)
-      } else if (index + 1 < parent.cells && parent.childSize(index + 1) + size <= limit) {
-        const right = this.#neighbour(parent, index + 1)
-        if (right === undefined) break
-        this.#join(parent, index, node, right)
-      } else {
-        break
-      }
+      const left = index > 0 ? this.#neighbour(parent, index - 1, limit - size) : undefined
+      const right =
+        left === undefined && index + 1 < parent.cells
+          ? this.#neighbour(parent, index + 1, limit - size)
+          : undefined
+      if (left !== undefined) this.#join(parent, index - 1, left, node)
+      else if (right !== undefined) this.#join(parent, index, node, right)
+      else break
       node = parent
     }
     this.#collapseRoot()
   }
 
   /**
-   * A child to join another with; undefined when it is damaged. By now the change is durable and has to be
-   * applied: a neighbour that nobody asked for must not stop it, nor the replay of it at the next opening.
+   * A child of at most `mostBytes` to join another with; undefined when it is larger, or damaged. By now the
+   * change is durable and has to be applied: a neighbour that nobody asked for must not stop it, nor the replay
+   * of it at the next opening.
    */
-  #neighbour(parent: MutableNode, index: number): MutableNode | undefined {
+  #neighbour(parent: MutableNode, index: number, mostBytes: number): MutableNode | undefined {
+    if (parent.childSize(index) > mostBytes) return undefined
     try {
+      const child = parent.children![index]
+      const isWhole = child !== undefined && child.pointer === undefined
+      const page = isWhole ? undefined : this.#source.pageOf(child ?? readPointer(parent.page, index, false))
+      // What lies in the file as a patch is larger than that.
+      if (page !== undefined && contentBytes(page) > mostBytes) return undefined
       return this.#mutableChild(parent, index)
     } catch (error) {
       if (error instanceof StorageError && error.code === 'DAMAGED') return undefined
@@ -484,6 +477,17 @@ function isLast(node: MutableNode): boolean {
     child = parent
   }
   return true
+}
+
+/** Bytes that a page takes, cell by cell. */
+function contentBytes(page: Buffer): number {
+  const cells = cellCount(page)
+  let bytes = NODE_HEADER_BYTES + cells * slotWidth(page)
+  for (let i = 0; i < cells; i++) {
+    readCell(page, cellOffset(page, i), view)
+    bytes += view.end - view.start
+  }
+  return bytes
 }
 
 function indexOfChild(parent: MutableNode, child: MutableNode): number {
