@@ -141,16 +141,19 @@ t.test('many walks share the one window and get their own values', async (t) => 
   t.equal(wrong, 0)
 })
 
-t.test('what was read is the caller’s to change', async (t) => {
+t.test('what was read is the caller’s to keep and to change', async (t) => {
   const { file, written } = makeFile(lengthsOf(40), () => 0)
   const values = new ValueReader(file, SALT)
-  for (let round = 0; round < 3; round++) {
-    for (const { reference, value } of written) {
-      const read = values.read(reference)
-      t.same(read, value)
-      read.fill(0)
-    }
+  const alone = new ValueReader(file, SALT)
+  const kept: Buffer[] = []
+  for (const { reference } of written) kept.push(values.read(reference))
+  for (let i = 0; i < 40; i++) kept.push(alone.read(written[(i * 7) % 40]!.reference))
+  for (let i = 0; i < 40; i++) {
+    t.same(kept[i], written[i]!.value)
+    t.same(kept[40 + i], written[(i * 7) % 40]!.value)
   }
+  for (const value of kept) value.fill(0)
+  for (const { reference, value } of written) t.same(values.read(reference), value)
 })
 
 t.test('values of every length, alone and in a walk', async (t) => {
