@@ -177,7 +177,7 @@ export function compareCellKey(
   }
   while (page[at++]! >= 128);
   const keyLength = end - start
-  const shared = length < keyLength ? length : keyLength
+  const shared = Math.min(length, keyLength)
   for (let i = 0; i < shared; i++) {
     const difference = page[at + i]! - key[start + i]!
     if (difference !== 0) return difference
@@ -218,7 +218,7 @@ function orderOfPrefix(page: Uint8Array, index: number, key: Uint8Array, start: 
   readCell(page, cellOffset(page, index), scratch)
   const at = scratch.keyStart
   const length = end - start
-  const shared = length < prefix ? length : prefix
+  const shared = Math.min(length, prefix)
   for (let i = 0; i < shared; i++) {
     const difference = page[at + i]! - key[start + i]!
     if (difference !== 0) return difference

@@ -190,6 +190,12 @@ t.test('the fixtures hold one of everything', async (t) => {
     'a page with wide slots',
   )
   t.ok(pages.some(({ content }) => content.kind === 'inner' && content.cells[0]!.child.reduction.length > 0))
+  for (const kind of ['leaf', 'inner']) {
+    t.ok(
+      pages.some(({ content }) => content.kind === 'patch' && content.changes.kind === kind),
+      `a patch of a page of kind ${kind}`,
+    )
+  }
   t.ok(file.checkpoints.some(({ trees }) => trees.some(({ root }) => root === undefined)))
   t.ok(file.checkpoints.some(({ position, replayPosition }) => position - replayPosition > 4000))
   t.ok(file.checkpoints.at(-1)!.position < file.groups.at(-1)!.position, 'groups behind the last checkpoint')

@@ -161,7 +161,7 @@ function decodeGenesis(file: ClaimedBytes, hash64: Hash64): Genesis {
   const firstGroup = fields.whole()
   const createdMs = fields.whole()
   const format = [fields.u16(), fields.u16(), fields.u32()]
-  if (format.join() !== '1,1,0') throw new FormatError(position, `a genesis group of the format ${format}`)
+  if (format.join() !== '1,2,0') throw new FormatError(position, `a genesis group of the format ${format}`)
   fields.finish('the genesis group')
   if (firstGroup !== position + length) throw new FormatError(position, 'a gap behind the genesis group')
   return { header, uuid, firstGroup, createdMs }

@@ -40,7 +40,21 @@ export interface Page {
   /** Bytes that the keys share, and of each key the four behind them. */
   prefix: number
   heads: Buffer[]
-  content: { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
+  content: WholeContent | PatchContent
+}
+
+export type WholeContent = { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
+
+/** A change: `passed` cells of the base stay, then one is left out (no cell) or one comes in. */
+export interface Change<T> {
+  passed: number
+  cell: T | undefined
+}
+
+export interface PatchContent {
+  kind: 'patch'
+  base: { position: number; length: number; hash: bigint }
+  changes: { kind: 'leaf'; list: Change<LeafCell>[] } | { kind: 'inner'; list: Change<InnerCell>[] }
 }
 
 export interface Definition {
@@ -136,11 +150,33 @@ function decodeInnerCell(fields: Fields): InnerCell {
   return { key, child: decodePointer(fields, tag / 2 - POINTER_BYTES) }
 }
 
+function decodePatch(fields: Fields, length: number, kind: number): PatchContent {
+  fields.zeros(1)
+  const count = fields.u16()
+  fields.expect((f) => f.u32(), length, 'length of the patch')
+  const base = { position: fields.u48(), length: fields.u32(), hash: fields.u64() }
+  function changes<T>(decode: (fields: Fields) => T): Change<T>[] {
+    return Array.from({ length: count }, () => {
+      const number = fields.varint()
+      return { passed: Math.floor(number / 2), cell: number % 2 === 1 ? decode(fields) : undefined }
+    })
+  }
+  const list =
+    kind === 3
+      ? { kind: 'leaf' as const, list: changes(decodeLeafCell) }
+      : { kind: 'inner' as const, list: changes(decodeInnerCell) }
+  return { kind: 'patch', base, changes: list }
+}
+
 /** `fields` are the page's bytes and no more. */
 function decodePage(fields: Fields, hash: bigint): Page {
   const start = fields.position
   const length = fields.left
   const kind = fields.u8()
+  if (kind === 3 || kind === 4) {
+    const content = decodePatch(fields, length, kind)
+    return { position: start, length, hash, prefix: 0, heads: [], content }
+  }
   const flags = fields.u8()
   if (flags > 1) throw new FormatError(start + 1, `flags ${flags} of a page`)
   const count = fields.u16()
