@@ -273,10 +273,11 @@ ${COMMIT_SYNC}`,
     rule: 'a value is verified when it is read',
     target: 'corruption',
     file: 'native-free-btree/values.js',
-    find: `        if (hash !== bytes.readBigUInt64LE(5))
-            throw damagedValue(parts.position, 'its checksum does not match');
-        if (checkOf(hash) !== parts.check)
-            throw damagedValue(parts.position, 'it is not the one referred to');
+    find: `    if (hashLow !== readU32(bytes, offset + 5) || hashHigh !== readU32(bytes, offset + 9)) {
+        return 'its checksum does not match';
+    }
+    if (hashLow !== check)
+        return 'it is not the one referred to';
 `,
     replace: '',
   },

@@ -150,6 +150,7 @@ export interface StoreStats {
   commit: number
   /** Bytes of nodes in memory that the file does not hold yet. */
   dirtyBytes: number
+  /** Bytes of clean pages and of values in memory, those of the other stores of the same cache included. */
   cachedBytes: number
   openSnapshots: number
   checkpointRunning: boolean

@@ -2,7 +2,7 @@
 import type { Snapshot, TreeReader } from './api.ts'
 import { StorageError } from './errors.ts'
 import type { PageSource } from './page-source.ts'
-import type { Root, Tree } from './tree.ts'
+import type { Root, Share, Tree } from './tree.ts'
 import { RootReader } from './tree-reader.ts'
 import type { ValueReader } from './values.ts'
 
@@ -10,7 +10,7 @@ export class StoreSnapshot implements Snapshot {
   readonly commit: number
   readonly #source: PageSource
   readonly #values: ValueReader
-  readonly #roots = new Map<string, { tree: Tree; root: Root }>()
+  readonly #roots = new Map<string, { tree: Tree; root: Root; share: Share }>()
   readonly #onClose: (snapshot: StoreSnapshot) => void
   #open = true
 
@@ -25,7 +25,11 @@ export class StoreSnapshot implements Snapshot {
     this.#source = source
     this.#values = values
     this.#onClose = onClose
-    for (const tree of trees) this.#roots.set(tree.definition.name, { tree, root: tree.share() })
+    source.readers += 1
+    for (const tree of trees) {
+      const share = tree.share()
+      this.#roots.set(tree.definition.name, { tree, root: share.root, share })
+    }
   }
 
   tree(name: string): TreeReader {
@@ -45,6 +49,8 @@ export class StoreSnapshot implements Snapshot {
   close(): void {
     if (!this.#open) return
     this.#open = false
+    this.#source.readers -= 1
+    for (const { tree, share } of this.#roots.values()) tree.unshare(share)
     this.#roots.clear()
     this.#onClose(this)
   }

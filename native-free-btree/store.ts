@@ -143,7 +143,7 @@ class FileStore implements Store {
     this.#space = space
     this.#ledger = ledger
     this.#source = new PageSource(file, located.salt, space)
-    this.#values = new ValueReader(file, located.salt)
+    this.#values = new ValueReader(file, located.salt, space.values)
     this.#trees = loaded.trees
     this.#readCommit = located.end.commit
     this.#located = located
@@ -360,7 +360,7 @@ class FileStore implements Store {
       fileBytes: this.#file.size(),
       commit: this.commit,
       dirtyBytes: this.#ledger.totalBytes,
-      cachedBytes: this.#space.cache.cachedBytes,
+      cachedBytes: this.#space.cache.cachedBytes + this.#space.cache.valueBytes,
       openSnapshots: this.#snapshots.size,
       checkpointRunning: writer?.checkpointRunning ?? false,
       queuedBytes: writer?.queuedBytes ?? 0,
