@@ -22,6 +22,8 @@ const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
 const REGISTRY = 'src/server/registry.js'
+const PAGES = 'native-free-btree/page-source.js'
+const TREE = 'native-free-btree/tree.js'
 const WALK = 'native-free-btree/group-walk.js'
 
 const COMMIT_SYNC = `        if (!(await this.#sync())) {
@@ -280,5 +282,46 @@ ${COMMIT_SYNC}`,
         return 'it is not the one referred to';
 `,
     replace: '',
+  },
+  {
+    name: 'base-not-checked',
+    rule: 'the base of a patch is verified like any other page',
+    target: 'corruption',
+    file: PAGES,
+    find: '        const base = this.#readVerified(place.position, place.length, place.hash);\n',
+    replace: `        const base = Buffer.allocUnsafeSlow(place.length);
+        this.file.readSync(base, place.position);\n`,
+  },
+  {
+    name: 'page-taken-from-readers',
+    rule: 'a page is changed where it is only when no snapshot is open',
+    target: 'btree',
+    file: PAGES,
+    find: 'cached !== undefined && this.#cache.readers > 0',
+    replace: 'cached !== undefined && false',
+  },
+  {
+    name: 'changed-under-a-share',
+    rule: 'a node that a snapshot or a checkpoint can see is copied before it is changed',
+    target: 'btree',
+    file: TREE,
+    find: 'return node.pointer === undefined && node.epoch > this.shares.newestEpoch;',
+    replace: 'return node.pointer === undefined;',
+  },
+  {
+    name: 'leaf-kept-through-a-split',
+    rule: 'a leaf found before the commit is used only while it is the place of its key',
+    target: 'btree',
+    file: TREE,
+    find: 'leaf === undefined || leaf.moved || !this.#isChangeable(leaf)',
+    replace: 'leaf === undefined || !this.#isChangeable(leaf)',
+  },
+  {
+    name: 'removed-cell-not-noted',
+    rule: 'a patch leaves out every cell of the base that is gone',
+    target: 'btree',
+    file: 'native-free-btree/node.js',
+    find: '            this.#noteRemoved(index);\n',
+    replace: '            this.base.position;\n',
   },
 ]

@@ -126,6 +126,8 @@ export type { Entry }
 /** The pages of one file, by position. */
 export class CacheSpace {
   readonly cache: PageCache
+  /** Open snapshots of the file. */
+  readers = 0
   readonly values: ValueSpace
   readonly #entries = new Map<number, Entry>()
 

@@ -42,6 +42,8 @@ const placed = new CellView()
 /** What the header of a page has room for. */
 const MAX_PREFIX = 0xffff
 
+/** What a pointer's cell takes beside its key and its reduction, and as much again for those. */
+const SETTLED_CELL_BYTES = 128
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 500
 
@@ -442,6 +444,8 @@ export class MutableNode {
     for (const child of this.children!) if (child !== undefined) moved += 1
     // Too many for a patch.
     if (moved * 4 > cells) this.base = undefined
+    // On a page of its own, with room for every new cell: a cursor may stand on this one, and cells come and go.
+    this.#moveTo(this.size + (moved + 1) * SETTLED_CELL_BYTES)
     for (let i = 0; i < cells; i++) {
       const child = this.children![i]
       readCell(this.page, cellOffset(this.page, i), view)

@@ -28,8 +28,6 @@ const SLOT_ROOM_BYTES = 128
 export class PageSource {
   readonly file: StorageFile
   readonly salt: bigint
-  /** Open snapshots: their cursors stand on pages from one turn of the event loop to another. */
-  readers = 0
   readonly #cache: CacheSpace
 
   constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
@@ -96,7 +94,7 @@ export class PageSource {
     const { position, length, hash } = pointer
     const cached = this.#cache.kept(position)
     let node: MutableNode
-    if (cached !== undefined && this.readers > 0) {
+    if (cached !== undefined && this.#cache.readers > 0) {
       node = MutableNode.fromPage(cached, pointer, epoch, Math.max(length >>> 2, 256))
     } else {
       const own = cached === undefined ? this.readPage(position, length, hash) : this.#cache.take(position)!
@@ -106,6 +104,15 @@ export class PageSource {
     node.bytes = pointer.bytes
     node.reduction = pointer.reduction
     return node
+  }
+
+  /** A snapshot was opened: its cursors stand on pages from one turn of the event loop to another. */
+  addReader(): void {
+    this.#cache.readers += 1
+  }
+
+  removeReader(): void {
+    this.#cache.readers -= 1
   }
 
   pageOf(link: MutableNode | NodePointer): Buffer {

@@ -25,7 +25,7 @@ export class StoreSnapshot implements Snapshot {
     this.#source = source
     this.#values = values
     this.#onClose = onClose
-    source.readers += 1
+    source.addReader()
     for (const tree of trees) {
       const share = tree.share()
       this.#roots.set(tree.definition.name, { tree, root: share.root, share })
@@ -49,7 +49,7 @@ export class StoreSnapshot implements Snapshot {
   close(): void {
     if (!this.#open) return
     this.#open = false
-    this.#source.readers -= 1
+    this.#source.removeReader()
     for (const { tree, share } of this.#roots.values()) tree.unshare(share)
     this.#roots.clear()
     this.#onClose(this)

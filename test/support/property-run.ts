@@ -6,7 +6,13 @@
  */
 
 import type { Store, Transaction, TreeReader } from '../../native-free-btree/index.ts'
-import { type CursorOptions, type Range, type Snapshot, StorageError } from '../../native-free-btree/index.ts'
+import {
+  type Cursor,
+  type CursorOptions,
+  type Range,
+  type Snapshot,
+  StorageError,
+} from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
 import { edges, foldedDescending } from './test-trees.ts'
 import { TreeModel } from './tree-model.ts'
@@ -26,6 +32,8 @@ interface Held {
   snapshot: Snapshot
   models: Models
   appended: number
+  /** A cursor that stands where it is from one visit to the next, while the tree goes on. */
+  walk: { cursor: Cursor; name: string; expected: readonly { key: Buffer; value: Buffer }[]; at: number }
 }
 
 export class PropertyRun {
@@ -221,6 +229,7 @@ export class PropertyRun {
     const index = this.#random.int(this.#held.length)
     const held = this.#held[index]!
     this.#readRandomly(held.snapshot, held.models)
+    this.#walkOn(held.walk)
     if (this.#random.bool(0.25)) {
       this.#compareAll(held.snapshot, held.models)
       held.snapshot.close()
@@ -230,7 +239,29 @@ export class PropertyRun {
 
   #hold(): void {
     if (this.#held.length >= 4) return
-    this.#held.push({ snapshot: this.#store.snapshot(), models: copyOf(this.#models), appended: 0 })
+    const snapshot = this.#store.snapshot()
+    const models = copyOf(this.#models)
+    const name = this.#random.pick(NAMES)
+    const walk = { cursor: snapshot.tree(name).cursor(), name, expected: models[name].walk({}), at: 0 }
+    this.#walkOn(walk)
+    this.#held.push({ snapshot, models, appended: 0, walk })
+  }
+
+  #walkOn(walk: Held['walk']): void {
+    const { cursor, expected, name } = walk
+    if (walk.at > 0 && walk.at <= expected.length) {
+      same(cursor.key(), expected[walk.at - 1]!.key, `${name}: key under a cursor that stood`)
+    }
+    for (let left = this.#random.int(12); left > 0 && walk.at <= expected.length; left--) {
+      const there = cursor.next()
+      if (there !== walk.at < expected.length)
+        throw new Error(`${name}: a cursor that stood ends at ${walk.at}`)
+      walk.at += 1
+      if (!there) return
+      const entry = expected[walk.at - 1]!
+      same(cursor.key(), entry.key, `${name}: key of a cursor that stood`)
+      if (entry.value.length < 300) same(cursor.value(), entry.value, `${name}: value of a cursor that stood`)
+    }
   }
 
   #readRandomly(snapshot: Snapshot, models: Models): void {
