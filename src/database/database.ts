@@ -29,6 +29,7 @@ import type {
 import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachment-content.ts'
 import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
+import { StoreCompactionSource } from './compaction-source.ts'
 import { readyEdits } from './edits.ts'
 import { awaiting, reading } from './layer-errors.ts'
 import { type IdSummary, idKey, LAYOUT_VERSION, readSummary, TREES } from './layout.ts'
@@ -53,6 +54,7 @@ import {
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
+import { hasMovedContent, MovedContent, withPresentContent } from './moved-content.ts'
 import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
@@ -79,6 +81,7 @@ export class StoredDatabase implements Database {
   /** The epoch of the sequence that began with this opening is stored. */
   #epochStored = false
   #notifying = false
+  #compaction: StoreCompactionSource | undefined
   #closing = false
   /** Undefined: to be looked up. */
   #validation: boolean | undefined
@@ -164,7 +167,7 @@ export class StoredDatabase implements Database {
           external: summary.external,
         },
         instanceStartTime: this.instanceStartTime,
-        compactRunning: false,
+        compactRunning: this.#compaction !== undefined,
         diskFormatVersion: LAYOUT_VERSION,
       }
     })
@@ -223,6 +226,17 @@ export class StoredDatabase implements Database {
   }
 
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    for (let given = edits; ; ) {
+      if (hasMovedContent(given)) given = await awaiting(withPresentContent(this.#open(), given))
+      try {
+        return await this.#update(given, options)
+      } catch (error) {
+        if (!(error instanceof MovedContent)) throw error
+      }
+    }
+  }
+
+  async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const ready = reading(() => {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
       return readyEdits(edits, options.newEdits !== false)
@@ -266,20 +280,20 @@ export class StoredDatabase implements Database {
   lookup(id: string): AllDocsRow | undefined {
     return reading(() => {
       const value = this.#open().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#store, id, value)
+      return value === undefined ? undefined : rowOf(this.#store.values, id, value)
     })
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
     return this.#page((snapshot) =>
-      openAllDocs(snapshot, this.#store, this.#sequences.format(this.#changeIn(snapshot)), options),
+      openAllDocs(snapshot, snapshot.values, this.#sequences.format(this.#changeIn(snapshot)), options),
     )
   }
 
   changes(options: ChangesOptions = {}): ChangesPage {
     return this.#page((snapshot) => {
       const current = this.#changeIn(snapshot)
-      return openChanges(snapshot, { bodies: this.#store, sequences: this.#sequences, current }, options)
+      return openChanges(snapshot, { bodies: snapshot.values, sequences: this.#sequences, current }, options)
     })
   }
 
@@ -358,10 +372,23 @@ export class StoredDatabase implements Database {
     this.#open()
   }
 
+  beginCompaction(): StoreCompactionSource {
+    const store = this.#open()
+    if (this.#compaction !== undefined) throw new DatabaseError('conflict', 'A compaction is running.')
+    this.#compaction = new StoreCompactionSource(store)
+    return this.#compaction
+  }
+
+  async endCompaction(): Promise<void> {
+    await this.#compaction?.end()
+    this.#compaction = undefined
+  }
+
   /** `timeoutMs` is how long to wait for rows that are still being read. */
   async close(timeoutMs = 0): Promise<void> {
     this.#closing = true
     this.#listeners.clear()
+    await this.endCompaction()
     await awaiting(this.#store.close(timeoutMs))
   }
 }

@@ -1,5 +1,11 @@
 /** Making and opening the file of a database. */
-import { openStore, type Store, type StoreOptions, type TreeOptions } from '../../native-free-btree/index.ts'
+import {
+  openStore,
+  removeUselessNewFile,
+  type Store,
+  type StoreOptions,
+  type TreeOptions,
+} from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
@@ -81,7 +87,9 @@ export async function openDatabase(
   options: DatabaseOptions = {},
 ): Promise<StoredDatabase> {
   const store = await open(path, false, options)
-  return withStore(store, () => {
+  return withStore(store, async () => {
+    const { fileSystem } = options.store ?? {}
+    await removeUselessNewFile(store, { trees: TREE_OPTIONS, ...(fileSystem && { fileSystem }) })
     const record = readRecord(store, 'database')
     if (record === undefined) throw new DatabaseError('noDatabase')
     if (record.format !== LAYOUT_VERSION) {
