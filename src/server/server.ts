@@ -17,6 +17,9 @@ import type { Config } from '../base/config/load.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { WorkerPool } from '../workers/pool.ts'
+import { TaskRegistry } from '../workers/tasks.ts'
+import { Compactions } from './compactions.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
@@ -41,6 +44,8 @@ export class Server {
   readonly uuid: string
   readonly databases: DatabaseRegistry
   readonly events: DatabaseEvents
+  readonly tasks: TaskRegistry
+  readonly compactions: Compactions
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   readonly #lock: { release(): Promise<void> }
@@ -63,6 +68,21 @@ export class Server {
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.events = parts.events
+    const { config, clock, log } = options
+    this.tasks = new TaskRegistry(clock, log)
+    this.compactions = new Compactions({
+      lease: (name) => this.databases.lease(name),
+      pool: new WorkerPool({
+        threads: config.workerThreads,
+        memoryBytes: config.workerMemoryBytes,
+        idleMs: config.workerIdleMs,
+      }),
+      tasks: this.tasks,
+      clock,
+      bytesPerSecond: config.compactionBytesPerSecond,
+      sharePercent: config.compactionSharePercent,
+      cacheBytes: config.compactionCacheBytes,
+    })
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.#lock = parts.lock
@@ -144,6 +164,7 @@ export class Server {
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
+      await this.compactions.stop()
       await this.databases.stop(graceMs)
       await this.events.close()
     } finally {

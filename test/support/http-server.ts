@@ -21,6 +21,8 @@ export interface TestServer {
   authorization: string
   /** What was logged. */
   lines: string[]
+  /** The data folder. */
+  folder: string
   stop(graceMs?: number): Promise<void>
 }
 
@@ -28,7 +30,13 @@ const NAME = 'admin'
 const PASSWORD = 'secret'
 
 export async function startTestServer(
-  options: { limits?: Partial<HttpLimits>; port?: number; cors?: CorsRules } = {},
+  options: {
+    limits?: Partial<HttpLimits>
+    port?: number
+    cors?: CorsRules
+    /** Environment variables. */
+    config?: Record<string, string>
+  } = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'davenport-http-'))
   const { log, lines } = recordingLog()
@@ -36,7 +44,7 @@ export async function startTestServer(
     openDatabase: (path, name) => openDatabase(path, name),
     createDatabase: (path, name, properties) => createDatabase(path, name, { properties }),
     config: loadConfig({
-      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10' },
+      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
     }),
     log,
@@ -61,6 +69,7 @@ export async function startTestServer(
     url: url.href.replace(/\/$/, ''),
     authorization: `Basic ${Buffer.from(`${NAME}:${PASSWORD}`).toString('base64')}`,
     lines,
+    folder,
     async stop(graceMs = 0) {
       await http.stop(graceMs)
       await server.stop(0)
