@@ -24,7 +24,6 @@ import { systemClock, systemRandom } from './system.ts'
 /** The tree of the maker's own. */
 export const COMPACTION_TREE = 'compaction'
 const MARK = Buffer.from('mark')
-/** A group of appended values and nodes is closed beyond this. */
 const FILL_BYTES = 1024 * 1024
 /** Nothing is replayed but marks and the last changes: checkpoints are far apart. */
 const CHECKPOINT_LOG_BYTES = 128 * 1024 * 1024
@@ -44,7 +43,10 @@ interface Mark {
   state: unknown
 }
 
-export type NewFileOptions = Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache' | 'clock' | 'random'>
+export type NewFileOptions = Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache' | 'clock' | 'random'> & {
+  /** A group of appended values and nodes is closed beyond this. Default 1 MiB. */
+  fillBytes?: number
+}
 
 const noLock = async () => ({ release: async () => {} })
 
@@ -63,13 +65,21 @@ export class NewFile {
   /** What the mark said that was found; undefined for a new file. */
   readonly found: { handle: SnapshotHandle; definitions: Map<number, string>; state: unknown } | undefined
   readonly #store: BulkStore
+  readonly #fillBytes: number
   readonly #loads = new Map<string, TreeLoad>()
   /** It carries no mark any more: it takes the name, or is of no use. */
   isFinished = false
 
-  private constructor(path: string, store: BulkStore, mark: Mark | undefined, sourcePath: string) {
+  private constructor(
+    path: string,
+    store: BulkStore,
+    mark: Mark | undefined,
+    sourcePath: string,
+    fillBytes = FILL_BYTES,
+  ) {
     this.path = path
     this.#store = store
+    this.#fillBytes = fillBytes
     if (mark === undefined) return
     const { position, length, hash } = mark.checkpoint
     const checkpoint = { position, length, hash: BigInt(`0x${hash}`) }
@@ -90,13 +100,23 @@ export class NewFile {
     options: NewFileOptions = {},
   ): Promise<NewFile> {
     const fileSystem = options.fileSystem ?? nodeFileSystem
+    const { fillBytes } = options
     const target = newFileOf(path)
     const begun = await openBegun(fileSystem, target, source, options)
-    if (begun !== undefined) return new NewFile(target, begun.store, begun.mark, path)
+    if (begun !== undefined) return new NewFile(target, begun.store, begun.mark, path, fillBytes)
     await removeNewFile(fileSystem, path)
     const { clock = systemClock, random = systemRandom } = options
     await createFile(fileSystem, target, clock, random, undefined, Buffer.from(source.uuid, 'hex'))
-    return new NewFile(target, await openTarget(target, options), undefined, path)
+    const store = await openTarget(target, options)
+    try {
+      // The trees' definitions are committed before anything is loaded: a root stands in a checkpoint only, and a
+      // definition that is replayed behind that would make its tree empty again.
+      await store.transact((tx) => tx.delete(COMPACTION_TREE, MARK))
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+    return new NewFile(target, store, undefined, path, fillBytes)
   }
 
   get(tree: string, key: Uint8Array): Buffer | undefined {
@@ -110,11 +130,12 @@ export class NewFile {
 
   /** Runs `build` until the group is full; what it appended is durable with the next mark. */
   fill<T>(build: (filling: Filling) => T): Promise<T> {
-    return this.#store.bulk(FILL_BYTES, (builder) => {
+    const fillBytes = this.#fillBytes
+    return this.#store.bulk(fillBytes, (builder) => {
       const load = (name: string): TreeLoad => this.#load(name)
       return build({
         get isFull() {
-          return builder.length >= FILL_BYTES
+          return builder.length >= fillBytes
         },
         get bytes() {
           return builder.length
@@ -198,8 +219,9 @@ export class NewFile {
 }
 
 async function openTarget(path: string, options: NewFileOptions): Promise<BulkStore> {
+  const { fillBytes: _, ...others } = options
   const store = await openStore(path, {
-    ...options,
+    ...others,
     trees: { ...options.trees, [COMPACTION_TREE]: {} },
     create: false,
     lock: noLock,

@@ -184,6 +184,10 @@ class FileStore implements Store, BulkStore {
       values: file.values,
       trees: file.trees,
       queue: before?.queue,
+      syncName:
+        before === undefined && this.recovery.outcome !== 'created'
+          ? () => this.#fileSystem.syncDirectory(folderOf(this.path))
+          : undefined,
       limits: {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(budget / 4, 64 * 1024 * 1024),

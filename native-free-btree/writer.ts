@@ -68,6 +68,7 @@ export class Writer {
   readonly #ledger: Ledger
   readonly #salt: bigint
   readonly #dirtyLimitBytes: number
+  #syncName: (() => Promise<void>) | undefined
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
   readonly queue: WriteQueue
@@ -102,6 +103,11 @@ export class Writer {
     trees: ReadonlyMap<string, Tree>
     limits: WriterLimits
     state: WriterState
+    /**
+     * Makes the file's name durable, before the first group: a compaction whose process was killed between the
+     * rename and the folder's sync leaves a name that a power loss would take back, with all written since.
+     */
+    syncName: (() => Promise<void>) | undefined
     /** Of a writer that this one succeeds. */
     queue?: WriteQueue | undefined
   }) {
@@ -113,6 +119,7 @@ export class Writer {
     this.#dirtyLimitBytes = parts.limits.dirtyBytes
     this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
+    this.#syncName = parts.syncName
     this.queue = parts.queue ?? new WriteQueue(parts.limits.queueBytes)
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
     this.#written = this.#durable
@@ -304,6 +311,13 @@ export class Writer {
   /** No group may be written before this is done. Returns why it failed. */
   async #startGeneration(): Promise<StorageError | undefined> {
     if (this.#generationStarted) return undefined
+    if (this.#poisoned !== undefined) return this.#poisoned
+    try {
+      await this.#syncName?.()
+      this.#syncName = undefined
+    } catch (error) {
+      return this.poison('the folder could not be synced', error)
+    }
     this.#superblocks.generation += 1
     const failure = await this.#syncedSuperblock(0)
     this.#generationStarted = failure === undefined

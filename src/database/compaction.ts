@@ -79,8 +79,12 @@ export async function compact(
   source: CompactionSource,
   options: CompactionOptions,
 ): Promise<CompactionResult> {
-  const { fileSystem, cache, clock, random } = options
-  const given: NewFileOptions = { trees: TREE_OPTIONS, clock, ...defined({ fileSystem, cache, random }) }
+  const { fileSystem, cache, clock, random, fillBytes } = options
+  const given: NewFileOptions = {
+    trees: TREE_OPTIONS,
+    clock,
+    ...defined({ fileSystem, cache, random, fillBytes }),
+  }
   const file = await NewFile.open(source.path, source, given)
   let snapshot: FileSnapshot | undefined
   try {

