@@ -98,8 +98,10 @@ class Load {
         continue
       }
       if (response.status !== 200) this.wrong.push(`GET ${id}: ${response.status} ${JSON.stringify(body)}`)
-      else if (generation(body._rev) < generation(before.rev)) this.wrong.push(`${id} went back to ${body._rev}`)
-      else if (body._rev === before.rev && body.number !== before.number) this.wrong.push(`${id} is ${body.number}`)
+      else if (generation(body._rev) < generation(before.rev))
+        this.wrong.push(`${id} went back to ${body._rev}`)
+      else if (body._rev === before.rev && body.number !== before.number)
+        this.wrong.push(`${id} is ${body.number}`)
       if (body._attachments !== undefined) await this.#readAttachment(id)
     }
   }
@@ -116,7 +118,8 @@ class Load {
     const bytes = new Uint8Array(await response.arrayBuffer())
     const etag = response.headers.get('etag')
     if (response.status === 200 && etag !== `"${md5(bytes)}"`) this.wrong.push(`${id}/x is not ${etag}`)
-    else if (response.status !== 200 && response.status !== 404) this.wrong.push(`${id}/x: ${response.status}`)
+    else if (response.status !== 200 && response.status !== 404)
+      this.wrong.push(`${id}/x: ${response.status}`)
   }
 }
 
@@ -157,12 +160,16 @@ t.test('ten compactions under mixed load', async (t) => {
   load.running = false
   await Promise.all(clients)
   const outcomes = server.server.tasks.history().map(({ status, error }) => error ?? status)
-  t.same(outcomes, Array.from({ length: COMPACTIONS }, () => 'completed'))
+  t.same(
+    outcomes,
+    Array.from({ length: COMPACTIONS }, () => 'completed'),
+  )
   t.same(load.wrong, [])
   t.comment(`${load.writes} writes, ${load.reads} reads`)
   await load.request('PUT', 'sentinel', '{}')
   const rows = await feed
-  for (const [i, { seq }] of rows.entries()) if (i > 0 && seq <= rows[i - 1]!.seq) t.fail(`${seq} came too late`)
+  for (const [i, { seq }] of rows.entries())
+    if (i > 0 && seq <= rows[i - 1]!.seq) t.fail(`${seq} came too late`)
   const lastSeen = new Map(rows.map(({ id, rev }) => [id, rev]))
   const changes = (await (await load.request('GET', '_changes')).json()) as {
     results: { id: string; changes: { rev: string }[]; deleted?: boolean }[]
