@@ -3,12 +3,14 @@
  * of this folder with its purpose and flags at its top, and registers here.
  */
 import { attachmentMemory } from './attachment-memory.ts'
+import { compaction } from './compaction.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
+  compaction,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
 }

@@ -4,7 +4,7 @@
  * - A job holds a lease, so that its database stays open. When the lease's signal tells it to go, or the server
  *   stops, it leaves its file to be gone on from; when a client cancels it, it takes its file with it.
  * - However a job ends, the writer's turn is given back and the task says what became of it.
- * - While the event loop is busy the jobs work for a quarter of their time share.
+ * - While the event loop is busy the jobs work for half of their time share.
  */
 import { performance } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
@@ -21,8 +21,8 @@ const WORKER = new URL('../workers/compaction-worker.js', import.meta.url).href
 const STOP_GRACE_MS = 5000
 const LOAD_EVERY_MS = 500
 /** Share of the event loop's time in use from which on it counts as busy. */
-const BUSY = 0.7
-const BUSY_DIVISOR = 4
+const BUSY = 0.8
+const BUSY_DIVISOR = 2
 
 export interface CompactionsOptions {
   lease(name: string): Promise<Lease>

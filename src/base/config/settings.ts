@@ -170,10 +170,10 @@ export const SETTINGS = {
   compactionSharePercent: integer(
     'compaction',
     'share_percent',
-    60,
+    100,
     1,
     100,
-    "Percent of its thread's time that a compaction may work; a quarter of that while the server is busy.",
+    "Percent of its thread's time that a compaction may work; half of that while the server is busy.",
   ),
   compactionCacheBytes: integer(
     'compaction',
