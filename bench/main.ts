@@ -3,7 +3,11 @@
  * of this folder with its purpose and flags at its top, and registers here.
  */
 import { attachmentMemory } from './attachment-memory.ts'
+import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
+import { growth } from './growth.ts'
+import { http } from './http.ts'
+import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import type { Benchmark } from './tools.ts'
@@ -11,6 +15,10 @@ import type { Benchmark } from './tools.ts'
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
   compaction,
+  'idle-feeds': idleFeeds,
+  btree,
+  growth,
+  http,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
 }

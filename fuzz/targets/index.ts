@@ -8,8 +8,18 @@ import { crash } from './crash.ts'
 import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
+import { multipart } from './multipart.ts'
 
-export const TARGETS: readonly Target[] = [btree, crash, corruption, database, compaction, json, httpBodies]
+export const TARGETS: readonly Target[] = [
+  btree,
+  crash,
+  corruption,
+  database,
+  compaction,
+  json,
+  multipart,
+  httpBodies,
+]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */
 export const BY_NAME: ReadonlyMap<string, Target> = new Map(

@@ -45,6 +45,8 @@ export interface AuthenticatorOptions {
 
 const INCORRECT = 'Name or password is incorrect.'
 
+const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie: undefined }
+
 export class Authenticator {
   readonly #source: CredentialSource
   readonly #check: CredentialCheck
@@ -58,6 +60,18 @@ export class Authenticator {
     this.#secret = options.secret
     this.#cookie = options.cookie
     this.#now = options.now
+  }
+
+  /**
+   * What `authenticate` would answer, where that is known at once: for a request without credentials, and for
+   * Basic ones that were right before. Undefined for all others.
+   */
+  recall(request: RequestCredentials): Authentication | undefined {
+    const { authorization, cookie } = request
+    if (cookie !== undefined) return undefined
+    if (authorization === undefined) return NOBODY
+    const credential = this.#check.recall(authorization)
+    return credential && { user: userOf(credential), handler: 'default', setCookie: undefined }
   }
 
   /**
@@ -75,12 +89,13 @@ export class Authenticator {
     if (basic.kind === 'given') {
       const credential = await this.#check.check(basic.name, basic.password)
       if (credential === undefined) throw new DatabaseError('unauthorized', INCORRECT)
+      this.#check.accept(request.authorization!, credential)
       return { user: userOf(credential), handler: 'default', setCookie: undefined }
     }
     if (basic.kind === 'malformed' && options.tolerant !== true) {
       throw new DatabaseError('unauthorized', 'Authorization header is malformed.')
     }
-    return { user: ANONYMOUS, handler: undefined, setCookie: undefined }
+    return NOBODY
   }
 
   /** Signs in: the user, and the Set-Cookie header. Undefined where name or password are wrong. */

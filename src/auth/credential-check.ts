@@ -2,11 +2,12 @@
  * Checks names and passwords without hashing at every request. What holds:
  * - An entry of the cache names one `Credential` object. The credential is looked up anew at every check, so
  *   an entry made for a password that was changed since, or for a user who was removed, never matches again.
- * - Neither names nor passwords are kept: an entry's key is an HMAC of both under a key of this process alone.
+ * - Neither names nor passwords are kept: an entry's key is a SHA-256 of them behind a secret of this process
+ *   alone. Digests are never given out, so that a longer text with a known one's digest is of no use.
  * - Refusals are not remembered. Requests with the same credentials share one computation while it runs.
  * - An unknown name costs a hash too, so that the time taken does not tell which names exist.
  */
-import { createHmac } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import type { PasswordHash, PasswordHasher } from './password-hash.ts'
 import type { Credential, CredentialSource } from './user.ts'
@@ -26,8 +27,10 @@ export class CredentialCheck {
   readonly #hasher: PasswordHasher
   readonly #key: string
   readonly #decoy: PasswordHash
-  /** By HMAC, the least recently used first. */
+  /** By digest, the least recently used first. */
   readonly #verified = new Map<string, Credential>()
+  /** The most recently used digest. */
+  #latest = ''
   readonly #running = new Map<string, { credential: Credential | undefined; result: Promise<boolean> }>()
 
   constructor(options: CredentialCheckOptions) {
@@ -56,6 +59,23 @@ export class CredentialCheck {
     return credential
   }
 
+  /**
+   * The credential for which `accept` was called with this Authorization header, if it still is its user's.
+   * Undefined where that is not known at once: then `check` says.
+   */
+  recall(header: string): Credential | undefined {
+    const key = this.#digest('header', header)
+    const credential = this.#verified.get(key)
+    if (credential === undefined || this.#source.find(credential.name) !== credential) return undefined
+    this.#remember(key, credential)
+    return credential
+  }
+
+  /** Notes that `check` gave this credential for what the header says. */
+  accept(header: string, credential: Credential): void {
+    this.#remember(this.#digest('header', header), credential)
+  }
+
   #compute(key: string, credential: Credential | undefined, password: string): Promise<boolean> {
     const running = this.#running.get(key)
     if (running !== undefined && running.credential === credential) return running.result
@@ -67,8 +87,10 @@ export class CredentialCheck {
   }
 
   #remember(key: string, credential: Credential): void {
+    if (key === this.#latest && this.#verified.get(key) === credential) return
     this.#verified.delete(key)
     this.#verified.set(key, credential)
+    this.#latest = key
     if (this.#verified.size <= MAX_ENTRIES) return
     const [oldest] = this.#verified.keys()
     this.#verified.delete(oldest!)
@@ -76,6 +98,10 @@ export class CredentialCheck {
 
   /** The length keeps ("a", "bc") and ("ab", "c") apart. */
   #keyOf(name: string, password: string): string {
-    return createHmac('sha256', this.#key).update(`${name.length}:${name}${password}`).digest('base64')
+    return this.#digest('password', `${name.length}:${name}${password}`)
+  }
+
+  #digest(kind: 'header' | 'password', text: string): string {
+    return hash('sha256', `${this.#key}${kind}:${text}`, 'binary')
   }
 }

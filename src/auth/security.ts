@@ -22,10 +22,17 @@ export interface Security {
 /** Of a database whose `_security` was never set: nobody but server administrators. */
 export const DEFAULT_SECURITY_TEXT = '{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"]}}'
 
-/** Reads a stored object; undefined is the default one. Throws bad_request for a wrong shape. */
+/** A database gives out the same bytes until they are set anew, and every request asks. */
+const PARSED = new WeakMap<Uint8Array, Security>()
+
+/** Reads a stored object, of which the bytes must never change; undefined is the default one. Throws bad_request for a wrong shape. */
 export function parseSecurity(stored: Uint8Array | undefined): Security {
   if (stored === undefined) return DEFAULT_SECURITY
-  return readSecurity(JSON.parse(Buffer.from(stored).toString('utf8')))
+  const known = PARSED.get(stored)
+  if (known !== undefined) return known
+  const security = readSecurity(JSON.parse(Buffer.from(stored).toString('utf8')))
+  PARSED.set(stored, security)
+  return security
 }
 
 /**

@@ -18,14 +18,15 @@ export const systemRandom: RandomBytes = (target) => {
     randomFillSync(pool)
     used = 0
   }
-  target.set(pool.subarray(used, used + target.length))
-  pool.fill(0, used, used + target.length)
-  used += target.length
+  for (let i = 0; i < target.length; i++) {
+    target[i] = pool[used]!
+    pool[used++] = 0
+  }
 }
 
 /** `length` random bytes in lower-case hex. */
 export function randomHex(random: RandomBytes, length: number): string {
-  const bytes = Buffer.alloc(length)
+  const bytes = Buffer.allocUnsafe(length)
   random(bytes)
   return bytes.toString('hex')
 }

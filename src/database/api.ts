@@ -9,6 +9,7 @@ import type { ValueSource } from '../../native-free-btree/index.ts'
 import type { ByteSource, IncomingAttachment } from './attachment-content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from './attachments.ts'
 import type { CompactionSource } from './compaction-api.ts'
+import type { Expiry } from './expiry.ts'
 
 /** One write. */
 export interface DocumentEdit {
@@ -24,6 +25,8 @@ export interface DocumentEdit {
   revisions?: { start: number; ids: string[] } | undefined
   /** In the order of the document. */
   attachments?: readonly AttachmentEdit[] | undefined
+  /** When the document expires; default never. Deletions do not look at it. */
+  expiry?: Expiry | undefined
 }
 
 export interface UpdateOptions {
@@ -61,6 +64,8 @@ export interface DocumentView {
   readonly deleted: boolean
   /** The number in the update sequence at which the document last changed. */
   readonly localSeq: number
+  /** When the document expires, milliseconds since the epoch; undefined for never. */
+  readonly expiresAtMs: number | undefined
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
   /** In the order of the document. */
@@ -200,6 +205,23 @@ export interface Database {
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
 
   /**
+   * One edit, made in the writer's turn of the document as it is then, so that it never meets a conflict of
+   * its own. `make` is called once, with the winning revision, and must be quick; what it throws is thrown on and
+   * nothing is written. Throws as `get` and `update` do.
+   */
+  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
+
+  /** When the first document expires; undefined while none does. */
+  nextExpiry(): number | undefined
+  /** Deletes documents whose time has come at `nowMs`, the earliest first, at most `limit`. Resolves with their number. */
+  expire(nowMs: number, limit: number): Promise<number>
+  /**
+   * The listener hears of every write that lets a document expire, with the earliest time, when it is durable and
+   * before it is acknowledged, which waits for what the listener returns. One listener; it must not reject.
+   */
+  onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void
+
+  /**
    * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
    * removed, one answer a request. Rejects with bad_request for a malformed revision; nothing was written then.
    */
@@ -238,7 +260,7 @@ export interface Database {
   /** Of the given revisions those that are not stored, and stored ones that may be their ancestors. */
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] }
 
-  /** Canonical JSON; undefined until it was set. */
+  /** Canonical JSON; undefined until it was set. The same bytes each time, not to be changed, until it is set. */
   security(): Buffer | undefined
   setSecurity(body: Uint8Array): Promise<void>
   revsLimit(): number

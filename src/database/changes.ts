@@ -5,7 +5,7 @@
 import type { Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from './api.ts'
 import { decodeChangeEntry } from './change-entry.ts'
-import { decodeInfo, decodeInfoTree } from './document-info.ts'
+import { decodeInfo, decodeInfoTree, expiryOfInfo } from './document-info.ts'
 import { type BodyReader, StoredView } from './document-view.ts'
 import { idKey, seqKey, seqOfKey, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
@@ -54,6 +54,7 @@ function changeRow(
         deleted: winner.deleted,
         reference: entry.reference,
         localSeq: seqNumber,
+        expiresAtMs: () => expiryOfInfo(snapshot.tree(TREES.id).get(idKey(entry.id))!),
         leaves: () => entry.leaves,
         attachments: () => (entry.attachments ? winnerAttachments(snapshot, entry.id) : null),
         tree: () => decodeInfoTree(snapshot.tree(TREES.id).get(idKey(entry.id))!),

@@ -22,7 +22,7 @@ import { DatabaseError } from '../base/errors.ts'
 import { referenceOfEntry } from './attachment-content.ts'
 import { type AttachmentInfo, decodeAttachments, encodeAttachments } from './attachments.ts'
 import { decodeChangeEntry, withReference } from './change-entry.ts'
-import { decodeInfo, decodeInfoTree, encodeInfo } from './document-info.ts'
+import { decodeInfo, decodeInfoTree, encodeInfo, expiryOfInfo } from './document-info.ts'
 import { idKey, seqKey, seqOfKey, TREES, VALUE_VERSION } from './layout.ts'
 import type { RevisionNode, RevisionTree, RevisionValue } from './revision-tree.ts'
 import { encodeStoredBody, referenceOf, validates } from './stored-body.ts'
@@ -140,7 +140,7 @@ export class EntryCopier {
       return copy
     }
     const tree = decodeInfoTree(value)
-    return this.#rewritten(tree, appender, (_leaf, index) =>
+    return this.#rewritten(tree, expiryOfInfo(value), appender, (_leaf, index) =>
       index === 0 ? winnerOf(tree.updateSeq) : undefined,
     )
   }
@@ -148,6 +148,7 @@ export class EntryCopier {
   /** Leaves with new references, the others without values. `bodyOf` gives a body that is there already. */
   #rewritten(
     tree: RevisionTree,
+    expiresAtMs: number | undefined,
     appender: Appender,
     bodyOf: (leaf: RevisionNode, index: number) => Reference | undefined,
   ): Buffer {
@@ -161,7 +162,7 @@ export class EntryCopier {
       )
       leaf.value = { ...value, body, attachments }
     }
-    return encodeInfo(tree)
+    return encodeInfo(tree, expiresAtMs)
   }
 
   #referencesOf(
@@ -217,11 +218,11 @@ export class EntryCopier {
       return
     }
     const copied = this.#copiedLeaves(tx, key)
-    const tree = decodeInfoTree(value())
+    const document = value()
     tx.put(
       TREES.id,
       key,
-      this.#rewritten(tree, tx, (leaf) => {
+      this.#rewritten(decodeInfoTree(document), expiryOfInfo(document), tx, (leaf) => {
         const there = copied(leaf)
         return there && referenceOf(there.body)
       }),

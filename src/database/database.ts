@@ -5,6 +5,7 @@
  * leaves a gap.
  */
 import type { Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
+import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { openAllDocs, rowOf } from './all-docs.ts'
@@ -31,6 +32,8 @@ import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
 import { readyEdits } from './edits.ts'
+import { expireDocuments } from './expire.ts'
+import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
 import { type IdSummary, idKey, LAYOUT_VERSION, readSummary, TREES } from './layout.ts'
 import {
@@ -59,10 +62,15 @@ import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
-import { applyEdits, refusedOutcome, requireAll } from './update.ts'
+import { type AppendedBodies, turnSource } from './turn-source.ts'
+import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type UpdateOutcome } from './update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512
+/** About what the end of one document writes. */
+const TOMBSTONE_BYTES = 512
+/** What a patch of a document may write is not known before its turn. */
+const TURN_BYTES = 4096
 
 export class StoredDatabase implements Database {
   readonly name: string
@@ -71,7 +79,11 @@ export class StoredDatabase implements Database {
   readonly properties: DatabaseProperties
   readonly #store: Store
   readonly #sequences: SequenceCodec
+  readonly #clock: Pick<Clock, 'now'>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
+  /** Bodies of transactions that were built and have not settled. */
+  readonly #unsettled = new Set<AppendedBodies>()
+  #expiryListener: ((expiresAtMs: number) => Promise<void> | undefined) | undefined
   #settings: SettingsRecord
   #purgeSeq: number
   /** Of the last change that is durable. */
@@ -83,12 +95,21 @@ export class StoredDatabase implements Database {
   #notifying = false
   #compaction: StoreCompactionSource | undefined
   #closing = false
+  /** The bytes as they were last read; undefined: to be looked up. */
+  #security: { stored: Buffer | undefined } | undefined
   /** Undefined: to be looked up. */
   #validation: boolean | undefined
 
   /** `openDatabase` and `createDatabase` make these. */
-  constructor(store: Store, name: string, record: DatabaseRecord, random: RandomBytes) {
+  constructor(
+    store: Store,
+    name: string,
+    record: DatabaseRecord,
+    random: RandomBytes,
+    clock: Pick<Clock, 'now'>,
+  ) {
     this.#store = store
+    this.#clock = clock
     this.name = name
     this.uuid = record.uuid
     this.instanceStartTime = record.instanceStartTime
@@ -202,8 +223,10 @@ export class StoredDatabase implements Database {
   }
 
   /** A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. */
-  async #change<T>(build: (tx: Transaction, takeSeq: () => number) => T, sizeHint: number): Promise<T> {
+  async #change<T>(build: (context: UpdateContext) => T, sizeHint: number): Promise<T> {
     let last = 0
+    const appended: AppendedBodies = []
+    this.#unsettled.add(appended)
     const outcome = await this.#transact((tx) => {
       const first = this.#builtSeq
       const takeSeq = (): number => {
@@ -211,7 +234,7 @@ export class StoredDatabase implements Database {
         return this.#builtSeq
       }
       try {
-        const built = build(tx, takeSeq)
+        const built = build({ tx, revsLimit: this.#settings.revsLimit, takeSeq, appended })
         last = this.#builtSeq > first ? this.#builtSeq : 0
         if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
         return built
@@ -219,7 +242,7 @@ export class StoredDatabase implements Database {
         this.#builtSeq = first
         throw error
       }
-    }, sizeHint)
+    }, sizeHint).finally(() => this.#unsettled.delete(appended))
     if (last > 0) this.#epochStored = true
     this.#changed(last)
     return outcome
@@ -239,20 +262,52 @@ export class StoredDatabase implements Database {
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const ready = reading(() => {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-      return readyEdits(edits, options.newEdits !== false)
+      return readyEdits(edits, options.newEdits !== false, this.#clock.now())
     })
-    const outcome = await this.#change((tx, takeSeq) => {
-      const applied = applyEdits({ tx, revsLimit: this.#settings.revsLimit, takeSeq }, ready)
+    const outcome = await this.#change((context) => {
+      const applied = applyEdits(context, ready)
       if (options.allOrNothing) requireAll(applied.results)
       return applied
     }, ready.bytes).catch(refusedOutcome)
-    if (outcome.design) this.#validation = undefined
+    await this.#updated(outcome)
     return outcome.results
+  }
+
+  #updated(outcome: UpdateOutcome): Promise<void> | undefined {
+    if (outcome.design) this.#validation = undefined
+    return outcome.expiresAtMs === undefined ? undefined : this.#expiryListener?.(outcome.expiresAtMs)
+  }
+
+  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    const outcome = await this.#change((context) => {
+      const source = turnSource(context.tx, this.#store, this.#unsettled)
+      const edit = make(getDocument(source, id, {}))
+      return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
+    }, TURN_BYTES)
+    await this.#updated(outcome)
+    return outcome.results[0]!
+  }
+
+  nextExpiry(): number | undefined {
+    return this.#withSnapshot(firstExpiry)
+  }
+
+  async expire(nowMs: number, limit: number): Promise<number> {
+    const due = this.#withSnapshot((snapshot) => listDue(snapshot, nowMs, limit))
+    if (due.length === 0) return 0
+    const bytes = due.length * TOMBSTONE_BYTES
+    const outcome = await this.#change((context) => expireDocuments(context, due, nowMs), bytes)
+    if (outcome.design) this.#validation = undefined
+    return outcome.count
+  }
+
+  onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void {
+    this.#expiryListener = listener
   }
 
   async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
     const ready = reading(() => readyPurges(requests))
-    const outcome = await this.#change((tx, takeSeq) => {
+    const outcome = await this.#change(({ tx, takeSeq }) => {
       const { purgedInfosLimit } = this.#settings
       return applyPurges({ tx, purgedInfosLimit, takeSeq }, ready)
     }, ready.length * PURGE_BYTES)
@@ -329,11 +384,14 @@ export class StoredDatabase implements Database {
   }
 
   security(): Buffer | undefined {
-    return reading(() => readSecurity(this.#open()))
+    const store = this.#open()
+    this.#security ??= { stored: reading(() => readSecurity(store)) }
+    return this.#security.stored
   }
 
   async setSecurity(body: Uint8Array): Promise<void> {
     await this.#transact((tx) => writeSecurity(tx, body), body.length)
+    this.#security = undefined
   }
 
   revsLimit(): number {

@@ -1,11 +1,12 @@
 import type { ScannedDocument } from '../base/json/documents.ts'
 import { DocumentError } from './document-error.ts'
+import { type Expiry, parseExpiry } from './expiry.ts'
 import { parseRevision, parseRevisionId } from './revision-id.ts'
 import type { RevisionPath } from './revision-tree.ts'
 
 // What CouchDB makes of a document's members that begin with an underscore. They are looked at in their
 // order, and the first that is wrong is reported. Reasons as recorded from CouchDB 3.5.2, and as in its
-// couch_doc.erl for the shapes of `_revisions`.
+// couch_doc.erl for the shapes of `_revisions`. `_exp`, which CouchDB does not know, is Sync Gateway's.
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -23,6 +24,8 @@ export interface DocumentInput {
   readonly deleted: boolean
   /** The canonical text of the object `_attachments`; null if there is none. */
   readonly attachments: Buffer | null
+  /** `_exp`; null if there is none. */
+  readonly expiry: Expiry | null
   /** The canonical text of the other members. */
   readonly body: Buffer
   /** The external term of `body`. */
@@ -36,17 +39,19 @@ export function readDocument(scanned: ScannedDocument | null): DocumentInput {
   let revisions: RevisionPath | null = null
   let deleted = false
   let attachments: Buffer | null = null
+  let expiry: Expiry | null = null
   for (const [name, text] of scanned.special) {
     if (name === '_id') id = documentId(text)
     else if (name === '_rev') revisions ??= revision(text)
     else if (name === '_revisions' && text[0] === OPEN_BRACE) revisions = revisionPath(text)
     else if (name === '_deleted' && isBoolean(text)) deleted = text.length === 'true'.length
     else if (name === '_attachments' && text[0] === OPEN_BRACE) attachments = text
+    else if (name === '_exp') expiry = parseExpiry(text)
     else if (!IGNORED.has(name)) {
       throw new DocumentError('doc_validation', `Bad special document member: ${name}`)
     }
   }
-  return { id, revisions, deleted, attachments, body: scanned.body, term: scanned.term }
+  return { id, revisions, deleted, attachments, expiry, body: scanned.body, term: scanned.term }
 }
 
 /** Throws DocumentError `illegal_docid` unless a document may have this id. */

@@ -20,6 +20,7 @@ export interface ViewParts {
   deleted: boolean
   reference: Reference
   localSeq: number
+  expiresAtMs(): number | undefined
   /** Encoded; null for none. */
   attachments(): Uint8Array | null
   /** Every leaf of the document, best first. */
@@ -30,6 +31,7 @@ export interface ViewParts {
 export class StoredView implements DocumentView {
   readonly #parts: ViewParts
   #body: Buffer | undefined
+  #rev: string | undefined
 
   constructor(parts: ViewParts) {
     this.#parts = parts
@@ -40,7 +42,8 @@ export class StoredView implements DocumentView {
   }
 
   get rev(): string {
-    return formatRevision(this.#parts.revision)
+    this.#rev ??= formatRevision(this.#parts.revision)
+    return this.#rev
   }
 
   get deleted(): boolean {
@@ -51,14 +54,20 @@ export class StoredView implements DocumentView {
     return this.#parts.localSeq
   }
 
+  get expiresAtMs(): number | undefined {
+    return reading(this.#parts.expiresAtMs)
+  }
+
   body(): Buffer {
     this.#body ??= reading(() => this.#parts.bodies.read(this.#parts.reference))
     return this.#body
   }
 
   attachments(): AttachmentView[] {
-    const { bodies, attachments } = this.#parts
-    return reading(() => decodeAttachments(attachments())).map((info) => ({
+    const { bodies } = this.#parts
+    const encoded = reading(this.#parts.attachments)
+    if (encoded === null) return []
+    return reading(() => decodeAttachments(encoded)).map((info) => ({
       ...info,
       source: bodies,
       storedBytes: (start, end) => storedBytes(bodies, info, start, end),
@@ -112,6 +121,7 @@ export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo)
     deleted: info.deleted,
     reference: info.reference,
     localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
     attachments: () => info.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,
@@ -134,6 +144,7 @@ export function viewOfNode(
     deleted: value.deleted,
     reference: referenceOf(value.body),
     localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
     attachments: () => value.attachments,
     leaves: () => leafSummaries(info.tree()),
     tree: info.tree,

@@ -8,6 +8,7 @@ import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import type { AttachmentEdit } from './attachments.ts'
 import { hasMember } from './body-members.ts'
+import { resolveExpiry } from './expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
 import { nextRevision, parseRevision, parseRevisionId, type Revision } from './revision-id.ts'
@@ -27,6 +28,8 @@ export interface ReadyEdit {
   path: Revision[]
   /** In the order of the document; stubs make the path of an interactive edit wait for the transaction. */
   attachments: readonly AttachmentEdit[]
+  /** Milliseconds since the epoch; undefined for never. */
+  expiresAtMs: number | undefined
 }
 
 export interface DocumentEdits {
@@ -89,13 +92,20 @@ function interactivePath(
   return [nextRevision(deleted, parent ?? null, term, hashed), ...(parent ? [parent] : [])]
 }
 
-function readyEdit(edit: DocumentEdit, place: number, newEdits: boolean, design: boolean): ReadyEdit {
-  const { deleted, body, term } = edit
+function readyEdit(
+  edit: DocumentEdit,
+  place: number,
+  newEdits: boolean,
+  design: boolean,
+  nowMs: number,
+): ReadyEdit {
+  const { deleted, body, term, expiry } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
   const attachments = edit.attachments ?? NO_ATTACHMENTS
   const path = newEdits ? interactivePath(deleted, term, parent, attachments) : replicatedPath(edit)
   const validates = design && hasMember(body, 'validate_doc_update')
-  return { place, deleted, body, term, validates, parent, path, attachments }
+  const expiresAtMs = expiry === undefined ? undefined : resolveExpiry(expiry, nowMs)
+  return { place, deleted, body, term, validates, parent, path, attachments, expiresAtMs }
 }
 
 function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
@@ -121,8 +131,11 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
   return bytes
 }
 
-/** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
-export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
+/**
+ * `nowMs` is what intervals of expiry count from. Throws bad_request for a revision that cannot be read, and
+ * illegal_docid: such a request writes nothing.
+ */
+export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, nowMs: number): ReadyEdits {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   let bytes = 0
@@ -138,7 +151,7 @@ export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean): R
       document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
       documents.set(edit.id, document)
     }
-    document.edits.push(readyEdit(edit, place, newEdits, document.design))
+    document.edits.push(readyEdit(edit, place, newEdits, document.design, nowMs))
   }
   const sorted = [...documents.values()].sort((a, b) => Buffer.compare(a.key, b.key))
   return { newEdits, documents: sorted, local, bytes }

@@ -9,6 +9,7 @@
  * | `seq` | number of the change, 6 bytes | change entry: `change-entry.ts` | none: entries are counted |
  * | `purge` | number of the purge, 6 bytes | a purge that is remembered: `purge.ts` | none |
  * | `local` | id without `_local/`, UTF-8 | u8 version, 6-byte revision number, canonical JSON of the body | none |
+ * | `expiry` | due time, 6 bytes, and number of the change, 6 bytes | document id: `expiry.ts` | none |
  * | `attachments` | SHA-256 of an attachment's stored bytes | u8 version, reference of the bytes: `attachment-content.ts` | none |
  * | `meta` | name of a record, ASCII | `meta-records.ts` | none |
  *
@@ -36,6 +37,7 @@ export const TREES = {
   local: 'local',
   meta: 'meta',
   attachments: 'attachments',
+  expiry: 'expiry',
 } as const
 
 export const LOCAL_PREFIX = '_local/'

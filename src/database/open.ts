@@ -40,6 +40,7 @@ export const TREE_OPTIONS: Record<string, TreeOptions> = {
   [TREES.local]: {},
   [TREES.meta]: {},
   [TREES.attachments]: { references: (value) => [referenceOfEntry(value)] },
+  [TREES.expiry]: {},
 }
 
 export interface DatabaseOptions {
@@ -95,7 +96,13 @@ export async function openDatabase(
     if (record.format !== LAYOUT_VERSION) {
       throw new DatabaseError('storageDamaged', `the layout ${record.format} of ${path} is not known`)
     }
-    return new StoredDatabase(store, name, record as DatabaseRecord, options.random ?? systemRandom)
+    return new StoredDatabase(
+      store,
+      name,
+      record as DatabaseRecord,
+      options.random ?? systemRandom,
+      options.clock ?? systemClock,
+    )
   })
 }
 
@@ -118,6 +125,12 @@ export async function createDatabase(
   return withStore(store, async () => {
     if (readRecord(store, 'database') !== undefined) throw new DatabaseError('databaseExists')
     await store.transact((tx) => writeRecord(tx, 'database', record))
-    return new StoredDatabase(store, name, record, options.random ?? systemRandom)
+    return new StoredDatabase(
+      store,
+      name,
+      record,
+      options.random ?? systemRandom,
+      options.clock ?? systemClock,
+    )
   })
 }

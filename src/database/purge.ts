@@ -14,8 +14,9 @@ import type { Snapshot, Transaction } from '../../native-free-btree/index.ts'
 import { ByteReader, ByteWriter } from '../base/byte-codec.ts'
 import type { PurgedRevisions } from './api.ts'
 import { encodeChangeEntry } from './change-entry.ts'
-import { decodeInfoTree, encodeInfo } from './document-info.ts'
+import { decodeInfoTree, encodeInfo, expiryOfInfo } from './document-info.ts'
 import { leafSummaries } from './document-view.ts'
+import { moveExpiry } from './expiry.ts'
 import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from './layout.ts'
 import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from './meta-records.ts'
 import { compareRevisions, formatRevision, parseRevision, type Revision } from './revision-id.ts'
@@ -82,16 +83,19 @@ function purgeDocument(context: PurgeContext, { key, revisions }: ReadyPurge): R
   const tree = decodeInfoTree(value)
   const removed = revisions.filter((revision) => tree.removeLeaf(revision))
   if (removed.length === 0) return []
+  const expiryBefore = { expiresAtMs: expiryOfInfo(value), seq: tree.updateSeq }
   tx.delete(TREES.seq, seqKey(tree.updateSeq))
   tree.updateSeq = takeSeq()
   const winner = tree.winner()
+  const expiresAtMs = winner === null || winner.value!.deleted ? undefined : expiryBefore.expiresAtMs
+  moveExpiry(tx, key, expiryBefore, { expiresAtMs, seq: tree.updateSeq })
   if (winner === null) {
     tx.delete(TREES.id, key)
   } else {
     const { body, attachments } = winner.value!
     const entry = encodeChangeEntry(key, leafSummaries(tree), referenceOf(body), attachments !== null)
     tx.put(TREES.seq, seqKey(tree.updateSeq), entry)
-    tx.put(TREES.id, key, encodeInfo(tree))
+    tx.put(TREES.id, key, encodeInfo(tree, expiresAtMs))
   }
   return removed.sort(compareRevisions)
 }

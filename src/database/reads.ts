@@ -1,19 +1,25 @@
 /** Reads of one document. */
-import type { Store } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { DocumentView, GetOptions, OpenRevision } from './api.ts'
 import { type DocumentInfo, decodeInfo } from './document-info.ts'
-import { viewOfNode, viewOfWinner } from './document-view.ts'
+import { type BodyReader, viewOfNode, viewOfWinner } from './document-view.ts'
 import { idKey, TREES } from './layout.ts'
 import { formatRevision, parseRevision, type Revision } from './revision-id.ts'
 
-export function readInfo(store: Store, id: string): DocumentInfo | undefined {
+/** A store, or what a transaction sees of it. */
+export interface DocumentSource {
+  get(tree: string, key: Uint8Array): Buffer | undefined
+  /** For the references in its entries. */
+  readonly values: BodyReader
+}
+
+export function readInfo(store: DocumentSource, id: string): DocumentInfo | undefined {
   const value = store.get(TREES.id, idKey(id))
   return value === undefined ? undefined : decodeInfo(value)
 }
 
 /** Throws not_found, and bad_request for a malformed revision. */
-export function getDocument(store: Store, id: string, options: GetOptions): DocumentView {
+export function getDocument(store: DocumentSource, id: string, options: GetOptions): DocumentView {
   const revision = options.rev === undefined ? undefined : parseRevision(options.rev)
   const info = readInfo(store, id)
   if (info === undefined) throw new DatabaseError('missing')
@@ -30,7 +36,7 @@ export function getDocument(store: Store, id: string, options: GetOptions): Docu
 
 /** Each leaf that the revisions lead to once, then the revisions that are not known. */
 function openLatest(
-  store: Store,
+  store: DocumentSource,
   id: string,
   info: DocumentInfo,
   revisions: readonly Revision[],
@@ -52,7 +58,7 @@ function openLatest(
  * them, or that it is missing; throws bad_request for a malformed one.
  */
 export function openRevisions(
-  store: Store,
+  store: DocumentSource,
   id: string,
   revs: 'all' | readonly string[],
   options: { latest?: boolean },
@@ -77,7 +83,7 @@ export function openRevisions(
  * that are older than some missing revision, the best last. Throws bad_request for a malformed revision.
  */
 export function missingRevisions(
-  store: Store,
+  store: DocumentSource,
   id: string,
   revs: readonly string[],
 ): { missing: string[]; possibleAncestors: string[] } {

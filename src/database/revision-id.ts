@@ -13,6 +13,8 @@ export const REVISION_ID_SIZE = 16
 const HEX_SIZE = 2 * REVISION_ID_SIZE
 const HEX = /^[0-9a-fA-F]{32}$/
 const GENERATION = /^\+?[0-9]{1,15}$/
+/** Used again by every call, which ends before the next one begins. */
+const idBytes = Buffer.allocUnsafeSlow(REVISION_ID_SIZE)
 const EXTERNAL_TERM = 131
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
@@ -63,7 +65,9 @@ export function formatRevision(revision: Revision): string {
 
 /** The id's text: hexadecimal if it has 16 bytes, else literal. */
 export function formatRevisionId(id: string): string {
-  return Buffer.from(id, 'latin1').toString(id.length === REVISION_ID_SIZE ? 'hex' : 'utf8')
+  if (id.length !== REVISION_ID_SIZE) return Buffer.from(id, 'latin1').toString()
+  idBytes.write(id, 'latin1')
+  return idBytes.toString('hex')
 }
 
 /** Orders by generation, then by the bytes of the id, as CouchDB does; negative if `a` comes first. */

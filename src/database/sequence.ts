@@ -20,6 +20,10 @@ const TOKEN_BYTES = 6
 const NUMBER_BYTES = 6
 const MOST_EPOCHS = 256
 
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+/** By twelve bits: two digits of base64url. */
+const DIGIT_PAIRS = Array.from({ length: 4096 }, (_, bits) => DIGITS[bits >>> 6]! + DIGITS[bits & 63]!)
+
 interface Epoch {
   /** The last number before it. */
   after: number
@@ -42,8 +46,9 @@ function epochOf(after: number, token: Buffer): Epoch {
 function opaque(epoch: Epoch, seqNumber: number): string {
   const low = mix((seqNumber >>> 0) ^ epoch.seed)
   const mixed = mix(low ^ Math.floor(seqNumber / 0x1_0000_0000))
-  const check = Buffer.from([mixed & 0xff, (mixed >>> 8) & 0xff, (mixed >>> 16) & 0xff])
-  return epoch.token + check.toString('base64url')
+  // Base64 of the three lowest bytes, the lowest one first.
+  const check = ((mixed & 0xff) << 16) | (mixed & 0xff00) | ((mixed >>> 16) & 0xff)
+  return epoch.token + DIGIT_PAIRS[check >>> 12]! + DIGIT_PAIRS[check & 0xfff]!
 }
 
 function decodeEpochs(record: Buffer | undefined): Epoch[] {

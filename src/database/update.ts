@@ -6,6 +6,7 @@
  *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
  * - So two edits of one document in one request never build on each other, and the first one wins.
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
+ * What an edit says of the document's expiry: see `expiry.ts`.
  * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
  * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
  * nothing was added.
@@ -22,20 +23,24 @@ import {
 } from './attachment-merge.ts'
 import { type AttachmentInfo, attachmentSizes, decodeAttachments, encodeAttachments } from './attachments.ts'
 import { encodeChangeEntry } from './change-entry.ts'
-import { decodeInfoTree, encodeInfo } from './document-info.ts'
+import { decodeInfoTree, encodeInfo, expiryOfInfo } from './document-info.ts'
 import { leafSummaries } from './document-view.ts'
 import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
+import { moveExpiry } from './expiry.ts'
 import { seqKey, TREES } from './layout.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
 import { RevisionTree } from './revision-tree.ts'
 import { encodeStoredBody, referenceOf } from './stored-body.ts'
+import type { AppendedBodies } from './turn-source.ts'
 
 export interface UpdateContext {
   tx: Transaction
   revsLimit: number
   /** Takes the next number of the update sequence. */
   takeSeq(): number
+  /** Gets the bodies that are appended. */
+  appended: AppendedBodies
 }
 
 export interface UpdateOutcome {
@@ -43,6 +48,8 @@ export interface UpdateOutcome {
   results: EditResult[]
   /** A design document was written. */
   design: boolean
+  /** The earliest time at which a document that was written expires; undefined for never. */
+  expiresAtMs?: number | undefined
 }
 
 /** A name for a revision within this file. */
@@ -64,6 +71,9 @@ class DocumentMerge {
   readonly #extensible: ReadonlySet<string>
   readonly #liveBefore: boolean
   readonly #seqBefore: number
+  readonly #expiryBefore: number | undefined
+  /** When the document will expire. */
+  #expiresAtMs: number | undefined
   /** Where the document will stand in the update sequence; 0 while nothing was added. */
   #seq = 0
 
@@ -76,6 +86,8 @@ class DocumentMerge {
     this.#extensible = new Set(leaves.map(keyOf))
     this.#liveBefore = leaves.length > 0 && !leaves[0]!.value!.deleted
     this.#seqBefore = this.#tree.updateSeq
+    this.#expiryBefore = value === undefined ? undefined : expiryOfInfo(value)
+    this.#expiresAtMs = this.#expiryBefore
   }
 
   /** `revpos` is that of new content; undefined keeps the one that it came with. */
@@ -87,7 +99,9 @@ class DocumentMerge {
   ): EditResult {
     const head = path[0]!
     if (this.#seq === 0) this.#seq = this.#context.takeSeq()
+    if (!edit.deleted) this.#expiresAtMs = edit.expiresAtMs
     const reference = this.#context.tx.append(edit.body)
+    this.#context.appended.push({ reference, body: edit.body })
     const attachments = storeAttachments(this.#context.tx, resolved, revpos)
     const sizes = attachmentSizes(attachments)
     this.#tree.merge(
@@ -172,6 +186,11 @@ class DocumentMerge {
     }
   }
 
+  /** Undefined for never; known when the document is written. */
+  get expiresAtMs(): number | undefined {
+    return this.#expiresAtMs
+  }
+
   /** Writes what was added. Returns whether anything was. */
   write(): boolean {
     if (this.#seq === 0) return false
@@ -179,14 +198,17 @@ class DocumentMerge {
     const { key } = this.#document
     this.#tree.stem(revsLimit)
     this.#tree.updateSeq = this.#seq
-    const { body, attachments } = this.#tree.winner()!.value!
+    const { deleted, body, attachments } = this.#tree.winner()!.value!
+    if (deleted) this.#expiresAtMs = undefined
+    const expiryBefore = { expiresAtMs: this.#expiryBefore, seq: this.#seqBefore }
+    moveExpiry(tx, key, expiryBefore, { expiresAtMs: this.#expiresAtMs, seq: this.#seq })
     if (this.#seqBefore > 0) tx.delete(TREES.seq, seqKey(this.#seqBefore))
     tx.put(
       TREES.seq,
       seqKey(this.#seq),
       encodeChangeEntry(key, leafSummaries(this.#tree), referenceOf(body), attachments !== null),
     )
-    tx.put(TREES.id, key, encodeInfo(this.#tree))
+    tx.put(TREES.id, key, encodeInfo(this.#tree, this.#expiresAtMs))
     return true
   }
 }
@@ -210,6 +232,7 @@ function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
 export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOutcome {
   const results: EditResult[] = []
   let design = false
+  let expiresAtMs: number | undefined
   for (const document of ready.documents) {
     const merge = new DocumentMerge(context, document)
     const ancestors = ready.newEdits ? undefined : ancestorsOf(document.edits)
@@ -217,10 +240,12 @@ export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOut
       results[edit.place] =
         ancestors === undefined ? merge.interactive(edit) : merge.replicated(edit, ancestors)
     }
-    if (merge.write() && document.design) design = true
+    if (!merge.write()) continue
+    if (document.design) design = true
+    if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
-  return { results, design }
+  return { results, design, expiresAtMs }
 }
 
 /** Ends the transaction of a request that is written as a whole or not at all. */

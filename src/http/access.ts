@@ -9,16 +9,29 @@ export type Access = 'open' | 'server-admin' | 'member' | 'database-admin'
 
 const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
 
-/** Leases the database where the route has one. Throws unauthorized, forbidden, noDatabase. */
-export async function authorize(exchange: Exchange, access: Access): Promise<void> {
-  if (access === 'open') return
-  if (access === 'server-admin') return requireServerAdmin(exchange)
+/**
+ * Leases the database where the route has one. Throws, or rejects with, unauthorized, forbidden, noDatabase. The
+ * promise is of a database that has to be opened first.
+ */
+export function authorize(exchange: Exchange, access: Access): Promise<void> | undefined {
+  if (access === 'open') return undefined
+  if (access === 'server-admin') {
+    requireServerAdmin(exchange)
+    return undefined
+  }
   const { database, route } = exchange.place
   if (database?.startsWith('_')) {
     const listing = route.startsWith('db/_all_docs') || route === 'db/_changes'
     if (listing || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
   }
-  await exchange.openDatabase()
+  const opening = exchange.openDatabase()
+  if (opening !== undefined) return opening.then(() => requireUse(exchange, access))
+  requireUse(exchange, access)
+  return undefined
+}
+
+/** Throws unauthorized or forbidden. */
+function requireUse(exchange: Exchange, access: 'member' | 'database-admin'): void {
   if (access === 'database-admin') {
     if (exchange.isDatabaseAdmin) return
     throw new DatabaseError('unauthorized', 'You are not a server or db admin.')

@@ -48,6 +48,12 @@ export function jsonText(status: number, body: string | Buffer, headers: Headers
   return { kind: 'whole', status, headers: { ...JSON_HEADERS, ...headers }, body }
 }
 
+/** The same with an ETag and no other headers. */
+export function taggedJson(status: number, body: string | Buffer, etag: string): WholeAnswer {
+  const headers = { 'cache-control': 'must-revalidate', 'content-type': 'application/json', etag }
+  return { kind: 'whole', status, headers, body }
+}
+
 /** `{"ok":true}`. */
 export function ok(status = 200, headers: Headers = {}): WholeAnswer {
   return jsonText(status, '{"ok":true}\n', headers)

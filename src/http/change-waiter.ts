@@ -1,5 +1,4 @@
-import { setMaxListeners } from 'node:events'
-import type { ServerResponse } from 'node:http'
+import { type EventEmitter, setMaxListeners } from 'node:events'
 import type { Database } from '../database/api.ts'
 import type { WaitForChange, Wakeup } from './changes-feed.ts'
 
@@ -9,11 +8,11 @@ import type { WaitForChange, Wakeup } from './changes-feed.ts'
  */
 export function changeWaiter(
   database: Database,
-  response: ServerResponse,
+  client: Pick<EventEmitter, 'once' | 'off'> & { readonly destroyed: boolean },
   signals: readonly AbortSignal[],
 ): { wait: WaitForChange; stop: () => void } {
   let changed = false
-  let ended = response.destroyed || signals.some((signal) => signal.aborted)
+  let ended = client.destroyed || signals.some((signal) => signal.aborted)
   let wake: ((wakeup: Wakeup) => void) | undefined
   const onEnd = (): void => {
     ended = true
@@ -23,7 +22,7 @@ export function changeWaiter(
     if (wake === undefined) changed = true
     else wake('changed')
   })
-  response.once('close', onEnd)
+  client.once('close', onEnd)
   for (const signal of signals) {
     // Thousands of feeds may wait on one signal.
     setMaxListeners(0, signal)
@@ -46,7 +45,7 @@ export function changeWaiter(
   }
   const stop = (): void => {
     unsubscribe()
-    response.off('close', onEnd)
+    client.off('close', onEnd)
     for (const signal of signals) signal.removeEventListener('abort', onEnd)
     wake?.('ended')
   }

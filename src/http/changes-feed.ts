@@ -111,7 +111,8 @@ async function* lines(
   yield form.end()
 }
 
-async function waitOut(wait: WaitForChange, idle: Idle): Promise<'changed' | 'beat' | 'stop'> {
+/** `beat`: give a sign of life; `stop`: the feed is over. */
+export async function waitOut(wait: WaitForChange, idle: Idle): Promise<'changed' | 'beat' | 'stop'> {
   const wakeup = await wait(idle.afterMs)
   if (wakeup === 'changed') return 'changed'
   return wakeup === 'idle' && idle.beats ? 'beat' : 'stop'
@@ -124,9 +125,14 @@ function* joined(reader: ChangesReader): Generator<Piece> {
       yield PAUSE
       continue
     }
-    if (comma !== '') yield comma
+    const [first] = pieces
+    if (pieces.length === 1 && typeof first === 'string') {
+      yield comma + first
+    } else {
+      if (comma !== '') yield comma
+      yield* pieces
+    }
     comma = ',\r\n'
-    yield* pieces
   }
 }
 

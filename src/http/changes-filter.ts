@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { isDeeper } from '../base/json/print.ts'
 import { SelectorError } from '../base/selector/errors.ts'
 import { compileFields, type Projection } from '../base/selector/fields.ts'
 import { compileSelector } from '../base/selector/selector.ts'
@@ -21,6 +22,8 @@ export interface ChangesFilter {
 
 /** As in CouchDB: so many documents are looked up, for more the sequence is walked. */
 const FEW_IDS = 100
+/** Of a selector. */
+const MOST_LEVELS = 500
 const NONE: readonly string[] = []
 
 function byId(test: (id: string) => boolean): ChangesFilter {
@@ -58,6 +61,10 @@ function selectorFilter(database: Database, body: Record<string, unknown> | unde
   }
   if (fields !== undefined && !Array.isArray(fields)) {
     throw new DatabaseError('badRequest', 'Selector error: fields must be JSON array')
+  }
+  // Values are compared level by level: one that is too deep would break the feed off where it meets its like.
+  if (isDeeper(selector, MOST_LEVELS)) {
+    throw new DatabaseError('badRequest', 'Selector error: nested too deeply')
   }
   try {
     const matches = compileSelector(selector)

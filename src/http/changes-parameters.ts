@@ -18,6 +18,8 @@ export interface ChangesParameters {
   heartbeatMs: number | true | undefined
   timeoutMs: number | undefined
   filter: string
+  /** Sync Gateway's: deleted documents are left out. */
+  activeOnly: boolean
 }
 
 const FEEDS = new Set(['normal', 'longpoll', 'continuous', 'eventsource'])
@@ -66,6 +68,9 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
   timeout: (draft, value) => {
     draft.timeoutMs = parseNumber(value, 'timeout')
   },
+  active_only: (draft, value) => {
+    if (value === 'true') draft.activeOnly = true
+  },
   filter: (draft, value) => {
     draft.filter = value
   },
@@ -86,6 +91,7 @@ export function parseChangesParameters(query: Query, lastEventId: string | undef
     heartbeatMs: undefined,
     timeoutMs: undefined,
     filter: '',
+    activeOnly: false,
   }
   for (const [name, value] of query.pairs) {
     const key = name.toLowerCase()

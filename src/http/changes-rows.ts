@@ -1,3 +1,4 @@
+import { printValue } from '../base/json/print.ts'
 import { stringText } from '../base/json/writer.ts'
 import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
@@ -13,6 +14,7 @@ const UNLIMITED = 1_000_000_000_000_000
 
 /** Rows that a filter keeps back in one go. */
 const HIDDEN_RUN = 256
+const NONE: readonly string[] = []
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
@@ -61,7 +63,7 @@ export class ChangesReader {
         const next = page.rows.next()
         if (next.done === true) break
         const row = next.value
-        const revs = this.#filter === undefined ? row.revs : this.#filter.shown(row)
+        const revs = this.#shown(row)
         if (revs.length === 0) {
           hidden += 1
           if (hidden % HIDDEN_RUN === 0) yield { row, pieces: [] }
@@ -96,15 +98,22 @@ export class ChangesReader {
     this.#page?.rows.return?.()
   }
 
+  /** None for a row that is kept back. */
+  #shown(row: ChangeRow): readonly string[] {
+    if (this.#parameters.activeOnly && row.deleted) return NONE
+    return this.#filter === undefined ? row.revs : this.#filter.shown(row)
+  }
+
   #openPage(): ChangesPage {
-    const { descending, style, limit } = this.#parameters
+    const { descending, style, limit, activeOnly } = this.#parameters
+    const showsAll = this.#filter === undefined && !activeOnly
     return this.#database.changes({
       since: this.#since,
       descending,
       style,
       ids: this.#filter?.ids,
       // A filter counts only what it lets through.
-      limit: this.#filter === undefined && limit !== undefined ? this.#left : undefined,
+      limit: showsAll && limit !== undefined ? this.#left : undefined,
     })
   }
 
@@ -113,7 +122,7 @@ export class ChangesReader {
     const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
-    const revs = shown.map((rev) => `{"rev":${stringText(rev)}}`).join(',')
+    const revs = shown.length === 1 ? revText(shown[0]!) : shown.map(revText).join(',')
     const deleted = row.deleted ? ',"deleted":true' : ''
     const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
     if (!includeDocs) return [`${head}}`]
@@ -122,6 +131,10 @@ export class ChangesReader {
       return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
     }
     const text = viewText(row.document(), { conflicts })
-    return [`${head},"doc":`, JSON.stringify(project(JSON.parse(text.toString()))), '}']
+    return [`${head},"doc":`, printValue(project(JSON.parse(text.toString()))), '}']
   }
+}
+
+function revText(rev: string): string {
+  return `{"rev":${stringText(rev)}}`
 }

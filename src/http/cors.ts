@@ -43,7 +43,7 @@ const EXPOSED = new Set(
 )
 
 /** The request's origin if the rules allow it. */
-function allowedOrigin(rules: CorsRules, request: IncomingMessage): string | undefined {
+export function allowedOrigin(rules: CorsRules, request: IncomingMessage): string | undefined {
   const { origin } = request.headers
   if (origin === undefined) return undefined
   return rules.origins.includes('*') || rules.origins.includes(origin) ? origin : undefined

@@ -2,6 +2,7 @@ import { DatabaseError } from '../base/errors.ts'
 import { type ScannedDocument, scanDocument } from '../base/json/documents.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import { readDocument } from '../database/document-members.ts'
+import type { Expiry } from '../database/expiry.ts'
 import { formatRevisionId } from '../database/revision-id.ts'
 import { type AttachmentInput, parseAttachments } from './attachment-input.ts'
 import { revisionOfPath } from './revision.ts'
@@ -15,6 +16,7 @@ export interface ParsedDocument {
   /** The path, newest first; one revision where only `_rev` was given; undefined where neither was. */
   revisions: { start: number; ids: string[] } | undefined
   attachments: AttachmentInput[]
+  expiry: Expiry | undefined
 }
 
 /** What a deletion stores: an empty object and its term. */
@@ -25,7 +27,7 @@ export const EMPTY_DOCUMENT: ScannedDocument = scanDocument(Buffer.from('{}'))!
  * and documentTooLarge.
  */
 export function parseDocument(scanned: ScannedDocument | null, maxBytes: number): ParsedDocument {
-  const { id, deleted, body, term, revisions, attachments } = readDocument(scanned)
+  const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)
   if (body.length > maxBytes) throw new DatabaseError('documentTooLarge', id ?? '')
   return {
     id: id ?? undefined,
@@ -33,12 +35,16 @@ export function parseDocument(scanned: ScannedDocument | null, maxBytes: number)
     body,
     term,
     attachments: attachments === null ? [] : parseAttachments(attachments),
+    expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }
 }
 
-/** Throws badRequest: CouchDB drops them and says nothing. */
-export function refuseLocalAttachments(document: ParsedDocument): void {
+/** Throws badRequest: CouchDB drops attachments and says nothing. */
+export function refuseLocalMembers(document: ParsedDocument): void {
+  if (document.expiry !== undefined) {
+    throw new DatabaseError('badRequest', '_local documents do not accept an expiry.')
+  }
   if (document.attachments.length === 0) return
   throw new DatabaseError('badRequest', '_local documents do not accept attachments.')
 }
@@ -50,18 +56,18 @@ export function parseDocumentText(text: Uint8Array, maxBytes: number): ParsedDoc
 
 /** The edit of an interactive write, still without attachments: the newest of its revisions is the one that it replaces. */
 export function interactiveEdit(document: ParsedDocument, id: string): DocumentEdit {
-  const { deleted, body, term, revisions } = document
-  return { id, deleted, body, term, rev: revisions && revisionOfPath(revisions) }
+  const { deleted, body, term, revisions, expiry } = document
+  return { id, deleted, body, term, expiry, rev: revisions && revisionOfPath(revisions) }
 }
 
 /** The edit of a replicated write, still without attachments. Throws badRequest where no revision is given. */
 export function replicatedEdit(document: ParsedDocument, id: string): DocumentEdit {
-  const { deleted, body, term, revisions } = document
+  const { deleted, body, term, revisions, expiry } = document
   if (revisions === undefined) {
     throw new DatabaseError(
       'badRequest',
       'When `new_edits: false`, the document needs `_rev` or `_revisions` specified',
     )
   }
-  return { id, deleted, body, term, revisions }
+  return { id, deleted, body, term, expiry, revisions }
 }

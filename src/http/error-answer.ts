@@ -1,5 +1,6 @@
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import { JsonSyntaxError } from '../base/json/documents.ts'
+import { isStackOverflow } from '../base/json/print.ts'
 import { DocumentError, type DocumentErrorCode } from '../database/document-error.ts'
 import { jsonText, type WholeAnswer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
@@ -41,5 +42,6 @@ export function knownError(thrown: unknown): DatabaseError {
   if (thrown instanceof DatabaseError) return thrown
   if (thrown instanceof JsonSyntaxError) return new DatabaseError('badRequest', thrown.message)
   if (thrown instanceof DocumentError) return new DatabaseError(DOCUMENT_KINDS[thrown.code], thrown.message)
+  if (isStackOverflow(thrown)) return new DatabaseError('badRequest', 'The request is nested too deeply.')
   return new DatabaseError('internal')
 }

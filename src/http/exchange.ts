@@ -4,6 +4,7 @@ import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { canonicalize } from '../base/json/documents.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
+import type { BatchWrites } from './batch-writes.ts'
 import { decodeBody, readBody, requireContentType } from './body.ts'
 import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
@@ -17,10 +18,23 @@ export interface Service {
   readonly options: HttpOptions
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
+  readonly batches: BatchWrites
+  /** The header `Server`. */
+  readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
   /** Work that outlives its request; stopping waits for it. It must not reject. */
   background(work: Promise<unknown>): void
+}
+
+/** A request's target, as it is known before anything else. */
+export interface Arrival {
+  /** After X-HTTP-Method-Override; HEAD is GET. */
+  method: string
+  place: Place
+  query: Query
+  /** The target cannot be read; place and query mean nothing. */
+  malformed: boolean
 }
 
 /** One request, as handlers see it. */
@@ -46,15 +60,16 @@ export class Exchange {
     service: Service,
     request: IncomingMessage,
     response: ServerResponse,
-    parts: { method: string; place: Place; query: Query; requestId: string },
+    arrival: Arrival,
+    requestId: string,
   ) {
     this.service = service
     this.request = request
     this.response = response
-    this.method = parts.method
-    this.place = parts.place
-    this.query = parts.query
-    this.requestId = parts.requestId
+    this.method = arrival.method
+    this.place = arrival.place
+    this.query = arrival.query
+    this.requestId = requestId
   }
 
   /** The request's target as it came, before the router's name was put in its place. */
@@ -98,10 +113,18 @@ export class Exchange {
     return Array.isArray(value) ? value[0] : value
   }
 
-  /** Takes the lease of the path's database; released after the answer. Throws noDatabase. */
-  async openDatabase(): Promise<Lease> {
-    this.#lease ??= await this.backend.databases.lease(this.place.database ?? '')
-    return this.#lease
+  /**
+   * Takes the lease of the path's database; released after the answer. At once where the database is open;
+   * otherwise the promise rejects with noDatabase where there is none.
+   */
+  openDatabase(): Promise<void> | undefined {
+    const { databases } = this.backend
+    this.#lease ??= databases.leaseOpen(this.place.database ?? '')
+    return this.#lease === undefined ? this.#leaseLater() : undefined
+  }
+
+  async #leaseLater(): Promise<void> {
+    this.#lease = await this.backend.databases.lease(this.place.database ?? '')
   }
 
   release(): void {

@@ -14,12 +14,12 @@ import type { CorsRules } from './cors.ts'
 export interface Backend {
   readonly databases: Pick<
     DatabaseRegistry,
-    'lease' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+    'lease' | 'leaseOpen' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
   readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>
   readonly compactions: Pick<Compactions, 'start'>
-  readonly authenticator: Pick<Authenticator, 'authenticate' | 'login' | 'logout'>
+  readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
   readonly log: Log

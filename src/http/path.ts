@@ -13,6 +13,7 @@ export interface Target {
   malformed: boolean
 }
 
+/** What `decodeComponent` leaves as it is. */
 const PLAIN = /^[\x21-\x24\x26-\x2a\x2c-\x7e]*$/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
 const SURROGATE = /\p{Surrogate}/u
@@ -24,8 +25,9 @@ export function parseTarget(raw: string): Target {
   if (target.includes('%') && BAD_ESCAPE.test(target)) return { segments: [], query: [], malformed: true }
   const question = target.indexOf('?')
   const path = withoutOrigin(question < 0 ? target : target.slice(0, question))
+  const plain = PLAIN.test(path)
   const segments: string[] = []
-  for (const part of path.split('/')) if (part !== '') segments.push(decodeComponent(part))
+  for (const part of path.split('/')) if (part !== '') segments.push(plain ? part : decodeComponent(part))
   return { segments, query: question < 0 ? [] : parseForm(target.slice(question + 1)), malformed: false }
 }
 

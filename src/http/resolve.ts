@@ -70,38 +70,46 @@ const DATABASE_TREES = new Set([
 
 const LISTINGS = new Set(['_all_docs', '_design_docs', '_local_docs'])
 
+const NOTHING: readonly string[] = []
+
 /** `method` matters only where CouchDB looks at it: redirects of escaped design documents. */
 export function resolve(method: string, segments: readonly string[]): Place {
-  const [first, second, ...rest] = segments
-  if (first === undefined) return { route: 'welcome', rest: [] }
-  if (SERVER_ENDPOINTS.has(first)) return { route: first, rest: segments.slice(1) }
-  if (second === undefined) return { route: 'database', database: first, rest: [] }
-  return { database: first, ...resolveInside(method, second, rest) }
+  const database = segments[0]
+  if (database === undefined) return { route: 'welcome', rest: NOTHING }
+  if (SERVER_ENDPOINTS.has(database)) return { route: database, rest: segments.slice(1) }
+  const second = segments[1]
+  if (second === undefined) return { route: 'database', database, rest: NOTHING }
+  return resolveInside(method, database, second, segments.length === 2 ? NOTHING : segments.slice(2))
 }
 
-function resolveInside(method: string, second: string, rest: string[]): Place {
-  if (DATABASE_TREES.has(second)) return { route: `db/${second}`, rest }
-  if (rest.length === 0 && DATABASE_ENDPOINTS.has(second)) return { route: `db/${second}`, rest }
-  if (rest.length === 1 && rest[0] === 'queries' && LISTINGS.has(second)) {
-    return { route: `db/${second}/queries`, rest }
+function resolveInside(method: string, database: string, second: string, rest: readonly string[]): Place {
+  if (second.startsWith('_')) {
+    if (DATABASE_TREES.has(second)) return { route: `db/${second}`, database, rest }
+    if (rest.length === 0 && DATABASE_ENDPOINTS.has(second)) return { route: `db/${second}`, database, rest }
+    if (rest.length === 1 && rest[0] === 'queries' && LISTINGS.has(second)) {
+      return { route: `db/${second}/queries`, database, rest }
+    }
+    if (second === '_design' && rest.length > 0) return resolveDesign(database, rest)
+    if (second === '_local' || second === '_local/') return resolveLocal(database, second, rest)
+    if (second.startsWith('_design/') && method === 'GET')
+      return { route: 'db/design-redirect', database, rest }
+    if (second.startsWith('_local/') && rest.length === 0) {
+      return { route: 'db/local', database, id: second, rest }
+    }
   }
-  if (second === '_design' && rest.length > 0) return resolveDesign(rest)
-  if (second === '_local' || second === '_local/') return resolveLocal(second, rest)
-  if (second.startsWith('_design/') && method === 'GET') return { route: 'db/design-redirect', rest }
-  if (second.startsWith('_local/') && rest.length === 0) return { route: 'db/local', id: second, rest }
-  if (rest.length === 0) return { route: 'db/document', id: second, rest }
-  return { route: 'db/attachment', id: second, rest }
+  return { route: rest.length === 0 ? 'db/document' : 'db/attachment', database, id: second, rest }
 }
 
-function resolveDesign(parts: string[]): Place {
+function resolveDesign(database: string, parts: readonly string[]): Place {
   const id = `_design/${parts[0]}`
   const rest = parts.slice(1)
-  if (rest.length === 0) return { route: 'db/document', id, rest }
-  return { route: rest[0]!.startsWith('_') ? 'db/design-function' : 'db/attachment', id, rest }
+  if (rest.length === 0) return { route: 'db/document', database, id, rest }
+  const route = rest[0]!.startsWith('_') ? 'db/design-function' : 'db/attachment'
+  return { route, database, id, rest }
 }
 
-function resolveLocal(second: string, rest: string[]): Place {
-  if (second === '_local/' || rest.length === 0) return { route: 'db/local-nameless', rest }
-  if (rest.length === 1) return { route: 'db/local', id: `_local/${rest[0]}`, rest: [] }
-  return { route: 'db/local-attachment', rest }
+function resolveLocal(database: string, second: string, rest: readonly string[]): Place {
+  if (second === '_local/' || rest.length === 0) return { route: 'db/local-nameless', database, rest }
+  if (rest.length === 1) return { route: 'db/local', database, id: `_local/${rest[0]}`, rest: NOTHING }
+  return { route: 'db/local-attachment', database, rest }
 }

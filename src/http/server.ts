@@ -3,11 +3,14 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { BatchWrites } from './batch-writes.ts'
 import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
-import { registerResources, rewriteUrl } from './plugins/dispatch.ts'
+import { registerResources, rewriteUrl, unfinishedAnswer } from './plugins/dispatch.ts'
+import { serveWebsockets, UpgradableMessage } from './plugins/websockets.ts'
 import { resources } from './routes/index.ts'
+import { serverToken } from './send.ts'
 
 /**
  * The listening server. Bounds that matter: heads of 64 KiB, no total time for a request (uploads may be
@@ -39,11 +42,24 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     void work.finally(() => running.delete(work))
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
-  const service: Service = { options, limits, compression, stopping: stopping.signal, background }
+  const batches = new BatchWrites()
+  const service: Service = {
+    options,
+    limits,
+    compression,
+    batches,
+    serverToken: serverToken(options.version),
+    stopping: stopping.signal,
+    background,
+  }
   const app = fastify({
     logger: false,
     rewriteUrl,
-    http: { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS },
+    http: {
+      IncomingMessage: UpgradableMessage,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+    },
     requestTimeout: 0,
     connectionTimeout: limits.idleTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -60,6 +76,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     options.backend.log.error('the framework failed', { error: describeError(error) })
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
+  const websockets = serveWebsockets(app.server, service)
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
@@ -70,7 +87,10 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     async stop(graceMs) {
       stopping.abort()
       closed ??= app.close()
-      const timer = setTimeout(() => app.server.closeAllConnections(), graceMs)
+      const timer = setTimeout(() => {
+        app.server.closeAllConnections()
+        websockets.cut()
+      }, graceMs)
       // A connection that was busy when closing began would be kept alive when its request is answered.
       const sweep = setInterval(() => app.server.closeIdleConnections(), SWEEP_MS)
       try {
@@ -84,10 +104,18 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
 }
 
-/** What is not HTTP gets a short answer and a closed connection. */
+/**
+ * What is not HTTP gets a short answer and a closed connection, behind the answer to what was a request before it:
+ * a client must not take the one for the other.
+ */
 function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
+    return
+  }
+  const unfinished = unfinishedAnswer(socket)
+  if (unfinished !== undefined) {
+    unfinished.once('close', () => refuseMalformed(error, socket))
     return
   }
   const [status, reason] =

@@ -7,6 +7,10 @@ import { FLUSH, PAUSE, type Piece, type PieceSource, type StreamedAnswer } from 
  * requests get their turn. When the client goes away the iterator is returned, so a scan's snapshot is freed.
  */
 const CHUNK_BYTES = 32 * 1024
+/** What a chunk takes beside, so that most pieces that go beyond its bound are still in it. */
+const CHUNK_SLACK_BYTES = 16 * 1024
+/** Of one code unit. */
+const MAX_UTF8_BYTES = 3
 
 type Pieces = StreamedAnswer['pieces']
 
@@ -15,6 +19,7 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
   const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
+  let headSent = false
   try {
     while (!client.gone) {
       const next = pieces.next()
@@ -37,6 +42,9 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         if (gathered.size < CHUNK_BYTES) continue
       }
       if (gathered.size > 0) await flush(response, gathered, client)
+      // A feed that has nothing to say yet says that it is there.
+      else if (!headSent) response.flushHeaders()
+      headSent = true
     }
     if (finished) response.end(gathered.take())
   } finally {
@@ -70,15 +78,21 @@ async function sendSource(
   return !client.gone
 }
 
-/** Texts that follow each other are put together before they become bytes. */
+/**
+ * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
+ * are written one behind the other into one chunk: a row costs two copies and no allocation.
+ */
 class Gathered {
-  #chunks: Buffer[] = []
   #text = ''
-  #chunkBytes = 0
+  /** Whole ones, before what is in `#chunk`. */
+  #full: Buffer[] = []
+  #fullBytes = 0
+  #chunk: Buffer | undefined
+  #used = 0
 
   /** Bytes, and code units of what is still text. */
   get size(): number {
-    return this.#chunkBytes + this.#text.length
+    return this.#fullBytes + this.#used + this.#text.length
   }
 
   add(piece: string | Uint8Array): void {
@@ -86,29 +100,58 @@ class Gathered {
       this.#text += piece
       return
     }
-    this.#textToChunk()
-    this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
+    this.#writeText()
+    if (piece.length > CHUNK_BYTES) {
+      this.#close()
+      this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
+      return
+    }
+    const chunk = this.#room(piece.length)
+    chunk.set(piece, this.#used)
+    this.#used += piece.length
   }
 
-  /** Everything so far. */
+  /** Everything so far. The bytes are the caller's. */
   take(): Buffer {
-    this.#textToChunk()
-    const chunks = this.#chunks
-    const bytes = this.#chunkBytes
-    this.#chunks = []
-    this.#chunkBytes = 0
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes)
+    this.#writeText()
+    this.#close()
+    const full = this.#full
+    const bytes = this.#fullBytes
+    this.#full = []
+    this.#fullBytes = 0
+    return full.length === 1 ? full[0]! : Buffer.concat(full, bytes)
   }
 
-  #textToChunk(): void {
-    if (this.#text === '') return
-    this.#push(Buffer.from(this.#text, 'utf8'))
+  #writeText(): void {
+    const text = this.#text
+    if (text === '') return
     this.#text = ''
+    const most = text.length * MAX_UTF8_BYTES
+    if (most > CHUNK_BYTES) {
+      this.#close()
+      this.#push(Buffer.from(text, 'utf8'))
+      return
+    }
+    const chunk = this.#room(most)
+    this.#used += chunk.write(text, this.#used)
+  }
+
+  #room(bytes: number): Buffer {
+    if (this.#chunk !== undefined && this.#used + bytes <= this.#chunk.length) return this.#chunk
+    this.#close()
+    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+    return this.#chunk
+  }
+
+  #close(): void {
+    if (this.#chunk !== undefined && this.#used > 0) this.#push(this.#chunk.subarray(0, this.#used))
+    this.#chunk = undefined
+    this.#used = 0
   }
 
   #push(chunk: Buffer): void {
-    this.#chunks.push(chunk)
-    this.#chunkBytes += chunk.length
+    this.#full.push(chunk)
+    this.#fullBytes += chunk.length
   }
 }
 

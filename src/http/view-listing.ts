@@ -1,12 +1,14 @@
 import type { Piece } from './answer.ts'
 
+/** A row begins with text. */
+export type RowPieces = [head: string, ...rest: Piece[]]
+
 /** What a listing shows: its head is known before the first row. */
 export interface Page {
   totalRows: number | null
   offset: number | null
   updateSeq?: string | undefined
-  /** Each row's pieces. */
-  rows: Iterator<Piece[]>
+  rows: Iterator<RowPieces>
 }
 
 /**
@@ -27,9 +29,10 @@ export function* listing(
     try {
       let comma = ''
       for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
-        if (comma !== '') yield comma
+        const [head, ...rest] = row.value
+        yield comma + head
+        yield* rest
         comma = ',\r\n'
-        yield* row.value
       }
     } finally {
       page.rows.return?.()

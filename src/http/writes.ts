@@ -30,6 +30,11 @@ export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits:
   requireNoValidation(exchange, [edit.id], !newEdits)
   const [result] = await exchange.database.update([edit], { newEdits })
   if (result === undefined) throw new Error('the write gave no result')
+  return revisionOf(result)
+}
+
+/** The new revision; throws the error that the write met. */
+export function revisionOf(result: EditResult): string {
   if (result.ok) return result.rev
   throw failure(result)
 }

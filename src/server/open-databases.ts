@@ -33,11 +33,35 @@ interface Entry {
   readonly name: string
   readonly abort: AbortController
   opened: Promise<Database>
+  /** Once it is open. */
+  database: Database | undefined
   /** Set once the database is to be closed; resolves when it is. Never rejects. */
   closing: Promise<void> | undefined
   leases: number
   /** Runs when the last lease of a closing entry is released. */
   drained: (() => void) | undefined
+}
+
+class HeldLease implements Lease {
+  readonly database: Database
+  readonly #entry: Entry
+  readonly #onRelease: (entry: Entry) => void
+  #held = true
+
+  constructor(entry: Entry, database: Database, onRelease: (entry: Entry) => void) {
+    this.#entry = entry
+    this.database = database
+    this.#onRelease = onRelease
+  }
+
+  get signal(): AbortSignal {
+    return this.#entry.abort.signal
+  }
+
+  release(): void {
+    if (this.#held) this.#onRelease(this.#entry)
+    this.#held = false
+  }
 }
 
 export class OpenDatabases {
@@ -47,6 +71,7 @@ export class OpenDatabases {
   readonly #idle = new Set<Entry>()
   /** Those who wait for room, in order. */
   readonly #waiting: { grant: () => void; refuse: (error: DatabaseError) => void }[] = []
+  readonly #onRelease = (entry: Entry): void => this.#release(entry)
   #occupied = 0
   /** Idle ones being closed to make room: each serves one of those who wait. */
   #evicting = 0
@@ -61,6 +86,15 @@ export class OpenDatabases {
     return this.#occupied
   }
 
+  /** The lease of a database that is open; undefined for any other, which `acquire` opens or refuses. */
+  acquireOpen(name: string): Lease | undefined {
+    const entry = this.#entries.get(name)
+    if (this.#stopped || entry?.database === undefined || entry.closing !== undefined) return undefined
+    entry.leases++
+    this.#idle.delete(entry)
+    return new HeldLease(entry, entry.database, this.#onRelease)
+  }
+
   /** Opens the database where needed. Throws all_dbs_active when no room comes free in time. */
   async acquire(name: string): Promise<Lease> {
     for (;;) {
@@ -70,7 +104,7 @@ export class OpenDatabases {
         entry.leases++
         this.#idle.delete(entry)
         try {
-          return this.#leaseOf(entry, await entry.opened)
+          return new HeldLease(entry, await entry.opened, this.#onRelease)
         } catch (error) {
           this.#release(entry)
           throw error
@@ -105,11 +139,17 @@ export class OpenDatabases {
       name,
       abort: new AbortController(),
       opened: this.#openInRoom(name),
+      database: undefined,
       closing: undefined,
       leases: 0,
       drained: undefined,
     }
-    entry.opened.catch(() => this.#entries.delete(name))
+    entry.opened.then(
+      (database) => {
+        entry.database = database
+      },
+      () => this.#entries.delete(name),
+    )
     this.#entries.set(name, entry)
     return entry
   }
@@ -122,15 +162,6 @@ export class OpenDatabases {
       this.#freeRoom()
       throw error
     }
-  }
-
-  #leaseOf(entry: Entry, database: Database): Lease {
-    let held = true
-    const release = (): void => {
-      if (held) this.#release(entry)
-      held = false
-    }
-    return { database, signal: entry.abort.signal, release }
   }
 
   #release(entry: Entry): void {

@@ -67,6 +67,7 @@ export class DatabaseRegistry {
   #generation = 0
   #stopped = false
   #listener: DatabaseListener | undefined
+  #opened: ((name: string, database: Database) => Promise<void>) | undefined
 
   private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
     this.#options = options
@@ -84,6 +85,7 @@ export class DatabaseRegistry {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
         const database = await options.openDatabase(this.#pathOf(name), name)
         database.onChange(() => this.#listener?.('updated', name))
+        await this.#opened?.(name, database)
         return database
       },
     })
@@ -105,6 +107,11 @@ export class DatabaseRegistry {
   /** From now on; one listener. */
   listen(listener: DatabaseListener): void {
     this.#listener = listener
+  }
+
+  /** Runs `prepare` with each database that is opened from now on, before it is used. It must not reject. */
+  onOpened(prepare: (name: string, database: Database) => Promise<void>): void {
+    this.#opened = prepare
   }
 
   /** Number of databases. */
@@ -182,6 +189,12 @@ export class DatabaseRegistry {
   /** The `q` that a database was made with. */
   shardsOf(name: string): number | undefined {
     return this.#shards.get(name)
+  }
+
+  /** The lease of a database that is open now; undefined for any other, for which there is `lease`. */
+  leaseOpen(name: string): Lease | undefined {
+    // What is open has a name: a deletion takes both away in one turn.
+    return this.#open.acquireOpen(name)
   }
 
   /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */

@@ -22,6 +22,7 @@ import { TaskRegistry } from '../workers/tasks.ts'
 import { Compactions } from './compactions.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
+import { Expirations } from './expirations.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
@@ -46,6 +47,7 @@ export class Server {
   readonly events: DatabaseEvents
   readonly tasks: TaskRegistry
   readonly compactions: Compactions
+  readonly expirations: Expirations
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   readonly #lock: { release(): Promise<void> }
@@ -56,6 +58,7 @@ export class Server {
       uuid: string
       databases: DatabaseRegistry
       events: DatabaseEvents
+      expirations: Expirations
       authenticator: Authenticator
       administrators: Administrators
       lock: { release(): Promise<void> }
@@ -83,6 +86,7 @@ export class Server {
       sharePercent: config.compactionSharePercent,
       cacheBytes: config.compactionCacheBytes,
     })
+    this.expirations = parts.expirations
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.#lock = parts.lock
@@ -156,15 +160,21 @@ export class Server {
       },
       databases.list(),
     )
-    databases.listen((type, name) => events.note(type, name))
+    const expirations = new Expirations({ index: events.database, databases, clock, log })
+    databases.listen((type, name) => {
+      events.note(type, name)
+      if (type === 'deleted') expirations.forget(name)
+    })
+    databases.onOpened((name, database) => expirations.opened(name, database))
     const { uuid } = store.state
-    return new Server(options, { uuid, databases, events, authenticator, administrators, lock })
+    return new Server(options, { uuid, databases, events, expirations, authenticator, administrators, lock })
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
       await this.compactions.stop()
+      await this.expirations.close()
       await this.databases.stop(graceMs)
       await this.events.close()
     } finally {

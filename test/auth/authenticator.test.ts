@@ -174,3 +174,23 @@ t.test('attributes of the cookie', async (t) => {
     /^AuthSession=[^;]+; Version=1; Domain=example.com; Path=\/; HttpOnly; SameSite=Strict$/,
   )
 })
+
+t.test('what is known at once', async (t) => {
+  const { authenticator, users, setPassword } = await setUp()
+  t.same(authenticator.recall({}), ANONYMOUS)
+  for (const wrong of [basic('admin:pear'), basic('nobody:apple')]) {
+    await t.rejects(authenticator.authenticate(wrong))
+    t.equal(authenticator.recall(wrong), undefined, 'a refusal is not remembered')
+  }
+  const header = basic('Jürgen:p:w')
+  t.equal(authenticator.recall(header), undefined, 'never seen')
+  const known = await authenticator.authenticate(header)
+  t.same(authenticator.recall(header), known)
+  t.equal(authenticator.recall({ ...header, cookie: 'AuthSession=x' }), undefined, 'a cookie comes first')
+  await setPassword('Jürgen', 'other')
+  t.equal(authenticator.recall(header), undefined, 'the password is another one')
+  await t.rejects(authenticator.authenticate(header), INCORRECT)
+  t.equal(authenticator.recall(header), undefined)
+  users.delete('Jürgen')
+  await t.rejects(authenticator.authenticate(header), INCORRECT)
+})

@@ -101,3 +101,50 @@ t.test('the cache is bounded', async (t) => {
   await check.check('u0', 'p')
   t.equal(state.computed, before + 1, 'the oldest is not')
 })
+
+t.test('a header is recalled as long as it is right', async (t) => {
+  const { check, users, setPassword } = setUp()
+  t.equal(check.recall('Basic 1'), undefined, 'nothing is known before it was accepted')
+  const credential = (await check.check('anna', 'apple'))!
+  check.accept('Basic 1', credential)
+  t.equal(check.recall('Basic 1'), credential)
+  t.equal(check.recall('Basic 2'), undefined, 'another header is not known')
+  t.equal(check.recall('5:annaapple'), undefined, 'nor is what stands for name and password')
+  setPassword('anna', 'plum')
+  t.equal(check.recall('Basic 1'), undefined, 'a changed password counts at once')
+  setPassword('anna', 'apple')
+  t.equal(check.recall('Basic 1'), undefined, 'also when it is the same again')
+  check.accept('Basic 1', (await check.check('anna', 'apple'))!)
+  users.delete('anna')
+  t.equal(check.recall('Basic 1'), undefined, 'a user who is gone is nobody')
+})
+
+t.test('a source that takes its time is not waited for', async (t) => {
+  const credential: Credential = {
+    name: 'anna',
+    roles: [],
+    hash: { prf: 'sha256', salt: 'apple', iterations: 1, derivedKey: '' },
+  }
+  const check = new CredentialCheck({
+    source: { find: async () => credential },
+    hasher: { hash: () => Promise.reject(new Error('not used')), verify: async () => true },
+    random: systemRandom,
+    iterations: 1,
+  })
+  check.accept('Basic 1', (await check.check('anna', 'apple'))!)
+  t.equal(check.recall('Basic 1'), undefined)
+})
+
+t.test('headers are bounded, the ones in use stay', async (t) => {
+  const { check } = setUp()
+  const credential = (await check.check('anna', 'apple'))!
+  for (let i = 0; i < 1000; i++) check.accept(`Basic ${i}`, credential)
+  t.ok(check.recall('Basic 0'))
+  for (let i = 1000; i < 1999; i++) check.accept(`Basic ${i}`, credential)
+  t.ok(check.recall('Basic 0'), 'used after the others')
+  t.equal(check.recall('Basic 1'), undefined)
+  check.accept('Basic new', credential)
+  check.accept('Basic newer', credential)
+  t.equal(check.recall('Basic 1000'), undefined)
+  t.ok(check.recall('Basic 1998'))
+})

@@ -70,6 +70,9 @@ t.test('settings', async (t) => {
   await fixture.database.setSecurity(Buffer.from('{"admins":{}}'))
   await fixture.database.setRevsLimit(7)
   await fixture.database.ensureFullCommit()
+  const set = fixture.database.security()!
+  t.equal(set.toString(), '{"admins":{}}', 'seen at once')
+  t.equal(fixture.database.security(), set, 'the same bytes until it is set anew')
   const again = await fixture.reopen()
   t.same([again.security()!.toString(), again.revsLimit()], ['{"admins":{}}', 7])
   for (const bad of [0, -1, 1.5, Number.NaN]) t.match(await settled(again.setRevsLimit(bad)), { status: 400 })

@@ -20,19 +20,28 @@ function tree(marked: boolean): RevisionTree {
 }
 
 t.test('a document', async (t) => {
-  const value = encodeInfo(tree(false))
+  const value = encodeInfo(tree(false), undefined)
   t.equal(value.subarray(0, 14).toString('hex'), ['01', '00', '0000000003e8', '00000000012c'].join(''))
   const info = decodeInfo(value)
   t.same([info.seq, info.deleted, info.winner.pos, info.winner.id], [258, false, 1, id])
   t.ok(reference.equals(info.reference))
-  t.equal(encodeInfo(tree(true))[1], 2, 'a validate_doc_update')
-  t.same(readSummary(summaryOfInfo(encodeInfo(tree(true)))), {
+  t.equal(encodeInfo(tree(true), undefined)[1], 2, 'a validate_doc_update')
+  t.same(readSummary(summaryOfInfo(encodeInfo(tree(true), undefined))), {
     live: 1,
     deleted: 0,
     active: 1000,
     external: 300,
     validating: 1,
   })
+})
+
+t.test('a document that expires', async (t) => {
+  const value = encodeInfo(tree(true), 0x1020304)
+  const head = ['01', '06', '0000000003e8', '00000000012c', '000001020304']
+  t.equal(value.subarray(0, 20).toString('hex'), head.join(''))
+  t.ok(value.subarray(20).equals(encodeInfo(tree(true), undefined).subarray(14)), 'the rest is the same')
+  t.match(decodeInfo(value), { seq: 258, expiresAtMs: 0x1020304 })
+  t.match(readSummary(summaryOfInfo(value)), { live: 1, active: 1000, external: 300, validating: 1 })
 })
 
 t.test('a change', async (t) => {

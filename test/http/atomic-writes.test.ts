@@ -185,3 +185,28 @@ t.test('any other content type is answered as by CouchDB', async (t) => {
     t.same([reply.status, reply.headers.allow], [405, 'DELETE,GET,HEAD,POST,PUT,COPY'])
   }
 })
+
+t.test('patches of one document at the same time, beside other writers, and with data', async (t) => {
+  const db = await database({ _id: 'a', put: 0, _attachments: { kept: { data: 'aGVsbG8=' } } })
+  const patches = Array.from({ length: 200 }, async (_, n) => {
+    const data = { _attachments: { [`f${n}`]: { data: Buffer.from(`data ${n}`).toString('base64') } } }
+    const body = JSON.stringify({ [`m${n}`]: n, ...(n % 10 === 0 ? data : {}) })
+    return (await send(`PATCH ${db}/a`, { body, headers: MERGE })).status
+  })
+  let puts = 0
+  const putter = (async () => {
+    for (let n = 1; n <= 20; n++) {
+      const document = (await send(`GET ${db}/a`)).json as object
+      if ((await send(`PUT ${db}/a`, { json: { ...document, put: n } })).status === 201) puts += 1
+    }
+  })()
+  t.same(new Set(await Promise.all(patches)), new Set([201]))
+  await putter
+  const final = (await send(`GET ${db}/a`)).json as { _rev: string; _attachments: Record<string, object> }
+  const wanted = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`m${n}`, n]))
+  t.match(final, wanted)
+  t.equal(Number.parseInt(final._rev, 10), 1 + 200 + puts, 'each was written once')
+  t.equal(Object.keys(final._attachments).length, 21)
+  t.equal((await send(`GET ${db}/a/f190`)).text, 'data 190')
+  t.equal((await send(`GET ${db}/a/kept`)).text, 'hello')
+})

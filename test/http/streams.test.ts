@@ -31,6 +31,7 @@ async function endlessServer(
       clock,
       random,
       databases: {
+        leaseOpen: () => undefined,
         lease: async () => ({ database: endless.database, signal: never, release: () => void released++ }),
         create: (name) => databases.create(name),
         delete: (name) => databases.delete(name),
@@ -196,4 +197,23 @@ t.test('stopping ends the feeds and does not wait for connections that are kept 
   t.match(JSON.parse(await feed), { results: [], last_seq: String })
   await server.http.stop(3_600_000)
   await t.rejects(ask(server, 'GET /'))
+})
+
+t.test('a feed that has nothing to say yet is answered at once', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /silent')
+  for (const feed of ['continuous', 'eventsource']) {
+    const path = `/silent/_changes?feed=${feed}&since=now&heartbeat=50000`
+    const status = await new Promise<number>((resolve, reject) => {
+      const { authorization } = server
+      const sent = get(`${server.http.url}${path}`, { headers: { authorization } }, (response) => {
+        resolve(response.statusCode!)
+        response.on('error', () => undefined)
+        sent.destroy()
+      })
+      sent.on('error', reject)
+    })
+    t.equal(status, 200, feed)
+  }
 })

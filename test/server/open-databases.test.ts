@@ -191,3 +191,30 @@ t.test('random use keeps the promises', async (t) => {
   await databases.stop(0)
   t.same(fakes.open, [])
 })
+
+t.test('what is open is leased at once', async (t) => {
+  const { databases, use } = setUp(t, 2)
+  t.equal(databases.acquireOpen('a'), undefined, 'never opened')
+  const opening = databases.acquire('a')
+  t.equal(databases.acquireOpen('a'), undefined, 'not open yet')
+  ;(await opening).release()
+  const lease = databases.acquireOpen('a')!
+  for (const name of ['b', 'c', 'd']) await use(name)
+  t.equal(lease.database.updateSeqNumber, 0, 'its lease keeps it open')
+  lease.release()
+  lease.release()
+  for (const name of ['b', 'c']) await use(name)
+  t.equal(databases.acquireOpen('a'), undefined, 'closed to make room')
+  await use('a')
+  const held = databases.acquireOpen('a')!
+  const retired = databases.retire('a', new DatabaseError('noDatabase'), 1000)
+  t.equal(databases.acquireOpen('a'), undefined, 'nobody gets what is being retired')
+  await settle()
+  t.ok(held.signal.aborted)
+  held.release()
+  await retired
+  await use('b')
+  const stopped = databases.stop(0)
+  t.equal(databases.acquireOpen('b'), undefined)
+  await stopped
+})

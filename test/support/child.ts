@@ -17,6 +17,8 @@ export interface ChildLimits {
   folder?: string | undefined
   /** Most files it may have open, set by `ulimit -n`. */
   openFiles?: number | undefined
+  /** For node itself, before the program. */
+  nodeFlags?: readonly string[] | undefined
 }
 
 /** Runs a compiled program of this folder. Its environment holds nothing but `environment`. */
@@ -24,10 +26,10 @@ export function startChild(
   program: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-  { folder, openFiles }: ChildLimits = {},
+  { folder, openFiles, nodeFlags = [] }: ChildLimits = {},
 ): Child {
   const path = fileURLToPath(new URL(program, import.meta.url))
-  const words = [process.execPath, path, ...args]
+  const words = [process.execPath, ...nodeFlags, path, ...args]
   if (openFiles !== undefined) words.unshift('/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh')
   const child = spawn(words[0]!, words.slice(1), {
     env: environment,

@@ -28,6 +28,7 @@ export function endlessDatabase(bodyBytes: number): EndlessDatabase {
     id,
     rev: REV,
     deleted: false,
+    expiresAtMs: undefined,
     localSeq: 1,
     attachments: () => [],
     body: () => body,

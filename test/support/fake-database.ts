@@ -34,6 +34,11 @@ export function fakeDatabases(): FakeDatabases {
         return 0
       },
       onChange: () => () => {},
+      onExpirySet: () => {},
+      nextExpiry: () => undefined,
+      localDocs: () => [].values(),
+      putLocal: async () => '0-1',
+      deleteLocal: async () => '0-0',
       lookup: () => undefined,
       update: async () => [],
       changes: () => ({ rows: [] }),

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../src/base/clock.ts'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/base/config/load.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
@@ -36,19 +36,23 @@ export async function startTestServer(
     cors?: CorsRules
     /** Environment variables. */
     config?: Record<string, string>
+    clock?: Clock
+    /** Kept when the server stops; default a folder of its own, removed. */
+    dataDir?: string
   } = {},
 ): Promise<TestServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'davenport-http-'))
+  const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'davenport-http-')))
+  const clock = options.clock ?? systemClock
   const { log, lines } = recordingLog()
   const server = await Server.start({
-    openDatabase: (path, name) => openDatabase(path, name),
-    createDatabase: (path, name, properties) => createDatabase(path, name, { properties }),
+    openDatabase: (path, name) => openDatabase(path, name, { clock }),
+    createDatabase: (path, name, properties) => createDatabase(path, name, { clock, properties }),
     config: loadConfig({
       environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
     }),
     log,
-    clock: systemClock,
+    clock,
     random: systemRandom,
     acquireLock: async () => ({ release: async () => {} }),
   })
@@ -73,7 +77,7 @@ export async function startTestServer(
     async stop(graceMs = 0) {
       await http.stop(graceMs)
       await server.stop(0)
-      await rm(folder, { recursive: true, force: true })
+      if (options.dataDir === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }

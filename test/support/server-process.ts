@@ -13,6 +13,8 @@ export interface ServerProcessOptions {
   environment?: Record<string, string>
   /** Most files it may have open. */
   openFiles?: number | undefined
+  /** For node itself. */
+  nodeFlags?: readonly string[] | undefined
 }
 
 export interface ServerProcess {
@@ -29,9 +31,10 @@ export interface ServerProcess {
 const QUICK = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2' }
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
-  const { dataDir, environment, openFiles } = options
+  const { dataDir, environment, openFiles, nodeFlags } = options
   const args = ['serve', '--port', '0', '--data-dir', dataDir, '--admin', ADMIN]
-  const child = startChild('../../src/cli/main.js', args, { ...QUICK, ...environment }, { openFiles })
+  const limits = { openFiles, nodeFlags }
+  const child = startChild('../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
   const port = child.until(/listening on http:\/\/127\.0\.0\.1:(\d+)\//).then((match) => Number(match[1]))
   port.catch(() => undefined)
   const end = (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {

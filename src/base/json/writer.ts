@@ -5,12 +5,15 @@ import { toUSVString } from 'node:util'
 /** `\u` escapes that JSON.stringify wrote, the backslash before them not being escaped itself. */
 const HEX_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g
 const EMPTY_BODY_SIZE = 2
+/** Printable ASCII without quotes and backslashes: what most ids and all revisions are made of. */
+const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 
 /**
  * The canonical text of a string: the hexadecimal digits of escaped controls are upper-case, which is where
  * JSON.stringify differs. A lone surrogate, which UTF-8 cannot hold, becomes U+FFFD.
  */
 export function stringText(value: string): string {
+  if (PLAIN.test(value)) return `"${value}"`
   const text = JSON.stringify(toUSVString(value))
   if (!text.includes('\\u')) return text
   return text.replace(HEX_ESCAPE, (found) =>
@@ -28,15 +31,36 @@ export function stringsText(values: readonly string[]): string {
   return `[${values.map(stringText).join(',')}]`
 }
 
-/**
- * A document as it is answered: `_id`, `_rev`, the members of `body`, then `members`, each of which begins
- * with a comma (see `memberText`). `body` is a canonical object; `rev` may be null for none.
- */
-export function documentText(id: string, rev: string | null, body: Uint8Array, members = ''): Buffer {
+/** The text of `documentText` in pieces, of which the middle one is a view of `body`. */
+export function documentPieces(
+  id: string,
+  rev: string | null,
+  body: Uint8Array,
+  members = '',
+): [head: string, inner: Uint8Array, tail: string] {
+  return [headText(id, rev, body), body.subarray(1, body.length - 1), `${members}}`]
+}
+
+function headText(id: string, rev: string | null, body: Uint8Array): string {
   const revision = rev === null ? '' : `,"_rev":${stringText(rev)}`
   const comma = body.length > EMPTY_BODY_SIZE ? ',' : ''
-  const head = `{"_id":${stringText(id)}${revision}${comma}`
-  const tail = `${members}}`
+  return `{"_id":${stringText(id)}${revision}${comma}`
+}
+
+/**
+ * A document as it is answered: `_id`, `_rev`, the members of `body`, then `members`, each of which begins
+ * with a comma (see `memberText`). `body` is a canonical object; `rev` may be null for none. `end` follows the
+ * document.
+ */
+export function documentText(
+  id: string,
+  rev: string | null,
+  body: Uint8Array,
+  members = '',
+  end = '',
+): Buffer {
+  const head = headText(id, rev, body)
+  const tail = `${members}}${end}`
   const inner = body.length - EMPTY_BODY_SIZE
   const text = Buffer.allocUnsafe(head.length * 3 + inner + tail.length * 3)
   let length = text.write(head)

@@ -1,13 +1,13 @@
 import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
 import { checkPartition, partitionBounds } from '../../database/partition.ts'
-import { type Answer, jsonStream, type Piece } from '../answer.ts'
+import { type Answer, jsonStream } from '../answer.ts'
 import { isDesignId } from '../document-id.ts'
 import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
-import { listing, type Page } from '../view-listing.ts'
+import { listing, type Page, type RowPieces } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
@@ -165,7 +165,7 @@ function* keyTexts(
   database: Database,
   keys: readonly unknown[],
   parameters: ViewParameters,
-): Generator<Piece[]> {
+): Generator<RowPieces> {
   const { partition } = parameters
   const within = partition === undefined ? '' : partitionBounds(partition).start
   for (const key of keys) {
@@ -175,18 +175,19 @@ function* keyTexts(
   }
 }
 
-function* rowTexts(rows: IterableIterator<AllDocsRow>, parameters: ViewParameters): Generator<Piece[]> {
+function* rowTexts(rows: IterableIterator<AllDocsRow>, parameters: ViewParameters): Generator<RowPieces> {
   for (const row of rows) yield rowText(row, parameters)
 }
 
-function rowText(row: AllDocsRow, parameters: ViewParameters): Piece[] {
+function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
   const id = stringText(row.id)
   const deleted = row.deleted ? ',"deleted":true' : ''
   const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
   const { conflicts, attachments } = parameters
-  return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+  const [start, ...rest] = viewPieces(row.document(), { conflicts, attachments })
+  return [`${head},"doc":${start}`, ...rest, '}']
 }
 
 /** `_partition/{p}/_all_docs`. */

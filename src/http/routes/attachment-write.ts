@@ -91,6 +91,8 @@ function editOf(
     term: scanned.term,
     rev,
     attachments: [...first, ...others.map(storedEdit)],
+    // The request has no place for `_exp`, and the document's own content stays.
+    expiry: base?.expiresAtMs === undefined ? undefined : { atMs: base.expiresAtMs },
   }
 }
 

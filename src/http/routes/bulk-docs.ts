@@ -8,7 +8,7 @@ import {
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
-  refuseLocalAttachments,
+  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
@@ -122,7 +122,7 @@ async function makeEdits(
 
 function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
   const id = document.id ?? randomHex(exchange.backend.random, 16)
-  if (isLocalId(id)) refuseLocalAttachments(document)
+  if (isLocalId(id)) refuseLocalMembers(document)
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)
   return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit

@@ -42,7 +42,8 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
     encodingInfo: exchange.query.flag('att_encoding_info'),
   }
-  const wanted = { revs: exchange.query.flag('revs'), attachments }
+  const { query } = exchange
+  const wanted = { revs: query.flag('revs'), attachments, expiry: query.flag('show_exp') }
   const accept = exchange.header('accept')
   const multipart =
     !accepts(accept, 'application/json') &&

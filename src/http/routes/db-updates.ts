@@ -58,6 +58,7 @@ function parseParameters(query: Query, lastEventId: string | undefined): Changes
     heartbeatMs: heartbeatMs === 0 ? 1 : heartbeatMs,
     timeoutMs,
     filter: '',
+    activeOnly: false,
   }
 }
 

@@ -98,7 +98,9 @@ function revisionEdit(exchange: Exchange, form: Form): DocumentEdit {
   const scanned = scanDocument(view.body())
   if (scanned === null) throw new Error('a stored body is no object')
   const { body, term } = scanned
-  return { id, deleted: view.deleted, body, term, rev, attachments: view.attachments().map(storedEdit) }
+  const expiry = view.expiresAtMs === undefined ? undefined : { atMs: view.expiresAtMs }
+  const attachments = view.attachments().map(storedEdit)
+  return { id, deleted: view.deleted, body, term, rev, attachments, expiry }
 }
 
 async function documentEdit(exchange: Exchange, text: Buffer): Promise<DocumentEdit> {

@@ -3,7 +3,7 @@ import { randomHex } from '../../base/random.ts'
 import type { Database, DocumentView, OpenRevision } from '../../database/api.ts'
 import { compareRevisions, parseRevision, type Revision } from '../../database/revision-id.ts'
 import { accepts } from '../accept.ts'
-import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece } from '../answer.ts'
+import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece, taggedJson } from '../answer.ts'
 import type { AttachmentWish } from '../attachment-output.ts'
 import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
@@ -21,8 +21,17 @@ interface ReadParameters extends DocumentMembers {
   attachments: AttachmentWish
 }
 
+const NO_PARAMETERS: ReadParameters = Object.freeze({
+  rev: undefined,
+  openRevs: undefined,
+  latest: false,
+  deleted: false,
+  attachments: {},
+})
+
 /** Throws badRequest for malformed revisions, also where they will not be used. */
 export function parseReadParameters(query: Query): ReadParameters {
+  if (query.pairs.length === 0) return NO_PARAMETERS
   let rev: string | undefined
   let attsSince: string[] | undefined
   let openRevs: 'all' | string[] | undefined
@@ -43,6 +52,7 @@ export function parseReadParameters(query: Query): ReadParameters {
     conflicts: meta || query.flag('conflicts'),
     deletedConflicts: meta || query.flag('deleted_conflicts'),
     localSeq: query.flag('local_seq'),
+    expiry: query.flag('show_exp'),
     attachments: {
       data: query.flag('attachments') || attsSince !== undefined ? 'inline' : undefined,
       since: attsSince,
@@ -58,19 +68,22 @@ export function readDocument(exchange: Exchange): Answer {
   if (parameters.openRevs !== undefined) return readOpenRevisions(exchange, parameters.openRevs, parameters)
   const view = openView(exchange, parameters)
   // As in CouchDB, a revision asked for by name comes without what is known about the others.
-  const { attachments } = parameters
-  const wanted = parameters.rev === undefined ? parameters : { revs: parameters.revs === true, attachments }
+  const { attachments, expiry } = parameters
+  const wanted =
+    parameters.rev === undefined
+      ? parameters
+      : { revs: parameters.revs === true, attachments, expiry: expiry === true }
   const etag = `"${view.rev}"`
   if (attachments.data !== undefined && sentMultipart(exchange, view)) {
     return relatedAnswer(exchange, view, wanted, etag)
   }
-  const { pieces, hasMeta } = viewAnswer(view, wanted)
+  const { pieces, hasMeta } = viewAnswer(view, wanted, '\n')
   if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
-  const headers: Headers = hasMeta ? {} : { etag }
   if (pieces.length === 1 || attachments.data === undefined) {
-    return jsonText(200, withNewline(joinedText(pieces)), headers)
+    const text = joinedText(pieces)
+    return hasMeta ? jsonText(200, text) : taggedJson(200, text, etag)
   }
-  return jsonStream(200, [...pieces, '\n'].values(), headers)
+  return jsonStream(200, pieces.values(), hasMeta ? {} : { etag })
 }
 
 function sentMultipart(exchange: Exchange, view: DocumentView): boolean {
@@ -111,7 +124,11 @@ function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameter
   const { data, encodingInfo } = parameters.attachments
   // As in CouchDB, `atts_since` counts for single revisions only.
   const asked = exchange.query.flag('attachments') ? data : undefined
-  const wanted = { revs: parameters.revs === true, attachments: { data: asked, encodingInfo } }
+  const wanted = {
+    revs: parameters.revs === true,
+    attachments: { data: asked, encodingInfo },
+    expiry: parameters.expiry === true,
+  }
   if (!accepts(exchange.header('accept'), 'multipart/mixed')) {
     return jsonStream(200, openPieces(found, wanted))
   }

@@ -8,7 +8,7 @@ import {
   interactiveEdit,
   type ParsedDocument,
   parseDocumentText,
-  refuseLocalAttachments,
+  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -24,6 +24,9 @@ import {
   writeOne,
 } from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
+
+/** What a write that is on its way holds beside its body. */
+const OVERHEAD_BYTES = 1024
 
 /** PUT of a document. */
 export async function putDocument(exchange: Exchange): Promise<Answer> {
@@ -85,7 +88,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (isLocalId(id)) {
-    refuseLocalAttachments(document)
+    refuseLocalMembers(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
@@ -140,11 +143,13 @@ async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: bool
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
-  exchange.service.background(
-    lease.database
-      .update([edit], { newEdits })
-      .catch(note)
-      .finally(() => lease.release()),
-  )
+  const write = lease.database
+    .update([edit], { newEdits })
+    .then((results) => {
+      for (const result of results) if (!result.ok) note(`${result.error}: ${result.reason}`)
+    }, note)
+    .finally(() => lease.release())
+  exchange.service.background(write)
+  await exchange.service.batches.add(write, edit.body.length + OVERHEAD_BYTES)
   return json(202, { ok: true, id: edit.id })
 }

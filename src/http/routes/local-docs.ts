@@ -1,12 +1,12 @@
 import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, Database, LocalDocument } from '../../database/api.ts'
-import { type Answer, jsonStream, type Piece } from '../answer.ts'
+import { type Answer, jsonStream } from '../answer.ts'
 import { isLocalId } from '../document-id.ts'
 import { localText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
-import { listing, type Page } from '../view-listing.ts'
+import { listing, type Page, type RowPieces } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
 /** `_local_docs`: neither counted nor in the update sequence, so totals and offsets are null. */
@@ -39,7 +39,7 @@ function openPage(database: Database, parameters: ViewParameters): Page {
   return { totalRows: null, offset: null, updateSeq: undefined, rows }
 }
 
-function* rangeRows(database: Database, parameters: ViewParameters): Generator<Piece[]> {
+function* rangeRows(database: Database, parameters: ViewParameters): Generator<RowPieces> {
   const range = idRange(parameters)
   if (range.empty) return
   const { inclusiveEnd, descending, skip, limit } = parameters
@@ -58,7 +58,7 @@ function* keyRows(
   database: Database,
   keys: readonly unknown[],
   parameters: ViewParameters,
-): Generator<Piece[]> {
+): Generator<RowPieces> {
   const { skip, limit, descending } = parameters
   const wanted = keys.filter((key): key is string => typeof key === 'string' && isLocalId(key))
   if (descending) wanted.reverse()
@@ -69,7 +69,7 @@ function* keyRows(
   }
 }
 
-function rowText(document: LocalDocument, parameters: ViewParameters): Piece[] {
+function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces {
   const id = stringText(`_local/${document.id}`)
   const head = `{"id":${id},"key":${id},"value":{"rev":"${document.rev}"}`
   return parameters.includeDocs ? [`${head},"doc":`, localText(document), '}'] : [`${head}}`]

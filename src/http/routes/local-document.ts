@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, json, jsonText } from '../answer.ts'
-import { refuseLocalAttachments } from '../document-edit.ts'
+import { refuseLocalMembers } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import { localText } from '../document-text.ts'
 import { contentEtag } from '../etag.ts'
@@ -31,7 +31,7 @@ function readLocal(exchange: Exchange): Answer {
 async function putLocal(exchange: Exchange): Promise<Answer> {
   validateDocumentId(exchange.id)
   const document = await bodyDocument(exchange)
-  refuseLocalAttachments(document)
+  refuseLocalMembers(document)
   const location = exchange.documentUri(exchange.id)
   const path = editedRevisions(exchange, document)
   const given = path === undefined ? undefined : revisionOfPath(path)

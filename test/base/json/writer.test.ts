@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { canonicalize } from '../../../src/base/json/documents.ts'
-import { documentText, memberText, stringsText, stringText } from '../../../src/base/json/writer.ts'
+import {
+  documentPieces,
+  documentText,
+  memberText,
+  stringsText,
+  stringText,
+} from '../../../src/base/json/writer.ts'
 import { propertySeed } from '../../support/property-seed.ts'
 
 const seed = propertySeed(t)
@@ -31,4 +37,10 @@ t.test('documents are put together from their parts', async (t) => {
     documentText('😀', '3-c', Buffer.from('{}'), members).toString(),
     '{"_id":"😀","_rev":"3-c","_deleted":true,"_conflicts":["1-é","2-b"]}',
   )
+  t.equal(documentText('a', '1-a', body, '', '\n').toString(), '{"_id":"a","_rev":"1-a","é":1.0}\n')
+  for (const each of [body, Buffer.from('{}')]) {
+    const [head, inner, tail] = documentPieces('ü"', '1-a', each, members)
+    const joined = Buffer.concat([Buffer.from(head), inner, Buffer.from(tail)])
+    t.same(joined, documentText('ü"', '1-a', each, members))
+  }
 })

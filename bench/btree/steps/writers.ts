@@ -1,0 +1,54 @@
+/**
+ * 64 writers at once, each waiting for its own document to be durable before it sends the next. An engine whose
+ * commits hold the thread cannot have more than one at a time: for those, batches of 64 made by hand are measured as
+ * well.
+ */
+import { performance } from 'node:perf_hooks'
+import { Documents } from '../../documents.ts'
+import type { StoreAdapter } from '../../peers/adapter.ts'
+import { cpuUs } from '../../process-figures.ts'
+import { Samples } from '../../statistics.ts'
+import type { Figures, StepContext } from '../step.ts'
+
+const WRITERS = 64
+const FIRST_NEW = (1 << 30) + (1 << 29)
+const NEW_PER_ROUND = 1 << 22
+
+/** `operations` is the number of documents of all writers together. */
+export async function writers(context: StepContext): Promise<Figures> {
+  const { seed, round, operations } = context
+  const made = new Documents(seed)
+  const store = await context.open().open(context.path, context)
+  let next = FIRST_NEW + round * NEW_PER_ROUND
+  const each = Math.ceil(operations / WRITERS)
+  const samples = new Samples(each * WRITERS)
+  const writer = async (): Promise<void> => {
+    for (let i = 0; i < each; i++) {
+      const start = performance.now()
+      await store.commit([made.put(next++)])
+      samples.add((performance.now() - start) * 1000)
+      if ((samples.count & 1023) === 0) context.progress(samples.count / (each * WRITERS))
+    }
+  }
+  const cpu = cpuUs()
+  const start = performance.now()
+  await Promise.all(Array.from({ length: WRITERS }, writer))
+  const seconds = (performance.now() - start) / 1000
+  const figures: Figures = {
+    'writers.rate': (each * WRITERS) / seconds,
+    'writers.cpuPerDocument': (cpuUs() - cpu) / (each * WRITERS),
+    ...samples.figures('writers.wall'),
+  }
+  Object.assign(figures, await byHand(store, made, next, each))
+  await store.close()
+  return figures
+}
+
+/** Nothing for an engine that brings concurrent commits together itself. */
+async function byHand(store: StoreAdapter, made: Documents, from: number, batches: number): Promise<Figures> {
+  if (store.commitSync === undefined) return {}
+  const start = performance.now()
+  for (let i = 0; i < batches; i++) store.commitSync(made.batch(from + i * WRITERS, WRITERS))
+  const seconds = (performance.now() - start) / 1000
+  return { 'writers.byHand.rate': (batches * WRITERS) / seconds }
+}

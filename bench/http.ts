@@ -1,0 +1,247 @@
+/**
+ * Requests per second, latency and CPU per request, beside a fastify that answers constants of the same length,
+ * and beside other servers that speak CouchDB's protocol.
+ *
+ *     npm run bench -- http [--rounds 3] [--seconds 5] [--only get-64 ...] [--peer NAME=http://user:pass@host:port ...]
+ *                           [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]
+ *
+ * The load comes from another process: wrk where it is installed, else autocannon. The servers take turns, so that
+ * a machine that gets slower meanwhile is unfair to none; figures are medians of the rounds. `--profile` lets
+ * davenport run under `--cpu-prof` and leaves the .cpuprofile in the working directory (for one workload: with
+ * `--only`). CPU is that of the server's whole process (Linux only, and not of peers). Peers get three databases,
+ * which are deleted at the end. Documents of `_bulk_docs` have no ids: the server makes them.
+ */
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../src/base/clock.ts'
+import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
+import {
+  answerLengths,
+  type Databases,
+  databaseOf,
+  peerTarget,
+  prepare,
+  removeDatabases,
+  startConstant,
+  startOurs,
+  type Target,
+} from './http/target.ts'
+import { type Load, type Measured, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
+import { describeMachine, machineOf } from './machine.ts'
+import { processCpuUs } from './process-cpu.ts'
+import { Progress } from './progress.ts'
+import { writeResults } from './results-file.ts'
+import { median } from './statistics.ts'
+import { alignedTable } from './text-table.ts'
+import { type Benchmark, withFolder } from './tools.ts'
+
+/** Before the first round, for the compilers of the servers. */
+const WARM_UP_SECONDS = 4
+
+interface Round extends Measured {
+  requestsPerSecond: number
+  /** NaN where it is not known: of peers, and on other systems than Linux. */
+  cpuUsPerRequest: number
+}
+
+interface Figures {
+  workload: string
+  target: string
+  documents: number
+  requestsPerSecond: number
+  /** Of the constant's requests per second. */
+  ratio: number | undefined
+  p50Us: number
+  p99Us: number
+  cpuUsPerRequest: number
+  rounds: Round[]
+}
+
+export const http: Benchmark = {
+  summary: 'requests beside a constant and other servers: rate, latency, CPU',
+  async run(args, print) {
+    const { values } = parseArgs({
+      args,
+      options: {
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '5' },
+        only: { type: 'string', multiple: true, default: [] },
+        peer: { type: 'string', multiple: true, default: [] },
+        wrk: { type: 'boolean', default: false },
+        autocannon: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
+        folder: { type: 'string' },
+        out: { type: 'string' },
+      },
+    })
+    const workloads = chosen(values.only)
+    const peers = values.peer.map(peerTarget)
+    const { name: tool, load } = loadTool(values.wrk, values.autocannon)
+    const rounds = Number(values.rounds)
+    const seconds = Number(values.seconds)
+    const at = new Date(systemClock.now())
+    const machine = machineOf(values.folder ?? tmpdir())
+    print(describeMachine(machine))
+    print(`${rounds} rounds of ${seconds} s by ${tool}`)
+    await withFolder(values.folder, async (dataDir) => {
+      const figures = await measured(dataDir, {
+        workloads,
+        peers,
+        load,
+        rounds,
+        seconds,
+        profile: values.profile,
+      })
+      for (const line of tableOf(figures)) print(line)
+      const path = writeResults('http', at, values.out, { machine, tool, rounds, seconds, figures })
+      if (path !== undefined) print(path)
+    })
+  },
+}
+
+function chosen(names: readonly string[]): readonly Workload[] {
+  for (const name of names) {
+    if (WORKLOADS.some((workload) => workload.name === name)) continue
+    throw new Error(`no workload ${name}; there are ${WORKLOADS.map((workload) => workload.name).join(', ')}`)
+  }
+  return names.length === 0 ? WORKLOADS : WORKLOADS.filter(({ name }) => names.includes(name))
+}
+
+function loadTool(mustBeWrk: boolean, mustBeAutocannon: boolean): { name: string; load: LoadTool } {
+  const wrk = mustBeAutocannon ? undefined : findWrk()
+  if (wrk !== undefined) return { name: 'wrk', load: wrkLoad(wrk) }
+  if (mustBeWrk) throw new Error('wrk is not installed')
+  return { name: 'autocannon', load: autocannonLoad }
+}
+
+interface Plan {
+  workloads: readonly Workload[]
+  peers: readonly Target[]
+  load: LoadTool
+  rounds: number
+  seconds: number
+  profile: boolean
+}
+
+async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
+  const run = randomBytes(4).toString('hex')
+  const databases = { stored: `bench-${run}`, open: `bench-${run}-open`, written: `bench-${run}-new` }
+  const started: Target[] = []
+  const prepared: Target[] = []
+  try {
+    const ours = await startOurs(dataDir, plan.profile ? process.cwd() : undefined)
+    started.push(ours)
+    for (const target of [ours, ...plan.peers]) {
+      prepared.push(target)
+      await prepare(target, databases)
+    }
+    const constant = await startConstant(await answerLengths(ours, databases))
+    started.push(constant)
+    return await takeTurns([ours, constant, ...plan.peers], databases, plan)
+  } finally {
+    for (const target of prepared) await removeDatabases(target, databases).catch(() => undefined)
+    for (const target of started) await target.stop()
+  }
+}
+
+async function takeTurns(targets: readonly Target[], databases: Databases, plan: Plan): Promise<Figures[]> {
+  const { workloads, rounds, seconds } = plan
+  const progress = new Progress(workloads.length * targets.length * (rounds + 1))
+  let done = 0
+  const figures: Figures[] = []
+  for (const workload of workloads) {
+    const found = new Map(targets.map((target) => [target, [] as Round[]]))
+    for (let round = 0; round <= rounds; round++) {
+      for (const target of targets) {
+        progress.begin(`${workload.name}, ${target.name}`)
+        const load = loadOf(workload, target, databases, done)
+        const taken = await oneRound(target, load, plan.load, round === 0 ? WARM_UP_SECONDS : seconds)
+        if (round > 0) found.get(target)!.push(taken)
+        done += 1
+        progress.end()
+      }
+    }
+    const rate = (target: Target): number => median(found.get(target)!.map((each) => each.requestsPerSecond))
+    const constant = targets.find((target) => target.name === 'constant')
+    const reference = constant === undefined ? undefined : rate(constant)
+    for (const target of targets) figures.push(figuresOf(workload, target, found.get(target)!, reference))
+  }
+  progress.close()
+  return figures
+}
+
+async function oneRound(target: Target, load: Load, tool: LoadTool, seconds: number): Promise<Round> {
+  const { pid } = target
+  const before = pid === undefined ? Number.NaN : processCpuUs(pid)
+  const taken = await tool(target.origin, load, seconds)
+  if (taken.errors > 0)
+    throw new Error(`${target.name}: ${taken.errors} errors at ${load.method} ${load.path}`)
+  const { requests } = taken
+  const cpuUsPerRequest = pid === undefined ? Number.NaN : (processCpuUs(pid) - before) / requests
+  return { ...taken, requestsPerSecond: requests / taken.seconds, cpuUsPerRequest }
+}
+
+function loadOf(workload: Workload, target: Target, databases: Databases, measurement: number): Load {
+  const { method, body, connections, fresh } = workload
+  const headers: Record<string, string> = {}
+  if (body !== undefined) headers['content-type'] = 'application/json'
+  if (!workload.anonymous && target.authorization !== undefined)
+    headers['authorization'] = target.authorization
+  return {
+    method,
+    body,
+    connections,
+    headers,
+    path: `/${databaseOf(databases, workload)}/${workload.path}${fresh ? `-${measurement}` : ''}`,
+    numbers: fresh ? { kind: 'fresh' } : { kind: 'cycle', count: STORED_DOCUMENTS },
+  }
+}
+
+function figuresOf(
+  workload: Workload,
+  target: Target,
+  rounds: Round[],
+  reference: number | undefined,
+): Figures {
+  const middle = (field: (round: Round) => number): number => median(rounds.map(field))
+  const requestsPerSecond = middle((round) => round.requestsPerSecond)
+  return {
+    workload: workload.name,
+    target: target.name,
+    documents: workload.documents,
+    requestsPerSecond,
+    ratio: reference === undefined ? undefined : requestsPerSecond / reference,
+    p50Us: middle((round) => round.p50Us),
+    p99Us: middle((round) => round.p99Us),
+    cpuUsPerRequest: middle((round) => round.cpuUsPerRequest),
+    rounds,
+  }
+}
+
+function tableOf(figures: readonly Figures[]): string[] {
+  const head = [
+    'workload',
+    'server',
+    'requests/s',
+    'x constant',
+    'p50 ms',
+    'p99 ms',
+    'CPU us/request',
+    'us/document',
+  ]
+  const rows = figures.map((each) => {
+    const { cpuUsPerRequest: cpu } = each
+    return [
+      each.workload,
+      each.target,
+      each.requestsPerSecond.toFixed(each.requestsPerSecond < 100 ? 1 : 0),
+      each.ratio?.toFixed(2) ?? '',
+      (each.p50Us / 1000).toFixed(2),
+      (each.p99Us / 1000).toFixed(2),
+      Number.isNaN(cpu) ? '-' : cpu.toFixed(1),
+      Number.isNaN(cpu) || each.documents === 1 ? '' : (cpu / each.documents).toFixed(2),
+    ]
+  })
+  return alignedTable([head, ...rows])
+}

@@ -1,0 +1,45 @@
+/** A program: reads one measurement from standard input, does it with autocannon, prints what came of it. */
+import { text } from 'node:stream/consumers'
+import autocannon from 'autocannon'
+import { type Load, type Measured, SCATTER, SCATTER_MODULUS } from './workload.ts'
+
+const { origin, load, seconds } = JSON.parse(await text(process.stdin)) as {
+  origin: string
+  load: Load
+  seconds: number
+}
+const { method, path, body, headers, connections, numbers } = load
+let number = 0
+
+function nextPath(): string {
+  number += 1
+  const shown =
+    numbers.kind === 'fresh'
+      ? ((number * SCATTER) % SCATTER_MODULUS).toString(16).padStart(8, '0')
+      : String(number % numbers.count)
+  return path.replace('{n}', shown)
+}
+
+const result = await autocannon({
+  url: origin,
+  connections,
+  duration: seconds,
+  timeout: 30,
+  headers,
+  requests: [
+    {
+      method: method as 'GET',
+      ...(body === undefined ? {} : { body }),
+      path: path.replace('{n}', '0'),
+      ...(path.includes('{n}') ? { setupRequest: (request) => ({ ...request, path: nextPath() }) } : {}),
+    },
+  ],
+})
+const measured: Measured = {
+  requests: result.requests.total,
+  seconds: result.duration,
+  p50Us: result.latency.p50 * 1000,
+  p99Us: result.latency.p99 * 1000,
+  errors: result.errors + result.non2xx,
+}
+process.stdout.write(JSON.stringify(measured))

@@ -1,0 +1,107 @@
+/**
+ * One measurement: requests from another process for some seconds, by wrk or by autocannon. wrk takes much less
+ * CPU, which matters where the server has to share the cores with it; autocannon is a package and always there,
+ * and rounds its latencies to milliseconds.
+ */
+import { execFile } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { type Load, type Measured, type Numbers, SCATTER, SCATTER_MODULUS } from './workload.ts'
+
+export type LoadTool = (origin: string, load: Load, seconds: number) => Promise<Measured>
+
+const run = promisify(execFile)
+const MAX_OUTPUT_BYTES = 2 ** 24
+
+/** The path of `wrk`, if it is installed. */
+export function findWrk(): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    try {
+      const path = join(folder, 'wrk')
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {}
+  }
+  return undefined
+}
+
+export function wrkLoad(wrk: string): LoadTool {
+  return async (origin, load, seconds) => {
+    const folder = await mkdtemp(join(tmpdir(), 'davenport-wrk-'))
+    try {
+      const script = join(folder, 'load.lua')
+      await writeFile(script, luaScript(load))
+      const duration = `${Math.ceil(seconds)}s`
+      const args = ['-t1', `-c${load.connections}`, `-d${duration}`, '--timeout', '30s', '-s', script, origin]
+      const { stdout } = await run(wrk, args, { maxBuffer: MAX_OUTPUT_BYTES })
+      return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Measured
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+export const autocannonLoad: LoadTool = async (origin, load, seconds) => {
+  const program = fileURLToPath(new URL('./autocannon-load.js', import.meta.url))
+  const child = run(process.execPath, [program], { maxBuffer: MAX_OUTPUT_BYTES })
+  child.child.stdin!.end(JSON.stringify({ origin, load, seconds }))
+  const { stdout } = await child
+  return JSON.parse(stdout) as Measured
+}
+
+function luaScript(load: Load): string {
+  const headers = Object.entries(load.headers).map(
+    ([name, value]) => `wrk.headers[ ${lua(name)} ] = ${lua(value)}`,
+  )
+  const [before = '', after] = load.path.split('{n}')
+  return [
+    ...headers,
+    `wrk.method = ${lua(load.method)}`,
+    load.body === undefined ? '' : `wrk.body = ${lua(load.body)}`,
+    ...(after === undefined ? oneRequest(before) : numbered(before, after, load.numbers)),
+    'done = function(summary, latency)',
+    '  local e = summary.errors',
+    '  io.write(string.format(',
+    '    \'{"requests":%d,"seconds":%f,"p50Us":%d,"p99Us":%d,"errors":%d}\\n\',',
+    '    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99),',
+    '    e.connect + e.read + e.write + e.status + e.timeout))',
+    'end',
+    '',
+  ].join('\n')
+}
+
+function oneRequest(path: string): string[] {
+  return [
+    'local text',
+    `init = function() text = wrk.format(nil, ${lua(path)}) end`,
+    'request = function() return text end',
+  ]
+}
+
+function numbered(before: string, after: string, numbers: Numbers): string[] {
+  const path = (number: string): string => `wrk.format(nil, ${lua(before)} .. ${number} .. ${lua(after)})`
+  if (numbers.kind === 'fresh') {
+    const scattered = `string.format("%08x", n * ${SCATTER} % ${SCATTER_MODULUS})`
+    return ['local n = 0', 'request = function()', '  n = n + 1', `  return ${path(scattered)}`, 'end']
+  }
+  return [
+    'local n = 0',
+    'local texts = {}',
+    `init = function() for i = 0, ${numbers.count - 1} do texts[i] = ${path('i')} end end`,
+    'request = function()',
+    `  n = (n + 1) % ${numbers.count}`,
+    '  return texts[n]',
+    'end',
+  ]
+}
+
+/** A string of Lua with any bytes in it. */
+function lua(text: string): string {
+  let level = '='
+  while (text.includes(`]${level}]`)) level += '='
+  return `[${level}[${text}]${level}]`
+}

@@ -1,0 +1,127 @@
+/** The servers that are measured: davenport and the constant in processes of their own, peers where they run. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { ADMIN, startServerProcess } from '../../test/support/server-process.ts'
+import { DOCUMENT, STORED_DOCUMENTS, WORKLOADS, type Workload } from './workload.ts'
+
+export interface Target {
+  name: string
+  origin: string
+  authorization: string | undefined
+  /** Of a server of this machine whose CPU time is counted. */
+  pid: number | undefined
+  stop(): Promise<void>
+}
+
+/** As a user would start it, an administrator's name and password on the command line. */
+export async function startOurs(dataDir: string, profileFolder: string | undefined): Promise<Target> {
+  const nodeFlags =
+    profileFolder === undefined
+      ? []
+      : ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${profileFolder}`]
+  const environment = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '600000' }
+  const server = startServerProcess({ dataDir, environment, nodeFlags })
+  const origin = `http://127.0.0.1:${await server.port}`
+  const { pid } = server.child.process
+  return {
+    name: 'davenport',
+    origin,
+    authorization: basic(ADMIN),
+    pid,
+    async stop() {
+      await server.stop()
+    },
+  }
+}
+
+/** `lengths` by method and path. */
+export async function startConstant(lengths: Record<string, number>): Promise<Target> {
+  const program = fileURLToPath(new URL('./constant.js', import.meta.url))
+  const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.stdin.end(JSON.stringify(lengths))
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const port = /^port (\d+)/.exec(line.toString())![1]
+  return {
+    name: 'constant',
+    origin: `http://127.0.0.1:${port}`,
+    authorization: basic(ADMIN),
+    pid: child.pid,
+    async stop() {
+      const ended = once(child, 'exit')
+      child.kill()
+      await ended
+    },
+  }
+}
+
+/** `NAME=URL`, the URL with an administrator's name and password. Throws Error for anything else. */
+export function peerTarget(text: string): Target {
+  const found = /^([^=]+)=(.+)$/.exec(text)
+  if (found === null || !URL.canParse(found[2]!)) throw new Error(`--peer takes NAME=URL, not ${text}`)
+  const url = new URL(found[2]!)
+  const credentials = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  return {
+    name: found[1]!,
+    origin: url.origin,
+    authorization: url.username === '' ? undefined : basic(credentials),
+    pid: undefined,
+    stop: async () => {},
+  }
+}
+
+function basic(credentials: string): string {
+  return `Basic ${Buffer.from(credentials).toString('base64')}`
+}
+
+/** Names of a run's databases. */
+export interface Databases {
+  /** Read only. */
+  stored: string
+  /** Read only, for everybody. */
+  open: string
+  /** Written to. */
+  written: string
+}
+
+export function databaseOf(databases: Databases, workload: Workload): string {
+  if (workload.anonymous) return databases.open
+  return workload.body === undefined ? databases.stored : databases.written
+}
+
+/** Makes and fills the databases of a CouchDB-compatible server. */
+export async function prepare(target: Target, databases: Databases): Promise<void> {
+  for (const name of Object.values(databases)) await ask(target, 'PUT', `/${name}`)
+  const docs = Array.from({ length: STORED_DOCUMENTS }, (_, at) => ({ _id: String(at), ...DOCUMENT }))
+  for (const name of [databases.stored, databases.open]) {
+    await ask(target, 'POST', `/${name}/_bulk_docs`, JSON.stringify({ docs }))
+  }
+  const everybody = { admins: { names: [], roles: ['_admin'] }, members: { names: [], roles: [] } }
+  await ask(target, 'PUT', `/${databases.open}/_security`, JSON.stringify(everybody))
+}
+
+export async function removeDatabases(target: Target, databases: Databases): Promise<void> {
+  for (const name of Object.values(databases)) await ask(target, 'DELETE', `/${name}`)
+}
+
+/** The lengths of a prepared server's answers, for the constant. */
+export async function answerLengths(target: Target, databases: Databases): Promise<Record<string, number>> {
+  const lengths: Record<string, number> = {}
+  for (const workload of WORKLOADS) {
+    const path = workload.path.replace('{n}', workload.fresh ? 'length' : '0')
+    const database = databaseOf(databases, workload)
+    const route = `${workload.method} ${workload.path.split('?')[0]}`
+    lengths[route] ??= (await ask(target, workload.method, `/${database}/${path}`, workload.body)).length
+  }
+  return lengths
+}
+
+/** Throws Error for an answer that is no 2xx. */
+async function ask(target: Target, method: string, path: string, body?: string): Promise<string> {
+  const headers: Record<string, string> = { 'content-type': 'application/json' }
+  if (target.authorization !== undefined) headers['authorization'] = target.authorization
+  const response = await fetch(`${target.origin}${path}`, { method, headers, ...(body ? { body } : {}) })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${target.name}: ${method} ${path}: ${response.status} ${text}`)
+  return text
+}

@@ -1,0 +1,178 @@
+/**
+ * Lets documents expire, in databases that are open and in those that are not. What holds:
+ * - For each database that has documents to expire the earliest time is known here, so databases need no timer of
+ *   their own: one timer waits for the earliest of all, and none where nothing is to expire. Nothing is polled, and
+ *   a closed database is opened only when it has something due.
+ * - The times are kept over restarts as local documents of the events' database, `expiry:NAME`. One is durable
+ *   before a write that lets a document expire is acknowledged. It may say too early a time, never too late a
+ *   one: a database that is opened for nothing tells when it is wanted next.
+ * - A database that is opened for any reason has what is due done before anybody uses it, up to a batch, and makes
+ *   itself known if it was not (a file from elsewhere).
+ * - One batch runs at a time, the database that waits longest first, so that thousands that fall due together are
+ *   not opened together.
+ */
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { scanDocument } from '../base/json/documents.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { Database } from '../database/api.ts'
+import type { DatabaseRegistry } from './registry.ts'
+
+export interface ExpirationsOptions {
+  /** Keeps the times. Stays open until `close` has resolved. */
+  index: Pick<Database, 'localDocs' | 'putLocal' | 'deleteLocal'>
+  databases: Pick<DatabaseRegistry, 'has' | 'withDatabase'>
+  clock: Clock
+  log: Log
+}
+
+const PREFIX = 'expiry:'
+/** Documents that expire in one transaction. */
+const BATCH = 256
+/** When a batch failed. */
+const RETRY_MS = 60_000
+/** Timers of Node hold no more than 31 bits of milliseconds. */
+const LONGEST_TIMER_MS = 24 * 60 * 60 * 1000
+
+export class Expirations {
+  readonly #options: ExpirationsOptions
+  /** When each database has something to do, milliseconds since the epoch. */
+  readonly #due = new Map<string, number>()
+  /** What the index says. */
+  readonly #stored = new Map<string, number>()
+  #storing: Promise<void> = Promise.resolve()
+  #timer: { atMs: number; cancel: () => void } | undefined
+  #running: Promise<void> | undefined
+  #closed = false
+
+  constructor(options: ExpirationsOptions) {
+    this.#options = options
+    for (const { id, body } of options.index.localDocs({ startKey: PREFIX })) {
+      if (!id.startsWith(PREFIX)) break
+      const name = id.slice(PREFIX.length)
+      const { dueMs } = JSON.parse(body.toString()) as { dueMs: number }
+      this.#stored.set(name, dueMs)
+      if (options.databases.has(name)) this.#due.set(name, dueMs)
+      else void this.#store(name)
+    }
+    this.#arm()
+  }
+
+  /** To be called for each database that is opened, before it is used. Never rejects. */
+  async opened(name: string, database: Database): Promise<void> {
+    database.onExpirySet((expiresAtMs) => this.#note(name, expiresAtMs))
+    await this.#guarded(name, () => this.#expire(name, database))
+  }
+
+  /** Forgets a database that was deleted. */
+  forget(name: string): void {
+    this.#due.delete(name)
+    void this.#store(name)
+  }
+
+  /** Resolves when nothing runs any more. Writes may still tell of their times. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#running
+    await this.#storing
+  }
+
+  /** Undefined when there is nothing to wait for. Never rejects. */
+  #note(name: string, dueMs: number): Promise<void> | undefined {
+    if (dueMs < (this.#due.get(name) ?? Number.POSITIVE_INFINITY)) {
+      this.#due.set(name, dueMs)
+      this.#arm()
+    }
+    const stored = this.#stored.get(name)
+    return stored === undefined || stored > dueMs ? this.#store(name) : undefined
+  }
+
+  /** Makes the index say what is known of a database when its turn comes. Never rejects. */
+  #store(name: string): Promise<void> {
+    this.#storing = this.#storing.then(async () => {
+      const dueMs = this.#due.get(name)
+      if (dueMs === this.#stored.get(name)) return
+      const { index, log } = this.#options
+      try {
+        if (dueMs === undefined) {
+          await index.deleteLocal(PREFIX + name, undefined)
+          this.#stored.delete(name)
+        } else {
+          await index.putLocal(
+            PREFIX + name,
+            scanDocument(Buffer.from(`{"dueMs":${dueMs}}`))!.body,
+            undefined,
+          )
+          this.#stored.set(name, dueMs)
+        }
+      } catch (error) {
+        log.error('the time of an expiry was not stored', { database: name, reason: describeError(error) })
+      }
+    })
+    return this.#storing
+  }
+
+  /** The database that has waited longest. */
+  #first(): [name: string, dueMs: number] | undefined {
+    let first: [string, number] | undefined
+    for (const entry of this.#due) if (first === undefined || entry[1] < first[1]) first = entry
+    return first
+  }
+
+  #arm(): void {
+    if (this.#closed || this.#running !== undefined) return
+    const first = this.#first()
+    if (this.#timer !== undefined && this.#timer.atMs === first?.[1]) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (first === undefined) return
+    const atMs = first[1]
+    const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, atMs - this.#options.clock.now()))
+    this.#timer = { atMs, cancel: this.#options.clock.after(delayMs, () => this.#start()) }
+  }
+
+  #start(): void {
+    this.#timer = undefined
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      this.#arm()
+    })
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      const first = this.#first()
+      if (first === undefined || first[1] > this.#options.clock.now()) return
+      const [name] = first
+      await this.#guarded(name, () =>
+        this.#options.databases.withDatabase(name, (database) => this.#expire(name, database)),
+      )
+    }
+  }
+
+  /** One batch; then when there is more to do. */
+  async #expire(name: string, database: Database): Promise<void> {
+    const nowMs = this.#options.clock.now()
+    const dueMs = database.nextExpiry()
+    if (dueMs !== undefined && dueMs <= nowMs) await database.expire(nowMs, BATCH)
+    const next = database.nextExpiry()
+    if (next === undefined) this.#due.delete(name)
+    else this.#due.set(name, next)
+    // While it has more to do, what the index says is early enough.
+    if (next === undefined || next > nowMs || !this.#stored.has(name)) void this.#store(name)
+    this.#arm()
+  }
+
+  async #guarded(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      const isGone = error instanceof DatabaseError && error.kind === 'noDatabase'
+      if (isGone) return this.forget(name)
+      const { clock, log } = this.#options
+      log.error('documents could not expire', { database: name, reason: describeError(error) })
+      if (this.#due.has(name)) this.#due.set(name, clock.now() + RETRY_MS)
+    }
+  }
+}
