@@ -23,6 +23,8 @@ const LOAD_EVERY_MS = 500
 /** Share of the event loop's time in use from which on it counts as busy. */
 const BUSY = 0.8
 const BUSY_DIVISOR = 2
+/** What a compaction writes, as a multiple of the bytes in use. */
+const NEEDED = 1.2
 
 export interface CompactionsOptions {
   lease(name: string): Promise<Lease>
@@ -35,6 +37,10 @@ export interface CompactionsOptions {
   sharePercent: number
   /** Of one job. */
   cacheBytes: number
+  /** Bytes that the disk has free; undefined: unknown. */
+  freeBytes?: (() => Promise<number>) | undefined
+  /** Bytes that must be left beside what a compaction needs. Default 0. */
+  reserveBytes?: number | undefined
   /** The module that a job runs; the compaction's unless a test gives another. */
   worker?: string | undefined
 }
@@ -55,10 +61,16 @@ export class Compactions {
     this.#options = options
   }
 
-  /** Starts one, unless one is running. Throws what leasing the database throws. */
+  /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
   async start(name: string): Promise<void> {
     if (this.#stopped) throw new DatabaseError('shuttingDown')
     const lease = await this.#options.lease(name)
+    try {
+      if (!this.#jobs.has(name)) await this.#requireRoom(lease)
+    } catch (error) {
+      lease.release()
+      throw error
+    }
     if (this.#jobs.has(name) || this.#stopped) {
       lease.release()
       return
@@ -71,6 +83,25 @@ export class Compactions {
     })
     this.#jobs.set(name, { control, kill, ended })
     this.#watchLoad()
+  }
+
+  /** Databases that are being compacted. */
+  get running(): number {
+    return this.#jobs.size
+  }
+
+  /** The new file is as long as what is in use, and some more is written while it is made. */
+  async #requireRoom({ database }: Lease): Promise<void> {
+    const { freeBytes, reserveBytes = 0 } = this.#options
+    if (freeBytes === undefined) return
+    const { active, file } = database.info().sizes
+    const neededBytes = Math.min(file, Math.ceil(active * NEEDED)) + reserveBytes
+    const free = await freeBytes()
+    if (free >= neededBytes) return
+    throw new DatabaseError(
+      'insufficientStorage',
+      `The compaction needs ${neededBytes} bytes on the disk, which has ${free}.`,
+    )
   }
 
   /** Resolves when the one that runs for the database, if any, has ended. */

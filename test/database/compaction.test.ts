@@ -70,6 +70,7 @@ async function fill(database: StoredDatabase, documents: number): Promise<void> 
   await database.putLocal('checkpoint', Buffer.from(`{"long":"${'y'.repeat(2000)}"}`), undefined)
   await database.setSecurity(Buffer.from('{"admins":{"names":["ann"],"roles":[]}}'))
   await database.setRevsLimit(20)
+  await database.update([{ ...edit('expires', { a: 1 }), expiry: { atMs: 4_000_000_000_000 } }])
   await put(database, 'large', { text: 'z'.repeat(1_500_000) })
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
+import { isWithin, parseWindow } from '../../src/server/automatic-compaction.ts'
 import { Compactions } from '../../src/server/compactions.ts'
 import { WorkerPool } from '../../src/workers/pool.ts'
 import type { TaskInfo } from '../../src/workers/tasks.ts'
@@ -150,6 +151,47 @@ t.test('a server that stops leaves the file, and the next compaction goes on fro
   t.match((await history(server))[0], { status: 'cancelled' })
   t.ok(existsSync(join(server.folder, 'databases', 'a.davenport.compact')))
   t.equal((await call(server, 'PUT', '/a/more', { a: 1 })).status, 201)
+})
+
+t.test('a database that has much to give back is compacted unasked', async (t) => {
+  const server = await startTestServer({
+    config: {
+      DAVENPORT_COMPACTION__INTERVAL_MS: '50',
+      DAVENPORT_COMPACTION__LEAST_FILE_BYTES: '100000',
+      DAVENPORT_COMPACTION__FRAGMENTATION_PERCENT: '60',
+    },
+  })
+  t.teardown(() => server.stop())
+  await call(server, 'PUT', '/a')
+  await fill(server, 300, 5)
+  while ((await history(server)).length === 0) await new Promise((resolve) => setTimeout(resolve, 50))
+  t.match((await history(server))[0], { status: 'completed', database: 'a' })
+})
+
+t.test('none begins where there is no room', async (t) => {
+  const server = await startTestServer({ config: { DAVENPORT_COMPACTION__RESERVE_BYTES: String(2 ** 49) } })
+  t.teardown(() => server.stop())
+  await call(server, 'PUT', '/a')
+  const { status, body } = await call(server, 'POST', '/a/_compact')
+  t.match([status, body], [507, { error: 'insufficient_storage', reason: /needs \d+ bytes/ }])
+  t.same(await history(server), [])
+})
+
+t.test('the hours of the window', async (t) => {
+  const at = (hours: number, minutes = 0): number => new Date(2026, 1, 3, hours, minutes).getTime()
+  const night = parseWindow('22:00-06:30')
+  t.same(
+    [21, 22, 3, 6, 7].map((hours) => isWithin(night, at(hours))),
+    [false, true, true, true, false],
+  )
+  t.equal(isWithin(night, at(6, 30)), false)
+  const noon = parseWindow('12:00-13:00')
+  t.same(
+    [11, 12, 13].map((hours) => isWithin(noon, at(hours))),
+    [false, true, false],
+  )
+  t.equal(isWithin(parseWindow(''), at(5)), true)
+  t.throws(() => parseWindow('25:00-26:00'))
 })
 
 /** Compactions of a server whose jobs run another module. */

@@ -16,9 +16,18 @@ async function viewContents(view: DocumentView) {
       bytes: hash.digest('hex'),
     })
   }
-  const { id, rev, deleted, localSeq } = view
+  const { id, rev, deleted, localSeq, expiresAtMs = null } = view
   const { start, ids } = view.revisions()
-  return { id, rev, deleted, localSeq, body: view.body().toString(), revisions: [start, ...ids], attachments }
+  return {
+    id,
+    rev,
+    deleted,
+    localSeq,
+    expiresAtMs,
+    body: view.body().toString(),
+    revisions: [start, ...ids],
+    attachments,
+  }
 }
 
 /** All that can be asked of a database and that a compaction must keep, as plain values. */
@@ -46,6 +55,7 @@ export async function databaseContents(database: Database) {
     purges: [...database.purgedInfos()],
     security: database.security()?.toString(),
     revsLimit: database.revsLimit(),
+    nextExpiry: database.nextExpiry(),
     uuid: database.uuid,
     instanceStartTime: database.instanceStartTime,
   }

@@ -175,6 +175,54 @@ export const SETTINGS = {
     100,
     "Percent of its thread's time that a compaction may work; half of that while the server is busy.",
   ),
+  compactionFragmentationPercent: integer(
+    'compaction',
+    'fragmentation_percent',
+    70,
+    0,
+    99,
+    'Percent of a file that nobody needs, from which on it is compacted unasked; 0 for never.',
+  ),
+  compactionLeastFileBytes: integer(
+    'compaction',
+    'least_file_bytes',
+    4 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Shorter files are not compacted unasked.',
+  ),
+  compactionMostAtOnce: integer(
+    'compaction',
+    'most_at_once',
+    1,
+    1,
+    64,
+    'Compactions that may run when another one is to begin unasked, at most.',
+  ),
+  compactionIntervalMs: integer(
+    'compaction',
+    'interval_ms',
+    60_000,
+    10,
+    86_400_000,
+    'Milliseconds after a change until the database is looked at.',
+  ),
+  compactionWindow: setting(
+    'compaction',
+    'window',
+    'string',
+    undefined as string | undefined,
+    dayWindow,
+    'Hours in which databases are compacted unasked, local time, as 22:00-06:00; default all day.',
+  ),
+  compactionReserveBytes: integer(
+    'compaction',
+    'reserve_bytes',
+    64 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Bytes that must be left on the disk beside what a compaction needs.',
+  ),
   compactionCacheBytes: integer(
     'compaction',
     'cache_bytes',
@@ -294,6 +342,12 @@ function address(input: string): string {
 function contentTypes(input: string): string {
   const one = /^\s*(\*|[\w.+*-]+\/[\w.+*-]+)\s*$/
   if (!input.split(',').every((type) => one.test(type))) throw new Error('content types with commas between')
+  return input
+}
+
+function dayWindow(input: string): string {
+  const time = '([01]\\d|2[0-3]):[0-5]\\d'
+  if (!new RegExp(`^${time}-${time}$`).test(input)) throw new Error('HH:MM-HH:MM')
   return input
 }
 
