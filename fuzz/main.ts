@@ -1,9 +1,11 @@
+import { PeerMissing } from '../bench/peers/adapter.ts'
 import { Coverage } from './coverage.ts'
 import { type JobReport, runJobs } from './jobs.ts'
 import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
 import { commandFor, print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget, shortestFailure } from './run.ts'
 import { smoke } from './smoke.ts'
+import { ToolMissing } from './syscalls/recorder.ts'
 import type { Target } from './target.ts'
 import { BY_NAME } from './targets/index.ts'
 
@@ -15,7 +17,8 @@ async function runAlone(target: Target, options: RunOptions): Promise<JobReport>
   const report = { passed, failed: failure === undefined ? 0 : 1, events, coverage: coverage.entries() }
   if (failure === undefined) return report
   printFailure(target.name, failure)
-  if (options.shrinks && failure.numbers.length > 1) {
+  if (target.repeats === false) print('(time decides here too: it may take some tries)')
+  else if (options.shrinks && failure.numbers.length > 1) {
     const shortest = await shortestFailure(target, failure, SHRINK_SECONDS)
     print(
       `shrunk from ${failure.numbers.length} to ${shortest.numbers.length} events: ${shortest.error.message}`,
@@ -39,8 +42,13 @@ async function runAll(options: RunOptions): Promise<boolean> {
   print(`${sum(({ events }) => events)} events; what they came across:`)
   printCoverage(coverage)
   const untrodden = coverage.missing(target.rarePaths)
-  if (untrodden.length > 0) print(`never came to: ${untrodden.join(', ')}`)
-  const failed = sum((report) => report.failed)
+  const isShort = options.only !== undefined || sum(({ events }) => events) < target.smokeEvents
+  if (untrodden.length > 0) {
+    print(
+      `${isShort ? '' : 'FAILED: '}never came to: ${untrodden.join(', ')}${isShort ? ' (a short run)' : ''}`,
+    )
+  }
+  const failed = sum((report) => report.failed) + (untrodden.length > 0 && !isShort ? 1 : 0)
   printTotals(
     sum(({ passed }) => passed),
     failed,
@@ -65,8 +73,10 @@ async function main(): Promise<boolean> {
 try {
   process.exitCode = (await main()) ? 0 : 1
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  process.stderr.write(`${error.message}\n\n${USAGE}`)
+  if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${USAGE}`)
+  else if (error instanceof PeerMissing || error instanceof ToolMissing)
+    process.stderr.write(`${error.message}\n`)
+  else throw error
   process.exitCode = 2
 }
 if (process.connected) process.disconnect()

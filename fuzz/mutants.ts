@@ -21,6 +21,7 @@ const CHECKPOINTS = 'native-free-btree/checkpoints.js'
 const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
+const REGISTRY = 'src/server/registry.js'
 const WALK = 'native-free-btree/group-walk.js'
 
 const COMMIT_SYNC = `        if (!(await this.#sync())) {
@@ -81,10 +82,14 @@ export const MUTANTS: readonly Mutant[] = [
     target: 'crash',
     file: WRITER,
     find: COMMIT_SYNC,
-    replace: `        if (this.#running?.record !== undefined) {
-            this.#checkpoint = this.#running.record;
-            this.#replay = this.#running.replay;
-            await this.#writeSuperblock(0);
+    replace: `        if (checkpoint !== this.#checkpoints.newest) {
+            await this.#superblocks.write({
+                flags: 0,
+                durable: this.#durable,
+                commit: this.#commit,
+                checkpoint,
+                replay: this.#checkpoints.replay,
+            });
         }
 ${COMMIT_SYNC}`,
   },
@@ -224,6 +229,30 @@ ${COMMIT_SYNC}`,
     replace: '',
   },
   {
+    name: 'created-name-not-synced',
+    rule: 'the folder of a database is synced before its creation is answered',
+    target: 'syscalls',
+    file: REGISTRY,
+    find: '            await syncDirectory(dirname(path));\n',
+    replace: '',
+  },
+  {
+    name: 'deleted-name-not-synced',
+    rule: 'the folder of a database is synced before its deletion is answered',
+    target: 'syscalls',
+    file: REGISTRY,
+    find: '    await syncDirectory(folder);\n',
+    replace: '',
+  },
+  {
+    name: 'no-sync-call',
+    rule: 'the sync of a file calls fdatasync',
+    target: 'syscalls',
+    file: 'native-free-btree/node-file.js',
+    find: 'return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)));',
+    replace: 'return;',
+  },
+  {
     name: 'evidence-ignored',
     rule: 'where something vouches for bytes behind the end, that is damage and no torn tail',
     target: 'corruption',
@@ -232,14 +261,23 @@ ${COMMIT_SYNC}`,
     replace: '        break;',
   },
   {
+    name: 'reader-trusts-the-tail',
+    rule: 'a reader beside a writer shows only what something later vouches for',
+    target: 'readers',
+    file: RECOVERY,
+    find: 'let end = trusting ? walk.end : vouchedFor;',
+    replace: 'let end = walk.end;',
+  },
+  {
     name: 'value-not-checked',
     rule: 'a value is verified when it is read',
     target: 'corruption',
     file: 'native-free-btree/values.js',
-    find: `        if (hash !== bytes.readBigUInt64LE(5))
-            throw damagedValue(parts.position, 'its checksum does not match');
-        if (checkOf(hash) !== parts.check)
-            throw damagedValue(parts.position, 'it is not the one referred to');
+    find: `    if (hashLow !== readU32(bytes, offset + 5) || hashHigh !== readU32(bytes, offset + 9)) {
+        return 'its checksum does not match';
+    }
+    if (hashLow !== check)
+        return 'it is not the one referred to';
 `,
     replace: '',
   },

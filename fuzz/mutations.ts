@@ -94,8 +94,11 @@ async function hunt(mutant: Mutant, folder: string, seed: number, seconds: numbe
       args,
       seconds * 1000 + GRACE_MS,
     )
+    const failure = /^FAILED: .*, at event .*\n\s*(.*)/m.exec(output)?.[1]
     // A program that does not even start has found nothing.
-    const failure = /^FAILED: .*\n\s*(.*)/m.exec(output)?.[1]
+    if (failure === undefined && !/^\d+ passed, \d+ failed$/m.test(output) && code !== null) {
+      throw new Error(`${mutant.name}: the program does not run with it`)
+    }
     const how = failure ?? (code === null ? 'it never came back' : '')
     return { found: how !== '', seconds: (systemClock.now() - startMs) / 1000, how: how.slice(0, 110) }
   } finally {
@@ -108,7 +111,11 @@ function runProgram(
   args: readonly string[],
   limitMs: number,
 ): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    // The files that a failure leaves go with the copy.
+    env: { ...process.env, TMPDIR: dirname(program) },
+  })
   let output = ''
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()

@@ -14,6 +14,8 @@ export interface RunOptions {
   /** The numbers of the events of a single case. */
   readonly only: readonly number[] | undefined
   readonly shrinks: boolean
+  /** Of the target `stores`. */
+  readonly store: string | undefined
 }
 
 export const USAGE = `Usage: npm run fuzz -- <command or options>
@@ -24,6 +26,7 @@ export const USAGE = `Usage: npm run fuzz -- <command or options>
   --seconds N    stop after so long (default 60 when neither is given)
   --jobs N       so many processes, each with seeds of its own (default 1; at most ${availableParallelism()} are of use here)
   --only 1,5,9   of one case the events of these numbers alone
+  --store S      of the target 'stores': native-free-btree, lmdb, classic-level or better-sqlite3
   --no-shrink    do not look for the shortest event list of a failure
 
   list           the targets
@@ -52,6 +55,7 @@ export function readOptions(args: readonly string[]): RunOptions {
     seconds: seconds ?? (events === undefined ? 60 : Number.POSITIVE_INFINITY),
     jobs: Math.max(1, whole(values.jobs, 'jobs') ?? 1),
     only: values.only?.split(',').map((text) => whole(text, 'only')!),
+    store: values.store,
     shrinks: values['no-shrink'] !== true,
   }
 }
@@ -70,6 +74,7 @@ function parse(args: readonly string[]) {
         seconds: text,
         jobs: text,
         only: text,
+        store: text,
         'no-shrink': flag,
         help: flag,
       },

@@ -13,6 +13,7 @@ export interface RunLimits {
   readonly seconds: number
   /** Of one case alone, the numbers of its events. */
   readonly only?: readonly number[] | undefined
+  readonly store?: string | undefined
 }
 
 export interface RunOutcome {
@@ -30,7 +31,7 @@ function caseSeed(seed: number, index: number): number {
 export async function runTarget(target: Target, limits: RunLimits): Promise<RunOutcome> {
   const coverage = new Coverage()
   const endMs = systemClock.now() + limits.seconds * 1000
-  const player = await target.open()
+  const player = await target.open({ store: limits.store })
   let events = 0
   let passed = 0
   try {

@@ -6,6 +6,12 @@ export interface Player {
   close(): Promise<void>
 }
 
+/** What the command line says of a target's own. */
+export interface TargetSettings {
+  /** For `stores`: which one. */
+  readonly store?: string | undefined
+}
+
 /** An entry of the registry. The invariants that a target checks stand at the top of its file. */
 export interface Target {
   readonly name: string
@@ -17,9 +23,11 @@ export interface Target {
   readonly smokeEvents: number
   /** Counters that no smoke run may leave at zero. */
   readonly rarePaths: readonly string[]
+  /** False where time or processes decide too: a failure is not shrunk, since it may not come again. Default true. */
+  readonly repeats?: boolean
   /** An event that takes longer counts as hung. Default 30,000. */
   readonly hangMs?: number
-  open(): Promise<Player>
+  open(settings?: TargetSettings): Promise<Player>
 }
 
 /** The player of a target that keeps nothing from one case to the next. */

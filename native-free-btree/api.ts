@@ -229,6 +229,7 @@ export interface StoreStats {
   commit: number
   /** Bytes of nodes in memory that the file does not hold yet. */
   dirtyBytes: number
+  /** Bytes of clean pages and of values in memory, those of the other stores of the same cache included. */
   cachedBytes: number
   openSnapshots: number
   /** Files that compactions have replaced and that are still being read. */

@@ -9,11 +9,14 @@ import { ByteReader, ByteWriter } from './bytes.ts'
 import { invariant } from './errors.ts'
 import type { GroupBuilder } from './group-builder.ts'
 import { MutableNode } from './node.ts'
-import { cellLength, encodePointer, type NodePointer, writeCell } from './page.ts'
+import { cellLength, encodePointer, type NodePointer, slotsEnd, writeCell } from './page.ts'
 import { INLINE_BYTES } from './transaction.ts'
 import { INNER_BYTES, LEAF_BYTES, type Tree } from './tree.ts'
 
 const EPOCH = 0
+/** At most, of one cell. */
+const SLOT_BYTES = 8
+const NOWHERE = { position: 0, length: 0, hash: 0n }
 const EMPTY = Buffer.alloc(0)
 
 /** The node of one level that is being filled. */
@@ -43,12 +46,12 @@ export class TreeLoad {
     const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
     writeCell(cell, 0, key, payload, isReference)
     const full = this.#levels[0]
-    if (full !== undefined && full.node.cells > 0 && full.node.size + cell.length + 4 > LEAF_BYTES) {
+    if (full !== undefined && full.node.cells > 0 && full.node.size + cell.length + SLOT_BYTES > LEAF_BYTES) {
       const low = this.#separator(key)
       this.#close(builder, 0)
-      this.#levels[0] = { node: new MutableNode(true, LEAF_BYTES + 64, EPOCH), low, parts: [] }
+      this.#levels[0] = { node: MutableNode.empty(true, LEAF_BYTES + 64, EPOCH), low, parts: [] }
     }
-    this.#levels[0] ??= { node: new MutableNode(true, LEAF_BYTES + 64, EPOCH), low: EMPTY, parts: [] }
+    this.#levels[0] ??= { node: MutableNode.empty(true, LEAF_BYTES + 64, EPOCH), low: EMPTY, parts: [] }
     const { node, parts } = this.#levels[0]
     node.insertCell(node.cells, cell, 0, cell.length)
     node.count += 1
@@ -75,7 +78,8 @@ export class TreeLoad {
 
   #write(builder: GroupBuilder, level: number): NodePointer {
     const { node, parts } = this.#levels[level]!
-    return builder.appendNode(node, this.#tree.reducer?.combine(parts))
+    builder.appendNode(node, this.#tree.reducer?.combine(parts))
+    return node.pending!
   }
 
   #close(builder: GroupBuilder, level: number): void {
@@ -87,11 +91,15 @@ export class TreeLoad {
     const cell = Buffer.allocUnsafe(cellLength(low.length, payload.length))
     writeCell(cell, 0, low, payload, false)
     const full = this.#levels[level]
-    if (full !== undefined && full.node.cells > 3 && full.node.size + cell.length + 4 > INNER_BYTES) {
+    if (
+      full !== undefined &&
+      full.node.cells > 3 &&
+      full.node.size + cell.length + SLOT_BYTES > INNER_BYTES
+    ) {
       this.#close(builder, level)
-      this.#levels[level] = { node: new MutableNode(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
+      this.#levels[level] = { node: MutableNode.empty(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
     }
-    this.#levels[level] ??= { node: new MutableNode(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
+    this.#levels[level] ??= { node: MutableNode.empty(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
     const { node, parts } = this.#levels[level]
     node.insertCell(node.cells, cell, 0, cell.length)
     node.children!.push(undefined)
@@ -122,6 +130,7 @@ export class TreeLoad {
     out.u32(this.#levels.length)
     for (const { node, low, parts } of this.#levels) {
       const page = new ByteWriter()
+      node.settle()
       node.serialize(page)
       blob(out, page.view())
       out.u48(node.count)
@@ -141,7 +150,12 @@ export class TreeLoad {
     if (only.length > 0) this.#onlyChild = decodePointer(only, hasReducer)
     for (let left = reader.u32(); left > 0; left--) {
       const page = Buffer.from(reader.slice(reader.u32()))
-      const node = MutableNode.fromPage(page, reader.u48(), reader.u48(), EPOCH)
+      const kept = { page, top: slotsEnd(page), origin: undefined }
+      const node = MutableNode.fromPage(kept, NOWHERE, EPOCH, LEAF_BYTES)
+      // No page of the file is like it: it goes out whole.
+      node.base = undefined
+      node.count = reader.u48()
+      node.bytes = reader.u48()
       const low = Buffer.from(reader.slice(reader.u32()))
       const reduction = Buffer.from(reader.slice(reader.u32()))
       this.#levels.push({ node, low, parts: hasReducer ? [reduction] : [] })

@@ -1,32 +1,44 @@
 /**
  * One budget of memory for clean nodes, shared by every store of the process that is given it. Entries are
- * verified pages, never changed, so a reader may go on holding one that was evicted.
+ * verified pages. A page is never changed while it is here, and only a store without open snapshots takes one out
+ * to change it: a reader may go on holding one that was evicted.
+ *
+ * Values take what nodes leave, and a sixteenth of the budget at least: a page of 2 KB spares a read to any of
+ * its twenty entries, the same memory spares it to six values.
  *
  * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not.
  */
+import type { KeptPage, PageOrigin } from './node.ts'
+import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
-class Entry {
+class Entry implements KeptPage {
   readonly owner: Map<number, Entry>
   readonly position: number
   readonly page: Buffer
+  readonly top: number
+  readonly origin: PageOrigin | undefined
   used = false
   older: Entry | undefined
   newer: Entry | undefined
 
-  constructor(owner: Map<number, Entry>, position: number, page: Buffer) {
+  constructor(owner: Map<number, Entry>, position: number, kept: KeptPage) {
     this.owner = owner
     this.position = position
-    this.page = page
+    this.page = kept.page
+    this.top = kept.top
+    this.origin = kept.origin
   }
 }
 
 /** Bytes of bookkeeping counted for each entry. */
 const ENTRY_OVERHEAD_BYTES = 200
 
-export class PageCache {
+export class PageCache implements ValueBudget {
   /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */
   readonly budgetBytes: number
+  /** @internal */
+  readonly values = new ValueCache(this)
   #cachedBytes = 0
   #dirtyBytes = 0
   #newest: Entry | undefined
@@ -40,6 +52,10 @@ export class PageCache {
 
   get cachedBytes(): number {
     return this.#cachedBytes
+  }
+
+  get valueBytes(): number {
+    return this.values.bytes
   }
 
   get dirtyBytes(): number {
@@ -58,14 +74,14 @@ export class PageCache {
   }
 
   /** @internal */
-  add(owner: Map<number, Entry>, position: number, page: Buffer): void {
-    const entry = new Entry(owner, position, page)
+  add(owner: Map<number, Entry>, position: number, kept: KeptPage): void {
+    const entry = new Entry(owner, position, kept)
     owner.set(position, entry)
     entry.older = this.#newest
     if (this.#newest !== undefined) this.#newest.newer = entry
     this.#newest = entry
     this.#oldest ??= entry
-    this.#cachedBytes += page.length + ENTRY_OVERHEAD_BYTES
+    this.#cachedBytes += entry.page.length + ENTRY_OVERHEAD_BYTES
     this.#shrink()
   }
 
@@ -80,9 +96,21 @@ export class PageCache {
     this.#cachedBytes -= entry.page.length + ENTRY_OVERHEAD_BYTES
   }
 
+  /** @internal */
+  allowanceBytes(): number {
+    return Math.max(this.budgetBytes - this.#dirtyBytes - this.#cachedBytes, this.budgetBytes / 16)
+  }
+
+  /** @internal */
+  onValuesGrown(): void {
+    this.#shrink()
+  }
+
   #shrink(): void {
-    // However much is dirty, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
-    const limit = Math.max(this.budgetBytes - this.#dirtyBytes, this.budgetBytes / 16)
+    this.values.shrinkTo(this.allowanceBytes())
+    const taken = this.#dirtyBytes + this.values.bytes
+    // However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
+    const limit = Math.max(this.budgetBytes - taken, this.budgetBytes / 16)
     while (this.#cachedBytes > limit) {
       const entry = this.#hand ?? this.#oldest
       if (entry === undefined) return
@@ -98,10 +126,12 @@ export type { Entry }
 /** The pages of one file, by position. */
 export class CacheSpace {
   readonly cache: PageCache
+  readonly values: ValueSpace
   readonly #entries = new Map<number, Entry>()
 
   constructor(cache: PageCache) {
     this.cache = cache
+    this.values = new ValueSpace(cache.values)
   }
 
   get(position: number): Buffer | undefined {
@@ -111,11 +141,24 @@ export class CacheSpace {
     return entry.page
   }
 
-  add(position: number, page: Buffer): void {
-    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, page)
+  /** As `get`, with what else is known of the page. */
+  kept(position: number): KeptPage | undefined {
+    return this.#entries.get(position)
+  }
+
+  add(position: number, kept: KeptPage): void {
+    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, kept)
+  }
+
+  /** Takes a page out, for a caller who will change it. */
+  take(position: number): KeptPage | undefined {
+    const entry = this.#entries.get(position)
+    if (entry !== undefined) this.cache.remove(entry)
+    return entry
   }
 
   clear(): void {
+    this.values.clear()
     for (const entry of [...this.#entries.values()]) this.cache.remove(entry)
   }
 }

@@ -12,8 +12,11 @@ import {
   cellCount,
   cellKey,
   cellOffset,
+  headAt,
+  headOf,
   isLeaf,
   type NodePointer,
+  prefixLength,
   readCell,
   readPointer,
 } from './page.ts'
@@ -51,6 +54,7 @@ interface Found {
   reduction: Uint8Array | undefined
 }
 
+const EMPTY = Buffer.alloc(0)
 const view = new CellView()
 
 class Check {
@@ -187,13 +191,26 @@ class Check {
   #pageOf(link: MutableNode | NodePointer): Buffer {
     if (link instanceof MutableNode && link.pointer === undefined) return link.page
     const pointer = link instanceof MutableNode ? link.pointer! : link
-    return this.#source.readPage(pointer.position, pointer.length, pointer.hash)
+    return this.#source.readPage(pointer.position, pointer.length, pointer.hash).page
   }
 
   #inRange(tree: Tree, at: string, key: Buffer, low: Buffer | undefined, high: Buffer | undefined): void {
     if (low !== undefined && this.#order(tree, key, low) < 0) this.#problem(at, 'a key lies before its range')
     if (high !== undefined && this.#order(tree, key, high) >= 0)
       this.#problem(at, 'a key lies behind its range')
+  }
+
+  /** What searches look at before they look at keys, from cell `first` on. */
+  #heads(tree: Tree, at: string, page: Buffer, first: number): void {
+    if (tree.compare !== undefined) return
+    const prefix = prefixLength(page)
+    const shared = first < cellCount(page) ? cellKey(page, first).subarray(0, prefix) : EMPTY
+    for (let i = first; i < cellCount(page); i++) {
+      const key = cellKey(page, i)
+      if (!key.subarray(0, prefix).equals(shared)) this.#problem(at, `key ${i} lacks the prefix`)
+      if (headAt(page, i) !== headOf(key, prefix, key.length))
+        this.#problem(at, `the head of key ${i} is wrong`)
+    }
   }
 
   async #leaf(
@@ -208,6 +225,7 @@ class Check {
     let bytes = 0
     let previous: Buffer | undefined
     if (cells === 0) this.#problem(at, 'a leaf is empty')
+    this.#heads(tree, at, page, 0)
     for (let i = 0; i < cells; i++) {
       const key = Buffer.from(cellKey(page, i))
       this.#inRange(tree, at, key, low, high)
@@ -252,6 +270,7 @@ class Check {
     const cells = cellCount(page)
     const children = link instanceof MutableNode && link.pointer === undefined ? link.children : undefined
     const bounds: (Buffer | undefined)[] = [low]
+    this.#heads(tree, at, page, 1)
     for (let i = 1; i < cells; i++) {
       const key = Buffer.from(cellKey(page, i))
       this.#inRange(tree, at, key, low, high)

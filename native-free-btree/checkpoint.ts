@@ -14,7 +14,7 @@ import type { GroupBuilder } from './group-builder.ts'
 import { MutableNode } from './node.ts'
 import type { NodePointer } from './page.ts'
 import type { PageSource } from './page-source.ts'
-import type { Root, Tree, TreeDefinition } from './tree.ts'
+import type { Root, Share, Tree, TreeDefinition } from './tree.ts'
 import { reductionOf } from './tree-reader.ts'
 import type { ValueReader } from './values.ts'
 
@@ -117,13 +117,13 @@ export class RunningCheckpoint {
   /** Memory of the nodes to write, as counted at the start: the measure of progress. */
   readonly frozenBytes: number
   writtenBytes = 0
-  readonly #roots: { tree: Tree; root: Root }[]
+  readonly #roots: { tree: Tree; root: Root; share: Share }[]
   readonly #source: PageSource
   readonly #values: ValueReader
   #stack: Frame[] = []
   #nextRoot = 0
   /** Nodes of the group that is being committed. */
-  #pending: { node: MutableNode; memoryBytes: number; page: Buffer }[] = []
+  #pending: { node: MutableNode; memoryBytes: number; patched: boolean }[] = []
   #record: CheckpointPointer | undefined
 
   constructor(
@@ -139,7 +139,10 @@ export class RunningCheckpoint {
     this.frozenBytes = frozenBytes
     this.#source = source
     this.#values = values
-    this.#roots = [...trees].map((tree) => ({ tree, root: tree.share() }))
+    this.#roots = [...trees].map((tree) => {
+      const share = tree.share()
+      return { tree, root: share.root, share }
+    })
   }
 
   /** Set when the group being committed holds the record that completes the checkpoint. */
@@ -160,11 +163,8 @@ export class RunningCheckpoint {
       const reduction =
         tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
       const memoryBytes = node.memoryBytes
-      const pointer = builder.appendNode(node, reduction)
-      const start = pointer.position - builder.base
-      const page = Buffer.allocUnsafeSlow(pointer.length)
-      builder.bytes.copy(page, 0, start, start + pointer.length)
-      this.#pending.push({ node, memoryBytes, page })
+      const patched = builder.appendNode(node, reduction)
+      this.#pending.push({ node, memoryBytes, patched })
       left -= memoryBytes
     }
   }
@@ -172,14 +172,15 @@ export class RunningCheckpoint {
   /** The group is durable. Returns the memory that was freed. */
   confirm(): number {
     let freed = 0
-    for (const { node, memoryBytes, page } of this.#pending) {
+    for (const { node, memoryBytes, patched } of this.#pending) {
       invariant(node.pending !== undefined, 'a node was confirmed that was not written')
-      this.#source.adopt(node.pending.position, page)
+      this.#source.adopt(node.pending.position, node.keep(patched))
       node.release(node.pending)
       freed += memoryBytes
     }
     this.#pending = []
     this.writtenBytes += freed
+    if (this.#record !== undefined) for (const { tree, share } of this.#roots) tree.unshare(share)
     return freed
   }
 

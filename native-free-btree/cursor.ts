@@ -88,8 +88,8 @@ export class TreeCursor implements Cursor {
   value(): Buffer {
     this.#stand()
     const page = this.#pages[this.#pages.length - 1]!
-    const payload = copyOf(page, view.payloadStart, view.end)
-    return view.isReference ? this.#values.read(payload) : payload
+    if (view.isReference) return this.#values.readAt(page, view.payloadStart)
+    return copyOf(page, view.payloadStart, view.end)
   }
 
   valueLength(): number {

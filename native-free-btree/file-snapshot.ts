@@ -12,7 +12,6 @@ import { LogReader } from './log.ts'
 import { nodeFileSystem } from './node-file.ts'
 import { readCheckpoint } from './open.ts'
 import { PageSource } from './page-source.ts'
-import { ReadAhead } from './read-ahead.ts'
 import { identify, readGenesis } from './recovery.ts'
 import type { StoreOptions } from './store.ts'
 import { Tree } from './tree.ts'
@@ -29,7 +28,7 @@ export async function openSnapshot(
   options: Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache'> = {},
   definitions: ReadonlyMap<number, string> = new Map(),
 ): Promise<FileSnapshot> {
-  const file = new ReadAhead(await (options.fileSystem ?? nodeFileSystem).open(handle.path, 'read'))
+  const file = await (options.fileSystem ?? nodeFileSystem).open(handle.path, 'read')
   try {
     const { salt, uuid } = await identify(file)
     if (salt !== handle.salt || uuid.toString('hex') !== handle.uuid) {
@@ -46,7 +45,7 @@ class StoredSnapshot implements FileSnapshot {
   readonly handle: SnapshotHandle
   readonly logStart: LogPoint
   readonly definitions: Map<number, string>
-  readonly #file: ReadAhead
+  readonly #file: StorageFile
   readonly #space: CacheSpace
   readonly #source: PageSource
   readonly #values: ValueReader
@@ -55,7 +54,7 @@ class StoredSnapshot implements FileSnapshot {
   #open = true
 
   private constructor(
-    file: ReadAhead,
+    file: StorageFile,
     handle: SnapshotHandle,
     parts: {
       space: CacheSpace
@@ -77,7 +76,7 @@ class StoredSnapshot implements FileSnapshot {
   }
 
   static async read(
-    file: ReadAhead,
+    file: StorageFile,
     handle: SnapshotHandle,
     options: Pick<StoreOptions, 'trees' | 'cache'>,
     known: ReadonlyMap<number, string>,
@@ -95,7 +94,6 @@ class StoredSnapshot implements FileSnapshot {
       trees.set(definition.name, tree)
       definitions.set(definition.id, definition.name)
     }
-    file.durableEnd = pointer.position + pointer.length
     const logStart = record?.replay ?? (await firstGroup(file))
     return new StoredSnapshot(file, handle, { space, source, trees, definitions, logStart })
   }
@@ -124,7 +122,6 @@ class StoredSnapshot implements FileSnapshot {
   }
 
   readLog(from: LogPoint, end: number, maxBytes: number): Promise<LogStretch> {
-    this.#file.durableEnd = Math.max(this.#file.durableEnd, end)
     return this.#log.read(from, end, maxBytes)
   }
 

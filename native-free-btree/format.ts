@@ -5,7 +5,7 @@
 
 export const FORMAT_VERSION = 1
 /** Counts the changes of version 1 until it is final; files of another draft are refused. */
-export const FORMAT_DRAFT = 1
+export const FORMAT_DRAFT = 2
 
 export const SUPERBLOCK_MAGIC = 'NFBTREE\0'
 export const SUPERBLOCK_BYTES = 512
@@ -100,7 +100,10 @@ export const NODE_LEAF = 1
 export const NODE_INNER = 2
 /** Slots are four bytes wide. */
 export const NODE_WIDE = 1
-export const NODE_HEADER_BYTES = 8
+export const NODE_HEADER_BYTES = 12
+export const PATCH_LEAF = 3
+export const PATCH_INNER = 4
+export const PATCH_HEADER_BYTES = 26
 
 /** position u48, length u32, hash u64, count u48, bytes u48; the reduction follows. */
 export const POINTER_BYTES = 30

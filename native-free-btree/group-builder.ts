@@ -6,7 +6,7 @@
  */
 import type { Reference } from './api.ts'
 import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
-import { hash64, positionSeed } from './checksum.ts'
+import { hash64, positionSeed, type SaltHalves, saltHalves } from './checksum.ts'
 import { invariant, StorageError } from './errors.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -25,13 +25,16 @@ import {
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import type { MutableNode } from './node.ts'
-import { CellView, cellLength, type NodePointer, readCell, writeCell } from './page.ts'
+import { CellView, cellLength, readCell, writeCell } from './page.ts'
+import { appendPatch } from './patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
-import { checkOf, writeValueHeader } from './values.ts'
+import { writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
 export const PART_BYTES = 4 * 1024 * 1024
+/** A node goes out as a patch while that takes no more than this share of the whole. */
+const PATCH_SHARE = 0.25
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -76,6 +79,7 @@ export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
   readonly #salt: bigint
+  readonly #saltHalves: SaltHalves
   readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
   #limitBytes = MAX_GROUP_BYTES
@@ -87,9 +91,12 @@ export class GroupBuilder {
   readonly offsets: number[] = []
   /** Length of a delete's key; -1 for a put. */
   readonly keyLengths: number[] = []
+  /** The leaf that `Tree.prepare` found for each. */
+  readonly leaves: (MutableNode | undefined)[] = []
 
   constructor(salt: bigint, partBytes: number) {
     this.#salt = salt
+    this.#saltHalves = saltHalves(salt)
     this.#partBytes = partBytes
   }
 
@@ -103,6 +110,7 @@ export class GroupBuilder {
     this.trees.length = 0
     this.offsets.length = 0
     this.keyLengths.length = 0
+    this.leaves.length = 0
     this.#startSegment()
   }
 
@@ -136,6 +144,7 @@ export class GroupBuilder {
     this.trees.length = mark.operations
     this.offsets.length = mark.operations
     this.keyLengths.length = mark.operations
+    this.leaves.length = mark.operations
   }
 
   #startSegment(): void {
@@ -167,8 +176,13 @@ export class GroupBuilder {
     return offset
   }
 
-  put(tree: Tree, key: Uint8Array, payload: Uint8Array, isReference: boolean): void {
-    assertKey(key)
+  put(
+    tree: Tree,
+    key: Uint8Array,
+    payload: Uint8Array,
+    isReference: boolean,
+    leaf: MutableNode | undefined,
+  ): void {
     const head = 1 + varintLength(tree.definition.id)
     const start = this.#record(head + cellLength(key.length, payload.length))
     const bytes = this.#out.bytes
@@ -178,10 +192,10 @@ export class GroupBuilder {
     this.trees.push(tree)
     this.offsets.push(cell)
     this.keyLengths.push(-1)
+    this.leaves.push(leaf)
   }
 
-  delete(tree: Tree, key: Uint8Array): void {
-    assertKey(key)
+  delete(tree: Tree, key: Uint8Array, leaf: MutableNode | undefined): void {
     const head = 1 + varintLength(tree.definition.id) + varintLength(key.length)
     const start = this.#record(head + key.length)
     const bytes = this.#out.bytes
@@ -191,6 +205,7 @@ export class GroupBuilder {
     this.trees.push(tree)
     this.offsets.push(at)
     this.keyLengths.push(key.length)
+    this.leaves.push(leaf)
   }
 
   /** Appends a value of any length, in one record or in chunks. */
@@ -212,10 +227,9 @@ export class GroupBuilder {
   #appendRecord(type: number, bytes: Uint8Array, length: number, chunked: boolean): Buffer {
     const start = this.#record(VALUE_HEADER_BYTES + bytes.length)
     const position = this.base + start
-    const seed = positionSeed(this.#salt, position)
-    const hash = writeValueHeader(this.#out.bytes, start, type, bytes, seed)
+    const check = writeValueHeader(this.#out.bytes, start, type, bytes, this.#saltHalves, position)
     this.#out.bytes.set(bytes, start + VALUE_HEADER_BYTES)
-    return encodeReference({ position, length, chunked, check: checkOf(hash) })
+    return encodeReference({ position, length, chunked, check })
   }
 
   /** Whether the bytes behind a reference are in this buffer, not in the file yet. */
@@ -234,12 +248,14 @@ export class GroupBuilder {
     return Buffer.concat(parts)
   }
 
-  /** Appends a node and notes in it where it will lie. */
-  appendNode(node: MutableNode, reduction: Uint8Array | undefined): NodePointer {
+  /** Appends a node, whole or as a patch, and notes in it where it will lie. Returns whether it is a patch. */
+  appendNode(node: MutableNode, reduction: Uint8Array | undefined): boolean {
+    node.settle()
     const start = this.#record(BLOCK_HEADER_BYTES)
     this.#out.bytes[start] = RECORD_NODE
     const pageStart = this.#out.length
-    node.serialize(this.#out)
+    const patched = appendPatch(node, this.#out, node.size * PATCH_SHARE)
+    if (!patched) node.serialize(this.#out)
     const page = this.#out.bytes.subarray(pageStart, this.#out.length)
     this.#out.bytes.writeUInt32LE(page.length, start + 1)
     const position = this.base + pageStart
@@ -251,7 +267,7 @@ export class GroupBuilder {
       bytes: node.bytes,
       reduction,
     }
-    return node.pending
+    return patched
   }
 
   /** Appends a record that is found by position and hash, or only replayed. */
@@ -303,7 +319,7 @@ export class GroupBuilder {
   }
 }
 
-function assertKey(key: Uint8Array): void {
+export function assertKey(key: Uint8Array): void {
   if (key.length > MAX_KEY_BYTES) {
     throw new StorageError(
       'KEY_TOO_LARGE',

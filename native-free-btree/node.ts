@@ -1,7 +1,6 @@
 /**
  * A node that differs from what the file holds. Invariants:
- * - It is changed only while its `epoch` is its tree's; a node that a snapshot or a checkpoint can see has an
- *   older one and is copied first.
+ * - It is changed only while nobody else can see it (tree.ts says when); otherwise it is copied first.
  * - `children[i]` is set for every child that is, or was when it was linked, in memory; the cell's payload is
  *   then stale and the child's own pointer counts. Otherwise the payload holds the child's pointer.
  * - Once `pointer` is set the node is in the file, durably; its page is released and must not be looked at.
@@ -14,23 +13,61 @@ import {
   cellLength,
   cellOffset,
   encodePointer,
+  headAt,
+  headOf,
   isLeaf,
   type NodePointer,
+  prefixLength,
   readCell,
   setCellCount,
+  setHead,
+  setPrefixLength,
   setSlot,
+  slotsEnd,
   slotWidth,
   writeCell,
 } from './page.ts'
 import { referenceLength } from './reference.ts'
 
 const EMPTY = Buffer.alloc(0)
+/** Of a node without a base. */
+const NONE: number[] = []
+/** A page is kept in memory as it is when it takes no more than this times what it takes in the file. */
+const KEPT_SLACK = 2
 const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
 const view = new CellView()
 const other = new CellView()
+const placed = new CellView()
+
+/** What the header of a page has room for. */
+const MAX_PREFIX = 0xffff
 
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 250
+
+/** Where a page lies whole in the file. */
+export interface PagePlace {
+  readonly position: number
+  readonly length: number
+  readonly hash: bigint
+}
+
+/** What a page has in common with its base, one that lies whole in the file (see patch.ts). */
+export interface PageOrigin {
+  readonly base: PagePlace
+  /** Cells from here to the end of the page are the base's, in its order; those before are not. */
+  readonly baseTop: number
+  /** Slots of the base whose cells are gone, ascending. */
+  readonly removed: readonly number[]
+}
+
+/** A page as it is kept in memory. Its cells begin at `top`, and there is no gap between them. */
+export interface KeptPage {
+  readonly page: Buffer
+  readonly top: number
+  /** Undefined: the page itself lies whole in the file. */
+  readonly origin: PageOrigin | undefined
+}
 
 export class MutableNode {
   readonly leaf: boolean
@@ -41,6 +78,10 @@ export class MutableNode {
   garbage = 0
   children: (MutableNode | undefined)[] | undefined
   epoch: number
+  /** The node above in the tree as it is now; a leaf's is known only from its descent to its change. */
+  parent: MutableNode | undefined
+  /** Cells of a leaf went to or came from another since it was last found by a descent, or it was unlinked. */
+  moved = false
   /** Entries below, and the bytes of their keys and values. */
   count = 0
   bytes = 0
@@ -49,51 +90,89 @@ export class MutableNode {
   pointer: NodePointer | undefined
   /** Where the node lies in the group that is being committed. */
   pending: NodePointer | undefined
+  /** The page of the file whose cells from `baseTop` on these still are, without those of slots `removed`. */
+  base: PagePlace | undefined
+  baseTop = 0
+  removed: number[] = NONE
 
-  constructor(leaf: boolean, capacity: number, epoch: number) {
+  private constructor(leaf: boolean, page: Buffer, epoch: number) {
     this.leaf = leaf
-    this.page = Buffer.allocUnsafeSlow(capacity)
-    this.page[0] = leaf ? NODE_LEAF : NODE_INNER
-    this.page[1] = capacity > 0xffff ? NODE_WIDE : 0
-    setCellCount(this.page, 0)
-    this.top = capacity
+    this.page = page
+    this.top = page.length
     this.children = leaf ? undefined : []
     this.epoch = epoch
   }
 
-  /** A changeable copy of a page of the file. */
-  static fromPage(page: Buffer, count: number, bytes: number, epoch: number): MutableNode {
-    const cells = cellCount(page)
-    const node = new MutableNode(isLeaf(page), page.length + Math.max(page.length >>> 2, 256), epoch)
-    if (slotWidth(page) === slotWidth(node.page)) {
-      const slotsEnd = NODE_HEADER_BYTES + cells * slotWidth(page)
-      const shift = node.page.length - page.length
-      page.copy(node.page, slotsEnd + shift, slotsEnd)
-      for (let i = 0; i < cells; i++) setSlot(node.page, i, cellOffset(page, i) + shift)
-      setCellCount(node.page, cells)
-      node.top = slotsEnd + shift
-    } else {
-      for (let i = 0; i < cells; i++) {
-        readCell(page, cellOffset(page, i), view)
-        node.#place(i, page, view.start, view.end - view.start)
-      }
-    }
-    if (node.children !== undefined) node.children = new Array<undefined>(cells).fill(undefined)
-    node.count = count
-    node.bytes = bytes
+  /** A node without cells, whose page has `capacity` bytes. */
+  static empty(leaf: boolean, capacity: number, epoch: number): MutableNode {
+    const page = Buffer.allocUnsafeSlow(capacity)
+    page[0] = leaf ? NODE_LEAF : NODE_INNER
+    page[1] = capacity > 0xffff ? NODE_WIDE : 0
+    setCellCount(page, 0)
+    page.fill(0, 8, NODE_HEADER_BYTES)
+    return new MutableNode(leaf, page, epoch)
+  }
+
+  /** A node that takes a page over which nobody else sees any more; `place` is where the page says it lies. */
+  static fromOwnPage(own: KeptPage, place: PagePlace, epoch: number): MutableNode {
+    const node = new MutableNode(isLeaf(own.page), own.page, epoch)
+    node.#setOrigin(own, place, 0)
     return node
+  }
+
+  /** A changeable copy of a page, with room for `extra` bytes more. */
+  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
+    const { page, top } = kept
+    const cells = cellCount(page)
+    const end = slotsEnd(page)
+    const capacity = end + page.length - top + extra
+    const leaf = isLeaf(page)
+    const copy = MutableNode.empty(leaf, capacity, epoch)
+    if (slotWidth(page) === slotWidth(copy.page)) {
+      const shift = capacity - page.length
+      page.copy(copy.page, top + shift, top)
+      page.copy(copy.page, 8, 8, end)
+      for (let i = 0; i < cells; i++) setSlot(copy.page, i, cellOffset(page, i) + shift)
+      setCellCount(copy.page, cells)
+      copy.#setOrigin(kept, place, shift)
+      return copy
+    }
+    for (let i = 0; i < cells; i++) {
+      readCell(page, cellOffset(page, i), view)
+      copy.insertCell(i, page, view.start, view.end - view.start)
+    }
+    if (!leaf) copy.children = new Array<undefined>(cells).fill(undefined)
+    return copy
+  }
+
+  /** Notes what the page, whose cells have been moved by `shift`, has in common with one of the file. */
+  #setOrigin(kept: KeptPage, place: PagePlace, shift: number): void {
+    const { origin } = kept
+    this.top = kept.top + shift
+    this.base = origin?.base ?? place
+    this.baseTop = (origin?.baseTop ?? kept.top) + shift
+    this.removed = origin === undefined ? [] : origin.removed.slice()
+    if (!this.leaf) this.children = new Array<undefined>(this.cells).fill(undefined)
   }
 
   /** A copy that may be changed in `epoch`; the children are shared. */
   clone(epoch: number): MutableNode {
-    const copy = new MutableNode(this.leaf, this.page.length, epoch)
-    this.page.copy(copy.page)
+    const page = Buffer.allocUnsafeSlow(this.page.length)
+    this.page.copy(page)
+    const copy = new MutableNode(this.leaf, page, epoch)
     copy.top = this.top
     copy.garbage = this.garbage
     copy.children = this.children?.slice()
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
+    copy.base = this.base
+    copy.baseTop = this.baseTop
+    copy.removed = this.removed.slice()
+    this.parent = undefined
+    if (copy.children !== undefined) {
+      for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
+    }
     return copy
   }
 
@@ -124,11 +203,51 @@ export class MutableNode {
     const cells = cellCount(page)
     const width = slotWidth(page)
     this.top -= length
-    for (let i = 0, to = this.top, from = start; i < length; i++) page[to++] = source[from++]!
+    copyBytes(source, start, page, this.top, length)
+    readCell(page, this.top, placed)
+    this.#fitPrefix(index, cells)
     const slot = NODE_HEADER_BYTES + index * width
     if (index < cells) page.copyWithin(slot + width, slot, NODE_HEADER_BYTES + cells * width)
     setSlot(page, index, this.top)
+    setHead(page, index, headOf(page, placed.keyStart + prefixLength(page), placed.keyEnd))
     setCellCount(page, cells + 1)
+  }
+
+  /** Shortens the prefix to what the key in `placed`, which will be cell `index`, has of it. */
+  #fitPrefix(index: number, cells: number): void {
+    const page = this.page
+    const first = this.leaf ? 0 : 1
+    if (cells < first || index < first) return
+    // Of a single key nobody knows yet what others will share with it.
+    const prefix = cells === first + 1 ? MAX_PREFIX : prefixLength(page)
+    if (cells === first || prefix === 0) return
+    // A neighbour: the search that led here has looked at it.
+    readCell(page, cellOffset(page, Math.max(first, Math.min(index, cells - 1))), view)
+    const shared = sharedBytes(page, view, placed, prefix)
+    if (shared !== prefixLength(page)) this.#setPrefix(shared)
+  }
+
+  /** Makes all heads anew, for keys that share `prefix` bytes. */
+  #setPrefix(prefix: number): void {
+    const page = this.page
+    setPrefixLength(page, prefix)
+    const cells = cellCount(page)
+    for (let i = this.leaf ? 0 : 1; i < cells; i++) {
+      readCell(page, cellOffset(page, i), view)
+      setHead(page, i, headOf(page, view.keyStart + prefix, view.keyEnd))
+    }
+  }
+
+  /** Lengthens the prefix as far as the keys in order allow. */
+  #growPrefix(): void {
+    const page = this.page
+    const first = this.leaf ? 0 : 1
+    const last = cellCount(page) - 1
+    if (last <= first) return
+    readCell(page, cellOffset(page, first), view)
+    readCell(page, cellOffset(page, last), other)
+    const shared = sharedBytes(page, view, other, MAX_PREFIX)
+    if (shared > prefixLength(page)) this.#setPrefix(shared)
   }
 
   removeCell(index: number): void {
@@ -137,17 +256,30 @@ export class MutableNode {
     const width = slotWidth(page)
     readCell(page, cellOffset(page, index), view)
     this.garbage += view.end - view.start
+    if (this.base !== undefined && view.start >= this.baseTop) this.#noteRemoved(index)
     const slot = NODE_HEADER_BYTES + index * width
     page.copyWithin(slot, slot + width, NODE_HEADER_BYTES + cells * width)
     setCellCount(page, cells - 1)
+  }
+
+  /** Notes which slot of the base had the cell that is cell `index` now and goes. */
+  #noteRemoved(index: number): void {
+    let slot = 0
+    for (let i = 0; i < index; i++) if (cellOffset(this.page, i) >= this.baseTop) slot += 1
+    let at = 0
+    while (at < this.removed.length && this.removed[at]! <= slot) {
+      at += 1
+      slot += 1
+    }
+    this.removed.splice(at, 0, slot)
   }
 
   replaceCell(index: number, source: Uint8Array, start: number, length: number): void {
     const page = this.page
     readCell(page, cellOffset(page, index), view)
     const old = view.end - view.start
-    if (length <= old) {
-      for (let i = 0, to = view.start, from = start; i < length; i++) page[to++] = source[from++]!
+    if (length <= old && (this.base === undefined || view.start < this.baseTop)) {
+      copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
     }
@@ -155,23 +287,43 @@ export class MutableNode {
     this.insertCell(index, source, start, length)
   }
 
-  /** Moves the cells together, into a larger page when they would not fit otherwise. */
+  /**
+   * Moves the cells together, into a larger page when they would not fit otherwise. Where they stay in their page
+   * readers may be looking on: they ask a slot for its cell each time, and no slot changes its place.
+   */
   #makeRoom(extra: number): void {
     const old = this.page
-    const cells = cellCount(old)
-    const needed = this.size + extra + 4
-    const capacity = needed + 64 <= old.length ? old.length : Math.ceil(needed * 1.4) + 64
-    const page = Buffer.allocUnsafeSlow(capacity)
-    page[0] = old[0]!
-    page[1] = capacity > 0xffff ? NODE_WIDE : 0
-    let top = capacity
-    for (let i = cells - 1; i >= 0; i--) {
-      readCell(old, cellOffset(old, i), other)
-      top -= other.end - other.start
-      old.copy(page, top, other.start, other.end)
-      setSlot(page, i, top)
+    const needed = this.size + extra + slotWidth(old)
+    if (needed > old.length || (extra > 0 && needed + 64 > old.length)) {
+      const capacity = Math.ceil(needed * 1.4) + 64
+      const page = Buffer.allocUnsafeSlow(capacity)
+      old.copy(page, 0, 0, NODE_HEADER_BYTES)
+      page[1] = capacity > 0xffff ? NODE_WIDE : 0
+      this.#gather(old, page)
+      return
     }
-    setCellCount(page, cells)
+    if (scratch.length < old.length) scratch = Buffer.allocUnsafeSlow(old.length)
+    old.copy(scratch)
+    this.#gather(scratch, old)
+  }
+
+  /** Fills `page`, whose header is set, with the cells of `from`, which lie in it as they lie in `this.page`. */
+  #gather(from: Buffer, page: Buffer): void {
+    const cells = cellCount(from)
+    const baseTop = this.base === undefined ? 0 : this.baseTop
+    let top = page.length
+    for (let i = cells - 1; i >= 0; i--) {
+      const offset = cellOffset(from, i)
+      if (offset < baseTop) continue
+      top = moveCell(from, offset, page, i, top)
+    }
+    this.baseTop = top
+    // The base's cells stay together, behind the others.
+    for (let i = cells - 1; baseTop > 0 && i >= 0; i--) {
+      const offset = cellOffset(from, i)
+      if (offset >= baseTop) continue
+      top = moveCell(from, offset, page, i, top)
+    }
     this.page = page
     this.top = top
     this.garbage = 0
@@ -183,10 +335,13 @@ export class MutableNode {
     writeCell(cell, 0, key, PLACEHOLDER, false)
     this.insertCell(index, cell, 0, cell.length)
     this.children!.splice(index, 0, child)
+    child.parent = this
   }
 
   removeChild(index: number): void {
     this.removeCell(index)
+    // The next one becomes the first and loses its key, which no patch can say.
+    if (index === 0) this.base = undefined
     this.children!.splice(index, 1)
   }
 
@@ -201,7 +356,7 @@ export class MutableNode {
     }
   }
 
-  /** Bytes that child `index` takes, or would take, in the file. */
+  /** Bytes that child `index` takes in the file, or would take whole; of a patch, the patch alone. */
   childSize(index: number): number {
     const child = this.children![index]
     if (child !== undefined) return child.pointer === undefined ? child.size : child.pointer.length
@@ -212,12 +367,16 @@ export class MutableNode {
   /** Moves the cells from `from` on into a new node and returns it. */
   splitOff(from: number): MutableNode {
     const cells = this.cells
-    const right = new MutableNode(this.leaf, Math.max(this.page.length, 1024), this.epoch)
+    const right = MutableNode.empty(this.leaf, Math.max(this.page.length, 1024), this.epoch)
     for (let i = from; i < cells; i++) right.appendFrom(this, i, undefined)
-    for (let i = cells - 1; i >= from; i--) {
-      if (this.leaf) this.removeCell(i)
-      else this.removeChild(i)
+    for (let i = from; i < cells; i++) {
+      readCell(this.page, cellOffset(this.page, i), view)
+      this.garbage += view.end - view.start
     }
+    setCellCount(this.page, from)
+    this.base = undefined
+    this.#growPrefix()
+    if (this.children !== undefined) this.children.length = from
     this.count -= right.count
     this.bytes -= right.bytes
     this.reduction = undefined
@@ -245,58 +404,100 @@ export class MutableNode {
       writeCell(cell, 0, key, payload, false)
       this.insertCell(this.cells, cell, 0, cell.length)
     }
-    this.children!.push(source.children![index])
+    const child = source.children![index]
+    this.children!.push(child)
+    if (child !== undefined && (!child.leaf || child.parent === source)) child.parent = this
   }
 
-  /** Appends the page to `target` as it goes into the file: cells in order, nothing between them. */
+  /** Makes the page say what the file will: where the children lie there, no first key, nothing between cells. */
+  settle(): void {
+    if (!this.leaf) this.#settlePointers()
+    if (this.garbage > 0) this.#makeRoom(0)
+  }
+
+  #settlePointers(): void {
+    const cells = this.cells
+    for (let i = 0; i < cells; i++) {
+      const child = this.children![i]
+      readCell(this.page, cellOffset(this.page, i), view)
+      if (child === undefined && (i > 0 || view.keyStart === view.keyEnd)) continue
+      const payload =
+        child === undefined
+          ? this.page.subarray(view.payloadStart, view.end)
+          : encodePointer((child.pointer ?? child.pending)!)
+      // The first key of an inner node is never looked at: it is left out.
+      const key = i === 0 ? EMPTY : this.page.subarray(view.keyStart, view.keyEnd)
+      const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
+      writeCell(cell, 0, key, payload, false)
+      this.replaceCell(i, cell, 0, cell.length)
+    }
+    setHead(this.page, 0, 0)
+  }
+
+  /** Appends the page, which has been settled, to `target` as it goes into the file. */
   serialize(target: ByteWriter): void {
+    if (this.#appendWhole(target)) return
     const page = this.page
     const cells = cellCount(page)
-    const pointers = this.leaf ? undefined : this.#childPointers(cells)
-    let length = 0
-    for (let i = 0; i < cells; i++) {
-      readCell(page, cellOffset(page, i), view)
-      if (pointers === undefined) length += view.end - view.start
-      else length += cellLength(i === 0 ? 0 : view.keyEnd - view.keyStart, pointers[i]!.length)
-    }
-    const narrow = NODE_HEADER_BYTES + cells * 2 + length
+    const narrow = NODE_HEADER_BYTES + cells * 6 + page.length - this.top
     const wide = narrow > 0xffff
     const total = wide ? narrow + cells * 2 : narrow
     target.reserve(total)
     const start = target.length
     const out = target.bytes.subarray(start, start + total)
-    out[0] = page[0]!
+    page.copy(out, 0, 0, NODE_HEADER_BYTES)
     out[1] = wide ? NODE_WIDE : 0
-    setCellCount(out, cells)
     out.writeUInt32LE(total, 4)
-    let at = NODE_HEADER_BYTES + cells * (wide ? 4 : 2)
+    let at = NODE_HEADER_BYTES + cells * slotWidth(out)
     for (let i = 0; i < cells; i++) {
-      setSlot(out, i, at)
       readCell(page, cellOffset(page, i), view)
-      if (pointers === undefined) {
-        page.copy(out, at, view.start, view.end)
-        at += view.end - view.start
-      } else {
-        // The first key of an inner node is never looked at: it is left out.
-        const key = i === 0 ? EMPTY : page.subarray(view.keyStart, view.keyEnd)
-        at = writeCell(out, at, key, pointers[i]!, false)
-      }
+      setSlot(out, i, at)
+      setHead(out, i, headAt(page, i))
+      page.copy(out, at, view.start, view.end)
+      at += view.end - view.start
     }
     target.length += total
   }
 
-  #childPointers(cells: number): Buffer[] {
-    const pointers: Buffer[] = []
+  /** Copies the page as it lies, only its slots are moved; false when they would change width. */
+  #appendWhole(target: ByteWriter): boolean {
+    const page = this.page
+    const cells = cellCount(page)
+    const width = slotWidth(page)
+    const slotsEnd = NODE_HEADER_BYTES + cells * width
+    const total = slotsEnd + page.length - this.top
+    if (total > 0xffff !== (page[1] === NODE_WIDE)) return false
+    target.reserve(total)
+    const out = target.bytes
+    const start = target.length
+    page.copy(out, start, 0, slotsEnd)
+    page.copy(out, start + slotsEnd, this.top)
+    out.writeUInt32LE(total, start + 4)
+    const shift = this.top - slotsEnd
     for (let i = 0; i < cells; i++) {
-      const child = this.children![i]
-      if (child === undefined) {
-        readCell(this.page, cellOffset(this.page, i), view)
-        pointers.push(this.page.subarray(view.payloadStart, view.end))
-      } else {
-        pointers.push(encodePointer((child.pointer ?? child.pending)!))
-      }
+      const offset = cellOffset(page, i) - shift
+      const at = start + NODE_HEADER_BYTES + i * width
+      out[at] = offset
+      out[at + 1] = offset >>> 8
+      if (width === 6) continue
+      out[at + 2] = offset >>> 16
+      out[at + 3] = offset >>> 24
     }
-    return pointers
+    target.length += total
+    return true
+  }
+
+  /** The page as the cache should keep it: without much room that the file does not need. */
+  keep(patched: boolean): KeptPage {
+    if (this.page.length > this.size * KEPT_SLACK) {
+      const capacity = this.size
+      const page = Buffer.allocUnsafeSlow(capacity)
+      this.page.copy(page, 0, 0, NODE_HEADER_BYTES)
+      page[1] = capacity > 0xffff ? NODE_WIDE : 0
+      this.#gather(this.page, page)
+    }
+    const { page, top, baseTop, removed } = this
+    return { page, top, origin: patched ? { base: this.base!, baseTop, removed } : undefined }
   }
 
   /** The node is in the file: nothing of it is needed in memory. */
@@ -305,7 +506,37 @@ export class MutableNode {
     this.pending = undefined
     this.page = EMPTY
     this.children = undefined
+    this.parent = undefined
+    this.base = undefined
+    this.removed = NONE
   }
+}
+
+/** Bytes that two keys of a page share at their beginning, `most` at most. */
+function sharedBytes(page: Uint8Array, a: CellView, b: CellView, most: number): number {
+  const end = Math.min(a.keyEnd - a.keyStart, b.keyEnd - b.keyStart, most)
+  let shared = 0
+  while (shared < end && page[a.keyStart + shared] === page[b.keyStart + shared]) shared += 1
+  return shared
+}
+
+/** Copies the cell at `offset` of `from` to before `top` of `page`, as cell `index`; returns the new top. */
+function moveCell(from: Buffer, offset: number, page: Buffer, index: number, top: number): number {
+  readCell(from, offset, other)
+  const length = other.end - other.start
+  copyBytes(from, other.start, page, top - length, length)
+  setSlot(page, index, top - length)
+  setHead(page, index, headAt(from, index))
+  return top - length
+}
+
+/** Where a page is set aside while its cells are moved together. */
+let scratch = Buffer.allocUnsafeSlow(16 * 1024)
+
+/** Most cells are short: they are copied without leaving JavaScript. */
+function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+  if (length > 160) target.set(source.subarray(from, from + length), to)
+  else for (let i = 0; i < length; i++) target[to + i] = source[from + i]!
 }
 
 /** Bytes of the key and the value of a leaf's cell, out of line or not. */

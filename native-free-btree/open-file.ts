@@ -52,7 +52,7 @@ export class OpenFile {
     this.salt = located.salt
     this.space = space
     this.source = new PageSource(file, located.salt, space)
-    this.values = new ValueReader(file, located.salt)
+    this.values = new ValueReader(file, located.salt, space.values)
     this.ledger = ledger
     this.trees = loaded.trees
     this.located = located

@@ -6,7 +6,7 @@ import type { CacheSpace } from './cache.ts'
 import { hash64, positionSeed } from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { MutableNode } from './node.ts'
+import { type KeptPage, MutableNode } from './node.ts'
 import {
   CellView,
   type Compare,
@@ -16,13 +16,20 @@ import {
   type NodePointer,
   pageDefect,
   readCell,
+  slotsEnd,
 } from './page.ts'
+import { applyPatch, baseOfPatch, isPatch, patchDefect } from './patch.ts'
 
 const view = new CellView()
+
+/** Room for the slots of a patch's cells, so that most need no larger page. */
+const SLOT_ROOM_BYTES = 128
 
 export class PageSource {
   readonly file: StorageFile
   readonly salt: bigint
+  /** Open snapshots: their cursors stand on pages from one turn of the event loop to another. */
+  readers = 0
   readonly #cache: CacheSpace
 
   constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
@@ -35,27 +42,70 @@ export class PageSource {
   load(position: number, length: number, hash: bigint): Buffer {
     const cached = this.#cache.get(position)
     if (cached !== undefined) return cached
-    const page = this.readPage(position, length, hash)
-    this.#cache.add(position, page)
-    return page
+    const kept = this.readPage(position, length, hash)
+    this.#cache.add(position, kept)
+    return kept.page
   }
 
   /** As `load`, past the cache in both directions. */
-  readPage(position: number, length: number, hash: bigint): Buffer {
+  readPage(position: number, length: number, hash: bigint): KeptPage {
+    const page = this.#readVerified(position, length, hash)
+    if (isPatch(page)) return this.#patched(position, page)
+    const defect = pageDefect(page)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    return { page, top: slotsEnd(page), origin: undefined }
+  }
+
+  #readVerified(position: number, length: number, hash: bigint): Buffer {
     const page = Buffer.allocUnsafeSlow(length)
     const read = this.file.readSync(page, position)
     if (read !== length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
     if (hash64(page, positionSeed(this.salt, position)) !== hash) {
       throw damagedNode(position, 'its checksum does not match the one in its parent')
     }
-    const defect = pageDefect(page)
-    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
     return page
   }
 
+  /** The page that a patch makes of its base. */
+  #patched(position: number, patch: Buffer): KeptPage {
+    const defect = patchDefect(patch)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    const place = baseOfPatch(patch)
+    const base = this.#readVerified(place.position, place.length, place.hash)
+    const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
+    if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
+    const kept = { page: base, top: slotsEnd(base), origin: undefined }
+    const node = MutableNode.fromPage(kept, place, 0, patch.length + SLOT_ROOM_BYTES)
+    try {
+      applyPatch(node, patch)
+    } catch (error) {
+      if (error instanceof RangeError) throw damagedNode(position, error.message)
+      throw error
+    }
+    node.settle()
+    return node.keep(true)
+  }
+
   /** A page that was written just now, and verified by nothing but the write. */
-  adopt(position: number, page: Buffer): void {
-    this.#cache.add(position, page)
+  adopt(position: number, kept: KeptPage): void {
+    this.#cache.add(position, kept)
+  }
+
+  /** A node to be changed in the place of the one that `pointer` names. Throws DAMAGED. */
+  changeable(pointer: NodePointer, epoch: number): MutableNode {
+    const { position, length, hash } = pointer
+    const cached = this.#cache.kept(position)
+    let node: MutableNode
+    if (cached !== undefined && this.readers > 0) {
+      node = MutableNode.fromPage(cached, pointer, epoch, Math.max(length >>> 2, 256))
+    } else {
+      const own = cached === undefined ? this.readPage(position, length, hash) : this.#cache.take(position)!
+      node = MutableNode.fromOwnPage(own, pointer, epoch)
+    }
+    node.count = pointer.count
+    node.bytes = pointer.bytes
+    node.reduction = pointer.reduction
+    return node
   }
 
   pageOf(link: MutableNode | NodePointer): Buffer {

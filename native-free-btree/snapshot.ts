@@ -2,14 +2,14 @@
 import type { Snapshot, TreeReader, ValueSource } from './api.ts'
 import { StorageError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
-import type { Root, Tree } from './tree.ts'
+import type { Root, Share, Tree } from './tree.ts'
 import { RootReader } from './tree-reader.ts'
 
 export class StoreSnapshot implements Snapshot {
   readonly commit: number
   readonly #file: OpenFile
   readonly #unpin: () => void
-  readonly #roots = new Map<string, { tree: Tree; root: Root }>()
+  readonly #roots = new Map<string, { tree: Tree; root: Root; share: Share }>()
   readonly #onClose: (snapshot: StoreSnapshot) => void
   #open = true
 
@@ -18,8 +18,11 @@ export class StoreSnapshot implements Snapshot {
     this.#file = file
     this.#unpin = file.pin()
     this.#onClose = onClose
-    for (const tree of file.trees.values())
-      this.#roots.set(tree.definition.name, { tree, root: tree.share() })
+    file.source.readers += 1
+    for (const tree of file.trees.values()) {
+      const share = tree.share()
+      this.#roots.set(tree.definition.name, { tree, root: share.root, share })
+    }
   }
 
   tree(name: string): TreeReader {
@@ -49,6 +52,8 @@ export class StoreSnapshot implements Snapshot {
   close(): void {
     if (!this.#open) return
     this.#open = false
+    this.#file.source.readers -= 1
+    for (const { tree, share } of this.#roots.values()) tree.unshare(share)
     this.#roots.clear()
     this.#unpin()
     this.#onClose(this)

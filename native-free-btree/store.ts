@@ -45,7 +45,7 @@ export interface StoreOptions {
   cache?: PageCache
   /** A checkpoint starts after this many bytes of records. Default 32 MiB. */
   checkpointLogBytes?: number
-  /** Most bytes of dirty nodes. Default: a quarter of the cache's budget, 64 MiB at most. */
+  /** Most bytes of dirty nodes. Default: half of the cache's budget, 128 MiB at most. */
   dirtyBytes?: number
   /** Bound of the writer's queue. Default 16 MiB. */
   queueBytes?: number
@@ -190,7 +190,7 @@ class FileStore implements Store, BulkStore {
           : undefined,
       limits: {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
-        dirtyBytes: options.dirtyBytes ?? Math.min(budget / 4, 64 * 1024 * 1024),
+        dirtyBytes: options.dirtyBytes ?? Math.min(budget / 2, 128 * 1024 * 1024),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
         partBytes: Math.min(options.partBytes ?? PART_BYTES, PART_BYTES),
       },

@@ -1,11 +1,12 @@
 /**
  * A transaction while its records are appended to the group. Point reads look at the group's own operations
  * first, then at the trees as they are durable. Every page that applying an operation will need is read here,
- * so that damage is met before the operation can become durable.
+ * and made changeable, so that damage is met before the operation can become durable and the way to its leaf
+ * is walked once.
  */
 import type { Reference, Transaction } from './api.ts'
 import { StorageError } from './errors.ts'
-import type { GroupBuilder, Mark } from './group-builder.ts'
+import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
 import { CellView, readCell } from './page.ts'
 import type { PageSource } from './page-source.ts'
 import { readReference } from './reference.ts'
@@ -26,9 +27,6 @@ export class GroupTransactions {
   /** Last operation on each key of each tree; made when first asked for. */
   #overlay: Map<Tree, Map<string, number>> | undefined
   #indexed = 0
-  /** What was read from the trees last: a write to the same key needs no second look. */
-  #readTree: Tree | undefined
-  #readKey = Buffer.alloc(0)
 
   constructor(
     builder: GroupBuilder,
@@ -46,7 +44,6 @@ export class GroupTransactions {
   begin(): void {
     this.#overlay = undefined
     this.#indexed = 0
-    this.#readTree = undefined
   }
 
   /** Runs `build`; when it throws, nothing of it stays in the group. */
@@ -73,12 +70,7 @@ export class GroupTransactions {
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
-    if (operation === undefined) {
-      this.#readTree = tree
-      // A copy: the caller may put another key into the same bytes.
-      this.#readKey = Buffer.from(key)
-      return getValue(tree.root, key, this.#source, this.#values, tree.compare)
-    }
+    if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     if (this.#builder.keyLengths[operation]! >= 0) return undefined
     const bytes = this.#builder.bytes
     readCell(bytes, this.#builder.offsets[operation]!, view)
@@ -91,22 +83,17 @@ export class GroupTransactions {
   put(name: string, key: Uint8Array, value: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
-    this.#readPath(tree, key)
-    if (value.length <= INLINE_BYTES) this.#builder.put(tree, key, value, false)
-    else this.#builder.put(tree, key, this.#builder.appendValue(value), true)
+    assertKey(key)
+    const leaf = tree.prepare(key)
+    if (value.length <= INLINE_BYTES) this.#builder.put(tree, key, value, false, leaf)
+    else this.#builder.put(tree, key, this.#builder.appendValue(value), true, leaf)
   }
 
   delete(name: string, key: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
-    this.#readPath(tree, key)
-    this.#builder.delete(tree, key)
-  }
-
-  /** Reads every page on the way to `key`, unless the last read went there. Throws DAMAGED. */
-  #readPath(tree: Tree, key: Uint8Array): void {
-    if (this.#readTree === tree && this.#readKey.equals(key)) return
-    this.#source.leafFor(tree.root, key, tree.compare)
+    assertKey(key)
+    this.#builder.delete(tree, key, tree.prepare(key))
   }
 
   append(value: Uint8Array): Reference {

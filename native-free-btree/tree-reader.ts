@@ -36,8 +36,8 @@ export function getValue(
   const index = lowerBound(leaf, key, compare)
   if (!cellHasKey(leaf, index, key, compare)) return undefined
   readCell(leaf, cellOffset(leaf, index), view)
-  const payload = copyOf(leaf, view.payloadStart, view.end)
-  return view.isReference ? values.read(payload) : payload
+  if (view.isReference) return values.readAt(leaf, view.payloadStart)
+  return copyOf(leaf, view.payloadStart, view.end)
 }
 
 export class RootReader implements TreeReader {
@@ -183,7 +183,7 @@ function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueRea
   readCell(page, cellOffset(page, index), view)
   const key = page.subarray(view.keyStart, view.keyEnd)
   const payload = page.subarray(view.payloadStart, view.end)
-  return reducer.map(key, view.isReference ? values.read(payload) : payload)
+  return reducer.map(key, view.isReference ? values.readAt(page, view.payloadStart) : payload)
 }
 
 /** The reducer's summary of a whole subtree; kept in the node once it is known. */

@@ -2,12 +2,16 @@
  * One tree as the writer sees it. Invariants:
  * - Every entry's key lies in the range of its leaf: at or above the separator to its left in each ancestor,
  *   below the one to its right.
+ * - A node may be changed in place when it is not in the file and no share that is still held (a snapshot, the
+ *   running checkpoint) was taken after it was made: `epoch > sharedEpoch`. Then the same holds of all its
+ *   ancestors, and `parent` leads to them.
  * - Two neighbouring leaves under one parent never fit together in one (so leaves are at least half full on
  *   average), except where the tail of a split by appending has not filled yet.
- * - A node that anybody else may be reading is copied before it is changed (see node.ts).
+ * - A node that anybody else may be reading is copied before it is changed.
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { invariant, StorageError } from './errors.ts'
+import { NODE_HEADER_BYTES } from './format.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
 import {
   CellView,
@@ -19,8 +23,10 @@ import {
   isLeaf,
   lowerBound,
   type NodePointer,
+  orderOfCell,
   readCell,
   readPointer,
+  slotWidth,
 } from './page.ts'
 import type { PageSource } from './page-source.ts'
 
@@ -32,6 +38,36 @@ const JOIN_SHARE = 0.9
 
 /** A root: in memory, in the file, or (an empty tree) nowhere. */
 export type Root = MutableNode | NodePointer | undefined
+
+/** A root that somebody reads while the tree goes on; `epoch` is what `unshare` needs. */
+export interface Share {
+  readonly root: Root
+  readonly epoch: number
+}
+
+/** The epochs of the shares that are held. */
+class Shares {
+  /** In ascending order, with how many shares hold each. */
+  readonly #held: { epoch: number; shares: number }[] = []
+  /** The newest one held; 0 when there is none. */
+  newestEpoch = 0
+
+  add(epoch: number): void {
+    const last = this.#held[this.#held.length - 1]
+    if (last?.epoch === epoch) last.shares += 1
+    else this.#held.push({ epoch, shares: 1 })
+    this.newestEpoch = epoch
+  }
+
+  remove(epoch: number): void {
+    const index = this.#held.findIndex((one) => one.epoch === epoch)
+    const entry = this.#held[index]
+    invariant(entry !== undefined, 'a share was given back twice')
+    entry.shares -= 1
+    if (entry.shares === 0) this.#held.splice(index, 1)
+    this.newestEpoch = this.#held[this.#held.length - 1]?.epoch ?? 0
+  }
+}
 
 /** What the file says of a tree. */
 export interface TreeDefinition {
@@ -56,13 +92,13 @@ export class Tree {
   readonly reducer: Reducer | undefined
   readonly references: TreeOptions['references']
   root: Root
-  /** Nodes of this epoch may be changed in place. */
-  epoch = 1
-  #shared = false
+  readonly shares = new Shares()
+  /** What new nodes are marked with; above that of every share that is held when a change is made. */
+  #epoch = 1
   readonly #source: PageSource
   readonly #ledger: DirtyLedger
-  readonly #path: MutableNode[] = []
-  readonly #indexes: number[] = []
+  /** The last leaf, when it may be changed in place and appending needs no look at its ancestors. */
+  #lastLeaf: MutableNode | undefined
 
   constructor(definition: TreeDefinition, options: TreeOptions, source: PageSource, ledger: DirtyLedger) {
     this.definition = definition
@@ -77,34 +113,84 @@ export class Tree {
     return this.comparator?.compare
   }
 
-  /** The root as it is now, safe from later changes. */
-  share(): Root {
-    this.#shared = true
-    return this.root
+  /** The root as it is now, safe from later changes until the share is given back. */
+  share(): Share {
+    this.#setLastLeaf(undefined)
+    this.shares.add(this.#epoch)
+    return { root: this.root, epoch: this.#epoch }
+  }
+
+  /** Gives a share back: what only it could see may be changed in place again. */
+  unshare(share: Share): void {
+    this.shares.remove(share.epoch)
+  }
+
+  /**
+   * Makes the way to `key` changeable, without changing what it says, and returns the leaf; undefined in an
+   * empty tree. Throws DAMAGED. The leaf may be handed to the `put` or `delete` of this key when every one of
+   * its group was prepared before the first is made; whether it is still the right one is checked there.
+   */
+  prepare(key: Uint8Array): MutableNode | undefined {
+    const leaf = this.#find(key, 0, key.length)
+    if (leaf !== undefined) leaf.moved = false
+    return leaf
+  }
+
+  /** The leaf whose range holds the key that lies in `bytes`, it and its ancestors changeable. */
+  #find(bytes: Uint8Array, keyStart: number, keyEnd: number): MutableNode | undefined {
+    const last = this.#lastLeaf
+    if (
+      last !== undefined &&
+      orderOfCell(last.page, last.cells - 1, bytes, this.compare, keyStart, keyEnd) < 0
+    ) {
+      return last
+    }
+    this.#beforeChange()
+    const root = this.#mutableRoot()
+    return root === undefined ? undefined : this.#descend(root, bytes, keyStart, keyEnd)
+  }
+
+  /** Whether a leaf from `prepare` is still the place of the key that it was found for. */
+  #holdsStill(leaf: MutableNode | undefined): leaf is MutableNode {
+    if (leaf === undefined || leaf.moved || !this.#isChangeable(leaf)) return false
+    // A copy of an ancestor, made for a share that has been given back since, cuts the way to the root.
+    let node = leaf
+    while (node.parent !== undefined) node = node.parent
+    return node === this.root
+  }
+
+  /** A leaf knows its parent from its descent to its change: kept longer, it would keep old parents alive. */
+  #finish(leaf: MutableNode): void {
+    if (leaf !== this.#lastLeaf) leaf.parent = undefined
+  }
+
+  #setLastLeaf(leaf: MutableNode | undefined): void {
+    const before = this.#lastLeaf
+    this.#lastLeaf = leaf
+    if (before !== undefined && before !== leaf) before.parent = undefined
   }
 
   /** Puts the cell at `offset` of `source` (a leaf's cell) in the place of its key. */
-  put(source: Buffer, offset: number): void {
+  put(source: Buffer, offset: number, prepared?: MutableNode): void {
     readCell(source, offset, view)
     const length = view.end - view.start
     const addedBytes = leafCellBytes(source, view)
-    const key = source.subarray(view.keyStart, view.keyEnd)
-    this.#beforeChange()
-    const root = this.#mutableRoot()
-    if (root === undefined) {
-      const leaf = this.#track(new MutableNode(true, Math.max(512, length + 64), this.epoch))
-      leaf.insertCell(0, source, offset, length)
-      leaf.count = 1
-      leaf.bytes = addedBytes
-      this.root = leaf
+    const keyStart = view.keyStart
+    const keyEnd = view.keyEnd
+    const leaf = this.#holdsStill(prepared) ? prepared : this.#find(source, keyStart, keyEnd)
+    if (leaf === undefined) {
+      const first = this.#track(MutableNode.empty(true, Math.max(512, length + 64), this.#epoch))
+      first.insertCell(0, source, offset, length)
+      first.count = 1
+      first.bytes = addedBytes
+      this.root = first
       return
     }
-    const leaf = this.#descend(root, key)
-    const index = lowerBound(leaf.page, key, this.compare)
+    const index = lowerBound(leaf.page, source, this.compare, keyStart, keyEnd)
     const before = leaf.memoryBytes
     let addedCount = 1
     let deltaBytes = addedBytes
-    if (cellHasKey(leaf.page, index, key, this.compare)) {
+    if (cellHasKey(leaf.page, index, source, this.compare, keyStart, keyEnd)) {
       readCell(leaf.page, cellOffset(leaf.page, index), view)
       deltaBytes -= leafCellBytes(leaf.page, view)
       addedCount = 0
@@ -116,25 +202,22 @@ export class Tree {
     this.#count(leaf, addedCount, deltaBytes)
     if (leaf.size > LEAF_BYTES) this.#splitUp(leaf, index)
     else if (addedCount === 0 && leaf.size < LEAF_BYTES / 2) this.#joinUp(leaf)
-    this.#path.length = 0
+    this.#finish(leaf)
   }
 
   /** Removes an entry; false when there is none. */
-  delete(key: Uint8Array): boolean {
-    if (!this.#holds(key)) return false
-    this.#beforeChange()
-    const root = this.#mutableRoot()
-    invariant(root !== undefined, 'a key was found in a tree without a root')
-    const leaf = this.#descend(root, key)
+  delete(key: Uint8Array, prepared?: MutableNode): boolean {
+    const leaf = this.#holdsStill(prepared) ? prepared : this.#find(key, 0, key.length)
+    if (leaf === undefined) return false
     const index = lowerBound(leaf.page, key, this.compare)
-    invariant(cellHasKey(leaf.page, index, key, this.compare), 'a key moved between two looks at one tree')
+    if (!cellHasKey(leaf.page, index, key, this.compare)) return false
     readCell(leaf.page, cellOffset(leaf.page, index), view)
     const removedBytes = leafCellBytes(leaf.page, view)
     leaf.removeCell(index)
     this.#count(leaf, -1, -removedBytes)
     if (leaf.cells === 0) this.#removeEmpty(leaf)
     else if (leaf.size < LEAF_BYTES / 2) this.#joinUp(leaf)
-    this.#path.length = 0
+    this.#finish(leaf)
     return true
   }
 
@@ -154,16 +237,8 @@ export class Tree {
     return depth
   }
 
-  #holds(key: Uint8Array): boolean {
-    const leaf = this.#source.leafFor(this.root, key, this.compare)
-    if (leaf === undefined) return false
-    return cellHasKey(leaf, lowerBound(leaf, key, this.compare), key, this.compare)
-  }
-
   #beforeChange(): void {
-    if (!this.#shared) return
-    this.#shared = false
-    this.epoch += 1
+    if (this.#epoch <= this.shares.newestEpoch) this.#epoch = this.shares.newestEpoch + 1
   }
 
   #track(node: MutableNode): MutableNode {
@@ -171,57 +246,60 @@ export class Tree {
     return node
   }
 
-  /** A node of this epoch in the place of `link`. */
+  #isChangeable(node: MutableNode): boolean {
+    return node.pointer === undefined && node.epoch > this.shares.newestEpoch
+  }
+
+  /** A node that may be changed in the place of `link`. */
   #mutable(link: MutableNode | NodePointer): MutableNode {
     if (link instanceof MutableNode && link.pointer === undefined) {
-      if (link.epoch === this.epoch) return link
-      return this.#track(link.clone(this.epoch))
+      if (this.#isChangeable(link)) return link
+      return this.#track(link.clone(this.#epoch))
     }
     const pointer = link instanceof MutableNode ? link.pointer! : link
-    const page = this.#source.load(pointer.position, pointer.length, pointer.hash)
-    const node = MutableNode.fromPage(page, pointer.count, pointer.bytes, this.epoch)
-    node.reduction = pointer.reduction
-    return this.#track(node)
+    return this.#track(this.#source.changeable(pointer, this.#epoch))
   }
 
   #mutableRoot(): MutableNode | undefined {
     if (this.root === undefined) return undefined
     const node = this.#mutable(this.root)
+    node.parent = undefined
     this.root = node
     return node
   }
 
   #mutableChild(parent: MutableNode, index: number): MutableNode {
     const present = parent.children![index]
-    if (present !== undefined && present.pointer === undefined && present.epoch === this.epoch) return present
+    if (present !== undefined && this.#isChangeable(present)) {
+      present.parent = parent
+      return present
+    }
     const node = this.#mutable(present ?? readPointer(parent.page, index, this.reducer !== undefined))
     parent.children![index] = node
+    node.parent = parent
     return node
   }
 
-  /** Walks down to the leaf for `key`, making every node on the way changeable; fills the path above it. */
-  #descend(root: MutableNode, key: Uint8Array): MutableNode {
+  /** Walks down to the leaf for a key, making every node on the way changeable. */
+  #descend(root: MutableNode, bytes: Uint8Array, keyStart: number, keyEnd: number): MutableNode {
     let node = root
-    let depth = 0
+    let isLast = true
     while (!node.leaf) {
-      const index = childIndex(node.page, key, this.compare)
-      this.#path[depth] = node
-      this.#indexes[depth] = index
-      depth += 1
+      const index = childIndex(node.page, bytes, this.compare, keyStart, keyEnd)
+      isLast = isLast && index === node.cells - 1
       node = this.#mutableChild(node, index)
     }
-    this.#path.length = depth
+    if (isLast) this.#setLastLeaf(node)
     return node
   }
 
   #count(leaf: MutableNode, entries: number, bytes: number): void {
-    leaf.count += entries
-    leaf.bytes += bytes
-    leaf.reduction = undefined
-    for (const node of this.#path) {
+    let node: MutableNode | undefined = leaf
+    while (node !== undefined) {
       node.count += entries
       node.bytes += bytes
       node.reduction = undefined
+      node = node.parent
     }
   }
 
@@ -229,39 +307,42 @@ export class Tree {
   #splitUp(from: MutableNode, changed: number): void {
     let node = from
     let at = changed
-    for (let level = this.#path.length - 1; ; level--) {
+    for (;;) {
       const limit = node.leaf ? LEAF_BYTES : INNER_BYTES
       if (node.size <= limit || node.cells < (node.leaf ? 2 : 4)) return
-      const appending = at === node.cells - 1 && this.#isRightmost(level)
+      const appending = at === node.cells - 1 && isLast(node)
       const before = node.memoryBytes
       const cut = appending ? node.cells - (node.leaf ? 1 : 2) : middleOf(node)
       const separator = this.#separator(node, cut)
       const right = this.#track(node.splitOff(cut))
       this.#ledger.add(node.memoryBytes - before)
-      if (level < 0) {
-        const root = new MutableNode(false, 1024, this.epoch)
+      const parent = node.parent
+      if (parent === undefined) {
+        const root = MutableNode.empty(false, 1024, this.#epoch)
         root.insertChild(0, EMPTY, node)
         root.insertChild(1, separator, right)
         root.count = node.count + right.count
         root.bytes = node.bytes + right.bytes
         this.root = this.#track(root)
+        this.#afterSplit(node, right)
         return
       }
-      const parent = this.#path[level]!
-      const index = this.#indexes[level]!
+      const index = indexOfChild(parent, node)
       const parentBefore = parent.memoryBytes
       parent.insertChild(index + 1, separator, right)
       this.#ledger.add(parent.memoryBytes - parentBefore)
+      this.#afterSplit(node, right)
       node = parent
       at = index + 1
     }
   }
 
-  #isRightmost(level: number): boolean {
-    for (let i = level; i >= 0; i--) {
-      if (this.#indexes[i] !== this.#path[i]!.cells - 1) return false
-    }
-    return true
+  #afterSplit(left: MutableNode, right: MutableNode): void {
+    if (!left.leaf) return
+    left.moved = true
+    right.moved = true
+    if (left === this.#lastLeaf) this.#lastLeaf = right
+    else right.parent = undefined
   }
 
   /** The lower bound of what `splitOff(cut)` moves away. */
@@ -277,34 +358,37 @@ export class Tree {
   /** Joins `node` with a neighbour when the two fit together, then its ancestors likewise. */
   #joinUp(from: MutableNode): void {
     let node = from
-    for (let level = this.#path.length - 1; level >= 0; level--) {
+    for (let parent = node.parent; parent !== undefined; parent = node.parent) {
       const limit = (node.leaf ? LEAF_BYTES : INNER_BYTES) * JOIN_SHARE
       if (node.size >= limit / 2 / JOIN_SHARE) break
-      const parent = this.#path[level]!
-      const index = this.#indexes[level]!
+      const index = indexOfChild(parent, node)
       const size = node.size
-      if (index > 0 && parent.childSize(index - 1) + size <= limit) {
-        const left = this.#neighbour(parent, index - 1)
-        if (left === undefined) break
-        this.#join(parent, index - 1, left, node)
-      } else if (index + 1 < parent.cells && parent.childSize(index + 1) + size <= limit) {
-        const right = this.#neighbour(parent, index + 1)
-        if (right === undefined) break
-        this.#join(parent, index, node, right)
-      } else {
-        break
-      }
+      const left = index > 0 ? this.#neighbour(parent, index - 1, limit - size) : undefined
+      const right =
+        left === undefined && index + 1 < parent.cells
+          ? this.#neighbour(parent, index + 1, limit - size)
+          : undefined
+      if (left !== undefined) this.#join(parent, index - 1, left, node)
+      else if (right !== undefined) this.#join(parent, index, node, right)
+      else break
       node = parent
     }
     this.#collapseRoot()
   }
 
   /**
-   * A child to join another with; undefined when it is damaged. By now the change is durable and has to be
-   * applied: a neighbour that nobody asked for must not stop it, nor the replay of it at the next opening.
+   * A child of at most `mostBytes` to join another with; undefined when it is larger, or damaged. By now the
+   * change is durable and has to be applied: a neighbour that nobody asked for must not stop it, nor the replay
+   * of it at the next opening.
    */
-  #neighbour(parent: MutableNode, index: number): MutableNode | undefined {
+  #neighbour(parent: MutableNode, index: number, mostBytes: number): MutableNode | undefined {
+    if (parent.childSize(index) > mostBytes) return undefined
     try {
+      const child = parent.children![index]
+      const isWhole = child !== undefined && child.pointer === undefined
+      const page = isWhole ? undefined : this.#source.pageOf(child ?? readPointer(parent.page, index, false))
+      // What lies in the file as a patch is larger than that.
+      if (page !== undefined && contentBytes(page) > mostBytes) return undefined
       return this.#mutableChild(parent, index)
     } catch (error) {
       if (error instanceof StorageError && error.code === 'DAMAGED') return undefined
@@ -319,23 +403,27 @@ export class Tree {
     const cells = cellCount(right.page)
     for (let i = 0; i < cells; i++) left.appendFrom(right, i, i === 0 ? bound : undefined)
     left.reduction = undefined
+    left.moved = true
+    right.moved = true
+    this.#setLastLeaf(undefined)
     parent.removeChild(index + 1)
     this.#ledger.add(left.memoryBytes + parent.memoryBytes - before - right.memoryBytes)
   }
 
   /** Unlinks a leaf that lost its last entry, and every ancestor that this leaves without children. */
   #removeEmpty(leaf: MutableNode): void {
-    let node = leaf
-    for (let level = this.#path.length - 1; ; level--) {
+    leaf.moved = true
+    for (let node = leaf; ; ) {
       this.#ledger.add(-node.memoryBytes)
-      if (level < 0) {
+      const parent = node.parent
+      if (parent === undefined) {
         this.root = undefined
+        this.#setLastLeaf(undefined)
         return
       }
-      const parent = this.#path[level]!
-      parent.removeChild(this.#indexes[level]!)
+      parent.removeChild(indexOfChild(parent, node))
       if (parent.cells > 0) {
-        this.#path.length = level
+        this.#setLastLeaf(undefined)
         this.#joinUp(parent)
         return
       }
@@ -351,6 +439,7 @@ export class Tree {
         root.children![0] ?? readPointer(root.page, 0, this.reducer !== undefined)
       this.#ledger.add(-root.memoryBytes)
       this.root = child
+      if (child instanceof MutableNode) child.parent = undefined
       root = child instanceof MutableNode ? child : undefined
     }
   }
@@ -380,15 +469,42 @@ export class Tree {
 
 const EMPTY = Buffer.alloc(0)
 
+/** Whether a changeable node is the last of its level. */
+function isLast(node: MutableNode): boolean {
+  let child = node
+  for (let parent = child.parent; parent !== undefined; parent = child.parent) {
+    if (parent.children![parent.children!.length - 1] !== child) return false
+    child = parent
+  }
+  return true
+}
+
+/** Bytes that a page takes, cell by cell. */
+function contentBytes(page: Buffer): number {
+  const cells = cellCount(page)
+  let bytes = NODE_HEADER_BYTES + cells * slotWidth(page)
+  for (let i = 0; i < cells; i++) {
+    readCell(page, cellOffset(page, i), view)
+    bytes += view.end - view.start
+  }
+  return bytes
+}
+
+function indexOfChild(parent: MutableNode, child: MutableNode): number {
+  const index = parent.children!.indexOf(child)
+  invariant(index >= 0, 'a node is not among the children of its parent')
+  return index
+}
+
 /** The first cell of the right half, by bytes; at least one cell stays on each side. */
 function middleOf(node: MutableNode): number {
   const page = node.page
   const cells = cellCount(page)
-  const half = (node.size - 8) / 2
+  const half = (node.size - NODE_HEADER_BYTES) / 2
   let sum = 0
   for (let i = 0; i < cells - 1; i++) {
     readCell(page, cellOffset(page, i), view)
-    sum += view.end - view.start + 2
+    sum += view.end - view.start + slotWidth(page)
     if (sum >= half) return Math.max(1, Math.min(cells - 1, i + 1))
   }
   return cells - 1

@@ -4,7 +4,19 @@
  * such records, listed in order by an index record, framed alike, whose bytes are 16-byte references.
  */
 import type { Reference } from './api.ts'
-import { hash64, positionSeed } from './checksum.ts'
+import {
+  hashHigh,
+  hashLanded,
+  hashLow,
+  hashPlaced,
+  landing,
+  landingBytes,
+  ROOM_BYTES,
+  ROOM_START,
+  roomFor,
+  type SaltHalves,
+  saltHalves,
+} from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import {
@@ -15,43 +27,94 @@ import {
   REFERENCE_BYTES,
   VALUE_HEADER_BYTES,
 } from './format.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { type ReferenceParts, readReference } from './reference.ts'
+import type { ValueSpace } from './value-cache.ts'
 
-const LOW_32 = 0xffffffffn
-
-/** Low half of a record's hash, as references hold it. */
-export function checkOf(hash: bigint): number {
-  return Number(hash & LOW_32)
-}
-
-/** Writes the header of a value record that lies at `position` of the file; returns the record's hash. */
+/**
+ * Writes the header of a value record that lies at `position` of the file; returns the low half of the record's
+ * hash, as references hold it.
+ */
 export function writeValueHeader(
   target: Buffer,
   offset: number,
   type: number,
   bytes: Uint8Array,
-  seed: bigint,
-): bigint {
-  const hash = hash64(bytes, seed)
+  salt: SaltHalves,
+  position: number,
+): number {
+  hashPlaced(bytes, salt, position)
   target[offset] = type
-  target.writeUInt32LE(bytes.length, offset + 1)
-  target.writeBigUInt64LE(hash, offset + 5)
-  return hash
+  writeU32(target, bytes.length, offset + 1)
+  writeU32(target, hashLow, offset + 5)
+  writeU32(target, hashHigh, offset + 9)
+  return hashLow
 }
 
 export class ValueReader {
   readonly #file: StorageFile
-  readonly #salt: bigint
+  readonly #salt: SaltHalves
+  readonly #ahead: ReadAhead
+  readonly #cache: ValueSpace | undefined
 
-  constructor(file: StorageFile, salt: bigint) {
+  /** Without a cache every read is from the file. */
+  constructor(file: StorageFile, salt: bigint, cache?: ValueSpace) {
     this.#file = file
-    this.#salt = salt
+    this.#salt = saltHalves(salt)
+    this.#cache = cache
+    this.#ahead = new ReadAhead(file)
   }
 
   /** The whole value. Throws DAMAGED, and VALUE_TOO_LARGE beyond 1 GiB (stream those). */
   read(reference: Reference): Buffer {
+    if (reference.length !== REFERENCE_BYTES) {
+      throw new StorageError('INVALID_ARGUMENT', `a reference has ${REFERENCE_BYTES} bytes`)
+    }
+    return this.readAt(reference, 0)
+  }
+
+  /** As `read`, of the reference at `offset` of `bytes`. */
+  readAt(bytes: Uint8Array, offset: number): Buffer {
+    if ((bytes[offset + 11]! & 128) !== 0)
+      return this.#chunked(bytes.subarray(offset, offset + REFERENCE_BYTES))
+    const lengthHigh = bytes[offset + 10]! | (bytes[offset + 11]! << 8)
+    const length = lengthHigh * 2 ** 32 + readU32(bytes, offset + 6)
+    if (length > MAX_CHUNK_BYTES) throw notAReference()
+    const positionHigh = bytes[offset + 4]! | (bytes[offset + 5]! << 8)
+    const position = positionHigh * 2 ** 32 + readU32(bytes, offset)
+    return this.#value(position, length, readU32(bytes, offset + 12))
+  }
+
+  #value(position: number, length: number, check: number): Buffer {
+    const recordBytes = VALUE_HEADER_BYTES + length
+    const ahead = this.#ahead.find(position, recordBytes)
+    if (ahead >= 0) {
+      if (this.#landedDefect(ahead, position, length, check) === undefined) return copyLanded(ahead, length)
+      this.#ahead.drop()
+    }
+    const cached = this.#cache?.get(position, length, check)
+    if (cached !== undefined) return cached
+    if (recordBytes > ROOM_BYTES)
+      return this.#record({ position, length, chunked: false, check }, RECORD_VALUE, length)
+    const read = this.#file.readSync(roomFor(recordBytes), position)
+    if (read < recordBytes) throw damagedValue(position, `only ${read} of ${recordBytes} bytes are there`)
+    const defect = this.#landedDefect(ROOM_START, position, length, check)
+    if (defect !== undefined) throw damagedValue(position, defect)
+    const value = copyLanded(ROOM_START, length)
+    this.#cache?.add(position, check, value)
+    return value
+  }
+
+  /** What speaks against the bytes at `offset` of `landing` being the value's record at `position`. */
+  #landedDefect(offset: number, position: number, length: number, check: number): string | undefined {
+    if (landing[offset] !== RECORD_VALUE || readU32(landing, offset + 1) !== length) return WRONG_HEADER
+    const start = offset + VALUE_HEADER_BYTES
+    hashLanded(start, start + length, this.#salt, position)
+    return hashDefect(landing, offset, check)
+  }
+
+  #chunked(reference: Reference): Buffer {
     const parts = partsOf(reference)
-    if (!parts.chunked) return this.#record(parts, RECORD_VALUE, parts.length)
     if (parts.length > 2 ** 30) {
       throw new StorageError('VALUE_TOO_LARGE', `a value of ${parts.length} bytes has to be streamed`)
     }
@@ -103,24 +166,58 @@ export class ValueReader {
   }
 
   #record(parts: ReferenceParts, type: number, length: number): Buffer {
-    const bytes = Buffer.allocUnsafe(VALUE_HEADER_BYTES + length)
+    const bytes = Buffer.allocUnsafeSlow(VALUE_HEADER_BYTES + length)
     const read = this.#file.readSync(bytes, parts.position)
     return this.#verify(bytes, read, parts, type)
   }
 
   #verify(bytes: Buffer, read: number, parts: ReferenceParts, type: number): Buffer {
-    if (read !== bytes.length) {
-      throw damagedValue(parts.position, `only ${read} of ${bytes.length} bytes are there`)
-    }
-    if (bytes[0] !== type || bytes.readUInt32LE(1) !== bytes.length - VALUE_HEADER_BYTES) {
-      throw damagedValue(parts.position, 'its header is not the one expected')
-    }
+    const { position, check } = parts
+    if (read !== bytes.length) throw damagedValue(position, `only ${read} of ${bytes.length} bytes are there`)
     const value = bytes.subarray(VALUE_HEADER_BYTES)
-    const hash = hash64(value, positionSeed(this.#salt, parts.position))
-    if (hash !== bytes.readBigUInt64LE(5)) throw damagedValue(parts.position, 'its checksum does not match')
-    if (checkOf(hash) !== parts.check) throw damagedValue(parts.position, 'it is not the one referred to')
+    if (bytes[0] !== type || readU32(bytes, 1) !== value.length) throw damagedValue(position, WRONG_HEADER)
+    hashPlaced(value, this.#salt, position)
+    const defect = hashDefect(bytes, 0, check)
+    if (defect !== undefined) throw damagedValue(position, defect)
     return value
   }
+}
+
+const WRONG_HEADER = 'its header is not the one expected'
+
+/** Compares the hash just made with that in the record at `offset` of `bytes` and with the reference's check. */
+function hashDefect(bytes: Buffer, offset: number, check: number): string | undefined {
+  if (hashLow !== readU32(bytes, offset + 5) || hashHigh !== readU32(bytes, offset + 9)) {
+    return 'its checksum does not match'
+  }
+  if (hashLow !== check) return 'it is not the one referred to'
+  return undefined
+}
+
+/** The value of the record at `offset` of `landing`, for the caller to keep. */
+function copyLanded(offset: number, length: number): Buffer {
+  const value = Buffer.allocUnsafe(length)
+  const start = offset + VALUE_HEADER_BYTES
+  value.set(landingBytes.subarray(start, start + length))
+  return value
+}
+
+function readU32(bytes: Uint8Array, offset: number): number {
+  return (
+    (bytes[offset]! | (bytes[offset + 1]! << 8) | (bytes[offset + 2]! << 16) | (bytes[offset + 3]! << 24)) >>>
+    0
+  )
+}
+
+function writeU32(bytes: Uint8Array, value: number, offset: number): void {
+  bytes[offset] = value
+  bytes[offset + 1] = value >>> 8
+  bytes[offset + 2] = value >>> 16
+  bytes[offset + 3] = value >>> 24
+}
+
+function notAReference(): StorageError {
+  return new StorageError('INVALID_ARGUMENT', 'the bytes are not a reference')
 }
 
 /** Decodes a caller's reference. Throws INVALID_ARGUMENT. */
@@ -130,9 +227,7 @@ export function partsOf(reference: Reference): ReferenceParts {
   }
   const bytes = Buffer.from(reference.buffer, reference.byteOffset, reference.length)
   const parts = readReference(bytes)
-  if (!parts.chunked && parts.length > MAX_CHUNK_BYTES) {
-    throw new StorageError('INVALID_ARGUMENT', 'the bytes are not a reference')
-  }
+  if (!parts.chunked && parts.length > MAX_CHUNK_BYTES) throw notAReference()
   return parts
 }
 

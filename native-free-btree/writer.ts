@@ -454,11 +454,11 @@ export class Writer {
     this.#checkpoints.logged(recordBytes)
     this.recordBytesWritten += recordBytes
     this.nodeBytesWritten += builder.length - recordBytes
+    if (this.#checkpoints.confirm(next)) this.#superblockDue = true
     if (!this.#apply()) {
       this.#fail(taken, this.#poisoned!)
       return
     }
-    if (this.#checkpoints.confirm(next)) this.#superblockDue = true
     for (const { entry, result } of taken) entry.resolve(result)
   }
 
@@ -558,13 +558,13 @@ export class Writer {
 
   /** Brings the trees up to the group that is durable now. */
   #apply(): boolean {
-    const { trees, offsets, keyLengths, bytes } = this.#builder
+    const { trees, offsets, keyLengths, leaves, bytes } = this.#builder
     try {
       for (let i = 0; i < trees.length; i++) {
         const length = keyLengths[i]!
         const offset = offsets[i]!
-        if (length < 0) trees[i]!.put(bytes, offset)
-        else trees[i]!.delete(bytes.subarray(offset, offset + length))
+        if (length < 0) trees[i]!.put(bytes, offset, leaves[i])
+        else trees[i]!.delete(bytes.subarray(offset, offset + length), leaves[i])
       }
       return true
     } catch (error) {

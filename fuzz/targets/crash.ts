@@ -35,6 +35,8 @@ export const crash: Target = {
     'recoveriesCrashed',
     'sameSystemReopens',
     'unacknowledgedKept',
+    ...['tornBySectors', 'tornByBytes', 'subsets', 'drawnAtRandom', 'staleBlocks', 'renamesUndone'],
+    ...['creationsUndone', 'readsFailed', 'syncsFailedForGood'],
   ],
   open: playerOf(async (script) => {
     const run = new CrashRun(script.setup())

@@ -114,6 +114,7 @@ export const httpBodies: Target = {
   summary: 'random and mutated requests against a live server: no defect, no hang, the next one is served',
   caseEvents: 200,
   smokeEvents: 800,
+  repeats: false,
   rarePaths: ['answers2xx', 'answers4xx', 'rawAnswers2xx', 'rawAnswers4xx'],
   open: async () => {
     const server = await startTestServer({ limits: { feedTimeoutMs: 20 } })

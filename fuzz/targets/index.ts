@@ -8,7 +8,12 @@ import { crash } from './crash.ts'
 import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
+import { kill } from './kill.ts'
 import { multipart } from './multipart.ts'
+import { readerThreads } from './reader-threads.ts'
+import { readers } from './readers.ts'
+import { stores } from './stores.ts'
+import { syscalls } from './syscalls.ts'
 
 export const TARGETS: readonly Target[] = [
   btree,
@@ -19,6 +24,11 @@ export const TARGETS: readonly Target[] = [
   json,
   multipart,
   httpBodies,
+  readers,
+  readerThreads,
+  kill,
+  stores,
+  syscalls,
 ]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */

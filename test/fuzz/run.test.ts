@@ -7,6 +7,7 @@ import { playerOf, type Target } from '../../fuzz/target.ts'
 import { canary } from '../../fuzz/targets/canary.ts'
 import { crash } from '../../fuzz/targets/crash.ts'
 import { database } from '../../fuzz/targets/database.ts'
+import { readers } from '../../fuzz/targets/readers.ts'
 
 /** Fails at the second event that draws a multiple of 16, with both numbers in its message. */
 const twoInACase: Target = {
@@ -50,14 +51,18 @@ t.test('the canary is caught', async (t) => {
   t.ok(failure)
 })
 
-for (const target of [crash, database]) {
+for (const [target, looks] of [
+  [crash, 'images'],
+  [database, 'images'],
+  [readers, 'refreshes'],
+] as const) {
   t.test(`${target.name}: the same seed gives the same run`, async (t) => {
     const limits = { seed: 9, events: 40, seconds: 60 }
     const first = await runTarget(target, limits)
     const second = await runTarget(target, limits)
     t.equal(first.failure, undefined)
     t.same(first.coverage.entries(), second.coverage.entries())
-    t.ok(first.coverage.of('images') > 20)
+    t.ok(first.coverage.of(looks) > 20)
   })
 }
 

@@ -190,6 +190,12 @@ t.test('the fixtures hold one of everything', async (t) => {
     'a page with wide slots',
   )
   t.ok(pages.some(({ content }) => content.kind === 'inner' && content.cells[0]!.child.reduction.length > 0))
+  for (const kind of ['leaf', 'inner']) {
+    t.ok(
+      pages.some(({ content }) => content.kind === 'patch' && content.changes.kind === kind),
+      `a patch of a page of kind ${kind}`,
+    )
+  }
   t.ok(file.checkpoints.some(({ trees }) => trees.some(({ root }) => root === undefined)))
   t.ok(file.checkpoints.some(({ position, replayPosition }) => position - replayPosition > 4000))
   t.ok(file.checkpoints.at(-1)!.position < file.groups.at(-1)!.position, 'groups behind the last checkpoint')
@@ -282,8 +288,8 @@ t.test('a file of another version or draft is refused', async (t) => {
   for (const [what, offset, value] of [
     ['version 0', 8, 0],
     ['version 2', 8, 2],
-    ['draft 0', 10, 0],
-    ['draft 2', 10, 2],
+    ['draft 1', 10, 1],
+    ['draft 3', 10, 3],
   ] as const) {
     for (const slots of [[0, 1], [0], [1]]) {
       const path = join(folder, `${what} ${slots}`)

@@ -19,6 +19,8 @@ export interface ChildLimits {
   openFiles?: number | undefined
   /** For node itself, before the program. */
   nodeFlags?: readonly string[] | undefined
+  /** A program, by its absolute path, and its arguments, that is to run this one. */
+  under?: readonly string[] | undefined
 }
 
 /** Runs a compiled program of this folder. Its environment holds nothing but `environment`. */
@@ -26,10 +28,10 @@ export function startChild(
   program: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-  { folder, openFiles, nodeFlags = [] }: ChildLimits = {},
+  { folder, openFiles, nodeFlags = [], under = [] }: ChildLimits = {},
 ): Child {
   const path = fileURLToPath(new URL(program, import.meta.url))
-  const words = [process.execPath, ...nodeFlags, path, ...args]
+  const words = [...under, process.execPath, ...nodeFlags, path, ...args]
   if (openFiles !== undefined) words.unshift('/bin/sh', '-c', `ulimit -n ${openFiles} && exec "$@"`, 'sh')
   const child = spawn(words[0]!, words.slice(1), {
     env: environment,

@@ -19,8 +19,9 @@ export function crashImages(disk: SimulatedDisk, random: Random): CrashImage[] {
   for (let i = random.bool(0.3) ? 0 : 1; i <= count; i++) {
     images.push({ disk: disk.afterCrashPrefix(i), how: `prefix of ${i} of ${count}` })
   }
-  const torn = disk.afterCrashPrefix(random.int(count), random.bool(0.6) ? 'sectors' : 'bytes')
-  images.push({ disk: torn, how: 'torn' }, { disk: disk.afterCrash(), how: 'random' })
+  const tearing = random.bool(0.6) ? 'sectors' : 'bytes'
+  const torn = disk.afterCrashPrefix(random.int(count), tearing)
+  images.push({ disk: torn, how: `torn by ${tearing}` }, { disk: disk.afterCrash(), how: 'random' })
   if (count > 1) images.push({ disk: disk.afterCrashSubset(() => random.bool()), how: 'subset' })
   return images
 }

@@ -31,6 +31,8 @@ interface Image {
   readonly disk: SimulatedDisk
   readonly acceptable: readonly number[]
   readonly place: string
+  /** As `crashImages` says it. */
+  readonly how: string
   readonly checkpointRunning: boolean
 }
 
@@ -69,6 +71,15 @@ export interface CrashTally {
   recoveredByReplay: number
   recoveredByCut: number
   recoveredWithOneSuperblock: number
+  tornBySectors: number
+  tornByBytes: number
+  subsets: number
+  drawnAtRandom: number
+  staleBlocks: number
+  renamesUndone: number
+  creationsUndone: number
+  readsFailed: number
+  syncsFailedForGood: number
 }
 
 export class CrashRun {
@@ -94,6 +105,15 @@ export class CrashRun {
     recoveredByReplay: 0,
     recoveredByCut: 0,
     recoveredWithOneSuperblock: 0,
+    tornBySectors: 0,
+    tornByBytes: 0,
+    subsets: 0,
+    drawnAtRandom: 0,
+    staleBlocks: 0,
+    renamesUndone: 0,
+    creationsUndone: 0,
+    readsFailed: 0,
+    syncsFailedForGood: 0,
   }
   readonly #fileSystem: CrashRunOptions['fileSystem']
   /** Of the event that is being played. */
@@ -277,24 +297,25 @@ export class CrashRun {
     const checkpointRunning = this.#store?.stats().checkpointRunning === true
     const acceptable = this.#acceptable
     for (const { disk, how } of crashImages(this.#disk, this.#random)) {
-      this.#images.push({ disk, acceptable, place: `${place}, ${how}`, checkpointRunning })
+      this.#images.push({ disk, acceptable, place, how, checkpointRunning })
     }
     for (let i = 0; i < this.#staleImages; i++) {
       const disk = this.#disk.afterCrash({ survival: 0, staleness: 1 })
-      this.#images.push({ disk, acceptable, place: `${place}, stale blocks`, checkpointRunning })
+      this.#images.push({ disk, acceptable, place, how: 'stale blocks', checkpointRunning })
     }
   }
 
   async #examine(): Promise<void> {
     const images = this.#images
     this.#images = []
-    for (const { disk, acceptable, place, checkpointRunning } of images) {
+    for (const { disk, acceptable, place, how, checkpointRunning } of images) {
       this.tally.images += 1
+      this.#count(disk, how)
       if (checkpointRunning) this.tally.checkpointsCrossed += 1
       try {
         await this.#examineDisk(disk, acceptable)
       } catch (error) {
-        throw new Error(`${place}: ${(error as Error).message}`, { cause: error })
+        throw new Error(`${place}, ${how}: ${(error as Error).message}`, { cause: error })
       }
     }
     // Readers may be some commits behind.
@@ -304,6 +325,20 @@ export class CrashRun {
       const refused = marker > this.#acknowledged && !this.#inFlight.includes(marker)
       if (marker < oldest || refused) this.#versions.delete(marker)
     }
+  }
+
+  #count(disk: SimulatedDisk, how: string): void {
+    const { tally } = this
+    if (how === 'torn by sectors') tally.tornBySectors += 1
+    if (how === 'torn by bytes') tally.tornByBytes += 1
+    if (how === 'subset') tally.subsets += 1
+    if (how === 'random') tally.drawnAtRandom += 1
+    if (how === 'stale blocks') tally.staleBlocks += 1
+    const paths = disk.paths()
+    if (paths.includes(PATH)) return
+    // The rename that gives a new file its name was undone, alone or with the file that it named.
+    if (paths.length > 0) tally.renamesUndone += 1
+    else tally.creationsUndone += 1
   }
 
   async #examineDisk(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
@@ -327,12 +362,13 @@ export class CrashRun {
     }
   }
 
+  #openReader(disk: SimulatedDisk): Promise<Store> {
+    return openSimulated(disk, PATH, this.#random, { readOnly: true, ...this.#options(disk) })
+  }
+
   /** A reader, which repairs nothing, may be behind, but shows whole commits and none that was refused. */
   async #examineAsReader(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
-    const reader = await openSimulated(disk, PATH, this.#random, {
-      readOnly: true,
-      ...this.#options(disk),
-    })
+    const reader = await this.#openReader(disk)
     const marker = markerOf(reader)
     const version = this.#versions.get(marker)
     if (version === undefined || marker > Math.max(...acceptable)) {
@@ -350,7 +386,8 @@ export class CrashRun {
     if (kind < 62) await this.#commit(store, random.pick([1, 1, 1, 2, 4]))
     else if (kind < 70) await this.#stream(store)
     else if (kind < 75) await this.#idle()
-    else if (kind < 80) await store.checkpoint()
+    else if (kind < 78) await store.checkpoint()
+    else if (kind < 80) await this.#failReads(store)
     else if (kind < 82) await this.#commitOnFullDisk(store)
     else if (kind < 89) return this.#meetFault(store)
     else if (kind < 92) return this.#close(store)
@@ -474,6 +511,24 @@ export class CrashRun {
     this.tally.grownOverRefused += 1
   }
 
+  /** Reads fail, once or for good: what is read is right or the error, and all is right when they work again. */
+  async #failReads(store: Store): Promise<void> {
+    const random = this.#random
+    const times = random.bool() ? 1 : Number.POSITIVE_INFINITY
+    const cancel = this.#disk.inject({ on: 'read', after: random.int(8), times })
+    try {
+      const opens = random.bool()
+      if (opens) await (await this.#openReader(this.#disk)).close()
+      else this.#verify(store, [this.#acknowledged])
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EIO') throw error
+      this.tally.readsFailed += 1
+    } finally {
+      cancel()
+    }
+    this.#verify(store, [this.#acknowledged])
+  }
+
   /** Something that may happen at any time meets a write or a sync that fails. */
   async #meetFault(store: Store): Promise<boolean> {
     const random = this.#random
@@ -520,15 +575,21 @@ export class CrashRun {
     const disk = this.#disk
     const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
     const { marker } = plan.version
-    const cancel = disk.inject({ on: 'sync' })
+    const forGood = random.bool(0.4)
+    const cancel = disk.inject({ on: 'sync', times: forGood ? Number.POSITIVE_INFINITY : 1 })
     this.#inFlight.push(marker)
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
-    cancel()
+    if (!forGood) cancel()
     this.tally.poisoned += 1
     this.#verify(store, [this.#acknowledged])
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
     await store.close()
     this.#store = undefined
+    if (forGood) {
+      await this.#openWithoutSyncs(disk)
+      cancel()
+      this.tally.syncsFailedForGood += 1
+    }
     // The page cache still shows what the disk never got.
     this.tally.sameSystemReopens += 1
     this.#phase = 'opening'
@@ -536,6 +597,22 @@ export class CrashRun {
     this.#accept(again)
     await this.#commit(again, 1)
     return false
+  }
+
+  /** No sync succeeds: the store does not open, or shows what was acknowledged and takes no commit. */
+  async #openWithoutSyncs(disk: SimulatedDisk): Promise<void> {
+    let store: Store
+    try {
+      store = await this.#open(disk)
+    } catch (error) {
+      if (!disk.hasPower || !isCode(error, 'WRITE_FAILED')) throw error
+      return
+    }
+    this.#verify(store, this.#acceptable)
+    const plan = this.#plan(this.#versions.get(markerOf(store))!, 1)
+    this.#inFlight.push(plan.version.marker)
+    await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
+    await store.close()
   }
 }
 

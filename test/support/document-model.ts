@@ -28,11 +28,22 @@ function idOf(rev: string): string {
 }
 
 export class ModelDocument {
+  /** `changed` is to be called before and after changes of it. */
   revisions = new Map<string, ModelRevision>()
   seq = 0
+  #leaves: readonly string[] | undefined
+
+  changed(): void {
+    this.#leaves = undefined
+  }
 
   /** Best first: live before deleted, then the longer, then the greater id. */
-  leaves(): string[] {
+  leaves(): readonly string[] {
+    this.#leaves ??= this.#sortedLeaves()
+    return this.#leaves
+  }
+
+  #sortedLeaves(): string[] {
     const parents = new Set([...this.revisions.values()].map((revision) => revision.parent))
     const leaves = [...this.revisions.keys()].filter((rev) => !parents.has(rev))
     const deleted = (rev: string): number => (this.revisions.get(rev)!.deleted ? 1 : 0)
@@ -48,6 +59,7 @@ export class ModelDocument {
     const copy = new ModelDocument()
     for (const [rev, revision] of this.revisions) copy.revisions.set(rev, { ...revision })
     copy.seq = this.seq
+    copy.#leaves = this.#leaves
     return copy
   }
 
@@ -69,11 +81,13 @@ export class ModelDocument {
 
   /** Keeps of every branch the newest `limit` revisions. */
   stem(limit: number): void {
+    this.changed()
     const kept = new Set(this.leaves().flatMap((leaf) => this.path(leaf).slice(0, limit)))
     for (const rev of [...this.revisions.keys()]) if (!kept.has(rev)) this.revisions.delete(rev)
     for (const revision of this.revisions.values()) {
       if (revision.parent !== undefined && !kept.has(revision.parent)) revision.parent = undefined
     }
+    this.changed()
   }
 }
 
@@ -106,6 +120,7 @@ export class DatabaseModel {
   #touch(id: string): ModelDocument {
     const document = this.documents.get(id) ?? new ModelDocument()
     this.documents.set(id, document)
+    document.changed()
     return document
   }
 
@@ -133,6 +148,7 @@ export class DatabaseModel {
         deleted,
         body,
       })
+      this.#touch(id)
       return true
     })
     if (stored.includes(true)) this.#commit(this.#touch(id))

@@ -37,7 +37,24 @@ export interface Page {
   position: number
   length: number
   hash: bigint
-  content: { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
+  /** Bytes that the keys share, and of each key the four behind them. */
+  prefix: number
+  heads: Buffer[]
+  content: WholeContent | PatchContent
+}
+
+export type WholeContent = { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
+
+/** A change: `passed` cells of the base stay, then one is left out (no cell) or one comes in. */
+export interface Change<T> {
+  passed: number
+  cell: T | undefined
+}
+
+export interface PatchContent {
+  kind: 'patch'
+  base: { position: number; length: number; hash: bigint }
+  changes: { kind: 'leaf'; list: Change<LeafCell>[] } | { kind: 'inner'; list: Change<InnerCell>[] }
 }
 
 export interface Definition {
@@ -133,23 +150,55 @@ function decodeInnerCell(fields: Fields): InnerCell {
   return { key, child: decodePointer(fields, tag / 2 - POINTER_BYTES) }
 }
 
+function decodePatch(fields: Fields, length: number, kind: number): PatchContent {
+  fields.zeros(1)
+  const count = fields.u16()
+  fields.expect((f) => f.u32(), length, 'length of the patch')
+  const base = { position: fields.u48(), length: fields.u32(), hash: fields.u64() }
+  function changes<T>(decode: (fields: Fields) => T): Change<T>[] {
+    return Array.from({ length: count }, () => {
+      const number = fields.varint()
+      return { passed: Math.floor(number / 2), cell: number % 2 === 1 ? decode(fields) : undefined }
+    })
+  }
+  const list =
+    kind === 3
+      ? { kind: 'leaf' as const, list: changes(decodeLeafCell) }
+      : { kind: 'inner' as const, list: changes(decodeInnerCell) }
+  return { kind: 'patch', base, changes: list }
+}
+
 /** `fields` are the page's bytes and no more. */
 function decodePage(fields: Fields, hash: bigint): Page {
   const start = fields.position
   const length = fields.left
   const kind = fields.u8()
+  if (kind === 3 || kind === 4) {
+    const content = decodePatch(fields, length, kind)
+    return { position: start, length, hash, prefix: 0, heads: [], content }
+  }
   const flags = fields.u8()
   if (flags > 1) throw new FormatError(start + 1, `flags ${flags} of a page`)
   const count = fields.u16()
   fields.expect((f) => f.u32(), length, 'length of the page')
-  const slots = Array.from({ length: count }, () => (flags === 1 ? fields.u32() : fields.u16()))
+  const prefix = fields.u16()
+  fields.zeros(2)
+  const heads: Buffer[] = []
+  const slots = Array.from({ length: count }, () => {
+    const slot = flags === 1 ? fields.u32() : fields.u16()
+    heads.push(Buffer.from(fields.bytes(4)))
+    return slot
+  })
   function cells<T>(decode: (fields: Fields) => T): T[] {
-    return slots.map((slot) => {
+    const decoded: T[] = []
+    const inPlace = slots.map((slot, index) => ({ slot, index })).sort((a, b) => a.slot - b.slot)
+    for (const { slot, index } of inPlace) {
       if (start + slot !== fields.position) throw new FormatError(fields.position, `a slot says ${slot}`)
-      return decode(fields)
-    })
+      decoded[index] = decode(fields)
+    }
+    return decoded
   }
-  const page = { position: start, length, hash }
+  const page = { position: start, length, hash, prefix, heads }
   if (kind === 1) return { ...page, content: { kind: 'leaf', cells: cells(decodeLeafCell) } }
   if (kind === 2) return { ...page, content: { kind: 'inner', cells: cells(decodeInnerCell) } }
   throw new FormatError(start, `kind ${kind} of a page`)

@@ -6,6 +6,7 @@
 import { FormatError } from './format-bytes.ts'
 import type { DecodedFile } from './format-decoder.ts'
 import {
+  type Change,
   type Checkpoint,
   type Definition,
   decodeReference,
@@ -13,6 +14,7 @@ import {
   type Page,
   type Pointer,
   type Reference,
+  type WholeContent,
 } from './format-records.ts'
 
 /** What a file names and does not hold: its trees' orders and reducers, by name. */
@@ -82,6 +84,34 @@ interface Sum {
   reduction: Uint8Array
 }
 
+function patched<T>(cells: T[], changes: Change<T>[], position: number): T[] {
+  const result: T[] = []
+  let at = 0
+  for (const { passed, cell } of changes) {
+    result.push(...cells.slice(at, at + passed))
+    at += passed
+    if (cell === undefined) at += 1
+    else result.push(cell)
+    if (at > cells.length) throw new FormatError(position, 'a change behind the last cell')
+  }
+  return [...result, ...cells.slice(at)]
+}
+
+/** The keys of a page share its prefix, and its heads are the bytes behind it. */
+function assertHeads({ heads, position, prefix }: Page, content: WholeContent): void {
+  const keys = content.cells.map(({ key }) => key)
+  for (let i = content.kind === 'leaf' ? 0 : 1; i < keys.length; i++) {
+    const shared = keys.at(-1)!.subarray(0, prefix)
+    if (shared.length < prefix || !keys[i]!.subarray(0, prefix).equals(shared)) {
+      throw new FormatError(position, `key ${i} lacks the prefix`)
+    }
+    const head = Buffer.concat([keys[i]!.subarray(prefix), Buffer.alloc(4)]).subarray(0, 4)
+    if (!heads[i]!.equals(head)) throw new FormatError(position, `head ${i}`)
+  }
+  if (content.kind === 'inner' && !heads[0]!.equals(Buffer.alloc(4)))
+    throw new FormatError(position, 'head 0')
+}
+
 /** Walks one tree from its root and collects entries, verifying order, bounds, hashes, counts, reductions. */
 class PageWalk {
   readonly entries: Entry[] = []
@@ -89,9 +119,11 @@ class PageWalk {
   readonly #compare: (a: Uint8Array, b: Uint8Array) => number
   readonly #reducer: Functions['reducers'][string] | undefined
   readonly #seen: Set<Page>
+  readonly #isBytewise: boolean
 
   constructor(file: DecodedFile, functions: Functions, definition: Definition, seen: Set<Page>) {
     this.#file = file
+    this.#isBytewise = definition.comparator === ''
     this.#compare = comparatorOf(functions, definition)
     this.#reducer = definition.reducer === '' ? undefined : functions.reducers[definition.reducer]
     if (definition.reducer !== '' && this.#reducer === undefined) throw new FormatError(0, 'no reducer')
@@ -106,16 +138,40 @@ class PageWalk {
     if (page.length !== pointer.length) throw new FormatError(position, 'length of a page in its pointer')
     if (page.hash !== pointer.hash) throw new FormatError(position, 'hash of a page in its pointer')
     this.#seen.add(page)
+    const content = this.#contentOf(page)
     const { sum, depth } =
-      page.content.kind === 'leaf'
-        ? { sum: this.#leaf(page.content.cells, position, low, high), depth: 1 }
-        : this.#inner(page.content.cells, position, low, high)
+      content.kind === 'leaf'
+        ? { sum: this.#leaf(content.cells, position, low, high), depth: 1 }
+        : this.#inner(content.cells, position, low, high)
     if (sum.count !== pointer.count)
       throw new FormatError(position, `count ${sum.count}, not ${pointer.count}`)
     if (sum.bytes !== pointer.bytes)
       throw new FormatError(position, `bytes ${sum.bytes}, not ${pointer.bytes}`)
     if (Buffer.compare(sum.reduction, pointer.reduction) !== 0) throw new FormatError(position, 'reduction')
     return depth
+  }
+
+  /** What a page holds, or what a patch makes of its base. */
+  #contentOf(page: Page): WholeContent {
+    const { content, position } = page
+    if (content.kind !== 'patch') {
+      if (this.#isBytewise) assertHeads(page, content)
+      return content
+    }
+    const base = this.#file.pages.get(content.base.position)
+    if (base === undefined || base.length !== content.base.length || base.hash !== content.base.hash) {
+      throw new FormatError(position, 'base of a patch')
+    }
+    this.#seen.add(base)
+    if (base.content.kind === 'patch') throw new FormatError(position, 'a patch of a patch')
+    if (this.#isBytewise) assertHeads(base, base.content)
+    if (base.content.kind === 'leaf' && content.changes.kind === 'leaf') {
+      return { kind: 'leaf', cells: patched(base.content.cells, content.changes.list, position) }
+    }
+    if (base.content.kind === 'inner' && content.changes.kind === 'inner') {
+      return { kind: 'inner', cells: patched(base.content.cells, content.changes.list, position) }
+    }
+    throw new FormatError(position, 'kind of a patch')
   }
 
   #leaf(cells: LeafCell[], position: number, low: Buffer | undefined, high: Buffer | undefined): Sum {

@@ -7,6 +7,11 @@ export interface ClientReply {
   text: string
 }
 
+export interface BytesReply {
+  status: number
+  bytes: Buffer
+}
+
 export class HttpClient {
   readonly #port: number
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
@@ -16,13 +21,19 @@ export class HttpClient {
     this.#port = port
   }
 
-  /** `json` is sent as it is where it is a string. Rejects when the connection breaks before the answer's end. */
-  async send(method: string, path: string, json?: unknown): Promise<ClientReply> {
-    const response = await this.open(method, path, json)
+  /** `json` is sent as it is where it is a string or bytes. Rejects when the connection breaks before the answer's end. */
+  async send(method: string, path: string, json?: unknown, type?: string): Promise<ClientReply> {
+    const { status, bytes } = await this.bytes(method, path, json, type)
+    return { status, text: bytes.toString('utf8') }
+  }
+
+  /** As `send`, with the answer's body as it came. */
+  async bytes(method: string, path: string, json?: unknown, type?: string): Promise<BytesReply> {
+    const response = await this.open(method, path, json, type)
     const chunks: Buffer[] = []
     for await (const chunk of response) chunks.push(chunk as Buffer)
     if (!response.complete) throw new Error('the answer was cut off')
-    return { status: response.statusCode!, text: Buffer.concat(chunks).toString('utf8') }
+    return { status: response.statusCode!, bytes: Buffer.concat(chunks) }
   }
 
   /** The answer as JSON. Rejects for a status of 400 and above. */
@@ -33,11 +44,12 @@ export class HttpClient {
   }
 
   /** Resolves with the head of the answer; its body is the caller's to read. */
-  open(method: string, path: string, json?: unknown): Promise<IncomingMessage> {
-    const body = json === undefined || typeof json === 'string' ? json : JSON.stringify(json)
+  open(method: string, path: string, json?: unknown, type = 'application/json'): Promise<IncomingMessage> {
+    const isReady = json === undefined || typeof json === 'string' || Buffer.isBuffer(json)
+    const body = isReady ? json : JSON.stringify(json)
     const headers: Record<string, string> = { authorization: this.#authorization }
     if (body !== undefined) {
-      headers['content-type'] = 'application/json'
+      headers['content-type'] = type
       headers['content-length'] = String(Buffer.byteLength(body))
     }
     return new Promise((resolve, reject) => {

@@ -18,8 +18,8 @@ import {
 import { Random } from './random.ts'
 import { SimulatedClock, seededRandomBytes } from './simulated-clock.ts'
 
-export const CLOSED_FIXTURE = 'store-v1-draft1.nfb'
-export const UNCLOSED_FIXTURE = 'store-v1-draft1-unclosed.nfb'
+export const CLOSED_FIXTURE = 'store-v1-draft2.nfb'
+export const UNCLOSED_FIXTURE = 'store-v1-draft2-unclosed.nfb'
 
 const SEED = 20_240_229
 const REFERENCE_BYTES = 16
@@ -165,6 +165,12 @@ async function makeClosed(path: string): Promise<void> {
   await first.close()
   const second = await writer.open({ trees: LATER_TREES })
   await writer.edges(second)
+  await second.transact((tx) => {
+    for (let i = 0; i < 500; i++) tx.put('words', Buffer.from(`more-${i}`), writer.text(20, 40))
+  })
+  await second.checkpoint()
+  // Little enough for patches, of the leaf and of the node above it.
+  await second.transact((tx) => tx.put('words', Buffer.from('word-7'), Buffer.from('alone')))
   await second.checkpoint()
   for (let round = 21; round < 24; round++) await writer.commit(second, round)
   await writer.together(second)

@@ -15,6 +15,8 @@ export interface ServerProcessOptions {
   openFiles?: number | undefined
   /** For node itself. */
   nodeFlags?: readonly string[] | undefined
+  /** A program and its arguments that is to run the server, as a tracer does. */
+  under?: readonly string[] | undefined
 }
 
 export interface ServerProcess {
@@ -31,9 +33,9 @@ export interface ServerProcess {
 const QUICK = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2' }
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
-  const { dataDir, environment, openFiles, nodeFlags } = options
+  const { dataDir, environment, openFiles, nodeFlags, under } = options
   const args = ['serve', '--port', '0', '--data-dir', dataDir, '--admin', ADMIN]
-  const limits = { openFiles, nodeFlags }
+  const limits = { openFiles, nodeFlags, under }
   const child = startChild('../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
   const port = child.until(/listening on http:\/\/127\.0\.0\.1:(\d+)\//).then((match) => Number(match[1]))
   port.catch(() => undefined)

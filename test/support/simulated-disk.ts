@@ -224,6 +224,11 @@ export class SimulatedDisk implements FileSystem {
     const image = new SparseImage()
     image.truncate(position + content.length)
     image.write(content, position)
+    this.installImage(path, image)
+  }
+
+  /** Puts a durable file in place, which is the image's only owner from now on. */
+  installImage(path: string, image: SparseImage): void {
     const inode = SimulatedInode.of(image)
     this.names.set(path, inode)
     this.durableNames.set(path, inode)

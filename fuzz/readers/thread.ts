@@ -1,0 +1,37 @@
+/** A reader in a thread of its own: opens the store again and again, moves on, and compares all that it shows. */
+import { workerData } from 'node:worker_threads'
+import { openStore } from '../../native-free-btree/index.ts'
+import { assertHolds, markerOf } from '../../test/support/crash-model.ts'
+import { TEST_TREES } from '../../test/support/test-trees.ts'
+import { SHARED, type ThreadData, VersionWalk } from './thread-versions.ts'
+
+const REFRESHES = 30
+
+const { path, seed, shared } = workerData as ThreadData
+const walk = new VersionWalk(seed)
+let last = 0
+
+/** What is shown was acknowledged; it may have been so recently that the writer's thread has not said it yet. */
+function assertAcknowledged(marker: number): void {
+  const acknowledged = Atomics.load(shared, SHARED.acknowledged)
+  const submitted = Atomics.load(shared, SHARED.submitted)
+  if (marker > acknowledged && marker >= submitted) {
+    throw new Error(
+      `a reader shows version ${marker}; ${acknowledged} was acknowledged, ${submitted} submitted`,
+    )
+  }
+}
+
+while (Atomics.load(shared, SHARED.stops) === 0) {
+  const store = await openStore(path, { readOnly: true, trees: TEST_TREES })
+  for (let i = 0; i < REFRESHES && Atomics.load(shared, SHARED.stops) === 0; i++) {
+    const marker = markerOf(store)
+    assertAcknowledged(marker)
+    assertHolds(store, walk.to(marker))
+    if (marker > last) Atomics.add(shared, SHARED.movedOn, 1)
+    last = marker
+    await store.refresh()
+    Atomics.add(shared, SHARED.refreshes, 1)
+  }
+  await store.close()
+}

@@ -1,0 +1,95 @@
+/**
+ * Records the system calls of real servers on one data folder: several processes one after another, ended by a good
+ * stop or by SIGKILL. A kill waits until nothing is under way, so that no call is cut in two: what a kill in the
+ * middle of the load does is the target `kill`. After each process what the calls come to is compared with the
+ * folder as it is, byte for byte: the model has missed nothing.
+ */
+import { accessSync, constants } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Random } from '../../test/support/random.ts'
+import { startServerProcess } from '../../test/support/server-process.ts'
+import { RecordedLoad } from './recorded-load.ts'
+import { RecordedRequests } from './recorded-requests.ts'
+import { TRACED_CALLS, TracePlayer } from './trace-player.ts'
+
+/** A store that was not written to for a second writes a superblock; a kill waits past that. */
+const IDLE_MS = 1500
+const ROUNDS = 40
+const LONGEST_STRING = 100_000_000
+/** Small, for many checkpoints. io_uring would pass by the tracer. */
+const ENVIRONMENT = { DAVENPORT_DAVENPORT__CACHE_BYTES: String(1024 * 1024), UV_USE_IO_URING: '0' }
+
+export interface Recording {
+  readonly dataDir: string
+  /** What strace wrote about each process. */
+  readonly traces: readonly string[]
+  readonly requests: RecordedRequests
+  /** Moments over all of it. */
+  readonly moments: number
+}
+
+/** A program that has to be installed. */
+export class ToolMissing extends Error {}
+
+/** The path of strace. Throws ToolMissing when it is not there. */
+export function findStrace(): string {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const path = join(folder, 'strace')
+    try {
+      accessSync(path, constants.X_OK)
+      return path
+    } catch {
+      // It may be in the next one.
+    }
+  }
+  throw new ToolMissing(
+    'strace is needed to record system calls, and is not there (Debian: apt-get install strace)',
+  )
+}
+
+/** Records three servers in `folder`: the first and the last are stopped, the second is killed. */
+export async function record(folder: string, random: Random): Promise<Recording> {
+  const strace = findStrace()
+  const dataDir = join(folder, 'data')
+  const requests = new RecordedRequests()
+  const load = new RecordedLoad(requests, random)
+  const player = new TracePlayer(dataDir)
+  const traces: string[] = []
+  let moments = 0
+  for (const ending of ['stop', 'kill', 'stop']) {
+    const trace = join(folder, `trace-${traces.length + 1}.strace`)
+    const options = ['-D', '-f', '-qq', '--seccomp-bpf', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
+    const under = [strace, ...options, '-e', `trace=${TRACED_CALLS.join(',')}`]
+    const server = startServerProcess({ dataDir, environment: ENVIRONMENT, under })
+    try {
+      await load.run(await server.port, ROUNDS)
+      if (ending === 'stop') await server.stop()
+      else await delay(IDLE_MS)
+    } finally {
+      await server.kill()
+    }
+    traces.push(trace)
+    for (const _ of player.play(await readFile(trace, 'latin1'))) moments += 1
+    await assertSame(player, dataDir)
+  }
+  return { dataDir, traces, requests, moments }
+}
+
+/** Compares what the trace made with what is there. */
+async function assertSame(player: TracePlayer, dataDir: string): Promise<void> {
+  const made = player.tree.visibleFiles()
+  for (const entry of await readdir(dataDir, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    if (!entry.isFile()) continue
+    const file = made.get(path)
+    if (file === undefined) throw new Error(`the trace does not make ${path}`)
+    made.delete(path)
+    const { visible } = file.inode
+    if (!(await readFile(path)).equals(visible.slice(0, visible.length))) {
+      throw new Error(`the trace makes another ${path}`)
+    }
+  }
+  if (made.size > 0) throw new Error(`the trace makes files that are not there: ${[...made.keys()]}`)
+}
