@@ -164,6 +164,15 @@ export interface Turn {
   replaceWith(path: string): Promise<void>
 }
 
+/** A consistent copy of the file as of one moment; to be read soon, and then as slowly as one likes. */
+export interface Backup {
+  readonly length: number
+  /** Of the file: parts of backups with the same salt go together. */
+  readonly salt: bigint
+  /** Bytes `start` (inclusive) to `end` (exclusive). */
+  bytes(start?: number, end?: number): AsyncGenerator<Buffer, void, void>
+}
+
 export interface Snapshot {
   /** Number of the commit that it shows. */
   readonly commit: number
@@ -280,6 +289,8 @@ export interface Store {
   transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */
   checkpoint(): Promise<void>
+  /** A copy of the file that holds every commit that was acknowledged before the call. */
+  backup(): Backup
   /** Makes a commit readable for other threads: see `openSnapshot`. Writes a checkpoint. */
   exportSnapshot(): Promise<SnapshotHandle>
   /** Up to here the groups of the file are durable. */

@@ -1,5 +1,6 @@
 /** The store as callers see it: reads from the trees in memory and the file, writes through the writer. */
 import type {
+  Backup,
   CheckReport,
   RecoveryReport,
   Reference,
@@ -14,6 +15,7 @@ import type {
   ValueSource,
 } from './api.ts'
 import { appendStream } from './append-stream.ts'
+import { FileBackup } from './backup.ts'
 import type { BulkStore } from './bulk-store.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
 import { checkStore } from './check.ts'
@@ -404,6 +406,11 @@ class FileStore implements Store, BulkStore {
 
   get durableEnd(): number {
     return this.#writer?.durableEnd ?? this.#file.located.end.position
+  }
+
+  backup(): Backup {
+    this.#assertReadable()
+    return new FileBackup(this.#file, this.durableEnd)
   }
 
   async exportSnapshot(): Promise<SnapshotHandle> {

@@ -7,6 +7,7 @@ export const ERRORS = {
   missing: { status: 404, error: 'not_found', reason: 'missing' },
   deleted: { status: 404, error: 'not_found', reason: 'deleted' },
   noDatabase: { status: 404, error: 'not_found', reason: 'Database does not exist.' },
+  noDatabaseFile: { status: 404, error: 'not_found', reason: 'Missing database file!' },
   conflict: { status: 409, error: 'conflict', reason: 'Document update conflict.' },
   badRequest: { status: 400, error: 'bad_request', reason: 'bad request' },
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },

@@ -5,7 +5,7 @@
  * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
  */
 
-import type { ValueSource } from '../../native-free-btree/index.ts'
+import type { Backup, ValueSource } from '../../native-free-btree/index.ts'
 import type { ByteSource, IncomingAttachment } from './attachment-content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from './attachments.ts'
 import type { CompactionSource } from './compaction-api.ts'
@@ -267,6 +267,9 @@ export interface Database {
   setRevsLimit(limit: number): Promise<void>
   /** Resolves when everything acknowledged is durable (it always is). */
   ensureFullCommit(): Promise<void>
+
+  /** A copy of the file that holds every write that was acknowledged before. */
+  backup(): Backup
 
   /** What a compaction asks of the open file; one at a time. Throws conflict. */
   beginCompaction(): CompactionSource

@@ -4,7 +4,7 @@
  * sequence are taken when a transaction is built and never given twice; a group that could not be written
  * leaves a gap.
  */
-import type { Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
+import type { Backup, Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
@@ -428,6 +428,10 @@ export class StoredDatabase implements Database {
 
   async ensureFullCommit(): Promise<void> {
     this.#open()
+  }
+
+  backup(): Backup {
+    return reading(() => this.#open().backup())
   }
 
   beginCompaction(): StoreCompactionSource {

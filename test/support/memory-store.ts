@@ -96,6 +96,10 @@ export class MemoryStore implements Store {
     return this.#contents.fileBytes
   }
 
+  backup(): never {
+    throw new MemoryStoreError('READ_ONLY', 'there is no file')
+  }
+
   async exportSnapshot(): Promise<never> {
     throw new MemoryStoreError('READ_ONLY', 'there is no file')
   }
