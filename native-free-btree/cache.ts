@@ -32,7 +32,7 @@ class Entry implements KeptPage {
 }
 
 /** Bytes of bookkeeping counted for each entry. */
-const ENTRY_OVERHEAD_BYTES = 200
+const ENTRY_OVERHEAD_BYTES = 400
 
 export class PageCache implements ValueBudget {
   /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */

@@ -25,7 +25,7 @@ import {
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import type { MutableNode } from './node.ts'
-import { CellView, cellLength, readCell, writeCell } from './page.ts'
+import { CellView, cellLength, writeCell } from './page.ts'
 import { appendPatch } from './patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
@@ -73,7 +73,7 @@ export interface SealedGroup {
   position: number
 }
 
-const view = new CellView()
+const _view = new CellView()
 
 export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
@@ -91,6 +91,9 @@ export class GroupBuilder {
   readonly offsets: number[] = []
   /** Length of a delete's key; -1 for a put. */
   readonly keyLengths: number[] = []
+  /** Where the key of each lies. */
+  readonly keyStarts: number[] = []
+  readonly keyEnds: number[] = []
   /** The leaf that `Tree.prepare` found for each. */
   readonly leaves: (MutableNode | undefined)[] = []
 
@@ -111,6 +114,8 @@ export class GroupBuilder {
     this.offsets.length = 0
     this.keyLengths.length = 0
     this.leaves.length = 0
+    this.keyStarts.length = 0
+    this.keyEnds.length = 0
     this.#startSegment()
   }
 
@@ -145,6 +150,8 @@ export class GroupBuilder {
     this.offsets.length = mark.operations
     this.keyLengths.length = mark.operations
     this.leaves.length = mark.operations
+    this.keyStarts.length = mark.operations
+    this.keyEnds.length = mark.operations
   }
 
   #startSegment(): void {
@@ -188,7 +195,9 @@ export class GroupBuilder {
     const bytes = this.#out.bytes
     bytes[start] = RECORD_PUT
     const cell = writeVarint(bytes, start + 1, tree.definition.id)
-    writeCell(bytes, cell, key, payload, isReference)
+    const end = writeCell(bytes, cell, key, payload, isReference)
+    this.keyEnds.push(end - payload.length)
+    this.keyStarts.push(end - payload.length - key.length)
     this.trees.push(tree)
     this.offsets.push(cell)
     this.keyLengths.push(-1)
@@ -205,6 +214,8 @@ export class GroupBuilder {
     this.trees.push(tree)
     this.offsets.push(at)
     this.keyLengths.push(key.length)
+    this.keyStarts.push(at)
+    this.keyEnds.push(at + key.length)
     this.leaves.push(leaf)
   }
 
@@ -282,11 +293,7 @@ export class GroupBuilder {
 
   /** The key of operation `index`: a view into the buffer. */
   keyOf(index: number): Buffer {
-    const offset = this.offsets[index]!
-    const length = this.keyLengths[index]!
-    if (length >= 0) return this.#out.bytes.subarray(offset, offset + length)
-    readCell(this.#out.bytes, offset, view)
-    return this.#out.bytes.subarray(view.keyStart, view.keyEnd)
+    return this.#out.bytes.subarray(this.keyStarts[index]!, this.keyEnds[index]!)
   }
 
   /** Completes the headers. All groups but the last are parts of it. */

@@ -43,7 +43,7 @@ const placed = new CellView()
 const MAX_PREFIX = 0xffff
 
 /** Bytes of objects counted for each node in memory beside its page. */
-const NODE_OVERHEAD_BYTES = 250
+const NODE_OVERHEAD_BYTES = 500
 
 /** Where a page lies whole in the file. */
 export interface PagePlace {
@@ -295,16 +295,33 @@ export class MutableNode {
     const old = this.page
     const needed = this.size + extra + slotWidth(old)
     if (needed > old.length || (extra > 0 && needed + 64 > old.length)) {
-      const capacity = Math.ceil(needed * 1.4) + 64
-      const page = Buffer.allocUnsafeSlow(capacity)
-      old.copy(page, 0, 0, NODE_HEADER_BYTES)
-      page[1] = capacity > 0xffff ? NODE_WIDE : 0
-      this.#gather(old, page)
+      this.#moveTo(Math.ceil(needed * 1.4) + 64)
       return
     }
     if (scratch.length < old.length) scratch = Buffer.allocUnsafeSlow(old.length)
     old.copy(scratch)
     this.#gather(scratch, old)
+  }
+
+  /** Moves to a new page of `capacity` bytes, without gaps. */
+  #moveTo(capacity: number): void {
+    const old = this.page
+    const page = Buffer.allocUnsafeSlow(capacity)
+    const wide = capacity > 0xffff ? NODE_WIDE : 0
+    if (this.garbage > 0 || wide !== old[1]) {
+      old.copy(page, 0, 0, NODE_HEADER_BYTES)
+      page[1] = wide
+      this.#gather(old, page)
+      return
+    }
+    const cells = cellCount(old)
+    const shift = capacity - old.length
+    old.copy(page, 0, 0, slotsEnd(old))
+    old.copy(page, this.top + shift, this.top)
+    for (let i = 0; i < cells; i++) setSlot(page, i, cellOffset(old, i) + shift)
+    this.page = page
+    this.top += shift
+    this.baseTop += shift
   }
 
   /** Fills `page`, whose header is set, with the cells of `from`, which lie in it as they lie in `this.page`. */
@@ -409,14 +426,22 @@ export class MutableNode {
     if (child !== undefined && (!child.leaf || child.parent === source)) child.parent = this
   }
 
-  /** Makes the page say what the file will: where the children lie there, no first key, nothing between cells. */
+  /**
+   * Makes the page say what the file will: where the children lie there, no first key, nothing between cells, and
+   * not much room that the file does not need.
+   */
   settle(): void {
     if (!this.leaf) this.#settlePointers()
-    if (this.garbage > 0) this.#makeRoom(0)
+    if (this.page.length > this.size * KEPT_SLACK) this.#moveTo(this.size)
+    else if (this.garbage > 0) this.#makeRoom(0)
   }
 
   #settlePointers(): void {
     const cells = this.cells
+    let moved = 0
+    for (const child of this.children!) if (child !== undefined) moved += 1
+    // Too many for a patch.
+    if (moved * 4 > cells) this.base = undefined
     for (let i = 0; i < cells; i++) {
       const child = this.children![i]
       readCell(this.page, cellOffset(this.page, i), view)
@@ -487,15 +512,8 @@ export class MutableNode {
     return true
   }
 
-  /** The page as the cache should keep it: without much room that the file does not need. */
+  /** The page, which has been settled, as the cache should keep it. */
   keep(patched: boolean): KeptPage {
-    if (this.page.length > this.size * KEPT_SLACK) {
-      const capacity = this.size
-      const page = Buffer.allocUnsafeSlow(capacity)
-      this.page.copy(page, 0, 0, NODE_HEADER_BYTES)
-      page[1] = capacity > 0xffff ? NODE_WIDE : 0
-      this.#gather(this.page, page)
-    }
     const { page, top, baseTop, removed } = this
     return { page, top, origin: patched ? { base: this.base!, baseTop, removed } : undefined }
   }

@@ -7,6 +7,7 @@
 import type { Reference, Transaction } from './api.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
+import { KeyIndex } from './key-index.ts'
 import { CellView, readCell } from './page.ts'
 import type { PageSource } from './page-source.ts'
 import { readReference } from './reference.ts'
@@ -25,7 +26,7 @@ export class GroupTransactions {
   readonly #source: PageSource
   readonly #values: ValueReader
   /** Last operation on each key of each tree; made when first asked for. */
-  #overlay: Map<Tree, Map<string, number>> | undefined
+  #overlay: Map<Tree, KeyIndex> | undefined
   #indexed = 0
 
   constructor(
@@ -103,7 +104,7 @@ export class GroupTransactions {
   /** The group's last operation on `key`. A comparator may call unlike bytes equal, so it is asked. */
   #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
     const compare = tree.compare
-    if (compare === undefined) return this.#index().get(tree)?.get(textOf(key))
+    if (compare === undefined) return this.#index().get(tree)?.last(key)
     for (let i = this.#builder.trees.length - 1; i >= 0; i--) {
       if (this.#builder.trees[i] === tree && compare(this.#builder.keyOf(i), key) === 0) return i
     }
@@ -111,24 +112,21 @@ export class GroupTransactions {
   }
 
   /** Brings the overlay up to the operations so far. */
-  #index(): Map<Tree, Map<string, number>> {
+  #index(): Map<Tree, KeyIndex> {
     this.#overlay ??= new Map()
     const { trees } = this.#builder
     for (; this.#indexed < trees.length; this.#indexed++) {
       const tree = trees[this.#indexed]!
+      if (tree.compare !== undefined) continue
       let keys = this.#overlay.get(tree)
       if (keys === undefined) {
-        keys = new Map()
+        keys = new KeyIndex(this.#builder)
         this.#overlay.set(tree, keys)
       }
-      keys.set(textOf(this.#builder.keyOf(this.#indexed)), this.#indexed)
+      keys.add(this.#indexed)
     }
     return this.#overlay
   }
-}
-
-function textOf(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')
 }
 
 /** What the caller holds; useless once its `build` has returned. */
