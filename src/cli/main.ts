@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { acquireLock, openStore, PageCache } from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
+import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
 import { compact } from '../database/compaction.ts'
 import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
@@ -31,9 +32,12 @@ const parts: Parts = {
   acquireLock,
   databaseOpener(config) {
     const store = { cache: new PageCache(config.cacheBytes) }
+    const { databaseDir: folder, diskReserveBytes: reserveBytes } = config
+    const room = new DiskRoom({ folder, reserveBytes, clock: systemClock })
+    const options = { store, refusal: () => room.refusal() }
     return {
-      openDatabase: (path, name) => openDatabase(path, name, { store }),
-      createDatabase: (path, name, properties) => createDatabase(path, name, { store, properties }),
+      openDatabase: (path, name) => openDatabase(path, name, options),
+      createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
     }
   },
   startHttp: (server) =>

@@ -94,6 +94,7 @@ export class StoredDatabase implements Database {
   #epochStored = false
   #notifying = false
   #compaction: StoreCompactionSource | undefined
+  readonly #refusal: () => string | undefined
   #closing = false
   /** The bytes as they were last read; undefined: to be looked up. */
   #security: { stored: Buffer | undefined } | undefined
@@ -107,8 +108,10 @@ export class StoredDatabase implements Database {
     record: DatabaseRecord,
     random: RandomBytes,
     clock: Pick<Clock, 'now'>,
+    refusal: () => string | undefined = () => undefined,
   ) {
     this.#store = store
+    this.#refusal = refusal
     this.#clock = clock
     this.name = name
     this.uuid = record.uuid
@@ -248,7 +251,14 @@ export class StoredDatabase implements Database {
     return outcome
   }
 
+  /** Deletions go on where the disk has no room: they are how it gets some. Throws insufficient_storage. */
+  #requireRoom(): void {
+    const reason = this.#refusal()
+    if (reason !== undefined) throw new DatabaseError('insufficientStorage', reason)
+  }
+
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    if (edits.some(({ deleted }) => !deleted)) this.#requireRoom()
     for (let given = edits; ; ) {
       if (hasMovedContent(given)) given = await awaiting(withPresentContent(this.#open(), given))
       try {
@@ -279,6 +289,7 @@ export class StoredDatabase implements Database {
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireRoom()
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
@@ -321,6 +332,7 @@ export class StoredDatabase implements Database {
   }
 
   async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    this.#requireRoom()
     return awaiting(takeAttachment(this.#open(), source, incoming))
   }
 

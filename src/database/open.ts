@@ -48,6 +48,8 @@ export interface DatabaseOptions {
   store?: Omit<StoreOptions, 'create' | 'readOnly' | 'trees' | 'clock' | 'random'> | undefined
   clock?: Clock | undefined
   random?: RandomBytes | undefined
+  /** Why documents may not be written now: the disk has no room. Undefined: they may. */
+  refusal?: (() => string | undefined) | undefined
   /** The engine's `openStore`, or a stand-in for it. */
   openStore?: typeof openStore | undefined
 }
@@ -102,6 +104,7 @@ export async function openDatabase(
       record as DatabaseRecord,
       options.random ?? systemRandom,
       options.clock ?? systemClock,
+      options.refusal,
     )
   })
 }
@@ -131,6 +134,7 @@ export async function createDatabase(
       record,
       options.random ?? systemRandom,
       options.clock ?? systemClock,
+      options.refusal,
     )
   })
 }

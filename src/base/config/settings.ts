@@ -239,6 +239,14 @@ export const SETTINGS = {
     2 ** 40,
     'Memory for the pages of all databases together.',
   ),
+  diskReserveBytes: integer(
+    'davenport',
+    'disk_reserve_bytes',
+    128 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Bytes of the disk that documents may not take: below that, writes but deletions get 507; 0 for none.',
+  ),
   stopGraceMs: integer(
     'davenport',
     'stop_grace_ms',
