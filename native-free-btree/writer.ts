@@ -231,6 +231,7 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
+    if (this.#successor !== undefined) return this.#successor.close(reason)
     if (this.#poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
       try {
         await this.checkpoint()

@@ -27,6 +27,7 @@ import {
   type CompactionSource,
 } from './compaction-api.ts'
 import { EntryCopier } from './compaction-copy.ts'
+import { isDiskFull } from './layer-errors.ts'
 import { readSummary, TREES } from './layout.ts'
 import { TREE_OPTIONS } from './open.ts'
 
@@ -96,7 +97,9 @@ export async function compact(
     return await run.swap()
   } catch (error) {
     await file.close().catch(() => undefined)
-    const isOfUse = !file.isFinished && !(error instanceof CompactionCancelled && !error.keep)
+    const isDiscarded = error instanceof CompactionCancelled && !error.keep
+    // On a full disk what was begun must not take the room that is missing.
+    const isOfUse = !file.isFinished && !isDiscarded && !isDiskFull(error)
     if (!isOfUse) await removeNewFile(fileSystem ?? nodeFileSystem, source.path)
     throw error
   } finally {

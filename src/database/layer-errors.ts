@@ -52,7 +52,7 @@ export function databaseErrorOf(error: unknown): unknown {
 }
 
 /** A write that found the disk full, of which nothing was kept. */
-function isDiskFull(error: unknown): boolean {
+export function isDiskFull(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code = 'code' in at ? at.code : undefined
     if (code === 'ENOSPC' || code === 'EDQUOT') return true

@@ -146,11 +146,31 @@ t.test('a server that stops leaves the file, and the next compaction goes on fro
   await fill(server, 1500, 1)
   await server.server.compactions.start('a')
   await watch(server, async ({ progress }) => {
-    if (progress >= 60) await server.server.compactions.stop()
+    if (progress >= 40) await server.server.compactions.stop()
   })
   t.match((await history(server))[0], { status: 'cancelled' })
   t.ok(existsSync(join(server.folder, 'databases', 'a.davenport.compact')))
   t.equal((await call(server, 'PUT', '/a/more', { a: 1 })).status, 201)
+})
+
+t.test('a database that is deleted meanwhile takes its files with it', async (t) => {
+  const server = await startTestServer({ config: { DAVENPORT_COMPACTION__BYTES_PER_SECOND: '200000' } })
+  t.teardown(() => server.stop())
+  await call(server, 'PUT', '/a')
+  await fill(server, 1500, 1)
+  await call(server, 'POST', '/a/_compact')
+  let asked = false
+  await watch(server, async ({ progress }) => {
+    if (progress < 10 || asked) return
+    asked = true
+    t.equal((await call(server, 'DELETE', '/a')).status, 200)
+  })
+  t.ok(asked)
+  t.match((await history(server))[0], { status: 'cancelled' })
+  t.same(
+    (await readdir(join(server.folder, 'databases'))).filter((name) => name.startsWith('a.')),
+    [],
+  )
 })
 
 t.test('a database that has much to give back is compacted unasked', async (t) => {
