@@ -4,6 +4,7 @@
  */
 import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
+import { compaction } from './compaction.ts'
 import { growth } from './growth.ts'
 import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
@@ -13,6 +14,7 @@ import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
+  compaction,
   'idle-feeds': idleFeeds,
   btree,
   growth,

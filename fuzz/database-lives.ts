@@ -5,6 +5,8 @@
  */
 import { openStore, PageCache, StorageError, type Store } from '../native-free-btree/index.ts'
 import { DatabaseError } from '../src/base/errors.ts'
+import { compact } from '../src/database/compaction.ts'
+import { CompactionCancelled, type CompactionSource } from '../src/database/compaction-api.ts'
 import type { StoredDatabase } from '../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../src/database/open.ts'
 import { type CrashImage, crashImages } from '../test/support/crash-images.ts'
@@ -41,6 +43,7 @@ interface Image extends CrashImage {
 
 export class DatabaseLives {
   readonly #coverage: Coverage
+  readonly #compacts: boolean
   #random: Random
   #disk: SimulatedDisk
   #clock = new SimulatedClock()
@@ -58,7 +61,8 @@ export class DatabaseLives {
   #after: SimulatedDisk | undefined
   #crashChain = 0
 
-  constructor(setup: Random, coverage: Coverage) {
+  constructor(setup: Random, coverage: Coverage, options: { compacts?: boolean } = {}) {
+    this.#compacts = options.compacts === true
     this.#random = setup
     this.#coverage = coverage
     this.#disk = new SimulatedDisk(setup.fork(), { latencyTurns: 2 })
@@ -84,7 +88,9 @@ export class DatabaseLives {
     this.#clock = new SimulatedClock()
     this.#stepsLeft = random.between(1, 12)
     this.#committed = 0
-    const crashAt = disk.operations + (random.bool(0.45) ? random.between(1, 9) : random.between(5, 60))
+    const crashAt =
+      disk.operations +
+      (random.bool(0.45) ? random.between(1, 9) : random.between(5, this.#compacts ? 300 : 60))
     disk.onOperation = (kind, _path, n) => {
       if (n >= crashAt && this.#after === undefined) this.#after = disk.crash()
       else if (kind === 'sync' || this.#random.bool(0.15)) this.#capture(`${this.#phase}, before a ${kind}`)
@@ -241,6 +247,7 @@ export class DatabaseLives {
   /** False when the life is over. */
   async #step({ database, store }: Opened): Promise<boolean> {
     const random = this.#random
+    if (this.#compacts && random.bool(0.3)) return this.#compact(database)
     const kind = random.int(100)
     if (kind < 54) await this.#update(database, 1, false)
     else if (kind < 66) await this.#update(database, random.between(2, 4), false)
@@ -356,6 +363,11 @@ export class DatabaseLives {
     }
     cancel()
     this.#coverage.count('poisoned')
+    return this.#openAgain(database)
+  }
+
+  /** After a failure that poisoned the store, in the same system. */
+  async #openAgain(database: StoredDatabase): Promise<false> {
     assertHolds(database, this.#acknowledged)
     await database.close()
     this.#life = undefined
@@ -366,6 +378,89 @@ export class DatabaseLives {
     this.#coverage.count('sameSystemReopens')
     await this.#update(again.database, 1, false)
     return false
+  }
+
+  /**
+   * A compaction with updates between its steps, and one that waits for the writer while the files are swapped. It
+   * may be broken off, find the disk full, or lose the folder's sync after the rename.
+   */
+  async #compact(database: StoredDatabase): Promise<boolean> {
+    const random = this.#random
+    const disk = this.#disk
+    this.#phase = 'compacting'
+    for (const { model } of this.#acceptable) model.compacted = true
+    const fault = random.int(100)
+    let stepsLeft = random.bool(0.35) ? random.int(25) : Number.POSITIVE_INFINITY
+    let waiting: Promise<void> | undefined
+    const cancels: (() => void)[] = []
+    const store = database.beginCompaction()
+    const source: CompactionSource = {
+      path: store.path,
+      uuid: store.uuid,
+      salt: store.salt,
+      exportSnapshot: () => store.exportSnapshot(),
+      durableEnd: () => store.durableEnd(),
+      // The clock stands still: a writer that waits for it would wait for ever.
+      slowDown: (delayMs) => this.#coverage.count(delayMs > 0 ? 'slowedDown' : 'notSlowedDown'),
+      turn: () => store.turn(),
+      giveBack: () => store.giveBack(),
+      swap: async (path) => {
+        this.#phase = 'swapping'
+        for (const cancel of cancels.splice(0)) cancel()
+        if (fault < 8) cancels.push(disk.inject({ on: 'syncDirectory' }))
+        else if (fault < 12) cancels.push(disk.inject({ on: 'rename' }))
+        if (random.bool()) {
+          waiting = this.#update(database, 1, false)
+          waiting.catch(() => undefined)
+        }
+        await store.swap(path)
+      },
+    }
+    const pace = async (): Promise<void> => {
+      if (random.bool(0.2)) await this.#update(database, 1, false)
+      this.#phase = 'compacting'
+      stepsLeft -= 1
+      if (stepsLeft < 0) throw new CompactionCancelled(random.bool(0.85))
+    }
+    if (fault >= 90) {
+      const after = random.int(40)
+      cancels.push(disk.inject({ on: 'write', path: /compact$/, code: 'ENOSPC', after }))
+    }
+    try {
+      const { resumed } = await compact(source, {
+        fileSystem: disk,
+        clock: this.#clock,
+        random: seededRandomBytes(random),
+        cache: new PageCache(1024 * 1024),
+        markBytes: random.between(200, 4000),
+        fillBytes: random.between(300, 3000),
+        stretchBytes: random.pick([300, 3000, 100_000]),
+        turnBytes: random.pick([0, 1000, 10_000]),
+        pace,
+      })
+      this.#coverage.count('compactions')
+      if (resumed) this.#coverage.count('compactionsResumed')
+    } catch (error) {
+      if (!disk.hasPower) throw error
+      if (error instanceof CompactionCancelled) this.#coverage.count('compactionsBrokenOff')
+      else if (isCode(error, 'WRITE_FAILED') || isCode(error, 'SYNC_FAILED') || fault >= 90)
+        this.#coverage.count('compactionsFailed')
+      else if (!isCode(error, 'POISONED')) throw error
+      else {
+        this.#coverage.count('swapsInDoubt')
+        await database.endCompaction()
+        await waiting?.catch(() => undefined)
+        this.#inFlight = []
+        return await this.#openAgain(database)
+      }
+    } finally {
+      for (const cancel of cancels) cancel()
+      await database.endCompaction()
+    }
+    await waiting
+    this.#phase = 'after a compaction'
+    assertHolds(database, this.#acknowledged)
+    return true
   }
 
   async #close(database: StoredDatabase): Promise<false> {

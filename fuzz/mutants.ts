@@ -21,6 +21,7 @@ const CHECKPOINTS = 'native-free-btree/checkpoints.js'
 const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
+const STORE = 'native-free-btree/store.js'
 const REGISTRY = 'src/server/registry.js'
 const PAGES = 'native-free-btree/page-source.js'
 const TREE = 'native-free-btree/tree.js'
@@ -323,5 +324,37 @@ ${COMMIT_SYNC}`,
     file: 'native-free-btree/node.js',
     find: '            this.#noteRemoved(index);\n',
     replace: '            this.base.position;\n',
+  },
+  {
+    name: 'swap-not-synced',
+    rule: "a swapped file's name is durable before anything in it is acknowledged",
+    target: 'compaction',
+    file: STORE,
+    find: 'await this.#fileSystem.syncDirectory(folderOf(this.path));',
+    replace: '',
+  },
+  {
+    name: 'name-not-synced-at-opening',
+    rule: 'a name that was in doubt is durable before the first group',
+    target: 'compaction',
+    file: STORE,
+    find: '? () => this.#fileSystem.syncDirectory(folderOf(this.path))',
+    replace: '? undefined',
+  },
+  {
+    name: 'turn-given-back-early',
+    rule: 'the old file takes no group while the name changes hands',
+    target: 'compaction',
+    file: STORE,
+    find: "state = 'replacing';",
+    replace: "state = 'replacing'; giveBack();",
+  },
+  {
+    name: 'last-changes-left-out',
+    rule: 'the rest of the log is in the new file before it takes the name',
+    target: 'compaction',
+    file: 'src/database/compaction.js',
+    find: 'await this.#follow(end, false);',
+    replace: '',
   },
 ]

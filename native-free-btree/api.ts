@@ -3,7 +3,8 @@
  * - Keys and values are byte strings. What goes in is copied or encoded before the call returns; what comes
  *   out is the caller's to keep.
  * - Reads are synchronous. They see the last durable commit: a commit is visible only once its sync returned.
- * - A reference names bytes that were appended to the store; it is valid until the store is compacted.
+ * - A reference names bytes of the file that was the store's when it was made or read. After a compaction it
+ *   is good with the `ValueSource` of that file alone: whoever keeps one keeps the source with it.
  */
 
 /** Order of the keys of one tree. `name` and `version` are kept in the file; opening with others is an error. */
@@ -87,11 +88,98 @@ export interface TreeReader {
   reduce(range?: Range): Summary
 }
 
+/** The bytes behind references, of the file that was the store's when this was taken from the store. */
+export interface ValueSource {
+  /** False once a compaction has given the store another file: its references must not be stored any more. */
+  readonly isCurrent: boolean
+  /** As in `Store`. */
+  read(reference: Reference): Buffer
+  lengthOf(reference: Reference): number
+  readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
+}
+
+/** Where a store's commit lies in its file: enough for another thread to read it. Can be cloned, and sent. */
+export interface SnapshotHandle {
+  readonly path: string
+  /** Of the store, in hex. */
+  readonly uuid: string
+  /** Of the file: another one in every file. */
+  readonly salt: bigint
+  /** Of the record that names the roots; position 0: there is none, and the log holds everything. */
+  readonly checkpoint: { readonly position: number; readonly length: number; readonly hash: bigint }
+}
+
+/** Behind a commit, in the chain of groups. */
+export interface LogPoint {
+  readonly position: number
+  readonly previousHash: bigint
+}
+
+/** What a stretch of the log did to one key. */
+export interface LogChange {
+  readonly tree: string
+  readonly key: Buffer
+  /** Reads the value; undefined: the key was deleted. */
+  readonly value: (() => Buffer) | undefined
+}
+
+export interface LogStretch {
+  /** The last of each key, in the order in which the keys first came. */
+  readonly changes: readonly LogChange[]
+  readonly next: LogPoint
+}
+
+/** A commit that was opened by its handle, and the log behind it. */
+export interface FileSnapshot {
+  readonly handle: SnapshotHandle
+  readonly treeNames: readonly string[]
+  tree(name: string): TreeReader
+  /** As in `Store`, and of bytes that were appended later, too. */
+  read(reference: Reference): Buffer
+  lengthOf(reference: Reference): number
+  readStream(reference: Reference): AsyncGenerator<Buffer, void, void>
+  /** Behind the commit. */
+  readonly logStart: LogPoint
+  /** The trees that the commit and the log so far have defined, by id. */
+  readonly definitions: ReadonlyMap<number, string>
+  /**
+   * The changes from `from` on, to the first commit that ends `maxBytes` behind it or further, or to `end`, where a
+   * durable group ends. Throws DAMAGED.
+   */
+  readLog(from: LogPoint, end: number, maxBytes: number): Promise<LogStretch>
+  close(): Promise<void>
+}
+
+/** The writer's turn, lent out. Nothing is written, and so nothing acknowledged, until it is given back. */
+export interface Turn {
+  /** All groups of the file end here, and are durable. */
+  readonly end: number
+  giveBack(): void
+  /**
+   * Gives the store the file at `path` (on the same file system) under the store's own name, and ends the turn.
+   * That file must hold what the store holds, and be durable. When it resolves the name is durable, and
+   * snapshots that are open go on with the file that they began with. Rejects with WRITE_FAILED when the
+   * store goes on as it was, and with POISONED when nobody knows which of the two files has the name.
+   */
+  replaceWith(path: string): Promise<void>
+}
+
+/** A consistent copy of the file as of one moment; to be read soon, and then as slowly as one likes. */
+export interface Backup {
+  readonly length: number
+  /** Of the file: parts of backups with the same salt go together. */
+  readonly salt: bigint
+  /** Bytes `start` (inclusive) to `end` (exclusive). */
+  bytes(start?: number, end?: number): AsyncGenerator<Buffer, void, void>
+}
+
 export interface Snapshot {
   /** Number of the commit that it shows. */
   readonly commit: number
   /** Throws UNKNOWN_TREE. */
   tree(name: string): TreeReader
+  /** For the references that its entries hold. */
+  readonly values: ValueSource
   close(): void
 }
 
@@ -153,6 +241,8 @@ export interface StoreStats {
   /** Bytes of clean pages and of values in memory, those of the other stores of the same cache included. */
   cachedBytes: number
   openSnapshots: number
+  /** Files that compactions have replaced and that are still being read. */
+  retiredFiles: number
   checkpointRunning: boolean
   queuedBytes: number
   /** Bytes handed to write() since open, by kind. */
@@ -168,6 +258,8 @@ export interface Store {
   readonly path: string
   /** 16 random bytes in hex, made at creation. */
   readonly uuid: string
+  /** Of the present file: a compaction gives it another one. */
+  readonly salt: bigint
   readonly recovery: RecoveryReport
   /** Number of the last durable commit; 0 in a new store. */
   readonly commit: number
@@ -182,7 +274,12 @@ export interface Store {
   lengthOf(reference: Reference): number
   /** Streams bytes `start` (inclusive) to `end` (exclusive) of what a reference names, verified by chunk. */
   readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
-  /** Appends a value of any length, in chunks, as they come; durable with the commit that stores the reference. */
+  /** The bytes of the present file: to be taken, before anything is awaited, with the entry that holds a reference. */
+  readonly values: ValueSource
+  /**
+   * Appends a value of any length, in chunks, as they come; durable with the commit that stores the reference,
+   * which belongs to `values` as it is when this resolves.
+   */
   appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference>
   /**
    * Runs `build` when its turn comes, commits what it wrote with that of others in one group, and resolves
@@ -192,6 +289,16 @@ export interface Store {
   transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */
   checkpoint(): Promise<void>
+  /** A copy of the file that holds every commit that was acknowledged before the call. */
+  backup(): Backup
+  /** Makes a commit readable for other threads: see `openSnapshot`. Writes a checkpoint. */
+  exportSnapshot(): Promise<SnapshotHandle>
+  /** Up to here the groups of the file are durable. */
+  readonly durableEnd: number
+  /** Resolves when the writer's turn comes, with that turn. */
+  turn(): Promise<Turn>
+  /** Makes the writer wait before each group, so that a compaction can catch up. 0: it does not. */
+  slowDown(delayMs: number): void
   /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
   stats(): StoreStats

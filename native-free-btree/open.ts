@@ -37,10 +37,12 @@ export async function createFile(
   clock: Clock,
   random: RandomBytes,
   firstGroupPosition: number | undefined,
+  /** Of the store that the file is made for; a new store has a new one. */
+  given?: Buffer,
 ): Promise<void> {
-  const uuid = Buffer.alloc(16)
+  const uuid = given ?? Buffer.alloc(16)
   const saltBytes = Buffer.alloc(8)
-  random(uuid)
+  if (given === undefined) random(uuid)
   random(saltBytes)
   const salt = saltBytes.readBigUInt64LE()
   const genesis = Buffer.alloc(GROUP_HEADER_BYTES + GENESIS_PAYLOAD_BYTES)

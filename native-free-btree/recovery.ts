@@ -102,6 +102,18 @@ export async function readGenesis(file: StorageFile): Promise<Genesis | undefine
   }
 }
 
+/** Throws NOT_A_STORE, UNSUPPORTED_VERSION. */
+export async function identify(file: StorageFile): Promise<Identity> {
+  const { blocks } = await readSlots(file)
+  const identity = blocks[0] ?? (await readGenesis(file))
+  if (identity === undefined) {
+    throw new StorageError('NOT_A_STORE', `${file.path} holds neither a superblock nor a first group`, {
+      path: file.path,
+    })
+  }
+  return { uuid: identity.uuid, salt: identity.salt }
+}
+
 /**
  * Finds the end of the file's committed data. With `trusting` false (a reader beside a writer) it stops at
  * the last group that something else vouches for. Throws NOT_A_STORE, UNSUPPORTED_VERSION, DAMAGED.

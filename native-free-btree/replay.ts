@@ -17,14 +17,21 @@ import {
 } from './format.ts'
 import type { GroupHeader } from './group.ts'
 import { CellView, readCell } from './page.ts'
-import type { Tree, TreeDefinition } from './tree.ts'
+import type { TreeDefinition } from './tree.ts'
 
 const view = new CellView()
+
+/** What operations are applied to. */
+export interface ReplayTree {
+  /** The cell at `offset` of `source` is a leaf's; the bytes may be used again. */
+  put(source: Buffer, offset: number): void
+  delete(key: Buffer): unknown
+}
 
 export interface ReplayTarget {
   /** A tree record: the tree exists from here on. */
   define(definition: TreeDefinition): void
-  treeById(id: number): Tree | undefined
+  treeById(id: number): ReplayTree | undefined
 }
 
 /** Takes groups in order; a transaction in parts is applied when its commit group comes. */
@@ -94,7 +101,7 @@ export class Replay {
     this.records += 1
   }
 
-  #tree(id: number): Tree {
+  #tree(id: number): ReplayTree {
     const tree = this.#target.treeById(id)
     if (tree === undefined) throw new RangeError(`tree ${id} was never defined`)
     return tree

@@ -1,32 +1,25 @@
 /** A view of one commit: the roots as they were, kept from change by copy-on-write until it is closed. */
-import type { Snapshot, TreeReader } from './api.ts'
+import type { Snapshot, TreeReader, ValueSource } from './api.ts'
 import { StorageError } from './errors.ts'
-import type { PageSource } from './page-source.ts'
+import type { OpenFile } from './open-file.ts'
 import type { Root, Share, Tree } from './tree.ts'
 import { RootReader } from './tree-reader.ts'
-import type { ValueReader } from './values.ts'
 
 export class StoreSnapshot implements Snapshot {
   readonly commit: number
-  readonly #source: PageSource
-  readonly #values: ValueReader
+  readonly #file: OpenFile
+  readonly #unpin: () => void
   readonly #roots = new Map<string, { tree: Tree; root: Root; share: Share }>()
   readonly #onClose: (snapshot: StoreSnapshot) => void
   #open = true
 
-  constructor(
-    commit: number,
-    trees: Iterable<Tree>,
-    source: PageSource,
-    values: ValueReader,
-    onClose: (snapshot: StoreSnapshot) => void,
-  ) {
+  constructor(commit: number, file: OpenFile, onClose: (snapshot: StoreSnapshot) => void) {
     this.commit = commit
-    this.#source = source
-    this.#values = values
+    this.#file = file
+    this.#unpin = file.pin()
     this.#onClose = onClose
-    source.addReader()
-    for (const tree of trees) {
+    file.source.addReader()
+    for (const tree of file.trees.values()) {
       const share = tree.share()
       this.#roots.set(tree.definition.name, { tree, root: share.root, share })
     }
@@ -38,7 +31,17 @@ export class StoreSnapshot implements Snapshot {
     if (entry === undefined)
       throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
     entry.tree.assertReadable()
-    return new RootReader(entry.tree, entry.root, this.#source, this.#values, () => this.#open)
+    const { source, values } = this.#file
+    return new RootReader(entry.tree, entry.root, source, values, () => this.#open)
+  }
+
+  get values(): ValueSource {
+    return this.#file.bytes
+  }
+
+  /** The file that it shows. */
+  get file(): OpenFile {
+    return this.#file
   }
 
   /** The frozen roots, for `check`. */
@@ -49,9 +52,10 @@ export class StoreSnapshot implements Snapshot {
   close(): void {
     if (!this.#open) return
     this.#open = false
-    this.#source.removeReader()
+    this.#file.source.removeReader()
     for (const { tree, share } of this.#roots.values()) tree.unshare(share)
     this.#roots.clear()
+    this.#unpin()
     this.#onClose(this)
   }
 }

@@ -1,33 +1,39 @@
 /** The store as callers see it: reads from the trees in memory and the file, writes through the writer. */
 import type {
+  Backup,
   CheckReport,
   RecoveryReport,
   Reference,
   Snapshot,
+  SnapshotHandle,
   Store,
   StoreStats,
   Transaction,
   TransactOptions,
   TreeOptions,
+  Turn,
+  ValueSource,
 } from './api.ts'
+import { appendStream } from './append-stream.ts'
+import { FileBackup } from './backup.ts'
+import type { BulkStore } from './bulk-store.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
 import { checkStore } from './check.ts'
 import type { Clock, RandomBytes } from './clock.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem, StorageFile } from './file.ts'
-import { PART_BYTES } from './group-builder.ts'
+import { type GroupBuilder, PART_BYTES } from './group-builder.ts'
 import { Ledger } from './ledger.ts'
 import { acquireLock } from './lock.ts'
 import { nodeFileSystem } from './node-file.ts'
-import { createFile, type LoadedTrees, loadTrees } from './open.ts'
+import { createFile, folderOf, loadTrees } from './open.ts'
+import { OpenFile, type Parts } from './open-file.ts'
 import { cellHasKey, lowerBound } from './page.ts'
-import { PageSource } from './page-source.ts'
-import { type Located, locate, repair } from './recovery.ts'
+import { identify, type Located, locate, repair } from './recovery.ts'
 import { StoreSnapshot } from './snapshot.ts'
 import { systemClock, systemRandom } from './system.ts'
 import type { Tree } from './tree.ts'
 import { getValue } from './tree-reader.ts'
-import { partsOf, ValueReader } from './values.ts'
 import { Writer } from './writer.ts'
 
 export interface StoreOptions {
@@ -56,10 +62,6 @@ export interface StoreOptions {
   firstGroupPosition?: number
 }
 
-/** Bytes of a streamed value in one record. */
-const STREAM_CHUNK_BYTES = 128 * 1024
-/** Their references must fit in one group. */
-const MAX_STREAM_CHUNKS = 2 * 1024 * 1024
 /** Attempts of a reader that meets a file in the middle of the writer's recovery. */
 const READER_ATTEMPTS = 5
 
@@ -96,31 +98,17 @@ function notFound(path: string): StorageError {
   return new StorageError('NOT_FOUND', `there is no store at ${path}`, { path })
 }
 
-interface Parts {
-  file: StorageFile
-  located: Located
-  loaded: LoadedTrees
-  space: CacheSpace
-  ledger: Ledger
-}
-
-class FileStore implements Store {
+class FileStore implements Store, BulkStore {
   readonly path: string
   readonly uuid: string
   readonly recovery: RecoveryReport
   readonly #options: StoreOptions
-  readonly #file: StorageFile
-  readonly #salt: bigint
-  readonly #space: CacheSpace
-  #ledger: Ledger
-  readonly #source: PageSource
-  readonly #values: ValueReader
-  #trees: Map<string, Tree>
+  readonly #fileSystem: FileSystem
+  #file: OpenFile
   #readCommit: number
-  #located: Located
-  readonly #writer: Writer | undefined
   readonly #lock: { release(): Promise<void> } | undefined
   readonly #snapshots = new Set<StoreSnapshot>()
+  readonly #retired = new Set<OpenFile>()
   #whenNoSnapshots: (() => void) | undefined
   #closing: Promise<void> | undefined
   #refreshing: Promise<void> = Promise.resolve()
@@ -129,26 +117,20 @@ class FileStore implements Store {
   private constructor(
     path: string,
     options: StoreOptions,
+    fileSystem: FileSystem,
     parts: Parts,
     recovery: RecoveryReport,
     lock: { release(): Promise<void> } | undefined,
   ) {
-    const { file, located, loaded, space, ledger } = parts
     this.path = path
-    this.uuid = located.uuid.toString('hex')
+    this.uuid = parts.located.uuid.toString('hex')
     this.recovery = recovery
     this.#options = options
-    this.#file = file
-    this.#salt = located.salt
-    this.#space = space
-    this.#ledger = ledger
-    this.#source = new PageSource(file, located.salt, space)
-    this.#values = new ValueReader(file, located.salt, space.values)
-    this.#trees = loaded.trees
-    this.#readCommit = located.end.commit
-    this.#located = located
+    this.#fileSystem = fileSystem
+    this.#file = new OpenFile(parts)
+    this.#readCommit = parts.located.end.commit
     this.#lock = lock
-    if (lock !== undefined) this.#writer = this.#makeWriter(parts)
+    if (lock !== undefined) this.#file.writer = this.#makeWriter(this.#file, parts)
   }
 
   static async openForWriting(
@@ -163,7 +145,7 @@ class FileStore implements Store {
       const located = await locate(file, true)
       await repair(file, located)
       const parts = await loadParts(file, located, options, spaceOf(options))
-      return new FileStore(path, options, parts, reportOf(parts, created), lock)
+      return new FileStore(path, options, fileSystem, parts, reportOf(parts, created), lock)
     } catch (error) {
       await file.close()
       throw error
@@ -178,23 +160,36 @@ class FileStore implements Store {
     const file = await fileSystem.open(path, 'read')
     try {
       const parts = await loadBesideWriter(file, options, spaceOf(options))
-      return new FileStore(path, options, parts, reportOf(parts, false), undefined)
+      return new FileStore(path, options, fileSystem, parts, reportOf(parts, false), undefined)
     } catch (error) {
       await file.close()
       throw error
     }
   }
 
-  #makeWriter({ located, loaded, ledger }: Parts): Writer {
+  get #writer(): Writer | undefined {
+    return this.#file.writer
+  }
+
+  get #clock(): Clock {
+    return this.#options.clock ?? systemClock
+  }
+
+  #makeWriter(file: OpenFile, { located, loaded }: Parts, before?: Writer): Writer {
     const options = this.#options
     const budget = (options.cache ?? defaultCache()).budgetBytes
     const writer = new Writer({
-      file: this.#file,
-      clock: options.clock ?? systemClock,
-      ledger,
-      source: this.#source,
-      values: this.#values,
-      trees: this.#trees,
+      file: file.file,
+      clock: this.#clock,
+      ledger: file.ledger,
+      source: file.source,
+      values: file.values,
+      trees: file.trees,
+      queue: before?.queue,
+      syncName:
+        before === undefined && this.recovery.outcome !== 'created'
+          ? () => this.#fileSystem.syncDirectory(folderOf(this.path))
+          : undefined,
       limits: {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(budget / 2, 128 * 1024 * 1024),
@@ -207,7 +202,8 @@ class FileStore implements Store {
         end: located.end.position,
         lastHash: located.end.lastHash,
         lastPosition: located.end.lastPosition,
-        commit: located.end.commit,
+        // A store's commits are counted on, whatever the file that takes its name has counted.
+        commit: Math.max(located.end.commit, before?.commit ?? 0),
         generation: located.generation,
         sequence: located.sequence,
         nextSlot: located.nextSlot,
@@ -221,6 +217,10 @@ class FileStore implements Store {
     return writer
   }
 
+  get salt(): bigint {
+    return this.#file.salt
+  }
+
   get commit(): number {
     return this.#writer?.commit ?? this.#readCommit
   }
@@ -232,7 +232,7 @@ class FileStore implements Store {
 
   #tree(name: string): Tree {
     this.#assertReadable()
-    const tree = this.#trees.get(name)
+    const tree = this.#file.trees.get(name)
     if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
     tree.assertReadable()
     return tree
@@ -240,12 +240,12 @@ class FileStore implements Store {
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.#tree(name)
-    return getValue(tree.root, key, this.#source, this.#values, tree.compare)
+    return getValue(tree.root, key, this.#file.source, this.#file.values, tree.compare)
   }
 
   has(name: string, key: Uint8Array): boolean {
     const tree = this.#tree(name)
-    const leaf = this.#source.leafFor(tree.root, key, tree.compare)
+    const leaf = this.#file.source.leafFor(tree.root, key, tree.compare)
     return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, tree.compare), key, tree.compare)
   }
 
@@ -256,71 +256,53 @@ class FileStore implements Store {
   #snapshot(): StoreSnapshot {
     this.#assertReadable()
     if (this.#closing !== undefined) throw new StorageError('CLOSED', 'the store is closing')
-    const snapshot = new StoreSnapshot(
-      this.commit,
-      this.#trees.values(),
-      this.#source,
-      this.#values,
-      (closed) => {
-        this.#snapshots.delete(closed)
-        if (this.#snapshots.size === 0) this.#whenNoSnapshots?.()
-      },
-    )
+    const snapshot = new StoreSnapshot(this.commit, this.#file, (closed) => {
+      this.#snapshots.delete(closed)
+      if (this.#snapshots.size === 0) this.#whenNoSnapshots?.()
+    })
     this.#snapshots.add(snapshot)
     return snapshot
   }
 
+  get values(): ValueSource {
+    return this.#file.bytes
+  }
+
   read(reference: Reference): Buffer {
     this.#assertReadable()
-    return this.#values.read(reference)
+    return this.values.read(reference)
   }
 
   lengthOf(reference: Reference): number {
-    return partsOf(reference).length
+    return this.values.lengthOf(reference)
   }
 
-  readStream(reference: Reference, start = 0, end?: number): AsyncGenerator<Buffer, void, void> {
+  readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void> {
     this.#assertReadable()
-    const length = partsOf(reference).length
-    const last = end ?? length
-    if (!(start >= 0 && start <= last && last <= length)) {
-      throw new StorageError('INVALID_ARGUMENT', `bytes ${start} to ${last} of a value of ${length}`)
-    }
-    return this.#values.stream(reference, start, last)
+    return this.values.readStream(reference, start, end)
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference> {
-    const writer = this.#assertWritable()
-    const references: Reference[] = []
-    let total = 0
-    let pending: Uint8Array[] = []
-    let pendingBytes = 0
-    const send = async () => {
-      if (references.length >= MAX_STREAM_CHUNKS) {
-        throw new StorageError('VALUE_TOO_LARGE', `a stream of more than ${total} bytes`)
-      }
-      const bytes = pending.length === 1 ? pending[0]! : Buffer.concat(pending)
-      pending = []
-      pendingBytes = 0
-      references.push(
-        await writer.submit('chunk', bytes.length, (_tx, builder) => builder.appendValue(bytes)),
-      )
-    }
-    for await (const piece of source) {
-      for (let at = 0; at < piece.length; ) {
-        const taken = Buffer.from(piece.subarray(at, at + STREAM_CHUNK_BYTES - pendingBytes))
-        pending.push(taken)
-        pendingBytes += taken.length
-        total += taken.length
-        at += taken.length
-        if (pendingBytes === STREAM_CHUNK_BYTES) await send()
-      }
-    }
-    if (pendingBytes > 0 || references.length === 0) await send()
-    if (references.length === 1) return references[0]!
-    return writer.submit('chunk', references.length * 16, (_tx, builder) =>
-      builder.appendIndex(references, total),
-    )
+    this.#assertWritable()
+    return appendStream(source, {
+      current: () => this.#file,
+      append: (bytes) => this.#append(bytes.length, (builder) => builder.appendValue(bytes)),
+      appendIndex: (file, references, length) =>
+        this.#assertWritable().submit('chunk', references.length * 16, (_tx, builder) =>
+          this.#file === file ? builder.appendIndex(references, length) : undefined,
+        ),
+    })
+  }
+
+  /** Says of which file the reference is: it is appended to the one that is current in the writer's turn. */
+  async #append(
+    bytes: number,
+    build: (builder: GroupBuilder) => Reference,
+  ): Promise<{ reference: Reference; file: OpenFile }> {
+    return this.#assertWritable().submit('chunk', bytes, (_tx, builder) => ({
+      reference: build(builder),
+      file: this.#file,
+    }))
   }
 
   #assertWritable(): Writer {
@@ -342,9 +324,10 @@ class FileStore implements Store {
 
   async check(onProgress?: (done: number, total: number) => void): Promise<CheckReport> {
     const snapshot = this.#snapshot()
-    const durableEnd = this.#writer?.durableEnd ?? this.#located.end.position
+    const { durableEnd } = this
     try {
-      return await checkStore(this.#file, this.#source, this.#salt, snapshot.roots(), durableEnd, onProgress)
+      const { file, source, salt } = snapshot.file
+      return await checkStore(file, source, salt, snapshot.roots(), durableEnd, onProgress)
     } finally {
       snapshot.close()
     }
@@ -352,16 +335,17 @@ class FileStore implements Store {
 
   stats(): StoreStats {
     const trees: StoreStats['trees'] = {}
-    for (const [name, tree] of this.#trees) {
+    for (const [name, tree] of this.#file.trees) {
       trees[name] = { count: tree.root?.count ?? 0, bytes: tree.root?.bytes ?? 0, depth: depthOf(tree) }
     }
     const writer = this.#writer
     return {
-      fileBytes: this.#file.size(),
+      fileBytes: this.#file.file.size(),
       commit: this.commit,
-      dirtyBytes: this.#ledger.totalBytes,
-      cachedBytes: this.#space.cache.cachedBytes + this.#space.cache.valueBytes,
+      dirtyBytes: this.#file.ledger.totalBytes,
+      cachedBytes: this.#file.space.cache.cachedBytes,
       openSnapshots: this.#snapshots.size,
+      retiredFiles: this.#retired.size,
       checkpointRunning: writer?.checkpointRunning ?? false,
       queuedBytes: writer?.queuedBytes ?? 0,
       recordBytesWritten: writer?.recordBytesWritten ?? 0,
@@ -381,16 +365,154 @@ class FileStore implements Store {
   }
 
   async #refresh(): Promise<void> {
-    const parts = await loadBesideWriter(this.#file, this.#options, this.#space)
+    const file = await this.#fileSystem.open(this.path, 'read')
+    let replaced: Parts | undefined
+    try {
+      const { salt } = await identify(file)
+      if (salt !== this.#file.salt) {
+        replaced = await loadBesideWriter(file, this.#options, spaceOf(this.#options))
+      }
+    } finally {
+      if (replaced === undefined) await file.close()
+    }
+    if (replaced === undefined) await this.#reload()
+    else if (this.#closing === undefined) this.#use(new OpenFile(replaced))
+    else await new OpenFile(replaced).close()
+    if (this.#closing !== undefined) throw new StorageError('CLOSED', 'the store is closing')
+    this.#readCommit = this.#file.located.end.commit
+  }
+
+  /** The same file, as it is by now. */
+  async #reload(): Promise<void> {
+    const open = this.#file
+    const parts = await loadBesideWriter(open.file, this.#options, open.space)
     if (this.#closing !== undefined) {
       parts.ledger.clear()
       throw new StorageError('CLOSED', 'the store is closing')
     }
-    this.#ledger.clear()
-    this.#ledger = parts.ledger
-    this.#located = parts.located
-    this.#trees = parts.loaded.trees
-    this.#readCommit = parts.located.end.commit
+    open.ledger.clear()
+    open.ledger = parts.ledger
+    open.located = parts.located
+    open.trees = parts.loaded.trees
+  }
+
+  /** From now on the store is this file; readers of the one before go on with that. */
+  #use(file: OpenFile): void {
+    const before = this.#file
+    this.#file = file
+    this.#retired.add(before)
+    before.retire(this.#clock, () => this.#retired.delete(before))
+  }
+
+  get durableEnd(): number {
+    return this.#writer?.durableEnd ?? this.#file.located.end.position
+  }
+
+  backup(): Backup {
+    this.#assertReadable()
+    return new FileBackup(this.#file, this.durableEnd)
+  }
+
+  async exportSnapshot(): Promise<SnapshotHandle> {
+    const writer = this.#assertWritable()
+    await writer.checkpoint()
+    const { path, uuid } = this
+    return { path, uuid, salt: this.#file.salt, checkpoint: writer.newestCheckpoint }
+  }
+
+  slowDown(delayMs: number): void {
+    if (this.#writer !== undefined) this.#writer.delayMs = delayMs
+  }
+
+  async turn(): Promise<Turn> {
+    const { end, giveBack } = await this.#assertWritable().turn()
+    let state: 'lent' | 'replacing' | 'over' = 'lent'
+    return {
+      end,
+      giveBack: () => {
+        // While the name changes hands the old file must not take another group.
+        if (state !== 'lent') return
+        state = 'over'
+        giveBack()
+      },
+      replaceWith: async (path) => {
+        if (state !== 'lent') throw new StorageError('INVALID_ARGUMENT', 'the turn is over')
+        state = 'replacing'
+        try {
+          await this.#replaceWith(path)
+        } finally {
+          state = 'over'
+          giveBack()
+        }
+      },
+    }
+  }
+
+  /**
+   * In the writer's turn. What must be durable before what:
+   * 1. Everything acknowledged is in the new file, synced: opening it checks its groups, and what no superblock
+   *    vouches for is written again and synced.
+   * 2. Only then the rename: at any crash the name leads to one of two files that hold the same.
+   * 3. Only after the folder's sync the first group goes into the new file. Were it acknowledged earlier, a crash
+   *    that takes the rename back would take the acknowledged write with it.
+   */
+  async #replaceWith(path: string): Promise<void> {
+    const before = this.#assertWritable()
+    const parts = await this.#openSuccessor(path)
+    try {
+      await this.#rename(path, before)
+    } catch (error) {
+      parts.ledger.clear()
+      parts.space.clear()
+      await parts.file.close()
+      throw error
+    }
+    // What was resolved before the turn began has reached those who waited for it, references among it.
+    await new Promise((resolve) => setImmediate(resolve))
+    const after = new OpenFile(parts)
+    after.writer = this.#makeWriter(after, parts, before)
+    this.#use(after)
+    before.handOver(after.writer)
+  }
+
+  async #openSuccessor(path: string): Promise<Parts> {
+    const file = await this.#fileSystem.open(path, 'write')
+    try {
+      const located = await locate(file, true)
+      if (located.uuid.toString('hex') !== this.uuid || located.salt === this.#file.salt) {
+        throw new StorageError('INVALID_ARGUMENT', `${path} is no successor of ${this.path}`)
+      }
+      await repair(file, located)
+      return await loadParts(file, located, this.#options, spaceOf(this.#options))
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  async #rename(path: string, writer: Writer): Promise<void> {
+    try {
+      await this.#fileSystem.rename(path, this.path)
+    } catch (error) {
+      const stayed = await this.#fileSystem.exists(path).catch(() => false)
+      if (!stayed) throw writer.poison('a rename failed and may have been done', error)
+      throw new StorageError('WRITE_FAILED', `${path} could not be renamed`, { path }, error)
+    }
+    try {
+      await this.#fileSystem.syncDirectory(folderOf(this.path))
+    } catch (error) {
+      throw writer.poison('the folder of a renamed file could not be synced', error)
+    }
+  }
+
+  // For those who make such a file: see bulk-load.ts.
+
+  bulk<T>(bytes: number, build: (builder: GroupBuilder) => T): Promise<T> {
+    return this.#assertWritable().submit('chunk', bytes, (_tx, builder) => build(builder))
+  }
+
+  treeOf(name: string): Tree {
+    return this.#tree(name)
   }
 
   close(timeoutMs = 0): Promise<void> {
@@ -413,8 +535,7 @@ class FileStore implements Store {
     for (const snapshot of left) snapshot.close()
     this.#closed = reason
     this.#writer?.release()
-    this.#ledger.clear()
-    this.#space.clear()
+    for (const retired of this.#retired) await retired.close()
     await this.#file.close()
     await this.#lock?.release()
     if (failure !== undefined) throw failure

@@ -7,7 +7,7 @@ import { StorageError } from './errors.ts'
 import type { GroupBuilder } from './group-builder.ts'
 
 export interface QueueEntry {
-  readonly kind: 'transaction' | 'chunk' | 'flush'
+  readonly kind: 'transaction' | 'chunk' | 'flush' | 'turn'
   readonly sizeBytes: number
   /** Runs when the group is formed; a throw leaves the entry out of it. */
   readonly build: (tx: Transaction, builder: GroupBuilder) => unknown

@@ -54,15 +54,24 @@ export interface WriterState extends ChainPoint {
   clean: boolean
 }
 
+/** The writer's turn, lent out: until it is given back nothing is written, and all that was written is durable. */
+export interface WriterTurn {
+  /** Behind the last group of the file. */
+  readonly end: number
+  readonly commit: number
+  giveBack(): void
+}
+
 export class Writer {
   readonly #file: StorageFile
   readonly #clock: Clock
   readonly #ledger: Ledger
   readonly #salt: bigint
   readonly #dirtyLimitBytes: number
+  #syncName: (() => Promise<void>) | undefined
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
-  readonly #queue: WriteQueue
+  readonly queue: WriteQueue
   readonly #superblocks: Superblocks
   readonly #checkpoints: Checkpoints
   #durable: ChainPoint
@@ -76,10 +85,14 @@ export class Writer {
   #definitionsDue: Tree[] = []
   #pumping: Promise<void> | undefined
   #cancelIdle: (() => void) | undefined
+  /** Has the queue: this one never writes again. */
+  #successor: Writer | undefined
   #poisoned: StorageError | undefined
   #closed: StorageError | undefined
   recordBytesWritten = 0
   nodeBytesWritten = 0
+  /** Waits so long before each group: a compaction that has to catch up asks for it. */
+  delayMs = 0
 
   constructor(parts: {
     file: StorageFile
@@ -90,6 +103,13 @@ export class Writer {
     trees: ReadonlyMap<string, Tree>
     limits: WriterLimits
     state: WriterState
+    /**
+     * Makes the file's name durable, before the first group: a compaction whose process was killed between the
+     * rename and the folder's sync leaves a name that a power loss would take back, with all written since.
+     */
+    syncName: (() => Promise<void>) | undefined
+    /** Of a writer that this one succeeds. */
+    queue?: WriteQueue | undefined
   }) {
     this.#file = parts.file
     this.#clock = parts.clock
@@ -99,7 +119,8 @@ export class Writer {
     this.#dirtyLimitBytes = parts.limits.dirtyBytes
     this.#builder = new GroupBuilder(state.salt, parts.limits.partBytes)
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
-    this.#queue = new WriteQueue(parts.limits.queueBytes)
+    this.#syncName = parts.syncName
+    this.queue = parts.queue ?? new WriteQueue(parts.limits.queueBytes)
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
     this.#written = this.#durable
     this.#commit = state.commit
@@ -122,7 +143,7 @@ export class Writer {
   }
 
   get queuedBytes(): number {
-    return this.#queue.queuedBytes
+    return this.queue.queuedBytes
   }
 
   get checkpointRunning(): boolean {
@@ -131,6 +152,43 @@ export class Writer {
 
   get durableEnd(): number {
     return this.#durable.end
+  }
+
+  /** What the newest complete checkpoint's record is found by. */
+  get newestCheckpoint(): CheckpointPointer {
+    return this.#checkpoints.newest
+  }
+
+  /** Resolves when its turn comes. The queue waits until the turn is given back. */
+  turn(): Promise<WriterTurn> {
+    return this.submit<WriterTurn>('turn', 0, () => undefined as never)
+  }
+
+  async #lendTurn(): Promise<void> {
+    const entry = this.queue.take()
+    if (this.#written.end !== this.#durable.end) {
+      if (!(await this.#sync())) {
+        entry.reject(this.#poisoned)
+        return
+      }
+      this.#durable = this.#written
+    }
+    await new Promise<void>((resolve) => {
+      entry.resolve({ end: this.#durable.end, commit: this.#commit, giveBack: resolve })
+    })
+  }
+
+  /** To be called in a turn, which is to be given back then: what waits in the queue is for the successor. */
+  handOver(successor: Writer): void {
+    this.#successor = successor
+    this.#cancelIdle?.()
+    if (!successor.queue.isEmpty) successor.#kick()
+  }
+
+  /** Nothing is written any more. For a failure that leaves in doubt which file has the store's name. */
+  poison(what: string, cause: unknown): StorageError {
+    this.#poison(what, cause)
+    return this.#poisoned!
   }
 
   /** A tree that the file does not know yet: its definition goes out with the next group. */
@@ -144,19 +202,24 @@ export class Writer {
     build: (tx: Transaction, builder: GroupBuilder) => T,
     signal?: AbortSignal,
   ): Promise<T> {
+    if (this.#successor !== undefined) return this.#successor.submit(kind, sizeBytes, build, signal)
     const refusal = this.#closed ?? this.#poisoned
     if (refusal !== undefined) return Promise.reject(refusal)
-    const done = this.#queue.add<T>(kind, sizeBytes, build, signal)
+    const done = this.queue.add<T>(kind, sizeBytes, build, signal)
     this.#kick()
     return done
   }
 
   /** Completes a checkpoint that holds everything durable now. */
   async checkpoint(): Promise<void> {
-    while (this.#checkpoints.isRunning) await this.#flush()
+    while (this.#isCheckpointing) await this.#flush()
     if (this.#checkpoints.isCurrent) return
     do await this.#flush()
-    while (this.#checkpoints.isRunning)
+    while (this.#isCheckpointing)
+  }
+
+  get #isCheckpointing(): boolean {
+    return this.#checkpoints.isRunning && this.#successor === undefined
   }
 
   #flush(): Promise<void> {
@@ -168,6 +231,7 @@ export class Writer {
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
     while (this.#pumping !== undefined) await this.#pumping
+    if (this.#successor !== undefined) return this.#successor.close(reason)
     if (this.#poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
       try {
         await this.checkpoint()
@@ -193,11 +257,12 @@ export class Writer {
     this.#pumping = this.#pump()
       .catch((error: unknown) => {
         this.#poison('the writer failed', error)
-        this.#queue.rejectAll(this.#poisoned)
+        this.queue.rejectAll(this.#poisoned)
       })
       .finally(() => {
         this.#pumping = undefined
-        if (!this.#queue.isEmpty) this.#kick()
+        if (this.#successor !== undefined) return
+        if (!this.queue.isEmpty) this.#kick()
         else this.#armIdle()
       })
   }
@@ -212,7 +277,7 @@ export class Writer {
         .then(() => undefined)
         .finally(() => {
           this.#pumping = undefined
-          if (!this.#queue.isEmpty) this.#kick()
+          if (!this.queue.isEmpty) this.#kick()
         })
     })
   }
@@ -220,24 +285,40 @@ export class Writer {
   async #pump(): Promise<void> {
     // What arrives in the same turn of the event loop goes into one group.
     await Promise.resolve()
-    while (!this.#queue.isEmpty) {
+    while (!this.queue.isEmpty && this.#successor === undefined) {
       if (this.#poisoned !== undefined) {
-        this.#queue.rejectAll(this.#poisoned)
+        this.queue.rejectAll(this.#poisoned)
         return
       }
       if (!this.#generationStarted) {
         const failure = await this.#startGeneration()
-        if (failure !== undefined) this.#queue.rejectAll(failure)
+        if (failure !== undefined) this.queue.rejectAll(failure)
         continue
       }
-      if (this.#queue.peek()!.kind === 'chunk') await this.#stream()
+      const { kind } = this.queue.peek()!
+      if (this.delayMs > 0 && kind === 'transaction') await this.#delay()
+      if (kind === 'turn') await this.#lendTurn()
+      else if (kind === 'chunk') await this.#stream()
       else await this.#commitGroup()
     }
+  }
+
+  #delay(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(this.delayMs, resolve)
+    })
   }
 
   /** No group may be written before this is done. Returns why it failed. */
   async #startGeneration(): Promise<StorageError | undefined> {
     if (this.#generationStarted) return undefined
+    if (this.#poisoned !== undefined) return this.#poisoned
+    try {
+      await this.#syncName?.()
+      this.#syncName = undefined
+    } catch (error) {
+      return this.poison('the folder could not be synced', error)
+    }
     this.#superblocks.generation += 1
     const failure = await this.#syncedSuperblock(0)
     this.#generationStarted = failure === undefined
@@ -305,10 +386,13 @@ export class Writer {
     builder.begin(this.#written.end, false)
     this.#transactions.begin()
     const taken: { entry: QueueEntry; result: unknown }[] = []
-    while (this.#queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
+    while (this.queue.peek()?.kind === 'chunk' && builder.length < GROUP_TARGET_BYTES) {
       this.#take(taken)
     }
-    if (builder.isEmpty) return
+    if (builder.isEmpty) {
+      for (const { entry, result } of taken) entry.resolve(result)
+      return
+    }
     const next = await this.#write(GROUP_CHUNK, this.#commit, this.#checkpoints.newest, taken)
     if (next === undefined) return
     this.#written = next
@@ -325,7 +409,7 @@ export class Writer {
 
   /** Takes the first entry into the group; one that throws is answered at once and leaves no trace. */
   #take(taken: { entry: QueueEntry; result: unknown }[]): void {
-    const entry = this.#queue.take()
+    const entry = this.queue.take()
     try {
       taken.push({ entry, result: this.#transactions.run((tx) => entry.build(tx, this.#builder)) })
     } catch (error) {
@@ -340,7 +424,7 @@ export class Writer {
     const definitions = this.#definitionsDue
     for (const tree of definitions) appendDefinition(builder, tree)
     const taken: { entry: QueueEntry; result: unknown }[] = []
-    while (!this.#queue.isEmpty && this.#queue.peek()!.kind !== 'chunk') {
+    while (belongsToCommit(this.queue.peek()?.kind)) {
       this.#take(taken)
       if (builder.length >= GROUP_TARGET_BYTES) break
     }
@@ -498,8 +582,12 @@ export class Writer {
   /** Gives back what this store had counted in the shared budget. */
   release(): void {
     this.#ledger.clear()
-    this.#queue.rejectAll(this.#closed ?? this.#poisoned)
+    this.queue.rejectAll(this.#closed ?? this.#poisoned)
   }
+}
+
+function belongsToCommit(kind: QueueEntry['kind'] | undefined): boolean {
+  return kind === 'transaction' || kind === 'flush'
 }
 
 function appendDefinition(builder: GroupBuilder, tree: Tree): void {

@@ -2,6 +2,7 @@
 import type { Target } from '../target.ts'
 import { btree } from './btree.ts'
 import { canary } from './canary.ts'
+import { compaction } from './compaction.ts'
 import { corruption } from './corruption.ts'
 import { crash } from './crash.ts'
 import { database } from './database.ts'
@@ -19,6 +20,7 @@ export const TARGETS: readonly Target[] = [
   crash,
   corruption,
   database,
+  compaction,
   json,
   multipart,
   httpBodies,

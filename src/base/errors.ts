@@ -7,6 +7,7 @@ export const ERRORS = {
   missing: { status: 404, error: 'not_found', reason: 'missing' },
   deleted: { status: 404, error: 'not_found', reason: 'deleted' },
   noDatabase: { status: 404, error: 'not_found', reason: 'Database does not exist.' },
+  noDatabaseFile: { status: 404, error: 'not_found', reason: 'Missing database file!' },
   conflict: { status: 409, error: 'conflict', reason: 'Document update conflict.' },
   badRequest: { status: 400, error: 'bad_request', reason: 'bad request' },
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
@@ -61,6 +62,11 @@ export const ERRORS = {
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */
   clientGone: { status: 400, error: 'bad_request', reason: 'the request body is incomplete' },
+  insufficientStorage: {
+    status: 507,
+    error: 'insufficient_storage',
+    reason: 'The disk has no room for this.',
+  },
   notImplemented: { status: 501, error: 'not_implemented', reason: 'this feature is not implemented' },
   storageDamaged: { status: 500, error: 'storage_damaged', reason: 'stored bytes are damaged' },
   storageUnavailable: { status: 503, error: 'storage_unavailable', reason: 'writes are refused' },

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { ConfigError } from '../base/config/ini.ts'
 import { describeError } from '../base/log.ts'
 import { check } from './check.ts'
+import { compact } from './compact.ts'
 import { inspect } from './inspect.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { type ServeFlags, serve } from './serve.ts'
@@ -78,7 +79,8 @@ function runCommand(
   }
   const [file] = positionals
   if (file === undefined || positionals.length > 1) throw new UsageError(`${command} takes one FILE`)
-  return command === 'check' ? check(file, parts, console) : inspect(file, parts, console)
+  if (command === 'check') return check(file, parts, console)
+  return command === 'compact' ? compact(file, parts, console) : inspect(file, parts, console)
 }
 
 function parse(

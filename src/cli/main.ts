@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 import { acquireLock, openStore, PageCache } from '../../native-free-btree/index.ts'
+import { systemClock } from '../base/clock.ts'
+import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
+import { compact } from '../database/compaction.ts'
 import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
 import { startHttp } from '../http/server.ts'
 import { runCommandLine } from './command-line.ts'
@@ -10,14 +13,31 @@ import { processConsole } from './process-console.ts'
 
 const version = packageVersion()
 
+async function compactFile(path: string, onProgress: (done: number, total: number) => void) {
+  const database = await openDatabase(path, path)
+  try {
+    const bytesBefore = database.info().sizes.file
+    const { bytesAfter, resumed } = await compact(database.beginCompaction(), {
+      clock: systemClock,
+      onProgress: ({ changesDone, totalChanges }) => onProgress(changesDone, totalChanges),
+    })
+    return { bytesBefore, bytesAfter, resumed }
+  } finally {
+    await database.close()
+  }
+}
+
 const parts: Parts = {
   version,
   acquireLock,
   databaseOpener(config) {
     const store = { cache: new PageCache(config.cacheBytes) }
+    const { databaseDir: folder, diskReserveBytes: reserveBytes } = config
+    const room = new DiskRoom({ folder, reserveBytes, clock: systemClock })
+    const options = { store, refusal: () => room.refusal() }
     return {
-      openDatabase: (path, name) => openDatabase(path, name, { store }),
-      createDatabase: (path, name, properties) => createDatabase(path, name, { store, properties }),
+      openDatabase: (path, name) => openDatabase(path, name, options),
+      createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
     }
   },
   startHttp: (server) =>
@@ -38,6 +58,7 @@ const parts: Parts = {
       },
     }),
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
+  compactFile,
 }
 
 process.exit(await runCommandLine(process.argv.slice(2), parts, processConsole()))

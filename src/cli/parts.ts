@@ -45,6 +45,11 @@ export interface Parts {
   databaseOpener(config: Config, log: Log): DatabaseOpener
   startHttp(server: Server): Promise<Listener>
   openStore(path: string): Promise<InspectedStore>
+  /** Compacts a file that nobody has open. Resolves with its lengths. */
+  compactFile(
+    path: string,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<{ bytesBefore: number; bytesAfter: number; resumed: boolean }>
 }
 
 /** The process, as the commands see it. */

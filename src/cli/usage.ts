@@ -1,6 +1,6 @@
 import { SETTINGS, type Setting } from '../base/config/settings.ts'
 
-export const COMMANDS = ['serve', 'check', 'inspect'] as const
+export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
 
 export type Command = (typeof COMMANDS)[number]
 
@@ -9,6 +9,7 @@ const MAIN = `Usage: davenport COMMAND [options]
 Commands:
   serve          run the server
   check FILE     read a whole database file and report what is damaged
+  compact FILE   give back the space of a database file that no server has open
   inspect FILE   print what a database file holds
 
   --help         show this, or the help of a command
@@ -21,6 +22,18 @@ Reads every byte that FILE refers to and verifies checksums, order, counts and r
 it may be in use by a server.
 
 Exit status: 0 the file is sound, 1 it is damaged, 2 it could not be checked.
+
+  --help         show this
+  --version      show the version
+`
+
+const COMPACT = `Usage: davenport compact FILE
+
+Copies what FILE holds now into FILE.compact, which then takes its name: bodies of old revisions and attachments
+that no document has any more are left out. FILE must not be open in a server; one that is running compacts by
+POST /{db}/_compact. When it is stopped at any moment FILE is whole, and the next compaction goes on from there.
+
+Exit status: 0 done, 1 it failed, 2 there is no such file.
 
   --help         show this
   --version      show the version
@@ -69,5 +82,6 @@ function describe(setting: Setting<unknown>): string {
 export function usage(command?: Command): string {
   if (command === 'serve') return serveUsage()
   if (command === 'check') return CHECK
+  if (command === 'compact') return COMPACT
   return command === 'inspect' ? INSPECT : MAIN
 }

@@ -5,8 +5,10 @@
  * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
  */
 
+import type { Backup, ValueSource } from '../../native-free-btree/index.ts'
 import type { ByteSource, IncomingAttachment } from './attachment-content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from './attachments.ts'
+import type { CompactionSource } from './compaction-api.ts'
 import type { Expiry } from './expiry.ts'
 
 /** One write. */
@@ -46,6 +48,8 @@ export interface RevisionInfo {
 
 /** An attachment of a revision. Its bytes can be read as long as the database is open. */
 export interface AttachmentView extends AttachmentInfo {
+  /** Of its reference. */
+  readonly source?: ValueSource | undefined
   /** As they are stored, `start` (inclusive) to `end` (exclusive). */
   storedBytes(start?: number, end?: number): AsyncIterable<Uint8Array>
   /** Unpacked where they are stored gzipped. */
@@ -263,6 +267,14 @@ export interface Database {
   setRevsLimit(limit: number): Promise<void>
   /** Resolves when everything acknowledged is durable (it always is). */
   ensureFullCommit(): Promise<void>
+
+  /** A copy of the file that holds every write that was acknowledged before. */
+  backup(): Backup
+
+  /** What a compaction asks of the open file; one at a time. Throws conflict. */
+  beginCompaction(): CompactionSource
+  /** The compaction is over, or is to be: what it still asks for is refused, and writes go on. */
+  endCompaction(): Promise<void>
 
   /** Refuses new work, waits for what is running, closes the file. */
   close(): Promise<void>

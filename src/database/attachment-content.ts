@@ -156,7 +156,8 @@ async function keep(
       yield chunk
     }
   }
-  return { reference: await store.appendStream(all()) }
+  const reference = await store.appendStream(all())
+  return { reference, source: store.values }
 }
 
 /** Names the content in the transaction, by the reference of equal content where there is some. */

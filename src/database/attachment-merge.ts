@@ -7,6 +7,7 @@ import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { nameContent } from './attachment-content.ts'
 import type { AttachmentEdit, AttachmentInfo } from './attachments.ts'
+import { requirePresent } from './moved-content.ts'
 import type { HashedAttachment } from './revision-id.ts'
 
 /** An attachment whose bytes are known; new content is not in the transaction yet. */
@@ -42,13 +43,14 @@ export function hashedAttachments(attachments: readonly ResolvedAttachment[]): H
   )
 }
 
-/** Names the new content in the transaction. New content is of `revpos`, or of its own where that is undefined. */
+/** Names the new content in the transaction. Throws MovedContent. New content is of `revpos`, or of its own where that is undefined. */
 export function storeAttachments(
   tx: Transaction,
   attachments: readonly ResolvedAttachment[],
   revpos: number | undefined,
 ): AttachmentInfo[] {
   return attachments.map((attachment) => {
+    requirePresent(attachment)
     if (attachment.kind === 'stored') return attachment.info
     const { name, type, content } = attachment
     const { md5, length, encodedLength, encoding } = content

@@ -15,7 +15,7 @@
  * | n | revpos |
  * | 16 bytes | reference of the stored bytes |
  */
-import type { Reference } from '../../native-free-btree/index.ts'
+import type { Reference, ValueSource } from '../../native-free-btree/index.ts'
 import { ByteFormatError, ByteReader, ByteWriter } from '../base/byte-codec.ts'
 import { REFERENCE_BYTES } from './stored-body.ts'
 
@@ -39,7 +39,7 @@ export interface AttachmentContent {
   encodedLength: number
   encoding: AttachmentEncoding
   /** Short content waits in memory for the transaction, long content lies in the file already. */
-  stored: { bytes: Buffer } | { reference: Reference }
+  stored: { bytes: Buffer } | { reference: Reference; source: ValueSource }
 }
 
 /** An attachment of a stored revision. */
@@ -60,7 +60,7 @@ export type AttachmentEdit =
   /** The one of the parent revision; with `revpos` only if it is of that generation. */
   | { kind: 'stub'; name: string; revpos: number | undefined }
   /** One that another revision in this database has. */
-  | { kind: 'stored'; info: AttachmentInfo }
+  | { kind: 'stored'; info: AttachmentInfo & { source?: ValueSource | undefined } }
   /** New content. `revpos` counts in replicated edits only. */
   | { kind: 'content'; name: string; type: string; content: AttachmentContent; revpos: number }
 

@@ -65,7 +65,15 @@ function decodeLeaf(reader: ByteReader): LeafSummary {
   return { revision: { pos, id: reader.byteString(reader.number()) }, deleted }
 }
 
-/** Throws storage_damaged or ByteFormatError for bytes that are no entry. */
+/** The entry with another reference of the same length. */
+export function withReference(value: Buffer, reference: Reference): Buffer {
+  const before = decodeChangeEntry(value).reference
+  const copy = Buffer.from(value)
+  copy.set(reference, before.byteOffset - value.byteOffset)
+  return copy
+}
+
+/** `reference` is a view. Throws storage_damaged or ByteFormatError for bytes that are no entry. */
 export function decodeChangeEntry(value: Buffer): ChangeEntry {
   checkVersion(value, TREES.seq)
   const reader = new ByteReader(value)

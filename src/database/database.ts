@@ -4,7 +4,7 @@
  * sequence are taken when a transaction is built and never given twice; a group that could not be written
  * leaves a gap.
  */
-import type { Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
+import type { Backup, Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
@@ -30,6 +30,7 @@ import type {
 import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachment-content.ts'
 import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
+import { StoreCompactionSource } from './compaction-source.ts'
 import { readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
@@ -56,6 +57,7 @@ import {
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
+import { hasMovedContent, MovedContent, withPresentContent } from './moved-content.ts'
 import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
@@ -91,6 +93,8 @@ export class StoredDatabase implements Database {
   /** The epoch of the sequence that began with this opening is stored. */
   #epochStored = false
   #notifying = false
+  #compaction: StoreCompactionSource | undefined
+  readonly #refusal: () => string | undefined
   #closing = false
   /** The bytes as they were last read; undefined: to be looked up. */
   #security: { stored: Buffer | undefined } | undefined
@@ -104,8 +108,10 @@ export class StoredDatabase implements Database {
     record: DatabaseRecord,
     random: RandomBytes,
     clock: Pick<Clock, 'now'>,
+    refusal: () => string | undefined = () => undefined,
   ) {
     this.#store = store
+    this.#refusal = refusal
     this.#clock = clock
     this.name = name
     this.uuid = record.uuid
@@ -185,7 +191,7 @@ export class StoredDatabase implements Database {
           external: summary.external,
         },
         instanceStartTime: this.instanceStartTime,
-        compactRunning: false,
+        compactRunning: this.#compaction !== undefined,
         diskFormatVersion: LAYOUT_VERSION,
       }
     })
@@ -245,7 +251,25 @@ export class StoredDatabase implements Database {
     return outcome
   }
 
+  /** Deletions go on where the disk has no room: they are how it gets some. Throws insufficient_storage. */
+  #requireRoom(): void {
+    const reason = this.#refusal()
+    if (reason !== undefined) throw new DatabaseError('insufficientStorage', reason)
+  }
+
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    if (edits.some(({ deleted }) => !deleted)) this.#requireRoom()
+    for (let given = edits; ; ) {
+      if (hasMovedContent(given)) given = await awaiting(withPresentContent(this.#open(), given))
+      try {
+        return await this.#update(given, options)
+      } catch (error) {
+        if (!(error instanceof MovedContent)) throw error
+      }
+    }
+  }
+
+  async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const ready = reading(() => {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
       return readyEdits(edits, options.newEdits !== false, this.#clock.now())
@@ -265,6 +289,7 @@ export class StoredDatabase implements Database {
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireRoom()
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
@@ -307,6 +332,7 @@ export class StoredDatabase implements Database {
   }
 
   async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    this.#requireRoom()
     return awaiting(takeAttachment(this.#open(), source, incoming))
   }
 
@@ -321,20 +347,20 @@ export class StoredDatabase implements Database {
   lookup(id: string): AllDocsRow | undefined {
     return reading(() => {
       const value = this.#open().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#store, id, value)
+      return value === undefined ? undefined : rowOf(this.#store.values, id, value)
     })
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
     return this.#page((snapshot) =>
-      openAllDocs(snapshot, this.#store, this.#sequences.format(this.#changeIn(snapshot)), options),
+      openAllDocs(snapshot, snapshot.values, this.#sequences.format(this.#changeIn(snapshot)), options),
     )
   }
 
   changes(options: ChangesOptions = {}): ChangesPage {
     return this.#page((snapshot) => {
       const current = this.#changeIn(snapshot)
-      return openChanges(snapshot, { bodies: this.#store, sequences: this.#sequences, current }, options)
+      return openChanges(snapshot, { bodies: snapshot.values, sequences: this.#sequences, current }, options)
     })
   }
 
@@ -416,10 +442,27 @@ export class StoredDatabase implements Database {
     this.#open()
   }
 
+  backup(): Backup {
+    return reading(() => this.#open().backup())
+  }
+
+  beginCompaction(): StoreCompactionSource {
+    const store = this.#open()
+    if (this.#compaction !== undefined) throw new DatabaseError('conflict', 'A compaction is running.')
+    this.#compaction = new StoreCompactionSource(store)
+    return this.#compaction
+  }
+
+  async endCompaction(): Promise<void> {
+    await this.#compaction?.end()
+    this.#compaction = undefined
+  }
+
   /** `timeoutMs` is how long to wait for rows that are still being read. */
   async close(timeoutMs = 0): Promise<void> {
     this.#closing = true
     this.#listeners.clear()
+    await this.endCompaction()
     await awaiting(this.#store.close(timeoutMs))
   }
 }

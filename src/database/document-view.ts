@@ -1,7 +1,7 @@
 /** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
-import type { Reference } from '../../native-free-btree/index.ts'
+import type { Reference, ValueSource } from '../../native-free-btree/index.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from './api.ts'
-import { type ContentReader, plainBytes, storedBytes } from './attachment-content.ts'
+import { plainBytes, storedBytes } from './attachment-content.ts'
 import { decodeAttachments } from './attachments.ts'
 import type { LeafSummary } from './change-entry.ts'
 import type { DocumentInfo } from './document-info.ts'
@@ -10,10 +10,8 @@ import { compareRevisions, formatRevision, formatRevisionId, type Revision } fro
 import { pathOf, type RevisionNode, type RevisionTree, revisionsInfo } from './revision-tree.ts'
 import { referenceOf } from './stored-body.ts'
 
-export interface BodyReader extends ContentReader {
-  /** The bytes behind a reference, verified. */
-  read(reference: Reference): Buffer
-}
+/** The bytes behind the references of the entry that is shown. */
+export type BodyReader = ValueSource
 
 export interface ViewParts {
   bodies: BodyReader
@@ -71,6 +69,7 @@ export class StoredView implements DocumentView {
     if (encoded === null) return []
     return reading(() => decodeAttachments(encoded)).map((info) => ({
       ...info,
+      source: bodies,
       storedBytes: (start, end) => storedBytes(bodies, info, start, end),
       plainBytes: () => plainBytes(bodies, info),
     }))

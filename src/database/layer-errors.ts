@@ -44,10 +44,21 @@ export function databaseErrorOf(error: unknown): unknown {
     return new DatabaseError('storageDamaged', error.message, { cause: error })
   if (error instanceof DatabaseError || !(error instanceof Error) || !('code' in error)) return error
   const code = String(error.code)
+  if (isDiskFull(error)) return new DatabaseError('insufficientStorage', undefined, { cause: error })
   const kind = KINDS[SYSTEM_CODES[code] ?? code]
   if (kind === undefined) return error
   const reason = kind === 'storageDamaged' || kind === 'storageUnavailable' ? error.message : undefined
   return new DatabaseError(kind, reason, { cause: error })
+}
+
+/** A write that found the disk full, of which nothing was kept. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = 'code' in at ? at.code : undefined
+    if (code === 'ENOSPC' || code === 'EDQUOT') return true
+    if (code === 'POISONED') return false
+  }
+  return false
 }
 
 /** Runs a synchronous read. */

@@ -1,5 +1,11 @@
 /** Making and opening the file of a database. */
-import { openStore, type Store, type StoreOptions, type TreeOptions } from '../../native-free-btree/index.ts'
+import {
+  openStore,
+  removeUselessNewFile,
+  type Store,
+  type StoreOptions,
+  type TreeOptions,
+} from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
@@ -42,6 +48,8 @@ export interface DatabaseOptions {
   store?: Omit<StoreOptions, 'create' | 'readOnly' | 'trees' | 'clock' | 'random'> | undefined
   clock?: Clock | undefined
   random?: RandomBytes | undefined
+  /** Why documents may not be written now: the disk has no room. Undefined: they may. */
+  refusal?: (() => string | undefined) | undefined
   /** The engine's `openStore`, or a stand-in for it. */
   openStore?: typeof openStore | undefined
 }
@@ -82,7 +90,9 @@ export async function openDatabase(
   options: DatabaseOptions = {},
 ): Promise<StoredDatabase> {
   const store = await open(path, false, options)
-  return withStore(store, () => {
+  return withStore(store, async () => {
+    const { fileSystem } = options.store ?? {}
+    await removeUselessNewFile(store, { trees: TREE_OPTIONS, ...(fileSystem && { fileSystem }) })
     const record = readRecord(store, 'database')
     if (record === undefined) throw new DatabaseError('noDatabase')
     if (record.format !== LAYOUT_VERSION) {
@@ -94,6 +104,7 @@ export async function openDatabase(
       record as DatabaseRecord,
       options.random ?? systemRandom,
       options.clock ?? systemClock,
+      options.refusal,
     )
   })
 }
@@ -123,6 +134,7 @@ export async function createDatabase(
       record,
       options.random ?? systemRandom,
       options.clock ?? systemClock,
+      options.refusal,
     )
   })
 }

@@ -12,19 +12,24 @@ export type AppendedBodies = { reference: Reference; body: Uint8Array }[]
 /** `unsettled` are the bodies of every transaction that was built and has not settled. */
 export function turnSource(
   tx: Transaction,
-  store: Pick<Store, 'read' | 'readStream'>,
+  store: Pick<Store, 'values'>,
   unsettled: Iterable<AppendedBodies>,
 ): DocumentSource {
+  const { values } = store
   return {
     get: (tree, key) => tx.get(tree, key),
-    read(reference) {
-      for (const bodies of unsettled) {
-        for (const each of bodies) {
-          if (Buffer.compare(each.reference, reference) === 0) return Buffer.from(each.body)
+    values: {
+      isCurrent: values.isCurrent,
+      read(reference) {
+        for (const bodies of unsettled) {
+          for (const each of bodies) {
+            if (Buffer.compare(each.reference, reference) === 0) return Buffer.from(each.body)
+          }
         }
-      }
-      return store.read(reference)
+        return values.read(reference)
+      },
+      lengthOf: (reference) => values.lengthOf(reference),
+      readStream: (reference, start, end) => values.readStream(reference, start, end),
     },
-    readStream: (reference, start, end) => store.readStream(reference, start, end),
   }
 }

@@ -1,8 +1,10 @@
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import type { Compactions } from '../server/compactions.ts'
 import type { DatabaseEvents } from '../server/database-events.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
+import type { TaskRegistry } from '../workers/tasks.ts'
 import type { CorsRules } from './cors.ts'
 
 /**
@@ -15,6 +17,8 @@ export interface Backend {
     'lease' | 'leaseOpen' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
   readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
+  readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>
+  readonly compactions: Pick<Compactions, 'start'>
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string

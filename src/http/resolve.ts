@@ -19,6 +19,7 @@ export interface Place {
 const SERVER_ENDPOINTS = new Set([
   '_active_tasks',
   '_all_dbs',
+  '_backup',
   '_cluster_setup',
   '_db_updates',
   '_dbs_info',
@@ -76,6 +77,9 @@ const NOTHING: readonly string[] = []
 export function resolve(method: string, segments: readonly string[]): Place {
   const database = segments[0]
   if (database === undefined) return { route: 'welcome', rest: NOTHING }
+  if (database === '_backup' && segments.length > 1) {
+    return { route: database, database: segments[1], rest: segments.slice(2) }
+  }
   if (SERVER_ENDPOINTS.has(database)) return { route: database, rest: segments.slice(1) }
   const second = segments[1]
   if (second === undefined) return { route: 'database', database, rest: NOTHING }

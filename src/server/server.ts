@@ -5,6 +5,7 @@
  * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/`,
  * `drafts/` and `events.davenport`.
  */
+import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
 import { Authenticator } from '../auth/authenticator.ts'
@@ -17,6 +18,10 @@ import type { Config } from '../base/config/load.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { WorkerPool } from '../workers/pool.ts'
+import { TaskRegistry } from '../workers/tasks.ts'
+import { AutomaticCompaction, parseWindow } from './automatic-compaction.ts'
+import { Compactions } from './compactions.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { Expirations } from './expirations.ts'
@@ -42,6 +47,9 @@ export class Server {
   readonly uuid: string
   readonly databases: DatabaseRegistry
   readonly events: DatabaseEvents
+  readonly tasks: TaskRegistry
+  readonly compactions: Compactions
+  readonly automaticCompaction: AutomaticCompaction
   readonly expirations: Expirations
   readonly authenticator: Authenticator
   readonly administrators: Administrators
@@ -66,6 +74,37 @@ export class Server {
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.events = parts.events
+    const { config, clock, log } = options
+    this.tasks = new TaskRegistry(clock, log)
+    this.compactions = new Compactions({
+      lease: (name) => this.databases.lease(name),
+      pool: new WorkerPool({
+        threads: config.workerThreads,
+        memoryBytes: config.workerMemoryBytes,
+        idleMs: config.workerIdleMs,
+      }),
+      tasks: this.tasks,
+      clock,
+      bytesPerSecond: config.compactionBytesPerSecond,
+      sharePercent: config.compactionSharePercent,
+      cacheBytes: config.compactionCacheBytes,
+      freeBytes: async () => {
+        const { bavail, bsize } = await statfs(resolve(config.databaseDir))
+        return bavail * bsize
+      },
+      reserveBytes: config.compactionReserveBytes,
+    })
+    this.automaticCompaction = new AutomaticCompaction({
+      lease: (name) => this.databases.lease(name),
+      compactions: this.compactions,
+      clock,
+      log,
+      fragmentationPercent: config.compactionFragmentationPercent,
+      leastFileBytes: config.compactionLeastFileBytes,
+      mostAtOnce: config.compactionMostAtOnce,
+      intervalMs: config.compactionIntervalMs,
+      window: parseWindow(config.compactionWindow ?? ''),
+    })
     this.expirations = parts.expirations
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
@@ -141,18 +180,24 @@ export class Server {
       databases.list(),
     )
     const expirations = new Expirations({ index: events.database, databases, clock, log })
+    const { uuid } = store.state
+    const parts = { uuid, databases, events, expirations, authenticator, administrators, lock }
+    const server = new Server(options, parts)
     databases.listen((type, name) => {
       events.note(type, name)
       if (type === 'deleted') expirations.forget(name)
+      if (type === 'updated') server.automaticCompaction.note(name)
+      if (type === 'deleted') server.automaticCompaction.forget(name)
     })
     databases.onOpened((name, database) => expirations.opened(name, database))
-    const { uuid } = store.state
-    return new Server(options, { uuid, databases, events, expirations, authenticator, administrators, lock })
+    return server
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
+      await this.automaticCompaction.stop()
+      await this.compactions.stop()
       await this.expirations.close()
       await this.databases.stop(graceMs)
       await this.events.close()

@@ -19,11 +19,13 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, events, authenticator, uuid, log, clock, random } = real.server
+  const { databases, events, tasks, compactions, authenticator, uuid, log, clock, random } = real.server
   const http = await startHttp({
     backend: {
       authenticator,
       events,
+      tasks,
+      compactions,
       uuid,
       log,
       clock,

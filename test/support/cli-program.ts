@@ -54,6 +54,11 @@ const parts: Parts = {
       },
     }
   },
+  async compactFile(path, onProgress) {
+    await readFile(path)
+    onProgress(1, 1)
+    return { bytesBefore: 10, bytesAfter: 4, resumed: false }
+  },
   async openStore(path) {
     const { damaged, problems } = JSON.parse(await readFile(path, 'utf8'))
     if (damaged) throw new Error('group at 8192 is damaged')

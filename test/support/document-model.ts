@@ -96,6 +96,8 @@ export class DatabaseModel {
   local = new Map<string, { rev: number; body: string }>()
   updateSeq = 0
   revsLimit = 1000
+  /** Bodies of revisions that are no leaves may be gone. */
+  compacted = false
 
   copy(): DatabaseModel {
     const copy = new DatabaseModel()
@@ -103,6 +105,7 @@ export class DatabaseModel {
     copy.local = new Map(this.local)
     copy.updateSeq = this.updateSeq
     copy.revsLimit = this.revsLimit
+    copy.compacted = this.compacted
     return copy
   }
 

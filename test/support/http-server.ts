@@ -21,6 +21,8 @@ export interface TestServer {
   authorization: string
   /** What was logged. */
   lines: string[]
+  /** The data folder. */
+  folder: string
   stop(graceMs?: number): Promise<void>
 }
 
@@ -32,6 +34,8 @@ export async function startTestServer(
     limits?: Partial<HttpLimits>
     port?: number
     cors?: CorsRules
+    /** Environment variables. */
+    config?: Record<string, string>
     clock?: Clock
     /** Kept when the server stops; default a folder of its own, removed. */
     dataDir?: string
@@ -44,7 +48,7 @@ export async function startTestServer(
     openDatabase: (path, name) => openDatabase(path, name, { clock }),
     createDatabase: (path, name, properties) => createDatabase(path, name, { clock, properties }),
     config: loadConfig({
-      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10' },
+      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
     }),
     log,
@@ -69,6 +73,7 @@ export async function startTestServer(
     url: url.href.replace(/\/$/, ''),
     authorization: `Basic ${Buffer.from(`${NAME}:${PASSWORD}`).toString('base64')}`,
     lines,
+    folder,
     async stop(graceMs = 0) {
       await http.stop(graceMs)
       await server.stop(0)

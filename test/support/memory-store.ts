@@ -84,6 +84,32 @@ export class MemoryStore implements Store {
     return this.#contents.commit
   }
 
+  readonly salt = 0n
+  /** Nothing replaces these contents. */
+  readonly isCurrent = true
+
+  get values(): this {
+    return this
+  }
+
+  get durableEnd(): number {
+    return this.#contents.fileBytes
+  }
+
+  backup(): never {
+    throw new MemoryStoreError('READ_ONLY', 'there is no file')
+  }
+
+  async exportSnapshot(): Promise<never> {
+    throw new MemoryStoreError('READ_ONLY', 'there is no file')
+  }
+
+  async turn(): Promise<never> {
+    throw new MemoryStoreError('READ_ONLY', 'there is no file')
+  }
+
+  slowDown(): void {}
+
   get openSnapshots(): number {
     return this.#snapshots
   }
@@ -123,6 +149,7 @@ export class MemoryStore implements Store {
     }
     return {
       commit: this.#contents.commit,
+      values: this,
       tree: (name) => {
         live()
         return new MemoryTreeReader(this.#tree(name, trees), this.#options[name] ?? {}, live)
@@ -279,6 +306,7 @@ export class MemoryStore implements Store {
       dirtyBytes: 0,
       cachedBytes: 0,
       openSnapshots: this.#snapshots,
+      retiredFiles: 0,
       checkpointRunning: false,
       queuedBytes: 0,
       recordBytesWritten: 0,

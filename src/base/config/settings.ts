@@ -135,6 +135,102 @@ export const SETTINGS = {
   ),
   logLevel: choice('log', 'level', LOG_LEVELS, 'Lowest level that is logged; requests are "debug".', 'info'),
   maxUuids: integer('uuids', 'max_count', 1000, 1, 1_000_000, 'Ids that one _uuids may ask for.'),
+  workerThreads: integer(
+    'workers',
+    'threads',
+    0,
+    0,
+    64,
+    'Threads for background work, at most; 0 is one fewer than there are processors.',
+  ),
+  workerMemoryBytes: integer(
+    'workers',
+    'memory_bytes',
+    512 * 1024 * 1024,
+    16 * 1024 * 1024,
+    2 ** 40,
+    'JavaScript memory of one such thread; a task that needs more fails.',
+  ),
+  workerIdleMs: integer(
+    'workers',
+    'idle_ms',
+    10_000,
+    1,
+    3_600_000,
+    'Milliseconds after which a thread without work ends.',
+  ),
+  compactionBytesPerSecond: integer(
+    'compaction',
+    'bytes_per_second',
+    0,
+    0,
+    2 ** 40,
+    'Bytes that a compaction may write in a second; 0 for no bound.',
+  ),
+  compactionSharePercent: integer(
+    'compaction',
+    'share_percent',
+    100,
+    1,
+    100,
+    "Percent of its thread's time that a compaction may work; half of that while the server is busy.",
+  ),
+  compactionFragmentationPercent: integer(
+    'compaction',
+    'fragmentation_percent',
+    70,
+    0,
+    99,
+    'Percent of a file that nobody needs, from which on it is compacted unasked; 0 for never.',
+  ),
+  compactionLeastFileBytes: integer(
+    'compaction',
+    'least_file_bytes',
+    4 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Shorter files are not compacted unasked.',
+  ),
+  compactionMostAtOnce: integer(
+    'compaction',
+    'most_at_once',
+    1,
+    1,
+    64,
+    'Compactions that may run when another one is to begin unasked, at most.',
+  ),
+  compactionIntervalMs: integer(
+    'compaction',
+    'interval_ms',
+    60_000,
+    10,
+    86_400_000,
+    'Milliseconds after a change until the database is looked at.',
+  ),
+  compactionWindow: setting(
+    'compaction',
+    'window',
+    'string',
+    undefined as string | undefined,
+    dayWindow,
+    'Hours in which databases are compacted unasked, local time, as 22:00-06:00; default all day.',
+  ),
+  compactionReserveBytes: integer(
+    'compaction',
+    'reserve_bytes',
+    64 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Bytes that must be left on the disk beside what a compaction needs.',
+  ),
+  compactionCacheBytes: integer(
+    'compaction',
+    'cache_bytes',
+    64 * 1024 * 1024,
+    1024 * 1024,
+    2 ** 40,
+    'Memory for the pages of one compaction.',
+  ),
   cacheBytes: integer(
     'davenport',
     'cache_bytes',
@@ -142,6 +238,14 @@ export const SETTINGS = {
     1024 * 1024,
     2 ** 40,
     'Memory for the pages of all databases together.',
+  ),
+  diskReserveBytes: integer(
+    'davenport',
+    'disk_reserve_bytes',
+    128 * 1024 * 1024,
+    0,
+    2 ** 50,
+    'Bytes of the disk that documents may not take: below that, writes but deletions get 507; 0 for none.',
   ),
   stopGraceMs: integer(
     'davenport',
@@ -246,6 +350,12 @@ function address(input: string): string {
 function contentTypes(input: string): string {
   const one = /^\s*(\*|[\w.+*-]+\/[\w.+*-]+)\s*$/
   if (!input.split(',').every((type) => one.test(type))) throw new Error('content types with commas between')
+  return input
+}
+
+function dayWindow(input: string): string {
+  const time = '([01]\\d|2[0-3]):[0-5]\\d'
+  if (!new RegExp(`^${time}-${time}$`).test(input)) throw new Error('HH:MM-HH:MM')
   return input
 }
 

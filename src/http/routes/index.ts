@@ -2,6 +2,7 @@ import type { Resource } from '../resource.ts'
 import { absentResources } from './absent.ts'
 import { allDocsResources } from './all-docs.ts'
 import { attachmentResources } from './attachment.ts'
+import { backupResources } from './backup.ts'
 import { bulkDocsResources } from './bulk-docs.ts'
 import { bulkGetResources } from './bulk-get.ts'
 import { changesResources } from './changes.ts'
@@ -24,6 +25,7 @@ export const resources: readonly Resource[] = [
   ...absentResources,
   ...allDocsResources,
   ...attachmentResources,
+  ...backupResources,
   ...bulkDocsResources,
   ...bulkGetResources,
   ...changesResources,

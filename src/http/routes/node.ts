@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { isDatabaseName } from '../../server/database-name.ts'
-import { type Answer, json } from '../answer.ts'
+import { type Answer, json, ok } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import { parseJsonParameter } from '../query.ts'
 import type { Resource } from '../resource.ts'
@@ -23,9 +23,20 @@ function membership(): Answer {
   return json(200, { all_nodes: [NODE], cluster_nodes: [NODE] })
 }
 
-/** No task reports itself yet: compaction, views and replication are not there. */
-function activeTasks(): Answer {
-  return json(200, [])
+/** With `history=true` those that have ended, the last first. */
+function activeTasks(exchange: Exchange): Answer {
+  const { tasks } = exchange.backend
+  return json(200, exchange.query.get('history') === 'true' ? tasks.history() : tasks.list())
+}
+
+/** `/_active_tasks/{pid}`: asks the task to end. */
+function cancelTask(exchange: Exchange): Answer {
+  const [pid] = exchange.place.rest
+  if (pid === undefined) {
+    throw new DatabaseError('methodNotAllowed', 'Only GET,HEAD allowed', { headers: { allow: 'GET,HEAD' } })
+  }
+  if (!exchange.backend.tasks.cancel(pid)) throw new DatabaseError('missing')
+  return ok(202)
 }
 
 /** A single node is enabled as soon as the databases exist that the client wants to exist. */
@@ -83,7 +94,12 @@ function searchAnalyze(): never {
 
 export const nodeResources: Resource[] = [
   { route: '_membership', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: membership } },
-  { route: '_active_tasks', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: activeTasks } },
+  {
+    route: '_active_tasks',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: activeTasks, DELETE: cancelTask },
+  },
   {
     route: '_cluster_setup',
     access: 'server-admin',

@@ -51,14 +51,34 @@ function viewCleanup(): Answer {
   return ok(202)
 }
 
-function compact(exchange: Exchange): Answer {
+/** With `dry_run=true` nothing is done, and said what would be. */
+async function compact(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.request, 'application/json')
   const [design] = exchange.place.rest
-  if (design === undefined) throw new DatabaseError('notImplemented', 'compaction is not implemented')
+  if (design === undefined) {
+    const dryRun = exchange.query.get('dry_run')
+    if (dryRun === 'true') return json(200, { ok: true, dry_run: true, sizes: compactedSizes(exchange) })
+    if (dryRun !== undefined && dryRun !== 'false') {
+      throw new DatabaseError('badRequest', '`dry_run` must be true or false')
+    }
+    await exchange.backend.compactions.start(exchange.place.database!)
+    return ok(202)
+  }
   // A design document's views are not built: there is nothing to compact, if only it exists.
   exchange.database.get(`_design/${design}`)
   return ok(202)
 }
+
+/** What the nodes and groups of a new file take beside the keys and values in them. */
+const OVERHEAD = 1.04
+
+function compactedSizes(exchange: Exchange): Record<string, number> {
+  const { file, active } = exchange.database.info().sizes
+  const after = Math.min(file, Math.ceil(active * OVERHEAD) + EMPTY_FILE_BYTES)
+  return { file, after, freed: file - after }
+}
+
+const EMPTY_FILE_BYTES = 8360
 
 export const settingsResources: Resource[] = [
   {

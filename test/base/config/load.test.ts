@@ -39,7 +39,17 @@ t.test('every setting can be given in a file and in the environment, and refuses
     }[name as string]
     const text = value ?? (name === 'logLevel' ? 'error' : name === 'stopGraceMs' ? '1' : good)!
     const usable = ['maxOpenDatabases', 'maxDatabasesInfo'].includes(name) ? '17' : text
-    const special = { maxUuids: '18', compressionLevel: '1', compressibleTypes: 'text/*,a/b' }
+    const special = {
+      maxUuids: '18',
+      compressionLevel: '1',
+      compressibleTypes: 'text/*,a/b',
+      workerThreads: '3',
+      workerMemoryBytes: '33554432',
+      compactionSharePercent: '50',
+      compactionFragmentationPercent: '40',
+      compactionMostAtOnce: '2',
+      compactionWindow: '22:00-06:00',
+    }
     const limited = special[name as keyof typeof special] ?? usable
     const expected = setting.parse(limited)
     t.not(expected, setting.default, `${name}: the test gives something else than the default`)

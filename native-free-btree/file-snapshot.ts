@@ -1,0 +1,139 @@
+/**
+ * A store's commit read by its handle, on a descriptor of one's own: in another thread, beside the writer, without
+ * a lock. What the handle names is durable and is never written again, so nothing of the writer's memory is
+ * needed. The file is known by its salt, with which all its hashes are seeded.
+ */
+import type { FileSnapshot, LogPoint, LogStretch, Reference, SnapshotHandle, TreeReader } from './api.ts'
+import { type CacheSpace, PageCache } from './cache.ts'
+import { StorageError } from './errors.ts'
+import type { StorageFile } from './file.ts'
+import { Ledger } from './ledger.ts'
+import { LogReader } from './log.ts'
+import { nodeFileSystem } from './node-file.ts'
+import { readCheckpoint } from './open.ts'
+import { PageSource } from './page-source.ts'
+import { identify, readGenesis } from './recovery.ts'
+import type { StoreOptions } from './store.ts'
+import { Tree } from './tree.ts'
+import { RootReader } from './tree-reader.ts'
+import { partsOf, ValueReader } from './values.ts'
+
+/**
+ * Opens the commit; trees are read with the orders and summaries of `options.trees`. `definitions` are trees that
+ * the log behind the commit has named already, by id. Throws NOT_FOUND when the file at the handle's path is
+ * another one by now.
+ */
+export async function openSnapshot(
+  handle: SnapshotHandle,
+  options: Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache'> = {},
+  definitions: ReadonlyMap<number, string> = new Map(),
+): Promise<FileSnapshot> {
+  const file = await (options.fileSystem ?? nodeFileSystem).open(handle.path, 'read')
+  try {
+    const { salt, uuid } = await identify(file)
+    if (salt !== handle.salt || uuid.toString('hex') !== handle.uuid) {
+      throw new StorageError('NOT_FOUND', `${handle.path} is not the file of this snapshot any more`)
+    }
+    return await StoredSnapshot.read(file, handle, options, definitions)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+class StoredSnapshot implements FileSnapshot {
+  readonly handle: SnapshotHandle
+  readonly logStart: LogPoint
+  readonly definitions: Map<number, string>
+  readonly #file: StorageFile
+  readonly #space: CacheSpace
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #trees: ReadonlyMap<string, Tree>
+  readonly #log: LogReader
+  #open = true
+
+  private constructor(
+    file: StorageFile,
+    handle: SnapshotHandle,
+    parts: {
+      space: CacheSpace
+      source: PageSource
+      trees: ReadonlyMap<string, Tree>
+      definitions: Map<number, string>
+      logStart: LogPoint
+    },
+  ) {
+    this.handle = handle
+    this.logStart = parts.logStart
+    this.definitions = parts.definitions
+    this.#file = file
+    this.#space = parts.space
+    this.#source = parts.source
+    this.#values = new ValueReader(file, handle.salt)
+    this.#trees = parts.trees
+    this.#log = new LogReader(file, handle.salt, this.#values, parts.definitions)
+  }
+
+  static async read(
+    file: StorageFile,
+    handle: SnapshotHandle,
+    options: Pick<StoreOptions, 'trees' | 'cache'>,
+    known: ReadonlyMap<number, string>,
+  ): Promise<StoredSnapshot> {
+    const { checkpoint: pointer, salt } = handle
+    const record = pointer.position === 0 ? undefined : readCheckpoint(file, salt, pointer)
+    const cache = options.cache ?? new PageCache(16 * 1024 * 1024)
+    const space = cache.space()
+    const source = new PageSource(file, salt, space)
+    const trees = new Map<string, Tree>()
+    const definitions = new Map(known)
+    for (const { definition, root } of record?.trees ?? []) {
+      const tree = new Tree(definition, options.trees?.[definition.name] ?? {}, source, new Ledger(cache))
+      tree.root = root
+      trees.set(definition.name, tree)
+      definitions.set(definition.id, definition.name)
+    }
+    const logStart = record?.replay ?? (await firstGroup(file))
+    return new StoredSnapshot(file, handle, { space, source, trees, definitions, logStart })
+  }
+
+  get treeNames(): string[] {
+    return [...this.#trees.keys()]
+  }
+
+  tree(name: string): TreeReader {
+    const tree = this.#trees.get(name)
+    if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    tree.assertReadable()
+    return new RootReader(tree, tree.root, this.#source, this.#values, () => this.#open)
+  }
+
+  read(reference: Reference): Buffer {
+    return this.#values.read(reference)
+  }
+
+  lengthOf(reference: Reference): number {
+    return partsOf(reference).length
+  }
+
+  readStream(reference: Reference): AsyncGenerator<Buffer, void, void> {
+    return this.#values.stream(reference, 0, partsOf(reference).length)
+  }
+
+  readLog(from: LogPoint, end: number, maxBytes: number): Promise<LogStretch> {
+    return this.#log.read(from, end, maxBytes)
+  }
+
+  async close(): Promise<void> {
+    this.#open = false
+    this.#space.clear()
+    await this.#file.close()
+  }
+}
+
+async function firstGroup(file: StorageFile): Promise<LogPoint> {
+  const genesis = await readGenesis(file)
+  if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
+  return { position: genesis.start.position, previousHash: genesis.start.lastHash }
+}

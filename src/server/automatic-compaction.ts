@@ -1,0 +1,129 @@
+/**
+ * Which databases are compacted without being asked. What holds:
+ * - Only databases that have changed since they were last looked at are looked at: where nothing changes there is no
+ *   timer, and a database that nobody uses is not opened.
+ * - A database is compacted when its file is long enough, and enough of it is not needed any more; within the hours
+ *   that are allowed, while the event loop has time to spare, and not more databases at once than are allowed.
+ * - What cannot be compacted now (no room, too busy, out of hours) is looked at again later.
+ */
+import { performance } from 'node:perf_hooks'
+import type { Clock } from '../base/clock.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { Compactions } from './compactions.ts'
+import type { Lease } from './open-databases.ts'
+
+/** Share of the event loop's time in use from which on nothing is begun. */
+const BUSY = 0.6
+const MINUTES_PER_HOUR = 60
+
+export interface AutomaticCompactionOptions {
+  lease(name: string): Promise<Lease>
+  compactions: Pick<Compactions, 'start' | 'ended' | 'running'>
+  clock: Clock
+  log: Log
+  /** Percent of a file that is not needed, from which on it is compacted; 0 switches all this off. */
+  fragmentationPercent: number
+  leastFileBytes: number
+  mostAtOnce: number
+  intervalMs: number
+  /** Minutes of the day, local time; undefined: all day. */
+  window: Window | undefined
+}
+
+/** `from` included, `to` not; over midnight where `to` is not behind `from`. */
+export interface Window {
+  fromMinute: number
+  toMinute: number
+}
+
+/** "22:00-06:00"; undefined for an empty text. Throws Error. */
+export function parseWindow(text: string): Window | undefined {
+  if (text === '') return undefined
+  const match = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
+  if (match === null) throw new Error('HH:MM-HH:MM')
+  const [fromHour, fromMinute, toHour, toMinute] = match.slice(1).map(Number)
+  return {
+    fromMinute: fromHour! * MINUTES_PER_HOUR + fromMinute!,
+    toMinute: toHour! * MINUTES_PER_HOUR + toMinute!,
+  }
+}
+
+export function isWithin(window: Window | undefined, ms: number): boolean {
+  if (window === undefined) return true
+  const time = new Date(ms)
+  const minute = time.getHours() * MINUTES_PER_HOUR + time.getMinutes()
+  const { fromMinute, toMinute } = window
+  return fromMinute < toMinute
+    ? minute >= fromMinute && minute < toMinute
+    : minute >= fromMinute || minute < toMinute
+}
+
+export class AutomaticCompaction {
+  readonly #options: AutomaticCompactionOptions
+  /** Changed since they were looked at. */
+  readonly #changed = new Set<string>()
+  #cancelTimer: (() => void) | undefined
+  #looking: Promise<void> = Promise.resolve()
+  #loadBefore = performance.eventLoopUtilization()
+  #stopped = false
+
+  constructor(options: AutomaticCompactionOptions) {
+    this.#options = options
+  }
+
+  /** A database has changed. */
+  note(name: string): void {
+    if (this.#options.fragmentationPercent === 0 || this.#stopped) return
+    this.#changed.add(name)
+    this.#arm()
+  }
+
+  forget(name: string): void {
+    this.#changed.delete(name)
+  }
+
+  /** Resolves when nothing is being looked at any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#cancelTimer?.()
+    await this.#looking
+  }
+
+  #arm(): void {
+    if (this.#cancelTimer !== undefined || this.#stopped) return
+    this.#loadBefore = performance.eventLoopUtilization()
+    this.#cancelTimer = this.#options.clock.after(this.#options.intervalMs, () => {
+      this.#cancelTimer = undefined
+      this.#looking = this.#look().finally(() => {
+        if (this.#changed.size > 0) this.#arm()
+      })
+    })
+  }
+
+  async #look(): Promise<void> {
+    const { clock, compactions, mostAtOnce, window, log } = this.#options
+    const { utilization } = performance.eventLoopUtilization(this.#loadBefore)
+    if (utilization > BUSY || !isWithin(window, clock.now())) return
+    for (const name of [...this.#changed]) {
+      if (this.#stopped || compactions.running >= mostAtOnce) return
+      try {
+        this.#changed.delete(name)
+        if (await this.#isWorthIt(name)) await compactions.start(name)
+      } catch (error) {
+        log.warning('an automatic compaction was not begun', { database: name, reason: describeError(error) })
+      }
+    }
+  }
+
+  async #isWorthIt(name: string): Promise<boolean> {
+    const { fragmentationPercent, leastFileBytes } = this.#options
+    const lease = await this.#options.lease(name)
+    try {
+      const { sizes, compactRunning } = lease.database.info()
+      if (compactRunning || sizes.file < leastFileBytes) return false
+      return (1 - sizes.active / sizes.file) * 100 >= fragmentationPercent
+    } finally {
+      lease.release()
+    }
+  }
+}

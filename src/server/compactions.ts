@@ -1,0 +1,189 @@
+/**
+ * The compactions of a server's databases. What holds:
+ * - A database is compacted by one job at a time; asking again while it runs changes nothing.
+ * - A job holds a lease, so that its database stays open. When the lease's signal tells it to go, or the server
+ *   stops, it leaves its file to be gone on from; when a client cancels it, it takes its file with it.
+ * - However a job ends, the writer's turn is given back and the task says what became of it.
+ * - While the event loop is busy the jobs work for half of their time share.
+ */
+import { performance } from 'node:perf_hooks'
+import { MessageChannel } from 'node:worker_threads'
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { type CompactionReport, serveSource } from '../workers/compaction-job.ts'
+import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
+import type { WorkerPool } from '../workers/pool.ts'
+import type { Task, TaskOutcome, TaskRegistry } from '../workers/tasks.ts'
+import type { Lease } from './open-databases.ts'
+
+const WORKER = new URL('../workers/compaction-worker.js', import.meta.url).href
+/** A job that was told to stop and has not ended then is ended with its thread. */
+const STOP_GRACE_MS = 5000
+const LOAD_EVERY_MS = 500
+/** Share of the event loop's time in use from which on it counts as busy. */
+const BUSY = 0.8
+const BUSY_DIVISOR = 2
+/** What a compaction writes, as a multiple of the bytes in use. */
+const NEEDED = 1.2
+
+export interface CompactionsOptions {
+  lease(name: string): Promise<Lease>
+  pool: WorkerPool
+  tasks: TaskRegistry
+  clock: Clock
+  /** 0: as fast as it goes. */
+  bytesPerSecond: number
+  /** Percent of its thread's time that a job may work. */
+  sharePercent: number
+  /** Of one job. */
+  cacheBytes: number
+  /** Bytes that the disk has free; undefined: unknown. */
+  freeBytes?: (() => Promise<number>) | undefined
+  /** Bytes that must be left beside what a compaction needs. Default 0. */
+  reserveBytes?: number | undefined
+  /** The module that a job runs; the compaction's unless a test gives another. */
+  worker?: string | undefined
+}
+
+interface Job {
+  readonly control: JobControl
+  readonly kill: AbortController
+  readonly ended: Promise<void>
+}
+
+export class Compactions {
+  readonly #options: CompactionsOptions
+  readonly #jobs = new Map<string, Job>()
+  #stopped = false
+  #cancelLoadTimer: (() => void) | undefined
+
+  constructor(options: CompactionsOptions) {
+    this.#options = options
+  }
+
+  /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
+  async start(name: string): Promise<void> {
+    if (this.#stopped) throw new DatabaseError('shuttingDown')
+    const lease = await this.#options.lease(name)
+    try {
+      if (!this.#jobs.has(name)) await this.#requireRoom(lease)
+    } catch (error) {
+      lease.release()
+      throw error
+    }
+    if (this.#jobs.has(name) || this.#stopped) {
+      lease.release()
+      return
+    }
+    const control = new JobControl()
+    const kill = new AbortController()
+    const ended = this.#run(name, lease, control, kill).finally(() => {
+      this.#jobs.delete(name)
+      lease.release()
+    })
+    this.#jobs.set(name, { control, kill, ended })
+    this.#watchLoad()
+  }
+
+  /** Databases that are being compacted. */
+  get running(): number {
+    return this.#jobs.size
+  }
+
+  /** The new file is as long as what is in use, and some more is written while it is made. */
+  async #requireRoom({ database }: Lease): Promise<void> {
+    const { freeBytes, reserveBytes = 0 } = this.#options
+    if (freeBytes === undefined) return
+    const { active, file } = database.info().sizes
+    const neededBytes = Math.min(file, Math.ceil(active * NEEDED)) + reserveBytes
+    const free = await freeBytes()
+    if (free >= neededBytes) return
+    throw new DatabaseError(
+      'insufficientStorage',
+      `The compaction needs ${neededBytes} bytes on the disk, which has ${free}.`,
+    )
+  }
+
+  /** Resolves when the one that runs for the database, if any, has ended. */
+  async ended(name: string): Promise<void> {
+    await this.#jobs.get(name)?.ended
+  }
+
+  /** Ends all jobs; they can be gone on with. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    const jobs = [...this.#jobs.values()]
+    for (const job of jobs) this.#stopJob(job, STOP.keep)
+    await Promise.all(jobs.map(({ ended }) => ended))
+    this.#cancelLoadTimer?.()
+    await this.#options.pool.destroy()
+  }
+
+  #stopJob(job: Pick<Job, 'control' | 'kill'>, how: typeof STOP.keep | typeof STOP.discard): void {
+    job.control.stop = how
+    this.#options.clock.after(STOP_GRACE_MS, () => job.kill.abort())
+  }
+
+  async #run(name: string, lease: Lease, control: JobControl, kill: AbortController): Promise<void> {
+    const { tasks } = this.#options
+    const task = tasks.start({
+      type: 'database_compaction',
+      database: name,
+      phase: 'document_copy',
+      cancel: () => this.#stopJob({ control, kill }, STOP.discard),
+    })
+    const leave = (): void => this.#stopJob({ control, kill }, STOP.keep)
+    lease.signal.addEventListener('abort', leave, { once: true })
+    let outcome: TaskOutcome = 'failed'
+    let failure: unknown
+    try {
+      outcome = (await this.#compact(lease, control, kill.signal, task)).outcome
+    } catch (error) {
+      if (control.stop === STOP.no) failure = error
+      else outcome = 'cancelled'
+    }
+    lease.signal.removeEventListener('abort', leave)
+    await lease.database.endCompaction()
+    task.end(outcome, failure)
+  }
+
+  async #compact(
+    { database }: Lease,
+    control: JobControl,
+    signal: AbortSignal,
+    task: Task,
+  ): Promise<CompactionReport> {
+    const { pool, bytesPerSecond, cacheBytes, worker = WORKER } = this.#options
+    const source = database.beginCompaction()
+    const { port1, port2 } = new MessageChannel()
+    const close = serveSource(port1, source, (progress) => task.update(progress))
+    const { path, uuid, salt } = source
+    const job = { path, uuid, salt, port: port2, control: control.shared, bytesPerSecond, cacheBytes }
+    try {
+      return await pool.run<CompactionReport>(worker, job, { transfer: [port2], signal })
+    } finally {
+      close()
+    }
+  }
+
+  /** While any job runs, its share follows the load. */
+  #watchLoad(): void {
+    if (this.#cancelLoadTimer !== undefined) return
+    let before = performance.eventLoopUtilization()
+    const share = this.#options.sharePercent * (WHOLE_SHARE / 100)
+    const look = (): void => {
+      if (this.#jobs.size === 0) {
+        this.#cancelLoadTimer = undefined
+        return
+      }
+      const now = performance.eventLoopUtilization()
+      const { utilization } = performance.eventLoopUtilization(now, before)
+      before = now
+      for (const { control } of this.#jobs.values()) {
+        control.share = utilization > BUSY ? share / BUSY_DIVISOR : share
+      }
+      this.#cancelLoadTimer = this.#options.clock.after(LOAD_EVERY_MS, look)
+    }
+    look()
+  }
+}

@@ -1,0 +1,42 @@
+/** Runs in a thread of the pool: one compaction. */
+import { PageCache } from '../../native-free-btree/index.ts'
+import { systemClock } from '../base/clock.ts'
+import { systemRandom } from '../base/random.ts'
+import { compact } from '../database/compaction.ts'
+import { CompactionCancelled, type CompactionProgress } from '../database/compaction-api.ts'
+import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
+import { JobControl } from './control.ts'
+import { Pacer } from './pacer.ts'
+
+const PROGRESS_MS = 200
+
+export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
+  const source = new RemoteSource(job)
+  const nowMs = (): number => systemClock.now()
+  const pacer = new Pacer(new JobControl(job.control), job.bytesPerSecond, nowMs)
+  let sentMs = 0
+  let phase = ''
+  const onProgress = (progress: CompactionProgress): void => {
+    if (progress.phase === phase && nowMs() - sentMs < PROGRESS_MS) return
+    phase = progress.phase
+    sentMs = nowMs()
+    source.progress(progress)
+  }
+  try {
+    const cache = new PageCache(job.cacheBytes)
+    const pace = (bytes: number): Promise<void> => pacer.pause(bytes)
+    const result = await compact(source, {
+      clock: systemClock,
+      random: systemRandom,
+      cache,
+      onProgress,
+      pace,
+    })
+    return { outcome: 'completed', bytesAfter: result.bytesAfter, resumed: result.resumed }
+  } catch (error) {
+    if (error instanceof CompactionCancelled) return { outcome: 'cancelled', bytesAfter: 0, resumed: false }
+    throw error
+  } finally {
+    job.port.close()
+  }
+}

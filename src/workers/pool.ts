@@ -1,0 +1,61 @@
+/**
+ * The threads for work that would hold up the event loop. There are none until the first job, and none again when
+ * there was nothing to do for `idleMs`. A job that throws, runs out of memory or whose thread ends rejects, and
+ * nothing else is harmed: the pool makes another thread for the next one.
+ */
+import { availableParallelism } from 'node:os'
+import type { TransferListItem } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+
+export interface WorkerPoolOptions {
+  /** 0: one fewer than the machine has processors, at least one. */
+  threads: number
+  /** JavaScript memory of one thread. */
+  memoryBytes: number
+  idleMs: number
+}
+
+const MEBIBYTE = 1024 * 1024
+
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions
+  #pool: Piscina | undefined
+
+  constructor(options: WorkerPoolOptions) {
+    this.#options = options
+  }
+
+  /** Most jobs at once; more of them wait. */
+  get size(): number {
+    return this.#options.threads > 0 ? this.#options.threads : Math.max(1, availableParallelism() - 1)
+  }
+
+  /** Threads that there are now. */
+  get threads(): number {
+    return this.#pool?.threads.length ?? 0
+  }
+
+  /** Runs the default export of the module at `url` in a thread. Aborting `signal` ends the thread at once. */
+  run<T>(
+    url: string,
+    job: unknown,
+    options: { transfer: TransferListItem[]; signal: AbortSignal },
+  ): Promise<T> {
+    this.#pool ??= new Piscina({
+      minThreads: 0,
+      maxThreads: this.size,
+      idleTimeout: this.#options.idleMs,
+      // A thread that waits for work must still be able to end.
+      atomics: 'disabled',
+      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(this.#options.memoryBytes / MEBIBYTE) },
+    })
+    const { transfer, signal } = options
+    return this.#pool.run(job, { filename: url, transferList: transfer as never, signal })
+  }
+
+  /** Ends all threads at once. */
+  async destroy(): Promise<void> {
+    await this.#pool?.destroy()
+    this.#pool = undefined
+  }
+}
