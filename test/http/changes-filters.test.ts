@@ -112,3 +112,19 @@ t.test('_doc_ids: looked up when few, in the order of the sequence', async (t) =
     ['later'],
   )
 })
+
+t.test('active_only: deleted documents are left out, of the limit too', async (t) => {
+  await send('PUT /active')
+  const gone = (await send('PUT /active/gone', { json: {} })).json as { rev: string }
+  await send(`DELETE /active/gone?rev=${gone.rev}`)
+  for (const id of ['a', 'b']) await send(`PUT /active/${id}`, { json: {} })
+  const ids = async (query: string) =>
+    ((await send(`GET /active/_changes?${query}`)).json as { results: { id: string }[] }).results.map(
+      ({ id }) => id,
+    )
+  t.same(await ids(''), ['gone', 'a', 'b'])
+  t.same(await ids('active_only=true'), ['a', 'b'])
+  t.same(await ids('active_only=true&limit=1'), ['a'])
+  t.same(await ids('active_only=true&feed=longpoll&descending=true'), ['b', 'a'])
+  t.same(await ids('active_only=yes'), ['gone', 'a', 'b'])
+})
