@@ -198,7 +198,7 @@ export class CrashRun {
     const disk = this.#disk
     disk.onOperation = (kind, _path, n) => {
       if (n >= crashAt && this.#after === undefined) {
-        this.#after = disk.crash()
+        this.#after = disk.crash({ tearingAtBytes: random.pick([0, 1]) })
         return
       }
       if (kind === 'sync' || this.#random.bool(0.06)) this.#capture(`${this.#phase}, before a ${kind}`)
@@ -383,9 +383,12 @@ export class CrashRun {
   async #step(store: Store): Promise<boolean> {
     const random = this.#random
     const kind = random.int(100)
-    if (kind < 62) await this.#commit(store, random.pick([1, 1, 1, 2, 4]))
-    else if (kind < 70) await this.#stream(store)
-    else if (kind < 75) await this.#idle()
+    // The crash has torn a superblock, and the one that is to take its place may get lost as well.
+    const tornSlot = this.#phase === 'just opened' && store.recovery.badSuperblocks === 1
+    if (tornSlot && random.bool(0.6)) return this.#failSync(store)
+    if (kind < 60) await this.#commit(store, random.pick([1, 1, 1, 2, 4]))
+    else if (kind < 68) await this.#stream(store)
+    else if (kind < 73) await this.#idle()
     else if (kind < 78) await store.checkpoint()
     else if (kind < 80) await this.#failReads(store)
     else if (kind < 82) await this.#commitOnFullDisk(store)
@@ -575,7 +578,7 @@ export class CrashRun {
     const disk = this.#disk
     const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
     const { marker } = plan.version
-    const forGood = random.bool(0.4)
+    const forGood = random.bool(0.25)
     const cancel = disk.inject({ on: 'sync', times: forGood ? Number.POSITIVE_INFINITY : 1 })
     this.#inFlight.push(marker)
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
