@@ -214,6 +214,7 @@ ${COMMIT_SYNC}`,
     file: RECOVERY,
     find: '    if (!located.clean)\n        await rewriteNewestSlot(file, located);\n',
     replace: '',
+    backedBy: 'the walk from the genesis group, which needs neither slot',
   },
   {
     name: 'named-before-synced',
