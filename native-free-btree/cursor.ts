@@ -62,7 +62,7 @@ export class TreeCursor implements Cursor {
 
   next(): boolean {
     if (this.#done) return false
-    if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot of this cursor was closed')
+    this.#assertOpen()
     const reverse = this.#options.reverse === true
     if (!this.#started) {
       this.#started = true
@@ -103,8 +103,14 @@ export class TreeCursor implements Cursor {
     if (!this.#started || this.#done) {
       throw new StorageError('INVALID_ARGUMENT', 'the cursor does not stand on an entry')
     }
+    this.#assertOpen()
     const level = this.#pages.length - 1
     readCell(this.#pages[level]!, cellOffset(this.#pages[level]!, this.#indexes[level]!), view)
+  }
+
+  /** Without the snapshot the pages that the cursor stands on may be changed. */
+  #assertOpen(): void {
+    if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot of this cursor was closed')
   }
 
   #finish(): false {

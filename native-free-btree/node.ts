@@ -44,6 +44,8 @@ const MAX_PREFIX = 0xffff
 
 /** What a pointer's cell takes beside its key and its reduction, and as much again for those. */
 const SETTLED_CELL_BYTES = 128
+/** What a slot takes more when its offset has four bytes. */
+const WIDENED_BYTES = 2
 /** Bytes of objects counted for each node in memory beside its page. */
 const NODE_OVERHEAD_BYTES = 500
 
@@ -118,41 +120,23 @@ export class MutableNode {
   /** A node that takes a page over which nobody else sees any more; `place` is where the page says it lies. */
   static fromOwnPage(own: KeptPage, place: PagePlace, epoch: number): MutableNode {
     const node = new MutableNode(isLeaf(own.page), own.page, epoch)
-    node.#setOrigin(own, place, 0)
+    node.#setOrigin(own, place)
     return node
   }
 
   /** A changeable copy of a page, with room for `extra` bytes more. */
   static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
-    const { page, top } = kept
-    const cells = cellCount(page)
-    const end = slotsEnd(page)
-    const capacity = end + page.length - top + extra
-    const leaf = isLeaf(page)
-    const copy = MutableNode.empty(leaf, capacity, epoch)
-    if (slotWidth(page) === slotWidth(copy.page)) {
-      const shift = capacity - page.length
-      page.copy(copy.page, top + shift, top)
-      page.copy(copy.page, 8, 8, end)
-      for (let i = 0; i < cells; i++) setSlot(copy.page, i, cellOffset(page, i) + shift)
-      setCellCount(copy.page, cells)
-      copy.#setOrigin(kept, place, shift)
-      return copy
-    }
-    for (let i = 0; i < cells; i++) {
-      readCell(page, cellOffset(page, i), view)
-      copy.insertCell(i, page, view.start, view.end - view.start)
-    }
-    if (!leaf) copy.children = new Array<undefined>(cells).fill(undefined)
-    return copy
+    const node = MutableNode.fromOwnPage(kept, place, epoch)
+    node.#moveTo(slotsEnd(kept.page) + kept.page.length - kept.top + extra)
+    return node
   }
 
-  /** Notes what the page, whose cells have been moved by `shift`, has in common with one of the file. */
-  #setOrigin(kept: KeptPage, place: PagePlace, shift: number): void {
+  /** Notes what the page has in common with one of the file. */
+  #setOrigin(kept: KeptPage, place: PagePlace): void {
     const { origin } = kept
-    this.top = kept.top + shift
+    this.top = kept.top
     this.base = origin?.base ?? place
-    this.baseTop = (origin?.baseTop ?? kept.top) + shift
+    this.baseTop = origin?.baseTop ?? kept.top
     this.removed = origin === undefined ? [] : origin.removed.slice()
     if (!this.leaf) this.children = new Array<undefined>(this.cells).fill(undefined)
   }
@@ -220,9 +204,14 @@ export class MutableNode {
     const page = this.page
     const first = this.leaf ? 0 : 1
     if (cells < first || index < first) return
+    if (cells === first) {
+      // What keys that are gone have shared says nothing of this one.
+      setPrefixLength(page, 0)
+      return
+    }
     // Of a single key nobody knows yet what others will share with it.
     const prefix = cells === first + 1 ? MAX_PREFIX : prefixLength(page)
-    if (cells === first || prefix === 0) return
+    if (prefix === 0) return
     // A neighbour: the search that led here has looked at it.
     readCell(page, cellOffset(page, Math.max(first, Math.min(index, cells - 1))), view)
     const shared = sharedBytes(page, view, placed, prefix)
@@ -305,11 +294,12 @@ export class MutableNode {
     this.#gather(scratch, old)
   }
 
-  /** Moves to a new page of `capacity` bytes, without gaps. */
-  #moveTo(capacity: number): void {
+  /** Moves to a new page, without gaps, of `bytes` bytes, and of what wider slots take if it gets those. */
+  #moveTo(bytes: number): void {
     const old = this.page
+    const wide = bytes > 0xffff ? NODE_WIDE : 0
+    const capacity = wide > old[1]! ? bytes + this.cells * WIDENED_BYTES : bytes
     const page = Buffer.allocUnsafeSlow(capacity)
-    const wide = capacity > 0xffff ? NODE_WIDE : 0
     if (this.garbage > 0 || wide !== old[1]) {
       old.copy(page, 0, 0, NODE_HEADER_BYTES)
       page[1] = wide

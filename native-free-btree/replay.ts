@@ -26,6 +26,8 @@ export interface ReplayTree {
   /** The cell at `offset` of `source` is a leaf's; the bytes may be used again. */
   put(source: Buffer, offset: number): void
   delete(key: Buffer): unknown
+  /** The group has no more operations on any tree that it changed. */
+  finishGroup?(): void
 }
 
 export interface ReplayTarget {
@@ -37,6 +39,7 @@ export interface ReplayTarget {
 /** Takes groups in order; a transaction in parts is applied when its commit group comes. */
 export class Replay {
   readonly #target: ReplayTarget
+  readonly #changed = new Set<ReplayTree>()
   #parts: { header: GroupHeader; payload: Buffer }[] = []
   records = 0
 
@@ -54,6 +57,8 @@ export class Replay {
     for (const part of this.#parts) this.#apply(part.header, part.payload)
     this.#parts = []
     this.#apply(header, payload)
+    for (const tree of this.#changed) tree.finishGroup?.()
+    this.#changed.clear()
   }
 
   #apply(header: GroupHeader, payload: Buffer): void {
@@ -104,6 +109,7 @@ export class Replay {
   #tree(id: number): ReplayTree {
     const tree = this.#target.treeById(id)
     if (tree === undefined) throw new RangeError(`tree ${id} was never defined`)
+    if (tree.finishGroup !== undefined) this.#changed.add(tree)
     return tree
   }
 }

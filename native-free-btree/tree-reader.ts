@@ -112,7 +112,8 @@ class SummaryBuilder {
   }
 
   summary(): Summary {
-    return { count: this.count, bytes: this.bytes, reduction: this.reducer?.combine(this.parts) }
+    const { reducer, count, bytes } = this
+    return { count, bytes, reduction: reducer === undefined ? undefined : combined(reducer, this.parts) }
   }
 }
 
@@ -179,6 +180,11 @@ class RangeReduction {
   }
 }
 
+/** A copy: what a reducer gives may be a part of what it was given, and that of a page, which changes later. */
+function combined(reducer: Reducer, parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.from(reducer.combine(parts))
+}
+
 function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
   readCell(page, cellOffset(page, index), view)
   const key = page.subarray(view.keyStart, view.keyEnd)
@@ -203,7 +209,7 @@ export function reductionOf(
     if (link.leaf) parts.push(mapCell(link.page, i, reducer, values))
     else parts.push(reductionOf(link.children![i] ?? readPointer(link.page, i, true), tree, source, values))
   }
-  const reduction = reducer.combine(parts)
+  const reduction = combined(reducer, parts)
   if (reduction.length > reducer.maxBytes) {
     throw new StorageError('INVALID_ARGUMENT', `the reducer ${reducer.name} gave more than it promised`, {
       bytes: reduction.length,

@@ -8,6 +8,7 @@
  * - Two neighbouring leaves under one parent never fit together in one (so leaves are at least half full on
  *   average), except where the tail of a split by appending has not filled yet.
  * - A node that anybody else may be reading is copied before it is changed.
+ * - No leaf is without entries, except between a change and the end of its group.
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { invariant, StorageError } from './errors.ts'
@@ -99,6 +100,8 @@ export class Tree {
   readonly #ledger: DirtyLedger
   /** The last leaf, when it may be changed in place and appending needs no look at its ancestors. */
   #lastLeaf: MutableNode | undefined
+  /** Leaves without entries, each with a key of its range. */
+  readonly #emptied = new Map<MutableNode, Buffer>()
 
   constructor(definition: TreeDefinition, options: TreeOptions, source: PageSource, ledger: DirtyLedger) {
     this.definition = definition
@@ -141,6 +144,7 @@ export class Tree {
     const last = this.#lastLeaf
     if (
       last !== undefined &&
+      last.cells > 0 &&
       orderOfCell(last.page, last.cells - 1, bytes, this.compare, keyStart, keyEnd) < 0
     ) {
       return last
@@ -205,20 +209,40 @@ export class Tree {
     this.#finish(leaf)
   }
 
-  /** Removes an entry; false when there is none. */
+  /** Removes an entry; false when there is none. A leaf that loses its last one stays until `finishGroup`. */
   delete(key: Uint8Array, prepared?: MutableNode): boolean {
     const leaf = this.#holdsStill(prepared) ? prepared : this.#find(key, 0, key.length)
     if (leaf === undefined) return false
     const index = lowerBound(leaf.page, key, this.compare)
-    if (!cellHasKey(leaf.page, index, key, this.compare)) return false
+    if (!cellHasKey(leaf.page, index, key, this.compare)) {
+      this.#finish(leaf)
+      return false
+    }
     readCell(leaf.page, cellOffset(leaf.page, index), view)
     const removedBytes = leafCellBytes(leaf.page, view)
     leaf.removeCell(index)
     this.#count(leaf, -1, -removedBytes)
-    if (leaf.cells === 0) this.#removeEmpty(leaf)
+    if (leaf.cells === 0) this.#emptied.set(leaf, Buffer.from(key))
     else if (leaf.size < LEAF_BYTES / 2) this.#joinUp(leaf)
     this.#finish(leaf)
     return true
+  }
+
+  /**
+   * To be called after the last change of each group, before anybody reads. Leaves that are empty then are removed.
+   * Were they removed at once, what the group puts into their range later would go to a neighbour, which nobody has
+   * read: when it is damaged, a durable change could not be applied.
+   */
+  finishGroup(): void {
+    if (this.#emptied.size === 0) return
+    for (const [leaf, key] of this.#emptied) {
+      if (leaf.cells > 0) continue
+      const found = this.#find(key, 0, key.length)
+      invariant(found === leaf, 'an empty leaf is not in its place')
+      this.#removeEmpty(leaf)
+      leaf.parent = undefined
+    }
+    this.#emptied.clear()
   }
 
   /** Number of levels; 0 when empty. */
@@ -405,7 +429,9 @@ export class Tree {
     left.reduction = undefined
     left.moved = true
     right.moved = true
+    this.#emptied.delete(right)
     this.#setLastLeaf(undefined)
+    if (left.leaf) left.parent = undefined
     parent.removeChild(index + 1)
     this.#ledger.add(left.memoryBytes + parent.memoryBytes - before - right.memoryBytes)
   }

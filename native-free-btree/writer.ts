@@ -567,6 +567,7 @@ export class Writer {
         if (length < 0) trees[i]!.put(bytes, offset, leaves[i])
         else trees[i]!.delete(bytes.subarray(offset, offset + length), leaves[i])
       }
+      for (const tree of new Set(trees)) tree.finishGroup()
       return true
     } catch (error) {
       // The file is right and the memory is not: nothing may be read or written until it is opened again.
