@@ -17,6 +17,7 @@ import {
   type NewFileOptions,
   nodeFileSystem,
   openSnapshot,
+  type Reference,
   removeNewFile,
 } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
@@ -161,13 +162,21 @@ class Run {
   }
 
   /** After a piece of work. Whatever is done is safe to leave here. */
-  async #step(bytes: number, entries: number): Promise<void> {
+  async #step(bytes: number, entries: number, paced = true): Promise<void> {
     this.#state.changesDone += entries
     this.#progress.changesDone = this.#state.changesDone
     this.#report()
     this.#unmarkedBytes += bytes
     if (this.#unmarkedBytes >= (this.#options.markBytes ?? 32 * 1024 * 1024)) await this.#mark()
-    await this.#options.pace?.(bytes)
+    if (paced) await this.#options.pace?.(bytes)
+  }
+
+  /** A long value may take minutes: it is paced, and can be left, on the way. */
+  #copyLong(reference: Reference, paced: boolean): Promise<void> {
+    return this.#copier.copyLong(reference, async (bytes) => {
+      this.#report()
+      if (paced) await this.#options.pace?.(bytes)
+    })
   }
 
   async #mark(): Promise<void> {
@@ -210,8 +219,8 @@ class Run {
         return []
       })
       for (const reference of needed) {
-        await this.#copier.copyLong(reference)
-        await this.#step(this.#snapshot.lengthOf(reference), 0)
+        await this.#copyLong(reference, true)
+        await this.#step(this.#snapshot.lengthOf(reference), 0, false)
       }
       await this.#step(bytes, entries)
     }
@@ -250,7 +259,7 @@ class Run {
       const stretch = await this.#snapshot.readLog(from, end, this.#options.stretchBytes ?? 4 * 1024 * 1024)
       const changes = stretch.changes.filter(({ tree }) => tree !== COMPACTION_TREE)
       for (const change of changes) {
-        for (const reference of this.#copier.needsOfChange(change)) await this.#copier.copyLong(reference)
+        for (const reference of this.#copier.needsOfChange(change)) await this.#copyLong(reference, paced)
       }
       const { position, previousHash } = stretch.next
       this.#state.log = { position, previousHash: previousHash.toString(16) }
