@@ -5,7 +5,7 @@ import { systemRandom } from '../base/random.ts'
 import { compact } from '../database/compaction.ts'
 import { CompactionCancelled, type CompactionProgress } from '../database/compaction-api.ts'
 import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
-import { JobControl } from './control.ts'
+import { JobControl, STOP } from './control.ts'
 import { Pacer } from './pacer.ts'
 
 const PROGRESS_MS = 200
@@ -13,7 +13,8 @@ const PROGRESS_MS = 200
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
   const source = new RemoteSource(job)
   const nowMs = (): number => systemClock.now()
-  const pacer = new Pacer(new JobControl(job.control), job.bytesPerSecond, nowMs)
+  const control = new JobControl(job.control)
+  const pacer = new Pacer(control, job.bytesPerSecond, nowMs)
   let sentMs = 0
   let phase = ''
   const onProgress = (progress: CompactionProgress): void => {
@@ -23,6 +24,8 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
     source.progress(progress)
   }
   try {
+    // Told to while it waited for a thread: there may be no database any more to make a file for.
+    if (control.stop !== STOP.no) throw new CompactionCancelled(control.stop === STOP.keep)
     const cache = new PageCache(job.cacheBytes)
     const pace = (bytes: number): Promise<void> => pacer.pause(bytes)
     const result = await compact(source, {
