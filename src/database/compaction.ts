@@ -75,6 +75,12 @@ const startState = (): State => ({
 /** Rounds of catching up that may fall short before the writer is slowed down. */
 const FREE_ROUNDS = 2
 const MOST_DELAY_MS = 1000
+/**
+ * An attachment that was stored long ago may be named at the last moment. More of them than this are not copied in the
+ * writer's turn, which is given back instead, but not for ever.
+ */
+const TURN_LONG_BYTES = 4 * 1024 * 1024
+const MOST_TURNS = 10
 
 /** Compacts. When it resolves the new file has the name, durably. */
 export async function compact(
@@ -284,17 +290,32 @@ class Run {
    */
   async swap(): Promise<CompactionResult> {
     this.#enter('swap')
-    const end = await this.#source.turn()
-    try {
-      await this.#follow(end, false)
-      await this.#file.finish()
-      const bytesAfter = this.#file.fileBytes
-      await this.#source.swap(this.#file.path)
-      this.#report()
-      return { bytesAfter, logBytes: this.#logBytes, resumed: this.#resumed }
-    } finally {
-      this.#source.giveBack()
+    for (let attempt = 1; ; attempt++) {
+      const end = await this.#source.turn()
+      try {
+        if (attempt === MOST_TURNS || (await this.#longBytes(end)) <= TURN_LONG_BYTES) {
+          await this.#follow(end, false)
+          await this.#file.finish()
+          const bytesAfter = this.#file.fileBytes
+          await this.#source.swap(this.#file.path)
+          this.#report()
+          return { bytesAfter, logBytes: this.#logBytes, resumed: this.#resumed }
+        }
+      } finally {
+        this.#source.giveBack()
+      }
+      await this.#follow(end, true)
     }
+  }
+
+  /** Of the long values that the log up to `end` names and the new file has not. */
+  async #longBytes(end: number): Promise<number> {
+    if (this.#logPoint.position >= end) return 0
+    const { changes } = await this.#snapshot.readLog(this.#logPoint, end, end - this.#logPoint.position)
+    const needs = changes
+      .filter(({ tree }) => tree !== COMPACTION_TREE)
+      .flatMap((change) => this.#copier.needsOfChange(change))
+    return needs.reduce((sum, reference) => sum + this.#snapshot.lengthOf(reference), 0)
   }
 }
 
