@@ -63,7 +63,8 @@ export class StoreCompactionSource implements CompactionSource {
 
   /** Removes what a compaction left that ended without doing so itself. After `end`. */
   async discard(): Promise<void> {
-    await removeNewFile(nodeFileSystem, this.path)
+    // One that cannot be removed is when the database is opened, or compacted.
+    await removeNewFile(nodeFileSystem, this.path).catch(() => undefined)
   }
 
   /** Nothing more is asked of the store; the writer goes on. */

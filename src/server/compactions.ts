@@ -65,6 +65,10 @@ export class Compactions {
 
   /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
   async start(name: string): Promise<void> {
+    // One that is to end is none that runs: what was asked for now is done after it.
+    for (let job = this.#jobs.get(name); job && job.control.stop !== STOP.no; job = this.#jobs.get(name)) {
+      await job.ended
+    }
     if (this.#stopped) throw new DatabaseError('shuttingDown')
     const lease = await this.#options.lease(name)
     try {

@@ -9,6 +9,15 @@ import { JobControl, STOP } from './control.ts'
 import { Pacer } from './pacer.ts'
 
 const PROGRESS_MS = 200
+/** Steps in a second at a bounded byte rate: each is told of, and a stop is seen after each. */
+const STEPS_PER_SECOND = 4
+const LEAST_FILL_BYTES = 16 * 1024
+const MOST_FILL_BYTES = 1024 * 1024
+
+function fillBytesOf(bytesPerSecond: number): number {
+  if (bytesPerSecond === 0) return MOST_FILL_BYTES
+  return Math.min(MOST_FILL_BYTES, Math.max(LEAST_FILL_BYTES, Math.floor(bytesPerSecond / STEPS_PER_SECOND)))
+}
 
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
   const source = new RemoteSource(job)
@@ -32,6 +41,7 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
       clock: systemClock,
       random: systemRandom,
       cache,
+      fillBytes: fillBytesOf(job.bytesPerSecond),
       onProgress,
       pace,
     })

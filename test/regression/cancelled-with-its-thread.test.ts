@@ -1,6 +1,7 @@
 /**
  * A compaction that was cancelled and did not end in time was ended with its thread, and left its file; and it counted
- * as ended while its thread was still there, so that the next one could write to the same file.
+ * as ended while its thread was still there, so that the next one could write to the same file. One that was asked for
+ * before it had ended was answered with ok, and never begun.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -45,9 +46,12 @@ t.test('what is cancelled takes its file with it, however it ends', async (t) =>
   await until(() => existsSync(file))
   const [task] = server.server.tasks.list()
   server.server.tasks.cancel(task!.pid)
+  const again = compactions.start('a')
   await compactions.ended('a')
   t.match(server.server.tasks.history()[0], { status: 'cancelled' })
   t.notOk(existsSync(file))
+  await again
+  t.equal(server.server.tasks.list().length, 1, 'what was asked for after the cancelling runs')
   await compactions.stop()
 })
 
