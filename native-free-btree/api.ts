@@ -96,6 +96,8 @@ export interface ValueSource {
   read(reference: Reference): Buffer
   lengthOf(reference: Reference): number
   readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
+  /** The file stays open until the returned function is called, or the store is closed. */
+  hold(): () => void
 }
 
 /** Where a store's commit lies in its file: enough for another thread to read it. Can be cloned, and sent. */

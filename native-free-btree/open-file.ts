@@ -1,6 +1,6 @@
 /**
  * One file of a store, as it is open. A compaction gives the store another one, and this one is retired:
- * - Whoever reads it (a snapshot, a stream) pins it; it is closed when it has not been pinned or read for
+ * - Whoever reads it (a snapshot, a stream) or is to read it later pins it; it is closed when it has not been pinned or read for
  *   `RETIRED_IDLE_MS`. Its name is gone by then, so its space comes back with the descriptor.
  * - References that were read from it are read from it, through `bytes`, never from its successor: a position
  *   says nothing about another file.
@@ -127,6 +127,10 @@ class FileBytes implements ValueSource {
   read(reference: Reference): Buffer {
     this.#open.touch()
     return this.#open.values.read(reference)
+  }
+
+  hold(): () => void {
+    return this.#open.pin()
   }
 
   lengthOf(reference: Reference): number {

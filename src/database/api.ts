@@ -273,8 +273,11 @@ export interface Database {
 
   /** What a compaction asks of the open file; one at a time. Throws conflict. */
   beginCompaction(): CompactionSource
-  /** The compaction is over, or is to be: what it still asks for is refused, and writes go on. */
-  endCompaction(): Promise<void>
+  /**
+   * The compaction is over, or is to be: what it still asks for is refused, and writes go on. With `discard` the file
+   * that it began is removed.
+   */
+  endCompaction(options?: { discard?: boolean }): Promise<void>
 
   /** Refuses new work, waits for what is running, closes the file. */
   close(): Promise<void>

@@ -39,6 +39,22 @@ interface NewTrees {
   get(tree: string, key: Uint8Array): Buffer | undefined
 }
 
+/** Tells of every `LONG_BYTES` that passed. */
+async function* inPieces(
+  source: AsyncIterable<Buffer>,
+  onBytes: (bytes: number) => Promise<void>,
+): AsyncGenerator<Buffer, void, void> {
+  let bytes = 0
+  for await (const chunk of source) {
+    yield chunk
+    bytes += chunk.length
+    if (bytes < LONG_BYTES) continue
+    await onBytes(bytes)
+    bytes = 0
+  }
+  await onBytes(bytes)
+}
+
 const textOf = (reference: Uint8Array): string =>
   Buffer.from(reference.buffer, reference.byteOffset, reference.length).toString('latin1')
 
@@ -64,10 +80,13 @@ export class EntryCopier {
     )
   }
 
-  async copyLong(reference: Reference): Promise<void> {
+  /** `onBytes` is awaited after each piece; what it throws ends the copy. */
+  async copyLong(reference: Reference, onBytes: (bytes: number) => Promise<void>): Promise<void> {
     const key = Buffer.from(reference)
-    if (!this.#long.has(textOf(key)))
-      this.#long.set(textOf(key), await this.#file.copyLong(this.#source, key))
+    if (this.#long.has(textOf(key))) return
+    const readStream = (): AsyncGenerator<Buffer, void, void> =>
+      inPieces(this.#source.readStream(key), onBytes)
+    this.#long.set(textOf(key), await this.#file.copyLong({ readStream }, key))
   }
 
   #copy(appender: Appender, reference: Reference): Reference {

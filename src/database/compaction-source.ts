@@ -2,7 +2,7 @@
  * The open store as a compaction sees it. `end` may be called at any time: a turn that is lent is given back, unless
  * the swap has begun, which then is waited for.
  */
-import type { Store, Turn } from '../../native-free-btree/index.ts'
+import { nodeFileSystem, removeNewFile, type Store, type Turn } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { CompactionSource } from './compaction-api.ts'
 
@@ -59,6 +59,12 @@ export class StoreCompactionSource implements CompactionSource {
     if (this.#turn === undefined) throw new DatabaseError('databaseClosed')
     this.#swapping = this.#turn.replaceWith(path)
     await this.#swapping
+  }
+
+  /** Removes what a compaction left that ended without doing so itself. After `end`. */
+  async discard(): Promise<void> {
+    // One that cannot be removed is when the database is opened, or compacted.
+    await removeNewFile(nodeFileSystem, this.path).catch(() => undefined)
   }
 
   /** Nothing more is asked of the store; the writer goes on. */

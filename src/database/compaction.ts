@@ -17,6 +17,7 @@ import {
   type NewFileOptions,
   nodeFileSystem,
   openSnapshot,
+  type Reference,
   removeNewFile,
 } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
@@ -74,6 +75,12 @@ const startState = (): State => ({
 /** Rounds of catching up that may fall short before the writer is slowed down. */
 const FREE_ROUNDS = 2
 const MOST_DELAY_MS = 1000
+/**
+ * An attachment that was stored long ago may be named at the last moment. More of them than this are not copied in the
+ * writer's turn, which is given back instead, but not for ever.
+ */
+const TURN_LONG_BYTES = 4 * 1024 * 1024
+const MOST_TURNS = 10
 
 /** Compacts. When it resolves the new file has the name, durably. */
 export async function compact(
@@ -161,13 +168,21 @@ class Run {
   }
 
   /** After a piece of work. Whatever is done is safe to leave here. */
-  async #step(bytes: number, entries: number): Promise<void> {
+  async #step(bytes: number, entries: number, paced = true): Promise<void> {
     this.#state.changesDone += entries
     this.#progress.changesDone = this.#state.changesDone
     this.#report()
     this.#unmarkedBytes += bytes
     if (this.#unmarkedBytes >= (this.#options.markBytes ?? 32 * 1024 * 1024)) await this.#mark()
-    await this.#options.pace?.(bytes)
+    if (paced) await this.#options.pace?.(bytes)
+  }
+
+  /** A long value may take minutes: it is paced, and can be left, on the way. */
+  #copyLong(reference: Reference, paced: boolean): Promise<void> {
+    return this.#copier.copyLong(reference, async (bytes) => {
+      this.#report()
+      if (paced) await this.#options.pace?.(bytes)
+    })
   }
 
   async #mark(): Promise<void> {
@@ -210,8 +225,8 @@ class Run {
         return []
       })
       for (const reference of needed) {
-        await this.#copier.copyLong(reference)
-        await this.#step(this.#snapshot.lengthOf(reference), 0)
+        await this.#copyLong(reference, true)
+        await this.#step(this.#snapshot.lengthOf(reference), 0, false)
       }
       await this.#step(bytes, entries)
     }
@@ -250,7 +265,7 @@ class Run {
       const stretch = await this.#snapshot.readLog(from, end, this.#options.stretchBytes ?? 4 * 1024 * 1024)
       const changes = stretch.changes.filter(({ tree }) => tree !== COMPACTION_TREE)
       for (const change of changes) {
-        for (const reference of this.#copier.needsOfChange(change)) await this.#copier.copyLong(reference)
+        for (const reference of this.#copier.needsOfChange(change)) await this.#copyLong(reference, paced)
       }
       const { position, previousHash } = stretch.next
       this.#state.log = { position, previousHash: previousHash.toString(16) }
@@ -275,17 +290,32 @@ class Run {
    */
   async swap(): Promise<CompactionResult> {
     this.#enter('swap')
-    const end = await this.#source.turn()
-    try {
-      await this.#follow(end, false)
-      await this.#file.finish()
-      const bytesAfter = this.#file.fileBytes
-      await this.#source.swap(this.#file.path)
-      this.#report()
-      return { bytesAfter, logBytes: this.#logBytes, resumed: this.#resumed }
-    } finally {
-      this.#source.giveBack()
+    for (let attempt = 1; ; attempt++) {
+      const end = await this.#source.turn()
+      try {
+        if (attempt === MOST_TURNS || (await this.#longBytes(end)) <= TURN_LONG_BYTES) {
+          await this.#follow(end, false)
+          await this.#file.finish()
+          const bytesAfter = this.#file.fileBytes
+          await this.#source.swap(this.#file.path)
+          this.#report()
+          return { bytesAfter, logBytes: this.#logBytes, resumed: this.#resumed }
+        }
+      } finally {
+        this.#source.giveBack()
+      }
+      await this.#follow(end, true)
     }
+  }
+
+  /** Of the long values that the log up to `end` names and the new file has not. */
+  async #longBytes(end: number): Promise<number> {
+    if (this.#logPoint.position >= end) return 0
+    const { changes } = await this.#snapshot.readLog(this.#logPoint, end, end - this.#logPoint.position)
+    const needs = changes
+      .filter(({ tree }) => tree !== COMPACTION_TREE)
+      .flatMap((change) => this.#copier.needsOfChange(change))
+    return needs.reduce((sum, reference) => sum + this.#snapshot.lengthOf(reference), 0)
   }
 }
 

@@ -57,7 +57,13 @@ import {
   writeRecord,
   writeSecurity,
 } from './meta-records.ts'
-import { hasMovedContent, MovedContent, withPresentContent } from './moved-content.ts'
+import {
+  hasMovedContent,
+  holdContent,
+  MovedContent,
+  releaseContent,
+  withPresentContent,
+} from './moved-content.ts'
 import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
@@ -259,13 +265,17 @@ export class StoredDatabase implements Database {
 
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
     if (edits.some(({ deleted }) => !deleted)) this.#requireRoom()
-    for (let given = edits; ; ) {
-      if (hasMovedContent(given)) given = await awaiting(withPresentContent(this.#open(), given))
-      try {
-        return await this.#update(given, options)
-      } catch (error) {
-        if (!(error instanceof MovedContent)) throw error
+    try {
+      for (let given = edits; ; ) {
+        if (hasMovedContent(given)) given = await awaiting(withPresentContent(this.#open(), given))
+        try {
+          return await this.#update(given, options)
+        } catch (error) {
+          if (!(error instanceof MovedContent)) throw error
+        }
       }
+    } finally {
+      releaseContent(edits)
     }
   }
 
@@ -333,7 +343,9 @@ export class StoredDatabase implements Database {
 
   async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
     this.#requireRoom()
-    return awaiting(takeAttachment(this.#open(), source, incoming))
+    const content = await awaiting(takeAttachment(this.#open(), source, incoming))
+    holdContent(content)
+    return content
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {
@@ -453,8 +465,10 @@ export class StoredDatabase implements Database {
     return this.#compaction
   }
 
-  async endCompaction(): Promise<void> {
-    await this.#compaction?.end()
+  async endCompaction({ discard = false } = {}): Promise<void> {
+    const compaction = this.#compaction
+    await compaction?.end()
+    if (discard) await compaction?.discard()
     this.#compaction = undefined
   }
 

@@ -6,7 +6,7 @@
  */
 import type { Reference, Store, ValueSource } from '../../native-free-btree/index.ts'
 import type { DocumentEdit } from './api.ts'
-import type { AttachmentEdit } from './attachments.ts'
+import type { AttachmentContent, AttachmentEdit } from './attachments.ts'
 
 /** Ends a transaction that would have named bytes of a file that is no longer the store's. */
 export class MovedContent extends Error {
@@ -19,6 +19,26 @@ interface Placed {
   readonly reference: Reference
   /** Undefined: read inside the transaction. */
   readonly source?: ValueSource | undefined
+}
+
+/** What keeps the files of content open that no document names yet. */
+const holds = new WeakMap<object, () => void>()
+/** Content that was given up without an update: its request broke off, or was refused. */
+const givenUp = new FinalizationRegistry<() => void>((release) => release())
+
+/** The file of the content stays open, however long its document takes to come, until `releaseContent`. */
+export function holdContent({ stored }: AttachmentContent): void {
+  if (!('source' in stored)) return
+  const release = stored.source.hold()
+  holds.set(stored, release)
+  givenUp.register(stored, release)
+}
+
+/** The update that names the content has ended. */
+export function releaseContent(edits: readonly DocumentEdit[]): void {
+  for (const { attachments } of edits) {
+    for (const each of attachments ?? []) if (each.kind === 'content') holds.get(each.content.stored)?.()
+  }
 }
 
 function placeOf(attachment: AttachmentEdit): Placed | undefined {

@@ -92,7 +92,9 @@ export async function openDatabase(
   const store = await open(path, false, options)
   return withStore(store, async () => {
     const { fileSystem } = options.store ?? {}
-    await removeUselessNewFile(store, { trees: TREE_OPTIONS, ...(fileSystem && { fileSystem }) })
+    const given = { trees: TREE_OPTIONS, ...(fileSystem && { fileSystem }) }
+    // One that stays is in nobody's way but the next compaction's, which says so.
+    await removeUselessNewFile(store, given).catch(() => undefined)
     const record = readRecord(store, 'database')
     if (record === undefined) throw new DatabaseError('noDatabase')
     if (record.format !== LAYOUT_VERSION) {

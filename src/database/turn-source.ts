@@ -20,6 +20,7 @@ export function turnSource(
     get: (tree, key) => tx.get(tree, key),
     values: {
       isCurrent: values.isCurrent,
+      hold: () => values.hold(),
       read(reference) {
         for (const bodies of unsettled) {
           for (const each of bodies) {

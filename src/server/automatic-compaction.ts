@@ -8,6 +8,7 @@
  */
 import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Compactions } from './compactions.ts'
 import type { Lease } from './open-databases.ts'
@@ -56,6 +57,14 @@ export function isWithin(window: Window | undefined, ms: number): boolean {
   return fromMinute < toMinute
     ? minute >= fromMinute && minute < toMinute
     : minute >= fromMinute || minute < toMinute
+}
+
+/** What may be otherwise by the next look, with nothing written. */
+function isForNow(error: unknown): boolean {
+  return (
+    error instanceof DatabaseError &&
+    (error.kind === 'insufficientStorage' || error.kind === 'allDatabasesActive')
+  )
 }
 
 export class AutomaticCompaction {
@@ -110,6 +119,7 @@ export class AutomaticCompaction {
         this.#changed.delete(name)
         if (await this.#isWorthIt(name)) await compactions.start(name)
       } catch (error) {
+        if (isForNow(error)) this.#changed.add(name)
         log.warning('an automatic compaction was not begun', { database: name, reason: describeError(error) })
       }
     }

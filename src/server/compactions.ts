@@ -41,6 +41,8 @@ export interface CompactionsOptions {
   freeBytes?: (() => Promise<number>) | undefined
   /** Bytes that must be left beside what a compaction needs. Default 0. */
   reserveBytes?: number | undefined
+  /** How long a job that was told to stop may take for it. Default 5000. */
+  stopGraceMs?: number | undefined
   /** The module that a job runs; the compaction's unless a test gives another. */
   worker?: string | undefined
 }
@@ -63,6 +65,10 @@ export class Compactions {
 
   /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
   async start(name: string): Promise<void> {
+    // One that is to end is none that runs: what was asked for now is done after it.
+    for (let job = this.#jobs.get(name); job && job.control.stop !== STOP.no; job = this.#jobs.get(name)) {
+      await job.ended
+    }
     if (this.#stopped) throw new DatabaseError('shuttingDown')
     const lease = await this.#options.lease(name)
     try {
@@ -121,7 +127,8 @@ export class Compactions {
 
   #stopJob(job: Pick<Job, 'control' | 'kill'>, how: typeof STOP.keep | typeof STOP.discard): void {
     job.control.stop = how
-    this.#options.clock.after(STOP_GRACE_MS, () => job.kill.abort())
+    const { clock, stopGraceMs = STOP_GRACE_MS } = this.#options
+    clock.after(stopGraceMs, () => job.kill.abort())
   }
 
   async #run(name: string, lease: Lease, control: JobControl, kill: AbortController): Promise<void> {
@@ -134,6 +141,7 @@ export class Compactions {
     })
     const leave = (): void => this.#stopJob({ control, kill }, STOP.keep)
     lease.signal.addEventListener('abort', leave, { once: true })
+    if (lease.signal.aborted) leave()
     let outcome: TaskOutcome = 'failed'
     let failure: unknown
     try {
@@ -143,7 +151,7 @@ export class Compactions {
       else outcome = 'cancelled'
     }
     lease.signal.removeEventListener('abort', leave)
-    await lease.database.endCompaction()
+    await lease.database.endCompaction({ discard: outcome === 'cancelled' && control.stop === STOP.discard })
     task.end(outcome, failure)
   }
 

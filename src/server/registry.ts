@@ -304,6 +304,9 @@ function draftsOf(dataDir: string): string {
   return join(dataDir, 'drafts')
 }
 
+/** What a compaction makes beside a database's file; without that, a deletion was cut off before it came to this. */
+const BEGUN_FILE = new RegExp(`^(.*\\${DATABASE_EXTENSION})\\.compact(?:\\.creating)?$`)
+
 /** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
 async function scan(
   root: string,
@@ -312,8 +315,15 @@ async function scan(
   log: Log,
 ): Promise<boolean> {
   let left = false
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const names = new Set(entries.map(({ name }) => name))
+  for (const entry of entries) {
     const path = join(folder, entry.name)
+    const [, compacted] = BEGUN_FILE.exec(entry.name) ?? []
+    if (compacted !== undefined && !names.has(compacted)) {
+      await rm(path)
+      continue
+    }
     if (entry.isDirectory()) {
       if (await scan(root, path, found, log)) left = true
       else await rmdir(path)

@@ -5,15 +5,25 @@ import { systemRandom } from '../base/random.ts'
 import { compact } from '../database/compaction.ts'
 import { CompactionCancelled, type CompactionProgress } from '../database/compaction-api.ts'
 import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
-import { JobControl } from './control.ts'
+import { JobControl, STOP } from './control.ts'
 import { Pacer } from './pacer.ts'
 
 const PROGRESS_MS = 200
+/** Steps in a second at a bounded byte rate: each is told of, and a stop is seen after each. */
+const STEPS_PER_SECOND = 4
+const LEAST_FILL_BYTES = 16 * 1024
+const MOST_FILL_BYTES = 1024 * 1024
+
+function fillBytesOf(bytesPerSecond: number): number {
+  if (bytesPerSecond === 0) return MOST_FILL_BYTES
+  return Math.min(MOST_FILL_BYTES, Math.max(LEAST_FILL_BYTES, Math.floor(bytesPerSecond / STEPS_PER_SECOND)))
+}
 
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
   const source = new RemoteSource(job)
   const nowMs = (): number => systemClock.now()
-  const pacer = new Pacer(new JobControl(job.control), job.bytesPerSecond, nowMs)
+  const control = new JobControl(job.control)
+  const pacer = new Pacer(control, job.bytesPerSecond, nowMs)
   let sentMs = 0
   let phase = ''
   const onProgress = (progress: CompactionProgress): void => {
@@ -23,12 +33,15 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
     source.progress(progress)
   }
   try {
+    // Told to while it waited for a thread: there may be no database any more to make a file for.
+    if (control.stop !== STOP.no) throw new CompactionCancelled(control.stop === STOP.keep)
     const cache = new PageCache(job.cacheBytes)
     const pace = (bytes: number): Promise<void> => pacer.pause(bytes)
     const result = await compact(source, {
       clock: systemClock,
       random: systemRandom,
       cache,
+      fillBytes: fillBytesOf(job.bytesPerSecond),
       onProgress,
       pace,
     })

@@ -3,8 +3,9 @@
  * there was nothing to do for `idleMs`. A job that throws, runs out of memory or whose thread ends rejects, and
  * nothing else is harmed: the pool makes another thread for the next one.
  */
+import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
-import type { TransferListItem } from 'node:worker_threads'
+import type { TransferListItem, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 
 export interface WorkerPoolOptions {
@@ -32,11 +33,18 @@ export class WorkerPool {
 
   /** Threads that there are now. */
   get threads(): number {
-    return this.#pool?.threads.length ?? 0
+    return this.running.length
   }
 
-  /** Runs the default export of the module at `url` in a thread. Aborting `signal` ends the thread at once. */
-  run<T>(
+  get running(): readonly Worker[] {
+    return this.#pool?.threads ?? []
+  }
+
+  /**
+   * Runs the default export of the module at `url` in a thread. Aborting `signal` ends the thread; this rejects when
+   * it has ended, so that nothing of the job is still being written then.
+   */
+  async run<T>(
     url: string,
     job: unknown,
     options: { transfer: TransferListItem[]; signal: AbortSignal },
@@ -49,8 +57,21 @@ export class WorkerPool {
       atomics: 'disabled',
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(this.#options.memoryBytes / MEBIBYTE) },
     })
+    const pool = this.#pool
     const { transfer, signal } = options
-    return this.#pool.run(job, { filename: url, transferList: transfer as never, signal })
+    const exits = new Map<Worker, Promise<unknown>>()
+    // It comes before the pool's own listener, which forgets the thread.
+    const onAbort = (): void => {
+      for (const thread of pool.threads) exits.set(thread, once(thread, 'exit'))
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await pool.run(job, { filename: url, transferList: transfer as never, signal })
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      for (const thread of pool.threads) exits.delete(thread)
+      await Promise.all(exits.values())
+    }
   }
 
   /** Ends all threads at once. */

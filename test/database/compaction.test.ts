@@ -146,7 +146,8 @@ t.test('broken off anywhere, it is gone on with', async (t) => {
   let resumed = 0
   let steps = 0
   for (let round = 0; ; round++) {
-    let left = 4
+    // Further each time: a long value that was not copied whole is copied again.
+    let left = 4 + round
     const pace = async (): Promise<void> => {
       steps += 1
       if (left-- <= 0) throw new CompactionCancelled(true)

@@ -83,11 +83,19 @@ t.test('at start leftovers go and foreign files stay', async (t) => {
   await writeFile(join(dataDir, 'databases/notes.txt'), '')
   await writeFile(join(dataDir, 'databases/Bad.davenport'), '')
   await writeFile(join(dataDir, 'databases/a/c.q3.davenport'), '')
+  await writeFile(join(dataDir, 'databases/a/c.davenport.compact'), 'begun')
+  await writeFile(join(dataDir, 'databases/gone.davenport.compact'), 'begun')
+  await writeFile(join(dataDir, 'databases/gone.davenport.compact.creating'), 'begun')
   const { registry: again, lines } = await open(dataDir)
   t.same(again.list(), ['a/c'])
   t.same(await readdir(join(dataDir, 'drafts')), [])
   t.same((await readdir(join(dataDir, 'databases'))).sort(), ['Bad.davenport', 'a', 'notes.txt'])
   t.match(lines.join(''), /Bad\.davenport/)
+  t.same(
+    (await readdir(join(dataDir, 'databases/a'))).sort(),
+    ['c.davenport', 'c.davenport.compact', 'c.q3.davenport'],
+    'a compaction of a database that is there can be gone on with',
+  )
   t.match(lines.join(''), /second file/)
 })
 

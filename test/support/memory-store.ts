@@ -88,6 +88,10 @@ export class MemoryStore implements Store {
   /** Nothing replaces these contents. */
   readonly isCurrent = true
 
+  hold(): () => void {
+    return () => {}
+  }
+
   get values(): this {
     return this
   }

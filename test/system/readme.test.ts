@@ -1,13 +1,14 @@
 /**
- * The README's first session, as written: its start command is npm's `start` script, run here in an empty
- * folder of its own, and each line of its session goes to a shell in that folder. Only the port is another.
+ * The README's sessions, as written: its start command is npm's `start` script, run here in an empty
+ * folder of its own, and each line of its first session goes to a shell in that folder, then the one that gets space
+ * back as a whole. Only the port is another.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startChild } from '../support/child.ts'
 
 const PORT = 5984
@@ -40,6 +41,8 @@ t.test('the command lines are there', async (t) => {
   t.ok(assignments.length === 1 && assignments[0]!.includes(`127.0.0.1:${PORT}`))
 })
 
+const compaction = blocks.find((lines) => lines.some((line) => line.includes('/_compact'))) ?? []
+
 const skip = spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl'
 
 t.test('the session works', { skip }, async (t) => {
@@ -71,9 +74,43 @@ t.test('the session works', { skip }, async (t) => {
   const changes = answers.get(`GET /${db}/_changes`)!
   t.match(changes, { results: [{ id, changes: [{ rev }] }], pending: 0 })
   t.equal((changes['results'] as unknown[]).length, 1)
+  await getsSpaceBack(t, folder, setting, rev)
   server.process.kill('SIGTERM')
   t.equal(await server.ended, 0)
 })
+
+/** Plays the session that rewrites what the first one wrote, compacts and watches. */
+async function getsSpaceBack(t: Test, folder: string, setting: string, rev: string): Promise<void> {
+  // Each answer is one line; the shell's last one may still say that it runs.
+  const play = async (lines: readonly string[]): Promise<unknown[]> => {
+    const script = [setting, ...lines].join('\n')
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', script], { cwd: folder })
+    return stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown)
+  }
+  const [before, dry, asked, running, first] = await play(compaction)
+  const info = before as { sizes: { file: number }; update_seq: string }
+  t.equal(Number.parseInt(info.update_seq, 10), 11 * 1001, 'written once and ten times again')
+  const { freed } = (dry as { sizes: { freed: number } }).sizes
+  t.same(asked, { ok: true })
+  t.ok(Array.isArray(running))
+  const shown = compaction.filter((line) => line.includes('history=true'))
+  t.equal(shown.length, 1)
+  let history = first
+  while ((history as unknown[]).length === 0) [history] = await play(shown)
+  t.match(history, [{ type: 'database_compaction', database: 'recipes', status: 'completed', progress: 100 }])
+  const [after] = await play(compaction.filter((line) => line === 'curl $U/recipes'))
+  const { sizes } = after as typeof info
+  t.ok(sizes.file < info.sizes.file / 4, `${info.sizes.file} bytes, then ${sizes.file}`)
+  const really = info.sizes.file - sizes.file
+  t.ok(freed <= really && freed > 0.9 * really, `the dry run promised ${freed} bytes, ${really} came back`)
+  const [document] = await play(['curl $U/recipes/spaghetti?revs=true'])
+  const { _revisions } = document as { _revisions: { start: number; ids: string[] } }
+  t.equal(_revisions.start, 11)
+  t.equal(`1-${_revisions.ids.at(-1)}`, rev, 'the history is kept')
+}
 
 /** "METHOD /path" of a line of curl. */
 function requestOf(line: string): string {
