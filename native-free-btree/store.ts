@@ -343,7 +343,7 @@ class FileStore implements Store, BulkStore {
       fileBytes: this.#file.file.size(),
       commit: this.commit,
       dirtyBytes: this.#file.ledger.totalBytes,
-      cachedBytes: this.#file.space.cache.cachedBytes,
+      cachedBytes: this.#file.space.cache.cachedBytes + this.#file.space.cache.valueBytes,
       openSnapshots: this.#snapshots.size,
       retiredFiles: this.#retired.size,
       checkpointRunning: writer?.checkpointRunning ?? false,
