@@ -25,7 +25,7 @@ import {
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import type { MutableNode } from './node.ts'
-import { CellView, cellLength, writeCell } from './page.ts'
+import { cellLength, writeCell } from './page.ts'
 import { appendPatch } from './patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
@@ -73,8 +73,6 @@ export interface SealedGroup {
   position: number
 }
 
-const _view = new CellView()
-
 export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
@@ -86,11 +84,9 @@ export class GroupBuilder {
   #segments: Segment[] = []
   #segmentStart = 0
   #recordCount = 0
-  /** Operations on trees, in order. A put's offset is that of its cell; a delete's, that of its key. */
+  /** Operations on trees, in order. The offset of a put's cell; -1 for a delete. */
   readonly trees: Tree[] = []
   readonly offsets: number[] = []
-  /** Length of a delete's key; -1 for a put. */
-  readonly keyLengths: number[] = []
   /** Where the key of each lies. */
   readonly keyStarts: number[] = []
   readonly keyEnds: number[] = []
@@ -112,7 +108,6 @@ export class GroupBuilder {
     this.#segments = []
     this.trees.length = 0
     this.offsets.length = 0
-    this.keyLengths.length = 0
     this.leaves.length = 0
     this.keyStarts.length = 0
     this.keyEnds.length = 0
@@ -148,7 +143,6 @@ export class GroupBuilder {
     this.#recordCount = mark.recordCount
     this.trees.length = mark.operations
     this.offsets.length = mark.operations
-    this.keyLengths.length = mark.operations
     this.leaves.length = mark.operations
     this.keyStarts.length = mark.operations
     this.keyEnds.length = mark.operations
@@ -200,7 +194,6 @@ export class GroupBuilder {
     this.keyStarts.push(end - payload.length - key.length)
     this.trees.push(tree)
     this.offsets.push(cell)
-    this.keyLengths.push(-1)
     this.leaves.push(leaf)
   }
 
@@ -212,8 +205,7 @@ export class GroupBuilder {
     const at = writeVarint(bytes, writeVarint(bytes, start + 1, tree.definition.id), key.length)
     bytes.set(key, at)
     this.trees.push(tree)
-    this.offsets.push(at)
-    this.keyLengths.push(key.length)
+    this.offsets.push(-1)
     this.keyStarts.push(at)
     this.keyEnds.push(at + key.length)
     this.leaves.push(leaf)

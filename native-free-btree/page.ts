@@ -241,6 +241,44 @@ function headBound(page: Uint8Array, from: number, head: number, above: boolean)
 }
 
 /**
+ * The first cell from `from` on whose key is not below the key in `key` from `start` to `end`, or, with `above`, is
+ * above it; `cellCount(page)` when there is none. `compare` undefined means bytewise order.
+ */
+function cellBound(
+  page: Buffer,
+  from: number,
+  key: Uint8Array,
+  compare: Compare | undefined,
+  start: number,
+  end: number,
+  above: boolean,
+): number {
+  const cells = cellCount(page)
+  if (from >= cells) return cells
+  let low = from
+  let high = cells
+  if (compare === undefined) {
+    const head = headOf(key, start + prefixLength(page), end)
+    low = headBound(page, from, head, false)
+    const order = orderOfPrefix(page, Math.min(low, cells - 1), key, start, end)
+    if (order !== 0) return order > 0 ? from : cells
+    if (low === cells || headAt(page, low) !== head) return low
+    // Heads seldom repeat: the first is mostly the only one to be looked at.
+    const first = compareCellKey(page, cellOffset(page, low), key, start, end)
+    if (first > 0 || (first === 0 && !above)) return low
+    low += 1
+    high = headBound(page, low, head, true)
+  }
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const order = orderOfCell(page, middle, key, compare, start, end)
+    if (order < 0 || (above && order === 0)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/**
  * The first cell whose key is not below the key in `key` from `start` to `end` (`cellCount(page)` when there is
  * none). `compare` undefined means bytewise order.
  */
@@ -251,27 +289,7 @@ export function lowerBound(
   start = 0,
   end = key.length,
 ): number {
-  const cells = cellCount(page)
-  if (cells === 0) return 0
-  let low = 0
-  let high = cells
-  if (compare === undefined) {
-    const head = headOf(key, start + prefixLength(page), end)
-    low = headBound(page, 0, head, false)
-    const order = orderOfPrefix(page, low < cells ? low : cells - 1, key, start, end)
-    if (order !== 0) return order > 0 ? 0 : cells
-    if (low === cells || headAt(page, low) !== head) return low
-    if (compareCellKey(page, cellOffset(page, low), key, start, end) >= 0) return low
-    low += 1
-    high = headBound(page, low, head, true)
-  }
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = orderOfCell(page, middle, key, compare, start, end)
-    if (order < 0) low = middle + 1
-    else high = middle
-  }
-  return low
+  return cellBound(page, 0, key, compare, start, end, false)
 }
 
 /** Whether cell `index` exists and has exactly this key. */
@@ -295,25 +313,7 @@ export function childIndex(
   start = 0,
   end = key.length,
 ): number {
-  const cells = cellCount(page)
-  if (cells < 2) return 0
-  let low = 1
-  let high = cells
-  if (compare === undefined) {
-    const head = headOf(key, start + prefixLength(page), end)
-    low = headBound(page, 1, head, false)
-    const order = orderOfPrefix(page, low < cells ? low : cells - 1, key, start, end)
-    if (order !== 0) return order > 0 ? 0 : cells - 1
-    if (low === cells || headAt(page, low) !== head) return low - 1
-    high = headBound(page, low, head, true)
-  }
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const order = orderOfCell(page, middle, key, compare, start, end)
-    if (order <= 0) low = middle + 1
-    else high = middle
-  }
-  return low - 1
+  return cellBound(page, 1, key, compare, start, end, true) - 1
 }
 
 /** A copy of bytes `start` to `end` of a page. Short ones, the most, are copied without leaving JavaScript. */

@@ -72,9 +72,10 @@ export class GroupTransactions {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
     if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
-    if (this.#builder.keyLengths[operation]! >= 0) return undefined
+    const offset = this.#builder.offsets[operation]!
+    if (offset < 0) return undefined
     const bytes = this.#builder.bytes
-    readCell(bytes, this.#builder.offsets[operation]!, view)
+    readCell(bytes, offset, view)
     if (!view.isReference) return Buffer.from(bytes.subarray(view.payloadStart, view.end))
     const payload = Buffer.from(bytes.subarray(view.payloadStart, view.end))
     const parts = readReference(payload)

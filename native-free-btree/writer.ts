@@ -559,13 +559,13 @@ export class Writer {
 
   /** Brings the trees up to the group that is durable now. */
   #apply(): boolean {
-    const { trees, offsets, keyLengths, leaves, bytes } = this.#builder
+    const builder = this.#builder
+    const { trees, offsets, leaves, bytes } = builder
     try {
       for (let i = 0; i < trees.length; i++) {
-        const length = keyLengths[i]!
         const offset = offsets[i]!
-        if (length < 0) trees[i]!.put(bytes, offset, leaves[i])
-        else trees[i]!.delete(bytes.subarray(offset, offset + length), leaves[i])
+        if (offset >= 0) trees[i]!.put(bytes, offset, leaves[i])
+        else trees[i]!.delete(builder.keyOf(i), leaves[i])
       }
       for (const tree of new Set(trees)) tree.finishGroup()
       return true
