@@ -6,12 +6,14 @@
  *   nothing written. The server answers the next request.
  * - What was stored undamaged is what was sent, read back as JSON and as multipart.
  */
+
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { boundaryOf, MultipartReader } from '../../src/http/multipart-reader.ts'
 import { ask, type Reply } from '../../test/support/http-request.ts'
 import { startTestServer, type TestServer } from '../../test/support/http-server.ts'
+import { multipartPieces } from '../../test/support/multipart-pieces.ts'
 import type { Random } from '../../test/support/random.ts'
 import type { Coverage } from '../coverage.ts'
 import type { Script } from '../script.ts'
@@ -28,18 +30,7 @@ const BOUNDARIES = ['b', '--b', 'abc123', 'a-a-a', 'x y', '=_:(?)']
 
 /** Bytes that a parser could take for something else, as latin1. */
 function content(random: Random, boundary: string): string {
-  const pieces = [
-    '\r',
-    '\n',
-    '-',
-    '--',
-    '\r\n',
-    `\r\n--${boundary.slice(0, -1)}`,
-    boundary,
-    'x',
-    '\0',
-    '\xff',
-  ]
+  const pieces = multipartPieces(boundary)
   let text = ''
   for (let left = random.int(30); left > 0; left--) text += random.pick(pieces)
   if (random.bool(0.1)) text += 'long'.repeat(random.int(20_000))
