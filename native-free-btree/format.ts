@@ -5,7 +5,7 @@
 
 export const FORMAT_VERSION = 1
 /** Counts the changes of version 1 until it is final; files of another draft are refused. */
-export const FORMAT_DRAFT = 2
+export const FORMAT_DRAFT = 3
 
 export const SUPERBLOCK_MAGIC = 'NFBTREE\0'
 export const SUPERBLOCK_BYTES = 512

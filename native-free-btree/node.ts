@@ -63,6 +63,8 @@ export interface PageOrigin {
   readonly baseTop: number
   /** Slots of the base whose cells are gone, ascending. */
   readonly removed: readonly number[]
+  /** Slots of the base whose cells are here with another payload of the same length, ascending. */
+  readonly changed: readonly number[]
 }
 
 /** A page as it is kept in memory. Its cells begin at `top`, and there is no gap between them. */
@@ -94,10 +96,14 @@ export class MutableNode {
   pointer: NodePointer | undefined
   /** Where the node lies in the group that is being committed. */
   pending: NodePointer | undefined
-  /** The page of the file whose cells from `baseTop` on these still are, without those of slots `removed`. */
+  /**
+   * The page of the file whose cells from `baseTop` on these still are, without those of slots `removed`, and
+   * with other payloads in those of slots `changed`.
+   */
   base: PagePlace | undefined
   baseTop = 0
   removed: number[] = NONE
+  changed: number[] = NONE
 
   private constructor(leaf: boolean, page: Buffer, epoch: number) {
     this.leaf = leaf
@@ -138,6 +144,7 @@ export class MutableNode {
     this.base = origin?.base ?? place
     this.baseTop = origin?.baseTop ?? kept.top
     this.removed = origin === undefined ? [] : origin.removed.slice()
+    this.changed = origin === undefined ? [] : origin.changed.slice()
     if (!this.leaf) this.children = new Array<undefined>(this.cells).fill(undefined)
   }
 
@@ -155,6 +162,7 @@ export class MutableNode {
     copy.base = this.base
     copy.baseTop = this.baseTop
     copy.removed = this.removed.slice()
+    copy.changed = this.changed.slice()
     this.parent = undefined
     if (copy.children !== undefined) {
       for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
@@ -253,29 +261,50 @@ export class MutableNode {
     setCellCount(page, cells - 1)
   }
 
-  /** Notes which slot of the base had the cell that is cell `index` now and goes. */
+  /** Notes that cell `index`, one of the base's, goes. */
   #noteRemoved(index: number): void {
+    const slot = this.#baseSlot(index)
+    const changed = this.changed.indexOf(slot)
+    if (changed >= 0) this.changed.splice(changed, 1)
+    insertAscending(this.removed, slot)
+  }
+
+  /** Which slot of the base had the cell that is cell `index` now. */
+  #baseSlot(index: number): number {
     let slot = 0
     for (let i = 0; i < index; i++) if (cellOffset(this.page, i) >= this.baseTop) slot += 1
-    let at = 0
-    while (at < this.removed.length && this.removed[at]! <= slot) {
-      at += 1
+    for (const gone of this.removed) {
+      if (gone > slot) break
       slot += 1
     }
-    this.removed.splice(at, 0, slot)
+    return slot
   }
 
   replaceCell(index: number, source: Uint8Array, start: number, length: number): void {
     const page = this.page
     readCell(page, cellOffset(page, index), view)
     const old = view.end - view.start
-    if (length <= old && (this.base === undefined || view.start < this.baseTop)) {
+    const isOfBase = this.base !== undefined && view.start >= this.baseTop
+    if (isOfBase ? length === old && keepsKey(page, view, source, start) : length <= old) {
+      if (isOfBase) {
+        const slot = this.#baseSlot(index)
+        if (!this.changed.includes(slot)) insertAscending(this.changed, slot)
+      }
       copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
     }
     this.removeCell(index)
     this.insertCell(index, source, start, length)
+  }
+
+  /** Gives cell `index` another payload. */
+  replacePayload(index: number, payload: Uint8Array, isReference: boolean): void {
+    readCell(this.page, cellOffset(this.page, index), view)
+    const key = this.page.subarray(view.keyStart, view.keyEnd)
+    const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
+    writeCell(cell, 0, key, payload, isReference)
+    this.replaceCell(index, cell, 0, cell.length)
   }
 
   /**
@@ -445,9 +474,12 @@ export class MutableNode {
           ? this.page.subarray(view.payloadStart, view.end)
           : encodePointer((child.pointer ?? child.pending)!)
       // The first key of an inner node is never looked at: it is left out.
-      const key = i === 0 ? EMPTY : this.page.subarray(view.keyStart, view.keyEnd)
-      const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
-      writeCell(cell, 0, key, payload, false)
+      if (i > 0 || view.keyStart === view.keyEnd) {
+        this.replacePayload(i, payload, false)
+        continue
+      }
+      const cell = Buffer.allocUnsafe(cellLength(0, payload.length))
+      writeCell(cell, 0, EMPTY, payload, false)
       this.replaceCell(i, cell, 0, cell.length)
     }
     setHead(this.page, 0, 0)
@@ -508,8 +540,8 @@ export class MutableNode {
 
   /** The page, which has been settled, as the cache should keep it. */
   keep(patched: boolean): KeptPage {
-    const { page, top, baseTop, removed } = this
-    return { page, top, origin: patched ? { base: this.base!, baseTop, removed } : undefined }
+    const { page, top, baseTop, removed, changed } = this
+    return { page, top, origin: patched ? { base: this.base!, baseTop, removed, changed } : undefined }
   }
 
   /** The node is in the file: nothing of it is needed in memory. */
@@ -521,7 +553,21 @@ export class MutableNode {
     this.parent = undefined
     this.base = undefined
     this.removed = NONE
+    this.changed = NONE
   }
+}
+
+function insertAscending(numbers: number[], one: number): void {
+  let at = numbers.length
+  while (at > 0 && numbers[at - 1]! > one) at -= 1
+  numbers.splice(at, 0, one)
+}
+
+/** Whether the cell at `source[start]` has the same bytes as `cell` up to the payload. */
+function keepsKey(page: Uint8Array, cell: CellView, source: Uint8Array, start: number): boolean {
+  const shift = start - cell.start
+  for (let i = cell.start; i < cell.payloadStart; i++) if (page[i] !== source[i + shift]) return false
+  return true
 }
 
 /** Bytes that two keys of a page share at their beginning, `most` at most. */

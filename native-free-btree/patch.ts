@@ -8,9 +8,10 @@
  *   8  u48  position of the base; 14 u32 its length; 18 u64 its hash
  *   26      the changes
  *
- * A change is a varint, 2 * s + k: after s more cells of the base that stay as they are, with k 0 the base's next
- * cell is left out; with k 1 a cell stands here that the base does not have, and follows. What is left of the
- * base after the last change stays. Changes name places, not keys, so they are applied without the tree's order.
+ * A change is a varint, 4 * s + k: after s more cells of the base that stay as they are, with k 0 the base's next
+ * cell is left out; with k 1 a cell stands here that the base does not have, and follows; with k 2 the base's next
+ * cell keeps its key and has another tag and payload, which follow. What is left of the base after the last change stays.
+ * Changes name places, not keys, so they are applied without the tree's order.
  *
  * A patch never has a patch for a base: whoever reads a node reads two pages at most. One random update dirties a
  * whole leaf; without patches its cost is the leaf, with them little more than the entry.
@@ -22,36 +23,49 @@ import { CellView, cellCount, cellOffset, readCell } from './page.ts'
 
 const view = new CellView()
 
-/** Calls `drop` and `insert` for each change since the base, in order, with the cells of the base passed before. */
-function forEachChange(
-  node: MutableNode,
-  drop: (passed: number) => void,
-  insert: (passed: number, start: number, end: number) => void,
-): void {
-  const { page, baseTop, removed } = node
+const DROP = 0
+const INSERT = 1
+const PAYLOAD = 2
+/** Kinds have two bits. */
+const KINDS = 4
+
+/**
+ * Calls `change` for each change since the base, in order, with the cells of the base passed before; `view` is the cell
+ * that was changed or came in.
+ */
+function forEachChange(node: MutableNode, change: (kind: number, passed: number) => void): void {
+  const { page, baseTop, removed, changed } = node
   const cells = cellCount(page)
   let passed = 0
   let baseSlot = 0
-  let next = 0
+  let nextRemoved = 0
+  let nextChanged = 0
   const dropRemoved = () => {
-    while (next < removed.length && removed[next] === baseSlot) {
-      drop(passed)
+    while (nextRemoved < removed.length && removed[nextRemoved] === baseSlot) {
+      change(DROP, passed)
       passed = 0
-      next += 1
+      nextRemoved += 1
       baseSlot += 1
     }
   }
   for (let i = 0; i < cells; i++) {
     const offset = cellOffset(page, i)
-    if (offset >= baseTop) {
-      dropRemoved()
-      passed += 1
-      baseSlot += 1
-    } else {
+    if (offset < baseTop) {
       readCell(page, offset, view)
-      insert(passed, view.start, view.end)
+      change(INSERT, passed)
       passed = 0
+      continue
     }
+    dropRemoved()
+    if (nextChanged < changed.length && changed[nextChanged] === baseSlot) {
+      readCell(page, offset, view)
+      change(PAYLOAD, passed)
+      passed = 0
+      nextChanged += 1
+    } else {
+      passed += 1
+    }
+    baseSlot += 1
   }
   dropRemoved()
 }
@@ -62,17 +76,12 @@ export function appendPatch(node: MutableNode, target: ByteWriter, most: number)
   if (base === undefined) return false
   let changes = 0
   let total = PATCH_HEADER_BYTES
-  forEachChange(
-    node,
-    (passed) => {
-      changes += 1
-      total += varintLength(passed * 2)
-    },
-    (passed, start, end) => {
-      changes += 1
-      total += varintLength(passed * 2) + end - start
-    },
-  )
+  forEachChange(node, (kind, passed) => {
+    changes += 1
+    total += varintLength(passed * KINDS + kind)
+    if (kind === INSERT) total += view.end - view.start
+    else if (kind === PAYLOAD) total += varintLength(tagOf(view)) + view.end - view.payloadStart
+  })
   if (total > most || changes > 0xffff) return false
   target.reserve(total)
   const out = target.bytes
@@ -85,19 +94,20 @@ export function appendPatch(node: MutableNode, target: ByteWriter, most: number)
   out.writeUInt32LE(base.length, start + 14)
   out.writeBigUInt64LE(base.hash, start + 18)
   let at = start + PATCH_HEADER_BYTES
-  forEachChange(
-    node,
-    (passed) => {
-      at = writeVarint(out, at, passed * 2)
-    },
-    (passed, from, to) => {
-      at = writeVarint(out, at, passed * 2 + 1)
-      node.page.copy(out, at, from, to)
-      at += to - from
-    },
-  )
+  forEachChange(node, (kind, passed) => {
+    at = writeVarint(out, at, passed * KINDS + kind)
+    if (kind === DROP) return
+    if (kind === PAYLOAD) at = writeVarint(out, at, tagOf(view))
+    const from = kind === PAYLOAD ? view.payloadStart : view.start
+    node.page.copy(out, at, from, view.end)
+    at += view.end - from
+  })
   target.length += total
   return true
+}
+
+function tagOf(cell: CellView): number {
+  return (cell.end - cell.payloadStart) * 2 + (cell.isReference ? 1 : 0)
 }
 
 export function isPatch(page: Uint8Array): boolean {
@@ -126,12 +136,12 @@ export function applyPatch(node: MutableNode, patch: Buffer): void {
   let index = 0
   for (let left = patch.readUInt16LE(2); left > 0; left--) {
     const change = reader.varint()
-    index += Math.floor(change / 2)
-    const isInsert = change % 2 === 1
-    if (index > node.cells || (!isInsert && index === node.cells)) {
+    const kind = change % KINDS
+    index += Math.floor(change / KINDS)
+    if (index > node.cells || (kind !== INSERT && index === node.cells)) {
       throw new RangeError('a change lies behind the last cell')
     }
-    if (isInsert) {
+    if (kind === INSERT) {
       reader.need(2)
       readCell(patch, reader.at, view)
       const start = reader.at
@@ -139,8 +149,14 @@ export function applyPatch(node: MutableNode, patch: Buffer): void {
       reader.slice(length)
       node.insertCell(index, patch, start, length)
       index += 1
-    } else {
+    } else if (kind === DROP) {
       node.removeCell(index)
+    } else if (kind === PAYLOAD) {
+      const tag = reader.varint()
+      node.replacePayload(index, reader.slice(Math.floor(tag / 2)), tag % 2 === 1)
+      index += 1
+    } else {
+      throw new RangeError(`a change of unknown kind ${kind}`)
     }
   }
   if (reader.at !== reader.end) throw new RangeError('something follows the last change')

@@ -196,6 +196,10 @@ t.test('the fixtures hold one of everything', async (t) => {
       `a patch of a page of kind ${kind}`,
     )
   }
+  const changes = pages.flatMap(({ content }) => {
+    return content.kind === 'patch' && content.changes.kind === 'leaf' ? content.changes.list : []
+  })
+  t.same(new Set(changes.map(({ kind }) => kind)), new Set(['out', 'in', 'payload']), 'in patches of leaves')
   t.ok(file.checkpoints.some(({ trees }) => trees.some(({ root }) => root === undefined)))
   t.ok(file.checkpoints.some(({ position, replayPosition }) => position - replayPosition > 4000))
   t.ok(file.checkpoints.at(-1)!.position < file.groups.at(-1)!.position, 'groups behind the last checkpoint')
@@ -288,8 +292,8 @@ t.test('a file of another version or draft is refused', async (t) => {
   for (const [what, offset, value] of [
     ['version 0', 8, 0],
     ['version 2', 8, 2],
-    ['draft 1', 10, 1],
-    ['draft 3', 10, 3],
+    ['draft 2', 10, 2],
+    ['draft 4', 10, 4],
   ] as const) {
     for (const slots of [[0, 1], [0], [1]]) {
       const path = join(folder, `${what} ${slots}`)

@@ -45,11 +45,12 @@ export interface Page {
 
 export type WholeContent = { kind: 'leaf'; cells: LeafCell[] } | { kind: 'inner'; cells: InnerCell[] }
 
-/** A change: `passed` cells of the base stay, then one is left out (no cell) or one comes in. */
-export interface Change<T> {
-  passed: number
-  cell: T | undefined
-}
+/** A change: `passed` cells of the base stay, then one is left out, or one comes in, or one has another payload. */
+export type Change<T> = { passed: number } & (
+  | { kind: 'out' }
+  | { kind: 'in'; cell: T }
+  | { kind: 'payload'; of: (cell: T) => T }
+)
 
 export interface PatchContent {
   kind: 'patch'
@@ -150,21 +151,39 @@ function decodeInnerCell(fields: Fields): InnerCell {
   return { key, child: decodePointer(fields, tag / 2 - POINTER_BYTES) }
 }
 
+function decodeLeafPayload(fields: Fields): (cell: LeafCell) => LeafCell {
+  const tag = fields.varint()
+  const value = tag === REFERENCE_TAG ? decodeReference(fields.bytes(16)) : fields.bytes(tag / 2)
+  return ({ key }) => ({ key, value })
+}
+
+function decodeInnerPayload(fields: Fields): (cell: InnerCell) => InnerCell {
+  const child = decodePointer(fields, fields.varint() / 2 - POINTER_BYTES)
+  return ({ key }) => ({ key, child })
+}
+
 function decodePatch(fields: Fields, length: number, kind: number): PatchContent {
   fields.zeros(1)
   const count = fields.u16()
   fields.expect((f) => f.u32(), length, 'length of the patch')
   const base = { position: fields.u48(), length: fields.u32(), hash: fields.u64() }
-  function changes<T>(decode: (fields: Fields) => T): Change<T>[] {
+  function changes<T>(
+    decode: (fields: Fields) => T,
+    decodePayload: (fields: Fields) => (cell: T) => T,
+  ): Change<T>[] {
     return Array.from({ length: count }, () => {
       const number = fields.varint()
-      return { passed: Math.floor(number / 2), cell: number % 2 === 1 ? decode(fields) : undefined }
+      const passed = Math.floor(number / 4)
+      if (number % 4 === 0) return { passed, kind: 'out' as const }
+      if (number % 4 === 1) return { passed, kind: 'in' as const, cell: decode(fields) }
+      if (number % 4 === 2) return { passed, kind: 'payload' as const, of: decodePayload(fields) }
+      throw new FormatError(fields.position, 'kind of a change')
     })
   }
   const list =
     kind === 3
-      ? { kind: 'leaf' as const, list: changes(decodeLeafCell) }
-      : { kind: 'inner' as const, list: changes(decodeInnerCell) }
+      ? { kind: 'leaf' as const, list: changes(decodeLeafCell, decodeLeafPayload) }
+      : { kind: 'inner' as const, list: changes(decodeInnerCell, decodeInnerPayload) }
   return { kind: 'patch', base, changes: list }
 }
 

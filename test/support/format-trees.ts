@@ -87,11 +87,12 @@ interface Sum {
 function patched<T>(cells: T[], changes: Change<T>[], position: number): T[] {
   const result: T[] = []
   let at = 0
-  for (const { passed, cell } of changes) {
-    result.push(...cells.slice(at, at + passed))
-    at += passed
-    if (cell === undefined) at += 1
-    else result.push(cell)
+  for (const change of changes) {
+    result.push(...cells.slice(at, at + change.passed))
+    at += change.passed
+    if (change.kind === 'payload' && at < cells.length) result.push(change.of(cells[at]!))
+    if (change.kind === 'in') result.push(change.cell)
+    else at += 1
     if (at > cells.length) throw new FormatError(position, 'a change behind the last cell')
   }
   return [...result, ...cells.slice(at)]

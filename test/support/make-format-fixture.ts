@@ -18,8 +18,8 @@ import {
 import { Random } from './random.ts'
 import { SimulatedClock, seededRandomBytes } from './simulated-clock.ts'
 
-export const CLOSED_FIXTURE = 'store-v1-draft2.nfb'
-export const UNCLOSED_FIXTURE = 'store-v1-draft2-unclosed.nfb'
+export const CLOSED_FIXTURE = 'store-v1-draft3.nfb'
+export const UNCLOSED_FIXTURE = 'store-v1-draft3-unclosed.nfb'
 
 const SEED = 20_240_229
 const REFERENCE_BYTES = 16
@@ -171,6 +171,9 @@ async function makeClosed(path: string): Promise<void> {
   await second.checkpoint()
   // Little enough for patches, of the leaf and of the node above it.
   await second.transact((tx) => tx.put('words', Buffer.from('word-7'), Buffer.from('alone')))
+  await second.checkpoint()
+  const eight = Buffer.from('more-8')
+  await second.transact((tx) => tx.put('words', eight, tx.get('words', eight)!.reverse()))
   await second.checkpoint()
   for (let round = 21; round < 24; round++) await writer.commit(second, round)
   await writer.together(second)
