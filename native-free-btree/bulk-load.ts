@@ -150,7 +150,7 @@ export class TreeLoad {
     if (only.length > 0) this.#onlyChild = decodePointer(only, hasReducer)
     for (let left = reader.u32(); left > 0; left--) {
       const page = Buffer.from(reader.slice(reader.u32()))
-      const kept = { page, top: slotsEnd(page), origin: undefined }
+      const kept = { page, top: slotsEnd(page), garbage: 0, origin: undefined }
       const node = MutableNode.fromPage(kept, NOWHERE, EPOCH, LEAF_BYTES)
       // No page of the file is like it: it goes out whole.
       node.base = undefined

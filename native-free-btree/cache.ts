@@ -17,6 +17,7 @@ class Entry implements KeptPage {
   readonly position: number
   readonly page: Buffer
   readonly top: number
+  readonly garbage: number
   readonly origin: PageOrigin | undefined
   used = false
   older: Entry | undefined
@@ -27,6 +28,7 @@ class Entry implements KeptPage {
     this.position = position
     this.page = kept.page
     this.top = kept.top
+    this.garbage = kept.garbage
     this.origin = kept.origin
   }
 }

@@ -29,6 +29,7 @@ export const landing = Buffer.from(placed.memory.buffer)
 export const landingBytes = new Uint8Array(placed.memory.buffer)
 const room = new Uint8Array(placed.memory.buffer, ROOM_START, ROOM_BYTES)
 const result = new Int32Array(placed.memory.buffer, 0, 2)
+const wholeResult = new BigUint64Array(placed.memory.buffer, 0, 1)
 
 /** Views of the room, of 512 bytes and each double of it: a read needs none of its own. */
 const rooms: Buffer[] = []
@@ -39,6 +40,23 @@ for (let bytes = 512; bytes < 2 * ROOM_BYTES; bytes *= 2) {
 /** The smallest view of the room, from ROOM_START on, that takes `bytes`: at most ROOM_BYTES. */
 export function roomFor(bytes: number): Buffer {
   return rooms[Math.max(0, 23 - Math.clz32(bytes - 1))]!
+}
+
+/** As `hashPlaced`; returns the hash. */
+export function hashOfPlaced(bytes: Uint8Array, salt: SaltHalves, position: number): bigint {
+  if (bytes.length > ROOM_BYTES) return hash64(bytes, seedAt(salt, position))
+  hashPlaced(bytes, salt, position)
+  return wholeResult[0]!
+}
+
+/** As `hashLanded`; returns the hash. */
+export function hashOfLanded(start: number, end: number, salt: SaltHalves, position: number): bigint {
+  hashLanded(start, end, salt, position)
+  return wholeResult[0]!
+}
+
+function seedAt(salt: SaltHalves, position: number): bigint {
+  return positionSeed((BigInt(salt.high) << 32n) | BigInt(salt.low), position)
 }
 
 /** The halves of the last hash that `hashPlaced` or `hashLanded` made, as unsigned numbers. */
@@ -68,8 +86,7 @@ export function positionSeed(salt: bigint, position: number): bigint {
 /** Hashes `bytes`, which lie or will lie at `position` of the file, into `hashLow` and `hashHigh`. */
 export function hashPlaced(bytes: Uint8Array, salt: SaltHalves, position: number): void {
   if (bytes.length > ROOM_BYTES) {
-    const seed = positionSeed((BigInt(salt.high) << 32n) | BigInt(salt.low), position)
-    const hash = xxhash.h64Raw(bytes, seed)
+    const hash = hash64(bytes, seedAt(salt, position))
     hashLow = Number(hash & 0xffffffffn)
     hashHigh = Number(hash >> 32n)
     return

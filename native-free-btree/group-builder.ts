@@ -6,7 +6,7 @@
  */
 import type { Reference } from './api.ts'
 import { ByteWriter, varintLength, writeVarint } from './bytes.ts'
-import { hash64, positionSeed, type SaltHalves, saltHalves } from './checksum.ts'
+import { hashOfPlaced, type SaltHalves, saltHalves } from './checksum.ts'
 import { invariant, StorageError } from './errors.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -24,7 +24,7 @@ import {
   VALUE_HEADER_BYTES,
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
-import type { MutableNode } from './node.ts'
+import { type MutableNode, PATCH_SHARE } from './node.ts'
 import { cellLength, writeCell } from './page.ts'
 import { appendPatch } from './patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
@@ -33,8 +33,6 @@ import { writeValueHeader } from './values.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
 export const PART_BYTES = 4 * 1024 * 1024
-/** A node goes out as a patch while that takes no more than this share of the whole. */
-const PATCH_SHARE = 0.25
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 
@@ -76,7 +74,6 @@ export interface SealedGroup {
 export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
-  readonly #salt: bigint
   readonly #saltHalves: SaltHalves
   readonly #partBytes: number
   #out = new ByteWriter(64 * 1024)
@@ -94,7 +91,6 @@ export class GroupBuilder {
   readonly leaves: (MutableNode | undefined)[] = []
 
   constructor(salt: bigint, partBytes: number) {
-    this.#salt = salt
     this.#saltHalves = saltHalves(salt)
     this.#partBytes = partBytes
   }
@@ -265,7 +261,7 @@ export class GroupBuilder {
     node.pending = {
       position,
       length: page.length,
-      hash: hash64(page, positionSeed(this.#salt, position)),
+      hash: hashOfPlaced(page, this.#saltHalves, position),
       count: node.count,
       bytes: node.bytes,
       reduction,
@@ -280,7 +276,7 @@ export class GroupBuilder {
     this.#out.bytes.writeUInt32LE(body.length, start + 1)
     this.#out.bytes.set(body, start + BLOCK_HEADER_BYTES)
     const position = this.base + start + BLOCK_HEADER_BYTES
-    return { position, length: body.length, hash: hash64(body, positionSeed(this.#salt, position)) }
+    return { position, length: body.length, hash: hashOfPlaced(body, this.#saltHalves, position) }
   }
 
   /** The key of operation `index`: a view into the buffer. */

@@ -17,6 +17,7 @@ import {
   headOf,
   isLeaf,
   type NodePointer,
+  pointerBytes,
   prefixLength,
   readCell,
   setCellCount,
@@ -26,6 +27,7 @@ import {
   slotsEnd,
   slotWidth,
   writeCell,
+  writePointer,
 } from './page.ts'
 import { referenceLength } from './reference.ts'
 
@@ -34,6 +36,10 @@ const EMPTY = Buffer.alloc(0)
 const NONE: number[] = []
 /** A page is kept in memory as it is when it takes no more than this times what it takes in the file. */
 const KEPT_SLACK = 2
+/** Gaps between the cells of a page are kept when they take no more than this share of it. */
+const KEPT_GAPS = 0.25
+/** A node goes out as a patch while that takes no more than this share of the whole. */
+export const PATCH_SHARE = 0.25
 const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
 const view = new CellView()
 const other = new CellView()
@@ -67,10 +73,11 @@ export interface PageOrigin {
   readonly changed: readonly number[]
 }
 
-/** A page as it is kept in memory. Its cells begin at `top`, and there is no gap between them. */
+/** A page as it is kept in memory. Its cells begin at `top`, with `garbage` bytes of gaps between them. */
 export interface KeptPage {
   readonly page: Buffer
   readonly top: number
+  readonly garbage: number
   /** Undefined: the page itself lies whole in the file. */
   readonly origin: PageOrigin | undefined
 }
@@ -141,6 +148,7 @@ export class MutableNode {
   #setOrigin(kept: KeptPage, place: PagePlace): void {
     const { origin } = kept
     this.top = kept.top
+    this.garbage = kept.garbage
     this.base = origin?.base ?? place
     this.baseTop = origin?.baseTop ?? kept.top
     this.removed = origin === undefined ? [] : origin.removed.slice()
@@ -269,6 +277,12 @@ export class MutableNode {
     insertAscending(this.removed, slot)
   }
 
+  /** Notes that cell `index`, one of the base's, gets another payload. */
+  #noteChanged(index: number): void {
+    const slot = this.#baseSlot(index)
+    if (!this.changed.includes(slot)) insertAscending(this.changed, slot)
+  }
+
   /** Which slot of the base had the cell that is cell `index` now. */
   #baseSlot(index: number): number {
     let slot = 0
@@ -286,10 +300,7 @@ export class MutableNode {
     const old = view.end - view.start
     const isOfBase = this.base !== undefined && view.start >= this.baseTop
     if (isOfBase ? length === old && keepsKey(page, view, source, start) : length <= old) {
-      if (isOfBase) {
-        const slot = this.#baseSlot(index)
-        if (!this.changed.includes(slot)) insertAscending(this.changed, slot)
-      }
+      if (isOfBase) this.#noteChanged(index)
       copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
@@ -448,45 +459,77 @@ export class MutableNode {
   }
 
   /**
-   * Makes the page say what the file will: where the children lie there, no first key, nothing between cells, and
-   * not much room that the file does not need.
+   * Makes the page say what the file will: where the children lie there and no first key; and takes away room that
+   * the file does not need.
    */
   settle(): void {
     if (!this.leaf) this.#settlePointers()
     if (this.page.length > this.size * KEPT_SLACK) this.#moveTo(this.size)
-    else if (this.garbage > 0) this.#makeRoom(0)
+    else if (this.garbage > this.page.length * KEPT_GAPS) this.#makeRoom(0)
   }
 
   #settlePointers(): void {
     const cells = this.cells
     let moved = 0
-    for (const child of this.children!) if (child !== undefined) moved += 1
+    let fit = true
+    for (let i = 0; i < cells; i++) {
+      const pointer = this.#settledPointer(i)
+      if (pointer === undefined && i > 0) continue
+      readCell(this.page, cellOffset(this.page, i), view)
+      if (i === 0 && view.keyStart < view.keyEnd) fit = false
+      if (pointer === undefined) continue
+      moved += 1
+      if (view.end - view.payloadStart !== pointerBytes(pointer)) fit = false
+    }
     // Too many for a patch.
-    if (moved * 4 > cells) this.base = undefined
+    if (moved * POINTER_BYTES > this.size * PATCH_SHARE) this.base = undefined
+    if (fit) this.#setPointers()
+    else this.#replacePointers(moved)
+    setHead(this.page, 0, 0)
+  }
+
+  /** Where child `index` lies, or will lie when the group that is being formed is durable; undefined: as the cell says. */
+  #settledPointer(index: number): NodePointer | undefined {
+    const child = this.children![index]
+    return child === undefined ? undefined : (child.pointer ?? child.pending)!
+  }
+
+  /** No cell moves: a cursor may stand on the page. */
+  #setPointers(): void {
+    const cells = this.cells
+    for (let i = 0; i < cells; i++) {
+      const pointer = this.#settledPointer(i)
+      if (pointer === undefined) continue
+      readCell(this.page, cellOffset(this.page, i), view)
+      if (this.base !== undefined && view.start >= this.baseTop) this.#noteChanged(i)
+      writePointer(this.page, view.payloadStart, pointer)
+    }
+  }
+
+  #replacePointers(moved: number): void {
+    const cells = this.cells
     // On a page of its own, with room for every new cell: a cursor may stand on this one, and cells come and go.
     this.#moveTo(this.size + (moved + 1) * SETTLED_CELL_BYTES)
     for (let i = 0; i < cells; i++) {
-      const child = this.children![i]
+      const pointer = this.#settledPointer(i)
       readCell(this.page, cellOffset(this.page, i), view)
-      if (child === undefined && (i > 0 || view.keyStart === view.keyEnd)) continue
+      if (pointer === undefined && (i > 0 || view.keyStart === view.keyEnd)) continue
       const payload =
-        child === undefined
-          ? this.page.subarray(view.payloadStart, view.end)
-          : encodePointer((child.pointer ?? child.pending)!)
-      // The first key of an inner node is never looked at: it is left out.
-      if (i > 0 || view.keyStart === view.keyEnd) {
+        pointer === undefined ? this.page.subarray(view.payloadStart, view.end) : encodePointer(pointer)
+      if (i > 0) {
         this.replacePayload(i, payload, false)
         continue
       }
+      // The first key of an inner node is never looked at: it is left out.
       const cell = Buffer.allocUnsafe(cellLength(0, payload.length))
       writeCell(cell, 0, EMPTY, payload, false)
       this.replaceCell(i, cell, 0, cell.length)
     }
-    setHead(this.page, 0, 0)
   }
 
   /** Appends the page, which has been settled, to `target` as it goes into the file. */
   serialize(target: ByteWriter): void {
+    if (this.garbage > 0) this.#makeRoom(0)
     if (this.#appendWhole(target)) return
     const page = this.page
     const cells = cellCount(page)
@@ -540,8 +583,8 @@ export class MutableNode {
 
   /** The page, which has been settled, as the cache should keep it. */
   keep(patched: boolean): KeptPage {
-    const { page, top, baseTop, removed, changed } = this
-    return { page, top, origin: patched ? { base: this.base!, baseTop, removed, changed } : undefined }
+    const { page, top, garbage, baseTop, removed, changed } = this
+    return { page, top, garbage, origin: patched ? { base: this.base!, baseTop, removed, changed } : undefined }
   }
 
   /** The node is in the file: nothing of it is needed in memory. */

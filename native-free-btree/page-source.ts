@@ -3,7 +3,15 @@
  * and cached. No page is ever seen that was not verified.
  */
 import type { CacheSpace } from './cache.ts'
-import { hash64, positionSeed } from './checksum.ts'
+import {
+  hashOfLanded,
+  hashOfPlaced,
+  ROOM_BYTES,
+  ROOM_START,
+  roomFor,
+  type SaltHalves,
+  saltHalves,
+} from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { type KeptPage, MutableNode } from './node.ts'
@@ -27,12 +35,12 @@ const SLOT_ROOM_BYTES = 128
 
 export class PageSource {
   readonly file: StorageFile
-  readonly salt: bigint
+  readonly #saltHalves: SaltHalves
   readonly #cache: CacheSpace
 
   constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
     this.file = file
-    this.salt = salt
+    this.#saltHalves = saltHalves(salt)
     this.#cache = cache
   }
 
@@ -47,21 +55,28 @@ export class PageSource {
 
   /** As `load`, past the cache in both directions. */
   readPage(position: number, length: number, hash: bigint): KeptPage {
-    const page = this.#readVerified(position, length, hash)
-    if (isPatch(page)) return this.#patched(position, page)
-    const defect = pageDefect(page)
+    const bytes = this.#readVerified(position, length, hash)
+    if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
+    const defect = pageDefect(bytes)
     if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
-    return { page, top: slotsEnd(page), origin: undefined }
+    const page = Buffer.allocUnsafeSlow(length)
+    page.set(bytes)
+    return { page, top: slotsEnd(page), garbage: 0, origin: undefined }
   }
 
+  /** Verified bytes, to be copied at once: most stand where the next ones will. */
   #readVerified(position: number, length: number, hash: bigint): Buffer {
-    const page = Buffer.allocUnsafeSlow(length)
-    const read = this.file.readSync(page, position)
-    if (read !== length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
-    if (hash64(page, positionSeed(this.salt, position)) !== hash) {
+    const lands = length <= ROOM_BYTES
+    const target = lands ? roomFor(length) : Buffer.allocUnsafeSlow(length)
+    const read = this.file.readSync(target, position)
+    if (read < length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
+    const found = lands
+      ? hashOfLanded(ROOM_START, ROOM_START + length, this.#saltHalves, position)
+      : hashOfPlaced(target, this.#saltHalves, position)
+    if (found !== hash) {
       throw damagedNode(position, 'its checksum does not match the one in its parent')
     }
-    return page
+    return target.subarray(0, length)
   }
 
   /** The page that a patch makes of its base. */
@@ -72,7 +87,7 @@ export class PageSource {
     const base = this.#readVerified(place.position, place.length, place.hash)
     const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
     if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
-    const kept = { page: base, top: slotsEnd(base), origin: undefined }
+    const kept = { page: base, top: slotsEnd(base), garbage: 0, origin: undefined }
     const node = MutableNode.fromPage(kept, place, 0, patch.length + SLOT_ROOM_BYTES)
     try {
       applyPatch(node, patch)

@@ -376,16 +376,25 @@ export function readPointer(page: Buffer, index: number, hasReduction: boolean):
   }
 }
 
+/** Bytes that a pointer takes. */
+export function pointerBytes({ reduction }: NodePointer): number {
+  return POINTER_BYTES + (reduction?.length ?? 0)
+}
+
 export function encodePointer(pointer: NodePointer): Buffer {
-  const reduction = pointer.reduction
-  const bytes = Buffer.allocUnsafe(POINTER_BYTES + (reduction?.length ?? 0))
-  bytes.writeUIntLE(pointer.position, 0, 6)
-  bytes.writeUInt32LE(pointer.length, 6)
-  bytes.writeBigUInt64LE(pointer.hash, 10)
-  bytes.writeUIntLE(pointer.count, 18, 6)
-  bytes.writeUIntLE(pointer.bytes, 24, 6)
-  if (reduction !== undefined) bytes.set(reduction, POINTER_BYTES)
+  const bytes = Buffer.allocUnsafe(pointerBytes(pointer))
+  writePointer(bytes, 0, pointer)
   return bytes
+}
+
+/** Writes a pointer at `at`. */
+export function writePointer(target: Buffer, at: number, pointer: NodePointer): void {
+  target.writeUIntLE(pointer.position, at, 6)
+  target.writeUInt32LE(pointer.length, at + 6)
+  target.writeBigUInt64LE(pointer.hash, at + 10)
+  target.writeUIntLE(pointer.count, at + 18, 6)
+  target.writeUIntLE(pointer.bytes, at + 24, 6)
+  if (pointer.reduction !== undefined) target.set(pointer.reduction, at + POINTER_BYTES)
 }
 
 /** Why a page that came from the disk cannot be used, or undefined. Its hash has been verified already. */
