@@ -10,6 +10,7 @@
  * those that were used since it last passed, and evicts the first that was not.
  */
 import type { KeptPage, PageOrigin } from './node.ts'
+import { pagePool } from './page-pool.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
 class Entry implements KeptPage {
@@ -120,8 +121,12 @@ export class PageCache implements ValueBudget {
       const entry = this.#hand ?? this.#oldest
       if (entry === undefined) return
       this.#hand = entry.newer
-      if (entry.used) entry.used = false
-      else this.remove(entry)
+      if (entry.used) {
+        entry.used = false
+        continue
+      }
+      this.remove(entry)
+      pagePool.giveBack(entry.page)
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
- * When a checkpoint starts and how fast it goes. It is due after an interval of records, or when half of the
+ * When a checkpoint starts and how fast it goes. It is due after an interval of records, or when a share of the
  * memory for dirty nodes is used; it is paced so that it ends before half an interval more has followed or
- * the other half is used. See checkpoint.ts for what one is.
+ * the rest is used. See checkpoint.ts for what one is.
  */
 import { type ReplayStart, RunningCheckpoint } from './checkpoint.ts'
 import type { CheckpointPointer } from './group.ts'
@@ -13,6 +13,11 @@ import type { ValueReader } from './values.ts'
 
 /** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
 const SHARE_LIMIT = 16
+/**
+ * A late start makes for fewer checkpoints, each written in more haste. What is replayed after a crash is, at most, what
+ * was dirty at the start and what became so until the end: the whole of the limit, wherever it is cut.
+ */
+const START_SHARE = 0.6
 const MIN_NODE_BYTES = 256 * 1024
 const FORCED_NODE_BYTES = 3 * 1024 * 1024
 
@@ -114,14 +119,14 @@ export class Checkpoints {
     this.#forced = false
     if (this.#running === undefined) {
       const due =
-        this.#logBytes + recordBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes / 2
+        this.#logBytes + recordBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes * START_SHARE
       if (!due && !forced) return this.#newest
       this.#freeze(commit, at)
     }
     const running = this.#running!
     const progress = Math.max(
       (this.#logBytes + recordBytes) / (checkpointLogBytes / 2),
-      this.#ledger.liveBytes / (dirtyBytes / 2),
+      this.#ledger.liveBytes / (dirtyBytes * (1 - START_SHARE)),
     )
     const share = running.frozenBytes * progress - running.writtenBytes
     const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES)

@@ -73,6 +73,7 @@ class StoredSnapshot implements FileSnapshot {
     this.#values = new ValueReader(file, handle.salt)
     this.#trees = parts.trees
     this.#log = new LogReader(file, handle.salt, this.#values, parts.definitions)
+    this.#source.addReader()
   }
 
   static async read(
@@ -126,6 +127,7 @@ class StoredSnapshot implements FileSnapshot {
   }
 
   async close(): Promise<void> {
+    if (this.#open) this.#source.removeReader()
     this.#open = false
     this.#space.clear()
     await this.#file.close()

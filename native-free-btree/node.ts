@@ -29,6 +29,7 @@ import {
   writeCell,
   writePointer,
 } from './page.ts'
+import { pagePool } from './page-pool.ts'
 import { referenceLength } from './reference.ts'
 
 const EMPTY = Buffer.alloc(0)
@@ -36,10 +37,12 @@ const EMPTY = Buffer.alloc(0)
 const NONE: number[] = []
 /** A page is kept in memory as it is when it takes no more than this times what it takes in the file. */
 const KEPT_SLACK = 2
+/** ... or than this times that. */
+const KEPT_BYTES = 512
 /** Gaps between the cells of a page are kept when they take no more than this share of it. */
 const KEPT_GAPS = 0.25
 /** A node goes out as a patch while that takes no more than this share of the whole. */
-export const PATCH_SHARE = 0.25
+export const PATCH_SHARE = 0.17
 const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
 const view = new CellView()
 const other = new CellView()
@@ -122,7 +125,7 @@ export class MutableNode {
 
   /** A node without cells, whose page has `capacity` bytes. */
   static empty(leaf: boolean, capacity: number, epoch: number): MutableNode {
-    const page = Buffer.allocUnsafeSlow(capacity)
+    const page = pagePool.take(capacity)
     page[0] = leaf ? NODE_LEAF : NODE_INNER
     page[1] = capacity > 0xffff ? NODE_WIDE : 0
     setCellCount(page, 0)
@@ -140,7 +143,7 @@ export class MutableNode {
   /** A changeable copy of a page, with room for `extra` bytes more. */
   static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
     const node = MutableNode.fromOwnPage(kept, place, epoch)
-    node.#moveTo(slotsEnd(kept.page) + kept.page.length - kept.top + extra)
+    node.#copyTo(slotsEnd(kept.page) + kept.page.length - kept.top + extra)
     return node
   }
 
@@ -158,17 +161,16 @@ export class MutableNode {
 
   /** A copy that may be changed in `epoch`; the children are shared. */
   clone(epoch: number): MutableNode {
-    const page = Buffer.allocUnsafeSlow(this.page.length)
-    this.page.copy(page)
-    const copy = new MutableNode(this.leaf, page, epoch)
+    const copy = new MutableNode(this.leaf, this.page, epoch)
     copy.top = this.top
     copy.garbage = this.garbage
+    copy.base = this.base
+    copy.baseTop = this.baseTop
+    copy.#copyTo(this.page.length)
     copy.children = this.children?.slice()
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
-    copy.base = this.base
-    copy.baseTop = this.baseTop
     copy.removed = this.removed.slice()
     copy.changed = this.changed.slice()
     this.parent = undefined
@@ -334,23 +336,25 @@ export class MutableNode {
     this.#gather(scratch, old)
   }
 
-  /** Moves to a new page, without gaps, of `bytes` bytes, and of what wider slots take if it gets those. */
+  /** Moves to another page, without gaps, of at least `bytes` bytes. */
   #moveTo(bytes: number): void {
     const old = this.page
+    this.#copyTo(bytes)
+    pagePool.giveBack(old)
+  }
+
+  /** Goes on with a copy of the page, without gaps, of at least `bytes` bytes. */
+  #copyTo(bytes: number): void {
+    const old = this.page
     const wide = bytes > 0xffff ? NODE_WIDE : 0
-    const capacity = wide > old[1]! ? bytes + this.cells * WIDENED_BYTES : bytes
-    const page = Buffer.allocUnsafeSlow(capacity)
+    const page = pagePool.take(wide > old[1]! ? bytes + this.cells * WIDENED_BYTES : bytes)
     if (this.garbage > 0 || wide !== old[1]) {
       old.copy(page, 0, 0, NODE_HEADER_BYTES)
       page[1] = wide
       this.#gather(old, page)
       return
     }
-    const cells = cellCount(old)
-    const shift = capacity - old.length
-    old.copy(page, 0, 0, slotsEnd(old))
-    old.copy(page, this.top + shift, this.top)
-    for (let i = 0; i < cells; i++) setSlot(page, i, cellOffset(old, i) + shift)
+    const shift = copyPage(old, this.top, page)
     this.page = page
     this.top += shift
     this.baseTop += shift
@@ -464,7 +468,7 @@ export class MutableNode {
    */
   settle(): void {
     if (!this.leaf) this.#settlePointers()
-    if (this.page.length > this.size * KEPT_SLACK) this.#moveTo(this.size)
+    if (this.page.length > Math.max(this.size, KEPT_BYTES) * KEPT_SLACK) this.#moveTo(this.size)
     else if (this.garbage > this.page.length * KEPT_GAPS) this.#makeRoom(0)
   }
 
@@ -629,6 +633,17 @@ function moveCell(from: Buffer, offset: number, page: Buffer, index: number, top
   setSlot(page, index, top - length)
   setHead(page, index, headAt(from, index))
   return top - length
+}
+
+/** Copies a page whose cells begin at `top` into a larger one, the cells to its end. Returns how far they moved. */
+export function copyPage(from: Buffer, top: number, to: Buffer): number {
+  const shift = to.length - from.length
+  from.copy(to, 0, 0, slotsEnd(from))
+  from.copy(to, top + shift, top)
+  if (shift === 0) return 0
+  const cells = cellCount(from)
+  for (let i = 0; i < cells; i++) setSlot(to, i, cellOffset(from, i) + shift)
+  return shift
 }
 
 /** Where a page is set aside while its cells are moved together. */

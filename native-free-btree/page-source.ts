@@ -14,7 +14,7 @@ import {
 } from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { type KeptPage, MutableNode } from './node.ts'
+import { copyPage, type KeptPage, MutableNode } from './node.ts'
 import {
   CellView,
   type Compare,
@@ -26,6 +26,7 @@ import {
   readCell,
   slotsEnd,
 } from './page.ts'
+import { pagePool } from './page-pool.ts'
 import { applyPatch, baseOfPatch, isPatch, patchDefect } from './patch.ts'
 
 const view = new CellView()
@@ -59,9 +60,9 @@ export class PageSource {
     if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
     const defect = pageDefect(bytes)
     if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
-    const page = Buffer.allocUnsafeSlow(length)
-    page.set(bytes)
-    return { page, top: slotsEnd(page), garbage: 0, origin: undefined }
+    const page = pagePool.take(length)
+    const shift = copyPage(bytes, slotsEnd(bytes), page)
+    return { page, top: slotsEnd(page) + shift, garbage: 0, origin: undefined }
   }
 
   /** Verified bytes, to be copied at once: most stand where the next ones will. */
@@ -124,10 +125,12 @@ export class PageSource {
   /** A snapshot was opened: its cursors stand on pages from one turn of the event loop to another. */
   addReader(): void {
     this.#cache.readers += 1
+    pagePool.readers += 1
   }
 
   removeReader(): void {
     this.#cache.readers -= 1
+    pagePool.readers -= 1
   }
 
   pageOf(link: MutableNode | NodePointer): Buffer {

@@ -26,7 +26,7 @@ export function operationsOf(part: Part, documents: number): number {
     case 'commits':
       return least(0.02, 200, 20_000)
     case 'writers':
-      return least(0.032, 640, 32_000)
+      return least(0.064, 640, 64_000)
     case 'updates':
       return least(0.05, 1000, 50_000)
     default:

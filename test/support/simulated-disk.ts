@@ -13,12 +13,16 @@
  */
 import { dirname } from 'node:path'
 import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
+import { pagePool } from '../../native-free-btree/page-pool.ts'
 import { Random } from './random.ts'
 import { type CrashOptions, crashProfile, randomCrashImage, selectedCrashImage } from './simulated-crash.ts'
 import { type Fault, FaultPlan, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'
 import { SimulatedFile } from './simulated-file.ts'
 import { type PendingOperation, SimulatedInode } from './simulated-inode.ts'
 import { PAGE_SIZE, SparseImage } from './sparse-image.ts'
+
+// Whoever looks at a page that was given back finds nonsense, not what it held.
+pagePool.poisons = true
 
 interface NameChange {
   readonly sequence: number

@@ -1,0 +1,61 @@
+/**
+ * Memory of pages that nobody looks at any more, to be used again: taking new memory for a page, and having the
+ * garbage collector find it, costs more than filling it. Invariants:
+ * - A page has one owner: a node, an entry of the cache, or this pool. The owner gives it here, once.
+ * - Whoever was handed a page by its owner looks at it only until the code that runs now has ended, unless a snapshot
+ *   is open (cursors stand on pages from one turn to another). So a page is used again only after that code has ended,
+ *   and one given back while a snapshot is open is left to the garbage collector.
+ */
+
+/** Sizes are multiples of this. */
+const STEP_BYTES = 256
+/** Larger pages are rare. */
+const LARGEST_BYTES = 16 * 1024
+/** Most that is kept for later, and as much again that was given back just now. */
+const KEPT_BYTES = 4 * 1024 * 1024
+
+export class PagePool {
+  /** Open snapshots of all files. */
+  readers = 0
+  /** For tests: whoever looks at a page too long finds nonsense. */
+  poisons = false
+  readonly #free: Buffer[][] = Array.from({ length: LARGEST_BYTES / STEP_BYTES + 1 }, () => [])
+  #freeBytes = 0
+  #returned: Buffer[] = []
+  #returnedBytes = 0
+
+  /** A page of at least `bytes` bytes, which hold anything. */
+  take(bytes: number): Buffer {
+    if (bytes > LARGEST_BYTES) return Buffer.allocUnsafeSlow(bytes)
+    const size = Math.ceil(bytes / STEP_BYTES)
+    const page = this.#free[size]!.pop()
+    if (page === undefined) return Buffer.allocUnsafeSlow(size * STEP_BYTES)
+    this.#freeBytes -= page.length
+    return page
+  }
+
+  /** Gives a page back that its owner forgets. */
+  giveBack(page: Buffer): void {
+    const { length } = page
+    if (this.readers > 0 || length > LARGEST_BYTES || length === 0 || length % STEP_BYTES !== 0) return
+    if (this.#freeBytes + this.#returnedBytes + length > 2 * KEPT_BYTES) return
+    if (this.#returned.length === 0) queueMicrotask(() => this.#reuse())
+    this.#returned.push(page)
+    this.#returnedBytes += length
+  }
+
+  #reuse(): void {
+    const returned = this.#returned
+    this.#returned = []
+    this.#returnedBytes = 0
+    for (const page of returned) {
+      if (this.#freeBytes > KEPT_BYTES) return
+      if (this.poisons) page.fill(0xdd)
+      this.#free[page.length / STEP_BYTES]!.push(page)
+      this.#freeBytes += page.length
+    }
+  }
+}
+
+/** The thread's. */
+export const pagePool = new PagePool()
