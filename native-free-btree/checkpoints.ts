@@ -19,6 +19,9 @@ const SHARE_LIMIT = 16
  */
 const START_SHARE = 0.6
 const MIN_NODE_BYTES = 256 * 1024
+/** A group takes so many, or this part of the checkpoint, or none: of many small commits few have nodes to write. */
+const PORTION_BYTES = 64 * 1024
+const PORTIONS = 16
 const FORCED_NODE_BYTES = 3 * 1024 * 1024
 
 /** A point in the chain of groups. */
@@ -130,6 +133,8 @@ export class Checkpoints {
     )
     const share = running.frozenBytes * progress - running.writtenBytes
     const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES)
+    const portion = Math.min(PORTION_BYTES, running.frozenBytes / PORTIONS)
+    if (!forced && progress < 1 && share < portion) return this.#newest
     const bytes = forced ? most : Math.min(progress >= 1 ? most : share, most)
     running.append(builder, bytes)
     return running.record ?? this.#newest
