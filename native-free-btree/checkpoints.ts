@@ -122,7 +122,8 @@ export class Checkpoints {
     this.#forced = false
     if (this.#running === undefined) {
       const due =
-        this.#logBytes + recordBytes >= checkpointLogBytes || this.#ledger.liveBytes >= dirtyBytes * START_SHARE
+        this.#logBytes + recordBytes >= checkpointLogBytes ||
+        this.#ledger.liveBytes >= dirtyBytes * START_SHARE
       if (!due && !forced) return this.#newest
       this.#freeze(commit, at)
     }

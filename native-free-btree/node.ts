@@ -588,7 +588,12 @@ export class MutableNode {
   /** The page, which has been settled, as the cache should keep it. */
   keep(patched: boolean): KeptPage {
     const { page, top, garbage, baseTop, removed, changed } = this
-    return { page, top, garbage, origin: patched ? { base: this.base!, baseTop, removed, changed } : undefined }
+    return {
+      page,
+      top,
+      garbage,
+      origin: patched ? { base: this.base!, baseTop, removed, changed } : undefined,
+    }
   }
 
   /** The node is in the file: nothing of it is needed in memory. */

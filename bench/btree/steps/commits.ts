@@ -1,9 +1,10 @@
 /**
- * One new document for each durable commit; as many as a tenth of them go before, for the compilers. Ours takes turns, 200 commits at a time, with bare loops in the same
- * process that write as many bytes as one of our commits does: on the same thread or with the sync in the thread
- * pool, each on a file that grows and on one zero-filled before. `probe.*` tells which of them our
- * commits are like: bytes of records of one, the share of commits that stayed on the thread (no turn of the event
- * loop passed), and the share that left the file as long as it was.
+ * One new document for each durable commit; a scan of all and a tenth as many commits go before, for caches and
+ * compilers. Ours takes turns, 200 commits at a time, with bare loops in the same process that write as many bytes as
+ * one of our commits does: on the same thread or with the sync in the thread pool, each on a file that grows and on
+ * one zero-filled before. `probe.*` tells which of them our commits are like: bytes of records of one, the share of
+ * commits that stayed on the thread (no turn of the event loop passed), and the share that left the file as long as
+ * it was.
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -39,6 +40,7 @@ export async function commits(context: StepContext): Promise<Figures> {
     Object.assign(figures, await probe(store, () => made.put(next++)))
     bare = new BareLoops(context.folder, figures['probe.bytes']!, operations)
   }
+  await store.scan(() => undefined)
   const warming = new CommitSamples(operations)
   for (let i = 0; i < operations / 10; i++) await warming.commit(store, [made.put(next++)])
   const samples = new CommitSamples(operations)

@@ -1,8 +1,7 @@
 /**
- * 64 writers at once, each waiting for its own document to be durable before it sends the next; a quarter of the
- * documents go before, not counted, for the compilers and the caches. An engine whose
- * commits hold the thread cannot have more than one at a time: for those, batches of 64 made by hand are measured as
- * well.
+ * 64 writers at once, each waiting for its own document to be durable before it sends the next; a scan of all and a
+ * quarter as many documents go before, for caches and compilers. An engine whose commits hold the thread cannot have
+ * more than one at a time: for those, batches of 64 made by hand are measured as well.
  */
 import { performance } from 'node:perf_hooks'
 import { Documents } from '../../documents.ts'
@@ -24,6 +23,7 @@ export async function writers(context: StepContext): Promise<Figures> {
   let next = FIRST_NEW + round * NEW_PER_ROUND
   const each = Math.ceil(operations / WRITERS)
   const commit = (): Promise<void> => store.commit([made.put(next++)])
+  await store.scan(() => undefined)
   await together(Math.ceil(each / WARM_SHARE), commit)
   const samples = new Samples(each * WRITERS)
   const cpu = cpuUs()
