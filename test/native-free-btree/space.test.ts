@@ -9,7 +9,7 @@ import { openSimulated, patternBytes } from '../support/test-trees.ts'
 
 t.setTimeout(300_000)
 
-const DOCUMENTS = fullSize ? 100_000 : 30_000
+const DOCUMENTS = fullSize ? 100_000 : 20_000
 const UPDATES = DOCUMENTS * 10
 const BATCH = 1000
 
