@@ -21,6 +21,8 @@ export class PagePool {
   poisons = false
   readonly #free: Buffer[][] = Array.from({ length: LARGEST_BYTES / STEP_BYTES + 1 }, () => [])
   #freeBytes = 0
+  /** The size that gave way last. */
+  #hand = 0
   #returned: Buffer[] = []
   #returnedBytes = 0
 
@@ -49,11 +51,18 @@ export class PagePool {
     this.#returned = []
     this.#returnedBytes = 0
     for (const page of returned) {
-      if (this.#freeBytes > KEPT_BYTES) return
+      while (this.#freeBytes > KEPT_BYTES) this.#giveWay()
       if (this.poisons) page.fill(0xdd)
       this.#free[page.length / STEP_BYTES]!.push(page)
       this.#freeBytes += page.length
     }
+  }
+
+  /** Forgets a page, of each size in turn: sizes that nobody takes any more would keep all others out. */
+  #giveWay(): void {
+    this.#hand = (this.#hand + 1) % this.#free.length
+    const page = this.#free[this.#hand]!.pop()
+    if (page !== undefined) this.#freeBytes -= page.length
   }
 }
 

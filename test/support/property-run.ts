@@ -58,6 +58,8 @@ export class PropertyRun {
   #keys: Buffer[] = [Buffer.alloc(0)]
   /** Grows and shrinks by turns, so that trees become high and empty again. */
   #growing = true
+  /** By turns as well: while a snapshot is open no page's memory is used again, and none is changed in its place. */
+  #holding = false
 
   constructor(random: Random, target: PropertyTarget) {
     this.#random = random
@@ -99,7 +101,18 @@ export class PropertyRun {
     else if (kind < 958) await this.#reopen()
     else if (kind < 962) await this.#check()
     else if (kind < 990) this.#readAppended(this.#store)
-    else this.#growing = this.#random.bool(0.6)
+    else this.#turn()
+  }
+
+  #turn(): void {
+    this.#growing = this.#random.bool(0.6)
+    this.#holding = this.#random.bool(0.5)
+    if (!this.#holding) this.#letGo()
+  }
+
+  #letGo(): void {
+    for (const { snapshot } of this.#held) snapshot.close()
+    this.#held = []
   }
 
   // Keys and values.
@@ -238,7 +251,7 @@ export class PropertyRun {
   }
 
   #hold(): void {
-    if (this.#held.length >= 4) return
+    if (!this.#holding || this.#held.length >= 4) return
     const snapshot = this.#store.snapshot()
     const models = copyOf(this.#models)
     const name = this.#random.pick(NAMES)
@@ -361,8 +374,7 @@ export class PropertyRun {
   }
 
   async #close(): Promise<void> {
-    for (const { snapshot } of this.#held) snapshot.close()
-    this.#held = []
+    this.#letGo()
     await this.#store.close()
   }
 
@@ -370,7 +382,8 @@ export class PropertyRun {
     this.reopened += 1
     if (this.#target.crash !== undefined && this.#random.bool(0.6)) {
       this.crashes += 1
-      this.#held = []
+      // The process lives on, unlike that of a machine that fails: open snapshots would count in it for good.
+      this.#letGo()
       await this.#target.crash()
       this.#store = await this.#target.open()
     } else {
