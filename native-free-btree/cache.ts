@@ -1,7 +1,8 @@
 /**
  * One budget of memory for clean nodes, shared by every store of the process that is given it. Entries are
  * verified pages. A page is never changed while it is here, and only a store without open snapshots takes one out
- * to change it: a reader may go on holding one that was evicted.
+ * to change it: a reader may go on holding one that was evicted, with a snapshot as long as that is open,
+ * without one until the running code ends (page-pool.ts).
  *
  * Values take what nodes leave, and a sixteenth of the budget at least: a page of 2 KB spares a read to any of
  * its twenty entries, the same memory spares it to six values.

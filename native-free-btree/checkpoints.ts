@@ -34,7 +34,10 @@ export interface ChainPoint {
 export interface CheckpointLimits {
   /** A checkpoint starts after this many bytes of records. */
   checkpointLogBytes: number
-  /** Most bytes of dirty nodes, those of a running checkpoint included. */
+  /**
+   * Bytes of dirty nodes, those of a running checkpoint included, that pacing keeps to; large commits of scattered
+   * keys may go beyond it by as much as one checkpoint makes dirty.
+   */
   dirtyBytes: number
 }
 

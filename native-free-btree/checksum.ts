@@ -4,8 +4,9 @@
  * another file, or of another place in this one, do not verify.
  *
  * Two ways to the same function. `hash64` (xxhash-wasm) takes any length and speaks BigInt: for headers and
- * groups. `hashPlaced` and `hashLanded` are for what is hashed by the million, values and pages: no object is
- * made, and the result stands in `hashLow` and `hashHigh` until the next call. `landing` is the memory of the
+ * groups. `hashPlaced` and `hashLanded` are for what is hashed by the million: no object is made for a value, and
+ * the result stands in `hashLow` and `hashHigh` until the next call; `hashOfPlaced` and `hashOfLanded` return it as the
+ * one BigInt that a page's pointer holds. `landing` is the memory of the
  * hashing module: what is read from the file into it is verified where it lies. It is one for the whole thread,
  * so its bytes last until the next call of anything here; only the window is left alone by the hashing itself.
  */

@@ -1,7 +1,8 @@
 /**
  * A walk over a range of one root, in either direction. Invariants:
  * - The stack holds one page a level; pages are never changed while a cursor may stand on them (clean ones
- *   never, changing ones are copied first), so it needs no lock and survives eviction.
+ *   never, changing ones are copied first) nor used for others (page-pool.ts counts the snapshot), so it needs no lock and
+ *   survives eviction.
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions } from './api.ts'

@@ -68,7 +68,8 @@ export class PageSource {
   /** Verified bytes, to be copied at once: most stand where the next ones will. */
   #readVerified(position: number, length: number, hash: bigint): Buffer {
     const lands = length <= ROOM_BYTES
-    const target = lands ? roomFor(length) : Buffer.allocUnsafeSlow(length)
+    // Not a byte more is asked for: what lies behind a page may be unreadable.
+    const target = lands ? roomFor(length).subarray(0, length) : Buffer.allocUnsafeSlow(length)
     const read = this.file.readSync(target, position)
     if (read < length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
     const found = lands
@@ -77,7 +78,7 @@ export class PageSource {
     if (found !== hash) {
       throw damagedNode(position, 'its checksum does not match the one in its parent')
     }
-    return target.subarray(0, length)
+    return target
   }
 
   /** The page that a patch makes of its base. */

@@ -4,7 +4,7 @@
  *   0  u8   kind: 1 leaf, 2 inner
  *   1  u8   flags: bit 0, the offsets in the slots are four bytes wide instead of two
  *   2  u16  number of cells, n
- *   4  u32  length of the page
+ *   4  u32  length of the page (in memory nobody looks at it)
  *   8  u16  prefix: the keys share at least so many bytes at their beginning
  *   10 u16  zero
  *   12      n slots in key order: the offset of a cell; its head, the four bytes of its key behind the prefix,
