@@ -22,6 +22,8 @@ const MIN_NODE_BYTES = 256 * 1024
 /** A group takes so many, or this part of the checkpoint, or none: of many small commits few have nodes to write. */
 const PORTION_BYTES = 64 * 1024
 const PORTIONS = 16
+/** What is dirty beyond the limit goes out with the next group, up to so much of it. */
+const MOST_EXCESS_BYTES = 32 * 1024 * 1024
 const FORCED_NODE_BYTES = 3 * 1024 * 1024
 
 /** A point in the chain of groups. */
@@ -35,8 +37,8 @@ export interface CheckpointLimits {
   /** A checkpoint starts after this many bytes of records. */
   checkpointLogBytes: number
   /**
-   * Bytes of dirty nodes, those of a running checkpoint included, that pacing keeps to; large commits of scattered
-   * keys may go beyond it by as much as one checkpoint makes dirty.
+   * Bytes of dirty nodes, those of a running checkpoint included, that pacing keeps to; the changes of one group may go
+   * beyond it until the next.
    */
   dirtyBytes: number
 }
@@ -136,10 +138,12 @@ export class Checkpoints {
       this.#ledger.liveBytes / (dirtyBytes * (1 - START_SHARE)),
     )
     const share = running.frozenBytes * progress - running.writtenBytes
-    const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES)
+    const excess = Math.min(this.#ledger.totalBytes - dirtyBytes, MOST_EXCESS_BYTES)
+    const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES, excess)
     const portion = Math.min(PORTION_BYTES, running.frozenBytes / PORTIONS)
-    if (!forced && progress < 1 && share < portion) return this.#newest
-    const bytes = forced ? most : Math.min(progress >= 1 ? most : share, most)
+    if (!forced && progress < 1 && Math.max(share, excess) < portion) return this.#newest
+    const wanted = progress >= 1 ? most : Math.max(share, excess)
+    const bytes = forced ? most : Math.min(wanted, most)
     running.append(builder, bytes)
     return running.record ?? this.#newest
   }
