@@ -8,8 +8,8 @@
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { invariant } from './errors.ts'
 import type { GroupBuilder } from './group-builder.ts'
-import { MutableNode } from './node.ts'
-import { cellLength, encodePointer, type NodePointer, slotsEnd, writeCell } from './page.ts'
+import { MutableNode, wholePage } from './node.ts'
+import { cellLength, encodePointer, type NodePointer, writeCell } from './page.ts'
 import { INLINE_BYTES } from './transaction.ts'
 import { INNER_BYTES, LEAF_BYTES, type Tree } from './tree.ts'
 
@@ -150,8 +150,7 @@ export class TreeLoad {
     if (only.length > 0) this.#onlyChild = decodePointer(only, hasReducer)
     for (let left = reader.u32(); left > 0; left--) {
       const page = Buffer.from(reader.slice(reader.u32()))
-      const kept = { page, top: slotsEnd(page), garbage: 0, origin: undefined }
-      const node = MutableNode.fromPage(kept, NOWHERE, EPOCH, LEAF_BYTES)
+      const node = MutableNode.fromPage(wholePage(page), NOWHERE, EPOCH, LEAF_BYTES)
       // No page of the file is like it: it goes out whole.
       node.base = undefined
       node.count = reader.u48()

@@ -140,10 +140,10 @@ export class Checkpoints {
     const share = running.frozenBytes * progress - running.writtenBytes
     const excess = Math.min(this.#ledger.totalBytes - dirtyBytes, MOST_EXCESS_BYTES)
     const most = Math.max(recordBytes * SHARE_LIMIT, forced ? FORCED_NODE_BYTES : MIN_NODE_BYTES, excess)
-    const portion = Math.min(PORTION_BYTES, running.frozenBytes / PORTIONS)
-    if (!forced && progress < 1 && Math.max(share, excess) < portion) return this.#newest
-    const wanted = progress >= 1 ? most : Math.max(share, excess)
-    const bytes = forced ? most : Math.min(wanted, most)
+    const isPaced = !forced && progress < 1
+    const wanted = Math.max(share, excess)
+    if (isPaced && wanted < Math.min(PORTION_BYTES, running.frozenBytes / PORTIONS)) return this.#newest
+    const bytes = isPaced ? Math.min(wanted, most) : most
     running.append(builder, bytes)
     return running.record ?? this.#newest
   }

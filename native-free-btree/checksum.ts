@@ -38,9 +38,9 @@ for (let bytes = 512; bytes < 2 * ROOM_BYTES; bytes *= 2) {
   rooms.push(landing.subarray(ROOM_START, ROOM_START + Math.min(bytes, ROOM_BYTES)))
 }
 
-/** The smallest view of the room, from ROOM_START on, that takes `bytes`: 0 to ROOM_BYTES. */
+/** The smallest view of the room, from ROOM_START on, that takes `bytes`: 1 to ROOM_BYTES. */
 export function roomFor(bytes: number): Buffer {
-  return rooms[Math.max(0, 23 - Math.clz32(Math.max(0, bytes - 1)))]!
+  return rooms[Math.max(0, 23 - Math.clz32(bytes - 1))]!
 }
 
 /** As `hashPlaced`; returns the hash. */

@@ -85,6 +85,11 @@ export interface KeptPage {
   readonly origin: PageOrigin | undefined
 }
 
+/** A page as it lies in the file: nothing is between its slots and its cells, nor between those. */
+export function wholePage(page: Buffer): KeptPage {
+  return { page, top: slotsEnd(page), garbage: 0, origin: undefined }
+}
+
 export class MutableNode {
   readonly leaf: boolean
   page: Buffer

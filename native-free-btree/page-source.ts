@@ -6,15 +6,15 @@ import type { CacheSpace } from './cache.ts'
 import {
   hashOfLanded,
   hashOfPlaced,
+  landing,
   ROOM_BYTES,
   ROOM_START,
-  roomFor,
   type SaltHalves,
   saltHalves,
 } from './checksum.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { copyPage, type KeptPage, MutableNode } from './node.ts'
+import { copyPage, type KeptPage, MutableNode, wholePage } from './node.ts'
 import {
   CellView,
   type Compare,
@@ -69,7 +69,7 @@ export class PageSource {
   #readVerified(position: number, length: number, hash: bigint): Buffer {
     const lands = length <= ROOM_BYTES
     // Not a byte more is asked for: what lies behind a page may be unreadable.
-    const target = lands ? roomFor(length).subarray(0, length) : Buffer.allocUnsafeSlow(length)
+    const target = lands ? landing.subarray(ROOM_START, ROOM_START + length) : Buffer.allocUnsafeSlow(length)
     const read = this.file.readSync(target, position)
     if (read < length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
     const found = lands
@@ -89,8 +89,7 @@ export class PageSource {
     const base = this.#readVerified(place.position, place.length, place.hash)
     const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
     if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
-    const kept = { page: base, top: slotsEnd(base), garbage: 0, origin: undefined }
-    const node = MutableNode.fromPage(kept, place, 0, patch.length + SLOT_ROOM_BYTES)
+    const node = MutableNode.fromPage(wholePage(base), place, 0, patch.length + SLOT_ROOM_BYTES)
     try {
       applyPatch(node, patch)
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Gets of random documents, one after another, after a scan of all and as many gets that warm the caches. Keys are made outside the
- * timed blocks; every value is checked for its length, one in 64 for its document.
+ * Gets of random documents, one after another, after a scan of all and as many gets that warm the caches. Keys are
+ * made outside the timed blocks; every value is checked for its length, one in 64 for its document.
  */
 import { performance } from 'node:perf_hooks'
 import { Random } from '../../../test/support/random.ts'
