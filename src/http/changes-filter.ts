@@ -44,14 +44,14 @@ export function changesFilter(
     return { ...byId((id) => ids.has(id)), ids: ids.size <= FEW_IDS ? known : undefined }
   }
   if (filter === '_design') return byId(isDesignId)
-  if (filter === '_selector') return selectorFilter(exchange.database, body)
+  if (filter === '_selector') return selectorFilter(exchange, body)
   if (filter === '_view') return refuseView(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
   return refuseFunction(exchange, filter)
 }
 
 /** Each revision that a row lists is looked at, the winner or every leaf. Throws badRequest. */
-function selectorFilter(database: Database, body: Record<string, unknown> | undefined): ChangesFilter {
+function selectorFilter(exchange: Exchange, body: Record<string, unknown> | undefined): ChangesFilter {
   if (body === undefined) {
     throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
   }
@@ -69,7 +69,10 @@ function selectorFilter(database: Database, body: Record<string, unknown> | unde
   try {
     const matches = compileSelector(selector)
     const project = fields === undefined ? undefined : compileFields(fields)
-    return { project, shown: (row) => row.revs.filter((rev) => matches(readLeaf(database, row, rev))) }
+    return {
+      project,
+      shown: (row) => row.revs.filter((rev) => matches(readLeaf(exchange.database, row, rev))),
+    }
   } catch (error) {
     if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
     throw error

@@ -14,7 +14,7 @@ import type { CorsRules } from './cors.ts'
 export interface Backend {
   readonly databases: Pick<
     DatabaseRegistry,
-    'lease' | 'leaseOpen' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+    'lease' | 'leaseOpen' | 'watch' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
   readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>

@@ -32,6 +32,7 @@ async function endlessServer(
       random,
       databases: {
         leaseOpen: () => undefined,
+        watch: (name, watcher) => databases.watch(name, watcher),
         lease: async () => ({ database: endless.database, signal: never, release: () => void released++ }),
         create: (name) => databases.create(name),
         delete: (name) => databases.delete(name),

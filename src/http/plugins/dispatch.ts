@@ -50,10 +50,10 @@ export function rewriteUrl(request: { url?: string | undefined }): string {
   return `/${place.route}`
 }
 
-/** The answer to a request that has come whole, while it has not gone out. */
-export function unfinishedAnswer(socket: Duplex): ServerResponse | undefined {
+/** The newest answer on a connection, until the operating system has taken all of it. */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
   const response = ANSWERS.get(socket)
-  return response?.req.complete && !response.writableFinished && !response.destroyed ? response : undefined
+  return response === undefined || response.writableFinished || response.destroyed ? undefined : response
 }
 
 export function registerResources(
