@@ -251,14 +251,15 @@ async function openBegun(
   try {
     store = await openTarget(path, options)
   } catch (error) {
-    if (error instanceof StorageError) return undefined
+    // What cannot be read just now may be gone on with later.
+    if (error instanceof StorageError && error.code !== 'IO_FAILED') return undefined
     throw error
   }
   try {
     const mark = store.uuid === source.uuid ? readMark(store) : undefined
     if (mark !== undefined && mark.salt === source.salt.toString(16)) return { store, mark }
   } catch (error) {
-    if (!(error instanceof StorageError)) {
+    if (!(error instanceof StorageError) || error.code === 'IO_FAILED') {
       await store.close()
       throw error
     }

@@ -272,7 +272,7 @@ export async function repair(file: StorageFile, located: Located): Promise<void>
   try {
     await repairInPlace(file, located)
   } catch (error) {
-    if (error instanceof StorageError) throw error
+    if (error instanceof StorageError && error.code !== 'IO_FAILED') throw error
     throw new StorageError('WRITE_FAILED', `${file.path} could not be repaired`, { path: file.path }, error)
   }
 }
