@@ -58,6 +58,7 @@ export const ERRORS = {
     reason: 'Requested range not satisfiable',
   },
   notAcceptable: { status: 406, error: 'not_acceptable', reason: 'unsupported encoding' },
+  gone: { status: 410, error: 'gone', reason: 'gone' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */

@@ -64,7 +64,7 @@ import {
   releaseContent,
   withPresentContent,
 } from './moved-content.ts'
-import { checkPartitionedId, partitionBounds } from './partition.ts'
+import { checkNamesPartition, checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
@@ -299,6 +299,7 @@ export class StoredDatabase implements Database {
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireReadable(id)
     this.#requireRoom()
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#unsettled)
@@ -327,6 +328,7 @@ export class StoredDatabase implements Database {
   }
 
   async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+    for (const { id } of requests) this.#requireReadable(id)
     const ready = reading(() => readyPurges(requests))
     const outcome = await this.#change(({ tx, takeSeq }) => {
       const { purgedInfosLimit } = this.#settings
@@ -348,11 +350,18 @@ export class StoredDatabase implements Database {
     return content
   }
 
+  /** Throws illegal_docid for an id that no document of a partitioned database can have. */
+  #requireReadable(id: string): void {
+    if (this.properties.partitioned) checkNamesPartition(id)
+  }
+
   get(id: string, options: GetOptions = {}): DocumentView {
+    this.#requireReadable(id)
     return reading(() => getDocument(this.#open(), id, options))
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
+    this.#requireReadable(id)
     return reading(() => openRevisions(this.#open(), id, revs, options))
   }
 
@@ -404,6 +413,7 @@ export class StoredDatabase implements Database {
   }
 
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
+    this.#requireReadable(id)
     return reading(() => missingRevisions(this.#open(), id, revs))
   }
 

@@ -3,9 +3,11 @@ import { stringsText, stringText } from '../../base/json/writer.ts'
 import type { PurgedRevisions } from '../../database/api.ts'
 import { requireDatabaseAdmin } from '../access.ts'
 import { type Answer, json, jsonStream, jsonText, ok, type Piece } from '../answer.ts'
+import { contentEtag } from '../etag.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { readRevisions } from '../revision.ts'
+import { writtenStatus } from '../writes.ts'
 
 /** `_purge` and what is remembered of it. The bounds of one request are CouchDB's defaults. */
 const MAX_DOCUMENTS = 100
@@ -26,18 +28,24 @@ async function purge(exchange: Exchange): Promise<Answer> {
   }
   const purged = await exchange.database.purge(requests)
   const members = purged.map(({ id, revs }) => `${stringText(id)}:${stringsText(revs)}`)
-  return jsonText(201, `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
+  return jsonText(writtenStatus(exchange, 201), `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
 }
 
 function purgedInfos(exchange: Exchange): Answer {
   return jsonStream(200, infoTexts(exchange))
 }
 
+/** What was asked for twice is told once. What is remembered of it is bounded by `_purged_infos_limit`. */
 function* infoTexts(exchange: Exchange): Generator<Piece> {
   yield '{"purged_infos":['
   let comma = ''
+  const told = new Set<string>()
   for (const { id, revs } of exchange.database.purgedInfos()) {
-    yield `${comma}{"id":${stringText(id)},"revs":${stringsText(revs)}}`
+    const text = `{"id":${stringText(id)},"revs":${stringsText(revs)}}`
+    const hash = contentEtag(text)
+    if (told.has(hash)) continue
+    told.add(hash)
+    yield comma + text
     comma = ','
   }
   yield ']}\n'
