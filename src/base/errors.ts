@@ -13,6 +13,11 @@ export const ERRORS = {
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
   documentValidation: { status: 400, error: 'doc_validation', reason: 'Bad special document member' },
   illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
+  invalidDesignDocument: {
+    status: 400,
+    error: 'invalid_design_doc',
+    reason: 'The design document is invalid.',
+  },
   illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
   patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
   notWritten: {

@@ -31,7 +31,7 @@ import { type ByteSource, type IncomingAttachment, takeAttachment } from './atta
 import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
-import { readyEdits } from './edits.ts'
+import { type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -279,10 +279,15 @@ export class StoredDatabase implements Database {
     }
   }
 
+  #ready(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
+    const { partitioned } = this.properties
+    return readyEdits(edits, { newEdits, partitioned, nowMs: this.#clock.now() })
+  }
+
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const ready = reading(() => {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-      return readyEdits(edits, options.newEdits !== false, this.#clock.now())
+      return this.#ready(edits, options.newEdits !== false)
     })
     const outcome = await this.#change((context) => {
       const applied = applyEdits(context, ready)
@@ -304,7 +309,7 @@ export class StoredDatabase implements Database {
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
-      return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
+      return applyEdits(context, this.#ready([edit], true))
     }, TURN_BYTES)
     await this.#updated(outcome)
     return outcome.results[0]!

@@ -6,6 +6,7 @@
  *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
  * - So two edits of one document in one request never build on each other, and the first one wins.
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
+ * - A design document of a wrong shape is refused where it would be stored, replicated ones too.
  * What an edit says of the document's expiry: see `expiry.ts`.
  * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
  * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
@@ -147,6 +148,11 @@ class DocumentMerge {
     return this.#tree.find(revision.pos, revision.id) !== null
   }
 
+  #refusal({ fault }: ReadyEdit, revision: Revision | undefined): EditResult | undefined {
+    if (fault === undefined) return undefined
+    return failure(this.#document.id, revision && formatRevision(revision), 'invalidDesignDocument', fault)
+  }
+
   interactive(edit: ReadyEdit): EditResult {
     const { parent, attachments } = edit
     const conflict = (): EditResult =>
@@ -159,7 +165,8 @@ class DocumentMerge {
       attachments.length === 0 ? [] : this.#attachmentsOf(parent),
     )
     const path = this.#allowedPath(edit, resolved)
-    return path === undefined ? conflict() : this.#add(edit, path, resolved, path[0]!.pos)
+    if (path === undefined) return conflict()
+    return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
   }
 
   /** `ancestors` are those of all edits of the document in the request. */
@@ -168,6 +175,8 @@ class DocumentMerge {
     if (ancestors.has(keyOf(revision)) || this.#has(revision)) {
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
+    const refusal = this.#refusal(edit, revision)
+    if (refusal !== undefined) return refusal
     const { attachments } = edit
     if (!hasStubs(attachments))
       return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { canonicalize } from '../base/json/documents.ts'
+import type { SequentialUuids } from '../base/uuids.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
 import type { BatchWrites } from './batch-writes.ts'
@@ -19,6 +20,8 @@ export interface Service {
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
   readonly batches: BatchWrites
+  /** Gives the ids of documents that came without. */
+  readonly uuids: SequentialUuids
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
@@ -180,9 +183,9 @@ export class Exchange {
     const { clock } = this.backend
     const { maxRequestBytes, maxJsonBytes } = this.service.limits
     const limit = Math.min(maxRequestBytes, maxJsonBytes)
-    const start = clock.now()
+    const start = clock.monotonic()
     const sent = await readBody(this.request, limit)
-    this.bodyTimeMs = clock.now() - start
+    this.bodyTimeMs = clock.monotonic() - start
     return decodeBody(sent, this.header('content-encoding'), limit)
   }
 }

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type { Compactions } from '../server/compactions.ts'
@@ -23,7 +24,7 @@ export interface Backend {
   /** The server's own, 32 hex digits. */
   readonly uuid: string
   readonly log: Log
-  readonly clock: { now(): number }
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
   readonly random: RandomBytes
 }
 

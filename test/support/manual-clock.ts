@@ -4,15 +4,19 @@ import type { Clock } from '../../src/base/clock.ts'
 export interface ManualClock extends Clock {
   /** Moves on, running what falls due, in the order of its time. */
   advance(ms: number): void
+  /** Corrects the time of day, which timers do not see. */
+  correct(ms: number): void
   /** Timers that have not run. */
   readonly pending: number
 }
 
 export function manualClock(startMs = 1_700_000_000_000): ManualClock {
   let nowMs = startMs
+  let correctionMs = 0
   const timers = new Set<{ atMs: number; callback: () => void }>()
   return {
-    now: () => nowMs,
+    now: () => nowMs + correctionMs,
+    monotonic: () => nowMs,
     after(delayMs, callback) {
       const timer = { atMs: nowMs + delayMs, callback }
       timers.add(timer)
@@ -28,6 +32,9 @@ export function manualClock(startMs = 1_700_000_000_000): ManualClock {
         next.callback()
       }
       nowMs = endMs
+    },
+    correct(ms) {
+      correctionMs += ms
     },
     get pending() {
       return timers.size

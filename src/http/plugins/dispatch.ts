@@ -87,7 +87,7 @@ function respond(
 ): void {
   ANSWERS.set(request.socket, response)
   const { log, clock } = service.options.backend
-  const startMs = log.enabled('debug') ? clock.now() : 0
+  const startMs = log.enabled('debug') ? clock.monotonic() : 0
   const exchange = exchangeOf(service, request, response)
   let answer: Answer | Promise<Answer>
   try {
@@ -156,7 +156,7 @@ function finish(exchange: Exchange, startMs: number): void {
     method: exchange.request.method,
     target: exchange.rawTarget,
     status: exchange.response.statusCode,
-    durationMs: clock.now() - startMs,
+    durationMs: Math.round(clock.monotonic() - startMs),
   })
 }
 

@@ -1,9 +1,10 @@
+import { compareRaw } from '../../base/collation.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { stringsText, stringText } from '../../base/json/writer.ts'
 import type { PurgedRevisions } from '../../database/api.ts'
+import { parseRevision } from '../../database/revision-id.ts'
 import { requireDatabaseAdmin } from '../access.ts'
-import { type Answer, json, jsonStream, jsonText, ok, type Piece } from '../answer.ts'
-import { contentEtag } from '../etag.ts'
+import { type Answer, json, jsonStream, jsonText, ok, PAUSE, type Piece } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { readRevisions } from '../revision.ts'
@@ -35,18 +36,28 @@ function purgedInfos(exchange: Exchange): Answer {
   return jsonStream(200, infoTexts(exchange))
 }
 
-/** What was asked for twice is told once. What is remembered of it is bounded by `_purged_infos_limit`. */
+/** How many are read in one go. */
+const RUN = 256
+
+/**
+ * In the order of ids, then of revisions, and what was asked for twice once, as CouchDB answers. So all are held,
+ * which are `_purged_infos_limit` at most.
+ */
 function* infoTexts(exchange: Exchange): Generator<Piece> {
-  yield '{"purged_infos":['
-  let comma = ''
-  const told = new Set<string>()
+  const infos: { text: string; key: unknown[] }[] = []
   for (const { id, revs } of exchange.database.purgedInfos()) {
     const text = `{"id":${stringText(id)},"revs":${stringsText(revs)}}`
-    const hash = contentEtag(text)
-    if (told.has(hash)) continue
-    told.add(hash)
-    yield comma + text
-    comma = ','
+    const key = revs.map(parseRevision).map(({ pos, id }) => [pos, id])
+    infos.push({ text, key: [id, key] })
+    if (infos.length % RUN === 0) yield PAUSE
+  }
+  infos.sort((a, b) => compareRaw(a.key, b.key))
+  yield '{"purged_infos":['
+  let before: string | undefined
+  for (const { text } of infos) {
+    if (text === before) continue
+    yield before === undefined ? text : `,${text}`
+    before = text
   }
   yield ']}\n'
 }
