@@ -185,7 +185,7 @@ export class Exchange {
     const limit = Math.min(maxRequestBytes, maxJsonBytes)
     const start = clock.monotonic()
     const sent = await readBody(this.request, limit)
-    this.bodyTimeMs = clock.monotonic() - start
+    this.bodyTimeMs = Math.round(clock.monotonic() - start)
     return decodeBody(sent, this.header('content-encoding'), limit)
   }
 }
