@@ -32,7 +32,7 @@ import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
 import type { ViewSource } from './document-view.ts'
-import { readyEdits } from './edits.ts'
+import { type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -65,7 +65,7 @@ import {
   releaseContent,
   withPresentContent,
 } from './moved-content.ts'
-import { checkPartitionedId, partitionBounds } from './partition.ts'
+import { checkNamesPartition, checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
@@ -301,10 +301,15 @@ export class StoredDatabase implements Database {
     }
   }
 
+  #ready(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
+    const { partitioned } = this.properties
+    return readyEdits(edits, { newEdits, partitioned, nowMs: this.#clock.now() })
+  }
+
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const ready = reading(() => {
       if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-      return readyEdits(edits, options.newEdits !== false, this.#clock.now())
+      return this.#ready(edits, options.newEdits !== false)
     })
     const outcome = await this.#change((context) => {
       const applied = applyEdits(context, ready)
@@ -321,11 +326,12 @@ export class StoredDatabase implements Database {
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireReadable(id)
     this.#requireRoom()
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
-      return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
+      return applyEdits(context, this.#ready([edit], true))
     }, TURN_BYTES)
     await this.#updated(outcome)
     return outcome.results[0]!
@@ -349,6 +355,7 @@ export class StoredDatabase implements Database {
   }
 
   async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+    for (const { id } of requests) this.#requireReadable(id)
     const ready = reading(() => readyPurges(requests))
     const outcome = await this.#change(({ tx, takeSeq }) => {
       const { purgedInfosLimit } = this.#settings
@@ -370,11 +377,18 @@ export class StoredDatabase implements Database {
     return content
   }
 
+  /** Throws illegal_docid for an id that no document of a partitioned database can have. */
+  #requireReadable(id: string): void {
+    if (this.properties.partitioned) checkNamesPartition(id)
+  }
+
   get(id: string, options: GetOptions = {}): DocumentView {
+    this.#requireReadable(id)
     return reading(() => getDocument(this.#documents(), id, options))
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
+    this.#requireReadable(id)
     return reading(() => openRevisions(this.#documents(), id, revs, options))
   }
 
@@ -435,6 +449,7 @@ export class StoredDatabase implements Database {
   }
 
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
+    this.#requireReadable(id)
     return reading(() => missingRevisions(this.#documents(), id, revs))
   }
 

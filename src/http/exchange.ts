@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { canonicalize } from '../base/json/documents.ts'
+import type { SequentialUuids } from '../base/uuids.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
 import type { BatchWrites } from './batch-writes.ts'
@@ -19,6 +20,8 @@ export interface Service {
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
   readonly batches: BatchWrites
+  /** Gives the ids of documents that came without. */
+  readonly uuids: SequentialUuids
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */

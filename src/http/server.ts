@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { SequentialUuids } from '../base/uuids.ts'
 import { BatchWrites } from './batch-writes.ts'
 import { AttachmentCompression } from './compression.ts'
 import { keepUnsentAnswers } from './connections.ts'
@@ -49,6 +50,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     limits,
     compression,
     batches,
+    uuids: new SequentialUuids(options.backend.random),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
     background,

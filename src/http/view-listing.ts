@@ -7,7 +7,8 @@ export type RowPieces = [head: string, ...rest: Piece[]]
 export interface Page {
   totalRows: number | null
   offset: number | null
-  updateSeq?: string | undefined
+  /** Undefined where it was not asked for, null where it is not known. */
+  updateSeq?: string | null | undefined
   rows: Iterator<RowPieces>
 }
 

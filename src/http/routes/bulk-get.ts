@@ -3,7 +3,7 @@ import { randomHex } from '../../base/random.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
-import { validateDocumentId } from '../document-id.ts'
+import { requireIdFor, validateDocumentId } from '../document-id.ts'
 import { type DocumentMembers, viewPieces } from '../document-text.ts'
 import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
@@ -36,7 +36,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
-  const wishes = docs.map(parseWish)
+  const wishes = docs.map((doc) => parseWish(exchange.database, doc))
   const latest = exchange.query.flag('latest')
   const attachments = {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
@@ -54,7 +54,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
 }
 
-function parseWish(doc: unknown): Wish {
+function parseWish(database: Database, doc: unknown): Wish {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
   }
@@ -64,6 +64,7 @@ function parseWish(doc: unknown): Wish {
   }
   try {
     validateDocumentId(id)
+    requireIdFor(database, id)
   } catch (error) {
     return { id, rev: null, ...told(error) }
   }

@@ -13,7 +13,14 @@ import { validateDocumentId } from '../document-id.ts'
 import { viewText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import { readRevision, revisionOfPath } from '../revision.ts'
-import { headerRevision, requireDesignRights, requireNoValidation, revisionOf, writeOne } from '../writes.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  revisionOf,
+  writeOne,
+  writtenStatus,
+} from '../writes.ts'
 
 /**
  * PATCH of a document, which CouchDB has not: a request of any other content type is answered as there. The
@@ -137,7 +144,7 @@ function editOf(document: ParsedDocument, view: DocumentView): DocumentEdit {
 function answer(exchange: Exchange, deleted: boolean, rev: string): Answer {
   const { id } = exchange
   const headers = { etag: `"${rev}"`, location: exchange.documentUri(id) }
-  return json(deleted ? 200 : 201, { ok: true, id, rev }, headers)
+  return json(writtenStatus(exchange, deleted ? 200 : 201), { ok: true, id, rev }, headers)
 }
 
 function patchText(text: string, apply: (base: Lossless) => Lossless): string {
