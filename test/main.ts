@@ -31,6 +31,7 @@ const LONGER = [
   'native-free-btree/crash',
   'native-free-btree/lock',
   'native-free-btree/tree-property',
+  'package',
 ]
 
 const JOBS = 2

@@ -55,13 +55,7 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
 
 async function run(server: Server, parts: Parts, console: Console, stopSignal: StopSignal): Promise<number> {
   const { log, config } = server
-  let listener: Listener
-  try {
-    listener = await parts.startHttp(server)
-  } catch (error) {
-    await server.stop(0)
-    throw error
-  }
+  const listener = await listen(server, parts)
   announce(server, listener.url, console)
   log.info('started', { url: listener.url, version: parts.version, databases: server.databases.size })
   const signal = await stopSignal.requested
@@ -71,7 +65,18 @@ async function run(server: Server, parts: Parts, console: Console, stopSignal: S
   return status
 }
 
-async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
+/** Takes requests for `server`, which is stopped again when that fails. */
+export async function listen(server: Server, parts: Parts): Promise<Listener> {
+  try {
+    return await parts.startHttp(server)
+  } catch (error) {
+    await server.stop(0)
+    throw error
+  }
+}
+
+/** Stops both, the listener first. Resolves with the exit status. */
+export async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
   let status: number = EXIT.ok
   const failed = (error: unknown): void => {
     server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
