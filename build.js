@@ -164,8 +164,6 @@ async function build(isPacking) {
     compiler = findCompiler()
   }
   if (compiler === undefined) {
-    // An installation without the tools for development runs `prepare` too.
-    if (process.env.npm_lifecycle_event === 'prepare') return
     process.stderr.write('the compiler is not installed: run npm install first\n')
     process.exit(1)
   }

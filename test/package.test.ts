@@ -4,27 +4,13 @@
  * where npx can get them.
  */
 import { execFile } from 'node:child_process'
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { makeClone, outsideFolder, REPOSITORY } from './support/clone.ts'
 import { isLong } from './support/test-run.ts'
 
-// This file is compiled to dist/test/.
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const OTHER_NODES = ['20', '22', '24']
-/** What stands in a clone's folder and does not come with it. */
-const NOT_CLONED = new Set(['.git', '.tap', 'data', 'dist', 'node_modules'])
 const NO_REGISTRY = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED/
 
 interface Result {
@@ -44,11 +30,7 @@ function run(program: string, args: readonly string[], cwd: string): Promise<Res
 /** What packing a clone gives: the file's path, and the paths in it. */
 async function pack(t: Test, folder: string): Promise<{ file: string; paths: string[] }> {
   const clone = join(folder, 'clone')
-  cpSync(ROOT, clone, {
-    recursive: true,
-    filter: (path) => !NOT_CLONED.has(basename(path)) && !basename(path).startsWith('.aside-'),
-  })
-  symlinkSync(join(ROOT, 'node_modules'), join(clone, 'node_modules'))
+  makeClone(clone)
   const { failed, out, err } = await run('npm', ['pack', '--json', '--pack-destination', folder], clone)
   if (failed) throw new Error(`npm pack: ${err}`)
   // What the scripts print may stand before it.
@@ -119,7 +101,7 @@ const COMPILATIONS: [file: string, module: string, resolution: string][] = [
 ]
 
 async function runsWith(t: Test, node: string, folder: string): Promise<void> {
-  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const manifest = JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8'))
   const { version: release } = process
   const about = node === process.execPath ? release : node
   for (const script of ['load.mjs', 'load.cjs']) {
@@ -141,9 +123,7 @@ async function nodeOf(release: string, folder: string): Promise<string | undefin
 }
 
 t.test('the package', async (t) => {
-  // Not below this repository, whose own packages would be found there.
-  const folder = mkdtempSync(join(tmpdir(), 'davenport-package-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const folder = outsideFolder(t)
   const { file, paths } = await pack(t, folder)
 
   await t.test('holds the program, and of the sources what their maps say', async (t) => {
@@ -191,7 +171,7 @@ t.test('the package', async (t) => {
   })
 
   await t.test('has its types', async (t) => {
-    const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc')
+    const compiler = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc')
     for (const [name, module, resolution] of COMPILATIONS) {
       writeFileSync(join(home, name), TYPED)
       const settings = [

@@ -11,6 +11,7 @@ import { systemRandom } from '../base/random.ts'
 import { Server } from '../server/server.ts'
 import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
 import { StopSignal } from './stop-signal.ts'
+import { explain } from './system-error.ts'
 
 export interface ServeFlags {
   host?: string
@@ -106,7 +107,7 @@ async function readConfig(flags: ServeFlags, console: Console): Promise<Config> 
     try {
       file = { path: flags.config, text: await readFile(flags.config, 'utf8') }
     } catch (error) {
-      throw new ConfigError(`--config: ${describeError(error)}`)
+      throw new ConfigError(`--config: ${explain(error)}`)
     }
   }
   return loadConfig({

@@ -24,6 +24,7 @@ t.test('no crash loses an acknowledged commit or leaves half of one', { timeout:
   t.ok(tally.poisoned > COMMITS / 200 && tally.sameSystemReopens > COMMITS / 200, 'syncs failed')
   t.ok(tally.full > COMMITS / 200, 'the disk was full')
   t.ok(tally.readers > COMMITS / 4, 'readers looked at what crashes left')
+  t.ok(tally.leftoversTold > COMMITS / 20, 'and were told of them')
   t.ok(tally.otherFaults > COMMITS / 500, 'streams, checkpoints and closings met faults')
   t.ok(tally.beyond32Bits >= 1, 'some files began just below 2^32')
 })
