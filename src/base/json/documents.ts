@@ -1,4 +1,6 @@
+import { runAtOnce, type Steps } from '../time-slice.ts'
 import { JsonScanner, type ScannedDocument } from './scanner.ts'
+import { parseSteps } from './value-steps.ts'
 
 export { INVALID_JSON, JsonSyntaxError } from './errors.ts'
 export type { ScannedDocument } from './scanner.ts'
@@ -9,8 +11,11 @@ const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const COMMA = 0x2c
 
-/** Scans are synchronous and call nothing back, so one scanner with its buffers serves them all. */
-const scanner = new JsonScanner()
+/** One scanner with its buffers serves all texts that are scanned at once: such a scan calls nothing back. */
+const shared = new JsonScanner()
+/** Longer texts are scanned in steps, where the caller can: the slowest of this length takes some milliseconds. */
+const SHORT_TEXT_BYTES = 64 * 1024
+const STEP_DOCUMENTS = 64
 
 /** What stands beside an array of documents, and the documents. */
 export interface ScannedBatch {
@@ -25,7 +30,12 @@ export interface ScannedBatch {
  * they are in use. Null where the text is JSON but no object. Throws JsonSyntaxError.
  */
 export function scanDocument(text: Uint8Array): ScannedDocument | null {
-  return scan(text, () => scanner.document())
+  return scan(text, () => shared.document())
+}
+
+/** The same, in steps where the text is long. */
+export function scanDocumentSteps(text: Uint8Array): Steps<ScannedDocument | null> {
+  return scanSteps(text, (scanner) => scanner.documentSteps())
 }
 
 /**
@@ -34,11 +44,12 @@ export function scanDocument(text: Uint8Array): ScannedDocument | null {
  * object. Throws JsonSyntaxError.
  */
 export function scanDocuments(text: Uint8Array, name = 'docs'): ScannedBatch | null {
-  return scan(text, () => {
-    if (scanner.peek() === OPEN_BRACE) return batch(name)
-    scanner.canonical()
-    return null
-  })
+  return runAtOnce(scanDocumentsSteps(text, name))
+}
+
+/** The same in steps. */
+export function scanDocumentsSteps(text: Uint8Array, name = 'docs'): Steps<ScannedBatch | null> {
+  return scanSteps(text, (scanner) => batchSteps(scanner, name))
 }
 
 /**
@@ -46,21 +57,39 @@ export function scanDocuments(text: Uint8Array, name = 'docs'): ScannedBatch | n
  * repeated keys the last. May be a view of `text`. Throws JsonSyntaxError.
  */
 export function canonicalize(text: Uint8Array): Buffer {
-  return scan(text, () => scanner.canonical())
+  return scan(text, () => shared.canonical())
+}
+
+/** The same, in steps where the text is long. */
+export function canonicalSteps(text: Uint8Array): Steps<Buffer> {
+  return scanSteps(text, (scanner) => scanner.canonicalSteps())
 }
 
 function scan<T>(text: Uint8Array, read: () => T): T {
   try {
-    scanner.open(text)
+    shared.open(text)
     const result = read()
-    scanner.finish()
+    shared.finish()
     return result
   } finally {
-    scanner.close()
+    shared.close()
   }
 }
 
-function batch(name: string): ScannedBatch {
+function* scanSteps<T>(text: Uint8Array, read: (scanner: JsonScanner) => Steps<T>): Steps<T> {
+  if (text.length <= SHORT_TEXT_BYTES) return scan(text, () => runAtOnce(read(shared)))
+  const scanner = new JsonScanner()
+  scanner.open(text)
+  const result = yield* read(scanner)
+  scanner.finish()
+  return result
+}
+
+function* batchSteps(scanner: JsonScanner, name: string): Steps<ScannedBatch | null> {
+  if (scanner.peek() !== OPEN_BRACE) {
+    yield* scanner.canonicalSteps()
+    return null
+  }
   let documents: (ScannedDocument | null)[] | null = null
   const members = new Map<string, unknown>()
   scanner.accept(OPEN_BRACE)
@@ -69,19 +98,22 @@ function batch(name: string): ScannedBatch {
     const key = scanner.key()
     members.delete(key)
     if (key === name) documents = null
-    if (key === name && scanner.peek() === OPEN_BRACKET) documents = elements()
-    else members.set(key, JSON.parse(scanner.canonical().toString()))
+    if (key === name && scanner.peek() === OPEN_BRACKET) documents = yield* elementSteps(scanner)
+    else members.set(key, yield* parseSteps((yield* scanner.canonicalSteps()).toString()))
+    yield
   } while (scanner.accept(COMMA))
   if (!scanner.accept(CLOSE_BRACE)) scanner.fail()
   return { documents, members }
 }
 
-function elements(): (ScannedDocument | null)[] {
+function* elementSteps(scanner: JsonScanner): Steps<(ScannedDocument | null)[]> {
   const documents: (ScannedDocument | null)[] = []
   scanner.accept(OPEN_BRACKET)
   if (scanner.accept(CLOSE_BRACKET)) return documents
-  do documents.push(scanner.document())
-  while (scanner.accept(COMMA))
+  do {
+    documents.push(yield* scanner.documentSteps())
+    if (documents.length % STEP_DOCUMENTS === 0) yield
+  } while (scanner.accept(COMMA))
   if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
   return documents
 }

@@ -1,10 +1,12 @@
+import { runAtOnce, type Steps } from '../time-slice.ts'
 import * as X from './characters.ts'
 import { type DeadRange, withoutRanges } from './dead-ranges.ts'
 import { KeyTable } from './key-table.ts'
 import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE } from './term-writer.ts'
 import { JsonTokens } from './tokens.ts'
 
-// One pass over the bytes of a JSON text checks it, makes its canonical text, and writes its external term.
+// One pass over the bytes of a JSON text checks it, makes its canonical text, and writes its external term. It may be
+// interrupted between any two values.
 // - Nesting lives in an integer array, never on the call stack.
 // - Every step is linear: what repeated keys take out is noted and removed once, at the end.
 // The canonical text: no white space; strings unescaped but for `\" \\ \b \t \n \f \r` and `\u000B`-style
@@ -15,6 +17,11 @@ import { JsonTokens } from './tokens.ts'
 // key table or ARRAY].
 const FRAME_STRIDE = 3
 const ARRAY = -1
+
+/** Values between two interruptions. */
+const STEP_VALUES = 1024
+/** Containers that are opened or closed without a value between them count as one step up to here. */
+const MOST_RUN = 1024
 
 const NO_MEMBERS = new Map<string, Buffer>()
 
@@ -63,6 +70,8 @@ export class JsonScanner {
   #deadText: DeadRange[] = []
   #deadTerm: DeadRange[] = []
   #isDocument = false
+  /** The last value is complete, and what stands behind it is still to be read. */
+  #isBehindValue = false
   /** The special members of the document being scanned; NO_MEMBERS until there is one. */
   #special: Map<string, Buffer> = NO_MEMBERS
   #openSpecial: OpenSpecial | null = null
@@ -77,6 +86,7 @@ export class JsonScanner {
     this.#tokens.close()
     this.#depth = 0
     this.#isDocument = false
+    this.#isBehindValue = false
     this.#special = NO_MEMBERS
     this.#openSpecial = null
     if (this.#deadText.length > 0) this.#deadText = []
@@ -119,22 +129,47 @@ export class JsonScanner {
   /** Scans any value and answers its canonical text, which may be a view of the scanned bytes. */
   canonical(): Buffer {
     this.#start()
-    this.#value()
+    while (this.#advance());
     return this.#textFrom(0, 0)
+  }
+
+  /** The same in steps. */
+  *canonicalSteps(): Steps<Buffer> {
+    this.#start()
+    while (this.#advance()) yield
+    return yield* this.#textSteps(0, 0)
   }
 
   /** Scans a value as a document; null where it is not an object. */
   document(): ScannedDocument | null {
-    if (this.peek() !== X.OPEN_BRACE) {
+    if (!this.#startDocument()) {
       this.canonical()
       return null
     }
+    while (this.#advance());
+    this.#isDocument = false
+    return { body: this.#textFrom(0, 0), term: this.#wholeTerm(), special: this.#special }
+  }
+
+  /** The same in steps. */
+  *documentSteps(): Steps<ScannedDocument | null> {
+    if (!this.#startDocument()) {
+      yield* this.canonicalSteps()
+      return null
+    }
+    while (this.#advance()) yield
+    this.#isDocument = false
+    const body = yield* this.#textSteps(0, 0)
+    return { body, term: yield* this.#termSteps(), special: this.#special }
+  }
+
+  /** False for what is no document. */
+  #startDocument(): boolean {
+    if (this.peek() !== X.OPEN_BRACE) return false
     this.#start()
     this.#isDocument = true
     this.#special = NO_MEMBERS
-    this.#value()
-    this.#isDocument = false
-    return { body: this.#textFrom(0, 0), term: this.#wholeTerm(), special: this.#special }
+    return true
   }
 
   #start(): void {
@@ -146,55 +181,78 @@ export class JsonScanner {
   }
 
   #wholeTerm(): Buffer {
+    if (this.#deadTerm.length > 0) return runAtOnce(this.#termSteps())
     const bytes = this.#tokens.term.bytes.subarray(0, this.#tokens.term.length)
-    if (this.#deadTerm.length > 0) return withoutRanges(bytes, 0, this.#deadTerm)
     const term = Buffer.allocUnsafe(bytes.length)
     term.set(bytes)
     return term
   }
 
+  *#termSteps(): Steps<Buffer> {
+    if (this.#deadTerm.length === 0) return this.#wholeTerm()
+    const bytes = this.#tokens.term.bytes.subarray(0, this.#tokens.term.length)
+    return yield* withoutRanges(bytes, 0, this.#deadTerm)
+  }
+
   /** The output from `offset` on, without what was noted as dead since there were `dead` such notes. */
   #textFrom(offset: number, dead: number): Buffer {
+    if (this.#deadText.length > dead) return runAtOnce(this.#textSteps(offset, dead))
+    return this.#tokens.output.take(offset, this.#tokens.position)
+  }
+
+  *#textSteps(offset: number, dead: number): Steps<Buffer> {
     const text = this.#tokens.output.take(offset, this.#tokens.position)
     if (this.#deadText.length === dead) return text
-    return withoutRanges(text, offset, this.#deadText.slice(dead))
+    return yield* withoutRanges(text, offset, this.#deadText.slice(dead))
   }
 
-  #value(): void {
-    let expectValue = true
-    while (expectValue) {
-      this.#scalarOrOpen()
-      expectValue = this.#afterValue()
+  /** Goes some steps on with the value. Answers whether it is still not complete. */
+  #advance(): boolean {
+    for (let left = STEP_VALUES; left > 0; left--) {
+      if (!this.#isBehindValue && !this.#scalarOrOpen()) continue
+      this.#isBehindValue = !this.#afterValue()
+      if (this.#isBehindValue && this.#depth === 0) {
+        this.#isBehindValue = false
+        return false
+      }
     }
+    return true
   }
 
-  /** Scans a scalar or an empty container, or opens containers down to the first scalar. */
-  #scalarOrOpen(): void {
+  /**
+   * Scans a scalar or an empty container, or opens containers down to the first scalar. False: the value is not
+   * reached yet.
+   */
+  #scalarOrOpen(): boolean {
     const tokens = this.#tokens
-    for (;;) {
+    for (let opened = 0; opened < MOST_RUN; opened++) {
       const byte = tokens.next()
       if (byte === X.QUOTE) {
         tokens.string()
-        return
+        return true
       }
       if (byte === X.OPEN_BRACE) {
-        if (this.#openObject()) return
+        if (this.#openObject()) return true
       } else if (byte === X.OPEN_BRACKET) {
-        if (this.#openArray()) return
+        if (this.#openArray()) return true
       } else if (byte === X.MINUS || (byte >= X.ZERO && byte <= X.NINE)) {
         tokens.number()
-        return
+        return true
       } else {
         tokens.literal(byte)
-        return
+        return true
       }
     }
+    return false
   }
 
-  /** Goes on after a value: closes what closes there. Answers whether another value must follow. */
+  /**
+   * Goes on after a value: closes what closes there. Answers whether another value must follow; if not, all is closed
+   * or more is to be closed.
+   */
   #afterValue(): boolean {
     const tokens = this.#tokens
-    while (this.#depth > 0) {
+    for (let closed = 0; this.#depth > 0 && closed < MOST_RUN; closed++) {
       const frame = (this.#depth - 1) * FRAME_STRIDE
       const frames = this.#frames
       if (this.#depth === 1 && this.#openSpecial !== null) this.#closeSpecial(this.#openSpecial, frame)
