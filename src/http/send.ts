@@ -35,17 +35,18 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
 /** Writes an answer piece by piece. Resolves when it was handed over or the client has gone. */
 export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
   const { request, response } = exchange
-  if (response.destroyed) {
-    await answer.pieces.return?.()
-    return
+  const isHead = request.method === 'HEAD'
+  let begun = false
+  try {
+    if (response.destroyed) return
+    response.writeHead(answer.status, headOf(exchange, answer.headers))
+    begun = !isHead
+  } finally {
+    // Whoever does not take the pieces gives back what they hold.
+    if (!begun) await answer.pieces.return?.()
   }
-  response.writeHead(answer.status, headOf(exchange, answer.headers))
-  if (request.method === 'HEAD') {
-    await answer.pieces.return?.()
-    response.end()
-  } else {
-    await sendPieces(response, answer.pieces)
-  }
+  if (isHead) response.end()
+  else await sendPieces(response, answer.pieces)
   if (!request.complete) drain(request)
 }
 
