@@ -32,21 +32,21 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   if (!request.complete) drain(request)
 }
 
-/** Writes an answer piece by piece. Resolves when it was handed over or the client has gone. */
+/**
+ * Writes an answer piece by piece. Resolves when it was handed over or the client has gone. The pieces are always
+ * read to their end or returned.
+ */
 export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
   const { request, response } = exchange
-  const isHead = request.method === 'HEAD'
-  let begun = false
-  try {
+  const begin = (): void => void response.writeHead(answer.status, headOf(exchange, answer.headers))
+  if (response.destroyed || request.method === 'HEAD') {
+    await answer.pieces.return?.()
     if (response.destroyed) return
-    response.writeHead(answer.status, headOf(exchange, answer.headers))
-    begun = !isHead
-  } finally {
-    // Whoever does not take the pieces gives back what they hold.
-    if (!begun) await answer.pieces.return?.()
+    begin()
+    response.end()
+  } else {
+    await sendPieces(response, answer.pieces, begin)
   }
-  if (isHead) response.end()
-  else await sendPieces(response, answer.pieces)
   if (!request.complete) drain(request)
 }
 

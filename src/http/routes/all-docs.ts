@@ -7,7 +7,7 @@ import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
-import { listing, type Page, type RowPieces } from '../view-listing.ts'
+import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
@@ -96,7 +96,7 @@ function rangePage(
     totalRows: page.totalRows,
     offset: page.offset,
     updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
-    rows: rowTexts(page.rows, parameters),
+    rows: new MappedRows(page.rows, (row) => rowText(row, parameters)),
   }
 }
 
@@ -125,8 +125,8 @@ function designPage(database: Database, parameters: ViewParameters): Page {
   const [first, last] = descending ? [DESIGN_END, DESIGN_START] : [DESIGN_START, DESIGN_END]
   const { options, empty } = clip(parameters, DESIGN_START, DESIGN_END)
   const before = rank(database, first, descending)
-  const page = rangePage(database, parameters, options, empty)
   const totalRows = Math.abs(rank(database, last, descending) - before)
+  const page = rangePage(database, parameters, options, empty)
   return { ...page, totalRows, offset: Math.min(totalRows, Math.max(0, page.offset! - before)) }
 }
 
@@ -175,14 +175,10 @@ function* keyTexts(
   }
 }
 
-function* rowTexts(rows: IterableIterator<AllDocsRow>, parameters: ViewParameters): Generator<RowPieces> {
-  for (const row of rows) yield rowText(row, parameters)
-}
-
 function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
   const id = stringText(row.id)
   const deleted = row.deleted ? ',"deleted":true' : ''
-  const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
+  const head = `{"id":${id},"key":${id},"value":{"rev":${stringText(row.rev)}${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
   const { conflicts, attachments } = parameters

@@ -12,6 +12,7 @@ import { interactiveEdit, type ParsedDocument, parseDocumentText } from '../docu
 import { validateDocumentId } from '../document-id.ts'
 import { viewText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTagHeader } from '../header-text.ts'
 import { readRevision, revisionOfPath } from '../revision.ts'
 import { headerRevision, requireDesignRights, requireNoValidation, revisionOf, writeOne } from '../writes.ts'
 
@@ -136,7 +137,7 @@ function editOf(document: ParsedDocument, view: DocumentView): DocumentEdit {
 
 function answer(exchange: Exchange, deleted: boolean, rev: string): Answer {
   const { id } = exchange
-  const headers = { etag: `"${rev}"`, location: exchange.documentUri(id) }
+  const headers = { ...revisionTagHeader(rev), location: exchange.documentUri(id) }
   return json(deleted ? 200 : 201, { ok: true, id, rev }, headers)
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTagHeader } from '../header-text.ts'
 import { MultipartDocument } from '../multipart-document.ts'
 import { isUtf8 } from '../path.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
@@ -66,7 +67,7 @@ async function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean
   const { id, deleted } = edit
   const location = exchange.documentUri(id)
   const rev = await writeOne(exchange, edit, newEdits)
-  return json(deleted ? 200 : 201, { ok: true, id, rev }, { etag: `"${rev}"`, location })
+  return json(deleted ? 200 : 201, { ok: true, id, rev }, { ...revisionTagHeader(rev), location })
 }
 
 /** DELETE of a document: a tombstone with an empty body. */
@@ -79,7 +80,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
   if (query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const newRev = await writeOne(exchange, edit, true)
-  return json(200, { ok: true, id, rev: newRev }, { etag: `"${newRev}"` })
+  return json(200, { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
 }
 
 /** POST to a database: a document with an id of its own or a new one. */
