@@ -1,43 +1,32 @@
-import type { Steps } from '../time-slice.ts'
-
 /** A part of a buffer that a later repeated key took out, as [start, end). */
 export interface DeadRange {
   readonly start: number
-  readonly end: number
+  end: number
 }
 
-const STEP_RANGES = 1024
+/** Adds a range. One that begins where the last one ends lengthens that: a run of repeated members is one range. */
+export function bury(ranges: DeadRange[], start: number, end: number): void {
+  const last = ranges[ranges.length - 1]
+  if (last !== undefined && last.end === start) last.end = end
+  else ranges.push({ start, end })
+}
 
 /**
  * `bytes` without `ranges`, whose offsets count from `origin`. Ranges may lie inside one another, and come
- * in any order; no two begin at one place. They are removed in one pass, so that many of them cost no more than a
- * sort.
+ * in any order; they are removed in one pass, so that many of them cost no more than a sort.
  */
-export function* withoutRanges(
-  bytes: Uint8Array,
-  origin: number,
-  ranges: readonly DeadRange[],
-): Steps<Buffer> {
-  const starts = new Uint32Array(ranges.length)
-  const ends = new Map<number, number>()
-  for (const [index, { start, end }] of ranges.entries()) {
-    starts[index] = start
-    ends.set(start, end)
-    if (index % STEP_RANGES === 0) yield
-  }
-  // Of numbers alone: a comparison of a million ranges would hold the loop.
-  starts.sort()
+export function withoutRanges(bytes: Uint8Array, origin: number, ranges: readonly DeadRange[]): Buffer {
+  const sorted = [...ranges].sort((a, b) => a.start - b.start)
   const kept = Buffer.allocUnsafe(bytes.length)
   let length = 0
   let from = 0
-  for (const [index, start] of starts.entries()) {
-    if (index % STEP_RANGES === 0) yield
-    const to = start - origin
-    if (to > from) {
-      kept.set(bytes.subarray(from, to), length)
-      length += to - from
+  for (const range of sorted) {
+    const start = range.start - origin
+    if (start > from) {
+      kept.set(bytes.subarray(from, start), length)
+      length += start - from
     }
-    from = Math.max(from, ends.get(start)! - origin)
+    from = Math.max(from, range.end - origin)
   }
   kept.set(bytes.subarray(from), length)
   return kept.subarray(0, length + bytes.length - from)
