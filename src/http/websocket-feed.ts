@@ -9,6 +9,7 @@
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../base/json/documents.ts'
+import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
 import { changeWaiter } from './change-waiter.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
@@ -45,11 +46,9 @@ export function openWebsocketFeed(
   reader.open()
   const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
   const run = async (socket: WebSocket): Promise<void> => {
-    const { wait, stop } = changeWaiter(exchange.database, exchange.request.socket, [
-      exchange.lease.signal,
-      exchange.service.stopping,
-    ])
+    const signals = [exchange.lease.signal, exchange.service.stopping]
     const messages = new Messages(socket, exchange.service.limits.idleTimeoutMs)
+    const { wait, stop } = changeWaiter(exchange.database, exchange.request.socket, signals)
     try {
       let current = false
       while (!messages.gone) {
@@ -75,15 +74,11 @@ export function openWebsocketFeed(
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {
   for (const { pieces } of reader.take()) {
-    if (pieces.length === 0) await yieldTurn()
-    else await messages.row(pieces)
+    if (pieces.length > 0) await messages.row(pieces)
+    if (isTurnOver()) await nextTurn()
     if (messages.gone) return
   }
   await messages.end()
-}
-
-function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Rows on their way into messages. */
@@ -127,7 +122,7 @@ class Messages {
     this.#add(']')
     this.#rows = 0
     await this.#fragment(true)
-    await yieldTurn()
+    await nextTurn()
   }
 
   /** Resolves when the socket has taken it, or when the client has gone. */
