@@ -224,23 +224,44 @@ function ownCharacters(value: Lossless): number {
   return value === false ? 5 : 2
 }
 
+/** A container whose members are gone through one by one: a list of all would be made in one step. */
+interface Frame {
+  value: Lossless[] | Members
+  /** Undefined for an array. */
+  names: string[] | undefined
+  size: number
+  next: number
+}
+
+function frameOf(value: Lossless): Frame | undefined {
+  if (Array.isArray(value)) return { value, names: undefined, size: value.length, next: 0 }
+  if (!isObject(value)) return undefined
+  const names = Object.keys(value)
+  return { value, names, size: names.length, next: 0 }
+}
+
+function memberAt({ value, names }: Frame, index: number): Lossless {
+  return names === undefined ? (value as Lossless[])[index]! : (value as Members)[names[index]!]!
+}
+
 /** Characters of the value's text, without escapes. */
 function* measured(value: Lossless, work: Work): Steps<number> {
-  let characters = 0
+  let characters = ownCharacters(value)
+  const frames: Frame[] = []
+  const enter = (each: Lossless): void => {
+    const frame = frameOf(each)
+    if (frame !== undefined && frame.size > 0) frames.push(frame)
+  }
+  enter(value)
   let values = 0
-  const todo: Lossless[] = [value]
-  for (let each = todo.pop(); each !== undefined; each = todo.pop()) {
-    characters += ownCharacters(each)
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const index = frame.next
+    frame.next += 1
+    if (frame.next === frame.size) frames.pop()
+    const member = memberAt(frame, index)
+    characters += ownCharacters(member) + 1 + (frame.names === undefined ? 0 : frame.names[index]!.length + 2)
     work.spend(WORK_OF_VALUE)
-    if (Array.isArray(each)) {
-      characters += each.length
-      for (const item of each) todo.push(item)
-    } else if (isObject(each)) {
-      for (const name of Object.keys(each)) {
-        characters += name.length + 3
-        todo.push(each[name]!)
-      }
-    }
+    enter(member)
     values += 1
     if (values % STEP_VALUES === 0) yield
   }
@@ -249,54 +270,62 @@ function* measured(value: Lossless, work: Work): Steps<number> {
 
 /** A copy of any depth. The characters of its text are added to `counter`. */
 function* copied(value: Lossless, work: Work, counter = { characters: 0 }): Steps<Lossless> {
-  const root: Lossless[] = []
-  const todo: { from: Lossless; into: Lossless[] | Members; name: string }[] = [
-    { from: value, into: root, name: '' },
-  ]
-  let values = 0
-  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
-    const { from, into, name } = next
-    const characters = ownCharacters(from) + name.length + 1
+  const frames: { from: Frame; into: Lossless[] | Members }[] = []
+  const copyOf = (each: Lossless): Lossless => {
+    const characters = ownCharacters(each) + 1
     counter.characters += characters
     work.spend(characters + WORK_OF_VALUE)
-    let copy: Lossless = from
-    if (Array.isArray(from)) {
-      const list: Lossless[] = []
-      copy = list
-      for (let at = from.length - 1; at >= 0; at--) todo.push({ from: from[at]!, into: list, name: '' })
-    } else if (isObject(from)) {
-      const members: Members = {}
-      copy = members
-      for (const member of Object.keys(from).reverse()) {
-        todo.push({ from: from[member]!, into: members, name: member })
-      }
-    }
+    const from = frameOf(each)
+    if (from === undefined) return each
+    const into = from.names === undefined ? [] : {}
+    if (from.size > 0) frames.push({ from, into })
+    return into
+  }
+  const root = copyOf(value)
+  let values = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const { from, into } = frame
+    const index = from.next
+    from.next += 1
+    if (from.next === from.size) frames.pop()
+    const copy = copyOf(memberAt(from, index))
     if (Array.isArray(into)) into.push(copy)
-    else into[name] = copy
+    else {
+      const name = from.names![index]!
+      counter.characters += name.length + 2
+      work.spend(name.length)
+      into[name] = copy
+    }
     values += 1
     if (values % STEP_VALUES === 0) yield
   }
-  return root[0]!
+  return root
 }
 
 /** Numbers by their value, members in any order, of any depth. */
 function* areEqual(a: Lossless, b: Lossless, work: Work): Steps<boolean> {
-  const todo: [Lossless, Lossless][] = [[a, b]]
-  let values = 0
-  for (let pair = todo.pop(); pair !== undefined; pair = todo.pop()) {
-    const [left, right] = pair
+  const frames: { left: Frame; right: Lossless[] | Members }[] = []
+  /** False where the values differ in themselves; what they hold is still to be compared. */
+  const alike = (left: Lossless, right: Lossless): boolean => {
     work.spend(WORK_OF_VALUE + ownCharacters(left))
-    if (Array.isArray(left) && Array.isArray(right)) {
-      if (left.length !== right.length) return false
-      for (const [at, item] of left.entries()) todo.push([item, right[at]!])
-    } else if (isObject(left) && isObject(right)) {
-      const names = Object.keys(left)
-      if (names.length !== Object.keys(right).length) return false
-      for (const name of names) {
-        if (!Object.hasOwn(right, name)) return false
-        todo.push([left[name]!, right[name]!])
-      }
-    } else if (!areSameScalars(left, right)) return false
+    const frame = frameOf(left)
+    const other = frameOf(right)
+    if (frame === undefined || other === undefined) return areSameScalars(left, right)
+    if ((frame.names === undefined) !== (other.names === undefined) || frame.size !== other.size) return false
+    if (frame.size > 0) frames.push({ left: frame, right: other.value })
+    return true
+  }
+  if (!alike(a, b)) return false
+  let values = 0
+  for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
+    const { left, right } = frame
+    const index = left.next
+    left.next += 1
+    if (left.next === left.size) frames.pop()
+    const name = left.names?.[index]
+    if (name !== undefined && !Object.hasOwn(right, name)) return false
+    const other = name === undefined ? (right as Lossless[])[index]! : (right as Members)[name]!
+    if (!alike(memberAt(left, index), other)) return false
     values += 1
     if (values % STEP_VALUES === 0) yield
   }
