@@ -4,6 +4,8 @@
  * does, which also decides the order of their numbers in the update sequence.
  */
 import { DatabaseError } from '../base/errors.ts'
+import { sortSteps } from '../base/sort-steps.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import type { AttachmentEdit } from './attachments.ts'
@@ -59,6 +61,8 @@ export interface ReadyEdits {
 }
 
 const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
+const STEP_EDITS = 64
+const PART_DOCUMENTS = 512
 
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
@@ -136,6 +140,15 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
  * illegal_docid: such a request writes nothing.
  */
 export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, nowMs: number): ReadyEdits {
+  return runAtOnce(readySteps(edits, newEdits, nowMs))
+}
+
+/** The same in steps. */
+export function* readySteps(
+  edits: readonly DocumentEdit[],
+  newEdits: boolean,
+  nowMs: number,
+): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   let bytes = 0
@@ -152,7 +165,33 @@ export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, no
       documents.set(edit.id, document)
     }
     document.edits.push(readyEdit(edit, place, newEdits, document.design, nowMs))
+    if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
-  const sorted = [...documents.values()].sort((a, b) => Buffer.compare(a.key, b.key))
+  const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
   return { newEdits, documents: sorted, local, bytes }
+}
+
+function partBytes(documents: readonly DocumentEdits[]): number {
+  let bytes = 0
+  for (const { edits } of documents) {
+    for (const { body } of edits) bytes += body.length + OVERHEAD_BYTES
+  }
+  return bytes
+}
+
+/**
+ * The edits of a long request in parts, each of which may be a transaction of its own, in the order of their numbers in
+ * the update sequence: a transaction is built and applied in one go. Those with attachments stay together, for they may
+ * have to be done again.
+ */
+export function partsOf(ready: ReadyEdits): ReadyEdits[] {
+  const { documents, local } = ready
+  if (documents.length <= PART_DOCUMENTS) return [ready]
+  if (documents.some(({ edits }) => edits.some(({ attachments }) => attachments.length > 0))) return [ready]
+  const parts: ReadyEdits[] = []
+  for (let at = 0; at < documents.length; at += PART_DOCUMENTS) {
+    const part = documents.slice(at, at + PART_DOCUMENTS)
+    parts.push({ ...ready, documents: part, local: at === 0 ? local : [], bytes: partBytes(part) })
+  }
+  return parts
 }
