@@ -32,6 +32,7 @@ import { type ByteSource, type IncomingAttachment, takeAttachment } from './atta
 import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
+import type { ViewSource } from './document-view.ts'
 import { partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
@@ -67,7 +68,7 @@ import {
 } from './moved-content.ts'
 import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
-import { getDocument, missingRevisions, openRevisions } from './reads.ts'
+import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
 import { type AppendedBodies, turnSource } from './turn-source.ts'
 import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type UpdateOutcome } from './update.ts'
@@ -97,6 +98,8 @@ export class StoredDatabase implements Database {
   readonly instanceStartTime: string
   readonly properties: DatabaseProperties
   readonly #store: Store
+  /** The store, with what is set. */
+  readonly #source: DocumentSource
   readonly #sequences: SequenceCodec
   readonly #clock: Pick<Clock, 'now'>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
@@ -130,6 +133,16 @@ export class StoredDatabase implements Database {
     refusal: () => string | undefined = () => undefined,
   ) {
     this.#store = store
+    const settings = (): SettingsRecord => this.#settings
+    this.#source = {
+      get: (tree, key) => store.get(tree, key),
+      get values() {
+        return store.values
+      },
+      get revsLimit() {
+        return settings().revsLimit
+      },
+    }
     this.#refusal = refusal
     this.#clock = clock
     this.name = name
@@ -147,6 +160,15 @@ export class StoredDatabase implements Database {
 
   get updateSeqNumber(): number {
     return this.#updateSeq
+  }
+
+  #documents(): DocumentSource {
+    this.#open()
+    return this.#source
+  }
+
+  #viewsOf(snapshot: Snapshot): ViewSource {
+    return { values: snapshot.values, revsLimit: this.#settings.revsLimit }
   }
 
   #open(): Store {
@@ -330,7 +352,7 @@ export class StoredDatabase implements Database {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     this.#requireRoom()
     const outcome = await this.#change((context) => {
-      const source = turnSource(context.tx, this.#store, this.#unsettled)
+      const source = turnSource(context.tx, this.#store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
       return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
     }, TURN_BYTES)
@@ -378,30 +400,39 @@ export class StoredDatabase implements Database {
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {
-    return reading(() => getDocument(this.#open(), id, options))
+    return reading(() => getDocument(this.#documents(), id, options))
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
-    return reading(() => openRevisions(this.#open(), id, revs, options))
+    return reading(() => openRevisions(this.#documents(), id, revs, options))
   }
 
   lookup(id: string): AllDocsRow | undefined {
     return reading(() => {
       const value = this.#open().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#store.values, id, value)
+      return value === undefined ? undefined : rowOf(this.#source, id, value)
     })
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
     return this.#page((snapshot) =>
-      openAllDocs(snapshot, snapshot.values, this.#sequences.format(this.#changeIn(snapshot)), options),
+      openAllDocs(
+        snapshot,
+        this.#viewsOf(snapshot),
+        this.#sequences.format(this.#changeIn(snapshot)),
+        options,
+      ),
     )
   }
 
   changes(options: ChangesOptions = {}): ChangesPage {
     return this.#page((snapshot) => {
       const current = this.#changeIn(snapshot)
-      return openChanges(snapshot, { bodies: snapshot.values, sequences: this.#sequences, current }, options)
+      return openChanges(
+        snapshot,
+        { views: this.#viewsOf(snapshot), sequences: this.#sequences, current },
+        options,
+      )
     })
   }
 
@@ -433,7 +464,7 @@ export class StoredDatabase implements Database {
   }
 
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
-    return reading(() => missingRevisions(this.#open(), id, revs))
+    return reading(() => missingRevisions(this.#documents(), id, revs))
   }
 
   security(): Buffer | undefined {

@@ -75,8 +75,11 @@ function selectorFilter(exchange: Exchange, body: Record<string, unknown> | unde
     const budget = new SelectorBudget(exchange.service.limits.selectorBudgetMs)
     const matches = compileSelector(selector, budget)
     const project = fields === undefined ? undefined : compileFields(fields, budget)
-    const { database } = exchange
-    return { project, shown: (row) => matching(database, row, matches), renew: () => budget.renew() }
+    return {
+      project,
+      shown: (row) => matching(exchange.database, row, matches),
+      renew: () => budget.renew(),
+    }
   } catch (error) {
     if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
     throw error

@@ -24,7 +24,7 @@ export interface TakenRow {
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
-  readonly #database: Database
+  readonly #database: () => Database
   readonly #parameters: ChangesParameters
   readonly #filter: ChangesFilter | undefined
   readonly #render: ((row: ChangeRow) => Piece[]) | undefined
@@ -32,9 +32,12 @@ export class ChangesReader {
   #since: string | number
   #page: ChangesPage | undefined
 
-  /** `render` makes the text of a row; default a change of a document. */
+  /**
+   * `database` is asked for whenever a page is opened: it may have been closed and opened again since the last one.
+   * `render` makes the text of a row; default a change of a document.
+   */
   constructor(
-    database: Database,
+    database: () => Database,
     parameters: ChangesParameters,
     filter: ChangesFilter | undefined,
     render?: (row: ChangeRow) => Piece[],
@@ -113,7 +116,7 @@ export class ChangesReader {
   #openPage(): ChangesPage {
     const { descending, style, limit, activeOnly } = this.#parameters
     const showsAll = this.#filter === undefined && !activeOnly
-    return this.#database.changes({
+    return this.#database().changes({
       since: this.#since,
       descending,
       style,

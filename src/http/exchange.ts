@@ -190,9 +190,9 @@ export class Exchange {
     const { clock } = this.backend
     const { maxRequestBytes, maxJsonBytes } = this.service.limits
     const limit = Math.min(maxRequestBytes, maxJsonBytes)
-    const start = clock.now()
+    const start = clock.monotonic()
     const sent = await readBody(this.request, limit)
-    this.bodyTimeMs = clock.now() - start
+    this.bodyTimeMs = Math.round(clock.monotonic() - start)
     return decodeBody(sent, this.header('content-encoding'), limit)
   }
 }

@@ -11,11 +11,11 @@ import type { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../base/json/documents.ts'
 import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
-import { changeWaiter } from './change-waiter.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
 import { changesFilter } from './changes-filter.ts'
 import { parseChangesParameters } from './changes-parameters.ts'
 import { ChangesReader } from './changes-rows.ts'
+import { watchDatabase } from './database-watch.ts'
 import type { Exchange } from './exchange.ts'
 import { parseJsonParameter, Query, requireObject } from './query.ts'
 
@@ -29,7 +29,8 @@ export function openWebsocketFeed(
   exchange: Exchange,
   message: Buffer,
 ): {
-  run: (socket: WebSocket) => Promise<void>
+  /** Sends until the feed is over, or until the client, the database or the server went away. */
+  run: (socket: WebSocket) => Promise<'done' | 'went away'>
 } {
   const options = message.length === 0 ? {} : requireObject(JSON.parse(canonicalize(message).toString()))
   const given = Object.entries(options).map(([name, value]): [string, string] => [
@@ -42,28 +43,32 @@ export function openWebsocketFeed(
   const parameters = parseChangesParameters(new Query(pairs), undefined)
   const ids = exchange.query.get('doc_ids')
   const body = ids === undefined ? options : { doc_ids: parseJsonParameter(ids), ...options }
-  const reader = new ChangesReader(exchange.database, parameters, changesFilter(exchange, parameters, body))
+  const reader = new ChangesReader(
+    () => exchange.database,
+    parameters,
+    changesFilter(exchange, parameters, body),
+  )
   reader.open()
   const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
-  const run = async (socket: WebSocket): Promise<void> => {
-    const signals = [exchange.lease.signal, exchange.service.stopping]
+  const run = async (socket: WebSocket): Promise<'done' | 'went away'> => {
+    const { wait, ended, stop } = watchDatabase(exchange, exchange.request.socket)
     const messages = new Messages(socket, exchange.service.limits.idleTimeoutMs)
-    const { wait, stop } = changeWaiter(exchange.database, exchange.request.socket, signals)
     try {
       let current = false
       while (!messages.gone) {
         await sendRows(reader, messages)
         if (!current) await messages.send('[]', true)
         current = true
-        if (reader.exhausted) return
+        if (reader.exhausted) break
         reader.next()
         let wakeup = await waitOut(wait, idle)
         while (wakeup === 'beat' && !messages.gone) {
           await messages.send('', true)
           wakeup = await waitOut(wait, idle)
         }
-        if (wakeup === 'stop') return
+        if (wakeup === 'stop') break
       }
+      return ended() ? 'went away' : 'done'
     } finally {
       stop()
       reader.close()

@@ -143,9 +143,8 @@ async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
   try {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
-    await openWebsocketFeed(exchange, message).run(client)
-    const { aborted } = exchange.service.stopping
-    client.close(aborted || exchange.lease.signal.aborted ? GOING_AWAY : DONE)
+    const end = await openWebsocketFeed(exchange, message).run(client)
+    client.close(end === 'went away' ? GOING_AWAY : DONE)
   } catch (error) {
     const known = knownError(error)
     const { code, reason } = closeOf(known)

@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
@@ -87,7 +86,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const text = await exchange.jsonTypedBody()
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
-  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  const id = document.id ?? exchange.backend.newId()
   if (isLocalId(id)) {
     refuseLocalMembers(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
