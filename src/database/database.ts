@@ -8,6 +8,7 @@ import type { Backup, Snapshot, Store, Transaction } from '../../native-free-btr
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { runAtOnce, runInTurns, type Steps } from '../base/time-slice.ts'
 import { openAllDocs, rowOf } from './all-docs.ts'
 import type {
   AllDocsOptions,
@@ -32,7 +33,7 @@ import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
 import type { ViewSource } from './document-view.ts'
-import { type ReadyEdits, readyEdits } from './edits.ts'
+import { type EditContext, partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -76,8 +77,20 @@ import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type Update
 const PURGE_BYTES = 512
 /** About what the end of one document writes. */
 const TOMBSTONE_BYTES = 512
+/** So many edits are made ready in one go. */
+const SHORT_REQUEST = 256
 /** What a patch of a document may write is not known before its turn. */
 const TURN_BYTES = 4096
+
+/** Waits for every one of them, also when one rejects: then with the first that did. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  if (promises.length === 1) return [await promises[0]!]
+  const settled = await Promise.allSettled(promises)
+  return settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
+}
 
 export class StoredDatabase implements Database {
   readonly name: string
@@ -301,23 +314,39 @@ export class StoredDatabase implements Database {
     }
   }
 
-  #ready(edits: readonly DocumentEdit[], newEdits: boolean): ReadyEdits {
+  #context(newEdits: boolean): EditContext {
     const { partitioned } = this.properties
-    return readyEdits(edits, { newEdits, partitioned, nowMs: this.#clock.now() })
+    return { newEdits, partitioned, nowMs: this.#clock.now() }
   }
 
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
-    const ready = reading(() => {
-      if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-      return this.#ready(edits, options.newEdits !== false)
-    })
-    const outcome = await this.#change((context) => {
-      const applied = applyEdits(context, ready)
-      if (options.allOrNothing) requireAll(applied.results)
-      return applied
-    }, ready.bytes).catch(refusedOutcome)
-    await this.#updated(outcome)
-    return outcome.results
+    const steps = this.#readySteps(edits, options)
+    const isShort = edits.length <= SHORT_REQUEST
+    const ready = isShort ? reading(() => runAtOnce(steps)) : await awaiting(runInTurns(steps))
+    if (options.allOrNothing) {
+      const outcome = await this.#change((context) => {
+        const applied = applyEdits(context, ready)
+        requireAll(applied.results)
+        return applied
+      }, ready.bytes).catch(refusedOutcome)
+      await this.#updated(outcome)
+      return outcome.results
+    }
+    const parts = partsOf(ready).map((part) =>
+      this.#change((context) => applyEdits(context, part), part.bytes),
+    )
+    const [outcome, ...more] = await allOf(parts)
+    await this.#updated(outcome!)
+    for (const { results, design, expiresAtMs } of more) {
+      for (const place in results) outcome!.results[place] = results[place]!
+      await this.#updated({ results, design, expiresAtMs })
+    }
+    return outcome!.results
+  }
+
+  *#readySteps(edits: readonly DocumentEdit[], options: UpdateOptions): Steps<ReadyEdits> {
+    if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
+    return yield* readySteps(edits, this.#context(options.newEdits !== false))
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {
@@ -331,7 +360,7 @@ export class StoredDatabase implements Database {
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
-      return applyEdits(context, this.#ready([edit], true))
+      return applyEdits(context, readyEdits([edit], this.#context(true)))
     }, TURN_BYTES)
     await this.#updated(outcome)
     return outcome.results[0]!

@@ -4,6 +4,8 @@
  * does, which also decides the order of their numbers in the update sequence.
  */
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { sortSteps } from '../base/sort-steps.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import type { AttachmentEdit } from './attachments.ts'
@@ -78,6 +80,8 @@ export interface ReadyEdits {
 }
 
 const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
+const STEP_EDITS = 64
+const PART_DOCUMENTS = 512
 
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
@@ -158,6 +162,11 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
 
 /** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
 export function readyEdits(edits: readonly DocumentEdit[], context: EditContext): ReadyEdits {
+  return runAtOnce(readySteps(edits, context))
+}
+
+/** The same in steps. */
+export function* readySteps(edits: readonly DocumentEdit[], context: EditContext): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   const refused: RefusedEdit[] = []
@@ -182,7 +191,40 @@ export function readyEdits(edits: readonly DocumentEdit[], context: EditContext)
     } else {
       document.edits.push(ready)
     }
+    if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
-  const sorted = [...documents.values()].sort((a, b) => Buffer.compare(a.key, b.key))
+  const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
   return { newEdits: context.newEdits, refused, documents: sorted, local, bytes }
+}
+
+function partBytes(documents: readonly DocumentEdits[]): number {
+  let bytes = 0
+  for (const { edits } of documents) {
+    for (const { body } of edits) bytes += body.length + OVERHEAD_BYTES
+  }
+  return bytes
+}
+
+/**
+ * The edits of a long request in parts, each of which may be a transaction of its own, in the order of their numbers in
+ * the update sequence: a transaction is built and applied in one go. Those with attachments stay together, for they may
+ * have to be done again.
+ */
+export function partsOf(ready: ReadyEdits): ReadyEdits[] {
+  const { documents, local, refused } = ready
+  if (documents.length <= PART_DOCUMENTS) return [ready]
+  if (documents.some(({ edits }) => edits.some(({ attachments }) => attachments.length > 0))) return [ready]
+  const parts: ReadyEdits[] = []
+  for (let at = 0; at < documents.length; at += PART_DOCUMENTS) {
+    const part = documents.slice(at, at + PART_DOCUMENTS)
+    const isFirst = at === 0
+    parts.push({
+      ...ready,
+      documents: part,
+      local: isFirst ? local : [],
+      refused: isFirst ? refused : [],
+      bytes: partBytes(part),
+    })
+  }
+  return parts
 }

@@ -1,4 +1,4 @@
-import { documentPieces, documentText, memberText, stringsText } from '../base/json/writer.ts'
+import { documentPieces, documentText, memberText, stringsText, stringText } from '../base/json/writer.ts'
 import type { DocumentView, LocalDocument } from '../database/api.ts'
 import { formatExpiry } from '../database/expiry.ts'
 import type { Piece } from './answer.ts'
@@ -53,7 +53,7 @@ export function viewPieces(
 function membersOf(view: DocumentView, wanted: DocumentMembers): { members: string; hasMeta: boolean } {
   let meta = ''
   if (wanted.revsInfo) {
-    const items = view.revsInfo().map(({ rev, status }) => `{"rev":"${rev}","status":"${status}"}`)
+    const items = view.revsInfo().map(({ rev, status }) => `{"rev":${stringText(rev)},"status":"${status}"}`)
     meta += memberText('_revs_info', `[${items.join(',')}]`)
   }
   if (wanted.conflicts) meta += listMember('_conflicts', view.conflicts())

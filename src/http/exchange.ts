@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
+import { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../base/json/documents.ts'
+import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { SequentialUuids } from '../base/uuids.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
@@ -130,6 +132,13 @@ export class Exchange {
     this.#lease = await this.backend.databases.lease(this.place.database ?? '')
   }
 
+  /** Does long work in slices, as long as there is somebody to do it for. Rejects as the steps throw, and with clientGone. */
+  inTurns<T>(steps: Steps<T>): Promise<T> {
+    return runInTurns(steps, () => {
+      if (this.response.destroyed) throw new DatabaseError('clientGone')
+    })
+  }
+
   release(): void {
     this.#lease?.release()
     this.#lease = undefined
@@ -172,10 +181,11 @@ export class Exchange {
     return this.absoluteUri(`/${encodeComponent(this.place.database ?? '')}/${encodeComponent(id)}`)
   }
 
-  /** Whether If-None-Match names `etag`, quotes included. */
+  /** Whether If-None-Match names `etag`, which is as headers have it, quotes included. */
   matchesEtag(etag: string): boolean {
     const header = this.header('if-none-match')
     if (header === undefined) return false
+    if (header === etag) return true
     return header.split(/[, ]+/).some((tag) => (tag.startsWith('W/') ? tag.slice(2) : tag) === etag)
   }
 

@@ -1,7 +1,9 @@
 import type { AttachmentView, DocumentView } from '../database/api.ts'
+import { DEFAULT_CONTENT_TYPE } from '../database/attachments.ts'
 import type { Piece, StreamedAnswer } from './answer.ts'
 import { sentAttachments } from './attachment-output.ts'
 import { type DocumentMembers, joinedText, viewAnswer } from './document-text.ts'
+import { isHeaderText } from './header-text.ts'
 
 /**
  * Multipart answers as CouchDB writes them (couch_httpd_multipart.erl, chttpd_db.erl). A document with
@@ -59,15 +61,13 @@ export function relatedDocument(
 
 function attachmentHead({ name, type, encodedLength, encoding }: AttachmentView): string {
   const coding = encoding === 'identity' ? '' : `\r\nContent-Encoding: ${encoding}`
+  // Without its name the part is known by its place.
+  const filename = isHeaderText(name) ? `; filename="${name.replace(/["\\]/g, '\\$&')}"` : ''
   return (
-    `\r\nContent-Disposition: attachment; filename="${headerText(name).replace(/["\\]/g, '\\$&')}"` +
-    `\r\nContent-Type: ${headerText(type)}\r\nContent-Length: ${encodedLength}${coding}`
+    `\r\nContent-Disposition: attachment${filename}` +
+    `\r\nContent-Type: ${isHeaderText(type) ? type : DEFAULT_CONTENT_TYPE}` +
+    `\r\nContent-Length: ${encodedLength}${coding}`
   )
-}
-
-/** A name or a type is the client's: it must not end the header. */
-function headerText(text: string): string {
-  return text.replace(/\p{Cc}/gu, ' ')
 }
 
 /** A document as a part of `open_revs`. */
@@ -77,11 +77,16 @@ export function openRevsPart(view: DocumentView, wanted: DocumentMembers, bounda
   return { headers: `\r\nContent-Type: ${type}`, pieces }
 }
 
+/** With its line break; '' where no header can hold the text. */
+function partHeader(name: string, text: string): string {
+  return isHeaderText(text) ? `\r\n${name}: ${text}` : ''
+}
+
 /** A document as a part of `_bulk_get`. */
 export function bulkGetPart(view: DocumentView, wanted: DocumentMembers, boundary: string): Part {
   const { boundary: inner, pieces } = relatedDocument(view, wanted, boundary)
   if (inner === undefined) return { headers: '\r\nContent-Type: application/json', pieces }
-  const ids = `\r\nX-Doc-Id: ${headerText(view.id)}\r\nX-Rev-Id: ${headerText(view.rev)}`
+  const ids = partHeader('X-Doc-Id', view.id) + partHeader('X-Rev-Id', view.rev)
   return { headers: `${ids}\r\nContent-Type: multipart/related; boundary=${inner}`, pieces }
 }
 

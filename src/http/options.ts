@@ -44,6 +44,8 @@ export interface HttpLimits {
   maxUuids: number
   /** Names in one `_dbs_info`. */
   maxDatabasesInfo: number
+  /** Time of a selector, beyond one millisecond for each document. */
+  selectorBudgetMs: number
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -59,6 +61,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   compressionLevel: 8,
   maxUuids: 1000,
   maxDatabasesInfo: 100,
+  selectorBudgetMs: 5000,
   feedTimeoutMs: 60_000,
   idleTimeoutMs: 300_000,
 }

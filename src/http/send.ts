@@ -32,19 +32,20 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   if (!request.complete) drain(request)
 }
 
-/** Writes an answer piece by piece. Resolves when it was handed over or the client has gone. */
+/**
+ * Writes an answer piece by piece. Resolves when it was handed over or the client has gone. The pieces are always
+ * read to their end or returned.
+ */
 export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
   const { request, response } = exchange
-  if (response.destroyed) {
+  const begin = (): void => void response.writeHead(answer.status, headOf(exchange, answer.headers))
+  if (response.destroyed || request.method === 'HEAD') {
     await answer.pieces.return?.()
-    return
-  }
-  response.writeHead(answer.status, headOf(exchange, answer.headers))
-  if (request.method === 'HEAD') {
-    await answer.pieces.return?.()
+    if (response.destroyed) return
+    begin()
     response.end()
   } else {
-    await sendPieces(response, answer.pieces)
+    await sendPieces(response, answer.pieces, begin)
   }
   if (!request.complete) drain(request)
 }

@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http'
+import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece, type PieceSource, type StreamedAnswer } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
- * `CHUNK_BYTES`, a chunk that the socket does not take at once is waited for, and between chunks other
- * requests get their turn. When the client goes away the iterator is returned, so a scan's snapshot is freed.
+ * `CHUNK_BYTES`, a chunk that the socket does not take at once is waited for, and others get their turn between
+ * chunks, and between pieces where those take long. When the client goes away the iterator is returned, so a scan's
+ * snapshot is freed.
  */
 const CHUNK_BYTES = 32 * 1024
 /** What a chunk takes beside, so that most pieces that go beyond its bound are still in it. */
@@ -14,12 +16,31 @@ const MAX_UTF8_BYTES = 3
 
 type Pieces = StreamedAnswer['pieces']
 
-/** Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. */
-export async function sendPieces(response: ServerResponse, pieces: Pieces): Promise<void> {
+/**
+ * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. `begin`
+ * writes the head, when there is something to follow it: what fails before can still be told as an answer of its own.
+ */
+export async function sendPieces(
+  response: ServerResponse,
+  pieces: Pieces,
+  begin: () => void = () => {},
+): Promise<void> {
   const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
-  let headSent = false
+  let begun = false
+  const flush = async (): Promise<void> => {
+    if (!begun) begin()
+    if (gathered.size === 0) {
+      // A feed that has nothing to say yet says that it is there.
+      if (!begun) response.flushHeaders()
+    } else {
+      if (!response.write(gathered.take())) await client.drained()
+      // A client that reads fast lets the socket drain within the same turn of the event loop.
+      await nextTurn()
+    }
+    begun = true
+  }
   try {
     while (!client.gone) {
       const next = pieces.next()
@@ -29,34 +50,24 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
         finished = true
         break
       }
-      if (step.value === PAUSE) {
-        await yieldTurn()
-        continue
-      }
-      if (isSource(step.value)) {
-        if (await sendSource(response, step.value, gathered, client)) continue
-        break
-      }
-      if (step.value !== FLUSH) {
+      if (step.value === FLUSH) await flush()
+      else if (step.value === PAUSE) await nextTurn()
+      else if (isSource(step.value)) {
+        if (!(await sendSource(step.value, gathered, client, flush))) break
+      } else {
         gathered.add(step.value)
-        if (gathered.size < CHUNK_BYTES) continue
+        if (gathered.size >= CHUNK_BYTES) await flush()
+        else if (isTurnOver()) await nextTurn()
       }
-      if (gathered.size > 0) await flush(response, gathered, client)
-      // A feed that has nothing to say yet says that it is there.
-      else if (!headSent) response.flushHeaders()
-      headSent = true
     }
-    if (finished) response.end(gathered.take())
+    if (finished) {
+      if (!begun) begin()
+      response.end(gathered.take())
+    }
   } finally {
     client.forget()
     if (!finished) await pieces.return?.()
   }
-}
-
-async function flush(response: ServerResponse, gathered: Gathered, client: Client): Promise<void> {
-  if (!response.write(gathered.take())) await client.drained()
-  // A client that reads fast lets the socket drain within the same turn of the event loop.
-  await yieldTurn()
 }
 
 function isSource(piece: Piece): piece is PieceSource {
@@ -65,15 +76,16 @@ function isSource(piece: Piece): piece is PieceSource {
 
 /** False when the client has gone. */
 async function sendSource(
-  response: ServerResponse,
   source: PieceSource,
   gathered: Gathered,
   client: Client,
+  flush: () => Promise<void>,
 ): Promise<boolean> {
   for await (const piece of source) {
     if (client.gone) return false
     gathered.add(piece)
-    if (gathered.size >= CHUNK_BYTES) await flush(response, gathered, client)
+    if (gathered.size >= CHUNK_BYTES) await flush()
+    else if (isTurnOver()) await nextTurn()
   }
   return !client.gone
 }
@@ -153,10 +165,6 @@ class Gathered {
     this.#full.push(chunk)
     this.#fullBytes += chunk.length
   }
-}
-
-function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /**

@@ -1,33 +1,46 @@
 import type { IncomingMessage } from 'node:http'
-import { DatabaseError } from '../base/errors.ts'
+import type { DatabaseError } from '../base/errors.ts'
+import { receiveBody } from './body.ts'
 
 /**
- * A request's body as it comes. A consumer that stops early leaves the request as it is, so that it can still
- * be answered. Throws requestTooLarge beyond `limitBytes`, before the first byte where Content-Length says
- * so, and clientGone when the client closes before the last byte.
+ * A request's body as it comes, no more of it than was asked for. A consumer that stops early leaves the request as
+ * it is, so that it can still be answered. Throws requestTooLarge beyond `limitBytes`, before the first byte where
+ * Content-Length says so, and clientGone when the client closes before the last byte.
  */
 export async function* requestChunks(request: IncomingMessage, limitBytes: number): AsyncGenerator<Buffer> {
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) throw new DatabaseError('requestTooLarge')
-  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
-  let size = 0
+  const received: Buffer[] = []
+  let ended = false
+  let failure: DatabaseError | undefined
+  let wake: (() => void) | undefined
+  const end = (error?: DatabaseError): void => {
+    ended = true
+    failure = error
+    wake?.()
+  }
+  const stop = receiveBody(request, limitBytes, {
+    onChunk(chunk) {
+      received.push(chunk)
+      request.pause()
+      wake?.()
+    },
+    onEnd: end,
+    onFail: end,
+  })
   try {
     for (;;) {
-      const step = await nextChunk(chunks)
-      if (step.done === true) break
-      size += step.value.length
-      if (size > limitBytes) throw new DatabaseError('requestTooLarge')
-      yield step.value
+      const chunk = received.shift()
+      if (chunk !== undefined) yield chunk
+      else if (failure !== undefined) throw failure
+      else if (ended) return
+      else {
+        request.resume()
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+        wake = undefined
+      }
     }
-    if (!request.complete) throw new DatabaseError('clientGone')
   } finally {
-    await chunks.return?.()
-  }
-}
-
-async function nextChunk(chunks: AsyncIterableIterator<Buffer>): Promise<IteratorResult<Buffer>> {
-  try {
-    return await chunks.next()
-  } catch (error) {
-    throw new DatabaseError('clientGone', undefined, { cause: error })
+    if (!ended) stop()
   }
 }

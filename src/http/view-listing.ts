@@ -3,7 +3,31 @@ import type { Piece } from './answer.ts'
 /** A row begins with text. */
 export type RowPieces = [head: string, ...rest: Piece[]]
 
-/** What a listing shows: its head is known before the first row. */
+/**
+ * Rows on their way out. A class and not a generator: one that was never started does not pass `return()` on, and
+ * rows hold a snapshot until they hear it.
+ */
+export class MappedRows<Row> implements Iterator<RowPieces> {
+  readonly #rows: Iterator<Row>
+  readonly #map: (row: Row) => RowPieces
+
+  constructor(rows: Iterator<Row>, map: (row: Row) => RowPieces) {
+    this.#rows = rows
+    this.#map = map
+  }
+
+  next(): IteratorResult<RowPieces> {
+    const step = this.#rows.next()
+    return step.done === true ? step : { done: false, value: this.#map(step.value) }
+  }
+
+  return(): IteratorResult<RowPieces> {
+    this.#rows.return?.()
+    return { done: true, value: undefined }
+  }
+}
+
+/** What a listing shows: its head is known before the first row. Its rows are returned, read or not. */
 export interface Page {
   totalRows: number | null
   offset: number | null
@@ -24,10 +48,10 @@ export function* listing(
   let separator = options.results ? '\r\n' : ''
   for (const open of pages) {
     const page = open()
-    const updateSeq = page.updateSeq === undefined ? '' : `,"update_seq":${JSON.stringify(page.updateSeq)}`
-    yield `${separator}{"total_rows":${page.totalRows},"offset":${page.offset}${updateSeq},"rows":[\r\n`
-    separator = ',\r\n'
     try {
+      const updateSeq = page.updateSeq === undefined ? '' : `,"update_seq":${JSON.stringify(page.updateSeq)}`
+      yield `${separator}{"total_rows":${page.totalRows},"offset":${page.offset}${updateSeq},"rows":[\r\n`
+      separator = ',\r\n'
       let comma = ''
       for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
         const [head, ...rest] = row.value

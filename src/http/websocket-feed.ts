@@ -9,6 +9,7 @@
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../base/json/documents.ts'
+import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
 import { changesFilter } from './changes-filter.ts'
@@ -78,15 +79,11 @@ export function openWebsocketFeed(
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {
   for (const { pieces } of reader.take()) {
-    if (pieces.length === 0) await yieldTurn()
-    else await messages.row(pieces)
+    if (pieces.length > 0) await messages.row(pieces)
+    if (isTurnOver()) await nextTurn()
     if (messages.gone) return
   }
   await messages.end()
-}
-
-function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Rows on their way into messages. */
@@ -130,7 +127,7 @@ class Messages {
     this.#add(']')
     this.#rows = 0
     await this.#fragment(true)
-    await yieldTurn()
+    await nextTurn()
   }
 
   /** Resolves when the socket has taken it, or when the client has gone. */

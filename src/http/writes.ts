@@ -3,6 +3,7 @@ import type { Database, DocumentEdit, EditResult } from '../database/api.ts'
 import { requireDatabaseAdmin } from './access.ts'
 import { isDesignId } from './document-id.ts'
 import type { Exchange } from './exchange.ts'
+import { fromHeader } from './header-text.ts'
 import type { Query } from './query.ts'
 import { readRevision } from './revision.ts'
 
@@ -78,6 +79,12 @@ class RefusedEdit extends DatabaseError {
   }
 }
 
+/** Without one quote at either end; more of them belong to what is quoted. */
+function unquoted(header: string): string {
+  const start = header.startsWith('"') ? 1 : 0
+  return header.slice(start, header.endsWith('"') ? Math.max(start, header.length - 1) : header.length)
+}
+
 /**
  * The revision that a request edits: If-Match and an explicit one (query, body) must agree.
  * Throws badRequest.
@@ -85,7 +92,7 @@ class RefusedEdit extends DatabaseError {
 export function headerRevision(exchange: Exchange, explicit: string | undefined): string | undefined {
   const header = exchange.header('if-match')
   if (header === undefined) return explicit
-  const given = readRevision(header.replace(/^"+|"+$/g, ''))
+  const given = readRevision(fromHeader(unquoted(header)))
   if (explicit !== undefined && explicit !== given) {
     throw new DatabaseError('badRequest', 'Document rev and etag have different values')
   }

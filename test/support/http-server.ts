@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openStore, type Store } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { loadConfig } from '../../src/base/config/load.ts'
 import { systemRandom } from '../../src/base/random.ts'
@@ -39,14 +40,22 @@ export async function startTestServer(
     clock?: Clock
     /** Kept when the server stops; default a folder of its own, removed. */
     dataDir?: string
+    /** Hears of every store that is opened. */
+    onStore?: (store: Store) => void
   } = {},
 ): Promise<TestServer> {
   const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'davenport-http-')))
   const clock = options.clock ?? systemClock
   const { log, lines } = recordingLog()
+  const noted: typeof openStore = async (path, storeOptions) => {
+    const store = await openStore(path, storeOptions)
+    options.onStore?.(store)
+    return store
+  }
+  const files = { clock, openStore: noted }
   const server = await Server.start({
-    openDatabase: (path, name) => openDatabase(path, name, { clock }),
-    createDatabase: (path, name, properties) => createDatabase(path, name, { clock, properties }),
+    openDatabase: (path, name) => openDatabase(path, name, files),
+    createDatabase: (path, name, properties) => createDatabase(path, name, { ...files, properties }),
     config: loadConfig({
       environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
       flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },

@@ -1,7 +1,14 @@
 /** A part of a buffer that a later repeated key took out, as [start, end). */
 export interface DeadRange {
   readonly start: number
-  readonly end: number
+  end: number
+}
+
+/** Adds a range. One that begins where the last one ends lengthens that: a run of repeated members is one range. */
+export function bury(ranges: DeadRange[], start: number, end: number): void {
+  const last = ranges[ranges.length - 1]
+  if (last !== undefined && last.end === start) last.end = end
+  else ranges.push({ start, end })
 }
 
 /**

@@ -1,3 +1,4 @@
+import { runAtOnce, type Steps } from '../time-slice.ts'
 import { JsonScanner, type ScannedDocument } from './scanner.ts'
 
 export { INVALID_JSON, JsonSyntaxError } from './errors.ts'
@@ -8,16 +9,31 @@ const CLOSE_BRACKET = 0x5d
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const COMMA = 0x2c
+const COLON = 0x3a
+const QUOTE = 0x22
 
-/** Scans are synchronous and call nothing back, so one scanner with its buffers serves them all. */
-const scanner = new JsonScanner()
+/** Scans that are not in steps call nothing back, so one scanner with its buffers serves them all. */
+const shared = new JsonScanner()
+
+/** Bytes between two steps: of the costliest kind of text some milliseconds' work. */
+const STEP_BYTES = 32 * 1024
+const STEP_DOCUMENTS = 256
 
 /** What stands beside an array of documents, and the documents. */
 export interface ScannedBatch {
   /** One for each element, null for an element that is not an object; null if the member is no array. */
   readonly documents: readonly (ScannedDocument | null)[] | null
-  /** The other members, parsed; the array's own name too if its value is no array. */
-  readonly members: ReadonlyMap<string, unknown>
+  /** The canonical texts of the members that were asked for; that of the array's own name too if its value is no array. */
+  readonly members: ReadonlyMap<string, Buffer>
+}
+
+export interface BatchOptions {
+  /** Of the array. Default `docs`. */
+  name?: string
+  /** Other members that are wanted. */
+  members?: readonly string[]
+  /** Called with the number of documents so far; what it throws ends the scan. */
+  onDocument?: (count: number) => void
 }
 
 /**
@@ -25,20 +41,25 @@ export interface ScannedBatch {
  * they are in use. Null where the text is JSON but no object. Throws JsonSyntaxError.
  */
 export function scanDocument(text: Uint8Array): ScannedDocument | null {
-  return scan(text, () => scanner.document())
+  return scan(text, () => shared.document())
+}
+
+/** The same in steps. */
+export function scanDocumentSteps(text: Uint8Array): Steps<ScannedDocument | null> {
+  return scanSteps(text, documentSteps)
 }
 
 /**
- * Scans an object one member of which, `name`, is an array of documents, as in `{"docs":[...]}` of
- * `_bulk_docs`. The other members lose the exact text of their numbers. Null where the text is JSON but no
- * object. Throws JsonSyntaxError.
+ * Scans an object one member of which is an array of documents, as in `{"docs":[...]}` of `_bulk_docs`. Null
+ * where the text is JSON but no object. Throws JsonSyntaxError.
  */
-export function scanDocuments(text: Uint8Array, name = 'docs'): ScannedBatch | null {
-  return scan(text, () => {
-    if (scanner.peek() === OPEN_BRACE) return batch(name)
-    scanner.canonical()
-    return null
-  })
+export function scanDocuments(text: Uint8Array, options: BatchOptions = {}): ScannedBatch | null {
+  return scan(text, () => runAtOnce(batchSteps(shared, options)))
+}
+
+/** The same in steps. */
+export function scanDocumentsSteps(text: Uint8Array, options: BatchOptions = {}): Steps<ScannedBatch | null> {
+  return scanSteps(text, (scanner) => batchSteps(scanner, options))
 }
 
 /**
@@ -46,42 +67,96 @@ export function scanDocuments(text: Uint8Array, name = 'docs'): ScannedBatch | n
  * repeated keys the last. May be a view of `text`. Throws JsonSyntaxError.
  */
 export function canonicalize(text: Uint8Array): Buffer {
-  return scan(text, () => scanner.canonical())
+  return scan(text, () => shared.canonical())
+}
+
+/** The same in steps. */
+export function canonicalizeSteps(text: Uint8Array): Steps<Buffer> {
+  return scanSteps(text, valueSteps)
 }
 
 function scan<T>(text: Uint8Array, read: () => T): T {
   try {
-    scanner.open(text)
+    shared.open(text)
     const result = read()
-    scanner.finish()
+    shared.finish()
     return result
   } finally {
-    scanner.close()
+    shared.close()
   }
 }
 
-function batch(name: string): ScannedBatch {
+/** With a scanner of its own: others scan between its steps. */
+function* scanSteps<T>(text: Uint8Array, read: (scanner: JsonScanner) => Steps<T>): Steps<T> {
+  const scanner = new JsonScanner()
+  scanner.open(text)
+  const result = yield* read(scanner)
+  scanner.finish()
+  return result
+}
+
+function* valueSteps(scanner: JsonScanner): Steps<Buffer> {
+  scanner.beginValue()
+  while (!scanner.advance(STEP_BYTES)) yield
+  return scanner.text()
+}
+
+function* documentSteps(scanner: JsonScanner): Steps<ScannedDocument | null> {
+  scanner.beginDocument()
+  while (!scanner.advance(STEP_BYTES)) yield
+  return scanner.scannedDocument()
+}
+
+function* batchSteps(scanner: JsonScanner, options: BatchOptions): Steps<ScannedBatch | null> {
+  const { name = 'docs', members: wanted = [], onDocument } = options
+  if (scanner.peek() !== OPEN_BRACE) {
+    yield* valueSteps(scanner)
+    return null
+  }
   let documents: (ScannedDocument | null)[] | null = null
-  const members = new Map<string, unknown>()
+  const members = new Map<string, Buffer>()
   scanner.accept(OPEN_BRACE)
   if (scanner.accept(CLOSE_BRACE)) return { documents, members }
   do {
-    const key = scanner.key()
+    yield
+    const key = yield* keySteps(scanner)
     members.delete(key)
     if (key === name) documents = null
-    if (key === name && scanner.peek() === OPEN_BRACKET) documents = elements()
-    else members.set(key, JSON.parse(scanner.canonical().toString()))
+    if (key === name && scanner.peek() === OPEN_BRACKET) {
+      documents = yield* elementSteps(scanner, onDocument)
+      continue
+    }
+    const text = yield* valueSteps(scanner)
+    if (key === name || wanted.includes(key)) members.set(key, text)
   } while (scanner.accept(COMMA))
   if (!scanner.accept(CLOSE_BRACE)) scanner.fail()
   return { documents, members }
 }
 
-function elements(): (ScannedDocument | null)[] {
+/** A string and the colon behind it. */
+function* keySteps(scanner: JsonScanner): Steps<string> {
+  if (scanner.peek() !== QUOTE) scanner.fail()
+  scanner.beginValue()
+  while (!scanner.advance(STEP_BYTES)) yield
+  const name = scanner.string()
+  if (!scanner.accept(COLON)) scanner.fail()
+  return name
+}
+
+function* elementSteps(
+  scanner: JsonScanner,
+  onDocument: ((count: number) => void) | undefined,
+): Steps<(ScannedDocument | null)[]> {
   const documents: (ScannedDocument | null)[] = []
   scanner.accept(OPEN_BRACKET)
   if (scanner.accept(CLOSE_BRACKET)) return documents
-  do documents.push(scanner.document())
-  while (scanner.accept(COMMA))
+  do {
+    scanner.beginDocument()
+    while (!scanner.advance(STEP_BYTES)) yield
+    documents.push(scanner.scannedDocument())
+    onDocument?.(documents.length)
+    if (documents.length % STEP_DOCUMENTS === 0) yield
+  } while (scanner.accept(COMMA))
   if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
   return documents
 }

@@ -1,5 +1,5 @@
 import * as X from './characters.ts'
-import { type DeadRange, withoutRanges } from './dead-ranges.ts'
+import { bury, type DeadRange, withoutRanges } from './dead-ranges.ts'
 import { KeyTable } from './key-table.ts'
 import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE } from './term-writer.ts'
 import { JsonTokens } from './tokens.ts'
@@ -7,6 +7,7 @@ import { JsonTokens } from './tokens.ts'
 // One pass over the bytes of a JSON text checks it, makes its canonical text, and writes its external term.
 // - Nesting lives in an integer array, never on the call stack.
 // - Every step is linear: what repeated keys take out is noted and removed once, at the end.
+// - Where a scan stands is in members alone, so that it may stop between two tokens, or within a string, and go on.
 // The canonical text: no white space; strings unescaped but for `\" \\ \b \t \n \f \r` and `\u000B`-style
 // upper-case hex for the other controls; the last of repeated keys in the last place; integers verbatim
 // but `-0` as `0`; floats as `floatText` writes them.
@@ -15,6 +16,23 @@ import { JsonTokens } from './tokens.ts'
 // key table or ARRAY].
 const FRAME_STRIDE = 3
 const ARRAY = -1
+
+/** What comes next: a value, what follows one, or the rest of a string that was left: a value's or a key's. */
+const VALUE = 0
+const AFTER_VALUE = 1
+const REST_OF_VALUE = 2
+const REST_OF_KEY = 3
+
+/**
+ * What a scan holds beside its text is bounded, far beyond what a document of 8 MB can have: containers in each other,
+ * members of those that are open, and runs of repeated names.
+ */
+const MOST_LEVELS = 4 * 1024 * 1024
+const MOST_MEMBERS = 1024 * 1024
+const MOST_REPEATED = 256 * 1024
+const TOO_DEEP = `more than ${MOST_LEVELS} levels are not supported`
+const TOO_MANY_MEMBERS = `more than ${MOST_MEMBERS} members are not supported`
+const TOO_MANY_REPEATED = `more than ${MOST_REPEATED} repeated names are not supported`
 
 const NO_MEMBERS = new Map<string, Buffer>()
 
@@ -66,6 +84,10 @@ export class JsonScanner {
   /** The special members of the document being scanned; NO_MEMBERS until there is one. */
   #special: Map<string, Buffer> = NO_MEMBERS
   #openSpecial: OpenSpecial | null = null
+  #next = VALUE
+  /** Where the member begins whose key is being scanned. */
+  #memberTermStart = 0
+  #memberTextStart = 0
 
   /** Starts on `text`. Throws JsonSyntaxError where that is not UTF-8. */
   open(text: Uint8Array): void {
@@ -105,35 +127,52 @@ export class JsonScanner {
     this.#tokens.finish()
   }
 
-  /** Scans a string and the colon behind it, and answers the string. */
-  key(): string {
-    const tokens = this.#tokens
-    if (this.peek() !== X.QUOTE) tokens.fail()
-    this.#start()
-    tokens.string()
-    const name = tokens.term.bytes.toString('utf8', BINARY_HEAD_SIZE, tokens.term.length)
-    if (!this.accept(X.COLON)) tokens.fail()
-    return name
-  }
-
   /** Scans any value and answers its canonical text, which may be a view of the scanned bytes. */
   canonical(): Buffer {
-    this.#start()
-    this.#value()
-    return this.#textFrom(0, 0)
+    this.beginValue()
+    this.advance()
+    return this.text()
   }
 
   /** Scans a value as a document; null where it is not an object. */
   document(): ScannedDocument | null {
-    if (this.peek() !== X.OPEN_BRACE) {
-      this.canonical()
-      return null
-    }
-    this.#start()
-    this.#isDocument = true
-    this.#special = NO_MEMBERS
-    this.#value()
+    this.beginDocument()
+    this.advance()
+    return this.scannedDocument()
+  }
+
+  /** Starts on a value, which `advance` scans and `text` or `string` answers. */
+  beginValue(): void {
     this.#isDocument = false
+    this.#start()
+  }
+
+  /** Starts on a document, which `advance` scans and `scannedDocument` answers. */
+  beginDocument(): void {
+    this.#isDocument = this.peek() === X.OPEN_BRACE
+    this.#special = NO_MEMBERS
+    this.#start()
+  }
+
+  /** Scans on, for about `bytes` bytes. Answers whether the value is complete. */
+  advance(bytes = Number.POSITIVE_INFINITY): boolean {
+    return this.#run(this.#tokens.position + bytes)
+  }
+
+  /** The canonical text of the value that was scanned. */
+  text(): Buffer {
+    return this.#textFrom(0, 0)
+  }
+
+  /** What the string that was scanned says. */
+  string(): string {
+    const { term } = this.#tokens
+    return term.bytes.toString('utf8', BINARY_HEAD_SIZE, term.length)
+  }
+
+  /** The document that was scanned. */
+  scannedDocument(): ScannedDocument | null {
+    if (!this.#isDocument) return null
     return { body: this.#textFrom(0, 0), term: this.#wholeTerm(), special: this.#special }
   }
 
@@ -141,6 +180,7 @@ export class JsonScanner {
     this.#tokens.start()
     this.#keys.size = 0
     this.#depth = 0
+    this.#next = VALUE
     if (this.#deadText.length > 0) this.#deadText = []
     if (this.#deadTerm.length > 0) this.#deadTerm = []
   }
@@ -160,62 +200,57 @@ export class JsonScanner {
     return withoutRanges(text, offset, this.#deadText.slice(dead))
   }
 
-  #value(): void {
-    let expectValue = true
-    while (expectValue) {
-      this.#scalarOrOpen()
-      expectValue = this.#afterValue()
+  /** Scans up to about `limit`. Answers whether the value is complete. */
+  #run(limit: number): boolean {
+    const tokens = this.#tokens
+    let next = this.#next
+    while (tokens.position < limit) {
+      if (next === AFTER_VALUE) {
+        if (this.#depth === 0) return true
+        next = this.#afterValue(limit)
+      } else if (next === VALUE) next = this.#scalarOrOpen(limit)
+      else if (!tokens.restOfString(limit)) break
+      else next = next === REST_OF_VALUE ? AFTER_VALUE : this.#memberKey()
     }
+    this.#next = next
+    return next === AFTER_VALUE && this.#depth === 0
   }
 
-  /** Scans a scalar or an empty container, or opens containers down to the first scalar. */
-  #scalarOrOpen(): void {
+  /** Scans a scalar, or opens a container. Answers what comes next. */
+  #scalarOrOpen(limit: number): number {
     const tokens = this.#tokens
-    for (;;) {
-      const byte = tokens.next()
-      if (byte === X.QUOTE) {
-        tokens.string()
-        return
-      }
-      if (byte === X.OPEN_BRACE) {
-        if (this.#openObject()) return
-      } else if (byte === X.OPEN_BRACKET) {
-        if (this.#openArray()) return
-      } else if (byte === X.MINUS || (byte >= X.ZERO && byte <= X.NINE)) {
-        tokens.number()
-        return
-      } else {
-        tokens.literal(byte)
-        return
-      }
-    }
+    const byte = tokens.next()
+    if (byte === X.QUOTE) return tokens.string(limit) ? AFTER_VALUE : REST_OF_VALUE
+    if (byte === X.OPEN_BRACE) return this.#openObject(limit)
+    if (byte === X.OPEN_BRACKET) return this.#openArray()
+    if (byte === X.MINUS || (byte >= X.ZERO && byte <= X.NINE)) tokens.number()
+    else tokens.literal(byte)
+    return AFTER_VALUE
   }
 
-  /** Goes on after a value: closes what closes there. Answers whether another value must follow. */
-  #afterValue(): boolean {
+  /** Goes on within a container, or closes it. Answers what comes next. */
+  #afterValue(limit: number): number {
     const tokens = this.#tokens
-    while (this.#depth > 0) {
-      const frame = (this.#depth - 1) * FRAME_STRIDE
-      const frames = this.#frames
-      if (this.#depth === 1 && this.#openSpecial !== null) this.#closeSpecial(this.#openSpecial, frame)
-      else frames[frame + 1]!++
-      const isArray = frames[frame + 2] === ARRAY
-      const byte = tokens.next()
-      if (byte === X.COMMA) {
-        tokens.position++
-        if (!isArray) this.#member(frame)
-        return true
-      }
-      if (byte !== (isArray ? X.CLOSE_BRACKET : X.CLOSE_BRACE)) tokens.fail()
+    const frame = (this.#depth - 1) * FRAME_STRIDE
+    const frames = this.#frames
+    if (this.#depth === 1 && this.#openSpecial !== null) this.#closeSpecial(this.#openSpecial, frame)
+    else frames[frame + 1]!++
+    const isArray = frames[frame + 2] === ARRAY
+    const byte = tokens.next()
+    if (byte === X.COMMA) {
       tokens.position++
-      this.#closeContainer(frame, isArray)
+      return isArray ? VALUE : this.#member(limit)
     }
-    return false
+    if (byte !== (isArray ? X.CLOSE_BRACKET : X.CLOSE_BRACE)) tokens.fail()
+    tokens.position++
+    this.#closeContainer(frame, isArray)
+    return AFTER_VALUE
   }
 
   #push(head: number, keys: number): void {
     const frame = this.#depth * FRAME_STRIDE
     if (frame === this.#frames.length) {
+      if (this.#depth >= MOST_LEVELS) this.#tokens.fail(this.#tokens.position, TOO_DEEP)
       const grown = new Int32Array(frame * 2)
       grown.set(this.#frames)
       this.#frames = grown
@@ -226,22 +261,22 @@ export class JsonScanner {
     this.#depth++
   }
 
-  /** Answers whether the array was empty, and so is closed again. */
-  #openArray(): boolean {
+  /** Answers what comes next: an empty array is closed again. */
+  #openArray(): number {
     const tokens = this.#tokens
     tokens.position++
     const head = tokens.term.openList()
     if (tokens.next() === X.CLOSE_BRACKET) {
       tokens.position++
       tokens.term.closeList(head, 0)
-      return true
+      return AFTER_VALUE
     }
     this.#push(head, ARRAY)
-    return false
+    return VALUE
   }
 
-  /** Answers whether the object was closed again because no value follows: it was empty. */
-  #openObject(): boolean {
+  /** Answers what comes next: an empty object is closed again. */
+  #openObject(limit: number): number {
     const tokens = this.#tokens
     tokens.position++
     const term = tokens.term
@@ -250,11 +285,10 @@ export class JsonScanner {
     if (tokens.next() === X.CLOSE_BRACE) {
       tokens.position++
       term.closeList(head, 0)
-      return true
+      return AFTER_VALUE
     }
     this.#push(head, this.#keys.size)
-    this.#member((this.#depth - 1) * FRAME_STRIDE)
-    return false
+    return this.#member(limit)
   }
 
   #closeContainer(frame: number, isArray: boolean): void {
@@ -264,21 +298,30 @@ export class JsonScanner {
     if (!isArray) this.#keys.close(this.#frames[frame + 2]!)
   }
 
-  /** Scans a member's key and the colon. */
-  #member(frame: number): void {
+  /** Scans a member's key and the colon. Answers what comes next. */
+  #member(limit: number): number {
     const tokens = this.#tokens
     if (tokens.next() !== X.QUOTE) tokens.fail()
-    const start = tokens.position
     const term = tokens.term
-    const termStart = term.length
-    const textStart = tokens.output.offset(start)
+    this.#memberTermStart = term.length
+    this.#memberTextStart = tokens.output.offset(tokens.position)
     term.tuple(2)
-    tokens.string()
+    return tokens.string(limit) ? this.#memberKey() : REST_OF_KEY
+  }
+
+  /** Goes on behind a member's key. Answers what comes next. */
+  #memberKey(): number {
+    const tokens = this.#tokens
+    const termStart = this.#memberTermStart
+    const textStart = this.#memberTextStart
     if (tokens.next() !== X.COLON) tokens.fail()
     tokens.position++
-    if (this.#isDocument && this.#depth === 1 && this.#isSpecial(termStart, textStart)) return
-    const twin = this.#keys.add(term, this.#frames[frame + 2]!, termStart, textStart)
+    if (this.#isDocument && this.#depth === 1 && this.#isSpecial(termStart, textStart)) return VALUE
+    if (this.#keys.size >= MOST_MEMBERS) tokens.fail(tokens.position, TOO_MANY_MEMBERS)
+    const frame = (this.#depth - 1) * FRAME_STRIDE
+    const twin = this.#keys.add(tokens.term, this.#frames[frame + 2]!, termStart, textStart)
     if (twin >= 0) this.#bury(frame, twin)
+    return VALUE
   }
 
   /** Whether the member just begun is a special one; if so its value will be taken out. */
@@ -318,8 +361,9 @@ export class JsonScanner {
   /** The earlier one of two members with one key goes: a member ends where the next one begins. */
   #bury(frame: number, twin: number): void {
     const keys = this.#keys
-    this.#deadTerm.push({ start: keys.termStart(twin), end: keys.termStart(twin + 1) })
-    this.#deadText.push({ start: keys.textStart(twin), end: keys.textStart(twin + 1) })
+    if (this.#deadTerm.length >= MOST_REPEATED) this.#tokens.fail(this.#tokens.position, TOO_MANY_REPEATED)
+    bury(this.#deadTerm, keys.termStart(twin), keys.termStart(twin + 1))
+    bury(this.#deadText, keys.textStart(twin), keys.textStart(twin + 1))
     this.#frames[frame + 1]!--
   }
 }

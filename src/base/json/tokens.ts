@@ -23,6 +23,9 @@ const SHORT_ESCAPES: Readonly<Record<number, string>> = {
   13: '\\r',
 }
 
+/** What is read of a string at once. */
+const WORD_BYTES = 4
+
 const NOTHING = Buffer.alloc(0)
 const NO_VIEW: DataView = new DataView(NOTHING.buffer)
 const TRUE = Buffer.from('true')
@@ -38,6 +41,8 @@ export class JsonTokens {
   #view = NO_VIEW
   #end = 0
   position = 0
+  /** Where the string that is being scanned begins in the term. */
+  #stringHead = 0
   readonly term = new TermWriter()
   readonly output = new CanonicalOutput()
 
@@ -115,21 +120,38 @@ export class JsonTokens {
     else this.term.null()
   }
 
-  /** Scans the string at `position`. */
-  string(): void {
+  /**
+   * Scans the string at `position`, up to about `limit`. Answers whether it is complete: if not, `restOfString` goes
+   * on with it.
+   */
+  string(limit: number): boolean {
+    this.#stringHead = this.term.openBinary()
+    this.position++
+    return this.restOfString(limit)
+  }
+
+  restOfString(limit: number): boolean {
     const text = this.#text
     const source = this.#view
     const end = this.#end
     const term = this.term
-    const head = term.openBinary()
-    let at = this.position + 1
+    const stop = Math.min(end, limit)
+    let at = this.position
     for (;;) {
-      term.reserve(end - at)
+      if (at >= stop && stop < end) {
+        this.position = at
+        return false
+      }
+      term.reserve(stop - at + WORD_BYTES)
       const bytes = term.bytes
       const target = term.view
       let length = term.length
       let special = 0
-      for (const last = end - 4; at <= last; at += 4, length += 4) {
+      for (
+        const last = Math.min(end - WORD_BYTES, stop);
+        at <= last;
+        at += WORD_BYTES, length += WORD_BYTES
+      ) {
         const four = source.getInt32(at, true)
         target.setInt32(length, four, true)
         special = specialBytes(four)
@@ -141,17 +163,19 @@ export class JsonTokens {
         at += plain
         length += plain
       } else {
-        while (at < end && isPlain(text[at]!)) bytes[length++] = text[at++]!
+        while (at < stop && isPlain(text[at]!)) bytes[length++] = text[at++]!
       }
       term.length = length
       if (at >= end) this.fail(at)
+      if (at >= stop) continue
       const byte = text[at]!
       if (byte === X.QUOTE) break
       if (byte !== X.BACKSLASH) this.fail(at)
       at = this.#escape(at)
     }
     this.position = at + 1
-    term.closeBinary(head)
+    term.closeBinary(this.#stringHead)
+    return true
   }
 
   /** Takes the escape at `at` into the term, and into the output in its canonical form; answers its end. */

@@ -5,9 +5,9 @@ import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
 import { authorize } from '../access.ts'
-import type { Answer } from '../answer.ts'
+import type { Answer, StreamedAnswer } from '../answer.ts'
 import { preflight } from '../cors.ts'
-import { errorAnswer } from '../error-answer.ts'
+import { errorAnswer, errorText, knownError } from '../error-answer.ts'
 import { type Arrival, Exchange, type Service } from '../exchange.ts'
 import { parseTarget } from '../path.ts'
 import { Query } from '../query.ts'
@@ -126,7 +126,7 @@ async function respondLater(
       answer = errorAnswer(error, exchange)
     }
     if (answer.kind === 'whole') sendWhole(exchange, answer)
-    else await sendStreamed(exchange, answer)
+    else await streamed(exchange, answer)
   } catch (error) {
     breakOff(exchange, error)
   } finally {
@@ -134,14 +134,33 @@ async function respondLater(
   }
 }
 
-/** The head has gone out: the only way left to say that the answer is incomplete is to cut it off. */
+/** What fails before the head has gone out is an answer like any other. */
+async function streamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+  try {
+    await sendStreamed(exchange, answer)
+  } catch (error) {
+    if (exchange.response.headersSent) throw error
+    sendWhole(exchange, errorAnswer(error, exchange))
+  }
+}
+
+/**
+ * The head has gone out: the only way left to say that the answer is incomplete is to cut it off. What is the client's
+ * business is said as the last line, as CouchDB does, where the answer has no length.
+ */
 function breakOff(exchange: Exchange, error: unknown): void {
+  const { response } = exchange
+  const known = knownError(error)
+  if (known.status < 500 && response.headersSent && response.chunkedEncoding) {
+    response.write(`\n${errorText(known)}\n`, () => response.destroy())
+    return
+  }
   exchange.backend.log.error('answer broken off', {
     requestId: exchange.requestId,
     route: exchange.place.route,
     error: error instanceof Error ? (error.stack ?? error.message) : String(error),
   })
-  exchange.response.destroy()
+  response.destroy()
 }
 
 /** Requests are logged at the most talkative level alone. */

@@ -177,9 +177,11 @@ function firstMessage(exchange: Exchange, client: WebSocket): Promise<Buffer | u
       () => finish(() => reject(new DatabaseError('badRequest', 'no options came'))),
       limits.feedTimeoutMs,
     )
-    stopping.addEventListener('abort', onStop, { once: true })
     client.once('close', onClose)
     client.once('message', (data) => finish(() => resolve(bytesOf(data))))
+    stopping.addEventListener('abort', onStop, { once: true })
+    // What has happened already is not told again.
+    if (stopping.aborted) onStop()
   })
 }
 

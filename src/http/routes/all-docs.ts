@@ -7,7 +7,7 @@ import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
-import { listing, type Page, type RowPieces } from '../view-listing.ts'
+import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
 import {
   idRange,
   parseViewParameters,
@@ -45,12 +45,19 @@ function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> 
     const text = await exchange.body()
     const parameters = all.map((query, index) => {
       const keys = exactKeys(text, 'queries', index, 'keys') ?? query['keys']
-      return parse(exchange, namespace, undefined, { ...query, keys }, { order: 'body-last' })
+      return parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' })
     })
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
   }
+}
+
+/** As in CouchDB, one key alone is the range of that key in `queries`, and what the query says of a range changes it. */
+function withKeys(query: Record<string, unknown>, keys: unknown): Record<string, unknown> {
+  const given = query['keys']
+  if (!Array.isArray(given) || given.length !== 1) return { ...query, keys }
+  return { key: given[0], ...query, keys: undefined }
 }
 
 function parse(
@@ -101,7 +108,7 @@ function rangePage(
     totalRows: page.totalRows,
     offset: page.offset,
     updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
-    rows: rowTexts(page.rows, parameters),
+    rows: new MappedRows(page.rows, (row) => rowText(row, parameters)),
   }
 }
 
@@ -130,8 +137,8 @@ function designPage(database: Database, parameters: ViewParameters): Page {
   const [first, last] = descending ? [DESIGN_END, DESIGN_START] : [DESIGN_START, DESIGN_END]
   const { options, empty } = clip(parameters, DESIGN_START, DESIGN_END)
   const before = rank(database, first, descending)
-  const page = rangePage(database, parameters, options, empty)
   const totalRows = Math.abs(rank(database, last, descending) - before)
+  const page = rangePage(database, parameters, options, empty)
   return { ...page, totalRows, offset: Math.min(totalRows, Math.max(0, page.offset! - before)) }
 }
 
@@ -176,14 +183,10 @@ function* keyTexts(
   }
 }
 
-function* rowTexts(rows: IterableIterator<AllDocsRow>, parameters: ViewParameters): Generator<RowPieces> {
-  for (const row of rows) yield rowText(row, parameters)
-}
-
 function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
   const id = stringText(row.id)
   const deleted = row.deleted ? ',"deleted":true' : ''
-  const head = `{"id":${id},"key":${id},"value":{"rev":"${row.rev}"${deleted}}`
+  const head = `{"id":${id},"key":${id},"value":{"rev":${stringText(row.rev)}${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
   const { conflicts, attachments } = parameters

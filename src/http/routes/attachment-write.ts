@@ -8,6 +8,7 @@ import { checkAttachmentName } from '../attachment-input.ts'
 import { EMPTY_DOCUMENT } from '../document-edit.ts'
 import { requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { fromHeader } from '../header-text.ts'
 import { encodeComponent } from '../path.ts'
 import { readRevision } from '../revision.ts'
 import { requestChunks } from '../upload.ts'
@@ -23,7 +24,7 @@ import {
 export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const { id, database } = exchange
   const name = attachmentName(exchange)
-  const type = exchange.header('content-type') ?? DEFAULT_CONTENT_TYPE
+  const type = fromHeader(exchange.header('content-type') ?? DEFAULT_CONTENT_TYPE)
   const encoding = contentEncoding(exchange)
   const rev = editedRevision(exchange)
   validateDocumentId(id)

@@ -1,10 +1,12 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
 import type { AttachmentView } from '../../database/api.ts'
+import { DEFAULT_CONTENT_TYPE } from '../../database/attachments.ts'
 import { acceptsGzip } from '../accept-encoding.ts'
 import { type Answer, bare, type Headers, type Piece, type PieceSource } from '../answer.ts'
 import { type ByteRange, contentRange, parseByteRanges } from '../byte-range.ts'
 import type { Exchange } from '../exchange.ts'
+import { toHeader } from '../header-text.ts'
 import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
 import { deleteAttachment, putAttachment } from './attachment-write.ts'
@@ -32,7 +34,7 @@ function headersOf({ type, encoding }: AttachmentView, etag: string): Headers {
   return {
     etag,
     'cache-control': 'must-revalidate',
-    'content-type': headerValue(type),
+    'content-type': headerType(type),
     'accept-ranges': encoding === 'identity' ? 'bytes' : 'none',
     // An attachment is whatever its author uploaded: a browser must not run it with this server's rights.
     'content-security-policy': 'sandbox',
@@ -40,10 +42,8 @@ function headersOf({ type, encoding }: AttachmentView, etag: string): Headers {
 }
 
 /** A content type from a document may hold anything; a header may not. */
-function headerValue(type: string): string {
-  return Buffer.from(type)
-    .toString('latin1')
-    .replace(/[^\x20-\x7e\x80-\xff]/g, ' ')
+function headerType(type: string): string {
+  return toHeader(type) ?? DEFAULT_CONTENT_TYPE
 }
 
 function plainAnswer(exchange: Exchange, attachment: AttachmentView, headers: Headers): Answer {
@@ -98,7 +98,7 @@ function multipartRanges(exchange: Exchange, attachment: AttachmentView, ranges:
 }
 
 function* rangePieces(attachment: AttachmentView, ranges: ByteRange[], boundary: string): Generator<Piece> {
-  const type = headerValue(attachment.type)
+  const type = headerType(attachment.type)
   yield `--${boundary}`
   for (const range of ranges) {
     yield Buffer.from(`\r\nContent-Type: ${type}\r\n`, 'latin1')

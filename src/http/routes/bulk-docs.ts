@@ -22,9 +22,13 @@ type Outcome =
   | { ok: true; id: string; rev: string }
   | { id: string; rev?: string | undefined; error: string; reason: string }
 
+const MEMBERS = ['new_edits', 'all_or_nothing']
+const TRUE = Buffer.from('true')
+const FALSE = Buffer.from('false')
+
 /** `_bulk_docs`: every document is read and checked before any is written. */
 async function bulkDocs(exchange: Exchange): Promise<Answer> {
-  const scanned = scanDocuments(await exchange.jsonTypedBody(), 'docs')
+  const scanned = scanDocuments(await exchange.jsonTypedBody(), { members: MEMBERS })
   if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
   const { documents, members } = scanned
   if (documents === null) {
@@ -33,13 +37,13 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
       : 'POST body must include `docs` parameter.'
     throw new DatabaseError('badRequest', reason)
   }
-  const newEdits = members.has('new_edits') ? members.get('new_edits') : true
-  if (typeof newEdits !== 'boolean') {
+  const newEdits = flagOf(members.get('new_edits'), true)
+  if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
     parseAll(exchange, documents)
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
-  if (members.get('all_or_nothing') === true) return writeAll(exchange, documents, newEdits)
+  if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
   const edits = await makeEdits(exchange, documents, newEdits)
   requireNoValidation(
     exchange,
@@ -61,6 +65,13 @@ function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
   if (!isAccepted) return json(201, outcomes)
   const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
   return json(202, told)
+}
+
+/** Undefined for a text that is no boolean. */
+function flagOf(text: Buffer | undefined, absent: boolean): boolean | undefined {
+  if (text === undefined) return absent
+  if (text.equals(TRUE)) return true
+  return text.equals(FALSE) ? false : undefined
 }
 
 /** `all_or_nothing`, in our own sense: every document is written, or none is and each says why. */

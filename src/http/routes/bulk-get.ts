@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
+import type { Steps } from '../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
@@ -36,7 +37,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
-  const wishes = docs.map((doc) => parseWish(exchange.database, doc))
+  const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))
   const latest = exchange.query.flag('latest')
   const attachments = {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
@@ -52,6 +53,15 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
   return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
+}
+
+function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
+  const wishes: Wish[] = []
+  for (const doc of docs) {
+    wishes.push(parseWish(database, doc))
+    yield
+  }
+  return wishes
 }
 
 function parseWish(database: Database, doc: unknown): Wish {

@@ -3,6 +3,7 @@ import { scanDocument } from '../../base/json/documents.ts'
 import { type Answer, json } from '../answer.ts'
 import { isLocalId, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTagHeader } from '../header-text.ts'
 import { decodeComponent, isUtf8 } from '../path.ts'
 import { readRevision } from '../revision.ts'
 import { headerRevision, writeOne } from '../writes.ts'
@@ -28,7 +29,7 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
   return json(
     201,
     { ok: true, id: target.id, rev },
-    { etag: `"${rev}"`, location: exchange.documentUri(target.id) },
+    { ...revisionTagHeader(rev), location: exchange.documentUri(target.id) },
   )
 }
 
@@ -41,6 +42,6 @@ function parseDestination(header: string | undefined): { id: string; rev: string
   const question = header.indexOf('?')
   if (question < 0) return { id: decodeComponent(header), rev: undefined }
   const parameter = header.slice(question + 1)
-  const rev = readRevision(parameter.slice(parameter.indexOf('=') + 1))
+  const rev = readRevision(decodeComponent(parameter.slice(parameter.indexOf('=') + 1)))
   return { id: decodeComponent(header.slice(0, question)), rev }
 }

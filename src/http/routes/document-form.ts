@@ -9,6 +9,7 @@ import { requireContentType } from '../body.ts'
 import { interactiveEdit, parseDocumentText } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTagHeader } from '../header-text.ts'
 import {
   boundaryOf,
   MultipartReader,
@@ -47,7 +48,7 @@ export async function postToDocument(exchange: Exchange): Promise<Answer> {
   const names = new Set(form.files.map(nameOf))
   const others = (base.attachments ?? []).filter((each) => !names.has(nameOf(each)))
   const rev = await writeOne(exchange, { ...base, attachments: [...form.files, ...others] }, true)
-  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { etag: `"${rev}"` })
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, revisionTagHeader(rev))
 }
 
 function requireOwnPage(exchange: Exchange): void {

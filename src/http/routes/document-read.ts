@@ -7,6 +7,7 @@ import { type Answer, bare, type Headers, jsonStream, jsonText, type Piece, tagg
 import type { AttachmentWish } from '../attachment-output.ts'
 import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTag } from '../header-text.ts'
 import { jsonPart, multipartMixed, openRevsPart, type Part, relatedDocument } from '../multipart.ts'
 import { isUtf8 } from '../path.ts'
 import { parseJsonParameter, type Query } from '../query.ts'
@@ -73,17 +74,17 @@ export function readDocument(exchange: Exchange): Answer {
     parameters.rev === undefined
       ? parameters
       : { revs: parameters.revs === true, attachments, expiry: expiry === true }
-  const etag = `"${view.rev}"`
+  const etag = revisionTag(view.rev)
   if (attachments.data !== undefined && sentMultipart(exchange, view)) {
     return relatedAnswer(exchange, view, wanted, etag)
   }
   const { pieces, hasMeta } = viewAnswer(view, wanted, '\n')
-  if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
+  if (!hasMeta && etag !== undefined && exchange.matchesEtag(etag)) return bare(304, { etag })
   if (pieces.length === 1 || attachments.data === undefined) {
     const text = joinedText(pieces)
-    return hasMeta ? jsonText(200, text) : taggedJson(200, text, etag)
+    return hasMeta || etag === undefined ? jsonText(200, text) : taggedJson(200, text, etag)
   }
-  return jsonStream(200, pieces.values(), hasMeta ? {} : { etag })
+  return jsonStream(200, pieces.values(), hasMeta || etag === undefined ? {} : { etag })
 }
 
 function sentMultipart(exchange: Exchange, view: DocumentView): boolean {
@@ -94,16 +95,16 @@ function relatedAnswer(
   exchange: Exchange,
   view: DocumentView,
   wanted: DocumentMembers,
-  etag: string,
+  etag: string | undefined,
 ): Answer {
   const related = relatedDocument(view, wanted, randomHex(exchange.backend.random, 16))
   const { boundary, pieces, bytes, hasMeta } = related
-  if (!hasMeta && exchange.matchesEtag(etag)) return bare(304, { etag })
+  if (!hasMeta && etag !== undefined && exchange.matchesEtag(etag)) return bare(304, { etag })
   const headers: Headers = {
     'content-type': boundary === undefined ? 'application/json' : `multipart/related; boundary="${boundary}"`,
     'content-length': String(bytes),
   }
-  if (!hasMeta) headers['etag'] = etag
+  if (!hasMeta && etag !== undefined) headers['etag'] = etag
   return { kind: 'streamed', status: 200, headers, pieces: pieces.values() }
 }
 
@@ -149,7 +150,9 @@ export function openRevisions(
   const found = database.openRevs(id, revs, { latest })
   if (revs !== 'all') return found
   if (found.length === 0) throw new DatabaseError('missing')
-  return found.sort((a, b) => compareRevisions(revisionOf(a), revisionOf(b)))
+  // Each is read once, not at every comparison.
+  const read = found.map((each) => ({ each, revision: revisionOf(each) }))
+  return read.sort((a, b) => compareRevisions(a.revision, b.revision)).map(({ each }) => each)
 }
 
 function revisionOf(found: OpenRevision): Revision {

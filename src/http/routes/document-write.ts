@@ -12,6 +12,7 @@ import {
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
+import { revisionTagHeader } from '../header-text.ts'
 import { MultipartDocument } from '../multipart-document.ts'
 import { isUtf8 } from '../path.ts'
 import { pathOfRevision, readRevision, revisionOfPath } from '../revision.ts'
@@ -67,7 +68,7 @@ async function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean
   const location = exchange.documentUri(id)
   const rev = await writeOne(exchange, edit, newEdits)
   const status = deleted ? 200 : 201
-  const headers = { etag: `"${rev}"`, location }
+  const headers = { ...revisionTagHeader(rev), location }
   return json(newEdits ? writtenStatus(exchange, status) : status, { ok: true, id, rev }, headers)
 }
 
@@ -80,7 +81,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
   const newRev = await writeOne(exchange, edit, true)
-  return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, { etag: `"${newRev}"` })
+  return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
 }
 
 /** POST to a database: a document with an id of its own or a new one. */

@@ -6,7 +6,7 @@ import { localText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { keysOfBody, keysOfQuery, queriesOfBody } from '../view-body.ts'
-import { listing, type Page, type RowPieces } from '../view-listing.ts'
+import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
 
 /** `_local_docs`: neither counted nor in the update sequence, so totals and offsets are null. */
@@ -39,9 +39,9 @@ function openPage(database: Database, parameters: ViewParameters): Page {
   return { totalRows: null, offset: null, updateSeq: undefined, rows }
 }
 
-function* rangeRows(database: Database, parameters: ViewParameters): Generator<RowPieces> {
+function rangeRows(database: Database, parameters: ViewParameters): Iterator<RowPieces> {
   const range = idRange(parameters)
-  if (range.empty) return
+  if (range.empty) return [].values()
   const { inclusiveEnd, descending, skip, limit } = parameters
   const options: AllDocsOptions = {
     startKey: range.startKey,
@@ -51,7 +51,7 @@ function* rangeRows(database: Database, parameters: ViewParameters): Generator<R
     skip,
     limit,
   }
-  for (const document of database.localDocs(options)) yield rowText(document, parameters)
+  return new MappedRows(database.localDocs(options), (document) => rowText(document, parameters))
 }
 
 function* keyRows(
@@ -71,7 +71,7 @@ function* keyRows(
 
 function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces {
   const id = stringText(`_local/${document.id}`)
-  const head = `{"id":${id},"key":${id},"value":{"rev":"${document.rev}"}`
+  const head = `{"id":${id},"key":${id},"value":{"rev":${stringText(document.rev)}}`
   return parameters.includeDocs ? [`${head},"doc":`, localText(document), '}'] : [`${head}}`]
 }
 

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { canonicalize, scanDocument, scanDocuments } from '../../../src/base/json/documents.ts'
+import { JsonScanner } from '../../../src/base/json/scanner.ts'
 import {
   expected,
   expectedDocument,
@@ -32,15 +33,41 @@ t.test('random texts scan as the plain implementation says', async () => {
   )
 })
 
+t.test('a scan that stops wherever it can finds the same', async () => {
+  const stopping = (bytes: Buffer, step: number) => {
+    const scanner = new JsonScanner()
+    scanner.open(bytes)
+    scanner.beginDocument()
+    while (!scanner.advance(step));
+    const document = scanner.scannedDocument()
+    scanner.finish()
+    return readable(document)
+  }
+  fc.assert(
+    fc.property(jsonText, fc.array(mutation, { maxLength: 1 }), fc.nat(9), (text, mutations, step) => {
+      const bytes = mutations.reduce(mutate, Buffer.from(text))
+      deepStrictEqual(
+        orNoJson(() => stopping(bytes, step + 1)),
+        scanned(bytes),
+      )
+    }),
+    { seed, numRuns: 2000 },
+  )
+})
+
 t.test('batches of random documents scan as each alone does', async () => {
   fc.assert(
     fc.property(fc.array(jsonText, { maxLength: 5 }), (texts) => {
-      const batch = scanDocuments(Buffer.from(` {"docs": 1, "x":[1.5,{"a":2,"a":3}], "docs" :[${texts}]} `))
+      const text = Buffer.from(` {"docs": 1, "x":[1.5,{"a":2,"a":3}], "y":1, "docs" :[${texts}]} `)
+      const batch = scanDocuments(text, { members: ['x'] })
       deepStrictEqual(
         batch?.documents?.map(readable),
         texts.map((text) => expected(Buffer.from(text))),
       )
-      deepStrictEqual([...batch!.members], [['x', [1.5, { a: 3 }]]])
+      deepStrictEqual(
+        [...batch!.members].map(([name, value]) => [name, value.toString()]),
+        [['x', '[1.5,{"a":3}]']],
+      )
     }),
     { seed, numRuns: 150 },
   )
@@ -180,6 +207,21 @@ t.test('canonical text is a view of the source, and what has to change is not', 
   t.equal(body.toString(), '{"a":1}')
 })
 
+t.test('what a scan holds beside its text is bounded', async (t) => {
+  const millions = (text: string, bytes: number) => text.repeat(Math.ceil(bytes / text.length))
+  const named = Array.from({ length: 1024 * 1024 + 1 }, (_, i) => `"${i}":0`)
+  const pairs = millions('{"a":1,"a":2},', 4_000_000)
+  for (const [text, reason] of [
+    [millions('[', 4_200_000), /levels are not supported/],
+    [`{${named.join(',')}}`, /members are not supported/],
+    [`[${pairs}0]`, /repeated names are not supported/],
+  ] as const) {
+    t.throws(() => canonicalize(Buffer.from(text)), { name: 'JsonSyntaxError', message: reason })
+  }
+  const run = canonicalize(Buffer.from(`{${millions('"a":1,', 4_000_000)}"a":2}`))
+  t.equal(run.toString(), '{"a":2}', 'a run of one name is one')
+})
+
 t.test('a plain Uint8Array does as well as a Buffer', async (t) => {
   const bytes = new TextEncoder().encode(' {"_id":"é", "a":1}')
   t.equal(scanDocument(bytes)?.body.toString(), '{"a":1}')
@@ -187,12 +229,13 @@ t.test('a plain Uint8Array does as well as a Buffer', async (t) => {
 })
 
 t.test('batches: what the array may be', async (t) => {
-  const scan = (text: string) => scanDocuments(Buffer.from(text))
+  const scan = (text: string) => scanDocuments(Buffer.from(text), { members: ['new_edits'] })
+  const members = (name: string, value: string) => new Map([[name, Buffer.from(value)]])
   t.equal(scan('[]'), null)
   t.same(scan('{}'), { documents: null, members: new Map() })
-  t.same(scan('{"docs":1}'), { documents: null, members: new Map([['docs', 1]]) })
-  t.same(scan('{"docs":[],"docs":null}'), { documents: null, members: new Map([['docs', null]]) })
-  t.same(scan('{"docs":[],"new_edits":false}'), { documents: [], members: new Map([['new_edits', false]]) })
+  t.same(scan('{"docs":1}'), { documents: null, members: members('docs', '1') })
+  t.same(scan('{"docs":[],"docs":null}'), { documents: null, members: members('docs', 'null') })
+  t.same(scan('{"docs":[],"new_edits":false}'), { documents: [], members: members('new_edits', 'false') })
   for (const text of [
     '{"docs":[1,]}',
     '{"docs":[',
