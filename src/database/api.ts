@@ -198,8 +198,8 @@ export interface Database {
 
   /**
    * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
-   * revision that cannot be read (bad_request), an interactive edit with a stub for which its parent has no
-   * attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
+   * revision that cannot be read (bad_request), an edit with a stub for which its parent, or nearest stored ancestor, has
+   * no attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>

@@ -8,7 +8,8 @@
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
  * What an edit says of the document's expiry: see `expiry.ts`.
  * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
- * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
+ * nothing. A stub stands for an attachment of the nearest ancestor that has a body.
+ * A stub that cannot be resolved ends the whole request, of either kind. A document takes one new place in the update sequence, however many edits it had, and none when
  * nothing was added.
  */
 import type { Transaction } from '../../native-free-btree/index.ts'
@@ -30,7 +31,7 @@ import { moveExpiry } from './expiry.ts'
 import { seqKey, TREES } from './layout.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
-import { RevisionTree } from './revision-tree.ts'
+import { type RevisionNode, RevisionTree } from './revision-tree.ts'
 import { encodeStoredBody, referenceOf } from './stored-body.ts'
 import type { AppendedBodies } from './turn-source.ts'
 
@@ -171,19 +172,20 @@ class DocumentMerge {
     const { attachments } = edit
     if (!hasStubs(attachments))
       return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)
-    const { id } = this.#document
-    const parent = edit.path.slice(1).find(({ pos, id }) => this.#tree.find(pos, id)?.value != null)
-    const rev = formatRevision(revision)
-    if (parent === undefined) {
-      return failure(id, rev, 'missingStub', `Previous revision missing for document ${id}`)
-    }
-    try {
-      const resolved = resolveStubs(id, attachments, this.#attachmentsOf(parent))
-      return this.#add(edit, edit.path, resolved, undefined)
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || error.kind !== 'missingStub') throw error
-      return failure(id, rev, 'missingStub', error.reason)
-    }
+    const resolved = resolveStubs(
+      this.#document.id,
+      attachments,
+      this.#attachmentsOf(this.#storedAncestor(edit)),
+    )
+    return this.#add(edit, edit.path, resolved, undefined)
+  }
+
+  /** The nearest ancestor of the edit that has a body, whether its path goes so far or the tree knows it. */
+  #storedAncestor({ path }: ReadyEdit): Revision | undefined {
+    let node: RevisionNode | null = null
+    for (let i = 1; i < path.length && node === null; i++) node = this.#tree.find(path[i]!.pos, path[i]!.id)
+    while (node !== null && node.value === null) node = node.parent
+    return node ?? undefined
   }
 
   /** Undefined for never; known when the document is written. */

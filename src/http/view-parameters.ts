@@ -136,7 +136,11 @@ export function parseViewParameters(
   }
   const fromBody = (): void => {
     for (const [name, value] of Object.entries(body)) {
-      if (value !== undefined) setter(name)?.(draft, { json: value })
+      if (value === undefined) continue
+      // As in CouchDB, the only key of one of several queries is a range.
+      const single = options.order === 'body-last' && name === 'keys' && isSingle(value)
+      if (single) setter('key')?.(draft, { json: value[0] })
+      else setter(name)?.(draft, { json: value })
     }
   }
   if (options.order !== 'body-last') fromBody()
@@ -156,6 +160,10 @@ export function parseViewParameters(
     throw new DatabaseError('queryParseError', '`keys` is incompatible with `key`, `start_key` and `end_key`')
   }
   return draft
+}
+
+function isSingle(value: unknown): value is [unknown] {
+  return Array.isArray(value) && value.length === 1
 }
 
 function setter(name: string): Setter | undefined {

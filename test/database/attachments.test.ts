@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
-import type { DocumentView, EditResult } from '../../src/database/api.ts'
+import type { DocumentView } from '../../src/database/api.ts'
 import type { IncomingAttachment } from '../../src/database/attachment-content.ts'
 import {
   type AttachmentEdit,
@@ -139,17 +139,22 @@ t.test('replicated edits: revpos as given, stubs from the nearest ancestor that 
   const { database } = await testDatabase()
   const a = await content(database, 'a', Buffer.from('x'), { revpos: 1 })
   await replicate(database, { ...replicated('d', {}, 1, 'a'), attachments: [a] })
-  const results: EditResult[] = await replicate(
-    database,
-    { ...replicated('d', {}, 3, 'cba'), attachments: [stub('a', 1)] },
-    { ...replicated('d', {}, 3, 'fed'), attachments: [stub('a', 1)] },
-    { ...replicated('d', {}, 2, '9a'), attachments: [stub('z')] },
-  )
-  t.match(results, [
-    { ok: true },
-    { ok: false, status: 412, reason: 'Previous revision missing for document d' },
-    { ok: false, status: 412, reason: 'Invalid attachment stub in d for z' },
-  ])
+  const b = { ...replicated('d', {}, 3, 'cba'), attachments: [stub('a', 1)] }
+  t.match(await replicate(database, b), [{ ok: true }])
+  const seqBefore = database.updateSeqNumber
+  const strangers = { ...replicated('d', {}, 3, 'fed'), attachments: [stub('a', 1)] }
+  const unknown = { ...replicated('d', {}, 2, '9a'), attachments: [stub('z')] }
+  for (const [bad, reason] of [
+    [strangers, 'Invalid attachment stub in d for a'],
+    [unknown, 'Invalid attachment stub in d for z'],
+  ] as const) {
+    const outcome = await settled(replicate(database, replicated('c', {}, 1, '1'), bad))
+    t.match(outcome, { status: 412, error: 'missing_stub', reason })
+  }
+  t.equal(database.updateSeqNumber, seqBefore, 'nothing of the request was written')
+  // The path of the edit ends at a revision without a body; the tree knows what is above it.
+  const short = { ...replicated('d', {}, 3, 'db'), attachments: [stub('a', 1)] }
+  t.match(await replicate(database, short), [{ ok: true }])
   t.same(
     database
       .get('d')

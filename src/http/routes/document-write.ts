@@ -4,11 +4,11 @@ import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
   parseDocumentText,
-  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -88,8 +88,8 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
   const id = document.id ?? randomHex(exchange.backend.random, 16)
   if (isLocalId(id)) {
-    refuseLocalMembers(document)
-    const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
+    const edit = interactiveEdit(asLocalDocument(document), id)
+    const rev = await writeLocalDocument(exchange.database, edit)
     return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
   requireIdFor(exchange.database, id)
