@@ -46,7 +46,7 @@ export async function takeContent(
     encoding,
     length,
     md5,
-    gzipLevel: compression.levelFor(type),
+    pack: compression.packFor(type),
     maxBytes: limits.maxAttachmentBytes,
   })
   return { kind: 'content', name, type, content, revpos }
