@@ -14,8 +14,15 @@ const MAX_UTF8_BYTES = 3
 
 type Pieces = StreamedAnswer['pieces']
 
-/** Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. */
-export async function sendPieces(response: ServerResponse, pieces: Pieces): Promise<void> {
+/**
+ * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. The
+ * answer's end waits for `beforeEnd`, where there is one.
+ */
+export async function sendPieces(
+  response: ServerResponse,
+  pieces: Pieces,
+  beforeEnd?: Promise<void>,
+): Promise<void> {
   const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
@@ -46,7 +53,13 @@ export async function sendPieces(response: ServerResponse, pieces: Pieces): Prom
       else if (!headSent) response.flushHeaders()
       headSent = true
     }
-    if (finished) response.end(gathered.take())
+    if (finished && beforeEnd !== undefined) {
+      response.write(gathered.take())
+      await beforeEnd
+      response.end()
+    } else if (finished) {
+      response.end(gathered.take())
+    }
   } finally {
     client.forget()
     if (!finished) await pieces.return?.()
