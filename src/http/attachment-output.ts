@@ -1,6 +1,5 @@
 import { memberText, stringText } from '../base/json/writer.ts'
 import type { AttachmentView, DocumentView } from '../database/api.ts'
-import { compareRevisions, parseRevision } from '../database/revision-id.ts'
 import type { Piece } from './answer.ts'
 
 /** How a reader wants attachments. */
@@ -19,14 +18,12 @@ export function sentAttachments(view: DocumentView, wish: AttachmentWish): Attac
   return view.attachments().filter(({ revpos }) => wish.since === undefined || revpos > known)
 }
 
+/** `since` are revisions in the one text that the database knows them by. */
 function knownGeneration(view: DocumentView, since: readonly string[]): number {
-  const wanted = since.map((rev) => parseRevision(rev))
+  const wanted = new Set(since)
   const { start, ids } = view.revisions()
-  for (const [at, id] of ids.entries()) {
-    const own = parseRevision(`${start - at}-${id}`)
-    if (wanted.some((rev) => compareRevisions(rev, own) === 0)) return own.pos
-  }
-  return 0
+  const at = ids.findIndex((id, index) => wanted.has(`${start - index}-${id}`))
+  return at < 0 ? 0 : start - at
 }
 
 /** The member `_attachments` with its comma, in pieces; none without attachments. */
