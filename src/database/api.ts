@@ -69,7 +69,7 @@ export interface DocumentView {
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
   /** In the order of the document. */
-  attachments(): AttachmentView[]
+  attachments(): readonly AttachmentView[]
   /** The path from this revision to the root, newest first. */
   revisions(): { start: number; ids: string[] }
   revsInfo(): RevisionInfo[]

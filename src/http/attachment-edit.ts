@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { Turns } from '../base/turns.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import type { ByteSource } from '../database/attachment-content.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
@@ -18,7 +19,11 @@ export async function withInlineAttachments(
 ): Promise<DocumentEdit> {
   if (document.attachments.length === 0) return edit
   const attachments: AttachmentEdit[] = []
-  for (const input of document.attachments) attachments.push(await takeInline(exchange, input))
+  const turns = new Turns()
+  for (const input of document.attachments) {
+    attachments.push(await takeInline(exchange, input))
+    await turns.due()
+  }
   return { ...edit, attachments }
 }
 

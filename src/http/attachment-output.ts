@@ -12,7 +12,7 @@ export interface AttachmentWish {
 }
 
 /** The attachments whose data goes with the document; the others are stubs. */
-export function sentAttachments(view: DocumentView, wish: AttachmentWish): AttachmentView[] {
+export function sentAttachments(view: DocumentView, wish: AttachmentWish): readonly AttachmentView[] {
   if (wish.data === undefined) return []
   const known = wish.since === undefined ? 0 : knownGeneration(view, wish.since)
   return view.attachments().filter(({ revpos }) => wish.since === undefined || revpos > known)
@@ -30,7 +30,7 @@ function knownGeneration(view: DocumentView, since: readonly string[]): number {
 export function attachmentPieces(view: DocumentView, wish: AttachmentWish): Piece[] {
   const attachments = view.attachments()
   if (attachments.length === 0) return []
-  const sent = new Set(sentAttachments(view, wish).map(({ name }) => name))
+  const sent = new Set(sentAttachments(view, wish))
   const pieces: Piece[] = []
   let text = ',"_attachments":'
   let separator = '{'
@@ -39,11 +39,11 @@ export function attachmentPieces(view: DocumentView, wish: AttachmentWish): Piec
     text += `${separator}${stringText(name)}:{"content_type":${stringText(type)},"revpos":${revpos}`
     text += `,"digest":"md5-${md5.toString('base64')}"`
     separator = ','
-    if (wish.data === 'inline' && sent.has(name)) {
-      pieces.push(`${text},"data":"`, base64Pieces(attachment))
+    if (wish.data === 'inline' && sent.has(attachment)) {
+      pieces.push(`${text},"data":"`, { [Symbol.asyncIterator]: () => base64Pieces(attachment) })
       text = '"'
     } else {
-      text += `,"length":${length},"${sent.has(name) ? 'follows' : 'stub'}":true`
+      text += `,"length":${length},"${sent.has(attachment) ? 'follows' : 'stub'}":true`
     }
     text += encodingMembers(attachment, wish)
     text += '}'

@@ -34,7 +34,7 @@ export function parseDocument(scanned: ScannedDocument | null, maxBytes: number)
     deleted,
     body,
     term,
-    attachments: attachments === null ? [] : parseAttachments(attachments),
+    attachments: attachments === null ? [] : parseAttachments(attachments, id ?? ''),
     expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { Turns } from '../base/turns.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
 import { takeContent, takeInline } from './attachment-edit.ts'
 import type { FollowingInput } from './attachment-input.ts'
@@ -47,13 +48,16 @@ export class MultipartDocument {
   async attachments(): Promise<AttachmentEdit[]> {
     const inputs = this.document.attachments
     const edits = new Map<string, AttachmentEdit>()
+    const turns = new Turns()
     for (const input of inputs) {
       if (input.kind !== 'follows') edits.set(input.name, await takeInline(this.#exchange, input))
+      await turns.due()
     }
     const waiting = new Following(inputs.filter((input) => input.kind === 'follows'))
     for (let part = await this.#reader.nextPart(); part !== undefined; part = await this.#reader.nextPart()) {
       const input = waiting.take(parameterOf(part, 'filename'))
       edits.set(input.name, await this.#take(part, input))
+      await turns.due()
     }
     const missing = waiting.first()
     if (missing !== undefined) {

@@ -50,7 +50,7 @@ export function relatedDocument(
   text(json)
   for (const attachment of sent) {
     text(`\r\n--${boundary}${attachmentHead(attachment)}\r\n\r\n`)
-    pieces.push(attachment.storedBytes())
+    pieces.push({ [Symbol.asyncIterator]: () => attachment.storedBytes()[Symbol.asyncIterator]() })
     bytes += attachment.encodedLength
   }
   text(`\r\n--${boundary}--`)

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { Turns } from '../base/turns.ts'
 import { FLUSH, PAUSE, type Piece, type PieceSource, type StreamedAnswer } from './answer.ts'
 
 /**
@@ -25,6 +26,7 @@ export async function sendPieces(
 ): Promise<void> {
   const client = new Client(response)
   const gathered = new Gathered()
+  const turns = new Turns()
   let finished = false
   let headSent = false
   try {
@@ -41,8 +43,10 @@ export async function sendPieces(
         continue
       }
       if (isSource(step.value)) {
-        if (await sendSource(response, step.value, gathered, client)) continue
-        break
+        if (!(await sendSource(response, step.value, gathered, client))) break
+        // Many short sources may come to a chunk, and none of them need have waited for anything.
+        await turns.due()
+        continue
       }
       if (step.value !== FLUSH) {
         gathered.add(step.value)

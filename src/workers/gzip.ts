@@ -11,15 +11,13 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { gzip } from 'pako'
 import { DatabaseError } from '../base/errors.ts'
+import { Turns } from '../base/turns.ts'
 import type { GzipJob, GzipLevel, GzipReply, GzipRequest } from './gzip-job.ts'
 import { WorkerPool, type WorkerPoolOptions } from './pool.ts'
 
 const WORKER = new URL('./gzip-worker.js', import.meta.url).href
 /** About three milliseconds of packing. */
 const PIECE_BYTES = 32 * 1024
-/** What is packed here before others get a turn; a call counts as some bytes, for what it sets up. */
-const TURN_BYTES = 64 * 1024
-const CALL_BYTES = 4 * 1024
 /** At once, in all threads: each holds about 300 KiB. */
 const MOST_STREAMS = 256
 const MOST_THREADS = 8
@@ -28,7 +26,7 @@ export class GzipThreads {
   readonly #pool: WorkerPool
   readonly #threads = new Set<GzipThread>()
   readonly #ending = new AbortController()
-  #bytesInTurn = 0
+  readonly #turns = new Turns()
 
   constructor(options: WorkerPoolOptions) {
     this.#pool = new WorkerPool(options)
@@ -43,7 +41,7 @@ export class GzipThreads {
     const first = await pieces.next()
     const bytes = first.done === true ? new Uint8Array(0) : first.value
     if (bytes.length < PIECE_BYTES) {
-      await this.#turn(bytes.length + CALL_BYTES)
+      await this.#turns.due()
       yield gzip(bytes, { level })
       return
     }
@@ -62,13 +60,6 @@ export class GzipThreads {
   async close(): Promise<void> {
     this.#ending.abort()
     await this.#pool.destroy()
-  }
-
-  async #turn(bytes: number): Promise<void> {
-    this.#bytesInTurn += bytes
-    if (this.#bytesInTurn < TURN_BYTES) return
-    this.#bytesInTurn = 0
-    await new Promise((resolve) => setImmediate(resolve))
   }
 
   /** The one with the least to do. Throws serviceUnavailable. */

@@ -1,6 +1,7 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
 import { randomHex } from '../../base/random.ts'
+import { Turns } from '../../base/turns.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
@@ -115,9 +116,11 @@ async function makeEdits(
     return { document, edit: makeEdit(document, id, newEdits) }
   })
   const edits: DocumentEdit[] = []
+  const turns = new Turns()
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
     edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+    if (!plain) await turns.due()
   }
   return edits
 }
