@@ -1,13 +1,14 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
+import { giveWay } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
-  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
@@ -15,7 +16,7 @@ import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { isShortOfQuorum, requireNoValidation, writeLocalDocument } from '../writes.ts'
+import { isShortOfQuorum, requireNoValidation } from '../writes.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -133,20 +134,21 @@ async function makeEdits(
 ): Promise<DocumentEdit[]> {
   const { maxDocumentBytes } = exchange.service.limits
   const made = documents.map((scanned) => {
-    const document = parseDocument(scanned, maxDocumentBytes)
-    return { document, edit: makeEdit(exchange, document, newEdits) }
+    const parsed = parseDocument(scanned, maxDocumentBytes)
+    const id = parsed.id ?? exchange.service.uuids.next()
+    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
+    return { document, edit: makeEdit(document, id, newEdits) }
   })
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
     edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+    if (!plain) await giveWay()
   }
   return edits
 }
 
-function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
-  const id = document.id ?? exchange.service.uuids.next()
-  if (isLocalId(id)) refuseLocalMembers(document)
+function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)
   return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
@@ -157,8 +159,7 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
   const mayDesign = exchange.isDatabaseAdmin
   const ordinary: number[] = []
   for (const [index, edit] of edits.entries()) {
-    if (isLocalId(edit.id)) outcomes[index] = await writeLocal(exchange, edit)
-    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
+    if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
     else ordinary.push(index)
   }
   const results = await exchange.database.update(
@@ -175,10 +176,6 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
     }
   }
   return outcomes
-}
-
-async function writeLocal(exchange: Exchange, edit: DocumentEdit): Promise<Outcome> {
-  return { ok: true, id: edit.id, rev: await writeLocalDocument(exchange.database, edit) }
 }
 
 function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
