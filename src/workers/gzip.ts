@@ -18,17 +18,20 @@ import { WorkerPool, type WorkerPoolOptions } from './pool.ts'
 const WORKER = new URL('./gzip-worker.js', import.meta.url).href
 /** About three milliseconds of packing. */
 const PIECE_BYTES = 32 * 1024
-/** At once, in all threads: each holds about 300 KiB. */
+/** Each holds about 300 KiB. */
 const MOST_STREAMS = 256
 const MOST_THREADS = 8
 
 export class GzipThreads {
   readonly #pool: WorkerPool
   readonly #threads = new Set<GzipThread>()
+  readonly #mostStreams: number
   readonly #ending = new AbortController()
 
-  constructor(options: WorkerPoolOptions) {
+  /** `mostStreams` are those at once, in all threads. */
+  constructor(options: WorkerPoolOptions, mostStreams = MOST_STREAMS) {
     this.#pool = new WorkerPool(options)
+    this.#mostStreams = mostStreams
   }
 
   /**
@@ -65,7 +68,7 @@ export class GzipThreads {
   #thread(): GzipThread {
     const threads = [...this.#threads].sort((a, b) => a.streams - b.streams)
     const streams = threads.reduce((sum, thread) => sum + thread.streams, 0)
-    if (streams >= MOST_STREAMS) {
+    if (streams >= this.#mostStreams) {
       throw new DatabaseError('serviceUnavailable', 'Too many attachments are being compressed.')
     }
     const [idlest] = threads
