@@ -4,6 +4,7 @@ import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
 import { BatchWrites } from './batch-writes.ts'
+import { BodyMemory } from './body-memory.ts'
 import { AttachmentCompression } from './compression.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
@@ -43,11 +44,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
   const batches = new BatchWrites()
+  const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
+  const bodies = new BodyMemory({ totalBytes, longestBytes })
   const service: Service = {
     options,
     limits,
     compression,
     batches,
+    bodies,
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
     background,

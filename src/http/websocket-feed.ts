@@ -8,7 +8,8 @@
  */
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../base/errors.ts'
-import { canonicalize } from '../base/json/documents.ts'
+import { canonicalSteps } from '../base/json/documents.ts'
+import { parseSteps } from '../base/json/value-steps.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
 import { changeWaiter } from './change-waiter.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
@@ -23,14 +24,14 @@ const CHUNK_BYTES = 32 * 1024
 /** Options whose 0 means none, which CouchDB's parameters of the same names do not know. */
 const ZERO_IS_NONE = new Set(['heartbeat', 'timeout'])
 
-/** Throws badRequest and what the filter throws. */
-export function openWebsocketFeed(
+/** Rejects with badRequest and what the filter throws. */
+export async function openWebsocketFeed(
   exchange: Exchange,
   message: Buffer,
-): {
+): Promise<{
   run: (socket: WebSocket) => Promise<void>
-} {
-  const options = message.length === 0 ? {} : requireObject(JSON.parse(canonicalize(message).toString()))
+}> {
+  const options = message.length === 0 ? {} : requireObject(await parsed(exchange, message))
   const given = Object.entries(options).map(([name, value]): [string, string] => [
     name,
     typeof value === 'string' ? value : JSON.stringify(value),
@@ -71,6 +72,11 @@ export function openWebsocketFeed(
     }
   }
   return { run }
+}
+
+async function parsed(exchange: Exchange, message: Buffer): Promise<unknown> {
+  const text = await exchange.inTurns(canonicalSteps(message))
+  return exchange.inTurns(parseSteps(text.toString()))
 }
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {

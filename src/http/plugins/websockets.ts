@@ -143,7 +143,8 @@ async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
   try {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
-    await openWebsocketFeed(exchange, message).run(client)
+    const feed = await openWebsocketFeed(exchange, message)
+    await feed.run(client)
     const { aborted } = exchange.service.stopping
     client.close(aborted || exchange.lease.signal.aborted ? GOING_AWAY : DONE)
   } catch (error) {

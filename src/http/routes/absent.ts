@@ -18,6 +18,7 @@ export const absentResources: Resource[] = [
   {
     route: '_replicate',
     access: 'open',
+    body: 'names',
     allow: 'POST',
     methods: { POST: replicate, GET: replicate },
   },

@@ -89,6 +89,7 @@ export const databasesResources: Resource[] = [
   {
     route: '_dbs_info',
     access: 'server-admin',
+    body: 'names',
     allow: 'GET,HEAD,POST',
     methods: { GET: allInfos, POST: someInfos },
   },

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { DatabaseError } from '../../base/errors.ts'
-import { canonicalize } from '../../base/json/documents.ts'
 import { type Lossless, parseLossless, printLossless } from '../../base/json/lossless.ts'
 import { jsonPatch, mergePatch, PatchError } from '../../base/json/patch.ts'
 import type { Database, DocumentEdit, DocumentView } from '../../database/api.ts'
@@ -42,7 +41,7 @@ export function patchDocument(allow: string): (exchange: Exchange) => Promise<An
     validateDocumentId(id)
     const explicit = query.get('rev')
     const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
-    const patch = parseLossless(canonicalize(await exchange.body()).toString())
+    const patch = await exchange.losslessBody()
     const applied: Apply = (base) => apply(base, patch)
     return rev === undefined
       ? patchWinner(exchange, applied)

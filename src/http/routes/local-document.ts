@@ -70,6 +70,7 @@ export const localDocumentResources: Resource[] = [
   {
     route: 'db/local',
     access: 'member',
+    body: 'documents',
     allow: 'DELETE,GET,HEAD,POST,PUT,COPY',
     methods: { GET: readLocal, PUT: putLocal, DELETE: deleteLocal },
   },
