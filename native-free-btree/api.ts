@@ -1,6 +1,7 @@
 /**
  * The shapes that callers of the library see. Rules that hold for all of them:
- * - Keys and values are byte strings. What goes in is copied or encoded before the call returns; what comes
+ * - Keys and values are byte strings: a `Uint8Array`, so a `Buffer`. Any other argument that is not what a function
+ *   takes is refused with INVALID_ARGUMENT before anything is touched. What goes in is copied or encoded before the call returns; what comes
  *   out is the caller's to keep.
  * - Reads are synchronous. They see the last durable commit: a commit is visible only once its sync returned.
  * - A reference names bytes of the file that was the store's when it was made or read. After a compaction it
@@ -187,7 +188,9 @@ export interface Snapshot {
 
 /**
  * One transaction while it is being built, synchronously. Point reads see the transaction's own writes and
- * those of the transactions before it, also of the same group; for ranges take a snapshot.
+ * those of the transactions before it, also of the same group; for ranges take a snapshot. An operation takes effect
+ * as a whole or, when it throws, not at all; the transaction can go on. Throws INVALID_ARGUMENT for keys and values that
+ * are no `Uint8Array`, KEY_TOO_LARGE, UNKNOWN_TREE, DAMAGED, and what a comparator throws.
  */
 export interface Transaction {
   get(tree: string, key: Uint8Array): Buffer | undefined
@@ -285,8 +288,8 @@ export interface Store {
   appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference>
   /**
    * Runs `build` when its turn comes, commits what it wrote with that of others in one group, and resolves
-   * with what it returned once the group is durable. When `build` throws, nothing of it is written.
-   * Rejects with WRITE_FAILED (nothing was kept), POISONED, CLOSED, READ_ONLY, ABORTED.
+   * with what it returned once the group is durable. When `build` throws, or returns a promise, nothing of it is
+   * written. Rejects with WRITE_FAILED (nothing was kept), POISONED, CLOSED, READ_ONLY, ABORTED, INVALID_ARGUMENT.
    */
   transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */
@@ -304,7 +307,10 @@ export interface Store {
   /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
   stats(): StoreStats
-  /** A read-only store moves on to what the writer has made durable since. */
+  /**
+   * A read-only store moves on to what the writer has made durable: in the writer's thread every commit that was
+   * acknowledged before the call; elsewhere up to the one before the last, and the last within a second of rest.
+   */
   refresh(): Promise<void>
   /** Refuses new work, commits what is queued, writes the superblocks, waits for open snapshots for
    *  `timeoutMs` (default 0) and rejects with SNAPSHOTS_OPEN, naming them, when some are left (the store is

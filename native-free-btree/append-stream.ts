@@ -4,6 +4,7 @@
  * one file, the one that is current when the index is appended.
  */
 import type { Reference } from './api.ts'
+import { bytesOf } from './arguments.ts'
 import { StorageError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
 
@@ -50,7 +51,8 @@ export async function appendStream(source: AsyncIterable<Uint8Array>, target: Ta
 async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   let pending: Uint8Array[] = []
   let pendingBytes = 0
-  for await (const piece of source) {
+  for await (const given of source) {
+    const piece = bytesOf('a piece of a stream', given)
     for (let at = 0; at < piece.length; ) {
       const taken = Buffer.from(piece.subarray(at, at + CHUNK_BYTES - pendingBytes))
       pending.push(taken)

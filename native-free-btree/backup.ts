@@ -5,6 +5,7 @@
  * were taken at different moments of one file go together: an older superblock leads to the same groups.
  */
 import type { Backup } from './api.ts'
+import { requireWhole } from './arguments.ts'
 import { StorageError } from './errors.ts'
 import { GENESIS_POSITION } from './format.ts'
 import type { OpenFile } from './open-file.ts'
@@ -26,7 +27,13 @@ export class FileBackup implements Backup {
     open.file.readSync(this.#head, 0)
   }
 
-  async *bytes(start = 0, end = this.length): AsyncGenerator<Buffer, void, void> {
+  bytes(start = 0, end = this.length): AsyncGenerator<Buffer, void, void> {
+    requireWhole('end', end, 0, this.length)
+    requireWhole('start', start, 0, end)
+    return this.#pinned(start, end)
+  }
+
+  async *#pinned(start: number, end: number): AsyncGenerator<Buffer, void, void> {
     const unpin = this.#open.pin()
     try {
       for (let at = start; at < end; ) {

@@ -10,6 +10,7 @@
  * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not.
  */
+import { requireAmount } from './arguments.ts'
 import type { KeptPage, PageOrigin } from './node.ts'
 import { pagePool } from './page-pool.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
@@ -52,8 +53,9 @@ export class PageCache implements ValueBudget {
   #oldest: Entry | undefined
   #hand: Entry | undefined
 
-  /** @param budgetBytes at least 1 MiB. */
+  /** `budgetBytes`: at least 1 MiB is taken. Throws INVALID_ARGUMENT. */
   constructor(budgetBytes: number) {
+    requireAmount('the budget of a cache', budgetBytes)
     this.budgetBytes = Math.max(budgetBytes, 1024 * 1024)
   }
 

@@ -4,6 +4,15 @@
  * needed. The file is known by its salt, with which all its hashes are seeded.
  */
 import type { FileSnapshot, LogPoint, LogStretch, Reference, SnapshotHandle, TreeReader } from './api.ts'
+import {
+  referenceOf,
+  refuse,
+  requireObject,
+  requirePath,
+  requireWhole,
+  storeOptions,
+  unknownTree,
+} from './arguments.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
@@ -16,6 +25,7 @@ import { identify, readGenesis } from './recovery.ts'
 import type { StoreOptions } from './store.ts'
 import { Tree } from './tree.ts'
 import { RootReader } from './tree-reader.ts'
+import { typedFileSystem } from './typed-file-system.ts'
 import { partsOf, ValueReader } from './values.ts'
 
 /**
@@ -25,10 +35,12 @@ import { partsOf, ValueReader } from './values.ts'
  */
 export async function openSnapshot(
   handle: SnapshotHandle,
-  options: Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache'> = {},
+  given: Pick<StoreOptions, 'trees' | 'fileSystem' | 'cache'> = {},
   definitions: ReadonlyMap<number, string> = new Map(),
 ): Promise<FileSnapshot> {
-  const file = await (options.fileSystem ?? nodeFileSystem).open(handle.path, 'read')
+  const options = storeOptions(given)
+  requireHandle(handle)
+  const file = await typedFileSystem(options.fileSystem ?? nodeFileSystem).open(handle.path, 'read')
   try {
     const { salt, uuid } = await identify(file)
     if (salt !== handle.salt || uuid.toString('hex') !== handle.uuid) {
@@ -39,6 +51,17 @@ export async function openSnapshot(
     await file.close()
     throw error
   }
+}
+
+function requireHandle(handle: SnapshotHandle): void {
+  requireObject('a handle', handle)
+  requirePath(handle.path)
+  if (typeof handle.salt !== 'bigint') refuse('salt', 'a bigint', handle.salt)
+  requireObject('checkpoint', handle.checkpoint)
+  const { position, length, hash } = handle.checkpoint
+  requireWhole('position', position)
+  requireWhole('length', length)
+  if (typeof hash !== 'bigint') refuse('hash', 'a bigint', hash)
 }
 
 class StoredSnapshot implements FileSnapshot {
@@ -103,26 +126,40 @@ class StoredSnapshot implements FileSnapshot {
     return [...this.#trees.keys()]
   }
 
+  #assertOpen(): void {
+    if (!this.#open) throw new StorageError('CLOSED', 'the snapshot was closed')
+  }
+
   tree(name: string): TreeReader {
+    this.#assertOpen()
     const tree = this.#trees.get(name)
-    if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    if (tree === undefined) throw unknownTree(name)
     tree.assertReadable()
     return new RootReader(tree, tree.root, this.#source, this.#values, () => this.#open)
   }
 
   read(reference: Reference): Buffer {
-    return this.#values.read(reference)
+    this.#assertOpen()
+    return this.#values.read(referenceOf(reference))
   }
 
   lengthOf(reference: Reference): number {
-    return partsOf(reference).length
+    return partsOf(referenceOf(reference)).length
   }
 
-  readStream(reference: Reference): AsyncGenerator<Buffer, void, void> {
+  readStream(given: Reference): AsyncGenerator<Buffer, void, void> {
+    this.#assertOpen()
+    const reference = Buffer.from(referenceOf(given))
     return this.#values.stream(reference, 0, partsOf(reference).length)
   }
 
-  readLog(from: LogPoint, end: number, maxBytes: number): Promise<LogStretch> {
+  async readLog(from: LogPoint, end: number, maxBytes: number): Promise<LogStretch> {
+    this.#assertOpen()
+    requireObject('a point of the log', from)
+    requireWhole('a position', from.position)
+    if (typeof from.previousHash !== 'bigint') refuse('previousHash', 'a bigint', from.previousHash)
+    requireWhole('end', end)
+    requireWhole('maxBytes', maxBytes, 1)
     return this.#log.read(from, end, maxBytes)
   }
 

@@ -27,6 +27,7 @@ import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import { type MutableNode, PATCH_SHARE } from './node.ts'
 import { cellLength, writeCell } from './page.ts'
 import { appendPatch } from './patch.ts'
+import { assertRecords } from './record-check.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
 import type { Tree } from './tree.ts'
 import { writeValueHeader } from './values.ts'
@@ -173,13 +174,7 @@ export class GroupBuilder {
     return offset
   }
 
-  put(
-    tree: Tree,
-    key: Uint8Array,
-    payload: Uint8Array,
-    isReference: boolean,
-    leaf: MutableNode | undefined,
-  ): void {
+  put(tree: Tree, key: Uint8Array, payload: Uint8Array, isReference: boolean): void {
     const head = 1 + varintLength(tree.definition.id)
     const start = this.#record(head + cellLength(key.length, payload.length))
     const bytes = this.#out.bytes
@@ -190,10 +185,10 @@ export class GroupBuilder {
     this.keyStarts.push(end - payload.length - key.length)
     this.trees.push(tree)
     this.offsets.push(cell)
-    this.leaves.push(leaf)
+    this.leaves.push(undefined)
   }
 
-  delete(tree: Tree, key: Uint8Array, leaf: MutableNode | undefined): void {
+  delete(tree: Tree, key: Uint8Array): void {
     const head = 1 + varintLength(tree.definition.id) + varintLength(key.length)
     const start = this.#record(head + key.length)
     const bytes = this.#out.bytes
@@ -204,7 +199,13 @@ export class GroupBuilder {
     this.offsets.push(-1)
     this.keyStarts.push(at)
     this.keyEnds.push(at + key.length)
-    this.leaves.push(leaf)
+    this.leaves.push(undefined)
+  }
+
+  /** Finds the leaf of the last operation by the key as the record has it, whatever becomes of the caller's. */
+  prepareLast(): void {
+    const last = this.trees.length - 1
+    this.leaves[last] = this.trees[last]!.prepare(this.#out.bytes, this.keyStarts[last]!, this.keyEnds[last]!)
   }
 
   /** Appends a value of any length, in one record or in chunks. */
@@ -226,8 +227,12 @@ export class GroupBuilder {
   #appendRecord(type: number, bytes: Uint8Array, length: number, chunked: boolean): Buffer {
     const start = this.#record(VALUE_HEADER_BYTES + bytes.length)
     const position = this.base + start
-    const check = writeValueHeader(this.#out.bytes, start, type, bytes, this.#saltHalves, position)
-    this.#out.bytes.set(bytes, start + VALUE_HEADER_BYTES)
+    const out = this.#out.bytes
+    const from = start + VALUE_HEADER_BYTES
+    out.set(bytes, from)
+    // The hash is of the copy: what the caller has may lie in memory that another thread writes.
+    const copy = out.subarray(from, from + bytes.length)
+    const check = writeValueHeader(out, start, type, copy, this.#saltHalves, position)
     return encodeReference({ position, length, chunked, check })
   }
 
@@ -293,6 +298,7 @@ export class GroupBuilder {
     for (const [index, segment] of this.#segments.entries()) {
       const group = this.#out.bytes.subarray(segment.start, segment.end)
       invariant(group.length <= MAX_GROUP_BYTES, `a group of ${group.length} bytes`)
+      assertRecords(group, segment.recordCount)
       const header: Omit<GroupHeader, 'hash' | 'payloadHash' | 'length'> = {
         type: index === last ? context.type : GROUP_PART,
         recordCount: segment.recordCount,

@@ -12,6 +12,7 @@
  *   carries an empty tree.
  */
 import type { FileSnapshot, Reference, SnapshotHandle, Store, Transaction } from './api.ts'
+import { bytesOf, refuse, requireObject, requirePath, requireWhole, storeOptions } from './arguments.ts'
 import { TreeLoad } from './bulk-load.ts'
 import type { BulkStore } from './bulk-store.ts'
 import { StorageError } from './errors.ts'
@@ -20,6 +21,7 @@ import { nodeFileSystem } from './node-file.ts'
 import { createFile } from './open.ts'
 import { openStore, type StoreOptions } from './store.ts'
 import { systemClock, systemRandom } from './system.ts'
+import { typedFileSystem } from './typed-file-system.ts'
 
 /** The tree of the maker's own. */
 export const COMPACTION_TREE = 'compaction'
@@ -97,10 +99,16 @@ export class NewFile {
   static async open(
     path: string,
     source: { uuid: string; salt: bigint },
-    options: NewFileOptions = {},
+    given: NewFileOptions = {},
   ): Promise<NewFile> {
-    const fileSystem = options.fileSystem ?? nodeFileSystem
+    requirePath(path)
+    requireObject('source', source)
+    if (!/^[0-9a-f]{32}$/.test(String(source.uuid))) refuse('uuid', '32 hex digits', source.uuid)
+    if (typeof source.salt !== 'bigint') refuse('salt', 'a bigint', source.salt)
+    const options = storeOptions(given)
+    const fileSystem = typedFileSystem(options.fileSystem ?? nodeFileSystem)
     const { fillBytes } = options
+    if (fillBytes !== undefined) requireWhole('fillBytes', fillBytes, 1)
     const target = newFileOf(path)
     const begun = await openBegun(fileSystem, target, source, options)
     if (begun !== undefined) return new NewFile(target, begun.store, begun.mark, path, fillBytes)
@@ -140,8 +148,9 @@ export class NewFile {
         get bytes() {
           return builder.length
         },
-        append: (value) => builder.appendValue(value),
-        add: (name, key, value) => load(name).add(builder, key, value),
+        append: (value) => builder.appendValue(bytesOf('a value', value)),
+        add: (name, key, value) =>
+          load(name).add(builder, bytesOf('a key', key) as Buffer, bytesOf('a value', value)),
       })
     })
   }
@@ -242,14 +251,15 @@ async function openBegun(
   try {
     store = await openTarget(path, options)
   } catch (error) {
-    if (error instanceof StorageError) return undefined
+    // What cannot be read just now may be gone on with later.
+    if (error instanceof StorageError && error.code !== 'IO_FAILED') return undefined
     throw error
   }
   try {
     const mark = store.uuid === source.uuid ? readMark(store) : undefined
     if (mark !== undefined && mark.salt === source.salt.toString(16)) return { store, mark }
   } catch (error) {
-    if (!(error instanceof StorageError)) {
+    if (!(error instanceof StorageError) || error.code === 'IO_FAILED') {
       await store.close()
       throw error
     }
@@ -268,7 +278,7 @@ export async function removeUselessNewFile(
   store: Pick<Store, 'path' | 'uuid' | 'salt'>,
   options: NewFileOptions = {},
 ): Promise<void> {
-  const fileSystem = options.fileSystem ?? nodeFileSystem
+  const fileSystem = typedFileSystem(options.fileSystem ?? nodeFileSystem)
   const target = newFileOf(store.path)
   const begun = await openBegun(fileSystem, target, store, options)
   if (begun !== undefined) return begun.store.close()
@@ -279,6 +289,8 @@ export async function removeUselessNewFile(
 
 /** Removes the file that was begun for the store at `path`, if any, and what its creation left. */
 export async function removeNewFile(fileSystem: FileSystem, path: string): Promise<void> {
-  await fileSystem.remove(newFileOf(path))
-  await fileSystem.remove(`${newFileOf(path)}.creating`)
+  requirePath(path)
+  const files = typedFileSystem(fileSystem)
+  await files.remove(newFileOf(path))
+  await files.remove(`${newFileOf(path)}.creating`)
 }

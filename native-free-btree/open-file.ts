@@ -6,6 +6,7 @@
  *   says nothing about another file.
  */
 import type { Reference, ValueSource } from './api.ts'
+import { referenceOf, requireWhole } from './arguments.ts'
 import type { CacheSpace } from './cache.ts'
 import type { Clock } from './clock.ts'
 import { StorageError } from './errors.ts'
@@ -126,7 +127,7 @@ class FileBytes implements ValueSource {
 
   read(reference: Reference): Buffer {
     this.#open.touch()
-    return this.#open.values.read(reference)
+    return this.#open.values.read(referenceOf(reference))
   }
 
   hold(): () => void {
@@ -134,12 +135,16 @@ class FileBytes implements ValueSource {
   }
 
   lengthOf(reference: Reference): number {
-    return partsOf(reference).length
+    return partsOf(referenceOf(reference)).length
   }
 
-  readStream(reference: Reference, start = 0, end?: number): AsyncGenerator<Buffer, void, void> {
+  readStream(given: Reference, start = 0, end?: number): AsyncGenerator<Buffer, void, void> {
+    // A copy: it is read when the stream is, and may have been changed by then.
+    const reference = Buffer.from(referenceOf(given))
     const length = partsOf(reference).length
     const last = end ?? length
+    requireWhole('start', start)
+    requireWhole('end', last)
     if (!(start >= 0 && start <= last && last <= length)) {
       throw new StorageError('INVALID_ARGUMENT', `bytes ${start} to ${last} of a value of ${length}`)
     }

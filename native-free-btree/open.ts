@@ -66,35 +66,42 @@ export async function createFile(
     timestampMs: clock.now(),
     checkpoint: NO_CHECKPOINT,
   })
+  const slots = SUPERBLOCK_POSITIONS.map((position, slot) => {
+    const bytes = encodeSuperblock({
+      slot,
+      uuid,
+      salt,
+      generation: 0,
+      flags: SUPERBLOCK_CLEAN,
+      sequence: slot + 1,
+      durableEnd: first,
+      lastGroupPosition: GENESIS_POSITION,
+      lastGroupHash: hash,
+      commit: 0,
+      checkpoint: NO_CHECKPOINT,
+      replayPosition: first,
+      replayPreviousHash: hash,
+    })
+    return { position, bytes }
+  })
   const temporary = `${path}.creating`
   await fileSystem.remove(temporary)
   const file = await fileSystem.open(temporary, 'create')
   try {
-    await file.write(genesis, GENESIS_POSITION)
-    if (first > GENESIS_POSITION + genesis.length) await file.truncate(first)
-    for (const [slot, position] of SUPERBLOCK_POSITIONS.entries()) {
-      const block = encodeSuperblock({
-        slot,
-        uuid,
-        salt,
-        generation: 0,
-        flags: SUPERBLOCK_CLEAN,
-        sequence: slot + 1,
-        durableEnd: first,
-        lastGroupPosition: GENESIS_POSITION,
-        lastGroupHash: hash,
-        commit: 0,
-        checkpoint: NO_CHECKPOINT,
-        replayPosition: first,
-        replayPreviousHash: hash,
-      })
-      await file.write(block, position)
+    try {
+      await file.write(genesis, GENESIS_POSITION)
+      if (first > GENESIS_POSITION + genesis.length) await file.truncate(first)
+      for (const { position, bytes } of slots) await file.write(bytes, position)
+      await file.sync()
+    } finally {
+      await file.close()
     }
-    await file.sync()
-  } finally {
-    await file.close()
+    await fileSystem.rename(temporary, path)
+  } catch (error) {
+    // What was begun is of no use to anybody; when it cannot be removed either, the next creation does it.
+    await fileSystem.remove(temporary).catch(() => undefined)
+    throw error
   }
-  await fileSystem.rename(temporary, path)
   await fileSystem.syncDirectory(folderOf(path))
 }
 

@@ -116,9 +116,9 @@ export async function identify(file: StorageFile): Promise<Identity> {
 
 /**
  * Finds the end of the file's committed data. With `trusting` false (a reader beside a writer) it stops at
- * the last group that something else vouches for. Throws NOT_A_STORE, UNSUPPORTED_VERSION, DAMAGED.
+ * the last group that something else vouches for; `knownEnd` is durable by the writer's own word. Throws NOT_A_STORE, UNSUPPORTED_VERSION, DAMAGED.
  */
-export async function locate(file: StorageFile, trusting: boolean): Promise<Located> {
+export async function locate(file: StorageFile, trusting: boolean, knownEnd = 0): Promise<Located> {
   const { blocks, bad } = await readSlots(file)
   const newest = blocks.reduce<Superblock | undefined>(
     (best, block) => (best === undefined || block.sequence > best.sequence ? block : best),
@@ -132,7 +132,7 @@ export async function locate(file: StorageFile, trusting: boolean): Promise<Loca
     })
   }
   const identity = (newest ?? genesis)!
-  const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), 0)
+  const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), knownEnd)
   const start = newest === undefined ? genesis!.start : startOf(newest)
   let vouchedFor = start
   const waiting: WalkState[] = []
@@ -272,7 +272,7 @@ export async function repair(file: StorageFile, located: Located): Promise<void>
   try {
     await repairInPlace(file, located)
   } catch (error) {
-    if (error instanceof StorageError) throw error
+    if (error instanceof StorageError && error.code !== 'IO_FAILED') throw error
     throw new StorageError('WRITE_FAILED', `${file.path} could not be repaired`, { path: file.path }, error)
   }
 }

@@ -1,5 +1,6 @@
 /** A view of one commit: the roots as they were, kept from change by copy-on-write until it is closed. */
 import type { Snapshot, TreeReader, ValueSource } from './api.ts'
+import { unknownTree } from './arguments.ts'
 import { StorageError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
 import type { Root, Share, Tree } from './tree.ts'
@@ -28,8 +29,7 @@ export class StoreSnapshot implements Snapshot {
   tree(name: string): TreeReader {
     if (!this.#open) throw new StorageError('CLOSED', 'the snapshot was closed')
     const entry = this.#roots.get(name)
-    if (entry === undefined)
-      throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    if (entry === undefined) throw unknownTree(name)
     entry.tree.assertReadable()
     const { source, values } = this.#file
     return new RootReader(entry.tree, entry.root, source, values, () => this.#open)

@@ -15,11 +15,23 @@ import type {
   ValueSource,
 } from './api.ts'
 import { appendStream } from './append-stream.ts'
+import {
+  bytesOf,
+  refuse,
+  requireAmount,
+  requireFunction,
+  requireObject,
+  requirePath,
+  requireSignal,
+  storeOptions,
+  unknownTree,
+} from './arguments.ts'
 import { FileBackup } from './backup.ts'
 import type { BulkStore } from './bulk-store.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
 import { checkStore } from './check.ts'
 import type { Clock, RandomBytes } from './clock.ts'
+import { announce, knownDurableEnd } from './durable-ends.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem, StorageFile } from './file.ts'
 import { type GroupBuilder, PART_BYTES } from './group-builder.ts'
@@ -34,6 +46,7 @@ import { StoreSnapshot } from './snapshot.ts'
 import { systemClock, systemRandom } from './system.ts'
 import type { Tree } from './tree.ts'
 import { getValue } from './tree-reader.ts'
+import { storageErrorOf, typedFileSystem } from './typed-file-system.ts'
 import { Writer } from './writer.ts'
 
 export interface StoreOptions {
@@ -65,6 +78,9 @@ export interface StoreOptions {
 /** Attempts of a reader that meets a file in the middle of the writer's recovery. */
 const READER_ATTEMPTS = 5
 
+/** Of a transaction whose caller does not say. */
+const DEFAULT_SIZE_HINT_BYTES = 256
+
 let sharedCache: PageCache | undefined
 
 function defaultCache(): PageCache {
@@ -73,13 +89,17 @@ function defaultCache(): PageCache {
 }
 
 /** Opens, or makes, the store at `path`. Rejects with the codes that errors.ts lists. */
-export async function openStore(path: string, options: StoreOptions = {}): Promise<Store> {
-  const fileSystem = options.fileSystem ?? nodeFileSystem
+export async function openStore(path: string, given: StoreOptions = {}): Promise<Store> {
+  requirePath(path)
+  const options = storeOptions(given)
+  if (options.cache !== undefined && !(options.cache instanceof PageCache))
+    refuse('cache', 'a PageCache', options.cache)
+  const fileSystem = typedFileSystem(options.fileSystem ?? nodeFileSystem)
   if (options.readOnly === true) {
     if (!(await fileSystem.exists(path))) throw notFound(path)
     return FileStore.openForReading(path, options, fileSystem)
   }
-  const lock = await (options.lock ?? acquireLock)(path)
+  const lock = await lockOf(path, options)
   try {
     if (!(await fileSystem.exists(path))) {
       if (options.create === false) throw notFound(path)
@@ -91,6 +111,14 @@ export async function openStore(path: string, options: StoreOptions = {}): Promi
   } catch (error) {
     await lock.release()
     throw error
+  }
+}
+
+async function lockOf(path: string, options: StoreOptions): Promise<{ release(): Promise<void> }> {
+  try {
+    return await (options.lock ?? acquireLock)(path)
+  } catch (error) {
+    throw storageErrorOf(error, path)
   }
 }
 
@@ -113,6 +141,7 @@ class FileStore implements Store, BulkStore {
   #closing: Promise<void> | undefined
   #refreshing: Promise<void> = Promise.resolve()
   #closed: StorageError | undefined
+  #unannounce: () => void = () => undefined
 
   private constructor(
     path: string,
@@ -130,7 +159,10 @@ class FileStore implements Store, BulkStore {
     this.#file = new OpenFile(parts)
     this.#readCommit = parts.located.end.commit
     this.#lock = lock
-    if (lock !== undefined) this.#file.writer = this.#makeWriter(this.#file, parts)
+    if (lock !== undefined) {
+      this.#file.writer = this.#makeWriter(this.#file, parts)
+      this.#announce()
+    }
   }
 
   static async openForWriting(
@@ -159,7 +191,7 @@ class FileStore implements Store, BulkStore {
   ): Promise<FileStore> {
     const file = await fileSystem.open(path, 'read')
     try {
-      const parts = await loadBesideWriter(file, options, spaceOf(options))
+      const parts = await loadBesideWriter(file, fileSystem, options, spaceOf(options))
       return new FileStore(path, options, fileSystem, parts, reportOf(parts, false), undefined)
     } catch (error) {
       await file.close()
@@ -217,6 +249,18 @@ class FileStore implements Store, BulkStore {
     return writer
   }
 
+  #announce(): void {
+    this.#unannounce()
+    const { salt, writer } = this.#file
+    const writing = {
+      salt,
+      get durableEnd() {
+        return writer!.durableEnd
+      },
+    }
+    this.#unannounce = announce(this.#fileSystem, this.path, writing)
+  }
+
   get salt(): bigint {
     return this.#file.salt
   }
@@ -233,18 +277,19 @@ class FileStore implements Store, BulkStore {
   #tree(name: string): Tree {
     this.#assertReadable()
     const tree = this.#file.trees.get(name)
-    if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    if (tree === undefined) throw unknownTree(name)
     tree.assertReadable()
     return tree
   }
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.#tree(name)
-    return getValue(tree.root, key, this.#file.source, this.#file.values, tree.compare)
+    return getValue(tree.root, bytesOf('a key', key), this.#file.source, this.#file.values, tree.compare)
   }
 
-  has(name: string, key: Uint8Array): boolean {
+  has(name: string, given: Uint8Array): boolean {
     const tree = this.#tree(name)
+    const key = bytesOf('a key', given)
     const leaf = this.#file.source.leafFor(tree.root, key, tree.compare)
     return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, tree.compare), key, tree.compare)
   }
@@ -284,6 +329,11 @@ class FileStore implements Store, BulkStore {
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference> {
     this.#assertWritable()
+    if (typeof source !== 'object' || source === null) refuse('a stream', 'an async iterable', source)
+    const iterable = source as Partial<AsyncIterable<unknown> & Iterable<unknown>>
+    if (typeof (iterable[Symbol.asyncIterator] ?? iterable[Symbol.iterator]) !== 'function') {
+      refuse('a stream', 'an async iterable', source)
+    }
     return appendStream(source, {
       current: () => this.#file,
       append: (bytes) => this.#append(bytes.length, (builder) => builder.appendValue(bytes)),
@@ -315,7 +365,12 @@ class FileStore implements Store, BulkStore {
 
   async transact<T>(build: (tx: Transaction) => T, options: TransactOptions = {}): Promise<T> {
     const writer = this.#assertWritable()
-    return writer.submit('transaction', options.sizeHint ?? 256, (tx) => build(tx), options.signal)
+    requireFunction('build', build)
+    requireObject('options', options)
+    const { sizeHint = DEFAULT_SIZE_HINT_BYTES, signal } = options
+    requireAmount('sizeHint', sizeHint)
+    requireSignal(signal)
+    return writer.submit('transaction', sizeHint, (tx) => build(tx), signal)
   }
 
   async checkpoint(): Promise<void> {
@@ -323,6 +378,7 @@ class FileStore implements Store, BulkStore {
   }
 
   async check(onProgress?: (done: number, total: number) => void): Promise<CheckReport> {
+    if (onProgress !== undefined) requireFunction('onProgress', onProgress)
     const snapshot = this.#snapshot()
     const { durableEnd } = this
     try {
@@ -370,7 +426,7 @@ class FileStore implements Store, BulkStore {
     try {
       const { salt } = await identify(file)
       if (salt !== this.#file.salt) {
-        replaced = await loadBesideWriter(file, this.#options, spaceOf(this.#options))
+        replaced = await loadBesideWriter(file, this.#fileSystem, this.#options, spaceOf(this.#options))
       }
     } finally {
       if (replaced === undefined) await file.close()
@@ -385,7 +441,7 @@ class FileStore implements Store, BulkStore {
   /** The same file, as it is by now. */
   async #reload(): Promise<void> {
     const open = this.#file
-    const parts = await loadBesideWriter(open.file, this.#options, open.space)
+    const parts = await loadBesideWriter(open.file, this.#fileSystem, this.#options, open.space)
     if (this.#closing !== undefined) {
       parts.ledger.clear()
       throw new StorageError('CLOSED', 'the store is closing')
@@ -421,6 +477,7 @@ class FileStore implements Store, BulkStore {
   }
 
   slowDown(delayMs: number): void {
+    requireAmount('delayMs', delayMs)
     if (this.#writer !== undefined) this.#writer.delayMs = delayMs
   }
 
@@ -436,6 +493,7 @@ class FileStore implements Store, BulkStore {
         giveBack()
       },
       replaceWith: async (path) => {
+        requirePath(path)
         if (state !== 'lent') throw new StorageError('INVALID_ARGUMENT', 'the turn is over')
         state = 'replacing'
         try {
@@ -472,6 +530,7 @@ class FileStore implements Store, BulkStore {
     const after = new OpenFile(parts)
     after.writer = this.#makeWriter(after, parts, before)
     this.#use(after)
+    this.#announce()
     before.handOver(after.writer)
   }
 
@@ -516,6 +575,11 @@ class FileStore implements Store, BulkStore {
   }
 
   close(timeoutMs = 0): Promise<void> {
+    try {
+      requireAmount('timeoutMs', timeoutMs)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     this.#closing ??= this.#close(timeoutMs)
     return this.#closing
   }
@@ -534,6 +598,7 @@ class FileStore implements Store, BulkStore {
     const left = [...this.#snapshots]
     for (const snapshot of left) snapshot.close()
     this.#closed = reason
+    this.#unannounce()
     this.#writer?.release()
     for (const retired of this.#retired) await retired.close()
     await this.#file.close()
@@ -592,10 +657,17 @@ async function loadParts(
 }
 
 /** What a reader may see now. The file may change under its eyes: what looks like damage is looked at again. */
-async function loadBesideWriter(file: StorageFile, options: StoreOptions, space: CacheSpace): Promise<Parts> {
+async function loadBesideWriter(
+  file: StorageFile,
+  fileSystem: FileSystem,
+  options: StoreOptions,
+  space: CacheSpace,
+): Promise<Parts> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await loadParts(file, await locate(file, false), options, space)
+      const { salt } = await identify(file)
+      const located = await locate(file, false, knownDurableEnd(fileSystem, file.path, salt))
+      return await loadParts(file, located, options, space)
     } catch (error) {
       const again = error instanceof StorageError && error.code === 'DAMAGED' && attempt < READER_ATTEMPTS
       if (!again) throw error

@@ -5,6 +5,7 @@
  * is walked once.
  */
 import type { Reference, Transaction } from './api.ts'
+import { bytesOf, unknownTree } from './arguments.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
 import { KeyIndex } from './key-index.ts'
@@ -28,6 +29,8 @@ export class GroupTransactions {
   /** Last operation on each key of each tree; made when first asked for. */
   #overlay: Map<Tree, KeyIndex> | undefined
   #indexed = 0
+  /** A comparator runs within an operation, and must not begin another one. */
+  #operating = false
 
   constructor(
     builder: GroupBuilder,
@@ -52,7 +55,9 @@ export class GroupTransactions {
     const mark: Mark = this.#builder.mark()
     const handle = new Handle(this)
     try {
-      return build(handle)
+      const result = build(handle)
+      if (isThenable(result)) throw refusePromise(result)
+      return result
     } catch (error) {
       this.#builder.rollback(mark)
       this.begin()
@@ -64,7 +69,7 @@ export class GroupTransactions {
 
   tree(name: string): Tree {
     const tree = this.#trees.get(name)
-    if (tree === undefined) throw new StorageError('UNKNOWN_TREE', `there is no tree ${name}`, { tree: name })
+    if (tree === undefined) throw unknownTree(name)
     return tree
   }
 
@@ -86,20 +91,46 @@ export class GroupTransactions {
     const tree = this.tree(name)
     tree.assertWritable()
     assertKey(key)
-    const leaf = tree.prepare(key)
-    if (value.length <= INLINE_BYTES) this.#builder.put(tree, key, value, false, leaf)
-    else this.#builder.put(tree, key, this.#builder.appendValue(value), true, leaf)
+    this.#whole(() => {
+      const builder = this.#builder
+      if (value.length <= INLINE_BYTES) builder.put(tree, key, value, false)
+      else builder.put(tree, key, builder.appendValue(value), true)
+      builder.prepareLast()
+    })
   }
 
   delete(name: string, key: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
     assertKey(key)
-    this.#builder.delete(tree, key, tree.prepare(key))
+    this.#whole(() => {
+      this.#builder.delete(tree, key)
+      this.#builder.prepareLast()
+    })
   }
 
   append(value: Uint8Array): Reference {
-    return this.#builder.appendValue(value)
+    return this.#whole(() => this.#builder.appendValue(value))
+  }
+
+  /**
+   * An operation takes effect as a whole or not at all, whatever is thrown on the way (damage, a comparator's error, no
+   * memory): the caller may catch it and go on with the transaction.
+   */
+  #whole<T>(operate: () => T): T {
+    if (this.#operating) {
+      throw new StorageError('INVALID_ARGUMENT', 'an operation was called from within another one')
+    }
+    const mark = this.#builder.mark()
+    this.#operating = true
+    try {
+      return operate()
+    } catch (error) {
+      this.#builder.rollback(mark)
+      throw error
+    } finally {
+      this.#operating = false
+    }
   }
 
   /** The group's last operation on `key`. A comparator may call unlike bytes equal, so it is asked. */
@@ -130,6 +161,20 @@ export class GroupTransactions {
   }
 }
 
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  const mayBe = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return mayBe && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** What it does behind its first `await` would belong to no group. Nobody waits for it any more. */
+function refusePromise(promise: PromiseLike<unknown>): StorageError {
+  promise.then(undefined, () => undefined)
+  return new StorageError(
+    'INVALID_ARGUMENT',
+    'a transaction is built synchronously: `build` must not be async, nor return a promise',
+  )
+}
+
 /** What the caller holds; useless once its `build` has returned. */
 class Handle implements Transaction {
   #group: GroupTransactions | undefined
@@ -148,18 +193,18 @@ class Handle implements Transaction {
   }
 
   get(tree: string, key: Uint8Array): Buffer | undefined {
-    return this.#open.get(tree, key)
+    return this.#open.get(tree, bytesOf('a key', key))
   }
 
   put(tree: string, key: Uint8Array, value: Uint8Array): void {
-    this.#open.put(tree, key, value)
+    this.#open.put(tree, bytesOf('a key', key), bytesOf('a value', value))
   }
 
   delete(tree: string, key: Uint8Array): void {
-    this.#open.delete(tree, key)
+    this.#open.delete(tree, bytesOf('a key', key))
   }
 
   append(value: Uint8Array): Reference {
-    return this.#open.append(value)
+    return this.#open.append(bytesOf('a value', value))
   }
 }

@@ -1,5 +1,6 @@
 /** Reads of one root: points, ranges, ranks and summaries. */
 import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from './api.ts'
+import { bytesOf, requireBoolean, requireObject, requireWhole } from './arguments.ts'
 import { TreeCursor } from './cursor.ts'
 import { StorageError } from './errors.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
@@ -60,16 +61,18 @@ export class RootReader implements TreeReader {
   }
 
   count(): number {
+    this.#assertOpen()
     return this.#root === undefined ? 0 : this.#root.count
   }
 
   get(key: Uint8Array): Buffer | undefined {
     this.#assertOpen()
-    return getValue(this.#root, key, this.#source, this.#values, this.#tree.compare)
+    return getValue(this.#root, bytesOf('a key', key), this.#source, this.#values, this.#tree.compare)
   }
 
-  has(key: Uint8Array): boolean {
+  has(given: Uint8Array): boolean {
     this.#assertOpen()
+    const key = bytesOf('a key', given)
     const compare = this.#tree.compare
     const leaf = this.#source.leafFor(this.#root, key, compare)
     return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
@@ -77,18 +80,19 @@ export class RootReader implements TreeReader {
 
   cursor(options: CursorOptions = {}): Cursor {
     this.#assertOpen()
-    if (options.skip !== undefined && !(Number.isSafeInteger(options.skip) && options.skip >= 0)) {
-      throw new StorageError('INVALID_ARGUMENT', 'skip must be a whole number, 0 or more')
-    }
-    return new TreeCursor(this.#root, this.#source, this.#values, this.#tree.compare, options, this.#isOpen)
+    const { reverse, skip } = options
+    requireBoolean('reverse', reverse)
+    if (skip !== undefined) requireWhole('skip', skip)
+    const checked = { ...checkedRange(options), reverse, skip }
+    return new TreeCursor(this.#root, this.#source, this.#values, this.#tree.compare, checked, this.#isOpen)
   }
 
   rank(key: Uint8Array): number {
-    return this.#reduceBelow({ end: key }, false).count
+    return this.#reduceBelow({ end: bytesOf('a key', key) }, false).count
   }
 
   reduce(range: Range = {}): Summary {
-    return this.#reduceBelow(range, true)
+    return this.#reduceBelow(checkedRange(range), true)
   }
 
   #reduceBelow(range: Range, withReduction: boolean): Summary {
@@ -98,6 +102,20 @@ export class RootReader implements TreeReader {
     if (this.#root !== undefined)
       new RangeReduction(this.#tree, this.#source, this.#values, range).add(this.#root, total)
     return total.summary()
+  }
+}
+
+/** A copy: the bounds stay as they are while a cursor walks. Throws INVALID_ARGUMENT. */
+function checkedRange(range: Range): Range {
+  requireObject('a range', range)
+  const { start, startInclusive, end, endInclusive } = range
+  requireBoolean('startInclusive', startInclusive)
+  requireBoolean('endInclusive', endInclusive)
+  return {
+    start: start === undefined ? undefined : Buffer.from(bytesOf('start', start)),
+    startInclusive,
+    end: end === undefined ? undefined : Buffer.from(bytesOf('end', end)),
+    endInclusive,
   }
 }
 
@@ -182,7 +200,7 @@ class RangeReduction {
 
 /** A copy: what a reducer gives may be a part of what it was given, and that of a page, which changes later. */
 function combined(reducer: Reducer, parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.from(reducer.combine(parts))
+  return Buffer.from(bytesOf(`what the reducer ${reducer.name} gives`, reducer.combine(parts)))
 }
 
 function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {

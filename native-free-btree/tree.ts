@@ -11,11 +11,13 @@
  * - No leaf is without entries, except between a change and the end of its group.
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
+import { refuse } from './arguments.ts'
 import { invariant, StorageError } from './errors.ts'
 import { NODE_HEADER_BYTES } from './format.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
 import {
   CellView,
+  type Compare,
   cellCount,
   cellHasKey,
   cellKey,
@@ -87,9 +89,19 @@ export interface DirtyLedger {
 
 const view = new CellView()
 
+function comparing(comparator: Comparator): Compare {
+  return (a, b) => {
+    const order = comparator.compare(a, b)
+    if (typeof order === 'number' && !Number.isNaN(order)) return order
+    return refuse(`what the comparator ${comparator.name} gives`, 'a number', order)
+  }
+}
+
 export class Tree {
   readonly definition: TreeDefinition
   readonly comparator: Comparator | undefined
+  /** Undefined: bytewise. Throws INVALID_ARGUMENT for a comparator that gives no number. */
+  readonly compare: Compare | undefined
   readonly reducer: Reducer | undefined
   readonly references: TreeOptions['references']
   root: Root
@@ -106,14 +118,11 @@ export class Tree {
   constructor(definition: TreeDefinition, options: TreeOptions, source: PageSource, ledger: DirtyLedger) {
     this.definition = definition
     this.comparator = options.comparator
+    this.compare = options.comparator && comparing(options.comparator)
     this.reducer = options.reducer
     this.references = options.references
     this.#source = source
     this.#ledger = ledger
-  }
-
-  get compare(): ((a: Uint8Array, b: Uint8Array) => number) | undefined {
-    return this.comparator?.compare
   }
 
   /** The root as it is now, safe from later changes until the share is given back. */
@@ -129,12 +138,12 @@ export class Tree {
   }
 
   /**
-   * Makes the way to `key` changeable, without changing what it says, and returns the leaf; undefined in an
-   * empty tree. Throws DAMAGED. The leaf may be handed to the `put` or `delete` of this key when every one of
+   * Makes the way to the key in bytes `start` to `end` changeable, without changing what it says, and returns the leaf;
+   * undefined in an empty tree. Throws DAMAGED. The leaf may be handed to the `put` or `delete` of this key when every one of
    * its group was prepared before the first is made; whether it is still the right one is checked there.
    */
-  prepare(key: Uint8Array): MutableNode | undefined {
-    const leaf = this.#find(key, 0, key.length)
+  prepare(bytes: Uint8Array, start: number, end: number): MutableNode | undefined {
+    const leaf = this.#find(bytes, start, end)
     if (leaf !== undefined) leaf.moved = false
     return leaf
   }

@@ -67,9 +67,6 @@ export class ValueReader {
 
   /** The whole value. Throws DAMAGED, and VALUE_TOO_LARGE beyond 1 GiB (stream those). */
   read(reference: Reference): Buffer {
-    if (reference.length !== REFERENCE_BYTES) {
-      throw new StorageError('INVALID_ARGUMENT', `a reference has ${REFERENCE_BYTES} bytes`)
-    }
     return this.readAt(reference, 0)
   }
 
@@ -222,9 +219,6 @@ function notAReference(): StorageError {
 
 /** Decodes a caller's reference. Throws INVALID_ARGUMENT. */
 export function partsOf(reference: Reference): ReferenceParts {
-  if (reference.length !== REFERENCE_BYTES) {
-    throw new StorageError('INVALID_ARGUMENT', `a reference has ${REFERENCE_BYTES} bytes`)
-  }
   const bytes = Buffer.from(reference.buffer, reference.byteOffset, reference.length)
   const parts = readReference(bytes)
   if (!parts.chunked && parts.length > MAX_CHUNK_BYTES) throw notAReference()

@@ -43,6 +43,9 @@ export interface AuthenticatorOptions {
   now: Clock['now']
 }
 
+/** Servers that share a secret may have clocks that differ by so much; a session from beyond it never was given. */
+const CLOCK_SKEW_SECONDS = 60
+
 const INCORRECT = 'Name or password is incorrect.'
 
 const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie: undefined }
@@ -119,8 +122,10 @@ export class Authenticator {
     }
     const credential = await this.#source.find(token.name)
     if (credential === undefined || !isAuthentic(token, this.#secretFor(credential))) return undefined
-    const leftSeconds = token.issuedSeconds + this.#cookie.timeoutSeconds - this.#nowSeconds()
-    if (!(leftSeconds > 0)) return undefined
+    const ageSeconds = this.#nowSeconds() - token.issuedSeconds
+    const leftSeconds = this.#cookie.timeoutSeconds - ageSeconds
+    // A time that is no number fails both.
+    if (!(leftSeconds > 0 && ageSeconds >= -CLOCK_SKEW_SECONDS)) return undefined
     const renew = leftSeconds < this.#cookie.timeoutSeconds * 0.9
     const setCookie = renew ? this.#cookieFor(credential) : undefined
     return { user: userOf(credential), handler: 'cookie', setCookie }

@@ -2,6 +2,8 @@
 // ones are folded first: 0, -1, 1, -2 become 0, 1, 2, 3.
 
 const INITIAL_CAPACITY = 256
+/** What an unusually long value made a writer allocate beyond this is given back. */
+const RETAINED_CAPACITY = 1024 * 1024
 const MAX_NUMBER_SIZE = 8
 
 /** Bytes that end too early, or say what they cannot. */
@@ -9,10 +11,19 @@ export class ByteFormatError extends Error {
   override readonly name = 'ByteFormatError'
 }
 
-/** Writes bytes front to back into a buffer that grows and is used again. */
+/**
+ * Writes bytes front to back into a buffer that grows and is used again. Whoever writes begins with `begin`: what a writing
+ * that was broken off by an error left behind must not become a part of the next one.
+ */
 export class ByteWriter {
   #bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
   #length = 0
+
+  /** Empties the writer. */
+  begin(): void {
+    if (this.#bytes.length > RETAINED_CAPACITY) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+    this.#length = 0
+  }
 
   u8(value: number): void {
     this.#reserve(1)
@@ -47,11 +58,9 @@ export class ByteWriter {
     this.#length += this.#bytes.write(value, this.#length, 'latin1')
   }
 
-  /** A copy of what was written; the writer is empty again. */
+  /** A copy of what was written since `begin`. */
   take(): Buffer {
-    const taken = Buffer.from(this.#bytes.subarray(0, this.#length))
-    this.#length = 0
-    return taken
+    return Buffer.from(this.#bytes.subarray(0, this.#length))
   }
 
   #reserve(size: number): void {

@@ -17,17 +17,35 @@ function rank(value: unknown): number {
   return Array.isArray(value) ? 4 : 5
 }
 
-function compareWith(compareStrings: (a: string, b: string) => number, a: unknown, b: unknown): number {
+function compareWith(compareStrings: CompareStrings, a: unknown, b: unknown): number {
   const difference = rank(a) - rank(b)
   if (difference !== 0) return difference
   if (typeof a === 'string') return compareStrings(a, b as string)
   if (typeof a === 'number') return a - (b as number)
   if (typeof a === 'boolean') return Number(a) - Number(b)
   if (a === null) return 0
-  const left = Array.isArray(a) ? a : Object.entries(a as object).flat()
-  const right = Array.isArray(b) ? b : Object.entries(b as object).flat()
+  return Array.isArray(a)
+    ? compareArrays(compareStrings, a, b as unknown[])
+    : compareObjects(compareStrings, a as Members, b as Members)
+}
+
+type Members = Readonly<Record<string, unknown>>
+type CompareStrings = (a: string, b: string) => number
+
+function compareArrays(compareStrings: CompareStrings, a: readonly unknown[], b: readonly unknown[]): number {
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    const order = compareWith(compareStrings, a[i], b[i])
+    if (order !== 0) return order
+  }
+  return a.length - b.length
+}
+
+function compareObjects(compareStrings: CompareStrings, a: Members, b: Members): number {
+  const left = Object.keys(a)
+  const right = Object.keys(b)
   for (let i = 0; i < left.length && i < right.length; i++) {
-    const order = compareWith(compareStrings, left[i], right[i])
+    const order =
+      compareStrings(left[i]!, right[i]!) || compareWith(compareStrings, a[left[i]!], b[right[i]!])
     if (order !== 0) return order
   }
   return left.length - right.length

@@ -12,7 +12,7 @@ export interface DiskRoomOptions {
   folder: string
   /** Writes are refused when less than this is free. 0: never. */
   reserveBytes: number
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'monotonic'>
   /** Free bytes; the disk's own answer unless a test gives another. */
   freeBytes?: (() => number) | undefined
 }
@@ -30,8 +30,8 @@ export class DiskRoom {
   refusal(): string | undefined {
     const { clock, reserveBytes } = this.#options
     if (reserveBytes === 0) return undefined
-    const nowMs = clock.now()
-    if (Math.abs(nowMs - this.#askedMs) >= KEPT_MS) {
+    const nowMs = clock.monotonic()
+    if (nowMs - this.#askedMs >= KEPT_MS) {
       this.#askedMs = nowMs
       this.#free = this.#ask()
     }

@@ -15,6 +15,11 @@ export const ERRORS = {
   illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
   illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
   patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
+  selectorTimeout: {
+    status: 400,
+    error: 'selector_timeout',
+    reason: 'The selector takes too much time.',
+  },
   notWritten: {
     status: 409,
     error: 'not_written',

@@ -55,6 +55,7 @@ const parts: Parts = {
         compressionLevel: server.config.compressionLevel,
         maxUuids: server.config.maxUuids,
         maxDatabasesInfo: server.config.maxDatabasesInfo,
+        selectorBudgetMs: server.config.selectorBudgetMs,
       },
     }),
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),

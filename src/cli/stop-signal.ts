@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts'
 export const SAME_PRESS_MS = 500
 
 export interface StopSignalOptions {
-  clock: Pick<Clock, 'now'>
+  clock: Pick<Clock, 'monotonic'>
   /** Called at a second signal. */
   force: () => void
 }
@@ -28,7 +28,7 @@ export class StopSignal {
   }
 
   receive(signal: string): void {
-    const now = this.#options.clock.now()
+    const now = this.#options.clock.monotonic()
     if (this.#firstAtMs === undefined) {
       this.#firstAtMs = now
       this.#request(signal)

@@ -5,7 +5,7 @@
 import type { Cursor, Range, Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { AllDocsOptions, AllDocsPage, AllDocsRow } from './api.ts'
 import { decodeInfo, isDeletedInfo } from './document-info.ts'
-import { type BodyReader, viewOfWinner } from './document-view.ts'
+import { type ViewSource, viewOfWinner } from './document-view.ts'
 import { idKey, readSummary, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
 import { SnapshotRows } from './snapshot-rows.ts'
@@ -14,13 +14,13 @@ import { travelRange } from './travel-range.ts'
 /** Deleted documents in a row after which the next live one is looked up instead of walked to. */
 const LONG_RUN = 64
 
-export function rowOf(bodies: BodyReader, id: string, value: Buffer): AllDocsRow {
+export function rowOf(source: ViewSource, id: string, value: Buffer): AllDocsRow {
   const info = decodeInfo(value)
   return {
     id,
     rev: formatRevision(info.winner),
     deleted: info.deleted,
-    document: () => viewOfWinner(bodies, id, info),
+    document: () => viewOfWinner(source, id, info),
   }
 }
 
@@ -81,7 +81,7 @@ function liveBefore(tree: TreeReader, first: Buffer | undefined, reverse: boolea
 /** Opens the page on a snapshot, which belongs to the rows from then on. */
 export function openAllDocs(
   snapshot: Snapshot,
-  bodies: BodyReader,
+  source: ViewSource,
   updateSeq: string,
   options: AllDocsOptions,
 ): AllDocsPage {
@@ -106,7 +106,7 @@ export function openAllDocs(
       if (!isDeletedInfo(value)) {
         taken += 1
         deletedRun = 0
-        return rowOf(bodies, cursor.key().toString(), value)
+        return rowOf(source, cursor.key().toString(), value)
       }
       deletedRun += 1
       if (deletedRun === LONG_RUN) cursor = range.cursor(range.position(skip + taken))

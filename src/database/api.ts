@@ -197,7 +197,9 @@ export interface Database {
   onChange(listener: (updateSeqNumber: number) => void): () => void
 
   /**
-   * Serialised with all other writes; one result an edit. Rejects only when nothing was written: for a
+   * Serialised with all other writes; one result an edit. The edits of a long request, unless they have attachments or
+   * are all or nothing, are written in parts, each as a whole, and other writes may come between them: then, where storage
+   * fails, those before stay. Rejects otherwise only when nothing was written: for a
    * revision that cannot be read (bad_request), an interactive edit with a stub for which its parent has no
    * attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.

@@ -75,6 +75,7 @@ function writeText(text: string): void {
 /** Null for none. */
 export function encodeAttachments(attachments: readonly AttachmentInfo[]): Buffer | null {
   if (attachments.length === 0) return null
+  writer.begin()
   writer.u8(VERSION)
   writer.number(attachments.length)
   for (const info of attachments) {

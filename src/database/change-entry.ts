@@ -44,6 +44,7 @@ export function encodeChangeEntry(
   reference: Reference,
   attachments: boolean,
 ): Buffer {
+  writer.begin()
   writer.u8(VALUE_VERSION)
   writer.number(leaves.length)
   let flags = attachments ? ATTACHMENTS : 0

@@ -6,7 +6,7 @@ import type { Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from './api.ts'
 import { decodeChangeEntry } from './change-entry.ts'
 import { decodeInfo, decodeInfoTree, expiryOfInfo } from './document-info.ts'
-import { type BodyReader, StoredView } from './document-view.ts'
+import { StoredView, type ViewSource } from './document-view.ts'
 import { idKey, seqKey, seqOfKey, TREES } from './layout.ts'
 import { formatRevision } from './revision-id.ts'
 import type { SequenceCodec } from './sequence.ts'
@@ -19,7 +19,7 @@ export function lastChange(snapshot: Snapshot): number {
 }
 
 interface Source {
-  bodies: BodyReader
+  views: ViewSource
   sequences: SequenceCodec
   /** Number of the last change in the snapshot, purged ones included. */
   current: number
@@ -48,7 +48,7 @@ function changeRow(
     revs: shown.map((leaf) => formatRevision(leaf.revision)),
     document: () =>
       new StoredView({
-        bodies: source.bodies,
+        source: source.views,
         id: entry.id,
         revision: winner.revision,
         deleted: winner.deleted,

@@ -24,6 +24,7 @@ import { type AttachmentInfo, decodeAttachments, encodeAttachments } from './att
 import { decodeChangeEntry, withReference } from './change-entry.ts'
 import { decodeInfo, decodeInfoTree, encodeInfo, expiryOfInfo } from './document-info.ts'
 import { idKey, seqKey, seqOfKey, TREES, VALUE_VERSION } from './layout.ts'
+import { DEFAULT_SETTINGS, readRecord } from './meta-records.ts'
 import type { RevisionNode, RevisionTree, RevisionValue } from './revision-tree.ts'
 import { encodeStoredBody, referenceOf, validates } from './stored-body.ts'
 
@@ -61,6 +62,8 @@ const textOf = (reference: Uint8Array): string =>
 export class EntryCopier {
   readonly #source: FileSnapshot
   readonly #file: NewFile
+  /** As it was when the compaction began: histories are cut by it. */
+  readonly #revsLimit: number
   /** Long values that are copied and not named yet, by their old references. */
   readonly #long = new Map<string, Reference>()
   /** Attachments that the new file's table does not hold yet, by their old references. */
@@ -69,6 +72,8 @@ export class EntryCopier {
   constructor(source: FileSnapshot, file: NewFile) {
     this.#source = source
     this.#file = file
+    const settings = readRecord({ get: (tree, key) => source.tree(tree).get(key) }, 'settings')
+    this.#revsLimit = settings?.revsLimit ?? DEFAULT_SETTINGS.revsLimit
   }
 
   // References.
@@ -128,7 +133,7 @@ export class EntryCopier {
   /** What has to be copied by `copyLong` before `add` may be called. */
   needs(tree: string, value: Buffer): Reference[] {
     if (tree === TREES.seq) return this.#missing([decodeChangeEntry(value).reference])
-    if (tree !== TREES.id || isPlain(value)) return []
+    if (tree !== TREES.id || isPlain(value, this.#revsLimit)) return []
     const revisions = decodeInfoTree(value)
     return this.#missing(this.#referencesOf(revisions.leaves(), (_leaf, index) => index > 0))
   }
@@ -152,7 +157,7 @@ export class EntryCopier {
       if (entry === undefined) throw new DatabaseError('storageDamaged', `the change ${seq} is missing`)
       return decodeChangeEntry(entry).reference
     }
-    if (isPlain(value)) {
+    if (isPlain(value, this.#revsLimit)) {
       const { seq, reference } = decodeInfo(value)
       const copy = Buffer.from(value)
       copy.set(winnerOf(seq), reference.byteOffset - value.byteOffset)
@@ -171,6 +176,7 @@ export class EntryCopier {
     appender: Appender,
     bodyOf: (leaf: RevisionNode, index: number) => Reference | undefined,
   ): Buffer {
+    tree.stem(this.#revsLimit)
     for (const node of tree.nodes) if (node.children > 0) node.value = null
     for (const [index, leaf] of tree.leaves().entries()) {
       const value = leaf.value!
@@ -263,11 +269,12 @@ export class EntryCopier {
   }
 }
 
-/** One leaf, no older body, no attachments: most documents. Then the winner's reference is the only one. */
-function isPlain(value: Buffer): boolean {
+/** One leaf, no older body, no attachments, a history within the limit: most documents. Then the winner's reference is the only one. */
+function isPlain(value: Buffer, revsLimit: number): boolean {
   const { attachments, tree } = decodeInfo(value)
   return (
     attachments === null &&
+    tree().nodes.length <= revsLimit &&
     tree().nodes.every((node) => node.children === 0 || node.value === null) &&
     tree().leaves().length === 1
   )

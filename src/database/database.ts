@@ -8,6 +8,7 @@ import type { Backup, Snapshot, Store, Transaction } from '../../native-free-btr
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { runAtOnce, runInTurns, type Steps } from '../base/time-slice.ts'
 import { openAllDocs, rowOf } from './all-docs.ts'
 import type {
   AllDocsOptions,
@@ -31,7 +32,8 @@ import { type ByteSource, type IncomingAttachment, takeAttachment } from './atta
 import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
-import { readyEdits } from './edits.ts'
+import type { ViewSource } from './document-view.ts'
+import { partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -66,7 +68,7 @@ import {
 } from './moved-content.ts'
 import { checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
-import { getDocument, missingRevisions, openRevisions } from './reads.ts'
+import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
 import { type AppendedBodies, turnSource } from './turn-source.ts'
 import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type UpdateOutcome } from './update.ts'
@@ -75,8 +77,20 @@ import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type Update
 const PURGE_BYTES = 512
 /** About what the end of one document writes. */
 const TOMBSTONE_BYTES = 512
+/** So many edits are made ready in one go. */
+const SHORT_REQUEST = 256
 /** What a patch of a document may write is not known before its turn. */
 const TURN_BYTES = 4096
+
+/** Waits for every one of them, also when one rejects: then with the first that did. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  if (promises.length === 1) return [await promises[0]!]
+  const settled = await Promise.allSettled(promises)
+  return settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
+}
 
 export class StoredDatabase implements Database {
   readonly name: string
@@ -84,6 +98,8 @@ export class StoredDatabase implements Database {
   readonly instanceStartTime: string
   readonly properties: DatabaseProperties
   readonly #store: Store
+  /** The store, with what is set. */
+  readonly #source: DocumentSource
   readonly #sequences: SequenceCodec
   readonly #clock: Pick<Clock, 'now'>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
@@ -117,6 +133,16 @@ export class StoredDatabase implements Database {
     refusal: () => string | undefined = () => undefined,
   ) {
     this.#store = store
+    const settings = (): SettingsRecord => this.#settings
+    this.#source = {
+      get: (tree, key) => store.get(tree, key),
+      get values() {
+        return store.values
+      },
+      get revsLimit() {
+        return settings().revsLimit
+      },
+    }
     this.#refusal = refusal
     this.#clock = clock
     this.name = name
@@ -134,6 +160,15 @@ export class StoredDatabase implements Database {
 
   get updateSeqNumber(): number {
     return this.#updateSeq
+  }
+
+  #documents(): DocumentSource {
+    this.#open()
+    return this.#source
+  }
+
+  #viewsOf(snapshot: Snapshot): ViewSource {
+    return { values: snapshot.values, revsLimit: this.#settings.revsLimit }
   }
 
   #open(): Store {
@@ -280,17 +315,33 @@ export class StoredDatabase implements Database {
   }
 
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
-    const ready = reading(() => {
-      if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-      return readyEdits(edits, options.newEdits !== false, this.#clock.now())
-    })
-    const outcome = await this.#change((context) => {
-      const applied = applyEdits(context, ready)
-      if (options.allOrNothing) requireAll(applied.results)
-      return applied
-    }, ready.bytes).catch(refusedOutcome)
-    await this.#updated(outcome)
-    return outcome.results
+    const steps = this.#readySteps(edits, options)
+    const isShort = edits.length <= SHORT_REQUEST
+    const ready = isShort ? reading(() => runAtOnce(steps)) : await awaiting(runInTurns(steps))
+    if (options.allOrNothing) {
+      const outcome = await this.#change((context) => {
+        const applied = applyEdits(context, ready)
+        requireAll(applied.results)
+        return applied
+      }, ready.bytes).catch(refusedOutcome)
+      await this.#updated(outcome)
+      return outcome.results
+    }
+    const parts = partsOf(ready).map((part) =>
+      this.#change((context) => applyEdits(context, part), part.bytes),
+    )
+    const [outcome, ...more] = await allOf(parts)
+    await this.#updated(outcome!)
+    for (const { results, design, expiresAtMs } of more) {
+      for (const place in results) outcome!.results[place] = results[place]!
+      await this.#updated({ results, design, expiresAtMs })
+    }
+    return outcome!.results
+  }
+
+  *#readySteps(edits: readonly DocumentEdit[], options: UpdateOptions): Steps<ReadyEdits> {
+    if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
+    return yield* readySteps(edits, options.newEdits !== false, this.#clock.now())
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {
@@ -301,7 +352,7 @@ export class StoredDatabase implements Database {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     this.#requireRoom()
     const outcome = await this.#change((context) => {
-      const source = turnSource(context.tx, this.#store, this.#unsettled)
+      const source = turnSource(context.tx, this.#store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
       return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
     }, TURN_BYTES)
@@ -349,30 +400,39 @@ export class StoredDatabase implements Database {
   }
 
   get(id: string, options: GetOptions = {}): DocumentView {
-    return reading(() => getDocument(this.#open(), id, options))
+    return reading(() => getDocument(this.#documents(), id, options))
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
-    return reading(() => openRevisions(this.#open(), id, revs, options))
+    return reading(() => openRevisions(this.#documents(), id, revs, options))
   }
 
   lookup(id: string): AllDocsRow | undefined {
     return reading(() => {
       const value = this.#open().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#store.values, id, value)
+      return value === undefined ? undefined : rowOf(this.#source, id, value)
     })
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
     return this.#page((snapshot) =>
-      openAllDocs(snapshot, snapshot.values, this.#sequences.format(this.#changeIn(snapshot)), options),
+      openAllDocs(
+        snapshot,
+        this.#viewsOf(snapshot),
+        this.#sequences.format(this.#changeIn(snapshot)),
+        options,
+      ),
     )
   }
 
   changes(options: ChangesOptions = {}): ChangesPage {
     return this.#page((snapshot) => {
       const current = this.#changeIn(snapshot)
-      return openChanges(snapshot, { bodies: snapshot.values, sequences: this.#sequences, current }, options)
+      return openChanges(
+        snapshot,
+        { views: this.#viewsOf(snapshot), sequences: this.#sequences, current },
+        options,
+      )
     })
   }
 
@@ -404,7 +464,7 @@ export class StoredDatabase implements Database {
   }
 
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
-    return reading(() => missingRevisions(this.#open(), id, revs))
+    return reading(() => missingRevisions(this.#documents(), id, revs))
   }
 
   security(): Buffer | undefined {

@@ -83,7 +83,7 @@ function revision(text: Buffer): RevisionPath {
 /** Null for no ids at all, which says as much as no `_revisions`. */
 function revisionPath(text: Buffer): RevisionPath | null {
   const { start, ids } = JSON.parse(text.toString()) as { start?: unknown; ids?: unknown }
-  if (!Number.isSafeInteger(start)) {
+  if (!Number.isInteger(start)) {
     throw new DocumentError('doc_validation', "_revisions.start isn't an integer.")
   }
   if (!Array.isArray(ids)) throw new DocumentError('doc_validation', "_revisions.ids isn't a array.")

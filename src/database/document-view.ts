@@ -13,8 +13,16 @@ import { referenceOf } from './stored-body.ts'
 /** The bytes behind the references of the entry that is shown. */
 export type BodyReader = ValueSource
 
+/** What views of a database's documents have in common. */
+export interface ViewSource {
+  /** For the references in its entries. */
+  readonly values: BodyReader
+  /** Of a history no more is shown, whatever is stored: a limit that was lowered holds at once, as in CouchDB. */
+  readonly revsLimit: number
+}
+
 export interface ViewParts {
-  bodies: BodyReader
+  source: ViewSource
   id: string
   revision: Revision
   deleted: boolean
@@ -59,12 +67,12 @@ export class StoredView implements DocumentView {
   }
 
   body(): Buffer {
-    this.#body ??= reading(() => this.#parts.bodies.read(this.#parts.reference))
+    this.#body ??= reading(() => this.#parts.source.values.read(this.#parts.reference))
     return this.#body
   }
 
   attachments(): AttachmentView[] {
-    const { bodies } = this.#parts
+    const bodies = this.#parts.source.values
     const encoded = reading(this.#parts.attachments)
     if (encoded === null) return []
     return reading(() => decodeAttachments(encoded)).map((info) => ({
@@ -81,7 +89,7 @@ export class StoredView implements DocumentView {
   }
 
   revisions(): { start: number; ids: string[] } {
-    const { start, ids } = pathOf(this.#node())
+    const { start, ids } = pathOf(this.#node(), this.#parts.source.revsLimit)
     return { start, ids: ids.map(formatRevisionId) }
   }
 
@@ -113,9 +121,9 @@ export function leafSummaries(tree: RevisionTree): LeafSummary[] {
   return tree.leaves().map((leaf) => ({ revision: leaf, deleted: leaf.value!.deleted }))
 }
 
-export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo): StoredView {
+export function viewOfWinner(source: ViewSource, id: string, info: DocumentInfo): StoredView {
   return new StoredView({
-    bodies,
+    source,
     id,
     revision: info.winner,
     deleted: info.deleted,
@@ -130,7 +138,7 @@ export function viewOfWinner(bodies: BodyReader, id: string, info: DocumentInfo)
 
 /** Undefined when only the revision's id is known. */
 export function viewOfNode(
-  bodies: BodyReader,
+  source: ViewSource,
   id: string,
   info: DocumentInfo,
   node: RevisionNode,
@@ -138,7 +146,7 @@ export function viewOfNode(
   const { value } = node
   if (value === null) return undefined
   return new StoredView({
-    bodies,
+    source,
     id,
     revision: node,
     deleted: value.deleted,

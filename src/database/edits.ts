@@ -3,7 +3,9 @@
  * depend on what is stored. Edits of one document are put together and documents sorted by id, as CouchDB
  * does, which also decides the order of their numbers in the update sequence.
  */
-import { DatabaseError } from '../base/errors.ts'
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { sortSteps } from '../base/sort-steps.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import type { AttachmentEdit } from './attachments.ts'
@@ -11,7 +13,14 @@ import { hasMember } from './body-members.ts'
 import { resolveExpiry } from './expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
-import { nextRevision, parseRevision, parseRevisionId, type Revision } from './revision-id.ts'
+import {
+  formatRevision,
+  MAX_GENERATION,
+  nextRevision,
+  parseRevision,
+  parseRevisionId,
+  type Revision,
+} from './revision-id.ts'
 
 /** An edit of a document, ready to be merged. */
 export interface ReadyEdit {
@@ -50,8 +59,18 @@ export interface LocalEdit {
   number: number | undefined
 }
 
+/** An edit that is answered with an error of its own; the others of the request are written. */
+export interface RefusedEdit {
+  place: number
+  id: string
+  rev: string
+  kind: ErrorKind
+  reason: string
+}
+
 export interface ReadyEdits {
   newEdits: boolean
+  refused: RefusedEdit[]
   documents: DocumentEdits[]
   local: LocalEdit[]
   /** About what they will write. */
@@ -59,6 +78,8 @@ export interface ReadyEdits {
 }
 
 const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
+const STEP_EDITS = 64
+const PART_DOCUMENTS = 512
 
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
@@ -70,7 +91,7 @@ function replicatedPath(edit: DocumentEdit): Revision[] {
     throw new DatabaseError('badRequest', reason)
   }
   const { start, ids } = edit.revisions
-  if (ids.length === 0 || ids.length > start || !Number.isSafeInteger(start)) {
+  if (ids.length === 0 || !Number.isInteger(start)) {
     throw new DatabaseError('badRequest', 'Invalid rev format')
   }
   return ids.map((text, at) => {
@@ -136,8 +157,18 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
  * illegal_docid: such a request writes nothing.
  */
 export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, nowMs: number): ReadyEdits {
+  return runAtOnce(readySteps(edits, newEdits, nowMs))
+}
+
+/** The same in steps. */
+export function* readySteps(
+  edits: readonly DocumentEdit[],
+  newEdits: boolean,
+  nowMs: number,
+): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
+  const refused: RefusedEdit[] = []
   let bytes = 0
   for (const [place, edit] of edits.entries()) {
     bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
@@ -151,8 +182,48 @@ export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, no
       document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
       documents.set(edit.id, document)
     }
-    document.edits.push(readyEdit(edit, place, newEdits, document.design, nowMs))
+    const ready = readyEdit(edit, place, newEdits, document.design, nowMs)
+    const [head] = ready.path
+    if (head !== undefined && head.pos > MAX_GENERATION) {
+      const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
+      refused.push({ place, id: edit.id, rev: formatRevision(head), kind: 'badRequest', reason })
+    } else {
+      document.edits.push(ready)
+    }
+    if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
-  const sorted = [...documents.values()].sort((a, b) => Buffer.compare(a.key, b.key))
-  return { newEdits, documents: sorted, local, bytes }
+  const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
+  return { newEdits, refused, documents: sorted, local, bytes }
+}
+
+function partBytes(documents: readonly DocumentEdits[]): number {
+  let bytes = 0
+  for (const { edits } of documents) {
+    for (const { body } of edits) bytes += body.length + OVERHEAD_BYTES
+  }
+  return bytes
+}
+
+/**
+ * The edits of a long request in parts, each of which may be a transaction of its own, in the order of their numbers in
+ * the update sequence: a transaction is built and applied in one go. Those with attachments stay together, for they may
+ * have to be done again.
+ */
+export function partsOf(ready: ReadyEdits): ReadyEdits[] {
+  const { documents, local, refused } = ready
+  if (documents.length <= PART_DOCUMENTS) return [ready]
+  if (documents.some(({ edits }) => edits.some(({ attachments }) => attachments.length > 0))) return [ready]
+  const parts: ReadyEdits[] = []
+  for (let at = 0; at < documents.length; at += PART_DOCUMENTS) {
+    const part = documents.slice(at, at + PART_DOCUMENTS)
+    const isFirst = at === 0
+    parts.push({
+      ...ready,
+      documents: part,
+      local: isFirst ? local : [],
+      refused: isFirst ? refused : [],
+      bytes: partBytes(part),
+    })
+  }
+  return parts
 }

@@ -13,6 +13,7 @@ const KINDS: Record<string, ErrorKind> = {
   COMPARATOR_MISMATCH: 'storageDamaged',
   REDUCER_MISMATCH: 'storageDamaged',
   POISONED: 'storageUnavailable',
+  IO_FAILED: 'storageUnavailable',
   WRITE_FAILED: 'storageUnavailable',
   SYNC_FAILED: 'storageUnavailable',
   READ_ONLY: 'storageUnavailable',

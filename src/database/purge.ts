@@ -52,6 +52,7 @@ export function readyPurges(requests: readonly PurgedRevisions[]): ReadyPurge[] 
 const writer = new ByteWriter()
 
 function encodePurge(key: Uint8Array, revisions: readonly Revision[]): Buffer {
+  writer.begin()
   writer.u8(VALUE_VERSION)
   writer.number(revisions.length)
   for (const { pos, id } of revisions) {

@@ -2,15 +2,13 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { DocumentView, GetOptions, OpenRevision } from './api.ts'
 import { type DocumentInfo, decodeInfo } from './document-info.ts'
-import { type BodyReader, viewOfNode, viewOfWinner } from './document-view.ts'
+import { type ViewSource, viewOfNode, viewOfWinner } from './document-view.ts'
 import { idKey, TREES } from './layout.ts'
 import { formatRevision, parseRevision, type Revision } from './revision-id.ts'
 
 /** A store, or what a transaction sees of it. */
-export interface DocumentSource {
+export interface DocumentSource extends ViewSource {
   get(tree: string, key: Uint8Array): Buffer | undefined
-  /** For the references in its entries. */
-  readonly values: BodyReader
 }
 
 export function readInfo(store: DocumentSource, id: string): DocumentInfo | undefined {
@@ -25,11 +23,11 @@ export function getDocument(store: DocumentSource, id: string, options: GetOptio
   if (info === undefined) throw new DatabaseError('missing')
   if (revision === undefined) {
     if (info.deleted) throw new DatabaseError('deleted')
-    return viewOfWinner(store.values, id, info)
+    return viewOfWinner(store, id, info)
   }
   const named = info.tree().find(revision.pos, revision.id)
-  const node = named !== null && options.latest ? info.tree().leavesBelow(named)[0]! : named
-  const view = node === null ? undefined : viewOfNode(store.values, id, info, node)
+  const node = named !== null && options.latest ? info.tree().leafFinder()(named)[0]! : named
+  const view = node === null ? undefined : viewOfNode(store, id, info, node)
   if (view === undefined) throw new DatabaseError('missing')
   return view
 }
@@ -43,11 +41,12 @@ function openLatest(
 ): OpenRevision[] {
   const found = new Map<string, OpenRevision>()
   const missing: OpenRevision[] = []
+  const leavesBelow = info.tree().leafFinder()
   for (const revision of revisions) {
     const node = info.tree().find(revision.pos, revision.id)
     if (node === null) missing.push({ missing: formatRevision(revision) })
-    for (const leaf of node === null ? [] : info.tree().leavesBelow(node)) {
-      found.set(formatRevision(leaf), { ok: viewOfNode(store.values, id, info, leaf)! })
+    for (const leaf of node === null ? [] : leavesBelow(node)) {
+      found.set(formatRevision(leaf), { ok: viewOfNode(store, id, info, leaf)! })
     }
   }
   return [...found.values(), ...missing]
@@ -68,12 +67,12 @@ export function openRevisions(
   if (revs === 'all') {
     if (info === undefined) throw new DatabaseError('missing')
     const leaves = info.tree().leaves()
-    return leaves.map((leaf) => ({ ok: viewOfNode(store.values, id, info, leaf)! }))
+    return leaves.map((leaf) => ({ ok: viewOfNode(store, id, info, leaf)! }))
   }
   if (info !== undefined && options.latest) return openLatest(store, id, info, wanted)
   return wanted.map((revision) => {
     const node = info?.tree().find(revision.pos, revision.id)
-    const view = info && node ? viewOfNode(store.values, id, info, node) : undefined
+    const view = info && node ? viewOfNode(store, id, info, node) : undefined
     return view ? { ok: view } : { missing: formatRevision(revision) }
   })
 }

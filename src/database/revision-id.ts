@@ -12,13 +12,15 @@ import { DocumentError } from './document-error.ts'
 export const REVISION_ID_SIZE = 16
 const HEX_SIZE = 2 * REVISION_ID_SIZE
 const HEX = /^[0-9a-fA-F]{32}$/
-const GENERATION = /^\+?[0-9]{1,15}$/
+const GENERATION = /^\+?[0-9]+$/
+/** The highest generation that is stored. CouchDB has no bound; no history that was written comes near it. */
+export const MAX_GENERATION = 2 ** 50
 /** Used again by every call, which ends before the next one begins. */
 const idBytes = Buffer.allocUnsafeSlow(REVISION_ID_SIZE)
 const EXTERNAL_TERM = 131
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
-/** A revision: its generation, from 1 on, and its id as a byte string. */
+/** A revision: its generation, 1 for the first one (others hold 0 and less too), and its id as a byte string. */
 export interface Revision {
   readonly pos: number
   readonly id: string

@@ -48,6 +48,7 @@ const writer = new ByteWriter()
 /** The bytes of a tree that has at least one revision, and no leaf without a value. */
 export function encodeTree(tree: RevisionTree): Buffer {
   const leaves = tree.leaves()
+  writer.begin()
   writer.u8(VERSION)
   writer.number(tree.updateSeq)
   writer.number(leaves.length)

@@ -49,10 +49,15 @@ export interface MergeResult {
   readonly kind: MergeKind
   /** Whether the tree took the value, also for a revision of which it had only known the id. */
   readonly stored: boolean
+  /** Whether anything was added: the value, a revision, or what a revision descends from. */
+  readonly changed: boolean
 }
 
 /** Whether a revision can be read, as in `_revs_info`. */
 export type RevisionStatus = 'available' | 'missing' | 'deleted'
+
+/** Nodes that are looked at one by one, in all, before a table of them is worth its making: so many for each of them. */
+const SCANS_BEFORE_TABLE = 16
 
 /** A document's revisions. All of its methods work in place. */
 export class RevisionTree {
@@ -60,6 +65,11 @@ export class RevisionTree {
   nodes: RevisionNode[]
   /** The update sequence of the document: that of its latest change of any kind. */
   updateSeq: number
+  #scans = 0
+  /** Nodes by id, once it was worth it; kept up by `#add`, dropped by what takes nodes out. */
+  #byId: Map<string, RevisionNode[]> | undefined
+  /** Leaves that are not deleted, once somebody asked; kept up by merges. */
+  #liveLeaves: number | undefined
 
   constructor(nodes: RevisionNode[] = [], updateSeq = 0) {
     this.nodes = nodes
@@ -68,6 +78,13 @@ export class RevisionTree {
 
   /** The node of a revision, or null. */
   find(pos: number, id: string): RevisionNode | null {
+    if (this.#byId !== undefined) return this.#byId.get(id)?.find((node) => node.pos === pos) ?? null
+    this.#scans += 1
+    if (this.#scans > SCANS_BEFORE_TABLE) {
+      this.#byId = new Map()
+      for (const node of this.nodes) this.#enter(this.#byId, node)
+      return this.find(pos, id)
+    }
     for (let i = this.nodes.length - 1; i >= 0; i--) {
       const node = this.nodes[i]!
       if (node.pos === pos && node.id === id) return node
@@ -75,42 +92,59 @@ export class RevisionTree {
     return null
   }
 
-  /** Adds the revision at the head of `path` with its value, and what is not known yet of its ancestors. */
-  merge(path: RevisionPath, value: RevisionValue): MergeResult {
-    const known = path.ids.length > 2 ? byGeneration(this.nodes) : null
-    const find = (index: number): RevisionNode | null => {
-      const pos = path.start - index
-      if (known === null) return this.find(pos, path.ids[index]!)
-      return known.get(pos)?.find((node) => node.id === path.ids[index]) ?? null
-    }
+  #enter(table: Map<string, RevisionNode[]>, node: RevisionNode): void {
+    const others = table.get(node.id)
+    if (others === undefined) table.set(node.id, [node])
+    else others.push(node)
+  }
+
+  /** Whether a leaf is not deleted, and so the document is there. */
+  get isLive(): boolean {
+    this.#liveLeaves ??= this.nodes.filter((node) => isLeaf(node) && !isDeleted(node)).length
+    return this.#liveLeaves > 0
+  }
+
+  /**
+   * Adds the revision at the head of `path` with its value, and what is not known yet of its ancestors. A value that is
+   * there stays; null adds the path alone, whose head must have one.
+   */
+  merge(path: RevisionPath, value: RevisionValue | null): MergeResult {
+    const before = this.nodes.length
+    const find = (index: number): RevisionNode | null => this.find(path.start - index, path.ids[index]!)
     let at = 0
     let joint = find(at)
     while (joint === null && ++at < path.ids.length) joint = find(at)
-    const kind = mergeKind(at, joint, this.nodes.length === 0)
-    if (joint !== null) this.#extendUpwards(joint, path, at, find)
+    const kind = mergeKind(at, joint, before === 0)
+    const joined = joint !== null && this.#extendUpwards(joint, path, at, find)
     const head = this.#extendDownwards(joint, path, at)
-    if (head.value !== null) return { kind, stored: false }
-    head.value = value
-    return { kind, stored: true }
+    const stored = head.value === null && value !== null
+    if (stored) {
+      head.value = value
+      if (isLeaf(head) && !isDeleted(head) && this.#liveLeaves !== undefined) this.#liveLeaves += 1
+    }
+    return { kind, stored, changed: stored || joined || this.nodes.length > before }
   }
 
-  /** `path.ids[at]` is `node`: what the path knows above the tree's own root becomes part of the tree. */
+  /** `path.ids[at]` is `node`: what the path knows above the tree's own root becomes part of the tree. Returns whether. */
   #extendUpwards(
     node: RevisionNode,
     path: RevisionPath,
     at: number,
     find: (index: number) => RevisionNode | null,
-  ): void {
+  ): boolean {
     let child = node
+    let joined = false
     for (let i = at + 1; i < path.ids.length; i++) {
       if (child.parent === null) {
         child.parent = find(i) ?? this.#add(path.start - i, path.ids[i]!, null)
-        child.parent.children++
+        this.#becomeParent(child.parent)
+        joined = true
       } else if (child.parent.id !== path.ids[i]) {
-        return
+        return joined
       }
       child = child.parent
     }
+    return joined
   }
 
   /** Adds the part of the path below `path.ids[at]`, and answers the node at its head. */
@@ -119,15 +153,29 @@ export class RevisionTree {
     for (let i = at - 1; i >= 0; i--) {
       const parent = node
       node = this.#add(path.start - i, path.ids[i]!, parent)
-      if (parent !== null) parent.children++
+      if (parent !== null) this.#becomeParent(parent)
     }
     return node!
+  }
+
+  #becomeParent(node: RevisionNode): void {
+    const wasLive = isLeaf(node) && node.value !== null && !isDeleted(node)
+    if (wasLive && this.#liveLeaves !== undefined) this.#liveLeaves -= 1
+    node.children++
   }
 
   #add(pos: number, id: string, parent: RevisionNode | null): RevisionNode {
     const node = { pos, id, parent, children: 0, value: null }
     this.nodes.push(node)
+    if (this.#byId !== undefined) this.#enter(this.#byId, node)
     return node
+  }
+
+  /** `nodes` has lost some. */
+  #forgetTables(): void {
+    this.#byId = undefined
+    this.#scans = 0
+    this.#liveLeaves = undefined
   }
 
   /** The leaves, the winner first: live ones before deleted ones, then by revision downwards. */
@@ -154,13 +202,30 @@ export class RevisionTree {
     return this.leaves().filter((leaf, index) => index > 0 && isDeleted(leaf))
   }
 
-  /** The leaves that `node` became, best first; itself if it is one. */
-  leavesBelow(node: RevisionNode): RevisionNode[] {
-    return this.leaves().filter((leaf) => {
-      let ancestor: RevisionNode | null = leaf
-      while (ancestor !== null && ancestor.pos > node.pos) ancestor = ancestor.parent
-      return ancestor === node
-    })
+  /**
+   * Finds the leaves that a node became, best first; itself if it is one. Those that one of its calls gave are not given
+   * again, so that any number of calls walk the tree once.
+   */
+  leafFinder(): (node: RevisionNode) => RevisionNode[] {
+    const children = new Map<RevisionNode, RevisionNode[]>()
+    for (const node of this.nodes) {
+      if (node.parent === null) continue
+      const siblings = children.get(node.parent)
+      if (siblings === undefined) children.set(node.parent, [node])
+      else siblings.push(node)
+    }
+    const seen = new Set<RevisionNode>()
+    return (top) => {
+      const found: RevisionNode[] = []
+      const waiting = [top]
+      for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+        if (seen.has(node)) continue
+        seen.add(node)
+        if (isLeaf(node)) found.push(node)
+        for (const child of children.get(node) ?? []) waiting.push(child)
+      }
+      return found.sort((a, b) => (beats(a, b) ? -1 : 1))
+    }
   }
 
   /**
@@ -193,14 +258,19 @@ export class RevisionTree {
       node = node.parent
     }
     this.nodes = this.nodes.filter((kept) => !removed.has(kept))
+    this.#forgetTables()
     return true
   }
 
-  /** Forgets every revision that is `limit` or more generations above all of its leaves. `limit` >= 1. */
-  stem(limit: number): void {
-    if (this.nodes.length <= limit) return
+  /**
+   * Forgets every revision that is `limit` or more generations above all of its leaves. `limit` >= 1. Returns whether
+   * there was one.
+   */
+  stem(limit: number): boolean {
+    if (this.nodes.length <= limit) return false
+    const before = this.nodes.length
     const leaves = this.nodes.filter(isLeaf)
-    const kept = leaves.length === 1 ? lastGenerations(leaves[0]!, limit) : nearLeaves(leaves, limit)
+    const kept = leaves.length === 1 ? lastGenerations(leaves[0]!, limit) : nearLeaves(this.nodes, limit)
     for (const node of this.nodes) {
       if (node.parent === null || kept(node) === kept(node.parent)) continue
       // Either the tree is cut above this node, or above the start of a longer branch beside it.
@@ -208,6 +278,9 @@ export class RevisionTree {
       else node.parent.children--
     }
     this.nodes = this.nodes.filter(kept)
+    if (this.nodes.length === before) return false
+    this.#forgetTables()
+    return true
   }
 
   /** Forgets the values of all but the leaves, as compaction does with their bodies. */
@@ -216,9 +289,11 @@ export class RevisionTree {
   }
 }
 
-/** The path from a revision to its root. */
-export function pathOf(node: RevisionNode): RevisionPath {
-  return { start: node.pos, ids: ancestry(node).map(({ id }) => id) }
+/** The path from a revision towards its root, of `limit` revisions at most. */
+export function pathOf(node: RevisionNode, limit: number): RevisionPath {
+  const ids: string[] = []
+  for (let at: RevisionNode | null = node; at !== null && ids.length < limit; at = at.parent) ids.push(at.id)
+  return { start: node.pos, ids }
 }
 
 /** A revision and its ancestors, itself first, and whether each can be read: `_revs_info`. */
@@ -238,17 +313,15 @@ function lastGenerations(leaf: RevisionNode, limit: number): (node: RevisionNode
   return (node) => node.pos >= first
 }
 
-/** Which nodes of any tree stemming keeps. */
-function nearLeaves(leaves: readonly RevisionNode[], limit: number): (node: RevisionNode) => boolean {
-  const near = new Set<RevisionNode>()
-  for (const leaf of leaves) {
-    let node: RevisionNode | null = leaf
-    for (let i = 0; i < limit && node !== null; i++) {
-      near.add(node)
-      node = node.parent
-    }
+/** Which nodes of any tree stemming keeps: from the leaves up, each node hands on how many generations are still kept. */
+function nearLeaves(nodes: readonly RevisionNode[], limit: number): (node: RevisionNode) => boolean {
+  const left = new Map<RevisionNode, number>()
+  for (const node of [...nodes].sort((a, b) => b.pos - a.pos)) {
+    const own = isLeaf(node) ? limit : (left.get(node) ?? 0)
+    left.set(node, own)
+    if (node.parent !== null && own > (left.get(node.parent) ?? 0) + 1) left.set(node.parent, own - 1)
   }
-  return (node) => near.has(node)
+  return (node) => left.get(node)! > 0
 }
 
 function ancestry(node: RevisionNode): RevisionNode[] {
@@ -276,14 +349,4 @@ function mergeKind(at: number, joint: RevisionNode | null, wasEmpty: boolean): M
   if (at === 0) return 'internal_node'
   if (joint === null) return wasEmpty ? 'new_leaf' : 'new_branch'
   return joint.children === 0 ? 'new_leaf' : 'new_branch'
-}
-
-function byGeneration(nodes: readonly RevisionNode[]): Map<number, RevisionNode[]> {
-  const generations = new Map<number, RevisionNode[]>()
-  for (const node of nodes) {
-    const others = generations.get(node.pos)
-    if (others === undefined) generations.set(node.pos, [node])
-    else others.push(node)
-  }
-  return generations
 }

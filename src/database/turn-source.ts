@@ -13,10 +13,12 @@ export type AppendedBodies = { reference: Reference; body: Uint8Array }[]
 export function turnSource(
   tx: Transaction,
   store: Pick<Store, 'values'>,
+  revsLimit: number,
   unsettled: Iterable<AppendedBodies>,
 ): DocumentSource {
   const { values } = store
   return {
+    revsLimit,
     get: (tree, key) => tx.get(tree, key),
     values: {
       isCurrent: values.isCurrent,

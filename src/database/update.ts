@@ -7,9 +7,9 @@
  * - So two edits of one document in one request never build on each other, and the first one wins.
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
  * What an edit says of the document's expiry: see `expiry.ts`.
- * Replicated edits add their path. One whose revision is known already, or is an ancestor of another, adds
- * nothing. A document takes one new place in the update sequence, however many edits it had, and none when
- * nothing was added.
+ * Replicated edits add their path and their body, also that of an ancestor of what is there, which is kept until a
+ * compaction. A revision whose body is there already adds what its path knows more of the history. A document takes
+ * one new place in the update sequence, however many edits it had, and none when its tree stays as it was.
  */
 import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
@@ -31,6 +31,7 @@ import { seqKey, TREES } from './layout.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
 import { RevisionTree } from './revision-tree.ts'
+import { encodeTree } from './revision-tree-codec.ts'
 import { encodeStoredBody, referenceOf } from './stored-body.ts'
 import type { AppendedBodies } from './turn-source.ts'
 
@@ -67,6 +68,8 @@ class DocumentMerge {
   readonly #context: UpdateContext
   readonly #document: DocumentEdits
   readonly #tree: RevisionTree
+  /** The document's entry; undefined for a new one. */
+  readonly #before: Buffer | undefined
   /** The leaves before the transaction; empty for a new document. */
   readonly #extensible: ReadonlySet<string>
   readonly #liveBefore: boolean
@@ -74,13 +77,18 @@ class DocumentMerge {
   readonly #expiryBefore: number | undefined
   /** When the document will expire. */
   #expiresAtMs: number | undefined
-  /** Where the document will stand in the update sequence; 0 while nothing was added. */
+  /** Where the document will stand in the update sequence; 0 while no body was added. */
   #seq = 0
+  /** A revision that is there was written again: the document is cut to the limit of today, as in CouchDB. */
+  #touched = false
+  /** Its history was joined to the tree. */
+  #joined = false
 
   constructor(context: UpdateContext, document: DocumentEdits) {
     const value = context.tx.get(TREES.id, document.key)
     this.#context = context
     this.#document = document
+    this.#before = value
     this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
     const leaves = this.#tree.leaves()
     this.#extensible = new Set(leaves.map(keyOf))
@@ -126,10 +134,10 @@ class DocumentMerge {
   /** The path of an edit that is allowed; undefined is a conflict. */
   #allowedPath(edit: ReadyEdit, attachments: readonly ResolvedAttachment[]): readonly Revision[] | undefined {
     const { parent } = edit
-    const winner = this.#tree.winner()
-    if (winner === null) return this.#pathOf(edit, attachments)
-    if (winner.value!.deleted) {
+    if (this.#tree.nodes.length === 0) return this.#pathOf(edit, attachments)
+    if (!this.#tree.isLive) {
       if (parent !== undefined || edit.deleted) return undefined
+      const winner = this.#tree.winner()!
       return [nextRevision(false, winner, edit.term, hashedAttachments(attachments)), winner]
     }
     if (parent === undefined || this.#tree.find(parent.pos, parent.id)?.children !== 0) return undefined
@@ -141,10 +149,6 @@ class DocumentMerge {
     const { deleted, parent, term } = edit
     const revision = nextRevision(deleted, parent ?? null, term, hashedAttachments(attachments))
     return parent === undefined ? [revision] : [revision, parent]
-  }
-
-  #has(revision: Revision): boolean {
-    return this.#tree.find(revision.pos, revision.id) !== null
   }
 
   interactive(edit: ReadyEdit): EditResult {
@@ -162,10 +166,13 @@ class DocumentMerge {
     return path === undefined ? conflict() : this.#add(edit, path, resolved, path[0]!.pos)
   }
 
-  /** `ancestors` are those of all edits of the document in the request. */
-  replicated(edit: ReadyEdit, ancestors: ReadonlySet<string>): EditResult {
+  /** A revision that is there keeps its body; what the path knows of its history is joined to the tree. */
+  replicated(edit: ReadyEdit): EditResult {
     const revision = edit.path[0]!
-    if (ancestors.has(keyOf(revision)) || this.#has(revision)) {
+    if (this.#tree.find(revision.pos, revision.id)?.value != null) {
+      const path = { start: revision.pos, ids: edit.path.map(({ id }) => id) }
+      if (this.#tree.merge(path, null).changed) this.#joined = true
+      this.#touched = true
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
     const { attachments } = edit
@@ -193,10 +200,21 @@ class DocumentMerge {
 
   /** Writes what was added. Returns whether anything was. */
   write(): boolean {
-    if (this.#seq === 0) return false
     const { tx, revsLimit } = this.#context
     const { key } = this.#document
-    this.#tree.stem(revsLimit)
+    if (this.#seq === 0 && !this.#touched) return false
+    const stemmed = this.#tree.stem(revsLimit)
+    if (this.#seq === 0) {
+      if (!stemmed && !this.#joined) return false
+      // A history that was joined may have been cut off again: then nothing happened.
+      if (
+        this.#before !== undefined &&
+        encodeTree(this.#tree).equals(encodeTree(decodeInfoTree(this.#before)))
+      ) {
+        return false
+      }
+      this.#seq = this.#context.takeSeq()
+    }
     this.#tree.updateSeq = this.#seq
     const { deleted, body, attachments } = this.#tree.winner()!.value!
     if (deleted) this.#expiresAtMs = undefined
@@ -211,13 +229,6 @@ class DocumentMerge {
     tx.put(TREES.id, key, encodeInfo(this.#tree, this.#expiresAtMs))
     return true
   }
-}
-
-function ancestorsOf(edits: readonly ReadyEdit[]): Set<string> {
-  const ancestors = new Set<string>()
-  if (edits.length === 1) return ancestors
-  for (const edit of edits) for (const revision of edit.path.slice(1)) ancestors.add(keyOf(revision))
-  return ancestors
 }
 
 function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
@@ -235,16 +246,16 @@ export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOut
   let expiresAtMs: number | undefined
   for (const document of ready.documents) {
     const merge = new DocumentMerge(context, document)
-    const ancestors = ready.newEdits ? undefined : ancestorsOf(document.edits)
     for (const edit of document.edits) {
-      results[edit.place] =
-        ancestors === undefined ? merge.interactive(edit) : merge.replicated(edit, ancestors)
+      results[edit.place] = ready.newEdits ? merge.interactive(edit) : merge.replicated(edit)
     }
     if (!merge.write()) continue
     if (document.design) design = true
     if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
+  for (const { place, id, rev, kind, reason } of ready.refused)
+    results[place] = failure(id, rev, kind, reason)
   return { results, design, expiresAtMs }
 }
 

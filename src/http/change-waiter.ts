@@ -1,16 +1,28 @@
 import { type EventEmitter, setMaxListeners } from 'node:events'
-import type { Database } from '../database/api.ts'
 import type { WaitForChange, Wakeup } from './changes-feed.ts'
+
+/** Who the feed is sent to. */
+export type Client = Pick<EventEmitter, 'once' | 'off'> & { readonly destroyed: boolean }
+
+export interface ChangeWaiter {
+  wait: WaitForChange
+  /** Whether the client, the database or the server has gone. */
+  ended: () => boolean
+  stop: () => void
+}
+
+/** Listens for changes and for the end of the database. Returns what ends the listening. */
+export type Subscribe = (onChange: () => void, onEnd: () => void) => () => void
 
 /**
  * What an idle feed costs: one listener, one timer, one promise. A change that comes while the feed is
  * sending is remembered, so none is slept through. `stop` must be called when the feed is over.
  */
 export function changeWaiter(
-  database: Database,
-  client: Pick<EventEmitter, 'once' | 'off'> & { readonly destroyed: boolean },
+  subscribe: Subscribe,
+  client: Client,
   signals: readonly AbortSignal[],
-): { wait: WaitForChange; stop: () => void } {
+): ChangeWaiter {
   let changed = false
   let ended = client.destroyed || signals.some((signal) => signal.aborted)
   let wake: ((wakeup: Wakeup) => void) | undefined
@@ -18,10 +30,10 @@ export function changeWaiter(
     ended = true
     wake?.('ended')
   }
-  const unsubscribe = database.onChange(() => {
+  const unsubscribe = subscribe(() => {
     if (wake === undefined) changed = true
     else wake('changed')
-  })
+  }, onEnd)
   client.once('close', onEnd)
   for (const signal of signals) {
     // Thousands of feeds may wait on one signal.
@@ -49,5 +61,5 @@ export function changeWaiter(
     for (const signal of signals) signal.removeEventListener('abort', onEnd)
     wake?.('ended')
   }
-  return { wait, stop }
+  return { wait, ended: () => ended, stop }
 }

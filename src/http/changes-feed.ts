@@ -36,7 +36,14 @@ export async function* longpollFeed(
     yield '\n'
     yield FLUSH
     reader.next()
-    if ((await waitOut(wait, idle)) === 'stop') break
+    // While it waits there is nothing to read, and no database to read it from.
+    let wakeup = await waitOut(wait, idle)
+    while (wakeup === 'beat') {
+      yield '\n'
+      yield FLUSH
+      wakeup = await waitOut(wait, idle)
+    }
+    if (wakeup === 'stop') break
   }
   yield end(reader)
 }

@@ -1,9 +1,12 @@
 import { DatabaseError } from '../base/errors.ts'
 import { isDeeper } from '../base/json/print.ts'
+import { parseSteps } from '../base/json/value-steps.ts'
+import { SelectorBudget } from '../base/selector/budget.ts'
 import { SelectorError } from '../base/selector/errors.ts'
 import { compileFields, type Projection } from '../base/selector/fields.ts'
-import { compileSelector } from '../base/selector/selector.ts'
-import type { ChangeRow, Database } from '../database/api.ts'
+import { compileSelector, type Selector } from '../base/selector/selector.ts'
+import type { Steps } from '../base/time-slice.ts'
+import type { ChangeRow, Database, DocumentView } from '../database/api.ts'
 import { MAX_ID_BYTES } from '../database/layout.ts'
 import { type ChangesParameters, parseDocumentIds } from './changes-parameters.ts'
 import { isDesignId } from './document-id.ts'
@@ -14,8 +17,10 @@ import type { Exchange } from './exchange.ts'
 export interface ChangesFilter {
   /** The documents, when they are so few that each is looked up. */
   ids?: readonly string[] | undefined
-  /** The revisions of a change that are shown; none hide it. */
-  shown(row: ChangeRow): readonly string[]
+  /** The revisions of a change that are shown; none hide it. In steps where each is looked into. */
+  shown(row: ChangeRow): readonly string[] | Steps<readonly string[]>
+  /** A feed goes on after a wait: what was limited for a request is limited anew. */
+  renew?(): void
   /** What is shown of a document. */
   project?: Projection
 }
@@ -45,14 +50,14 @@ export function changesFilter(
     return { ...test, ids: [...ids].filter((id) => Buffer.byteLength(id) <= MAX_ID_BYTES) }
   }
   if (filter === '_design') return byId(isDesignId)
-  if (filter === '_selector') return selectorFilter(exchange.database, body)
+  if (filter === '_selector') return selectorFilter(exchange, body)
   if (filter === '_view') return refuseView(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
   return refuseFunction(exchange, filter)
 }
 
 /** Each revision that a row lists is looked at, the winner or every leaf. Throws badRequest. */
-function selectorFilter(database: Database, body: Record<string, unknown> | undefined): ChangesFilter {
+function selectorFilter(exchange: Exchange, body: Record<string, unknown> | undefined): ChangesFilter {
   if (body === undefined) {
     throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
   }
@@ -68,25 +73,39 @@ function selectorFilter(database: Database, body: Record<string, unknown> | unde
     throw new DatabaseError('badRequest', 'Selector error: nested too deeply')
   }
   try {
-    const matches = compileSelector(selector)
-    const project = fields === undefined ? undefined : compileFields(fields)
-    return { project, shown: (row) => row.revs.filter((rev) => matches(readLeaf(database, row, rev))) }
+    const budget = new SelectorBudget(exchange.service.limits.selectorBudgetMs)
+    const matches = compileSelector(selector, budget)
+    const project = fields === undefined ? undefined : compileFields(fields, budget)
+    return {
+      project,
+      shown: (row) => matching(exchange.database, row, matches),
+      renew: () => budget.renew(),
+    }
   } catch (error) {
     if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
     throw error
   }
 }
 
-/** The document at a leaf, parsed; undefined where the leaf has gone since the page was opened. */
-function readLeaf(database: Database, row: ChangeRow, rev: string): unknown {
-  const winner = row.document()
-  if (winner.rev === rev) return JSON.parse(viewText(winner).toString())
-  try {
-    return JSON.parse(viewText(database.get(row.id, { rev })).toString())
-  } catch (error) {
-    if (error instanceof DatabaseError && error.kind === 'missing') return undefined
-    throw error
+/** The listed revisions of which the document is meant. */
+function* matching(database: Database, row: ChangeRow, matches: Selector): Steps<readonly string[]> {
+  const shown: string[] = []
+  for (const view of listedViews(database, row)) {
+    if (matches(yield* parseSteps(viewText(view).toString()))) shown.push(view.rev)
+    yield
   }
+  return shown
+}
+
+/** The documents of a row; without those of leaves that have gone since the page was opened. */
+function listedViews(database: Database, row: ChangeRow): readonly DocumentView[] {
+  const winner = row.document()
+  if (row.revs.length === 1) return [winner]
+  const found = database.openRevs(row.id, row.revs)
+  return row.revs.flatMap((rev, at) => {
+    const leaf = found[at]!
+    return rev === winner.rev ? [winner] : 'ok' in leaf ? [leaf.ok] : []
+  })
 }
 
 function refuseView(exchange: Exchange): never {

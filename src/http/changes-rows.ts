@@ -1,5 +1,7 @@
 import { printValue } from '../base/json/print.ts'
+import { parseSteps, printPieces, SHORT_TEXT } from '../base/json/value-steps.ts'
 import { stringText } from '../base/json/writer.ts'
+import { isTurnOver, runInTurns, type Steps } from '../base/time-slice.ts'
 import type { ChangeRow, ChangesPage, Database } from '../database/api.ts'
 import type { Piece } from './answer.ts'
 import type { ChangesFilter } from './changes-filter.ts'
@@ -12,13 +14,17 @@ import { viewPieces, viewText } from './document-text.ts'
  */
 const UNLIMITED = 1_000_000_000_000_000
 
-/** Rows that a filter keeps back in one go. */
-const HIDDEN_RUN = 256
 const NONE: readonly string[] = []
+
+/** Without pieces: others are to get their turn. */
+export interface TakenRow {
+  row: ChangeRow
+  pieces: Piece[]
+}
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
-  readonly #database: Database
+  readonly #database: () => Database
   readonly #parameters: ChangesParameters
   readonly #filter: ChangesFilter | undefined
   readonly #render: ((row: ChangeRow) => Piece[]) | undefined
@@ -26,9 +32,12 @@ export class ChangesReader {
   #since: string | number
   #page: ChangesPage | undefined
 
-  /** `render` makes the text of a row; default a change of a document. */
+  /**
+   * `database` is asked for whenever a page is opened: it may have been closed and opened again since the last one.
+   * `render` makes the text of a row; default a change of a document.
+   */
   constructor(
-    database: Database,
+    database: () => Database,
     parameters: ChangesParameters,
     filter: ChangesFilter | undefined,
     render?: (row: ChangeRow) => Piece[],
@@ -51,22 +60,21 @@ export class ChangesReader {
   }
 
   /**
-   * Rows up to the present, each with its pieces. A long run of rows that the filter keeps back gives rows
-   * without pieces now and then, so that others get their turn.
+   * Rows up to the present, each with its pieces. Where a filter takes its time, or keeps many rows back, there are
+   * rows without pieces between them, so that others get their turn.
    */
-  *take(): Generator<{ row: ChangeRow; pieces: Piece[] }> {
+  *take(): Generator<TakenRow> {
     const page = this.#page ?? this.#openPage()
     this.#page = page
-    let hidden = 0
     try {
       while (this.#left > 0) {
         const next = page.rows.next()
         if (next.done === true) break
         const row = next.value
-        const revs = this.#shown(row)
+        const shown = this.#shown(row)
+        const revs = 'next' in shown ? yield* waitFor(shown, row) : shown
         if (revs.length === 0) {
-          hidden += 1
-          if (hidden % HIDDEN_RUN === 0) yield { row, pieces: [] }
+          if (isTurnOver()) yield { row, pieces: [] }
           continue
         }
         yield { row, pieces: this.#pieces(row, revs) }
@@ -81,6 +89,7 @@ export class ChangesReader {
   next(): void {
     if (this.#page !== undefined) this.#since = this.#page.lastSeq()
     this.#page = undefined
+    this.#filter?.renew?.()
   }
 
   lastSeq(): string {
@@ -99,7 +108,7 @@ export class ChangesReader {
   }
 
   /** None for a row that is kept back. */
-  #shown(row: ChangeRow): readonly string[] {
+  #shown(row: ChangeRow): readonly string[] | Steps<readonly string[]> {
     if (this.#parameters.activeOnly && row.deleted) return NONE
     return this.#filter === undefined ? row.revs : this.#filter.shown(row)
   }
@@ -107,7 +116,7 @@ export class ChangesReader {
   #openPage(): ChangesPage {
     const { descending, style, limit, activeOnly } = this.#parameters
     const showsAll = this.#filter === undefined && !activeOnly
-    return this.#database.changes({
+    return this.#database().changes({
       since: this.#since,
       descending,
       style,
@@ -130,8 +139,22 @@ export class ChangesReader {
     if (project === undefined) {
       return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
     }
-    const text = viewText(row.document(), { conflicts })
-    return [`${head},"doc":`, printValue(project(JSON.parse(text.toString()))), '}']
+    const text = viewText(row.document(), { conflicts }).toString()
+    if (text.length > SHORT_TEXT) return [`${head},"doc":`, projected(text, project), '}']
+    return [`${head},"doc":`, printValue(project(JSON.parse(text))), '}']
+  }
+}
+
+/** What is shown of a long document, made when it is sent. */
+async function* projected(text: string, project: (document: unknown) => unknown): AsyncGenerator<string> {
+  yield* printPieces(project(await runInTurns(parseSteps(text))))
+}
+
+function* waitFor<T>(steps: Steps<T>, row: ChangeRow): Generator<TakenRow, T> {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+    if (isTurnOver()) yield { row, pieces: [] }
   }
 }
 

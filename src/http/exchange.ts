@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { canonicalize, canonicalSteps, SHORT_TEXT_BYTES } from '../base/json/documents.ts'
+import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../base/json/documents.ts'
 import { type Lossless, losslessSteps } from '../base/json/lossless.ts'
 import { parseSteps } from '../base/json/value-steps.ts'
 import { runInTurns, type Steps } from '../base/time-slice.ts'
@@ -185,7 +185,7 @@ export class Exchange {
     if (body.length <= SHORT_TEXT_BYTES) return canonicalize(body)
     let values = 0
     const text = await this.inTurns(
-      canonicalSteps(body, (soFar) => {
+      canonicalizeSteps(body, (soFar) => {
         values = soFar
         if (soFar > MAX_VALUES) throw new DatabaseError('requestTooLarge')
       }),
@@ -236,9 +236,9 @@ export class Exchange {
 
   async #readBody(): Promise<Buffer> {
     const { clock } = this.backend
-    const start = clock.now()
+    const start = clock.monotonic()
     const body = await readBody(this.request, bodyLimit(this.bodyKind, this.service.limits), this.hold)
-    this.bodyTimeMs = clock.now() - start
+    this.bodyTimeMs = Math.round(clock.monotonic() - start)
     return body
   }
 }

@@ -1,6 +1,6 @@
 import type { Database } from '../database/api.ts'
 import { type Answer, bare, type Headers, jsonStream, type Piece } from './answer.ts'
-import { changeWaiter } from './change-waiter.ts'
+import type { ChangeWaiter, Client } from './change-waiter.ts'
 import {
   continuousFeed,
   eventFeed,
@@ -19,8 +19,8 @@ export interface Feed {
   database: Database
   reader: ChangesReader
   parameters: ChangesParameters
-  /** End a feed that waits, as the stop of the server does. */
-  ends: readonly AbortSignal[]
+  /** Listens for changes on behalf of a client, from now on. */
+  listen(client: Client): ChangeWaiter
 }
 
 /** Answers with the feed that the parameters ask for. Throws badRequest for a malformed `since`. */
@@ -52,12 +52,11 @@ export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
 /** Listens for changes from now on until the feed ends, the client goes, or the server stops. */
 function waiting(
   exchange: Exchange,
-  { database, reader, ends }: Feed,
+  { reader, listen }: Feed,
   feed: (wait: WaitForChange) => AsyncGenerator<Piece>,
   headers: Headers = {},
 ): Answer {
-  const signals = [...ends, exchange.service.stopping]
-  const { wait, stop } = changeWaiter(database, exchange.response, signals)
+  const { wait, stop } = listen(exchange.response)
   const pieces = feed(wait)
   const end = async (): Promise<IteratorResult<Piece>> => {
     stop()

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type { Compactions } from '../server/compactions.ts'
@@ -14,7 +15,7 @@ import type { CorsRules } from './cors.ts'
 export interface Backend {
   readonly databases: Pick<
     DatabaseRegistry,
-    'lease' | 'leaseOpen' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+    'lease' | 'leaseOpen' | 'watch' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
   >
   readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>
@@ -23,7 +24,9 @@ export interface Backend {
   /** The server's own, 32 hex digits. */
   readonly uuid: string
   readonly log: Log
-  readonly clock: { now(): number }
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  /** Gives an id to a document that comes without one. */
+  readonly newId: () => string
   readonly random: RandomBytes
 }
 
@@ -48,6 +51,8 @@ export interface HttpLimits {
   maxUuids: number
   /** Names in one `_dbs_info`. */
   maxDatabasesInfo: number
+  /** Time of a selector, beyond one millisecond for each document. */
+  selectorBudgetMs: number
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -66,6 +71,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   compressionLevel: 8,
   maxUuids: 1000,
   maxDatabasesInfo: 100,
+  selectorBudgetMs: 5000,
   feedTimeoutMs: 60_000,
   idleTimeoutMs: 300_000,
 }

@@ -4,6 +4,7 @@
  * is not part of valid UTF-8 becomes a lone surrogate U+DC80..U+DCFF, which no client can send otherwise:
  * `isUtf8` tells, and an id with one can never meet a stored id by accident.
  */
+import { isUtf8 as isUtf8Bytes } from 'node:buffer'
 
 export interface Target {
   segments: string[]
@@ -91,14 +92,8 @@ function hexPair(text: string, at: number): number {
   return /^[0-9a-fA-F]{2}$/.test(pair) ? Number.parseInt(pair, 16) : -1
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
 function utf8OrEscaped(bytes: Buffer): string {
-  try {
-    return strict.decode(bytes)
-  } catch {
-    return escapeInvalid(bytes)
-  }
+  return isUtf8Bytes(bytes) ? bytes.toString('utf8') : escapeInvalid(bytes)
 }
 
 /** Valid sequences are kept; each other byte B becomes U+DC00 + B. */
@@ -107,18 +102,13 @@ function escapeInvalid(bytes: Buffer): string {
   for (let i = 0; i < bytes.length; ) {
     const lead = bytes[i]!
     const length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2
-    let text: string | undefined
-    if (i + length <= bytes.length) {
-      try {
-        text = strict.decode(bytes.subarray(i, i + length))
-      } catch {}
-    }
-    if (text === undefined) {
+    const sequence = bytes.subarray(i, i + length)
+    if (sequence.length === length && isUtf8Bytes(sequence)) {
+      out += sequence.toString('utf8')
+      i += length
+    } else {
       out += String.fromCharCode(0xdc00 + lead)
       i += 1
-    } else {
-      out += text
-      i += length
     }
   }
   return out

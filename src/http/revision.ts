@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
 import { formatRevision, parseRevision } from '../database/revision-id.ts'
 
 /**
@@ -13,6 +14,18 @@ export function readRevision(value: unknown): string {
 export function readRevisions(value: unknown): string[] {
   if (!Array.isArray(value)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
   return value.map(readRevision)
+}
+
+const STEP_REVISIONS = 512
+
+/** The same in steps. */
+export function* revisionSteps(values: readonly unknown[]): Steps<string[]> {
+  const revs: string[] = []
+  for (const value of values) {
+    revs.push(readRevision(value))
+    if (revs.length % STEP_REVISIONS === 0) yield
+  }
+  return revs
 }
 
 /** `{start, ids: [id]}` of a revision's text. */

@@ -6,9 +6,10 @@ import { describeError } from '../base/log.ts'
 import { BatchWrites } from './batch-writes.ts'
 import { BodyMemory } from './body-memory.ts'
 import { AttachmentCompression } from './compression.ts'
+import { keepUnsentAnswers } from './connections.ts'
 import type { Service } from './exchange.ts'
 import { DEFAULT_LIMITS, type HttpOptions } from './options.ts'
-import { registerResources, rewriteUrl, unfinishedAnswer } from './plugins/dispatch.ts'
+import { answerUnderWay, registerResources, rewriteUrl } from './plugins/dispatch.ts'
 import { serveWebsockets, UpgradableMessage } from './plugins/websockets.ts'
 import { resources } from './routes/index.ts'
 import { serverToken } from './send.ts'
@@ -80,6 +81,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     options.backend.log.error('the framework failed', { error: describeError(error) })
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
+  keepUnsentAnswers(app.server)
   const websockets = serveWebsockets(app.server, service)
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
@@ -117,8 +119,8 @@ function refuseMalformed(error: Error & { code?: string }, socket: Socket): void
     socket.destroy()
     return
   }
-  const unfinished = unfinishedAnswer(socket)
-  if (unfinished !== undefined) {
+  const unfinished = answerUnderWay(socket)
+  if (unfinished?.req.complete) {
     unfinished.once('close', () => refuseMalformed(error, socket))
     return
   }

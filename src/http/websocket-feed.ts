@@ -8,14 +8,15 @@
  */
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../base/errors.ts'
-import { canonicalSteps } from '../base/json/documents.ts'
+import { canonicalizeSteps } from '../base/json/documents.ts'
 import { parseSteps } from '../base/json/value-steps.ts'
+import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
-import { changeWaiter } from './change-waiter.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
 import { changesFilter } from './changes-filter.ts'
 import { parseChangesParameters } from './changes-parameters.ts'
 import { ChangesReader } from './changes-rows.ts'
+import { watchDatabase } from './database-watch.ts'
 import type { Exchange } from './exchange.ts'
 import { parseJsonParameter, Query, requireObject } from './query.ts'
 
@@ -29,7 +30,8 @@ export async function openWebsocketFeed(
   exchange: Exchange,
   message: Buffer,
 ): Promise<{
-  run: (socket: WebSocket) => Promise<void>
+  /** Sends until the feed is over, or until the client, the database or the server went away. */
+  run: (socket: WebSocket) => Promise<'done' | 'went away'>
 }> {
   const options = message.length === 0 ? {} : requireObject(await parsed(exchange, message))
   const given = Object.entries(options).map(([name, value]): [string, string] => [
@@ -42,14 +44,15 @@ export async function openWebsocketFeed(
   const parameters = parseChangesParameters(new Query(pairs), undefined)
   const ids = exchange.query.get('doc_ids')
   const body = ids === undefined ? options : { doc_ids: parseJsonParameter(ids), ...options }
-  const reader = new ChangesReader(exchange.database, parameters, changesFilter(exchange, parameters, body))
+  const reader = new ChangesReader(
+    () => exchange.database,
+    parameters,
+    changesFilter(exchange, parameters, body),
+  )
   reader.open()
   const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
-  const run = async (socket: WebSocket): Promise<void> => {
-    const { wait, stop } = changeWaiter(exchange.database, exchange.request.socket, [
-      exchange.lease.signal,
-      exchange.service.stopping,
-    ])
+  const run = async (socket: WebSocket): Promise<'done' | 'went away'> => {
+    const { wait, ended, stop } = watchDatabase(exchange, exchange.request.socket)
     const messages = new Messages(socket, exchange.service.limits.idleTimeoutMs)
     try {
       let current = false
@@ -57,15 +60,16 @@ export async function openWebsocketFeed(
         await sendRows(reader, messages)
         if (!current) await messages.send('[]', true)
         current = true
-        if (reader.exhausted) return
+        if (reader.exhausted) break
         reader.next()
         let wakeup = await waitOut(wait, idle)
         while (wakeup === 'beat' && !messages.gone) {
           await messages.send('', true)
           wakeup = await waitOut(wait, idle)
         }
-        if (wakeup === 'stop') return
+        if (wakeup === 'stop') break
       }
+      return ended() ? 'went away' : 'done'
     } finally {
       stop()
       reader.close()
@@ -75,21 +79,17 @@ export async function openWebsocketFeed(
 }
 
 async function parsed(exchange: Exchange, message: Buffer): Promise<unknown> {
-  const text = await exchange.inTurns(canonicalSteps(message))
+  const text = await exchange.inTurns(canonicalizeSteps(message))
   return exchange.inTurns(parseSteps(text.toString()))
 }
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {
   for (const { pieces } of reader.take()) {
-    if (pieces.length === 0) await yieldTurn()
-    else await messages.row(pieces)
+    if (pieces.length > 0) await messages.row(pieces)
+    if (isTurnOver()) await nextTurn()
     if (messages.gone) return
   }
   await messages.end()
-}
-
-function yieldTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Rows on their way into messages. */
@@ -133,7 +133,7 @@ class Messages {
     this.#add(']')
     this.#rows = 0
     await this.#fragment(true)
-    await yieldTurn()
+    await nextTurn()
   }
 
   /** Resolves when the socket has taken it, or when the client has gone. */

@@ -1,8 +1,8 @@
 /**
  * Lets documents expire, in databases that are open and in those that are not. What holds:
  * - For each database that has documents to expire the earliest time is known here, so databases need no timer of
- *   their own: one timer waits for the earliest of all, and none where nothing is to expire. Nothing is polled, and
- *   a closed database is opened only when it has something due.
+ *   their own: one timer waits for the earliest of all, a minute at most at a time, and none where nothing is to
+ *   expire. A closed database is opened only when it has something due.
  * - The times are kept over restarts as local documents of the events' database, `expiry:NAME`. One is durable
  *   before a write that lets a document expire is acknowledged. It may say too early a time, never too late a
  *   one: a database that is opened for nothing tells when it is wanted next.
@@ -31,8 +31,8 @@ const PREFIX = 'expiry:'
 const BATCH = 256
 /** When a batch failed. */
 const RETRY_MS = 60_000
-/** Timers of Node hold no more than 31 bits of milliseconds. */
-const LONGEST_TIMER_MS = 24 * 60 * 60 * 1000
+/** Timers do not know when the date jumps (a machine that slept, a corrected clock): it is looked at so often. */
+const LONGEST_TIMER_MS = 60_000
 
 export class Expirations {
   readonly #options: ExpirationsOptions
@@ -120,6 +120,11 @@ export class Expirations {
     return first
   }
 
+  #isDue(): boolean {
+    const first = this.#first()
+    return first !== undefined && first[1] <= this.#options.clock.now()
+  }
+
   #arm(): void {
     if (this.#closed || this.#running !== undefined) return
     const first = this.#first()
@@ -134,6 +139,10 @@ export class Expirations {
 
   #start(): void {
     this.#timer = undefined
+    if (!this.#isDue()) {
+      this.#arm()
+      return
+    }
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#arm()

@@ -51,6 +51,14 @@ export type DatabaseEventType = 'created' | 'updated' | 'deleted'
 /** Hears of creations, deletions and changes. It must be quick and not throw. */
 export type DatabaseListener = (type: DatabaseEventType, name: string) => void
 
+/** Hears of one database, whether it is open or not. Both must be quick and not throw. */
+export interface DatabaseWatcher {
+  /** Something was written; it is durable. */
+  changed(): void
+  /** The database is being deleted. Nothing is heard of it after this. */
+  deleted(): void
+}
+
 export class DatabaseRegistry {
   readonly #options: RegistryOptions
   readonly #root: string
@@ -67,6 +75,7 @@ export class DatabaseRegistry {
   #generation = 0
   #stopped = false
   #listener: DatabaseListener | undefined
+  readonly #watchers = new Map<string, Set<DatabaseWatcher>>()
   #opened: ((name: string, database: Database) => Promise<void>) | undefined
 
   private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
@@ -84,7 +93,7 @@ export class DatabaseRegistry {
       open: async (name) => {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
         const database = await options.openDatabase(this.#pathOf(name), name)
-        database.onChange(() => this.#listener?.('updated', name))
+        database.onChange(() => this.#changed(name))
         await this.#opened?.(name, database)
         return database
       },
@@ -107,6 +116,30 @@ export class DatabaseRegistry {
   /** From now on; one listener. */
   listen(listener: DatabaseListener): void {
     this.#listener = listener
+  }
+
+  /**
+   * Tells `watcher` of a database without a lease, so that it may be closed meanwhile. Returns what ends the watch.
+   * A name that no database has is watched in vain.
+   */
+  watch(name: string, watcher: DatabaseWatcher): () => void {
+    const watchers = this.#watchers.get(name) ?? new Set()
+    this.#watchers.set(name, watchers)
+    watchers.add(watcher)
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name)
+    }
+  }
+
+  /** How many watch the database. */
+  watcherCount(name: string): number {
+    return this.#watchers.get(name)?.size ?? 0
+  }
+
+  #changed(name: string): void {
+    this.#listener?.('updated', name)
+    for (const watcher of [...(this.#watchers.get(name) ?? [])]) watcher.changed()
   }
 
   /** Runs `prepare` with each database that is opened from now on, before it is used. It must not reject. */
@@ -170,6 +203,9 @@ export class DatabaseRegistry {
       if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
       this.#names.remove(name)
       this.#generation++
+      const watchers = this.#watchers.get(name) ?? []
+      this.#watchers.delete(name)
+      for (const watcher of watchers) watcher.deleted()
       try {
         const graceMs = this.#options.deleteGraceMs ?? 2000
         await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)

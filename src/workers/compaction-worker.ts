@@ -21,10 +21,10 @@ function fillBytesOf(bytesPerSecond: number): number {
 
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
   const source = new RemoteSource(job)
-  const nowMs = (): number => systemClock.now()
+  const nowMs = (): number => systemClock.monotonic()
   const control = new JobControl(job.control)
   const pacer = new Pacer(control, job.bytesPerSecond, nowMs)
-  let sentMs = 0
+  let sentMs = Number.NEGATIVE_INFINITY
   let phase = ''
   const onProgress = (progress: CompactionProgress): void => {
     if (progress.phase === phase && nowMs() - sentMs < PROGRESS_MS) return

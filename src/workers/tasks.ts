@@ -58,6 +58,8 @@ export class Task {
   readonly #options: TaskOptions
   readonly #clock: Clock
   readonly #startedMs: number
+  /** As the monotonic clock has it. */
+  readonly #beganMs: number
   readonly #end: (task: Task) => void
   #updatedMs: number
   #progress: TaskProgress
@@ -71,6 +73,7 @@ export class Task {
     this.#clock = clock
     this.#end = end
     this.#startedMs = clock.now()
+    this.#beganMs = clock.monotonic()
     this.#updatedMs = this.#startedMs
     this.#progress = { phase: options.phase, changesDone: 0, totalChanges: 0, bytesDone: 0, bytesTotal: 0 }
   }
@@ -127,7 +130,7 @@ export class Task {
   #etaSeconds(): number | null {
     const { changesDone, totalChanges } = this.#progress
     if (changesDone === 0) return null
-    const elapsedMs = this.#clock.now() - this.#startedMs
+    const elapsedMs = this.#clock.monotonic() - this.#beganMs
     return Math.ceil((elapsedMs * (totalChanges - changesDone)) / changesDone / 1000)
   }
 }

@@ -114,6 +114,16 @@ t.test('a changed password ends sessions', async (t) => {
   t.same(await authenticator.authenticate({ cookie: other!.setCookie }), ANONYMOUS)
 })
 
+t.test('a session from the future is none, however well it is signed', async (t) => {
+  const { authenticator, clock, users } = await setUp()
+  const at = (seconds: number): { cookie: string } => {
+    const issued = Math.floor(clock.now() / 1000) + seconds
+    return { cookie: `AuthSession=${makeToken('admin', issued, SECRET + users.get('admin')!.hash.salt)}` }
+  }
+  t.match(await authenticator.authenticate(at(60)), { handler: 'cookie' }, 'clocks differ a little')
+  for (const seconds of [61, 3600, 10 ** 9]) t.same(await authenticator.authenticate(at(seconds)), ANONYMOUS)
+})
+
 t.test('the bytes of the cookie', async (t) => {
   const { authenticator, clock, users } = await setUp()
   const salt = users.get('admin')!.hash.salt

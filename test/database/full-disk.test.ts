@@ -13,7 +13,7 @@ t.test('what goes on where there is little room', async (t) => {
   const room = new DiskRoom({
     folder: '/',
     reserveBytes: 500,
-    clock: { now: () => now },
+    clock: { monotonic: () => now },
     freeBytes: () => free,
   })
   const path = join(t.testdir(), 'a.davenport')

@@ -5,6 +5,7 @@ import { ByteFormatError } from '../../src/base/byte-codec.ts'
 import { formatRevision, parseRevision } from '../../src/database/revision-id.ts'
 import { pathOf, RevisionTree, type RevisionValue, revisionsInfo } from '../../src/database/revision-tree.ts'
 import { decodeTree, decodeWinner, encodeTree } from '../../src/database/revision-tree-codec.ts'
+import { CouchKeyTree } from '../support/couch-key-tree.ts'
 import { dump, nameOf, namesOf, PlainRevisionTree } from '../support/plain-revision-tree.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { contradictoryEdits, type Edit, edits } from '../support/revision-history.ts'
@@ -28,7 +29,7 @@ function grown(edits: readonly Edit[]): RevisionTree {
 
 /** Brings all that `other` knows into `tree`. */
 function mergeTree(tree: RevisionTree, other: RevisionTree): RevisionTree {
-  for (const node of other.nodes) if (node.value !== null) tree.merge(pathOf(node), node.value)
+  for (const node of other.nodes) if (node.value !== null) tree.merge(pathOf(node, Infinity), node.value)
   return tree
 }
 
@@ -53,21 +54,78 @@ t.test('merging agrees with the plain tree, and so do winner, leaves and paths',
     for (const { path, value } of edits) {
       const known = plain.values.has(namesOf(path)[0]!)
       const result = merged.merge(path, value)
-      deepStrictEqual(result, { kind: plain.merge(path, value), stored: !known })
+      deepStrictEqual(
+        { kind: result.kind, stored: result.stored },
+        { kind: plain.merge(path, value), stored: !known },
+      )
       deepStrictEqual(dump(merged), plain.dump())
     }
     const leaves = merged.leaves()
     deepStrictEqual(leaves.map(nameOf), plain.leaves())
     strictEqual(merged.winner(), leaves[0])
-    for (const leaf of leaves) deepStrictEqual(namesOf(pathOf(leaf)), plain.ancestry(nameOf(leaf)))
+    for (const leaf of leaves) deepStrictEqual(namesOf(pathOf(leaf, Infinity)), plain.ancestry(nameOf(leaf)))
     for (const node of merged.nodes) {
       strictEqual(merged.find(node.pos, node.id), node)
       deepStrictEqual(
-        merged.leavesBelow(node).map(nameOf),
+        merged.leafFinder()(node).map(nameOf),
         plain.leaves().filter((leaf) => plain.ancestry(leaf).includes(nameOf(node))),
       )
     }
   })
+})
+
+t.test("merging and stemming agree with CouchDB's rules", async (t) => {
+  let compared = 0
+  fc.assert(
+    fc.property(edits, fc.integer({ min: 1, max: 8 }), fc.boolean(), (edits, limit, stems) => {
+      const merged = new RevisionTree()
+      const couch = new CouchKeyTree()
+      for (const { path, value } of edits) {
+        const before = dump(merged)
+        const { changed } = merged.merge(path, value)
+        deepStrictEqual(dump(merged).join() !== before.join(), changed)
+        couch.merge(path, value.seq)
+        // There a revision stands twice when its history comes in parts that a later path joins.
+        if (couch.dump() === undefined) return
+        if (stems) {
+          const count = merged.nodes.length
+          strictEqual(merged.stem(limit), merged.nodes.length < count)
+          couch.stem(limit)
+        }
+        deepStrictEqual(dump(merged), couch.dump())
+        strictEqual(
+          merged.isLive,
+          merged.leaves().some((leaf) => !leaf.value!.deleted),
+        )
+        compared += 1
+      }
+    }),
+    { seed, numRuns: 1000 },
+  )
+  t.ok(compared > 1000, `${compared} trees were compared`)
+})
+
+t.test('a table of the nodes says what a walk over them says', async () => {
+  fc.assert(
+    fc.property(edits, edits, fc.integer({ min: 1, max: 8 }), (first, second, limit) => {
+      const merged = grown(first)
+      const look = (): void => {
+        for (let again = 0; again < 20; again++) {
+          for (const node of merged.nodes) strictEqual(merged.find(node.pos, node.id), node)
+          strictEqual(merged.find(1000, 'x'), null)
+        }
+      }
+      look()
+      for (const { path, value } of second) merged.merge(path, value)
+      look()
+      const gone = [...merged.nodes]
+      merged.stem(limit)
+      look()
+      for (const node of gone)
+        if (!merged.nodes.includes(node)) strictEqual(merged.find(node.pos, node.id), null)
+    }),
+    { seed, numRuns: 100 },
+  )
 })
 
 t.test('merging is commutative and idempotent', async () => {
@@ -205,7 +263,7 @@ t.test('a thousand revisions take 16 bytes each', async (t) => {
   const long = new RevisionTree()
   long.merge({ start: 5000, ids }, value)
   t.ok(encodeTree(long).length <= 16_000 + 60, `${encodeTree(long).length} bytes`)
-  t.same(pathOf(decodeTree(encodeTree(long)).winner()!), { start: 5000, ids })
+  t.same(pathOf(decodeTree(encodeTree(long)).winner()!, 1000), { start: 5000, ids })
 })
 
 t.test('winner, conflicts, deleted conflicts', async (t) => {
@@ -251,9 +309,13 @@ t.test('status of the revisions of a branch', async (t) => {
 t.test('what was stemmed off comes back with a longer path, and joins trees', async (t) => {
   const parts = tree(['3-c'], ['2-x a'])
   t.equal(parts.leaves().length, 2)
-  t.same(parts.merge({ start: 4, ids: ['d', 'c', 'b', 'a'] }, value), { kind: 'new_leaf', stored: true })
-  t.same(namesOf(pathOf(parts.find(4, 'd')!)), ['4-64', '3-63', '2-62', '1-61'])
-  t.same(namesOf(pathOf(parts.find(2, 'x')!)), ['2-78', '1-61'])
+  t.same(parts.merge({ start: 4, ids: ['d', 'c', 'b', 'a'] }, value), {
+    kind: 'new_leaf',
+    stored: true,
+    changed: true,
+  })
+  t.same(namesOf(pathOf(parts.find(4, 'd')!, 9)), ['4-64', '3-63', '2-62', '1-61'])
+  t.same(namesOf(pathOf(parts.find(2, 'x')!, 9)), ['2-78', '1-61'])
   t.equal(parts.nodes.length, 5)
 })
 

@@ -19,7 +19,8 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, events, tasks, compactions, authenticator, uuid, log, clock, random } = real.server
+  const { databases, events, tasks, compactions, authenticator, uuid, newId, log, clock, random } =
+    real.server
   const http = await startHttp({
     backend: {
       authenticator,
@@ -28,10 +29,12 @@ async function endlessServer(
       compactions,
       uuid,
       log,
+      newId,
       clock,
       random,
       databases: {
         leaseOpen: () => undefined,
+        watch: (name, watcher) => databases.watch(name, watcher),
         lease: async () => ({ database: endless.database, signal: never, release: () => void released++ }),
         create: (name) => databases.create(name),
         delete: (name) => databases.delete(name),

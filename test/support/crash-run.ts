@@ -524,7 +524,7 @@ export class CrashRun {
       if (opens) await (await this.#openReader(this.#disk)).close()
       else this.#verify(store, [this.#acknowledged])
     } catch (error) {
-      if ((error as { code?: unknown }).code !== 'EIO') throw error
+      if (!isCode(error, 'IO_FAILED')) throw error
       this.tally.readsFailed += 1
     } finally {
       cancel()

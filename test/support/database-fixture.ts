@@ -24,7 +24,7 @@ let made = 0
 export function testOptions(disk: MemoryDisk): DatabaseOptions {
   return {
     openStore: disk.openStore,
-    clock: { now: () => NOW_MS, after: () => () => {} },
+    clock: { now: () => NOW_MS, monotonic: () => 0, after: () => () => {} },
     random: (target) => {
       made += 1
       target.fill(made)

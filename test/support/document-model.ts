@@ -55,6 +55,11 @@ export class ModelDocument {
     )
   }
 
+  /** The same for documents that hold the same. */
+  text(): string {
+    return JSON.stringify([...this.revisions].sort(([a], [b]) => (a < b ? -1 : 1)))
+  }
+
   copy(): ModelDocument {
     const copy = new ModelDocument()
     for (const [rev, revision] of this.revisions) copy.revisions.set(rev, { ...revision })
@@ -157,25 +162,21 @@ export class DatabaseModel {
 
   /** Replicated revisions of one document, given together. */
   replicate(id: string, edits: readonly ModelEdit[]): void {
-    const document = this.documents.get(id)
-    const ancestors = new Set(edits.flatMap((edit) => edit.path!.slice(1)))
-    const added = edits.filter(
-      (edit) => !document?.revisions.has(edit.path![0]!) && !ancestors.has(edit.path![0]!),
-    )
-    if (added.length === 0) return
+    const before = this.documents.get(id)?.text()
     const target = this.#touch(id)
-    for (const edit of added) this.#graft(target, edit)
-    this.#commit(target)
+    for (const edit of edits) this.#graft(target, edit)
+    if (target.text() !== before) this.#commit(target)
   }
 
   #graft(target: ModelDocument, edit: ModelEdit): void {
     const path = edit.path!
-    if (target.revisions.has(path[0]!)) return
     for (const [at, rev] of path.entries()) {
       const known = target.revisions.get(rev)
       const own = at === 0
-      if (known) known.parent ??= path[at + 1]
-      else {
+      if (known) {
+        known.parent ??= path[at + 1]
+        if (own && known.body === undefined) Object.assign(known, { deleted: edit.deleted, body: edit.body })
+      } else {
         const body = own ? edit.body : undefined
         target.revisions.set(rev, { parent: path[at + 1], deleted: own && edit.deleted, body })
       }

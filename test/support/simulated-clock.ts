@@ -21,6 +21,10 @@ export class SimulatedClock implements Clock {
     return this.nowMs
   }
 
+  monotonic(): number {
+    return this.nowMs
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const timer = { dueMs: this.nowMs + Math.max(0, delayMs), order: this.order++, callback }
     this.timers.add(timer)

@@ -247,6 +247,14 @@ export const SETTINGS = {
     2 ** 50,
     'Bytes of the disk that documents may not take: below that, writes but deletions get 507; 0 for none.',
   ),
+  selectorBudgetMs: integer(
+    'davenport',
+    'selector_budget_ms',
+    5000,
+    1,
+    3_600_000,
+    'Milliseconds that a selector may take in one request beyond one for each document; then it gets 400.',
+  ),
   stopGraceMs: integer(
     'davenport',
     'stop_grace_ms',

@@ -79,7 +79,7 @@ export function canonicalize(text: Uint8Array): Buffer {
 }
 
 /** The same in steps. `check` is called after each with the number of values so far; what it throws ends the scan. */
-export function canonicalSteps(text: Uint8Array, check?: (values: number) => void): Steps<Buffer> {
+export function canonicalizeSteps(text: Uint8Array, check?: (values: number) => void): Steps<Buffer> {
   return scanSteps(text, (scanner) => valueSteps(scanner, check))
 }
 

@@ -47,6 +47,8 @@ export function* buildSteps(
   let inner: Container | undefined
   let name = ''
   let root: unknown
+  /** The next value is the first of `inner`. */
+  let isFirst = false
   let at = 0
   const takeName = (): void => {
     const end = endOfString(text, at)
@@ -58,11 +60,18 @@ export function* buildSteps(
     const code = text.charCodeAt(at)
     const isArray = code === OPEN_BRACKET
     let value: unknown
+    /** A container that is not empty. */
     let opened: Container | undefined
     if (isArray || code === OPEN_BRACE) {
-      opened = isArray ? [] : {}
-      value = opened
       at += 1
+      if (text.charCodeAt(at) === (isArray ? CLOSE_BRACKET : CLOSE_BRACE)) {
+        value = isArray ? [] : {}
+        at += 1
+      } else {
+        // An array that begins empty gets room for many elements with its first one, which most have no use for.
+        opened = isArray ? new Array<unknown>(1) : {}
+        value = opened
+      }
     } else if (code === QUOTE) {
       const end = endOfString(text, at)
       value = form.string(text.slice(at, end))
@@ -73,16 +82,17 @@ export function* buildSteps(
       at = end
     }
     if (inner === undefined) root = value
-    else if (Array.isArray(inner)) inner.push(value)
-    else define(inner, name, value)
-    if (opened !== undefined && text.charCodeAt(at) !== (isArray ? CLOSE_BRACKET : CLOSE_BRACE)) {
+    else if (!Array.isArray(inner)) define(inner, name, value)
+    else if (isFirst) inner[0] = value
+    else inner.push(value)
+    isFirst = opened !== undefined
+    if (opened !== undefined) {
       if (inner !== undefined) outer.push(inner)
       if (outer.length >= mostLevels) throw new RangeError('nested too deeply')
       inner = opened
       if (!isArray) takeName()
       continue
     }
-    if (opened !== undefined) at += 1
     while (inner !== undefined && text.charCodeAt(at) !== COMMA) {
       inner = outer.pop()
       at += 1

@@ -1,11 +1,15 @@
+import { SelectorBudget } from './budget.ts'
 import { printPlain, SelectorError } from './errors.ts'
 import { type FieldPath, findPath, parsePath } from './path.ts'
 
 /** The parts of a document that are asked for; undefined for all of it. */
 export type Projection = ((document: unknown) => Record<string, unknown>) | undefined
 
-/** No fields are all fields. What a document lacks is left out. Throws SelectorError. */
-export function compileFields(fields: unknown): Projection {
+/**
+ * No fields are all fields. What a document lacks is left out. The answer throws selectorTimeout when the budget does not
+ * suffice. Throws SelectorError.
+ */
+export function compileFields(fields: unknown, budget = new SelectorBudget()): Projection {
   if (!Array.isArray(fields)) {
     throw new SelectorError(
       'invalid_fields',
@@ -17,14 +21,16 @@ export function compileFields(fields: unknown): Projection {
     if (typeof field === 'string') return parsePath(field)
     throw new SelectorError('invalid_field', `Invalid JSON for field spec: ${printPlain(field)}`)
   })
-  return (document) => {
-    const shown: Record<string, unknown> = {}
-    for (const path of paths) {
-      const found = findPath(document, path)
-      if (typeof found === 'object') place(shown, path, found.value)
-    }
-    return shown
-  }
+  return (document) =>
+    budget.measure(() => {
+      const shown: Record<string, unknown> = {}
+      for (const path of paths) {
+        budget.step()
+        const found = findPath(document, path)
+        if (typeof found === 'object') place(shown, path, found.value)
+      }
+      return shown
+    })
 }
 
 /** Indexes of arrays become names, as CouchDB has it. */

@@ -1,4 +1,5 @@
-import type { Compare } from '../collation.ts'
+import { type Compare, compareRaw } from '../collation.ts'
+import type { SelectorBudget } from './budget.ts'
 import { badArgument, SelectorError } from './errors.ts'
 import { compileRegex } from './regex.ts'
 
@@ -17,16 +18,28 @@ export const OPPOSITES: Readonly<Record<string, string>> = {
   $nin: '$in',
 }
 
-type Maker = (argument: unknown, refuse: () => never) => Test
+type Maker = (argument: unknown, refuse: () => never, budget: SelectorBudget) => Test
 
 function listOf(argument: unknown, refuse: () => never): unknown[] {
   return Array.isArray(argument) ? argument : refuse()
 }
 
-/** A list holds what one of its elements is. */
-function isIn(value: unknown, wanted: readonly unknown[], compare: Compare): boolean {
-  const values = Array.isArray(value) ? value : [value]
-  return wanted.some((one) => values.some((each) => compare(each, one) === 0))
+/** Whether a value is among those wanted; a list is if one of its elements is. */
+function membership(wanted: readonly unknown[], budget: SelectorBudget): Test {
+  // Equal texts are equal in every order, and by their bytes no others are: long lists of ids need no comparison.
+  const texts = new Set(wanted.filter((one) => typeof one === 'string'))
+  const isWanted = (each: unknown, compare: Compare): boolean => {
+    budget.step()
+    if (typeof each === 'string' && (texts.has(each) || compare === compareRaw)) return texts.has(each)
+    return wanted.some((one) => {
+      budget.step()
+      return compare(each, one) === 0
+    })
+  }
+  return (value, compare) => {
+    const values = Array.isArray(value) ? value : [value]
+    return values.some((each) => isWanted(each, compare))
+  }
 }
 
 function typeOf(value: unknown): string {
@@ -34,16 +47,18 @@ function typeOf(value: unknown): string {
   return Array.isArray(value) ? 'array' : typeof value
 }
 
+function memberOf(value: object, name: string): unknown {
+  return (value as Record<string, unknown>)[name]
+}
+
 /** The same value, members in the same order. */
 function isSame(a: unknown, b: unknown): boolean {
   if (typeof a !== 'object' || a === null || typeof b !== 'object' || b === null) return a === b
   if (Array.isArray(a) !== Array.isArray(b)) return false
-  const left = Object.entries(a)
-  const right = Object.entries(b)
-  return (
-    left.length === right.length &&
-    left.every(([name, value], at) => name === right[at]![0] && isSame(value, right[at]![1]))
-  )
+  const left = Object.keys(a)
+  const right = Object.keys(b)
+  if (left.length !== right.length) return false
+  return left.every((name, at) => name === right[at] && isSame(memberOf(a, name), memberOf(b, name)))
 }
 
 const MAKERS: Readonly<Record<string, Maker>> = {
@@ -53,19 +68,21 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   $ne: (wanted) => (value, compare) => compare(value, wanted) !== 0,
   $gte: (wanted) => (value, compare) => compare(value, wanted) >= 0,
   $gt: (wanted) => (value, compare) => compare(value, wanted) > 0,
-  $in: (argument, refuse) => {
-    const wanted = listOf(argument, refuse)
-    return (value, compare) => isIn(value, wanted, compare)
+  $in: (argument, refuse, budget) => membership(listOf(argument, refuse), budget),
+  $nin: (argument, refuse, budget) => {
+    const isIn = membership(listOf(argument, refuse), budget)
+    return (value, compare) => !isIn(value, compare)
   },
-  $nin: (argument, refuse) => {
+  $all: (argument, refuse, budget) => {
     const wanted = listOf(argument, refuse)
-    return (value, compare) => !isIn(value, wanted, compare)
-  },
-  $all: (argument, refuse) => {
-    const wanted = listOf(argument, refuse)
+    const has = (value: readonly unknown[], one: unknown): boolean =>
+      value.some((each) => {
+        budget.step()
+        return isSame(each, one)
+      })
     return (value) => {
       if (!Array.isArray(value) || wanted.length === 0) return false
-      if (wanted.every((one) => value.some((each) => isSame(each, one)))) return true
+      if (wanted.every((one) => has(value, one))) return true
       return wanted.length === 1 && isSame(wanted[0], value)
     }
   },
@@ -84,10 +101,10 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     // Plus 0, for a remainder of -0 is none.
     return (value) => Number.isInteger(value) && ((value as number) % (divisor as number)) + 0 === remainder
   },
-  $regex: (argument, refuse) => {
+  $regex: (argument, refuse, budget) => {
     if (typeof argument !== 'string') return refuse()
     try {
-      const test = compileRegex(argument)
+      const test = compileRegex(argument, budget)
       return (value) => typeof value === 'string' && test(value)
     } catch (error) {
       return error instanceof SyntaxError ? refuse() : raise(error)
@@ -108,10 +125,11 @@ export function unknownOperator(name: string): SelectorError {
 }
 
 /** Throws SelectorError for an operator that is not known, or an argument that it does not take. */
-export function makeTest(name: string, argument: unknown): Test {
+export function makeTest(name: string, argument: unknown, budget: SelectorBudget): Test {
   const maker = Object.hasOwn(MAKERS, name) ? MAKERS[name] : undefined
   if (maker === undefined) throw unknownOperator(name)
-  return maker(argument, () => {
+  const refuse = (): never => {
     throw badArgument(name, argument)
-  })
+  }
+  return maker(argument, refuse, budget)
 }

@@ -5,14 +5,22 @@
  * classes, `\A \z \Z \h \a \e \x{..}`, `(?P<`, options in front. What JavaScript cannot say is refused, never
  * taken for something else.
  *
- * A pattern can take time that is exponential in the text. PCRE gives up after a number of steps and the text
- * counts as not matching; here it gives up after a time.
+ * A pattern can take time that is exponential in the text. PCRE gives up after a number of steps, and the text counts as
+ * not matching; here it is the selector's budget that ends it. A pattern without groups that repeats one thing at most
+ * takes no more steps than the square of the text's length; every other one, and every long text, is watched by a
+ * thread of its own, which costs some 50 µs.
  */
 import { type Context, createContext, Script } from 'node:vm'
+import type { SelectorBudget } from './budget.ts'
 
-const LIMIT_MS = 200
-/** Texts up to here need no guard when the pattern repeats one thing only: the steps are at most their square. */
+/** Bytes, about as many as PCRE takes. */
+const MOST_PATTERN_BYTES = 32 * 1024
+/** Bytes of a text and of a pattern that need no watch. */
 const HARMLESS_LENGTH = 2048
+const HARMLESS_PATTERN_BYTES = 256
+/** A machine that stands still for a moment must not be taken for a pattern that takes too long: it is tried twice. */
+const ATTEMPTS = 2
+const ATTEMPT_MS = 30
 
 const POSIX: Readonly<Record<string, string>> = {
   alpha: 'a-zA-Z',
@@ -51,25 +59,41 @@ const SAME = /[dDwWnrtfv]/
 /** True where a text matches. */
 export type TextTest = (text: string) => boolean
 
-/** Throws SyntaxError for a pattern that is none, or cannot be said in JavaScript. */
-export function compileRegex(pattern: string): TextTest {
+/** Throws SyntaxError for a pattern that is none, is too long, or cannot be said in JavaScript. */
+export function compileRegex(pattern: string, budget: SelectorBudget): TextTest {
   const bytes = Buffer.from(pattern).toString('latin1')
+  if (bytes.length > MOST_PATTERN_BYTES) throw new SyntaxError('too long')
   const options = /^\(\?([ims]+)\)/.exec(bytes)
   const flags = new Set(options?.[1])
   const translation = new Translation(bytes.slice(options?.[0].length ?? 0), flags)
   const regex = new RegExp(translation.translate(), flags.has('i') ? 'i' : '')
+  // Patterns are compiled when they are first used, and only then found too large.
+  regex.test('')
+  const isHarmless =
+    !translation.hasGroups && translation.repeats <= 1 && bytes.length <= HARMLESS_PATTERN_BYTES
   return (text) => {
     const subject = Buffer.from(text).toString('latin1')
-    const { repeats } = translation
-    const harmless = repeats === 0 || (repeats === 1 && subject.length <= HARMLESS_LENGTH)
-    return harmless ? regex.test(subject) : guarded(regex, subject)
+    return isHarmless && subject.length <= HARMLESS_LENGTH
+      ? regex.test(subject)
+      : guarded(regex, subject, budget)
   }
 }
 
 /** One context serves all: a new one costs a millisecond, and scripts run one at a time. */
 let shared: { sandbox: { regex: RegExp; text: string }; context: Context; script: Script } | undefined
 
-function guarded(regex: RegExp, text: string): boolean {
+/** Throws selectorTimeout. */
+function guarded(regex: RegExp, text: string, budget: SelectorBudget): boolean {
+  for (let left = ATTEMPTS; left > 0; left--) {
+    const timeoutMs = Math.ceil(Math.min(ATTEMPT_MS, budget.requireTime()))
+    const isMatch = watched(regex, text, timeoutMs)
+    if (isMatch !== undefined) return isMatch
+  }
+  return budget.giveUp()
+}
+
+/** Undefined when it took longer. */
+function watched(regex: RegExp, text: string, timeoutMs: number): boolean | undefined {
   if (shared === undefined) {
     const sandbox = { regex, text }
     shared = { sandbox, context: createContext(sandbox), script: new Script('regex.test(text)') }
@@ -78,9 +102,9 @@ function guarded(regex: RegExp, text: string): boolean {
   sandbox.regex = regex
   sandbox.text = text
   try {
-    return script.runInContext(context, { timeout: LIMIT_MS }) === true
+    return script.runInContext(context, { timeout: timeoutMs }) === true
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return false
+    if ((error as { code?: unknown }).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT') return undefined
     throw error
   } finally {
     sandbox.text = ''
@@ -91,8 +115,9 @@ class Translation {
   readonly #source: string
   readonly #flags: ReadonlySet<string>
   #at = 0
-  /** Repetitions without an end, and references back. */
+  /** Whatever may match more or less of a text, and references back. */
   repeats = 0
+  hasGroups = false
 
   constructor(source: string, flags: ReadonlySet<string>) {
     this.#source = source
@@ -116,16 +141,17 @@ class Translation {
     if (char === '.') return this.#flags.has('s') ? '[^]' : '[^\\n]'
     if (char === '^') return this.#flags.has('m') ? '(?<![^\\n])' : '(?<![^])'
     if (char === '$') return this.#flags.has('m') ? '(?![^\\n])' : OUTSIDE['Z']!
-    if (char === '*' || char === '+') this.repeats++
+    if (char === '*' || char === '+' || char === '?') this.repeats++
     if (char === '{') {
       const counted = /^\d+(,\d*)?\}/.exec(source.slice(this.#at))
       if (counted === null) return '\\{'
-      if (counted[0].includes(',')) this.repeats++
+      this.repeats++
     }
     return char
   }
 
   #group(): string {
+    this.hasGroups = true
     const rest = this.#source.slice(this.#at)
     const named = /^\(\?P</.exec(rest)
     if (named !== null) {

@@ -11,6 +11,7 @@
  * Numbers are doubles: integers beyond 2^53 are equal to their neighbours, and 1.0 is the integer 1.
  */
 import { type Compare, compareRaw, compareValues } from '../collation.ts'
+import { SelectorBudget } from './budget.ts'
 import { badArgument, printPlain, SelectorError } from './errors.ts'
 import { makeTest, OPPOSITES, type Test } from './operators.ts'
 import { type FieldPath, findPath, parsePath } from './path.ts'
@@ -22,33 +23,48 @@ type Match = (value: unknown, compare: Compare) => boolean
 
 /** Nesting of a selector: it bounds the recursion here and in comparisons. */
 const MAX_DEPTH = 500
+/** Objects, arrays and scalars of a selector, and characters of its names and texts. They bound the time of one comparison. */
+const MAX_VALUES = 100_000
+const MAX_CHARACTERS = 2_000_000
 
 const COMBINATIONS: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
 
-/** Throws SelectorError. */
-export function compileSelector(selector: unknown): Selector {
+/** The answer throws selectorTimeout when the budget does not suffice. Throws SelectorError. */
+export function compileSelector(selector: unknown, budget = new SelectorBudget()): Selector {
   if (!isObject(selector)) {
     const reason = `Selector must be a JSON object, not: ${printPlain(selector)}`
     throw new SelectorError('invalid_selector_json', reason)
   }
-  requireShallow(selector)
+  requireModest(selector)
   if (Object.keys(selector).length === 0) return () => true
-  const match = build(selector, '', false, false)
+  const match = new SelectorBuilder(budget).build(selector, '', false, false)
   requireField(selector)
-  return (document) => match(document, compareValues)
+  return (document) => budget.measure(() => match(document, compareValues))
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function requireShallow(selector: unknown): void {
+function requireModest(selector: unknown): void {
+  let values = 0
+  let characters = 0
   let level: unknown[] = [selector]
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw new SelectorError('invalid_selector', 'The selector is nested too deeply.')
-    level = level.flatMap((value) =>
-      typeof value === 'object' && value !== null ? Object.values(value) : [],
-    )
+    const next: unknown[] = []
+    for (const value of level) {
+      if (typeof value === 'string') characters += value.length
+      if (typeof value !== 'object' || value === null) continue
+      if (!Array.isArray(value)) for (const name of Object.keys(value)) characters += name.length
+      for (const member of Object.values(value)) next.push(member)
+      if (values + next.length > MAX_VALUES || characters > MAX_CHARACTERS) break
+    }
+    values += level.length
+    if (values + next.length > MAX_VALUES || characters > MAX_CHARACTERS) {
+      throw new SelectorError('invalid_selector', 'The selector is too long.')
+    }
+    level = next
   }
 }
 
@@ -67,39 +83,109 @@ function requireField(selector: unknown): void {
   throw new SelectorError('invalid_selector', 'One or more conditions is missing a field name.')
 }
 
-/** `path` is the field that operators speak of, '' for the value itself. */
-function build(condition: unknown, path: string, negated: boolean, inner: boolean): Match {
-  if (!isObject(condition)) return leaf('$eq', condition, path, negated)
-  const members = Object.entries(condition)
-  if (members.length === 0) return leaf('$eq', condition, path, negated)
-  if (members.length > 1) {
-    const parts = members.map((member) => build(Object.fromEntries([member]), path, negated, inner))
-    return negated ? any(parts) : all(parts)
-  }
-  const [name, argument] = members[0]!
-  if (COMBINATIONS.has(name)) {
-    return combination(name, argument, path, negated, inner)
-  }
-  if (name === '$not') {
-    if (!isObject(argument)) throw badArgument(name, argument)
-    if (!inner) return build(argument, path, !negated, inner)
-    const match = build(argument, path, negated, inner)
-    return (value, compare) => !match(value, compare)
-  }
-  if (name.startsWith('$')) return leaf(name, argument, path, negated)
-  return build(argument, path === '' ? name : `${path}.${name}`, negated, inner)
-}
+class SelectorBuilder {
+  readonly #budget: SelectorBudget
+  readonly #paths = new Map<string, FieldPath>()
 
-function combination(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
-  if (!Array.isArray(argument)) throw badArgument(name, argument)
-  if (name === '$nor' && inner) {
-    const match = any(argument.map((part) => build(part, path, negated, inner)))
-    return (value, compare) => !match(value, compare)
+  constructor(budget: SelectorBudget) {
+    this.#budget = budget
   }
-  const turned = name === '$nor' ? !negated : negated
-  const parts = argument.map((part) => build(part, path, turned, inner))
-  const conjunction = name === '$or' ? negated : !negated
-  return conjunction ? all(parts) : any(parts)
+
+  /** `path` is the field that operators speak of, '' for the value itself. */
+  build(condition: unknown, path: string, negated: boolean, inner: boolean): Match {
+    if (!isObject(condition)) return this.#leaf('$eq', condition, path, negated)
+    const members = Object.entries(condition)
+    if (members.length === 0) return this.#leaf('$eq', condition, path, negated)
+    if (members.length > 1) {
+      const parts = members.map(([name, argument]) => this.#member(name, argument, path, negated, inner))
+      return negated ? any(parts) : all(parts)
+    }
+    const [name, argument] = members[0]!
+    return this.#member(name, argument, path, negated, inner)
+  }
+
+  #member(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
+    if (COMBINATIONS.has(name)) return this.#combination(name, argument, path, negated, inner)
+    if (name === '$not') {
+      if (!isObject(argument)) throw badArgument(name, argument)
+      if (!inner) return this.build(argument, path, !negated, inner)
+      const match = this.build(argument, path, negated, inner)
+      return (value, compare) => !match(value, compare)
+    }
+    if (name.startsWith('$')) return this.#leaf(name, argument, path, negated)
+    return this.build(argument, path === '' ? name : `${path}.${name}`, negated, inner)
+  }
+
+  #combination(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
+    if (!Array.isArray(argument)) throw badArgument(name, argument)
+    if (name === '$nor' && inner) {
+      const match = any(argument.map((part) => this.build(part, path, negated, inner)))
+      return (value, compare) => !match(value, compare)
+    }
+    const turned = name === '$nor' ? !negated : negated
+    const parts = argument.map((part) => this.build(part, path, turned, inner))
+    const conjunction = name === '$or' ? negated : !negated
+    return conjunction ? all(parts) : any(parts)
+  }
+
+  #leaf(name: string, argument: unknown, path: string, negated: boolean): Match {
+    if (name === '$exists') {
+      if (typeof argument !== 'boolean') throw badArgument(name, argument)
+      return this.#existence(path, argument !== negated)
+    }
+    const opposite = negated ? OPPOSITES[name] : undefined
+    const test = this.#testOf(opposite ?? name, argument)
+    return this.#onField(
+      path,
+      negated && opposite === undefined ? (value, compare) => !test(value, compare) : test,
+    )
+  }
+
+  #existence(path: string, wanted: boolean): Match {
+    if (path === '') return () => wanted
+    const parts = this.#parsed(path)
+    return (value) => {
+      this.#budget.step()
+      const found = findPath(value, parts)
+      return found === 'astray' ? false : (found !== 'missing') === wanted
+    }
+  }
+
+  #onField(path: string, test: Test): Match {
+    const parts = path === '' ? [] : this.#parsed(path)
+    return (value, compare) => {
+      this.#budget.step()
+      const found = findPath(value, parts)
+      if (typeof found === 'string') return false
+      return test(found.value, path === '_id' ? compareRaw : compare)
+    }
+  }
+
+  /** The conditions of one field share its path, which may be long. */
+  #parsed(path: string): FieldPath {
+    const known = this.#paths.get(path)
+    if (known !== undefined) return known
+    const parts = parsePath(path)
+    this.#paths.set(path, parts)
+    return parts
+  }
+
+  /** The operators that hold a selector, and the others. */
+  #testOf(name: string, argument: unknown): Test {
+    if (name !== '$elemMatch' && name !== '$allMatch' && name !== '$keyMapMatch') {
+      return makeTest(name, argument, this.#budget)
+    }
+    if (!isObject(argument)) throw badArgument(name, argument)
+    const match = this.build(argument, '', false, true)
+    if (name === '$keyMapMatch') {
+      return (value, compare) => isObject(value) && Object.keys(value).some((key) => match(key, compare))
+    }
+    if (name === '$elemMatch') {
+      return (value, compare) => Array.isArray(value) && value.some((each) => match(each, compare))
+    }
+    return (value, compare) =>
+      Array.isArray(value) && value.length > 0 && value.every((each) => match(each, compare))
+  }
 }
 
 function all(parts: readonly Match[]): Match {
@@ -108,49 +194,4 @@ function all(parts: readonly Match[]): Match {
 
 function any(parts: readonly Match[]): Match {
   return (value, compare) => parts.some((part) => part(value, compare))
-}
-
-function leaf(name: string, argument: unknown, path: string, negated: boolean): Match {
-  if (name === '$exists') {
-    if (typeof argument !== 'boolean') throw badArgument(name, argument)
-    return existence(path, argument !== negated)
-  }
-  const opposite = negated ? OPPOSITES[name] : undefined
-  const test = testOf(opposite ?? name, argument)
-  return onField(path, negated && opposite === undefined ? (value, compare) => !test(value, compare) : test)
-}
-
-function existence(path: string, wanted: boolean): Match {
-  if (path === '') return () => wanted
-  const parts = parsePath(path)
-  return (value) => {
-    const found = findPath(value, parts)
-    return found === 'astray' ? false : (found !== 'missing') === wanted
-  }
-}
-
-function onField(path: string, test: Test): Match {
-  if (path === '') return test
-  const parts: FieldPath = parsePath(path)
-  return (value, compare) => {
-    const found = findPath(value, parts)
-    if (typeof found === 'string') return false
-    return test(found.value, path === '_id' ? compareRaw : compare)
-  }
-}
-
-/** The operators that hold a selector, and the others. */
-function testOf(name: string, argument: unknown): Test {
-  if (name !== '$elemMatch' && name !== '$allMatch' && name !== '$keyMapMatch')
-    return makeTest(name, argument)
-  if (!isObject(argument)) throw badArgument(name, argument)
-  const match = build(argument, '', false, true)
-  if (name === '$keyMapMatch') {
-    return (value, compare) => isObject(value) && Object.keys(value).some((key) => match(key, compare))
-  }
-  if (name === '$elemMatch') {
-    return (value, compare) => Array.isArray(value) && value.some((each) => match(each, compare))
-  }
-  return (value, compare) =>
-    Array.isArray(value) && value.length > 0 && value.every((each) => match(each, compare))
 }

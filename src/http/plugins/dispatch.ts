@@ -50,10 +50,10 @@ export function rewriteUrl(request: { url?: string | undefined }): string {
   return `/${place.route}`
 }
 
-/** The answer to a request that has come whole, while it has not gone out. */
-export function unfinishedAnswer(socket: Duplex): ServerResponse | undefined {
+/** The newest answer on a connection, until the operating system has taken all of it. */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
   const response = ANSWERS.get(socket)
-  return response?.req.complete && !response.writableFinished && !response.destroyed ? response : undefined
+  return response === undefined || response.writableFinished || response.destroyed ? undefined : response
 }
 
 export function registerResources(
@@ -87,7 +87,7 @@ function respond(
 ): void {
   ANSWERS.set(request.socket, response)
   const { log, clock } = service.options.backend
-  const startMs = log.enabled('debug') ? clock.now() : 0
+  const startMs = log.enabled('debug') ? clock.monotonic() : 0
   const exchange = exchangeOf(service, request, response)
   let answer: Answer | Promise<Answer>
   try {
@@ -175,7 +175,7 @@ function finish(exchange: Exchange, startMs: number): void {
     method: exchange.request.method,
     target: exchange.rawTarget,
     status: exchange.response.statusCode,
-    durationMs: clock.now() - startMs,
+    durationMs: Math.round(clock.monotonic() - startMs),
   })
 }
 

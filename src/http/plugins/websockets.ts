@@ -144,9 +144,8 @@ async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
     const feed = await openWebsocketFeed(exchange, message)
-    await feed.run(client)
-    const { aborted } = exchange.service.stopping
-    client.close(aborted || exchange.lease.signal.aborted ? GOING_AWAY : DONE)
+    const end = await feed.run(client)
+    client.close(end === 'went away' ? GOING_AWAY : DONE)
   } catch (error) {
     const known = knownError(error)
     const { code, reason } = closeOf(known)

@@ -43,12 +43,19 @@ function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> 
       const keys = Array.isArray(given)
         ? await exactKeysOfBody(exchange, given, 'queries', index, 'keys')
         : given
-      parameters.push(parse(exchange, namespace, undefined, { ...query, keys }, 'body-last'))
+      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), 'body-last'))
     }
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
   }
+}
+
+/** As in CouchDB, one key alone is the range of that key in `queries`, and what the query says of a range changes it. */
+function withKeys(query: Record<string, unknown>, keys: unknown): Record<string, unknown> {
+  const given = query['keys']
+  if (!Array.isArray(given) || given.length !== 1) return { ...query, keys }
+  return { key: given[0], ...query, keys: undefined }
 }
 
 function parse(

@@ -1,6 +1,5 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
-import { randomHex } from '../../base/random.ts'
 import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
@@ -142,7 +141,7 @@ async function makeEdits(
 }
 
 function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
-  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  const id = document.id ?? exchange.backend.newId()
   if (isLocalId(id)) refuseLocalMembers(document)
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)

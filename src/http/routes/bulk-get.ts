@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { randomHex } from '../../base/random.ts'
+import type { Steps } from '../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
@@ -38,7 +39,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
   const { maxBulkGet } = exchange.service.limits
   if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
-  const wishes = docs.map(parseWish)
+  const wishes = await exchange.inTurns(wishSteps(docs))
   const latest = exchange.query.flag('latest')
   const attachments = {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
@@ -54,6 +55,15 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
   return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
+}
+
+function* wishSteps(docs: readonly unknown[]): Steps<Wish[]> {
+  const wishes: Wish[] = []
+  for (const doc of docs) {
+    wishes.push(parseWish(doc))
+    yield
+  }
+  return wishes
 }
 
 function parseWish(doc: unknown): Wish {

@@ -3,6 +3,7 @@ import { requireContentType } from '../body.ts'
 import { changesFilter } from '../changes-filter.ts'
 import { parseChangesParameters, requireKnownFeed } from '../changes-parameters.ts'
 import { ChangesReader } from '../changes-rows.ts'
+import { watchDatabase } from '../database-watch.ts'
 import type { Exchange } from '../exchange.ts'
 import { feedAnswer } from '../feed-answer.ts'
 import type { Resource } from '../resource.ts'
@@ -22,9 +23,14 @@ function changes(exchange: Exchange, body: Record<string, unknown> | undefined):
   const parameters = parseChangesParameters(exchange.query, exchange.header('last-event-id'))
   const filter = changesFilter(exchange, parameters, body)
   requireKnownFeed(parameters)
-  const { database, lease } = exchange
-  const reader = new ChangesReader(database, parameters, filter)
-  return feedAnswer(exchange, { database, reader, parameters, ends: [lease.signal] })
+  const { database } = exchange
+  const reader = new ChangesReader(() => exchange.database, parameters, filter)
+  return feedAnswer(exchange, {
+    database,
+    reader,
+    parameters,
+    listen: (client) => watchDatabase(exchange, client),
+  })
 }
 
 export const changesResources: Resource[] = [

@@ -3,6 +3,7 @@ import { stringText } from '../../base/json/writer.ts'
 import type { ChangeRow } from '../../database/api.ts'
 import { eventOf } from '../../server/database-events.ts'
 import type { Answer, Piece } from '../answer.ts'
+import { type ChangeWaiter, type Client, changeWaiter } from '../change-waiter.ts'
 import type { ChangesParameters } from '../changes-parameters.ts'
 import { ChangesReader } from '../changes-rows.ts'
 import type { Exchange } from '../exchange.ts'
@@ -16,8 +17,11 @@ async function dbUpdates(exchange: Exchange): Promise<Answer> {
   const { events } = exchange.backend
   await events.flush()
   const { database } = events
-  const reader = new ChangesReader(database, parameters, undefined, eventText)
-  return feedAnswer(exchange, { database, reader, parameters, ends: [] })
+  const reader = new ChangesReader(() => database, parameters, undefined, eventText)
+  const { stopping } = exchange.service
+  const listen = (client: Client): ChangeWaiter =>
+    changeWaiter((onChange) => database.onChange(onChange), client, [stopping])
+  return feedAnswer(exchange, { database, reader, parameters, listen })
 }
 
 function eventText(row: ChangeRow): Piece[] {

@@ -151,7 +151,9 @@ export function openRevisions(
   const found = database.openRevs(id, revs, { latest })
   if (revs !== 'all') return found
   if (found.length === 0) throw new DatabaseError('missing')
-  return found.sort((a, b) => compareRevisions(revisionOf(a), revisionOf(b)))
+  // Each is read once, not at every comparison.
+  const read = found.map((each) => ({ each, revision: revisionOf(each) }))
+  return read.sort((a, b) => compareRevisions(a.revision, b.revision)).map(({ each }) => each)
 }
 
 function revisionOf(found: OpenRevision): Revision {

@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { randomHex } from '../../base/random.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
@@ -86,7 +85,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 /** POST to a database: a document with an id of its own or a new one. */
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
-  const id = document.id ?? randomHex(exchange.backend.random, 16)
+  const id = document.id ?? exchange.backend.newId()
   if (isLocalId(id)) {
     refuseLocalMembers(document)
     const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))

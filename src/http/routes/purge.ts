@@ -1,11 +1,12 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { stringsText, stringText } from '../../base/json/writer.ts'
+import type { Steps } from '../../base/time-slice.ts'
 import type { PurgedRevisions } from '../../database/api.ts'
 import { requireDatabaseAdmin } from '../access.ts'
 import { type Answer, json, jsonStream, jsonText, ok, type Piece } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { readRevisions } from '../revision.ts'
+import { revisionSteps } from '../revision.ts'
 
 /** `_purge` and what is remembered of it. The bounds of one request are CouchDB's defaults. */
 const MAX_DOCUMENTS = 100
@@ -14,10 +15,7 @@ const MAX_REVISIONS = 1000
 async function purge(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
   await exchange.jsonTypedBody()
-  const requests = Object.entries(await exchange.jsonObject()).map(([id, revs]): PurgedRevisions => {
-    if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
-    return { id, revs: readRevisions(revs) }
-  })
+  const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
   if (requests.length > MAX_DOCUMENTS) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of documents.')
   }
@@ -27,6 +25,17 @@ async function purge(exchange: Exchange): Promise<Answer> {
   const purged = await exchange.database.purge(requests)
   const members = purged.map(({ id, revs }) => `${stringText(id)}:${stringsText(revs)}`)
   return jsonText(201, `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
+}
+
+function* requestSteps(object: Record<string, unknown>): Steps<PurgedRevisions[]> {
+  const requests: PurgedRevisions[] = []
+  for (const id in object) {
+    const revs = object[id]
+    if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+    requests.push({ id, revs: yield* revisionSteps(revs) })
+    yield
+  }
+  return requests
 }
 
 function purgedInfos(exchange: Exchange): Answer {

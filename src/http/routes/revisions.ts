@@ -1,9 +1,10 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { stringsText, stringText } from '../../base/json/writer.ts'
+import type { Steps } from '../../base/time-slice.ts'
 import { type Answer, jsonText } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { readRevisions } from '../revision.ts'
+import { revisionSteps } from '../revision.ts'
 
 /** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
 interface Missing {
@@ -12,35 +13,53 @@ interface Missing {
   possibleAncestors: string[]
 }
 
-/** The ids of which a revision is missing. All are read before the first is looked up. */
-async function findMissing(exchange: Exchange): Promise<Missing[]> {
-  await exchange.jsonTypedBody()
-  const wanted = Object.entries(await exchange.jsonObject()).map(([id, revs]) => {
+type Wanted = readonly (readonly [id: string, revs: readonly string[]])[]
+
+function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
+  const wanted: [string, string[]][] = []
+  for (const id in object) {
+    const revs = object[id]
     if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
-    return [id, readRevisions(revs)] as const
-  })
-  const found: Missing[] = []
+    wanted.push([id, yield* revisionSteps(revs)])
+    yield
+  }
+  return wanted
+}
+
+/** The members of the answer, one for each id of which a revision is missing. */
+function* missingSteps(
+  exchange: Exchange,
+  object: Record<string, unknown>,
+  textOf: (missing: Missing) => string,
+): Steps<string> {
+  // All are read before the first is looked up.
+  const wanted = yield* wantedSteps(object)
+  const members: string[] = []
   for (const [id, revs] of wanted) {
     const answer = exchange.database.missingRevs(id, revs)
-    if (answer.missing.length > 0) found.push({ id, ...answer })
+    if (answer.missing.length > 0) members.push(`${stringText(id)}:${textOf({ id, ...answer })}`)
+    yield
   }
-  return found
+  return `{${members.join(',')}}`
+}
+
+function diffText({ missing, possibleAncestors }: Missing): string {
+  const ancestors =
+    possibleAncestors.length === 0 ? '' : `,"possible_ancestors":${stringsText(possibleAncestors)}`
+  return `{"missing":${stringsText(missing)}${ancestors}}`
 }
 
 async function revsDiff(exchange: Exchange): Promise<Answer> {
-  const members = (await findMissing(exchange)).map(({ id, missing, possibleAncestors }) => {
-    const ancestors =
-      possibleAncestors.length === 0 ? '' : `,"possible_ancestors":${stringsText(possibleAncestors)}`
-    return `${stringText(id)}:{"missing":${stringsText(missing)}${ancestors}}`
-  })
-  return jsonText(200, `{${members.join(',')}}\n`)
+  await exchange.jsonTypedBody()
+  const object = await exchange.jsonObject()
+  return jsonText(200, `${await exchange.inTurns(missingSteps(exchange, object, diffText))}\n`)
 }
 
 async function missingRevs(exchange: Exchange): Promise<Answer> {
-  const members = (await findMissing(exchange)).map(
-    ({ id, missing }) => `${stringText(id)}:${stringsText(missing)}`,
-  )
-  return jsonText(200, `{"missing_revs":{${members.join(',')}}}\n`)
+  await exchange.jsonTypedBody()
+  const object = await exchange.jsonObject()
+  const textOf = ({ missing }: Missing): string => stringsText(missing)
+  return jsonText(200, `{"missing_revs":${await exchange.inTurns(missingSteps(exchange, object, textOf))}}\n`)
 }
 
 export const revisionsResources: Resource[] = [

@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { randomHex } from '../../base/random.ts'
 import { type Answer, bare, json, type WholeAnswer } from '../answer.ts'
 import { contentEtag } from '../etag.ts'
 import type { Exchange } from '../exchange.ts'
@@ -32,7 +31,7 @@ function uuids(exchange: Exchange): Answer {
   if (count > exchange.service.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
-  const list = Array.from({ length: count }, () => randomHex(exchange.backend.random, 16))
+  const list = Array.from({ length: count }, exchange.backend.newId)
   return json(
     200,
     { uuids: list },

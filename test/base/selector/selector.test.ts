@@ -154,7 +154,7 @@ t.test('patterns are PCRE over bytes', async (t) => {
     t.throws(() => compileSelector({ a: { $regex: pattern } }), { code: 'bad_arg' }, pattern)
   }
   const hopeless = compileSelector({ a: { $regex: '^(a+)+$' } })
-  t.equal(hopeless({ a: `${'a'.repeat(60)}b` }), false, 'one that never ends is given up')
+  t.throws(() => hopeless({ a: `${'a'.repeat(60)}b` }), /too much time/, 'one that never ends')
   t.equal(hopeless({ a: 'aaa' }), true)
 })
 

@@ -1,0 +1,218 @@
+/**
+ * What the library's callers hand over, looked at before anything is touched: a wrong type is refused here with
+ * INVALID_ARGUMENT and never reaches a page or a record. Bytes are a `Uint8Array` (so a `Buffer`) and nothing else: of all
+ * other things `length` counts something that is not bytes.
+ */
+import { types } from 'node:util'
+import type { Comparator, Reducer, TreeOptions } from './api.ts'
+import { StorageError } from './errors.ts'
+import { GENESIS_POSITION, GROUP_ALIGNMENT, GROUP_HEADER_BYTES, REFERENCE_BYTES } from './format.ts'
+
+/** Of the names of trees, comparators and reducers, as UTF-8: the file keeps their lengths in one byte. */
+const MAX_NAME_BYTES = 255
+const MAX_VERSION = 2 ** 32 - 1
+/** A node's pointer keeps a reduction behind two bytes of length; longer ones would make inner nodes of two children. */
+const MAX_REDUCTION_BYTES = 1024
+
+/** Behind the first group and its 40 bytes. */
+const FIRST_GROUP_POSITION = GENESIS_POSITION + GROUP_HEADER_BYTES + 40
+/** References hold positions in six bytes. */
+const LAST_FIRST_GROUP_POSITION = 2 ** 47
+
+interface CheckedOptions {
+  trees?: Record<string, TreeOptions>
+  create?: unknown
+  readOnly?: unknown
+  checkpointLogBytes?: unknown
+  dirtyBytes?: unknown
+  queueBytes?: unknown
+  partBytes?: unknown
+  fileSystem?: unknown
+  clock?: unknown
+  random?: unknown
+  lock?: unknown
+  firstGroupPosition?: unknown
+}
+
+const intrinsics = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array)
+/** Members that the engine reads of bytes; an object may carry others under these names. */
+const READ = ['length', 'buffer', 'byteOffset', 'subarray'] as const
+
+export function refuse(what: string, wanted: string, given: unknown): never {
+  throw new StorageError('INVALID_ARGUMENT', `${what} must be ${wanted}, not ${nameOf(given)}`)
+}
+
+/** What a value is, for a message; it runs none of the value's own code. */
+function nameOf(value: unknown): string {
+  if (value === null) return 'null'
+  if (types.isProxy(value)) return 'a proxy'
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (ArrayBuffer.isView(value)) return `${types.isDataView(value) ? 'DataView' : 'a view of another kind'}`
+  return typeof value === 'object' && Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`
+}
+
+/** The bytes, as what they say they are. Throws INVALID_ARGUMENT. */
+export function bytesOf(what: string, value: Uint8Array): Uint8Array {
+  if (!types.isUint8Array(value)) refuse(what, 'a Uint8Array', value)
+  const prototype = Object.getPrototypeOf(value) as unknown
+  const isPlain = prototype === Buffer.prototype || prototype === Uint8Array.prototype
+  const bytes = isPlain && !READ.some((name) => Object.hasOwn(value, name)) ? value : genuine(value)
+  if (bytes.length === 0 && isDetached(bytes)) refuse(what, 'bytes that are there', 'detached')
+  return bytes
+}
+
+/** A plain view of the same bytes: subclasses may answer what they like. */
+function genuine(value: Uint8Array): Uint8Array {
+  const read = (name: 'buffer' | 'byteOffset' | 'length'): unknown =>
+    (intrinsics[name].get as (this: Uint8Array) => unknown).call(value)
+  return new Uint8Array(read('buffer') as ArrayBuffer, read('byteOffset') as number, read('length') as number)
+}
+
+function isDetached(bytes: Uint8Array): boolean {
+  try {
+    // There is no view of a buffer that was transferred away.
+    void new Uint8Array(bytes.buffer, 0, 0)
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function referenceOf(value: Uint8Array): Uint8Array {
+  const bytes = bytesOf('a reference', value)
+  if (bytes.length !== REFERENCE_BYTES) {
+    throw new StorageError('INVALID_ARGUMENT', `a reference has ${REFERENCE_BYTES} bytes`)
+  }
+  return bytes
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function requireFunction(what: string, value: unknown): void {
+  if (typeof value !== 'function') refuse(what, 'a function', value)
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function requireObject(what: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) refuse(what, 'an object', value)
+}
+
+/** Whole, from `least` to `most`. Throws INVALID_ARGUMENT. */
+export function requireWhole(what: string, value: unknown, least = 0, most = Number.MAX_SAFE_INTEGER): void {
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most) return
+  refuse(what, `a whole number from ${least} to ${most}`, value)
+}
+
+/** Finite, 0 or more. Throws INVALID_ARGUMENT. */
+export function requireAmount(what: string, value: unknown): void {
+  if (!(typeof value === 'number' && value >= 0 && value < Number.POSITIVE_INFINITY)) {
+    refuse(what, 'a finite number, 0 or more', value)
+  }
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function requireBoolean(what: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') refuse(what, 'true or false', value)
+}
+
+/** A file's path. Throws INVALID_ARGUMENT. */
+export function requirePath(value: unknown): void {
+  if (typeof value !== 'string') refuse('a path', 'a string', value)
+  if (value === '' || value.includes('\0')) {
+    throw new StorageError('INVALID_ARGUMENT', 'a path must not be empty, nor hold a zero')
+  }
+}
+
+/** Has what waits can be given up by. Throws INVALID_ARGUMENT. */
+export function requireSignal(value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal)) refuse('signal', 'an AbortSignal', value)
+}
+
+/** Has these methods. Throws INVALID_ARGUMENT. */
+export function requireMethods(what: string, value: unknown, names: readonly string[]): void {
+  requireObject(what, value)
+  for (const name of names) requireFunction(`${what}.${name}`, (value as Record<string, unknown>)[name])
+}
+
+/** A name that the file keeps and gives back. Throws INVALID_ARGUMENT. */
+function requireName(what: string, value: unknown): void {
+  if (typeof value !== 'string') refuse(what, 'a string', value)
+  if (/\p{Surrogate}/u.test(value))
+    throw new StorageError('INVALID_ARGUMENT', `${what} is not well-formed Unicode`)
+  if (Buffer.byteLength(value) > MAX_NAME_BYTES) {
+    throw new StorageError('INVALID_ARGUMENT', `${what} is longer than ${MAX_NAME_BYTES} bytes`, {
+      name: value,
+    })
+  }
+}
+
+function requireComparator(what: string, value: Comparator): void {
+  requireMethods(what, value, ['compare'])
+  requireNamed(what, value)
+}
+
+function requireReducer(what: string, value: Reducer): void {
+  requireMethods(what, value, ['map', 'combine'])
+  requireNamed(what, value)
+  requireWhole(`${what}.maxBytes`, value.maxBytes, 0, MAX_REDUCTION_BYTES)
+}
+
+/** The name '' and the version 0 stand for none. */
+function requireNamed(what: string, { name, version }: { name: string; version: number }): void {
+  requireName(`${what}.name`, name)
+  if (name === '') throw new StorageError('INVALID_ARGUMENT', `${what}.name must not be empty`)
+  requireWhole(`${what}.version`, version, 0, MAX_VERSION)
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function requireTrees(trees: Record<string, TreeOptions> | undefined): void {
+  if (trees === undefined) return
+  requireObject('trees', trees)
+  for (const [name, options] of Object.entries(trees)) {
+    requireName('the name of a tree', name)
+    requireObject(`the options of tree ${name}`, options)
+    const { comparator, reducer, references } = options
+    if (comparator !== undefined) requireComparator(`the comparator of tree ${name}`, comparator)
+    if (reducer !== undefined) requireReducer(`the reducer of tree ${name}`, reducer)
+    if (references !== undefined) requireFunction(`references of tree ${name}`, references)
+  }
+}
+
+const FILE_SYSTEM = ['open', 'exists', 'rename', 'remove', 'syncDirectory']
+
+/** What `openStore` is given, as it was when it was given. Throws INVALID_ARGUMENT. */
+export function storeOptions<T extends CheckedOptions>(given: T | undefined): T {
+  if (given === undefined) return {} as T
+  requireObject('options', given)
+  const options: T = { ...given }
+  requireTrees(options.trees)
+  if (options.trees !== undefined) options.trees = copyTrees(options.trees)
+  requireBoolean('create', options.create)
+  requireBoolean('readOnly', options.readOnly)
+  for (const name of ['checkpointLogBytes', 'dirtyBytes', 'queueBytes', 'partBytes'] as const) {
+    if (options[name] !== undefined) requireAmount(name, options[name])
+  }
+  const { fileSystem, clock, random, lock, firstGroupPosition } = options
+  if (fileSystem !== undefined) requireMethods('fileSystem', fileSystem, FILE_SYSTEM)
+  if (clock !== undefined) requireMethods('clock', clock, ['now', 'after'])
+  if (random !== undefined) requireFunction('random', random)
+  if (lock !== undefined) requireFunction('lock', lock)
+  if (firstGroupPosition !== undefined) {
+    requireWhole('firstGroupPosition', firstGroupPosition, FIRST_GROUP_POSITION, LAST_FIRST_GROUP_POSITION)
+    if ((firstGroupPosition as number) % GROUP_ALIGNMENT !== 0) {
+      refuse('firstGroupPosition', `a multiple of ${GROUP_ALIGNMENT}`, firstGroupPosition)
+    }
+  }
+  return options
+}
+
+/** A caller who changes a tree's options later changes nothing of the store. */
+function copyTrees(trees: Record<string, TreeOptions>): Record<string, TreeOptions> {
+  return Object.fromEntries(Object.entries(trees).map(([name, options]) => [name, { ...options }]))
+}
+
+/** For a tree that the store has not, whatever was given as its name. */
+export function unknownTree(name: unknown): StorageError {
+  const told = typeof name === 'string' ? name : nameOf(name)
+  return new StorageError('UNKNOWN_TREE', `there is no tree ${told}`, { tree: told })
+}
