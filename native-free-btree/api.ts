@@ -216,6 +216,8 @@ export interface CheckProblem {
 
 export interface CheckReport {
   problems: CheckProblem[]
+  /** What a power cut leaves, and the next opening of a writer recovers from: no damage. */
+  leftovers: CheckProblem[]
   groups: number
   nodes: number
   entries: number

@@ -22,7 +22,7 @@ import {
 } from './format.ts'
 import { NO_CHECKPOINT, payloadMatches, readGroupHeader, readU64 } from './group.ts'
 import { type WalkState, walkGroups } from './group-walk.ts'
-import { readSuperblock, type Superblock } from './superblock.ts'
+import { mayBeTorn, readSuperblock, type Superblock } from './superblock.ts'
 
 /** What identifies a file and where its groups begin. */
 export interface Identity {
@@ -49,19 +49,30 @@ export interface Located extends Identity {
   groups: number
 }
 
+/** What the slots hold. */
+export interface Slots {
+  blocks: Superblock[]
+  /** Slots that hold no superblock. */
+  bad: number
+  /** Of those, what no torn write leaves there; both of them, since no crash tears both. */
+  damaged: number
+}
+
 /** Reads the slots. Throws UNSUPPORTED_VERSION when one is whole and of a format unknown here. */
-export async function readSlots(file: StorageFile): Promise<{ blocks: Superblock[]; bad: number }> {
+export async function readSlots(file: StorageFile): Promise<Slots> {
   const blocks: Superblock[] = []
-  let bad = 0
+  const rest: { slot: number; bytes: Buffer }[] = []
   for (const [slot, position] of SUPERBLOCK_POSITIONS.entries()) {
     const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
     const read = await file.read(bytes, position)
     const found = readSuperblock(bytes.subarray(0, read), slot)
     if (found.state === 'unknown') refuseVersion(found.version, found.draft)
     if (found.state === 'valid') blocks.push(found.block)
-    else bad += 1
+    else rest.push({ slot, bytes: bytes.subarray(0, read) })
   }
-  return { blocks, bad }
+  const [other] = blocks
+  const damaged = rest.filter(({ slot, bytes }) => other === undefined || !mayBeTorn(bytes, slot, other))
+  return { blocks, bad: rest.length, damaged: damaged.length }
 }
 
 function refuseVersion(version: number, draft: number): void {

@@ -383,7 +383,9 @@ class FileStore implements Store, BulkStore {
     const { durableEnd } = this
     try {
       const { file, source, salt } = snapshot.file
-      return await checkStore(file, source, salt, snapshot.roots(), durableEnd, onProgress)
+      const looksBehind = this.#writer === undefined
+      const extent = { durableEnd, looksBehind }
+      return await checkStore(file, source, salt, snapshot.roots(), extent, onProgress)
     } finally {
       snapshot.close()
     }

@@ -13,6 +13,11 @@ export const ERRORS = {
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
   documentValidation: { status: 400, error: 'doc_validation', reason: 'Bad special document member' },
   illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
+  invalidDesignDocument: {
+    status: 400,
+    error: 'invalid_design_doc',
+    reason: 'The design document is invalid.',
+  },
   illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
   patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
   selectorTimeout: {
@@ -70,6 +75,7 @@ export const ERRORS = {
     reason: 'Requested range not satisfiable',
   },
   notAcceptable: { status: 406, error: 'not_acceptable', reason: 'unsupported encoding' },
+  gone: { status: 410, error: 'gone', reason: 'gone' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */

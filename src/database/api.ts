@@ -143,7 +143,7 @@ export interface ChangesPage {
   rows: IterableIterator<ChangeRow>
   /** The sequence of the last row that was taken, or where the scan began. */
   lastSeq(): string
-  /** Changes that were left after the last row taken. */
+  /** Changes, of all documents, less those that were taken. */
   pending(): number
 }
 

@@ -9,7 +9,7 @@ import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import type { AttachmentEdit } from './attachments.ts'
-import { hasMember } from './body-members.ts'
+import { examineDesign } from './design-document.ts'
 import { resolveExpiry } from './expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
@@ -31,6 +31,8 @@ export interface ReadyEdit {
   term: Uint8Array
   /** The body has a `validate_doc_update` and is a design document's. */
   validates: boolean
+  /** Why a design document is none; undefined for all others. */
+  fault: string | undefined
   /** The revision that it extends; undefined for none. */
   parent: Revision | undefined
   /** What it adds, newest first. An interactive one is alone, or followed by its parent; empty with stubs. */
@@ -113,20 +115,26 @@ function interactivePath(
   return [nextRevision(deleted, parent ?? null, term, hashed), ...(parent ? [parent] : [])]
 }
 
-function readyEdit(
-  edit: DocumentEdit,
-  place: number,
-  newEdits: boolean,
-  design: boolean,
-  nowMs: number,
-): ReadyEdit {
+/** What all edits of a request have in common. */
+export interface EditContext {
+  newEdits: boolean
+  /** Of the database. */
+  partitioned: boolean
+  /** What intervals of expiry count from. */
+  nowMs: number
+}
+
+const ORDINARY = { validates: false, fault: undefined } as const
+
+function readyEdit(edit: DocumentEdit, place: number, design: boolean, context: EditContext): ReadyEdit {
+  const { newEdits, partitioned, nowMs } = context
   const { deleted, body, term, expiry } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
   const attachments = edit.attachments ?? NO_ATTACHMENTS
   const path = newEdits ? interactivePath(deleted, term, parent, attachments) : replicatedPath(edit)
-  const validates = design && hasMember(body, 'validate_doc_update')
+  const { validates, fault } = design ? examineDesign(body, partitioned) : ORDINARY
   const expiresAtMs = expiry === undefined ? undefined : resolveExpiry(expiry, nowMs)
-  return { place, deleted, body, term, validates, parent, path, attachments, expiresAtMs }
+  return { place, deleted, body, term, validates, fault, parent, path, attachments, expiresAtMs }
 }
 
 function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
@@ -152,20 +160,13 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
   return bytes
 }
 
-/**
- * `nowMs` is what intervals of expiry count from. Throws bad_request for a revision that cannot be read, and
- * illegal_docid: such a request writes nothing.
- */
-export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, nowMs: number): ReadyEdits {
-  return runAtOnce(readySteps(edits, newEdits, nowMs))
+/** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
+export function readyEdits(edits: readonly DocumentEdit[], context: EditContext): ReadyEdits {
+  return runAtOnce(readySteps(edits, context))
 }
 
 /** The same in steps. */
-export function* readySteps(
-  edits: readonly DocumentEdit[],
-  newEdits: boolean,
-  nowMs: number,
-): Steps<ReadyEdits> {
+export function* readySteps(edits: readonly DocumentEdit[], context: EditContext): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   const refused: RefusedEdit[] = []
@@ -182,7 +183,7 @@ export function* readySteps(
       document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
       documents.set(edit.id, document)
     }
-    const ready = readyEdit(edit, place, newEdits, document.design, nowMs)
+    const ready = readyEdit(edit, place, document.design, context)
     const [head] = ready.path
     if (head !== undefined && head.pos > MAX_GENERATION) {
       const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
@@ -193,7 +194,7 @@ export function* readySteps(
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
   const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
-  return { newEdits, refused, documents: sorted, local, bytes }
+  return { newEdits: context.newEdits, refused, documents: sorted, local, bytes }
 }
 
 function partBytes(documents: readonly DocumentEdits[]): number {

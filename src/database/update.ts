@@ -6,6 +6,7 @@
  *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
  * - So two edits of one document in one request never build on each other, and the first one wins.
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
+ * - A design document of a wrong shape is refused where it would be stored, replicated ones too.
  * What an edit says of the document's expiry: see `expiry.ts`.
  * Replicated edits add their path and their body, also that of an ancestor of what is there, which is kept until a
  * compaction. A revision whose body is there already adds what its path knows more of the history. A document takes
@@ -151,6 +152,11 @@ class DocumentMerge {
     return parent === undefined ? [revision] : [revision, parent]
   }
 
+  #refusal({ fault }: ReadyEdit, revision: Revision | undefined): EditResult | undefined {
+    if (fault === undefined) return undefined
+    return failure(this.#document.id, revision && formatRevision(revision), 'invalidDesignDocument', fault)
+  }
+
   interactive(edit: ReadyEdit): EditResult {
     const { parent, attachments } = edit
     const conflict = (): EditResult =>
@@ -163,7 +169,8 @@ class DocumentMerge {
       attachments.length === 0 ? [] : this.#attachmentsOf(parent),
     )
     const path = this.#allowedPath(edit, resolved)
-    return path === undefined ? conflict() : this.#add(edit, path, resolved, path[0]!.pos)
+    if (path === undefined) return conflict()
+    return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
   }
 
   /** A revision that is there keeps its body; what the path knows of its history is joined to the tree. */
@@ -175,6 +182,8 @@ class DocumentMerge {
       this.#touched = true
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
+    const refusal = this.#refusal(edit, revision)
+    if (refusal !== undefined) return refusal
     const { attachments } = edit
     if (!hasStubs(attachments))
       return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)

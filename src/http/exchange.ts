@@ -6,6 +6,7 @@ import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../base/json/
 import { type Lossless, losslessSteps } from '../base/json/lossless.ts'
 import { parseSteps } from '../base/json/value-steps.ts'
 import { runInTurns, type Steps } from '../base/time-slice.ts'
+import type { SequentialUuids } from '../base/uuids.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
 import type { BatchWrites } from './batch-writes.ts'
@@ -29,6 +30,8 @@ export interface Service {
   readonly compression: AttachmentCompression
   readonly batches: BatchWrites
   readonly bodies: BodyMemory
+  /** Gives the ids of documents that came without. */
+  readonly uuids: SequentialUuids
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */

@@ -25,8 +25,6 @@ export interface Backend {
   readonly uuid: string
   readonly log: Log
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
-  /** Gives an id to a document that comes without one. */
-  readonly newId: () => string
   readonly random: RandomBytes
 }
 

@@ -28,6 +28,18 @@ export function bodyKindOf({ body = 'setting' }: Resource, method: string): Body
   return typeof body === 'string' ? body : (body[method] ?? 'setting')
 }
 
+/** The same route, which is missing where more parts are behind its name. */
+export function withNothingBelow(resource: Resource): Resource {
+  const methods = Object.entries(resource.methods).map(([method, handler]): [string, Handler] => [
+    method,
+    (exchange) => {
+      if (exchange.place.rest.length > 0) throw new DatabaseError('missing')
+      return handler(exchange)
+    },
+  ])
+  return { ...resource, methods: Object.fromEntries(methods) }
+}
+
 /** Throws methodNotAllowed, with Allow. */
 export function handlerOf(resource: Resource, method: string): Handler {
   const handler = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
@@ -39,9 +51,13 @@ export function handlerOf(resource: Resource, method: string): Handler {
 
 /** A feature that is not there says so, whatever the method. */
 export function absent(route: string, access: Access, feature: string): Resource {
-  const refuse: Handler = () => {
+  return refusing(route, access, () => {
     throw new DatabaseError('notImplemented', `${feature} is not implemented`)
-  }
+  })
+}
+
+/** A route that has one answer to every method. */
+export function refusing(route: string, access: Access, refuse: () => never): Resource {
   const methods = Object.fromEntries(
     ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
   )

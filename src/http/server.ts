@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { SequentialUuids } from '../base/uuids.ts'
 import { BatchWrites } from './batch-writes.ts'
 import { BodyMemory } from './body-memory.ts'
 import { AttachmentCompression } from './compression.ts'
@@ -53,6 +54,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     compression,
     batches,
     bodies,
+    uuids: new SequentialUuids(options.backend.random),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
     background,

@@ -12,13 +12,12 @@ const STEP_KEYS = 1024
 
 /** `keys` and `queries`, which CouchDB checks before all other parameters. */
 
-/** Throws badRequest unless `keys` of the query string is absent or an array. */
-export function keysOfQuery(query: Query): void {
+/** The array of the query string, undefined where it is absent. Throws badRequest. */
+export function keysOfQuery(query: Query): unknown[] | undefined {
   const text = query.get('keys')
-  if (text === undefined) return
-  if (!Array.isArray(parseJsonParameter(text))) {
-    throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
-  }
+  if (text === undefined) return undefined
+  if (Array.isArray(parseJsonParameter(text))) return exactKeys(Buffer.from(text))
+  throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
 }
 
 /** The array, undefined where it is absent. Throws badRequest. */
@@ -86,5 +85,6 @@ function* keySteps(keys: Lossless[]): Steps<unknown[]> {
 
 /** The JSON text of a key. */
 export function keyText(key: unknown): string {
-  return key instanceof OddKey ? key.text : stringText(String(key))
+  if (key instanceof OddKey) return key.text
+  return typeof key === 'string' ? stringText(key) : JSON.stringify(key)
 }

@@ -8,7 +8,12 @@ import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
-import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
+import {
+  idRange,
+  parseViewParameters,
+  type ViewParameterOptions,
+  type ViewParameters,
+} from '../view-parameters.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
 type Namespace = 'all' | 'design'
@@ -18,8 +23,8 @@ const DESIGN_END = '_design0'
 
 function get(namespace: Namespace, partition?: string): (exchange: Exchange) => Answer {
   return (exchange) => {
-    keysOfQuery(exchange.query)
-    const parameters = parse(exchange, namespace, partition)
+    const keys = keysOfQuery(exchange.query)
+    const parameters = parse(exchange, namespace, partition, {}, { keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
@@ -29,7 +34,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
     await exchange.jsonTypedBody()
     const body = await exchange.jsonObject()
     const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
-    const parameters = parse(exchange, namespace, partition, { ...body, keys })
+    const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
@@ -43,7 +48,7 @@ function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> 
       const keys = Array.isArray(given)
         ? await exactKeysOfBody(exchange, given, 'queries', index, 'keys')
         : given
-      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), 'body-last'))
+      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' }))
     }
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
@@ -63,10 +68,10 @@ function parse(
   namespace: Namespace,
   partition: string | undefined,
   body: Record<string, unknown> = {},
-  order: 'body-first' | 'body-last' = 'body-first',
+  options: ViewParameterOptions = {},
 ): ViewParameters {
   const partitions = namespace === 'all' && exchange.database.properties.partitioned
-  const parameters = parseViewParameters(exchange.query, body, { order, partitions })
+  const parameters = parseViewParameters(exchange.query, body, { ...options, partitions })
   parameters.partition ??= partition
   if (parameters.partition !== undefined) checkPartition(parameters.partition)
   return parameters
@@ -159,16 +164,12 @@ function keysPage(
   const chosen = wanted.slice(skip, limit === undefined ? undefined : skip + limit)
   const page = database.allDocs({ limit: 0 })
   page.rows.return?.()
-  const total =
+  const totalRows =
     namespace === 'all'
       ? page.totalRows
       : rank(database, DESIGN_END, false) - rank(database, DESIGN_START, false)
-  return {
-    totalRows: total,
-    offset: null,
-    updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
-    rows: keyTexts(database, chosen, parameters),
-  }
+  const updateSeq = parameters.updateSeq ? null : undefined
+  return { totalRows, offset: null, updateSeq, rows: keyTexts(database, chosen, parameters) }
 }
 
 function* keyTexts(

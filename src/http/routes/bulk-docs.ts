@@ -17,7 +17,7 @@ import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { requireNoValidation, writeLocalDocument } from '../writes.ts'
+import { isShortOfQuorum, requireNoValidation, writeLocalDocument } from '../writes.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -59,7 +59,20 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     !newEdits,
   )
   const outcomes = await write(exchange, edits, newEdits)
-  return json(201, newEdits ? outcomes : outcomes.filter((outcome) => 'error' in outcome))
+  return newEdits
+    ? writtenAnswer(exchange, outcomes)
+    : json(
+        201,
+        outcomes.filter((outcome) => 'error' in outcome),
+      )
+}
+
+/** 202 where a document was written short of its quorum; each says so itself. */
+function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
+  const isAccepted = isShortOfQuorum(exchange.query) && outcomes.some((outcome) => 'ok' in outcome)
+  if (!isAccepted) return json(201, outcomes)
+  const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
+  return json(202, told)
 }
 
 /** Undefined for a text that is no boolean. */
@@ -101,7 +114,8 @@ async function writeAll(
     return { id: result.id, error: result.error, reason: result.reason }
   })
   const isWritten = results.every((result) => result.ok)
-  return json(isWritten ? 201 : 409, isWritten && !newEdits ? [] : outcomes)
+  if (!isWritten) return json(409, outcomes)
+  return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
 }
 
 /** The `_id` of a document that is refused, '' for none. */
@@ -141,7 +155,7 @@ async function makeEdits(
 }
 
 function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
-  const id = document.id ?? exchange.backend.newId()
+  const id = document.id ?? exchange.service.uuids.next()
   if (isLocalId(id)) refuseLocalMembers(document)
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)

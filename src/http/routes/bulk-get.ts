@@ -4,7 +4,7 @@ import type { Steps } from '../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
-import { validateDocumentId } from '../document-id.ts'
+import { requireIdFor, validateDocumentId } from '../document-id.ts'
 import { type DocumentMembers, viewPieces } from '../document-text.ts'
 import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
@@ -39,7 +39,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
   const { maxBulkGet } = exchange.service.limits
   if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
-  const wishes = await exchange.inTurns(wishSteps(docs))
+  const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))
   const latest = exchange.query.flag('latest')
   const attachments = {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
@@ -57,16 +57,16 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
 }
 
-function* wishSteps(docs: readonly unknown[]): Steps<Wish[]> {
+function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
   const wishes: Wish[] = []
   for (const doc of docs) {
-    wishes.push(parseWish(doc))
+    wishes.push(parseWish(database, doc))
     yield
   }
   return wishes
 }
 
-function parseWish(doc: unknown): Wish {
+function parseWish(database: Database, doc: unknown): Wish {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
   }
@@ -76,6 +76,7 @@ function parseWish(doc: unknown): Wish {
   }
   try {
     validateDocumentId(id)
+    requireIdFor(database, id)
   } catch (error) {
     return { id, rev: null, ...told(error) }
   }

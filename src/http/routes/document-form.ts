@@ -19,7 +19,7 @@ import {
 } from '../multipart-reader.ts'
 import { readRevision } from '../revision.ts'
 import { requestChunks } from '../upload.ts'
-import { requireDesignRights, writeOne } from '../writes.ts'
+import { requireDesignRights, writeOne, writtenStatus } from '../writes.ts'
 import { storedEdit } from './attachment-write.ts'
 import { editedRevisions } from './document-write.ts'
 
@@ -48,7 +48,7 @@ export async function postToDocument(exchange: Exchange): Promise<Answer> {
   const names = new Set(form.files.map(nameOf))
   const others = (base.attachments ?? []).filter((each) => !names.has(nameOf(each)))
   const rev = await writeOne(exchange, { ...base, attachments: [...form.files, ...others] }, true)
-  return json(201, { ok: true, id, rev }, revisionTagHeader(rev))
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, revisionTagHeader(rev))
 }
 
 function requireOwnPage(exchange: Exchange): void {

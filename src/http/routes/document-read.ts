@@ -114,8 +114,7 @@ export function openView(exchange: Exchange, parameters: ReadParameters): Docume
   const { rev, latest, deleted } = parameters
   if (rev === undefined && deleted) {
     const row = database.lookup(id)
-    if (row === undefined) throw new DatabaseError('missing')
-    return row.document()
+    if (row !== undefined) return row.document()
   }
   return database.get(id, rev === undefined ? {} : { rev, latest })
 }

@@ -11,8 +11,8 @@ import { idRange, parseViewParameters, type ViewParameters } from '../view-param
 
 /** `_local_docs`: neither counted nor in the update sequence, so totals and offsets are null. */
 function get(exchange: Exchange): Answer {
-  keysOfQuery(exchange.query)
-  const parameters = parseViewParameters(exchange.query)
+  const keys = keysOfQuery(exchange.query)
+  const parameters = parseViewParameters(exchange.query, {}, { keys })
   return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
 }
 
@@ -20,7 +20,7 @@ async function post(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
   const body = await exchange.jsonObject()
   const keys = keysOfBody(body)
-  const parameters = parseViewParameters(exchange.query, { ...body, keys })
+  const parameters = parseViewParameters(exchange.query, { ...body, keys }, { keys })
   return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
 }
 

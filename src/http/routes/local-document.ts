@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange.ts'
 import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { headerRevision } from '../writes.ts'
+import { headerRevision, writtenStatus } from '../writes.ts'
 import { withNewline } from './document-read.ts'
 import { bodyDocument, editedRevisions } from './document-write.ts'
 
@@ -40,7 +40,11 @@ async function putLocal(exchange: Exchange): Promise<Answer> {
     ? await database.deleteLocal(nameOf(exchange), given)
     : await database.putLocal(nameOf(exchange), document.body, given)
   const etag = contentEtag(rev, document.body)
-  return json(document.deleted ? 200 : 201, { ok: true, id, rev }, { etag, location })
+  return json(
+    writtenStatus(exchange, document.deleted ? 200 : 201),
+    { ok: true, id, rev },
+    { etag, location },
+  )
 }
 
 async function deleteLocal(exchange: Exchange): Promise<Answer> {
@@ -51,7 +55,11 @@ async function deleteLocal(exchange: Exchange): Promise<Answer> {
     nameOf(exchange),
     headerRevision(exchange, exchange.query.get('rev')),
   )
-  return json(200, { ok: true, id, rev }, { etag: contentEtag(rev, Buffer.alloc(0)) })
+  return json(
+    writtenStatus(exchange, 200),
+    { ok: true, id, rev },
+    { etag: contentEtag(rev, Buffer.alloc(0)) },
+  )
 }
 
 function refuse(reason: string): () => never {
