@@ -59,6 +59,13 @@ export const ERRORS = {
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
   attachmentTooLarge: { status: 413, error: 'attachment_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
+  tooManyDocuments: { status: 413, error: 'max_bulk_docs_count_exceeded', reason: '' },
+  tooManyDocumentsAsked: { status: 413, error: 'max_bulk_get_count_exceeded', reason: '' },
+  bodiesHeld: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'As much of request bodies as may be in memory is in memory.',
+  },
   missingStub: { status: 412, error: 'missing_stub', reason: 'Invalid attachment stub' },
   digestMismatch: { status: 400, error: 'content_md5_mismatch', reason: 'Possible message corruption.' },
   missingRevision: { status: 409, error: 'not_found', reason: 'missing_rev' },

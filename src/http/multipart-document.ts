@@ -3,7 +3,7 @@ import { giveWay } from '../base/time-slice.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
 import { takeContent, takeInline } from './attachment-edit.ts'
 import type { FollowingInput } from './attachment-input.ts'
-import { type ParsedDocument, parseDocumentText } from './document-edit.ts'
+import { type ParsedDocument, readDocumentText } from './document-edit.ts'
 import type { Exchange } from './exchange.ts'
 import { boundaryOf, MultipartReader, parameterOf, type ReceivedPart, wholeBody } from './multipart-reader.ts'
 import { requestChunks } from './upload.ts'
@@ -26,7 +26,7 @@ export class MultipartDocument {
 
   /** Reads the first part. Throws badRequest, badContentType, documentTooLarge, requestTooLarge. */
   static async open(exchange: Exchange, contentType: string): Promise<MultipartDocument> {
-    const { maxRequestBytes, maxJsonBytes, maxDocumentBytes } = exchange.service.limits
+    const { maxRequestBytes, maxJsonBytes } = exchange.service.limits
     const source = requestChunks(exchange.request, maxRequestBytes)
     const reader = new MultipartReader(source, boundaryOf(contentType))
     try {
@@ -36,8 +36,8 @@ export class MultipartDocument {
       if (type!.trim().toLowerCase() !== 'application/json') {
         throw new DatabaseError('badContentType', 'Content-Type must be application/json')
       }
-      const text = await wholeBody(part, maxJsonBytes)
-      return new MultipartDocument(exchange, reader, parseDocumentText(text, maxDocumentBytes))
+      const text = await wholeBody(part, maxJsonBytes, exchange.hold)
+      return new MultipartDocument(exchange, reader, await readDocumentText(exchange, text))
     } catch (error) {
       await reader.close()
       throw error

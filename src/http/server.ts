@@ -5,6 +5,7 @@ import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
 import { SequentialUuids } from '../base/uuids.ts'
 import { BatchWrites } from './batch-writes.ts'
+import { BodyMemory } from './body-memory.ts'
 import { AttachmentCompression } from './compression.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import type { Service } from './exchange.ts'
@@ -45,11 +46,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
   const batches = new BatchWrites()
+  const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
+  const bodies = new BodyMemory({ totalBytes, longestBytes })
   const service: Service = {
     options,
     limits,
     compression,
     batches,
+    bodies,
     uuids: new SequentialUuids(options.backend.random),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,

@@ -39,6 +39,7 @@ export const absentResources: Resource[] = [
   {
     route: '_replicate',
     access: 'open',
+    body: 'names',
     allow: 'POST',
     methods: { POST: replicate, GET: replicate },
   },

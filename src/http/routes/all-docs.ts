@@ -6,7 +6,7 @@ import { isDesignId, isLocalId } from '../document-id.ts'
 import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
+import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
 import {
   idRange,
@@ -34,7 +34,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
   return async (exchange) => {
     await exchange.jsonTypedBody()
     const body = await exchange.jsonObject()
-    const keys = keysOfBody(body) && exactKeys(await exchange.body(), 'keys')
+    const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
@@ -43,11 +43,14 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     const all = queriesOfBody(await exchange.jsonObject())
-    const text = await exchange.body()
-    const parameters = all.map((query, index) => {
-      const keys = exactKeys(text, 'queries', index, 'keys') ?? query['keys']
-      return parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' })
-    })
+    const parameters: ViewParameters[] = []
+    for (const [index, query] of all.entries()) {
+      const given = query['keys']
+      const keys = Array.isArray(given)
+        ? await exactKeysOfBody(exchange, given, 'queries', index, 'keys')
+        : given
+      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' }))
+    }
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
@@ -217,12 +220,14 @@ function resources(route: string, namespace: Namespace): Resource[] {
     {
       route,
       access: 'member',
+      body: 'lookup',
       allow: 'GET,HEAD,POST',
       methods: { GET: get(namespace), POST: post(namespace) },
     },
     {
       route: `${route}/queries`,
       access: 'member',
+      body: 'lookup',
       allow: 'POST',
       methods: { POST: queries(namespace) },
     },

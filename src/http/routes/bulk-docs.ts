@@ -1,11 +1,12 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
-import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
+import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
 import { giveWay } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
   asLocalDocument,
+  documentCheck,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
@@ -29,7 +30,13 @@ const FALSE = Buffer.from('false')
 
 /** `_bulk_docs`: every document is read and checked before any is written. */
 async function bulkDocs(exchange: Exchange): Promise<Answer> {
-  const scanned = scanDocuments(await exchange.jsonTypedBody(), { members: MEMBERS })
+  const text = await exchange.jsonTypedBody()
+  const { maxBulkDocs, maxDocumentBytes } = exchange.service.limits
+  const onDocument = (count: number): void => {
+    if (count > maxBulkDocs) throw new DatabaseError('tooManyDocuments', String(maxBulkDocs))
+  }
+  const options = { members: MEMBERS, onDocument, check: documentCheck(maxDocumentBytes) }
+  const scanned = await exchange.inTurns(scanDocumentsSteps(text, options))
   if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
   const { documents, members } = scanned
   if (documents === null) {
@@ -133,12 +140,16 @@ async function makeEdits(
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
   const { maxDocumentBytes } = exchange.service.limits
-  const made = documents.map((scanned) => {
+  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
+  for (const scanned of documents) {
     const parsed = parseDocument(scanned, maxDocumentBytes)
     const id = parsed.id ?? exchange.service.uuids.next()
     const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
-    return { document, edit: makeEdit(document, id, newEdits) }
-  })
+    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    // Most documents need no wait, and a wait for nothing costs a turn of the queue.
+    const turn = giveWay()
+    if (turn !== undefined) await turn
+  }
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
@@ -186,5 +197,5 @@ function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
 }
 
 export const bulkDocsResources: Resource[] = [
-  { route: 'db/_bulk_docs', access: 'member', allow: 'POST', methods: { POST: bulkDocs } },
+  { route: 'db/_bulk_docs', access: 'member', body: 'documents', allow: 'POST', methods: { POST: bulkDocs } },
 ]

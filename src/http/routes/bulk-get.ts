@@ -40,6 +40,8 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
+  const { maxBulkGet } = exchange.service.limits
+  if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
   const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))
   const latest = exchange.query.flag('latest')
   const attachments = {
@@ -189,5 +191,5 @@ function* results(
 }
 
 export const bulkGetResources: Resource[] = [
-  { route: 'db/_bulk_get', access: 'member', allow: 'POST', methods: { POST: bulkGet } },
+  { route: 'db/_bulk_get', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: bulkGet } },
 ]

@@ -94,6 +94,7 @@ export const databasesResources: Resource[] = [
   withNothingBelow({
     route: '_dbs_info',
     access: 'server-admin',
+    body: 'names',
     allow: 'GET,HEAD,POST',
     methods: { GET: allInfos, POST: someInfos },
   }),

@@ -7,7 +7,7 @@ import {
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
-  parseDocumentText,
+  readDocumentText,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -86,8 +86,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 
 /** POST to a database: a document with an id of its own or a new one. */
 export async function postDocument(exchange: Exchange): Promise<Answer> {
-  const text = await exchange.jsonTypedBody()
-  const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
+  const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
   const id = document.id ?? exchange.service.uuids.next()
   if (isLocalId(id)) {
     const edit = interactiveEdit(asLocalDocument(document), id)
@@ -102,7 +101,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
 }
 
 export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> {
-  return parseDocumentText(await exchange.body(), exchange.service.limits.maxDocumentBytes)
+  return readDocumentText(exchange, await exchange.body())
 }
 
 /** `new_edits=false` in the query; the last one counts. */

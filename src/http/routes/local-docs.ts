@@ -80,6 +80,18 @@ function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces
 }
 
 export const localDocsResources: Resource[] = [
-  { route: 'db/_local_docs', access: 'member', allow: 'GET,HEAD,POST', methods: { GET: get, POST: post } },
-  { route: 'db/_local_docs/queries', access: 'member', allow: 'POST', methods: { POST: queries } },
+  {
+    route: 'db/_local_docs',
+    access: 'member',
+    body: 'lookup',
+    allow: 'GET,HEAD,POST',
+    methods: { GET: get, POST: post },
+  },
+  {
+    route: 'db/_local_docs/queries',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: queries },
+  },
 ]

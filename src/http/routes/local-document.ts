@@ -79,6 +79,7 @@ export const localDocumentResources: Resource[] = [
   {
     route: 'db/local',
     access: 'member',
+    body: 'documents',
     allow: 'DELETE,GET,HEAD,POST,PUT,COPY',
     methods: {
       GET: readLocal,

@@ -83,7 +83,7 @@ async function putLimit(exchange: Exchange): Promise<Answer> {
 }
 
 export const purgeResources: Resource[] = [
-  { route: 'db/_purge', access: 'server-admin', allow: 'POST', methods: { POST: purge } },
+  { route: 'db/_purge', access: 'server-admin', body: 'names', allow: 'POST', methods: { POST: purge } },
   { route: 'db/_purged_infos', access: 'member', allow: 'GET', methods: { GET: purgedInfos } },
   {
     route: 'db/_purged_infos_limit',

@@ -63,6 +63,12 @@ async function missingRevs(exchange: Exchange): Promise<Answer> {
 }
 
 export const revisionsResources: Resource[] = [
-  { route: 'db/_revs_diff', access: 'member', allow: 'POST', methods: { POST: revsDiff } },
-  { route: 'db/_missing_revs', access: 'member', allow: 'POST', methods: { POST: missingRevs } },
+  { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
+  {
+    route: 'db/_missing_revs',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: missingRevs },
+  },
 ]

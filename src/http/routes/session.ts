@@ -86,6 +86,7 @@ export const sessionResources: Resource[] = [
   {
     route: '_session',
     access: openWhenBare,
+    body: 'credentials',
     allow: 'GET,HEAD,POST,DELETE',
     methods: { GET: read, POST: login, DELETE: logout },
   },
