@@ -215,7 +215,9 @@ export interface CheckProblem {
 }
 
 export interface CheckReport {
+  /** The first thousand; `problemCount` says how many there are. */
   problems: CheckProblem[]
+  problemCount: number
   /** What a power cut leaves, and the next opening of a writer recovers from: no damage. */
   leftovers: CheckProblem[]
   groups: number
@@ -308,6 +310,8 @@ export interface Store {
   slowDown(delayMs: number): void
   /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
+  /** Length of the file now; `stats` has it too, but looks at every tree. */
+  readonly fileBytes: number
   stats(): StoreStats
   /**
    * A read-only store moves on to what is durable: every commit that was acknowledged before the call, wherever its

@@ -61,6 +61,7 @@ const view = new CellView()
 class Check {
   readonly report: CheckReport = {
     problems: [],
+    problemCount: 0,
     leftovers: [],
     groups: 0,
     nodes: 0,
@@ -92,6 +93,7 @@ class Check {
 
   #problem(where: string, what: string): void {
     const { problems } = this.report
+    this.report.problemCount += 1
     if (problems.length < LISTED_PROBLEMS) problems.push({ where, what } satisfies CheckProblem)
   }
 

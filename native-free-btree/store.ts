@@ -377,7 +377,17 @@ class FileStore implements Store, BulkStore {
   }
 
   async checkpoint(): Promise<void> {
-    await this.#assertWritable().checkpoint()
+    let writer: Writer
+    do {
+      writer = this.#assertWritable()
+      await writer.checkpoint()
+      // Another file took the place of this one: what was written since is its to write.
+    } while (this.#writer !== writer)
+  }
+
+  get fileBytes(): number {
+    this.#assertReadable()
+    return this.#file.file.size()
   }
 
   async check(onProgress?: (done: number, total: number) => void): Promise<CheckReport> {
@@ -478,10 +488,15 @@ class FileStore implements Store, BulkStore {
   }
 
   async exportSnapshot(): Promise<SnapshotHandle> {
-    const writer = this.#assertWritable()
-    await writer.checkpoint()
-    const { path, uuid } = this
-    return { path, uuid, salt: this.#file.salt, checkpoint: { ...writer.newestCheckpoint } }
+    for (;;) {
+      const writer = this.#assertWritable()
+      const { salt } = this.#file
+      await writer.checkpoint()
+      // A compaction may have given the store another file meanwhile: a checkpoint is good with its own file alone.
+      if (this.#writer !== writer) continue
+      const { path, uuid } = this
+      return { path, uuid, salt, checkpoint: { ...writer.newestCheckpoint } }
+    }
   }
 
   slowDown(delayMs: number): void {

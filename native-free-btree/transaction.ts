@@ -9,7 +9,7 @@ import { bytesOf, unknownTree } from './arguments.ts'
 import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
-import { KeyIndex } from './key-index.ts'
+import { type KeyIndex, keyIndex } from './key-index.ts'
 import { CellView, readCell } from './page.ts'
 import type { PageSource } from './page-source.ts'
 import { readReference } from './reference.ts'
@@ -74,7 +74,7 @@ export class GroupTransactions {
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
-    const operation = this.#lastOperation(tree, key)
+    const operation = this.#index().get(tree)?.last(key)
     if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return undefined
@@ -126,26 +126,15 @@ export class GroupTransactions {
     }
   }
 
-  /** The group's last operation on `key`. A comparator may call unlike bytes equal, so it is asked. */
-  #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
-    const compare = tree.compare
-    if (compare === undefined) return this.#index().get(tree)?.last(key)
-    for (let i = this.#builder.trees.length - 1; i >= 0; i--) {
-      if (this.#builder.trees[i] === tree && compare(this.#builder.keyOf(i), key) === 0) return i
-    }
-    return undefined
-  }
-
   /** Brings the overlay up to the operations so far. */
   #index(): Map<Tree, KeyIndex> {
     this.#overlay ??= new Map()
     const { trees } = this.#builder
     for (; this.#indexed < trees.length; this.#indexed++) {
       const tree = trees[this.#indexed]!
-      if (tree.compare !== undefined) continue
       let keys = this.#overlay.get(tree)
       if (keys === undefined) {
-        keys = new KeyIndex(this.#builder)
+        keys = keyIndex(this.#builder, tree.compare)
         this.#overlay.set(tree, keys)
       }
       keys.add(this.#indexed)

@@ -7,11 +7,11 @@ export function check(file: string, parts: Parts, console: Console): Promise<num
   return withStoreFile(file, parts, console, async (store) => {
     const bar = console.errIsTerminal ? new ProgressBar(console.err) : undefined
     const report = await store.check((done, total) => bar?.update(done, total)).finally(() => bar?.clear())
-    const { problems, leftovers, groups, nodes, entries, values, bytes } = report
+    const { problems, problemCount, leftovers, groups, nodes, entries, values, bytes } = report
     for (const { where, what } of problems) console.out(`${where}: ${what}\n`)
     for (const { where, what } of leftovers) console.out(`note: ${where}: ${what}\n`)
     const isClosed = store.recovery.outcome === 'clean' && leftovers.length === 0
-    const verdict = problems.length === 0 ? 'sound' : `damaged, ${problems.length} problems`
+    const verdict = problemCount === 0 ? 'sound' : `damaged, ${problemCount} problems`
     // A server that has it open looks like one that was killed.
     const state = isClosed ? '' : '; not closed: a server has it open, or the next opening recovers it'
     console.out(

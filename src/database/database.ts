@@ -227,7 +227,7 @@ export class StoredDatabase implements Database {
         updateSeq: this.#sequences.format(this.#changeIn(snapshot)),
         purgeSeq: this.#sequences.format(this.#purgeSeq),
         sizes: {
-          file: this.#store.stats().fileBytes,
+          file: this.#store.fileBytes,
           active: trees.reduce((sum, bytes) => sum + bytes, summary.active),
           external: summary.external,
         },

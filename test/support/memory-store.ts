@@ -302,6 +302,7 @@ export class MemoryStore implements Store {
     const entries = Object.values(this.#contents.trees).reduce((sum, tree) => sum + tree.length, 0)
     return {
       problems,
+      problemCount: problems.length,
       leftovers: [],
       groups: this.commit,
       nodes: 0,
@@ -309,6 +310,10 @@ export class MemoryStore implements Store {
       values,
       bytes: this.#contents.fileBytes,
     }
+  }
+
+  get fileBytes(): number {
+    return this.#contents.fileBytes
   }
 
   stats(): StoreStats {
