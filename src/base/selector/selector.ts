@@ -24,9 +24,13 @@ type Match = (value: unknown, compare: Compare) => boolean
 
 /** Nesting of a selector: it bounds the recursion here and in comparisons. */
 const MAX_DEPTH = 500
-/** Objects, arrays and scalars of a selector, and characters of its names and texts. They bound the time of one comparison. */
+/** They bound the time that it takes to read a selector, and of one comparison. */
 const MAX_VALUES = 100_000
+const MAX_OBJECTS = 10_000
+/** Of names and texts. */
 const MAX_CHARACTERS = 2_000_000
+/** Of the paths of all conditions, each from the top. */
+const MAX_PATH_CHARACTERS = 200_000
 
 const COMBINATIONS: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
 
@@ -49,7 +53,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function requireModest(selector: unknown): void {
   let values = 0
+  let objects = 0
   let characters = 0
+  const requireShort = (more: number): void => {
+    if (values + more <= MAX_VALUES && objects <= MAX_OBJECTS && characters <= MAX_CHARACTERS) return
+    throw tooLong()
+  }
   let level: unknown[] = [selector]
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) throw new SelectorError('invalid_selector', 'The selector is nested too deeply.')
@@ -57,16 +66,21 @@ function requireModest(selector: unknown): void {
     for (const value of level) {
       if (typeof value === 'string') characters += value.length
       if (typeof value !== 'object' || value === null) continue
-      if (!Array.isArray(value)) for (const name of Object.keys(value)) characters += name.length
+      if (!Array.isArray(value)) {
+        objects += 1
+        for (const name of Object.keys(value)) characters += name.length
+      }
       for (const member of Object.values(value)) next.push(member)
-      if (values + next.length > MAX_VALUES || characters > MAX_CHARACTERS) break
+      requireShort(next.length)
     }
     values += level.length
-    if (values + next.length > MAX_VALUES || characters > MAX_CHARACTERS) {
-      throw new SelectorError('invalid_selector', 'The selector is too long.')
-    }
+    requireShort(next.length)
     level = next
   }
+}
+
+function tooLong(): SelectorError {
+  return new SelectorError('invalid_selector', 'The selector is too long.')
 }
 
 /** A selector that comes down to one condition must say of which field. */
@@ -87,6 +101,7 @@ function requireField(selector: unknown): void {
 class SelectorBuilder {
   readonly #budget: SelectorBudget
   readonly #paths = new Map<string, FieldPath>()
+  #pathCharacters = 0
 
   constructor(budget: SelectorBudget) {
     this.#budget = budget
@@ -167,6 +182,8 @@ class SelectorBuilder {
   #parsed(path: string): FieldPath {
     const known = this.#paths.get(path)
     if (known !== undefined) return known
+    this.#pathCharacters += path.length
+    if (this.#pathCharacters > MAX_PATH_CHARACTERS) throw tooLong()
     const parts = parsePath(path)
     this.#paths.set(path, parts)
     return parts
