@@ -310,8 +310,9 @@ export interface Store {
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
   stats(): StoreStats
   /**
-   * A read-only store moves on to what the writer has made durable: in the writer's thread every commit that was
-   * acknowledged before the call; elsewhere up to the one before the last, and the last within a second of rest.
+   * A read-only store moves on to what is durable: every commit that was acknowledged before the call, wherever its
+   * writer runs, and no part of another. Opening one does the same. Syncs the file when its last commit is not known to
+   * be durable. Throws NOT_FOUND when the path leads to another store by now.
    */
   refresh(): Promise<void>
   /** Refuses new work, commits what is queued, writes the superblocks, waits for open snapshots for

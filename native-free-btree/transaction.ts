@@ -6,6 +6,7 @@
  */
 import type { Reference, Transaction } from './api.ts'
 import { bytesOf, unknownTree } from './arguments.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
 import { KeyIndex } from './key-index.ts'
@@ -29,8 +30,6 @@ export class GroupTransactions {
   /** Last operation on each key of each tree; made when first asked for. */
   #overlay: Map<Tree, KeyIndex> | undefined
   #indexed = 0
-  /** A comparator runs within an operation, and must not begin another one. */
-  #operating = false
 
   constructor(
     builder: GroupBuilder,
@@ -118,18 +117,12 @@ export class GroupTransactions {
    * memory): the caller may catch it and go on with the transaction.
    */
   #whole<T>(operate: () => T): T {
-    if (this.#operating) {
-      throw new StorageError('INVALID_ARGUMENT', 'an operation was called from within another one')
-    }
     const mark = this.#builder.mark()
-    this.#operating = true
     try {
       return operate()
     } catch (error) {
       this.#builder.rollback(mark)
       throw error
-    } finally {
-      this.#operating = false
     }
   }
 
@@ -188,6 +181,7 @@ class Handle implements Transaction {
   }
 
   get #open(): GroupTransactions {
+    assertOutside()
     if (this.#group === undefined) throw new StorageError('CLOSED', 'the transaction is over')
     return this.#group
   }

@@ -12,26 +12,26 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 
-/** Run by `test:long` alone. */
+/** Run by `test:long` alone; the ones that take the longest first. */
 const LONG_ONLY = [
+  'system/kill',
+  'system/scan-memory',
+  'system/many-databases',
+  'system/compaction-load',
+  'system/readme',
   'bench/btree',
   'fuzz/run',
   'native-free-btree/space',
-  'system/compaction-load',
-  'system/kill',
-  'system/many-databases',
-  'system/readme',
-  'system/scan-memory',
 ]
 /** Run by both, over more cases by `test:long`. */
 const LONGER = [
-  'database/model',
-  'native-free-btree/budget',
-  'native-free-btree/corruption',
   'native-free-btree/crash',
+  'package',
   'native-free-btree/lock',
   'native-free-btree/tree-property',
-  'package',
+  'native-free-btree/corruption',
+  'database/model',
+  'native-free-btree/budget',
 ]
 
 const JOBS = 2
@@ -70,7 +70,6 @@ function chosen(parts: readonly string[], isLong: boolean): string[] {
     throw new Error(`test/main.ts names tests that are not there: ${unknown.join(', ')}`)
   if (parts.length > 0)
     return files.filter((name) => parts.some((part) => `test/${name}.test.ts`.includes(part)))
-  // The ones that take the longest come first, so that none of them is left at the end on its own.
   if (isLong) return [...LONG_ONLY, ...LONGER]
   return files.filter((name) => !LONG_ONLY.includes(name))
 }

@@ -8,7 +8,12 @@ import { sortSteps } from '../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
-import type { AttachmentEdit } from './attachments.ts'
+import {
+  type AttachmentEdit,
+  descriptionBytes,
+  MOST_DESCRIPTION_BYTES,
+  MOST_REQUEST_DESCRIPTION_BYTES,
+} from './attachments.ts'
 import { examineDesign } from './design-document.ts'
 import { resolveExpiry } from './expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
@@ -160,7 +165,22 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
   return bytes
 }
 
-/** Throws bad_request for a revision that cannot be read, and illegal_docid: such a request writes nothing. */
+/** Throws documentTooLarge for more attachments than a document may have. */
+function descriptionsOf({ id, attachments }: DocumentEdit): number {
+  let bytes = 0
+  for (const each of attachments ?? NO_ATTACHMENTS) {
+    if (each.kind === 'stub') bytes += descriptionBytes(each.name)
+    else if (each.kind === 'stored') bytes += descriptionBytes(each.info.name, each.info.type)
+    else bytes += descriptionBytes(each.name, each.type)
+  }
+  if (bytes > MOST_DESCRIPTION_BYTES) throw new DatabaseError('documentTooLarge', id)
+  return bytes
+}
+
+/**
+ * Throws bad_request for a revision that cannot be read, and illegal_docid; documentTooLarge and requestTooLarge for too
+ * many attachments: such a request writes nothing.
+ */
 export function readyEdits(edits: readonly DocumentEdit[], context: EditContext): ReadyEdits {
   return runAtOnce(readySteps(edits, context))
 }
@@ -171,7 +191,10 @@ export function* readySteps(edits: readonly DocumentEdit[], context: EditContext
   const local: LocalEdit[] = []
   const refused: RefusedEdit[] = []
   let bytes = 0
+  let descriptions = 0
   for (const [place, edit] of edits.entries()) {
+    descriptions += descriptionsOf(edit)
+    if (descriptions > MOST_REQUEST_DESCRIPTION_BYTES) throw new DatabaseError('requestTooLarge')
     bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
     if (edit.id.startsWith(LOCAL_PREFIX)) {
       local.push(readyLocal(edit, place))

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { giveWay } from '../base/time-slice.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import type { ByteSource } from '../database/attachment-content.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
@@ -20,7 +21,10 @@ export async function withInlineAttachments(
 ): Promise<DocumentEdit> {
   if (document.attachments.length === 0) return edit
   const attachments: AttachmentEdit[] = []
-  for (const input of document.attachments) attachments.push(await takeInline(exchange, input))
+  for (const input of document.attachments) {
+    attachments.push(await takeInline(exchange, input))
+    await giveWay()
+  }
   return { ...edit, attachments }
 }
 
@@ -62,7 +66,7 @@ async function storeContent(
     encoding,
     length,
     md5,
-    gzipLevel: compression.levelFor(type),
+    pack: compression.packFor(type),
     maxBytes: limits.maxAttachmentBytes,
   })
   return { kind: 'content', name, type, content, revpos }

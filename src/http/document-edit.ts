@@ -41,19 +41,18 @@ export function parseDocument(scanned: ScannedDocument | null, maxBytes: number)
     deleted,
     body,
     term,
-    attachments: attachments === null ? [] : parseAttachments(attachments),
+    attachments: attachments === null ? [] : parseAttachments(attachments, id ?? ''),
     expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }
 }
 
-/** Throws badRequest: CouchDB drops attachments and says nothing. */
-export function refuseLocalMembers(document: ParsedDocument): void {
+/** The document as a local one: as in CouchDB its attachments are dropped. Throws badRequest for an expiry. */
+export function asLocalDocument(document: ParsedDocument): ParsedDocument {
   if (document.expiry !== undefined) {
     throw new DatabaseError('badRequest', '_local documents do not accept an expiry.')
   }
-  if (document.attachments.length === 0) return
-  throw new DatabaseError('badRequest', '_local documents do not accept attachments.')
+  return { ...document, attachments: [] }
 }
 
 /** A document's text. Throws JsonSyntaxError too. */

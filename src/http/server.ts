@@ -107,6 +107,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       } finally {
         clearTimeout(timer)
         clearInterval(sweep)
+        await compression.close()
       }
     },
   }

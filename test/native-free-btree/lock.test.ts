@@ -131,10 +131,20 @@ t.test('the same store by another path is the same store', async (t) => {
 
 t.test('errors free what was taken', async (t) => {
   const folder = t.testdir({ 'store.lock': {} })
-  await t.rejects(acquireLock(join(folder, 'store')), { code: 'EISDIR' })
-  await t.rejects(acquireLock(join(folder, 'store')), { code: 'EISDIR' }, 'not registered as open')
+  await t.rejects(acquireLock(join(folder, 'store')), {
+    code: 'NOT_A_STORE',
+    details: { systemCode: 'EISDIR' },
+  })
+  await t.rejects(
+    acquireLock(join(folder, 'store')),
+    { code: 'NOT_A_STORE', details: { systemCode: 'EISDIR' } },
+    'not registered as open',
+  )
   t.same(readdirSync(folder), ['store.lock'])
-  await t.rejects(acquireLock(join(folder, 'none', 'store')), { code: 'ENOENT' })
+  await t.rejects(acquireLock(join(folder, 'none', 'store')), {
+    code: 'NOT_FOUND',
+    details: { systemCode: 'ENOENT' },
+  })
 })
 
 t.test('another thread of this process is refused', async (t) => {

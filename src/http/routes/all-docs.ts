@@ -2,7 +2,7 @@ import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
 import { checkPartition, partitionBounds } from '../../database/partition.ts'
 import { type Answer, jsonStream } from '../answer.ts'
-import { isDesignId } from '../document-id.ts'
+import { isDesignId, isLocalId } from '../document-id.ts'
 import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
@@ -14,6 +14,7 @@ import {
   type ViewParameterOptions,
   type ViewParameters,
 } from '../view-parameters.ts'
+import { localRow } from './local-docs.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
 type Namespace = 'all' | 'design'
@@ -180,10 +181,17 @@ function* keyTexts(
   const { partition } = parameters
   const within = partition === undefined ? '' : partitionBounds(partition).start
   for (const key of keys) {
-    const row = typeof key === 'string' && key.startsWith(within) ? database.lookup(key) : undefined
-    if (row === undefined) yield [`{"key":${keyText(key)},"error":"not_found"}`]
-    else yield rowText(row, parameters)
+    const row =
+      typeof key === 'string' && key.startsWith(within) ? keyRow(database, key, parameters) : undefined
+    yield row ?? [`{"key":${keyText(key)},"error":"not_found"}`]
   }
+}
+
+/** A local document is in no range, but as in CouchDB a key finds it. */
+function keyRow(database: Database, key: string, parameters: ViewParameters): RowPieces | undefined {
+  if (isLocalId(key)) return localRow(database, key, parameters)
+  const row = database.lookup(key)
+  return row && rowText(row, parameters)
 }
 
 function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {

@@ -1,15 +1,15 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
-import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
+import { giveWay } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
   documentCheck,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
-  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
@@ -17,7 +17,7 @@ import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { isShortOfQuorum, requireNoValidation, writeLocalDocument } from '../writes.ts'
+import { isShortOfQuorum, requireNoValidation } from '../writes.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -142,21 +142,24 @@ async function makeEdits(
   const { maxDocumentBytes } = exchange.service.limits
   const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
   for (const scanned of documents) {
-    const document = parseDocument(scanned, maxDocumentBytes)
-    made.push({ document, edit: makeEdit(exchange, document, newEdits) })
-    if (isTurnOver()) await nextTurn()
+    const parsed = parseDocument(scanned, maxDocumentBytes)
+    const id = parsed.id ?? exchange.service.uuids.next()
+    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
+    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    // Most documents need no wait, and a wait for nothing costs a turn of the queue.
+    const turn = giveWay()
+    if (turn !== undefined) await turn
   }
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
     edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+    if (!plain) await giveWay()
   }
   return edits
 }
 
-function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
-  const id = document.id ?? exchange.service.uuids.next()
-  if (isLocalId(id)) refuseLocalMembers(document)
+function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)
   return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
@@ -167,8 +170,7 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
   const mayDesign = exchange.isDatabaseAdmin
   const ordinary: number[] = []
   for (const [index, edit] of edits.entries()) {
-    if (isLocalId(edit.id)) outcomes[index] = await writeLocal(exchange, edit)
-    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
+    if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
     else ordinary.push(index)
   }
   const results = await exchange.database.update(
@@ -185,10 +187,6 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
     }
   }
   return outcomes
-}
-
-async function writeLocal(exchange: Exchange, edit: DocumentEdit): Promise<Outcome> {
-  return { ok: true, id: edit.id, rev: await writeLocalDocument(exchange.database, edit) }
 }
 
 function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {

@@ -10,7 +10,7 @@ import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import { bulkGetPart, jsonPart, multipartBulk, type Part } from '../multipart.ts'
 import type { Resource } from '../resource.ts'
-import { readRevision, readRevisions } from '../revision.ts'
+import { readRevision } from '../revision.ts'
 import { openRevisions } from './document-read.ts'
 
 /** One wanted document, or what is wrong with the wish. */
@@ -26,6 +26,9 @@ interface Failure {
 }
 
 const REFUSED_PARAMETERS = new Set(['open_revs', 'new_edits', 'w', 'rev', 'atts_since'])
+
+/** The forms beside JSON; the first that the client takes. */
+const MULTIPART_TYPES = ['multipart/mixed', 'multipart/related'] as const
 
 async function bulkGet(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
@@ -48,13 +51,13 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   const { query } = exchange
   const wanted = { revs: query.flag('revs'), attachments, expiry: query.flag('show_exp') }
   const accept = exchange.header('accept')
-  const multipart =
-    !accepts(accept, 'application/json') &&
-    (accepts(accept, 'multipart/mixed') || accepts(accept, 'multipart/related'))
-  if (!multipart) return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+  const type = MULTIPART_TYPES.find((each) => accepts(accept, each))
+  if (type === undefined || accepts(accept, 'application/json')) {
+    return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+  }
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
-  return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
+  return multipartBulk(type, boundary, parts(exchange.database, wishes, latest, wanted, inner))
 }
 
 function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
@@ -80,11 +83,20 @@ function parseWish(database: Database, doc: unknown): Wish {
   } catch (error) {
     return { id, rev: null, ...told(error) }
   }
+  let reading = rev
   try {
-    const attsSince = since === undefined ? undefined : readRevisions(since)
-    return { id, rev: rev === undefined ? undefined : readRevision(rev), attsSince }
+    const wanted = rev === undefined ? undefined : readRevision(rev)
+    if (since === undefined) return { id, rev: wanted, attsSince: undefined }
+    reading = since
+    if (!Array.isArray(since)) {
+      throw new DatabaseError('badRequest', 'att_since value must be array of revs.')
+    }
+    const attsSince: string[] = []
+    for (reading of since) attsSince.push(readRevision(reading))
+    // As in CouchDB, an empty list asks for nothing.
+    return { id, rev: wanted, attsSince: attsSince.length === 0 ? undefined : attsSince }
   } catch (error) {
-    return { id, rev, ...told(error) }
+    return { id, rev: reading, ...told(error) }
   }
 }
 

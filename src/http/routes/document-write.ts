@@ -3,11 +3,11 @@ import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
   readDocumentText,
-  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -89,8 +89,8 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
   const id = document.id ?? exchange.service.uuids.next()
   if (isLocalId(id)) {
-    refuseLocalMembers(document)
-    const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
+    const edit = interactiveEdit(asLocalDocument(document), id)
+    const rev = await writeLocalDocument(exchange.database, edit)
     return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
   requireIdFor(exchange.database, id)

@@ -63,10 +63,14 @@ function* keyRows(
   const wanted = keys.filter((key): key is string => typeof key === 'string' && isLocalId(key))
   if (descending) wanted.reverse()
   for (const key of wanted.slice(skip, limit === undefined ? undefined : skip + limit)) {
-    const document = database.getLocal(key.slice('_local/'.length))
-    if (document === undefined) yield [`{"key":${stringText(key)},"error":"not_found"}`]
-    else yield rowText(document, parameters)
+    yield localRow(database, key, parameters) ?? [`{"key":${stringText(key)},"error":"not_found"}`]
   }
+}
+
+/** The row of the local document `id`, its `_local/` included; undefined where there is none. */
+export function localRow(database: Database, id: string, parameters: ViewParameters): RowPieces | undefined {
+  const document = database.getLocal(id.slice('_local/'.length))
+  return document && rowText(document, parameters)
 }
 
 function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces {

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, json, jsonText } from '../answer.ts'
-import { refuseLocalMembers } from '../document-edit.ts'
+import { asLocalDocument } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import { localText } from '../document-text.ts'
 import { contentEtag } from '../etag.ts'
@@ -9,6 +9,8 @@ import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
 import { headerRevision, writtenStatus } from '../writes.ts'
+import { copyDocument } from './copy.ts'
+import { postToDocument } from './document-form.ts'
 import { withNewline } from './document-read.ts'
 import { bodyDocument, editedRevisions } from './document-write.ts'
 
@@ -30,8 +32,7 @@ function readLocal(exchange: Exchange): Answer {
 
 async function putLocal(exchange: Exchange): Promise<Answer> {
   validateDocumentId(exchange.id)
-  const document = await bodyDocument(exchange)
-  refuseLocalMembers(document)
+  const document = asLocalDocument(await bodyDocument(exchange))
   const location = exchange.documentUri(exchange.id)
   const path = editedRevisions(exchange, document)
   const given = path === undefined ? undefined : revisionOfPath(path)
@@ -80,7 +81,13 @@ export const localDocumentResources: Resource[] = [
     access: 'member',
     body: 'documents',
     allow: 'DELETE,GET,HEAD,POST,PUT,COPY',
-    methods: { GET: readLocal, PUT: putLocal, DELETE: deleteLocal },
+    methods: {
+      GET: readLocal,
+      PUT: putLocal,
+      DELETE: deleteLocal,
+      POST: postToDocument,
+      COPY: copyDocument,
+    },
   },
   refusing('db/local-nameless', 'Invalid _local document id.'),
   refusing('db/local-attachment', '_local documents do not accept attachments.'),
