@@ -49,6 +49,16 @@ export const ERRORS = {
   },
   shuttingDown: { status: 503, error: 'service_unavailable', reason: 'The server is shutting down.' },
   unauthorized: { status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' },
+  tooManyHashes: {
+    status: 429,
+    error: 'too_many_requests',
+    reason: 'Too many passwords of this address wait to be checked.',
+  },
+  hashesBusy: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'Too many passwords wait to be checked.',
+  },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
   badContentType: {

@@ -47,6 +47,10 @@ export const systemParts: Parts = {
       cors: corsRules(server.config),
       limits: {
         maxRequestBytes: server.config.maxRequestSize,
+        maxJsonBytes: server.config.maxJsonSize,
+        maxBodyMemoryBytes: server.config.bodyMemoryBytes,
+        maxBulkDocs: server.config.maxBulkDocs,
+        maxBulkGet: server.config.maxBulkGet,
         maxDocumentBytes: server.config.maxDocumentSize,
         maxAttachmentBytes: server.config.maxAttachmentSize,
         compressibleTypes: server.config.compressibleTypes,

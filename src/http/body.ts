@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
 import { DatabaseError } from '../base/errors.ts'
+import { runInTurns } from '../base/time-slice.ts'
 import type { BodyHold } from './body-memory.ts'
+import { GatheredBytes } from './gathered-bytes.ts'
 
 /**
  * Request bodies. The framework reads none: a handler asks for the body when it knows that the request is
  * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (answers.ts).
  */
-const NOTHING = Buffer.alloc(0)
 const UNPACKED_CHUNK_BYTES = 64 * 1024
 
 /** Hears of a body. Of the two ends one is called, once. */
@@ -103,29 +104,29 @@ interface Pausable {
   resume(): unknown
 }
 
+interface Result {
+  resolve(body: Buffer | Promise<Buffer>): void
+  reject(error: unknown): void
+}
+
 /** Gathers a body. It ends once, and then leaves its source. */
 class WholeBody implements BodyListener {
   readonly #limitBytes: number
   readonly #hold: BodyHold
-  readonly #result: { resolve(body: Buffer): void; reject(error: unknown): void }
-  /** With room for more, but where the whole body came in one chunk. */
-  #body: Buffer = NOTHING
-  #bytes = 0
-  /** Bytes for which there is room already. */
+  readonly #result: Result
+  readonly #gathered: GatheredBytes
+  /** Bytes for which there is room. */
   #roomBytes: number
   #source: Pausable | undefined
   #leave: (() => void) | undefined
   #isOver = false
 
-  constructor(
-    limitBytes: number,
-    hold: BodyHold,
-    roomBytes: number,
-    result: { resolve(body: Buffer): void; reject(error: unknown): void },
-  ) {
+  /** There is room for `roomBytes` already. */
+  constructor(limitBytes: number, hold: BodyHold, roomBytes: number, result: Result) {
     this.#limitBytes = limitBytes
     this.#hold = hold
     this.#roomBytes = roomBytes
+    this.#gathered = new GatheredBytes(roomBytes)
     this.#result = result
   }
 
@@ -138,17 +139,19 @@ class WholeBody implements BodyListener {
 
   onChunk(chunk: Buffer): void {
     if (this.#isOver) return
-    const bytes = this.#bytes + chunk.length
-    if (bytes <= this.#limitBytes) this.#append(chunk)
-    this.#bytes = bytes
-    if (this.#bytes > this.#limitBytes) this.onFail(new DatabaseError('requestTooLarge'))
-    else if (this.#bytes > this.#roomBytes) this.#takeRoom()
+    const bytes = this.#gathered.bytes + chunk.length
+    if (bytes > this.#limitBytes) {
+      this.onFail(new DatabaseError('requestTooLarge'))
+      return
+    }
+    this.#gathered.add(chunk)
+    if (bytes > this.#roomBytes) this.#takeRoom(bytes)
   }
 
   onEnd(): void {
     if (this.#isOver) return
     this.#end()
-    this.#result.resolve(this.#body.subarray(0, this.#bytes))
+    this.#result.resolve(runInTurns(this.#gathered.join()))
   }
 
   onFail(error: unknown): void {
@@ -157,30 +160,14 @@ class WholeBody implements BodyListener {
     this.#result.reject(error)
   }
 
-  /** Chunks are put together as they come: together at the end, many of them would hold up others. */
-  #append(chunk: Buffer): void {
-    const bytes = this.#bytes + chunk.length
-    if (this.#bytes === 0 && bytes >= this.#roomBytes) {
-      this.#body = chunk
-      return
-    }
-    if (bytes > this.#body.length) {
-      const twice = Math.min(2 * this.#body.length, this.#limitBytes)
-      const grown = Buffer.allocUnsafeSlow(Math.max(bytes, this.#roomBytes, twice))
-      grown.set(this.#body.subarray(0, this.#bytes))
-      this.#body = grown
-    }
-    this.#body.set(chunk, this.#bytes)
-  }
-
   #end(): void {
     this.#isOver = true
     this.#leave?.()
   }
 
-  #takeRoom(): void {
-    const waiting = this.#hold.grow(this.#bytes - this.#roomBytes)
-    this.#roomBytes = this.#bytes
+  #takeRoom(bytes: number): void {
+    const waiting = this.#hold.grow(bytes - this.#roomBytes)
+    this.#roomBytes = bytes
     if (waiting === undefined) return
     this.#source?.pause()
     waiting.then(

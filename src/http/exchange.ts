@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../auth/hash-queue.ts'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
@@ -157,6 +158,19 @@ export class Exchange {
     const owner = this.user.name ?? this.request.socket.remoteAddress ?? ''
     this.#hold ??= this.service.bodies.hold(owner, this.request)
     return this.#hold
+  }
+
+  /** Who waits for what is costly. */
+  get caller(): Caller {
+    const { socket } = this.request
+    return {
+      address: socket.remoteAddress ?? '',
+      onGone(listener) {
+        if (socket.destroyed) listener()
+        else socket.once('close', listener)
+        return () => void socket.off('close', listener)
+      },
+    }
   }
 
   release(): void {

@@ -216,7 +216,10 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
     return undefined
   }
   const tolerant = exchange.place.route === 'welcome'
-  const asking = exchange.backend.authenticator.authenticate({ authorization, cookie }, { tolerant })
+  const asking = exchange.backend.authenticator.authenticate(
+    { authorization, cookie },
+    { tolerant, caller: exchange.caller },
+  )
   return asking.then((found) => recognise(exchange, found))
 }
 
