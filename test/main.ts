@@ -18,6 +18,7 @@ const LONG_ONLY = [
   'system/scan-memory',
   'system/many-databases',
   'system/compaction-load',
+  'system/hostile-requests',
   'system/readme',
   'bench/btree',
   'fuzz/run',

@@ -17,8 +17,14 @@ const WORDS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address',
 }
 
+function isInWords(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && Object.hasOwn(WORDS, String(error.code))
+}
+
 /** What an error says to a person: a system's error in words, with its code and what it is about. */
 export function explain(error: unknown): string {
+  // The engine tells a system's error as one of its own, with that as the cause.
+  if (error instanceof Error && isInWords(error.cause)) return explain(error.cause)
   if (!(error instanceof Error) || !('code' in error)) return describeError(error)
   const { code, path, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number }
   if (code === undefined || !Object.hasOwn(WORDS, code)) return describeError(error)
