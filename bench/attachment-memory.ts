@@ -1,8 +1,6 @@
 /**
  * What a large attachment costs: the memory of the server's process while it goes in and out.
  *
- *     npm run bench -- attachment-memory [--megabytes 1024] [--type application/octet-stream] [--folder PATH]
- *
  * One client uploads random bytes and reads them back, comparing their MD5. With `--type text/plain` they are
  * gzipped on the way in and unpacked on the way out. Each direction has a server of its own; memory is its peak
  * (VmHWM) less what it had before. Linux only.
@@ -22,6 +20,7 @@ type Print = (line: string) => void
 
 export const attachmentMemory: Benchmark = {
   summary: 'a large attachment in and out: memory of the server',
+  flags: '[--megabytes 1024] [--type application/octet-stream] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,

@@ -3,8 +3,6 @@
  * fdatasync.
  *
  *     npm run peers
- *     npm run bench -- btree [--documents 1000000] [--rounds 3] [--engines ours,lmdb] [--only load,gets]
- *         [--kills 10] [--seed 1] [--folder PATH] [--out FILE] [--profile FOLDER]
  *
  * Each engine does each part in a process of its own, the engines one after another within a part. A peer that is
  * not installed is left out. docs/PERFORMANCE.md says how to read the tables.
@@ -38,6 +36,8 @@ const SYNC_COMMITS = [50, 250] as const
 
 export const btree: Benchmark = {
   summary: 'the storage engine beside lmdb, classic-level, better-sqlite3',
+  flags:
+    '[--documents 1000000] [--rounds 3] [--engines ours,lmdb] [--only load,gets] [--kills 10] [--seed 1] [--folder PATH] [--out FILE] [--profile FOLDER]',
   async run(args, print) {
     const wanted = parseBtreeArguments(args)
     const engines = installed(wanted.engines, print)

@@ -3,8 +3,6 @@
  * that it leaves, the length of the file against the bodies in it, and how long one client that gets and one that
  * puts wait for their answers meanwhile, against the same without it.
  *
- *     npm run bench -- compaction [--documents 20000] [--rounds 3] [--share 100] [--folder PATH] [--seed N]
- *
  * Documents of 100 to 1,500 bytes are written and written again `rounds` times. The rate and the length are those of a
  * compaction that is alone; then the documents are written once more, and compacted beside the clients. The copy is one of the compacted
  * file, read and written in pieces of 1 MiB and synced. The clients share a process, which is not the server's.
@@ -25,6 +23,7 @@ const QUIET_MS = 4000
 
 export const compaction: Benchmark = {
   summary: 'rate of a compaction, length of the file, latency of others',
+  flags: '[--documents 20000] [--rounds 3] [--share 100] [--folder PATH] [--seed N]',
   async run(args, print) {
     const { values } = parseArgs({
       args,

@@ -1,8 +1,6 @@
 /**
  * How the storage engine's costs grow with the number of entries: 10^4, 10^5, 10^6 and 10^7.
  *
- *     npm run bench -- growth [--max 10000000] [--rounds 3] [--kills 10] [--seed 1] [--folder PATH] [--out FILE]
- *
  * Each size has a store of its own, loaded once; each part of the work is done in a process of its own, `rounds`
  * times, but for the bytes of updates, which do not vary. The budget is 256 MiB, but for the gets
  * with a cache of 5 % of the file.
@@ -45,6 +43,7 @@ interface GrowthArguments {
 
 export const growth: Benchmark = {
   summary: 'the storage engine from 10^4 to 10^7 entries: cost and memory',
+  flags: '[--max 10000000] [--rounds 3] [--kills 10] [--seed 1] [--folder PATH] [--out FILE]',
   async run(args, print) {
     const wanted = parseGrowthArguments(args)
     const sizes = sizesUpTo(wanted.max)

@@ -2,9 +2,6 @@
  * Requests per second, latency and CPU per request, beside a fastify that answers constants of the same length,
  * and beside other servers that speak CouchDB's protocol.
  *
- *     npm run bench -- http [--rounds 3] [--seconds 5] [--only get-64 ...] [--peer NAME=http://user:pass@host:port ...]
- *                           [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]
- *
  * The load comes from another process: wrk where it is installed, else autocannon. The servers take turns, so that
  * a machine that gets slower meanwhile is unfair to none; figures are medians of the rounds. `--profile` lets
  * davenport run under `--cpu-prof` and leaves the .cpuprofile in the working directory (for one workload: with
@@ -60,6 +57,8 @@ interface Figures {
 
 export const http: Benchmark = {
   summary: 'requests beside a constant and other servers: rate, latency, CPU',
+  flags:
+    '[--rounds 3] [--seconds 5] [--only get-64 ...] [--peer NAME=http://user:pass@host:port ...] [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
@@ -103,7 +102,9 @@ export const http: Benchmark = {
 function chosen(names: readonly string[]): readonly Workload[] {
   for (const name of names) {
     if (WORKLOADS.some((workload) => workload.name === name)) continue
-    throw new Error(`no workload ${name}; there are ${WORKLOADS.map((workload) => workload.name).join(', ')}`)
+    throw new RangeError(
+      `no workload ${name}; there are ${WORKLOADS.map((workload) => workload.name).join(', ')}`,
+    )
   }
   return names.length === 0 ? WORKLOADS : WORKLOADS.filter(({ name }) => names.includes(name))
 }

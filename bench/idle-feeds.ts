@@ -2,8 +2,6 @@
  * Thousands of continuous feeds that wait on one database: what each costs the server while nothing happens, and how
  * long one write takes to reach all of them.
  *
- *     npm run bench -- idle-feeds [--feeds 5000] [--idle-seconds 10] [--heartbeat-ms 60000] [--folder PATH]
- *
  * Wanted for the defaults: at most 64 KiB of the server's memory for each feed (VmRSS, its socket included, after
  * writes have reached them, with what the collector has not got round to), at most 2 % of one core while they are
  * idle, and a write at all of them within 5 s, this process's reading included. Fails otherwise. The feeds are sockets of this process, so it and the server need a file each for every one of
@@ -41,6 +39,7 @@ interface Feed {
 
 export const idleFeeds: Benchmark = {
   summary: 'thousands of idle continuous feeds: memory, CPU, time of a write to all',
+  flags: '[--feeds 5000] [--idle-seconds 10] [--heartbeat-ms 60000] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,

@@ -1,8 +1,6 @@
 /**
  * Many small databases under a limit of open files: made, read, listed, and read again after a restart.
  *
- *     npm run bench -- many-databases [--databases 2000] [--documents 10] [--open-files 1024] [--folder PATH]
- *
  * Wanted for the defaults: peak memory of the server's process (VmHWM) under 400 MB, and at most 64 KiB of
  * disk for each database. Linux only. The folder is a temporary one unless given, and is removed.
  */
@@ -12,6 +10,7 @@ import { type Benchmark, megabytes, stopwatch, withFolder } from './tools.ts'
 
 export const manyDatabases: Benchmark = {
   summary: 'thousands of small databases: memory, disk, time',
+  flags: '[--databases 2000] [--documents 10] [--open-files 1024] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,

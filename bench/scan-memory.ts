@@ -2,8 +2,6 @@
  * What reading a whole large database costs: the memory of the server's process, and the time that other
  * clients wait for a document meanwhile.
  *
- *     npm run bench -- scan-memory [--gigabytes 2] [--pause-seconds 10] [--folder PATH] [--seed N]
- *
  * The database is filled through `_bulk_docs` with documents of 1 to 10 KB. Each scan has a server of its own,
  * started just before: memory is its peak (VmHWM) less what it had when the scan began, and grows by the page
  * cache's budget (64 MiB) whatever the size. The paused scan stops reading four times. Latencies are those of
@@ -33,6 +31,7 @@ type Print = (line: string) => void
 
 export const scanMemory: Benchmark = {
   summary: 'full scans of a large database: memory, latency of others',
+  flags: '[--gigabytes 2] [--pause-seconds 10] [--folder PATH] [--seed N]',
   async run(args, print) {
     const { values } = parseArgs({
       args,

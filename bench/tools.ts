@@ -8,6 +8,8 @@ import { performance } from 'node:perf_hooks'
 export interface Benchmark {
   /** One line for the list. */
   summary: string
+  /** For its help: those that it takes, with their defaults. */
+  flags: string
   /** Runs with the arguments after the name and prints figures by `print`. */
   run(args: string[], print: (line: string) => void): Promise<void>
 }

@@ -266,10 +266,10 @@ ${COMMIT_SYNC}`,
   },
   {
     name: 'reader-trusts-the-tail',
-    rule: 'a reader beside a writer shows only what something later vouches for',
+    rule: 'a reader beside a writer shows only what something later vouches for, or what it has synced itself',
     target: 'readers',
     file: RECOVERY,
-    find: 'let end = trusting ? walk.end : vouchedFor;',
+    find: 'let end = trusting || isSynced ? walk.end : vouchedFor;',
     replace: 'let end = walk.end;',
   },
   {

@@ -76,7 +76,7 @@ function parse(args: readonly string[]) {
         only: text,
         store: text,
         'no-shrink': flag,
-        help: flag,
+        help: { type: 'boolean', short: 'h' },
       },
     })
   } catch (error) {

@@ -215,7 +215,11 @@ export interface CheckProblem {
 }
 
 export interface CheckReport {
+  /** The first thousand; `problemCount` says how many there are. */
   problems: CheckProblem[]
+  problemCount: number
+  /** What a power cut leaves, and the next opening of a writer recovers from: no damage. */
+  leftovers: CheckProblem[]
   groups: number
   nodes: number
   entries: number
@@ -306,10 +310,13 @@ export interface Store {
   slowDown(delayMs: number): void
   /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
+  /** Length of the file now; `stats` has it too, but looks at every tree. */
+  readonly fileBytes: number
   stats(): StoreStats
   /**
-   * A read-only store moves on to what the writer has made durable: in the writer's thread every commit that was
-   * acknowledged before the call; elsewhere up to the one before the last, and the last within a second of rest.
+   * A read-only store moves on to what is durable: every commit that was acknowledged before the call, wherever its
+   * writer runs, and no part of another. Opening one does the same. Syncs the file when its last commit is not known to
+   * be durable. Throws NOT_FOUND when the path leads to another store by now.
    */
   refresh(): Promise<void>
   /** Refuses new work, commits what is queued, writes the superblocks, waits for open snapshots for

@@ -5,6 +5,7 @@
  */
 import { types } from 'node:util'
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
+import type { Clock } from './clock.ts'
 import { StorageError } from './errors.ts'
 import { GENESIS_POSITION, GROUP_ALIGNMENT, GROUP_HEADER_BYTES, REFERENCE_BYTES } from './format.ts'
 
@@ -125,7 +126,13 @@ export function requirePath(value: unknown): void {
 
 /** Has what waits can be given up by. Throws INVALID_ARGUMENT. */
 export function requireSignal(value: unknown): void {
-  if (value !== undefined && !(value instanceof AbortSignal)) refuse('signal', 'an AbortSignal', value)
+  if (value === undefined) return
+  try {
+    // Throws for whatever has the prototype and is none.
+    Reflect.get(AbortSignal.prototype, 'aborted', value)
+  } catch {
+    refuse('signal', 'an AbortSignal', value)
+  }
 }
 
 /** Has these methods. Throws INVALID_ARGUMENT. */
@@ -146,15 +153,28 @@ function requireName(what: string, value: unknown): void {
   }
 }
 
-function requireComparator(what: string, value: Comparator): void {
-  requireMethods(what, value, ['compare'])
-  requireNamed(what, value)
+function comparatorOf(what: string, given: Comparator): Comparator {
+  requireObject(what, given)
+  const { name, version, compare } = given
+  requireFunction(`${what}.compare`, compare)
+  requireNamed(what, { name, version })
+  return { name, version, compare: (a, b) => compare.call(given, a, b) }
 }
 
-function requireReducer(what: string, value: Reducer): void {
-  requireMethods(what, value, ['map', 'combine'])
-  requireNamed(what, value)
-  requireWhole(`${what}.maxBytes`, value.maxBytes, 0, MAX_REDUCTION_BYTES)
+function reducerOf(what: string, given: Reducer): Reducer {
+  requireObject(what, given)
+  const { name, version, maxBytes, map, combine } = given
+  requireFunction(`${what}.map`, map)
+  requireFunction(`${what}.combine`, combine)
+  requireNamed(what, { name, version })
+  requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
+  return {
+    name,
+    version,
+    maxBytes,
+    map: (key, value) => map.call(given, key, value),
+    combine: (parts) => combine.call(given, parts),
+  }
 }
 
 /** The name '' and the version 0 stand for none. */
@@ -164,17 +184,23 @@ function requireNamed(what: string, { name, version }: { name: string; version: 
   requireWhole(`${what}.version`, version, 0, MAX_VERSION)
 }
 
-/** Throws INVALID_ARGUMENT. */
-export function requireTrees(trees: Record<string, TreeOptions> | undefined): void {
-  if (trees === undefined) return
-  requireObject('trees', trees)
-  for (const [name, options] of Object.entries(trees)) {
-    requireName('the name of a tree', name)
-    requireObject(`the options of tree ${name}`, options)
-    const { comparator, reducer, references } = options
-    if (comparator !== undefined) requireComparator(`the comparator of tree ${name}`, comparator)
-    if (reducer !== undefined) requireReducer(`the reducer of tree ${name}`, reducer)
-    if (references !== undefined) requireFunction(`references of tree ${name}`, references)
+/** Each member is read once, and what was read is looked at and kept: later changes change nothing of the store. */
+function treesOf(given: Record<string, TreeOptions>): Record<string, TreeOptions> {
+  requireObject('trees', given)
+  return Object.fromEntries(Object.entries(given).map(([name, options]) => [name, treeOf(name, options)]))
+}
+
+function treeOf(name: string, given: TreeOptions): TreeOptions {
+  requireName('the name of a tree', name)
+  requireObject(`the options of tree ${name}`, given)
+  const { comparator, reducer, references } = given
+  if (references !== undefined) requireFunction(`references of tree ${name}`, references)
+  return {
+    ...(comparator === undefined
+      ? {}
+      : { comparator: comparatorOf(`the comparator of tree ${name}`, comparator) }),
+    ...(reducer === undefined ? {} : { reducer: reducerOf(`the reducer of tree ${name}`, reducer) }),
+    ...(references === undefined ? {} : { references: (value) => references.call(given, value) }),
   }
 }
 
@@ -185,8 +211,7 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
   if (given === undefined) return {} as T
   requireObject('options', given)
   const options: T = { ...given }
-  requireTrees(options.trees)
-  if (options.trees !== undefined) options.trees = copyTrees(options.trees)
+  if (options.trees !== undefined) options.trees = treesOf(options.trees)
   requireBoolean('create', options.create)
   requireBoolean('readOnly', options.readOnly)
   for (const name of ['checkpointLogBytes', 'dirtyBytes', 'queueBytes', 'partBytes'] as const) {
@@ -194,7 +219,7 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
   }
   const { fileSystem, clock, random, lock, firstGroupPosition } = options
   if (fileSystem !== undefined) requireMethods('fileSystem', fileSystem, FILE_SYSTEM)
-  if (clock !== undefined) requireMethods('clock', clock, ['now', 'after'])
+  if (clock !== undefined) options.clock = clockOf(clock)
   if (random !== undefined) requireFunction('random', random)
   if (lock !== undefined) requireFunction('lock', lock)
   if (firstGroupPosition !== undefined) {
@@ -206,9 +231,18 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
   return options
 }
 
-/** A caller who changes a tree's options later changes nothing of the store. */
-function copyTrees(trees: Record<string, TreeOptions>): Record<string, TreeOptions> {
-  return Object.fromEntries(Object.entries(trees).map(([name, options]) => [name, { ...options }]))
+/** Times go into the file. */
+function clockOf(given: unknown): Clock {
+  requireMethods('clock', given, ['now', 'after'])
+  const clock = given as Clock
+  return {
+    now: () => {
+      const nowMs = clock.now()
+      requireWhole('what the clock gives', nowMs)
+      return nowMs
+    },
+    after: (delayMs, callback) => clock.after(delayMs, callback),
+  }
 }
 
 /** For a tree that the store has not, whatever was given as its name. */

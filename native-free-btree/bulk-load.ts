@@ -3,11 +3,11 @@
  * parents, so that memory holds one node a level. Invariants:
  * - What is in the file is complete: a node is written when the next entry does not fit in it, its children before.
  * - `save` keeps everything that is not in the file; a load that goes on from it makes the same tree.
- * The order of the entries is the caller's promise: they come from a tree of the same order.
+ * Entries come in the tree's order, no two of one key: others are refused.
  */
 import { ByteReader, ByteWriter } from './bytes.ts'
-import { invariant } from './errors.ts'
-import type { GroupBuilder } from './group-builder.ts'
+import { invariant, StorageError } from './errors.ts'
+import { assertKey, type GroupBuilder } from './group-builder.ts'
 import { MutableNode, wholePage } from './node.ts'
 import { cellLength, encodePointer, type NodePointer, writeCell } from './page.ts'
 import { INLINE_BYTES } from './transaction.ts'
@@ -31,7 +31,7 @@ interface Level {
 export class TreeLoad {
   readonly #tree: Tree
   readonly #levels: Level[] = []
-  #lastKey = EMPTY
+  #lastKey: Buffer = EMPTY
 
   /** `saved` is what `save` gave. */
   constructor(tree: Tree, saved?: Buffer) {
@@ -39,8 +39,15 @@ export class TreeLoad {
     if (saved !== undefined) this.#restore(saved)
   }
 
-  /** Adds the entry behind all before it; a long value is appended first. */
+  /**
+   * Adds the entry behind all before it; a long value is appended first. The key is kept. Throws INVALID_ARGUMENT when it
+   * is not above the last one.
+   */
   add(builder: GroupBuilder, key: Buffer, value: Uint8Array): void {
+    assertKey(key)
+    if (this.#levels.length > 0 && (this.#tree.compare ?? Buffer.compare)(this.#lastKey, key) >= 0) {
+      throw new StorageError('INVALID_ARGUMENT', 'an entry is not behind the one before it')
+    }
     const isReference = value.length > INLINE_BYTES
     const payload = isReference ? builder.appendValue(value) : value
     const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
@@ -57,7 +64,7 @@ export class TreeLoad {
     node.count += 1
     node.bytes += key.length + value.length
     if (this.#tree.reducer !== undefined) parts.push(this.#tree.reducer.map(key, value))
-    this.#lastKey = Buffer.from(key)
+    this.#lastKey = key
   }
 
   /** Writes what is left. Returns the root; undefined without entries. The load is over. */

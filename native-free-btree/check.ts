@@ -5,7 +5,7 @@
 import type { CheckProblem, CheckReport } from './api.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
-import { walkGroups } from './group-walk.ts'
+import { type WalkState, walkGroups } from './group-walk.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
 import {
   CellView,
@@ -33,14 +33,15 @@ export async function checkStore(
   source: PageSource,
   salt: bigint,
   roots: Iterable<{ tree: Tree; root: Root }>,
-  durableEnd: number,
+  /** Where the groups end that count; what lies behind them in a file that no writer of this process has open. */
+  { durableEnd, looksBehind }: { durableEnd: number; looksBehind: boolean },
   onProgress?: (done: number, total: number) => void,
 ): Promise<CheckReport> {
   const run = new Check(file, source, salt, onProgress)
   const trees = [...roots]
   run.total = durableEnd + trees.reduce((sum, { root }) => sum + (root?.count ?? 0), 0)
   await run.superblocks()
-  await run.groups(durableEnd)
+  await run.groups(durableEnd, looksBehind)
   for (const { tree, root } of trees) await run.tree(tree, root)
   onProgress?.(run.total, run.total)
   return run.report
@@ -58,7 +59,16 @@ const EMPTY = Buffer.alloc(0)
 const view = new CellView()
 
 class Check {
-  readonly report: CheckReport = { problems: [], groups: 0, nodes: 0, entries: 0, values: 0, bytes: 0 }
+  readonly report: CheckReport = {
+    problems: [],
+    problemCount: 0,
+    leftovers: [],
+    groups: 0,
+    nodes: 0,
+    entries: 0,
+    values: 0,
+    bytes: 0,
+  }
   total = 0
   #done = 0
   #steps = 0
@@ -83,6 +93,7 @@ class Check {
 
   #problem(where: string, what: string): void {
     const { problems } = this.report
+    this.report.problemCount += 1
     if (problems.length < LISTED_PROBLEMS) problems.push({ where, what } satisfies CheckProblem)
   }
 
@@ -106,12 +117,18 @@ class Check {
 
   async superblocks(): Promise<void> {
     await this.#guard('superblocks', async () => {
-      const { bad } = await readSlots(this.#file)
-      if (bad > 0) this.#problem('superblocks', `${bad} of 2 slots cannot be read`)
+      const { bad, damaged } = await readSlots(this.#file)
+      if (damaged > 0) this.#problem('superblocks', `${damaged} of 2 slots cannot be read`)
+      else if (bad > 0) this.#leftover('superblocks', 'one of 2 slots was not written whole')
     })
   }
 
-  async groups(durableEnd: number): Promise<void> {
+  /** What a crash may leave, which is no problem. */
+  #leftover(where: string, what: string): void {
+    this.report.leftovers.push({ where, what } satisfies CheckProblem)
+  }
+
+  async groups(durableEnd: number, looksBehind: boolean): Promise<void> {
     await this.#guard('groups', async () => {
       const genesis = await readGenesis(this.#file)
       if (genesis === undefined) {
@@ -129,8 +146,31 @@ class Check {
       this.report.bytes = walk.end.position
       if (walk.end.position < durableEnd) {
         this.#problem(`position ${walk.end.position}`, 'a group that was committed is not whole')
+      } else if (looksBehind) {
+        await this.#behind(walk.end)
       }
     })
+  }
+
+  /**
+   * What lies behind the last group that something vouches for. Opening has seen that nothing speaks against taking
+   * it for the end of what a crash left, or for what a writer is about to make durable.
+   */
+  async #behind(end: WalkState): Promise<void> {
+    const walk = await walkGroups(this.#file, this.#salt, end, { durableEnd: 0 })
+    if (walk.groups > 0) {
+      this.#leftover(
+        `position ${end.position}`,
+        `${walk.groups} whole groups that no superblock names yet: the next opening keeps them`,
+      )
+    }
+    const torn = this.#file.size() - walk.end.position
+    if (torn > 0) {
+      this.#leftover(
+        `position ${walk.end.position}`,
+        `${torn} bytes of a commit that is not whole: the next opening cuts them off`,
+      )
+    }
   }
 
   async tree(tree: Tree, root: Root): Promise<void> {

@@ -3,15 +3,14 @@
  * with the file's salt, and for whatever is found by position also with that position, so that bytes of
  * another file, or of another place in this one, do not verify.
  *
- * Two ways to the same function. `hash64` (xxhash-wasm) takes any length and speaks BigInt: for headers and
+ * Two ways to the same function. `hash64` takes any length below 4 GiB and speaks BigInt: for headers and
  * groups. `hashPlaced` and `hashLanded` are for what is hashed by the million: no object is made for a value, and
  * the result stands in `hashLow` and `hashHigh` until the next call; `hashOfPlaced` and `hashOfLanded` return it as the
  * one BigInt that a page's pointer holds. `landing` is the memory of the
  * hashing module: what is read from the file into it is verified where it lies. It is one for the whole thread,
  * so its bytes last until the next call of anything here; only the window is left alone by the hashing itself.
  */
-import createXxhash from 'xxhash-wasm'
-import { makeXxh64Module } from './xxh64-module.ts'
+import { LANE_STARTS, LANES_START, makeXxh64Module, STRIPE_BYTES } from './xxh64-module.ts'
 
 const PAGE_BYTES = 64 * 1024
 
@@ -22,7 +21,6 @@ export const ROOM_BYTES = PAGE_BYTES - ROOM_START
 export const WINDOW_START = PAGE_BYTES
 export const WINDOW_BYTES = 2 * PAGE_BYTES
 
-const xxhash = await createXxhash()
 const placed = makeXxh64Module((WINDOW_START + WINDOW_BYTES) / PAGE_BYTES)
 
 export const landing = Buffer.from(placed.memory.buffer)
@@ -31,6 +29,9 @@ export const landingBytes = new Uint8Array(placed.memory.buffer)
 const room = new Uint8Array(placed.memory.buffer, ROOM_START, ROOM_BYTES)
 const result = new Int32Array(placed.memory.buffer, 0, 2)
 const wholeResult = new BigUint64Array(placed.memory.buffer, 0, 1)
+const lanes = new BigUint64Array(placed.memory.buffer, LANES_START, LANE_STARTS.length)
+/** What goes through the room at a time: whole stripes. */
+const PIECE_BYTES = ROOM_BYTES - (ROOM_BYTES % STRIPE_BYTES)
 
 /** Views of the room, of 512 bytes and each double of it: a read needs none of its own. */
 const rooms: Buffer[] = []
@@ -76,7 +77,22 @@ export function saltHalves(salt: bigint): SaltHalves {
 
 /** Hash of `bytes` as an unsigned 64-bit integer. */
 export function hash64(bytes: Uint8Array, seed: bigint): bigint {
-  return xxhash.h64Raw(bytes, seed)
+  const { length } = bytes
+  if (length <= ROOM_BYTES) {
+    room.set(bytes)
+    placed.hash(ROOM_START, ROOM_START + length, Number(seed & 0xffffffffn), Number(seed >> 32n))
+    return wholeResult[0]!
+  }
+  for (let i = 0; i < lanes.length; i++) lanes[i] = seed + LANE_STARTS[i]!
+  const striped = length - (length % STRIPE_BYTES)
+  for (let at = 0; at < striped; at += PIECE_BYTES) {
+    const piece = bytes.subarray(at, Math.min(at + PIECE_BYTES, striped))
+    room.set(piece)
+    placed.absorb(ROOM_START, ROOM_START + piece.length)
+  }
+  room.set(bytes.subarray(striped))
+  placed.finish(ROOM_START, ROOM_START + length - striped, length)
+  return wholeResult[0]!
 }
 
 /** The seed for bytes that lie at `position`. */

@@ -6,6 +6,7 @@
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions } from './api.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import { MutableNode } from './node.ts'
 import {
@@ -62,8 +63,8 @@ export class TreeCursor implements Cursor {
   }
 
   next(): boolean {
-    if (this.#done) return false
     this.#assertOpen()
+    if (this.#done) return false
     const reverse = this.#options.reverse === true
     if (!this.#started) {
       this.#started = true
@@ -111,6 +112,7 @@ export class TreeCursor implements Cursor {
 
   /** Without the snapshot the pages that the cursor stands on may be changed. */
   #assertOpen(): void {
+    assertOutside()
     if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot of this cursor was closed')
   }
 

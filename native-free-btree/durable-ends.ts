@@ -1,6 +1,6 @@
 /**
- * How far the stores that this thread has open for writing are durable, for readers of the same files in this thread. The
- * file itself tells a reader of a commit's sync with the next group or superblock alone, which may be a second later.
+ * How far the stores that this thread has open for writing are durable, for readers of the same files in this thread: the
+ * file itself tells of a commit's sync with the next group or superblock alone. Readers elsewhere sync the file (recovery.ts).
  * Files are known by their file system and path, and by their salt: a copy of a file has the salt but not the name.
  */
 import { resolve } from 'node:path'
@@ -24,8 +24,8 @@ export function announce(fileSystem: FileSystem, path: string, writing: Writing)
   }
 }
 
-/** 0 when this thread does not write the file. */
-export function knownDurableEnd(fileSystem: FileSystem, path: string, salt: bigint): number {
+/** Undefined when this thread does not write the file. */
+export function knownDurableEnd(fileSystem: FileSystem, path: string, salt: bigint): number | undefined {
   const writing = open.get(fileSystem)?.get(resolve(path))
-  return writing?.salt === salt ? writing.durableEnd : 0
+  return writing?.salt === salt ? writing.durableEnd : undefined
 }

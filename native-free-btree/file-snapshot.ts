@@ -14,6 +14,7 @@ import {
   unknownTree,
 } from './arguments.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
 import { Ledger } from './ledger.ts'
@@ -127,6 +128,7 @@ class StoredSnapshot implements FileSnapshot {
   }
 
   #assertOpen(): void {
+    assertOutside()
     if (!this.#open) throw new StorageError('CLOSED', 'the snapshot was closed')
   }
 

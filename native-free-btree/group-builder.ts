@@ -25,7 +25,7 @@ import {
 } from './format.ts'
 import { type CheckpointPointer, type GroupHeader, sealGroup } from './group.ts'
 import { type MutableNode, PATCH_SHARE } from './node.ts'
-import { cellLength, writeCell } from './page.ts'
+import { CellView, cellLength, readCell, writeCell } from './page.ts'
 import { appendPatch } from './patch.ts'
 import { assertRecords } from './record-check.ts'
 import { encodeReference, type ReferenceParts, readReference } from './reference.ts'
@@ -36,6 +36,8 @@ import { writeValueHeader } from './values.ts'
 export const PART_BYTES = 4 * 1024 * 1024
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
+
+const view = new CellView()
 
 interface Segment {
   start: number
@@ -174,31 +176,40 @@ export class GroupBuilder {
     return offset
   }
 
+  /**
+   * Lengths of a caller's bytes are read once, here and below: another thread may make a `SharedArrayBuffer` longer.
+   * What still writes more than its record has room for throws, and the operation is taken back.
+   */
   put(tree: Tree, key: Uint8Array, payload: Uint8Array, isReference: boolean): void {
     const head = 1 + varintLength(tree.definition.id)
     const start = this.#record(head + cellLength(key.length, payload.length))
     const bytes = this.#out.bytes
     bytes[start] = RECORD_PUT
     const cell = writeVarint(bytes, start + 1, tree.definition.id)
-    const end = writeCell(bytes, cell, key, payload, isReference)
-    this.keyEnds.push(end - payload.length)
-    this.keyStarts.push(end - payload.length - key.length)
+    invariant(
+      writeCell(bytes, cell, key, payload, isReference) === this.#out.length,
+      'a put of another length',
+    )
+    readCell(bytes, cell, view)
+    this.keyEnds.push(view.keyEnd)
+    this.keyStarts.push(view.keyStart)
     this.trees.push(tree)
     this.offsets.push(cell)
     this.leaves.push(undefined)
   }
 
   delete(tree: Tree, key: Uint8Array): void {
-    const head = 1 + varintLength(tree.definition.id) + varintLength(key.length)
-    const start = this.#record(head + key.length)
+    const { length } = key
+    const head = 1 + varintLength(tree.definition.id) + varintLength(length)
+    const start = this.#record(head + length)
     const bytes = this.#out.bytes
     bytes[start] = RECORD_DELETE
-    const at = writeVarint(bytes, writeVarint(bytes, start + 1, tree.definition.id), key.length)
-    bytes.set(key, at)
+    const at = writeVarint(bytes, writeVarint(bytes, start + 1, tree.definition.id), length)
+    bytes.set(length === key.length ? key : key.subarray(0, length), at)
     this.trees.push(tree)
     this.offsets.push(-1)
     this.keyStarts.push(at)
-    this.keyEnds.push(at + key.length)
+    this.keyEnds.push(at + length)
     this.leaves.push(undefined)
   }
 
@@ -210,13 +221,14 @@ export class GroupBuilder {
 
   /** Appends a value of any length, in one record or in chunks. */
   appendValue(value: Uint8Array): Buffer {
-    if (value.length <= MAX_CHUNK_BYTES) return this.#appendRecord(RECORD_VALUE, value, value.length, false)
+    const { length } = value
+    if (length <= MAX_CHUNK_BYTES) return this.#appendRecord(RECORD_VALUE, value, length, false)
     const chunks: Buffer[] = []
-    for (let at = 0; at < value.length; at += MAX_CHUNK_BYTES) {
-      const chunk = value.subarray(at, at + MAX_CHUNK_BYTES)
+    for (let at = 0; at < length; at += MAX_CHUNK_BYTES) {
+      const chunk = value.subarray(at, Math.min(at + MAX_CHUNK_BYTES, length))
       chunks.push(this.#appendRecord(RECORD_VALUE, chunk, chunk.length, false))
     }
-    return this.appendIndex(chunks, value.length)
+    return this.appendIndex(chunks, length)
   }
 
   /** Appends the list of a value's chunks and returns the reference to the whole. */
@@ -225,13 +237,14 @@ export class GroupBuilder {
   }
 
   #appendRecord(type: number, bytes: Uint8Array, length: number, chunked: boolean): Buffer {
-    const start = this.#record(VALUE_HEADER_BYTES + bytes.length)
+    const size = bytes.length
+    const start = this.#record(VALUE_HEADER_BYTES + size)
     const position = this.base + start
     const out = this.#out.bytes
     const from = start + VALUE_HEADER_BYTES
-    out.set(bytes, from)
+    out.set(size === bytes.length ? bytes : bytes.subarray(0, size), from)
     // The hash is of the copy: what the caller has may lie in memory that another thread writes.
-    const copy = out.subarray(from, from + bytes.length)
+    const copy = out.subarray(from, from + size)
     const check = writeValueHeader(out, start, type, copy, this.#saltHalves, position)
     return encodeReference({ position, length, chunked, check })
   }

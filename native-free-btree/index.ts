@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** The library's only door. */
 export type * from './api.ts'
 export { PageCache } from './cache.ts'

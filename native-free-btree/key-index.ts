@@ -1,12 +1,25 @@
 /**
- * The last operation of a group on each key of one tree: an open-addressing table of operation numbers. Keys are
- * compared where they lie in the group's buffer, so that no object is made for one.
+ * The last operation of a group on each key of one tree, by operation numbers: `HashedKeys` for trees in bytewise order, an
+ * open-addressing table that compares keys where they lie in the group's buffer, so that no object is made for one;
+ * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell.
  */
 import type { GroupBuilder } from './group-builder.ts'
+import type { Compare } from './page.ts'
+
+export interface KeyIndex {
+  /** Notes that `operation` is the last on its key. Operations come in order. */
+  add(operation: number): void
+  /** Undefined when the group has no operation on `key`. */
+  last(key: Uint8Array): number | undefined
+}
+
+export function keyIndex(builder: GroupBuilder, compare: Compare | undefined): KeyIndex {
+  return compare === undefined ? new HashedKeys(builder) : new OrderedKeys(builder, compare)
+}
 
 const FIRST_SLOTS = 64
 
-export class KeyIndex {
+class HashedKeys implements KeyIndex {
   readonly #builder: GroupBuilder
   /** Operation number + 1; 0: empty. At most half of it is taken. */
   #slots = new Int32Array(FIRST_SLOTS)
@@ -65,4 +78,70 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
   return hash ^ (hash >>> 15)
+}
+
+/** A run of operations is split when it has grown to this: an insertion moves no more than a run. */
+const RUN_LENGTH = 512
+
+/** Runs of operations in the order of their keys, each run not empty but the first of an empty index. */
+class OrderedKeys implements KeyIndex {
+  readonly #builder: GroupBuilder
+  readonly #compare: Compare
+  readonly #runs: number[][] = [[]]
+
+  constructor(builder: GroupBuilder, compare: Compare) {
+    this.#builder = builder
+    this.#compare = compare
+  }
+
+  add(operation: number): void {
+    const key = this.#builder.keyOf(operation)
+    const at = this.#runOf(key)
+    const run = this.#runs[at]!
+    const index = this.#bound(run, key)
+    if (this.#isAt(run, index, key)) {
+      run[index] = operation
+      return
+    }
+    run.splice(index, 0, operation)
+    if (run.length >= RUN_LENGTH) this.#runs.splice(at + 1, 0, run.splice(RUN_LENGTH / 2))
+  }
+
+  last(key: Uint8Array): number | undefined {
+    const run = this.#runs[this.#runOf(key)]!
+    const index = this.#bound(run, key)
+    return this.#isAt(run, index, key) ? run[index] : undefined
+  }
+
+  #isAt(run: readonly number[], index: number, key: Uint8Array): boolean {
+    return index < run.length && this.#order(run[index]!, key) === 0
+  }
+
+  #order(operation: number, key: Uint8Array): number {
+    return this.#compare(this.#builder.keyOf(operation), key)
+  }
+
+  /** The last run that does not begin above `key`; the first where all do. */
+  #runOf(key: Uint8Array): number {
+    let low = 0
+    let high = this.#runs.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if (this.#order(this.#runs[middle]![0]!, key) <= 0) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  /** The first place of the run whose key is not below `key`. */
+  #bound(run: readonly number[], key: Uint8Array): number {
+    let low = 0
+    let high = run.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#order(run[middle]!, key) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
 }

@@ -14,11 +14,13 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { requirePath } from './arguments.ts'
 import { StorageError, systemErrorCode } from './errors.ts'
 import { enterFolder, leaveFolder, readLock, removeLeftover } from './lock-folder.ts'
 import { decodeLock, encodeLock, LOCK_VERSION, type LockRecord, type ReadLock } from './lock-record.ts'
 import { ownerState } from './owner-state.ts'
 import { currentProcess, type ProcessIdentity } from './process-identity.ts'
+import { typed } from './typed-file-system.ts'
 
 /** Each repetition means that another process got further; this many in a row mean that it is busy. */
 const ATTEMPT_LIMIT = 100
@@ -49,12 +51,17 @@ const openStores = new Set<string>()
  * running process unless a test says otherwise.
  *
  * Throws StorageError LOCKED, with `details.lockPath` and, where known, `details.pid`, if another opening holds
- * it or nobody can tell whether its owner lives; errors of the file system as they come.
+ * it or nobody can tell whether its owner lives; INVALID_ARGUMENT; NOT_FOUND without a folder; IO_FAILED.
  */
 export async function acquireLock(
   path: string,
   identity: ProcessIdentity = currentProcess(),
 ): Promise<StoreLock> {
+  requirePath(path)
+  return typed(path, () => acquireAt(path, identity))
+}
+
+async function acquireAt(path: string, identity: ProcessIdentity): Promise<StoreLock> {
   const place = await locate(path, identity)
   if (openStores.has(place.storeKey)) {
     const details = { lockPath: place.lockPath, pid: identity.pid }
@@ -119,7 +126,7 @@ class HeldLock implements StoreLock {
   }
 
   release(): Promise<void> {
-    this.releasing ??= this.giveUp()
+    this.releasing ??= typed(this.path, () => this.giveUp())
     return this.releasing
   }
 

@@ -15,8 +15,10 @@ import type { FileSnapshot, Reference, SnapshotHandle, Store, Transaction } from
 import { bytesOf, refuse, requireObject, requirePath, requireWhole, storeOptions } from './arguments.ts'
 import { TreeLoad } from './bulk-load.ts'
 import type { BulkStore } from './bulk-store.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import type { FileSystem } from './file.ts'
+import type { GroupBuilder } from './group-builder.ts'
 import { nodeFileSystem } from './node-file.ts'
 import { createFile } from './open.ts'
 import { openStore, type StoreOptions } from './store.ts'
@@ -59,7 +61,7 @@ export interface Filling {
   readonly bytes: number
   append(value: Uint8Array): Reference
   /** Adds an entry to the tree's load, behind all before it. */
-  add(tree: string, key: Buffer, value: Uint8Array): void
+  add(tree: string, key: Uint8Array, value: Uint8Array): void
 }
 
 export class NewFile {
@@ -69,6 +71,8 @@ export class NewFile {
   readonly #store: BulkStore
   readonly #fillBytes: number
   readonly #loads = new Map<string, TreeLoad>()
+  /** Why what is in memory is no longer what the file holds: it has to be opened again, and goes on from its mark. */
+  #broken: StorageError | undefined
   /** It carries no mark any more: it takes the name, or is of no use. */
   isFinished = false
 
@@ -136,23 +140,42 @@ export class NewFile {
     return this.#store.durableEnd
   }
 
-  /** Runs `build` until the group is full; what it appended is durable with the next mark. */
+  /**
+   * Runs `build` until the group is full; what it appended is durable with the next mark. When it fails, whatever the
+   * reason, the file has to be closed and opened again: the loads count on nodes that were not kept. Throws POISONED then.
+   */
   fill<T>(build: (filling: Filling) => T): Promise<T> {
     const fillBytes = this.#fillBytes
-    return this.#store.bulk(fillBytes, (builder) => {
-      const load = (name: string): TreeLoad => this.#load(name)
-      return build({
-        get isFull() {
-          return builder.length >= fillBytes
-        },
-        get bytes() {
-          return builder.length
-        },
-        append: (value) => builder.appendValue(bytesOf('a value', value)),
-        add: (name, key, value) =>
-          load(name).add(builder, bytesOf('a key', key) as Buffer, bytesOf('a value', value)),
-      })
-    })
+    return this.#loading(() =>
+      this.#store.bulk(fillBytes, (builder) => {
+        const filling = new OpenFilling(builder, fillBytes, (name) => this.#load(name))
+        try {
+          return build(filling)
+        } finally {
+          filling.end()
+        }
+      }),
+    )
+  }
+
+  /** Work on the loads, which a failure leaves in doubt. */
+  async #loading<T>(work: () => Promise<T>): Promise<T> {
+    this.#assertWhole()
+    try {
+      return await work()
+    } catch (error) {
+      this.#broken ??= new StorageError(
+        'POISONED',
+        `${this.path} has to be opened again: something went wrong while it was filled`,
+        { path: this.path },
+        error,
+      )
+      throw error
+    }
+  }
+
+  #assertWhole(): void {
+    if (this.#broken !== undefined) throw this.#broken
   }
 
   #load(name: string): TreeLoad {
@@ -171,12 +194,15 @@ export class NewFile {
 
   /** The tree is loaded: from here on it can be read and written. */
   async finishLoad(name: string): Promise<void> {
+    this.#assertWhole()
     const load = this.#load(name)
     const tree = this.#store.treeOf(name)
     // Set in the writer's turn: every checkpoint that is frozen after this group names the root.
-    await this.#store.bulk(FILL_BYTES, (builder) => {
-      tree.root = load.finish(builder)
-    })
+    await this.#loading(() =>
+      this.#store.bulk(FILL_BYTES, (builder) => {
+        tree.root = load.finish(builder)
+      }),
+    )
     this.#loads.delete(name)
     // Nothing but a checkpoint's record names it; the mark that counts on it comes after.
     if (tree.root !== undefined) await this.#store.checkpoint()
@@ -188,6 +214,7 @@ export class NewFile {
     state: unknown,
     also: (tx: Transaction) => void = () => {},
   ): Promise<void> {
+    this.#assertWhole()
     const { checkpoint, salt } = source.handle
     const mark: Mark = {
       salt: salt.toString(16),
@@ -211,6 +238,7 @@ export class NewFile {
 
   /** Empties the maker's tree and closes the file, complete and durable. It can take the store's name then. */
   async finish(): Promise<void> {
+    this.#assertWhole()
     this.isFinished = true
     await this.#store.transact((tx) => tx.delete(COMPACTION_TREE, MARK))
     if (this.#store.treeOf(COMPACTION_TREE).root !== undefined) {
@@ -224,6 +252,45 @@ export class NewFile {
   /** Leaves the file for another time. */
   close(): Promise<void> {
     return this.#store.close()
+  }
+}
+
+/** Good for the turn that it was made for: later the builder forms another group. */
+class OpenFilling implements Filling {
+  #builder: GroupBuilder | undefined
+  readonly #fillBytes: number
+  readonly #load: (name: string) => TreeLoad
+
+  constructor(builder: GroupBuilder, fillBytes: number, load: (name: string) => TreeLoad) {
+    this.#builder = builder
+    this.#fillBytes = fillBytes
+    this.#load = load
+  }
+
+  end(): void {
+    this.#builder = undefined
+  }
+
+  get #open(): GroupBuilder {
+    assertOutside()
+    if (this.#builder === undefined) throw new StorageError('CLOSED', 'the filling is over')
+    return this.#builder
+  }
+
+  get isFull(): boolean {
+    return this.bytes >= this.#fillBytes
+  }
+
+  get bytes(): number {
+    return this.#open.length
+  }
+
+  append(value: Uint8Array): Reference {
+    return this.#open.appendValue(bytesOf('a value', value))
+  }
+
+  add(tree: string, key: Uint8Array, value: Uint8Array): void {
+    this.#load(tree).add(this.#open, Buffer.from(bytesOf('a key', key)), bytesOf('a value', value))
   }
 }
 

@@ -4,7 +4,7 @@
  * - The first group that is not whole, at P, ends the file, unless anything vouches for bytes beyond P: a
  *   superblock, or a self-valid group further on, whose durableEnd is above P. Then committed data is
  *   damaged, and that is an error with its evidence, never a silent cut.
- * - A reader beside a writer trusts only what some durableEnd covers.
+ * - A reader beside a writer trusts what some durableEnd covers, and beyond that what it has made durable itself.
  */
 import { StorageError } from './errors.ts'
 import type { StorageFile } from './file.ts'
@@ -21,8 +21,8 @@ import {
   SUPERBLOCK_POSITIONS,
 } from './format.ts'
 import { NO_CHECKPOINT, payloadMatches, readGroupHeader, readU64 } from './group.ts'
-import { type WalkState, walkGroups } from './group-walk.ts'
-import { readSuperblock, type Superblock } from './superblock.ts'
+import { GroupReader, type WalkState, walkGroups } from './group-walk.ts'
+import { mayBeTorn, readSuperblock, type Superblock } from './superblock.ts'
 
 /** What identifies a file and where its groups begin. */
 export interface Identity {
@@ -49,19 +49,30 @@ export interface Located extends Identity {
   groups: number
 }
 
+/** What the slots hold. */
+export interface Slots {
+  blocks: Superblock[]
+  /** Slots that hold no superblock. */
+  bad: number
+  /** Of those, what no torn write leaves there; both of them, since no crash tears both. */
+  damaged: number
+}
+
 /** Reads the slots. Throws UNSUPPORTED_VERSION when one is whole and of a format unknown here. */
-export async function readSlots(file: StorageFile): Promise<{ blocks: Superblock[]; bad: number }> {
+export async function readSlots(file: StorageFile): Promise<Slots> {
   const blocks: Superblock[] = []
-  let bad = 0
+  const rest: { slot: number; bytes: Buffer }[] = []
   for (const [slot, position] of SUPERBLOCK_POSITIONS.entries()) {
     const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
     const read = await file.read(bytes, position)
     const found = readSuperblock(bytes.subarray(0, read), slot)
     if (found.state === 'unknown') refuseVersion(found.version, found.draft)
     if (found.state === 'valid') blocks.push(found.block)
-    else bad += 1
+    else rest.push({ slot, bytes: bytes.subarray(0, read) })
   }
-  return { blocks, bad }
+  const [other] = blocks
+  const damaged = rest.filter(({ slot, bytes }) => other === undefined || !mayBeTorn(bytes, slot, other))
+  return { blocks, bad: rest.length, damaged: damaged.length }
 }
 
 function refuseVersion(version: number, draft: number): void {
@@ -115,10 +126,12 @@ export async function identify(file: StorageFile): Promise<Identity> {
 }
 
 /**
- * Finds the end of the file's committed data. With `trusting` false (a reader beside a writer) it stops at
- * the last group that something else vouches for; `knownEnd` is durable by the writer's own word. Throws NOT_A_STORE, UNSUPPORTED_VERSION, DAMAGED.
+ * Finds the end of the file's committed data. With `trusting` false (a reader beside a writer) nothing is changed:
+ * the end is `knownEnd` where that is given, which is durable by the writer's own word, else that of the last group
+ * that the file vouches for or that a sync of the reader's own made durable. Throws NOT_A_STORE, UNSUPPORTED_VERSION,
+ * DAMAGED.
  */
-export async function locate(file: StorageFile, trusting: boolean, knownEnd = 0): Promise<Located> {
+export async function locate(file: StorageFile, trusting: boolean, knownEnd?: number): Promise<Located> {
   const { blocks, bad } = await readSlots(file)
   const newest = blocks.reduce<Superblock | undefined>(
     (best, block) => (best === undefined || block.sequence > best.sequence ? block : best),
@@ -132,7 +145,7 @@ export async function locate(file: StorageFile, trusting: boolean, knownEnd = 0)
     })
   }
   const identity = (newest ?? genesis)!
-  const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), knownEnd)
+  const claimed = blocks.reduce((most, block) => Math.max(most, block.durableEnd), knownEnd ?? 0)
   const start = newest === undefined ? genesis!.start : startOf(newest)
   let vouchedFor = start
   const waiting: WalkState[] = []
@@ -161,7 +174,10 @@ export async function locate(file: StorageFile, trusting: boolean, knownEnd = 0)
     walk = { ...further, groups: walk.groups + further.groups }
     fileBytes = file.size()
   }
-  let end = trusting ? walk.end : vouchedFor
+  const isVouched = vouchedFor.position >= walk.end.position
+  const isSynced =
+    !trusting && !isVouched && knownEnd === undefined && (await syncedTo(file, identity.salt, walk.end))
+  let end = trusting || isSynced ? walk.end : vouchedFor
   if (end === start && newest !== undefined) {
     end = { ...start, commit: newest.commit, lastPosition: newest.lastGroupPosition }
   }
@@ -180,6 +196,21 @@ export async function locate(file: StorageFile, trusting: boolean, knownEnd = 0)
       newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
     groups: walk.groups,
   }
+}
+
+/**
+ * Nothing in the file says of its last group that the writer's sync returned, whether it was acknowledged or is being
+ * written just now: so the reader syncs the file itself. What was whole before and is there after it, is durable. False
+ * where the group went away meanwhile (its write failed), or where the file cannot be synced.
+ */
+async function syncedTo(file: StorageFile, salt: bigint, end: WalkState): Promise<boolean> {
+  try {
+    await file.sync()
+  } catch {
+    return false
+  }
+  const group = await new GroupReader(file, salt).at(end.lastPosition)
+  return group?.header.hash === end.lastHash
 }
 
 function startOf(block: Superblock): WalkState {

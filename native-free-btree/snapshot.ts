@@ -1,6 +1,7 @@
 /** A view of one commit: the roots as they were, kept from change by copy-on-write until it is closed. */
 import type { Snapshot, TreeReader, ValueSource } from './api.ts'
 import { unknownTree } from './arguments.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import type { OpenFile } from './open-file.ts'
 import type { Root, Share, Tree } from './tree.ts'
@@ -27,6 +28,7 @@ export class StoreSnapshot implements Snapshot {
   }
 
   tree(name: string): TreeReader {
+    assertOutside()
     if (!this.#open) throw new StorageError('CLOSED', 'the snapshot was closed')
     const entry = this.#roots.get(name)
     if (entry === undefined) throw unknownTree(name)
@@ -50,6 +52,7 @@ export class StoreSnapshot implements Snapshot {
   }
 
   close(): void {
+    assertOutside()
     if (!this.#open) return
     this.#open = false
     this.#file.source.removeReader()

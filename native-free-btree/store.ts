@@ -20,6 +20,7 @@ import {
   refuse,
   requireAmount,
   requireFunction,
+  requireMethods,
   requireObject,
   requirePath,
   requireSignal,
@@ -29,6 +30,7 @@ import {
 import { FileBackup } from './backup.ts'
 import type { BulkStore } from './bulk-store.ts'
 import { type CacheSpace, PageCache } from './cache.ts'
+import { assertOutside } from './callbacks.ts'
 import { checkStore } from './check.ts'
 import type { Clock, RandomBytes } from './clock.ts'
 import { announce, knownDurableEnd } from './durable-ends.ts'
@@ -46,7 +48,7 @@ import { StoreSnapshot } from './snapshot.ts'
 import { systemClock, systemRandom } from './system.ts'
 import type { Tree } from './tree.ts'
 import { getValue } from './tree-reader.ts'
-import { storageErrorOf, typedFileSystem } from './typed-file-system.ts'
+import { typed, typedFileSystem } from './typed-file-system.ts'
 import { Writer } from './writer.ts'
 
 export interface StoreOptions {
@@ -115,11 +117,9 @@ export async function openStore(path: string, given: StoreOptions = {}): Promise
 }
 
 async function lockOf(path: string, options: StoreOptions): Promise<{ release(): Promise<void> }> {
-  try {
-    return await (options.lock ?? acquireLock)(path)
-  } catch (error) {
-    throw storageErrorOf(error, path)
-  }
+  const lock = await typed(path, () => (options.lock ?? acquireLock)(path))
+  requireMethods('what `lock` gives', lock, ['release'])
+  return { release: () => typed(path, () => lock.release()) }
 }
 
 function notFound(path: string): StorageError {
@@ -270,6 +270,7 @@ class FileStore implements Store, BulkStore {
   }
 
   #assertReadable(): void {
+    assertOutside()
     if (this.#closed !== undefined) throw this.#closed
     if (this.#writer?.broken !== undefined) throw this.#writer.broken
   }
@@ -319,6 +320,7 @@ class FileStore implements Store, BulkStore {
   }
 
   lengthOf(reference: Reference): number {
+    this.#assertReadable()
     return this.values.lengthOf(reference)
   }
 
@@ -356,6 +358,7 @@ class FileStore implements Store, BulkStore {
   }
 
   #assertWritable(): Writer {
+    assertOutside()
     if (this.#closed !== undefined) throw this.#closed
     if (this.#closing !== undefined) throw new StorageError('CLOSED', 'the store is closing')
     if (this.#writer === undefined) throw new StorageError('READ_ONLY', 'the store was opened for reading')
@@ -374,7 +377,17 @@ class FileStore implements Store, BulkStore {
   }
 
   async checkpoint(): Promise<void> {
-    await this.#assertWritable().checkpoint()
+    let writer: Writer
+    do {
+      writer = this.#assertWritable()
+      await writer.checkpoint()
+      // Another file took the place of this one: what was written since is its to write.
+    } while (this.#writer !== writer)
+  }
+
+  get fileBytes(): number {
+    this.#assertReadable()
+    return this.#file.file.size()
   }
 
   async check(onProgress?: (done: number, total: number) => void): Promise<CheckReport> {
@@ -383,7 +396,9 @@ class FileStore implements Store, BulkStore {
     const { durableEnd } = this
     try {
       const { file, source, salt } = snapshot.file
-      return await checkStore(file, source, salt, snapshot.roots(), durableEnd, onProgress)
+      const looksBehind = this.#writer === undefined
+      const extent = { durableEnd, looksBehind }
+      return await checkStore(file, source, salt, snapshot.roots(), extent, onProgress)
     } finally {
       snapshot.close()
     }
@@ -424,7 +439,10 @@ class FileStore implements Store, BulkStore {
     const file = await this.#fileSystem.open(this.path, 'read')
     let replaced: Parts | undefined
     try {
-      const { salt } = await identify(file)
+      const { salt, uuid } = await identify(file)
+      if (uuid.toString('hex') !== this.uuid) {
+        throw new StorageError('NOT_FOUND', `${this.path} is another store by now`, { path: this.path })
+      }
       if (salt !== this.#file.salt) {
         replaced = await loadBesideWriter(file, this.#fileSystem, this.#options, spaceOf(this.#options))
       }
@@ -470,10 +488,15 @@ class FileStore implements Store, BulkStore {
   }
 
   async exportSnapshot(): Promise<SnapshotHandle> {
-    const writer = this.#assertWritable()
-    await writer.checkpoint()
-    const { path, uuid } = this
-    return { path, uuid, salt: this.#file.salt, checkpoint: writer.newestCheckpoint }
+    for (;;) {
+      const writer = this.#assertWritable()
+      const { salt } = this.#file
+      await writer.checkpoint()
+      // A compaction may have given the store another file meanwhile: a checkpoint is good with its own file alone.
+      if (this.#writer !== writer) continue
+      const { path, uuid } = this
+      return { path, uuid, salt, checkpoint: { ...writer.newestCheckpoint } }
+    }
   }
 
   slowDown(delayMs: number): void {
@@ -600,9 +623,15 @@ class FileStore implements Store, BulkStore {
     this.#closed = reason
     this.#unannounce()
     this.#writer?.release()
-    for (const retired of this.#retired) await retired.close()
-    await this.#file.close()
-    await this.#lock?.release()
+    // Whatever fails, all of it is given back.
+    const closings = [...this.#retired, this.#file].map((file) => () => file.close())
+    for (const giveBack of [...closings, async () => this.#lock?.release()]) {
+      try {
+        await giveBack()
+      } catch (error) {
+        failure ??= error
+      }
+    }
     if (failure !== undefined) throw failure
     if (left.length > 0) {
       const commits = left.map((snapshot) => snapshot.commit)

@@ -55,6 +55,25 @@ export type SlotState =
   | { state: 'unknown'; version: number; draft: number }
   | { state: 'bad' }
 
+/** The bytes that differ between two superblocks of one slot; all others are the same as long as the file is. */
+const VARYING: readonly (readonly [from: number, to: number])[] = [
+  [SUPERBLOCK.generation, SUPERBLOCK.checkpointLength + 4],
+  [SUPERBLOCK.checkpointHash, SUPERBLOCK.replayPreviousHash + 8],
+  [SUPERBLOCK.hash, SUPERBLOCK_BYTES],
+]
+
+/**
+ * Whether what lies in slot `slot`, which is no superblock, may be what a torn write left there: it has what every
+ * superblock of the file has at that place. `other` is the one of the other slot.
+ */
+export function mayBeTorn(bytes: Buffer, slot: number, other: Superblock): boolean {
+  if (bytes.length < SUPERBLOCK_BYTES) return false
+  const expected = encodeSuperblock({ ...other, slot })
+  const found = Buffer.from(bytes)
+  for (const [from, to] of VARYING) expected.copy(found, from, from, to)
+  return found.equals(expected)
+}
+
 /** Reads what lies in slot `slot`. */
 export function readSuperblock(bytes: Buffer, slot: number): SlotState {
   if (bytes.length < SUPERBLOCK_BYTES) return { state: 'bad' }

@@ -6,9 +6,10 @@
  */
 import type { Reference, Transaction } from './api.ts'
 import { bytesOf, unknownTree } from './arguments.ts'
+import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
-import { KeyIndex } from './key-index.ts'
+import { type KeyIndex, keyIndex } from './key-index.ts'
 import { CellView, readCell } from './page.ts'
 import type { PageSource } from './page-source.ts'
 import { readReference } from './reference.ts'
@@ -29,8 +30,6 @@ export class GroupTransactions {
   /** Last operation on each key of each tree; made when first asked for. */
   #overlay: Map<Tree, KeyIndex> | undefined
   #indexed = 0
-  /** A comparator runs within an operation, and must not begin another one. */
-  #operating = false
 
   constructor(
     builder: GroupBuilder,
@@ -75,7 +74,7 @@ export class GroupTransactions {
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
-    const operation = this.#lastOperation(tree, key)
+    const operation = this.#index().get(tree)?.last(key)
     if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return undefined
@@ -118,29 +117,13 @@ export class GroupTransactions {
    * memory): the caller may catch it and go on with the transaction.
    */
   #whole<T>(operate: () => T): T {
-    if (this.#operating) {
-      throw new StorageError('INVALID_ARGUMENT', 'an operation was called from within another one')
-    }
     const mark = this.#builder.mark()
-    this.#operating = true
     try {
       return operate()
     } catch (error) {
       this.#builder.rollback(mark)
       throw error
-    } finally {
-      this.#operating = false
     }
-  }
-
-  /** The group's last operation on `key`. A comparator may call unlike bytes equal, so it is asked. */
-  #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
-    const compare = tree.compare
-    if (compare === undefined) return this.#index().get(tree)?.last(key)
-    for (let i = this.#builder.trees.length - 1; i >= 0; i--) {
-      if (this.#builder.trees[i] === tree && compare(this.#builder.keyOf(i), key) === 0) return i
-    }
-    return undefined
   }
 
   /** Brings the overlay up to the operations so far. */
@@ -149,10 +132,9 @@ export class GroupTransactions {
     const { trees } = this.#builder
     for (; this.#indexed < trees.length; this.#indexed++) {
       const tree = trees[this.#indexed]!
-      if (tree.compare !== undefined) continue
       let keys = this.#overlay.get(tree)
       if (keys === undefined) {
-        keys = new KeyIndex(this.#builder)
+        keys = keyIndex(this.#builder, tree.compare)
         this.#overlay.set(tree, keys)
       }
       keys.add(this.#indexed)
@@ -188,6 +170,7 @@ class Handle implements Transaction {
   }
 
   get #open(): GroupTransactions {
+    assertOutside()
     if (this.#group === undefined) throw new StorageError('CLOSED', 'the transaction is over')
     return this.#group
   }

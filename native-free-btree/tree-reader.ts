@@ -1,6 +1,7 @@
 /** Reads of one root: points, ranges, ranks and summaries. */
 import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from './api.ts'
 import { bytesOf, requireBoolean, requireObject, requireWhole } from './arguments.ts'
+import { assertOutside } from './callbacks.ts'
 import { TreeCursor } from './cursor.ts'
 import { StorageError } from './errors.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
@@ -57,6 +58,7 @@ export class RootReader implements TreeReader {
   }
 
   #assertOpen(): void {
+    assertOutside()
     if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot was closed')
   }
 
@@ -131,7 +133,7 @@ class SummaryBuilder {
 
   summary(): Summary {
     const { reducer, count, bytes } = this
-    return { count, bytes, reduction: reducer === undefined ? undefined : combined(reducer, this.parts) }
+    return { count, bytes, reduction: reducer?.combine(this.parts) }
   }
 }
 
@@ -198,11 +200,6 @@ class RangeReduction {
   }
 }
 
-/** A copy: what a reducer gives may be a part of what it was given, and that of a page, which changes later. */
-function combined(reducer: Reducer, parts: readonly Uint8Array[]): Uint8Array {
-  return Buffer.from(bytesOf(`what the reducer ${reducer.name} gives`, reducer.combine(parts)))
-}
-
 function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
   readCell(page, cellOffset(page, index), view)
   const key = page.subarray(view.keyStart, view.keyEnd)
@@ -227,7 +224,7 @@ export function reductionOf(
     if (link.leaf) parts.push(mapCell(link.page, i, reducer, values))
     else parts.push(reductionOf(link.children![i] ?? readPointer(link.page, i, true), tree, source, values))
   }
-  const reduction = combined(reducer, parts)
+  const reduction = reducer.combine(parts)
   if (reduction.length > reducer.maxBytes) {
     throw new StorageError('INVALID_ARGUMENT', `the reducer ${reducer.name} gave more than it promised`, {
       bytes: reduction.length,

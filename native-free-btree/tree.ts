@@ -11,7 +11,7 @@
  * - No leaf is without entries, except between a change and the end of its group.
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
-import { refuse } from './arguments.ts'
+import { comparing, reducing, referring } from './callbacks.ts'
 import { invariant, StorageError } from './errors.ts'
 import { NODE_HEADER_BYTES } from './format.ts'
 import { leafCellBytes, MutableNode } from './node.ts'
@@ -89,14 +89,6 @@ export interface DirtyLedger {
 
 const view = new CellView()
 
-function comparing(comparator: Comparator): Compare {
-  return (a, b) => {
-    const order = comparator.compare(a, b)
-    if (typeof order === 'number' && !Number.isNaN(order)) return order
-    return refuse(`what the comparator ${comparator.name} gives`, 'a number', order)
-  }
-}
-
 export class Tree {
   readonly definition: TreeDefinition
   readonly comparator: Comparator | undefined
@@ -119,8 +111,8 @@ export class Tree {
     this.definition = definition
     this.comparator = options.comparator
     this.compare = options.comparator && comparing(options.comparator)
-    this.reducer = options.reducer
-    this.references = options.references
+    this.reducer = options.reducer && reducing(options.reducer)
+    this.references = options.references && referring(options.references)
     this.#source = source
     this.#ledger = ledger
   }

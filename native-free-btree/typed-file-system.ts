@@ -2,6 +2,7 @@
  * The file system that a store is given, with what it throws told in the terms of the table of errors, `cause` being what
  * it threw: callers of the library meet no raw `ENOENT`. All that the engine does to files goes through here.
  */
+import { requireMethods } from './arguments.ts'
 import { StorageError, type StorageErrorCode, systemErrorCode } from './errors.ts'
 import type { FileSystem, OpenMode, StorageFile } from './file.ts'
 
@@ -20,7 +21,8 @@ export function storageErrorOf(error: unknown, path: string): unknown {
   return new StorageError(code, `${path}: ${(error as Error).message}`, { path, systemCode }, error)
 }
 
-async function typed<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** What `work` does with the file at `path`, its errors typed. */
+export async function typed<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
@@ -74,6 +76,8 @@ class TypedFile implements StorageFile {
   }
 }
 
+const FILE_METHODS = ['size', 'readSync', 'read', 'write', 'sync', 'truncate', 'close']
+
 class TypedFileSystem implements FileSystem {
   readonly #beneath: FileSystem
 
@@ -82,7 +86,11 @@ class TypedFileSystem implements FileSystem {
   }
 
   open(path: string, mode: OpenMode): Promise<StorageFile> {
-    return typed(path, async () => new TypedFile(path, await this.#beneath.open(path, mode)))
+    return typed(path, async () => {
+      const file = await this.#beneath.open(path, mode)
+      requireMethods('what `open` of the file system gives', file, FILE_METHODS)
+      return new TypedFile(path, file)
+    })
   }
 
   exists(path: string): Promise<boolean> {

@@ -17,10 +17,19 @@ export interface QueueEntry {
   taken: boolean
 }
 
+/** An entry with its neighbours: it is taken out of the middle as fast as from the front, however many wait. */
+interface Link extends QueueEntry {
+  admitted: boolean
+  previous: Link | undefined
+  next: Link | undefined
+}
+
 export class WriteQueue {
   readonly #limitBytes: number
-  readonly #admitted: QueueEntry[] = []
-  readonly #waiting: QueueEntry[] = []
+  /** In order of arrival: those that were admitted, then those that wait for room. The first one is always admitted. */
+  #first: Link | undefined
+  #last: Link | undefined
+  #firstWaiting: Link | undefined
   #queuedBytes = 0
 
   constructor(limitBytes: number) {
@@ -32,7 +41,7 @@ export class WriteQueue {
   }
 
   get isEmpty(): boolean {
-    return this.#admitted.length === 0
+    return this.#first === undefined
   }
 
   /** Adds an entry; `onReady` is called at once. Resolves or rejects with the entry. */
@@ -47,11 +56,14 @@ export class WriteQueue {
         reject(aborted(signal))
         return
       }
-      const entry: QueueEntry = {
+      const entry: Link = {
         kind,
         sizeBytes,
         build,
         taken: false,
+        admitted: false,
+        previous: this.#last,
+        next: undefined,
         resolve: (value) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(value as T)
@@ -67,52 +79,59 @@ export class WriteQueue {
         reject(aborted(signal!))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.push(entry)
+      this.#append(entry)
       this.#admit()
     })
   }
 
+  #append(entry: Link): void {
+    if (this.#last === undefined) this.#first = entry
+    else this.#last.next = entry
+    this.#last = entry
+    this.#firstWaiting ??= entry
+  }
+
   #admit(): void {
-    while (this.#waiting.length > 0) {
-      const entry = this.#waiting[0]!
-      if (this.#admitted.length > 0 && this.#queuedBytes + entry.sizeBytes > this.#limitBytes) return
-      this.#waiting.shift()
-      this.#admitted.push(entry)
+    for (let entry = this.#firstWaiting; entry !== undefined; entry = this.#firstWaiting) {
+      if (entry !== this.#first && this.#queuedBytes + entry.sizeBytes > this.#limitBytes) return
+      entry.admitted = true
       this.#queuedBytes += entry.sizeBytes
+      this.#firstWaiting = entry.next
     }
   }
 
-  #remove(entry: QueueEntry): void {
-    const waiting = this.#waiting.indexOf(entry)
-    if (waiting >= 0) {
-      this.#waiting.splice(waiting, 1)
-      return
-    }
-    const admitted = this.#admitted.indexOf(entry)
-    if (admitted < 0) return
-    this.#admitted.splice(admitted, 1)
-    this.#queuedBytes -= entry.sizeBytes
+  #remove(entry: Link): void {
+    if (entry.previous === undefined) this.#first = entry.next
+    else entry.previous.next = entry.next
+    if (entry.next === undefined) this.#last = entry.previous
+    else entry.next.previous = entry.previous
+    if (entry.admitted) this.#queuedBytes -= entry.sizeBytes
+    else if (this.#firstWaiting === entry) this.#firstWaiting = entry.next
     this.#admit()
   }
 
   peek(): QueueEntry | undefined {
-    return this.#admitted[0]
+    return this.#first
   }
 
   /** Takes the first entry; it can no longer be aborted. */
   take(): QueueEntry {
-    const entry = this.#admitted.shift()!
+    const entry = this.#first!
     entry.taken = true
-    this.#queuedBytes -= entry.sizeBytes
-    this.#admit()
+    this.#remove(entry)
     return entry
   }
 
   rejectAll(error: unknown): void {
-    for (const entry of [...this.#admitted, ...this.#waiting]) entry.reject(error)
-    this.#admitted.length = 0
-    this.#waiting.length = 0
+    let entry = this.#first
+    this.#first = undefined
+    this.#last = undefined
+    this.#firstWaiting = undefined
     this.#queuedBytes = 0
+    for (; entry !== undefined; entry = entry.next) {
+      entry.taken = true
+      entry.reject(error)
+    }
   }
 }
 

@@ -3,12 +3,14 @@
  * The algorithm: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md (XXH64). The encoding of
  * instructions: https://webassembly.github.io/spec/core/binary/instructions.html.
  *
- * Why not only xxhash-wasm, which the tests hold it against: that one keeps its memory to itself, so every input
- * is copied in, and takes and gives 64-bit numbers as BigInts, which are objects. Here bytes may be read from
+ * Why not xxhash-wasm, which the tests hold it against: that one keeps its memory to itself, so every input
+ * is copied in, takes and gives 64-bit numbers as BigInts, which are objects, and is compiled asynchronously, so that
+ * a module that uses it cannot be loaded by `require`. Here bytes may be read from
  * the disk right into the memory and be verified where they landed, and seed and hash are 32-bit halves: 300
  * bytes with the seed of a position take 0.1 µs instead of 0.7.
  *
- * The memory never grows: growing would detach every view of it.
+ * The memory never grows: growing would detach every view of it. What is longer than its room goes through it in
+ * pieces: the lanes are set at LANES_START, `absorb` brings them further, and `finish` makes the hash of them.
  */
 
 type Code = number[]
@@ -83,18 +85,27 @@ const when = (condition: Code, then: Code): Code => [...condition, 0x04, 0x40, .
 const whileTrue = (condition: Code, body: Code): Code =>
   when(condition, [0x03, 0x40, ...body, ...condition, 0x0d, 0x00, 0x0b])
 
-const P1 = i64(11400714785074694791n)
-const P2 = i64(14029467366897019727n)
+const P1_VALUE = 11400714785074694791n
+const P2_VALUE = 14029467366897019727n
+const P1 = i64(P1_VALUE)
+const P2 = i64(P2_VALUE)
 const P3 = i64(1609587929392839161n)
 const P4 = i64(9650029242287828579n)
 const P5 = i64(2870177450012600261n)
-const MINUS_P1 = i64(-11400714785074694791n)
 
-// Parameters, then locals.
+/** Where the four lanes of a hash in pieces stand in the memory, each in eight bytes. */
+export const LANES_START = 32
+/** What the lanes begin with, beside the seed. */
+export const LANE_STARTS = [P1_VALUE + P2_VALUE, P2_VALUE, 0n, -P1_VALUE] as const
+/** The bytes that one step takes in. */
+export const STRIPE_BYTES = 32
+
+// Parameters, then locals. `finish` has the length of all in the place of the seed's low half.
 const [START, END, SEED_LOW, SEED_HIGH] = [0, 1, 2, 3]
+const TOTAL = SEED_LOW
 const AT = 4
 const [SEED, HASH] = [5, 6]
-const LANES = [7, 8, 9, 10]
+const LANES = [7, 8, 9, 10] as const
 
 const round = (lane: Code, input: Code): Code => mul(rotl(add(lane, mul(input, P2)), 31), P1)
 const zero = i64(0n)
@@ -105,68 +116,98 @@ const left = (bytes: number): Code => atMost32(add32(at, i32(bytes)), get(END))
 const mergeLane = (lane: number): Code => set(HASH, add(mul(xor(get(HASH), round(zero, get(lane))), P1), P4))
 const fold = (bits: number): Code => set(HASH, xor(get(HASH), shiftRight(get(HASH), i64(BigInt(bits)))))
 
-function hashBody(): Code {
-  const [l1, l2, l3, l4] = LANES as [number, number, number, number]
-  const stripes = [
-    ...set(l1, add(add(get(SEED), P1), P2)),
-    ...set(l2, add(get(SEED), P2)),
-    ...set(l3, get(SEED)),
-    ...set(l4, add(get(SEED), MINUS_P1)),
-    ...whileTrue(left(32), [
-      ...LANES.flatMap((lane, index) => set(lane, round(get(lane), load64(at, index * 8)))),
-      ...advance(32),
-    ]),
-    ...set(HASH, add(add(rotl(get(l1), 1), rotl(get(l2), 7)), add(rotl(get(l3), 12), rotl(get(l4), 18)))),
-    ...LANES.flatMap(mergeLane),
-  ]
-  return [
-    ...set(SEED, or(widen(get(SEED_LOW)), shiftLeft(widen(get(SEED_HIGH)), i64(32n)))),
-    ...set(AT, get(START)),
-    ...ifElse(left(32), stripes, set(HASH, add(get(SEED), P5))),
-    ...set(HASH, add(get(HASH), widen(sub32(get(END), get(START))))),
-    ...whileTrue(left(8), [
-      ...set(HASH, add(mul(rotl(xor(get(HASH), round(zero, load64(at))), 27), P1), P4)),
-      ...advance(8),
-    ]),
-    ...when(left(4), [
-      ...set(HASH, add(mul(rotl(xor(get(HASH), mul(load32(at), P1)), 23), P2), P3)),
-      ...advance(4),
-    ]),
-    ...whileTrue(below32(at, get(END)), [
-      ...set(HASH, mul(rotl(xor(get(HASH), mul(load8(at), P5)), 11), P1)),
-      ...advance(1),
-    ]),
-    ...fold(33),
-    ...set(HASH, mul(get(HASH), P2)),
-    ...fold(29),
-    ...set(HASH, mul(get(HASH), P3)),
-    ...fold(32),
-    ...store64(i32(0), get(HASH)),
-    ...narrow(get(HASH)),
-    0x0b,
-  ]
-}
+/** Takes in whole stripes, and ends with less than one left. */
+const stripes = whileTrue(left(STRIPE_BYTES), [
+  ...LANES.flatMap((lane, index) => set(lane, round(get(lane), load64(at, index * 8)))),
+  ...advance(STRIPE_BYTES),
+])
 
-/** The module's bytes: it has `memory` of `pages` times 64 KiB and `hash`. */
+const [L1, L2, L3, L4] = LANES
+const joinLanes = [
+  ...set(HASH, add(add(rotl(get(L1), 1), rotl(get(L2), 7)), add(rotl(get(L3), 12), rotl(get(L4), 18)))),
+  ...LANES.flatMap(mergeLane),
+]
+
+const loadLanes = LANES.flatMap((lane, index) => set(lane, load64(i32(LANES_START + 8 * index))))
+
+/** Takes in what is left behind the stripes, and leaves the hash at offset 0. */
+const ending = [
+  ...whileTrue(left(8), [
+    ...set(HASH, add(mul(rotl(xor(get(HASH), round(zero, load64(at))), 27), P1), P4)),
+    ...advance(8),
+  ]),
+  ...when(left(4), [
+    ...set(HASH, add(mul(rotl(xor(get(HASH), mul(load32(at), P1)), 23), P2), P3)),
+    ...advance(4),
+  ]),
+  ...whileTrue(below32(at, get(END)), [
+    ...set(HASH, mul(rotl(xor(get(HASH), mul(load8(at), P5)), 11), P1)),
+    ...advance(1),
+  ]),
+  ...fold(33),
+  ...set(HASH, mul(get(HASH), P2)),
+  ...fold(29),
+  ...set(HASH, mul(get(HASH), P3)),
+  ...fold(32),
+  ...store64(i32(0), get(HASH)),
+  ...narrow(get(HASH)),
+]
+
+const hashBody = [
+  ...set(SEED, or(widen(get(SEED_LOW)), shiftLeft(widen(get(SEED_HIGH)), i64(32n)))),
+  ...set(AT, get(START)),
+  ...ifElse(
+    left(STRIPE_BYTES),
+    [
+      ...LANES.flatMap((lane, index) => set(lane, add(get(SEED), i64(LANE_STARTS[index]!)))),
+      ...stripes,
+      ...joinLanes,
+    ],
+    set(HASH, add(get(SEED), P5)),
+  ),
+  ...set(HASH, add(get(HASH), widen(sub32(get(END), get(START))))),
+  ...ending,
+]
+
+const absorbBody = [
+  ...set(AT, get(START)),
+  ...loadLanes,
+  ...stripes,
+  ...LANES.flatMap((lane, index) => store64(i32(LANES_START + 8 * index), get(lane))),
+  ...at,
+]
+
+const finishBody = [
+  ...set(AT, get(START)),
+  ...loadLanes,
+  ...joinLanes,
+  ...set(HASH, add(get(HASH), widen(get(TOTAL)))),
+  ...ending,
+]
+
+const LOCALS = vector([
+  [1, I32],
+  [2 + LANES.length, I64],
+])
+/** The functions by the names that the module exports them under; all are of one type. */
+const FUNCTIONS = Object.entries({ hash: hashBody, absorb: absorbBody, finish: finishBody })
+
+/** The module's bytes: it has `memory` of `pages` times 64 KiB and the functions. */
 function moduleBytes(pages: number): Uint8Array {
-  const locals = vector([
-    [1, I32],
-    [2 + LANES.length, I64],
-  ])
-  const body = [...locals, ...hashBody()]
+  const bodies = FUNCTIONS.map(([, code]) => [...LOCALS, ...code, 0x0b])
   return Uint8Array.from([
     ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector([[0x60, ...vector([[I32], [I32], [I32], [I32]]), ...vector([[I32]])]])),
-    ...section(3, vector([[0]])),
+    ...section(3, vector(FUNCTIONS.map(() => [0]))),
     ...section(5, vector([[1, ...unsigned(pages), ...unsigned(pages)]])),
     ...section(
       7,
       vector([
         [...name('memory'), 2, 0],
-        [...name('hash'), 0, 0],
+        ...FUNCTIONS.map(([exported], index) => [...name(exported), 0, index]),
       ]),
     ),
-    ...section(10, vector([[...unsigned(body.length), ...body]])),
+    ...section(10, vector(bodies.map((body) => [...unsigned(body.length), ...body]))),
   ])
 }
 
@@ -177,6 +218,13 @@ export interface Xxh64Module {
    * bits. Returns the low half, as a signed number; the hash stands, little-endian, at offset 0.
    */
   hash(start: number, end: number, seedLow: number, seedHigh: number): number
+  /** Takes the memory's bytes from `start` to `end`, a multiple of STRIPE_BYTES of them, into the lanes. */
+  absorb(start: number, end: number): number
+  /**
+   * Hash of what the lanes have taken in and the bytes from `start` to `end` behind it, fewer than STRIPE_BYTES; all
+   * together `totalBytes`, at least STRIPE_BYTES and below 2^32. The hash stands at offset 0.
+   */
+  finish(start: number, end: number, totalBytes: number): number
 }
 
 /** The part of the WebAssembly interface that is used; the library of types for Node has none. */

@@ -61,7 +61,6 @@ const CASES: [name: string, files: Record<string, string>, expected: RegExp | nu
   ['the same from the fuzzer', { 'fuzz/a.ts': "import '../native-free-btree/tree.ts'" }, null],
   ['the engine, itself', { 'native-free-btree/a.ts': "import './b.ts'\nimport 'node:fs'" }, null],
   ['the engine, upwards', { 'native-free-btree/a.ts': "import '../src/base/b.ts'" }, /not to its left/],
-  ['the engine, its hash', { 'native-free-btree/a.ts': "import x from 'xxhash-wasm'" }, null],
   ['the engine, a package', { 'native-free-btree/a.ts': "import 'fastify'" }, /not among its packages/],
   ['a builtin without node:', { 'native-free-btree/a.ts': "import 'fs'" }, /not among its packages/],
   ['a test from what ships', { 'src/base/a.ts': "import '../../test/support/b.ts'" }, /not to its left/],

@@ -164,10 +164,11 @@ export class BesideWriter {
 
   async #openReader(): Promise<void> {
     if (this.#readers.length >= MOST_READERS) await this.#closeReader()
+    const least = this.#acknowledged
     const store = await this.#open(true)
     const reader = { store, marker: 0 }
-    this.#moved(reader)
     this.#readers.push(reader)
+    await this.#moved(reader, least)
     this.#coverage.count('readersOpened')
   }
 
@@ -181,21 +182,31 @@ export class BesideWriter {
   }
 
   async #refresh(reader: Reader): Promise<void> {
+    const least = this.#acknowledged
     await reader.store.refresh()
-    this.#moved(reader)
+    await this.#moved(reader, least)
     this.#coverage.count('refreshes')
   }
 
-  /** A reader shows whole commits that were acknowledged, and never goes back. */
-  #moved(reader: Reader): void {
+  /** A reader that began when version `least` was acknowledged shows that or a later one, whole and durable, and never goes back. */
+  async #moved(reader: Reader, least: number): Promise<void> {
     const marker = markerOf(reader.store)
-    if (marker > this.#acknowledged) {
-      throw new Error(`a reader shows version ${marker}, and ${this.#acknowledged} was acknowledged`)
-    }
+    if (marker < least) throw new Error(`a reader shows version ${marker}, and ${least} was acknowledged`)
+    if (marker > this.#acknowledged) await this.#assertDurable(marker)
     if (marker < reader.marker) throw new Error(`a reader went back from ${reader.marker} to ${marker}`)
     if (marker > reader.marker) this.#coverage.count('readersMovedOn')
     reader.marker = marker
     this.#verify(reader)
+  }
+
+  /** Nothing but what is on the disk by now leads to the version. */
+  async #assertDurable(marker: number): Promise<void> {
+    this.#coverage.count('shownBeforeAcknowledged')
+    const disk = this.#disk.afterCrashSubset(() => false)
+    const store = await openSimulated(disk, PATH, this.#random.fork(), { partBytes: 6000 })
+    const durable = markerOf(store)
+    await store.close()
+    if (durable < marker) throw new Error(`a reader shows version ${marker}, and ${durable} is durable`)
   }
 
   #verify({ store, marker }: Reader): void {

@@ -11,25 +11,26 @@ const { path, seed, shared } = workerData as ThreadData
 const walk = new VersionWalk(seed)
 let last = 0
 
-/** What is shown was acknowledged; it may have been so recently that the writer's thread has not said it yet. */
-function assertAcknowledged(marker: number): void {
-  const acknowledged = Atomics.load(shared, SHARED.acknowledged)
+/** What was acknowledged before the reader moved is shown, and nothing that was never submitted. */
+function assertShown(marker: number, least: number): void {
   const submitted = Atomics.load(shared, SHARED.submitted)
-  if (marker > acknowledged && marker >= submitted) {
-    throw new Error(
-      `a reader shows version ${marker}; ${acknowledged} was acknowledged, ${submitted} submitted`,
-    )
+  if (marker < least || marker > submitted) {
+    throw new Error(`a reader shows version ${marker}; ${least} was acknowledged, ${submitted} submitted`)
   }
 }
 
+const acknowledged = () => Atomics.load(shared, SHARED.acknowledged)
+
 while (Atomics.load(shared, SHARED.stops) === 0) {
+  let least = acknowledged()
   const store = await openStore(path, { readOnly: true, trees: TEST_TREES })
   for (let i = 0; i < REFRESHES && Atomics.load(shared, SHARED.stops) === 0; i++) {
     const marker = markerOf(store)
-    assertAcknowledged(marker)
+    assertShown(marker, least)
     assertHolds(store, walk.to(marker))
     if (marker > last) Atomics.add(shared, SHARED.movedOn, 1)
     last = marker
+    least = acknowledged()
     await store.refresh()
     Atomics.add(shared, SHARED.refreshes, 1)
   }

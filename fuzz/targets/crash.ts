@@ -24,6 +24,7 @@ export const crash: Target = {
     'commitsInParts',
     'full',
     'grownOverRefused',
+    'leftoversTold',
     'longestCrashChain',
     'otherFaults',
     'poisoned',

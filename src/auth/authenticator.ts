@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { parseBasic } from './basic.ts'
 import type { CredentialCheck } from './credential-check.ts'
+import type { Caller } from './hash-queue.ts'
 import {
   type CookieOptions,
   findToken,
@@ -80,17 +81,17 @@ export class Authenticator {
   /**
    * Throws unauthorized for a wrong name or password and for a malformed Authorization header (with
    * `tolerant`, as `GET /` wants it, the latter is an anonymous request), bad_request for a cookie that is no
-   * session. A session that is over or forged is an anonymous request.
+   * session, and what `CredentialCheck.check` rejects with. A session that is over or forged is an anonymous request.
    */
   async authenticate(
     request: RequestCredentials,
-    options: { tolerant?: boolean } = {},
+    options: { tolerant?: boolean; caller?: Caller } = {},
   ): Promise<Authentication> {
     const session = await this.#authenticateCookie(request.cookie)
     if (session !== undefined) return session
     const basic = parseBasic(request.authorization)
     if (basic.kind === 'given') {
-      const credential = await this.#check.check(basic.name, basic.password)
+      const credential = await this.#check.check(basic.name, basic.password, options.caller)
       if (credential === undefined) throw new DatabaseError('unauthorized', INCORRECT)
       this.#check.accept(request.authorization!, credential)
       return { user: userOf(credential), handler: 'default', setCookie: undefined }
@@ -102,8 +103,12 @@ export class Authenticator {
   }
 
   /** Signs in: the user, and the Set-Cookie header. Undefined where name or password are wrong. */
-  async login(name: string, password: string): Promise<{ user: UserCtx; setCookie: string } | undefined> {
-    const credential = await this.#check.check(name, password)
+  async login(
+    name: string,
+    password: string,
+    caller?: Caller,
+  ): Promise<{ user: UserCtx; setCookie: string } | undefined> {
+    const credential = await this.#check.check(name, password, caller)
     if (credential === undefined) return undefined
     return { user: userOf(credential), setCookie: this.#cookieFor(credential) }
   }

@@ -4,11 +4,13 @@
  *   an entry made for a password that was changed since, or for a user who was removed, never matches again.
  * - Neither names nor passwords are kept: an entry's key is a SHA-256 of them behind a secret of this process
  *   alone. Digests are never given out, so that a longer text with a known one's digest is of no use.
- * - Refusals are not remembered. Requests with the same credentials share one computation while it runs.
+ * - Refusals are not remembered. Requests of one address with the same credentials share one computation while it
+ *   runs; it is given up when all of them have gone and its turn has not come.
  * - An unknown name costs a hash too, so that the time taken does not tell which names exist.
  */
 import { hash } from 'node:crypto'
 import { type RandomBytes, randomHex } from '../base/random.ts'
+import { type Caller, SERVER_ITSELF } from './hash-queue.ts'
 import type { PasswordHash, PasswordHasher } from './password-hash.ts'
 import type { Credential, CredentialSource } from './user.ts'
 
@@ -22,6 +24,43 @@ export interface CredentialCheckOptions {
   iterations: number
 }
 
+/** All who wait for one computation: they have gone when the last of them has. */
+class Callers implements Caller {
+  readonly address: string
+  /** All had gone before the turn came: the computation is given up. */
+  areGone = false
+  #waiting = 0
+  #listener: (() => void) | undefined
+
+  constructor({ address }: Caller) {
+    this.address = address
+  }
+
+  /** Answers the way to wait no more. */
+  join(caller: Caller): () => void {
+    this.#waiting += 1
+    return caller.onGone(() => {
+      this.#waiting -= 1
+      if (this.#waiting > 0 || this.#listener === undefined) return
+      this.areGone = true
+      this.#listener()
+    })
+  }
+
+  onGone(listener: () => void): () => void {
+    this.#listener = listener
+    return () => {
+      this.#listener = undefined
+    }
+  }
+}
+
+interface Computation {
+  credential: Credential | undefined
+  callers: Callers
+  result: Promise<boolean>
+}
+
 export class CredentialCheck {
   readonly #source: CredentialSource
   readonly #hasher: PasswordHasher
@@ -31,7 +70,7 @@ export class CredentialCheck {
   readonly #verified = new Map<string, Credential>()
   /** The most recently used digest. */
   #latest = ''
-  readonly #running = new Map<string, { credential: Credential | undefined; result: Promise<boolean> }>()
+  readonly #running = new Map<string, Computation>()
 
   constructor(options: CredentialCheckOptions) {
     this.#source = options.source
@@ -45,15 +84,22 @@ export class CredentialCheck {
     }
   }
 
-  /** The credential when the password is right; undefined when it is not, or nobody has that name. */
-  async check(name: string, password: string): Promise<Credential | undefined> {
+  /**
+   * The credential when the password is right; undefined when it is not, or nobody has that name. Rejects with
+   * tooManyHashes, hashesBusy, clientGone.
+   */
+  async check(
+    name: string,
+    password: string,
+    caller: Caller = SERVER_ITSELF,
+  ): Promise<Credential | undefined> {
     const credential = await this.#source.find(name)
     const key = this.#keyOf(name, password)
     if (credential !== undefined && this.#verified.get(key) === credential) {
       this.#remember(key, credential)
       return credential
     }
-    const right = await this.#compute(key, credential, password)
+    const right = await this.#compute(key, credential, password, caller)
     if (!right || credential === undefined) return undefined
     this.#remember(key, credential)
     return credential
@@ -76,14 +122,29 @@ export class CredentialCheck {
     this.#remember(this.#digest('header', header), credential)
   }
 
-  #compute(key: string, credential: Credential | undefined, password: string): Promise<boolean> {
-    const running = this.#running.get(key)
-    if (running !== undefined && running.credential === credential) return running.result
-    const result = this.#hasher.verify(password, credential?.hash ?? this.#decoy).finally(() => {
-      if (this.#running.get(key)?.result === result) this.#running.delete(key)
-    })
-    this.#running.set(key, { credential, result })
-    return result
+  async #compute(
+    key: string,
+    credential: Credential | undefined,
+    password: string,
+    caller: Caller,
+  ): Promise<boolean> {
+    const shared = `${key} ${caller.address}`
+    let computation = this.#running.get(shared)
+    if (computation?.credential !== credential || computation === undefined || computation.callers.areGone) {
+      const callers = new Callers(caller)
+      const hash = credential?.hash ?? this.#decoy
+      const result = this.#hasher.verify(password, hash, callers).finally(() => {
+        if (this.#running.get(shared)?.result === result) this.#running.delete(shared)
+      })
+      computation = { credential, callers, result }
+      this.#running.set(shared, computation)
+    }
+    const leave = computation.callers.join(caller)
+    try {
+      return await computation.result
+    } finally {
+      leave()
+    }
   }
 
   #remember(key: string, credential: Credential): void {

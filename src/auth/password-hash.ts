@@ -7,6 +7,7 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { type RandomBytes, randomHex } from '../base/random.ts'
+import { type Caller, HashQueue, SERVER_ITSELF } from './hash-queue.ts'
 
 const pbkdf2Async = promisify(pbkdf2)
 
@@ -30,8 +31,6 @@ export interface PasswordHash {
 }
 
 const MAX_ITERATIONS = 10_000_000
-/** Hashing shares libuv's four threads with all file I/O; it must never take them all. */
-const MAX_CONCURRENT_HASHES = 2
 
 export function isPrf(value: unknown): value is Prf {
   return typeof value === 'string' && Object.hasOwn(PRFS, value)
@@ -72,37 +71,32 @@ export function parseCouchHash(text: string): PasswordHash | undefined {
   return hash
 }
 
+type HashedBy = Pick<PasswordHash, 'salt' | 'iterations' | 'prf'>
+
 export interface PasswordHasher {
   /** A new PBKDF2-SHA256 hash with a fresh salt. */
   hash(password: string, iterations: number, random: RandomBytes): Promise<PasswordHash>
-  verify(password: string, hash: PasswordHash): Promise<boolean>
+  /** Rejects with tooManyHashes, hashesBusy and clientGone, as the caller's place in the queue is. */
+  verify(password: string, hash: PasswordHash, caller?: Caller): Promise<boolean>
 }
 
-/** Hashes off the event loop, a few at a time, the others in the order of their arrival. */
+/** Hashes off the event loop, a few at a time: see hash-queue.ts. */
 export function createPasswordHasher(): PasswordHasher {
-  const waiting: (() => void)[] = []
-  let running = 0
+  const queue = new HashQueue()
 
-  async function derive(password: string, salt: string, iterations: number, prf: Prf): Promise<Buffer> {
-    if (running >= MAX_CONCURRENT_HASHES) await new Promise<void>((go) => waiting.push(go))
-    else running++
-    try {
-      return await pbkdf2Async(password, salt, iterations, PRFS[prf].bytes, PRFS[prf].digest)
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
-    }
+  function derive(password: string, { salt, iterations, prf }: HashedBy, caller: Caller): Promise<Buffer> {
+    const { bytes, digest } = PRFS[prf]
+    return queue.run(caller, () => pbkdf2Async(password, salt, iterations, bytes, digest))
   }
 
   return {
     async hash(password, iterations, random) {
       const salt = randomHex(random, 16)
-      const key = await derive(password, salt, iterations, 'sha256')
+      const key = await derive(password, { salt, iterations, prf: 'sha256' }, SERVER_ITSELF)
       return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
     },
-    async verify(password, hash) {
-      const key = await derive(password, hash.salt, hash.iterations, hash.prf)
+    async verify(password, hash, caller = SERVER_ITSELF) {
+      const key = await derive(password, hash, caller)
       return timingSafeEqual(key, Buffer.from(hash.derivedKey, 'hex'))
     },
   }

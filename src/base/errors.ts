@@ -13,6 +13,11 @@ export const ERRORS = {
   invalidJson: { status: 400, error: 'bad_request', reason: 'invalid UTF-8 JSON' },
   documentValidation: { status: 400, error: 'doc_validation', reason: 'Bad special document member' },
   illegalDocumentId: { status: 400, error: 'illegal_docid', reason: 'Illegal document id' },
+  invalidDesignDocument: {
+    status: 400,
+    error: 'invalid_design_doc',
+    reason: 'The design document is invalid.',
+  },
   illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
   patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
   selectorTimeout: {
@@ -44,6 +49,16 @@ export const ERRORS = {
   },
   shuttingDown: { status: 503, error: 'service_unavailable', reason: 'The server is shutting down.' },
   unauthorized: { status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' },
+  tooManyHashes: {
+    status: 429,
+    error: 'too_many_requests',
+    reason: 'Too many passwords of this address wait to be checked.',
+  },
+  hashesBusy: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'Too many passwords wait to be checked.',
+  },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
   badContentType: {
@@ -54,6 +69,13 @@ export const ERRORS = {
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
   attachmentTooLarge: { status: 413, error: 'attachment_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
+  tooManyDocuments: { status: 413, error: 'max_bulk_docs_count_exceeded', reason: '' },
+  tooManyDocumentsAsked: { status: 413, error: 'max_bulk_get_count_exceeded', reason: '' },
+  bodiesHeld: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'As much of request bodies as may be in memory is in memory.',
+  },
   missingStub: { status: 412, error: 'missing_stub', reason: 'Invalid attachment stub' },
   digestMismatch: { status: 400, error: 'content_md5_mismatch', reason: 'Possible message corruption.' },
   missingRevision: { status: 409, error: 'not_found', reason: 'missing_rev' },
@@ -63,6 +85,7 @@ export const ERRORS = {
     reason: 'Requested range not satisfiable',
   },
   notAcceptable: { status: 406, error: 'not_acceptable', reason: 'unsupported encoding' },
+  gone: { status: 410, error: 'gone', reason: 'gone' },
   queryParseError: { status: 400, error: 'query_parse_error', reason: 'Invalid query parameter' },
   serviceUnavailable: { status: 503, error: 'service unavailable', reason: 'service unavailable' },
   /** The client closed the connection before its request was complete; nobody reads the answer. */

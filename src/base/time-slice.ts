@@ -29,6 +29,11 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => waiting.push(resolve))
 }
 
+/** For loops: undefined while the turn lasts, else what to wait for. */
+export function giveWay(): Promise<void> | undefined {
+  return isTurnOver() ? nextTurn() : undefined
+}
+
 function openTurn(): void {
   isTurnOpen = true
   sliceEndMs = performance.now() + SLICE_MS

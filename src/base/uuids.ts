@@ -1,32 +1,41 @@
 /**
- * Ids that the server gives, by CouchDB's algorithm `sequential`, its default: 26 random hex digits that stay, then six that
- * grow by a random step from 1 to 4,093, so that ids which are made one after another are neighbours in a B-tree, and no two
- * servers make the same. Before the six digits run over, the 26 are drawn anew. (`couch_uuids.erl`)
+ * Ids that the server gives, as CouchDB's algorithm `sequential` makes them: 26 random hex digits that stay, and 6
+ * that grow by a random step. Ids that are given one after the other are neighbours in the tree of ids, so that
+ * inserts touch a few of its leaves and not all, and nobody can tell the next one from what was given.
  */
 import { type RandomBytes, randomHex } from './random.ts'
 
 const PREFIX_BYTES = 13
-const COUNTER_DIGITS = 6
-/** From here on the next id begins a new prefix; a step from below it cannot pass 0xffffff. */
-const LAST_COUNTER = 0xfff000
-const LONGEST_STEP = 0xffd
+/** Steps are 1 to this. */
+const LARGEST_STEP = 0xffd
+/** From here on the next id gets a new prefix. */
+const LAST_NUMBER = 0xfff000
 
-/** Returns what gives another id of 32 lower-case hex digits at each call. */
-export function sequentialUuids(random: RandomBytes): () => string {
-  const bytes = Buffer.alloc(4)
-  const step = (): number => {
-    random(bytes)
-    return 1 + (bytes.readUInt32LE(0) % LONGEST_STEP)
+export class SequentialUuids {
+  readonly #random: RandomBytes
+  readonly #step = Buffer.alloc(4)
+  #prefix: string
+  #number: number
+
+  constructor(random: RandomBytes) {
+    this.#random = random
+    this.#prefix = randomHex(random, PREFIX_BYTES)
+    this.#number = this.#nextStep()
   }
-  let prefix = ''
-  let counter = LAST_COUNTER
-  return () => {
-    if (counter >= LAST_COUNTER) {
-      prefix = randomHex(random, PREFIX_BYTES)
-      counter = step()
-    } else {
-      counter += step()
+
+  /** 32 lower-case hex digits, none given twice. */
+  next(): string {
+    const id = this.#prefix + this.#number.toString(16).padStart(6, '0')
+    if (this.#number >= LAST_NUMBER) {
+      this.#prefix = randomHex(this.#random, PREFIX_BYTES)
+      this.#number = 0
     }
-    return prefix + counter.toString(16).padStart(COUNTER_DIGITS, '0')
+    this.#number += this.#nextStep()
+    return id
+  }
+
+  #nextStep(): number {
+    this.#random(this.#step)
+    return 1 + (this.#step.readUInt32LE() % LARGEST_STEP)
   }
 }

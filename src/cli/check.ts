@@ -7,16 +7,17 @@ export function check(file: string, parts: Parts, console: Console): Promise<num
   return withStoreFile(file, parts, console, async (store) => {
     const bar = console.errIsTerminal ? new ProgressBar(console.err) : undefined
     const report = await store.check((done, total) => bar?.update(done, total)).finally(() => bar?.clear())
-    for (const { where, what } of report.problems) console.out(`${where}: ${what}\n`)
-    if (store.recovery.outcome === 'cut') {
-      const { cutBytes, cutAt } = store.recovery
-      console.out(`note: an incomplete commit of ${cutBytes} bytes at ${cutAt} was not taken into account\n`)
-    }
-    const { groups, nodes, entries, values, bytes } = report
+    const { problems, problemCount, leftovers, groups, nodes, entries, values, bytes } = report
+    for (const { where, what } of problems) console.out(`${where}: ${what}\n`)
+    for (const { where, what } of leftovers) console.out(`note: ${where}: ${what}\n`)
+    const isClosed = store.recovery.outcome === 'clean' && leftovers.length === 0
+    const verdict = problemCount === 0 ? 'sound' : `damaged, ${problemCount} problems`
+    // A server that has it open looks like one that was killed.
+    const state = isClosed ? '' : '; not closed: a server has it open, or the next opening recovers it'
     console.out(
-      `${file}: ${report.problems.length === 0 ? 'sound' : `damaged, ${report.problems.length} problems`} ` +
+      `${file}: ${verdict}${state} ` +
         `(${groups} groups, ${nodes} nodes, ${entries} entries, ${values} values, ${bytes} bytes)\n`,
     )
-    return report.problems.length === 0 ? EXIT.ok : EXIT.failure
+    return problems.length === 0 ? EXIT.ok : EXIT.failure
   })
 }

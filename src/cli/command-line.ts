@@ -6,11 +6,12 @@ import { compact } from './compact.ts'
 import { inspect } from './inspect.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { type ServeFlags, serve } from './serve.ts'
+import { explain } from './system-error.ts'
 import { COMMANDS, type Command, usage } from './usage.ts'
 
 const COMMON_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
+  version: { type: 'boolean', short: 'v' },
 } as const
 
 const SERVE_OPTIONS = {
@@ -38,6 +39,7 @@ export async function runCommandLine(
   const [first, ...rest] = args
   const command = COMMANDS.find((name) => name === first)
   try {
+    if (first === 'help') return help(rest, console)
     if (command === undefined) return withoutCommand(args, parts, console)
     const options = command === 'serve' ? SERVE_OPTIONS : COMMON_OPTIONS
     const { values, positionals } = parse(rest, options)
@@ -46,12 +48,24 @@ export async function runCommandLine(
     else return await runCommand(command, values as ServeFlags, positionals, parts, console)
     return EXIT.ok
   } catch (error) {
-    console.err(`davenport: ${describeError(error)}\n`)
+    console.err(`davenport: ${explain(error)}\n`)
     if (error instanceof UsageError) {
       console.err(`Try: davenport ${command === undefined ? '' : `${command} `}--help\n`)
     }
     return error instanceof UsageError || error instanceof ConfigError ? EXIT.usage : EXIT.failure
   }
+}
+
+/** `help`, `help COMMAND`. */
+function help(args: readonly string[], console: Console): number {
+  const { positionals } = parse(args, COMMON_OPTIONS)
+  const [name, ...more] = positionals
+  const command = COMMANDS.find((each) => each === name)
+  if (more.length > 0 || (name !== undefined && command === undefined)) {
+    throw new UsageError(`unknown command ${JSON.stringify(positionals.join(' '))}`)
+  }
+  console.out(usage(command))
+  return EXIT.ok
 }
 
 function withoutCommand(args: readonly string[], parts: Parts, console: Console): number {

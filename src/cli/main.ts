@@ -1,65 +1,6 @@
 #!/usr/bin/env node
-import { acquireLock, openStore, PageCache } from '../../native-free-btree/index.ts'
-import { systemClock } from '../base/clock.ts'
-import { DiskRoom } from '../base/disk-room.ts'
-import { packageVersion } from '../base/version.ts'
-import { compact } from '../database/compaction.ts'
-import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
-import { startHttp } from '../http/server.ts'
 import { runCommandLine } from './command-line.ts'
-import { corsRules } from './cors-rules.ts'
-import type { Parts } from './parts.ts'
 import { processConsole } from './process-console.ts'
+import { systemParts } from './system-parts.ts'
 
-const version = packageVersion()
-
-async function compactFile(path: string, onProgress: (done: number, total: number) => void) {
-  const database = await openDatabase(path, path)
-  try {
-    const bytesBefore = database.info().sizes.file
-    const { bytesAfter, resumed } = await compact(database.beginCompaction(), {
-      clock: systemClock,
-      onProgress: ({ changesDone, totalChanges }) => onProgress(changesDone, totalChanges),
-    })
-    return { bytesBefore, bytesAfter, resumed }
-  } finally {
-    await database.close()
-  }
-}
-
-const parts: Parts = {
-  version,
-  acquireLock,
-  databaseOpener(config) {
-    const store = { cache: new PageCache(config.cacheBytes) }
-    const { databaseDir: folder, diskReserveBytes: reserveBytes } = config
-    const room = new DiskRoom({ folder, reserveBytes, clock: systemClock })
-    const options = { store, refusal: () => room.refusal() }
-    return {
-      openDatabase: (path, name) => openDatabase(path, name, options),
-      createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
-    }
-  },
-  startHttp: (server) =>
-    startHttp({
-      backend: server,
-      host: server.config.bindAddress,
-      port: server.config.port,
-      version,
-      cors: corsRules(server.config),
-      limits: {
-        maxRequestBytes: server.config.maxRequestSize,
-        maxDocumentBytes: server.config.maxDocumentSize,
-        maxAttachmentBytes: server.config.maxAttachmentSize,
-        compressibleTypes: server.config.compressibleTypes,
-        compressionLevel: server.config.compressionLevel,
-        maxUuids: server.config.maxUuids,
-        maxDatabasesInfo: server.config.maxDatabasesInfo,
-        selectorBudgetMs: server.config.selectorBudgetMs,
-      },
-    }),
-  openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
-  compactFile,
-}
-
-process.exit(await runCommandLine(process.argv.slice(2), parts, processConsole()))
+process.exit(await runCommandLine(process.argv.slice(2), systemParts, processConsole()))

@@ -25,6 +25,9 @@ export interface InspectedStore {
   /** Walks everything. */
   check(onProgress?: (done: number, total: number) => void): Promise<{
     problems: StoreProblem[]
+    problemCount: number
+    /** What a power cut leaves and the next opening recovers from. */
+    leftovers: StoreProblem[]
     groups: number
     nodes: number
     entries: number

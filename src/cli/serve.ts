@@ -11,6 +11,7 @@ import { systemRandom } from '../base/random.ts'
 import { Server } from '../server/server.ts'
 import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
 import { StopSignal } from './stop-signal.ts'
+import { explain } from './system-error.ts'
 
 export interface ServeFlags {
   host?: string
@@ -55,13 +56,7 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
 
 async function run(server: Server, parts: Parts, console: Console, stopSignal: StopSignal): Promise<number> {
   const { log, config } = server
-  let listener: Listener
-  try {
-    listener = await parts.startHttp(server)
-  } catch (error) {
-    await server.stop(0)
-    throw error
-  }
+  const listener = await listen(server, parts)
   announce(server, listener.url, console)
   log.info('started', { url: listener.url, version: parts.version, databases: server.databases.size })
   const signal = await stopSignal.requested
@@ -71,7 +66,18 @@ async function run(server: Server, parts: Parts, console: Console, stopSignal: S
   return status
 }
 
-async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
+/** Takes requests for `server`, which is stopped again when that fails. */
+export async function listen(server: Server, parts: Parts): Promise<Listener> {
+  try {
+    return await parts.startHttp(server)
+  } catch (error) {
+    await server.stop(0)
+    throw error
+  }
+}
+
+/** Stops both, the listener first. Resolves with the exit status. */
+export async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
   let status: number = EXIT.ok
   const failed = (error: unknown): void => {
     server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
@@ -101,7 +107,7 @@ async function readConfig(flags: ServeFlags, console: Console): Promise<Config> 
     try {
       file = { path: flags.config, text: await readFile(flags.config, 'utf8') }
     } catch (error) {
-      throw new ConfigError(`--config: ${describeError(error)}`)
+      throw new ConfigError(`--config: ${explain(error)}`)
     }
   }
   return loadConfig({

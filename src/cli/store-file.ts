@@ -1,30 +1,52 @@
-import { describeError } from '../base/log.ts'
+import { access, constants, stat } from 'node:fs/promises'
 import { hasCode } from '../base/node-error.ts'
 import { type Console, EXIT, type InspectedStore, type Parts } from './parts.ts'
+import { explain } from './system-error.ts'
 
-/** Codes that say that the file was not read, as opposed to what reading it showed. */
-const UNREADABLE = ['ENOENT', 'EISDIR', 'ENOTDIR', 'EACCES', 'EPERM']
+/** Undefined when `file` is a file that can be read. Nothing is opened: opening a pipe would wait for its writer. */
+async function reasonAgainst(file: string): Promise<string | undefined> {
+  try {
+    const found = await stat(file)
+    if (found.isDirectory()) return `${file}: this is a folder, not a database file`
+    if (!found.isFile()) return `${file}: this is a device, a pipe or a socket, not a database file`
+    await access(file, constants.R_OK)
+    return undefined
+  } catch (error) {
+    return explain(error)
+  }
+}
 
 /**
- * Opens a file, uses it, closes it. Resolves with what `use` returned, or with the exit status after a
- * failure, which has been reported: 2 when the file could not be read, 1 when it is damaged.
+ * Runs `work` on a file and reports what it throws. Resolves with what it returned, or with the exit status after a
+ * failure: 2 when there is no such file, it cannot be read or is of a format unknown here, else 1.
  */
-export async function withStoreFile(
+export async function withFile(file: string, console: Console, work: () => Promise<number>): Promise<number> {
+  const reason = await reasonAgainst(file)
+  if (reason !== undefined) {
+    console.err(`davenport: ${reason}\n`)
+    return EXIT.usage
+  }
+  try {
+    return await work()
+  } catch (error) {
+    console.err(`davenport: ${file}: ${explain(error)}\n`)
+    return hasCode(error, 'UNSUPPORTED_VERSION') ? EXIT.usage : EXIT.failure
+  }
+}
+
+/** As `withFile`, with the store in the file, open for reading. */
+export function withStoreFile(
   file: string,
   parts: Parts,
   console: Console,
   use: (store: InspectedStore) => number | Promise<number>,
 ): Promise<number> {
-  try {
+  return withFile(file, console, async () => {
     const store = await parts.openStore(file)
     try {
       return await use(store)
     } finally {
       await store.close()
     }
-  } catch (error) {
-    const unreadable = UNREADABLE.some((code) => hasCode(error, code))
-    console.err(`davenport: ${file}: ${describeError(error)}\n`)
-    return unreadable ? EXIT.usage : EXIT.failure
-  }
+  })
 }

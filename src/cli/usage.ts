@@ -7,24 +7,26 @@ export type Command = (typeof COMMANDS)[number]
 const MAIN = `Usage: davenport COMMAND [options]
 
 Commands:
-  serve          run the server
-  check FILE     read a whole database file and report what is damaged
-  compact FILE   give back the space of a database file that no server has open
-  inspect FILE   print what a database file holds
+  serve           run the server
+  check FILE      read a whole database file and report what is damaged
+  compact FILE    give back the space of a database file that no server has open
+  inspect FILE    print what a database file holds
 
-  --help         show this, or the help of a command
-  --version      show the version
+  help [COMMAND]  show this, or the help of a command; so do --help and -h
+  --version, -v   show the version
 `
 
 const CHECK = `Usage: davenport check FILE
 
 Reads every byte that FILE refers to and verifies checksums, order, counts and references. FILE is only read;
-it may be in use by a server.
+it may be in use by a server. What a power cut may leave is no damage: a commit that nobody was told of is not
+whole, a superblock is torn. It is told, and the next opening recovers from it.
 
-Exit status: 0 the file is sound, 1 it is damaged, 2 it could not be checked.
+Exit status: 0 the file is sound, 1 it is damaged, 2 it could not be checked (there is no such file, it cannot be read,
+or another version wrote it).
 
-  --help         show this
-  --version      show the version
+  --help, -h     show this
+  --version, -v  show the version
 `
 
 const COMPACT = `Usage: davenport compact FILE
@@ -33,10 +35,10 @@ Copies what FILE holds now into FILE.compact, which then takes its name: bodies 
 that no document has any more are left out. FILE must not be open in a server; one that is running compacts by
 POST /{db}/_compact. When it is stopped at any moment FILE is whole, and the next compaction goes on from there.
 
-Exit status: 0 done, 1 it failed, 2 there is no such file.
+Exit status: 0 done, 1 it failed, 2 there is no such file, or it cannot be read.
 
-  --help         show this
-  --version      show the version
+  --help, -h     show this
+  --version, -v  show the version
 `
 
 const INSPECT = `Usage: davenport inspect FILE
@@ -45,8 +47,8 @@ Prints a database file's identity, its last commit, the state it was left in, an
 
 Exit status: 0 done, 1 the file is damaged, 2 it could not be opened.
 
-  --help         show this
-  --version      show the version
+  --help, -h     show this
+  --version, -v  show the version
 `
 
 function serveUsage(): string {
@@ -60,8 +62,8 @@ function serveUsage(): string {
   --cors ORIGIN          serve the scripts of web pages of ORIGIN, with the passwords and cookies that their
                          browser keeps; may be repeated. * is every page: it can then do what its reader may
   --config FILE          read settings from an ini file
-  --help                 show this
-  --version              show the version
+  --help, -h             show this
+  --version, -v          show the version
 
 Environment:
   DAVENPORT_ADMIN=name:password       set a server administrator

@@ -69,7 +69,7 @@ export interface DocumentView {
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
   /** In the order of the document. */
-  attachments(): AttachmentView[]
+  attachments(): readonly AttachmentView[]
   /** The path from this revision to the root, newest first. */
   revisions(): { start: number; ids: string[] }
   revsInfo(): RevisionInfo[]
@@ -143,7 +143,7 @@ export interface ChangesPage {
   rows: IterableIterator<ChangeRow>
   /** The sequence of the last row that was taken, or where the scan began. */
   lastSeq(): string
-  /** Changes that were left after the last row taken. */
+  /** Changes, of all documents, less those that were taken. */
   pending(): number
 }
 
@@ -200,8 +200,8 @@ export interface Database {
    * Serialised with all other writes; one result an edit. The edits of a long request, unless they have attachments or
    * are all or nothing, are written in parts, each as a whole, and other writes may come between them: then, where storage
    * fails, those before stay. Rejects otherwise only when nothing was written: for a
-   * revision that cannot be read (bad_request), an interactive edit with a stub for which its parent has no
-   * attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
+   * revision that cannot be read (bad_request), an edit with a stub for which its parent, or nearest stored ancestor, has
+   * no attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
    * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
    */
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>

@@ -1,6 +1,6 @@
 /**
  * Attachments' bytes on their way into the store and out of it. In: hashed, measured and where asked for
- * gzipped as they come; up to `IN_MEMORY_BYTES` they wait for the transaction that names them, beyond that
+ * packed as they come; up to `IN_MEMORY_BYTES` they wait for the transaction that names them, beyond that
  * they are appended to the file in chunks, durable with that transaction. What an upload leaves behind that
  * fails, or whose document is refused, is named by nothing and goes with the next compaction.
  *
@@ -13,13 +13,16 @@
 import { createHash } from 'node:crypto'
 import { pipeline, type Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { createGunzip, createGzip } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import type { Reference, Store, Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { AttachmentContent, AttachmentEncoding, AttachmentInfo } from './attachments.ts'
 import { checkVersion, TREES, VALUE_VERSION } from './layout.ts'
 
 const IN_MEMORY_BYTES = 64 * 1024
+const SLICE_BYTES = 64 * 1024
+/** What is hashed before others get a turn. */
+const TURN_BYTES = 1024 * 1024
 
 export interface IncomingAttachment {
   name: string
@@ -27,13 +30,16 @@ export interface IncomingAttachment {
   encoding: AttachmentEncoding
   /** With gzip: what the sender says the unpacked length is. */
   length?: number | undefined
-  /** Level at which an identity source is stored gzipped; undefined to store it as it is. */
-  gzipLevel?: number | undefined
+  /** An identity source is stored gzipped by this; undefined to store it as it is. */
+  pack?: Pack | undefined
   /** Most bytes of the source. */
   maxBytes: number
   /** What the source's md5 must be. */
   md5?: Uint8Array | undefined
 }
+
+/** The gzip of the source's bytes, which must be the same whatever pieces they come in. */
+export type Pack = (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
 
 export type ByteSource = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
@@ -60,12 +66,6 @@ class Meter {
   }
 }
 
-/** A transform's output while `source` is fed to it; the errors of either end it. */
-function transformed(source: AsyncIterable<Uint8Array>, transform: ReturnType<typeof createGzip>) {
-  pipeline(source, transform, () => {})
-  return transform as AsyncIterable<Buffer>
-}
-
 /**
  * Takes in the bytes of one attachment. Throws attachmentTooLarge, digestMismatch, badRequest for
  * gzip that is none or of another length, and whatever the source
@@ -76,16 +76,14 @@ export async function takeAttachment(
   source: ByteSource,
   incoming: IncomingAttachment,
 ): Promise<AttachmentContent> {
-  const { name, maxBytes, gzipLevel } = incoming
+  const { name, maxBytes, pack } = incoming
   const received = new Meter()
   const unpacked = { length: 0 }
-  const measured = received.through(source, maxBytes, name)
+  const measured = received.through(slicesOf(source), maxBytes, name)
   const plain = incoming.encoding === 'gzip' ? checkedGzip(measured, unpacked) : measured
-  const packs = incoming.encoding === 'identity' && gzipLevel !== undefined
+  const packs = incoming.encoding === 'identity' && pack !== undefined
   const kept = packs ? new Meter() : received
-  const packed = packs
-    ? kept.through(transformed(plain, createGzip({ level: gzipLevel })), Number.POSITIVE_INFINITY, name)
-    : plain
+  const packed = packs ? kept.through(pack(plain), Number.POSITIVE_INFINITY, name) : plain
   const sha256 = createHash('sha256')
   const stored = await keep(store, packed, sha256)
   const identityMd5 = received.md5()
@@ -103,6 +101,22 @@ export async function takeAttachment(
     encodedLength: kept.bytes,
     encoding: gzip ? 'gzip' : 'identity',
     stored,
+  }
+}
+
+/** A source may give all of an attachment at once: others get their turn between its slices. */
+async function* slicesOf(source: ByteSource): AsyncGenerator<Uint8Array> {
+  let bytesInTurn = 0
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+      const slice = chunk.subarray(at, at + SLICE_BYTES)
+      bytesInTurn += slice.length
+      if (bytesInTurn > TURN_BYTES) {
+        bytesInTurn = 0
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      yield slice
+    }
   }
 }
 
@@ -196,5 +210,12 @@ export async function* plainBytes(
   info: AttachmentInfo,
 ): AsyncGenerator<Uint8Array, void, void> {
   const stored = store.readStream(info.reference)
-  yield* info.encoding === 'gzip' ? transformed(stored, createGunzip()) : stored
+  if (info.encoding !== 'gzip') {
+    yield* stored
+    return
+  }
+  const unpacked = createGunzip()
+  // The errors of either end the other.
+  pipeline(stored, unpacked, () => {})
+  yield* unpacked as AsyncIterable<Buffer>
 }

@@ -23,10 +23,11 @@ export function resolveStubs(
   attachments: readonly AttachmentEdit[],
   parent: readonly AttachmentInfo[],
 ): ResolvedAttachment[] {
+  const byName = new Map(parent.map((info) => [info.name, info]))
   return attachments.map((attachment) => {
     if (attachment.kind !== 'stub') return attachment
     const { name, revpos } = attachment
-    const info = parent.find((each) => each.name === name)
+    const info = byName.get(name)
     if (info === undefined || (revpos !== undefined && revpos !== info.revpos)) {
       throw new DatabaseError('missingStub', `Invalid attachment stub in ${documentId} for ${name}`)
     }

@@ -64,6 +64,21 @@ export type AttachmentEdit =
   /** New content. `revpos` counts in replicated edits only. */
   | { kind: 'content'; name: string; type: string; content: AttachmentContent; revpos: number }
 
+/** What one attachment counts as, beside its name and type. */
+const DESCRIPTION_BYTES = 512
+/**
+ * What the attachments of one document may count as together: some 15,000 of them. They are resolved, hashed and
+ * written down within one turn of the writer, which others wait for.
+ */
+export const MOST_DESCRIPTION_BYTES = 8_000_000
+/** The same for all documents of one request. */
+export const MOST_REQUEST_DESCRIPTION_BYTES = 4 * MOST_DESCRIPTION_BYTES
+
+/** What an attachment counts as. */
+export function descriptionBytes(name: string, type = ''): number {
+  return DESCRIPTION_BYTES + name.length + type.length
+}
+
 const writer = new ByteWriter()
 
 function writeText(text: string): void {

@@ -33,7 +33,7 @@ import type { AttachmentContent } from './attachments.ts'
 import { lastChange, openChanges } from './changes.ts'
 import { StoreCompactionSource } from './compaction-source.ts'
 import type { ViewSource } from './document-view.ts'
-import { partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
+import { type EditContext, partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { firstExpiry, listDue } from './expiry.ts'
 import { awaiting, reading } from './layer-errors.ts'
@@ -66,7 +66,7 @@ import {
   releaseContent,
   withPresentContent,
 } from './moved-content.ts'
-import { checkPartitionedId, partitionBounds } from './partition.ts'
+import { checkNamesPartition, checkPartitionedId, partitionBounds } from './partition.ts'
 import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
 import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './reads.ts'
 import { SequenceCodec } from './sequence.ts'
@@ -227,7 +227,7 @@ export class StoredDatabase implements Database {
         updateSeq: this.#sequences.format(this.#changeIn(snapshot)),
         purgeSeq: this.#sequences.format(this.#purgeSeq),
         sizes: {
-          file: this.#store.stats().fileBytes,
+          file: this.#store.fileBytes,
           active: trees.reduce((sum, bytes) => sum + bytes, summary.active),
           external: summary.external,
         },
@@ -314,6 +314,11 @@ export class StoredDatabase implements Database {
     }
   }
 
+  #context(newEdits: boolean): EditContext {
+    const { partitioned } = this.properties
+    return { newEdits, partitioned, nowMs: this.#clock.now() }
+  }
+
   async #update(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     const steps = this.#readySteps(edits, options)
     const isShort = edits.length <= SHORT_REQUEST
@@ -341,7 +346,7 @@ export class StoredDatabase implements Database {
 
   *#readySteps(edits: readonly DocumentEdit[], options: UpdateOptions): Steps<ReadyEdits> {
     if (this.properties.partitioned) for (const { id } of edits) checkPartitionedId(id)
-    return yield* readySteps(edits, options.newEdits !== false, this.#clock.now())
+    return yield* readySteps(edits, this.#context(options.newEdits !== false))
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {
@@ -350,11 +355,12 @@ export class StoredDatabase implements Database {
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireReadable(id)
     this.#requireRoom()
     const outcome = await this.#change((context) => {
       const source = turnSource(context.tx, this.#store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
-      return applyEdits(context, readyEdits([edit], true, this.#clock.now()))
+      return applyEdits(context, readyEdits([edit], this.#context(true)))
     }, TURN_BYTES)
     await this.#updated(outcome)
     return outcome.results[0]!
@@ -378,6 +384,7 @@ export class StoredDatabase implements Database {
   }
 
   async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+    for (const { id } of requests) this.#requireReadable(id)
     const ready = reading(() => readyPurges(requests))
     const outcome = await this.#change(({ tx, takeSeq }) => {
       const { purgedInfosLimit } = this.#settings
@@ -399,11 +406,18 @@ export class StoredDatabase implements Database {
     return content
   }
 
+  /** Throws illegal_docid for an id that no document of a partitioned database can have. */
+  #requireReadable(id: string): void {
+    if (this.properties.partitioned) checkNamesPartition(id)
+  }
+
   get(id: string, options: GetOptions = {}): DocumentView {
+    this.#requireReadable(id)
     return reading(() => getDocument(this.#documents(), id, options))
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
+    this.#requireReadable(id)
     return reading(() => openRevisions(this.#documents(), id, revs, options))
   }
 
@@ -464,6 +478,7 @@ export class StoredDatabase implements Database {
   }
 
   missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
+    this.#requireReadable(id)
     return reading(() => missingRevisions(this.#documents(), id, revs))
   }
 

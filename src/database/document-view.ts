@@ -2,7 +2,7 @@
 import type { Reference, ValueSource } from '../../native-free-btree/index.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from './api.ts'
 import { plainBytes, storedBytes } from './attachment-content.ts'
-import { decodeAttachments } from './attachments.ts'
+import { type AttachmentEncoding, type AttachmentInfo, decodeAttachments } from './attachments.ts'
 import type { LeafSummary } from './change-entry.ts'
 import type { DocumentInfo } from './document-info.ts'
 import { reading } from './layer-errors.ts'
@@ -36,10 +36,43 @@ export interface ViewParts {
   tree(): RevisionTree
 }
 
+class StoredAttachment implements AttachmentView {
+  readonly name: string
+  readonly type: string
+  readonly md5: Buffer
+  readonly length: number
+  readonly encodedLength: number
+  readonly encoding: AttachmentEncoding
+  readonly revpos: number
+  readonly reference: Reference
+  readonly source: BodyReader
+
+  constructor(info: AttachmentInfo, source: BodyReader) {
+    this.name = info.name
+    this.type = info.type
+    this.md5 = info.md5
+    this.length = info.length
+    this.encodedLength = info.encodedLength
+    this.encoding = info.encoding
+    this.revpos = info.revpos
+    this.reference = info.reference
+    this.source = source
+  }
+
+  storedBytes(start?: number, end?: number): AsyncIterable<Uint8Array> {
+    return storedBytes(this.source, this, start, end)
+  }
+
+  plainBytes(): AsyncIterable<Uint8Array> {
+    return plainBytes(this.source, this)
+  }
+}
+
 export class StoredView implements DocumentView {
   readonly #parts: ViewParts
   #body: Buffer | undefined
   #rev: string | undefined
+  #attachments: readonly AttachmentView[] | undefined
 
   constructor(parts: ViewParts) {
     this.#parts = parts
@@ -71,16 +104,14 @@ export class StoredView implements DocumentView {
     return this.#body
   }
 
-  attachments(): AttachmentView[] {
+  attachments(): readonly AttachmentView[] {
     const bodies = this.#parts.source.values
     const encoded = reading(this.#parts.attachments)
     if (encoded === null) return []
-    return reading(() => decodeAttachments(encoded)).map((info) => ({
-      ...info,
-      source: bodies,
-      storedBytes: (start, end) => storedBytes(bodies, info, start, end),
-      plainBytes: () => plainBytes(bodies, info),
-    }))
+    this.#attachments ??= reading(() => decodeAttachments(encoded)).map(
+      (info) => new StoredAttachment(info, bodies),
+    )
+    return this.#attachments
   }
 
   #node(): RevisionNode {

@@ -8,8 +8,13 @@ import { sortSteps } from '../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from './api.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
-import type { AttachmentEdit } from './attachments.ts'
-import { hasMember } from './body-members.ts'
+import {
+  type AttachmentEdit,
+  descriptionBytes,
+  MOST_DESCRIPTION_BYTES,
+  MOST_REQUEST_DESCRIPTION_BYTES,
+} from './attachments.ts'
+import { examineDesign } from './design-document.ts'
 import { resolveExpiry } from './expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from './layout.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
@@ -31,6 +36,8 @@ export interface ReadyEdit {
   term: Uint8Array
   /** The body has a `validate_doc_update` and is a design document's. */
   validates: boolean
+  /** Why a design document is none; undefined for all others. */
+  fault: string | undefined
   /** The revision that it extends; undefined for none. */
   parent: Revision | undefined
   /** What it adds, newest first. An interactive one is alone, or followed by its parent; empty with stubs. */
@@ -113,20 +120,26 @@ function interactivePath(
   return [nextRevision(deleted, parent ?? null, term, hashed), ...(parent ? [parent] : [])]
 }
 
-function readyEdit(
-  edit: DocumentEdit,
-  place: number,
-  newEdits: boolean,
-  design: boolean,
-  nowMs: number,
-): ReadyEdit {
+/** What all edits of a request have in common. */
+export interface EditContext {
+  newEdits: boolean
+  /** Of the database. */
+  partitioned: boolean
+  /** What intervals of expiry count from. */
+  nowMs: number
+}
+
+const ORDINARY = { validates: false, fault: undefined } as const
+
+function readyEdit(edit: DocumentEdit, place: number, design: boolean, context: EditContext): ReadyEdit {
+  const { newEdits, partitioned, nowMs } = context
   const { deleted, body, term, expiry } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
   const attachments = edit.attachments ?? NO_ATTACHMENTS
   const path = newEdits ? interactivePath(deleted, term, parent, attachments) : replicatedPath(edit)
-  const validates = design && hasMember(body, 'validate_doc_update')
+  const { validates, fault } = design ? examineDesign(body, partitioned) : ORDINARY
   const expiresAtMs = expiry === undefined ? undefined : resolveExpiry(expiry, nowMs)
-  return { place, deleted, body, term, validates, parent, path, attachments, expiresAtMs }
+  return { place, deleted, body, term, validates, fault, parent, path, attachments, expiresAtMs }
 }
 
 function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
@@ -152,25 +165,36 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
   return bytes
 }
 
+/** Throws documentTooLarge for more attachments than a document may have. */
+function descriptionsOf({ id, attachments }: DocumentEdit): number {
+  let bytes = 0
+  for (const each of attachments ?? NO_ATTACHMENTS) {
+    if (each.kind === 'stub') bytes += descriptionBytes(each.name)
+    else if (each.kind === 'stored') bytes += descriptionBytes(each.info.name, each.info.type)
+    else bytes += descriptionBytes(each.name, each.type)
+  }
+  if (bytes > MOST_DESCRIPTION_BYTES) throw new DatabaseError('documentTooLarge', id)
+  return bytes
+}
+
 /**
- * `nowMs` is what intervals of expiry count from. Throws bad_request for a revision that cannot be read, and
- * illegal_docid: such a request writes nothing.
+ * Throws bad_request for a revision that cannot be read, and illegal_docid; documentTooLarge and requestTooLarge for too
+ * many attachments: such a request writes nothing.
  */
-export function readyEdits(edits: readonly DocumentEdit[], newEdits: boolean, nowMs: number): ReadyEdits {
-  return runAtOnce(readySteps(edits, newEdits, nowMs))
+export function readyEdits(edits: readonly DocumentEdit[], context: EditContext): ReadyEdits {
+  return runAtOnce(readySteps(edits, context))
 }
 
 /** The same in steps. */
-export function* readySteps(
-  edits: readonly DocumentEdit[],
-  newEdits: boolean,
-  nowMs: number,
-): Steps<ReadyEdits> {
+export function* readySteps(edits: readonly DocumentEdit[], context: EditContext): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   const refused: RefusedEdit[] = []
   let bytes = 0
+  let descriptions = 0
   for (const [place, edit] of edits.entries()) {
+    descriptions += descriptionsOf(edit)
+    if (descriptions > MOST_REQUEST_DESCRIPTION_BYTES) throw new DatabaseError('requestTooLarge')
     bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
     if (edit.id.startsWith(LOCAL_PREFIX)) {
       local.push(readyLocal(edit, place))
@@ -182,7 +206,7 @@ export function* readySteps(
       document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
       documents.set(edit.id, document)
     }
-    const ready = readyEdit(edit, place, newEdits, document.design, nowMs)
+    const ready = readyEdit(edit, place, document.design, context)
     const [head] = ready.path
     if (head !== undefined && head.pos > MAX_GENERATION) {
       const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
@@ -193,7 +217,7 @@ export function* readySteps(
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
   const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
-  return { newEdits, refused, documents: sorted, local, bytes }
+  return { newEdits: context.newEdits, refused, documents: sorted, local, bytes }
 }
 
 function partBytes(documents: readonly DocumentEdits[]): number {

@@ -31,7 +31,10 @@ export function expireDocuments(
     const expiresAtMs = value && expiryOfInfo(value)
     if (value === undefined || expiresAtMs === undefined || expiresAtMs > nowMs) continue
     // One document at a time: edits that are made ready together are sorted by id.
-    const applied = applyEdits(context, readyEdits(tombstones(key.toString(), value), true, nowMs))
+    const applied = applyEdits(
+      context,
+      readyEdits(tombstones(key.toString(), value), { newEdits: true, partitioned: false, nowMs }),
+    )
     if (applied.design) outcome.design = true
     outcome.count += 1
   }

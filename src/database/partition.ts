@@ -13,13 +13,25 @@ export function checkPartition(partition: string): void {
   if (partition.startsWith('_')) {
     throw new DatabaseError('illegalPartition', 'Partition must not start with an underscore')
   }
+  if (partition.includes(':')) {
+    throw new DatabaseError('illegalPartition', 'Partition must not contain a colon')
+  }
+}
+
+/**
+ * Throws illegal_docid for an id that names no partition, which CouchDB could not find the place of. Weaker than
+ * `checkPartitionedId`: what else is wrong with an id is said to who writes it, and readers find nothing.
+ */
+export function checkNamesPartition(id: string): void {
+  if (id.startsWith(DESIGN_PREFIX) || id.startsWith(LOCAL_PREFIX) || id.includes(':')) return
+  throw new DatabaseError('illegalDocumentId', 'Doc id must be of form partition:id')
 }
 
 /** Throws illegal_docid or illegal_partition unless a partitioned database may hold the id. */
 export function checkPartitionedId(id: string): void {
+  checkNamesPartition(id)
   if (id.startsWith(DESIGN_PREFIX) || id.startsWith(LOCAL_PREFIX)) return
   const colon = id.indexOf(':')
-  if (colon < 0) throw new DatabaseError('illegalDocumentId', 'Doc id must be of form partition:id')
   checkPartition(id.slice(0, colon))
   checkDocumentId(id.slice(colon + 1))
 }

@@ -2,12 +2,12 @@
  * Purging: leaf revisions are taken out of their documents as if they had never been. What holds:
  * - A revision that is not a leaf stays. A document without a leaf is gone: from the ids, the update sequence
  *   and the counts. One that keeps some moves to a new place in the update sequence.
- * - A purge of a document that removed something takes a number of the update sequence and one of the purge
- *   sequence. One that removed nothing takes none and is not remembered.
+ * - A purge of a document takes a number of the purge sequence and is remembered as it was asked for, whatever it
+ *   removed, as in CouchDB. One that removed something takes a number of the update sequence too.
  * - The last `purgedInfosLimit` purges are remembered; `sequences.firstPurge` is the number of the oldest kept.
  *
  * A value of the tree `purge`, keyed by the number of the purge (6 bytes); `n` and `s` are numbers of
- * `byte-codec.ts`: u8 version, 1; n number of revisions, at least 1; each: s generation, n length and bytes of
+ * `byte-codec.ts`: u8 version, 1; n number of revisions; each: s generation, n length and bytes of
  * the id; the rest is the document id, UTF-8.
  */
 import type { Snapshot, Transaction } from '../../native-free-btree/index.ts'
@@ -112,7 +112,6 @@ function forgetPurges(tx: Transaction, sequences: SequencesRecord, limit: number
 export function applyPurges(context: PurgeContext, ready: readonly ReadyPurge[]): PurgeOutcome {
   const { tx, purgedInfosLimit } = context
   const sequences = { ...DEFAULT_SEQUENCES, ...readRecord(tx, 'sequences') }
-  const purgeBefore = sequences.purge
   let design = false
   const takeSeq = (): number => {
     sequences.update = context.takeSeq()
@@ -120,14 +119,12 @@ export function applyPurges(context: PurgeContext, ready: readonly ReadyPurge[])
   }
   const purged = ready.map((request) => {
     const removed = purgeDocument({ ...context, takeSeq }, request)
-    if (removed.length > 0) {
-      sequences.purge += 1
-      tx.put(TREES.purge, seqKey(sequences.purge), encodePurge(request.key, removed))
-      if (request.id.startsWith(DESIGN_PREFIX)) design = true
-    }
+    sequences.purge += 1
+    tx.put(TREES.purge, seqKey(sequences.purge), encodePurge(request.key, request.revisions))
+    if (removed.length > 0 && request.id.startsWith(DESIGN_PREFIX)) design = true
     return { id: request.id, revs: removed.map(formatRevision) }
   })
-  if (sequences.purge > purgeBefore) {
+  if (ready.length > 0) {
     forgetPurges(tx, sequences, purgedInfosLimit)
     writeRecord(tx, 'sequences', sequences)
   }

@@ -6,10 +6,13 @@
  *   extends the winning tombstone. A tombstone beside a live leaf can be extended by its revision.
  * - So two edits of one document in one request never build on each other, and the first one wins.
  * - An edit whose own revision is stored already, without its history, joins it to its parent.
+ * - A design document of a wrong shape is refused where it would be stored, replicated ones too.
  * What an edit says of the document's expiry: see `expiry.ts`.
  * Replicated edits add their path and their body, also that of an ancestor of what is there, which is kept until a
- * compaction. A revision whose body is there already adds what its path knows more of the history. A document takes
- * one new place in the update sequence, however many edits it had, and none when its tree stays as it was.
+ * compaction. A revision whose body is there already adds what its path knows more of the history. A stub stands for an
+ * attachment of the nearest ancestor that has a body; one that cannot be resolved ends the whole request, of either kind.
+ * A document takes one new place in the update sequence, however many edits it had, and none when its tree stays as it
+ * was.
  */
 import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
@@ -30,7 +33,7 @@ import { moveExpiry } from './expiry.ts'
 import { seqKey, TREES } from './layout.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import { formatRevision, nextRevision, type Revision } from './revision-id.ts'
-import { RevisionTree } from './revision-tree.ts'
+import { type RevisionNode, RevisionTree } from './revision-tree.ts'
 import { encodeTree } from './revision-tree-codec.ts'
 import { encodeStoredBody, referenceOf } from './stored-body.ts'
 import type { AppendedBodies } from './turn-source.ts'
@@ -151,6 +154,11 @@ class DocumentMerge {
     return parent === undefined ? [revision] : [revision, parent]
   }
 
+  #refusal({ fault }: ReadyEdit, revision: Revision | undefined): EditResult | undefined {
+    if (fault === undefined) return undefined
+    return failure(this.#document.id, revision && formatRevision(revision), 'invalidDesignDocument', fault)
+  }
+
   interactive(edit: ReadyEdit): EditResult {
     const { parent, attachments } = edit
     const conflict = (): EditResult =>
@@ -163,7 +171,8 @@ class DocumentMerge {
       attachments.length === 0 ? [] : this.#attachmentsOf(parent),
     )
     const path = this.#allowedPath(edit, resolved)
-    return path === undefined ? conflict() : this.#add(edit, path, resolved, path[0]!.pos)
+    if (path === undefined) return conflict()
+    return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
   }
 
   /** A revision that is there keeps its body; what the path knows of its history is joined to the tree. */
@@ -175,22 +184,25 @@ class DocumentMerge {
       this.#touched = true
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
+    const refusal = this.#refusal(edit, revision)
+    if (refusal !== undefined) return refusal
     const { attachments } = edit
     if (!hasStubs(attachments))
       return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)
-    const { id } = this.#document
-    const parent = edit.path.slice(1).find(({ pos, id }) => this.#tree.find(pos, id)?.value != null)
-    const rev = formatRevision(revision)
-    if (parent === undefined) {
-      return failure(id, rev, 'missingStub', `Previous revision missing for document ${id}`)
-    }
-    try {
-      const resolved = resolveStubs(id, attachments, this.#attachmentsOf(parent))
-      return this.#add(edit, edit.path, resolved, undefined)
-    } catch (error) {
-      if (!(error instanceof DatabaseError) || error.kind !== 'missingStub') throw error
-      return failure(id, rev, 'missingStub', error.reason)
-    }
+    const resolved = resolveStubs(
+      this.#document.id,
+      attachments,
+      this.#attachmentsOf(this.#storedAncestor(edit)),
+    )
+    return this.#add(edit, edit.path, resolved, undefined)
+  }
+
+  /** The nearest ancestor of the edit that has a body, whether its path goes so far or the tree knows it. */
+  #storedAncestor({ path }: ReadyEdit): Revision | undefined {
+    let node: RevisionNode | null = null
+    for (let i = 1; i < path.length && node === null; i++) node = this.#tree.find(path[i]!.pos, path[i]!.id)
+    while (node !== null && node.value === null) node = node.parent
+    return node ?? undefined
   }
 
   /** Undefined for never; known when the document is written. */

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { giveWay } from '../base/time-slice.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import type { ByteSource } from '../database/attachment-content.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
@@ -7,6 +8,8 @@ import type { ParsedDocument } from './document-edit.ts'
 import type { Exchange } from './exchange.ts'
 
 /** From what a request says of attachments to what its edit has. */
+
+type ContentInput = Pick<FollowingInput, 'name' | 'type' | 'revpos' | 'encoding' | 'length' | 'md5'>
 
 type ContentEdit = Extract<AttachmentEdit, { kind: 'content' }>
 
@@ -18,7 +21,10 @@ export async function withInlineAttachments(
 ): Promise<DocumentEdit> {
   if (document.attachments.length === 0) return edit
   const attachments: AttachmentEdit[] = []
-  for (const input of document.attachments) attachments.push(await takeInline(exchange, input))
+  for (const input of document.attachments) {
+    attachments.push(await takeInline(exchange, input))
+    await giveWay()
+  }
   return { ...edit, attachments }
 }
 
@@ -30,14 +36,28 @@ export async function takeInline(exchange: Exchange, input: AttachmentInput): Pr
   }
   const { name, type, revpos, data } = input
   const rest = { encoding: 'identity', length: undefined, md5: undefined } as const
-  return takeContent(exchange, [data], { name, type, revpos, ...rest })
+  // A bounded multiple of a body that has its room.
+  exchange.hold.add(data.length)
+  return storeContent(exchange, [data], { name, type, revpos, ...rest })
 }
 
-/** Bytes as they come. Throws attachmentTooLarge, digestMismatch, badRequest. */
+/** Bytes as they come. Throws attachmentTooLarge, digestMismatch, badRequest, and as the request's hold does. */
 export async function takeContent(
   exchange: Exchange,
   source: ByteSource,
-  input: Pick<FollowingInput, 'name' | 'type' | 'revpos' | 'encoding' | 'length' | 'md5'>,
+  input: ContentInput,
+): Promise<ContentEdit> {
+  const edit = await storeContent(exchange, source, input)
+  const { stored } = edit.content
+  // A short one waits in memory for the transaction.
+  if ('bytes' in stored) await exchange.hold.grow(stored.bytes.length)
+  return edit
+}
+
+async function storeContent(
+  exchange: Exchange,
+  source: ByteSource,
+  input: ContentInput,
 ): Promise<ContentEdit> {
   const { name, type, revpos, encoding, length, md5 } = input
   const { limits, compression } = exchange.service
@@ -46,7 +66,7 @@ export async function takeContent(
     encoding,
     length,
     md5,
-    gzipLevel: compression.levelFor(type),
+    pack: compression.packFor(type),
     maxBytes: limits.maxAttachmentBytes,
   })
   return { kind: 'content', name, type, content, revpos }

@@ -1,5 +1,6 @@
+import { DatabaseError } from '../base/errors.ts'
 import { objectMembers } from '../base/json/members.ts'
-import { DEFAULT_CONTENT_TYPE } from '../database/attachments.ts'
+import { DEFAULT_CONTENT_TYPE, descriptionBytes, MOST_DESCRIPTION_BYTES } from '../database/attachments.ts'
 import { DocumentError } from '../database/document-error.ts'
 import { isUtf8 } from './path.ts'
 
@@ -35,10 +36,16 @@ export function checkAttachmentName(name: string): void {
   if (name.startsWith('_')) throw bad(`Attachment name '${name}' starts with prohibited character '_'`)
 }
 
-/** `text` is the canonical text of the object `_attachments`. Throws DocumentError bad_request. */
-export function parseAttachments(text: Buffer): AttachmentInput[] {
+/**
+ * `text` is the canonical text of the object `_attachments` of the document `id`. Throws DocumentError bad_request, and
+ * documentTooLarge for more attachments than a document may have.
+ */
+export function parseAttachments(text: Buffer, id: string): AttachmentInput[] {
   const inputs: AttachmentInput[] = []
+  let descriptions = 0
   for (const [name, value] of objectMembers(text)) {
+    descriptions += descriptionBytes(name)
+    if (descriptions > MOST_DESCRIPTION_BYTES) throw new DatabaseError('documentTooLarge', id)
     checkAttachmentName(name)
     if (value[0] !== OPEN_BRACE) throw invalidData(name)
     inputs.push(parseOne(name, new Map(objectMembers(value))))

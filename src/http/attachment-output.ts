@@ -1,6 +1,5 @@
 import { memberText, stringText } from '../base/json/writer.ts'
 import type { AttachmentView, DocumentView } from '../database/api.ts'
-import { compareRevisions, parseRevision } from '../database/revision-id.ts'
 import type { Piece } from './answer.ts'
 
 /** How a reader wants attachments. */
@@ -13,27 +12,25 @@ export interface AttachmentWish {
 }
 
 /** The attachments whose data goes with the document; the others are stubs. */
-export function sentAttachments(view: DocumentView, wish: AttachmentWish): AttachmentView[] {
+export function sentAttachments(view: DocumentView, wish: AttachmentWish): readonly AttachmentView[] {
   if (wish.data === undefined) return []
   const known = wish.since === undefined ? 0 : knownGeneration(view, wish.since)
   return view.attachments().filter(({ revpos }) => wish.since === undefined || revpos > known)
 }
 
+/** `since` are revisions in the one text that the database knows them by. */
 function knownGeneration(view: DocumentView, since: readonly string[]): number {
-  const wanted = since.map((rev) => parseRevision(rev))
+  const wanted = new Set(since)
   const { start, ids } = view.revisions()
-  for (const [at, id] of ids.entries()) {
-    const own = parseRevision(`${start - at}-${id}`)
-    if (wanted.some((rev) => compareRevisions(rev, own) === 0)) return own.pos
-  }
-  return 0
+  const at = ids.findIndex((id, index) => wanted.has(`${start - index}-${id}`))
+  return at < 0 ? 0 : start - at
 }
 
 /** The member `_attachments` with its comma, in pieces; none without attachments. */
 export function attachmentPieces(view: DocumentView, wish: AttachmentWish): Piece[] {
   const attachments = view.attachments()
   if (attachments.length === 0) return []
-  const sent = new Set(sentAttachments(view, wish).map(({ name }) => name))
+  const sent = new Set(sentAttachments(view, wish))
   const pieces: Piece[] = []
   let text = ',"_attachments":'
   let separator = '{'
@@ -42,11 +39,11 @@ export function attachmentPieces(view: DocumentView, wish: AttachmentWish): Piec
     text += `${separator}${stringText(name)}:{"content_type":${stringText(type)},"revpos":${revpos}`
     text += `,"digest":"md5-${md5.toString('base64')}"`
     separator = ','
-    if (wish.data === 'inline' && sent.has(name)) {
-      pieces.push(`${text},"data":"`, base64Pieces(attachment))
+    if (wish.data === 'inline' && sent.has(attachment)) {
+      pieces.push(`${text},"data":"`, { [Symbol.asyncIterator]: () => base64Pieces(attachment) })
       text = '"'
     } else {
-      text += `,"length":${length},"${sent.has(name) ? 'follows' : 'stub'}":true`
+      text += `,"length":${length},"${sent.has(attachment) ? 'follows' : 'stub'}":true`
     }
     text += encodingMembers(attachment, wish)
     text += '}'

@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { DatabaseError } from '../base/errors.ts'
+import { runInTurns } from '../base/time-slice.ts'
+import type { BodyHold } from './body-memory.ts'
+import { GatheredBytes } from './gathered-bytes.ts'
 
 /**
  * Request bodies. The framework reads none: a handler asks for the body when it knows that the request is
  * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (answers.ts).
  */
-const inflate = promisify(gunzip)
+const UNPACKED_CHUNK_BYTES = 64 * 1024
 
 /** Hears of a body. Of the two ends one is called, once. */
 export interface BodyListener {
@@ -22,20 +24,23 @@ export interface BodyListener {
  * Reads a request's body: the one place where that is done. However the request is, or was, ended, the listener
  * hears of it: a request that is closed already emits nothing any more, and is looked at instead. It may hear of
  * it before this returns. The answer takes the listener away and leaves the rest of the body unread, so that the
- * request can still be answered; to be called at most once, and not after an end.
+ * request can still be answered; after an end it does nothing.
  */
 export function receiveBody(
   request: IncomingMessage,
   limitBytes: number,
   listener: BodyListener,
 ): () => void {
+  let isOver = false
   const stop = (): void => {
+    isOver = true
     request.off('data', onData)
     request.off('end', onEnd)
     request.off('close', onClose)
     request.off('error', onClose)
   }
   const leave = (): void => {
+    if (isOver) return
     stop()
     request.pause()
   }
@@ -69,41 +74,134 @@ export function receiveBody(
 }
 
 /**
- * The whole body as sent. Resolves with an empty buffer where there is none.
- * Throws requestTooLarge beyond `limitBytes` (before reading where Content-Length says so) and
- * clientGone when the client closes before the last byte.
+ * The whole body, unpacked; empty where there is none. Its room is taken of `hold` before its bytes come, where their
+ * number is known, else as they come.
+ * Rejects with badContentType for another coding than gzip, badRequest for bytes that are no gzip, requestTooLarge
+ * beyond `limitBytes`, sent or unpacked (a small body can unpack to a thousand times its size), clientGone when the
+ * client closes before the last byte, and as the hold does.
  */
-export function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    receiveBody(request, limitBytes, {
-      onChunk: (chunk) => chunks.push(chunk),
-      onEnd: () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)),
-      onFail: reject,
+export function readBody(request: IncomingMessage, limitBytes: number, hold: BodyHold): Promise<Buffer> {
+  const encoding = request.headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity' && encoding !== 'gzip') {
+    const reason = `${encoding} is not a supported content encoding.`
+    return Promise.reject(new DatabaseError('badContentType', reason))
+  }
+  const declared = Number(request.headers['content-length'] ?? 0)
+  if (declared > limitBytes) return Promise.reject(new DatabaseError('requestTooLarge'))
+  const read = (): Promise<Buffer> =>
+    new Promise((resolve, reject) => {
+      const whole = new WholeBody(limitBytes, hold, encoding === 'gzip' ? 0 : declared, { resolve, reject })
+      if (encoding === 'gzip') unpack(request, limitBytes, whole)
+      else whole.from(request, receiveBody(request, limitBytes, whole))
     })
-  })
+  const waiting = hold.grow(declared)
+  return waiting === undefined ? read() : waiting.then(read)
 }
 
-/**
- * Undoes `Content-Encoding`. Throws badRequest for bytes that are no gzip, badContentType for another
- * coding, requestTooLarge where the unpacked size goes beyond `limitBytes` (a small body can unpack to a
- * thousand times its size).
- */
-export async function decodeBody(
-  body: Buffer,
-  encoding: string | undefined,
-  limitBytes: number,
-): Promise<Buffer> {
-  if (encoding === undefined || encoding === 'identity') return body
-  if (encoding !== 'gzip') {
-    throw new DatabaseError('badContentType', `${encoding} is not a supported content encoding.`)
+/** What is paused while a body waits for room. */
+interface Pausable {
+  pause(): unknown
+  resume(): unknown
+}
+
+interface Result {
+  resolve(body: Buffer | Promise<Buffer>): void
+  reject(error: unknown): void
+}
+
+/** Gathers a body. It ends once, and then leaves its source. */
+class WholeBody implements BodyListener {
+  readonly #limitBytes: number
+  readonly #hold: BodyHold
+  readonly #result: Result
+  readonly #gathered: GatheredBytes
+  /** Bytes for which there is room. */
+  #roomBytes: number
+  #source: Pausable | undefined
+  #leave: (() => void) | undefined
+  #isOver = false
+
+  /** There is room for `roomBytes` already. */
+  constructor(limitBytes: number, hold: BodyHold, roomBytes: number, result: Result) {
+    this.#limitBytes = limitBytes
+    this.#hold = hold
+    this.#roomBytes = roomBytes
+    this.#gathered = new GatheredBytes(roomBytes)
+    this.#result = result
   }
-  try {
-    return await inflate(body, { maxOutputLength: limitBytes })
-  } catch (error) {
-    if (error instanceof RangeError) throw new DatabaseError('requestTooLarge')
-    throw new DatabaseError('badRequest', 'Request body is not properly gzipped.', { cause: error })
+
+  /** The source of the chunks, and the way to leave it. */
+  from(source: Pausable, leave: () => void): void {
+    this.#source = source
+    this.#leave = leave
+    if (this.#isOver) leave()
   }
+
+  onChunk(chunk: Buffer): void {
+    if (this.#isOver) return
+    const bytes = this.#gathered.bytes + chunk.length
+    if (bytes > this.#limitBytes) {
+      this.onFail(new DatabaseError('requestTooLarge'))
+      return
+    }
+    this.#gathered.add(chunk)
+    if (bytes > this.#roomBytes) this.#takeRoom(bytes)
+  }
+
+  onEnd(): void {
+    if (this.#isOver) return
+    this.#end()
+    this.#result.resolve(runInTurns(this.#gathered.join()))
+  }
+
+  onFail(error: unknown): void {
+    if (this.#isOver) return
+    this.#end()
+    this.#result.reject(error)
+  }
+
+  #end(): void {
+    this.#isOver = true
+    this.#leave?.()
+  }
+
+  #takeRoom(bytes: number): void {
+    const waiting = this.#hold.grow(bytes - this.#roomBytes)
+    this.#roomBytes = bytes
+    if (waiting === undefined) return
+    this.#source?.pause()
+    waiting.then(
+      () => {
+        if (!this.#isOver) this.#source?.resume()
+      },
+      (error: unknown) => this.onFail(error),
+    )
+  }
+}
+
+/** Feeds `whole` with what the body unpacks to, no faster than it takes it. */
+function unpack(request: IncomingMessage, limitBytes: number, whole: WholeBody): void {
+  const gunzip = createGunzip({ chunkSize: UNPACKED_CHUNK_BYTES })
+  gunzip.on('data', (chunk: Buffer) => whole.onChunk(chunk))
+  gunzip.on('end', () => whole.onEnd())
+  gunzip.on('error', (cause) => {
+    const reason = 'Request body is not properly gzipped.'
+    whole.onFail(new DatabaseError('badRequest', reason, { cause }))
+  })
+  const onDrain = (): void => void request.resume()
+  gunzip.on('drain', onDrain)
+  const leave = receiveBody(request, limitBytes, {
+    onChunk(chunk) {
+      if (!gunzip.write(chunk)) request.pause()
+    },
+    onEnd: () => gunzip.end(),
+    onFail: (error) => whole.onFail(error),
+  })
+  whole.from(gunzip, () => {
+    leave()
+    gunzip.off('drain', onDrain)
+    gunzip.destroy()
+  })
 }
 
 /** CouchDB's check of the request's content type: exact up to the first `;`. */

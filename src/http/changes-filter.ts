@@ -45,8 +45,9 @@ export function changesFilter(
   if (filter === '') return undefined
   if (filter === '_doc_ids') {
     const ids = parseDocumentIds(exchange.query, body)
-    const known = [...ids].filter((id) => Buffer.byteLength(id) <= MAX_ID_BYTES)
-    return { ...byId((id) => ids.has(id)), ids: ids.size <= FEW_IDS ? known : undefined }
+    const test = byId((id) => ids.has(id))
+    if (ids.size > FEW_IDS) return test
+    return { ...test, ids: [...ids].filter((id) => Buffer.byteLength(id) <= MAX_ID_BYTES) }
   }
   if (filter === '_design') return byId(isDesignId)
   if (filter === '_selector') return selectorFilter(exchange, body)

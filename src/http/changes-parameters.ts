@@ -37,7 +37,9 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
     draft.since = value
   },
   limit: (draft, value) => {
-    draft.limit = parseNumber(value, 'limit')
+    // A negative limit is none.
+    const limit = parseInteger(value, 'limit')
+    draft.limit = limit < 0 ? undefined : limit
   },
   descending: (draft, value) => {
     if (value === 'true') draft.descending = true
@@ -66,7 +68,7 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
     draft.heartbeatMs = value === 'true' ? true : parseHeartbeat(value)
   },
   timeout: (draft, value) => {
-    draft.timeoutMs = parseNumber(value, 'timeout')
+    draft.timeoutMs = Math.max(0, parseInteger(value, 'timeout'))
   },
   active_only: (draft, value) => {
     if (value === 'true') draft.activeOnly = true
@@ -130,8 +132,8 @@ function parseHeartbeat(value: string): number {
   throw badRequest('The heartbeat value should be a positive integer (in milliseconds).')
 }
 
-function parseNumber(value: string, name: string): number {
-  if (/^[+-]?[0-9]+$/.test(value)) return Math.max(0, Number(value))
+function parseInteger(value: string, name: string): number {
+  if (/^[+-]?[0-9]+$/.test(value)) return Number(value)
   throw badRequest(`Invalid value for \`${name}\`: an integer is expected`)
 }
 

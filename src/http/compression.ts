@@ -1,3 +1,11 @@
+import type { Pack } from '../database/attachment-content.ts'
+import { GzipThreads } from '../workers/gzip.ts'
+import type { GzipLevel } from '../workers/gzip-job.ts'
+
+/** JavaScript memory of a thread; what it packs is outside of it. */
+const THREAD_MEMORY_BYTES = 64 * 1024 * 1024
+const THREAD_IDLE_MS = 10_000
+
 /**
  * Which attachments are stored gzipped, by CouchDB's settings `[attachments] compressible_types` and
  * `compression_level`: a list of media types with `*` as a wildcard, matched without their parameters.
@@ -5,6 +13,11 @@
 export class AttachmentCompression {
   readonly #types: RegExp[]
   readonly #level: number
+  readonly #threads = new GzipThreads({
+    threads: 0,
+    memoryBytes: THREAD_MEMORY_BYTES,
+    idleMs: THREAD_IDLE_MS,
+  })
 
   constructor(types: string, level: number) {
     this.#level = level
@@ -19,9 +32,16 @@ export class AttachmentCompression {
   }
 
   /** Undefined: such content is stored as it is. */
-  levelFor(contentType: string): number | undefined {
+  packFor(contentType: string): Pack | undefined {
     if (this.#level === 0) return undefined
     const [type] = contentType.split(';', 1)
-    return this.#types.some((each) => each.test(type!.trim())) ? this.#level : undefined
+    if (!this.#types.some((each) => each.test(type!.trim()))) return undefined
+    const level = this.#level as GzipLevel
+    return (source) => this.#threads.pack(source, level)
+  }
+
+  /** To be called when no more attachments come in. */
+  close(): Promise<void> {
+    return this.#threads.close()
   }
 }

@@ -1,10 +1,17 @@
 import { DatabaseError } from '../base/errors.ts'
-import { type ScannedDocument, scanDocument } from '../base/json/documents.ts'
+import {
+  type CheckDocument,
+  type ScannedDocument,
+  SHORT_TEXT_BYTES,
+  scanDocument,
+  scanDocumentSteps,
+} from '../base/json/documents.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import { readDocument } from '../database/document-members.ts'
 import type { Expiry } from '../database/expiry.ts'
 import { formatRevisionId } from '../database/revision-id.ts'
 import { type AttachmentInput, parseAttachments } from './attachment-input.ts'
+import type { Exchange } from './exchange.ts'
 import { revisionOfPath } from './revision.ts'
 
 /** A document of a request: its content, and what its special members say. */
@@ -34,24 +41,39 @@ export function parseDocument(scanned: ScannedDocument | null, maxBytes: number)
     deleted,
     body,
     term,
-    attachments: attachments === null ? [] : parseAttachments(attachments),
+    attachments: attachments === null ? [] : parseAttachments(attachments, id ?? ''),
     expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }
 }
 
-/** Throws badRequest: CouchDB drops attachments and says nothing. */
-export function refuseLocalMembers(document: ParsedDocument): void {
+/** The document as a local one: as in CouchDB its attachments are dropped. Throws badRequest for an expiry. */
+export function asLocalDocument(document: ParsedDocument): ParsedDocument {
   if (document.expiry !== undefined) {
     throw new DatabaseError('badRequest', '_local documents do not accept an expiry.')
   }
-  if (document.attachments.length === 0) return
-  throw new DatabaseError('badRequest', '_local documents do not accept attachments.')
+  return { ...document, attachments: [] }
 }
 
 /** A document's text. Throws JsonSyntaxError too. */
 export function parseDocumentText(text: Uint8Array, maxBytes: number): ParsedDocument {
   return parseDocument(scanDocument(text), maxBytes)
+}
+
+/** The same of a request, in turns where it is long. */
+export async function readDocumentText(exchange: Exchange, text: Uint8Array): Promise<ParsedDocument> {
+  const { maxDocumentBytes } = exchange.service.limits
+  if (text.length <= SHORT_TEXT_BYTES) return parseDocumentText(text, maxDocumentBytes)
+  const steps = scanDocumentSteps(text, documentCheck(maxDocumentBytes))
+  return parseDocument(await exchange.inTurns(steps), maxDocumentBytes)
+}
+
+/** Ends a scan as soon as the document is too large. Throws documentTooLarge. */
+export function documentCheck(maxBytes: number): CheckDocument {
+  return (bytes, id) => {
+    if (bytes <= maxBytes) return
+    throw new DatabaseError('documentTooLarge', id === undefined ? '' : String(JSON.parse(id.toString())))
+  }
 }
 
 /** The edit of an interactive write, still without attachments: the newest of its revisions is the one that it replaces. */

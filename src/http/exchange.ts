@@ -1,13 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../auth/hash-queue.ts'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { canonicalize } from '../base/json/documents.ts'
+import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../base/json/documents.ts'
+import { type Lossless, losslessSteps } from '../base/json/lossless.ts'
+import { parseSteps } from '../base/json/value-steps.ts'
 import { runInTurns, type Steps } from '../base/time-slice.ts'
+import type { SequentialUuids } from '../base/uuids.ts'
 import type { Database } from '../database/api.ts'
 import type { Lease } from '../server/open-databases.ts'
 import type { BatchWrites } from './batch-writes.ts'
-import { decodeBody, readBody, requireContentType } from './body.ts'
+import { readBody, requireContentType } from './body.ts'
+import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
+import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
@@ -15,12 +21,18 @@ import type { Query } from './query.ts'
 import { requireObject } from './query.ts'
 import type { Place } from './resolve.ts'
 
+/** What a value of JSON takes in memory, about. */
+const VALUE_BYTES = 64
+
 /** What all requests share. */
 export interface Service {
   readonly options: HttpOptions
   readonly limits: HttpLimits
   readonly compression: AttachmentCompression
   readonly batches: BatchWrites
+  readonly bodies: BodyMemory
+  /** Gives the ids of documents that came without. */
+  readonly uuids: SequentialUuids
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
@@ -55,8 +67,13 @@ export class Exchange {
   setCookie: string | undefined
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
+  /** What its route takes a body for. */
+  bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
   #body: Promise<Buffer> | undefined
+  #text: Promise<Buffer> | undefined
+  #lossless: Promise<Lossless> | undefined
+  #hold: BodyHold | undefined
 
   constructor(
     service: Service,
@@ -136,12 +153,33 @@ export class Exchange {
     })
   }
 
+  /** What of its body is in memory, as long as the request lasts. */
+  get hold(): BodyHold {
+    const owner = this.user.name ?? this.request.socket.remoteAddress ?? ''
+    this.#hold ??= this.service.bodies.hold(owner, this.request)
+    return this.#hold
+  }
+
+  /** Who waits for what is costly. */
+  get caller(): Caller {
+    const { socket } = this.request
+    return {
+      address: socket.remoteAddress ?? '',
+      onGone(listener) {
+        if (socket.destroyed) listener()
+        else socket.once('close', listener)
+        return () => void socket.off('close', listener)
+      },
+    }
+  }
+
   release(): void {
+    this.#hold?.release()
     this.#lease?.release()
     this.#lease = undefined
   }
 
-  /** The body, unpacked. Throws requestTooLarge, badRequest, badContentType. */
+  /** The body, unpacked. Rejects as `readBody` does; the bound is its route's. */
   body(): Promise<Buffer> {
     this.#body ??= this.#readBody()
     return this.#body
@@ -153,9 +191,36 @@ export class Exchange {
     return this.body()
   }
 
-  /** The body as a JSON value (numbers as JavaScript has them). Throws invalidJson. */
+  /** The canonical text of the body. Throws invalidJson, and requestTooLarge for more values than may become objects. */
+  jsonText(): Promise<Buffer> {
+    this.#text ??= this.#readText()
+    return this.#text
+  }
+
+  async #readText(): Promise<Buffer> {
+    const body = await this.body()
+    if (body.length <= SHORT_TEXT_BYTES) return canonicalize(body)
+    let values = 0
+    const text = await this.inTurns(
+      canonicalizeSteps(body, (soFar) => {
+        values = soFar
+        if (soFar > MAX_VALUES) throw new DatabaseError('requestTooLarge')
+      }),
+    )
+    this.hold.add(text.length + values * VALUE_BYTES)
+    return text
+  }
+
+  /** The body as a JSON value (numbers as JavaScript has them). Throws as `jsonText` does. */
   async jsonBody(): Promise<unknown> {
-    return JSON.parse(canonicalize(await this.body()).toString('utf8')) as unknown
+    const text = (await this.jsonText()).toString('utf8')
+    return text.length <= SHORT_TEXT_BYTES ? JSON.parse(text) : this.inTurns(parseSteps(text))
+  }
+
+  /** The body as a value that keeps every number as it was written. Throws as `jsonText` does. */
+  losslessBody(): Promise<Lossless> {
+    this.#lossless ??= this.jsonText().then((text) => this.inTurns(losslessSteps(text.toString('utf8'))))
+    return this.#lossless
   }
 
   async jsonObject(): Promise<Record<string, unknown>> {
@@ -188,11 +253,9 @@ export class Exchange {
 
   async #readBody(): Promise<Buffer> {
     const { clock } = this.backend
-    const { maxRequestBytes, maxJsonBytes } = this.service.limits
-    const limit = Math.min(maxRequestBytes, maxJsonBytes)
     const start = clock.monotonic()
-    const sent = await readBody(this.request, limit)
+    const body = await readBody(this.request, bodyLimit(this.bodyKind, this.service.limits), this.hold)
     this.bodyTimeMs = Math.round(clock.monotonic() - start)
-    return decodeBody(sent, this.header('content-encoding'), limit)
+    return body
   }
 }

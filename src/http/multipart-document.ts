@@ -1,8 +1,9 @@
 import { DatabaseError } from '../base/errors.ts'
+import { giveWay } from '../base/time-slice.ts'
 import type { AttachmentEdit } from '../database/attachments.ts'
 import { takeContent, takeInline } from './attachment-edit.ts'
 import type { FollowingInput } from './attachment-input.ts'
-import { type ParsedDocument, parseDocumentText } from './document-edit.ts'
+import { type ParsedDocument, readDocumentText } from './document-edit.ts'
 import type { Exchange } from './exchange.ts'
 import { boundaryOf, MultipartReader, parameterOf, type ReceivedPart, wholeBody } from './multipart-reader.ts'
 import { requestChunks } from './upload.ts'
@@ -25,7 +26,7 @@ export class MultipartDocument {
 
   /** Reads the first part. Throws badRequest, badContentType, documentTooLarge, requestTooLarge. */
   static async open(exchange: Exchange, contentType: string): Promise<MultipartDocument> {
-    const { maxRequestBytes, maxJsonBytes, maxDocumentBytes } = exchange.service.limits
+    const { maxRequestBytes, maxJsonBytes } = exchange.service.limits
     const source = requestChunks(exchange.request, maxRequestBytes)
     const reader = new MultipartReader(source, boundaryOf(contentType))
     try {
@@ -35,8 +36,8 @@ export class MultipartDocument {
       if (type!.trim().toLowerCase() !== 'application/json') {
         throw new DatabaseError('badContentType', 'Content-Type must be application/json')
       }
-      const text = await wholeBody(part, maxJsonBytes)
-      return new MultipartDocument(exchange, reader, parseDocumentText(text, maxDocumentBytes))
+      const text = await wholeBody(part, maxJsonBytes, exchange.hold)
+      return new MultipartDocument(exchange, reader, await readDocumentText(exchange, text))
     } catch (error) {
       await reader.close()
       throw error
@@ -49,14 +50,15 @@ export class MultipartDocument {
     const edits = new Map<string, AttachmentEdit>()
     for (const input of inputs) {
       if (input.kind !== 'follows') edits.set(input.name, await takeInline(this.#exchange, input))
+      await giveWay()
     }
-    const waiting = inputs.filter((input) => input.kind === 'follows')
+    const waiting = new Following(inputs.filter((input) => input.kind === 'follows'))
     for (let part = await this.#reader.nextPart(); part !== undefined; part = await this.#reader.nextPart()) {
-      const input = following(part, waiting)
-      waiting.splice(waiting.indexOf(input), 1)
+      const input = waiting.take(parameterOf(part, 'filename'))
       edits.set(input.name, await this.#take(part, input))
+      await giveWay()
     }
-    const [missing] = waiting
+    const missing = waiting.first()
     if (missing !== undefined) {
       throw new DatabaseError('badRequest', `The part of the attachment ${missing.name} is missing`)
     }
@@ -80,12 +82,32 @@ export class MultipartDocument {
   }
 }
 
-function following(part: ReceivedPart, waiting: readonly FollowingInput[]): FollowingInput {
-  const name = parameterOf(part, 'filename')
-  const input = waiting.find((each) => each.name === name) ?? waiting[0]
-  if (input === undefined)
-    throw new DatabaseError('badRequest', 'The body has more parts than attachments follow')
-  return input
+/** The attachments whose parts have not come, in the order of the document. */
+class Following {
+  readonly #inputs: readonly FollowingInput[]
+  readonly #waiting: Map<string, FollowingInput>
+  /** All before it have come. */
+  #at = 0
+
+  constructor(inputs: readonly FollowingInput[]) {
+    this.#inputs = inputs
+    this.#waiting = new Map(inputs.map((input) => [input.name, input]))
+  }
+
+  first(): FollowingInput | undefined {
+    while (this.#at < this.#inputs.length && !this.#waiting.has(this.#inputs[this.#at]!.name)) this.#at += 1
+    return this.#inputs[this.#at]
+  }
+
+  /** The one of that name, or else the first. Throws badRequest where none waits. */
+  take(name: string | undefined): FollowingInput {
+    const input = (name === undefined ? undefined : this.#waiting.get(name)) ?? this.first()
+    if (input === undefined) {
+      throw new DatabaseError('badRequest', 'The body has more parts than attachments follow')
+    }
+    this.#waiting.delete(input.name)
+    return input
+  }
 }
 
 /** Throws badRequest where the source has more or fewer bytes. */

@@ -6,6 +6,7 @@
  * before the last delimiter is an error, never a wait.
  */
 import { DatabaseError } from '../base/errors.ts'
+import type { BodyHold } from './body-memory.ts'
 
 const MAX_HEAD_BYTES = 16 * 1024
 const CR = 0x0d
@@ -147,13 +148,14 @@ export function parameterOf(part: ReceivedPart, name: 'name' | 'filename'): stri
   return found?.[1]?.replace(/\\(.)/g, '$1') ?? found?.[2]
 }
 
-/** Throws requestTooLarge. */
-export async function wholeBody(part: ReceivedPart, limitBytes: number): Promise<Buffer> {
+/** Takes its room of `hold`. Throws requestTooLarge, and as the hold does. */
+export async function wholeBody(part: ReceivedPart, limitBytes: number, hold: BodyHold): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of part.body) {
     bytes += chunk.length
     if (bytes > limitBytes) throw new DatabaseError('requestTooLarge')
+    await hold.grow(chunk.length)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, bytes)

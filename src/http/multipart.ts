@@ -52,7 +52,7 @@ export function relatedDocument(
   text(json)
   for (const attachment of sent) {
     text(`\r\n--${boundary}${attachmentHead(attachment)}\r\n\r\n`)
-    pieces.push(attachment.storedBytes())
+    pieces.push({ [Symbol.asyncIterator]: () => attachment.storedBytes()[Symbol.asyncIterator]() })
     bytes += attachment.encodedLength
   }
   text(`\r\n--${boundary}--`)
@@ -92,16 +92,20 @@ export function bulkGetPart(view: DocumentView, wanted: DocumentMembers, boundar
 
 /** The parts with the delimiter before each, as `open_revs` is answered. No part has a length. */
 export function multipartMixed(boundary: string, parts: Iterable<Part>): StreamedAnswer {
-  return streamed(boundary, openRevsPieces(boundary, parts))
+  return streamed('multipart/mixed', boundary, openRevsPieces(boundary, parts))
 }
 
 /** As `_bulk_get` is answered: an empty list of parts is an empty body. */
-export function multipartBulk(boundary: string, parts: Iterable<Part>): StreamedAnswer {
-  return streamed(boundary, bulkPieces(boundary, parts))
+export function multipartBulk(
+  type: 'multipart/mixed' | 'multipart/related',
+  boundary: string,
+  parts: Iterable<Part>,
+): StreamedAnswer {
+  return streamed(type, boundary, bulkPieces(boundary, parts))
 }
 
-function streamed(boundary: string, pieces: Iterator<Piece>): StreamedAnswer {
-  const headers = { 'content-type': `multipart/mixed; boundary="${boundary}"` }
+function streamed(type: string, boundary: string, pieces: Iterator<Piece>): StreamedAnswer {
+  const headers = { 'content-type': `${type}; boundary="${boundary}"` }
   return { kind: 'streamed', status: 200, headers, pieces }
 }
 

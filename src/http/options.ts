@@ -25,16 +25,19 @@ export interface Backend {
   readonly uuid: string
   readonly log: Log
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
-  /** Gives an id to a document that comes without one. */
-  readonly newId: () => string
   readonly random: RandomBytes
 }
 
 export interface HttpLimits {
   /** Bytes of any request body. */
   maxRequestBytes: number
-  /** Bytes of a JSON request body, which is held in memory, unpacked. */
+  /** Bytes of a JSON request body, which is held in memory, unpacked. Routes have bounds of their own: body-limits.ts. */
   maxJsonBytes: number
+  /** Bytes of request bodies that are held in memory at once. */
+  maxBodyMemoryBytes: number
+  /** Documents of one `_bulk_docs`, and of one `_bulk_get`. */
+  maxBulkDocs: number
+  maxBulkGet: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
   /** Bytes of one attachment as it is received. */
@@ -56,7 +59,10 @@ export interface HttpLimits {
 
 export const DEFAULT_LIMITS: HttpLimits = {
   maxRequestBytes: 4_294_967_296,
-  maxJsonBytes: 256 * 1024 * 1024,
+  maxJsonBytes: 128 * 1024 * 1024,
+  maxBodyMemoryBytes: 256 * 1024 * 1024,
+  maxBulkDocs: 100_000,
+  maxBulkGet: 100_000,
   maxDocumentBytes: 8_000_000,
   maxAttachmentBytes: 1_073_741_824,
   compressibleTypes: 'text/*, application/javascript, application/json, application/xml',

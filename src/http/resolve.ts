@@ -36,6 +36,9 @@ const SERVER_ENDPOINTS = new Set([
   'favicon.ico',
 ])
 
+/** Endpoints of the server that stand alone: with more parts behind them they are names of databases. */
+const LONE_ENDPOINTS = new Set(['_db_updates'])
+
 /** Endpoints of a database that stand alone: with more parts behind them they are documents' names. */
 const DATABASE_ENDPOINTS = new Set([
   '_all_docs',
@@ -66,6 +69,7 @@ const DATABASE_TREES = new Set([
   '_search_cleanup',
   '_shards',
   '_sync_shards',
+  '_temp_view',
   '_view_cleanup',
 ])
 
@@ -80,7 +84,9 @@ export function resolve(method: string, segments: readonly string[]): Place {
   if (database === '_backup' && segments.length > 1) {
     return { route: database, database: segments[1], rest: segments.slice(2) }
   }
-  if (SERVER_ENDPOINTS.has(database)) return { route: database, rest: segments.slice(1) }
+  const isEndpoint =
+    SERVER_ENDPOINTS.has(database) && (segments.length === 1 || !LONE_ENDPOINTS.has(database))
+  if (isEndpoint) return { route: database, rest: segments.slice(1) }
   const second = segments[1]
   if (second === undefined) return { route: 'database', database, rest: NOTHING }
   return resolveInside(method, database, second, segments.length === 2 ? NOTHING : segments.slice(2))

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { Access } from './access.ts'
 import type { Answer } from './answer.ts'
+import type { BodyKind } from './body-limits.ts'
 import type { Exchange } from './exchange.ts'
 
 export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
@@ -11,6 +12,8 @@ export interface Resource {
   route: string
   /** May depend on the method and the path where CouchDB's rule does. */
   access: Access | ((exchange: Exchange) => Access)
+  /** What a body is taken for, which bounds it; default a setting. May depend on the method. */
+  body?: BodyKind | Readonly<Record<string, BodyKind>>
   /** The methods as CouchDB lists them in a 405. */
   allow: string
   methods: Readonly<Record<string, Handler>>
@@ -19,6 +22,22 @@ export interface Resource {
 /** Open to all, but with more parts behind its name only to administrators. */
 export function openWhenBare(exchange: Exchange): Access {
   return exchange.place.rest.length === 0 ? 'open' : 'server-admin'
+}
+
+export function bodyKindOf({ body = 'setting' }: Resource, method: string): BodyKind {
+  return typeof body === 'string' ? body : (body[method] ?? 'setting')
+}
+
+/** The same route, which is missing where more parts are behind its name. */
+export function withNothingBelow(resource: Resource): Resource {
+  const methods = Object.entries(resource.methods).map(([method, handler]): [string, Handler] => [
+    method,
+    (exchange) => {
+      if (exchange.place.rest.length > 0) throw new DatabaseError('missing')
+      return handler(exchange)
+    },
+  ])
+  return { ...resource, methods: Object.fromEntries(methods) }
 }
 
 /** Throws methodNotAllowed, with Allow. */
@@ -32,9 +51,13 @@ export function handlerOf(resource: Resource, method: string): Handler {
 
 /** A feature that is not there says so, whatever the method. */
 export function absent(route: string, access: Access, feature: string): Resource {
-  const refuse: Handler = () => {
+  return refusing(route, access, () => {
     throw new DatabaseError('notImplemented', `${feature} is not implemented`)
-  }
+  })
+}
+
+/** A route that has one answer to every method. */
+export function refusing(route: string, access: Access, refuse: () => never): Resource {
   const methods = Object.fromEntries(
     ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
   )

@@ -1,12 +1,8 @@
-import type { IncomingMessage } from 'node:http'
 import type { Headers, StreamedAnswer, WholeAnswer } from './answer.ts'
 import { withCors } from './cors.ts'
 import type { Exchange } from './exchange.ts'
+import { discardRest } from './lingering.ts'
 import { sendPieces } from './stream.ts'
-
-/** What is left of a request's body when its answer has gone out is read and thrown away up to here. */
-const DRAIN_LIMIT_BYTES = 16 * 1024 * 1024
-const DRAIN_LIMIT_MS = 10_000
 
 /**
  * The longest body that goes out in one piece with its head. Node joins a head with text alone; bytes as text in
@@ -26,10 +22,15 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
   if (status !== 304 && status !== 204) head.push('Content-Length', String(body.length))
   response.writeHead(status, head)
-  if (request.method === 'HEAD' || body.length === 0) response.end()
+  const bodiless = request.method === 'HEAD' || body.length === 0
+  const rest = discardRest(request)
+  if (rest !== undefined) {
+    if (bodiless) response.flushHeaders()
+    else response.write(body)
+    void rest.then(() => response.end())
+  } else if (bodiless) response.end()
   else if (body.length <= MAX_JOINED_BYTES) response.end(body.toString('latin1'), 'latin1')
   else response.end(body)
-  if (!request.complete) drain(request)
 }
 
 /**
@@ -39,15 +40,21 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
 export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
   const { request, response } = exchange
   const begin = (): void => void response.writeHead(answer.status, headOf(exchange, answer.headers))
-  if (response.destroyed || request.method === 'HEAD') {
+  if (response.destroyed) {
+    await answer.pieces.return?.()
+    return
+  }
+  const rest = discardRest(request)
+  if (request.method === 'HEAD') {
     await answer.pieces.return?.()
     if (response.destroyed) return
     begin()
+    response.flushHeaders()
+    await rest
     response.end()
   } else {
-    await sendPieces(response, answer.pieces, begin)
+    await sendPieces(response, answer.pieces, begin, rest)
   }
-  if (!request.complete) drain(request)
 }
 
 /** What is left of the headers of a client that wants to pay for little. */
@@ -100,29 +107,4 @@ export const COUCHDB_VERSION = '3.5.2'
 
 export function serverToken(version: string): string {
   return `CouchDB/${COUCHDB_VERSION} (Davenport/${version})`
-}
-
-/**
- * A refused upload: closing at once would reset the connection before the client has read the answer, so the
- * rest is read for a while, into nothing.
- */
-function drain(request: IncomingMessage): void {
-  if (!mayHaveBody(request)) return
-  let size = 0
-  const timer = setTimeout(() => request.destroy(), DRAIN_LIMIT_MS)
-  timer.unref()
-  const onData = (chunk: Buffer): void => {
-    size += chunk.length
-    if (size > DRAIN_LIMIT_BYTES) request.destroy()
-  }
-  request.on('data', onData)
-  request.once('close', () => clearTimeout(timer))
-  request.once('end', () => clearTimeout(timer))
-  request.on('error', () => {})
-  request.resume()
-}
-
-/** RFC 9112, 6: a request has a body where one of these headers says so. */
-function mayHaveBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }

@@ -3,7 +3,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { SequentialUuids } from '../base/uuids.ts'
 import { BatchWrites } from './batch-writes.ts'
+import { BodyMemory } from './body-memory.ts'
 import { AttachmentCompression } from './compression.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import type { Service } from './exchange.ts'
@@ -44,11 +46,15 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const compression = new AttachmentCompression(limits.compressibleTypes, limits.compressionLevel)
   const batches = new BatchWrites()
+  const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
+  const bodies = new BodyMemory({ totalBytes, longestBytes })
   const service: Service = {
     options,
     limits,
     compression,
     batches,
+    bodies,
+    uuids: new SequentialUuids(options.backend.random),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
     background,
@@ -101,6 +107,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       } finally {
         clearTimeout(timer)
         clearInterval(sweep)
+        await compression.close()
       }
     },
   }

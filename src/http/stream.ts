@@ -19,11 +19,13 @@ type Pieces = StreamedAnswer['pieces']
 /**
  * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. `begin`
  * writes the head, when there is something to follow it: what fails before can still be told as an answer of its own.
+ * The answer's end waits for `beforeEnd`, where there is one.
  */
 export async function sendPieces(
   response: ServerResponse,
   pieces: Pieces,
   begin: () => void = () => {},
+  beforeEnd?: Promise<void>,
 ): Promise<void> {
   const client = new Client(response)
   const gathered = new Gathered()
@@ -62,6 +64,10 @@ export async function sendPieces(
     }
     if (finished) {
       if (!begun) begin()
+      if (beforeEnd !== undefined) {
+        response.write(gathered.take())
+        await beforeEnd
+      }
       response.end(gathered.take())
     }
   } finally {

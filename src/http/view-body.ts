@@ -2,17 +2,22 @@ import { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../base/json/documents.ts'
 import { type Lossless, parseLossless, printLossless } from '../base/json/lossless.ts'
 import { stringText } from '../base/json/writer.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
+import type { Exchange } from './exchange.ts'
 import { parseJsonParameter, type Query } from './query.ts'
+
+/** Beyond that, a request is refused: each query is answered with a listing. */
+const MOST_QUERIES = 10_000
+const STEP_KEYS = 1024
 
 /** `keys` and `queries`, which CouchDB checks before all other parameters. */
 
-/** Throws badRequest unless `keys` of the query string is absent or an array. */
-export function keysOfQuery(query: Query): void {
+/** The array of the query string, undefined where it is absent. Throws badRequest. */
+export function keysOfQuery(query: Query): unknown[] | undefined {
   const text = query.get('keys')
-  if (text === undefined) return
-  if (!Array.isArray(parseJsonParameter(text))) {
-    throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
-  }
+  if (text === undefined) return undefined
+  if (Array.isArray(parseJsonParameter(text))) return exactKeys(Buffer.from(text))
+  throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
 }
 
 /** The array, undefined where it is absent. Throws badRequest. */
@@ -23,13 +28,14 @@ export function keysOfBody(body: Record<string, unknown>): unknown[] | undefined
   return keys
 }
 
-/** The queries of `/queries`. Throws badRequest. */
+/** The queries of `/queries`. Throws badRequest, and requestTooLarge for too many. */
 export function queriesOfBody(body: Record<string, unknown>): Record<string, unknown>[] {
   const { queries } = body
   if (queries === undefined) {
     throw new DatabaseError('badRequest', 'POST body must include `queries` parameter.')
   }
   if (!Array.isArray(queries)) throw new DatabaseError('badRequest', '`queries` member must be an array.')
+  if (queries.length > MOST_QUERIES) throw new DatabaseError('requestTooLarge')
   return queries.map((query: unknown) => {
     if (typeof query === 'object' && query !== null && !Array.isArray(query)) {
       return query as Record<string, unknown>
@@ -47,20 +53,38 @@ export class OddKey {
   }
 }
 
-/** The keys of a JSON text that may hold some, found by the names on the way: strings and `OddKey`s. */
-export function exactKeys(text: Uint8Array, ...path: (string | number)[]): unknown[] | undefined {
-  let value: Lossless | undefined = parseLossless(canonicalize(text).toString())
+/** The keys of an array's JSON text: strings and `OddKey`s. Undefined for what is no array. */
+export function exactKeys(text: Uint8Array): unknown[] | undefined {
+  const value = parseLossless(canonicalize(text).toString())
+  return Array.isArray(value) ? runAtOnce(keySteps(value)) : undefined
+}
+
+/** `keys` as they were parsed from the body of the request, where they stand at `path`; odd ones as `OddKey`s. */
+export async function exactKeysOfBody(
+  exchange: Exchange,
+  keys: unknown[] | undefined,
+  ...path: (string | number)[]
+): Promise<unknown[] | undefined> {
+  if (keys === undefined || keys.every((key) => typeof key === 'string')) return keys
+  let value = await exchange.losslessBody()
   for (const name of path) {
-    value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]
+    value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]!
   }
-  if (!Array.isArray(value)) return undefined
-  return value.map((key) => {
-    const printed = printLossless(key)
-    return typeof key === 'string' && key.startsWith('s') ? JSON.parse(printed) : new OddKey(printed)
-  })
+  return exchange.inTurns(keySteps(value as Lossless[]))
+}
+
+function* keySteps(keys: Lossless[]): Steps<unknown[]> {
+  const exact: unknown[] = []
+  for (const key of keys) {
+    const isString = typeof key === 'string' && key.startsWith('s')
+    exact.push(isString ? key.slice(1) : new OddKey(printLossless(key)))
+    if (exact.length % STEP_KEYS === 0) yield
+  }
+  return exact
 }
 
 /** The JSON text of a key. */
 export function keyText(key: unknown): string {
-  return key instanceof OddKey ? key.text : stringText(String(key))
+  if (key instanceof OddKey) return key.text
+  return typeof key === 'string' ? stringText(key) : JSON.stringify(key)
 }

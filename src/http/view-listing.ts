@@ -31,7 +31,8 @@ export class MappedRows<Row> implements Iterator<RowPieces> {
 export interface Page {
   totalRows: number | null
   offset: number | null
-  updateSeq?: string | undefined
+  /** Undefined where it was not asked for, null where it is not known. */
+  updateSeq?: string | null | undefined
   rows: Iterator<RowPieces>
 }
 

@@ -1,7 +1,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { AttachmentWish } from './attachment-output.ts'
 import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
-import { exactKeys } from './view-body.ts'
+import { exactKeys, keyText } from './view-body.ts'
 
 /**
  * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
@@ -66,7 +66,13 @@ const SETTERS: Record<string, Setter> = {
   keys: (draft, raw) => {
     const value = 'text' in raw ? keysOfText(raw.text) : raw.json
     if (!Array.isArray(value)) throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
-    draft.keys = value
+    if (value.length !== 1) {
+      draft.keys = value
+      return
+    }
+    // As in CouchDB: one key is a range, unless the route takes keys.
+    draft.startKey = value[0]
+    draft.endKey = value[0]
   },
   startkey: startKey,
   start_key: startKey,
@@ -114,15 +120,23 @@ const SETTERS: Record<string, Setter> = {
   },
 }
 
+/** What a route says of its parameters. */
+export interface ViewParameterOptions {
+  order?: 'body-first' | 'body-last'
+  /** The parameter `partition` makes sense. */
+  partitions?: boolean
+  /** The keys that the route takes, which a member or parameter `keys` of several replaces. */
+  keys?: unknown[] | undefined
+}
+
 /**
  * From a JSON body, where there is one, then from the query string, the later one winning; `body-last` is the
- * other way round (each of several queries refines what the query string says). `partitions` says that the
- * parameter `partition` makes sense. Throws queryParseError.
+ * other way round (each of several queries refines what the query string says). Throws queryParseError.
  */
 export function parseViewParameters(
   query: Query,
   body: Record<string, unknown> = {},
-  options: { order?: 'body-first' | 'body-last'; partitions?: boolean } = {},
+  options: ViewParameterOptions = {},
 ): ViewParameters {
   const draft: Draft = {
     inclusiveEnd: true,
@@ -135,11 +149,13 @@ export function parseViewParameters(
     updateSeq: false,
   }
   const fromBody = (): void => {
+    draft.keys = options.keys
     for (const [name, value] of Object.entries(body)) {
       if (value !== undefined) setter(name)?.(draft, { json: value })
     }
   }
   if (options.order !== 'body-last') fromBody()
+  draft.keys = options.keys
   for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
   if (options.order === 'body-last') fromBody()
   if (draft.partition !== undefined && options.partitions !== true) {
@@ -151,11 +167,19 @@ export function parseViewParameters(
   if (draft.grouped === true) {
     throw new DatabaseError('queryParseError', 'Invalid use of grouping on a map view.')
   }
-  const ranged = draft.startKey !== undefined || draft.endKey !== undefined
-  if (draft.keys !== undefined && draft.keys.length > 1 && ranged) {
+  if (!isCompatible(draft)) {
     throw new DatabaseError('queryParseError', '`keys` is incompatible with `key`, `start_key` and `end_key`')
   }
   return draft
+}
+
+/** Keys come without a range, or are the one key that the range is. */
+function isCompatible({ keys, startKey, endKey }: ViewParameters): boolean {
+  if (keys === undefined || keys.length === 0) return true
+  if (startKey === undefined && endKey === undefined) return true
+  const [only, ...more] = keys
+  const isOnly = (key: unknown): boolean => key !== undefined && keyText(key) === keyText(only)
+  return more.length === 0 && isOnly(startKey) && isOnly(endKey)
 }
 
 function setter(name: string): Setter | undefined {

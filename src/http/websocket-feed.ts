@@ -8,7 +8,8 @@
  */
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../base/errors.ts'
-import { canonicalize } from '../base/json/documents.ts'
+import { canonicalizeSteps } from '../base/json/documents.ts'
+import { parseSteps } from '../base/json/value-steps.ts'
 import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece } from './answer.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
@@ -24,15 +25,15 @@ const CHUNK_BYTES = 32 * 1024
 /** Options whose 0 means none, which CouchDB's parameters of the same names do not know. */
 const ZERO_IS_NONE = new Set(['heartbeat', 'timeout'])
 
-/** Throws badRequest and what the filter throws. */
-export function openWebsocketFeed(
+/** Rejects with badRequest and what the filter throws. */
+export async function openWebsocketFeed(
   exchange: Exchange,
   message: Buffer,
-): {
+): Promise<{
   /** Sends until the feed is over, or until the client, the database or the server went away. */
   run: (socket: WebSocket) => Promise<'done' | 'went away'>
-} {
-  const options = message.length === 0 ? {} : requireObject(JSON.parse(canonicalize(message).toString()))
+}> {
+  const options = message.length === 0 ? {} : requireObject(await parsed(exchange, message))
   const given = Object.entries(options).map(([name, value]): [string, string] => [
     name,
     typeof value === 'string' ? value : JSON.stringify(value),
@@ -75,6 +76,11 @@ export function openWebsocketFeed(
     }
   }
   return { run }
+}
+
+async function parsed(exchange: Exchange, message: Buffer): Promise<unknown> {
+  const text = await exchange.inTurns(canonicalizeSteps(message))
+  return exchange.inTurns(parseSteps(text.toString()))
 }
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {

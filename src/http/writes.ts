@@ -4,6 +4,7 @@ import { requireDatabaseAdmin } from './access.ts'
 import { isDesignId } from './document-id.ts'
 import type { Exchange } from './exchange.ts'
 import { fromHeader } from './header-text.ts'
+import type { Query } from './query.ts'
 import { readRevision } from './revision.ts'
 
 /** What every route that writes documents checks and does. */
@@ -23,6 +24,20 @@ export function requireNoValidation(exchange: Exchange, ids: readonly string[], 
   if (replicated && exchange.isDatabaseAdmin) return
   if (ids.every(isDesignId)) return
   throw new DatabaseError('notImplemented', 'validate_doc_update functions are not implemented')
+}
+
+/**
+ * Whether a write that was made in one copy has fewer than its `w` asked for: such a write is accepted (202), not
+ * created. What is no number asks for nothing.
+ */
+export function isShortOfQuorum(query: Query): boolean {
+  const copies = query.get('w')
+  return copies !== undefined && /^[+-]?[0-9]+$/.test(copies) && Number(copies) > 1
+}
+
+/** The status of an interactive write that was made: 202 where it is short of its quorum, else `status`. */
+export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 | 202 {
+  return isShortOfQuorum(exchange.query) ? 202 : status
 }
 
 /** Writes one document. Returns its new revision; throws the error that the write met. */

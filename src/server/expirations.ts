@@ -1,8 +1,9 @@
 /**
  * Lets documents expire, in databases that are open and in those that are not. What holds:
  * - For each database that has documents to expire the earliest time is known here, so databases need no timer of
- *   their own: one timer waits for the earliest of all, a minute at most at a time, and none where nothing is to
- *   expire. A closed database is opened only when it has something due.
+ *   their own: one timer waits for the earliest of all, and none where nothing is to expire. It looks at the time of
+ *   day every minute, since timers do not see how that is corrected, nor that the machine slept. A closed database
+ *   is opened only when it has something due.
  * - The times are kept over restarts as local documents of the events' database, `expiry:NAME`. One is durable
  *   before a write that lets a document expire is acknowledged. It may say too early a time, never too late a
  *   one: a database that is opened for nothing tells when it is wanted next.
@@ -29,10 +30,10 @@ export interface ExpirationsOptions {
 const PREFIX = 'expiry:'
 /** Documents that expire in one transaction. */
 const BATCH = 256
-/** When a batch failed. */
-const RETRY_MS = 60_000
-/** Timers do not know when the date jumps (a machine that slept, a corrected clock): it is looked at so often. */
-const LONGEST_TIMER_MS = 60_000
+/** For how long nothing is tried again, at most, when a batch failed. */
+const REST_MS = 60_000
+/** Between two looks at the time of day. */
+const LOOK_MS = 60_000
 
 export class Expirations {
   readonly #options: ExpirationsOptions
@@ -40,6 +41,9 @@ export class Expirations {
   readonly #due = new Map<string, number>()
   /** What the index says. */
   readonly #stored = new Map<string, number>()
+  /** Databases in which a batch failed. */
+  readonly #resting = new Set<string>()
+  #cancelRest: (() => void) | undefined
   #storing: Promise<void> = Promise.resolve()
   #timer: { atMs: number; cancel: () => void } | undefined
   #running: Promise<void> | undefined
@@ -67,6 +71,7 @@ export class Expirations {
   /** Forgets a database that was deleted. */
   forget(name: string): void {
     this.#due.delete(name)
+    this.#resting.delete(name)
     void this.#store(name)
   }
 
@@ -74,6 +79,7 @@ export class Expirations {
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
+    this.#cancelRest?.()
     await this.#running
     await this.#storing
   }
@@ -113,16 +119,14 @@ export class Expirations {
     return this.#storing
   }
 
-  /** The database that has waited longest. */
+  /** The database that has waited longest, of those that are not at rest. */
   #first(): [name: string, dueMs: number] | undefined {
     let first: [string, number] | undefined
-    for (const entry of this.#due) if (first === undefined || entry[1] < first[1]) first = entry
+    for (const entry of this.#due) {
+      if (this.#resting.has(entry[0])) continue
+      if (first === undefined || entry[1] < first[1]) first = entry
+    }
     return first
-  }
-
-  #isDue(): boolean {
-    const first = this.#first()
-    return first !== undefined && first[1] <= this.#options.clock.now()
   }
 
   #arm(): void {
@@ -133,16 +137,17 @@ export class Expirations {
     this.#timer = undefined
     if (first === undefined) return
     const atMs = first[1]
-    const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, atMs - this.#options.clock.now()))
-    this.#timer = { atMs, cancel: this.#options.clock.after(delayMs, () => this.#start()) }
+    const leftMs = atMs - this.#options.clock.now()
+    const look = (): void => {
+      this.#timer = undefined
+      if (atMs > this.#options.clock.now()) this.#arm()
+      else this.#start()
+    }
+    const cancel = this.#options.clock.after(Math.min(LOOK_MS, Math.max(0, leftMs)), look)
+    this.#timer = { atMs, cancel }
   }
 
   #start(): void {
-    this.#timer = undefined
-    if (!this.#isDue()) {
-      this.#arm()
-      return
-    }
     this.#running = this.#run().finally(() => {
       this.#running = undefined
       this.#arm()
@@ -176,12 +181,23 @@ export class Expirations {
   async #guarded(name: string, work: () => Promise<void>): Promise<void> {
     try {
       await work()
+      this.#resting.delete(name)
     } catch (error) {
       const isGone = error instanceof DatabaseError && error.kind === 'noDatabase'
       if (isGone) return this.forget(name)
-      const { clock, log } = this.#options
+      const { log } = this.#options
       log.error('documents could not expire', { database: name, reason: describeError(error) })
-      if (this.#due.has(name)) this.#due.set(name, clock.now() + RETRY_MS)
+      if (this.#due.has(name)) this.#rest(name)
     }
+  }
+
+  #rest(name: string): void {
+    this.#resting.add(name)
+    if (this.#closed) return
+    this.#cancelRest ??= this.#options.clock.after(REST_MS, () => {
+      this.#cancelRest = undefined
+      this.#resting.clear()
+      this.#arm()
+    })
   }
 }

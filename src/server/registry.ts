@@ -8,7 +8,7 @@
  * - A name is created or deleted by one request at a time.
  */
 import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory, syncDirectory } from '../base/durable-file.ts'
 import { DatabaseError } from '../base/errors.ts'
@@ -312,14 +312,17 @@ export class DatabaseRegistry {
   }
 }
 
-/** Removes a database's file and then its companions, which have its name and a suffix: locks, temporaries. */
+/** What stands beside a database's file: a compaction's, a creation's, a lock. */
+const COMPANIONS = ['.compact', '.compact.creating', '.creating', '.lock']
+
+/**
+ * Removes a database's file and then its companions, by their names: a folder may hold many thousand databases. What a
+ * killed process left of a lock under another name goes at the next start.
+ */
 async function removeDatabase(path: string): Promise<void> {
-  const folder = dirname(path)
   await rm(path, { force: true })
-  for (const file of await readdir(folder)) {
-    if (file.startsWith(`${basename(path)}.`)) await rm(join(folder, file), { force: true })
-  }
-  await syncDirectory(folder)
+  for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true })
+  await syncDirectory(dirname(path))
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -341,7 +344,9 @@ function draftsOf(dataDir: string): string {
 }
 
 /** What a compaction makes beside a database's file; without that, a deletion was cut off before it came to this. */
-const BEGUN_FILE = new RegExp(`^(.*\\${DATABASE_EXTENSION})\\.compact(?:\\.creating)?$`)
+const COMPANION = new RegExp(
+  `^(.*\\${DATABASE_EXTENSION})\\.(?:compact|compact\\.creating|creating|lock|lock\\..*)$`,
+)
 
 /** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
 async function scan(
@@ -355,7 +360,7 @@ async function scan(
   const names = new Set(entries.map(({ name }) => name))
   for (const entry of entries) {
     const path = join(folder, entry.name)
-    const [, compacted] = BEGUN_FILE.exec(entry.name) ?? []
+    const [, compacted] = COMPANION.exec(entry.name) ?? []
     if (compacted !== undefined && !names.has(compacted)) {
       await rm(path)
       continue

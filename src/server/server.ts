@@ -18,7 +18,6 @@ import type { Config } from '../base/config/load.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
-import { sequentialUuids } from '../base/uuids.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction, parseWindow } from './automatic-compaction.ts'
@@ -44,7 +43,6 @@ export class Server {
   readonly log: Log
   readonly clock: Clock
   readonly random: RandomBytes
-  readonly newId: () => string
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
   readonly databases: DatabaseRegistry
@@ -73,7 +71,6 @@ export class Server {
     this.log = options.log
     this.clock = options.clock
     this.random = options.random
-    this.newId = sequentialUuids(options.random)
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.events = parts.events

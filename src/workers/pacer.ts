@@ -16,6 +16,7 @@ export class Pacer {
   #workSinceMs: number
   #owedMs = 0
 
+  /** `nowMs` must not go back or leap: what it says was worked is slept for. */
   constructor(control: JobControl, bytesPerSecond: number, nowMs: () => number) {
     this.#control = control
     this.#bytesPerSecond = bytesPerSecond

@@ -1,7 +1,8 @@
 /**
  * The threads for work that would hold up the event loop. There are none until the first job, and none again when
  * there was nothing to do for `idleMs`. A job that throws, runs out of memory or whose thread ends rejects, and
- * nothing else is harmed: the pool makes another thread for the next one.
+ * nothing else is harmed: the pool makes another thread for the next one. (Jobs must give way to their event loop: V8
+ * of Node 24 ends the whole process when a loop without turns fills a thread's memory with small objects.)
  */
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'

@@ -58,8 +58,7 @@ export class Task {
   readonly #options: TaskOptions
   readonly #clock: Clock
   readonly #startedMs: number
-  /** As the monotonic clock has it. */
-  readonly #beganMs: number
+  readonly #startedTick: number
   readonly #end: (task: Task) => void
   #updatedMs: number
   #progress: TaskProgress
@@ -73,7 +72,7 @@ export class Task {
     this.#clock = clock
     this.#end = end
     this.#startedMs = clock.now()
-    this.#beganMs = clock.monotonic()
+    this.#startedTick = clock.monotonic()
     this.#updatedMs = this.#startedMs
     this.#progress = { phase: options.phase, changesDone: 0, totalChanges: 0, bytesDone: 0, bytesTotal: 0 }
   }
@@ -126,12 +125,15 @@ export class Task {
     return this.#error === undefined ? info : { ...info, error: this.#error }
   }
 
+  get elapsedMs(): number {
+    return this.#clock.monotonic() - this.#startedTick
+  }
+
   /** As if the rest went as fast as what was done, on the average. */
   #etaSeconds(): number | null {
     const { changesDone, totalChanges } = this.#progress
     if (changesDone === 0) return null
-    const elapsedMs = this.#clock.monotonic() - this.#beganMs
-    return Math.ceil((elapsedMs * (totalChanges - changesDone)) / changesDone / 1000)
+    return Math.ceil((this.elapsedMs * (totalChanges - changesDone)) / changesDone / 1000)
   }
 }
 
@@ -162,7 +164,7 @@ export class TaskRegistry {
     this.#history.unshift(info)
     this.#history.length = Math.min(this.#history.length, HISTORY_LENGTH)
     const { pid, type, database, status, error } = info
-    const fields = { pid, type, database, status, error, seconds: info.updated_on - info.started_on }
+    const fields = { pid, type, database, status, error, seconds: seconds(task.elapsedMs) }
     if (status === 'failed') this.#log.error('task failed', fields)
     else this.#log.info('task ended', fields)
   }

@@ -14,11 +14,16 @@ t.test('help and version', async (t) => {
   for (const [args, pattern] of [
     [['--help'], /^Usage: davenport COMMAND/],
     [['-h'], /^Usage: davenport COMMAND/],
+    [['help'], /^Usage: davenport COMMAND/],
+    [['help', 'check'], /^Usage: davenport check FILE/],
+    [['help', '--help'], /^Usage: davenport COMMAND/],
+    [['check', '-h'], /^Usage: davenport check FILE/],
     [['serve', '--help'], /--data-dir[\s\S]*\[chttpd\] max_http_request_size = 4294967296/],
     [['check', '--help'], /Exit status: 0 the file is sound/],
     [['compact', '--help'], /Usage: davenport compact FILE/],
     [['inspect', '--help'], /^Usage: davenport inspect FILE/],
     [['--version'], /^1\.2\.3\n$/],
+    [['-v'], /^1\.2\.3\n$/],
     [['serve', '--version'], /^1\.2\.3\n$/],
     [['check', '--version'], /^1\.2\.3\n$/],
   ] as const) {
@@ -30,7 +35,9 @@ t.test('help and version', async (t) => {
 })
 
 t.test('what makes no sense is status 2, with the reason on standard error', async (t) => {
-  const missing = join(t.testdir(), 'missing')
+  const folder = t.testdir({ file: 'x' })
+  const missing = join(folder, 'missing')
+  const through = join(folder, 'file', 'x')
   for (const [args, pattern] of [
     [[], /^Usage: davenport COMMAND/],
     [['fly'], /^davenport: unknown command "fly"\nTry: davenport --help/],
@@ -40,14 +47,20 @@ t.test('what makes no sense is status 2, with the reason on standard error', asy
     [['serve', '--port'], /argument missing/],
     [['serve', '--port', 'x'], /--port: \[chttpd\] port must be/],
     [['serve', '--admin', 'x'], /--admin: expected name:password/],
-    [['serve', '--config', missing], /--config: ENOENT/],
+    [['serve', '--config', missing], /--config: .*missing: there is no such file or folder \(ENOENT\)/],
     [['serve', '--host', '0.0.0.0', '--data-dir', missing], /no administrator is configured/],
     [['check'], /check takes one FILE/],
     [['compact'], /compact takes one FILE/],
-    [['compact', missing], /missing: ENOENT/],
+    [['compact', missing], /missing: there is no such file/],
+    [['compact', folder], /: this is a folder/],
+    [['compact', through], /x: a part of this path is a file/],
     [['check', 'a', 'b'], /check takes one FILE/],
-    [['check', missing], /missing: ENOENT/],
-    [['inspect', missing], /missing: ENOENT/],
+    [['check', missing], /missing: there is no such file/],
+    [['check', folder], /: this is a folder, not a database file/],
+    [['check', through], /x: a part of this path is a file, not a folder \(ENOTDIR\)/],
+    [['check', '/dev/null'], /null: this is a device/],
+    [['inspect', missing], /missing: there is no such file/],
+    [['help', 'fly'], /unknown command "fly"/],
   ] as const) {
     const { status, out, err } = await run(args)
     t.equal(status, 2, args.join(' '))
@@ -58,13 +71,16 @@ t.test('what makes no sense is status 2, with the reason on standard error', asy
 
 t.test('check and inspect', async (t) => {
   const folder = t.testdir({
-    sound: '{"problems":[]}',
+    sound: '{"problems":[],"leftovers":[{"where":"position 100","what":"9 bytes of a commit"}]}',
     bad: '{"problems":[{"where":"id at 4096","what":"keys out of order"}]}',
     worse: '{"damaged":true}',
   })
   const sound = await run(['check', join(folder, 'sound')])
   t.equal(sound.status, 0)
-  t.match(sound.out, /note: an incomplete commit of 9 bytes at 100.*\n.*sound: sound \(1 groups, 2 nodes/)
+  t.match(
+    sound.out,
+    /note: position 100: 9 bytes of a commit\n.*sound: sound; not closed: .* \(1 groups, 2 nodes/,
+  )
   t.equal(sound.err, '', 'no bar where there is no terminal')
   const bad = await run(['check', join(folder, 'bad')])
   t.equal(bad.status, 1)

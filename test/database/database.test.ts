@@ -90,18 +90,21 @@ t.test('validation functions', async (t) => {
   )
   await put(database, edit('_design/value', '{"x":["validate_doc_update"],"z":"validate_doc_update"}'))
   t.notOk(has())
-  const first = await put(database, edit('_design/v', '{"views":{"a":{}},"validate_doc_update":"function"}'))
+  const first = await put(
+    database,
+    edit('_design/v', '{"views":{"a":{"map":""}},"validate_doc_update":"function"}'),
+  )
   t.ok(has())
   await fixture.reopen()
   t.ok(has(), 'after a restart')
   const second = await put(fixture.database, edit('_design/v', { views: {} }, { rev: first }))
   t.notOk(has(), 'taken out')
-  const third = await put(fixture.database, edit('_design/v', { validate_doc_update: 1 }, { rev: second }))
+  const third = await put(fixture.database, edit('_design/v', { validate_doc_update: 'f' }, { rev: second }))
   t.ok(has())
-  await put(fixture.database, edit('_design/v', { validate_doc_update: 1 }, { rev: third, deleted: true }))
+  await put(fixture.database, edit('_design/v', { validate_doc_update: 'f' }, { rev: third, deleted: true }))
   t.notOk(has(), 'deleted')
 
-  await replicate(fixture.database, replicated('_design/w', { validate_doc_update: 1 }, 1, 'a'))
+  await replicate(fixture.database, replicated('_design/w', { validate_doc_update: 'f' }, 1, 'a'))
   await replicate(fixture.database, replicated('_design/w', { plain: 1 }, 1, 'b'))
   t.notOk(has(), 'a conflict that lost')
   await put(fixture.database, edit('_design/w', {}, { rev: rev('1b'), deleted: true }))

@@ -20,6 +20,7 @@ import {
   modelEdit,
 } from '../support/document-comparison.ts'
 import { DatabaseModel } from '../support/document-model.ts'
+import { isLong } from '../support/test-run.ts'
 
 /** The engine's own store cannot be told to fail. */
 type Fixture = Pick<TestDatabase, 'database' | 'reopen'> & Partial<TestDatabase>
@@ -113,7 +114,7 @@ t.test('random requests, on a store in memory', async (t) => {
     equal(fixture.store().openSnapshots, 0, 'snapshots left open')
     equal((await fixture.store().check()).problems, [], 'references')
   })
-  await t.resolves(fc.assert(property, { seed, numRuns: 300 }))
+  await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 300 : 100 }))
 })
 
 t.test('random requests, on the engine', async (t) => {
@@ -132,5 +133,5 @@ t.test('random requests, on the engine', async (t) => {
     equal((await store.check()).problems, [], 'the file')
     await store.close()
   })
-  await t.resolves(fc.assert(property, { seed, numRuns: 40 }))
+  await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 40 : 12 }))
 })

@@ -155,8 +155,12 @@ t.test('replicated attachments keep their bytes, lengths and digest', async (t) 
   }
   t.equal((await ask(server, 'GET /db/lie')).status, 404)
   const stub = { _id: 'x', _rev: '2-b', _attachments: { a: { stub: true } } }
-  const missing = await ask(server, 'POST /db/_bulk_docs', { json: { new_edits: false, docs: [stub] } })
-  t.match(missing.json, [{ id: 'x', rev: '2-b', error: 'missing_stub' }])
+  const docs = [{ _id: '_local/x', _rev: '0-1' }, { _id: 'fine', _rev: '1-a' }, stub]
+  const missing = await ask(server, 'POST /db/_bulk_docs', { json: { new_edits: false, docs } })
+  t.match(missing, { status: 412, json: { error: 'missing_stub', reason: /stub in x for a/ } })
+  for (const path of ['fine', '_local/x']) {
+    t.equal((await ask(server, `GET /db/${path}`)).status, 404, `${path} was not written either`)
+  }
 })
 
 t.test('broken multipart bodies are refused and leave nothing', async (t) => {
@@ -300,8 +304,6 @@ t.test('everywhere that documents are listed', async (t) => {
 
   t.equal((await ask(server, 'COPY /listed/d', { headers: { destination: 'copy' } })).status, 201)
   t.equal((await ask(server, 'GET /listed/copy/a.bin')).text, 'bytes')
-  const local = { json: { _attachments: { a: { data: '' } } } }
-  t.equal((await ask(server, 'PUT /listed/_local/x', local)).status, 400)
 })
 
 t.test('the upload of a form', async (t) => {

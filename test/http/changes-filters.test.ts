@@ -92,7 +92,8 @@ t.test('_doc_ids: looked up when few, in the order of the sequence', async (t) =
     const all = await changes('filter=_doc_ids', { doc_ids })
     const ids = all.results.map(({ id }) => id).filter((id) => ['d3', 'd9'].includes(id))
     t.same(ids, ['d3', 'd9'])
-    t.equal(all.pending, 0)
+    const left = doc_ids.length > 100 ? 0 : (await changes('limit=0', {})).pending - all.results.length
+    t.equal(all.pending, left, 'the changes of other documents count, unless they had to be looked at')
     const after = await changes(`filter=_doc_ids&since=${all.last_seq}`, { doc_ids })
     t.same([after.results, after.last_seq], [[], all.last_seq])
     const first = await changes('filter=_doc_ids&limit=1', { doc_ids })

@@ -48,7 +48,7 @@ hostile('200,000 levels where a request is looked into', async (t) => {
     ['POST /db/_purge', `{"a":${deep}}`, undefined],
     ['PUT /db/_security', wrapped('members'), undefined],
     ['PUT /db/_security', '{"members":{"roles":[]},"admins":{"roles":["_admin"]}}', 200],
-    ['PUT /db/_revs_limit', deep, 400],
+    ['PUT /db/_revs_limit', deep, 413],
     ['PUT /db/x', wrapped('_attachments'), 400],
     ['PUT /db/x', wrapped('_exp'), 400],
     ['PUT /db/x', wrapped('_revisions'), 400],

@@ -56,3 +56,63 @@ t.test('by keys, and several queries', async (t) => {
     [['_local/a'], ['_local/b']],
   )
 })
+
+t.test('attachments are dropped, of whatever kind they are', async (t) => {
+  const documents = { inline: { a: { data: 'eA==' } }, stub: { a: { stub: true } }, none: {} }
+  for (const [id, _attachments] of Object.entries(documents)) {
+    const json = { n: 1, _attachments }
+    t.equal((await send(`PUT /db/_local/put-${id}`, { json })).status, 201)
+    t.equal((await send('POST /db', { json: { ...json, _id: `_local/post-${id}` } })).status, 201)
+    const docs = [{ ...json, _id: `_local/bulk-${id}` }]
+    t.match((await send('POST /db/_bulk_docs', { json: { docs } })).json, [{ ok: true, rev: '0-1' }])
+    for (const way of ['put', 'post', 'bulk']) {
+      const found = (await send(`GET /db/_local/${way}-${id}?attachments=true`)).json
+      t.same(found, { _id: `_local/${way}-${id}`, _rev: '0-1', n: 1 })
+    }
+  }
+  const wrong = [{ a: { data: '*' } }, { _a: { data: '' } }, { a: 1 }, []]
+  for (const _attachments of wrong) {
+    t.equal((await send('PUT /db/_local/wrong', { json: { _attachments } })).status, 400)
+  }
+})
+
+t.test('copies to them and from them', async (t) => {
+  const copy = (from: string, destination: string) =>
+    send(`COPY /db/${from}`, { headers: { destination } }).then(({ status, json }) => [
+      status,
+      (json as { rev?: string; reason?: string }).rev ?? (json as { reason?: string }).reason,
+    ])
+  const attached = { b: 2, _attachments: { f: { data: 'eA==' } } }
+  await send('PUT /db/attached', { json: attached })
+  t.same(await copy('attached', '_local/copy'), [201, '0-1'])
+  t.same(await copy('attached', '_local/copy?rev=0-1'), [201, '0-2'])
+  t.same((await send('GET /db/_local/copy')).json, { _id: '_local/copy', _rev: '0-2', b: 2 })
+  t.same(await copy('_local/copy', '_local/again'), [201, '0-1'])
+  t.match(await copy('_local/copy', 'ordinary'), [201, /^1-/])
+  t.match((await send('GET /db/ordinary')).json, { _id: 'ordinary', b: 2 })
+  t.same(await copy('_local/copy', 'ordinary'), [409, 'Document update conflict.'])
+  t.same(await copy('_local/none', 'x'), [404, 'missing'])
+  t.same(await copy('_local/copy?rev=0-2', 'x'), [404, 'missing'])
+  t.match(await copy('_local/copy', '_local/x?rev=1-a'), [400, 'Invalid rev format'])
+})
+
+t.test('a key of _all_docs finds one, a range does not', async (t) => {
+  const keys = ['_local/a', 'plain', '_local/none']
+  const named = (await send('POST /db/_all_docs?include_docs=true', { json: { keys } })).json as Listing
+  t.match(named.rows, [
+    { id: '_local/a', doc: { _id: '_local/a', id: 'a' } },
+    { id: 'plain' },
+    { key: '_local/none', error: 'not_found' },
+  ])
+  const ranged = (await send('GET /db/_all_docs?key="_local/a"')).json as Listing
+  t.same(ranged.rows, [])
+  const queries = [{ keys: ['_local/a'] }, { keys: ['_local/a', 'plain'] }]
+  const { results } = (await send('POST /db/_all_docs/queries', { json: { queries } })).json as {
+    results: Listing[]
+  }
+  t.same(
+    results.map(({ rows }) => rows.map(({ id }) => id)),
+    [[], ['_local/a', 'plain']],
+    'the only key of one of several queries is a range',
+  )
+})

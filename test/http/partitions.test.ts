@@ -47,6 +47,46 @@ t.test('ids', async (t) => {
   t.equal((await send('PUT /p/_local/x', { json: {} })).status, 201)
 })
 
+t.test('ids that name no partition cannot be asked for either', async (t) => {
+  const wanted = [400, { error: 'illegal_docid', reason: 'Doc id must be of form partition:id' }]
+  const form = { headers: { destination: 'a:1' } }
+  const merge = { body: '{}', headers: { 'content-type': 'application/merge-patch+json' } }
+  for (const [line, sending] of [
+    ['GET /p/nopart'],
+    ['GET /p/nopart?rev=1-abc'],
+    ['GET /p/nopart?deleted=true'],
+    ['GET /p/nopart?open_revs=all'],
+    ['GET /p/nopart?open_revs=["1-a"]'],
+    ['GET /p/nopart/f'],
+    ['PUT /p/nopart/f', { body: 'x' }],
+    ['DELETE /p/nopart/f?rev=1-abc'],
+    ['DELETE /p/nopart'],
+    ['COPY /p/nopart', form],
+    ['PATCH /p/nopart', merge],
+    ['POST /p/_revs_diff', { json: { 'red:1': ['1-a'], nopart: ['1-a'] } }],
+    ['POST /p/_missing_revs', { json: { nopart: ['1-a'] } }],
+    ['POST /p/_purge', { json: { 'red:1': ['1-967a00dff5e02add41819138abb3284d'], nopart: ['1-a'] } }],
+  ] as [string, Sending?][]) {
+    const reply = await send(line, sending)
+    t.same([reply.status, reply.json], wanted, line)
+  }
+  t.equal((await send('GET /p/red:1')).status, 200, 'nothing of a refused purge is done')
+  for (const id of [':x', 'x:', '_x:y']) t.equal((await send(`GET /p/${id}`)).status, 404, id)
+  const docs = [{ id: 'red:1' }, { id: 'nopart' }, { id: ':x' }, { id: '_design/d' }]
+  t.match((await send('POST /p/_bulk_get', { json: { docs } })).json, {
+    results: [
+      { docs: [{ ok: { _id: 'red:1' } }] },
+      { docs: [{ error: { rev: null, error: 'illegal_docid' } }] },
+      { docs: [{ error: { rev: null, error: 'illegal_partition' } }] },
+      { docs: [{ ok: { _id: '_design/d' } }] },
+    ],
+  })
+  const keys = ['nopart', 'red:1']
+  t.match((await send('POST /p/_all_docs', { json: { keys } })).json, {
+    rows: [{ key: 'nopart', error: 'not_found' }, { key: 'red:1' }],
+  })
+})
+
 t.test('a partition', async (t) => {
   const deleted = await send('PUT /p/blue:gone', { json: {} })
   await send(`DELETE /p/blue:gone?rev=${(deleted.json as { rev: string }).rev}`)
@@ -59,6 +99,7 @@ t.test('a partition', async (t) => {
   })
   for (const [line, error, reason] of [
     ['GET /p/_partition/_bad', 'illegal_partition', 'Partition must not start with an underscore'],
+    ['GET /p/_partition/a:b', 'illegal_partition', 'Partition must not contain a colon'],
     ['GET /plain/_partition/red', 'bad_request', 'database is not partitioned'],
     ['GET /plain/_partition/red/_all_docs', 'bad_request', 'database is not partitioned'],
     ['GET /p/_partition', 'bad_request', 'invalid_partition_req'],

@@ -14,9 +14,19 @@ t.test('purge, and what is remembered', async (t) => {
   const purged = await send('POST /p/_purge', { json: { a: [rev, `1-${'0'.repeat(32)}`], b: [] } })
   t.same([purged.status, purged.json], [201, { purge_seq: null, purged: { a: [rev], b: [] } }])
   t.equal((await send('GET /p/a')).status, 404)
-  t.same((await send('GET /p/_purged_infos')).json, { purged_infos: [{ id: 'a', revs: [rev] }] })
+  const infos = [
+    { id: 'a', revs: [rev, `1-${'0'.repeat(32)}`] },
+    { id: 'b', revs: [] },
+  ]
+  t.same((await send('GET /p/_purged_infos')).json, { purged_infos: infos })
+  await send('POST /p/_purge', { json: { b: [] } })
+  t.same(
+    (await send('GET /p/_purged_infos')).json,
+    { purged_infos: infos },
+    'what is asked twice is told once',
+  )
   t.equal((await send('HEAD /p/_purged_infos')).status, 200)
-  t.match((await send('GET /p')).json, { doc_count: 0, purge_seq: /^1-/, update_seq: /^2-/ })
+  t.match((await send('GET /p')).json, { doc_count: 0, purge_seq: /^3-/, update_seq: /^2-/ })
   await send('PUT /p/later', { json: {} })
   t.match((await feed).json, { last_seq: /^[23]-/ })
 })

@@ -19,8 +19,7 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, events, tasks, compactions, authenticator, uuid, newId, log, clock, random } =
-    real.server
+  const { databases, events, tasks, compactions, authenticator, uuid, log, clock, random } = real.server
   const http = await startHttp({
     backend: {
       authenticator,
@@ -29,7 +28,6 @@ async function endlessServer(
       compactions,
       uuid,
       log,
-      newId,
       clock,
       random,
       databases: {

@@ -1,4 +1,5 @@
-import { connect } from 'node:net'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { openChangesSocket } from '../support/changes-socket.ts'
 import { edit } from '../support/database-fixture.ts'
@@ -158,13 +159,17 @@ t.test('a client that does not read is cut off, and frees all it held', async (t
     database.update(Array.from({ length: 400 }, (_, n) => edit(`n${n}`, { text: 'x'.repeat(50_000) }))),
   )
   const path = '/db/_changes?feed=websocket'
+  /** The server's end of the connection. */
+  const accepted: Socket[] = []
+  const note = (message: unknown) => accepted.push((message as { socket: Socket }).socket)
+  subscribe('net.server.socket', note)
   const { socket, closed, messages } = await openChangesSocket(impatient, path, {
     options: { include_docs: true },
   })
+  unsubscribe('net.server.socket', note)
   socket.pause()
-  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
-  const before = sockets()
-  await until('the server gave up', () => sockets() < before)
+  t.equal(accepted.length, 1)
+  await until('the server gave up', () => accepted[0]!.destroyed)
   socket.resume()
   t.equal((await closed).code, 1006)
   t.ok(messages.flat().length < 400, 'most of it was never put into the socket')

@@ -35,7 +35,8 @@ t.test('equal to xxhash-wasm, whatever the length, the place, the salt and the p
   const { h64Raw } = await createXxhash()
   const random = new Random(propertySeed(t))
   const lengths = Array.from({ length: 1001 }, (_, length) => length)
-  for (const extra of [4096, 65_471, 65_472, 65_473, 65_536, 300_000]) lengths.push(extra)
+  for (const extra of [4096, 65_471, 65_472, 65_473, 65_503, 65_504, 65_536, 130_944, 300_001])
+    lengths.push(extra)
   t.equal(ROOM_BYTES, 65_472, 'lengths on both sides of the room are among them')
   const wrong: unknown[] = []
   for (const length of lengths) {

@@ -22,7 +22,7 @@ t.test('a reader that was closed holds nothing of the cache', async (t) => {
     await put(round * 100 + 30)
     await put(round * 100 + 60)
     await Promise.all([reader.refresh(), reader.refresh()])
-    t.equal(reader.commit, writer.commit - 1, 'the last one is vouched for by nothing yet')
+    t.equal(reader.commit, writer.commit)
     for (let i = 0; i < 300; i++) t.same(reader.get('plain', Buffer.from(`${i}`)), patternBytes(i, 100))
   }
   await Promise.allSettled([reader.refresh(), reader.close()])

@@ -42,24 +42,6 @@ t.test('at its time, and not before; nothing waits where nothing is due', async 
   t.equal((await ask(server, 'GET /db/other')).status, 200)
 })
 
-t.test('within a minute after the date has jumped', async (t) => {
-  const clock = manualClock()
-  const server = await startTestServer({ clock })
-  t.teardown(() => server.stop())
-  await ask(server, 'PUT /db')
-  await writeExpiring(server, '/db/a', 3600)
-  clock.jump(2 * HOUR_MS)
-  clock.advance(60_000)
-  await until('a is gone', isGone(server, '/db/a'))
-
-  await writeExpiring(server, '/db/b', 3600)
-  clock.jump(-HOUR_MS)
-  clock.advance(HOUR_MS)
-  t.equal((await ask(server, 'GET /db/b')).status, 200, 'not before its date')
-  clock.advance(HOUR_MS)
-  await until('b is gone', isGone(server, '/db/b'))
-})
-
 t.test('longer than a timer can wait', async (t) => {
   const clock = manualClock()
   const server = await startTestServer({ clock })

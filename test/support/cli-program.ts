@@ -60,7 +60,7 @@ const parts: Parts = {
     return { bytesBefore: 10, bytesAfter: 4, resumed: false }
   },
   async openStore(path) {
-    const { damaged, problems } = JSON.parse(await readFile(path, 'utf8'))
+    const { damaged, problems, leftovers = [] } = JSON.parse(await readFile(path, 'utf8'))
     if (damaged) throw new Error('group at 8192 is damaged')
     return {
       uuid: 'u',
@@ -68,7 +68,16 @@ const parts: Parts = {
       recovery: { outcome: 'cut', cutBytes: 9, cutAt: 100 },
       async check(onProgress) {
         for (let done = 0; done <= 1000; done++) onProgress?.(done, 1000)
-        return { problems, groups: 1, nodes: 2, entries: 3, values: 4, bytes: 5 }
+        return {
+          problems,
+          problemCount: problems.length,
+          leftovers,
+          groups: 1,
+          nodes: 2,
+          entries: 3,
+          values: 4,
+          bytes: 5,
+        }
       },
       stats: () => ({ fileBytes: 109, trees: { id: { count: 3, bytes: 50, depth: 1 } } }),
       close: async () => undefined,

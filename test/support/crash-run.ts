@@ -64,6 +64,7 @@ export interface CrashTally {
   beyond32Bits: number
   unacknowledgedKept: number
   readers: number
+  leftoversTold: number
   otherFaults: number
   checkpointsCrossed: number
   grownOverRefused: number
@@ -98,6 +99,7 @@ export class CrashRun {
     beyond32Bits: 0,
     unacknowledgedKept: 0,
     readers: 0,
+    leftoversTold: 0,
     otherFaults: 0,
     checkpointsCrossed: 0,
     grownOverRefused: 0,
@@ -348,8 +350,7 @@ export class CrashRun {
     const marker = this.#verify(store, acceptable)
     if (random.bool(0.03)) {
       const { problems } = await store.check()
-      const real = problems.filter(({ where }) => where !== 'superblocks')
-      if (real.length > 0) throw new Error(`check: ${JSON.stringify(real.slice(0, 3))}`)
+      if (problems.length > 0) throw new Error(`check: ${JSON.stringify(problems.slice(0, 3))}`)
     }
     if (random.bool(0.12)) {
       // It must be able to go on, and what it then writes must be found by the next opening.
@@ -375,6 +376,14 @@ export class CrashRun {
       throw new Error(`a reader shows version ${marker}, while ${acceptable.join(', ')} were acceptable`)
     }
     assertHolds(reader, version)
+    // What a crash leaves is no damage, and what is not as a good close leaves it is told.
+    const { problems, leftovers } = await reader.check()
+    if (problems.length > 0) throw new Error(`check by a reader: ${JSON.stringify(problems.slice(0, 3))}`)
+    const { outcome, badSuperblocks } = reader.recovery
+    if ((outcome === 'cut' || badSuperblocks > 0) !== leftovers.length > 0) {
+      throw new Error(`opened as ${outcome}, and check says ${JSON.stringify(leftovers)}`)
+    }
+    if (leftovers.length > 0) this.tally.leftoversTold += 1
     await reader.close()
     this.tally.readers += 1
   }

@@ -3,9 +3,10 @@ import type { Database, DocumentView } from '../../src/database/api.ts'
 
 async function viewContents(view: DocumentView) {
   const attachments: unknown[] = []
-  for (const { name, type, md5, length, revpos, encoding, storedBytes } of view.attachments()) {
+  for (const attachment of view.attachments()) {
+    const { name, type, md5, length, revpos, encoding } = attachment
     const hash = createHash('sha1')
-    for await (const chunk of storedBytes()) hash.update(chunk)
+    for await (const chunk of attachment.storedBytes()) hash.update(chunk)
     attachments.push({
       name,
       type,

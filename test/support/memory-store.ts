@@ -300,7 +300,20 @@ export class MemoryStore implements Store {
       }
     }
     const entries = Object.values(this.#contents.trees).reduce((sum, tree) => sum + tree.length, 0)
-    return { problems, groups: this.commit, nodes: 0, entries, values, bytes: this.#contents.fileBytes }
+    return {
+      problems,
+      problemCount: problems.length,
+      leftovers: [],
+      groups: this.commit,
+      nodes: 0,
+      entries,
+      values,
+      bytes: this.#contents.fileBytes,
+    }
+  }
+
+  get fileBytes(): number {
+    return this.#contents.fileBytes
   }
 
   stats(): StoreStats {

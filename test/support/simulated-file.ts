@@ -63,7 +63,8 @@ export class SimulatedFile implements StorageFile {
   async sync(): Promise<void> {
     this.assertOpen()
     const fault = this.host.begin('sync', this.path)
-    const covered = new Set(this.inode.pending.filter(({ settled }) => settled))
+    // Who only reads knows nothing of the writes: what it could read before the call is covered.
+    const covered = new Set(this.inode.pending.filter(({ settled }) => settled || this.mode === 'read'))
     await this.host.settle()
     if (fault === undefined) {
       this.inode.harden(covered)

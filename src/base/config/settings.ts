@@ -20,6 +20,22 @@ export interface Setting<T> {
 export const SETTINGS = {
   databaseDir: text('couchdb', 'database_dir', './data', 'Folder that holds everything the server keeps.'),
   maxDocumentSize: integer('couchdb', 'max_document_size', 8_000_000, 1, 2 ** 31, 'Bytes of a document.'),
+  maxBulkDocs: integer(
+    'couchdb',
+    'max_bulk_docs_count',
+    100_000,
+    1,
+    2 ** 31,
+    'Documents of one _bulk_docs; for more, 413.',
+  ),
+  maxBulkGet: integer(
+    'couchdb',
+    'max_bulk_get_count',
+    100_000,
+    1,
+    2 ** 31,
+    'Documents that one _bulk_get may ask for; for more, 413.',
+  ),
   maxAttachmentSize: integer(
     'couchdb',
     'max_attachment_size',
@@ -238,6 +254,22 @@ export const SETTINGS = {
     1024 * 1024,
     2 ** 40,
     'Memory for the pages of all databases together.',
+  ),
+  maxJsonSize: integer(
+    'davenport',
+    'max_json_size',
+    128 * 1024 * 1024,
+    1024,
+    512 * 1024 * 1024,
+    'Bytes of a JSON body, unpacked; routes but those of documents have smaller bounds: see below.',
+  ),
+  bodyMemoryBytes: integer(
+    'davenport',
+    'body_memory_bytes',
+    256 * 1024 * 1024,
+    1024 * 1024,
+    2 ** 40,
+    'Bytes of request bodies in memory at once; nobody has more than half of it. Who finds no room waits.',
   ),
   diskReserveBytes: integer(
     'davenport',

@@ -15,7 +15,8 @@ const QUOTE = 0x22
 /** Scans that are not in steps call nothing back, so one scanner with its buffers serves them all. */
 const shared = new JsonScanner()
 
-/** Bytes between two steps: of the costliest kind of text some milliseconds' work. */
+/** Texts up to here are scanned in one step: the costliest take some milliseconds. */
+export const SHORT_TEXT_BYTES = 64 * 1024
 const STEP_BYTES = 32 * 1024
 const STEP_DOCUMENTS = 256
 
@@ -27,7 +28,14 @@ export interface ScannedBatch {
   readonly members: ReadonlyMap<string, Buffer>
 }
 
+/**
+ * Hears, while a long document is scanned, how many bytes its text has so far, special members excepted, and the
+ * canonical text of its `_id` where that has come. What it throws ends the scan.
+ */
+export type CheckDocument = (bytes: number, id: Buffer | undefined) => void
+
 export interface BatchOptions {
+  check?: CheckDocument
   /** Of the array. Default `docs`. */
   name?: string
   /** Other members that are wanted. */
@@ -45,8 +53,8 @@ export function scanDocument(text: Uint8Array): ScannedDocument | null {
 }
 
 /** The same in steps. */
-export function scanDocumentSteps(text: Uint8Array): Steps<ScannedDocument | null> {
-  return scanSteps(text, documentSteps)
+export function scanDocumentSteps(text: Uint8Array, check?: CheckDocument): Steps<ScannedDocument | null> {
+  return scanSteps(text, (scanner) => documentSteps(scanner, check))
 }
 
 /**
@@ -70,9 +78,9 @@ export function canonicalize(text: Uint8Array): Buffer {
   return scan(text, () => shared.canonical())
 }
 
-/** The same in steps. */
-export function canonicalizeSteps(text: Uint8Array): Steps<Buffer> {
-  return scanSteps(text, valueSteps)
+/** The same in steps. `check` is called after each with the number of values so far; what it throws ends the scan. */
+export function canonicalizeSteps(text: Uint8Array, check?: (values: number) => void): Steps<Buffer> {
+  return scanSteps(text, (scanner) => valueSteps(scanner, check))
 }
 
 function scan<T>(text: Uint8Array, read: () => T): T {
@@ -86,8 +94,9 @@ function scan<T>(text: Uint8Array, read: () => T): T {
   }
 }
 
-/** With a scanner of its own: others scan between its steps. */
+/** A long text has a scanner of its own: others scan between its steps. */
 function* scanSteps<T>(text: Uint8Array, read: (scanner: JsonScanner) => Steps<T>): Steps<T> {
+  if (text.length <= SHORT_TEXT_BYTES) return scan(text, () => runAtOnce(read(shared)))
   const scanner = new JsonScanner()
   scanner.open(text)
   const result = yield* read(scanner)
@@ -95,20 +104,32 @@ function* scanSteps<T>(text: Uint8Array, read: (scanner: JsonScanner) => Steps<T
   return result
 }
 
-function* valueSteps(scanner: JsonScanner): Steps<Buffer> {
+function* valueSteps(scanner: JsonScanner, check?: (values: number) => void): Steps<Buffer> {
   scanner.beginValue()
-  while (!scanner.advance(STEP_BYTES)) yield
+  while (!scanner.advance(STEP_BYTES)) {
+    check?.(scanner.values)
+    yield
+  }
+  check?.(scanner.values)
   return scanner.text()
 }
 
-function* documentSteps(scanner: JsonScanner): Steps<ScannedDocument | null> {
+function* documentSteps(scanner: JsonScanner, check?: CheckDocument): Steps<ScannedDocument | null> {
   scanner.beginDocument()
-  while (!scanner.advance(STEP_BYTES)) yield
+  while (!scanner.advance(STEP_BYTES)) {
+    if (check !== undefined) checkProgress(scanner, check)
+    yield
+  }
   return scanner.scannedDocument()
 }
 
+function checkProgress(scanner: JsonScanner, check: CheckDocument): void {
+  const { bytes, id } = scanner.progress
+  check(bytes, id)
+}
+
 function* batchSteps(scanner: JsonScanner, options: BatchOptions): Steps<ScannedBatch | null> {
-  const { name = 'docs', members: wanted = [], onDocument } = options
+  const { name = 'docs', members: wanted = [] } = options
   if (scanner.peek() !== OPEN_BRACE) {
     yield* valueSteps(scanner)
     return null
@@ -123,7 +144,7 @@ function* batchSteps(scanner: JsonScanner, options: BatchOptions): Steps<Scanned
     members.delete(key)
     if (key === name) documents = null
     if (key === name && scanner.peek() === OPEN_BRACKET) {
-      documents = yield* elementSteps(scanner, onDocument)
+      documents = yield* elementSteps(scanner, options)
       continue
     }
     const text = yield* valueSteps(scanner)
@@ -145,14 +166,17 @@ function* keySteps(scanner: JsonScanner): Steps<string> {
 
 function* elementSteps(
   scanner: JsonScanner,
-  onDocument: ((count: number) => void) | undefined,
+  { onDocument, check }: BatchOptions,
 ): Steps<(ScannedDocument | null)[]> {
   const documents: (ScannedDocument | null)[] = []
   scanner.accept(OPEN_BRACKET)
   if (scanner.accept(CLOSE_BRACKET)) return documents
   do {
     scanner.beginDocument()
-    while (!scanner.advance(STEP_BYTES)) yield
+    while (!scanner.advance(STEP_BYTES)) {
+      if (check !== undefined) checkProgress(scanner, check)
+      yield
+    }
     documents.push(scanner.scannedDocument())
     onDocument?.(documents.length)
     if (documents.length % STEP_DOCUMENTS === 0) yield

@@ -5,8 +5,10 @@
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
-const OPENING = new Set([0x7b, 0x5b])
-const CLOSING = new Set([0x7d, 0x5d])
+/** Of brackets and braces alike, which differ in one bit. */
+const BRACKET_BIT = 0x20
+const OPENING = 0x7b
+const CLOSING = 0x7d
 
 /** Position behind the string that begins at `at`. */
 function endOfString(text: Buffer, at: number): number {
@@ -28,10 +30,29 @@ function endOfValue(text: Buffer, start: number): number {
       at = endOfString(text, at)
       continue
     }
-    if (OPENING.has(byte)) depth += 1
-    else if (depth === 0 && (byte === COMMA || CLOSING.has(byte))) return at
-    else if (CLOSING.has(byte)) depth -= 1
+    const bracket = byte | BRACKET_BIT
+    if (bracket === OPENING) depth += 1
+    else if (depth === 0 && (byte === COMMA || bracket === CLOSING)) return at
+    else if (bracket === CLOSING) depth -= 1
     at += 1
+  }
+}
+
+/**
+ * Calls `visit` with the positions of each member of the canonical object that begins at `start`, without making
+ * anything of them: `name` to `nameEnd` is the name's text, quotes included, `value` to `valueEnd` the value's.
+ */
+export function walkMembers(
+  text: Buffer,
+  start: number,
+  visit: (name: number, nameEnd: number, value: number, valueEnd: number) => void,
+): void {
+  let at = start + 1
+  while (text[at] !== CLOSING) {
+    const nameEnd = endOfString(text, at)
+    const valueEnd = endOfValue(text, nameEnd + 1)
+    visit(at, nameEnd, nameEnd + 1, valueEnd)
+    at = text[valueEnd] === COMMA ? valueEnd + 1 : valueEnd
   }
 }
 

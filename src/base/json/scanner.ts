@@ -85,6 +85,8 @@ export class JsonScanner {
   #special: Map<string, Buffer> = NO_MEMBERS
   #openSpecial: OpenSpecial | null = null
   #next = VALUE
+  /** Values that were begun, keys excepted, since the last begin. */
+  values = 0
   /** Where the member begins whose key is being scanned. */
   #memberTermStart = 0
   #memberTextStart = 0
@@ -159,6 +161,13 @@ export class JsonScanner {
     return this.#run(this.#tokens.position + bytes)
   }
 
+  /** Bytes of the document's text so far, special members excepted, and its `_id` where that has come. */
+  get progress(): { bytes: number; id: Buffer | undefined } {
+    const { output, position } = this.#tokens
+    const bytes = this.#openSpecial?.textStart ?? output.offset(position)
+    return { bytes, id: this.#special.get('_id') }
+  }
+
   /** The canonical text of the value that was scanned. */
   text(): Buffer {
     return this.#textFrom(0, 0)
@@ -181,6 +190,7 @@ export class JsonScanner {
     this.#keys.size = 0
     this.#depth = 0
     this.#next = VALUE
+    this.values = 0
     if (this.#deadText.length > 0) this.#deadText = []
     if (this.#deadTerm.length > 0) this.#deadTerm = []
   }
@@ -220,6 +230,7 @@ export class JsonScanner {
   #scalarOrOpen(limit: number): number {
     const tokens = this.#tokens
     const byte = tokens.next()
+    this.values++
     if (byte === X.QUOTE) return tokens.string(limit) ? AFTER_VALUE : REST_OF_VALUE
     if (byte === X.OPEN_BRACE) return this.#openObject(limit)
     if (byte === X.OPEN_BRACKET) return this.#openArray()

@@ -6,7 +6,8 @@
  *   there, also not a negated one.
  * - Inside of `$elemMatch`, `$allMatch` and `$keyMapMatch` negations stay as they are written.
  * - Several members of one object must all hold. A value that is no operator, `{}` included, means equality.
- * - `$and` and `$all` of nothing hold for nothing; the selector `{}` for everything.
+ * - `$and`, `$or` and `$nor` of an empty list, negated or not, and the selector `{}` hold for everything; `$all` of
+ *   nothing holds for nothing.
  * - Values compare as `collation.ts` says; those of `_id` by their bytes.
  * Numbers are doubles: integers beyond 2^53 are equal to their neighbours, and 1.0 is the integer 1.
  */
@@ -133,6 +134,7 @@ class SelectorBuilder {
 
   #combination(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
     if (!Array.isArray(argument)) throw badArgument(name, argument)
+    if (argument.length === 0) return () => true
     if (name === '$nor' && inner) {
       const match = any(argument.map((part) => this.build(part, path, negated, inner)))
       return (value, compare) => !match(value, compare)
@@ -206,7 +208,7 @@ class SelectorBuilder {
 }
 
 function all(parts: readonly Match[]): Match {
-  return (value, compare) => parts.length > 0 && parts.every((part) => part(value, compare))
+  return (value, compare) => parts.every((part) => part(value, compare))
 }
 
 function any(parts: readonly Match[]): Match {

@@ -12,7 +12,7 @@ import { type Arrival, Exchange, type Service } from '../exchange.ts'
 import { parseTarget } from '../path.ts'
 import { Query } from '../query.ts'
 import { resolve } from '../resolve.ts'
-import { handlerOf, type Resource } from '../resource.ts'
+import { bodyKindOf, handlerOf, type Resource } from '../resource.ts'
 import { sendStreamed, sendWhole } from '../send.ts'
 
 /**
@@ -195,6 +195,7 @@ function handle(exchange: Exchange, resource: Resource): Answer | Promise<Answer
 
 function admit(exchange: Exchange, resource: Resource): Answer | Promise<Answer> {
   const { access } = resource
+  exchange.bodyKind = bodyKindOf(resource, exchange.method)
   const opening = authorize(exchange, typeof access === 'string' ? access : access(exchange))
   if (opening !== undefined) return opening.then(() => handlerOf(resource, exchange.method)(exchange))
   return handlerOf(resource, exchange.method)(exchange)
@@ -215,7 +216,10 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
     return undefined
   }
   const tolerant = exchange.place.route === 'welcome'
-  const asking = exchange.backend.authenticator.authenticate({ authorization, cookie }, { tolerant })
+  const asking = exchange.backend.authenticator.authenticate(
+    { authorization, cookie },
+    { tolerant, caller: exchange.caller },
+  )
   return asking.then((found) => recognise(exchange, found))
 }
 

@@ -143,7 +143,8 @@ async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
   try {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
-    const end = await openWebsocketFeed(exchange, message).run(client)
+    const feed = await openWebsocketFeed(exchange, message)
+    const end = await feed.run(client)
     client.close(end === 'went away' ? GOING_AWAY : DONE)
   } catch (error) {
     const known = knownError(error)

@@ -2,13 +2,19 @@ import { stringText } from '../../base/json/writer.ts'
 import type { AllDocsOptions, AllDocsRow, Database } from '../../database/api.ts'
 import { checkPartition, partitionBounds } from '../../database/partition.ts'
 import { type Answer, jsonStream } from '../answer.ts'
-import { isDesignId } from '../document-id.ts'
+import { isDesignId, isLocalId } from '../document-id.ts'
 import { viewPieces } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
-import { exactKeys, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
+import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../view-body.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../view-listing.ts'
-import { idRange, parseViewParameters, type ViewParameters } from '../view-parameters.ts'
+import {
+  idRange,
+  parseViewParameters,
+  type ViewParameterOptions,
+  type ViewParameters,
+} from '../view-parameters.ts'
+import { localRow } from './local-docs.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
 type Namespace = 'all' | 'design'
@@ -18,8 +24,8 @@ const DESIGN_END = '_design0'
 
 function get(namespace: Namespace, partition?: string): (exchange: Exchange) => Answer {
   return (exchange) => {
-    keysOfQuery(exchange.query)
-    const parameters = parse(exchange, namespace, partition)
+    const keys = keysOfQuery(exchange.query)
+    const parameters = parse(exchange, namespace, partition, {}, { keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
@@ -28,8 +34,8 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
   return async (exchange) => {
     await exchange.jsonTypedBody()
     const body = await exchange.jsonObject()
-    const keys = keysOfBody(body) && exactKeys(await exchange.body(), 'keys')
-    const parameters = parse(exchange, namespace, partition, { ...body, keys })
+    const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
+    const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
     return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
   }
 }
@@ -37,11 +43,14 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     const all = queriesOfBody(await exchange.jsonObject())
-    const text = await exchange.body()
-    const parameters = all.map((query, index) => {
-      const keys = exactKeys(text, 'queries', index, 'keys') ?? query['keys']
-      return parse(exchange, namespace, undefined, withKeys(query, keys), 'body-last')
-    })
+    const parameters: ViewParameters[] = []
+    for (const [index, query] of all.entries()) {
+      const given = query['keys']
+      const keys = Array.isArray(given)
+        ? await exactKeysOfBody(exchange, given, 'queries', index, 'keys')
+        : given
+      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' }))
+    }
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())
     return jsonStream(200, listing(pages, { results: true }))
@@ -60,10 +69,10 @@ function parse(
   namespace: Namespace,
   partition: string | undefined,
   body: Record<string, unknown> = {},
-  order: 'body-first' | 'body-last' = 'body-first',
+  options: ViewParameterOptions = {},
 ): ViewParameters {
   const partitions = namespace === 'all' && exchange.database.properties.partitioned
-  const parameters = parseViewParameters(exchange.query, body, { order, partitions })
+  const parameters = parseViewParameters(exchange.query, body, { ...options, partitions })
   parameters.partition ??= partition
   if (parameters.partition !== undefined) checkPartition(parameters.partition)
   return parameters
@@ -156,16 +165,12 @@ function keysPage(
   const chosen = wanted.slice(skip, limit === undefined ? undefined : skip + limit)
   const page = database.allDocs({ limit: 0 })
   page.rows.return?.()
-  const total =
+  const totalRows =
     namespace === 'all'
       ? page.totalRows
       : rank(database, DESIGN_END, false) - rank(database, DESIGN_START, false)
-  return {
-    totalRows: total,
-    offset: null,
-    updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
-    rows: keyTexts(database, chosen, parameters),
-  }
+  const updateSeq = parameters.updateSeq ? null : undefined
+  return { totalRows, offset: null, updateSeq, rows: keyTexts(database, chosen, parameters) }
 }
 
 function* keyTexts(
@@ -176,10 +181,17 @@ function* keyTexts(
   const { partition } = parameters
   const within = partition === undefined ? '' : partitionBounds(partition).start
   for (const key of keys) {
-    const row = typeof key === 'string' && key.startsWith(within) ? database.lookup(key) : undefined
-    if (row === undefined) yield [`{"key":${keyText(key)},"error":"not_found"}`]
-    else yield rowText(row, parameters)
+    const row =
+      typeof key === 'string' && key.startsWith(within) ? keyRow(database, key, parameters) : undefined
+    yield row ?? [`{"key":${keyText(key)},"error":"not_found"}`]
   }
+}
+
+/** A local document is in no range, but as in CouchDB a key finds it. */
+function keyRow(database: Database, key: string, parameters: ViewParameters): RowPieces | undefined {
+  if (isLocalId(key)) return localRow(database, key, parameters)
+  const row = database.lookup(key)
+  return row && rowText(row, parameters)
 }
 
 function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
@@ -208,12 +220,14 @@ function resources(route: string, namespace: Namespace): Resource[] {
     {
       route,
       access: 'member',
+      body: 'lookup',
       allow: 'GET,HEAD,POST',
       methods: { GET: get(namespace), POST: post(namespace) },
     },
     {
       route: `${route}/queries`,
       access: 'member',
+      body: 'lookup',
       allow: 'POST',
       methods: { POST: queries(namespace) },
     },

@@ -6,13 +6,19 @@ import { type Answer, json } from '../answer.ts'
 import { takeContent } from '../attachment-edit.ts'
 import { checkAttachmentName } from '../attachment-input.ts'
 import { EMPTY_DOCUMENT } from '../document-edit.ts'
-import { validateDocumentId } from '../document-id.ts'
+import { requireIdFor, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { fromHeader } from '../header-text.ts'
 import { encodeComponent } from '../path.ts'
 import { readRevision } from '../revision.ts'
 import { requestChunks } from '../upload.ts'
-import { headerRevision, requireDesignRights, requireNoValidation, writeOne } from '../writes.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  writeOne,
+  writtenStatus,
+} from '../writes.ts'
 
 /** PUT of an attachment: it comes first in the document, the others stay as they are behind it. */
 export async function putAttachment(exchange: Exchange): Promise<Answer> {
@@ -22,6 +28,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const encoding = contentEncoding(exchange)
   const rev = editedRevision(exchange)
   validateDocumentId(id)
+  requireIdFor(database, id)
   requireDesignRights(exchange, id)
   requireNoValidation(exchange, [id], false)
   const base = rev === undefined ? undefined : revisionView(exchange, rev)
@@ -34,7 +41,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const content = await takeContent(exchange, source, input)
   const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, [content]), true)
   const location = `${exchange.documentUri(id)}/${encodeComponent(name)}`
-  return json(201, { ok: true, id, rev: newRev }, { location })
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev: newRev }, { location })
 }
 
 /** DELETE of an attachment. */
@@ -49,7 +56,7 @@ export async function deleteAttachment(exchange: Exchange): Promise<Answer> {
   }
   if (rev === undefined) throw new DatabaseError('conflict')
   const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, []), true)
-  return json(200, { ok: true, id, rev: newRev })
+  return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev })
 }
 
 function attachmentName(exchange: Exchange): string {

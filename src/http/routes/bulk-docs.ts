@@ -1,13 +1,15 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
-import { type ScannedDocument, scanDocuments } from '../../base/json/documents.ts'
+import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
+import { giveWay } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
+  documentCheck,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
-  refuseLocalMembers,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isDesignId, isLocalId, requireIdFor } from '../document-id.ts'
@@ -15,7 +17,7 @@ import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { requireNoValidation, writeLocalDocument } from '../writes.ts'
+import { isShortOfQuorum, requireNoValidation } from '../writes.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -28,7 +30,13 @@ const FALSE = Buffer.from('false')
 
 /** `_bulk_docs`: every document is read and checked before any is written. */
 async function bulkDocs(exchange: Exchange): Promise<Answer> {
-  const scanned = scanDocuments(await exchange.jsonTypedBody(), { members: MEMBERS })
+  const text = await exchange.jsonTypedBody()
+  const { maxBulkDocs, maxDocumentBytes } = exchange.service.limits
+  const onDocument = (count: number): void => {
+    if (count > maxBulkDocs) throw new DatabaseError('tooManyDocuments', String(maxBulkDocs))
+  }
+  const options = { members: MEMBERS, onDocument, check: documentCheck(maxDocumentBytes) }
+  const scanned = await exchange.inTurns(scanDocumentsSteps(text, options))
   if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
   const { documents, members } = scanned
   if (documents === null) {
@@ -51,7 +59,20 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     !newEdits,
   )
   const outcomes = await write(exchange, edits, newEdits)
-  return json(201, newEdits ? outcomes : outcomes.filter((outcome) => 'error' in outcome))
+  return newEdits
+    ? writtenAnswer(exchange, outcomes)
+    : json(
+        201,
+        outcomes.filter((outcome) => 'error' in outcome),
+      )
+}
+
+/** 202 where a document was written short of its quorum; each says so itself. */
+function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
+  const isAccepted = isShortOfQuorum(exchange.query) && outcomes.some((outcome) => 'ok' in outcome)
+  if (!isAccepted) return json(201, outcomes)
+  const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
+  return json(202, told)
 }
 
 /** Undefined for a text that is no boolean. */
@@ -93,7 +114,8 @@ async function writeAll(
     return { id: result.id, error: result.error, reason: result.reason }
   })
   const isWritten = results.every((result) => result.ok)
-  return json(isWritten ? 201 : 409, isWritten && !newEdits ? [] : outcomes)
+  if (!isWritten) return json(409, outcomes)
+  return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
 }
 
 /** The `_id` of a document that is refused, '' for none. */
@@ -118,21 +140,26 @@ async function makeEdits(
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
   const { maxDocumentBytes } = exchange.service.limits
-  const made = documents.map((scanned) => {
-    const document = parseDocument(scanned, maxDocumentBytes)
-    return { document, edit: makeEdit(exchange, document, newEdits) }
-  })
+  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
+  for (const scanned of documents) {
+    const parsed = parseDocument(scanned, maxDocumentBytes)
+    const id = parsed.id ?? exchange.service.uuids.next()
+    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
+    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    // Most documents need no wait, and a wait for nothing costs a turn of the queue.
+    const turn = giveWay()
+    if (turn !== undefined) await turn
+  }
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
     edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+    if (!plain) await giveWay()
   }
   return edits
 }
 
-function makeEdit(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
-  const id = document.id ?? exchange.backend.newId()
-  if (isLocalId(id)) refuseLocalMembers(document)
+function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {
   if (newEdits) return interactiveEdit(document, id)
   const edit = replicatedEdit(document, id)
   return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
@@ -143,8 +170,7 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
   const mayDesign = exchange.isDatabaseAdmin
   const ordinary: number[] = []
   for (const [index, edit] of edits.entries()) {
-    if (isLocalId(edit.id)) outcomes[index] = await writeLocal(exchange, edit)
-    else if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
+    if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
     else ordinary.push(index)
   }
   const results = await exchange.database.update(
@@ -163,10 +189,6 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
   return outcomes
 }
 
-async function writeLocal(exchange: Exchange, edit: DocumentEdit): Promise<Outcome> {
-  return { ok: true, id: edit.id, rev: await writeLocalDocument(exchange.database, edit) }
-}
-
 function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
   const { error } = exchange.user.name === null ? ERRORS.unauthorized : ERRORS.forbidden
   const { id, revisions } = edit
@@ -175,5 +197,5 @@ function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
 }
 
 export const bulkDocsResources: Resource[] = [
-  { route: 'db/_bulk_docs', access: 'member', allow: 'POST', methods: { POST: bulkDocs } },
+  { route: 'db/_bulk_docs', access: 'member', body: 'documents', allow: 'POST', methods: { POST: bulkDocs } },
 ]

@@ -4,13 +4,13 @@ import type { Steps } from '../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../database/api.ts'
 import { accepts } from '../accept.ts'
 import { type Answer, jsonStream, type Piece } from '../answer.ts'
-import { validateDocumentId } from '../document-id.ts'
+import { requireIdFor, validateDocumentId } from '../document-id.ts'
 import { type DocumentMembers, viewPieces } from '../document-text.ts'
 import { knownError } from '../error-answer.ts'
 import type { Exchange } from '../exchange.ts'
 import { bulkGetPart, jsonPart, multipartBulk, type Part } from '../multipart.ts'
 import type { Resource } from '../resource.ts'
-import { readRevision, readRevisions } from '../revision.ts'
+import { readRevision } from '../revision.ts'
 import { openRevisions } from './document-read.ts'
 
 /** One wanted document, or what is wrong with the wish. */
@@ -27,6 +27,9 @@ interface Failure {
 
 const REFUSED_PARAMETERS = new Set(['open_revs', 'new_edits', 'w', 'rev', 'atts_since'])
 
+/** The forms beside JSON; the first that the client takes. */
+const MULTIPART_TYPES = ['multipart/mixed', 'multipart/related'] as const
+
 async function bulkGet(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
   const { docs } = await exchange.jsonObject()
@@ -37,7 +40,9 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
-  const wishes = await exchange.inTurns(wishSteps(docs))
+  const { maxBulkGet } = exchange.service.limits
+  if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
+  const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))
   const latest = exchange.query.flag('latest')
   const attachments = {
     data: exchange.query.flag('attachments') ? ('inline' as const) : undefined,
@@ -46,25 +51,25 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   const { query } = exchange
   const wanted = { revs: query.flag('revs'), attachments, expiry: query.flag('show_exp') }
   const accept = exchange.header('accept')
-  const multipart =
-    !accepts(accept, 'application/json') &&
-    (accepts(accept, 'multipart/mixed') || accepts(accept, 'multipart/related'))
-  if (!multipart) return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+  const type = MULTIPART_TYPES.find((each) => accepts(accept, each))
+  if (type === undefined || accepts(accept, 'application/json')) {
+    return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+  }
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
-  return multipartBulk(boundary, parts(exchange.database, wishes, latest, wanted, inner))
+  return multipartBulk(type, boundary, parts(exchange.database, wishes, latest, wanted, inner))
 }
 
-function* wishSteps(docs: readonly unknown[]): Steps<Wish[]> {
+function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
   const wishes: Wish[] = []
   for (const doc of docs) {
-    wishes.push(parseWish(doc))
+    wishes.push(parseWish(database, doc))
     yield
   }
   return wishes
 }
 
-function parseWish(doc: unknown): Wish {
+function parseWish(database: Database, doc: unknown): Wish {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
   }
@@ -74,14 +79,24 @@ function parseWish(doc: unknown): Wish {
   }
   try {
     validateDocumentId(id)
+    requireIdFor(database, id)
   } catch (error) {
     return { id, rev: null, ...told(error) }
   }
+  let reading = rev
   try {
-    const attsSince = since === undefined ? undefined : readRevisions(since)
-    return { id, rev: rev === undefined ? undefined : readRevision(rev), attsSince }
+    const wanted = rev === undefined ? undefined : readRevision(rev)
+    if (since === undefined) return { id, rev: wanted, attsSince: undefined }
+    reading = since
+    if (!Array.isArray(since)) {
+      throw new DatabaseError('badRequest', 'att_since value must be array of revs.')
+    }
+    const attsSince: string[] = []
+    for (reading of since) attsSince.push(readRevision(reading))
+    // As in CouchDB, an empty list asks for nothing.
+    return { id, rev: wanted, attsSince: attsSince.length === 0 ? undefined : attsSince }
   } catch (error) {
-    return { id, rev, ...told(error) }
+    return { id, rev: reading, ...told(error) }
   }
 }
 
@@ -176,5 +191,5 @@ function* results(
 }
 
 export const bulkGetResources: Resource[] = [
-  { route: 'db/_bulk_get', access: 'member', allow: 'POST', methods: { POST: bulkGet } },
+  { route: 'db/_bulk_get', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: bulkGet } },
 ]

@@ -34,5 +34,11 @@ function changes(exchange: Exchange, body: Record<string, unknown> | undefined):
 }
 
 export const changesResources: Resource[] = [
-  { route: 'db/_changes', access: 'member', allow: 'GET,POST,HEAD', methods: { GET: get, POST: post } },
+  {
+    route: 'db/_changes',
+    access: 'member',
+    body: 'filter',
+    allow: 'GET,POST,HEAD',
+    methods: { GET: get, POST: post },
+  },
 ]

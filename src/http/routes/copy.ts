@@ -1,36 +1,56 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { scanDocument } from '../../base/json/documents.ts'
+import type { Database, DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { isLocalId, validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { revisionTagHeader } from '../header-text.ts'
 import { decodeComponent, isUtf8 } from '../path.ts'
 import { readRevision } from '../revision.ts'
-import { headerRevision, writeOne } from '../writes.ts'
+import { headerRevision, writeLocalDocument, writeOne } from '../writes.ts'
 import { storedEdit } from './attachment-write.ts'
 
-/** COPY of a document to `Destination: id[?rev=R]`, relative only. */
+/** What a copy takes over. A local document has no attachments, and drops those that it is given. */
+type Copied = Pick<DocumentEdit, 'deleted' | 'body' | 'term' | 'attachments'>
+
+/** COPY of a document to `Destination: id[?rev=R]`, relative only. Either may be a local document. */
 export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const text = exchange.query.get('rev')
   const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
   const target = parseDestination(exchange.header('destination'))
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
-  const view = exchange.database.get(exchange.id, source === undefined ? {} : { rev: source })
+  const copied = readCopied(exchange.database, exchange.id, source)
   validateDocumentId(target.id)
-  if (isLocalId(target.id)) {
-    throw new DatabaseError('notImplemented', 'copies to local documents are not implemented')
-  }
-  const scanned = scanDocument(view.body())
-  if (scanned === null) throw new Error('a stored body is no object')
-  const { body, term } = scanned
-  const attachments = view.attachments().map(storedEdit)
-  const edit = { id: target.id, deleted: view.deleted, body, term, rev: target.rev, attachments }
-  const rev = await writeOne(exchange, edit, true)
+  const edit = { ...copied, id: target.id, rev: target.rev }
+  const rev = isLocalId(target.id)
+    ? await writeLocalDocument(exchange.database, edit)
+    : await writeOne(exchange, edit, true)
   return json(
     201,
     { ok: true, id: target.id, rev },
     { ...revisionTagHeader(rev), location: exchange.documentUri(target.id) },
   )
+}
+
+/** Throws missing, deleted. A local document has no revisions that could be named. */
+function readCopied(database: Database, id: string, rev: string | undefined): Copied {
+  if (isLocalId(id)) {
+    const local = rev === undefined ? database.getLocal(id.slice('_local/'.length)) : undefined
+    if (local === undefined) throw new DatabaseError('missing')
+    return { deleted: false, ...contentOf(local.body) }
+  }
+  const view = database.get(id, rev === undefined ? {} : { rev })
+  return {
+    deleted: view.deleted,
+    ...contentOf(view.body()),
+    attachments: view.attachments().map(storedEdit),
+  }
+}
+
+function contentOf(text: Buffer): Pick<DocumentEdit, 'body' | 'term'> {
+  const scanned = scanDocument(text)
+  if (scanned === null) throw new Error('a stored body is no object')
+  return { body: scanned.body, term: scanned.term }
 }
 
 /** Throws badRequest. */

@@ -2,7 +2,7 @@ import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, type Headers, jsonStream, type Piece } from '../answer.ts'
 import { contentEtag } from '../etag.ts'
 import type { Exchange } from '../exchange.ts'
-import type { Resource } from '../resource.ts'
+import { type Resource, withNothingBelow } from '../resource.ts'
 import { idRange, parseViewParameters } from '../view-parameters.ts'
 import { databaseInfo } from './database.ts'
 
@@ -85,11 +85,17 @@ async function infoText(exchange: Exchange, name: unknown): Promise<string | und
 }
 
 export const databasesResources: Resource[] = [
-  { route: '_all_dbs', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: allDbs } },
-  {
+  withNothingBelow({
+    route: '_all_dbs',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: allDbs },
+  }),
+  withNothingBelow({
     route: '_dbs_info',
     access: 'server-admin',
+    body: 'names',
     allow: 'GET,HEAD,POST',
     methods: { GET: allInfos, POST: someInfos },
-  },
+  }),
 ]

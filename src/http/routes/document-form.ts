@@ -6,7 +6,7 @@ import { type Answer, json } from '../answer.ts'
 import { takeContent, withInlineAttachments } from '../attachment-edit.ts'
 import { checkAttachmentName } from '../attachment-input.ts'
 import { requireContentType } from '../body.ts'
-import { interactiveEdit, parseDocumentText } from '../document-edit.ts'
+import { interactiveEdit, readDocumentText } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import type { Exchange } from '../exchange.ts'
 import { revisionTagHeader } from '../header-text.ts'
@@ -19,7 +19,7 @@ import {
 } from '../multipart-reader.ts'
 import { readRevision } from '../revision.ts'
 import { requestChunks } from '../upload.ts'
-import { requireDesignRights, writeOne } from '../writes.ts'
+import { requireDesignRights, writeOne, writtenStatus } from '../writes.ts'
 import { storedEdit } from './attachment-write.ts'
 import { editedRevisions } from './document-write.ts'
 
@@ -48,7 +48,7 @@ export async function postToDocument(exchange: Exchange): Promise<Answer> {
   const names = new Set(form.files.map(nameOf))
   const others = (base.attachments ?? []).filter((each) => !names.has(nameOf(each)))
   const rev = await writeOne(exchange, { ...base, attachments: [...form.files, ...others] }, true)
-  return json(201, { ok: true, id, rev }, revisionTagHeader(rev))
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, revisionTagHeader(rev))
 }
 
 function requireOwnPage(exchange: Exchange): void {
@@ -73,8 +73,8 @@ async function readForm(exchange: Exchange): Promise<Form> {
     for (let part = await reader.nextPart(); part !== undefined; part = await reader.nextPart()) {
       const field = parameterOf(part, 'name')
       if (field === '_attachments') form.files.push(await takeFile(exchange, part))
-      else if (field === '_doc') form.document = await wholeBody(part, maxJsonBytes)
-      else if (field === '_rev') form.rev = (await wholeBody(part, FIELD_BYTES)).toString()
+      else if (field === '_doc') form.document = await wholeBody(part, maxJsonBytes, exchange.hold)
+      else if (field === '_rev') form.rev = (await wholeBody(part, FIELD_BYTES, exchange.hold)).toString()
     }
   } finally {
     await reader.close()
@@ -105,7 +105,7 @@ function revisionEdit(exchange: Exchange, form: Form): DocumentEdit {
 }
 
 async function documentEdit(exchange: Exchange, text: Buffer): Promise<DocumentEdit> {
-  const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
+  const document = await readDocumentText(exchange, text)
   document.revisions = editedRevisions(exchange, document)
   return withInlineAttachments(exchange, document, interactiveEdit(document, exchange.id))
 }

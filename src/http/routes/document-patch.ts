@@ -16,7 +16,14 @@ import { viewText } from '../document-text.ts'
 import type { Exchange } from '../exchange.ts'
 import { revisionTagHeader } from '../header-text.ts'
 import { readRevision, revisionOfPath } from '../revision.ts'
-import { headerRevision, requireDesignRights, requireNoValidation, revisionOf, writeOne } from '../writes.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  revisionOf,
+  writeOne,
+  writtenStatus,
+} from '../writes.ts'
 
 /**
  * PATCH of a document, which CouchDB has not: a request of any other content type is answered as there. The
@@ -209,5 +216,5 @@ function editOf(document: ParsedDocument, view: DocumentView): DocumentEdit {
 function answer(exchange: Exchange, deleted: boolean, rev: string): Answer {
   const { id } = exchange
   const headers = { ...revisionTagHeader(rev), location: exchange.documentUri(id) }
-  return json(deleted ? 200 : 201, { ok: true, id, rev }, headers)
+  return json(writtenStatus(exchange, deleted ? 200 : 201), { ok: true, id, rev }, headers)
 }

@@ -114,22 +114,15 @@ export function openView(exchange: Exchange, parameters: ReadParameters): Docume
   const { rev, latest, deleted } = parameters
   if (rev === undefined && deleted) {
     const row = database.lookup(id)
-    if (row === undefined) throw new DatabaseError('missing')
-    return row.document()
+    if (row !== undefined) return row.document()
   }
   return database.get(id, rev === undefined ? {} : { rev, latest })
 }
 
 function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
   const found = openRevisions(exchange.database, exchange.id, revs, parameters.latest)
-  const { data, encodingInfo } = parameters.attachments
-  // As in CouchDB, `atts_since` counts for single revisions only.
-  const asked = exchange.query.flag('attachments') ? data : undefined
-  const wanted = {
-    revs: parameters.revs === true,
-    attachments: { data: asked, encodingInfo },
-    expiry: parameters.expiry === true,
-  }
+  const { attachments } = parameters
+  const wanted = { revs: parameters.revs === true, attachments, expiry: parameters.expiry === true }
   if (!accepts(exchange.header('accept'), 'multipart/mixed')) {
     return jsonStream(200, openPieces(found, wanted))
   }

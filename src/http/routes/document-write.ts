@@ -3,11 +3,11 @@ import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
+  asLocalDocument,
   EMPTY_DOCUMENT,
   interactiveEdit,
   type ParsedDocument,
-  parseDocumentText,
-  refuseLocalMembers,
+  readDocumentText,
   replicatedEdit,
 } from '../document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../document-id.ts'
@@ -22,6 +22,7 @@ import {
   requireNoValidation,
   writeLocalDocument,
   writeOne,
+  writtenStatus,
 } from '../writes.ts'
 import { parseReadParameters } from './document-read.ts'
 
@@ -66,10 +67,12 @@ async function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean
   const { id, deleted } = edit
   const location = exchange.documentUri(id)
   const rev = await writeOne(exchange, edit, newEdits)
-  return json(deleted ? 200 : 201, { ok: true, id, rev }, { ...revisionTagHeader(rev), location })
+  const status = deleted ? 200 : 201
+  const headers = { ...revisionTagHeader(rev), location }
+  return json(newEdits ? writtenStatus(exchange, status) : status, { ok: true, id, rev }, headers)
 }
 
-/** DELETE of a document: a tombstone with an empty body. */
+/** DELETE of a document: a tombstone with an empty body. `batch=ok` is for documents that come; CouchDB ignores it here. */
 export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { id, database, query } = exchange
   if (!isUtf8(id)) throw new DatabaseError('missing')
@@ -77,30 +80,28 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const explicit = query.get('rev')
   const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
-  if (query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const newRev = await writeOne(exchange, edit, true)
-  return json(200, { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
+  return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
 }
 
 /** POST to a database: a document with an id of its own or a new one. */
 export async function postDocument(exchange: Exchange): Promise<Answer> {
-  const text = await exchange.jsonTypedBody()
-  const document = parseDocumentText(text, exchange.service.limits.maxDocumentBytes)
-  const id = document.id ?? exchange.backend.newId()
+  const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
+  const id = document.id ?? exchange.service.uuids.next()
   if (isLocalId(id)) {
-    refuseLocalMembers(document)
-    const rev = await writeLocalDocument(exchange.database, interactiveEdit(document, id))
-    return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
+    const edit = interactiveEdit(asLocalDocument(document), id)
+    const rev = await writeLocalDocument(exchange.database, edit)
+    return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
   }
   requireIdFor(exchange.database, id)
   const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
   if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
-  return json(201, { ok: true, id, rev }, { location: exchange.documentUri(id) })
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
 }
 
 export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> {
-  return parseDocumentText(await exchange.body(), exchange.service.limits.maxDocumentBytes)
+  return readDocumentText(exchange, await exchange.body())
 }
 
 /** `new_edits=false` in the query; the last one counts. */

@@ -13,6 +13,7 @@ export const documentResources: Resource[] = [
   {
     route: 'db/document',
     access: 'member',
+    body: { PUT: 'documents', POST: 'documents', PATCH: 'filter' },
     allow: ALLOW,
     methods: {
       GET: readDocument,

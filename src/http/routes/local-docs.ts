@@ -11,8 +11,8 @@ import { idRange, parseViewParameters, type ViewParameters } from '../view-param
 
 /** `_local_docs`: neither counted nor in the update sequence, so totals and offsets are null. */
 function get(exchange: Exchange): Answer {
-  keysOfQuery(exchange.query)
-  const parameters = parseViewParameters(exchange.query)
+  const keys = keysOfQuery(exchange.query)
+  const parameters = parseViewParameters(exchange.query, {}, { keys })
   return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
 }
 
@@ -20,7 +20,7 @@ async function post(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
   const body = await exchange.jsonObject()
   const keys = keysOfBody(body)
-  const parameters = parseViewParameters(exchange.query, { ...body, keys })
+  const parameters = parseViewParameters(exchange.query, { ...body, keys }, { keys })
   return jsonStream(200, listing([() => openPage(exchange.database, parameters)]))
 }
 
@@ -63,10 +63,14 @@ function* keyRows(
   const wanted = keys.filter((key): key is string => typeof key === 'string' && isLocalId(key))
   if (descending) wanted.reverse()
   for (const key of wanted.slice(skip, limit === undefined ? undefined : skip + limit)) {
-    const document = database.getLocal(key.slice('_local/'.length))
-    if (document === undefined) yield [`{"key":${stringText(key)},"error":"not_found"}`]
-    else yield rowText(document, parameters)
+    yield localRow(database, key, parameters) ?? [`{"key":${stringText(key)},"error":"not_found"}`]
   }
+}
+
+/** The row of the local document `id`, its `_local/` included; undefined where there is none. */
+export function localRow(database: Database, id: string, parameters: ViewParameters): RowPieces | undefined {
+  const document = database.getLocal(id.slice('_local/'.length))
+  return document && rowText(document, parameters)
 }
 
 function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces {
@@ -76,6 +80,18 @@ function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces
 }
 
 export const localDocsResources: Resource[] = [
-  { route: 'db/_local_docs', access: 'member', allow: 'GET,HEAD,POST', methods: { GET: get, POST: post } },
-  { route: 'db/_local_docs/queries', access: 'member', allow: 'POST', methods: { POST: queries } },
+  {
+    route: 'db/_local_docs',
+    access: 'member',
+    body: 'lookup',
+    allow: 'GET,HEAD,POST',
+    methods: { GET: get, POST: post },
+  },
+  {
+    route: 'db/_local_docs/queries',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: queries },
+  },
 ]

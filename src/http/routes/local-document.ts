@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { type Answer, bare, json, jsonText } from '../answer.ts'
-import { refuseLocalMembers } from '../document-edit.ts'
+import { asLocalDocument } from '../document-edit.ts'
 import { validateDocumentId } from '../document-id.ts'
 import { localText } from '../document-text.ts'
 import { contentEtag } from '../etag.ts'
@@ -8,7 +8,9 @@ import type { Exchange } from '../exchange.ts'
 import { isUtf8 } from '../path.ts'
 import type { Resource } from '../resource.ts'
 import { revisionOfPath } from '../revision.ts'
-import { headerRevision } from '../writes.ts'
+import { headerRevision, writtenStatus } from '../writes.ts'
+import { copyDocument } from './copy.ts'
+import { postToDocument } from './document-form.ts'
 import { withNewline } from './document-read.ts'
 import { bodyDocument, editedRevisions } from './document-write.ts'
 
@@ -30,8 +32,7 @@ function readLocal(exchange: Exchange): Answer {
 
 async function putLocal(exchange: Exchange): Promise<Answer> {
   validateDocumentId(exchange.id)
-  const document = await bodyDocument(exchange)
-  refuseLocalMembers(document)
+  const document = asLocalDocument(await bodyDocument(exchange))
   const location = exchange.documentUri(exchange.id)
   const path = editedRevisions(exchange, document)
   const given = path === undefined ? undefined : revisionOfPath(path)
@@ -40,7 +41,11 @@ async function putLocal(exchange: Exchange): Promise<Answer> {
     ? await database.deleteLocal(nameOf(exchange), given)
     : await database.putLocal(nameOf(exchange), document.body, given)
   const etag = contentEtag(rev, document.body)
-  return json(document.deleted ? 200 : 201, { ok: true, id, rev }, { etag, location })
+  return json(
+    writtenStatus(exchange, document.deleted ? 200 : 201),
+    { ok: true, id, rev },
+    { etag, location },
+  )
 }
 
 async function deleteLocal(exchange: Exchange): Promise<Answer> {
@@ -51,7 +56,11 @@ async function deleteLocal(exchange: Exchange): Promise<Answer> {
     nameOf(exchange),
     headerRevision(exchange, exchange.query.get('rev')),
   )
-  return json(200, { ok: true, id, rev }, { etag: contentEtag(rev, Buffer.alloc(0)) })
+  return json(
+    writtenStatus(exchange, 200),
+    { ok: true, id, rev },
+    { etag: contentEtag(rev, Buffer.alloc(0)) },
+  )
 }
 
 function refuse(reason: string): () => never {
@@ -70,8 +79,15 @@ export const localDocumentResources: Resource[] = [
   {
     route: 'db/local',
     access: 'member',
+    body: 'documents',
     allow: 'DELETE,GET,HEAD,POST,PUT,COPY',
-    methods: { GET: readLocal, PUT: putLocal, DELETE: deleteLocal },
+    methods: {
+      GET: readLocal,
+      PUT: putLocal,
+      DELETE: deleteLocal,
+      POST: postToDocument,
+      COPY: copyDocument,
+    },
   },
   refusing('db/local-nameless', 'Invalid _local document id.'),
   refusing('db/local-attachment', '_local documents do not accept attachments.'),

@@ -57,7 +57,7 @@ async function setUpCluster(exchange: Exchange): Promise<never> {
 function node(exchange: Exchange): Answer {
   const [name, section] = exchange.place.rest
   if (name !== '_local' && name !== NODE) {
-    if (name === undefined) throw new DatabaseError('missing')
+    if (name === undefined) throw new DatabaseError('badRequest', 'Incomplete path to _node request')
     throw new DatabaseError('missing', `no such node: ${name}`)
   }
   if (section === undefined) return json(200, { name: NODE })

@@ -48,6 +48,7 @@ const INFO: Resource = { route: 'db/_partition', access: 'member', allow: 'GET',
 export const partitionResources: Resource[] = [
   {
     ...INFO,
+    body: 'lookup',
     methods: Object.fromEntries(
       ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH'].map((method) => [method, partition]),
     ),

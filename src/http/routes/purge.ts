@@ -1,12 +1,15 @@
+import { compareRaw } from '../../base/collation.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { stringsText, stringText } from '../../base/json/writer.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import type { PurgedRevisions } from '../../database/api.ts'
+import { parseRevision } from '../../database/revision-id.ts'
 import { requireDatabaseAdmin } from '../access.ts'
-import { type Answer, json, jsonStream, jsonText, ok, type Piece } from '../answer.ts'
+import { type Answer, json, jsonStream, jsonText, ok, PAUSE, type Piece } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionSteps } from '../revision.ts'
+import { writtenStatus } from '../writes.ts'
 
 /** `_purge` and what is remembered of it. The bounds of one request are CouchDB's defaults. */
 const MAX_DOCUMENTS = 100
@@ -24,7 +27,7 @@ async function purge(exchange: Exchange): Promise<Answer> {
   }
   const purged = await exchange.database.purge(requests)
   const members = purged.map(({ id, revs }) => `${stringText(id)}:${stringsText(revs)}`)
-  return jsonText(201, `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
+  return jsonText(writtenStatus(exchange, 201), `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
 }
 
 function* requestSteps(object: Record<string, unknown>): Steps<PurgedRevisions[]> {
@@ -42,12 +45,28 @@ function purgedInfos(exchange: Exchange): Answer {
   return jsonStream(200, infoTexts(exchange))
 }
 
+/** How many are read in one go. */
+const RUN = 256
+
+/**
+ * In the order of ids, then of revisions, and what was asked for twice once, as CouchDB answers. So all are held,
+ * which are `_purged_infos_limit` at most.
+ */
 function* infoTexts(exchange: Exchange): Generator<Piece> {
-  yield '{"purged_infos":['
-  let comma = ''
+  const infos: { text: string; key: unknown[] }[] = []
   for (const { id, revs } of exchange.database.purgedInfos()) {
-    yield `${comma}{"id":${stringText(id)},"revs":${stringsText(revs)}}`
-    comma = ','
+    const text = `{"id":${stringText(id)},"revs":${stringsText(revs)}}`
+    const key = revs.map(parseRevision).map(({ pos, id }) => [pos, id])
+    infos.push({ text, key: [id, key] })
+    if (infos.length % RUN === 0) yield PAUSE
+  }
+  infos.sort((a, b) => compareRaw(a.key, b.key))
+  yield '{"purged_infos":['
+  let before: string | undefined
+  for (const { text } of infos) {
+    if (text === before) continue
+    yield before === undefined ? text : `,${text}`
+    before = text
   }
   yield ']}\n'
 }
@@ -64,7 +83,7 @@ async function putLimit(exchange: Exchange): Promise<Answer> {
 }
 
 export const purgeResources: Resource[] = [
-  { route: 'db/_purge', access: 'server-admin', allow: 'POST', methods: { POST: purge } },
+  { route: 'db/_purge', access: 'server-admin', body: 'names', allow: 'POST', methods: { POST: purge } },
   { route: 'db/_purged_infos', access: 'member', allow: 'GET', methods: { GET: purgedInfos } },
   {
     route: 'db/_purged_infos_limit',

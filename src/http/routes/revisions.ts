@@ -13,6 +13,9 @@ interface Missing {
   possibleAncestors: string[]
 }
 
+/** Of one document, which is looked up in one step. */
+const MOST_REVISIONS = 65_536
+
 type Wanted = readonly (readonly [id: string, revs: readonly string[]])[]
 
 function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
@@ -20,6 +23,7 @@ function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
   for (const id in object) {
     const revs = object[id]
     if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+    if (revs.length > MOST_REVISIONS) throw new DatabaseError('requestTooLarge')
     wanted.push([id, yield* revisionSteps(revs)])
     yield
   }
@@ -63,6 +67,12 @@ async function missingRevs(exchange: Exchange): Promise<Answer> {
 }
 
 export const revisionsResources: Resource[] = [
-  { route: 'db/_revs_diff', access: 'member', allow: 'POST', methods: { POST: revsDiff } },
-  { route: 'db/_missing_revs', access: 'member', allow: 'POST', methods: { POST: missingRevs } },
+  { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
+  {
+    route: 'db/_missing_revs',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: missingRevs },
+  },
 ]

@@ -25,7 +25,7 @@ async function login(exchange: Exchange): Promise<Answer> {
   const form = await readForm(exchange)
   const name = nameOf(form)
   const { authenticator } = exchange.backend
-  const session = await authenticator.login(name, form.get('password') ?? '')
+  const session = await authenticator.login(name, form.get('password') ?? '', exchange.caller)
   if (session === undefined) {
     const headers: Headers = { 'set-cookie': authenticator.logout() }
     const fail = exchange.query.get('fail')
@@ -86,6 +86,7 @@ export const sessionResources: Resource[] = [
   {
     route: '_session',
     access: openWhenBare,
+    body: 'credentials',
     allow: 'GET,HEAD,POST,DELETE',
     methods: { GET: read, POST: login, DELETE: logout },
   },

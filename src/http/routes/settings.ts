@@ -1,6 +1,5 @@
 import { DEFAULT_SECURITY_TEXT, readSecurity } from '../../auth/security.ts'
 import { DatabaseError } from '../../base/errors.ts'
-import { canonicalize } from '../../base/json/documents.ts'
 import { requireDatabaseAdmin } from '../access.ts'
 import { type Answer, json, jsonText, ok } from '../answer.ts'
 import { requireContentType } from '../body.ts'
@@ -20,8 +19,8 @@ async function putSecurity(exchange: Exchange): Promise<Answer> {
   if (exchange.place.database === '_users') {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
-  const text = canonicalize(await exchange.body())
-  readSecurity(JSON.parse(text.toString('utf8')))
+  const text = await exchange.jsonText()
+  readSecurity(await exchange.jsonBody())
   await exchange.database.setSecurity(text)
   return ok()
 }
@@ -84,6 +83,7 @@ export const settingsResources: Resource[] = [
   {
     route: 'db/_security',
     access: 'member',
+    body: 'names',
     allow: 'PUT,GET',
     methods: { GET: getSecurity, PUT: putSecurity },
   },

@@ -31,7 +31,7 @@ function uuids(exchange: Exchange): Answer {
   if (count > exchange.service.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
-  const list = Array.from({ length: count }, exchange.backend.newId)
+  const list = Array.from({ length: count }, () => exchange.service.uuids.next())
   return json(
     200,
     { uuids: list },

@@ -1,0 +1,89 @@
+/**
+ * Code of the caller's that runs in the middle of the engine's work: orders, summaries, the finding of references.
+ * What keeps a store safe from it:
+ * - It is given copies. A page, or the group that is being formed, is never changed through an argument.
+ * - What it gives is looked at, and copied where it is kept.
+ * - It runs while pages are being changed, so it may not call the library: whatever it asks is refused.
+ */
+import type { Comparator, Reducer, TreeOptions } from './api.ts'
+import { bytesOf, refuse } from './arguments.ts'
+import { StorageError } from './errors.ts'
+import { MAX_KEY_BYTES } from './format.ts'
+import type { Compare } from './page.ts'
+
+let isRunning = false
+
+function run<T>(callback: () => T): T {
+  isRunning = true
+  try {
+    return callback()
+  } finally {
+    isRunning = false
+  }
+}
+
+/** Throws INVALID_ARGUMENT within a comparator, a reducer or `references`. */
+export function assertOutside(): void {
+  if (!isRunning) return
+  throw new StorageError(
+    'INVALID_ARGUMENT',
+    'a comparator, a reducer and `references` must not call the library',
+  )
+}
+
+/** Keys on their way to a comparator: two are looked at at a time, millions one after another. */
+class Copies {
+  #room = Buffer.alloc(0)
+
+  /** A copy of `key` that lasts until the next. */
+  of(key: Uint8Array): Uint8Array {
+    const { length } = key
+    // A comparator may have taken the memory away.
+    if (this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(length > 4096 ? MAX_KEY_BYTES : 4096)
+    const room = this.#room
+    if (length > 96) room.set(key)
+    else for (let i = 0; i < length; i++) room[i] = key[i]!
+    return room.subarray(0, length)
+  }
+}
+
+const left = new Copies()
+const right = new Copies()
+
+/** The comparator's order. Throws what it throws, and INVALID_ARGUMENT when it gives no number. */
+export function comparing(comparator: Comparator): Compare {
+  return (a, b) => {
+    const ownA = left.of(a)
+    const ownB = right.of(b)
+    isRunning = true
+    let order: number
+    try {
+      order = comparator.compare(ownA, ownB)
+    } finally {
+      isRunning = false
+    }
+    if (typeof order === 'number' && !Number.isNaN(order)) return order
+    return refuse(`what the comparator ${comparator.name} gives`, 'a number', order)
+  }
+}
+
+/** The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes. */
+export function reducing(reducer: Reducer): Reducer {
+  const { name, version, maxBytes } = reducer
+  const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
+  return {
+    name,
+    version,
+    maxBytes,
+    map: (key, value) => owned(run(() => reducer.map(Buffer.from(key), Buffer.from(value)))),
+    combine: (parts) => owned(run(() => reducer.combine(parts.map((part) => Buffer.from(part))))),
+  }
+}
+
+/** As `references` of a tree's options. Throws what it throws, and INVALID_ARGUMENT. */
+export function referring(
+  references: NonNullable<TreeOptions['references']>,
+): (value: Uint8Array) => Uint8Array[] {
+  return (value) =>
+    run(() => [...references(Buffer.from(value))]).map((reference) => bytesOf('a reference', reference))
+}

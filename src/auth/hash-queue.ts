@@ -1,0 +1,137 @@
+/**
+ * The order in which passwords are hashed. A hash costs tenths of a second of a processor, and anybody may ask for one.
+ * What holds:
+ * - A few hashes run at a time: they share libuv's four threads with all file I/O, and must never take them all.
+ * - Addresses take turns, whatever each of them asks for: a flood from one delays another's hash by one or two.
+ * - Each address has so many waiting at most, and all together; who comes then is refused at once: 429 where the address
+ *   itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting
+ *   takes the place of the last one of the address that has most.
+ * - Who has gone is waited for no more, and takes no place.
+ */
+import { DatabaseError } from '../base/errors.ts'
+
+const MOST_RUNNING = 2
+const MOST_WAITING = 256
+const MOST_WAITING_OF_ONE = 64
+/** Bits that one owner of IPv6 addresses chooses freely are not looked at: a network has 64 of its own. */
+const NETWORK_GROUPS = 4
+const GROUPS = 8
+
+/** Who waits for a hash. */
+export interface Caller {
+  /** An IP address; '' for the server itself. */
+  readonly address: string
+  /** Runs `listener` once, when nobody waits any more; now, if that is so already. Answers the way to stop that. */
+  onGone(listener: () => void): () => void
+}
+
+/** The server itself, which does not go. */
+export const SERVER_ITSELF: Caller = { address: '', onGone: () => () => {} }
+
+interface Waiter {
+  go(): void
+  refuse(kind: Refusal): void
+}
+
+type Refusal = 'tooManyHashes' | 'hashesBusy' | 'clientGone'
+
+const RETRY_SECONDS = '5'
+
+export class HashQueue {
+  /** By address, the one whose turn is next first. None is empty. */
+  readonly #lanes = new Map<string, Set<Waiter>>()
+  #waiting = 0
+  #running = 0
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Runs `work` when its turn has come. Rejects as it does, and with tooManyHashes, hashesBusy, clientGone. */
+  async run<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
+    await this.#turn(caller)
+    try {
+      return await work()
+    } finally {
+      this.#running -= 1
+      this.#next()
+    }
+  }
+
+  #turn(caller: Caller): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const name = laneOf(caller.address)
+      const lane = this.#lanes.get(name) ?? new Set()
+      const refuse = (kind: Refusal): void =>
+        reject(new DatabaseError(kind, undefined, { headers: { 'retry-after': RETRY_SECONDS } }))
+      if (lane.size >= MOST_WAITING_OF_ONE) {
+        refuse('tooManyHashes')
+        return
+      }
+      if (this.#waiting >= MOST_WAITING && !this.#makePlace(lane.size)) {
+        refuse('hashesBusy')
+        return
+      }
+      const leave = (): void => {
+        lane.delete(waiter)
+        if (lane.size === 0) this.#lanes.delete(name)
+        this.#waiting -= 1
+      }
+      const waiter: Waiter = {
+        go: () => {
+          listenNoMore()
+          leave()
+          resolve()
+        },
+        refuse: (kind) => {
+          listenNoMore()
+          leave()
+          refuse(kind)
+        },
+      }
+      lane.add(waiter)
+      this.#lanes.set(name, lane)
+      this.#waiting += 1
+      let isGone = false
+      const listenNoMore = caller.onGone(() => {
+        isGone = true
+        leave()
+        refuse('clientGone')
+      })
+      if (!isGone) this.#next()
+    })
+  }
+
+  /** Refuses the last one of the address that has most, if that has more than the one that comes. */
+  #makePlace(waiting: number): boolean {
+    let longest: Set<Waiter> = new Set()
+    for (const lane of this.#lanes.values()) if (lane.size > longest.size) longest = lane
+    if (longest.size <= waiting + 1) return false
+    const last = [...longest].at(-1)!
+    last.refuse('tooManyHashes')
+    return true
+  }
+
+  /** The oldest of each address in turn. */
+  #next(): void {
+    for (const [name, lane] of this.#lanes) {
+      if (this.#running >= MOST_RUNNING) return
+      const [waiter] = lane
+      this.#running += 1
+      waiter!.go()
+      if (this.#lanes.delete(name)) this.#lanes.set(name, lane)
+    }
+  }
+}
+
+/** Addresses that are one owner's, as far as can be told. */
+function laneOf(address: string): string {
+  const mapped = /^::ffff:([\d.]+)$/i.exec(address)
+  if (mapped !== null) return mapped[1]!
+  if (!address.includes(':')) return address
+  const [head, tail] = address.split('::') as [string, string | undefined]
+  const before = head.split(':').filter((group) => group !== '')
+  const after = tail?.split(':').filter((group) => group !== '') ?? []
+  const zeros = new Array<string>(Math.max(0, GROUPS - before.length - after.length)).fill('0')
+  return [...before, ...(tail === undefined ? [] : zeros), ...after].slice(0, NETWORK_GROUPS).join(':')
+}

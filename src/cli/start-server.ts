@@ -1,0 +1,72 @@
+/// <reference types="node" preserve="true" />
+/** The package's main door: a server in the process of whoever imports it. */
+import { systemClock } from '../base/clock.ts'
+import { loadConfig } from '../base/config/load.ts'
+import { createLog } from '../base/log.ts'
+import { systemRandom } from '../base/random.ts'
+import { Server } from '../server/server.ts'
+import { EXIT } from './parts.ts'
+import { listen, stop } from './serve.ts'
+import { systemParts } from './system-parts.ts'
+
+/** What is left out has the default of `davenport serve`. */
+export interface StartOptions {
+  /** Folder where everything is kept; made when it is missing. Default: `data`. */
+  dataDir?: string
+  /** Address to listen on. Default: 127.0.0.1. */
+  host?: string
+  /** 0: any free one. Default: 5984. */
+  port?: number
+  /** Server administrators, each `name:password`. Without any, the first start makes one. */
+  admins?: readonly string[]
+  /** Any setting, named as in the environment: `{ DAVENPORT_COUCHDB__MAX_DBS_OPEN: '100' }`. The process's own
+   *  environment is not read. */
+  settings?: Readonly<Record<string, string>>
+  /** Takes each line of the log, its line break included. Default: there is no log. */
+  log?: (line: string) => void
+}
+
+export interface RunningServer {
+  /** `http://host:port`, without a slash at the end. */
+  readonly url: string
+  /** The administrator that this start has made, for want of a configured one. */
+  readonly generatedAdmin: { readonly name: string; readonly password: string } | undefined
+  /**
+   * Takes no new requests, lets running ones finish for `graceMs` (default: the setting of `davenport serve`), then
+   * closes everything. Rejects when a part did not stop cleanly; the log says which.
+   */
+  stop(graceMs?: number): Promise<void>
+}
+
+/**
+ * Starts a server. Resolves once it takes requests. Rejects with a ConfigError for settings that make no sense, with
+ * LOCKED when another server has the folder, and as `listen` does (EADDRINUSE, EACCES).
+ */
+export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
+  const { dataDir, host, port, admins, settings, log: write } = options
+  const flags = { dataDir, host, port: port === undefined ? undefined : String(port), admins }
+  const config = loadConfig({ environment: settings, flags })
+  const log = createLog({
+    level: write === undefined ? 'none' : config.logLevel,
+    write: write ?? (() => undefined),
+    now: () => systemClock.now(),
+  })
+  const server = await Server.start({
+    ...systemParts.databaseOpener(config, log),
+    config,
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    acquireLock: systemParts.acquireLock,
+  })
+  const listener = await listen(server, systemParts)
+  let stopped: Promise<number> | undefined
+  return {
+    url: listener.url,
+    generatedAdmin: server.administrators.generated,
+    async stop(graceMs = config.stopGraceMs) {
+      stopped ??= stop(server, listener, graceMs)
+      if ((await stopped) !== EXIT.ok) throw new Error('the server did not stop cleanly')
+    },
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Requests at the edges of the routes, that were answered otherwise than by Apache CouchDB 3.5.2: paths below
+ * endpoints, `w` beyond the nodes there are, `batch=ok` of a deletion, negative limits, keys beside ranges.
+ */
+import t from 'tap'
+import { ask, type Reply, type Sending } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const server = await startTestServer()
+t.teardown(() => server.stop())
+const send = (line: string, sending?: Sending) => ask(server, line, sending)
+const said = ({ status, json }: Reply) => [status, json]
+
+t.before(async () => {
+  await send('PUT /db')
+  const docs = ['a', 'b', 'c', 'd', 'e'].map((_id) => ({ _id }))
+  await send('POST /db/_bulk_docs', { json: { docs } })
+})
+
+t.test('paths below endpoints', async (t) => {
+  const missing = [404, { error: 'not_found', reason: 'missing' }]
+  const noDatabase = [404, { error: 'not_found', reason: 'Database does not exist.' }]
+  const postOnly = [405, { error: 'method_not_allowed', reason: 'Only POST allowed' }]
+  const gone = [410, { error: 'gone', reason: 'Temporary views are not supported in CouchDB' }]
+  const incomplete = [400, { error: 'bad_request', reason: 'Incomplete path to _node request' }]
+  for (const [line, wanted, json] of [
+    ['GET /_all_dbs/x', missing],
+    ['GET /_all_dbs/x/y', missing],
+    ['GET /_dbs_info/x', missing],
+    ['POST /_dbs_info/x', missing, { keys: [] }],
+    ['GET /_db_updates/x', noDatabase],
+    ['GET /_replicate/x', postOnly],
+    ['GET /_node', incomplete],
+    ['GET /db/_auto_purge', missing],
+    ['POST /db/_temp_view', gone, {}],
+    ['GET /db/_temp_view', gone],
+    ['POST /nothing/_temp_view', noDatabase, {}],
+  ] as [string, unknown, unknown?][]) {
+    t.same(said(await send(line, json === undefined ? {} : { json })), wanted, line)
+  }
+  t.equal((await send('HEAD /_all_dbs/x')).status, 404)
+})
+
+t.test('w: a write of fewer copies than it asks for is accepted', async (t) => {
+  const revOf = ({ json }: Reply): string => (json as { rev: string }).rev
+  for (const [w, short] of [
+    ['3', true],
+    ['%2B2', true],
+    ['1', false],
+    ['0', false],
+    ['-4', false],
+    ['abc', false],
+  ] as const) {
+    const status = (usual: number): number => (short ? 202 : usual)
+    const path = `/db/w${short ? 's' : 'f'}-${w.length}${w.at(-1)}`
+    const made = await send(`PUT ${path}?w=${w}`, { json: {} })
+    t.equal(made.status, status(201), `PUT ${w}`)
+    t.equal((await send(`PUT ${path}?w=${w}`, { json: {} })).status, 409)
+    t.equal((await send(`DELETE ${path}?rev=${revOf(made)}&w=${w}`)).status, status(200))
+    const attached = await send(`PUT ${path}/f?w=${w}`, { body: 'x' })
+    t.equal(attached.status, status(201))
+    t.equal((await send(`DELETE ${path}/f?rev=${revOf(attached)}&w=${w}`)).status, status(200))
+    t.equal((await send(`POST /db?w=${w}`, { json: {} })).status, status(201))
+    t.equal((await send(`PUT /db/_local/l?w=${w}`, { json: {} })).status, status(201))
+    t.equal((await send(`DELETE /db/_local/l?w=${w}`)).status, status(200))
+    t.equal((await send(`POST /db/_purge?w=${w}`, { json: { none: ['1-a'] } })).status, status(201))
+    t.equal((await send(`PUT ${path}r?new_edits=false&w=${w}`, { json: { _rev: '1-a' } })).status, 201)
+    t.equal((await send('COPY /db/a', { headers: { destination: `${path.slice(4)}c` } })).status, 201)
+    const bulk = await send(`POST /db/_bulk_docs?w=${w}`, { json: { docs: [{}, { _id: 'a' }] } })
+    t.equal(bulk.status, status(201))
+    const accepted = (bulk.json as { accepted?: boolean }[]).map((each) => each.accepted)
+    t.same(accepted, [short ? true : undefined, undefined])
+    const refused = await send(`POST /db/_bulk_docs?w=${w}`, { json: { docs: [{ _id: 'a' }] } })
+    t.equal(refused.status, 201)
+  }
+})
+
+t.test('batch=ok of a deletion means nothing', async (t) => {
+  const { rev } = (await send('PUT /db/batched', { json: {} })).json as { rev: string }
+  t.equal((await send('DELETE /db/batched?batch=ok&rev=1-abc')).status, 409)
+  const reply = await send(`DELETE /db/batched?batch=ok&rev=${rev}`)
+  t.match([reply.status, reply.json], [200, { ok: true, id: 'batched', rev: /^2-/ }])
+})
+
+t.test('a negative limit of _changes is none', async (t) => {
+  const count = async (query: string): Promise<number> =>
+    ((await send(`GET /db/_changes?${query}`)).json as { results: unknown[] }).results.length
+  const all = await count('')
+  for (const query of ['limit=-1', 'limit=-7&descending=true', 'limit=-1&feed=longpoll']) {
+    t.equal(await count(query), all, query)
+  }
+  t.equal(await count('limit=-0'), 0)
+})
+
+t.test('keys and ranges', async (t) => {
+  const error = 'query_parse_error'
+  const reason = '`keys` is incompatible with `key`, `start_key` and `end_key`'
+  for (const [line, json] of [
+    ['GET /db/_all_docs?keys=["a"]&startkey="b"'],
+    ['GET /db/_design_docs?keys=["a"]&endkey="b"'],
+    ['GET /db/_local_docs?keys=["_local/a"]&endkey="b"'],
+    ['POST /db/_all_docs?keys=["e"]', { keys: ['c', 'a'] }],
+    ['POST /db/_all_docs', { keys: ['c'], key: 'b' }],
+    ['POST /db/_all_docs', { keys: [3], key: 4 }],
+  ] as [string, unknown?][]) {
+    const reply = await send(line, json === undefined ? {} : { json })
+    t.same(said(reply), [400, { error, reason }], line)
+  }
+  const ids = async (line: string, json?: unknown) =>
+    ((await send(line, { json })).json as { rows: { key: unknown }[] }).rows.map(({ key }) => key)
+  t.same(await ids('GET /db/_all_docs?keys=["a"]&key="a"'), ['a'])
+  t.same(await ids('GET /db/_all_docs?keys=[3]&key=3'), [3])
+  t.same(await ids('POST /db/_all_docs?keys=["d","e"]', { keys: ['c', 'a'] }), ['d', 'e'])
+  t.same(await ids('POST /db/_all_docs?startkey="b"', { keys: [] }), [])
+  const queries = [{ keys: ['c'] }, { keys: ['c'], endkey: 'b' }, { keys: ['c', 'x'] }]
+  t.match((await send('POST /db/_all_docs/queries', { json: { queries } })).json, {
+    results: [
+      { offset: Number, rows: [{ key: 'c' }] },
+      { offset: Number, rows: [] },
+      { offset: null, rows: [{ key: 'c' }, { key: 'x', error: 'not_found' }] },
+    ],
+  })
+  const keyed = (await send('GET /db/_all_docs?update_seq=true&keys=["a"]')).json
+  t.equal((keyed as { update_seq: unknown }).update_seq, null)
+})
