@@ -1,0 +1,126 @@
+/**
+ * Requests that held the event loop to their end: `_revs_diff` of 100,000 revisions for a second, `If-Match` with 60,000 quotes for
+ * seven, since the regular expression that took them off began anew at each of them, and a path of 20,000 invalid bytes, each of
+ * which cost an exception.
+ */
+import { createServer } from 'node:http'
+import t from 'tap'
+import { isTurnOver, nextTurn, runInTurns } from '../../src/base/time-slice.ts'
+import { parseTarget } from '../../src/http/path.ts'
+import { ask } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const IDS = 30_000
+const QUOTES = 60_000
+/** Far from both the seconds that it took and the milliseconds that it takes. */
+const MOST_MS = 1500
+
+/** Rounds of the event loop while something runs. */
+async function turnsDuring(run: () => Promise<unknown>): Promise<number> {
+  let turns = 0
+  let isOver = false
+  const count = (): void => {
+    turns += 1
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  await run()
+  isOver = true
+  return turns
+}
+
+t.test('_revs_diff gives way between its documents', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const lease = await server.server.databases.lease('db')
+  t.teardown(() => lease.release())
+  const { database } = lease
+  const rev = `1-${'a'.repeat(32)}`
+  let begun = 0
+  const turnsAt: number[] = []
+  let turns = 0
+  let isOver = false
+  const count = (): void => {
+    turns += 1
+    if (!isOver) setImmediate(count)
+  }
+  const { missingRevs } = database
+  database.missingRevs = (id, revs) => {
+    if (begun === 0) setImmediate(count)
+    begun += 1
+    turnsAt.push(turns)
+    return missingRevs.call(database, id, revs)
+  }
+  const wanted = Object.fromEntries(Array.from({ length: IDS }, (_, n) => [`d${n}`, [rev]]))
+  const { status, json } = await ask(server, 'POST /db/_revs_diff', { json: wanted })
+  isOver = true
+  t.equal(status, 200)
+  t.equal(Object.keys(json as object).length, IDS)
+  t.equal(begun, IDS)
+  t.ok(new Set(turnsAt).size > 3, `in ${new Set(turnsAt).size} turns`)
+})
+
+t.test('a header of quotes and a path of invalid bytes', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const startMs = performance.now()
+  for (const quotes of [`x${'"'.repeat(QUOTES)}x`, '"'.repeat(QUOTES)]) {
+    const reply = await ask(server, 'PUT /db/a', { json: {}, headers: { 'if-match': quotes } })
+    t.equal(reply.status, 400)
+  }
+  const { segments } = parseTarget(`/db/${'%FF%41%C3'.repeat(7000)}`)
+  t.equal(segments[1], '\udcffA\udcc3'.repeat(7000))
+  const tookMs = performance.now() - startMs
+  t.ok(tookMs < MOST_MS, `${tookMs} ms`)
+})
+
+t.test('all long work of a turn shares one slice, and each goes on in its turn', async (t) => {
+  const order: number[] = []
+  function* work(name: number): Generator<void, number, void> {
+    for (let step = 0; step < 5; step++) {
+      const end = performance.now() + 4
+      while (performance.now() < end);
+      order.push(name)
+      yield
+    }
+    return name
+  }
+  const names = [0, 1, 2, 3, 4, 5]
+  const turns = await turnsDuring(async () => {
+    t.same(await Promise.all(names.map((name) => runInTurns(work(name)))), names)
+  })
+  t.ok(turns >= 10, `120 ms of work in ${turns} turns`)
+  t.same(new Set(order.slice(0, 18)), new Set(names), 'nobody is done before all have begun')
+})
+
+t.test('who gave way goes on while others do not stop', async (t) => {
+  let busy = true
+  const hog = (async () => {
+    while (busy) {
+      const end = performance.now() + 15
+      while (performance.now() < end);
+      if (isTurnOver()) await nextTurn()
+    }
+  })()
+  const server = createServer((_, response) => response.end('x'))
+  await new Promise<void>((resolve) => server.listen(0, resolve))
+  const { port } = server.address() as { port: number }
+  t.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'x')
+  await t.rejects(
+    runInTurns(
+      (function* () {
+        for (;;) yield
+      })(),
+      () => {
+        throw new Error('gone')
+      },
+    ),
+    /gone/,
+  )
+  busy = false
+  await hog
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
