@@ -22,6 +22,8 @@ const SUPERBLOCKS = 'native-free-btree/superblocks.js'
 const RECOVERY = 'native-free-btree/recovery.js'
 const OPEN = 'native-free-btree/open.js'
 const STORE = 'native-free-btree/store.js'
+const TRANSACTION = 'native-free-btree/transaction.js'
+const CALLBACKS = 'native-free-btree/callbacks.js'
 const REGISTRY = 'src/server/registry.js'
 const PAGES = 'native-free-btree/page-source.js'
 const TREE = 'native-free-btree/tree.js'
@@ -269,8 +271,64 @@ ${COMMIT_SYNC}`,
     rule: 'a reader beside a writer shows only what something later vouches for, or what it has synced itself',
     target: 'readers',
     file: RECOVERY,
-    find: 'let end = trusting || isSynced ? walk.end : vouchedFor;',
-    replace: 'let end = walk.end;',
+    find: '(await syncedTo(file, identity.salt, walk.end))',
+    replace: 'true',
+  },
+  {
+    name: 'operation-not-whole',
+    rule: 'an operation that throws takes nothing of itself into the group',
+    target: 'misuse',
+    file: TRANSACTION,
+    find: '            this.#builder.rollback(mark);\n            throw error;',
+    replace: '            throw error;',
+  },
+  {
+    name: 'promise-taken',
+    rule: 'a build that returns a promise is refused',
+    target: 'misuse',
+    file: TRANSACTION,
+    find: 'if (isThenable(result))',
+    replace: 'if (false)',
+  },
+  {
+    name: 'pointer-handed-out',
+    rule: 'what a caller is given is no part of what the writer goes on with',
+    target: 'misuse',
+    file: STORE,
+    find: 'checkpoint: { ...writer.newestCheckpoint }',
+    replace: 'checkpoint: writer.newestCheckpoint',
+  },
+  {
+    name: 'pages-for-callbacks',
+    rule: 'callbacks are given copies',
+    target: 'misuse',
+    file: CALLBACKS,
+    find: 'comparator.compare(new Uint8Array(a), new Uint8Array(b))',
+    replace: 'comparator.compare(a, b)',
+  },
+  {
+    name: 'callback-calls',
+    rule: 'callbacks do not call the library',
+    target: 'misuse',
+    file: CALLBACKS,
+    find: '    if (!isRunning)\n        return;',
+    replace: '    return;',
+  },
+  {
+    name: 'broken-filling-goes-on',
+    rule: 'a file whose filling failed has to be opened again',
+    target: 'misuse',
+    file: 'native-free-btree/new-file.js',
+    find: '        if (this.#broken !== undefined)\n            throw this.#broken;',
+    replace: '',
+  },
+  {
+    name: 'creation-left',
+    rule: 'a creation that fails leaves no file',
+    target: 'misuse',
+    file: OPEN,
+    find: 'await fileSystem.remove(temporary).catch(() => undefined);',
+    replace: '',
   },
   {
     name: 'value-not-checked',

@@ -95,7 +95,7 @@ function defaultCache(): PageCache {
 export async function openStore(path: string, given: StoreOptions = {}): Promise<Store> {
   requirePath(path)
   const options = storeOptions(given)
-  if (options.cache !== undefined && !(options.cache instanceof PageCache))
+  if (options.cache !== undefined && !PageCache.is(options.cache))
     refuse('cache', 'a PageCache', options.cache)
   const fileSystem = typedFileSystem(options.fileSystem ?? nodeFileSystem)
   if (options.readOnly === true) {
