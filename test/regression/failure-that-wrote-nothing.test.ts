@@ -58,7 +58,7 @@ for (const [index, [what, faults]] of RETRIED.entries()) {
     for (const fault of faults) disk.inject(fault)
     await t.rejects(put(store, 'refused'), {
       code: 'WRITE_FAILED',
-      cause: { code: faults[0]!.code ?? 'EIO' },
+      cause: { details: { systemCode: faults[0]!.code ?? 'EIO' } },
     })
     await assertGoesOn(t, disk, store)
   })

@@ -73,7 +73,7 @@ t.test('before it, the store goes on as it was', async (t) => {
   }
   await t.rejects(compact(source, { clock: systemClock }), {
     code: 'WRITE_FAILED',
-    cause: { code: 'EMFILE' },
+    cause: { details: { systemCode: 'EMFILE' } },
   })
   await database.endCompaction()
   await put(database, edit('b'))
