@@ -54,38 +54,38 @@ t.test('patterns that would explode are matched, or end their request with 400',
 })
 
 t.test('the budget of a request is a setting', async (t) => {
-  const client = await serve(t, { DAVENPORT_DAVENPORT__SELECTOR_BUDGET_MS: '1' })
+  const client = await serve(t, { DAVENPORT_DAVENPORT__SELECTOR_BUDGET_MS: '100' })
   // Each takes some milliseconds, and none of them too many.
-  const list = Array.from({ length: 20_000 }, (_, n) => n)
+  const list = Array.from({ length: 60_000 }, (_, n) => n)
   const docs = Array.from({ length: 40 }, (_, n) => ({ _id: `d${n}`, list }))
   await client.json('POST', '/db/_bulk_docs', { docs })
   const selector = { list: { $elemMatch: { $lt: 0 } } }
   const reply = await client.send('POST', '/db/_changes?filter=_selector', { selector })
   t.equal(reply.status, 400)
   t.match(JSON.parse(reply.text), { error: 'selector_timeout', reason: /used up|one document/ })
-  const few = { selector: { list: { $size: 20_000 } } }
+  const few = { selector: { list: { $size: 60_000 } } }
   const { results } = await client.json<{ results: object[] }>('POST', '/db/_changes?filter=_selector', few)
   t.equal(results.length, 40)
 })
 
 t.test('deep and long documents are looked at in slices', async (t) => {
   const client = await serve(t)
-  const levels = 500_000
+  const levels = 200_000
   await client.json('PUT', '/db/deep', `{"v":${'['.repeat(levels)}${']'.repeat(levels)}}`)
-  await client.json('PUT', '/db/long', `{"v":[${'{},'.repeat(300_000)}0]}`)
+  await client.json('PUT', '/db/long', `{"v":[${'{},'.repeat(100_000)}0]}`)
   const body = { selector: { v: { $exists: true } }, fields: ['v'] }
   const { outcome, answers } = await besideHostile(client.port, () =>
     client.send('POST', '/db/_changes?filter=_selector&include_docs=true', body),
   )
   t.equal(outcome.status, 200)
   t.ok(outcome.text.includes('['.repeat(levels)), 'the deep one is shown whole')
-  t.ok(answers > 10, `another client got ${answers} answers meanwhile`)
+  t.ok(answers > 3, `another client got ${answers} answers meanwhile`)
 })
 
 t.test('a feed that hides all of its rows gives way, and ends with its client', async (t) => {
   const client = await serve(t)
-  for (let n = 0; n < 5; n++) {
-    const docs = Array.from({ length: 2000 }, (_, at) => ({ _id: `d${n}-${at}`, v: at }))
+  for (let n = 0; n < 3; n++) {
+    const docs = Array.from({ length: 1000 }, (_, at) => ({ _id: `d${n}-${at}`, v: at }))
     await client.json('POST', '/db/_bulk_docs', { docs })
   }
   const { outcome, answers } = await besideHostile(client.port, () =>
