@@ -4,11 +4,13 @@
  * which cost an exception.
  */
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import t from 'tap'
 import { isTurnOver, nextTurn, runInTurns } from '../../src/base/time-slice.ts'
 import { parseTarget } from '../../src/http/path.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
+import { until } from '../support/until.ts'
 
 const IDS = 30_000
 const QUOTES = 60_000
@@ -59,6 +61,33 @@ t.test('_revs_diff gives way between its documents', async (t) => {
   t.equal(Object.keys(json as object).length, IDS)
   t.equal(begun, IDS)
   t.ok(new Set(turnsAt).size > 3, `in ${new Set(turnsAt).size} turns`)
+})
+
+t.test('what nobody waits for any more ends', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const lease = await server.server.databases.lease('db')
+  t.teardown(() => lease.release())
+  const { database } = lease
+  const { missingRevs } = database
+  let looked = 0
+  const socket = connect(server.http.port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  database.missingRevs = (id, revs) => {
+    looked += 1
+    if (looked === 1) socket.destroy()
+    const end = performance.now() + 1
+    while (performance.now() < end);
+    return missingRevs.call(database, id, revs)
+  }
+  const wanted = JSON.stringify(Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`d${n}`, []])))
+  socket.write(
+    `POST /db/_revs_diff HTTP/1.1\r\nHost: x\r\nAuthorization: ${server.authorization}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${wanted.length}\r\n\r\n${wanted}`,
+  )
+  await until('the request is over', () => server.lines.some((line) => line.includes('_revs_diff')))
+  t.ok(looked > 0 && looked < 1000, `${looked} of 1000 were looked up`)
 })
 
 t.test('a header of quotes and a path of invalid bytes', async (t) => {
