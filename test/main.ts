@@ -18,7 +18,6 @@ const LONG_ONLY = [
   'system/scan-memory',
   'system/many-databases',
   'system/compaction-load',
-  'system/hostile-requests',
   'system/readme',
   'bench/btree',
   'fuzz/run',
