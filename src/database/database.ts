@@ -98,8 +98,6 @@ export class StoredDatabase implements Database {
   readonly instanceStartTime: string
   readonly properties: DatabaseProperties
   readonly #store: Store
-  /** The store, with what is set. */
-  readonly #source: DocumentSource
   readonly #sequences: SequenceCodec
   readonly #clock: Pick<Clock, 'now'>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
@@ -133,16 +131,6 @@ export class StoredDatabase implements Database {
     refusal: () => string | undefined = () => undefined,
   ) {
     this.#store = store
-    const settings = (): SettingsRecord => this.#settings
-    this.#source = {
-      get: (tree, key) => store.get(tree, key),
-      get values() {
-        return store.values
-      },
-      get revsLimit() {
-        return settings().revsLimit
-      },
-    }
     this.#refusal = refusal
     this.#clock = clock
     this.name = name
@@ -162,9 +150,14 @@ export class StoredDatabase implements Database {
     return this.#updateSeq
   }
 
+  /**
+   * The bytes are those of the file that is current now: a view reads what its references name later, when a compaction may
+   * have given the store another file.
+   */
   #documents(): DocumentSource {
-    this.#open()
-    return this.#source
+    const store = this.#open()
+    const { values } = store
+    return { get: (tree, key) => store.get(tree, key), values, revsLimit: this.#settings.revsLimit }
   }
 
   #viewsOf(snapshot: Snapshot): ViewSource {
@@ -424,7 +417,7 @@ export class StoredDatabase implements Database {
   lookup(id: string): AllDocsRow | undefined {
     return reading(() => {
       const value = this.#open().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#source, id, value)
+      return value === undefined ? undefined : rowOf(this.#documents(), id, value)
     })
   }
 
