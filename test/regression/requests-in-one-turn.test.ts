@@ -10,26 +10,13 @@ import { isTurnOver, nextTurn, runInTurns } from '../../src/base/time-slice.ts'
 import { parseTarget } from '../../src/http/path.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
+import { steppedTime, TurnCounter } from '../support/stepped-time.ts'
 import { until } from '../support/until.ts'
 
 const IDS = 30_000
 const QUOTES = 60_000
 /** Far from both the seconds that it took and the milliseconds that it takes. */
 const MOST_MS = 1500
-
-/** Rounds of the event loop while something runs. */
-async function turnsDuring(run: () => Promise<unknown>): Promise<number> {
-  let turns = 0
-  let isOver = false
-  const count = (): void => {
-    turns += 1
-    if (!isOver) setImmediate(count)
-  }
-  setImmediate(count)
-  await run()
-  isOver = true
-  return turns
-}
 
 t.test('_revs_diff gives way between its documents', async (t) => {
   const server = await startTestServer()
@@ -106,21 +93,25 @@ t.test('a header of quotes and a path of invalid bytes', async (t) => {
 })
 
 t.test('all long work of a turn shares one slice, and each goes on in its turn', async (t) => {
+  const time = steppedTime(t)
+  const counter = new TurnCounter()
   const order: number[] = []
+  const stepsOfTurn: number[] = []
   function* work(name: number): Generator<void, number, void> {
     for (let step = 0; step < 5; step++) {
-      const end = performance.now() + 4
-      while (performance.now() < end);
+      time.advance(4)
       order.push(name)
+      stepsOfTurn[counter.turns] = (stepsOfTurn[counter.turns] ?? 0) + 1
       yield
     }
     return name
   }
   const names = [0, 1, 2, 3, 4, 5]
-  const turns = await turnsDuring(async () => {
-    t.same(await Promise.all(names.map((name) => runInTurns(work(name)))), names)
-  })
-  t.ok(turns >= 10, `120 ms of work in ${turns} turns`)
+  t.same(await Promise.all(names.map((name) => runInTurns(work(name)))), names)
+  counter.stop()
+  const [first, ...later] = stepsOfTurn
+  t.equal(first, 4 + 5, 'a slice of 10 ms begins behind the first step, and each other takes the step that it begins with')
+  t.ok(later.length > 0 && Math.max(...later) <= 3, `later turns took ${later.join()} steps`)
   t.same(new Set(order.slice(0, 18)), new Set(names), 'nobody is done before all have begun')
 })
 
