@@ -110,7 +110,11 @@ t.test('all long work of a turn shares one slice, and each goes on in its turn',
   t.same(await Promise.all(names.map((name) => runInTurns(work(name)))), names)
   counter.stop()
   const [first, ...later] = stepsOfTurn
-  t.equal(first, 4 + 5, 'a slice of 10 ms begins behind the first step, and each other takes the step that it begins with')
+  t.equal(
+    first,
+    4 + 5,
+    'a slice of 10 ms begins behind the first step, and each other takes the step that it begins with',
+  )
   t.ok(later.length > 0 && Math.max(...later) <= 3, `later turns took ${later.join()} steps`)
   t.same(new Set(order.slice(0, 18)), new Set(names), 'nobody is done before all have begun')
 })
