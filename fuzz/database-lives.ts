@@ -298,15 +298,15 @@ export class DatabaseLives {
     this.#inFlight = this.#inFlight.filter((other) => other.number > version.number)
   }
 
-  /** The revision limit, or the security object: transactions of their own. */
-  async #set(database: StoredDatabase): Promise<void> {
+  /** The revision limit (that one, if it is given), or the security object: transactions of their own. */
+  async #set(database: StoredDatabase, limit?: number): Promise<void> {
     this.#phase = 'settings'
     const { model, security, settled } = this.#acknowledged
     const number = this.#nextNumber++
-    const limits = this.#random.bool()
+    const limits = limit !== undefined || this.#random.bool()
     const version = { number, model: model.copy(), security, settled }
     const next = limits ? version : { ...version, security: JSON.stringify({ number }) }
-    if (limits) next.model.revsLimit = this.#random.between(1, 5)
+    if (limits) next.model.revsLimit = limit ?? this.#random.between(1, 5)
     this.#inFlight.push(next)
     if (limits) await database.setRevsLimit(next.model.revsLimit)
     else await database.setSecurity(Buffer.from(next.security!))
@@ -387,6 +387,9 @@ export class DatabaseLives {
   async #compact(database: StoredDatabase): Promise<boolean> {
     const random = this.#random
     const disk = this.#disk
+    // A history that is longer than the limit is cut or not, depending on which file a crash leaves.
+    const longest = this.#acknowledged.model.longestHistory()
+    if (longest > database.revsLimit()) await this.#set(database, longest)
     this.#phase = 'compacting'
     for (const { model } of this.#acceptable) model.compacted = true
     const fault = random.int(100)

@@ -266,12 +266,13 @@ export class StoredDatabase implements Database {
     this.#unsettled.add(appended)
     const outcome = await this.#transact((tx) => {
       const first = this.#builtSeq
+      const nextSeq = (): number => this.#builtSeq + 1
       const takeSeq = (): number => {
         this.#builtSeq += 1
         return this.#builtSeq
       }
       try {
-        const built = build({ tx, revsLimit: this.#settings.revsLimit, takeSeq, appended })
+        const built = build({ tx, revsLimit: this.#settings.revsLimit, nextSeq, takeSeq, appended })
         last = this.#builtSeq > first ? this.#builtSeq : 0
         if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
         return built

@@ -47,6 +47,8 @@ export type MergeKind = 'new_leaf' | 'new_branch' | 'internal_node'
 /** The outcome of a merge. */
 export interface MergeResult {
   readonly kind: MergeKind
+  /** The revision at the head of the path. */
+  readonly head: RevisionNode
   /** Whether the tree took the value, also for a revision of which it had only known the id. */
   readonly stored: boolean
   /** Whether anything was added: the value, a revision, or what a revision descends from. */
@@ -122,7 +124,7 @@ export class RevisionTree {
       head.value = value
       if (isLeaf(head) && !isDeleted(head) && this.#liveLeaves !== undefined) this.#liveLeaves += 1
     }
-    return { kind, stored, changed: stored || joined || this.nodes.length > before }
+    return { kind, head, stored, changed: stored || joined || this.nodes.length > before }
   }
 
   /** `path.ids[at]` is `node`: what the path knows above the tree's own root becomes part of the tree. Returns whether. */

@@ -11,8 +11,8 @@
  * Replicated edits add their path and their body, also that of an ancestor of what is there, which is kept until a
  * compaction. A revision whose body is there already adds what its path knows more of the history. A stub stands for an
  * attachment of the nearest ancestor that has a body; one that cannot be resolved ends the whole request, of either kind.
- * A document takes one new place in the update sequence, however many edits it had, and none when its tree stays as it
- * was.
+ * A document takes one new place in the update sequence, however many edits it had, and none when its tree, cut
+ * to the limit of revisions, stays as it was.
  */
 import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
@@ -41,7 +41,9 @@ import type { AppendedBodies } from './turn-source.ts'
 export interface UpdateContext {
   tx: Transaction
   revsLimit: number
-  /** Takes the next number of the update sequence. */
+  /** The next number of the update sequence. */
+  nextSeq(): number
+  /** Takes it. */
   takeSeq(): number
   /** Gets the bodies that are appended. */
   appended: AppendedBodies
@@ -80,18 +82,21 @@ class DocumentMerge {
   readonly #expiryBefore: number | undefined
   /** When the document will expire. */
   #expiresAtMs: number | undefined
-  /** Where the document will stand in the update sequence; 0 while no body was added. */
-  #seq = 0
-  /** A revision that is there was written again: the document is cut to the limit of today, as in CouchDB. */
+  /** Where the document will stand in the update sequence, if it changes. */
+  readonly #seq: number
+  /** An edit was taken, also one that is there already: the document is cut to the limit of today, as in CouchDB. */
   #touched = false
-  /** Its history was joined to the tree. */
-  #joined = false
+  /** The tree took something, which stemming may take away again. */
+  #merged = false
+  /** The revision that was added last, and that the tree did not have. */
+  #added: RevisionNode | undefined
 
   constructor(context: UpdateContext, document: DocumentEdits) {
     const value = context.tx.get(TREES.id, document.key)
     this.#context = context
     this.#document = document
     this.#before = value
+    this.#seq = context.nextSeq()
     this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
     const leaves = this.#tree.leaves()
     this.#extensible = new Set(leaves.map(keyOf))
@@ -109,13 +114,15 @@ class DocumentMerge {
     revpos: number | undefined,
   ): EditResult {
     const head = path[0]!
-    if (this.#seq === 0) this.#seq = this.#context.takeSeq()
-    if (!edit.deleted) this.#expiresAtMs = edit.expiresAtMs
     const reference = this.#context.tx.append(edit.body)
     this.#context.appended.push({ reference, body: edit.body })
     const attachments = storeAttachments(this.#context.tx, resolved, revpos)
     const sizes = attachmentSizes(attachments)
-    this.#tree.merge(
+    const {
+      kind,
+      changed,
+      head: added,
+    } = this.#tree.merge(
       { start: head.pos, ids: path.map((revision) => revision.id) },
       {
         deleted: edit.deleted,
@@ -126,6 +133,12 @@ class DocumentMerge {
         attachments: encodeAttachments(attachments),
       },
     )
+    this.#touched = true
+    this.#merged ||= changed
+    if (kind !== 'internal_node') {
+      this.#added = added
+      if (!edit.deleted) this.#expiresAtMs = edit.expiresAtMs
+    }
     return { ok: true, id: this.#document.id, rev: formatRevision(head) }
   }
 
@@ -180,7 +193,7 @@ class DocumentMerge {
     const revision = edit.path[0]!
     if (this.#tree.find(revision.pos, revision.id)?.value != null) {
       const path = { start: revision.pos, ids: edit.path.map(({ id }) => id) }
-      if (this.#tree.merge(path, null).changed) this.#joined = true
+      this.#merged = this.#tree.merge(path, null).changed || this.#merged
       this.#touched = true
       return { ok: true, id: this.#document.id, rev: formatRevision(revision) }
     }
@@ -210,23 +223,22 @@ class DocumentMerge {
     return this.#expiresAtMs
   }
 
+  #isAsBefore(): boolean {
+    return (
+      this.#before !== undefined && encodeTree(this.#tree).equals(encodeTree(decodeInfoTree(this.#before)))
+    )
+  }
+
   /** Writes what was added. Returns whether anything was. */
   write(): boolean {
     const { tx, revsLimit } = this.#context
     const { key } = this.#document
-    if (this.#seq === 0 && !this.#touched) return false
-    const stemmed = this.#tree.stem(revsLimit)
-    if (this.#seq === 0) {
-      if (!stemmed && !this.#joined) return false
-      // A history that was joined may have been cut off again: then nothing happened.
-      if (
-        this.#before !== undefined &&
-        encodeTree(this.#tree).equals(encodeTree(decodeInfoTree(this.#before)))
-      ) {
-        return false
-      }
-      this.#seq = this.#context.takeSeq()
-    }
+    if (!this.#touched) return false
+    const isCut = this.#tree.stem(revsLimit)
+    // A new leaf is a change, unless a later edit of the request put it into a history that is cut off above it.
+    const hasNewLeaf = this.#added?.children === 0
+    if (!hasNewLeaf && ((!this.#merged && !isCut) || this.#isAsBefore())) return false
+    this.#context.takeSeq()
     this.#tree.updateSeq = this.#seq
     const { deleted, body, attachments } = this.#tree.winner()!.value!
     if (deleted) this.#expiresAtMs = undefined

@@ -309,7 +309,9 @@ t.test('status of the revisions of a branch', async (t) => {
 t.test('what was stemmed off comes back with a longer path, and joins trees', async (t) => {
   const parts = tree(['3-c'], ['2-x a'])
   t.equal(parts.leaves().length, 2)
-  t.same(parts.merge({ start: 4, ids: ['d', 'c', 'b', 'a'] }, value), {
+  const merged = parts.merge({ start: 4, ids: ['d', 'c', 'b', 'a'] }, value)
+  t.same(merged, {
+    head: parts.find(4, 'd'),
     kind: 'new_leaf',
     stored: true,
     changed: true,

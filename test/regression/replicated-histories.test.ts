@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { RevisionTree } from '../../src/database/revision-tree.ts'
+import { changedIds, NOW_MS, replicate, replicated, testDatabase } from '../support/database-fixture.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 
@@ -75,6 +76,50 @@ t.test('a lowered limit holds for reads at once', async (t) => {
   }
   const open = (await ask(server, 'GET /db/d?open_revs=all&revs=true')).json
   t.same((open as { ok: Doc }[])[0]!.ok._revisions, { start: 6, ids: ['f', 'e'] })
+})
+
+t.test('what stemming takes away again is no change', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  await ask(server, 'PUT /db/_revs_limit', { body: '2' })
+  const push = (...docs: object[]) => ask(server, 'POST /db/_bulk_docs', { json: { new_edits: false, docs } })
+  const updates = async () => ((await ask(server, 'GET /db')).json as { update_seq: string }).update_seq
+
+  await push(doc('d', 4, 'd c b a', 4))
+  const before = await updates()
+  await push(doc('d', 4, 'd c b a', 4))
+  t.equal(await updates(), before, 'the same history again')
+  await push(doc('d', 2, 'b a', 2))
+  await push(doc('d', 2, 'b a', 2), doc('d', 4, 'd c b a', 4))
+  t.match((await ask(server, 'GET /db/d?conflicts=true&revs=true')).json, { _rev: '4-d' })
+  const known = await updates()
+  await push(doc('d', 4, 'd c b a', 4), doc('d', 3, 'c b a', 33))
+  t.not(await updates(), known, 'a body that the tree had not is a change')
+})
+
+t.test(
+  'a new revision that a later one of the same request pushes out of the history is no change',
+  async (t) => {
+    const { database } = await testDatabase()
+    await database.setRevsLimit(2)
+    await replicate(database, replicated('d', {}, 5, 'edcb'))
+    const before = database.updateSeqNumber
+    await replicate(database, replicated('d', {}, 2, 'fa'), replicated('d', {}, 5, 'edcfa'))
+    t.equal(database.updateSeqNumber, before)
+    t.same(changedIds(database), [['d', false]])
+  },
+)
+
+t.test("an ancestor's body leaves the time of expiry as it is", async (t) => {
+  const { database } = await testDatabase()
+  const history = (start: number, letters: string, afterMs: number) => ({
+    ...replicated('d', {}, start, letters),
+    expiry: { afterMs },
+  })
+  await replicate(database, history(2, 'ba', 2000))
+  await replicate(database, history(1, 'a', 9000))
+  t.equal(database.get('d').expiresAtMs, NOW_MS + 2000)
 })
 
 t.test('edits of a document of many leaves do not walk over all of them each', async (t) => {

@@ -160,11 +160,12 @@ export class DatabaseModel {
     return stored
   }
 
-  /** Replicated revisions of one document, given together. */
+  /** Replicated revisions of one document, given together. What stemming takes away again was no change. */
   replicate(id: string, edits: readonly ModelEdit[]): void {
     const before = this.documents.get(id)?.text()
     const target = this.#touch(id)
     for (const edit of edits) this.#graft(target, edit)
+    target.stem(this.revsLimit)
     if (target.text() !== before) this.#commit(target)
   }
 
@@ -181,6 +182,11 @@ export class DatabaseModel {
         target.revisions.set(rev, { parent: path[at + 1], deleted: own && edit.deleted, body })
       }
     }
+  }
+
+  longestHistory(): number {
+    const documents = [...this.documents.values()]
+    return Math.max(0, ...documents.flatMap((one) => one.leaves().map((leaf) => one.path(leaf).length)))
   }
 
   live(): string[] {
