@@ -8,7 +8,11 @@
  *   is good with the `ValueSource` of that file alone: whoever keeps one keeps the source with it.
  */
 
-/** Order of the keys of one tree. `name` and `version` are kept in the file; opening with others is an error. */
+/**
+ * Order of the keys of one tree: a function of the two keys and nothing else. It is given copies. Like a reducer and
+ * `references` it runs in the middle of the engine's work, where every call of the library is refused. `name` and
+ * `version` are kept in the file; opening with others is an error.
+ */
 export interface Comparator {
   readonly name: string
   readonly version: number

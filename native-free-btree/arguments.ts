@@ -36,8 +36,6 @@ interface CheckedOptions {
 }
 
 const intrinsics = Object.getOwnPropertyDescriptors(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array)
-/** Members that the engine reads of bytes; an object may carry others under these names. */
-const READ = ['length', 'buffer', 'byteOffset', 'subarray'] as const
 
 export function refuse(what: string, wanted: string, given: unknown): never {
   throw new StorageError('INVALID_ARGUMENT', `${what} must be ${wanted}, not ${nameOf(given)}`)
@@ -58,7 +56,17 @@ export function bytesOf(what: string, value: Uint8Array): Uint8Array {
   if (isGone(value)) throw new StorageError('INVALID_ARGUMENT', `the memory of ${what} was given away`)
   const prototype = Object.getPrototypeOf(value) as unknown
   const isPlain = prototype === Buffer.prototype || prototype === Uint8Array.prototype
-  return isPlain && !READ.some((name) => Object.hasOwn(value, name)) ? value : genuine(value)
+  return isPlain && !isShadowed(value) ? value : genuine(value)
+}
+
+/** What the engine reads of bytes; an object may carry other things under these names. */
+function isShadowed(value: Uint8Array): boolean {
+  return (
+    Object.hasOwn(value, 'length') ||
+    Object.hasOwn(value, 'buffer') ||
+    Object.hasOwn(value, 'byteOffset') ||
+    Object.hasOwn(value, 'subarray')
+  )
 }
 
 /** A plain view of the same bytes: subclasses may answer what they like. */
