@@ -4,6 +4,8 @@ const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 /** The running process. */
 export function processConsole(): Console {
+  // Whoever read them may end first (`davenport serve | head -1`): what is written then is lost, the process is not.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
   return {
     environment: process.env,
     out: (text) => void process.stdout.write(text),

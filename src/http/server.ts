@@ -85,6 +85,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
   keepUnsentAnswers(app.server)
+  // A connection that could not be accepted (no descriptors, no memory) is the client's loss alone.
+  app.server.on('error', (error) => {
+    if (app.server.listening)
+      options.backend.log.warning('a connection was lost', { error: describeError(error) })
+  })
   app.server.maxConnections = limits.maxConnections || connectionsOf(openFileLimit())
   const websockets = serveWebsockets(app.server, service)
   await app.listen({ host: options.host, port: options.port })
