@@ -7,6 +7,7 @@ import { withInlineAttachments } from '../attachment-edit.ts'
 import {
   asLocalDocument,
   documentCheck,
+  givenId,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
@@ -111,11 +112,13 @@ async function writeAll(
       edits.push(edit!)
     } catch (error) {
       const { error: name, reason } = knownError(error)
-      refused.set(index, { id: givenId(scanned), error: name, reason })
+      refused.set(index, { id: givenId(scanned?.special.get('_id')), error: name, reason })
     }
   }
   if (refused.size > 0) {
-    const outcomes = documents.map((scanned, index) => refused.get(index) ?? unwritten(givenId(scanned)))
+    const outcomes = documents.map(
+      (scanned, index) => refused.get(index) ?? unwritten(givenId(scanned?.special.get('_id'))),
+    )
     return json(400, outcomes)
   }
   const ids = edits.map((edit) => edit.id).filter((id) => !isLocalId(id))
@@ -128,12 +131,6 @@ async function writeAll(
   const isWritten = results.every((result) => result.ok)
   if (!isWritten) return json(409, outcomes)
   return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
-}
-
-/** The `_id` of a document that is refused, '' for none. */
-function givenId(scanned: ScannedDocument | null): string {
-  const id: unknown = JSON.parse(scanned?.special.get('_id')?.toString() ?? 'null')
-  return typeof id === 'string' ? id : ''
 }
 
 function unwritten(id: string): Outcome {
