@@ -160,9 +160,10 @@ export interface Turn {
   giveBack(): void
   /**
    * Gives the store the file at `path` (on the same file system) under the store's own name, and ends the turn.
-   * That file must hold what the store holds, and be durable. When it resolves the name is durable, and
-   * snapshots that are open go on with the file that they began with. Rejects with WRITE_FAILED when the
-   * store goes on as it was, and with POISONED when nobody knows which of the two files has the name.
+   * That file must hold what the store holds, and be durable. When it resolves the store goes on with that file, whose
+   * name is durable before anything is committed to it, and snapshots that are open with the file that they began with.
+   * Rejects with WRITE_FAILED when the store goes on as it was, and with POISONED when nobody knows which of the two
+   * files has the name, or the store's own was removed or replaced.
    */
   replaceWith(path: string): Promise<void>
 }
@@ -257,7 +258,7 @@ export interface StoreStats {
   /** Bytes handed to write() since open, by kind. */
   recordBytesWritten: number
   nodeBytesWritten: number
-  /** Set once a sync failed, or a write that could not be rolled back. */
+  /** Why writes are refused until the store is opened again: writer.ts lists what does that. */
   poisoned: string | undefined
   trees: Record<string, { count: number; bytes: number; depth: number }>
 }
@@ -293,7 +294,9 @@ export interface Store {
   /**
    * Runs `build` when its turn comes, commits what it wrote with that of others in one group, and resolves
    * with what it returned once the group is durable. When `build` throws, or returns a promise, nothing of it is
-   * written. Rejects with WRITE_FAILED (nothing was kept), POISONED, CLOSED, READ_ONLY, ABORTED, INVALID_ARGUMENT.
+   * written. Rejects with WRITE_FAILED (nothing was kept, the next one may succeed; with `details.inDoubt` a crash
+   * before that may bring it back), POISONED (of what had been written, a later opening may find it), CLOSED, READ_ONLY,
+   * ABORTED, INVALID_ARGUMENT.
    */
   transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */

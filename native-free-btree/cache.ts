@@ -59,6 +59,11 @@ export class PageCache implements ValueBudget {
     this.budgetBytes = Math.max(budgetBytes, 1024 * 1024)
   }
 
+  /** Whatever has the prototype alone is none. */
+  static is(value: unknown): value is PageCache {
+    return typeof value === 'object' && value !== null && #cachedBytes in value
+  }
+
   get cachedBytes(): number {
     return this.#cachedBytes
   }

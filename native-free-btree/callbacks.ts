@@ -8,7 +8,6 @@
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { bytesOf, refuse } from './arguments.ts'
 import { StorageError } from './errors.ts'
-import { MAX_KEY_BYTES } from './format.ts'
 import type { Compare } from './page.ts'
 
 let isRunning = false
@@ -31,37 +30,10 @@ export function assertOutside(): void {
   )
 }
 
-/** Keys on their way to a comparator: two are looked at at a time, millions one after another. */
-class Copies {
-  #room = Buffer.alloc(0)
-
-  /** A copy of `key` that lasts until the next. */
-  of(key: Uint8Array): Uint8Array {
-    const { length } = key
-    // A comparator may have taken the memory away.
-    if (this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(length > 4096 ? MAX_KEY_BYTES : 4096)
-    const room = this.#room
-    if (length > 96) room.set(key)
-    else for (let i = 0; i < length; i++) room[i] = key[i]!
-    return room.subarray(0, length)
-  }
-}
-
-const left = new Copies()
-const right = new Copies()
-
 /** The comparator's order. Throws what it throws, and INVALID_ARGUMENT when it gives no number. */
 export function comparing(comparator: Comparator): Compare {
   return (a, b) => {
-    const ownA = left.of(a)
-    const ownB = right.of(b)
-    isRunning = true
-    let order: number
-    try {
-      order = comparator.compare(ownA, ownB)
-    } finally {
-      isRunning = false
-    }
+    const order = run(() => comparator.compare(new Uint8Array(a), new Uint8Array(b)))
     if (typeof order === 'number' && !Number.isNaN(order)) return order
     return refuse(`what the comparator ${comparator.name} gives`, 'a number', order)
   }
@@ -75,8 +47,8 @@ export function reducing(reducer: Reducer): Reducer {
     name,
     version,
     maxBytes,
-    map: (key, value) => owned(run(() => reducer.map(Buffer.from(key), Buffer.from(value)))),
-    combine: (parts) => owned(run(() => reducer.combine(parts.map((part) => Buffer.from(part))))),
+    map: (key, value) => owned(run(() => reducer.map(new Uint8Array(key), new Uint8Array(value)))),
+    combine: (parts) => owned(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
   }
 }
 
@@ -85,5 +57,5 @@ export function referring(
   references: NonNullable<TreeOptions['references']>,
 ): (value: Uint8Array) => Uint8Array[] {
   return (value) =>
-    run(() => [...references(Buffer.from(value))]).map((reference) => bytesOf('a reference', reference))
+    run(() => [...references(new Uint8Array(value))]).map((reference) => bytesOf('a reference', reference))
 }

@@ -17,7 +17,8 @@ export const STORAGE_ERRORS = {
   NOT_A_STORE: 'The file does not begin as a store does.',
   UNSUPPORTED_VERSION: 'The file was written in a format that this version does not read.',
   IO_FAILED: 'The operating system refused or failed; `cause` is its error, `details.systemCode` its name.',
-  WRITE_FAILED: 'A write failed, and what it left behind was cut back.',
+  WRITE_FAILED:
+    'A write failed, or could not be begun; what it left behind does not count. It may be tried again.',
   SYNC_FAILED: 'A sync failed: what was written since the last good one may be lost.',
   NOT_FOUND: 'No such file, key or commit.',
   ALREADY_EXISTS: 'What should have been created exists.',

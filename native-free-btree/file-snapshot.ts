@@ -40,6 +40,8 @@ export async function openSnapshot(
   definitions: ReadonlyMap<number, string> = new Map(),
 ): Promise<FileSnapshot> {
   const options = storeOptions(given)
+  if (options.cache !== undefined && !PageCache.is(options.cache))
+    refuse('cache', 'a PageCache', options.cache)
   requireHandle(handle)
   const file = await typedFileSystem(options.fileSystem ?? nodeFileSystem).open(handle.path, 'read')
   try {

@@ -7,12 +7,17 @@
  * - Bytes are durable only once a `sync` that began after their `write` resolved has itself resolved.
  * - After a failed `sync` nothing may be assumed of the bytes written since the last good one.
  * - A name is durable (created, renamed, removed) only after `syncDirectory` of the folder that holds it.
+ * - A call that could not be begun (no descriptor, no permission) changes nothing and may be tried again. Only a sync
+ *   that was begun and failed leaves in doubt what was done before it: `sync` rejects for no other reason, and
+ *   `syncDirectory` tells that one by its code, SYNC_FAILED.
  */
 export interface StorageFile {
   /** The path the file was opened by. */
   readonly path: string
   /** Length of the file in bytes, now. */
   size(): number
+  /** Whether `path` leads to this very file: false once it was removed, renamed, or another file put in its place. */
+  isAt(path: string): boolean
   /** Fills `target` from `position`; returns the bytes read, fewer than asked only at the end of the file. */
   readSync(target: Uint8Array, position: number): number
   /** As `readSync`, off the event loop. */
@@ -39,6 +44,6 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>
   /** Removes a file; no error when it is already gone. */
   remove(path: string): Promise<void>
-  /** Makes the names in a folder durable. */
+  /** Makes the names in a folder durable. Throws SYNC_FAILED; any other error: it was not begun. */
   syncDirectory(path: string): Promise<void>
 }

@@ -1,7 +1,8 @@
 /**
  * What a process keeps in each folder where it holds locks: one liveness socket, made with the first lock and
- * removed with the last. Both are also the moment to remove what dead processes left there: their temporary
- * files, and their sockets once no lock names them any more.
+ * removed with the last. What dead processes left there, their temporary files, and their sockets once no lock names
+ * them any more, is removed when the process takes its first lock there, and when it gives the last one back if it has
+ * taken over a dead owner's: for that the folder is listed, and it may hold very many stores.
  */
 import * as fs from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +17,8 @@ const TEMPORARY = /\.lock\.temp-[0-9a-f]{32}$/
 
 interface Presence {
   locks: number
+  /** A dead owner was succeeded, whose socket no lock names any more. */
+  leavesSockets: boolean
   readonly socket: Promise<LivenessSocket | null>
 }
 
@@ -31,7 +34,7 @@ export async function enterFolder(
   let presence = presences.get(key)
   if (presence === undefined) {
     const socket = sweepQuietly(directory, identity).then(() => openLivenessSocket(directory))
-    presence = { locks: 0, socket }
+    presence = { locks: 0, leavesSockets: false, socket }
     presences.set(key, presence)
   }
   presence.locks++
@@ -51,7 +54,13 @@ export async function leaveFolder(key: string, directory: string, identity: Proc
   if (presence.locks > 0) return
   presences.delete(key)
   await (await presence.socket)?.close()
-  await sweepQuietly(directory, identity)
+  if (presence.leavesSockets) await sweepQuietly(directory, identity)
+}
+
+/** A lock of a dead owner was taken over in the folder. */
+export function succeededIn(key: string): void {
+  const presence = presences.get(key)
+  if (presence !== undefined) presence.leavesSockets = true
 }
 
 /** Reads a lock, claim or temporary file; null if there is none. */

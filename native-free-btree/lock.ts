@@ -16,7 +16,7 @@ import * as fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { requirePath } from './arguments.ts'
 import { StorageError, systemErrorCode } from './errors.ts'
-import { enterFolder, leaveFolder, readLock, removeLeftover } from './lock-folder.ts'
+import { enterFolder, leaveFolder, readLock, removeLeftover, succeededIn } from './lock-folder.ts'
 import { decodeLock, encodeLock, LOCK_VERSION, type LockRecord, type ReadLock } from './lock-record.ts'
 import { ownerState } from './owner-state.ts'
 import { currentProcess, type ProcessIdentity } from './process-identity.ts'
@@ -211,6 +211,7 @@ async function replace(
   } finally {
     await removeLeftover(claim)
   }
+  succeededIn(place.folderKey)
   await removeDeadClaims(place, identity).catch(() => undefined)
   return true
 }

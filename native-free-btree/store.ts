@@ -1,4 +1,5 @@
 /** The store as callers see it: reads from the trees in memory and the file, writes through the writer. */
+import { resolve } from 'node:path'
 import type {
   Backup,
   CheckReport,
@@ -94,7 +95,7 @@ function defaultCache(): PageCache {
 export async function openStore(path: string, given: StoreOptions = {}): Promise<Store> {
   requirePath(path)
   const options = storeOptions(given)
-  if (options.cache !== undefined && !(options.cache instanceof PageCache))
+  if (options.cache !== undefined && !PageCache.is(options.cache))
     refuse('cache', 'a PageCache', options.cache)
   const fileSystem = typedFileSystem(options.fileSystem ?? nodeFileSystem)
   if (options.readOnly === true) {
@@ -151,7 +152,8 @@ class FileStore implements Store, BulkStore {
     recovery: RecoveryReport,
     lock: { release(): Promise<void> } | undefined,
   ) {
-    this.path = path
+    // The working folder may be another one by the time that the file is asked for again.
+    this.path = resolve(path)
     this.uuid = parts.located.uuid.toString('hex')
     this.recovery = recovery
     this.#options = options
@@ -160,7 +162,7 @@ class FileStore implements Store, BulkStore {
     this.#readCommit = parts.located.end.commit
     this.#lock = lock
     if (lock !== undefined) {
-      this.#file.writer = this.#makeWriter(this.#file, parts)
+      this.#file.writer = this.#makeWriter(this.#file, parts, recovery.outcome === 'created')
       this.#announce()
     }
   }
@@ -207,21 +209,19 @@ class FileStore implements Store, BulkStore {
     return this.#options.clock ?? systemClock
   }
 
-  #makeWriter(file: OpenFile, { located, loaded }: Parts, before?: Writer): Writer {
+  #makeWriter(file: OpenFile, { located, loaded }: Parts, isNameDurable: boolean, before?: Writer): Writer {
     const options = this.#options
     const budget = (options.cache ?? defaultCache()).budgetBytes
     const writer = new Writer({
       file: file.file,
+      path: this.path,
       clock: this.#clock,
       ledger: file.ledger,
       source: file.source,
       values: file.values,
       trees: file.trees,
       queue: before?.queue,
-      syncName:
-        before === undefined && this.recovery.outcome !== 'created'
-          ? () => this.#fileSystem.syncDirectory(folderOf(this.path))
-          : undefined,
+      syncName: isNameDurable ? undefined : () => this.#fileSystem.syncDirectory(folderOf(this.path)),
       limits: {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(budget / 2, 128 * 1024 * 1024),
@@ -535,13 +535,16 @@ class FileStore implements Store, BulkStore {
    *    vouches for is written again and synced.
    * 2. Only then the rename: at any crash the name leads to one of two files that hold the same.
    * 3. Only after the folder's sync the first group goes into the new file. Were it acknowledged earlier, a crash
-   *    that takes the rename back would take the acknowledged write with it.
+   *    that takes the rename back would take the acknowledged write with it. Where the folder cannot be opened, the sync
+   *    is the new file's writer's to make up for.
    */
   async #replaceWith(path: string): Promise<void> {
     const before = this.#assertWritable()
     const parts = await this.#openSuccessor(path)
+    let isNameDurable: boolean
     try {
-      await this.#rename(path, before)
+      before.assertNamed()
+      isNameDurable = await this.#rename(path, before)
     } catch (error) {
       parts.ledger.clear()
       parts.space.clear()
@@ -551,15 +554,16 @@ class FileStore implements Store, BulkStore {
     // What was resolved before the turn began has reached those who waited for it, references among it.
     await new Promise((resolve) => setImmediate(resolve))
     const after = new OpenFile(parts)
-    after.writer = this.#makeWriter(after, parts, before)
+    after.writer = this.#makeWriter(after, parts, isNameDurable, before)
     this.#use(after)
     this.#announce()
     before.handOver(after.writer)
   }
 
   async #openSuccessor(path: string): Promise<Parts> {
-    const file = await this.#fileSystem.open(path, 'write')
+    let file: StorageFile | undefined
     try {
+      file = await this.#fileSystem.open(path, 'write')
       const located = await locate(file, true)
       if (located.uuid.toString('hex') !== this.uuid || located.salt === this.#file.salt) {
         throw new StorageError('INVALID_ARGUMENT', `${path} is no successor of ${this.path}`)
@@ -567,12 +571,14 @@ class FileStore implements Store, BulkStore {
       await repair(file, located)
       return await loadParts(file, located, this.#options, spaceOf(this.#options))
     } catch (error) {
-      await file.close()
-      throw error
+      await file?.close()
+      if (error instanceof StorageError && error.code !== 'IO_FAILED') throw error
+      throw new StorageError('WRITE_FAILED', `${path} could not be opened`, { path }, error)
     }
   }
 
-  async #rename(path: string, writer: Writer): Promise<void> {
+  /** Gives the file at `path` the store's name. Returns whether the name is durable. */
+  async #rename(path: string, writer: Writer): Promise<boolean> {
     try {
       await this.#fileSystem.rename(path, this.path)
     } catch (error) {
@@ -582,7 +588,9 @@ class FileStore implements Store, BulkStore {
     }
     try {
       await this.#fileSystem.syncDirectory(folderOf(this.path))
+      return true
     } catch (error) {
+      if (!(error instanceof StorageError && error.code === 'SYNC_FAILED')) return false
       throw writer.poison('the folder of a renamed file could not be synced', error)
     }
   }

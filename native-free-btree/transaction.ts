@@ -150,7 +150,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
 
 /** What it does behind its first `await` would belong to no group. Nobody waits for it any more. */
 function refusePromise(promise: PromiseLike<unknown>): StorageError {
-  promise.then(undefined, () => undefined)
+  Promise.resolve(promise).catch(() => undefined)
   return new StorageError(
     'INVALID_ARGUMENT',
     'a transaction is built synchronously: `build` must not be async, nor return a promise',

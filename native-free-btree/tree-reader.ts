@@ -82,6 +82,7 @@ export class RootReader implements TreeReader {
 
   cursor(options: CursorOptions = {}): Cursor {
     this.#assertOpen()
+    requireObject('options', options)
     const { reverse, skip } = options
     requireBoolean('reverse', reverse)
     if (skip !== undefined) requireWhole('skip', skip)

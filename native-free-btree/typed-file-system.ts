@@ -47,6 +47,14 @@ class TypedFile implements StorageFile {
     }
   }
 
+  isAt(path: string): boolean {
+    try {
+      return this.#file.isAt(path)
+    } catch (error) {
+      throw storageErrorOf(error, this.path)
+    }
+  }
+
   readSync(target: Uint8Array, position: number): number {
     try {
       return this.#file.readSync(target, position)

@@ -5,7 +5,15 @@
  *   time, reads durable commits; what a failed sync leaves in doubt was never shown to anybody.
  * - A superblock names only what was durable before its own write was issued, and is synced before the next
  *   one is written (to the other slot).
- * - After a failed sync, or a failed write that could not be cut back, nothing is written any more.
+ *
+ * What fails either poisons, so that nothing is written any more until the store is opened again, or it does not, and
+ * the next write tries again. It poisons when going on could show or acknowledge what the disk does not have:
+ * - a sync that failed, of the file or, told by SYNC_FAILED, of its folder: the kernel counts what it lost as clean;
+ * - a rename of a compaction that may have been done or not, and a file that is not at its path any more: what is
+ *   written goes to a file that nobody finds;
+ * - a durable commit that could not be applied in memory, and what contradicts the writer's own rules.
+ * Nothing else does: a folder that could not be opened (EMFILE), a group or a superblock that could not be written
+ * (ENOSPC, EIO), a truncation that failed. They are answered with WRITE_FAILED.
  */
 import type { Transaction } from './api.ts'
 import { ByteWriter } from './bytes.ts'
@@ -68,6 +76,7 @@ export class Writer {
   readonly #ledger: Ledger
   readonly #salt: bigint
   readonly #dirtyLimitBytes: number
+  readonly #path: string
   #syncName: (() => Promise<void>) | undefined
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
@@ -96,6 +105,8 @@ export class Writer {
 
   constructor(parts: {
     file: StorageFile
+    /** Of the store, absolute: the file may have been opened by another. */
+    path: string
     clock: Clock
     ledger: Ledger
     source: PageSource
@@ -112,6 +123,7 @@ export class Writer {
     queue?: WriteQueue | undefined
   }) {
     this.#file = parts.file
+    this.#path = parts.path
     this.#clock = parts.clock
     this.#ledger = parts.ledger
     const { state } = parts
@@ -185,6 +197,22 @@ export class Writer {
     if (!successor.queue.isEmpty) successor.#kick()
   }
 
+  /**
+   * Throws POISONED when the file is not at its path any more. What cannot be told (the folder cannot be looked at) is
+   * no reason to refuse: the file itself can be written.
+   */
+  assertNamed(): void {
+    if (!this.#isNamed()) throw this.poison('the file was removed or replaced while it was open', undefined)
+  }
+
+  #isNamed(): boolean {
+    try {
+      return this.#file.isAt(this.#path)
+    } catch {
+      return true
+    }
+  }
+
   /** Nothing is written any more. For a failure that leaves in doubt which file has the store's name. */
   poison(what: string, cause: unknown): StorageError {
     this.#poison(what, cause)
@@ -245,8 +273,9 @@ export class Writer {
     if (this.#poisoned !== undefined || this.#superblocks.untouched) return
     // Both slots: with either of them alone lost, the other still vouches for every group.
     await this.#startGeneration()
-    await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
-    await this.#syncedSuperblock(SUPERBLOCK_CLEAN)
+    const flags = (await this.#endsWithItsGroups()) ? SUPERBLOCK_CLEAN : 0
+    await this.#syncedSuperblock(flags)
+    await this.#syncedSuperblock(flags)
     if (this.#poisoned !== undefined) throw this.#poisoned
   }
 
@@ -317,7 +346,10 @@ export class Writer {
       await this.#syncName?.()
       this.#syncName = undefined
     } catch (error) {
-      return this.poison('the folder could not be synced', error)
+      if (error instanceof StorageError && error.code === 'SYNC_FAILED') {
+        return this.poison('the folder could not be synced', error)
+      }
+      return this.#writeFailed('the folder could not be opened, and nothing was written', error)
     }
     this.#superblocks.generation += 1
     const failure = await this.#syncedSuperblock(0)
@@ -364,9 +396,14 @@ export class Writer {
     this.#poisoned ??= new StorageError(
       'POISONED',
       `${what}: writes are refused until the store is opened again`,
-      { path: this.#file.path },
+      { path: this.#path },
       cause,
     )
+  }
+
+  #writeFailed(message: string, cause: unknown, inDoubt = false): StorageError {
+    const details = { path: this.#path, ...(inDoubt && { inDoubt }) }
+    return new StorageError('WRITE_FAILED', message, details, cause)
   }
 
   /**
@@ -447,6 +484,11 @@ export class Writer {
       this.#fail(taken, this.#poisoned!)
       return
     }
+    if (!this.#isNamed()) {
+      this.#poison('the file was removed or replaced while it was open', undefined)
+      this.#fail(taken, this.#poisoned!)
+      return
+    }
     this.#announcedEnd = announcedEnd
     this.#written = next
     this.#durable = next
@@ -508,12 +550,15 @@ export class Writer {
         lastPosition: sealed.position,
       }
     } catch (error) {
-      await this.#cutBack(error)
-      this.#fail(
-        taken,
-        this.#poisoned ??
-          new StorageError('WRITE_FAILED', 'the write failed and nothing of it was kept', {}, error),
-      )
+      const isGone = await this.#cutBack()
+      const failure = isGone
+        ? this.#writeFailed('the write failed and nothing of it was kept', error)
+        : this.#writeFailed(
+            'the write failed, and until another succeeds a crash may bring it back',
+            error,
+            true,
+          )
+      this.#fail(taken, this.#poisoned ?? failure)
       return undefined
     }
   }
@@ -544,16 +589,38 @@ export class Writer {
     }
   }
 
-  async #cutBack(cause: unknown): Promise<void> {
+  /**
+   * Sees to it that nothing of a group whose write failed can come back. False when neither a truncation nor the
+   * superblock of a new generation did it: a crash may then bring it back until such a superblock is durable, and no group
+   * is written before that.
+   */
+  async #cutBack(): Promise<boolean> {
+    if (this.#reachesNoFurther()) return true
+    // The blocks that are cut off may show their bytes again when the file grows over them: a whole group
+    // among them must not pass for the one that is written there next.
+    this.#generationStarted = false
+    if (!(await this.#endsWithItsGroups())) return (await this.#startGeneration()) === undefined
+    if (!(await this.#sync())) return false
+    this.#durable = this.#written
+    return true
+  }
+
+  /** Cuts off what a failed write has left; the next sync makes that durable. False when it is still there. */
+  async #endsWithItsGroups(): Promise<boolean> {
+    if (this.#reachesNoFurther()) return true
     try {
       await this.#file.truncate(this.#written.end)
-      await this.#file.sync()
-      this.#durable = this.#written
-      // The blocks that were cut off may show their bytes again when the file grows over them: a whole group
-      // among them must not pass for the one that is written there next.
-      this.#generationStarted = false
+      return true
     } catch {
-      this.#poison('a write failed and could not be cut back', cause)
+      return false
+    }
+  }
+
+  #reachesNoFurther(): boolean {
+    try {
+      return this.#file.size() <= this.#written.end
+    } catch {
+      return false
     }
   }
 

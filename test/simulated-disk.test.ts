@@ -394,7 +394,7 @@ t.test('faults: once, for good, after some have passed, by path, taken back', as
   t.same(disk.paths(), ['/d/f', '/d/other'])
   disk.inject({ on: 'syncDirectory' })
   await disk.rename('/d/f', '/d/g')
-  await t.rejects(disk.syncDirectory('/d'), { code: 'EIO' })
+  await t.rejects(disk.syncDirectory('/d'), { code: 'SYNC_FAILED', cause: { code: 'EIO' } })
   t.same(disk.afterCrashPrefix(0).paths(), ['/d/f', '/d/other'])
 })
 

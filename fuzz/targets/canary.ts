@@ -11,6 +11,7 @@ function withoutSync(file: StorageFile): StorageFile {
   return {
     path: file.path,
     size: () => file.size(),
+    isAt: (path) => file.isAt(path),
     readSync: (target, position) => file.readSync(target, position),
     read: (target, position) => file.read(target, position),
     write: (source, position) => file.write(source, position),

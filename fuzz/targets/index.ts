@@ -9,6 +9,7 @@ import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
+import { misuse } from './misuse.ts'
 import { multipart } from './multipart.ts'
 import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
@@ -20,6 +21,7 @@ export const TARGETS: readonly Target[] = [
   crash,
   corruption,
   database,
+  misuse,
   compaction,
   json,
   multipart,

@@ -7,15 +7,24 @@ import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { hasCode } from './node-error.ts'
 
-/** Makes the names in a folder durable. Windows cannot sync folders and journals their names itself. */
-export async function syncDirectory(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(path, 'r')
+/**
+ * Runs `change`, which changes names in a folder, and makes them durable. The folder is opened first: where it cannot be,
+ * nothing has been changed. Windows cannot sync folders and journals their names itself.
+ */
+export async function changeNames(folder: string, change: () => Promise<void>): Promise<void> {
+  if (process.platform === 'win32') return change()
+  const handle = await open(folder, 'r')
   try {
+    await change()
     await handle.sync()
   } finally {
     await handle.close()
   }
+}
+
+/** Makes the names in a folder durable. */
+export function syncDirectory(path: string): Promise<void> {
+  return changeNames(path, async () => {})
 }
 
 /** Makes a folder and whatever parents it lacks, each durable in its own parent. */
@@ -44,12 +53,10 @@ export async function writeDurably(path: string, text: string, mode = 0o600): Pr
   } finally {
     await handle.close()
   }
-  await rename(draft, path)
-  await syncDirectory(dirname(path))
+  await changeNames(dirname(path), () => rename(draft, path))
 }
 
 /** Removes a file, durably; no error when it is not there. */
 export async function removeDurably(path: string): Promise<void> {
-  await rm(path, { force: true })
-  await syncDirectory(dirname(path))
+  await changeNames(dirname(path), () => rm(path, { force: true }))
 }

@@ -128,3 +128,47 @@ export class DatabaseError extends Error {
     this.headers = options?.headers ?? {}
   }
 }
+
+/**
+ * What the operating system refuses for reasons that are neither the request's nor the program's, by its code. It may be
+ * tried again, so the status is 503, and 507 where the room is missing. A code that is not here (EBADF, EINVAL) tells of
+ * a defect.
+ */
+const OPERATING_FAILURES: Readonly<Record<string, { kind: ErrorKind; reason: string }>> = {
+  ENOSPC: { kind: 'insufficientStorage', reason: ERRORS.insufficientStorage.reason },
+  EDQUOT: { kind: 'insufficientStorage', reason: ERRORS.insufficientStorage.reason },
+  EMFILE: unavailable('The server has no file descriptors left (EMFILE).'),
+  ENFILE: unavailable('The system has no file descriptors left (ENFILE).'),
+  EIO: unavailable('The disk could not be read or written (EIO).'),
+  EROFS: unavailable('The file system is read-only (EROFS).'),
+  EACCES: unavailable('The server may not access a file of its own (EACCES).'),
+  EPERM: unavailable('The server may not change a file of its own (EPERM).'),
+  EBUSY: unavailable('A file is in use by the system (EBUSY).'),
+  EFBIG: unavailable('The system allows no longer file (EFBIG).'),
+  ENOMEM: unavailable('The system has no memory left (ENOMEM).'),
+  ENODEV: unavailable('The device is gone (ENODEV).'),
+  ENXIO: unavailable('The device is gone (ENXIO).'),
+  ESTALE: unavailable('The file is gone from its server (ESTALE).'),
+  ELOOP: unavailable('A path has too many links (ELOOP).'),
+  EISDIR: unavailable('A folder is where a file should be (EISDIR).'),
+  ENOTDIR: unavailable('A file is where a folder should be (ENOTDIR).'),
+}
+
+function unavailable(reason: string): { kind: ErrorKind; reason: string } {
+  return { kind: 'storageUnavailable', reason }
+}
+
+/** Errors are looked for in so many causes of causes. */
+const MOST_CAUSES = 10
+
+/** The answer to an error of the operating system, or to one that was caused by such; undefined for any other. */
+export function operatingFailureOf(error: unknown): DatabaseError | undefined {
+  let at = error
+  for (let depth = 0; at instanceof Error && depth < MOST_CAUSES; depth++) {
+    const code = 'code' in at ? String(at.code) : ''
+    const found = Object.hasOwn(OPERATING_FAILURES, code) ? OPERATING_FAILURES[code] : undefined
+    if (found !== undefined) return new DatabaseError(found.kind, found.reason, { cause: error })
+    at = at.cause
+  }
+  return undefined
+}

@@ -57,6 +57,7 @@ export const systemParts: Parts = {
         compressionLevel: server.config.compressionLevel,
         maxUuids: server.config.maxUuids,
         maxDatabasesInfo: server.config.maxDatabasesInfo,
+        maxConnections: server.config.maxConnections,
         selectorBudgetMs: server.config.selectorBudgetMs,
       },
     }),

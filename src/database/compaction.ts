@@ -107,7 +107,8 @@ export async function compact(
     const isDiscarded = error instanceof CompactionCancelled && !error.keep
     // On a full disk what was begun must not take the room that is missing.
     const isOfUse = !file.isFinished && !isDiscarded && !isDiskFull(error)
-    if (!isOfUse) await removeNewFile(fileSystem ?? nodeFileSystem, source.path)
+    // One that cannot be removed is when the database is opened or compacted; the failure is told, not this one.
+    if (!isOfUse) await removeNewFile(fileSystem ?? nodeFileSystem, source.path).catch(() => undefined)
     throw error
   } finally {
     source.slowDown(0)

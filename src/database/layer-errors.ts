@@ -1,9 +1,10 @@
 /**
  * What the storage engine and the reading of revisions throw, told in the terms of the table of errors. The
- * engine's errors are known by their `code`. An error without a known code is a defect and stays what it is.
+ * engine's errors are known by their `code`, those of the operating system by theirs. An error without a known code is a
+ * defect and stays what it is.
  */
 import { ByteFormatError } from '../base/byte-codec.ts'
-import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { DatabaseError, type ErrorKind, operatingFailureOf } from '../base/errors.ts'
 import { DocumentError, type DocumentErrorCode } from './document-error.ts'
 
 const KINDS: Record<string, ErrorKind> = {
@@ -47,9 +48,15 @@ export function databaseErrorOf(error: unknown): unknown {
   const code = String(error.code)
   if (isDiskFull(error)) return new DatabaseError('insufficientStorage', undefined, { cause: error })
   const kind = KINDS[SYSTEM_CODES[code] ?? code]
-  if (kind === undefined) return error
-  const reason = kind === 'storageDamaged' || kind === 'storageUnavailable' ? error.message : undefined
-  return new DatabaseError(kind, reason, { cause: error })
+  if (kind === undefined) return operatingFailureOf(error) ?? error
+  return new DatabaseError(kind, reasonOf(kind, error), { cause: error })
+}
+
+function reasonOf(kind: ErrorKind, error: Error): string | undefined {
+  if (kind === 'storageDamaged') return error.message
+  if (kind !== 'storageUnavailable') return undefined
+  const failure = operatingFailureOf(error)
+  return failure === undefined ? error.message : `${error.message}: ${failure.reason}`
 }
 
 /** A write that found the disk full, of which nothing was kept. */

@@ -1,4 +1,4 @@
-import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { DatabaseError, type ErrorKind, operatingFailureOf } from '../base/errors.ts'
 import { JsonSyntaxError } from '../base/json/documents.ts'
 import { isStackOverflow } from '../base/json/print.ts'
 import { DocumentError, type DocumentErrorCode } from '../database/document-error.ts'
@@ -43,5 +43,5 @@ export function knownError(thrown: unknown): DatabaseError {
   if (thrown instanceof JsonSyntaxError) return new DatabaseError('badRequest', thrown.message)
   if (thrown instanceof DocumentError) return new DatabaseError(DOCUMENT_KINDS[thrown.code], thrown.message)
   if (isStackOverflow(thrown)) return new DatabaseError('badRequest', 'The request is nested too deeply.')
-  return new DatabaseError('internal')
+  return operatingFailureOf(thrown) ?? new DatabaseError('internal')
 }

@@ -51,6 +51,8 @@ export interface HttpLimits {
   maxDatabasesInfo: number
   /** Time of a selector, beyond one millisecond for each document. */
   selectorBudgetMs: number
+  /** Connections at once; 0: half of the files that the process may open, the rest being for databases. */
+  maxConnections: number
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -70,6 +72,7 @@ export const DEFAULT_LIMITS: HttpLimits = {
   maxUuids: 1000,
   maxDatabasesInfo: 100,
   selectorBudgetMs: 5000,
+  maxConnections: 0,
   feedTimeoutMs: 60_000,
   idleTimeoutMs: 300_000,
 }

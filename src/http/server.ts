@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../base/errors.ts'
 import { describeError } from '../base/log.ts'
+import { openFileLimit } from '../base/open-file-limit.ts'
 import { SequentialUuids } from '../base/uuids.ts'
 import { BatchWrites } from './batch-writes.ts'
 import { BodyMemory } from './body-memory.ts'
@@ -84,6 +85,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
   keepUnsentAnswers(app.server)
+  app.server.maxConnections = limits.maxConnections || connectionsOf(openFileLimit())
   const websockets = serveWebsockets(app.server, service)
   await app.listen({ host: options.host, port: options.port })
   const { address, port, family } = app.server.address() as AddressInfo
@@ -111,6 +113,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       }
     },
   }
+}
+
+/** Half: with every descriptor in a client's hand no database could be opened, and no thread begun. */
+function connectionsOf(openFiles: number | undefined): number {
+  return openFiles === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(openFiles / 2))
 }
 
 /**

@@ -5,12 +5,13 @@
  *   database or none; what a crash left in `drafts/` is removed at the next start.
  * - Creation and deletion are answered once the folders that changed are synced, each new parent too. A folder
  *   that becomes empty stays until the next start.
- * - A name is created or deleted by one request at a time.
+ * - A name is created or deleted by one request at a time. Whatever fails on the way, at the end the name is known when
+ *   the folder has the file, and not when it has not: the files decide, not how far the request came.
  */
 import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { makeDirectory, syncDirectory } from '../base/durable-file.ts'
+import { changeNames, makeDirectory, syncDirectory } from '../base/durable-file.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
@@ -92,7 +93,7 @@ export class DatabaseRegistry {
       log: options.log,
       open: async (name) => {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
-        const database = await options.openDatabase(this.#pathOf(name), name)
+        const database = await this.#openFile(name)
         database.onChange(() => this.#changed(name))
         await this.#opened?.(name, database)
         return database
@@ -186,11 +187,13 @@ export class DatabaseRegistry {
     }
     await this.#change(name, async () => {
       if (this.#names.has(name)) throw new DatabaseError('databaseExists')
-      await this.#createFile(name, shards, partitioned)
-      if (shards !== undefined) this.#shards.set(name, shards)
-      this.#names.add(name)
-      this.#generation++
-      this.#listener?.('created', name)
+      const path = pathOfDatabase(this.#root, name, shards)
+      const failure = await failureOf(this.#createFile(name, path, partitioned))
+      if (failure === undefined || (await exists(path).catch(() => false))) {
+        this.#remember(name, shards)
+        this.#listener?.('created', name)
+      }
+      if (failure !== undefined) throw failure.error
     })
   }
 
@@ -201,24 +204,50 @@ export class DatabaseRegistry {
   async delete(name: string): Promise<void> {
     await this.#change(name, async () => {
       if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
-      this.#names.remove(name)
-      this.#generation++
-      const watchers = this.#watchers.get(name) ?? []
-      this.#watchers.delete(name)
-      for (const watcher of watchers) watcher.deleted()
-      try {
-        const graceMs = this.#options.deleteGraceMs ?? 2000
-        await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
-        await removeDatabase(this.#pathOf(name))
-        this.#shards.delete(name)
-        this.#listener?.('deleted', name)
-      } catch (error) {
-        if (await exists(this.#pathOf(name)).catch(() => true)) {
-          this.#names.add(name)
-          this.#generation++
-        }
-        throw error
-      }
+      const path = this.#pathOf(name)
+      const shards = this.#shards.get(name)
+      this.#forget(name)
+      const graceMs = this.#options.deleteGraceMs ?? 2000
+      await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
+      const failure = await failureOf(removeDatabase(path))
+      if (failure === undefined || !(await exists(path).catch(() => true))) this.#listener?.('deleted', name)
+      else this.#remember(name, shards)
+      if (failure !== undefined) throw failure.error
+    })
+  }
+
+  #remember(name: string, shards: number | undefined): void {
+    this.#names.add(name)
+    if (shards === undefined) this.#shards.delete(name)
+    else this.#shards.set(name, shards)
+    this.#generation++
+  }
+
+  #forget(name: string): void {
+    this.#names.remove(name)
+    this.#shards.delete(name)
+    this.#generation++
+    const watchers = this.#watchers.get(name) ?? []
+    this.#watchers.delete(name)
+    for (const watcher of watchers) watcher.deleted()
+  }
+
+  async #openFile(name: string): Promise<Database> {
+    try {
+      return await this.#options.openDatabase(this.#pathOf(name), name)
+    } catch (error) {
+      // Nobody waits for this: a deletion of the name waits for the opening to end.
+      void this.#forgetIfGone(name).catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** A file that somebody removed underneath takes its name with it. */
+  #forgetIfGone(name: string): Promise<void> {
+    return this.#change(name, async () => {
+      if (!this.#names.has(name) || (await exists(this.#pathOf(name)))) return
+      this.#forget(name)
+      this.#listener?.('deleted', name)
     })
   }
 
@@ -276,9 +305,9 @@ export class DatabaseRegistry {
     await done
   }
 
-  async #createFile(name: string, shards: number | undefined, partitioned: boolean): Promise<void> {
-    const path = pathOfDatabase(this.#root, name, shards)
+  async #createFile(name: string, path: string, partitioned: boolean): Promise<void> {
     const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
+    let isNamed = false
     try {
       // A file that is there although its name is unknown is somebody's data all the same.
       if (await exists(path)) throw new DatabaseError('databaseExists')
@@ -289,17 +318,28 @@ export class DatabaseRegistry {
       } finally {
         await database.close()
       }
-      await rename(draft, path)
+      await changeNames(dirname(path), async () => {
+        await rename(draft, path)
+        isNamed = true
+      })
     } catch (error) {
-      await rm(draft, { force: true })
-      throw hasCode(error, 'ENAMETOOLONG') ? nameTooLong(name) : error
+      // What cannot be removed: a draft is at the next start, and a file with its name is a database.
+      await rm(isNamed ? path : draft, { force: true }).catch(() => undefined)
+      throw this.#creationError(error, name)
     }
-    try {
-      await syncDirectory(dirname(path))
-    } catch (error) {
-      await rm(path, { force: true })
-      throw error
-    }
+  }
+
+  #creationError(error: unknown, name: string): unknown {
+    if (hasCode(error, 'ENAMETOOLONG')) return nameTooLong(name)
+    const isFolderGone =
+      hasCode(error, 'ENOENT') || (error instanceof DatabaseError && error.kind === 'noDatabase')
+    if (!isFolderGone) return error
+    // The next attempt makes those again that it needs.
+    this.#durable.clear()
+    this.#durable.add(this.#root)
+    return new DatabaseError('storageUnavailable', 'A folder was removed from the data folder.', {
+      cause: error,
+    })
   }
 
   /** A folder that an earlier process made and did not live to sync is synced too. */
@@ -312,17 +352,32 @@ export class DatabaseRegistry {
   }
 }
 
-/** What stands beside a database's file: a compaction's, a creation's, a lock. */
-const COMPANIONS = ['.compact', '.compact.creating', '.creating', '.lock']
+/** What lies beside a database's file, by suffix: a lock, what a compaction has begun. */
+const COMPANIONS = ['.lock', '.compact', '.compact.creating']
 
 /**
- * Removes a database's file and then its companions, by their names: a folder may hold many thousand databases. What a
- * killed process left of a lock under another name goes at the next start.
+ * Removes a database's file and then its companions. These are removed by name, since a folder may hold very many
+ * databases; one that stays goes at the next start.
  */
 async function removeDatabase(path: string): Promise<void> {
-  await rm(path, { force: true })
-  for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true })
-  await syncDirectory(dirname(path))
+  try {
+    await changeNames(dirname(path), async () => {
+      await rm(path, { force: true })
+      for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true }).catch(() => undefined)
+    })
+  } catch (error) {
+    // The folder was removed, and all that was in it.
+    if (!hasCode(error, 'ENOENT')) throw error
+  }
+}
+
+async function failureOf(work: Promise<void>): Promise<{ error: unknown } | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return { error }
+  }
 }
 
 async function exists(path: string): Promise<boolean> {
@@ -343,9 +398,12 @@ function draftsOf(dataDir: string): string {
   return join(dataDir, 'drafts')
 }
 
-/** What a compaction makes beside a database's file; without that, a deletion was cut off before it came to this. */
+/**
+ * What lies beside a database's file, also what a process that was killed has left: claims on a lock, temporary files.
+ * Without that file nobody needs it.
+ */
 const COMPANION = new RegExp(
-  `^(.*\\${DATABASE_EXTENSION})\\.(?:compact|compact\\.creating|creating|lock|lock\\..*)$`,
+  `^(.*\\${DATABASE_EXTENSION})\\.(?:lock|lock\\.[a-z]+-[0-9a-f]+|compact|compact\\.creating)$`,
 )
 
 /** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
@@ -360,8 +418,8 @@ async function scan(
   const names = new Set(entries.map(({ name }) => name))
   for (const entry of entries) {
     const path = join(folder, entry.name)
-    const [, compacted] = COMPANION.exec(entry.name) ?? []
-    if (compacted !== undefined && !names.has(compacted)) {
+    const [, owner] = COMPANION.exec(entry.name) ?? []
+    if (owner !== undefined && !names.has(owner)) {
       await rm(path)
       continue
     }

@@ -22,6 +22,8 @@ const MEBIBYTE = 1024 * 1024
 export class WorkerPool {
   readonly #options: WorkerPoolOptions
   #pool: Piscina | undefined
+  /** Of each job that has not ended: ends it with the reason for which there is no thread to run it. */
+  readonly #outstanding = new Set<AbortController>()
 
   constructor(options: WorkerPoolOptions) {
     this.#options = options
@@ -50,7 +52,36 @@ export class WorkerPool {
     job: unknown,
     options: { transfer: TransferListItem[]; signal: AbortSignal },
   ): Promise<T> {
-    this.#pool ??= new Piscina({
+    this.#pool ??= this.#made()
+    const pool = this.#pool
+    const { transfer, signal } = options
+    const threadless = new AbortController()
+    this.#outstanding.add(threadless)
+    const exits = new Map<Worker, Promise<unknown>>()
+    // It comes before the pool's own listener, which forgets the thread.
+    const onAbort = (): void => {
+      for (const thread of pool.threads)
+        exits.set(
+          thread,
+          once(thread, 'exit').catch(() => undefined),
+        )
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      const either = AbortSignal.any([signal, threadless.signal])
+      return await pool.run(job, { filename: url, transferList: transfer as never, signal: either })
+    } catch (error) {
+      throw threadless.signal.aborted ? threadless.signal.reason : error
+    } finally {
+      this.#outstanding.delete(threadless)
+      signal.removeEventListener('abort', onAbort)
+      for (const thread of pool.threads) exits.delete(thread)
+      await Promise.all(exits.values())
+    }
+  }
+
+  #made(): Piscina {
+    const pool = new Piscina({
       minThreads: 0,
       maxThreads: this.size,
       idleTimeout: this.#options.idleMs,
@@ -58,21 +89,15 @@ export class WorkerPool {
       atomics: 'disabled',
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(this.#options.memoryBytes / MEBIBYTE) },
     })
-    const pool = this.#pool
-    const { transfer, signal } = options
-    const exits = new Map<Worker, Promise<unknown>>()
-    // It comes before the pool's own listener, which forgets the thread.
-    const onAbort = (): void => {
-      for (const thread of pool.threads) exits.set(thread, once(thread, 'exit'))
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-    try {
-      return await pool.run(job, { filename: url, transferList: transfer as never, signal })
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-      for (const thread of pool.threads) exits.delete(thread)
-      await Promise.all(exits.values())
-    }
+    // A thread that could not begin (no descriptors, no memory) had no job that could be told. Jobs wait for another
+    // thread while there is one; else they are told, and the next job makes a new pool.
+    pool.on('error', (error: Error) => {
+      if (pool.threads.length > 0) return
+      if (this.#pool === pool) this.#pool = undefined
+      for (const job of this.#outstanding) job.abort(error)
+      void pool.destroy()
+    })
+    return pool
   }
 
   /** Ends all threads at once. */

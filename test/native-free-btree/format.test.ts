@@ -51,6 +51,7 @@ const withoutSync: FileSystem = {
     return {
       path,
       size: () => file.size(),
+      isAt: (place) => file.isAt(place),
       readSync: (target, position) => file.readSync(target, position),
       read: (target, position) => file.read(target, position),
       write: (source, position) => file.write(source, position),

@@ -19,6 +19,7 @@ function countingFileSystem(): { fileSystem: FileSystem; bytesRead: () => number
   const counted = (file: StorageFile): StorageFile => ({
     path: file.path,
     size: () => file.size(),
+    isAt: (path) => file.isAt(path),
     readSync: (target, position) => {
       const read = file.readSync(target, position)
       bytes += read

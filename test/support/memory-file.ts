@@ -15,6 +15,10 @@ export class MemoryFile implements StorageFile {
     return this.bytes.length
   }
 
+  isAt(): boolean {
+    return true
+  }
+
   readSync(target: Uint8Array, position: number): number {
     this.reads += 1
     const found = this.bytes.subarray(position, position + target.length)

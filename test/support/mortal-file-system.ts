@@ -57,6 +57,10 @@ export class MortalFileSystem implements FileSystem {
         this.#assertAlive()
         return file.size()
       },
+      isAt: (at) => {
+        this.#assertAlive()
+        return file.isAt(at)
+      },
       readSync: (target, position) => {
         this.#assertAlive()
         return file.readSync(target, position)

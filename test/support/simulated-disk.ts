@@ -3,6 +3,7 @@
  *
  * - Data: see simulated-inode.ts (what is durable, pending and visible) and simulated-crash.ts (what a power loss
  *   leaves). Damage to data at rest: simulated-damage.ts.
+ * - The descriptor that a folder's sync needs is opened first: a fault of 'open' on the folder's path fails that.
  * - Names: a created, renamed or removed name is durable after `syncDirectory` of its folder. At a crash a prefix
  *   of each folder's unsynced changes is kept. A rename between folders is one change in each.
  * - An operation takes effect when it is called and is acknowledged some microtasks later. A sync covers only
@@ -12,6 +13,7 @@
  *   the next start finds is a new disk. `afterCrash*` gives such a disk and lets this one go on.
  */
 import { dirname } from 'node:path'
+import { StorageError } from '../../native-free-btree/errors.ts'
 import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
 import { pagePool } from '../../native-free-btree/page-pool.ts'
 import { Random } from './random.ts'
@@ -119,7 +121,13 @@ export class SimulatedDisk implements FileSystem {
   }
 
   async syncDirectory(path: string): Promise<void> {
-    this.begin('syncDirectory', path)
+    this.begin('open', path)
+    try {
+      this.begin('syncDirectory', path)
+    } catch (error) {
+      if (error instanceof PowerLoss) throw error
+      throw new StorageError('SYNC_FAILED', `the folder ${path} could not be synced`, { path }, error)
+    }
     const covered = this.nameChanges.get(path)?.length ?? 0
     await this.settle()
     const changes = this.nameChanges.get(path)?.splice(0, covered) ?? []
@@ -252,6 +260,10 @@ export class SimulatedDisk implements FileSystem {
   }
 
   // For SimulatedFile.
+
+  leadsTo(path: string, inode: SimulatedInode): boolean {
+    return this.names.get(path) === inode
+  }
 
   /**
    * Counts an operation, tells the hook, and throws the fault that is due. A fault of a write or sync has an

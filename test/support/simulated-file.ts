@@ -10,6 +10,7 @@ export interface FileHost {
   readonly random: Random
   readonly hasPower: boolean
   bytesWritten: number
+  leadsTo(path: string, inode: SimulatedInode): boolean
   begin(kind: OperationKind, path: string): Fault | undefined
   settle(): Promise<void>
   nextSequence(): number
@@ -33,6 +34,12 @@ export class SimulatedFile implements StorageFile {
     this.assertOpen()
     if (!this.host.hasPower) throw new PowerLoss()
     return this.inode.visible.length
+  }
+
+  isAt(path: string): boolean {
+    this.assertOpen()
+    if (!this.host.hasPower) throw new PowerLoss()
+    return this.host.leadsTo(path, this.inode)
   }
 
   readSync(target: Uint8Array, position: number): number {

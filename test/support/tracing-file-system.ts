@@ -50,6 +50,7 @@ export class TracingFileSystem implements FileSystem {
     return {
       path,
       size: () => file.size(),
+      isAt: (at) => file.isAt(at),
       readSync: (target, position) => file.readSync(target, position),
       read: (target, position) => file.read(target, position),
       write: async (source, position) => {

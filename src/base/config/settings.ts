@@ -78,6 +78,14 @@ export const SETTINGS = {
     Number.MAX_SAFE_INTEGER,
     'Bytes of a request body.',
   ),
+  maxConnections: integer(
+    'chttpd',
+    'max_connections',
+    0,
+    0,
+    10_000_000,
+    'Connections at once; 0: half of the files that the process may open. Those beyond are closed.',
+  ),
   maxDatabasesInfo: integer(
     'chttpd',
     'max_db_number_for_dbs_info_req',

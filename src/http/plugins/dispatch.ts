@@ -1,5 +1,5 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
@@ -10,6 +10,7 @@ import { preflight } from '../cors.ts'
 import { errorAnswer, errorText, knownError } from '../error-answer.ts'
 import { type Arrival, Exchange, type Service } from '../exchange.ts'
 import { parseTarget } from '../path.ts'
+import { Pipeline } from '../pipeline.ts'
 import { Query } from '../query.ts'
 import { resolve } from '../resolve.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../resource.ts'
@@ -34,8 +35,8 @@ export class ArrivingMessage extends IncomingMessage {
 
 const NO_QUERY = new Query([])
 
-/** The newest answer on each connection. */
-const ANSWERS = new WeakMap<Duplex, ServerResponse>()
+/** RFC 9110, 9.2.1. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
 
@@ -51,8 +52,8 @@ export function rewriteUrl(request: { url?: string | undefined }): string {
 }
 
 /** The newest answer on a connection, until the operating system has taken all of it. */
-export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
-  const response = ANSWERS.get(socket)
+export function answerUnderWay(socket: Socket): ServerResponse | undefined {
+  const response = Pipeline.find(socket)?.newest
   return response === undefined || response.writableFinished || response.destroyed ? undefined : response
 }
 
@@ -69,14 +70,18 @@ export function registerResources(
       exposeHeadRoute: false,
       handler: (request, reply) => {
         reply.hijack()
-        respond(service, resource, request.raw, reply.raw)
+        const line = Pipeline.of(request.raw.socket)
+        const isSafe = SAFE.has(request.raw.method!)
+        const begin = (): void => respond(service, resource, request.raw, reply.raw)
+        if (line.enter(isSafe, reply.raw)) begin()
+        else line.wait(isSafe, begin)
       },
     })
   }
 }
 
 /**
- * Answers a request. Nothing is awaited that is known already: a read of an open database by somebody who is
+ * Answers a request whose turn has come. Nothing is awaited that is known already: a read of an open database by somebody who is
  * known ends within the turn in which the request came, since every promise costs as much as a part of the work.
  */
 function respond(
@@ -85,7 +90,6 @@ function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  ANSWERS.set(request.socket, response)
   const { log, clock } = service.options.backend
   const startMs = log.enabled('debug') ? clock.monotonic() : 0
   const exchange = exchangeOf(service, request, response)
@@ -166,6 +170,7 @@ function breakOff(exchange: Exchange, error: unknown): void {
 /** Requests are logged at the most talkative level alone. */
 function finish(exchange: Exchange, startMs: number): void {
   exchange.release()
+  Pipeline.of(exchange.request.socket).leave()
   const { log, clock } = exchange.backend
   if (!log.enabled('debug')) return
   log.debug('request', {
