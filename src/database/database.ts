@@ -82,14 +82,10 @@ const SHORT_REQUEST = 256
 /** What a patch of a document may write is not known before its turn. */
 const TURN_BYTES = 4096
 
-/** Waits for every one of them, also when one rejects: then with the first that did. */
-async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  if (promises.length === 1) return [await promises[0]!]
+/** Waits for every one of them, also when one rejects: then rejects as the first that did. */
+async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   const settled = await Promise.allSettled(promises)
-  return settled.map((each) => {
-    if (each.status === 'rejected') throw each.reason
-    return each.value
-  })
+  for (const each of settled) if (each.status === 'rejected') throw each.reason
 }
 
 export class StoredDatabase implements Database {
@@ -326,16 +322,14 @@ export class StoredDatabase implements Database {
       await this.#updated(outcome)
       return outcome.results
     }
-    const parts = partsOf(ready).map((part) =>
-      this.#change((context) => applyEdits(context, part), part.bytes),
-    )
-    const [outcome, ...more] = await allOf(parts)
-    await this.#updated(outcome!)
-    for (const { results, design, expiresAtMs } of more) {
-      for (const place in results) outcome!.results[place] = results[place]!
-      await this.#updated({ results, design, expiresAtMs })
-    }
-    return outcome!.results
+    const results: EditResult[] = new Array(edits.length)
+    await allOf(partsOf(ready).map((part) => this.#updatePart(part, results)))
+    return results
+  }
+
+  /** The results are put into their places. */
+  async #updatePart(part: ReadyEdits, results: EditResult[]): Promise<void> {
+    await this.#updated(await this.#change((context) => applyEdits(context, part, results), part.bytes))
   }
 
   *#readySteps(edits: readonly DocumentEdit[], options: UpdateOptions): Steps<ReadyEdits> {

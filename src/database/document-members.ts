@@ -1,4 +1,5 @@
 import type { ScannedDocument } from '../base/json/documents.ts'
+import { parseFlat } from '../base/json/value-steps.ts'
 import { DocumentError } from './document-error.ts'
 import { type Expiry, parseExpiry } from './expiry.ts'
 import { parseRevision, parseRevisionId } from './revision-id.ts'
@@ -11,6 +12,8 @@ import type { RevisionPath } from './revision-tree.ts'
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const OPEN_BRACE = 0x7b
+/** An object and the array in it. */
+const REVISIONS_LEVELS = 2
 
 /** Members that are answered on request, and ignored when they come back. */
 const IGNORED: ReadonlySet<string> = new Set(['_revs_info', '_conflicts', '_deleted_conflicts', '_local_seq'])
@@ -82,12 +85,21 @@ function revision(text: Buffer): RevisionPath {
 
 /** Null for no ids at all, which says as much as no `_revisions`. */
 function revisionPath(text: Buffer): RevisionPath | null {
-  const { start, ids } = JSON.parse(text.toString()) as { start?: unknown; ids?: unknown }
+  const { start, ids } = membersOf(text)
   if (!Number.isInteger(start)) {
     throw new DocumentError('doc_validation', "_revisions.start isn't an integer.")
   }
   if (!Array.isArray(ids)) throw new DocumentError('doc_validation', "_revisions.ids isn't a array.")
   return ids.length === 0 ? null : { start: start as number, ids: ids.map(ancestorId) }
+}
+
+function membersOf(text: Buffer): { start?: unknown; ids?: unknown } {
+  try {
+    return parseFlat(text.toString(), REVISIONS_LEVELS) as { start?: unknown; ids?: unknown }
+  } catch (error) {
+    if (error instanceof RangeError) throw new DocumentError('doc_validation', "RevId isn't a string")
+    throw error
+  }
 }
 
 function ancestorId(value: unknown): string {

@@ -27,6 +27,8 @@ export interface ExpiryPlace {
 
 const TIME_BYTES = 6
 const SECOND_MS = 1000
+/** Bytes; a date has some thirty. */
+const LONGEST_TEXT = 128
 /** Numbers up to this are intervals, as in Couchbase Server. */
 const LONGEST_INTERVAL_SECONDS = 30 * 24 * 60 * 60
 /** The end of the year 9999, the last that the ISO form can write. */
@@ -39,6 +41,7 @@ const DATE = /^(\d{4}-\d\d-(\d\d))T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
  * or, up to 30 days, from now; 0 and null are none. Throws DocumentError.
  */
 export function parseExpiry(text: Uint8Array): Expiry | null {
+  if (text.length > LONGEST_TEXT) throw invalid()
   const value: unknown = JSON.parse(Buffer.from(text).toString())
   if (value === null) return null
   if (typeof value === 'number') return expiryOfSeconds(value)

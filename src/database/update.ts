@@ -263,9 +263,12 @@ function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
   return { ok: true, id: edit.id, rev }
 }
 
-/** Merges all edits; to be called inside a transaction. */
-export function applyEdits(context: UpdateContext, ready: ReadyEdits): UpdateOutcome {
-  const results: EditResult[] = []
+/** Merges all edits; to be called inside a transaction. Their results are put into their places in `results`. */
+export function applyEdits(
+  context: UpdateContext,
+  ready: ReadyEdits,
+  results: EditResult[] = [],
+): UpdateOutcome {
   let design = false
   let expiresAtMs: number | undefined
   for (const document of ready.documents) {

@@ -1,4 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
+import { objectMembers } from '../base/json/members.ts'
 import { isDeeper } from '../base/json/print.ts'
 import { parseSteps } from '../base/json/value-steps.ts'
 import { SelectorBudget } from '../base/selector/budget.ts'
@@ -30,6 +31,7 @@ const FEW_IDS = 100
 /** Of a selector. */
 const MOST_LEVELS = 500
 const NONE: readonly string[] = []
+const OPEN_BRACE = 0x7b
 
 function byId(test: (id: string) => boolean): ChangesFilter {
   return { shown: (row) => (test(row.id) ? row.revs : NONE) }
@@ -126,12 +128,16 @@ function refuseFunction(exchange: Exchange, filter: string): never {
 
 /** Throws missing where the design document or the member is not there. */
 function requireMember(exchange: Exchange, design: string, path: string[]): void {
-  let value: unknown = JSON.parse(exchange.database.get(`_design/${design}`).body().toString('utf8'))
+  let value = exchange.database.get(`_design/${design}`).body()
   for (const name of path) {
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (!isObject || !Object.hasOwn(value as object, name)) {
-      throw new DatabaseError('missing', `missing json key: ${name}`)
-    }
-    value = (value as Record<string, unknown>)[name]
+    const found = value[0] === OPEN_BRACE ? memberOf(value, name) : undefined
+    if (found === undefined) throw new DatabaseError('missing', `missing json key: ${name}`)
+    value = found
   }
+}
+
+/** The text of a member of a canonical object. */
+function memberOf(object: Buffer, wanted: string): Buffer | undefined {
+  for (const [name, value] of objectMembers(object)) if (name === wanted) return value
+  return undefined
 }

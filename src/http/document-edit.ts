@@ -14,6 +14,8 @@ import { type AttachmentInput, parseAttachments } from './attachment-input.ts'
 import type { Exchange } from './exchange.ts'
 import { revisionOfPath } from './revision.ts'
 
+const QUOTE = 0x22
+
 /** A document of a request: its content, and what its special members say. */
 export interface ParsedDocument {
   id: string | undefined
@@ -68,11 +70,16 @@ export async function readDocumentText(exchange: Exchange, text: Uint8Array): Pr
   return parseDocument(await exchange.inTurns(steps), maxDocumentBytes)
 }
 
+/** A document's `_id` of which the text is given; '' for none and for what is no string. */
+export function givenId(text: Buffer | undefined): string {
+  return text?.[0] === QUOTE ? (JSON.parse(text.toString()) as string) : ''
+}
+
 /** Ends a scan as soon as the document is too large. Throws documentTooLarge. */
 export function documentCheck(maxBytes: number): CheckDocument {
   return (bytes, id) => {
     if (bytes <= maxBytes) return
-    throw new DatabaseError('documentTooLarge', id === undefined ? '' : String(JSON.parse(id.toString())))
+    throw new DatabaseError('documentTooLarge', givenId(id))
   }
 }
 

@@ -35,6 +35,11 @@ export function* parseSteps(text: string): Steps<unknown> {
   return yield* buildSteps(text, PLAIN)
 }
 
+/** The same at once, of what is flat where it is what it should be. Throws RangeError for a long text of more levels. */
+export function parseFlat(text: string, mostLevels: number): unknown {
+  return text.length <= SHORT_TEXT ? JSON.parse(text) : runAtOnce(buildSteps(text, PLAIN, mostLevels))
+}
+
 type Container = unknown[] | Record<string, unknown>
 
 /** The value of a canonical text, scalars and names in a form of their own. Throws RangeError beyond `mostLevels`. */

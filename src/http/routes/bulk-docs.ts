@@ -2,11 +2,12 @@ import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
 import { giveWay } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
-import { type Answer, json } from '../answer.ts'
+import { type Answer, json, jsonStream, type Piece } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
 import {
   asLocalDocument,
   documentCheck,
+  givenId,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
@@ -24,6 +25,7 @@ type Outcome =
   | { ok: true; id: string; rev: string }
   | { id: string; rev?: string | undefined; error: string; reason: string }
 
+const SHORT_LIST = 1000
 const MEMBERS = ['new_edits', 'all_or_nothing']
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
@@ -59,20 +61,31 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     !newEdits,
   )
   const outcomes = await write(exchange, edits, newEdits)
-  return newEdits
-    ? writtenAnswer(exchange, outcomes)
-    : json(
-        201,
-        outcomes.filter((outcome) => 'error' in outcome),
-      )
+  if (newEdits) return writtenAnswer(exchange, outcomes)
+  const failures = outcomes.filter((outcome) => 'error' in outcome)
+  return listed(201, failures)
+}
+
+/** A long list is printed as it is sent. */
+function listed(status: number, outcomes: readonly Outcome[]): Answer {
+  return outcomes.length <= SHORT_LIST ? json(status, outcomes) : jsonStream(status, outcomeTexts(outcomes))
+}
+
+function* outcomeTexts(outcomes: readonly Outcome[]): Generator<Piece> {
+  let separator = '['
+  for (const outcome of outcomes) {
+    yield `${separator}${JSON.stringify(outcome)}`
+    separator = ','
+  }
+  yield ']\n'
 }
 
 /** 202 where a document was written short of its quorum; each says so itself. */
 function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
   const isAccepted = isShortOfQuorum(exchange.query) && outcomes.some((outcome) => 'ok' in outcome)
-  if (!isAccepted) return json(201, outcomes)
+  if (!isAccepted) return listed(201, outcomes)
   const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
-  return json(202, told)
+  return listed(202, told)
 }
 
 /** Undefined for a text that is no boolean. */
@@ -99,11 +112,13 @@ async function writeAll(
       edits.push(edit!)
     } catch (error) {
       const { error: name, reason } = knownError(error)
-      refused.set(index, { id: givenId(scanned), error: name, reason })
+      refused.set(index, { id: givenId(scanned?.special.get('_id')), error: name, reason })
     }
   }
   if (refused.size > 0) {
-    const outcomes = documents.map((scanned, index) => refused.get(index) ?? unwritten(givenId(scanned)))
+    const outcomes = documents.map(
+      (scanned, index) => refused.get(index) ?? unwritten(givenId(scanned?.special.get('_id'))),
+    )
     return json(400, outcomes)
   }
   const ids = edits.map((edit) => edit.id).filter((id) => !isLocalId(id))
@@ -116,12 +131,6 @@ async function writeAll(
   const isWritten = results.every((result) => result.ok)
   if (!isWritten) return json(409, outcomes)
   return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
-}
-
-/** The `_id` of a document that is refused, '' for none. */
-function givenId(scanned: ScannedDocument | null): string {
-  const id: unknown = JSON.parse(scanned?.special.get('_id')?.toString() ?? 'null')
-  return typeof id === 'string' ? id : ''
 }
 
 function unwritten(id: string): Outcome {
