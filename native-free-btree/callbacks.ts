@@ -39,7 +39,10 @@ export function comparing(comparator: Comparator): Compare {
   }
 }
 
-/** The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes. */
+/**
+ * The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes
+ * and for a summary that is longer than it promised.
+ */
 export function reducing(reducer: Reducer): Reducer {
   const { name, version, maxBytes } = reducer
   const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
@@ -48,7 +51,15 @@ export function reducing(reducer: Reducer): Reducer {
     version,
     maxBytes,
     map: (key, value) => owned(run(() => reducer.map(new Uint8Array(key), new Uint8Array(value)))),
-    combine: (parts) => owned(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
+    combine: (parts) => {
+      const summary = owned(run(() => reducer.combine(parts.map((part) => new Uint8Array(part)))))
+      if (summary.length <= maxBytes) return summary
+      const bytes = summary.length
+      throw new StorageError('INVALID_ARGUMENT', `the reducer ${name} gave more than it promised`, {
+        bytes,
+        maxBytes,
+      })
+    },
   }
 }
 

@@ -9,7 +9,7 @@ import { bytesOf, unknownTree } from './arguments.ts'
 import { assertOutside } from './callbacks.ts'
 import { StorageError } from './errors.ts'
 import { assertKey, type GroupBuilder, type Mark } from './group-builder.ts'
-import { type KeyIndex, keyIndex } from './key-index.ts'
+import { GroupOperations } from './group-operations.ts'
 import { CellView, readCell } from './page.ts'
 import type { PageSource } from './page-source.ts'
 import { readReference } from './reference.ts'
@@ -27,9 +27,9 @@ export class GroupTransactions {
   readonly #trees: ReadonlyMap<string, Tree>
   readonly #source: PageSource
   readonly #values: ValueReader
-  /** Last operation on each key of each tree; made when first asked for. */
-  #overlay: Map<Tree, KeyIndex> | undefined
-  #indexed = 0
+  /** Operations of the transactions that stay in the group, and those of the one that is being built. */
+  readonly #kept: GroupOperations
+  readonly #own: GroupOperations
 
   constructor(
     builder: GroupBuilder,
@@ -41,17 +41,20 @@ export class GroupTransactions {
     this.#trees = trees
     this.#source = source
     this.#values = values
+    this.#kept = new GroupOperations(builder)
+    this.#own = new GroupOperations(builder)
   }
 
   /** Forgets the operations of the group before. */
   begin(): void {
-    this.#overlay = undefined
-    this.#indexed = 0
+    this.#kept.begin(0)
+    this.#own.begin(0)
   }
 
   /** Runs `build`; when it throws, nothing of it stays in the group. */
   run<T>(build: (tx: Transaction) => T): T {
     const mark: Mark = this.#builder.mark()
+    this.#own.begin(mark.operations)
     const handle = new Handle(this)
     try {
       const result = build(handle)
@@ -59,7 +62,6 @@ export class GroupTransactions {
       return result
     } catch (error) {
       this.#builder.rollback(mark)
-      this.begin()
       throw error
     } finally {
       handle.end()
@@ -74,7 +76,7 @@ export class GroupTransactions {
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
-    const operation = this.#index().get(tree)?.last(key)
+    const operation = this.#lastOperation(tree, key)
     if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return undefined
@@ -126,20 +128,10 @@ export class GroupTransactions {
     }
   }
 
-  /** Brings the overlay up to the operations so far. */
-  #index(): Map<Tree, KeyIndex> {
-    this.#overlay ??= new Map()
-    const { trees } = this.#builder
-    for (; this.#indexed < trees.length; this.#indexed++) {
-      const tree = trees[this.#indexed]!
-      let keys = this.#overlay.get(tree)
-      if (keys === undefined) {
-        keys = keyIndex(this.#builder, tree.compare)
-        this.#overlay.set(tree, keys)
-      }
-      keys.add(this.#indexed)
-    }
-    return this.#overlay
+  /** The group's last operation on `key`. */
+  #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
+    const own = this.#own.last(tree, key, this.#builder.trees.length)
+    return own ?? this.#kept.last(tree, key, this.#own.first)
   }
 }
 

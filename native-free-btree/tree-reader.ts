@@ -226,12 +226,6 @@ export function reductionOf(
     else parts.push(reductionOf(link.children![i] ?? readPointer(link.page, i, true), tree, source, values))
   }
   const reduction = reducer.combine(parts)
-  if (reduction.length > reducer.maxBytes) {
-    throw new StorageError('INVALID_ARGUMENT', `the reducer ${reducer.name} gave more than it promised`, {
-      bytes: reduction.length,
-      maxBytes: reducer.maxBytes,
-    })
-  }
   link.reduction = reduction
   return reduction
 }
