@@ -6,6 +6,7 @@ import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
 import { growth } from './growth.ts'
+import { hostile } from './hostile.ts'
 import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
@@ -18,6 +19,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'idle-feeds': idleFeeds,
   btree,
   growth,
+  hostile,
   http,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,

@@ -35,6 +35,8 @@ import { type QueueEntry, WriteQueue } from './write-queue.ts'
 
 /** No more transactions are taken into a group that has reached this. */
 const GROUP_TARGET_BYTES = 1024 * 1024
+/** Nor into one whose transactions took so long to build: the event loop is held meanwhile. */
+const GROUP_TARGET_MS = 10
 /** Chunk groups are synced on their own when this much of them is not durable. */
 const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
 /** A store that was idle this long writes a superblock, so that the next open has little to do. */
@@ -461,9 +463,11 @@ export class Writer {
     const definitions = this.#definitionsDue
     for (const tree of definitions) appendDefinition(builder, tree)
     const taken: { entry: QueueEntry; result: unknown }[] = []
+    const startMs = this.#clock.now()
     while (belongsToCommit(this.queue.peek()?.kind)) {
       this.#take(taken)
       if (builder.length >= GROUP_TARGET_BYTES) break
+      if (Math.abs(this.#clock.now() - startMs) >= GROUP_TARGET_MS) break
     }
     const recordBytes = builder.isEmpty ? 0 : builder.length
     const checkpoint = this.#appendCheckpoint(recordBytes, taken)

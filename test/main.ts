@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 const LONG_ONLY = [
   'system/kill',
   'system/scan-memory',
+  'system/hostile-requests',
   'system/many-databases',
   'system/compaction-load',
   'system/readme',

@@ -6,6 +6,7 @@
  */
 
 import type { Backup, ValueSource } from '../../native-free-btree/index.ts'
+import type { Steps } from '../base/time-slice.ts'
 import type { ByteSource, IncomingAttachment } from './attachment-content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from './attachments.ts'
 import type { CompactionSource } from './compaction-api.ts'
@@ -180,6 +181,12 @@ export interface PurgedRevisions {
   revs: string[]
 }
 
+/** Of some revisions of a document those that are not stored, and stored ones that may be their ancestors. */
+export interface MissingRevisions {
+  missing: string[]
+  possibleAncestors: string[]
+}
+
 export interface Database {
   readonly name: string
   /** Hex; another in every incarnation. */
@@ -259,8 +266,8 @@ export interface Database {
   deleteLocal(id: string, rev: string | undefined): Promise<string>
   localDocs(options?: AllDocsOptions): IterableIterator<LocalDocument>
 
-  /** Of the given revisions those that are not stored, and stored ones that may be their ancestors. */
-  missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] }
+  /** In steps, which are of one moment's document. Throws bad_request for a revision that is none. */
+  missingRevs(id: string, revs: readonly string[]): Steps<MissingRevisions>
 
   /** Canonical JSON; undefined until it was set. The same bytes each time, not to be changed, until it is set. */
   security(): Buffer | undefined

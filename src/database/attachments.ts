@@ -67,12 +67,12 @@ export type AttachmentEdit =
 /** What one attachment counts as, beside its name and type. */
 const DESCRIPTION_BYTES = 512
 /**
- * What the attachments of one document may count as together: some 15,000 of them. They are resolved, hashed and
+ * What the attachments of one document may count as together: some 7,500 of them. They are resolved, hashed and
  * written down within one turn of the writer, which others wait for.
  */
-export const MOST_DESCRIPTION_BYTES = 8_000_000
+export const MOST_DESCRIPTION_BYTES = 4_000_000
 /** The same for all documents of one request. */
-export const MOST_REQUEST_DESCRIPTION_BYTES = 4 * MOST_DESCRIPTION_BYTES
+export const MOST_REQUEST_DESCRIPTION_BYTES = 8 * MOST_DESCRIPTION_BYTES
 
 /** What an attachment counts as. */
 export function descriptionBytes(name: string, type = ''): number {

@@ -23,6 +23,7 @@ import type {
   EditResult,
   GetOptions,
   LocalDocument,
+  MissingRevisions,
   OpenRevision,
   PartitionInfo,
   PurgedRevisions,
@@ -465,9 +466,9 @@ export class StoredDatabase implements Database {
     return this.#page((snapshot) => listLocalDocuments(snapshot, options))
   }
 
-  missingRevs(id: string, revs: readonly string[]): { missing: string[]; possibleAncestors: string[] } {
+  missingRevs(id: string, revs: readonly string[]): Steps<MissingRevisions> {
     this.#requireReadable(id)
-    return reading(() => missingRevisions(this.#documents(), id, revs))
+    return missingRevisions(() => this.#documents(), id, revs)
   }
 
   security(): Buffer | undefined {

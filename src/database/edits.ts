@@ -87,6 +87,8 @@ export interface ReadyEdits {
 const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
 const STEP_EDITS = 64
 const PART_DOCUMENTS = 512
+/** Most replicated edits of one document in a part. Each part reads and writes its whole tree. */
+const PART_EDITS = 1024
 
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
@@ -228,6 +230,28 @@ function partBytes(documents: readonly DocumentEdits[]): number {
   return bytes
 }
 
+/** The documents of each part; one of very many edits is in several. Interactive edits of one document stay together. */
+function documentParts({ documents, newEdits }: ReadyEdits): DocumentEdits[][] {
+  const parts: DocumentEdits[][] = []
+  let part: DocumentEdits[] = []
+  let edits = 0
+  for (const document of documents) {
+    const most = newEdits ? Math.max(1, document.edits.length) : PART_EDITS
+    for (let from = 0; from === 0 || from < document.edits.length; from += most) {
+      const piece = { ...document, edits: document.edits.slice(from, from + most) }
+      if (part.length === PART_DOCUMENTS || (part.length > 0 && edits + piece.edits.length > PART_EDITS)) {
+        parts.push(part)
+        part = []
+        edits = 0
+      }
+      part.push(piece)
+      edits += piece.edits.length
+    }
+  }
+  parts.push(part)
+  return parts
+}
+
 /**
  * The edits of a long request in parts, each of which may be a transaction of its own, in the order of their numbers in
  * the update sequence: a transaction is built and applied in one go. Those with attachments stay together, for they may
@@ -235,19 +259,16 @@ function partBytes(documents: readonly DocumentEdits[]): number {
  */
 export function partsOf(ready: ReadyEdits): ReadyEdits[] {
   const { documents, local, refused } = ready
-  if (documents.length <= PART_DOCUMENTS) return [ready]
+  const isShort =
+    documents.length <= PART_DOCUMENTS &&
+    documents.reduce((count, { edits }) => count + edits.length, 0) <= PART_EDITS
+  if (isShort) return [ready]
   if (documents.some(({ edits }) => edits.some(({ attachments }) => attachments.length > 0))) return [ready]
-  const parts: ReadyEdits[] = []
-  for (let at = 0; at < documents.length; at += PART_DOCUMENTS) {
-    const part = documents.slice(at, at + PART_DOCUMENTS)
-    const isFirst = at === 0
-    parts.push({
-      ...ready,
-      documents: part,
-      local: isFirst ? local : [],
-      refused: isFirst ? refused : [],
-      bytes: partBytes(part),
-    })
-  }
-  return parts
+  return documentParts(ready).map((part, at) => ({
+    ...ready,
+    documents: part,
+    local: at === 0 ? local : [],
+    refused: at === 0 ? refused : [],
+    bytes: partBytes(part),
+  }))
 }

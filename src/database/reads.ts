@@ -1,10 +1,14 @@
 /** Reads of one document. */
 import { DatabaseError } from '../base/errors.ts'
-import type { DocumentView, GetOptions, OpenRevision } from './api.ts'
+import type { Steps } from '../base/time-slice.ts'
+import type { DocumentView, GetOptions, MissingRevisions, OpenRevision } from './api.ts'
 import { type DocumentInfo, decodeInfo } from './document-info.ts'
 import { type ViewSource, viewOfNode, viewOfWinner } from './document-view.ts'
+import { reading } from './layer-errors.ts'
 import { idKey, TREES } from './layout.ts'
 import { formatRevision, parseRevision, type Revision } from './revision-id.ts'
+
+const STEP_VALUES = 512
 
 /** A store, or what a transaction sees of it. */
 export interface DocumentSource extends ViewSource {
@@ -81,15 +85,26 @@ export function openRevisions(
  * A revision that is known as an ancestor is not missing, its body or not. Possible ancestors are the leaves
  * that are older than some missing revision, the best last. Throws bad_request for a malformed revision.
  */
-export function missingRevisions(
-  store: DocumentSource,
+export function* missingRevisions(
+  open: () => DocumentSource,
   id: string,
   revs: readonly string[],
-): { missing: string[]; possibleAncestors: string[] } {
-  const wanted = revs.map((rev) => parseRevision(rev))
-  const tree = readInfo(store, id)?.tree()
-  if (tree === undefined) return { missing: wanted.map(formatRevision), possibleAncestors: [] }
-  const missing = tree.missing(wanted)
-  const possibleAncestors = tree.possibleAncestors(missing).map(formatRevision)
-  return { missing: missing.map(formatRevision), possibleAncestors }
+): Steps<MissingRevisions> {
+  const wanted = yield* mapSteps(revs, (rev) => reading(() => parseRevision(rev)))
+  const known = reading(() => readInfo(open(), id)?.tree())
+  const missing = known === undefined ? wanted : yield* known.missing(wanted)
+  const ancestors = known === undefined ? [] : known.possibleAncestors(missing)
+  return {
+    missing: yield* mapSteps(missing, formatRevision),
+    possibleAncestors: yield* mapSteps(ancestors, formatRevision),
+  }
+}
+
+function* mapSteps<T, U>(values: readonly T[], map: (value: T) => U): Steps<U[]> {
+  const mapped: U[] = []
+  for (const value of values) {
+    mapped.push(map(value))
+    if (mapped.length % STEP_VALUES === 0) yield
+  }
+  return mapped
 }

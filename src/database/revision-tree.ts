@@ -1,3 +1,5 @@
+import { sortSteps } from '../base/sort-steps.ts'
+import type { Steps } from '../base/time-slice.ts'
 import { compareRevisions, type Revision } from './revision-id.ts'
 
 // The history of a document, as CouchDB's couch_key_tree keeps it: a forest of revisions, each with its
@@ -58,6 +60,7 @@ export interface MergeResult {
 /** Whether a revision can be read, as in `_revs_info`. */
 export type RevisionStatus = 'available' | 'missing' | 'deleted'
 
+const STEP_REVISIONS = 512
 /** Nodes that are looked at one by one, in all, before a table of them is worth its making: so many for each of them. */
 const SCANS_BEFORE_TABLE = 16
 
@@ -69,7 +72,7 @@ export class RevisionTree {
   updateSeq: number
   #scans = 0
   /** Nodes by id, once it was worth it; kept up by `#add`, dropped by what takes nodes out. */
-  #byId: Map<string, RevisionNode[]> | undefined
+  #byId: Map<string, RevisionNode | RevisionNode[]> | undefined
   /** Leaves that are not deleted, once somebody asked; kept up by merges. */
   #liveLeaves: number | undefined
 
@@ -80,7 +83,11 @@ export class RevisionTree {
 
   /** The node of a revision, or null. */
   find(pos: number, id: string): RevisionNode | null {
-    if (this.#byId !== undefined) return this.#byId.get(id)?.find((node) => node.pos === pos) ?? null
+    if (this.#byId !== undefined) {
+      const found = this.#byId.get(id)
+      if (Array.isArray(found)) return found.find((node) => node.pos === pos) ?? null
+      return found?.pos === pos ? found : null
+    }
     this.#scans += 1
     if (this.#scans > SCANS_BEFORE_TABLE) {
       this.#byId = new Map()
@@ -94,10 +101,11 @@ export class RevisionTree {
     return null
   }
 
-  #enter(table: Map<string, RevisionNode[]>, node: RevisionNode): void {
+  #enter(table: Map<string, RevisionNode | RevisionNode[]>, node: RevisionNode): void {
     const others = table.get(node.id)
-    if (others === undefined) table.set(node.id, [node])
-    else others.push(node)
+    if (others === undefined) table.set(node.id, node)
+    else if (Array.isArray(others)) others.push(node)
+    else table.set(node.id, [others, node])
   }
 
   /** Whether a leaf is not deleted, and so the document is there. */
@@ -231,14 +239,22 @@ export class RevisionTree {
   }
 
   /**
-   * Those of `revisions` that the tree does not hold. As CouchDB answers them: sorted by generation up to
+   * Those of `revisions` that the tree does not hold, in steps. As CouchDB answers them: sorted by generation up to
    * the last generation of the tree, in the order given from there on.
    */
-  missing(revisions: readonly Revision[]): Revision[] {
+  *missing(revisions: readonly Revision[]): Steps<Revision[]> {
     const last = this.nodes.reduce((pos, node) => Math.max(pos, node.pos), Number.NEGATIVE_INFINITY)
-    return revisions
-      .filter(({ pos, id }) => this.find(pos, id) === null)
-      .sort((a, b) => Math.min(a.pos, last) - Math.min(b.pos, last))
+    const byGeneration = new Map<number, Revision[]>()
+    for (const [at, revision] of revisions.entries()) {
+      if (at % STEP_REVISIONS === 0) yield
+      if (this.find(revision.pos, revision.id) !== null) continue
+      const generation = Math.min(revision.pos, last)
+      const others = byGeneration.get(generation)
+      if (others === undefined) byGeneration.set(generation, [revision])
+      else others.push(revision)
+    }
+    const groups = yield* sortSteps([...byGeneration], ([a], [b]) => a - b)
+    return groups.flatMap(([, missing]) => missing)
   }
 
   /** The leaves that one of the `missing` revisions may descend from, worst first. */
@@ -269,8 +285,8 @@ export class RevisionTree {
    * there was one.
    */
   stem(limit: number): boolean {
-    if (this.nodes.length <= limit) return false
     const before = this.nodes.length
+    if (before <= limit || generations(this.nodes) <= limit) return false
     const leaves = this.nodes.filter(isLeaf)
     const kept = leaves.length === 1 ? lastGenerations(leaves[0]!, limit) : nearLeaves(this.nodes, limit)
     for (const node of this.nodes) {
@@ -307,6 +323,17 @@ export function revisionsInfo(node: RevisionNode): { revision: Revision; status:
 export function beats(a: RevisionNode, b: RevisionNode): boolean {
   const deleted = isDeleted(a)
   return deleted === isDeleted(b) ? compareRevisions(a, b) > 0 : !deleted
+}
+
+/** How many there are from the oldest revision to the newest. */
+function generations(nodes: readonly RevisionNode[]): number {
+  let oldest = Number.POSITIVE_INFINITY
+  let newest = Number.NEGATIVE_INFINITY
+  for (const { pos } of nodes) {
+    if (pos < oldest) oldest = pos
+    if (pos > newest) newest = pos
+  }
+  return newest - oldest + 1
 }
 
 /** Which nodes of a linear history stemming keeps. */

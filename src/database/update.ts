@@ -11,8 +11,8 @@
  * Replicated edits add their path and their body, also that of an ancestor of what is there, which is kept until a
  * compaction. A revision whose body is there already adds what its path knows more of the history. A stub stands for an
  * attachment of the nearest ancestor that has a body; one that cannot be resolved ends the whole request, of either kind.
- * A document takes one new place in the update sequence, however many edits it had, and none when its tree, cut
- * to the limit of revisions, stays as it was.
+ * A document takes one new place in the update sequence, however many edits of a part it had (see `partsOf`), and none
+ * when its tree, cut to the limit of revisions, stays as it was.
  */
 import type { Transaction } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
@@ -58,11 +58,6 @@ export interface UpdateOutcome {
   expiresAtMs?: number | undefined
 }
 
-/** A name for a revision within this file. */
-function keyOf(revision: Revision): string {
-  return `${revision.pos}-${revision.id}`
-}
-
 function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: string): EditResult {
   const error = new DatabaseError(kind, reason)
   return { ok: false, id, rev, error: error.error, reason: error.reason, status: error.status }
@@ -75,8 +70,8 @@ class DocumentMerge {
   readonly #tree: RevisionTree
   /** The document's entry; undefined for a new one. */
   readonly #before: Buffer | undefined
-  /** The leaves before the transaction; empty for a new document. */
-  readonly #extensible: ReadonlySet<string>
+  /** The revisions that the request gave it. */
+  readonly #made = new Set<RevisionNode>()
   readonly #liveBefore: boolean
   readonly #seqBefore: number
   readonly #expiryBefore: number | undefined
@@ -98,9 +93,7 @@ class DocumentMerge {
     this.#before = value
     this.#seq = context.nextSeq()
     this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
-    const leaves = this.#tree.leaves()
-    this.#extensible = new Set(leaves.map(keyOf))
-    this.#liveBefore = leaves.length > 0 && !leaves[0]!.value!.deleted
+    this.#liveBefore = this.#tree.isLive
     this.#seqBefore = this.#tree.updateSeq
     this.#expiryBefore = value === undefined ? undefined : expiryOfInfo(value)
     this.#expiresAtMs = this.#expiryBefore
@@ -137,6 +130,7 @@ class DocumentMerge {
     this.#merged ||= changed
     if (kind !== 'internal_node') {
       this.#added = added
+      this.#made.add(added)
       if (!edit.deleted) this.#expiresAtMs = edit.expiresAtMs
     }
     return { ok: true, id: this.#document.id, rev: formatRevision(head) }
@@ -172,11 +166,17 @@ class DocumentMerge {
     return failure(this.#document.id, revision && formatRevision(revision), 'invalidDesignDocument', fault)
   }
 
+  /** Whether it is a leaf, and was one before the request. */
+  #isOldLeaf({ pos, id }: Revision): boolean {
+    const node = this.#tree.find(pos, id)
+    return node?.children === 0 && !this.#made.has(node)
+  }
+
   interactive(edit: ReadyEdit): EditResult {
     const { parent, attachments } = edit
     const conflict = (): EditResult =>
       failure(this.#document.id, parent && formatRevision(parent), 'conflict')
-    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#extensible.has(keyOf(parent))
+    const allowedBefore = parent === undefined ? !this.#liveBefore : this.#isOldLeaf(parent)
     if (!allowedBefore) return conflict()
     const resolved = resolveStubs(
       this.#document.id,

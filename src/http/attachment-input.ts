@@ -1,5 +1,6 @@
 import { DatabaseError } from '../base/errors.ts'
 import { objectMembers } from '../base/json/members.ts'
+import type { Steps } from '../base/time-slice.ts'
 import { DEFAULT_CONTENT_TYPE, descriptionBytes, MOST_DESCRIPTION_BYTES } from '../database/attachments.ts'
 import { DocumentError } from '../database/document-error.ts'
 import { isUtf8 } from './path.ts'
@@ -29,6 +30,9 @@ const OPEN_BRACE = 0x7b
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const MD5_BYTES = 16
+const STEP_ATTACHMENTS = 64
+/** Whole groups of four. */
+const STEP_DIGITS = 256 * 1024
 
 /** Throws DocumentError bad_request. */
 export function checkAttachmentName(name: string): void {
@@ -40,7 +44,7 @@ export function checkAttachmentName(name: string): void {
  * `text` is the canonical text of the object `_attachments` of the document `id`. Throws DocumentError bad_request, and
  * documentTooLarge for more attachments than a document may have.
  */
-export function parseAttachments(text: Buffer, id: string): AttachmentInput[] {
+export function* attachmentSteps(text: Buffer, id: string): Steps<AttachmentInput[]> {
   const inputs: AttachmentInput[] = []
   let descriptions = 0
   for (const [name, value] of objectMembers(text)) {
@@ -48,18 +52,19 @@ export function parseAttachments(text: Buffer, id: string): AttachmentInput[] {
     if (descriptions > MOST_DESCRIPTION_BYTES) throw new DatabaseError('documentTooLarge', id)
     checkAttachmentName(name)
     if (value[0] !== OPEN_BRACE) throw invalidData(name)
-    inputs.push(parseOne(name, new Map(objectMembers(value))))
+    inputs.push(yield* oneSteps(name, new Map(objectMembers(value))))
+    if (inputs.length % STEP_ATTACHMENTS === 0) yield
   }
   return inputs
 }
 
-function parseOne(name: string, members: Map<string, Buffer>): AttachmentInput {
+function* oneSteps(name: string, members: Map<string, Buffer>): Steps<AttachmentInput> {
   const is = (member: string): boolean => members.get(member)?.toString('latin1') === 'true'
   const revpos = integer(name, members.get('revpos'))
   if (is('stub')) return { kind: 'stub', name, revpos }
   const type = contentType(name, members.get('content_type'))
   if (is('follows')) return { kind: 'follows', name, type, revpos: revpos ?? 0, ...encodingOf(name, members) }
-  const data = base64Bytes(members.get('data'))
+  const data = yield* base64Steps(members.get('data'))
   if (data === undefined) throw invalidData(name)
   return { kind: 'inline', name, type, revpos: revpos ?? 0, data }
 }
@@ -107,21 +112,42 @@ for (const space of Buffer.from(' \t\r\n')) KINDS[space] = 1
 KINDS['='.charCodeAt(0)] = 2
 
 /** As Erlang's `base64:decode`: padding is a must, white space is skipped. Undefined for anything else. */
-function base64Bytes(value: Buffer | undefined): Buffer | undefined {
+function* base64Steps(value: Buffer | undefined): Steps<Buffer | undefined> {
   if (value?.[0] !== QUOTE) return undefined
-  const digits = value.includes(BACKSLASH)
+  const text = value.includes(BACKSLASH)
     ? Buffer.from(JSON.parse(value.toString()) as string)
     : value.subarray(1, value.length - 1)
   let count = 0
   let padding = 0
-  for (let i = 0; i < digits.length; i++) {
-    const kind = KINDS[digits[i]!]!
+  for (let i = 0; i < text.length; i++) {
+    const kind = KINDS[text[i]!]!
     if (kind === 3 || (kind === 0 && padding > 0)) return undefined
     if (kind === 0) count += 1
     else if (kind === 2) padding += 1
+    if (i % STEP_DIGITS === STEP_DIGITS - 1) yield
   }
   if (padding > 2 || (count + padding) % 4 !== 0) return undefined
-  return Buffer.from(digits.toString('latin1'), 'base64')
+  const digits = count + padding === text.length ? text : yield* withoutSpace(text, count)
+  const data = Buffer.allocUnsafe(Math.floor((count * 3) / 4))
+  for (let from = 0, to = 0; from < count; from += STEP_DIGITS) {
+    if (from > 0) yield
+    to += data.write(digits.toString('latin1', from, Math.min(from + STEP_DIGITS, count)), to, 'base64')
+  }
+  return data
+}
+
+function* withoutSpace(text: Buffer, count: number): Steps<Buffer> {
+  const digits = Buffer.allocUnsafe(count)
+  let length = 0
+  for (let i = 0; i < text.length; i++) {
+    const byte = text[i]!
+    if (KINDS[byte] === 0) {
+      digits[length] = byte
+      length += 1
+    }
+    if (i % STEP_DIGITS === STEP_DIGITS - 1) yield
+  }
+  return digits
 }
 
 function invalidData(name: string): DocumentError {

@@ -1,11 +1,11 @@
 import { DatabaseError } from '../base/errors.ts'
 import { objectMembers } from '../base/json/members.ts'
 import { isDeeper } from '../base/json/print.ts'
-import { parseSteps } from '../base/json/value-steps.ts'
+import { parseUpperSteps } from '../base/json/value-steps.ts'
 import { SelectorBudget } from '../base/selector/budget.ts'
 import { SelectorError } from '../base/selector/errors.ts'
 import { compileFields, type Projection } from '../base/selector/fields.ts'
-import { compileSelector, type Selector } from '../base/selector/selector.ts'
+import { compileSelector, levelsOf, type Selector } from '../base/selector/selector.ts'
 import type { Steps } from '../base/time-slice.ts'
 import type { ChangeRow, Database, DocumentView } from '../database/api.ts'
 import { MAX_ID_BYTES } from '../database/layout.ts'
@@ -77,10 +77,11 @@ function selectorFilter(exchange: Exchange, body: Record<string, unknown> | unde
   try {
     const budget = new SelectorBudget(exchange.service.limits.selectorBudgetMs)
     const matches = compileSelector(selector, budget)
+    const levels = levelsOf(selector)
     const project = fields === undefined ? undefined : compileFields(fields, budget)
     return {
       project,
-      shown: (row) => matching(exchange.database, row, matches),
+      shown: (row) => matching(exchange.database, row, matches, levels),
       renew: () => budget.renew(),
     }
   } catch (error) {
@@ -90,10 +91,15 @@ function selectorFilter(exchange: Exchange, body: Record<string, unknown> | unde
 }
 
 /** The listed revisions of which the document is meant. */
-function* matching(database: Database, row: ChangeRow, matches: Selector): Steps<readonly string[]> {
+function* matching(
+  database: Database,
+  row: ChangeRow,
+  matches: Selector,
+  levels: number,
+): Steps<readonly string[]> {
   const shown: string[] = []
   for (const view of listedViews(database, row)) {
-    if (matches(yield* parseSteps(viewText(view).toString()))) shown.push(view.rev)
+    if (matches(yield* parseUpperSteps(viewText(view).toString(), levels))) shown.push(view.rev)
     yield
   }
   return shown

@@ -6,11 +6,12 @@ import {
   scanDocument,
   scanDocumentSteps,
 } from '../base/json/documents.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from '../database/api.ts'
 import { readDocument } from '../database/document-members.ts'
 import type { Expiry } from '../database/expiry.ts'
 import { formatRevisionId } from '../database/revision-id.ts'
-import { type AttachmentInput, parseAttachments } from './attachment-input.ts'
+import { type AttachmentInput, attachmentSteps } from './attachment-input.ts'
 import type { Exchange } from './exchange.ts'
 import { revisionOfPath } from './revision.ts'
 
@@ -32,10 +33,10 @@ export interface ParsedDocument {
 export const EMPTY_DOCUMENT: ScannedDocument = scanDocument(Buffer.from('{}'))!
 
 /**
- * `scanned` is null for JSON that is no object. Throws DocumentError for what is wrong with it,
+ * In steps. `scanned` is null for JSON that is no object. Throws DocumentError for what is wrong with it,
  * and documentTooLarge.
  */
-export function parseDocument(scanned: ScannedDocument | null, maxBytes: number): ParsedDocument {
+export function* parseDocument(scanned: ScannedDocument | null, maxBytes: number): Steps<ParsedDocument> {
   const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)
   if (body.length > maxBytes) throw new DatabaseError('documentTooLarge', id ?? '')
   return {
@@ -43,7 +44,7 @@ export function parseDocument(scanned: ScannedDocument | null, maxBytes: number)
     deleted,
     body,
     term,
-    attachments: attachments === null ? [] : parseAttachments(attachments, id ?? ''),
+    attachments: attachments === null ? [] : yield* attachmentSteps(attachments, id ?? ''),
     expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }
@@ -57,17 +58,15 @@ export function asLocalDocument(document: ParsedDocument): ParsedDocument {
   return { ...document, attachments: [] }
 }
 
-/** A document's text. Throws JsonSyntaxError too. */
-export function parseDocumentText(text: Uint8Array, maxBytes: number): ParsedDocument {
-  return parseDocument(scanDocument(text), maxBytes)
-}
-
-/** The same of a request, in turns where it is long. */
+/** The document of a request, in turns where it is long. Throws JsonSyntaxError too. */
 export async function readDocumentText(exchange: Exchange, text: Uint8Array): Promise<ParsedDocument> {
   const { maxDocumentBytes } = exchange.service.limits
-  if (text.length <= SHORT_TEXT_BYTES) return parseDocumentText(text, maxDocumentBytes)
-  const steps = scanDocumentSteps(text, documentCheck(maxDocumentBytes))
-  return parseDocument(await exchange.inTurns(steps), maxDocumentBytes)
+  if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), maxDocumentBytes))
+  return exchange.inTurns(documentSteps(text, maxDocumentBytes))
+}
+
+function* documentSteps(text: Uint8Array, maxBytes: number): Steps<ParsedDocument> {
+  return yield* parseDocument(yield* scanDocumentSteps(text, documentCheck(maxBytes)), maxBytes)
 }
 
 /** A document's `_id` of which the text is given; '' for none and for what is no string. */

@@ -35,6 +35,15 @@ export function* parseSteps(text: string): Steps<unknown> {
   return yield* buildSteps(text, PLAIN)
 }
 
+/**
+ * The same without what lies deeper than `levels`: an array or object that begins below them is an empty one. The value
+ * itself is at level 0. Objects nested by the million are what a collector takes longest for.
+ */
+export function* parseUpperSteps(text: string, levels: number): Steps<unknown> {
+  if (text.length <= SHORT_TEXT) return JSON.parse(text)
+  return yield* buildSteps(text, PLAIN, Number.POSITIVE_INFINITY, levels)
+}
+
 /** The same at once, of what is flat where it is what it should be. Throws RangeError for a long text of more levels. */
 export function parseFlat(text: string, mostLevels: number): unknown {
   return text.length <= SHORT_TEXT ? JSON.parse(text) : runAtOnce(buildSteps(text, PLAIN, mostLevels))
@@ -42,11 +51,15 @@ export function parseFlat(text: string, mostLevels: number): unknown {
 
 type Container = unknown[] | Record<string, unknown>
 
-/** The value of a canonical text, scalars and names in a form of their own. Throws RangeError beyond `mostLevels`. */
+/**
+ * The value of a canonical text, scalars and names in a form of their own. Throws RangeError beyond `mostLevels`; what
+ * begins below `keptLevels` is empty.
+ */
 export function* buildSteps(
   text: string,
   form: ValueForm,
   mostLevels = Number.POSITIVE_INFINITY,
+  keptLevels = Number.POSITIVE_INFINITY,
 ): Steps<unknown> {
   const outer: Container[] = []
   let inner: Container | undefined
@@ -68,11 +81,15 @@ export function* buildSteps(
     /** A container that is not empty. */
     let opened: Container | undefined
     if (isArray || code === OPEN_BRACE) {
-      at += 1
-      if (text.charCodeAt(at) === (isArray ? CLOSE_BRACKET : CLOSE_BRACE)) {
+      const levels = inner === undefined ? 0 : outer.length + 1
+      if (text.charCodeAt(at + 1) === (isArray ? CLOSE_BRACKET : CLOSE_BRACE)) {
         value = isArray ? [] : {}
-        at += 1
+        at += 2
+      } else if (levels > keptLevels) {
+        value = isArray ? [] : {}
+        at = yield* endOfContainer(text, at)
       } else {
+        at += 1
         // An array that begins empty gets room for many elements with its first one, which most have no use for.
         opened = isArray ? new Array<unknown>(1) : {}
         value = opened
@@ -128,6 +145,21 @@ function endOfScalar(text: string, start: number): number {
     at += 1
   }
   return at
+}
+
+/** Position behind the array or object that begins at `start`. */
+function* endOfContainer(text: string, start: number): Steps<number> {
+  let depth = 0
+  let at = start
+  for (let tokens = 1; ; tokens++) {
+    if (tokens % STEP_TOKENS === 0) yield
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = endOfString(text, at)
+    else at += 1
+    if (code === OPEN_BRACKET || code === OPEN_BRACE) depth += 1
+    else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1
+    if (depth === 0) return at
+  }
 }
 
 /** Position behind the string that begins at `start`. */

@@ -1,10 +1,12 @@
 import { toUSVString } from 'node:util'
+import type { Steps } from '../time-slice.ts'
 
 // JSON answers put together from canonical texts. A stored body is copied, never parsed.
 
 /** `\u` escapes that JSON.stringify wrote, the backslash before them not being escaped itself. */
 const HEX_ESCAPE = /\\(?:u[0-9a-f]{4}|.)/g
 const EMPTY_BODY_SIZE = 2
+const STEP_STRINGS = 512
 /** Printable ASCII without quotes and backslashes: what most ids and all revisions are made of. */
 const PLAIN = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/
 
@@ -29,6 +31,16 @@ export function memberText(name: string, text: string): string {
 /** The text of an array of strings. */
 export function stringsText(values: readonly string[]): string {
   return `[${values.map(stringText).join(',')}]`
+}
+
+/** The same in steps. */
+export function* stringsSteps(values: readonly string[]): Steps<string> {
+  let text = '['
+  for (const [at, value] of values.entries()) {
+    if (at % STEP_STRINGS === STEP_STRINGS - 1) yield
+    text += at === 0 ? stringText(value) : `,${stringText(value)}`
+  }
+  return `${text}]`
 }
 
 /** The text of `documentText` in pieces, of which the middle one is a view of `body`. */

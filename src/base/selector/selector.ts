@@ -47,6 +47,23 @@ export function compileSelector(selector: unknown, budget = new SelectorBudget()
   return (document) => budget.measure(() => match(document, compareValues))
 }
 
+/** So many levels of a document a selector looks into at most: what lies deeper is the same to it, empty or not. */
+export function levelsOf(selector: unknown): number {
+  let levels = 2
+  for (let level = [selector]; level.length > 0; levels++) {
+    const next: unknown[] = []
+    for (const value of level) {
+      if (typeof value !== 'object' || value === null) continue
+      // A name may be a path of several levels.
+      if (!Array.isArray(value))
+        levels += Object.keys(value).reduce((sum, name) => sum + name.split('.').length - 1, 0)
+      for (const member of Object.values(value)) next.push(member)
+    }
+    level = next
+  }
+  return levels
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,6 @@
 import { DatabaseError, ERRORS } from '../../base/errors.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../base/json/documents.ts'
-import { giveWay } from '../../base/time-slice.ts'
+import { giveWay, type Steps } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../../database/api.ts'
 import { type Answer, json, jsonStream, type Piece } from '../answer.ts'
 import { withInlineAttachments } from '../attachment-edit.ts'
@@ -50,7 +50,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
-    parseAll(exchange, documents)
+    await exchange.inTurns(parseAll(exchange, documents))
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
   if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
@@ -138,9 +138,12 @@ function unwritten(id: string): Outcome {
   return { id, error, reason }
 }
 
-function parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): ParsedDocument[] {
-  const { maxDocumentBytes } = exchange.service.limits
-  return documents.map((scanned) => parseDocument(scanned, maxDocumentBytes))
+/** Throws for the first document that cannot be read. */
+function* parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): Steps<void> {
+  for (const scanned of documents) {
+    yield* parseDocument(scanned, exchange.service.limits.maxDocumentBytes)
+    yield
+  }
 }
 
 async function makeEdits(
@@ -148,17 +151,7 @@ async function makeEdits(
   documents: readonly (ScannedDocument | null)[],
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
-  const { maxDocumentBytes } = exchange.service.limits
-  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
-  for (const scanned of documents) {
-    const parsed = parseDocument(scanned, maxDocumentBytes)
-    const id = parsed.id ?? exchange.service.uuids.next()
-    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
-    made.push({ document, edit: makeEdit(document, id, newEdits) })
-    // Most documents need no wait, and a wait for nothing costs a turn of the queue.
-    const turn = giveWay()
-    if (turn !== undefined) await turn
-  }
+  const made = await exchange.inTurns(madeSteps(exchange, documents, newEdits))
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
@@ -166,6 +159,23 @@ async function makeEdits(
     if (!plain) await giveWay()
   }
   return edits
+}
+
+function* madeSteps(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {
+  const { maxDocumentBytes } = exchange.service.limits
+  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
+  for (const scanned of documents) {
+    const parsed = yield* parseDocument(scanned, maxDocumentBytes)
+    const id = parsed.id ?? exchange.service.uuids.next()
+    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
+    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    yield
+  }
+  return made
 }
 
 function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {

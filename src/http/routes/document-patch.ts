@@ -183,7 +183,7 @@ function* patchedSteps(
   const characters = maxDocumentBytes + Math.max(0, text.length - view.body().length)
   const patched = yield* appliedSteps(exchange, patch, base, { characters, work })
   const scanned = yield* scanDocumentSteps(Buffer.from(yield* joinSteps(losslessPieces(patched))))
-  const document = parseDocument(scanned, maxDocumentBytes)
+  const document = yield* parseDocument(scanned, maxDocumentBytes)
   if (document.id !== undefined && document.id !== view.id) {
     throw new DatabaseError('badRequest', 'A patch must not change `_id`.')
   }

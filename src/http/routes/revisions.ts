@@ -1,19 +1,13 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { stringsText, stringText } from '../../base/json/writer.ts'
+import { stringsSteps, stringText } from '../../base/json/writer.ts'
 import type { Steps } from '../../base/time-slice.ts'
+import type { MissingRevisions } from '../../database/api.ts'
 import { type Answer, jsonText } from '../answer.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Resource } from '../resource.ts'
 import { revisionSteps } from '../revision.ts'
 
-/** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
-interface Missing {
-  id: string
-  missing: string[]
-  possibleAncestors: string[]
-}
-
-/** Of one document, which is looked up in one step. */
+/** Of one document. */
 const MOST_REVISIONS = 65_536
 
 type Wanted = readonly (readonly [id: string, revs: readonly string[]])[]
@@ -34,38 +28,40 @@ function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
 function* missingSteps(
   exchange: Exchange,
   object: Record<string, unknown>,
-  textOf: (missing: Missing) => string,
+  textSteps: (missing: MissingRevisions) => Steps<string>,
 ): Steps<string> {
   // All are read before the first is looked up.
   const wanted = yield* wantedSteps(object)
   const members: string[] = []
   for (const [id, revs] of wanted) {
-    const answer = exchange.database.missingRevs(id, revs)
-    if (answer.missing.length > 0) members.push(`${stringText(id)}:${textOf({ id, ...answer })}`)
+    const answer = yield* exchange.database.missingRevs(id, revs)
+    if (answer.missing.length > 0) members.push(`${stringText(id)}:${yield* textSteps(answer)}`)
     yield
   }
   return `{${members.join(',')}}`
 }
 
-function diffText({ missing, possibleAncestors }: Missing): string {
-  const ancestors =
-    possibleAncestors.length === 0 ? '' : `,"possible_ancestors":${stringsText(possibleAncestors)}`
-  return `{"missing":${stringsText(missing)}${ancestors}}`
+function* diffSteps({ missing, possibleAncestors }: MissingRevisions): Steps<string> {
+  const text = yield* stringsSteps(missing)
+  if (possibleAncestors.length === 0) return `{"missing":${text}}`
+  return `{"missing":${text},"possible_ancestors":${yield* stringsSteps(possibleAncestors)}}`
 }
 
 async function revsDiff(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
   const object = await exchange.jsonObject()
-  return jsonText(200, `${await exchange.inTurns(missingSteps(exchange, object, diffText))}\n`)
+  return jsonText(200, `${await exchange.inTurns(missingSteps(exchange, object, diffSteps))}\n`)
 }
 
 async function missingRevs(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
   const object = await exchange.jsonObject()
-  const textOf = ({ missing }: Missing): string => stringsText(missing)
-  return jsonText(200, `{"missing_revs":${await exchange.inTurns(missingSteps(exchange, object, textOf))}}\n`)
+  const textSteps = ({ missing }: MissingRevisions): Steps<string> => stringsSteps(missing)
+  const text = await exchange.inTurns(missingSteps(exchange, object, textSteps))
+  return jsonText(200, `{"missing_revs":${text}}\n`)
 }
 
+/** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
 export const revisionsResources: Resource[] = [
   { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
   {
