@@ -5,8 +5,8 @@
  */
 import { openStore, PageCache, StorageError, type Store } from '../native-free-btree/index.ts'
 import { DatabaseError } from '../src/base/errors.ts'
-import { compact } from '../src/database/compaction.ts'
-import { CompactionCancelled, type CompactionSource } from '../src/database/compaction-api.ts'
+import { CompactionCancelled, type CompactionSource } from '../src/database/api/compaction.ts'
+import { compact } from '../src/database/compaction/compaction.ts'
 import type { StoredDatabase } from '../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../src/database/open.ts'
 import { type CrashImage, crashImages } from '../test/support/crash-images.ts'

@@ -4,7 +4,7 @@
  * predicted (the second implementation of the hash), so that a request that was never answered can be judged.
  */
 import { createHash } from 'node:crypto'
-import type { DocumentEdit } from '../src/database/api.ts'
+import type { DocumentEdit } from '../src/database/api/database.ts'
 import type { StoredDatabase } from '../src/database/database.ts'
 import { edit } from '../test/support/database-fixture.ts'
 import {

@@ -8,7 +8,8 @@
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { bytesOf, refuse } from './arguments.ts'
 import { StorageError } from './errors.ts'
-import type { Compare } from './page.ts'
+
+export type Compare = (a: Uint8Array, b: Uint8Array) => number
 
 let isRunning = false
 

@@ -1,12 +1,8 @@
 /// <reference types="node" preserve="true" />
 /** The library's only door. */
 export type * from './api.ts'
-export { PageCache } from './cache.ts'
+export { PageCache } from './cache/page-cache.ts'
 export type { Clock, RandomBytes } from './clock.ts'
-export { STORAGE_ERRORS, StorageError, type StorageErrorCode } from './errors.ts'
-export type { FileSystem, OpenMode, StorageFile } from './file.ts'
-export { openSnapshot } from './file-snapshot.ts'
-export { acquireLock } from './lock.ts'
 export {
   COMPACTION_TREE,
   type Filling,
@@ -15,7 +11,11 @@ export {
   newFileOf,
   removeNewFile,
   removeUselessNewFile,
-} from './new-file.ts'
-export { nodeFileSystem } from './node-file.ts'
-export { openStore, type StoreOptions } from './store.ts'
-export { systemClock, systemRandom } from './system.ts'
+} from './copy/new-file.ts'
+export type { FileSystem, OpenMode, StorageFile } from './disk/file-system.ts'
+export { nodeFileSystem } from './disk/posix-file.ts'
+export { systemClock, systemRandom } from './disk/system.ts'
+export { STORAGE_ERRORS, StorageError, type StorageErrorCode } from './errors.ts'
+export { acquireLock } from './lock/lock.ts'
+export { openSnapshot } from './store/file-snapshot.ts'
+export { openStore, type StoreOptions } from './store/store.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { StorageFile } from '../native-free-btree/file.ts'
+import type { StorageFile } from '../native-free-btree/disk/file-system.ts'
 import { Random } from './support/random.ts'
 import { SimulatedClock, seededRandomBytes } from './support/simulated-clock.ts'
 import {

@@ -2,7 +2,7 @@
  * The target that must fail: the crash target on a disk whose syncs return without having done anything. A fuzzer
  * that lets this pass would let a forgotten sync pass as well.
  */
-import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
+import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import { CrashRun } from '../../test/support/crash-run.ts'
 import type { SimulatedDisk } from '../../test/support/simulated-disk.ts'
 import { playerOf, type Target } from '../target.ts'

@@ -10,8 +10,8 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
-import { canonicalize, scanDocument, scanDocuments } from '../../src/base/json/documents.ts'
-import { formatRevision, nextRevision } from '../../src/database/revision-id.ts'
+import { formatRevision, nextRevision } from '../../src/database/revisions/revision-id.ts'
+import { canonicalize, scanDocument, scanDocuments } from '../../src/json/documents.ts'
 import {
   expected,
   mutate,

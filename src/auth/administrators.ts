@@ -8,9 +8,9 @@
  * before its password file, so that a crash leaves no account whose password nobody can know.
  */
 import { join } from 'node:path'
-import { ConfigError } from '../base/config/ini.ts'
 import { removeDurably, writeDurably } from '../base/durable-file.ts'
 import { type RandomBytes, randomHex } from '../base/random.ts'
+import { ConfigError } from '../config/ini.ts'
 import { type PasswordHash, type PasswordHasher, parseCouchHash } from './password-hash.ts'
 import type { PrivateStore, StoredAdmin } from './private-store.ts'
 import { ADMIN_ROLE, type Credential, type CredentialSource } from './user.ts'

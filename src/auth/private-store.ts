@@ -6,10 +6,10 @@
  */
 import { chmod, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError } from '../base/config/ini.ts'
 import { writeDurably } from '../base/durable-file.ts'
 import { hasCode } from '../base/node-error.ts'
 import { type RandomBytes, randomHex } from '../base/random.ts'
+import { ConfigError } from '../config/ini.ts'
 import { isPasswordHash, type PasswordHash } from './password-hash.ts'
 
 export interface StoredAdmin {

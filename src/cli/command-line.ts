@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
-import { ConfigError } from '../base/config/ini.ts'
 import { describeError } from '../base/log.ts'
+import { ConfigError } from '../config/ini.ts'
 import { check } from './check.ts'
 import { compact } from './compact.ts'
 import { inspect } from './inspect.ts'

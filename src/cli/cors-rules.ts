@@ -1,5 +1,5 @@
-import type { Config } from '../base/config/load.ts'
-import type { CorsRules } from '../http/cors.ts'
+import type { Config } from '../config/load.ts'
+import type { CorsRules } from '../http/request/cors.ts'
 
 /** The rules of a configuration; undefined while CORS is off. */
 export function corsRules(config: Config): CorsRules | undefined {

@@ -1,6 +1,7 @@
 /** What the command line needs of the layers below it, given by `main.ts` so that tests can give others. */
-import type { Config } from '../base/config/load.ts'
+
 import type { Log } from '../base/log.ts'
+import type { Config } from '../config/load.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import type { AcquireLock, Server } from '../server/server.ts'
 

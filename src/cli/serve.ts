@@ -4,10 +4,10 @@
  */
 import { readFile } from 'node:fs/promises'
 import { systemClock } from '../base/clock.ts'
-import { ConfigError } from '../base/config/ini.ts'
-import { type Config, loadConfig } from '../base/config/load.ts'
 import { createLog, describeError } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
+import { ConfigError } from '../config/ini.ts'
+import { type Config, loadConfig } from '../config/load.ts'
 import { Server } from '../server/server.ts'
 import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
 import { StopSignal } from './stop-signal.ts'

@@ -1,9 +1,9 @@
 /// <reference types="node" preserve="true" />
 /** The package's main door: a server in the process of whoever imports it. */
 import { systemClock } from '../base/clock.ts'
-import { loadConfig } from '../base/config/load.ts'
 import { createLog } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
+import { loadConfig } from '../config/load.ts'
 import { Server } from '../server/server.ts'
 import { EXIT } from './parts.ts'
 import { listen, stop } from './serve.ts'

@@ -3,9 +3,10 @@ import { acquireLock, openStore, PageCache } from '../../native-free-btree/index
 import { systemClock } from '../base/clock.ts'
 import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
-import { compact } from '../database/compaction.ts'
-import { createDatabase, openDatabase, TREE_OPTIONS } from '../database/open.ts'
-import { startHttp } from '../http/server.ts'
+import { compact } from '../database/compaction/compaction.ts'
+import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
+import { createDatabase, openDatabase } from '../database/open.ts'
+import { startHttp } from '../http/listen/server.ts'
 import { corsRules } from './cors-rules.ts'
 import type { Parts } from './parts.ts'
 

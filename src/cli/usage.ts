@@ -1,4 +1,4 @@
-import { SETTINGS, type Setting } from '../base/config/settings.ts'
+import { SETTINGS, type Setting } from '../config/settings.ts'
 
 export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
 

@@ -9,7 +9,6 @@ import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { runAtOnce, runInTurns, type Steps } from '../base/time-slice.ts'
-import { openAllDocs, rowOf } from './all-docs.ts'
 import type {
   AllDocsOptions,
   AllDocsPage,
@@ -28,25 +27,13 @@ import type {
   PartitionInfo,
   PurgedRevisions,
   UpdateOptions,
-} from './api.ts'
-import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachment-content.ts'
-import type { AttachmentContent } from './attachments.ts'
-import { lastChange, openChanges } from './changes.ts'
-import { StoreCompactionSource } from './compaction-source.ts'
-import type { ViewSource } from './document-view.ts'
-import { type EditContext, partsOf, type ReadyEdits, readyEdits, readySteps } from './edits.ts'
-import { expireDocuments } from './expire.ts'
-import { firstExpiry, listDue } from './expiry.ts'
-import { awaiting, reading } from './layer-errors.ts'
-import { type IdSummary, idKey, LAYOUT_VERSION, readSummary, TREES } from './layout.ts'
-import {
-  getLocalDocument,
-  listLocalDocuments,
-  localKey,
-  nextLocalNumber,
-  removeLocalDocument,
-  writeLocalDocument,
-} from './local-documents.ts'
+} from './api/database.ts'
+import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachments/content.ts'
+import { StoreCompactionSource } from './compaction/source.ts'
+import { awaiting, reading } from './errors/layer-errors.ts'
+import type { AttachmentContent } from './layout/attachment-records.ts'
+import { firstExpiry, listDue } from './layout/expiry.ts'
+import { type IdSummary, idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
 import {
   type DatabaseProperties,
   type DatabaseRecord,
@@ -59,20 +46,39 @@ import {
   writeEpochs,
   writeRecord,
   writeSecurity,
-} from './meta-records.ts'
+} from './layout/meta-records.ts'
+import { checkNamesPartition, checkPartitionedId, partitionBounds } from './layout/partition.ts'
+import { SequenceCodec } from './layout/sequence.ts'
+import { openAllDocs, rowOf } from './read/all-docs.ts'
+import { lastChange, openChanges } from './read/changes.ts'
+import type { ViewSource } from './read/document-view.ts'
+import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './read/reads.ts'
+import { type EditContext, partsOf, type ReadyEdits, readyEdits, readySteps } from './write/edits.ts'
+import { expireDocuments } from './write/expire.ts'
+import {
+  getLocalDocument,
+  listLocalDocuments,
+  localKey,
+  nextLocalNumber,
+  removeLocalDocument,
+  writeLocalDocument,
+} from './write/local-documents.ts'
 import {
   hasMovedContent,
   holdContent,
   MovedContent,
   releaseContent,
   withPresentContent,
-} from './moved-content.ts'
-import { checkNamesPartition, checkPartitionedId, partitionBounds } from './partition.ts'
-import { applyPurges, listPurges, readyPurges, trimPurges } from './purge.ts'
-import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './reads.ts'
-import { SequenceCodec } from './sequence.ts'
-import { type AppendedBodies, turnSource } from './turn-source.ts'
-import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type UpdateOutcome } from './update.ts'
+} from './write/moved-content.ts'
+import { applyPurges, listPurges, readyPurges, trimPurges } from './write/purge.ts'
+import { type AppendedBodies, turnSource } from './write/turn-source.ts'
+import {
+  applyEdits,
+  refusedOutcome,
+  requireAll,
+  type UpdateContext,
+  type UpdateOutcome,
+} from './write/update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512

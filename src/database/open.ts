@@ -4,44 +4,23 @@ import {
   removeUselessNewFile,
   type Store,
   type StoreOptions,
-  type TreeOptions,
 } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
-import { referenceOfEntry } from './attachment-content.ts'
-import { decodeAttachments } from './attachments.ts'
-import { decodeChangeEntry } from './change-entry.ts'
 import { StoredDatabase } from './database.ts'
-import { decodeInfoTree, summaryOfInfo } from './document-info.ts'
-import { awaiting, databaseErrorOf } from './layer-errors.ts'
-import { idReducer, LAYOUT_VERSION, TREES } from './layout.ts'
-import { type DatabaseProperties, type DatabaseRecord, readRecord, writeRecord } from './meta-records.ts'
-import { referenceOf } from './stored-body.ts'
+import { awaiting, databaseErrorOf } from './errors/layer-errors.ts'
+import { LAYOUT_VERSION } from './layout/layout.ts'
+import {
+  type DatabaseProperties,
+  type DatabaseRecord,
+  readRecord,
+  writeRecord,
+} from './layout/meta-records.ts'
+import { TREE_OPTIONS } from './layout/tree-options.ts'
 
 const UUID_BYTES = 16
 const MICROSECONDS = 1000
-
-export const TREE_OPTIONS: Record<string, TreeOptions> = {
-  [TREES.id]: {
-    reducer: idReducer(summaryOfInfo),
-    references: (value) =>
-      decodeInfoTree(Buffer.from(value)).nodes.flatMap((node) =>
-        node.value === null
-          ? []
-          : [
-              referenceOf(node.value.body),
-              ...decodeAttachments(node.value.attachments).map((info) => info.reference),
-            ],
-      ),
-  },
-  [TREES.seq]: { references: (value) => [decodeChangeEntry(Buffer.from(value)).reference] },
-  [TREES.purge]: {},
-  [TREES.local]: {},
-  [TREES.meta]: {},
-  [TREES.attachments]: { references: (value) => [referenceOfEntry(value)] },
-  [TREES.expiry]: {},
-}
 
 export interface DatabaseOptions {
   /** Handed to the engine: file system, cache and the like. */

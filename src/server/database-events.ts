@@ -11,10 +11,10 @@
 
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { scanDocument } from '../base/json/documents.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
-import type { Database } from '../database/api.ts'
+import type { Database } from '../database/api/database.ts'
+import { scanDocument } from '../json/documents.ts'
 import type { DatabaseEventType, DatabaseOpener } from './registry.ts'
 
 export interface DatabaseEventsOptions extends DatabaseOpener {

@@ -14,9 +14,9 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { scanDocument } from '../base/json/documents.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database } from '../database/api.ts'
+import type { Database } from '../database/api/database.ts'
+import { scanDocument } from '../json/documents.ts'
 import type { DatabaseRegistry } from './registry.ts'
 
 export interface ExpirationsOptions {

@@ -8,7 +8,7 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database } from '../database/api.ts'
+import type { Database } from '../database/api/database.ts'
 
 /** The right to use a database until `release`. Hold it for as long as an iterator or a listener lives. */
 export interface Lease {

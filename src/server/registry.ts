@@ -15,7 +15,7 @@ import { changeNames, makeDirectory, syncDirectory } from '../base/durable-file.
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
-import type { Database } from '../database/api.ts'
+import type { Database } from '../database/api/database.ts'
 import {
   checkDatabaseName,
   DATABASE_EXTENSION,

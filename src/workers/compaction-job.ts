@@ -2,7 +2,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { SnapshotHandle } from '../../native-free-btree/index.ts'
 import { describeError } from '../base/log.ts'
-import type { CompactionProgress, CompactionSource } from '../database/compaction-api.ts'
+import type { CompactionProgress, CompactionSource } from '../database/api/compaction.ts'
 
 /** What the worker is given. */
 export interface CompactionJob {

@@ -2,17 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
-import type { DocumentView } from '../../src/database/api.ts'
-import type { IncomingAttachment } from '../../src/database/attachment-content.ts'
+import type { DocumentView } from '../../src/database/api/database.ts'
+import type { IncomingAttachment } from '../../src/database/attachments/content.ts'
+import type { StoredDatabase } from '../../src/database/database.ts'
 import {
   type AttachmentEdit,
   type AttachmentInfo,
   decodeAttachments,
   encodeAttachments,
-} from '../../src/database/attachments.ts'
-import type { StoredDatabase } from '../../src/database/database.ts'
-import { TREES } from '../../src/database/layout.ts'
-import { TREE_OPTIONS } from '../../src/database/open.ts'
+} from '../../src/database/layout/attachment-records.ts'
+import { TREES } from '../../src/database/layout/layout.ts'
+import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
 import {
   edit,
   fileDatabase,

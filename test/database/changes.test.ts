@@ -1,8 +1,8 @@
 /** The update sequence and the strings that name a place in it. */
 import t from 'tap'
 import type { RandomBytes } from '../../src/base/random.ts'
+import { SequenceCodec } from '../../src/database/layout/sequence.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
-import { SequenceCodec } from '../../src/database/sequence.ts'
 import {
   changedIds,
   edit,

@@ -1,6 +1,6 @@
 /** The shapes of design documents, in CouchDB's words. */
 import t from 'tap'
-import { examineDesign } from '../../src/database/design-document.ts'
+import { examineDesign } from '../../src/database/write/design-document.ts'
 import { edit, put, replicate, replicated, testDatabase } from '../support/database-fixture.ts'
 
 const mistyped = (path: string, type: string): string => `\`${path}\` field must have ${type} type`

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { scanDocument } from '../../src/base/json/documents.ts'
-import { type DocumentInput, readDocument } from '../../src/database/document-members.ts'
+import { type DocumentInput, readDocument } from '../../src/database/write/document-members.ts'
+import { scanDocument } from '../../src/json/documents.ts'
 
 function read(text: string): DocumentInput {
   return readDocument(scanDocument(Buffer.from(text)))

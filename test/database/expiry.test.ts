@@ -1,5 +1,5 @@
 import t from 'tap'
-import { formatExpiry, parseExpiry } from '../../src/database/expiry.ts'
+import { formatExpiry, parseExpiry } from '../../src/database/layout/expiry.ts'
 import {
   edit,
   NOW_MS,

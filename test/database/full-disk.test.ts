@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { DiskRoom } from '../../src/base/disk-room.ts'
-import { compact } from '../../src/database/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { edit, put, settled } from '../support/database-fixture.ts'
 

@@ -1,11 +1,11 @@
 /** The bytes of version 1, written out by hand, and the summaries of the tree of documents. */
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeChangeEntry, encodeChangeEntry } from '../../src/database/change-entry.ts'
-import { decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/document-info.ts'
-import { idReducer, readSummary, SUMMARY_BYTES, seqKey, seqOfKey } from '../../src/database/layout.ts'
-import { RevisionTree } from '../../src/database/revision-tree.ts'
-import { encodeStoredBody, referenceOf, validates } from '../../src/database/stored-body.ts'
+import { decodeChangeEntry, encodeChangeEntry } from '../../src/database/layout/change-entry.ts'
+import { decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/layout/document-info.ts'
+import { idReducer, readSummary, SUMMARY_BYTES, seqKey, seqOfKey } from '../../src/database/layout/layout.ts'
+import { encodeStoredBody, referenceOf, validates } from '../../src/database/layout/stored-body.ts'
+import { RevisionTree } from '../../src/database/revisions/revision-tree.ts'
 import { outcomeOf } from '../support/database-fixture.ts'
 
 const reference = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')

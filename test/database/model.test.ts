@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
-import { TREE_OPTIONS } from '../../src/database/open.ts'
+import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
 import { edit, fileDatabase, type TestDatabase, testDatabase } from '../support/database-fixture.ts'
 import {
   applyEdits,

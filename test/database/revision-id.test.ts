@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { scanDocument } from '../../src/base/json/documents.ts'
-import { type DocumentInput, readDocument } from '../../src/database/document-members.ts'
 import {
   compareRevisions,
   formatRevision,
@@ -9,7 +7,9 @@ import {
   nextRevision,
   parseRevision,
   type Revision,
-} from '../../src/database/revision-id.ts'
+} from '../../src/database/revisions/revision-id.ts'
+import { type DocumentInput, readDocument } from '../../src/database/write/document-members.ts'
+import { scanDocument } from '../../src/json/documents.ts'
 
 interface Vector {
   readonly what: string

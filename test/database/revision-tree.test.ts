@@ -3,9 +3,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { ByteFormatError } from '../../src/base/byte-codec.ts'
 import { runAtOnce } from '../../src/base/time-slice.ts'
-import { formatRevision, parseRevision } from '../../src/database/revision-id.ts'
-import { pathOf, RevisionTree, type RevisionValue, revisionsInfo } from '../../src/database/revision-tree.ts'
-import { decodeTree, decodeWinner, encodeTree } from '../../src/database/revision-tree-codec.ts'
+import { formatRevision, parseRevision } from '../../src/database/revisions/revision-id.ts'
+import {
+  pathOf,
+  RevisionTree,
+  type RevisionValue,
+  revisionsInfo,
+} from '../../src/database/revisions/revision-tree.ts'
+import { decodeTree, decodeWinner, encodeTree } from '../../src/database/revisions/revision-tree-codec.ts'
 import { CouchKeyTree } from '../support/couch-key-tree.ts'
 import { dump, nameOf, namesOf, PlainRevisionTree } from '../support/plain-revision-tree.ts'
 import { propertySeed } from '../support/property-seed.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { DocumentView } from '../../src/database/api.ts'
+import type { DocumentView } from '../../src/database/api/database.ts'
 import { edit, put, settled, testDatabase } from '../support/database-fixture.ts'
 
 const counted = (view: DocumentView) => {

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openStore, PageCache } from '../../native-free-btree/index.ts'
-import { openDatabase, TREE_OPTIONS } from '../../src/database/open.ts'
+import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
+import { openDatabase } from '../../src/database/open.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 
 t.setTimeout(60_000)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { BatchWrites } from '../../src/http/batch-writes.ts'
+import { BatchWrites } from '../../src/http/request/batch-writes.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 

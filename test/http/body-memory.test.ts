@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
-import { BodyMemory, FREE_BYTES } from '../../src/http/body-memory.ts'
+import { BodyMemory, FREE_BYTES } from '../../src/http/request/body-memory.ts'
 import { failure } from '../support/http-request.ts'
 
 const MEBIBYTE = 1024 * 1024

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { loadConfig } from '../../src/base/config/load.ts'
 import { corsRules } from '../../src/cli/cors-rules.ts'
+import { loadConfig } from '../../src/config/load.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { decodeComponent, encodeComponent, isUtf8, parseTarget } from '../../src/http/path.ts'
-import { resolve } from '../../src/http/resolve.ts'
+import { decodeComponent, encodeComponent, isUtf8, parseTarget } from '../../src/http/request/path.ts'
+import { resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 
 t.test('a target is split before it is decoded', async (t) => {

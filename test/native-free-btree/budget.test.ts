@@ -1,8 +1,8 @@
 /** Memory and reads of a store that is much larger than its cache. */
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeFileSystem } from '../../native-free-btree/disk/posix-file.ts'
 import { type FileSystem, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
-import { nodeFileSystem } from '../../native-free-btree/node-file.ts'
 import { collectGarbage } from '../support/garbage.ts'
 import { Random } from '../support/random.ts'
 import { fullSize, isLong, seed } from '../support/test-run.ts'

@@ -13,8 +13,8 @@ import {
   saltHalves,
   WINDOW_BYTES,
   WINDOW_START,
-} from '../../native-free-btree/checksum.ts'
-import { makeXxh64Module } from '../../native-free-btree/xxh64-module.ts'
+} from '../../native-free-btree/disk/checksum.ts'
+import { makeXxh64Module } from '../../native-free-btree/disk/xxh64-module.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { nodeFileSystem } from '../../native-free-btree/disk/posix-file.ts'
 import { openStore, PageCache, type StorageError } from '../../native-free-btree/index.ts'
-import { nodeFileSystem } from '../../native-free-btree/node-file.ts'
 import { CorruptionRun } from '../support/corruption-run.ts'
 import { Random } from '../support/random.ts'
 import { explained, isLong, rounds, seed } from '../support/test-run.ts'

@@ -13,8 +13,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { acquireLock } from '../../native-free-btree/lock.ts'
-import { currentProcess } from '../../native-free-btree/process-identity.ts'
+import { currentProcess } from '../../native-free-btree/lock/identity.ts'
+import { acquireLock } from '../../native-free-btree/lock/lock.ts'
 import type { OwnerAnswer, OwnerCommand } from '../support/lock-owner.ts'
 import { isLong } from '../support/test-run.ts'
 
@@ -150,7 +150,7 @@ t.test('errors free what was taken', async (t) => {
 t.test('another thread of this process is refused', async (t) => {
   const path = join(t.testdir(), 'store')
   const lock = await acquireLock(path)
-  const url = new URL('../../native-free-btree/lock.js', import.meta.url)
+  const url = new URL('../../native-free-btree/lock/lock.js', import.meta.url)
   const source = `
     const { parentPort } = require('node:worker_threads')
     import(${JSON.stringify(url.href)}).then(({ acquireLock }) => acquireLock(${JSON.stringify(path)})).then(

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { nodeFileSystem } from '../../native-free-btree/disk/posix-file.ts'
 import { StorageError } from '../../native-free-btree/errors.ts'
-import { nodeFileSystem } from '../../native-free-btree/node-file.ts'
 
 function pattern(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >>> 8)) & 0xff)

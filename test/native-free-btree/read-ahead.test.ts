@@ -1,9 +1,9 @@
 /** Values that are read in the order of the file, and what a window over damaged or changing bytes gives. */
 import t from 'tap'
-import { saltHalves } from '../../native-free-btree/checksum.ts'
+import { saltHalves } from '../../native-free-btree/disk/checksum.ts'
 import { RECORD_VALUE, VALUE_HEADER_BYTES } from '../../native-free-btree/format.ts'
-import { encodeReference } from '../../native-free-btree/reference.ts'
-import { ValueReader, writeValueHeader } from '../../native-free-btree/values.ts'
+import { encodeReference } from '../../native-free-btree/page/reference.ts'
+import { ValueReader, writeValueHeader } from '../../native-free-btree/values/values.ts'
 import { MemoryFile } from '../support/memory-file.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'

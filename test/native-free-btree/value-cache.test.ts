@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { openStore, PageCache, type Reference, type Store } from '../../native-free-btree/index.ts'
-import { nodeFileSystem } from '../../native-free-btree/node-file.ts'
 import {
   LONGEST_CACHED_BYTES,
   SEGMENT_BYTES,
   ValueCache,
   ValueSpace,
-} from '../../native-free-btree/value-cache.ts'
-import { ValueIndex } from '../../native-free-btree/value-index.ts'
+} from '../../native-free-btree/cache/value-cache.ts'
+import { ValueIndex } from '../../native-free-btree/cache/value-index.ts'
+import { nodeFileSystem } from '../../native-free-btree/disk/posix-file.ts'
+import { openStore, PageCache, type Reference, type Store } from '../../native-free-btree/index.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 import { noLock, patternBytes } from '../support/test-trees.ts'

@@ -3,7 +3,7 @@ import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { edit, fileDatabase, put } from '../support/database-fixture.ts'
 
 t.test('a database opens whatever lies beside it', async (t) => {

@@ -1,8 +1,8 @@
 /** An encoder that was broken off by an error kept what it had written, and put it in front of the next value. */
 import t from 'tap'
-import { encodeAttachments } from '../../src/database/attachments.ts'
-import { RevisionTree, type RevisionValue } from '../../src/database/revision-tree.ts'
-import { encodeTree } from '../../src/database/revision-tree-codec.ts'
+import { encodeAttachments } from '../../src/database/layout/attachment-records.ts'
+import { RevisionTree, type RevisionValue } from '../../src/database/revisions/revision-tree.ts'
+import { encodeTree } from '../../src/database/revisions/revision-tree-codec.ts'
 
 const value: RevisionValue = {
   deleted: false,

@@ -4,7 +4,7 @@
  * it, with what the race was won by, until it settles: here until the answer's end.
  */
 import t from 'tap'
-import { sendPieces } from '../../src/http/stream.ts'
+import { sendPieces } from '../../src/http/answer/stream.ts'
 import { collectGarbage } from '../support/garbage.ts'
 import { sinkResponse } from '../support/sink-response.ts'
 

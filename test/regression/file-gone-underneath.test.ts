@@ -8,7 +8,7 @@ import { join, relative } from 'node:path'
 import t, { type Test } from 'tap'
 import { openStore, type Store } from '../../native-free-btree/index.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { edit, put, settled } from '../support/database-fixture.ts'
 

@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
-import { CompactionCancelled } from '../../src/database/compaction-api.ts'
+import { CompactionCancelled } from '../../src/database/api/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { edit, fileDatabase } from '../support/database-fixture.ts'
 
 const MEBIBYTE = 1024 * 1024

@@ -3,8 +3,8 @@
  * each part that followed too, and what was done for one short attachment after the other never let others in between.
  */
 import t from 'tap'
-import { resolveStubs } from '../../src/database/attachment-merge.ts'
-import type { AttachmentEdit, AttachmentInfo } from '../../src/database/attachments.ts'
+import type { AttachmentEdit, AttachmentInfo } from '../../src/database/layout/attachment-records.ts'
+import { resolveStubs } from '../../src/database/write/attachment-merge.ts'
 import { ask, type Sending } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 import { steppedTime } from '../support/stepped-time.ts'

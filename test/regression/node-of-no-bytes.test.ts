@@ -3,10 +3,10 @@
  * into, so what is damage of the file was an error of the program, which ended a check of the store.
  */
 import t from 'tap'
-import { PageCache } from '../../native-free-btree/cache.ts'
-import { hash64, positionSeed } from '../../native-free-btree/checksum.ts'
+import { PageCache } from '../../native-free-btree/cache/page-cache.ts'
+import { PageSource } from '../../native-free-btree/cache/page-source.ts'
+import { hash64, positionSeed } from '../../native-free-btree/disk/checksum.ts'
 import { PATCH_HEADER_BYTES, PATCH_LEAF } from '../../native-free-btree/format.ts'
-import { PageSource } from '../../native-free-btree/page-source.ts'
 import { MemoryFile } from '../support/memory-file.ts'
 
 const SALT = 0x1234_5678_9abc_def0n

@@ -3,7 +3,7 @@
  * from there on.
  */
 import t from 'tap'
-import { PagePool } from '../../native-free-btree/page-pool.ts'
+import { PagePool } from '../../native-free-btree/page/pool.ts'
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 

@@ -6,8 +6,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
-import { MutableNode } from '../../native-free-btree/node.ts'
-import { cellKey, childIndex } from '../../native-free-btree/page.ts'
+import { cellKey, childIndex } from '../../native-free-btree/page/layout.ts'
+import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
 
 t.test('an inner page that settles across the bound keeps its cells', async (t) => {
   const keys = [Buffer.alloc(0)]

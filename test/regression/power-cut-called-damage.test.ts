@@ -8,7 +8,7 @@ import t from 'tap'
 import { acquireLock, openStore } from '../../native-free-btree/index.ts'
 import { runCommandLine } from '../../src/cli/command-line.ts'
 import { systemParts } from '../../src/cli/system-parts.ts'
-import { TREE_OPTIONS } from '../../src/database/open.ts'
+import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
 
 const SLOT_BYTES = 4096
 

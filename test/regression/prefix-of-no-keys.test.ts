@@ -3,8 +3,8 @@
  * next key was taken to have it too: searches for a key that was shorter looked into the child before it.
  */
 import t from 'tap'
-import { MutableNode } from '../../native-free-btree/node.ts'
-import { childIndex, prefixLength } from '../../native-free-btree/page.ts'
+import { childIndex, prefixLength } from '../../native-free-btree/page/layout.ts'
+import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
 
 const leaf = () => MutableNode.empty(true, 64, 1)
 

@@ -3,7 +3,7 @@
  * turn took 94 µs, and giving them all up took minutes. The order, the bound and the counts are those of a plain model.
  */
 import t from 'tap'
-import { type QueueEntry, WriteQueue } from '../../native-free-btree/write-queue.ts'
+import { type QueueEntry, WriteQueue } from '../../native-free-btree/write/queue.ts'
 import { Random } from '../support/random.ts'
 
 const LIMIT = 100

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import t from 'tap'
-import { discardRest, type LingerLimits } from '../../src/http/lingering.ts'
+import { discardRest, type LingerLimits } from '../../src/http/listen/lingering.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 

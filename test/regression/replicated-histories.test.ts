@@ -3,7 +3,7 @@
  * odd generations stopped the whole request, and a document of many leaves took a walk over all of them for each edit.
  */
 import t from 'tap'
-import { RevisionTree } from '../../src/database/revision-tree.ts'
+import { RevisionTree } from '../../src/database/revisions/revision-tree.ts'
 import { changedIds, NOW_MS, replicate, replicated, testDatabase } from '../support/database-fixture.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'

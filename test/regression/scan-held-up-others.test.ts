@@ -4,7 +4,7 @@
  * the others they waited for `drain`, which comes within the same turn as long as the client reads fast enough.
  */
 import t from 'tap'
-import { sendPieces } from '../../src/http/stream.ts'
+import { sendPieces } from '../../src/http/answer/stream.ts'
 import { sinkResponse } from '../support/sink-response.ts'
 
 const CHUNKS = 200

@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openSnapshot, openStore, type SnapshotHandle, type Store } from '../../native-free-btree/index.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
-import { TREES } from '../../src/database/layout.ts'
-import { createDatabase, TREE_OPTIONS } from '../../src/database/open.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
+import { TREES } from '../../src/database/layout/layout.ts'
+import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
+import { createDatabase } from '../../src/database/open.ts'
 import { edit, put } from '../support/database-fixture.ts'
 
 t.test('what is asked for before a swap is answered for the file after it', async (t) => {

@@ -3,9 +3,9 @@
  * for did not look at all at what a reducer had promised.
  */
 import t from 'tap'
-import { TreeLoad } from '../../native-free-btree/bulk-load.ts'
-import type { BulkStore } from '../../native-free-btree/bulk-store.ts'
+import { TreeLoad } from '../../native-free-btree/copy/bulk-load.ts'
 import { openSnapshot, type Reducer } from '../../native-free-btree/index.ts'
+import type { BulkStore } from '../../native-free-btree/store/bulk-store.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated } from '../support/test-trees.ts'

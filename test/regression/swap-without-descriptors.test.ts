@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type FileSystem, nodeFileSystem } from '../../native-free-btree/index.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { edit, put, settled } from '../support/database-fixture.ts'
 

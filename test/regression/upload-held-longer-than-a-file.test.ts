@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { compact } from '../../src/database/compaction.ts'
+import { compact } from '../../src/database/compaction/compaction.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { edit } from '../support/database-fixture.ts'
 import { manualClock } from '../support/manual-clock.ts'

@@ -4,7 +4,7 @@
  */
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
-import { WriteQueue } from '../../native-free-btree/write-queue.ts'
+import { WriteQueue } from '../../native-free-btree/write/queue.ts'
 
 const OPERATIONS = 8000
 

@@ -3,8 +3,8 @@
  * with no thought for speed. A forest in which each tree starts at a generation; a path is merged into the first tree that
  * it lines up with, or becomes a tree of its own; stemming keeps a node while one of its leaves is near enough.
  */
-import { compareRevisions, type Revision } from '../../src/database/revision-id.ts'
-import type { RevisionPath } from '../../src/database/revision-tree.ts'
+import { compareRevisions, type Revision } from '../../src/database/revisions/revision-id.ts'
+import type { RevisionPath } from '../../src/database/revisions/revision-tree.ts'
 import { nameOf } from './plain-revision-tree.ts'
 
 interface KeyNode {

@@ -4,7 +4,7 @@
  * disks that could be found then are kept, opened and compared with what was acknowledged. The next life goes on
  * from one of them. Each event draws from a generator of its own, so that a run can be repeated without some.
  */
-import type { FileSystem } from '../../native-free-btree/file.ts'
+import type { FileSystem } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError, type Store, type StoreOptions } from '../../native-free-btree/index.ts'
 import { crashImages } from './crash-images.ts'
 import {

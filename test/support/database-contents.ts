@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Database, DocumentView } from '../../src/database/api.ts'
+import type { Database, DocumentView } from '../../src/database/api/database.ts'
 
 async function viewContents(view: DocumentView) {
   const attachments: unknown[] = []

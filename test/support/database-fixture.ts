@@ -3,10 +3,10 @@
  * engine in a real folder.
  */
 import { join } from 'node:path'
-import { scanDocument } from '../../src/base/json/documents.ts'
-import type { DocumentEdit, EditResult } from '../../src/database/api.ts'
+import type { DocumentEdit, EditResult } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
+import { scanDocument } from '../../src/json/documents.ts'
 import { MemoryDisk, type MemoryStore } from './memory-store.ts'
 
 export const NOW_MS = 1_700_000_000_123

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { runAtOnce } from '../../src/base/time-slice.ts'
-import type { DocumentEdit } from '../../src/database/api.ts'
+import type { DocumentEdit } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { edit } from './database-fixture.ts'
 import { type DatabaseModel, generationOf, type ModelEdit } from './document-model.ts'

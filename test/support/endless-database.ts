@@ -9,7 +9,7 @@ import type {
   ChangesPage,
   Database,
   DocumentView,
-} from '../../src/database/api.ts'
+} from '../../src/database/api/database.ts'
 
 export interface EndlessDatabase {
   database: Database

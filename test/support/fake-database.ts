@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import type { Database } from '../../src/database/api.ts'
+import type { Database } from '../../src/database/api/database.ts'
 import type { DatabaseOpener } from '../../src/server/registry.ts'
 
 export interface FakeDatabases extends DatabaseOpener {

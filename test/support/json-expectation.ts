@@ -1,6 +1,6 @@
 /** What the scanner of documents must make of given bytes, by way of the plain implementation; and mutated texts. */
 import fc from 'fast-check'
-import { JsonSyntaxError, scanDocument } from '../../src/base/json/documents.ts'
+import { JsonSyntaxError, scanDocument } from '../../src/json/documents.ts'
 import { type PlainNode, parsePlain, plainTerm, plainText } from './plain-json.ts'
 
 const BODY_MEMBER = /^_(?:access|replication_(?:state|state_time|state_reason|id|stats))$/

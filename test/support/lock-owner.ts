@@ -6,8 +6,8 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import { StorageError } from '../../native-free-btree/errors.ts'
-import { acquireLock, type StoreLock } from '../../native-free-btree/lock.ts'
-import { currentProcess, type ProcessIdentity } from '../../native-free-btree/process-identity.ts'
+import { currentProcess, type ProcessIdentity } from '../../native-free-btree/lock/identity.ts'
+import { acquireLock, type StoreLock } from '../../native-free-btree/lock/lock.ts'
 
 export interface OwnerCommand {
   readonly do: 'acquire' | 'release' | 'cycle'

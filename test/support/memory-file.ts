@@ -1,5 +1,5 @@
 /** A file in memory that counts its reads. */
-import type { StorageFile } from '../../native-free-btree/file.ts'
+import type { StorageFile } from '../../native-free-btree/disk/file-system.ts'
 
 export class MemoryFile implements StorageFile {
   readonly path = 'memory'

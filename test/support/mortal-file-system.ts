@@ -2,7 +2,7 @@
  * The file system as one process sees it: when the process is killed, what it does afterwards does not happen, and a
  * write under way may have come to any length. The files stay as they are, the page cache with them.
  */
-import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
+import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import type { Random } from './random.ts'
 
 /** The process that sees this was killed. */

@@ -1,5 +1,5 @@
-import type { Revision } from '../../src/database/revision-id.ts'
-import type { RevisionNode, RevisionPath, RevisionTree } from '../../src/database/revision-tree.ts'
+import type { Revision } from '../../src/database/revisions/revision-id.ts'
+import type { RevisionNode, RevisionPath, RevisionTree } from '../../src/database/revisions/revision-tree.ts'
 
 // Revision trees a second time, as a set of names and a set of edges, with no thought for speed.
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { RevisionPath, RevisionValue } from '../../src/database/revision-tree.ts'
+import type { RevisionPath, RevisionValue } from '../../src/database/revisions/revision-tree.ts'
 
 /** One edit as a replicator would bring it. */
 export interface Edit {

@@ -13,9 +13,9 @@
  *   the next start finds is a new disk. `afterCrash*` gives such a disk and lets this one go on.
  */
 import { dirname } from 'node:path'
+import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError } from '../../native-free-btree/errors.ts'
-import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
-import { pagePool } from '../../native-free-btree/page-pool.ts'
+import { pagePool } from '../../native-free-btree/page/pool.ts'
 import { Random } from './random.ts'
 import { type CrashOptions, crashProfile, randomCrashImage, selectedCrashImage } from './simulated-crash.ts'
 import { type Fault, FaultPlan, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'

@@ -1,6 +1,7 @@
 /** An open file of a simulated disk. */
+
+import type { OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError } from '../../native-free-btree/errors.ts'
-import type { OpenMode, StorageFile } from '../../native-free-btree/file.ts'
 import type { Random } from './random.ts'
 import { type Fault, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'
 import type { SimulatedInode } from './simulated-inode.ts'

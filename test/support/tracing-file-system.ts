@@ -1,5 +1,5 @@
 /** A file system that says in strace's words what is done to it: short traces for tests, without a tracer. */
-import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/file.ts'
+import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 
 const FLAGS: Record<OpenMode, string> = {
   read: 'O_RDONLY|O_CLOEXEC',

@@ -1,0 +1,181 @@
+/**
+ * Pages of the file by position: from the cache, or read, verified against the hash that the parent holds,
+ * and cached. No page is ever seen that was not verified.
+ */
+
+import type { Compare } from '../callbacks.ts'
+import {
+  hashOfLanded,
+  hashOfPlaced,
+  landing,
+  ROOM_BYTES,
+  ROOM_START,
+  type SaltHalves,
+  saltHalves,
+} from '../disk/checksum.ts'
+import type { StorageFile } from '../disk/file-system.ts'
+import { StorageError } from '../errors.ts'
+import {
+  CellView,
+  cellOffset,
+  childIndex,
+  isLeaf,
+  type NodePointer,
+  pageDefect,
+  readCell,
+  slotsEnd,
+} from '../page/layout.ts'
+import { copyPage, type KeptPage, MutableNode, wholePage } from '../page/mutable-node.ts'
+import { applyPatch, baseOfPatch, isPatch, patchDefect } from '../page/patch.ts'
+import { pagePool } from '../page/pool.ts'
+import type { CacheSpace } from './page-cache.ts'
+
+const view = new CellView()
+
+/** Room for the slots of a patch's cells, so that most need no larger page. */
+const SLOT_ROOM_BYTES = 128
+
+export class PageSource {
+  readonly file: StorageFile
+  readonly #saltHalves: SaltHalves
+  readonly #cache: CacheSpace
+
+  constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
+    this.file = file
+    this.#saltHalves = saltHalves(salt)
+    this.#cache = cache
+  }
+
+  /** Throws DAMAGED when the bytes are not what was written. */
+  load(position: number, length: number, hash: bigint): Buffer {
+    const cached = this.#cache.get(position)
+    if (cached !== undefined) return cached
+    const kept = this.readPage(position, length, hash)
+    this.#cache.add(position, kept)
+    return kept.page
+  }
+
+  /** As `load`, past the cache in both directions. */
+  readPage(position: number, length: number, hash: bigint): KeptPage {
+    const bytes = this.#readVerified(position, length, hash)
+    if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
+    const defect = pageDefect(bytes)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    const page = pagePool.take(length)
+    const shift = copyPage(bytes, slotsEnd(bytes), page)
+    return { page, top: slotsEnd(page) + shift, garbage: 0, origin: undefined }
+  }
+
+  /** Verified bytes, to be copied at once: most stand where the next ones will. */
+  #readVerified(position: number, length: number, hash: bigint): Buffer {
+    const lands = length <= ROOM_BYTES
+    // Not a byte more is asked for: what lies behind a page may be unreadable.
+    const target = lands ? landing.subarray(ROOM_START, ROOM_START + length) : Buffer.allocUnsafeSlow(length)
+    const read = this.file.readSync(target, position)
+    if (read < length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
+    const found = lands
+      ? hashOfLanded(ROOM_START, ROOM_START + length, this.#saltHalves, position)
+      : hashOfPlaced(target, this.#saltHalves, position)
+    if (found !== hash) {
+      throw damagedNode(position, 'its checksum does not match the one in its parent')
+    }
+    return target
+  }
+
+  /** The page that a patch makes of its base. */
+  #patched(position: number, patch: Buffer): KeptPage {
+    const defect = patchDefect(patch)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    const place = baseOfPatch(patch)
+    const base = this.#readVerified(place.position, place.length, place.hash)
+    const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
+    if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
+    const node = MutableNode.fromPage(wholePage(base), place, 0, patch.length + SLOT_ROOM_BYTES)
+    try {
+      applyPatch(node, patch)
+    } catch (error) {
+      if (error instanceof RangeError) throw damagedNode(position, error.message)
+      throw error
+    }
+    node.settle()
+    return node.keep(true)
+  }
+
+  /** A page that was written just now, and verified by nothing but the write. */
+  adopt(position: number, kept: KeptPage): void {
+    this.#cache.add(position, kept)
+  }
+
+  /** A node to be changed in the place of the one that `pointer` names. Throws DAMAGED. */
+  changeable(pointer: NodePointer, epoch: number): MutableNode {
+    const { position, length, hash } = pointer
+    const cached = this.#cache.kept(position)
+    let node: MutableNode
+    if (cached !== undefined && this.#cache.readers > 0) {
+      node = MutableNode.fromPage(cached, pointer, epoch, Math.max(length >>> 2, 256))
+    } else {
+      const own = cached === undefined ? this.readPage(position, length, hash) : this.#cache.take(position)!
+      node = MutableNode.fromOwnPage(own, pointer, epoch)
+    }
+    node.count = pointer.count
+    node.bytes = pointer.bytes
+    node.reduction = pointer.reduction
+    return node
+  }
+
+  /** A snapshot was opened: its cursors stand on pages from one turn of the event loop to another. */
+  addReader(): void {
+    this.#cache.readers += 1
+    pagePool.readers += 1
+  }
+
+  removeReader(): void {
+    this.#cache.readers -= 1
+    pagePool.readers -= 1
+  }
+
+  pageOf(link: MutableNode | NodePointer): Buffer {
+    if (link instanceof MutableNode) {
+      if (link.pointer === undefined) return link.page
+      return this.load(link.pointer.position, link.pointer.length, link.pointer.hash)
+    }
+    return this.load(link.position, link.length, link.hash)
+  }
+
+  /** The page of child `index` of an inner page of the file. */
+  childPage(page: Buffer, index: number): Buffer {
+    readCell(page, cellOffset(page, index), view)
+    const at = view.payloadStart
+    const position = page.readUIntLE(at, 6)
+    const cached = this.#cache.get(position)
+    if (cached !== undefined) return cached
+    return this.load(position, page.readUInt32LE(at + 6), page.readBigUInt64LE(at + 10))
+  }
+
+  /** The leaf whose range holds `key`; undefined in an empty tree. */
+  leafFor(
+    root: MutableNode | NodePointer | undefined,
+    key: Uint8Array,
+    compare: Compare | undefined,
+  ): Buffer | undefined {
+    if (root === undefined) return undefined
+    let page = this.pageOf(root)
+    let children = root instanceof MutableNode ? root.children : undefined
+    while (!isLeaf(page)) {
+      const index = childIndex(page, key, compare)
+      const child = children?.[index]
+      if (child === undefined) {
+        page = this.childPage(page, index)
+        children = undefined
+      } else {
+        page = this.pageOf(child)
+        children = child.children
+      }
+    }
+    return page
+  }
+}
+
+function damagedNode(position: number, what: string): StorageError {
+  return new StorageError('DAMAGED', `the node at ${position} is damaged: ${what}`, { position })
+}

@@ -1,0 +1,163 @@
+/**
+ * Pages that say only what has changed since another, the base, was written whole. A patch is
+ *
+ *   0  u8   kind: 3 for a leaf, 4 for an inner node
+ *   1  u8   zero
+ *   2  u16  number of changes
+ *   4  u32  length of the patch
+ *   8  u48  position of the base; 14 u32 its length; 18 u64 its hash
+ *   26      the changes
+ *
+ * A change is a varint, 4 * s + k: after s more cells of the base that stay as they are, with k 0 the base's next
+ * cell is left out; with k 1 a cell stands here that the base does not have, and follows; with k 2 the base's next
+ * cell keeps its key and has another tag and payload, which follow. What is left of the base after the last change stays.
+ * Changes name places, not keys, so they are applied without the tree's order.
+ *
+ * A patch never has a patch for a base: whoever reads a node reads two pages at most. One random update dirties a
+ * whole leaf; without patches its cost is the leaf, with them little more than the entry.
+ */
+import { ByteReader, type ByteWriter, varintLength, writeVarint } from '../disk/bytes.ts'
+import { PATCH_HEADER_BYTES, PATCH_INNER, PATCH_LEAF } from '../format.ts'
+import { CellView, cellCount, cellOffset, readCell } from './layout.ts'
+import type { MutableNode, PagePlace } from './mutable-node.ts'
+
+const view = new CellView()
+
+const DROP = 0
+const INSERT = 1
+const PAYLOAD = 2
+/** Kinds have two bits. */
+const KINDS = 4
+
+/**
+ * Calls `change` for each change since the base, in order, with the cells of the base passed before; `view` is the cell
+ * that was changed or came in.
+ */
+function forEachChange(node: MutableNode, change: (kind: number, passed: number) => void): void {
+  const { page, baseTop, removed, changed } = node
+  const cells = cellCount(page)
+  let passed = 0
+  let baseSlot = 0
+  let nextRemoved = 0
+  let nextChanged = 0
+  const dropRemoved = () => {
+    while (nextRemoved < removed.length && removed[nextRemoved] === baseSlot) {
+      change(DROP, passed)
+      passed = 0
+      nextRemoved += 1
+      baseSlot += 1
+    }
+  }
+  for (let i = 0; i < cells; i++) {
+    const offset = cellOffset(page, i)
+    if (offset < baseTop) {
+      readCell(page, offset, view)
+      change(INSERT, passed)
+      passed = 0
+      continue
+    }
+    dropRemoved()
+    if (nextChanged < changed.length && changed[nextChanged] === baseSlot) {
+      readCell(page, offset, view)
+      change(PAYLOAD, passed)
+      passed = 0
+      nextChanged += 1
+    } else {
+      passed += 1
+    }
+    baseSlot += 1
+  }
+  dropRemoved()
+}
+
+/** Appends a patch of the node to `target`, or nothing, and false, when it would be longer than `most` bytes. */
+export function appendPatch(node: MutableNode, target: ByteWriter, most: number): boolean {
+  const { base } = node
+  if (base === undefined) return false
+  let changes = 0
+  let total = PATCH_HEADER_BYTES
+  forEachChange(node, (kind, passed) => {
+    changes += 1
+    total += varintLength(passed * KINDS + kind)
+    if (kind === INSERT) total += view.end - view.start
+    else if (kind === PAYLOAD) total += varintLength(tagOf(view)) + view.end - view.payloadStart
+  })
+  if (total > most || changes > 0xffff) return false
+  target.reserve(total)
+  const out = target.bytes
+  const start = target.length
+  out[start] = node.leaf ? PATCH_LEAF : PATCH_INNER
+  out[start + 1] = 0
+  out.writeUInt16LE(changes, start + 2)
+  out.writeUInt32LE(total, start + 4)
+  out.writeUIntLE(base.position, start + 8, 6)
+  out.writeUInt32LE(base.length, start + 14)
+  out.writeBigUInt64LE(base.hash, start + 18)
+  let at = start + PATCH_HEADER_BYTES
+  forEachChange(node, (kind, passed) => {
+    at = writeVarint(out, at, passed * KINDS + kind)
+    if (kind === DROP) return
+    if (kind === PAYLOAD) at = writeVarint(out, at, tagOf(view))
+    const from = kind === PAYLOAD ? view.payloadStart : view.start
+    node.page.copy(out, at, from, view.end)
+    at += view.end - from
+  })
+  target.length += total
+  return true
+}
+
+function tagOf(cell: CellView): number {
+  return (cell.end - cell.payloadStart) * 2 + (cell.isReference ? 1 : 0)
+}
+
+export function isPatch(page: Uint8Array): boolean {
+  return page[0] === PATCH_LEAF || page[0] === PATCH_INNER
+}
+
+/** Why a patch that came from the disk cannot be used, or undefined. Its hash has been verified already. */
+export function patchDefect(patch: Buffer): string | undefined {
+  if (patch.length < PATCH_HEADER_BYTES) return 'shorter than its header'
+  if (patch.readUInt32LE(4) !== patch.length) return 'not of the length that it names'
+  return undefined
+}
+
+/** The page that a patch changes. */
+export function baseOfPatch(patch: Buffer): PagePlace {
+  return {
+    position: patch.readUIntLE(8, 6),
+    length: patch.readUInt32LE(14),
+    hash: patch.readBigUInt64LE(18),
+  }
+}
+
+/** Makes the changes of `patch` in `node`, a copy of its base. Throws RangeError when they do not fit. */
+export function applyPatch(node: MutableNode, patch: Buffer): void {
+  const reader = new ByteReader(patch, PATCH_HEADER_BYTES)
+  let index = 0
+  for (let left = patch.readUInt16LE(2); left > 0; left--) {
+    const change = reader.varint()
+    const kind = change % KINDS
+    index += Math.floor(change / KINDS)
+    if (index > node.cells || (kind !== INSERT && index === node.cells)) {
+      throw new RangeError('a change lies behind the last cell')
+    }
+    if (kind === INSERT) {
+      reader.need(2)
+      readCell(patch, reader.at, view)
+      const start = reader.at
+      const length = view.end - view.start
+      reader.slice(length)
+      node.insertCell(index, patch, start, length)
+      index += 1
+    } else if (kind === DROP) {
+      node.removeCell(index)
+    } else if (kind === PAYLOAD) {
+      const tag = reader.varint()
+      node.replacePayload(index, reader.slice(Math.floor(tag / 2)), tag % 2 === 1)
+      index += 1
+    } else {
+      throw new RangeError(`a change of unknown kind ${kind}`)
+    }
+  }
+  if (reader.at !== reader.end) throw new RangeError('something follows the last change')
+}

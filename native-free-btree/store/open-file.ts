@@ -1,0 +1,162 @@
+/**
+ * One file of a store, as it is open. A compaction gives the store another one, and this one is retired:
+ * - Whoever reads it (a snapshot, a stream) or is to read it later pins it; it is closed when it has not been pinned or read for
+ *   `RETIRED_IDLE_MS`. Its name is gone by then, so its space comes back with the descriptor.
+ * - References that were read from it are read from it, through `bytes`, never from its successor: a position
+ *   says nothing about another file.
+ */
+import type { Reference, ValueSource } from '../api.ts'
+import { referenceOf, requireWhole } from '../arguments.ts'
+import type { CacheSpace } from '../cache/page-cache.ts'
+import { PageSource } from '../cache/page-source.ts'
+import type { Clock } from '../clock.ts'
+import type { StorageFile } from '../disk/file-system.ts'
+import { StorageError } from '../errors.ts'
+import type { Located } from '../log/recovery.ts'
+import type { Tree } from '../tree/tree.ts'
+import { partsOf, ValueReader } from '../values/values.ts'
+import type { Writer } from '../write/group-commit.ts'
+import type { Ledger } from '../write/ledger.ts'
+import type { LoadedTrees } from './open.ts'
+
+/** How long a retired file waits for a reader that holds a reference and nothing else. */
+const RETIRED_IDLE_MS = 60_000
+
+/** What was found in a file and built from it. */
+export interface Parts {
+  file: StorageFile
+  located: Located
+  loaded: LoadedTrees
+  space: CacheSpace
+  ledger: Ledger
+}
+
+export class OpenFile {
+  readonly file: StorageFile
+  readonly salt: bigint
+  readonly space: CacheSpace
+  readonly source: PageSource
+  readonly values: ValueReader
+  readonly bytes: ValueSource
+  ledger: Ledger
+  trees: Map<string, Tree>
+  located: Located
+  writer: Writer | undefined
+  #pins = 0
+  #used = false
+  #retired = false
+  #cancelTimer: (() => void) | undefined
+  #closing: Promise<void> | undefined
+
+  constructor({ file, located, loaded, space, ledger }: Parts) {
+    this.file = file
+    this.salt = located.salt
+    this.space = space
+    this.source = new PageSource(file, located.salt, space)
+    this.values = new ValueReader(file, located.salt, space.values)
+    this.ledger = ledger
+    this.trees = loaded.trees
+    this.located = located
+    this.bytes = new FileBytes(this)
+  }
+
+  get isRetired(): boolean {
+    return this.#retired
+  }
+
+  /** Keeps a retired file open until the returned function is called; calls after the first do nothing. */
+  pin(): () => void {
+    this.#pins += 1
+    let pinned = true
+    return () => {
+      if (!pinned) return
+      pinned = false
+      this.#pins -= 1
+      this.#used = true
+    }
+  }
+
+  /** A reader holds a reference and was here just now. */
+  touch(): void {
+    this.#used = true
+  }
+
+  /** The store has another file from now on. `onClosed` runs when this one is closed. */
+  retire(clock: Clock, onClosed: () => void): void {
+    this.#retired = true
+    this.ledger.clear()
+    const wait = (): void => {
+      this.#cancelTimer = clock.after(RETIRED_IDLE_MS, () => {
+        if (this.#pins > 0 || this.#used) {
+          this.#used = false
+          wait()
+          return
+        }
+        // Nobody waits for this; a descriptor that cannot be closed is gone all the same.
+        void this.close()
+          .catch(() => undefined)
+          .then(onClosed)
+      })
+    }
+    wait()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    this.#cancelTimer?.()
+    this.ledger.clear()
+    this.space.clear()
+    await this.file.close()
+  }
+}
+
+class FileBytes implements ValueSource {
+  readonly #open: OpenFile
+
+  constructor(open: OpenFile) {
+    this.#open = open
+  }
+
+  get isCurrent(): boolean {
+    return !this.#open.isRetired
+  }
+
+  read(reference: Reference): Buffer {
+    this.#open.touch()
+    return this.#open.values.read(referenceOf(reference))
+  }
+
+  hold(): () => void {
+    return this.#open.pin()
+  }
+
+  lengthOf(reference: Reference): number {
+    return partsOf(referenceOf(reference)).length
+  }
+
+  readStream(given: Reference, start = 0, end?: number): AsyncGenerator<Buffer, void, void> {
+    // A copy: it is read when the stream is, and may have been changed by then.
+    const reference = Buffer.from(referenceOf(given))
+    const length = partsOf(reference).length
+    const last = end ?? length
+    requireWhole('start', start)
+    requireWhole('end', last)
+    if (!(start >= 0 && start <= last && last <= length)) {
+      throw new StorageError('INVALID_ARGUMENT', `bytes ${start} to ${last} of a value of ${length}`)
+    }
+    return this.#pinned(reference, start, last)
+  }
+
+  async *#pinned(reference: Reference, start: number, end: number): AsyncGenerator<Buffer, void, void> {
+    const unpin = this.#open.pin()
+    try {
+      yield* this.#open.values.stream(reference, start, end)
+    } finally {
+      unpin()
+    }
+  }
+}

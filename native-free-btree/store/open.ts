@@ -1,0 +1,288 @@
+/** Creating a file, and bringing one back to where its last durable commit left it. */
+import type { TreeOptions } from '../api.ts'
+import type { CacheSpace } from '../cache/page-cache.ts'
+import { PageSource } from '../cache/page-source.ts'
+import type { Clock, RandomBytes } from '../clock.ts'
+import { hash64, positionSeed } from '../disk/checksum.ts'
+import type { FileSystem, StorageFile } from '../disk/file-system.ts'
+import { StorageError } from '../errors.ts'
+import {
+  FORMAT_DRAFT,
+  FORMAT_VERSION,
+  GENESIS_POSITION,
+  GROUP_GENESIS,
+  GROUP_HEADER_BYTES,
+  MAX_GROUP_BYTES,
+  SUPERBLOCK_CLEAN,
+  SUPERBLOCK_POSITIONS,
+} from '../format.ts'
+import { type CheckpointPointer, NO_CHECKPOINT, sealGroup, writeU64 } from '../log/group.ts'
+import { type Located, readGenesis } from '../log/recovery.ts'
+import { Replay } from '../log/replay.ts'
+import { encodeSuperblock } from '../log/superblock.ts'
+import { walkGroups } from '../log/walk.ts'
+import type { TreeDefinition } from '../tree/definition.ts'
+import { Tree } from '../tree/tree.ts'
+import { type CheckpointRecord, decodeCheckpoint } from '../write/checkpoint.ts'
+import type { Ledger } from '../write/ledger.ts'
+
+const GENESIS_PAYLOAD_BYTES = 40
+
+/**
+ * Makes an empty store under a temporary name, syncs it, gives it its name and syncs the folder. A crash
+ * leaves either no file of that name or a whole one.
+ */
+export async function createFile(
+  fileSystem: FileSystem,
+  path: string,
+  clock: Clock,
+  random: RandomBytes,
+  firstGroupPosition: number | undefined,
+  /** Of the store that the file is made for; a new store has a new one. */
+  given?: Buffer,
+): Promise<void> {
+  const uuid = given ?? Buffer.alloc(16)
+  const saltBytes = Buffer.alloc(8)
+  if (given === undefined) random(uuid)
+  random(saltBytes)
+  const salt = saltBytes.readBigUInt64LE()
+  const genesis = Buffer.alloc(GROUP_HEADER_BYTES + GENESIS_PAYLOAD_BYTES)
+  const first = firstGroupPosition ?? GENESIS_POSITION + genesis.length
+  uuid.copy(genesis, GROUP_HEADER_BYTES)
+  writeU64(genesis, first, GROUP_HEADER_BYTES + 16)
+  writeU64(genesis, clock.now(), GROUP_HEADER_BYTES + 24)
+  genesis.writeUInt16LE(FORMAT_VERSION, GROUP_HEADER_BYTES + 32)
+  genesis.writeUInt16LE(FORMAT_DRAFT, GROUP_HEADER_BYTES + 34)
+  const hash = sealGroup(genesis, {
+    type: GROUP_GENESIS,
+    recordCount: 0,
+    commit: 0,
+    position: GENESIS_POSITION,
+    salt,
+    generation: 0,
+    parts: 0,
+    durableEnd: 0,
+    previousHash: 0n,
+    previousPosition: 0,
+    timestampMs: clock.now(),
+    checkpoint: NO_CHECKPOINT,
+  })
+  const slots = SUPERBLOCK_POSITIONS.map((position, slot) => {
+    const bytes = encodeSuperblock({
+      slot,
+      uuid,
+      salt,
+      generation: 0,
+      flags: SUPERBLOCK_CLEAN,
+      sequence: slot + 1,
+      durableEnd: first,
+      lastGroupPosition: GENESIS_POSITION,
+      lastGroupHash: hash,
+      commit: 0,
+      checkpoint: NO_CHECKPOINT,
+      replayPosition: first,
+      replayPreviousHash: hash,
+    })
+    return { position, bytes }
+  })
+  const temporary = `${path}.creating`
+  await fileSystem.remove(temporary)
+  const file = await fileSystem.open(temporary, 'create')
+  try {
+    try {
+      await file.write(genesis, GENESIS_POSITION)
+      if (first > GENESIS_POSITION + genesis.length) await file.truncate(first)
+      for (const { position, bytes } of slots) await file.write(bytes, position)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await fileSystem.rename(temporary, path)
+  } catch (error) {
+    // What was begun is of no use to anybody; when it cannot be removed either, the next creation does it.
+    await fileSystem.remove(temporary).catch(() => undefined)
+    throw error
+  }
+  await fileSystem.syncDirectory(folderOf(path))
+}
+
+/** The folder that holds `path`. */
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash)
+}
+
+/** Reads and verifies a checkpoint's record. Throws DAMAGED. */
+export function readCheckpoint(
+  file: StorageFile,
+  salt: bigint,
+  pointer: CheckpointPointer,
+): CheckpointRecord {
+  const damaged = (what: string, cause?: unknown) =>
+    new StorageError(
+      'DAMAGED',
+      `the checkpoint at ${pointer.position} is damaged: ${what}`,
+      { position: pointer.position },
+      cause,
+    )
+  if (pointer.length > MAX_GROUP_BYTES) throw damaged('its length is impossible')
+  const bytes = Buffer.allocUnsafeSlow(pointer.length)
+  const read = file.readSync(bytes, pointer.position)
+  if (read !== pointer.length) throw damaged(`only ${read} of ${pointer.length} bytes are there`)
+  if (hash64(bytes, positionSeed(salt, pointer.position)) !== pointer.hash) {
+    throw damaged('its checksum does not match the one in its group')
+  }
+  try {
+    return decodeCheckpoint(bytes)
+  } catch (error) {
+    if (error instanceof RangeError) throw damaged('its fields make no sense', error)
+    throw error
+  }
+}
+
+export interface LoadedTrees {
+  trees: Map<string, Tree>
+  /** Trees that the caller named and the file does not know. */
+  added: Tree[]
+  replayPosition: number
+  replayPreviousHash: bigint
+  replayBytes: number
+  groupsReplayed: number
+  recordsReplayed: number
+}
+
+/**
+ * Builds the trees as of `located.end`: the last checkpoint's, then the groups after its frozen commit. Throws
+ * DAMAGED; COMPARATOR_MISMATCH and REDUCER_MISMATCH, also for a tree that the caller does not name when the
+ * groups change it.
+ */
+export async function loadTrees(
+  file: StorageFile,
+  located: Located,
+  options: Readonly<Record<string, TreeOptions>>,
+  space: CacheSpace,
+  ledger: Ledger,
+  writing: boolean,
+): Promise<LoadedTrees> {
+  const source = new PageSource(file, located.salt, space)
+  const trees = new Map<string, Tree>()
+  const byId = new Map<number, Tree>()
+  const define = (definition: TreeDefinition): Tree => {
+    const given = Object.hasOwn(options, definition.name) ? options[definition.name]! : {}
+    if (Object.hasOwn(options, definition.name)) assertSame(definition, given)
+    const tree = new Tree(definition, given, source, ledger)
+    trees.set(definition.name, tree)
+    byId.set(definition.id, tree)
+    return tree
+  }
+  const pointer = located.end.checkpoint
+  const checkpoint = pointer.position === 0 ? undefined : readCheckpoint(file, located.salt, pointer)
+  for (const { definition, root } of checkpoint?.trees ?? []) define(definition).root = root
+  const start = await replayStart(file, located, checkpoint)
+  // Without the caller's order or summary a record cannot be put where it belongs.
+  const treeById = (id: number) => {
+    const tree = byId.get(id)
+    if (writing) tree?.assertWritable()
+    else tree?.assertReadable()
+    return tree
+  }
+  const replay = new Replay({ define, treeById })
+  const limit = located.end.position
+  const walk = await walkGroups(file, located.salt, start, {
+    durableEnd: 0,
+    limit,
+    visit: (header, payload) => replay.group(header, payload),
+  })
+  if (walk.end.position !== limit || walk.end.lastHash !== located.end.lastHash) {
+    throw new StorageError('DAMAGED', `the groups from ${start.position} on do not lead to ${limit}`, {
+      position: walk.end.position,
+    })
+  }
+  const added: Tree[] = []
+  let nextId = Math.max(0, ...byId.keys()) + 1
+  for (const [name, given] of Object.entries(options)) {
+    if (trees.has(name)) continue
+    added.push(define(definitionOf(nextId++, name, given)))
+  }
+  return {
+    trees,
+    added,
+    replayPosition: start.position,
+    replayPreviousHash: start.lastHash,
+    replayBytes: limit - start.position,
+    groupsReplayed: walk.groups,
+    recordsReplayed: replay.records,
+  }
+}
+
+/** Where replay begins: where the checkpoint says, or later where a superblock knows that nothing came between. */
+async function replayStart(
+  file: StorageFile,
+  located: Located,
+  checkpoint: CheckpointRecord | undefined,
+): Promise<Located['start']> {
+  const { start } = located
+  if (checkpoint === undefined) {
+    if (start.checkpoint.position === 0) return start
+    const genesis = await readGenesis(file)
+    if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
+    return genesis.start
+  }
+  const { replay, frozenCommit } = checkpoint
+  if (start.checkpoint.position === located.end.checkpoint.position && start.position >= replay.position) {
+    return start
+  }
+  return {
+    position: replay.position,
+    lastHash: replay.previousHash,
+    lastPosition: 0,
+    commit: frozenCommit,
+    generation: 0,
+    checkpoint: located.end.checkpoint,
+  }
+}
+
+function definitionOf(id: number, name: string, options: TreeOptions): TreeDefinition {
+  for (const text of [name, options.comparator?.name ?? '', options.reducer?.name ?? '']) {
+    if (Buffer.byteLength(text) > 255) {
+      throw new StorageError('INVALID_ARGUMENT', 'a name is longer than 255 bytes', { name: text })
+    }
+  }
+  return {
+    id,
+    name,
+    comparatorName: options.comparator?.name ?? '',
+    comparatorVersion: options.comparator?.version ?? 0,
+    reducerName: options.reducer?.name ?? '',
+    reducerVersion: options.reducer?.version ?? 0,
+  }
+}
+
+function assertSame(definition: TreeDefinition, options: TreeOptions): void {
+  const { comparator, reducer } = options
+  const { name } = definition
+  if (
+    (comparator?.name ?? '') !== definition.comparatorName ||
+    (comparator?.version ?? 0) !== definition.comparatorVersion
+  ) {
+    throw new StorageError(
+      'COMPARATOR_MISMATCH',
+      `tree ${name} was made with the comparator ${named(definition.comparatorName, definition.comparatorVersion)}`,
+      { tree: name },
+    )
+  }
+  if (
+    (reducer?.name ?? '') !== definition.reducerName ||
+    (reducer?.version ?? 0) !== definition.reducerVersion
+  ) {
+    throw new StorageError(
+      'REDUCER_MISMATCH',
+      `tree ${name} was made with the reducer ${named(definition.reducerName, definition.reducerVersion)}`,
+      { tree: name },
+    )
+  }
+}
+
+function named(name: string, version: number): string {
+  return name === '' ? '(none)' : `${name} version ${version}`
+}

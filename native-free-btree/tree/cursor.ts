@@ -1,0 +1,284 @@
+/**
+ * A walk over a range of one root, in either direction. Invariants:
+ * - The stack holds one page a level; pages are never changed while a cursor may stand on them (clean ones
+ *   never, changing ones are copied first) nor used for others (page-pool.ts counts the snapshot), so it needs no lock and
+ *   survives eviction.
+ * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
+ */
+import type { Cursor, CursorOptions } from '../api.ts'
+import type { PageSource } from '../cache/page-source.ts'
+import { assertOutside, type Compare } from '../callbacks.ts'
+import { StorageError } from '../errors.ts'
+import {
+  CellView,
+  cellCount,
+  cellKey,
+  cellOffset,
+  childIndex,
+  compareCellKey,
+  copyOf,
+  isLeaf,
+  lowerBound,
+  readCell,
+} from '../page/layout.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { referenceLength } from '../page/reference.ts'
+import type { ValueReader } from '../values/values.ts'
+import type { Root } from './tree.ts'
+
+const view = new CellView()
+
+type Children = (MutableNode | undefined)[] | undefined
+
+export class TreeCursor implements Cursor {
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #compare: Compare | undefined
+  readonly #root: Root
+  readonly #options: CursorOptions
+  readonly #isOpen: () => boolean
+  readonly #pages: Buffer[] = []
+  readonly #children: Children[] = []
+  readonly #indexes: number[] = []
+  #started = false
+  #done = false
+  /** The bound that the walk is moving towards needs no look within the present leaf. */
+  #leafInside = false
+
+  constructor(
+    root: Root,
+    source: PageSource,
+    values: ValueReader,
+    compare: Compare | undefined,
+    options: CursorOptions,
+    isOpen: () => boolean,
+  ) {
+    this.#root = root
+    this.#source = source
+    this.#values = values
+    this.#compare = compare
+    this.#options = options
+    this.#isOpen = isOpen
+  }
+
+  next(): boolean {
+    this.#assertOpen()
+    if (this.#done) return false
+    const reverse = this.#options.reverse === true
+    if (!this.#started) {
+      this.#started = true
+      if (!this.#seek(reverse)) return this.#finish()
+    } else {
+      const level = this.#pages.length - 1
+      const index = this.#indexes[level]! + (reverse ? -1 : 1)
+      this.#indexes[level] = index
+      if (index < 0 || index >= cellCount(this.#pages[level]!)) {
+        if (!this.#nextLeaf(reverse)) return this.#finish()
+      }
+    }
+    if (!this.#leafInside && this.#isBeyond(reverse)) return this.#finish()
+    return true
+  }
+
+  key(): Buffer {
+    this.#stand()
+    const page = this.#pages[this.#pages.length - 1]!
+    return copyOf(page, view.keyStart, view.keyEnd)
+  }
+
+  value(): Buffer {
+    this.#stand()
+    const page = this.#pages[this.#pages.length - 1]!
+    if (view.isReference) return this.#values.readAt(page, view.payloadStart)
+    return copyOf(page, view.payloadStart, view.end)
+  }
+
+  valueLength(): number {
+    this.#stand()
+    const page = this.#pages[this.#pages.length - 1]!
+    return view.isReference ? referenceLength(page, view.payloadStart) : view.end - view.payloadStart
+  }
+
+  /** Reads the present cell into `view`. */
+  #stand(): void {
+    if (!this.#started || this.#done) {
+      throw new StorageError('INVALID_ARGUMENT', 'the cursor does not stand on an entry')
+    }
+    this.#assertOpen()
+    const level = this.#pages.length - 1
+    readCell(this.#pages[level]!, cellOffset(this.#pages[level]!, this.#indexes[level]!), view)
+  }
+
+  /** Without the snapshot the pages that the cursor stands on may be changed. */
+  #assertOpen(): void {
+    assertOutside()
+    if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot of this cursor was closed')
+  }
+
+  #finish(): false {
+    this.#done = true
+    this.#pages.length = 0
+    this.#children.length = 0
+    return false
+  }
+
+  /** Moves to the first entry in the direction of travel; false when there is none. */
+  #seek(reverse: boolean): boolean {
+    if (this.#root === undefined) return false
+    const skip = this.#options.skip ?? 0
+    const bound = reverse ? this.#options.end : this.#options.start
+    const page = this.#source.pageOf(this.#root)
+    const children = this.#root instanceof MutableNode ? this.#root.children : undefined
+    this.#push(page, children)
+    if (bound === undefined) this.#toEdge(reverse)
+    else this.#toKey(bound, reverse)
+    const level = this.#pages.length - 1
+    const index = this.#indexes[level]!
+    if (index < 0 || index >= cellCount(this.#pages[level]!)) {
+      if (!this.#nextLeaf(reverse)) return false
+    } else {
+      this.#enterLeaf(reverse)
+    }
+    return skip === 0 || this.#skip(skip, reverse)
+  }
+
+  #push(page: Buffer, children: Children): void {
+    this.#pages.push(page)
+    this.#children.push(children)
+    this.#indexes.push(0)
+    this.#indexes.length = this.#pages.length
+  }
+
+  #pushChild(level: number): void {
+    const child = this.#children[level]?.[this.#indexes[level]!]
+    if (child === undefined) {
+      this.#push(this.#source.childPage(this.#pages[level]!, this.#indexes[level]!), undefined)
+    } else {
+      this.#push(this.#source.pageOf(child), child.children)
+    }
+  }
+
+  #toEdge(reverse: boolean): void {
+    for (;;) {
+      const level = this.#pages.length - 1
+      const page = this.#pages[level]!
+      this.#indexes[level] = reverse ? cellCount(page) - 1 : 0
+      if (isLeaf(page)) return
+      this.#pushChild(level)
+    }
+  }
+
+  #toKey(key: Uint8Array, reverse: boolean): void {
+    for (;;) {
+      const level = this.#pages.length - 1
+      const page = this.#pages[level]!
+      if (isLeaf(page)) {
+        const index = lowerBound(page, key, this.#compare)
+        const exact = index < cellCount(page) && this.#order(page, index, key) === 0
+        if (reverse) this.#indexes[level] = exact && this.#options.endInclusive === true ? index : index - 1
+        else this.#indexes[level] = exact && this.#options.startInclusive === false ? index + 1 : index
+        return
+      }
+      this.#indexes[level] = childIndex(page, key, this.#compare)
+      this.#pushChild(level)
+    }
+  }
+
+  #order(page: Buffer, index: number, key: Uint8Array): number {
+    return this.#compare === undefined
+      ? compareCellKey(page, cellOffset(page, index), key)
+      : this.#compare(cellKey(page, index), key)
+  }
+
+  #nextLeaf(reverse: boolean): boolean {
+    for (;;) {
+      this.#pages.pop()
+      this.#children.pop()
+      const level = this.#pages.length - 1
+      if (level < 0) return false
+      const index = this.#indexes[level]! + (reverse ? -1 : 1)
+      this.#indexes[level] = index
+      if (index < 0 || index >= cellCount(this.#pages[level]!)) continue
+      this.#pushChild(level)
+      this.#toEdge(reverse)
+      this.#enterLeaf(reverse)
+      return true
+    }
+  }
+
+  /** Looks once at a leaf's far end, so that its entries need not be compared with the bound one by one. */
+  #enterLeaf(reverse: boolean): void {
+    const bound = reverse ? this.#options.start : this.#options.end
+    if (bound === undefined) {
+      this.#leafInside = true
+      return
+    }
+    const page = this.#pages[this.#pages.length - 1]!
+    const order = this.#order(page, reverse ? 0 : cellCount(page) - 1, bound)
+    this.#leafInside = reverse ? order > 0 : order < 0
+  }
+
+  #isBeyond(reverse: boolean): boolean {
+    const level = this.#pages.length - 1
+    const bound = reverse ? this.#options.start : this.#options.end
+    if (bound === undefined) return false
+    const order = this.#order(this.#pages[level]!, this.#indexes[level]!, bound)
+    if (reverse) return this.#options.startInclusive === false ? order <= 0 : order < 0
+    return this.#options.endInclusive === true ? order > 0 : order >= 0
+  }
+
+  /** Moves `count` entries on without visiting them: whole subtrees are passed by their counts. */
+  #skip(count: number, reverse: boolean): boolean {
+    let left = count
+    for (;;) {
+      const level = this.#pages.length - 1
+      const page = this.#pages[level]!
+      const index = this.#indexes[level]!
+      if (isLeaf(page)) {
+        const here = reverse ? index : cellCount(page) - 1 - index
+        if (left <= here) {
+          this.#indexes[level] = reverse ? index - left : index + left
+          return true
+        }
+        left -= here + 1
+      }
+      this.#pages.pop()
+      this.#children.pop()
+      let parent = this.#pages.length - 1
+      for (;;) {
+        if (parent < 0) return false
+        const parentPage = this.#pages[parent]!
+        const next = this.#indexes[parent]! + (reverse ? -1 : 1)
+        this.#indexes[parent] = next
+        if (next < 0 || next >= cellCount(parentPage)) {
+          this.#pages.pop()
+          this.#children.pop()
+          parent -= 1
+          continue
+        }
+        const entries = childCount(parentPage, this.#children[parent], next)
+        if (left >= entries) {
+          left -= entries
+          continue
+        }
+        this.#pushChild(parent)
+        parent += 1
+        if (isLeaf(this.#pages[parent]!)) {
+          const cells = cellCount(this.#pages[parent]!)
+          this.#indexes[parent] = reverse ? cells - 1 - left : left
+          this.#enterLeaf(reverse)
+          return true
+        }
+        this.#indexes[parent] = reverse ? cellCount(this.#pages[parent]!) : -1
+      }
+    }
+  }
+}
+
+/** Entries below child `index`. */
+export function childCount(page: Buffer, children: Children, index: number): number {
+  const child = children?.[index]
+  if (child !== undefined) return child.count
+  readCell(page, cellOffset(page, index), view)
+  return page.readUIntLE(view.payloadStart + 18, 6)
+}

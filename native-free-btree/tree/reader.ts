@@ -1,0 +1,230 @@
+/** Reads of one root: points, ranges, ranks and summaries. */
+import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from '../api.ts'
+import { bytesOf, requireBoolean, requireObject, requireWhole } from '../arguments.ts'
+import type { PageSource } from '../cache/page-source.ts'
+import { assertOutside, type Compare } from '../callbacks.ts'
+import { StorageError } from '../errors.ts'
+import {
+  CellView,
+  cellCount,
+  cellHasKey,
+  cellOffset,
+  childIndex,
+  copyOf,
+  isLeaf,
+  lowerBound,
+  type NodePointer,
+  readCell,
+  readPointer,
+} from '../page/layout.ts'
+import { leafCellBytes, MutableNode } from '../page/mutable-node.ts'
+import type { ValueReader } from '../values/values.ts'
+import { TreeCursor } from './cursor.ts'
+import type { Root, Tree } from './tree.ts'
+
+const view = new CellView()
+
+/** The value of the entry with this key below `root`, copied or fetched. */
+export function getValue(
+  root: Root,
+  key: Uint8Array,
+  source: PageSource,
+  values: ValueReader,
+  compare: Compare | undefined,
+): Buffer | undefined {
+  const leaf = source.leafFor(root, key, compare)
+  if (leaf === undefined) return undefined
+  const index = lowerBound(leaf, key, compare)
+  if (!cellHasKey(leaf, index, key, compare)) return undefined
+  readCell(leaf, cellOffset(leaf, index), view)
+  if (view.isReference) return values.readAt(leaf, view.payloadStart)
+  return copyOf(leaf, view.payloadStart, view.end)
+}
+
+export class RootReader implements TreeReader {
+  readonly #tree: Tree
+  readonly #root: Root
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #isOpen: () => boolean
+
+  constructor(tree: Tree, root: Root, source: PageSource, values: ValueReader, isOpen: () => boolean) {
+    this.#tree = tree
+    this.#root = root
+    this.#source = source
+    this.#values = values
+    this.#isOpen = isOpen
+  }
+
+  #assertOpen(): void {
+    assertOutside()
+    if (!this.#isOpen()) throw new StorageError('CLOSED', 'the snapshot was closed')
+  }
+
+  count(): number {
+    this.#assertOpen()
+    return this.#root === undefined ? 0 : this.#root.count
+  }
+
+  get(key: Uint8Array): Buffer | undefined {
+    this.#assertOpen()
+    return getValue(this.#root, bytesOf('a key', key), this.#source, this.#values, this.#tree.compare)
+  }
+
+  has(given: Uint8Array): boolean {
+    this.#assertOpen()
+    const key = bytesOf('a key', given)
+    const compare = this.#tree.compare
+    const leaf = this.#source.leafFor(this.#root, key, compare)
+    return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+  }
+
+  cursor(options: CursorOptions = {}): Cursor {
+    this.#assertOpen()
+    requireObject('options', options)
+    const { reverse, skip } = options
+    requireBoolean('reverse', reverse)
+    if (skip !== undefined) requireWhole('skip', skip)
+    const checked = { ...checkedRange(options), reverse, skip }
+    return new TreeCursor(this.#root, this.#source, this.#values, this.#tree.compare, checked, this.#isOpen)
+  }
+
+  rank(key: Uint8Array): number {
+    return this.#reduceBelow({ end: bytesOf('a key', key) }, false).count
+  }
+
+  reduce(range: Range = {}): Summary {
+    return this.#reduceBelow(checkedRange(range), true)
+  }
+
+  #reduceBelow(range: Range, withReduction: boolean): Summary {
+    this.#assertOpen()
+    const reducer = withReduction ? this.#tree.reducer : undefined
+    const total = new SummaryBuilder(reducer)
+    if (this.#root !== undefined)
+      new RangeReduction(this.#tree, this.#source, this.#values, range).add(this.#root, total)
+    return total.summary()
+  }
+}
+
+/** A copy: the bounds stay as they are while a cursor walks. Throws INVALID_ARGUMENT. */
+function checkedRange(range: Range): Range {
+  requireObject('a range', range)
+  const { start, startInclusive, end, endInclusive } = range
+  requireBoolean('startInclusive', startInclusive)
+  requireBoolean('endInclusive', endInclusive)
+  return {
+    start: start === undefined ? undefined : Buffer.from(bytesOf('start', start)),
+    startInclusive,
+    end: end === undefined ? undefined : Buffer.from(bytesOf('end', end)),
+    endInclusive,
+  }
+}
+
+class SummaryBuilder {
+  count = 0
+  bytes = 0
+  readonly reducer: Reducer | undefined
+  readonly parts: Uint8Array[] = []
+
+  constructor(reducer: Reducer | undefined) {
+    this.reducer = reducer
+  }
+
+  summary(): Summary {
+    const { reducer, count, bytes } = this
+    return { count, bytes, reduction: reducer?.combine(this.parts) }
+  }
+}
+
+/** Adds up the part of a subtree that lies in a range; whole children are taken by their summaries. */
+class RangeReduction {
+  readonly #tree: Tree
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #range: Range
+
+  constructor(tree: Tree, source: PageSource, values: ValueReader, range: Range) {
+    this.#tree = tree
+    this.#source = source
+    this.#values = values
+    this.#range = range
+  }
+
+  add(link: MutableNode | NodePointer, total: SummaryBuilder): void {
+    this.#add(link, total, this.#range.start !== undefined, this.#range.end !== undefined)
+  }
+
+  /** `cutLeft` and `cutRight`: whether the bound may lie inside this node. */
+  #add(link: MutableNode | NodePointer, total: SummaryBuilder, cutLeft: boolean, cutRight: boolean): void {
+    if (!cutLeft && !cutRight) {
+      total.count += link.count
+      total.bytes += link.bytes
+      if (total.reducer !== undefined) {
+        total.parts.push(reductionOf(link, this.#tree, this.#source, this.#values))
+      }
+      return
+    }
+    const page = this.#source.pageOf(link)
+    const { start, end, startInclusive, endInclusive } = this.#range
+    const compare = this.#tree.compare
+    const cells = cellCount(page)
+    let from = 0
+    let to = cells
+    if (isLeaf(page)) {
+      if (cutLeft) {
+        from = lowerBound(page, start!, compare)
+        if (startInclusive === false && cellHasKey(page, from, start!, compare)) from += 1
+      }
+      if (cutRight) {
+        to = lowerBound(page, end!, compare)
+        if (endInclusive === true && cellHasKey(page, to, end!, compare)) to += 1
+      }
+      for (let i = from; i < to; i++) this.#addCell(page, i, total)
+      return
+    }
+    const children = link instanceof MutableNode && link.pointer === undefined ? link.children : undefined
+    if (cutLeft) from = childIndex(page, start!, compare)
+    if (cutRight) to = childIndex(page, end!, compare) + 1
+    for (let i = from; i < to; i++) {
+      const child = children?.[i] ?? readPointer(page, i, this.#tree.definition.reducerName !== '')
+      this.#add(child, total, cutLeft && i === from, cutRight && i === to - 1)
+    }
+  }
+
+  #addCell(page: Buffer, index: number, total: SummaryBuilder): void {
+    readCell(page, cellOffset(page, index), view)
+    total.count += 1
+    total.bytes += leafCellBytes(page, view)
+    if (total.reducer !== undefined) total.parts.push(mapCell(page, index, total.reducer, this.#values))
+  }
+}
+
+function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
+  readCell(page, cellOffset(page, index), view)
+  const key = page.subarray(view.keyStart, view.keyEnd)
+  const payload = page.subarray(view.payloadStart, view.end)
+  return reducer.map(key, view.isReference ? values.readAt(page, view.payloadStart) : payload)
+}
+
+/** The reducer's summary of a whole subtree; kept in the node once it is known. */
+export function reductionOf(
+  link: MutableNode | NodePointer,
+  tree: Tree,
+  source: PageSource,
+  values: ValueReader,
+): Uint8Array {
+  const reducer = tree.reducer!
+  if (!(link instanceof MutableNode)) return link.reduction!
+  if (link.pointer !== undefined) return link.pointer.reduction!
+  if (link.reduction !== undefined) return link.reduction
+  const parts: Uint8Array[] = []
+  const cells = link.cells
+  for (let i = 0; i < cells; i++) {
+    if (link.leaf) parts.push(mapCell(link.page, i, reducer, values))
+    else parts.push(reductionOf(link.children![i] ?? readPointer(link.page, i, true), tree, source, values))
+  }
+  const reduction = reducer.combine(parts)
+  link.reduction = reduction
+  return reduction
+}

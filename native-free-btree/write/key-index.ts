@@ -1,0 +1,148 @@
+/**
+ * The last operation of a group on each key of one tree, by operation numbers: `HashedKeys` for trees in bytewise order, an
+ * open-addressing table that compares keys where they lie in the group's buffer, so that no object is made for one;
+ * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell.
+ */
+
+import type { Compare } from '../callbacks.ts'
+import type { GroupBuilder } from '../log/builder.ts'
+
+export interface KeyIndex {
+  /** Notes that `operation` is the last on its key. Operations come in order. */
+  add(operation: number): void
+  /** Undefined when the group has no operation on `key`. */
+  last(key: Uint8Array): number | undefined
+}
+
+export function keyIndex(builder: GroupBuilder, compare: Compare | undefined): KeyIndex {
+  return compare === undefined ? new HashedKeys(builder) : new OrderedKeys(builder, compare)
+}
+
+const FIRST_SLOTS = 64
+
+class HashedKeys implements KeyIndex {
+  readonly #builder: GroupBuilder
+  /** Operation number + 1; 0: empty. At most half of it is taken. */
+  #slots = new Int32Array(FIRST_SLOTS)
+  #taken = 0
+
+  constructor(builder: GroupBuilder) {
+    this.#builder = builder
+  }
+
+  /** Notes that `operation` is the last on its key. */
+  add(operation: number): void {
+    if (this.#taken * 2 >= this.#slots.length) this.#grow()
+    const { bytes, keyStarts, keyEnds } = this.#builder
+    const slot = this.#slotOf(bytes, keyStarts[operation]!, keyEnds[operation]!)
+    if (this.#slots[slot] === 0) this.#taken += 1
+    this.#slots[slot] = operation + 1
+  }
+
+  /** Undefined when the group has no operation on `key`. */
+  last(key: Uint8Array): number | undefined {
+    const found = this.#slots[this.#slotOf(key, 0, key.length)]!
+    return found === 0 ? undefined : found - 1
+  }
+
+  /** Where the key is, or would go. */
+  #slotOf(bytes: Uint8Array, start: number, end: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let slot = hashOf(bytes, start, end) & mask; ; slot = (slot + 1) & mask) {
+      const found = slots[slot]!
+      if (found === 0 || this.#isKeyOf(found - 1, bytes, start, end)) return slot
+    }
+  }
+
+  #isKeyOf(operation: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const { bytes: own, keyStarts, keyEnds } = this.#builder
+    const from = keyStarts[operation]!
+    if (keyEnds[operation]! - from !== end - start) return false
+    for (let i = start; i < end; i++) if (own[from + i - start] !== bytes[i]) return false
+    return true
+  }
+
+  #grow(): void {
+    const old = this.#slots
+    const { bytes, keyStarts, keyEnds } = this.#builder
+    this.#slots = new Int32Array(old.length * 4)
+    for (const found of old) {
+      if (found === 0) continue
+      this.#slots[this.#slotOf(bytes, keyStarts[found - 1]!, keyEnds[found - 1]!)] = found
+    }
+  }
+}
+
+/** FNV-1a, then mixed: ids that count up differ in their last bytes only. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193)
+  return hash ^ (hash >>> 15)
+}
+
+/** A run of operations is split when it has grown to this: an insertion moves no more than a run. */
+const RUN_LENGTH = 512
+
+/** Runs of operations in the order of their keys, each run not empty but the first of an empty index. */
+class OrderedKeys implements KeyIndex {
+  readonly #builder: GroupBuilder
+  readonly #compare: Compare
+  readonly #runs: number[][] = [[]]
+
+  constructor(builder: GroupBuilder, compare: Compare) {
+    this.#builder = builder
+    this.#compare = compare
+  }
+
+  add(operation: number): void {
+    const key = this.#builder.keyOf(operation)
+    const at = this.#runOf(key)
+    const run = this.#runs[at]!
+    const index = this.#bound(run, key)
+    if (this.#isAt(run, index, key)) {
+      run[index] = operation
+      return
+    }
+    run.splice(index, 0, operation)
+    if (run.length >= RUN_LENGTH) this.#runs.splice(at + 1, 0, run.splice(RUN_LENGTH / 2))
+  }
+
+  last(key: Uint8Array): number | undefined {
+    const run = this.#runs[this.#runOf(key)]!
+    const index = this.#bound(run, key)
+    return this.#isAt(run, index, key) ? run[index] : undefined
+  }
+
+  #isAt(run: readonly number[], index: number, key: Uint8Array): boolean {
+    return index < run.length && this.#order(run[index]!, key) === 0
+  }
+
+  #order(operation: number, key: Uint8Array): number {
+    return this.#compare(this.#builder.keyOf(operation), key)
+  }
+
+  /** The last run that does not begin above `key`; the first where all do. */
+  #runOf(key: Uint8Array): number {
+    let low = 0
+    let high = this.#runs.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if (this.#order(this.#runs[middle]![0]!, key) <= 0) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  /** The first place of the run whose key is not below `key`. */
+  #bound(run: readonly number[], key: Uint8Array): number {
+    let low = 0
+    let high = run.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#order(run[middle]!, key) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}

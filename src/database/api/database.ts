@@ -1,0 +1,293 @@
+/**
+ * What a database offers to the layers above it. Bodies travel as canonical JSON bytes (an object without
+ * its top-level `_` members): no read parses or prints them. Reads are synchronous and see the last durable
+ * commit; iterators hold a snapshot until they are exhausted or `return`ed.
+ * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
+ */
+
+import type { Backup, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Steps } from '../../base/time-slice.ts'
+import type { ByteSource, IncomingAttachment } from '../attachments/content.ts'
+import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from '../layout/attachment-records.ts'
+import type { Expiry } from '../layout/expiry.ts'
+import type { CompactionSource } from './compaction.ts'
+
+/** One write. */
+export interface DocumentEdit {
+  id: string
+  deleted: boolean
+  /** Canonical JSON of the body. */
+  body: Uint8Array
+  /** The body in Erlang's external term format, as the revision id hashes it. */
+  term: Uint8Array
+  /** Interactive: the revision that the client edited, "N-hex"; undefined for a new document. */
+  rev?: string | undefined
+  /** Replicated (`new_edits: false`): the whole path, newest first, without the generation numbers. */
+  revisions?: { start: number; ids: string[] } | undefined
+  /** In the order of the document. */
+  attachments?: readonly AttachmentEdit[] | undefined
+  /** When the document expires; default never. Deletions do not look at it. */
+  expiry?: Expiry | undefined
+}
+
+export interface UpdateOptions {
+  /** False: the revisions are kept as they are given, conflicts included. Default true. */
+  newEdits?: boolean | undefined
+  /** True: where one edit is refused none is written; the others then fail with `not_written`. */
+  allOrNothing?: boolean | undefined
+}
+
+/** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
+export type EditResult =
+  | { ok: true; id: string; rev: string }
+  | { ok: false; id: string; rev: string | undefined; error: string; reason: string; status: number }
+
+export interface RevisionInfo {
+  rev: string
+  status: 'available' | 'missing' | 'deleted'
+}
+
+/** An attachment of a revision. Its bytes can be read as long as the database is open. */
+export interface AttachmentView extends AttachmentInfo {
+  /** Of its reference. */
+  readonly source?: ValueSource | undefined
+  /** As they are stored, `start` (inclusive) to `end` (exclusive). */
+  storedBytes(start?: number, end?: number): AsyncIterable<Uint8Array>
+  /** Unpacked where they are stored gzipped. */
+  plainBytes(): AsyncIterable<Uint8Array>
+}
+
+/** One revision of one document, read from one snapshot. */
+export interface DocumentView {
+  readonly id: string
+  /** "N-hex". */
+  readonly rev: string
+  readonly deleted: boolean
+  /** The number in the update sequence at which the document last changed. */
+  readonly localSeq: number
+  /** When the document expires, milliseconds since the epoch; undefined for never. */
+  readonly expiresAtMs: number | undefined
+  /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
+  body(): Buffer
+  /** In the order of the document. */
+  attachments(): readonly AttachmentView[]
+  /** The path from this revision to the root, newest first. */
+  revisions(): { start: number; ids: string[] }
+  revsInfo(): RevisionInfo[]
+  /** The other leaves that are not deleted, best first. */
+  conflicts(): string[]
+  /** The deleted leaves other than this revision, best first. */
+  deletedConflicts(): string[]
+}
+
+export interface GetOptions {
+  /** A revision; default the winner. Throws not_found/missing, and bad_request for malformed ones. */
+  rev?: string | undefined
+  /** With `rev`: the leaf that `rev` leads to, the best one where there are several. */
+  latest?: boolean | undefined
+}
+
+export type OpenRevision = { ok: DocumentView } | { missing: string }
+
+export interface AllDocsOptions {
+  /** Ids in CouchDB's order of ids (bytewise order of UTF-8). */
+  startKey?: string | undefined
+  endKey?: string | undefined
+  /** Default true. */
+  inclusiveEnd?: boolean | undefined
+  descending?: boolean | undefined
+  skip?: number | undefined
+  limit?: number | undefined
+}
+
+export interface AllDocsRow {
+  id: string
+  rev: string
+  deleted: boolean
+  /** The winning revision's view, for include_docs and conflicts. */
+  document(): DocumentView
+}
+
+export interface AllDocsPage {
+  /** Live documents in the database. */
+  totalRows: number
+  /** Live documents before the first row, in the direction of travel. */
+  offset: number
+  updateSeq: string
+  rows: IterableIterator<AllDocsRow>
+}
+
+export interface ChangesOptions {
+  /** Exclusive. A number, 'now', or a string that a database made. One of another incarnation starts at 0. */
+  since?: string | number | undefined
+  limit?: number | undefined
+  descending?: boolean | undefined
+  /** 'all_docs' lists every leaf; default only the winner. */
+  style?: 'main_only' | 'all_docs' | undefined
+  /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
+  ids?: readonly string[] | undefined
+}
+
+export interface ChangeRow {
+  id: string
+  /** Number in the update sequence. */
+  seqNumber: number
+  /** "N-opaque". */
+  seq: string
+  deleted: boolean
+  /** The winner first; with style all_docs every leaf. */
+  revs: string[]
+  document(): DocumentView
+}
+
+export interface ChangesPage {
+  rows: IterableIterator<ChangeRow>
+  /** The sequence of the last row that was taken, or where the scan began. */
+  lastSeq(): string
+  /** Changes, of all documents, less those that were taken. */
+  pending(): number
+}
+
+export interface DatabaseInfo {
+  docCount: number
+  docDelCount: number
+  updateSeq: string
+  purgeSeq: string
+  sizes: { file: number; active: number; external: number }
+  /** Microseconds since the epoch as digits; constant for the life of the database. */
+  instanceStartTime: string
+  compactRunning: boolean
+  diskFormatVersion: number
+}
+
+export interface PartitionInfo {
+  docCount: number
+  docDelCount: number
+  sizes: { active: number; external: number }
+}
+
+export interface LocalDocument {
+  /** Without the `_local/`. */
+  id: string
+  /** "0-N". */
+  rev: string
+  body: Buffer
+}
+
+/** A document and revisions of it. */
+export interface PurgedRevisions {
+  id: string
+  /** "N-hex". */
+  revs: string[]
+}
+
+/** Of some revisions of a document those that are not stored, and stored ones that may be their ancestors. */
+export interface MissingRevisions {
+  missing: string[]
+  possibleAncestors: string[]
+}
+
+export interface Database {
+  readonly name: string
+  /** Hex; another in every incarnation. */
+  readonly uuid: string
+  readonly instanceStartTime: string
+  /** Fixed at creation. In a partitioned database ids are `partition:id`. */
+  readonly properties: { readonly partitioned: boolean }
+  /** Number of the last change; what 'now' means. */
+  readonly updateSeqNumber: number
+
+  info(): DatabaseInfo
+  /** Counts and sizes of the documents whose ids begin with `partition:`. */
+  partitionInfo(partition: string): PartitionInfo
+  /** Runs after each durable group with the number of the last change; returns the way to stop it. */
+  onChange(listener: (updateSeqNumber: number) => void): () => void
+
+  /**
+   * Serialised with all other writes; one result an edit. The edits of a long request, unless they have attachments or
+   * are all or nothing, are written in parts, each as a whole, and other writes may come between them: then, where storage
+   * fails, those before stay. Rejects otherwise only when nothing was written: for a
+   * revision that cannot be read (bad_request), an edit with a stub for which its parent, or nearest stored ancestor, has
+   * no attachment (missing_stub), an id that the database cannot hold, or storage that fails. The bytes of
+   * the edits must not change until it resolves. Ids that begin with `_local/` are local documents.
+   */
+  update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
+
+  /**
+   * One edit, made in the writer's turn of the document as it is then, so that it never meets a conflict of
+   * its own. `make` is called once, with the winning revision, and must be quick; what it throws is thrown on and
+   * nothing is written. Throws as `get` and `update` do.
+   */
+  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
+
+  /** When the first document expires; undefined while none does. */
+  nextExpiry(): number | undefined
+  /** Deletes documents whose time has come at `nowMs`, the earliest first, at most `limit`. Resolves with their number. */
+  expire(nowMs: number, limit: number): Promise<number>
+  /**
+   * The listener hears of every write that lets a document expire, with the earliest time, when it is durable and
+   * before it is acknowledged, which waits for what the listener returns. One listener; it must not reject.
+   */
+  onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void
+
+  /**
+   * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
+   * removed, one answer a request. Rejects with bad_request for a malformed revision; nothing was written then.
+   */
+  purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]>
+  /** The purges that are remembered, oldest first. */
+  purgedInfos(): IterableIterator<PurgedRevisions>
+  purgedInfosLimit(): number
+  /** Purges beyond the limit are forgotten at once. Throws bad_request unless it is a positive integer. */
+  setPurgedInfosLimit(limit: number): Promise<void>
+
+  /**
+   * Takes in the bytes of an attachment, for an edit to name. Rejects with attachmentTooLarge, digestMismatch
+   * and what the source throws.
+   */
+  takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent>
+
+  /** Throws not_found with reason `missing` or `deleted`. */
+  get(id: string, options?: GetOptions): DocumentView
+  /** Throws not_found for 'all' of a document that does not exist, bad_request for a malformed revision. */
+  openRevs(id: string, revs: 'all' | readonly string[], options?: { latest?: boolean }): OpenRevision[]
+  /** For keys=: undefined where there is no such document; a deleted one has its tombstone's revision. */
+  lookup(id: string): AllDocsRow | undefined
+  allDocs(options?: AllDocsOptions): AllDocsPage
+  /** Throws bad_request for a malformed `since`. Descending starts at the end, whatever `since` says. */
+  changes(options?: ChangesOptions): ChangesPage
+  /** True while a design document with a `validate_doc_update` is stored. */
+  hasValidation(): boolean
+
+  getLocal(id: string): LocalDocument | undefined
+  /** Never a conflict: resolves with one above `rev`, or with "0-1" without one. Throws bad_request. */
+  putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string>
+  /** Throws not_found. Resolves with "0-0". */
+  deleteLocal(id: string, rev: string | undefined): Promise<string>
+  localDocs(options?: AllDocsOptions): IterableIterator<LocalDocument>
+
+  /** In steps, which are of one moment's document. Throws bad_request for a revision that is none. */
+  missingRevs(id: string, revs: readonly string[]): Steps<MissingRevisions>
+
+  /** Canonical JSON; undefined until it was set. The same bytes each time, not to be changed, until it is set. */
+  security(): Buffer | undefined
+  setSecurity(body: Uint8Array): Promise<void>
+  revsLimit(): number
+  setRevsLimit(limit: number): Promise<void>
+  /** Resolves when everything acknowledged is durable (it always is). */
+  ensureFullCommit(): Promise<void>
+
+  /** A copy of the file that holds every write that was acknowledged before. */
+  backup(): Backup
+
+  /** What a compaction asks of the open file; one at a time. Throws conflict. */
+  beginCompaction(): CompactionSource
+  /**
+   * The compaction is over, or is to be: what it still asks for is refused, and writes go on. With `discard` the file
+   * that it began is removed.
+   */
+  endCompaction(options?: { discard?: boolean }): Promise<void>
+
+  /** Refuses new work, waits for what is running, closes the file. */
+  close(): Promise<void>
+}

@@ -1,0 +1,89 @@
+/**
+ * A value of the tree `seq`, keyed by the number of the change: all that a row of `_changes` shows, and the
+ * winner's body, so that neither needs the tree `id`. `n` and `s` are numbers of `byte-codec.ts`.
+ *
+ * | part | |
+ * |---|---|
+ * | u8 | version, 1 |
+ * | n | number of leaves, at least 1, best first |
+ * | each | u8, 1 when deleted, 2 (of the first) with attachments; s generation; n length and bytes of the id |
+ * | 16 bytes | reference of the winner's body |
+ * | the rest | document id, UTF-8 |
+ */
+import type { Reference } from '../../../native-free-btree/index.ts'
+import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
+import { DatabaseError } from '../../base/errors.ts'
+import type { Revision } from '../revisions/revision-id.ts'
+import { checkVersion, TREES, VALUE_VERSION } from './layout.ts'
+import { REFERENCE_BYTES } from './stored-body.ts'
+
+const DELETED = 1
+const ATTACHMENTS = 2
+
+export interface LeafSummary {
+  revision: Revision
+  deleted: boolean
+}
+
+export interface ChangeEntry {
+  id: string
+  /** Every leaf, the winner first. */
+  leaves: LeafSummary[]
+  /** The winner's body. */
+  reference: Reference
+  /** Whether the winner has any: the tree `id` tells which. */
+  attachments: boolean
+}
+
+const writer = new ByteWriter()
+
+/** `key` is the document's id in UTF-8. */
+export function encodeChangeEntry(
+  key: Uint8Array,
+  leaves: readonly LeafSummary[],
+  reference: Reference,
+  attachments: boolean,
+): Buffer {
+  writer.begin()
+  writer.u8(VALUE_VERSION)
+  writer.number(leaves.length)
+  let flags = attachments ? ATTACHMENTS : 0
+  for (const { revision, deleted } of leaves) {
+    writer.u8(flags | (deleted ? DELETED : 0))
+    flags = 0
+    writer.signed(revision.pos)
+    writer.number(revision.id.length)
+    writer.byteString(revision.id)
+  }
+  writer.bytes(reference)
+  writer.bytes(key)
+  return writer.take()
+}
+
+function decodeLeaf(reader: ByteReader): LeafSummary {
+  const deleted = (reader.u8() & DELETED) !== 0
+  const pos = reader.signed()
+  return { revision: { pos, id: reader.byteString(reader.number()) }, deleted }
+}
+
+/** The entry with another reference of the same length. */
+export function withReference(value: Buffer, reference: Reference): Buffer {
+  const before = decodeChangeEntry(value).reference
+  const copy = Buffer.from(value)
+  copy.set(reference, before.byteOffset - value.byteOffset)
+  return copy
+}
+
+/** `reference` is a view. Throws storage_damaged or ByteFormatError for bytes that are no entry. */
+export function decodeChangeEntry(value: Buffer): ChangeEntry {
+  checkVersion(value, TREES.seq)
+  const reader = new ByteReader(value)
+  reader.skip(1)
+  const count = reader.number()
+  if (count === 0) throw new DatabaseError('storageDamaged', 'a change without a revision')
+  const attachments = (value[reader.skip(0)]! & ATTACHMENTS) !== 0
+  const leaves: LeafSummary[] = []
+  while (leaves.length < count) leaves.push(decodeLeaf(reader))
+  const reference = reader.bytes(REFERENCE_BYTES)
+  return { id: value.toString('utf8', reader.skip(0)), leaves, reference, attachments }
+}

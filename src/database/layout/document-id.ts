@@ -1,0 +1,15 @@
+import { DocumentError } from '../errors/document-error.ts'
+
+/** Throws DocumentError `illegal_docid` unless a document may have this id. */
+export function checkDocumentId(id: string): void {
+  const reason = documentIdFault(id)
+  if (reason !== null) throw new DocumentError('illegal_docid', reason)
+}
+
+function documentIdFault(id: string): string | null {
+  if (id === '') return 'Document id must not be empty'
+  if (!id.startsWith('_')) return null
+  if (id === '_design/' || id === '_local/') return `Illegal document id \`${id}\``
+  if (id.startsWith('_design/') || id.startsWith('_local/')) return null
+  return 'Only reserved document ids may start with underscore.'
+}

@@ -1,0 +1,107 @@
+/**
+ * A value of the tree `id`. What the summaries need stands in front at fixed places; the winner is read
+ * without the rest of the revision tree, which can be long.
+ *
+ * | at | part | |
+ * |---|---|---|
+ * | 0 | u8 | version, 1 |
+ * | 1 | u8 | flags: 1 deleted (no leaf is live); 2 a live design document with a `validate_doc_update`; 4 expires; others 0 |
+ * | 2 | u48 | active: bytes that the leaves take in the file |
+ * | 8 | u48 | external: bytes of the leaves as a client sees them |
+ * | 14 | u48 | only with flag 4: when it expires, milliseconds since the epoch |
+ * | behind | the rest | the revision tree with the number of the last change: `revision-tree-codec.ts` |
+ */
+import type { Reference } from '../../../native-free-btree/index.ts'
+import type { RevisionTree } from '../revisions/revision-tree.ts'
+import { decodeTree, decodeWinner, encodeTree } from '../revisions/revision-tree-codec.ts'
+import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
+import { referenceOf, validates } from './stored-body.ts'
+
+const DELETED = 1
+const VALIDATES = 2
+const EXPIRES = 4
+const FLAGS_AT = 1
+const ACTIVE_AT = 2
+const EXTERNAL_AT = 8
+const HEAD_BYTES = 14
+const EXPIRY_BYTES = 6
+
+/** A document as its value tells it. */
+export interface DocumentInfo {
+  /** Number of the last change. */
+  readonly seq: number
+  readonly deleted: boolean
+  /** Milliseconds since the epoch; undefined for never. */
+  readonly expiresAtMs: number | undefined
+  /** The winning revision; its `id` is a byte string. */
+  readonly winner: { readonly pos: number; readonly id: string }
+  /** The winner's body. */
+  readonly reference: Reference
+  /** The winner's, encoded. */
+  readonly attachments: Uint8Array | null
+  /** The whole tree, decoded once. */
+  tree(): RevisionTree
+}
+
+/** `expiresAtMs` as in `DocumentInfo`. */
+export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined): Buffer {
+  const leaves = tree.leaves()
+  const winner = leaves[0]!.value!
+  const head = Buffer.alloc(HEAD_BYTES + (expiresAtMs === undefined ? 0 : EXPIRY_BYTES))
+  head[0] = VALUE_VERSION
+  head[FLAGS_AT] = winner.deleted ? DELETED : validates(winner.body) ? VALIDATES : 0
+  const sum = (field: 'size' | 'activeSize'): number =>
+    leaves.reduce((total, leaf) => total + leaf.value![field], 0)
+  head.writeUIntBE(sum('activeSize'), ACTIVE_AT, 6)
+  head.writeUIntBE(sum('size'), EXTERNAL_AT, 6)
+  if (expiresAtMs !== undefined) {
+    head[FLAGS_AT] |= EXPIRES
+    head.writeUIntBE(expiresAtMs, HEAD_BYTES, EXPIRY_BYTES)
+  }
+  return Buffer.concat([head, encodeTree(tree)])
+}
+
+function treeAt(value: Uint8Array): number {
+  return (value[FLAGS_AT]! & EXPIRES) === 0 ? HEAD_BYTES : HEAD_BYTES + EXPIRY_BYTES
+}
+
+/** When the document expires; undefined for never. */
+export function expiryOfInfo(value: Buffer): number | undefined {
+  if ((value[FLAGS_AT]! & EXPIRES) === 0) return undefined
+  return value.readUIntBE(HEAD_BYTES, EXPIRY_BYTES)
+}
+
+/** Decodes the revision tree alone. Throws storage_damaged or ByteFormatError. */
+export function decodeInfoTree(value: Buffer): RevisionTree {
+  checkVersion(value, TREES.id)
+  return decodeTree(value.subarray(treeAt(value)))
+}
+
+/** Throws storage_damaged or ByteFormatError for bytes that are no document. */
+export function decodeInfo(value: Buffer): DocumentInfo {
+  checkVersion(value, TREES.id)
+  const winner = decodeWinner(value.subarray(treeAt(value)))
+  let tree: RevisionTree | undefined
+  return {
+    seq: winner.updateSeq,
+    deleted: winner.deleted,
+    expiresAtMs: expiryOfInfo(value),
+    winner,
+    reference: referenceOf(winner.body),
+    attachments: winner.attachments,
+    tree: () => {
+      tree ??= decodeInfoTree(value)
+      return tree
+    },
+  }
+}
+
+export function isDeletedInfo(value: Buffer): boolean {
+  return (value[FLAGS_AT]! & DELETED) !== 0
+}
+
+/** What a document adds to the summary of the tree `id`. */
+export function summaryOfInfo(value: Uint8Array): Uint8Array {
+  const flags = value[FLAGS_AT]!
+  return summaryOfOne((flags & DELETED) !== 0, value, ACTIVE_AT, (flags & VALIDATES) !== 0)
+}

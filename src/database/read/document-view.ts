@@ -1,0 +1,200 @@
+/** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
+import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
+import { plainBytes, storedBytes } from '../attachments/content.ts'
+import { reading } from '../errors/layer-errors.ts'
+import {
+  type AttachmentEncoding,
+  type AttachmentInfo,
+  decodeAttachments,
+} from '../layout/attachment-records.ts'
+import type { LeafSummary } from '../layout/change-entry.ts'
+import type { DocumentInfo } from '../layout/document-info.ts'
+import { referenceOf } from '../layout/stored-body.ts'
+import {
+  compareRevisions,
+  formatRevision,
+  formatRevisionId,
+  type Revision,
+} from '../revisions/revision-id.ts'
+import { pathOf, type RevisionNode, type RevisionTree, revisionsInfo } from '../revisions/revision-tree.ts'
+
+/** The bytes behind the references of the entry that is shown. */
+export type BodyReader = ValueSource
+
+/** What views of a database's documents have in common. */
+export interface ViewSource {
+  /** For the references in its entries. */
+  readonly values: BodyReader
+  /** Of a history no more is shown, whatever is stored: a limit that was lowered holds at once, as in CouchDB. */
+  readonly revsLimit: number
+}
+
+export interface ViewParts {
+  source: ViewSource
+  id: string
+  revision: Revision
+  deleted: boolean
+  reference: Reference
+  localSeq: number
+  expiresAtMs(): number | undefined
+  /** Encoded; null for none. */
+  attachments(): Uint8Array | null
+  /** Every leaf of the document, best first. */
+  leaves(): readonly LeafSummary[]
+  tree(): RevisionTree
+}
+
+class StoredAttachment implements AttachmentView {
+  readonly name: string
+  readonly type: string
+  readonly md5: Buffer
+  readonly length: number
+  readonly encodedLength: number
+  readonly encoding: AttachmentEncoding
+  readonly revpos: number
+  readonly reference: Reference
+  readonly source: BodyReader
+
+  constructor(info: AttachmentInfo, source: BodyReader) {
+    this.name = info.name
+    this.type = info.type
+    this.md5 = info.md5
+    this.length = info.length
+    this.encodedLength = info.encodedLength
+    this.encoding = info.encoding
+    this.revpos = info.revpos
+    this.reference = info.reference
+    this.source = source
+  }
+
+  storedBytes(start?: number, end?: number): AsyncIterable<Uint8Array> {
+    return storedBytes(this.source, this, start, end)
+  }
+
+  plainBytes(): AsyncIterable<Uint8Array> {
+    return plainBytes(this.source, this)
+  }
+}
+
+export class StoredView implements DocumentView {
+  readonly #parts: ViewParts
+  #body: Buffer | undefined
+  #rev: string | undefined
+  #attachments: readonly AttachmentView[] | undefined
+
+  constructor(parts: ViewParts) {
+    this.#parts = parts
+  }
+
+  get id(): string {
+    return this.#parts.id
+  }
+
+  get rev(): string {
+    this.#rev ??= formatRevision(this.#parts.revision)
+    return this.#rev
+  }
+
+  get deleted(): boolean {
+    return this.#parts.deleted
+  }
+
+  get localSeq(): number {
+    return this.#parts.localSeq
+  }
+
+  get expiresAtMs(): number | undefined {
+    return reading(this.#parts.expiresAtMs)
+  }
+
+  body(): Buffer {
+    this.#body ??= reading(() => this.#parts.source.values.read(this.#parts.reference))
+    return this.#body
+  }
+
+  attachments(): readonly AttachmentView[] {
+    const bodies = this.#parts.source.values
+    const encoded = reading(this.#parts.attachments)
+    if (encoded === null) return []
+    this.#attachments ??= reading(() => decodeAttachments(encoded)).map(
+      (info) => new StoredAttachment(info, bodies),
+    )
+    return this.#attachments
+  }
+
+  #node(): RevisionNode {
+    const { tree, revision } = this.#parts
+    return reading(() => tree().find(revision.pos, revision.id)!)
+  }
+
+  revisions(): { start: number; ids: string[] } {
+    const { start, ids } = pathOf(this.#node(), this.#parts.source.revsLimit)
+    return { start, ids: ids.map(formatRevisionId) }
+  }
+
+  revsInfo(): RevisionInfo[] {
+    return revisionsInfo(this.#node()).map(({ revision, status }) => ({
+      rev: formatRevision(revision),
+      status,
+    }))
+  }
+
+  #otherLeaves(deleted: boolean): string[] {
+    const { leaves, revision } = this.#parts
+    return reading(leaves)
+      .filter((leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, revision) !== 0)
+      .map((leaf) => formatRevision(leaf.revision))
+  }
+
+  conflicts(): string[] {
+    return this.#otherLeaves(false)
+  }
+
+  deletedConflicts(): string[] {
+    return this.#otherLeaves(true)
+  }
+}
+
+/** What an entry of the update sequence keeps of the leaves, best first. */
+export function leafSummaries(tree: RevisionTree): LeafSummary[] {
+  return tree.leaves().map((leaf) => ({ revision: leaf, deleted: leaf.value!.deleted }))
+}
+
+export function viewOfWinner(source: ViewSource, id: string, info: DocumentInfo): StoredView {
+  return new StoredView({
+    source,
+    id,
+    revision: info.winner,
+    deleted: info.deleted,
+    reference: info.reference,
+    localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
+    attachments: () => info.attachments,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
+  })
+}
+
+/** Undefined when only the revision's id is known. */
+export function viewOfNode(
+  source: ViewSource,
+  id: string,
+  info: DocumentInfo,
+  node: RevisionNode,
+): StoredView | undefined {
+  const { value } = node
+  if (value === null) return undefined
+  return new StoredView({
+    source,
+    id,
+    revision: node,
+    deleted: value.deleted,
+    reference: referenceOf(value.body),
+    localSeq: info.seq,
+    expiresAtMs: () => info.expiresAtMs,
+    attachments: () => value.attachments,
+    leaves: () => leafSummaries(info.tree()),
+    tree: info.tree,
+  })
+}

@@ -1,0 +1,110 @@
+/** Reads of one document. */
+import { DatabaseError } from '../../base/errors.ts'
+import type { Steps } from '../../base/time-slice.ts'
+import type { DocumentView, GetOptions, MissingRevisions, OpenRevision } from '../api/database.ts'
+import { reading } from '../errors/layer-errors.ts'
+import { type DocumentInfo, decodeInfo } from '../layout/document-info.ts'
+import { idKey, TREES } from '../layout/layout.ts'
+import { formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
+import { type ViewSource, viewOfNode, viewOfWinner } from './document-view.ts'
+
+const STEP_VALUES = 512
+
+/** A store, or what a transaction sees of it. */
+export interface DocumentSource extends ViewSource {
+  get(tree: string, key: Uint8Array): Buffer | undefined
+}
+
+export function readInfo(store: DocumentSource, id: string): DocumentInfo | undefined {
+  const value = store.get(TREES.id, idKey(id))
+  return value === undefined ? undefined : decodeInfo(value)
+}
+
+/** Throws not_found, and bad_request for a malformed revision. */
+export function getDocument(store: DocumentSource, id: string, options: GetOptions): DocumentView {
+  const revision = options.rev === undefined ? undefined : parseRevision(options.rev)
+  const info = readInfo(store, id)
+  if (info === undefined) throw new DatabaseError('missing')
+  if (revision === undefined) {
+    if (info.deleted) throw new DatabaseError('deleted')
+    return viewOfWinner(store, id, info)
+  }
+  const named = info.tree().find(revision.pos, revision.id)
+  const node = named !== null && options.latest ? info.tree().leafFinder()(named)[0]! : named
+  const view = node === null ? undefined : viewOfNode(store, id, info, node)
+  if (view === undefined) throw new DatabaseError('missing')
+  return view
+}
+
+/** Each leaf that the revisions lead to once, then the revisions that are not known. */
+function openLatest(
+  store: DocumentSource,
+  id: string,
+  info: DocumentInfo,
+  revisions: readonly Revision[],
+): OpenRevision[] {
+  const found = new Map<string, OpenRevision>()
+  const missing: OpenRevision[] = []
+  const leavesBelow = info.tree().leafFinder()
+  for (const revision of revisions) {
+    const node = info.tree().find(revision.pos, revision.id)
+    if (node === null) missing.push({ missing: formatRevision(revision) })
+    for (const leaf of node === null ? [] : leavesBelow(node)) {
+      found.set(formatRevision(leaf), { ok: viewOfNode(store, id, info, leaf)! })
+    }
+  }
+  return [...found.values(), ...missing]
+}
+
+/**
+ * With 'all' every leaf, deleted ones too; throws not_found when there is no document. With a list each of
+ * them, or that it is missing; throws bad_request for a malformed one.
+ */
+export function openRevisions(
+  store: DocumentSource,
+  id: string,
+  revs: 'all' | readonly string[],
+  options: { latest?: boolean },
+): OpenRevision[] {
+  const wanted = revs === 'all' ? [] : revs.map((rev) => parseRevision(rev))
+  const info = readInfo(store, id)
+  if (revs === 'all') {
+    if (info === undefined) throw new DatabaseError('missing')
+    const leaves = info.tree().leaves()
+    return leaves.map((leaf) => ({ ok: viewOfNode(store, id, info, leaf)! }))
+  }
+  if (info !== undefined && options.latest) return openLatest(store, id, info, wanted)
+  return wanted.map((revision) => {
+    const node = info?.tree().find(revision.pos, revision.id)
+    const view = info && node ? viewOfNode(store, id, info, node) : undefined
+    return view ? { ok: view } : { missing: formatRevision(revision) }
+  })
+}
+
+/**
+ * A revision that is known as an ancestor is not missing, its body or not. Possible ancestors are the leaves
+ * that are older than some missing revision, the best last. Throws bad_request for a malformed revision.
+ */
+export function* missingRevisions(
+  open: () => DocumentSource,
+  id: string,
+  revs: readonly string[],
+): Steps<MissingRevisions> {
+  const wanted = yield* mapSteps(revs, (rev) => reading(() => parseRevision(rev)))
+  const known = reading(() => readInfo(open(), id)?.tree())
+  const missing = known === undefined ? wanted : yield* known.missing(wanted)
+  const ancestors = known === undefined ? [] : known.possibleAncestors(missing)
+  return {
+    missing: yield* mapSteps(missing, formatRevision),
+    possibleAncestors: yield* mapSteps(ancestors, formatRevision),
+  }
+}
+
+function* mapSteps<T, U>(values: readonly T[], map: (value: T) => U): Steps<U[]> {
+  const mapped: U[] = []
+  for (const value of values) {
+    mapped.push(map(value))
+    if (mapped.length % STEP_VALUES === 0) yield
+  }
+  return mapped
+}

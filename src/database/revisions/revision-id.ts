@@ -1,0 +1,128 @@
+import * as crypto from 'node:crypto'
+import { TermWriter } from '../../json/term-writer.ts'
+import { DocumentError } from '../errors/document-error.ts'
+
+// A revision is a generation and an id. The id is a byte string: a JavaScript string each character of
+// which is one byte, 16 of them for the usual md5. Such a string costs half of a Buffer's memory or less,
+// `===` and `<` on it compare its bytes, it serves as a Map's key, and many of them are cut from one larger
+// string without a copy. The price: it must not be printed or put into JSON as it is, only through
+// `formatRevision` or `formatRevisionId`.
+
+/** Bytes of an id made by this server or by CouchDB. */
+export const REVISION_ID_SIZE = 16
+const HEX_SIZE = 2 * REVISION_ID_SIZE
+const HEX = /^[0-9a-fA-F]{32}$/
+const GENERATION = /^\+?[0-9]+$/
+/** The highest generation that is stored. CouchDB has no bound; no history that was written comes near it. */
+export const MAX_GENERATION = 2 ** 50
+/** Used again by every call, which ends before the next one begins. */
+const idBytes = Buffer.allocUnsafeSlow(REVISION_ID_SIZE)
+const EXTERNAL_TERM = 131
+const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
+
+/** A revision: its generation, 1 for the first one (others hold 0 and less too), and its id as a byte string. */
+export interface Revision {
+  readonly pos: number
+  readonly id: string
+}
+
+/** What of an attachment goes into its document's revision id. */
+export interface HashedAttachment {
+  readonly name: string
+  /** The content type; none means `application/octet-stream`. */
+  readonly type?: string
+  /** Of the bytes as they are stored, 16 raw bytes. */
+  readonly md5: Uint8Array
+}
+
+/** A revision of which the text cannot be read. */
+export function invalidRevision(): DocumentError {
+  return new DocumentError('bad_request', 'Invalid rev format')
+}
+
+/**
+ * Reads `N-id`. An id of 32 characters is hexadecimal, any other is taken literally, as UTF-8. Throws
+ * DocumentError `bad_request`, "Invalid rev format", for anything else, strings or not.
+ */
+export function parseRevision(text: unknown): Revision {
+  if (typeof text !== 'string') throw invalidRevision()
+  const dash = text.indexOf('-')
+  const generation = text.slice(0, dash)
+  const id = parseRevisionId(text.slice(dash + 1))
+  if (dash < 1 || !GENERATION.test(generation) || id === null) throw invalidRevision()
+  return { pos: Number(generation), id }
+}
+
+/** The bytes of an id; null where it is 32 bytes long and not hexadecimal. */
+export function parseRevisionId(text: string): string | null {
+  if (text.length === HEX_SIZE && HEX.test(text)) return Buffer.from(text, 'hex').toString('latin1')
+  const bytes = Buffer.from(text)
+  return bytes.length === HEX_SIZE ? null : bytes.toString('latin1')
+}
+
+/** `N-id`. */
+export function formatRevision(revision: Revision): string {
+  return `${revision.pos}-${formatRevisionId(revision.id)}`
+}
+
+/** The id's text: hexadecimal if it has 16 bytes, else literal. */
+export function formatRevisionId(id: string): string {
+  if (id.length !== REVISION_ID_SIZE) return Buffer.from(id, 'latin1').toString()
+  idBytes.write(id, 'latin1')
+  return idBytes.toString('hex')
+}
+
+/** Orders by generation, then by the bytes of the id, as CouchDB does; negative if `a` comes first. */
+export function compareRevisions(a: Revision, b: Revision): number {
+  if (a.pos !== b.pos) return a.pos - b.pos
+  return a.id === b.id ? 0 : a.id < b.id ? -1 : 1
+}
+
+/**
+ * The revision that CouchDB gives to an edit: its generation is one above the parent's, its id the md5 of
+ * `[Deleted, OldStart, OldRev, Body, Atts]` in Erlang's external term format.
+ *
+ * `body` is the external term of the body. `attachments` are in the order of the document.
+ */
+export function nextRevision(
+  deleted: boolean,
+  parent: Revision | null,
+  body: Uint8Array,
+  attachments: readonly HashedAttachment[],
+): Revision {
+  hashed.length = 0
+  hashed.byte(EXTERNAL_TERM)
+  const list = hashed.openList()
+  if (deleted) hashed.true()
+  else hashed.false()
+  hashed.integer(parent?.pos ?? 0)
+  if (parent === null) hashed.integer(0)
+  else hashed.binary(Buffer.from(parent.id, 'latin1'))
+  hashed.raw(body, 0, body.length)
+  hashAttachments(attachments)
+  hashed.closeList(list, 5)
+  const id = md5(hashed.bytes.subarray(0, hashed.length))
+  hashed.release()
+  return { pos: (parent?.pos ?? 0) + 1, id }
+}
+
+const hashed = new TermWriter()
+
+/** CouchDB collects the attachments into a list from its front, so they are hashed last to first. */
+function hashAttachments(attachments: readonly HashedAttachment[]): void {
+  const list = hashed.openList()
+  for (let i = attachments.length - 1; i >= 0; i--) {
+    const { name, type, md5 } = attachments[i]!
+    hashed.tuple(3)
+    hashed.binary(Buffer.from(name))
+    hashed.binary(Buffer.from(type ?? DEFAULT_CONTENT_TYPE))
+    hashed.binary(md5)
+  }
+  hashed.closeList(list, attachments.length)
+}
+
+/** `crypto.hash` came with Node 20.12 and saves the making of a Hash object. */
+const md5: (bytes: Uint8Array) => string =
+  'hash' in crypto
+    ? (bytes) => crypto.hash('md5', bytes, 'binary')
+    : (bytes) => (crypto as typeof import('node:crypto')).createHash('md5').update(bytes).digest('binary')

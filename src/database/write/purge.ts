@@ -1,0 +1,146 @@
+/**
+ * Purging: leaf revisions are taken out of their documents as if they had never been. What holds:
+ * - A revision that is not a leaf stays. A document without a leaf is gone: from the ids, the update sequence
+ *   and the counts. One that keeps some moves to a new place in the update sequence.
+ * - A purge of a document takes a number of the purge sequence and is remembered as it was asked for, whatever it
+ *   removed, as in CouchDB. One that removed something takes a number of the update sequence too.
+ * - The last `purgedInfosLimit` purges are remembered; `sequences.firstPurge` is the number of the oldest kept.
+ *
+ * A value of the tree `purge`, keyed by the number of the purge (6 bytes); `n` and `s` are numbers of
+ * `byte-codec.ts`: u8 version, 1; n number of revisions; each: s generation, n length and bytes of
+ * the id; the rest is the document id, UTF-8.
+ */
+import type { Snapshot, Transaction } from '../../../native-free-btree/index.ts'
+import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
+import type { PurgedRevisions } from '../api/database.ts'
+import { encodeChangeEntry } from '../layout/change-entry.ts'
+import { decodeInfoTree, encodeInfo, expiryOfInfo } from '../layout/document-info.ts'
+import { moveExpiry } from '../layout/expiry.ts'
+import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
+import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from '../layout/meta-records.ts'
+import { SnapshotRows } from '../layout/snapshot-rows.ts'
+import { referenceOf } from '../layout/stored-body.ts'
+import { leafSummaries } from '../read/document-view.ts'
+import { compareRevisions, formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
+
+export interface ReadyPurge {
+  id: string
+  key: Buffer
+  revisions: Revision[]
+}
+
+export interface PurgeContext {
+  tx: Transaction
+  purgedInfosLimit: number
+  /** Takes the next number of the update sequence. */
+  takeSeq(): number
+}
+
+export interface PurgeOutcome {
+  /** What was removed of each document, in the order of the request, revisions upwards. */
+  purged: PurgedRevisions[]
+  sequences: SequencesRecord
+  /** A design document lost a revision. */
+  design: boolean
+}
+
+/** Throws bad_request for a revision that cannot be read, illegal_docid for an id that is too long. */
+export function readyPurges(requests: readonly PurgedRevisions[]): ReadyPurge[] {
+  return requests.map(({ id, revs }) => ({ id, key: idKey(id), revisions: revs.map(parseRevision) }))
+}
+
+const writer = new ByteWriter()
+
+function encodePurge(key: Uint8Array, revisions: readonly Revision[]): Buffer {
+  writer.begin()
+  writer.u8(VALUE_VERSION)
+  writer.number(revisions.length)
+  for (const { pos, id } of revisions) {
+    writer.signed(pos)
+    writer.number(id.length)
+    writer.byteString(id)
+  }
+  writer.bytes(key)
+  return writer.take()
+}
+
+function decodePurge(value: Buffer): PurgedRevisions {
+  checkVersion(value, TREES.purge)
+  const reader = new ByteReader(value)
+  reader.skip(1)
+  const revs: string[] = []
+  for (let left = reader.number(); left > 0; left--) {
+    const pos = reader.signed()
+    revs.push(formatRevision({ pos, id: reader.byteString(reader.number()) }))
+  }
+  return { id: value.toString('utf8', reader.skip(0)), revs }
+}
+
+/** Returns the revisions that were removed. */
+function purgeDocument(context: PurgeContext, { key, revisions }: ReadyPurge): Revision[] {
+  const { tx, takeSeq } = context
+  const value = tx.get(TREES.id, key)
+  if (value === undefined) return []
+  const tree = decodeInfoTree(value)
+  const removed = revisions.filter((revision) => tree.removeLeaf(revision))
+  if (removed.length === 0) return []
+  const expiryBefore = { expiresAtMs: expiryOfInfo(value), seq: tree.updateSeq }
+  tx.delete(TREES.seq, seqKey(tree.updateSeq))
+  tree.updateSeq = takeSeq()
+  const winner = tree.winner()
+  const expiresAtMs = winner === null || winner.value!.deleted ? undefined : expiryBefore.expiresAtMs
+  moveExpiry(tx, key, expiryBefore, { expiresAtMs, seq: tree.updateSeq })
+  if (winner === null) {
+    tx.delete(TREES.id, key)
+  } else {
+    const { body, attachments } = winner.value!
+    const entry = encodeChangeEntry(key, leafSummaries(tree), referenceOf(body), attachments !== null)
+    tx.put(TREES.seq, seqKey(tree.updateSeq), entry)
+    tx.put(TREES.id, key, encodeInfo(tree, expiresAtMs))
+  }
+  return removed.sort(compareRevisions)
+}
+
+/** Forgets what is beyond the limit. */
+function forgetPurges(tx: Transaction, sequences: SequencesRecord, limit: number): void {
+  for (; sequences.firstPurge <= sequences.purge - limit; sequences.firstPurge++) {
+    tx.delete(TREES.purge, seqKey(sequences.firstPurge))
+  }
+}
+
+/** To be called inside a transaction. */
+export function applyPurges(context: PurgeContext, ready: readonly ReadyPurge[]): PurgeOutcome {
+  const { tx, purgedInfosLimit } = context
+  const sequences = { ...DEFAULT_SEQUENCES, ...readRecord(tx, 'sequences') }
+  let design = false
+  const takeSeq = (): number => {
+    sequences.update = context.takeSeq()
+    return sequences.update
+  }
+  const purged = ready.map((request) => {
+    const removed = purgeDocument({ ...context, takeSeq }, request)
+    sequences.purge += 1
+    tx.put(TREES.purge, seqKey(sequences.purge), encodePurge(request.key, request.revisions))
+    if (removed.length > 0 && request.id.startsWith(DESIGN_PREFIX)) design = true
+    return { id: request.id, revs: removed.map(formatRevision) }
+  })
+  if (ready.length > 0) {
+    forgetPurges(tx, sequences, purgedInfosLimit)
+    writeRecord(tx, 'sequences', sequences)
+  }
+  return { purged, sequences, design }
+}
+
+/** To be called inside a transaction that lowers the limit. */
+export function trimPurges(tx: Transaction, limit: number): void {
+  const sequences = { ...DEFAULT_SEQUENCES, ...readRecord(tx, 'sequences') }
+  const first = sequences.firstPurge
+  forgetPurges(tx, sequences, limit)
+  if (sequences.firstPurge > first) writeRecord(tx, 'sequences', sequences)
+}
+
+/** The purges that are remembered, oldest first. The snapshot belongs to the rows. */
+export function listPurges(snapshot: Snapshot): IterableIterator<PurgedRevisions> {
+  const cursor = snapshot.tree(TREES.purge).cursor()
+  return new SnapshotRows(snapshot, () => (cursor.next() ? decodePurge(cursor.value()) : undefined))
+}

@@ -1,0 +1,38 @@
+/**
+ * Documents as a transaction sees them in its turn. The engine's transaction reads entries of the trees that
+ * earlier ones of the same group wrote, but not the bodies, which are in no file yet; those are kept here until their
+ * transaction has settled. Attachments cannot be read this way.
+ */
+import type { Reference, Store, Transaction } from '../../../native-free-btree/index.ts'
+import type { DocumentSource } from '../read/reads.ts'
+
+/** What one transaction appended. Bodies must not change until it has settled. */
+export type AppendedBodies = { reference: Reference; body: Uint8Array }[]
+
+/** `unsettled` are the bodies of every transaction that was built and has not settled. */
+export function turnSource(
+  tx: Transaction,
+  store: Pick<Store, 'values'>,
+  revsLimit: number,
+  unsettled: Iterable<AppendedBodies>,
+): DocumentSource {
+  const { values } = store
+  return {
+    revsLimit,
+    get: (tree, key) => tx.get(tree, key),
+    values: {
+      isCurrent: values.isCurrent,
+      hold: () => values.hold(),
+      read(reference) {
+        for (const bodies of unsettled) {
+          for (const each of bodies) {
+            if (Buffer.compare(each.reference, reference) === 0) return Buffer.from(each.body)
+          }
+        }
+        return values.read(reference)
+      },
+      lengthOf: (reference) => values.lengthOf(reference),
+      readStream: (reference, start, end) => values.readStream(reference, start, end),
+    },
+  }
+}

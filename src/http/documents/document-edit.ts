@@ -1,0 +1,101 @@
+import { DatabaseError } from '../../base/errors.ts'
+import { runAtOnce, type Steps } from '../../base/time-slice.ts'
+import type { DocumentEdit } from '../../database/api/database.ts'
+import type { Expiry } from '../../database/layout/expiry.ts'
+import { formatRevisionId } from '../../database/revisions/revision-id.ts'
+import { readDocument } from '../../database/write/document-members.ts'
+import {
+  type CheckDocument,
+  type ScannedDocument,
+  SHORT_TEXT_BYTES,
+  scanDocument,
+  scanDocumentSteps,
+} from '../../json/documents.ts'
+import type { Exchange } from '../request/exchange.ts'
+import { revisionOfPath } from '../request/revision.ts'
+import { type AttachmentInput, attachmentSteps } from './attachment-input.ts'
+
+const QUOTE = 0x22
+
+/** A document of a request: its content, and what its special members say. */
+export interface ParsedDocument {
+  id: string | undefined
+  deleted: boolean
+  body: Uint8Array
+  term: Uint8Array
+  /** The path, newest first; one revision where only `_rev` was given; undefined where neither was. */
+  revisions: { start: number; ids: string[] } | undefined
+  attachments: AttachmentInput[]
+  expiry: Expiry | undefined
+}
+
+/** What a deletion stores: an empty object and its term. */
+export const EMPTY_DOCUMENT: ScannedDocument = scanDocument(Buffer.from('{}'))!
+
+/**
+ * In steps. `scanned` is null for JSON that is no object. Throws DocumentError for what is wrong with it,
+ * and documentTooLarge.
+ */
+export function* parseDocument(scanned: ScannedDocument | null, maxBytes: number): Steps<ParsedDocument> {
+  const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)
+  if (body.length > maxBytes) throw new DatabaseError('documentTooLarge', id ?? '')
+  return {
+    id: id ?? undefined,
+    deleted,
+    body,
+    term,
+    attachments: attachments === null ? [] : yield* attachmentSteps(attachments, id ?? ''),
+    expiry: expiry ?? undefined,
+    revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
+  }
+}
+
+/** The document as a local one: as in CouchDB its attachments are dropped. Throws badRequest for an expiry. */
+export function asLocalDocument(document: ParsedDocument): ParsedDocument {
+  if (document.expiry !== undefined) {
+    throw new DatabaseError('badRequest', '_local documents do not accept an expiry.')
+  }
+  return { ...document, attachments: [] }
+}
+
+/** The document of a request, in turns where it is long. Throws JsonSyntaxError too. */
+export async function readDocumentText(exchange: Exchange, text: Uint8Array): Promise<ParsedDocument> {
+  const { maxDocumentBytes } = exchange.service.limits
+  if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), maxDocumentBytes))
+  return exchange.inTurns(documentSteps(text, maxDocumentBytes))
+}
+
+function* documentSteps(text: Uint8Array, maxBytes: number): Steps<ParsedDocument> {
+  return yield* parseDocument(yield* scanDocumentSteps(text, documentCheck(maxBytes)), maxBytes)
+}
+
+/** A document's `_id` of which the text is given; '' for none and for what is no string. */
+export function givenId(text: Buffer | undefined): string {
+  return text?.[0] === QUOTE ? (JSON.parse(text.toString()) as string) : ''
+}
+
+/** Ends a scan as soon as the document is too large. Throws documentTooLarge. */
+export function documentCheck(maxBytes: number): CheckDocument {
+  return (bytes, id) => {
+    if (bytes <= maxBytes) return
+    throw new DatabaseError('documentTooLarge', givenId(id))
+  }
+}
+
+/** The edit of an interactive write, still without attachments: the newest of its revisions is the one that it replaces. */
+export function interactiveEdit(document: ParsedDocument, id: string): DocumentEdit {
+  const { deleted, body, term, revisions, expiry } = document
+  return { id, deleted, body, term, expiry, rev: revisions && revisionOfPath(revisions) }
+}
+
+/** The edit of a replicated write, still without attachments. Throws badRequest where no revision is given. */
+export function replicatedEdit(document: ParsedDocument, id: string): DocumentEdit {
+  const { deleted, body, term, revisions, expiry } = document
+  if (revisions === undefined) {
+    throw new DatabaseError(
+      'badRequest',
+      'When `new_edits: false`, the document needs `_rev` or `_revisions` specified',
+    )
+  }
+  return { id, deleted, body, term, expiry, revisions }
+}

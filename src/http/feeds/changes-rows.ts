@@ -1,0 +1,163 @@
+import { isTurnOver, runInTurns, type Steps } from '../../base/time-slice.ts'
+import type { ChangeRow, ChangesPage, Database } from '../../database/api/database.ts'
+import { printValue } from '../../json/print.ts'
+import { parseSteps, printPieces, SHORT_TEXT } from '../../json/value-steps.ts'
+import { stringText } from '../../json/writer.ts'
+import type { Piece } from '../answer/answer.ts'
+import { viewPieces, viewText } from '../documents/document-text.ts'
+import type { ChangesParameters } from '../request/changes-parameters.ts'
+import type { ChangesFilter } from './changes-filter.ts'
+
+/**
+ * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
+ * limit where there is none.
+ */
+const UNLIMITED = 1_000_000_000_000_000
+
+const NONE: readonly string[] = []
+
+/** Without pieces: others are to get their turn. */
+export interface TakenRow {
+  row: ChangeRow
+  pieces: Piece[]
+}
+
+/** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
+export class ChangesReader {
+  readonly #database: () => Database
+  readonly #parameters: ChangesParameters
+  readonly #filter: ChangesFilter | undefined
+  readonly #render: ((row: ChangeRow) => Piece[]) | undefined
+  #left: number
+  #since: string | number
+  #page: ChangesPage | undefined
+
+  /**
+   * `database` is asked for whenever a page is opened: it may have been closed and opened again since the last one.
+   * `render` makes the text of a row; default a change of a document.
+   */
+  constructor(
+    database: () => Database,
+    parameters: ChangesParameters,
+    filter: ChangesFilter | undefined,
+    render?: (row: ChangeRow) => Piece[],
+  ) {
+    this.#database = database
+    this.#parameters = parameters
+    this.#filter = filter
+    this.#render = render
+    this.#left = parameters.limit ?? UNLIMITED
+    this.#since = parameters.since
+  }
+
+  /** Opens the first page now, so that a malformed `since` is known before the answer begins. */
+  open(): void {
+    this.#page = this.#openPage()
+  }
+
+  get exhausted(): boolean {
+    return this.#left <= 0
+  }
+
+  /**
+   * Rows up to the present, each with its pieces. Where a filter takes its time, or keeps many rows back, there are
+   * rows without pieces between them, so that others get their turn.
+   */
+  *take(): Generator<TakenRow> {
+    const page = this.#page ?? this.#openPage()
+    this.#page = page
+    try {
+      while (this.#left > 0) {
+        const next = page.rows.next()
+        if (next.done === true) break
+        const row = next.value
+        const shown = this.#shown(row)
+        const revs = 'next' in shown ? yield* waitFor(shown, row) : shown
+        if (revs.length === 0) {
+          if (isTurnOver()) yield { row, pieces: [] }
+          continue
+        }
+        yield { row, pieces: this.#pieces(row, revs) }
+        this.#left -= 1
+      }
+    } finally {
+      page.rows.return?.()
+    }
+  }
+
+  /** Ends the page: the next `take` starts behind its last row. */
+  next(): void {
+    if (this.#page !== undefined) this.#since = this.#page.lastSeq()
+    this.#page = undefined
+    this.#filter?.renew?.()
+  }
+
+  lastSeq(): string {
+    return this.#page?.lastSeq() ?? String(this.#since)
+  }
+
+  /** Undefined for what is not counted out to clients. */
+  pending(): number | undefined {
+    if (this.#render !== undefined) return undefined
+    return this.#page?.pending() ?? 0
+  }
+
+  /** Frees the snapshot. */
+  close(): void {
+    this.#page?.rows.return?.()
+  }
+
+  /** None for a row that is kept back. */
+  #shown(row: ChangeRow): readonly string[] | Steps<readonly string[]> {
+    if (this.#parameters.activeOnly && row.deleted) return NONE
+    return this.#filter === undefined ? row.revs : this.#filter.shown(row)
+  }
+
+  #openPage(): ChangesPage {
+    const { descending, style, limit, activeOnly } = this.#parameters
+    const showsAll = this.#filter === undefined && !activeOnly
+    return this.#database().changes({
+      since: this.#since,
+      descending,
+      style,
+      ids: this.#filter?.ids,
+      // A filter counts only what it lets through.
+      limit: showsAll && limit !== undefined ? this.#left : undefined,
+    })
+  }
+
+  #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
+    if (this.#render !== undefined) return this.#render(row)
+    const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
+    const numbered = seqInterval === undefined || this.#left % seqInterval === 0
+    const seq = numbered ? stringText(row.seq) : 'null'
+    const revs = shown.length === 1 ? revText(shown[0]!) : shown.map(revText).join(',')
+    const deleted = row.deleted ? ',"deleted":true' : ''
+    const head = `{"seq":${seq},"id":${stringText(row.id)},"changes":[${revs}]${deleted}`
+    if (!includeDocs) return [`${head}}`]
+    const project = this.#filter?.project
+    if (project === undefined) {
+      return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
+    }
+    const text = viewText(row.document(), { conflicts }).toString()
+    if (text.length > SHORT_TEXT) return [`${head},"doc":`, projected(text, project), '}']
+    return [`${head},"doc":`, printValue(project(JSON.parse(text))), '}']
+  }
+}
+
+/** What is shown of a long document, made when it is sent. */
+async function* projected(text: string, project: (document: unknown) => unknown): AsyncGenerator<string> {
+  yield* printPieces(project(await runInTurns(parseSteps(text))))
+}
+
+function* waitFor<T>(steps: Steps<T>, row: ChangeRow): Generator<TakenRow, T> {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+    if (isTurnOver()) yield { row, pieces: [] }
+  }
+}
+
+function revText(rev: string): string {
+  return `{"rev":${stringText(rev)}}`
+}

@@ -1,0 +1,72 @@
+import type { Database } from '../../database/api/database.ts'
+import { type Answer, bare, type Headers, jsonStream, type Piece } from '../answer/answer.ts'
+import { contentEtag } from '../answer/etag.ts'
+import type { ChangesParameters } from '../request/changes-parameters.ts'
+import type { Exchange } from '../request/exchange.ts'
+import type { ChangeWaiter, Client } from './change-waiter.ts'
+import {
+  continuousFeed,
+  eventFeed,
+  idleOf,
+  longpollFeed,
+  normalFeed,
+  type WaitForChange,
+} from './changes-feed.ts'
+import type { ChangesReader } from './changes-rows.ts'
+
+/** What a feed is made of. */
+export interface Feed {
+  database: Database
+  reader: ChangesReader
+  parameters: ChangesParameters
+  /** Listens for changes on behalf of a client, from now on. */
+  listen(client: Client): ChangeWaiter
+}
+
+/** Answers with the feed that the parameters ask for. Throws badRequest for a malformed `since`. */
+export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
+  const { database, reader, parameters } = feed
+  if (parameters.feed === 'normal') {
+    const etag = contentEtag(database.uuid, String(database.updateSeqNumber))
+    if (exchange.matchesEtag(etag)) return bare(304, { etag })
+    reader.open()
+    const pieces = normalFeed(reader)
+    const end = (): IteratorResult<Piece> => {
+      reader.close()
+      return pieces.return(undefined)
+    }
+    return jsonStream(200, { next: () => pieces.next(), return: end }, { etag })
+  }
+  reader.open()
+  const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
+  if (parameters.feed === 'longpoll') {
+    return waiting(exchange, feed, (wait) => longpollFeed(reader, wait, idle))
+  }
+  if (parameters.feed === 'continuous') {
+    return waiting(exchange, feed, (wait) => continuousFeed(reader, wait, idle))
+  }
+  const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
+  return waiting(exchange, feed, (wait) => eventFeed(reader, wait, idle), headers)
+}
+
+/** Listens for changes from now on until the feed ends, the client goes, or the server stops. */
+function waiting(
+  exchange: Exchange,
+  { reader, listen }: Feed,
+  feed: (wait: WaitForChange) => AsyncGenerator<Piece>,
+  headers: Headers = {},
+): Answer {
+  const { wait, stop } = listen(exchange.response)
+  const pieces = feed(wait)
+  const end = async (): Promise<IteratorResult<Piece>> => {
+    stop()
+    reader.close()
+    return pieces.return(undefined)
+  }
+  const next = async (): Promise<IteratorResult<Piece>> => {
+    const step = await pieces.next()
+    if (step.done === true) stop()
+    return step
+  }
+  return jsonStream(200, { next, return: end }, headers)
+}

@@ -1,0 +1,254 @@
+import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { Authentication } from '../../auth/authenticator.ts'
+import { DatabaseError } from '../../base/errors.ts'
+import { type RandomBytes, randomHex } from '../../base/random.ts'
+import type { Answer, StreamedAnswer } from '../answer/answer.ts'
+import { knownError } from '../answer/known-error.ts'
+import { authorize } from '../request/access.ts'
+import { preflight } from '../request/cors.ts'
+import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
+import { parseTarget } from '../request/path.ts'
+import { Query } from '../request/query.ts'
+import { resolve } from '../request/resolve.ts'
+import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
+import { errorAnswer, errorText } from './error-answer.ts'
+import { Pipeline } from './pipeline.ts'
+import { sendStreamed, sendWhole } from './send.ts'
+
+/**
+ * Puts the resources behind the framework's router. Each request goes: target taken apart and named
+ * (`rewriteUrl`), found by name, authenticated, authorised, method checked, handled, answered, its lease
+ * given back. Answers are written to the response directly, for streams and whole bodies alike, so the
+ * framework adds and changes nothing.
+ */
+/**
+ * A request with room for what is known of it from its target. Members that are added to a message later (which is
+ * what the framework does with `originalUrl`) change its shape for the engine while code compiled for the shape
+ * without them runs, which is then thrown away, again and again: half as much CPU again for every request.
+ */
+export class ArrivingMessage extends IncomingMessage {
+  /** The target as it came: `url` is the route's name after `rewriteUrl`. */
+  originalUrl: string | undefined = undefined
+  arrival: Arrival | undefined = undefined
+}
+
+const NO_QUERY = new Query([])
+
+/** RFC 9110, 9.2.1. */
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
+
+/** Names the request's route; what was found on the way is kept for the handler. */
+export function rewriteUrl(request: { url?: string | undefined }): string {
+  const message = request as ArrivingMessage
+  const target = parseTarget(message.url ?? '/')
+  const method = effectiveMethod(message)
+  const place = resolve(method, target.segments)
+  const query = target.query.length === 0 ? NO_QUERY : new Query(target.query)
+  message.arrival = { method, place, query, malformed: target.malformed }
+  return `/${place.route}`
+}
+
+/** The newest answer on a connection, until the operating system has taken all of it. */
+export function answerUnderWay(socket: Socket): ServerResponse | undefined {
+  const response = Pipeline.find(socket)?.newest
+  return response === undefined || response.writableFinished || response.destroyed ? undefined : response
+}
+
+export function registerResources(
+  app: FastifyInstance,
+  service: Service,
+  methods: string[],
+  resources: Iterable<Resource>,
+): void {
+  for (const resource of resources) {
+    app.route({
+      method: methods,
+      url: `/${resource.route}`,
+      exposeHeadRoute: false,
+      handler: (request, reply) => {
+        reply.hijack()
+        const line = Pipeline.of(request.raw.socket)
+        const isSafe = SAFE.has(request.raw.method!)
+        const begin = (): void => respond(service, resource, request.raw, reply.raw)
+        if (line.enter(isSafe, reply.raw)) begin()
+        else line.wait(isSafe, begin)
+      },
+    })
+  }
+}
+
+/**
+ * Answers a request whose turn has come. Nothing is awaited that is known already: a read of an open database by somebody who is
+ * known ends within the turn in which the request came, since every promise costs as much as a part of the work.
+ */
+function respond(
+  service: Service,
+  resource: Resource,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { log, clock } = service.options.backend
+  const startMs = log.enabled('debug') ? clock.monotonic() : 0
+  const exchange = exchangeOf(service, request, response)
+  let answer: Answer | Promise<Answer>
+  try {
+    answer = handle(exchange, resource)
+  } catch (error) {
+    answer = errorAnswer(error, exchange)
+  }
+  if (answer instanceof Promise || answer.kind === 'streamed') {
+    void respondLater(exchange, answer, startMs)
+    return
+  }
+  try {
+    sendWhole(exchange, answer)
+  } catch (error) {
+    breakOff(exchange, error)
+  } finally {
+    finish(exchange, startMs)
+  }
+}
+
+/** Never rejects. */
+async function respondLater(
+  exchange: Exchange,
+  handled: Answer | Promise<Answer>,
+  startMs: number,
+): Promise<void> {
+  try {
+    let answer: Answer
+    try {
+      answer = await handled
+    } catch (error) {
+      if (error instanceof DatabaseError && error.kind === 'clientGone') {
+        exchange.response.destroy()
+        return
+      }
+      answer = errorAnswer(error, exchange)
+    }
+    if (answer.kind === 'whole') sendWhole(exchange, answer)
+    else await streamed(exchange, answer)
+  } catch (error) {
+    breakOff(exchange, error)
+  } finally {
+    finish(exchange, startMs)
+  }
+}
+
+/** What fails before the head has gone out is an answer like any other. */
+async function streamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+  try {
+    await sendStreamed(exchange, answer)
+  } catch (error) {
+    if (exchange.response.headersSent) throw error
+    sendWhole(exchange, errorAnswer(error, exchange))
+  }
+}
+
+/**
+ * The head has gone out: the only way left to say that the answer is incomplete is to cut it off. What is the client's
+ * business is said as the last line, as CouchDB does, where the answer has no length.
+ */
+function breakOff(exchange: Exchange, error: unknown): void {
+  const { response } = exchange
+  const known = knownError(error)
+  if (known.status < 500 && response.headersSent && response.chunkedEncoding) {
+    response.write(`\n${errorText(known)}\n`, () => response.destroy())
+    return
+  }
+  exchange.backend.log.error('answer broken off', {
+    requestId: exchange.requestId,
+    route: exchange.place.route,
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  })
+  response.destroy()
+}
+
+/** Requests are logged at the most talkative level alone. */
+function finish(exchange: Exchange, startMs: number): void {
+  exchange.release()
+  Pipeline.of(exchange.request.socket).leave()
+  const { log, clock } = exchange.backend
+  if (!log.enabled('debug')) return
+  log.debug('request', {
+    requestId: exchange.requestId,
+    peer: exchange.request.socket.remoteAddress,
+    user: exchange.user.name,
+    method: exchange.request.method,
+    target: exchange.rawTarget,
+    status: exchange.response.statusCode,
+    durationMs: Math.round(clock.monotonic() - startMs),
+  })
+}
+
+/** The exchange of a request that `rewriteUrl` has seen. */
+export function exchangeOf(service: Service, request: IncomingMessage, response: ServerResponse): Exchange {
+  const arrival = (request as ArrivingMessage).arrival!
+  const requestId = requestIdOf(request, service.options.backend.random)
+  return new Exchange(service, request, response, arrival, requestId)
+}
+
+function handle(exchange: Exchange, resource: Resource): Answer | Promise<Answer> {
+  const allowed = preflight(exchange.service.options.cors, exchange.request)
+  if (allowed !== undefined) return allowed
+  const asking = authenticate(exchange)
+  return asking === undefined ? admit(exchange, resource) : asking.then(() => admit(exchange, resource))
+}
+
+function admit(exchange: Exchange, resource: Resource): Answer | Promise<Answer> {
+  const { access } = resource
+  exchange.bodyKind = bodyKindOf(resource, exchange.method)
+  const opening = authorize(exchange, typeof access === 'string' ? access : access(exchange))
+  if (opening !== undefined) return opening.then(() => handlerOf(resource, exchange.method)(exchange))
+  return handlerOf(resource, exchange.method)(exchange)
+}
+
+/**
+ * Finds out who asks. Throws badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
+ * credentials. The promise is of somebody whose credentials have to be verified first.
+ */
+export function authenticate(exchange: Exchange): Promise<void> | undefined {
+  if ((exchange.request as ArrivingMessage).arrival!.malformed) {
+    throw new DatabaseError('badRequest', 'invalid_url_encoding')
+  }
+  const { authorization, cookie } = exchange.request.headers
+  const known = exchange.backend.authenticator.recall({ authorization, cookie })
+  if (known !== undefined) {
+    recognise(exchange, known)
+    return undefined
+  }
+  const tolerant = exchange.place.route === 'welcome'
+  const asking = exchange.backend.authenticator.authenticate(
+    { authorization, cookie },
+    { tolerant, caller: exchange.caller },
+  )
+  return asking.then((found) => recognise(exchange, found))
+}
+
+function recognise(exchange: Exchange, known: Authentication): void {
+  exchange.user = known.user
+  exchange.authenticated = known.handler
+  exchange.setCookie = known.setCookie
+}
+
+/** HEAD is GET without the body; a POST may carry another method, for clients that know no others. */
+function effectiveMethod(request: IncomingMessage): string {
+  const method = request.method ?? 'GET'
+  if (method === 'HEAD') return 'GET'
+  if (method !== 'POST') return method
+  const header = request.headers['x-http-method-override']
+  const override = Array.isArray(header) ? header[0] : header
+  if (override === undefined || !OVERRIDES.has(override)) return method
+  return override === 'HEAD' ? 'GET' : override
+}
+
+/** The client's own id if it is short and harmless, else ten hex digits. */
+function requestIdOf(request: IncomingMessage, random: RandomBytes): string {
+  const given = request.headers['x-couch-request-id']
+  if (typeof given === 'string' && /^[A-Za-z0-9_-]{1,36}$/.test(given)) return given
+  return randomHex(random, 5)
+}

@@ -1,0 +1,109 @@
+import { COUCHDB_VERSION } from '../../base/version.ts'
+import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
+import { sendPieces } from '../answer/stream.ts'
+import { withCors } from '../request/cors.ts'
+import type { Exchange } from '../request/exchange.ts'
+import { discardRest } from './lingering.ts'
+
+/**
+ * The longest body that goes out in one piece with its head. Node joins a head with text alone; bytes as text in
+ * latin1 are the same bytes. Two pieces cost a gathering write, which is a multiple of the copy of a short body.
+ */
+const MAX_JOINED_BYTES = 12 * 1024
+
+/**
+ * Writes a whole answer. The product token is CouchDB's, since clients look for it (`^CouchDB/`); the comment
+ * says who it is.
+ */
+export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
+  const { request, response } = exchange
+  if (response.destroyed) return
+  const { status } = answer
+  const head = headOf(exchange, answer.headers)
+  const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
+  if (status !== 304 && status !== 204) head.push('Content-Length', String(body.length))
+  response.writeHead(status, head)
+  const bodiless = request.method === 'HEAD' || body.length === 0
+  const rest = discardRest(request)
+  if (rest !== undefined) {
+    if (bodiless) response.flushHeaders()
+    else response.write(body)
+    void rest.then(() => response.end())
+  } else if (bodiless) response.end()
+  else if (body.length <= MAX_JOINED_BYTES) response.end(body.toString('latin1'), 'latin1')
+  else response.end(body)
+}
+
+/**
+ * Writes an answer piece by piece. Resolves when it was handed over or the client has gone. The pieces are always
+ * read to their end or returned.
+ */
+export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+  const { request, response } = exchange
+  const begin = (): void => void response.writeHead(answer.status, headOf(exchange, answer.headers))
+  if (response.destroyed) {
+    await answer.pieces.return?.()
+    return
+  }
+  const rest = discardRest(request)
+  if (request.method === 'HEAD') {
+    await answer.pieces.return?.()
+    if (response.destroyed) return
+    begin()
+    response.flushHeaders()
+    await rest
+    response.end()
+  } else {
+    await sendPieces(response, answer.pieces, begin, rest)
+  }
+}
+
+/** What is left of the headers of a client that wants to pay for little. */
+const MINIMAL = new Set(['cache-control', 'content-range', 'content-type', 'etag', 'server', 'vary'])
+
+/** `Prefer: return=minimal`. */
+function preferred(exchange: Exchange, headers: Headers): Headers {
+  if (exchange.header('prefer') !== 'return=minimal') return headers
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => MINIMAL.has(name)))
+}
+
+/** Names as CouchDB spells them, for those who read heads with their eyes. */
+const SPELLINGS = new Map([
+  ['etag', 'ETag'],
+  ['x-couch-request-id', 'X-Couch-Request-ID'],
+  ['www-authenticate', 'WWW-Authenticate'],
+  ['x-couchdb-body-time', 'X-CouchDB-Body-Time'],
+])
+
+function spelled(name: string): string {
+  const known = SPELLINGS.get(name)
+  if (known !== undefined) return known
+  const spelling = name.replace(/(^|-)[a-z]/g, (start) => start.toUpperCase())
+  SPELLINGS.set(name, spelling)
+  return spelling
+}
+
+/** Names and values in turn. */
+function headOf(exchange: Exchange, headers: Headers): string[] {
+  const { service, request, setCookie } = exchange
+  const head = [
+    'Server',
+    service.serverToken,
+    'X-Couch-Request-ID',
+    exchange.requestId,
+    'X-CouchDB-Body-Time',
+    String(exchange.bodyTimeMs),
+  ]
+  if (setCookie !== undefined && headers['set-cookie'] === undefined) head.push('Set-Cookie', setCookie)
+  for (const name in headers) head.push(spelled(name), headers[name]!)
+  const { cors } = service.options
+  if (cors === undefined && request.headers['prefer'] === undefined) return head
+  const all: Headers = {}
+  for (let i = 0; i < head.length; i += 2) all[head[i]!.toLowerCase()] = head[i + 1]!
+  const sent = withCors(cors, request, preferred(exchange, all))
+  return Object.entries(sent).flatMap(([name, value]) => [spelled(name), value])
+}
+
+export function serverToken(version: string): string {
+  return `CouchDB/${COUCHDB_VERSION} (Davenport/${version})`
+}

@@ -1,0 +1,193 @@
+/**
+ * Requests that ask for a WebSocket. Only `GET /{db}/_changes?feed=websocket` gets one; it is authenticated and
+ * authorised like any other request, and any other is refused like any other. What holds:
+ * - A request to upgrade to anything else (`h2c`, which Java's client always asks for) is an ordinary request.
+ * - Browsers send cookies with WebSockets of any page and ask nobody: a page of another origin is refused unless
+ *   CORS allows it what it brings.
+ * - When the server stops, feeds end with a close frame; who does not answer it in time is cut off.
+ */
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { DatabaseError } from '../../base/errors.ts'
+import { knownError } from '../answer/known-error.ts'
+import { closeOf, openWebsocketFeed } from '../feeds/websocket-feed.ts'
+import { authorize } from '../request/access.ts'
+import { allowedOrigin } from '../request/cors.ts'
+import type { Exchange, Service } from '../request/exchange.ts'
+import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
+import { errorAnswer } from './error-answer.ts'
+import { sendWhole } from './send.ts'
+
+/** The options of a feed, and whatever else clients send. */
+const MAX_MESSAGE_BYTES = 1024 * 1024
+/** A client that does not read gets no answers to its pings beyond this. */
+const MAX_PONG_BYTES = 64 * 1024
+const GOING_AWAY = 1001
+const DONE = 1000
+
+/** A request that leaves HTTP only for a WebSocket. To be given to the HTTP server. */
+export class UpgradableMessage extends ArrivingMessage {
+  declare asked: boolean | null
+
+  set upgrade(asked: boolean | null) {
+    this.asked = asked
+  }
+
+  get upgrade(): boolean | null {
+    if (this.asked !== true || this.method === 'CONNECT') return this.asked
+    return this.headers.upgrade?.toLowerCase() === 'websocket'
+  }
+}
+
+export interface Websockets {
+  /** Cuts off every connection, those that are still to come too. */
+  cut(): void
+}
+
+export function serveWebsockets(server: Server, service: Service): Websockets {
+  const sockets = new Set<Duplex>()
+  const upgrader = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE_BYTES,
+    autoPong: false,
+  })
+  let isCut = false
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    if (isCut) {
+      socket.destroy()
+      return
+    }
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    service.background(accept(service, upgrader, request, socket, head))
+  })
+  return {
+    cut() {
+      isCut = true
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+/** Resolves when the connection is done with. Never rejects. */
+async function accept(
+  service: Service,
+  upgrader: WebSocketServer,
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+): Promise<void> {
+  rewriteUrl(request)
+  const response = new ServerResponse(request)
+  const exchange = exchangeOf(service, request, response)
+  try {
+    try {
+      await admit(exchange)
+    } catch (error) {
+      response.assignSocket(socket)
+      response.shouldKeepAlive = false
+      response.once('finish', () => socket.end())
+      sendWhole(exchange, errorAnswer(error, exchange))
+      return
+    }
+    if (socket.destroyed) return
+    const client = await new Promise<WebSocket | undefined>((resolve) => {
+      socket.once('close', () => resolve(undefined))
+      upgrader.handleUpgrade(request, socket, head, resolve)
+    })
+    if (client !== undefined) await serve(exchange, client)
+  } catch (error) {
+    service.options.backend.log.error('a WebSocket broke off', {
+      requestId: exchange.requestId,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    })
+    socket.destroy()
+  } finally {
+    exchange.release()
+  }
+}
+
+/** Throws what a request of the feed without a WebSocket would get, badRequest for other resources, forbidden. */
+async function admit(exchange: Exchange): Promise<void> {
+  if (exchange.service.stopping.aborted) throw new DatabaseError('shuttingDown')
+  await authenticate(exchange)
+  const isFeed = exchange.place.route === 'db/_changes' && exchange.query.get('feed') === 'websocket'
+  if (!isFeed || exchange.method !== 'GET') {
+    throw new DatabaseError('badRequest', 'Only `_changes?feed=websocket` speaks WebSocket')
+  }
+  requireKnownOrigin(exchange)
+  await authorize(exchange, 'member')
+}
+
+function requireKnownOrigin(exchange: Exchange): void {
+  const { origin, host, cookie, authorization } = exchange.request.headers
+  if (origin === undefined) return
+  if (URL.canParse(origin) && new URL(origin).host === host) return
+  const { cors } = exchange.service.options
+  const isBare = cookie === undefined && authorization === undefined
+  if (cors !== undefined && allowedOrigin(cors, exchange.request) !== undefined) {
+    if (cors.credentials || isBare) return
+  }
+  throw new DatabaseError('forbidden', 'This origin may not open a WebSocket')
+}
+
+async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
+  client.on('error', () => client.terminate())
+  client.on('ping', (data) => {
+    if (client.bufferedAmount < MAX_PONG_BYTES) client.pong(data)
+  })
+  try {
+    const message = await firstMessage(exchange, client)
+    if (message === undefined) return
+    const feed = await openWebsocketFeed(exchange, message)
+    const end = await feed.run(client)
+    client.close(end === 'went away' ? GOING_AWAY : DONE)
+  } catch (error) {
+    const known = knownError(error)
+    const { code, reason } = closeOf(known)
+    if (known.status >= 500) {
+      exchange.backend.log.error('a WebSocket feed failed', {
+        requestId: exchange.requestId,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      })
+    }
+    client.close(code, reason)
+  }
+}
+
+/** Undefined when the client goes, or the server stops, before there is one. Throws badRequest when none comes in time. */
+function firstMessage(exchange: Exchange, client: WebSocket): Promise<Buffer | undefined> {
+  const { stopping, limits } = exchange.service
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      clearTimeout(timer)
+      stopping.removeEventListener('abort', onStop)
+      client.off('close', onClose)
+      settle()
+    }
+    const onClose = (): void => finish(() => resolve(undefined))
+    const onStop = (): void => {
+      client.close(GOING_AWAY)
+      onClose()
+    }
+    const timer = setTimeout(
+      () => finish(() => reject(new DatabaseError('badRequest', 'no options came'))),
+      limits.feedTimeoutMs,
+    )
+    client.once('close', onClose)
+    client.once('message', (data) => finish(() => resolve(bytesOf(data))))
+    stopping.addEventListener('abort', onStop, { once: true })
+    // What has happened already is not told again.
+    if (stopping.aborted) onStop()
+  })
+}
+
+function bytesOf(data: Buffer | ArrayBuffer | Buffer[]): Buffer {
+  if (Buffer.isBuffer(data)) return data
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
+}

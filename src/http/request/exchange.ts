@@ -1,0 +1,261 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../../auth/hash-queue.ts'
+import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
+import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
+import { DatabaseError } from '../../base/errors.ts'
+import { runInTurns, type Steps } from '../../base/time-slice.ts'
+import type { SequentialUuids } from '../../base/uuids.ts'
+import type { Database } from '../../database/api/database.ts'
+import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
+import { type Lossless, losslessSteps } from '../../json/lossless.ts'
+import { parseSteps } from '../../json/value-steps.ts'
+import type { Lease } from '../../server/open-databases.ts'
+import type { BatchWrites } from './batch-writes.ts'
+import { readBody, requireContentType } from './body.ts'
+import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
+import type { BodyHold, BodyMemory } from './body-memory.ts'
+import type { AttachmentCompression } from './compression.ts'
+import type { Backend, HttpLimits, HttpOptions } from './options.ts'
+import { encodeComponent } from './path.ts'
+import type { Query } from './query.ts'
+import { requireObject } from './query.ts'
+import type { Place } from './resolve.ts'
+
+/** What a value of JSON takes in memory, about. */
+const VALUE_BYTES = 64
+
+/** What all requests share. */
+export interface Service {
+  readonly options: HttpOptions
+  readonly limits: HttpLimits
+  readonly compression: AttachmentCompression
+  readonly batches: BatchWrites
+  readonly bodies: BodyMemory
+  /** Gives the ids of documents that came without. */
+  readonly uuids: SequentialUuids
+  /** The header `Server`. */
+  readonly serverToken: string
+  /** Aborted when the server stops: feeds end then. */
+  readonly stopping: AbortSignal
+  /** Work that outlives its request; stopping waits for it. It must not reject. */
+  background(work: Promise<unknown>): void
+}
+
+/** A request's target, as it is known before anything else. */
+export interface Arrival {
+  /** After X-HTTP-Method-Override; HEAD is GET. */
+  method: string
+  place: Place
+  query: Query
+  /** The target cannot be read; place and query mean nothing. */
+  malformed: boolean
+}
+
+/** One request, as handlers see it. */
+export class Exchange {
+  readonly service: Service
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** After X-HTTP-Method-Override; HEAD is GET. */
+  readonly method: string
+  readonly place: Place
+  readonly query: Query
+  readonly requestId: string
+  user: UserCtx = ANONYMOUS
+  /** Which handler recognised the user. */
+  authenticated: string | undefined
+  setCookie: string | undefined
+  /** Milliseconds that reading the body took. */
+  bodyTimeMs = 0
+  /** What its route takes a body for. */
+  bodyKind: BodyKind = 'setting'
+  #lease: Lease | undefined
+  #body: Promise<Buffer> | undefined
+  #text: Promise<Buffer> | undefined
+  #lossless: Promise<Lossless> | undefined
+  #hold: BodyHold | undefined
+
+  constructor(
+    service: Service,
+    request: IncomingMessage,
+    response: ServerResponse,
+    arrival: Arrival,
+    requestId: string,
+  ) {
+    this.service = service
+    this.request = request
+    this.response = response
+    this.method = arrival.method
+    this.place = arrival.place
+    this.query = arrival.query
+    this.requestId = requestId
+  }
+
+  /** The request's target as it came, before the router's name was put in its place. */
+  get rawTarget(): string {
+    return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
+  get isServerAdmin(): boolean {
+    return isServerAdmin(this.user)
+  }
+
+  get isDatabaseAdmin(): boolean {
+    return this.isServerAdmin || isDatabaseAdmin(this.user, parseSecurity(this.database.security()))
+  }
+
+  get isMember(): boolean {
+    return this.isServerAdmin || isMember(this.user, parseSecurity(this.database.security()))
+  }
+
+  get backend(): Backend {
+    return this.service.options.backend
+  }
+
+  get lease(): Lease {
+    if (this.#lease === undefined) throw new Error('no database was leased for this route')
+    return this.#lease
+  }
+
+  /** The database that the path names; routes of a database have it. */
+  get database(): Database {
+    return this.lease.database
+  }
+
+  /** A document's id of the path. */
+  get id(): string {
+    return this.place.id ?? ''
+  }
+
+  header(name: string): string | undefined {
+    const value = this.request.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  /**
+   * Takes the lease of the path's database; released after the answer. At once where the database is open;
+   * otherwise the promise rejects with noDatabase where there is none.
+   */
+  openDatabase(): Promise<void> | undefined {
+    const { databases } = this.backend
+    this.#lease ??= databases.leaseOpen(this.place.database ?? '')
+    return this.#lease === undefined ? this.#leaseLater() : undefined
+  }
+
+  async #leaseLater(): Promise<void> {
+    this.#lease = await this.backend.databases.lease(this.place.database ?? '')
+  }
+
+  /** Does long work in slices, as long as there is somebody to do it for. Rejects as the steps throw, and with clientGone. */
+  inTurns<T>(steps: Steps<T>): Promise<T> {
+    return runInTurns(steps, () => {
+      if (this.response.destroyed) throw new DatabaseError('clientGone')
+    })
+  }
+
+  /** What of its body is in memory, as long as the request lasts. */
+  get hold(): BodyHold {
+    const owner = this.user.name ?? this.request.socket.remoteAddress ?? ''
+    this.#hold ??= this.service.bodies.hold(owner, this.request)
+    return this.#hold
+  }
+
+  /** Who waits for what is costly. */
+  get caller(): Caller {
+    const { socket } = this.request
+    return {
+      address: socket.remoteAddress ?? '',
+      onGone(listener) {
+        if (socket.destroyed) listener()
+        else socket.once('close', listener)
+        return () => void socket.off('close', listener)
+      },
+    }
+  }
+
+  release(): void {
+    this.#hold?.release()
+    this.#lease?.release()
+    this.#lease = undefined
+  }
+
+  /** The body, unpacked. Rejects as `readBody` does; the bound is its route's. */
+  body(): Promise<Buffer> {
+    this.#body ??= this.#readBody()
+    return this.#body
+  }
+
+  /** The body of a request that must say `application/json`. */
+  jsonTypedBody(): Promise<Buffer> {
+    requireContentType(this.request, 'application/json')
+    return this.body()
+  }
+
+  /** The canonical text of the body. Throws invalidJson, and requestTooLarge for more values than may become objects. */
+  jsonText(): Promise<Buffer> {
+    this.#text ??= this.#readText()
+    return this.#text
+  }
+
+  async #readText(): Promise<Buffer> {
+    const body = await this.body()
+    if (body.length <= SHORT_TEXT_BYTES) return canonicalize(body)
+    let values = 0
+    const text = await this.inTurns(
+      canonicalizeSteps(body, (soFar) => {
+        values = soFar
+        if (soFar > MAX_VALUES) throw new DatabaseError('requestTooLarge')
+      }),
+    )
+    this.hold.add(text.length + values * VALUE_BYTES)
+    return text
+  }
+
+  /** The body as a JSON value (numbers as JavaScript has them). Throws as `jsonText` does. */
+  async jsonBody(): Promise<unknown> {
+    const text = (await this.jsonText()).toString('utf8')
+    return text.length <= SHORT_TEXT_BYTES ? JSON.parse(text) : this.inTurns(parseSteps(text))
+  }
+
+  /** The body as a value that keeps every number as it was written. Throws as `jsonText` does. */
+  losslessBody(): Promise<Lossless> {
+    this.#lossless ??= this.jsonText().then((text) => this.inTurns(losslessSteps(text.toString('utf8'))))
+    return this.#lossless
+  }
+
+  async jsonObject(): Promise<Record<string, unknown>> {
+    return requireObject(await this.jsonBody())
+  }
+
+  /** The absolute URL of a path of this server as the client sees it, proxies included. */
+  absoluteUri(path: string): string {
+    const socket = this.request.socket
+    const host =
+      this.header('x-forwarded-host') ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
+    const secure = this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
+    // A path from a parameter may be anything: it must neither end the header nor change the host.
+    const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
+    return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`
+  }
+
+  /** The Location of a document of the path's database. */
+  documentUri(id: string): string {
+    return this.absoluteUri(`/${encodeComponent(this.place.database ?? '')}/${encodeComponent(id)}`)
+  }
+
+  /** Whether If-None-Match names `etag`, which is as headers have it, quotes included. */
+  matchesEtag(etag: string): boolean {
+    const header = this.header('if-none-match')
+    if (header === undefined) return false
+    if (header === etag) return true
+    return header.split(/[, ]+/).some((tag) => (tag.startsWith('W/') ? tag.slice(2) : tag) === etag)
+  }
+
+  async #readBody(): Promise<Buffer> {
+    const { clock } = this.backend
+    const start = clock.monotonic()
+    const body = await readBody(this.request, bodyLimit(this.bodyKind, this.service.limits), this.hold)
+    this.bodyTimeMs = Math.round(clock.monotonic() - start)
+    return body
+  }
+}

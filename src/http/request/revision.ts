@@ -1,0 +1,40 @@
+import { DatabaseError } from '../../base/errors.ts'
+import type { Steps } from '../../base/time-slice.ts'
+import { formatRevision, parseRevision } from '../../database/revisions/revision-id.ts'
+
+/**
+ * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
+ * Throws DocumentError `Invalid rev format` for everything else, strings or not.
+ */
+export function readRevision(value: unknown): string {
+  return formatRevision(parseRevision(value))
+}
+
+/** A list of revisions. Throws badRequest. */
+export function readRevisions(value: unknown): string[] {
+  if (!Array.isArray(value)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+  return value.map(readRevision)
+}
+
+const STEP_REVISIONS = 512
+
+/** The same in steps. */
+export function* revisionSteps(values: readonly unknown[]): Steps<string[]> {
+  const revs: string[] = []
+  for (const value of values) {
+    revs.push(readRevision(value))
+    if (revs.length % STEP_REVISIONS === 0) yield
+  }
+  return revs
+}
+
+/** `{start, ids: [id]}` of a revision's text. */
+export function pathOfRevision(rev: string): { start: number; ids: string[] } {
+  const dash = rev.indexOf('-', 1)
+  return { start: Number(rev.slice(0, dash)), ids: [rev.slice(dash + 1)] }
+}
+
+/** The newest revision of a path. */
+export function revisionOfPath(path: { start: number; ids: readonly string[] }): string {
+  return `${path.start}-${path.ids[0]}`
+}

@@ -1,0 +1,206 @@
+import { DatabaseError } from '../../base/errors.ts'
+import type { AttachmentWish } from './attachment-wish.ts'
+import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
+import { exactKeys, keyText } from './view-body.ts'
+
+/**
+ * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
+ * views. Later ones of a name override earlier ones, and unknown ones are ignored, as CouchDB does.
+ */
+export interface ViewParameters {
+  startKey?: unknown
+  endKey?: unknown
+  keys?: unknown[] | undefined
+  inclusiveEnd: boolean
+  descending: boolean
+  skip: number
+  limit: number | undefined
+  includeDocs: boolean
+  conflicts: boolean
+  attachments: AttachmentWish
+  updateSeq: boolean
+  /** Of a partitioned database. */
+  partition?: string | undefined
+}
+
+interface Draft extends ViewParameters {
+  reduce?: boolean
+  grouped?: boolean
+}
+
+type Setter = (draft: Draft, raw: Raw) => void
+
+function key(raw: Raw): unknown {
+  return 'text' in raw ? parseJsonParameter(raw.text) : raw.json
+}
+
+function keysOfText(text: string): unknown {
+  parseJsonParameter(text)
+  return exactKeys(Buffer.from(text))
+}
+
+function startKey(draft: Draft, raw: Raw): void {
+  draft.startKey = key(raw)
+}
+
+function endKey(draft: Draft, raw: Raw): void {
+  draft.endKey = key(raw)
+}
+
+function oneOf(name: string, values: readonly unknown[]): Setter {
+  return (_draft, raw) => {
+    const value = 'text' in raw ? raw.text : raw.json
+    if (!values.includes(value)) throw new DatabaseError('queryParseError', `Invalid value for \`${name}\`.`)
+  }
+}
+
+const SETTERS: Record<string, Setter> = {
+  reduce: (draft, raw) => {
+    draft.reduce = parseBoolean(raw)
+  },
+  key: (draft, raw) => {
+    const value = key(raw)
+    draft.startKey = value
+    draft.endKey = value
+  },
+  keys: (draft, raw) => {
+    const value = 'text' in raw ? keysOfText(raw.text) : raw.json
+    if (!Array.isArray(value)) throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
+    if (value.length !== 1) {
+      draft.keys = value
+      return
+    }
+    // As in CouchDB: one key is a range, unless the route takes keys.
+    draft.startKey = value[0]
+    draft.endKey = value[0]
+  },
+  startkey: startKey,
+  start_key: startKey,
+  endkey: endKey,
+  end_key: endKey,
+  limit: (draft, raw) => {
+    draft.limit = parseCount(raw)
+  },
+  skip: (draft, raw) => {
+    draft.skip = parseCount(raw)
+  },
+  stale: oneOf('stale', ['ok', 'update_after']),
+  stable: oneOf('stable', ['true', 'false', true, false]),
+  update: oneOf('update', ['true', 'false', 'lazy', true, false]),
+  descending: (draft, raw) => {
+    draft.descending = parseBoolean(raw)
+  },
+  group: (draft, raw) => {
+    draft.grouped = parseBoolean(raw) || draft.grouped === true
+  },
+  group_level: (draft, raw) => {
+    draft.grouped = parseCount(raw) > 0 || draft.grouped === true
+  },
+  inclusive_end: (draft, raw) => {
+    draft.inclusiveEnd = parseBoolean(raw)
+  },
+  include_docs: (draft, raw) => {
+    draft.includeDocs = parseBoolean(raw)
+  },
+  attachments: (draft, raw) => {
+    draft.attachments.data = parseBoolean(raw) ? 'inline' : undefined
+  },
+  att_encoding_info: (draft, raw) => {
+    draft.attachments.encodingInfo = parseBoolean(raw)
+  },
+  update_seq: (draft, raw) => {
+    draft.updateSeq = parseBoolean(raw)
+  },
+  conflicts: (draft, raw) => {
+    draft.conflicts = parseBoolean(raw)
+  },
+  sorted: (_draft, raw) => void parseBoolean(raw),
+  partition: (draft, raw) => {
+    draft.partition = String('text' in raw ? raw.text : raw.json)
+  },
+}
+
+/** What a route says of its parameters. */
+export interface ViewParameterOptions {
+  order?: 'body-first' | 'body-last'
+  /** The parameter `partition` makes sense. */
+  partitions?: boolean
+  /** The keys that the route takes, which a member or parameter `keys` of several replaces. */
+  keys?: unknown[] | undefined
+}
+
+/**
+ * From a JSON body, where there is one, then from the query string, the later one winning; `body-last` is the
+ * other way round (each of several queries refines what the query string says). Throws queryParseError.
+ */
+export function parseViewParameters(
+  query: Query,
+  body: Record<string, unknown> = {},
+  options: ViewParameterOptions = {},
+): ViewParameters {
+  const draft: Draft = {
+    inclusiveEnd: true,
+    descending: false,
+    skip: 0,
+    limit: undefined,
+    includeDocs: false,
+    conflicts: false,
+    attachments: {},
+    updateSeq: false,
+  }
+  const fromBody = (): void => {
+    draft.keys = options.keys
+    for (const [name, value] of Object.entries(body)) {
+      if (value !== undefined) setter(name)?.(draft, { json: value })
+    }
+  }
+  if (options.order !== 'body-last') fromBody()
+  draft.keys = options.keys
+  for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
+  if (options.order === 'body-last') fromBody()
+  if (draft.partition !== undefined && options.partitions !== true) {
+    throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
+  }
+  if (draft.reduce === true) {
+    throw new DatabaseError('queryParseError', 'Reduce is invalid for map-only views.')
+  }
+  if (draft.grouped === true) {
+    throw new DatabaseError('queryParseError', 'Invalid use of grouping on a map view.')
+  }
+  if (!isCompatible(draft)) {
+    throw new DatabaseError('queryParseError', '`keys` is incompatible with `key`, `start_key` and `end_key`')
+  }
+  return draft
+}
+
+/** Keys come without a range, or are the one key that the range is. */
+function isCompatible({ keys, startKey, endKey }: ViewParameters): boolean {
+  if (keys === undefined || keys.length === 0) return true
+  if (startKey === undefined && endKey === undefined) return true
+  const [only, ...more] = keys
+  const isOnly = (key: unknown): boolean => key !== undefined && keyText(key) === keyText(only)
+  return more.length === 0 && isOnly(startKey) && isOnly(endKey)
+}
+
+function setter(name: string): Setter | undefined {
+  return Object.hasOwn(SETTERS, name) ? SETTERS[name] : undefined
+}
+
+/** The range of ids: every JSON value that is no string sorts before all strings, as in CouchDB. */
+export interface IdRange {
+  startKey: string | undefined
+  endKey: string | undefined
+  /** No id can be in it. */
+  empty: boolean
+}
+
+export function idRange(parameters: ViewParameters): IdRange {
+  const { startKey: start, endKey: end, descending } = parameters
+  const startBefore = start !== undefined && typeof start !== 'string'
+  const endBefore = end !== undefined && typeof end !== 'string'
+  return {
+    startKey: typeof start === 'string' ? start : undefined,
+    endKey: typeof end === 'string' ? end : undefined,
+    empty: descending ? startBefore : endBefore,
+  }
+}

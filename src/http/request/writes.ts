@@ -1,0 +1,100 @@
+import { DatabaseError } from '../../base/errors.ts'
+import type { Database, DocumentEdit, EditResult } from '../../database/api/database.ts'
+import { requireDatabaseAdmin } from './access.ts'
+import { isDesignId } from './document-id.ts'
+import type { Exchange } from './exchange.ts'
+import { fromHeader } from './header-text.ts'
+import type { Query } from './query.ts'
+import { readRevision } from './revision.ts'
+
+/** What every route that writes documents checks and does. */
+
+/** Throws unauthorized or forbidden for a design document and somebody who is no administrator. */
+export function requireDesignRights(exchange: Exchange, id: string): void {
+  if (isDesignId(id)) requireDatabaseAdmin(exchange)
+}
+
+/**
+ * A database with a validation function that nothing runs must not look protected: documents are refused,
+ * but for design documents (one must be able to remove it) and for what administrators replicate, who could
+ * remove it anyway. Throws notImplemented.
+ */
+export function requireNoValidation(exchange: Exchange, ids: readonly string[], replicated: boolean): void {
+  if (!exchange.database.hasValidation()) return
+  if (replicated && exchange.isDatabaseAdmin) return
+  if (ids.every(isDesignId)) return
+  throw new DatabaseError('notImplemented', 'validate_doc_update functions are not implemented')
+}
+
+/**
+ * Whether a write that was made in one copy has fewer than its `w` asked for: such a write is accepted (202), not
+ * created. What is no number asks for nothing.
+ */
+export function isShortOfQuorum(query: Query): boolean {
+  const copies = query.get('w')
+  return copies !== undefined && /^[+-]?[0-9]+$/.test(copies) && Number(copies) > 1
+}
+
+/** The status of an interactive write that was made: 202 where it is short of its quorum, else `status`. */
+export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 | 202 {
+  return isShortOfQuorum(exchange.query) ? 202 : status
+}
+
+/** Writes one document. Returns its new revision; throws the error that the write met. */
+export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
+  requireDesignRights(exchange, edit.id)
+  requireNoValidation(exchange, [edit.id], !newEdits)
+  const [result] = await exchange.database.update([edit], { newEdits })
+  if (result === undefined) throw new Error('the write gave no result')
+  return revisionOf(result)
+}
+
+/** The new revision; throws the error that the write met. */
+export function revisionOf(result: EditResult): string {
+  if (result.ok) return result.rev
+  throw failure(result)
+}
+
+/** Writes or deletes a local document, which has no history and never conflicts. Returns its revision. */
+export function writeLocalDocument(database: Database, edit: DocumentEdit): Promise<string> {
+  const name = edit.id.slice('_local/'.length)
+  if (edit.deleted) return database.deleteLocal(name, edit.rev)
+  return database.putLocal(name, edit.body, edit.rev)
+}
+
+function failure(result: EditResult & { ok: false }): DatabaseError {
+  if (result.error === 'conflict') return new DatabaseError('conflict')
+  return new RefusedEdit(result)
+}
+
+/** A refusal that the database worded itself. */
+class RefusedEdit extends DatabaseError {
+  override readonly status: number
+  override readonly error: string
+
+  constructor(result: EditResult & { ok: false }) {
+    super('badRequest', result.reason)
+    this.status = result.status
+    this.error = result.error
+  }
+}
+
+/** Without one quote at either end; more of them belong to what is quoted. */
+function unquoted(header: string): string {
+  const start = header.startsWith('"') ? 1 : 0
+  return header.slice(start, header.endsWith('"') ? Math.max(start, header.length - 1) : header.length)
+}
+
+/**
+ * The revision that a request edits: If-Match and an explicit one (query, body) must agree.
+ * Throws badRequest.
+ */
+export function headerRevision(exchange: Exchange, explicit: string | undefined): string | undefined {
+  const header = exchange.header('if-match')
+  if (header === undefined) return explicit
+  const given = readRevision(fromHeader(unquoted(header)))
+  if (explicit !== undefined && explicit !== given) {
+    throw new DatabaseError('badRequest', 'Document rev and etag have different values')
+  }
+  return given
+}

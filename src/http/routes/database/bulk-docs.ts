@@ -1,0 +1,220 @@
+import { DatabaseError, ERRORS } from '../../../base/errors.ts'
+import { giveWay, type Steps } from '../../../base/time-slice.ts'
+import type { DocumentEdit } from '../../../database/api/database.ts'
+import { type ScannedDocument, scanDocumentsSteps } from '../../../json/documents.ts'
+import { type Answer, json, jsonStream, type Piece } from '../../answer/answer.ts'
+import { knownError } from '../../answer/known-error.ts'
+import { withInlineAttachments } from '../../documents/attachment-edit.ts'
+import {
+  asLocalDocument,
+  documentCheck,
+  givenId,
+  interactiveEdit,
+  type ParsedDocument,
+  parseDocument,
+  replicatedEdit,
+} from '../../documents/document-edit.ts'
+import { isDesignId, isLocalId, requireIdFor } from '../../request/document-id.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { revisionOfPath } from '../../request/revision.ts'
+import { isShortOfQuorum, requireNoValidation } from '../../request/writes.ts'
+import type { Resource } from '../resource.ts'
+
+/** What is answered for one document; its place is the document's place in the request. */
+type Outcome =
+  | { ok: true; id: string; rev: string }
+  | { id: string; rev?: string | undefined; error: string; reason: string }
+
+const SHORT_LIST = 1000
+const MEMBERS = ['new_edits', 'all_or_nothing']
+const TRUE = Buffer.from('true')
+const FALSE = Buffer.from('false')
+
+/** `_bulk_docs`: every document is read and checked before any is written. */
+async function bulkDocs(exchange: Exchange): Promise<Answer> {
+  const text = await exchange.jsonTypedBody()
+  const { maxBulkDocs, maxDocumentBytes } = exchange.service.limits
+  const onDocument = (count: number): void => {
+    if (count > maxBulkDocs) throw new DatabaseError('tooManyDocuments', String(maxBulkDocs))
+  }
+  const options = { members: MEMBERS, onDocument, check: documentCheck(maxDocumentBytes) }
+  const scanned = await exchange.inTurns(scanDocumentsSteps(text, options))
+  if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
+  const { documents, members } = scanned
+  if (documents === null) {
+    const reason = members.has('docs')
+      ? '`docs` parameter must be an array.'
+      : 'POST body must include `docs` parameter.'
+    throw new DatabaseError('badRequest', reason)
+  }
+  const newEdits = flagOf(members.get('new_edits'), true)
+  if (newEdits === undefined) {
+    // CouchDB reads the documents first and so names their faults first.
+    await exchange.inTurns(parseAll(exchange, documents))
+    throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
+  }
+  if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
+  const edits = await makeEdits(exchange, documents, newEdits)
+  requireNoValidation(
+    exchange,
+    edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
+    !newEdits,
+  )
+  const outcomes = await write(exchange, edits, newEdits)
+  if (newEdits) return writtenAnswer(exchange, outcomes)
+  const failures = outcomes.filter((outcome) => 'error' in outcome)
+  return listed(201, failures)
+}
+
+/** A long list is printed as it is sent. */
+function listed(status: number, outcomes: readonly Outcome[]): Answer {
+  return outcomes.length <= SHORT_LIST ? json(status, outcomes) : jsonStream(status, outcomeTexts(outcomes))
+}
+
+function* outcomeTexts(outcomes: readonly Outcome[]): Generator<Piece> {
+  let separator = '['
+  for (const outcome of outcomes) {
+    yield `${separator}${JSON.stringify(outcome)}`
+    separator = ','
+  }
+  yield ']\n'
+}
+
+/** 202 where a document was written short of its quorum; each says so itself. */
+function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
+  const isAccepted = isShortOfQuorum(exchange.query) && outcomes.some((outcome) => 'ok' in outcome)
+  if (!isAccepted) return listed(201, outcomes)
+  const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
+  return listed(202, told)
+}
+
+/** Undefined for a text that is no boolean. */
+function flagOf(text: Buffer | undefined, absent: boolean): boolean | undefined {
+  if (text === undefined) return absent
+  if (text.equals(TRUE)) return true
+  return text.equals(FALSE) ? false : undefined
+}
+
+/** `all_or_nothing`, in our own sense: every document is written, or none is and each says why. */
+async function writeAll(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): Promise<Answer> {
+  const refused = new Map<number, Outcome>()
+  const edits: DocumentEdit[] = []
+  for (const [index, scanned] of documents.entries()) {
+    try {
+      const [edit] = await makeEdits(exchange, [scanned], newEdits)
+      requireIdFor(exchange.database, edit!.id)
+      const mayWrite = !isDesignId(edit!.id) || exchange.isDatabaseAdmin
+      if (!mayWrite) refused.set(index, refusedDesign(exchange, edit!))
+      edits.push(edit!)
+    } catch (error) {
+      const { error: name, reason } = knownError(error)
+      refused.set(index, { id: givenId(scanned?.special.get('_id')), error: name, reason })
+    }
+  }
+  if (refused.size > 0) {
+    const outcomes = documents.map(
+      (scanned, index) => refused.get(index) ?? unwritten(givenId(scanned?.special.get('_id'))),
+    )
+    return json(400, outcomes)
+  }
+  const ids = edits.map((edit) => edit.id).filter((id) => !isLocalId(id))
+  requireNoValidation(exchange, ids, !newEdits)
+  const results = await exchange.database.update(edits, { newEdits, allOrNothing: true })
+  const outcomes = results.map((result): Outcome => {
+    if (result.ok) return { ok: true, id: result.id, rev: result.rev }
+    return { id: result.id, error: result.error, reason: result.reason }
+  })
+  const isWritten = results.every((result) => result.ok)
+  if (!isWritten) return json(409, outcomes)
+  return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
+}
+
+function unwritten(id: string): Outcome {
+  const { error, reason } = ERRORS.notWritten
+  return { id, error, reason }
+}
+
+/** Throws for the first document that cannot be read. */
+function* parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): Steps<void> {
+  for (const scanned of documents) {
+    yield* parseDocument(scanned, exchange.service.limits.maxDocumentBytes)
+    yield
+  }
+}
+
+async function makeEdits(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): Promise<DocumentEdit[]> {
+  const made = await exchange.inTurns(madeSteps(exchange, documents, newEdits))
+  const edits: DocumentEdit[] = []
+  for (const { document, edit } of made) {
+    const plain = document.attachments.length === 0
+    edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
+    if (!plain) await giveWay()
+  }
+  return edits
+}
+
+function* madeSteps(
+  exchange: Exchange,
+  documents: readonly (ScannedDocument | null)[],
+  newEdits: boolean,
+): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {
+  const { maxDocumentBytes } = exchange.service.limits
+  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
+  for (const scanned of documents) {
+    const parsed = yield* parseDocument(scanned, maxDocumentBytes)
+    const id = parsed.id ?? exchange.service.uuids.next()
+    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
+    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    yield
+  }
+  return made
+}
+
+function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {
+  if (newEdits) return interactiveEdit(document, id)
+  const edit = replicatedEdit(document, id)
+  return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
+}
+
+async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
+  const outcomes: Outcome[] = new Array(edits.length)
+  const mayDesign = exchange.isDatabaseAdmin
+  const ordinary: number[] = []
+  for (const [index, edit] of edits.entries()) {
+    if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
+    else ordinary.push(index)
+  }
+  const results = await exchange.database.update(
+    ordinary.map((index) => edits[index]!),
+    { newEdits },
+  )
+  for (const [at, index] of ordinary.entries()) {
+    const result = results[at]!
+    if (result.ok) {
+      outcomes[index] = { ok: true, id: result.id, rev: result.rev }
+    } else {
+      const { id, rev, error, reason } = result
+      outcomes[index] = newEdits ? { id, error, reason } : { id, rev, error, reason }
+    }
+  }
+  return outcomes
+}
+
+function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
+  const { error } = exchange.user.name === null ? ERRORS.unauthorized : ERRORS.forbidden
+  const { id, revisions } = edit
+  const rev = revisions && revisionOfPath(revisions)
+  return { id, rev, error, reason: 'You are not a db or server admin.' }
+}
+
+export const bulkDocsResources: Resource[] = [
+  { route: 'db/_bulk_docs', access: 'member', body: 'documents', allow: 'POST', methods: { POST: bulkDocs } },
+]

@@ -1,0 +1,44 @@
+import type { Answer } from '../../answer/answer.ts'
+import { changesFilter } from '../../feeds/changes-filter.ts'
+import { ChangesReader } from '../../feeds/changes-rows.ts'
+import { watchDatabase } from '../../feeds/database-watch.ts'
+import { feedAnswer } from '../../feeds/feed-answer.ts'
+import { requireContentType } from '../../request/body.ts'
+import { parseChangesParameters, requireKnownFeed } from '../../request/changes-parameters.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import type { Resource } from '../resource.ts'
+
+/** `_changes` with all its feeds. */
+async function post(exchange: Exchange): Promise<Answer> {
+  requireContentType(exchange.request, 'application/json')
+  const empty = (await exchange.body()).length === 0
+  return changes(exchange, empty ? {} : await exchange.jsonObject())
+}
+
+function get(exchange: Exchange): Answer {
+  return changes(exchange, undefined)
+}
+
+function changes(exchange: Exchange, body: Record<string, unknown> | undefined): Answer {
+  const parameters = parseChangesParameters(exchange.query, exchange.header('last-event-id'))
+  const filter = changesFilter(exchange, parameters, body)
+  requireKnownFeed(parameters)
+  const { database } = exchange
+  const reader = new ChangesReader(() => exchange.database, parameters, filter)
+  return feedAnswer(exchange, {
+    database,
+    reader,
+    parameters,
+    listen: (client) => watchDatabase(exchange, client),
+  })
+}
+
+export const changesResources: Resource[] = [
+  {
+    route: 'db/_changes',
+    access: 'member',
+    body: 'filter',
+    allow: 'GET,POST,HEAD',
+    methods: { GET: get, POST: post },
+  },
+]

@@ -1,0 +1,86 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { Database } from '../../../database/api/database.ts'
+import { isDatabaseName } from '../../../server/database-name.ts'
+import { type Answer, json, ok } from '../../answer/answer.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { encodeComponent } from '../../request/path.ts'
+import { postDocument } from '../document/document-write.ts'
+import type { Resource } from '../resource.ts'
+
+/** `/{db}` itself. */
+
+/** CouchDB's members, in its order. `shards` is what was asked for at creation; there is one, of one copy. */
+export function databaseInfo(database: Database, shards: number): Record<string, unknown> {
+  const info = database.info()
+  const { file, active, external } = info.sizes
+  return {
+    instance_start_time: info.instanceStartTime,
+    db_name: database.name,
+    purge_seq: info.purgeSeq,
+    update_seq: info.updateSeq,
+    sizes: { file, external, active },
+    props: database.properties.partitioned ? { partitioned: true } : {},
+    doc_del_count: info.docDelCount,
+    doc_count: info.docCount,
+    disk_format_version: info.diskFormatVersion,
+    compact_running: info.compactRunning,
+    cluster: { q: shards, n: 1, w: 1, r: 1 },
+  }
+}
+
+function read(exchange: Exchange): Answer {
+  const shards = exchange.backend.databases.shardsOf(exchange.place.database!) ?? 1
+  return json(200, databaseInfo(exchange.database, shards))
+}
+
+/** `q` and `n` say how a cluster would spread the database: remembered, and without effect here. */
+async function create(exchange: Exchange): Promise<Answer> {
+  const { query, place, backend } = exchange
+  for (const name of ['n', 'q']) {
+    const value = query.get(name)
+    if (value !== undefined && !/^\+?0*[1-9][0-9]*$/.test(value)) {
+      throw new DatabaseError('badRequest', `The \`${name}\` value should be a positive integer.`)
+    }
+  }
+  const placement = query.get('placement')
+  if (placement !== undefined && !/^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/.test(placement)) {
+    throw new DatabaseError('badRequest', 'The `placement` value should be in a format `zone:n`.')
+  }
+  const partitioned = query.get('partitioned')
+  if (partitioned !== undefined && partitioned !== 'true' && partitioned !== 'false') {
+    throw new DatabaseError('badRequest', 'Invalid `partitioned` parameter')
+  }
+  const name = place.database!
+  // As plain databases these would keep passwords readable and replications undone.
+  if (name.startsWith('_') && isDatabaseName(name)) {
+    throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
+  }
+  const q = query.get('q')
+  await backend.databases.create(name, {
+    shards: q === undefined ? undefined : Number(q),
+    partitioned: partitioned === 'true',
+  })
+  return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
+}
+
+async function remove(exchange: Exchange): Promise<Answer> {
+  if (exchange.query.get('rev') !== undefined) {
+    throw new DatabaseError(
+      'badRequest',
+      'You tried to DELETE a database with a ?=rev parameter. ' +
+        'Did you mean to DELETE a document instead?',
+    )
+  }
+  await exchange.backend.databases.delete(exchange.place.database!)
+  return ok()
+}
+
+export const databaseResources: Resource[] = [
+  {
+    route: 'database',
+    access: ({ method }) => (method === 'PUT' || method === 'DELETE' ? 'server-admin' : 'member'),
+    body: 'documents',
+    allow: 'DELETE,GET,HEAD,POST',
+    methods: { GET: read, POST: postDocument, PUT: create, DELETE: remove },
+  },
+]

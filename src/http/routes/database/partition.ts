@@ -1,0 +1,56 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import { checkPartition } from '../../../database/layout/partition.ts'
+import { type Answer, json } from '../../answer/answer.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { handlerOf, type Resource } from '../resource.ts'
+import { allDocsOfPartition } from './all-docs.ts'
+
+/** `_partition/{p}` and what is under it. */
+async function partition(exchange: Exchange): Promise<Answer> {
+  const [name, ...rest] = exchange.place.rest
+  if (name === undefined) throw new DatabaseError('badRequest', 'invalid_partition_req')
+  if (rest.length === 0) return handlerOf(INFO, exchange.method)(exchange)
+  requirePartitioned(exchange)
+  checkPartition(name)
+  if ((exchange.query.get('partition') ?? name) !== name) {
+    throw new DatabaseError('badRequest', 'Conflicting value for `partition` in query string')
+  }
+  if (rest.length === 1 && rest[0] === '_all_docs') {
+    return handlerOf(allDocsOfPartition(name), exchange.method)(exchange)
+  }
+  if (rest[0] === '_find' || rest[0] === '_explain' || rest[0] === '_design') {
+    throw new DatabaseError('notImplemented', `${rest[0]} of a partition is not implemented`)
+  }
+  throw new DatabaseError('missing')
+}
+
+function info(exchange: Exchange): Answer {
+  const [name] = exchange.place.rest
+  checkPartition(name!)
+  requirePartitioned(exchange)
+  const { docCount, docDelCount, sizes } = exchange.database.partitionInfo(name!)
+  return json(200, {
+    db_name: exchange.database.name,
+    sizes,
+    partition: name,
+    doc_count: docCount,
+    doc_del_count: docDelCount,
+  })
+}
+
+function requirePartitioned(exchange: Exchange): void {
+  if (exchange.database.properties.partitioned) return
+  throw new DatabaseError('badRequest', 'database is not partitioned')
+}
+
+const INFO: Resource = { route: 'db/_partition', access: 'member', allow: 'GET', methods: { GET: info } }
+
+export const partitionResources: Resource[] = [
+  {
+    ...INFO,
+    body: 'lookup',
+    methods: Object.fromEntries(
+      ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH'].map((method) => [method, partition]),
+    ),
+  },
+]

@@ -1,0 +1,94 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { Steps } from '../../../base/time-slice.ts'
+import type { PurgedRevisions } from '../../../database/api/database.ts'
+import { parseRevision } from '../../../database/revisions/revision-id.ts'
+import { compareRaw } from '../../../json/collation.ts'
+import { stringsText, stringText } from '../../../json/writer.ts'
+import { type Answer, json, jsonStream, jsonText, ok, PAUSE, type Piece } from '../../answer/answer.ts'
+import { requireDatabaseAdmin } from '../../request/access.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { revisionSteps } from '../../request/revision.ts'
+import { writtenStatus } from '../../request/writes.ts'
+import type { Resource } from '../resource.ts'
+
+/** `_purge` and what is remembered of it. The bounds of one request are CouchDB's defaults. */
+const MAX_DOCUMENTS = 100
+const MAX_REVISIONS = 1000
+
+async function purge(exchange: Exchange): Promise<Answer> {
+  await exchange.openDatabase()
+  await exchange.jsonTypedBody()
+  const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
+  if (requests.length > MAX_DOCUMENTS) {
+    throw new DatabaseError('badRequest', 'Exceeded maximum number of documents.')
+  }
+  if (requests.reduce((count, { revs }) => count + revs.length, 0) > MAX_REVISIONS) {
+    throw new DatabaseError('badRequest', 'Exceeded maximum number of revisions.')
+  }
+  const purged = await exchange.database.purge(requests)
+  const members = purged.map(({ id, revs }) => `${stringText(id)}:${stringsText(revs)}`)
+  return jsonText(writtenStatus(exchange, 201), `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
+}
+
+function* requestSteps(object: Record<string, unknown>): Steps<PurgedRevisions[]> {
+  const requests: PurgedRevisions[] = []
+  for (const id in object) {
+    const revs = object[id]
+    if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+    requests.push({ id, revs: yield* revisionSteps(revs) })
+    yield
+  }
+  return requests
+}
+
+function purgedInfos(exchange: Exchange): Answer {
+  return jsonStream(200, infoTexts(exchange))
+}
+
+/** How many are read in one go. */
+const RUN = 256
+
+/**
+ * In the order of ids, then of revisions, and what was asked for twice once, as CouchDB answers. So all are held,
+ * which are `_purged_infos_limit` at most.
+ */
+function* infoTexts(exchange: Exchange): Generator<Piece> {
+  const infos: { text: string; key: unknown[] }[] = []
+  for (const { id, revs } of exchange.database.purgedInfos()) {
+    const text = `{"id":${stringText(id)},"revs":${stringsText(revs)}}`
+    const key = revs.map(parseRevision).map(({ pos, id }) => [pos, id])
+    infos.push({ text, key: [id, key] })
+    if (infos.length % RUN === 0) yield PAUSE
+  }
+  infos.sort((a, b) => compareRaw(a.key, b.key))
+  yield '{"purged_infos":['
+  let before: string | undefined
+  for (const { text } of infos) {
+    if (text === before) continue
+    yield before === undefined ? text : `,${text}`
+    before = text
+  }
+  yield ']}\n'
+}
+
+function getLimit(exchange: Exchange): Answer {
+  return json(200, exchange.database.purgedInfosLimit())
+}
+
+async function putLimit(exchange: Exchange): Promise<Answer> {
+  requireDatabaseAdmin(exchange)
+  const limit = await exchange.jsonBody()
+  await exchange.database.setPurgedInfosLimit(typeof limit === 'number' ? limit : 0)
+  return ok()
+}
+
+export const purgeResources: Resource[] = [
+  { route: 'db/_purge', access: 'server-admin', body: 'names', allow: 'POST', methods: { POST: purge } },
+  { route: 'db/_purged_infos', access: 'member', allow: 'GET', methods: { GET: purgedInfos } },
+  {
+    route: 'db/_purged_infos_limit',
+    access: 'member',
+    allow: 'PUT,GET',
+    methods: { GET: getLimit, PUT: putLimit },
+  },
+]

@@ -1,0 +1,74 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { Steps } from '../../../base/time-slice.ts'
+import type { MissingRevisions } from '../../../database/api/database.ts'
+import { stringsSteps, stringText } from '../../../json/writer.ts'
+import { type Answer, jsonText } from '../../answer/answer.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { revisionSteps } from '../../request/revision.ts'
+import type { Resource } from '../resource.ts'
+
+/** Of one document. */
+const MOST_REVISIONS = 65_536
+
+type Wanted = readonly (readonly [id: string, revs: readonly string[]])[]
+
+function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
+  const wanted: [string, string[]][] = []
+  for (const id in object) {
+    const revs = object[id]
+    if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
+    if (revs.length > MOST_REVISIONS) throw new DatabaseError('requestTooLarge')
+    wanted.push([id, yield* revisionSteps(revs)])
+    yield
+  }
+  return wanted
+}
+
+/** The members of the answer, one for each id of which a revision is missing. */
+function* missingSteps(
+  exchange: Exchange,
+  object: Record<string, unknown>,
+  textSteps: (missing: MissingRevisions) => Steps<string>,
+): Steps<string> {
+  // All are read before the first is looked up.
+  const wanted = yield* wantedSteps(object)
+  const members: string[] = []
+  for (const [id, revs] of wanted) {
+    const answer = yield* exchange.database.missingRevs(id, revs)
+    if (answer.missing.length > 0) members.push(`${stringText(id)}:${yield* textSteps(answer)}`)
+    yield
+  }
+  return `{${members.join(',')}}`
+}
+
+function* diffSteps({ missing, possibleAncestors }: MissingRevisions): Steps<string> {
+  const text = yield* stringsSteps(missing)
+  if (possibleAncestors.length === 0) return `{"missing":${text}}`
+  return `{"missing":${text},"possible_ancestors":${yield* stringsSteps(possibleAncestors)}}`
+}
+
+async function revsDiff(exchange: Exchange): Promise<Answer> {
+  await exchange.jsonTypedBody()
+  const object = await exchange.jsonObject()
+  return jsonText(200, `${await exchange.inTurns(missingSteps(exchange, object, diffSteps))}\n`)
+}
+
+async function missingRevs(exchange: Exchange): Promise<Answer> {
+  await exchange.jsonTypedBody()
+  const object = await exchange.jsonObject()
+  const textSteps = ({ missing }: MissingRevisions): Steps<string> => stringsSteps(missing)
+  const text = await exchange.inTurns(missingSteps(exchange, object, textSteps))
+  return jsonText(200, `{"missing_revs":${text}}\n`)
+}
+
+/** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
+export const revisionsResources: Resource[] = [
+  { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
+  {
+    route: 'db/_missing_revs',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: missingRevs },
+  },
+]

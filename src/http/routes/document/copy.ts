@@ -1,0 +1,67 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { Database, DocumentEdit } from '../../../database/api/database.ts'
+import { scanDocument } from '../../../json/documents.ts'
+import { type Answer, json } from '../../answer/answer.ts'
+import { isLocalId, validateDocumentId } from '../../request/document-id.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { revisionTagHeader } from '../../request/header-text.ts'
+import { decodeComponent, isUtf8 } from '../../request/path.ts'
+import { readRevision } from '../../request/revision.ts'
+import { headerRevision, writeLocalDocument, writeOne } from '../../request/writes.ts'
+import { storedEdit } from './attachment-write.ts'
+
+/** What a copy takes over. A local document has no attachments, and drops those that it is given. */
+type Copied = Pick<DocumentEdit, 'deleted' | 'body' | 'term' | 'attachments'>
+
+/** COPY of a document to `Destination: id[?rev=R]`, relative only. Either may be a local document. */
+export async function copyDocument(exchange: Exchange): Promise<Answer> {
+  const text = exchange.query.get('rev')
+  const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+  const target = parseDestination(exchange.header('destination'))
+  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
+  const copied = readCopied(exchange.database, exchange.id, source)
+  validateDocumentId(target.id)
+  const edit = { ...copied, id: target.id, rev: target.rev }
+  const rev = isLocalId(target.id)
+    ? await writeLocalDocument(exchange.database, edit)
+    : await writeOne(exchange, edit, true)
+  return json(
+    201,
+    { ok: true, id: target.id, rev },
+    { ...revisionTagHeader(rev), location: exchange.documentUri(target.id) },
+  )
+}
+
+/** Throws missing, deleted. A local document has no revisions that could be named. */
+function readCopied(database: Database, id: string, rev: string | undefined): Copied {
+  if (isLocalId(id)) {
+    const local = rev === undefined ? database.getLocal(id.slice('_local/'.length)) : undefined
+    if (local === undefined) throw new DatabaseError('missing')
+    return { deleted: false, ...contentOf(local.body) }
+  }
+  const view = database.get(id, rev === undefined ? {} : { rev })
+  return {
+    deleted: view.deleted,
+    ...contentOf(view.body()),
+    attachments: view.attachments().map(storedEdit),
+  }
+}
+
+function contentOf(text: Buffer): Pick<DocumentEdit, 'body' | 'term'> {
+  const scanned = scanDocument(text)
+  if (scanned === null) throw new Error('a stored body is no object')
+  return { body: scanned.body, term: scanned.term }
+}
+
+/** Throws badRequest. */
+function parseDestination(header: string | undefined): { id: string; rev: string | undefined } {
+  if (header === undefined) throw new DatabaseError('badRequest', 'Destination header is mandatory for COPY.')
+  if (/^https?:\/\//.test(header)) {
+    throw new DatabaseError('badRequest', 'Destination URL must be relative.')
+  }
+  const question = header.indexOf('?')
+  if (question < 0) return { id: decodeComponent(header), rev: undefined }
+  const parameter = header.slice(question + 1)
+  const rev = readRevision(decodeComponent(parameter.slice(parameter.indexOf('=') + 1)))
+  return { id: decodeComponent(header.slice(0, question)), rev }
+}

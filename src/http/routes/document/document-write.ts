@@ -1,0 +1,156 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { DocumentEdit } from '../../../database/api/database.ts'
+import { type Answer, json } from '../../answer/answer.ts'
+import { withInlineAttachments } from '../../documents/attachment-edit.ts'
+import {
+  asLocalDocument,
+  EMPTY_DOCUMENT,
+  interactiveEdit,
+  type ParsedDocument,
+  readDocumentText,
+  replicatedEdit,
+} from '../../documents/document-edit.ts'
+import { MultipartDocument } from '../../documents/multipart-document.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../../request/document-id.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { revisionTagHeader } from '../../request/header-text.ts'
+import { isUtf8 } from '../../request/path.ts'
+import { pathOfRevision, readRevision, revisionOfPath } from '../../request/revision.ts'
+import {
+  headerRevision,
+  requireDesignRights,
+  requireNoValidation,
+  writeLocalDocument,
+  writeOne,
+  writtenStatus,
+} from '../../request/writes.ts'
+import { parseReadParameters } from './document-read.ts'
+
+/** What a write that is on its way holds beside its body. */
+const OVERHEAD_BYTES = 1024
+
+/** PUT of a document. */
+export async function putDocument(exchange: Exchange): Promise<Answer> {
+  parseReadParameters(exchange.query)
+  const { id } = exchange
+  validateDocumentId(id)
+  requireIdFor(exchange.database, id)
+  const newEdits = editsAreNew(exchange)
+  const contentType = exchange.header('content-type')
+  if (contentType?.startsWith('multipart/related;')) return putMultipart(exchange, contentType, newEdits)
+  const document = await bodyDocument(exchange)
+  const plain = editOf(exchange, document, newEdits)
+  const edit = await withInlineAttachments(exchange, document, plain)
+  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
+  return written(exchange, edit, newEdits)
+}
+
+/** The document in the first part, its attachments in the others. */
+async function putMultipart(exchange: Exchange, contentType: string, newEdits: boolean): Promise<Answer> {
+  const received = await MultipartDocument.open(exchange, contentType)
+  try {
+    const plain = editOf(exchange, received.document, newEdits)
+    requireDesignRights(exchange, plain.id)
+    const edit = { ...plain, attachments: await received.attachments() }
+    return await written(exchange, edit, newEdits)
+  } finally {
+    await received.close()
+  }
+}
+
+function editOf(exchange: Exchange, document: ParsedDocument, newEdits: boolean): DocumentEdit {
+  document.revisions = editedRevisions(exchange, document)
+  return newEdits ? interactiveEdit(document, exchange.id) : replicatedEdit(document, exchange.id)
+}
+
+async function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
+  const { id, deleted } = edit
+  const location = exchange.documentUri(id)
+  const rev = await writeOne(exchange, edit, newEdits)
+  const status = deleted ? 200 : 201
+  const headers = { ...revisionTagHeader(rev), location }
+  return json(newEdits ? writtenStatus(exchange, status) : status, { ok: true, id, rev }, headers)
+}
+
+/** DELETE of a document: a tombstone with an empty body. `batch=ok` is for documents that come; CouchDB ignores it here. */
+export async function deleteDocument(exchange: Exchange): Promise<Answer> {
+  const { id, database, query } = exchange
+  if (!isUtf8(id)) throw new DatabaseError('missing')
+  database.get(id)
+  const explicit = query.get('rev')
+  const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+  const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
+  const newRev = await writeOne(exchange, edit, true)
+  return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
+}
+
+/** POST to a database: a document with an id of its own or a new one. */
+export async function postDocument(exchange: Exchange): Promise<Answer> {
+  const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
+  const id = document.id ?? exchange.service.uuids.next()
+  if (isLocalId(id)) {
+    const edit = interactiveEdit(asLocalDocument(document), id)
+    const rev = await writeLocalDocument(exchange.database, edit)
+    return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
+  }
+  requireIdFor(exchange.database, id)
+  const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
+  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
+  const rev = await writeOne(exchange, edit, true)
+  return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
+}
+
+export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> {
+  return readDocumentText(exchange, await exchange.body())
+}
+
+/** `new_edits=false` in the query; the last one counts. */
+function editsAreNew(exchange: Exchange): boolean {
+  let newEdits = true
+  for (const [name, value] of exchange.query.pairs) {
+    if (name === 'new_edits' && value === 'false') newEdits = false
+    if (name === 'new_edits' && value === 'true') newEdits = true
+  }
+  return newEdits
+}
+
+/** The body's revisions, or the query's or If-Match's one; where there are several they must agree. */
+export function editedRevisions(exchange: Exchange, document: ParsedDocument): ParsedDocument['revisions'] {
+  const text = exchange.query.get('rev')
+  const fromQuery = text === undefined ? undefined : readRevision(text)
+  if (document.revisions === undefined) {
+    const given = headerRevision(exchange, fromQuery)
+    return given === undefined ? undefined : pathOfRevision(given)
+  }
+  const own = revisionOfPath(document.revisions)
+  if (fromQuery !== undefined && fromQuery !== own) {
+    throw new DatabaseError(
+      'badRequest',
+      'Document rev from request body and query string have different values',
+    )
+  }
+  headerRevision(exchange, own)
+  return document.revisions
+}
+
+/**
+ * `batch=ok`: answered before the write is durable, as the client asked. What the write meets afterwards is
+ * only logged. The database stays leased until it is done.
+ */
+async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
+  requireDesignRights(exchange, edit.id)
+  requireNoValidation(exchange, [edit.id], !newEdits)
+  const { databases, log } = exchange.backend
+  const lease = await databases.lease(exchange.place.database!)
+  const note = (error: unknown): void =>
+    log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
+  const write = lease.database
+    .update([edit], { newEdits })
+    .then((results) => {
+      for (const result of results) if (!result.ok) note(`${result.error}: ${result.reason}`)
+    }, note)
+    .finally(() => lease.release())
+  exchange.service.background(write)
+  await exchange.service.batches.add(write, edit.body.length + OVERHEAD_BYTES)
+  return json(202, { ok: true, id: edit.id })
+}

@@ -1,0 +1,65 @@
+import { DatabaseError } from '../../base/errors.ts'
+import type { Answer } from '../answer/answer.ts'
+import type { Access } from '../request/access.ts'
+import type { BodyKind } from '../request/body-limits.ts'
+import type { Exchange } from '../request/exchange.ts'
+
+export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
+
+/** A route: who may call it, and what it does for each method. */
+export interface Resource {
+  /** As `resolve` names it. */
+  route: string
+  /** May depend on the method and the path where CouchDB's rule does. */
+  access: Access | ((exchange: Exchange) => Access)
+  /** What a body is taken for, which bounds it; default a setting. May depend on the method. */
+  body?: BodyKind | Readonly<Record<string, BodyKind>>
+  /** The methods as CouchDB lists them in a 405. */
+  allow: string
+  methods: Readonly<Record<string, Handler>>
+}
+
+/** Open to all, but with more parts behind its name only to administrators. */
+export function openWhenBare(exchange: Exchange): Access {
+  return exchange.place.rest.length === 0 ? 'open' : 'server-admin'
+}
+
+export function bodyKindOf({ body = 'setting' }: Resource, method: string): BodyKind {
+  return typeof body === 'string' ? body : (body[method] ?? 'setting')
+}
+
+/** The same route, which is missing where more parts are behind its name. */
+export function withNothingBelow(resource: Resource): Resource {
+  const methods = Object.entries(resource.methods).map(([method, handler]): [string, Handler] => [
+    method,
+    (exchange) => {
+      if (exchange.place.rest.length > 0) throw new DatabaseError('missing')
+      return handler(exchange)
+    },
+  ])
+  return { ...resource, methods: Object.fromEntries(methods) }
+}
+
+/** Throws methodNotAllowed, with Allow. */
+export function handlerOf(resource: Resource, method: string): Handler {
+  const handler = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
+  if (handler !== undefined) return handler
+  throw new DatabaseError('methodNotAllowed', `Only ${resource.allow} allowed`, {
+    headers: { allow: resource.allow },
+  })
+}
+
+/** A feature that is not there says so, whatever the method. */
+export function absent(route: string, access: Access, feature: string): Resource {
+  return refusing(route, access, () => {
+    throw new DatabaseError('notImplemented', `${feature} is not implemented`)
+  })
+}
+
+/** A route that has one answer to every method. */
+export function refusing(route: string, access: Access, refuse: () => never): Resource {
+  const methods = Object.fromEntries(
+    ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
+  )
+  return { route, access, allow: Object.keys(methods).join(','), methods }
+}

@@ -1,0 +1,71 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import type { ChangeRow } from '../../../database/api/database.ts'
+import { stringText } from '../../../json/writer.ts'
+import { eventOf } from '../../../server/database-events.ts'
+import type { Answer, Piece } from '../../answer/answer.ts'
+import { type ChangeWaiter, type Client, changeWaiter } from '../../feeds/change-waiter.ts'
+import { ChangesReader } from '../../feeds/changes-rows.ts'
+import { feedAnswer } from '../../feeds/feed-answer.ts'
+import type { ChangesParameters } from '../../request/changes-parameters.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import type { Query } from '../../request/query.ts'
+import type { Resource } from '../resource.ts'
+
+/** `_db_updates`: the events of all databases, with the feeds of `_changes`. */
+async function dbUpdates(exchange: Exchange): Promise<Answer> {
+  const parameters = parseParameters(exchange.query, exchange.header('last-event-id'))
+  const { events } = exchange.backend
+  await events.flush()
+  const { database } = events
+  const reader = new ChangesReader(() => database, parameters, undefined, eventText)
+  const { stopping } = exchange.service
+  const listen = (client: Client): ChangeWaiter =>
+    changeWaiter((onChange) => database.onChange(onChange), client, [stopping])
+  return feedAnswer(exchange, { database, reader, parameters, listen })
+}
+
+function eventText(row: ChangeRow): Piece[] {
+  const { type, name } = eventOf(row.id)
+  return [`{"db_name":${stringText(name)},"type":"${type}","seq":${stringText(row.seq)}}`]
+}
+
+const FEEDS: readonly string[] = ['normal', 'continuous', 'longpoll', 'eventsource']
+
+/** Numbers are looked at before the feed, as CouchDB does. Throws badRequest. */
+function parseParameters(query: Query, lastEventId: string | undefined): ChangesParameters {
+  const last = new Map(query.pairs)
+  const number = (name: string): number | undefined => {
+    const text = last.get(name)
+    if (text === undefined) return undefined
+    if (/^\+?\d+$/.test(text)) return Number(text)
+    throw new DatabaseError('badRequest', 'invalid_integer')
+  }
+  const limit = number('limit')
+  const timeoutMs = number('timeout')
+  const beat = last.get('heartbeat')
+  const heartbeatMs = beat === 'true' ? true : beat === 'false' ? undefined : number('heartbeat')
+  const feed = last.get('feed') ?? 'normal'
+  if (!FEEDS.includes(feed)) {
+    const reason = 'Supported `feed` types: normal, continuous, longpoll, eventsource'
+    throw new DatabaseError('badRequest', reason)
+  }
+  return {
+    feed: feed as ChangesParameters['feed'],
+    since: (feed === 'eventsource' ? lastEventId : undefined) ?? last.get('since') ?? '0',
+    limit,
+    descending: last.get('descending') === 'true',
+    style: 'main_only',
+    includeDocs: false,
+    conflicts: false,
+    attachments: {},
+    seqInterval: undefined,
+    heartbeatMs: heartbeatMs === 0 ? 1 : heartbeatMs,
+    timeoutMs,
+    filter: '',
+    activeOnly: false,
+  }
+}
+
+export const dbUpdatesResources: Resource[] = [
+  { route: '_db_updates', access: 'server-admin', allow: 'GET', methods: { GET: dbUpdates } },
+]

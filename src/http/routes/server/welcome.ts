@@ -1,0 +1,90 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import { COUCHDB_VERSION } from '../../../base/version.ts'
+import { type Answer, bare, json, type WholeAnswer } from '../../answer/answer.ts'
+import { contentEtag } from '../../answer/etag.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { openWhenBare, type Resource } from '../resource.ts'
+
+/** What a server says about itself to everybody. */
+
+function welcome(exchange: Exchange): Answer {
+  return json(200, {
+    couchdb: 'Welcome',
+    version: COUCHDB_VERSION,
+    git_sha: `davenport-${exchange.service.options.version}`,
+    uuid: exchange.backend.uuid,
+    features: [],
+    vendor: { name: 'Davenport', version: exchange.service.options.version },
+  })
+}
+
+function up(): Answer {
+  return json(200, { seeds: {}, status: 'ok' })
+}
+
+function uuids(exchange: Exchange): Answer {
+  const text = exchange.query.get('count') ?? '1'
+  if (!/^\+?[0-9]+$/.test(text)) {
+    throw new DatabaseError('badRequest', 'count must be a positive integer')
+  }
+  const count = Number(text)
+  if (count > exchange.service.limits.maxUuids) {
+    throw new DatabaseError('badRequest', 'count parameter too large')
+  }
+  const list = Array.from({ length: count }, () => exchange.service.uuids.next())
+  return json(
+    200,
+    { uuids: list },
+    {
+      'cache-control': 'no-cache',
+      pragma: 'no-cache',
+      expires: 'Mon, 01 Jan 1990 00:00:00 GMT',
+      etag: contentEtag(...list),
+    },
+  )
+}
+
+/** 16 by 16 pixels, 1 bit, all transparent: browsers ask, and there is no picture. */
+const ICON = ((): Buffer => {
+  const bitmap = Buffer.alloc(40 + 8 + 64 + 64, 0)
+  bitmap.writeUInt32LE(40, 0)
+  bitmap.writeInt32LE(16, 4)
+  bitmap.writeInt32LE(32, 8)
+  bitmap.writeUInt16LE(1, 12)
+  bitmap.writeUInt16LE(1, 14)
+  bitmap.fill(0xff, 112)
+  const head = Buffer.from([0, 0, 1, 0, 1, 0, 16, 16, 2, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0])
+  const entry = head.subarray(0, 22)
+  entry.writeUInt32LE(bitmap.length, 14)
+  entry.writeUInt32LE(22, 18)
+  return Buffer.concat([entry, bitmap])
+})()
+
+const YEAR_SECONDS = 31_536_000
+
+function favicon(exchange: Exchange): WholeAnswer {
+  const expires = new Date(exchange.backend.clock.now() + YEAR_SECONDS * 1000).toUTCString()
+  const headers = {
+    'content-type': 'image/x-icon',
+    'cache-control': `public, max-age=${YEAR_SECONDS}`,
+    expires,
+  }
+  return { kind: 'whole', status: 200, headers, body: ICON }
+}
+
+/** There is no web console; the redirect is what clients that look for one expect first. */
+function utils(exchange: Exchange): Answer {
+  const raw = exchange.rawTarget.split('?', 1)[0]!
+  if (/^\/+_utils$/.test(raw)) return bare(301, { location: exchange.absoluteUri('/_utils/') })
+  throw new DatabaseError('notImplemented', 'there is no web console')
+}
+
+const GET_HEAD = 'GET,HEAD'
+
+export const welcomeResources: Resource[] = [
+  { route: 'welcome', access: 'open', allow: GET_HEAD, methods: { GET: welcome } },
+  { route: '_up', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
+  { route: '_uuids', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
+  { route: 'favicon.ico', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
+  { route: '_utils', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
+]

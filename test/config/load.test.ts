@@ -1,0 +1,133 @@
+import t from 'tap'
+import { loadConfig } from '../../src/config/load.ts'
+import { SETTINGS, type Setting } from '../../src/config/settings.ts'
+
+const file = (text: string) => ({ path: 'local.ini', text })
+
+t.test('each source overrides those before it', async (t) => {
+  const sources = {
+    file: file(
+      '[chttpd]\nport = 1\nbind_address = 127.0.0.1\n[couchdb]\ndatabase_dir = /a\n[log]\nlevel = debug',
+    ),
+    environment: { DAVENPORT_CHTTPD__PORT: '2', DAVENPORT_COUCHDB__DATABASE_DIR: '/b', PATH: '/bin' },
+    flags: { port: '3' },
+  }
+  const config = loadConfig(sources)
+  t.equal(config.port, 3)
+  t.equal(config.databaseDir, '/b')
+  t.equal(config.logLevel, 'debug')
+  t.equal(config.sessionTimeoutSeconds, 600, 'a default')
+  t.equal(config.origins.get('port'), '--port')
+  t.equal(config.origins.get('logLevel'), 'local.ini:7')
+  t.equal(loadConfig({ ...sources, flags: {} }).port, 2)
+  t.equal(loadConfig({ file: sources.file }).port, 1)
+  t.equal(loadConfig({}).port, 5984)
+  t.equal(loadConfig({ file: file('[chttpd]\nport =') }).port, 5984, 'an empty value unsets')
+})
+
+t.test('every setting can be given in a file and in the environment, and refuses nonsense', async (t) => {
+  for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting<unknown>][]) {
+    const { section, key } = setting
+    const good = { integer: '2097152', boolean: 'false', choice: undefined, string: 'x' }[setting.type]
+    const value = {
+      bindAddress: '::1',
+      port: '0',
+      defaultSecurity: 'everyone',
+      sameSite: 'lax',
+      corsEnabled: 'true',
+      corsCredentials: 'true',
+    }[name as string]
+    const text = value ?? (name === 'logLevel' ? 'error' : name === 'stopGraceMs' ? '1' : good)!
+    const usable = ['maxOpenDatabases', 'maxDatabasesInfo'].includes(name) ? '17' : text
+    const special = {
+      maxUuids: '18',
+      compressionLevel: '1',
+      compressibleTypes: 'text/*,a/b',
+      workerThreads: '3',
+      workerMemoryBytes: '33554432',
+      compactionSharePercent: '50',
+      compactionFragmentationPercent: '40',
+      compactionMostAtOnce: '2',
+      compactionWindow: '22:00-06:00',
+    }
+    const limited = special[name as keyof typeof special] ?? usable
+    const expected = setting.parse(limited)
+    t.not(expected, setting.default, `${name}: the test gives something else than the default`)
+    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${limited}`) })[name], expected)
+    const variable = `DAVENPORT_${section.toUpperCase()}__${key.toUpperCase()}`
+    t.same(loadConfig({ environment: { [variable]: limited } })[name], expected)
+    if (['databaseDir', 'secret'].includes(name)) continue
+    t.throws(() => loadConfig({ file: file(`\n[${section}]\n${key} = ?!`) }), {
+      name: 'ConfigError',
+      message: new RegExp(`^local\\.ini:3: \\[${section}\\] ${key} must be .*, not "\\?!"`),
+    })
+  }
+})
+
+t.test('bad values and unknown keys stop the start', async (t) => {
+  const cases: [Parameters<typeof loadConfig>[0], RegExp][] = [
+    [
+      { flags: { port: '65536' } },
+      /^--port: \[chttpd\] port must be an integer from 0 to 65535, not "65536"/,
+    ],
+    [{ flags: { port: '1e3' } }, /^--port/],
+    [{ flags: { port: '-1' } }, /^--port/],
+    [{ flags: { port: '' } }, /^--port/],
+    [{ flags: { host: 'example.com' } }, /^--host: .* an IP address/],
+    [{ file: file('[chttpd]\nprot = 1') }, /^local\.ini:2: \[chttpd\] prot is not a setting$/],
+    [{ file: file('[nope]\nx = 1') }, /^local\.ini:2: \[nope\] x is not a setting$/],
+    [{ file: file('[toString]\nx = 1') }, /is not a setting$/],
+    [{ file: file('[chttpd]\nrequire_valid_user = true') }, /:2: .*CouchDB that davenport does not support/],
+    [{ file: file('[ssl]\nport = 6984') }, /CouchDB that davenport does not support/],
+    [{ file: file('[chttpd]\nrequire_valid_user =') }, /does not support/],
+    [{ environment: { DAVENPORT_CHTTPD__PROT: '1' } }, /^DAVENPORT_CHTTPD__PROT: \[chttpd\] prot is not/],
+    [{ environment: { DAVENPORT_ADMIN: 'nobody' } }, /^DAVENPORT_ADMIN: expected name:password$/],
+    [{ environment: { DAVENPORT_ADMIN: 'a:' } }, /^DAVENPORT_ADMIN: the password of a must not be empty$/],
+    [{ environment: { DAVENPORT_ADMIN: ':b' } }, /^DAVENPORT_ADMIN: expected name:password$/],
+    [{ environment: { COUCHDB_USER: 'a' } }, /one needs the other/],
+    [{ environment: { COUCHDB_PASSWORD: 'a' } }, /one needs the other/],
+    [{ flags: { admins: ['_x:y'] } }, /^--admin: an administrator's name/],
+    [{ file: file('[admins]\na:b = c') }, /^local\.ini:2: an administrator's name/],
+  ]
+  for (const [sources, message] of cases) {
+    t.throws(() => loadConfig(sources), { name: 'ConfigError', message }, String(message))
+  }
+  t.throws(() => loadConfig({ environment: { DAVENPORT_CHTTPD_AUTH__SECRET: '' } }), {
+    message: /^DAVENPORT_CHTTPD_AUTH__SECRET: \[chttpd_auth\] secret must be text$/,
+  })
+})
+
+t.test('variables of others are left alone', async (t) => {
+  const environment = { DAVENPORT_PORT: 'tcp://10.0.0.1:5984', DAVENPORT_SERVICE_HOST: '10.0.0.1' }
+  t.equal(loadConfig({ environment }).port, 5984)
+})
+
+t.test('administrators of all sources, the nearest wins', async (t) => {
+  const config = loadConfig({
+    file: file('[admins]\nanna = from file\nbert = from file'),
+    environment: {
+      COUCHDB_USER: 'carl',
+      COUCHDB_PASSWORD: 'p:w',
+      DAVENPORT_ADMIN: 'bert:x:y',
+      DAVENPORT_ADMINS__Dora: 'd',
+    },
+    flags: { admins: ['carl:flag', 'emil:e'] },
+  })
+  t.same(
+    [...config.admins],
+    [
+      ['anna', 'from file'],
+      ['bert', 'x:y'],
+      ['carl', 'flag'],
+      ['Dora', 'd'],
+      ['emil', 'e'],
+    ],
+  )
+})
+
+t.test('addresses', async (t) => {
+  const addressOf = (host: string) => loadConfig({ flags: { host } }).bindAddress
+  t.equal(addressOf('any'), '0.0.0.0')
+  t.equal(addressOf('localhost'), '127.0.0.1')
+  t.equal(addressOf('::1'), '::1')
+})

@@ -1,0 +1,28 @@
+/** The orders were recorded from views of Apache CouchDB 3.5.2. */
+import t from 'tap'
+import { compareRaw, compareValues } from '../../src/json/collation.ts'
+
+const VALUES =
+  JSON.parse(`[null, false, true, -10, -0.5, 0, 1, 1.5, 2, 10, 100, 100000000000000000000, "", " ",
+  "_", "-", "😀", "1", "10", "2", "a", "A", "ä", "aa", "Aa", "ab", "b", "B", "ba", "bb", "e", "é", "f", "z", "Z",
+  "日本", [], [null], ["a"], ["a", 1], ["b"], ["b", "c"], ["b", "c", "a"], ["b", "d"], ["b", "d", "e"], {},
+  {"a": 1}, {"a": 2}, {"b": 1}, {"b": 2}, {"b": 2, "a": 1}, {"b": 2, "c": 2}]`) as unknown[]
+
+const WORDS = [
+  ...[',', ';', ':', '!', '?', '.', "'", '"', '(', '[', '{', '@', '*', '/', '\\', '&', '#', '%', '`', '^'],
+  ...['+', '<', '=', '|', '~', '$', '1', '①', '½', '12', '2', 'apple', 'Apple', 'APPLE', 'applé', 'äpple'],
+  ...['apple pie', 'apple_pie', 'apple-pie', "apple's", 'applepie', 'co-op', 'CO-OP', 'coop', 'n', 'ñ', 'o'],
+  ...['ø', 'œ', 'resume', 'Resume', 'résumé', 'ss', 'ß', 'α', 'ж', 'א', '한', 'あ', 'ア'],
+]
+
+t.test('every two values stand as recorded', async (t) => {
+  for (const values of [VALUES, WORDS]) {
+    for (const [i, a] of values.entries()) {
+      for (const [j, b] of values.entries()) {
+        if (Math.sign(compareValues(a, b)) !== Math.sign(i - j)) t.fail(`${JSON.stringify([a, b])}`)
+      }
+    }
+  }
+  t.ok(compareValues('😀', '1') < 0 && compareRaw('😀', '1') > 0)
+  t.ok(compareRaw('B', 'a') < 0 && compareRaw('\uffff', '😀') < 0, 'bytes of UTF-8')
+})
