@@ -16,18 +16,18 @@ export interface Mutant {
   readonly backedBy?: string
 }
 
-const WRITER = 'native-free-btree/writer.js'
-const CHECKPOINTS = 'native-free-btree/checkpoints.js'
-const SUPERBLOCKS = 'native-free-btree/superblocks.js'
-const RECOVERY = 'native-free-btree/recovery.js'
-const OPEN = 'native-free-btree/open.js'
-const STORE = 'native-free-btree/store.js'
-const TRANSACTION = 'native-free-btree/transaction.js'
+const WRITER = 'native-free-btree/write/group-commit.js'
+const CHECKPOINTS = 'native-free-btree/write/checkpoint-pacing.js'
+const SUPERBLOCKS = 'native-free-btree/write/superblock-writes.js'
+const RECOVERY = 'native-free-btree/log/recovery.js'
+const OPEN = 'native-free-btree/store/open.js'
+const STORE = 'native-free-btree/store/store.js'
+const TRANSACTION = 'native-free-btree/write/transaction.js'
 const CALLBACKS = 'native-free-btree/callbacks.js'
 const REGISTRY = 'src/server/registry.js'
-const PAGES = 'native-free-btree/page-source.js'
-const TREE = 'native-free-btree/tree.js'
-const WALK = 'native-free-btree/group-walk.js'
+const PAGES = 'native-free-btree/cache/page-source.js'
+const TREE = 'native-free-btree/tree/tree.js'
+const WALK = 'native-free-btree/log/walk.js'
 
 const COMMIT_SYNC = `        if (!(await this.#sync())) {
             this.#fail(taken, this.#poisoned);`
@@ -254,7 +254,7 @@ ${COMMIT_SYNC}`,
     name: 'no-sync-call',
     rule: 'the sync of a file calls fdatasync',
     target: 'syscalls',
-    file: 'native-free-btree/node-file.js',
+    file: 'native-free-btree/disk/posix-file.js',
     find: 'return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)));',
     replace: 'return;',
   },
@@ -318,7 +318,7 @@ ${COMMIT_SYNC}`,
     name: 'broken-filling-goes-on',
     rule: 'a file whose filling failed has to be opened again',
     target: 'misuse',
-    file: 'native-free-btree/new-file.js',
+    file: 'native-free-btree/copy/new-file.js',
     find: '        if (this.#broken !== undefined)\n            throw this.#broken;',
     replace: '',
   },
@@ -334,7 +334,7 @@ ${COMMIT_SYNC}`,
     name: 'value-not-checked',
     rule: 'a value is verified when it is read',
     target: 'corruption',
-    file: 'native-free-btree/values.js',
+    file: 'native-free-btree/values/values.js',
     find: `    if (hashLow !== readU32(bytes, offset + 5) || hashHigh !== readU32(bytes, offset + 9)) {
         return 'its checksum does not match';
     }
@@ -380,7 +380,7 @@ ${COMMIT_SYNC}`,
     name: 'removed-cell-not-noted',
     rule: 'a patch leaves out every cell of the base that is gone',
     target: 'btree',
-    file: 'native-free-btree/node.js',
+    file: 'native-free-btree/page/mutable-node.js',
     find: '            this.#noteRemoved(index);\n',
     replace: '            this.base.position;\n',
   },
@@ -388,7 +388,7 @@ ${COMMIT_SYNC}`,
     name: 'changed-payload-not-noted',
     rule: 'a patch repeats every payload of the base that has changed',
     target: 'btree',
-    file: 'native-free-btree/node.js',
+    file: 'native-free-btree/page/mutable-node.js',
     find: 'this.#noteChanged(index);',
     replace: 'this.base.position;',
   },
@@ -396,7 +396,7 @@ ${COMMIT_SYNC}`,
     name: 'page-reused-under-a-snapshot',
     rule: 'a page that a cursor may stand on is used for nothing else',
     target: 'btree',
-    file: 'native-free-btree/page-pool.js',
+    file: 'native-free-btree/page/pool.js',
     find: 'this.readers > 0 || length',
     replace: 'length',
   },
@@ -404,7 +404,7 @@ ${COMMIT_SYNC}`,
     name: 'page-given-back-twice',
     rule: 'a page has one owner, who gives it back once',
     target: 'btree',
-    file: 'native-free-btree/node.js',
+    file: 'native-free-btree/page/mutable-node.js',
     find: 'pagePool.giveBack(old);',
     replace: 'pagePool.giveBack(old), pagePool.giveBack(old);',
   },
@@ -436,7 +436,7 @@ ${COMMIT_SYNC}`,
     name: 'last-changes-left-out',
     rule: 'the rest of the log is in the new file before it takes the name',
     target: 'compaction',
-    file: 'src/database/compaction.js',
+    file: 'src/database/compaction/compaction.js',
     find: 'await this.#follow(end, false);',
     replace: '',
   },

@@ -17,7 +17,7 @@ import type { Script } from '../script.ts'
 import { LANES } from '../stores/lanes.ts'
 import type { Target } from '../target.ts'
 
-const CHILD = '../stores/child.js'
+const CHILD = '../../fuzz/stores/child.js'
 const MOST_LOAD_MS = 600
 const MOST_START_MS = 200
 
