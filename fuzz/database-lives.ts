@@ -3,9 +3,15 @@
  * process. While a life goes on, every sync (and many a write) is a point at which the power might go: the disks
  * that could be found then are opened and compared with the versions that are acceptable.
  */
-import { openStore, PageCache, StorageError, type Store } from '../native-free-btree/index.ts'
+import {
+  CompactionCancelled,
+  type CompactionSource,
+  openStore,
+  PageCache,
+  StorageError,
+  type Store,
+} from '../native-free-btree/index.ts'
 import { DatabaseError } from '../src/base/errors.ts'
-import { CompactionCancelled, type CompactionSource } from '../src/database/api/compaction.ts'
 import { compact } from '../src/database/compaction/compaction.ts'
 import type { StoredDatabase } from '../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../src/database/open.ts'

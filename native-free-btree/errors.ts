@@ -60,3 +60,13 @@ export function systemErrorCode(error: unknown): string | undefined {
 export function invariant(holds: boolean, what: string): asserts holds {
   if (!holds) throw new StorageError('INVARIANT', what)
 }
+
+/** A write that found the disk full, of which nothing was kept. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = 'code' in at ? at.code : undefined
+    if (code === 'ENOSPC' || code === 'EDQUOT') return true
+    if (code === 'POISONED') return false
+  }
+  return false
+}

@@ -4,6 +4,17 @@ export type * from './api.ts'
 export { PageCache } from './cache/page-cache.ts'
 export type { Clock, RandomBytes } from './clock.ts'
 export {
+  type CompactionOptions,
+  type CompactionProgress,
+  type CompactionResult,
+  compact,
+} from './copy/compact.ts'
+export {
+  CompactionCancelled,
+  type CompactionSource,
+  StoreCompactionSource,
+} from './copy/compaction-source.ts'
+export {
   COMPACTION_TREE,
   type Filling,
   NewFile,
@@ -12,10 +23,12 @@ export {
   removeNewFile,
   removeUselessNewFile,
 } from './copy/new-file.ts'
+export type { Appender, ReferenceCopies } from './copy/reference-copies.ts'
+export type { Rewrite } from './copy/rewrite.ts'
 export type { FileSystem, OpenMode, StorageFile } from './disk/file-system.ts'
 export { nodeFileSystem } from './disk/posix-file.ts'
 export { systemClock, systemRandom } from './disk/system.ts'
-export { STORAGE_ERRORS, StorageError, type StorageErrorCode } from './errors.ts'
+export { isDiskFull, STORAGE_ERRORS, StorageError, type StorageErrorCode } from './errors.ts'
 export { acquireLock } from './lock/lock.ts'
 export { openSnapshot } from './store/file-snapshot.ts'
 export { openStore, type StoreOptions } from './store/store.ts'

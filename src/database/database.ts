@@ -4,7 +4,13 @@
  * sequence are taken when a transaction is built and never given twice; a group that could not be written
  * leaves a gap.
  */
-import type { Backup, Snapshot, Store, Transaction } from '../../native-free-btree/index.ts'
+import {
+  type Backup,
+  type Snapshot,
+  type Store,
+  StoreCompactionSource,
+  type Transaction,
+} from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
@@ -29,7 +35,6 @@ import type {
   UpdateOptions,
 } from './api/database.ts'
 import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachments/content.ts'
-import { StoreCompactionSource } from './compaction/source.ts'
 import { awaiting, reading } from './errors/layer-errors.ts'
 import type { AttachmentContent } from './layout/attachment-records.ts'
 import { firstExpiry, listDue } from './layout/expiry.ts'

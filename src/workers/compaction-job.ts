@@ -1,8 +1,8 @@
 /** The two ends of a compaction that runs in a worker: messages over one port, and shared control words. */
 import type { MessagePort } from 'node:worker_threads'
-import type { SnapshotHandle } from '../../native-free-btree/index.ts'
+import type { CompactionSource, SnapshotHandle } from '../../native-free-btree/index.ts'
 import { describeError } from '../base/log.ts'
-import type { CompactionProgress, CompactionSource } from '../database/api/compaction.ts'
+import type { CompactionProgress } from '../database/api/compaction.ts'
 
 /** What the worker is given. */
 export interface CompactionJob {

@@ -1,8 +1,8 @@
 /** Runs in a thread of the pool: one compaction. */
-import { PageCache } from '../../native-free-btree/index.ts'
+import { CompactionCancelled, PageCache } from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { systemRandom } from '../base/random.ts'
-import { CompactionCancelled, type CompactionProgress } from '../database/api/compaction.ts'
+import type { CompactionProgress } from '../database/api/compaction.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
 import { JobControl, STOP } from './control.ts'

@@ -2,7 +2,7 @@
  * Keeps a job within a byte rate and a share of its thread's time, and ends it when it is told to. Called after
  * each piece of work; what it sleeps is short, so that a stop is seen soon.
  */
-import { CompactionCancelled } from '../database/api/compaction.ts'
+import { CompactionCancelled } from '../../native-free-btree/index.ts'
 import { type JobControl, STOP, WHOLE_SHARE } from './control.ts'
 
 const MOST_SLEEP_MS = 500

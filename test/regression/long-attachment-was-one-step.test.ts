@@ -5,8 +5,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { CompactionCancelled } from '../../native-free-btree/index.ts'
 import { systemClock } from '../../src/base/clock.ts'
-import { CompactionCancelled } from '../../src/database/api/compaction.ts'
 import { compact } from '../../src/database/compaction/compaction.ts'
 import { edit, fileDatabase } from '../support/database-fixture.ts'
 

@@ -5,12 +5,11 @@
  * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
  */
 
-import type { Backup, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Backup, CompactionSource, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import type { ByteSource, IncomingAttachment } from '../attachments/content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from '../layout/attachment-records.ts'
 import type { Expiry } from '../layout/expiry.ts'
-import type { CompactionSource } from './compaction.ts'
 
 /** One write. */
 export interface DocumentEdit {

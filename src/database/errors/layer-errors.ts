@@ -3,6 +3,7 @@
  * engine's errors are known by their `code`, those of the operating system by theirs. An error without a known code is a
  * defect and stays what it is.
  */
+import { isDiskFull } from '../../../native-free-btree/index.ts'
 import { ByteFormatError } from '../../base/byte-codec.ts'
 import { DatabaseError, type ErrorKind, operatingFailureOf } from '../../base/errors.ts'
 import { DocumentError, type DocumentErrorCode } from './document-error.ts'
@@ -57,16 +58,6 @@ function reasonOf(kind: ErrorKind, error: Error): string | undefined {
   if (kind !== 'storageUnavailable') return undefined
   const failure = operatingFailureOf(error)
   return failure === undefined ? error.message : `${error.message}: ${failure.reason}`
-}
-
-/** A write that found the disk full, of which nothing was kept. */
-export function isDiskFull(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const code = 'code' in at ? at.code : undefined
-    if (code === 'ENOSPC' || code === 'EDQUOT') return true
-    if (code === 'POISONED') return false
-  }
-  return false
 }
 
 /** Runs a synchronous read. */

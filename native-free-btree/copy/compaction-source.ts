@@ -1,11 +1,37 @@
-/**
- * The open store as a compaction sees it. `end` may be called at any time: a turn that is lent is given back, unless
- * the swap has begun, which then is waited for.
- */
-import { nodeFileSystem, removeNewFile, type Store, type Turn } from '../../../native-free-btree/index.ts'
-import { DatabaseError } from '../../base/errors.ts'
-import type { CompactionSource } from '../api/compaction.ts'
+/** What a compaction asks of the open store, in this thread or from another one. */
+import type { SnapshotHandle, Store, Turn } from '../api.ts'
+import { nodeFileSystem } from '../disk/posix-file.ts'
+import { StorageError } from '../errors.ts'
+import { removeNewFile } from './new-file.ts'
 
+/** The open store, from wherever the compaction runs. */
+export interface CompactionSource {
+  readonly path: string
+  readonly uuid: string
+  readonly salt: bigint
+  exportSnapshot(): Promise<SnapshotHandle>
+  durableEnd(): Promise<number>
+  slowDown(delayMs: number): void
+  /** Resolves when the writer's turn has come, with the end of the file; the writer waits until `swap` or `giveBack`. */
+  turn(): Promise<number>
+  giveBack(): void
+  swap(path: string): Promise<void>
+}
+
+/** Thrown by `pace`: the compaction is to end. With `keep` its file stays, to be gone on from. */
+export class CompactionCancelled extends Error {
+  readonly keep: boolean
+
+  constructor(keep: boolean) {
+    super('the compaction was cancelled')
+    this.keep = keep
+  }
+}
+
+/**
+ * An open store as its compaction sees it. `end` may be called at any time: a turn that is lent is given back, unless the
+ * swap has begun, which then is waited for. What is asked after it is refused with CLOSED.
+ */
 export class StoreCompactionSource implements CompactionSource {
   readonly path: string
   readonly uuid: string
@@ -23,7 +49,7 @@ export class StoreCompactionSource implements CompactionSource {
   }
 
   #open(): Store {
-    if (this.#ended) throw new DatabaseError('databaseClosed')
+    if (this.#ended) throw new StorageError('CLOSED', 'the compaction was ended')
     return this.#store
   }
 
@@ -43,7 +69,7 @@ export class StoreCompactionSource implements CompactionSource {
     const turn = await this.#open().turn()
     if (this.#ended) {
       turn.giveBack()
-      throw new DatabaseError('databaseClosed')
+      throw new StorageError('CLOSED', 'the compaction was ended')
     }
     this.#turn = turn
     return turn.end
@@ -56,7 +82,7 @@ export class StoreCompactionSource implements CompactionSource {
 
   async swap(path: string): Promise<void> {
     this.#open()
-    if (this.#turn === undefined) throw new DatabaseError('databaseClosed')
+    if (this.#turn === undefined) throw new StorageError('CLOSED', 'the compaction was ended')
     this.#swapping = this.#turn.replaceWith(path)
     await this.#swapping
   }

@@ -1,0 +1,177 @@
+/** Compaction of any store: orders, summaries and references of its trees' own, with writes between its steps. */
+import t from 'tap'
+import {
+  CompactionCancelled,
+  type CompactionOptions,
+  compact,
+  PageCache,
+  type Rewrite,
+  type Store,
+  StoreCompactionSource,
+} from '../../native-free-btree/index.ts'
+import { Random } from '../support/random.ts'
+import { SimulatedClock, seededRandomBytes } from '../support/simulated-clock.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { openSimulated, patternBytes, TEST_TREES } from '../support/test-trees.ts'
+
+const PATH = '/d/store'
+
+type Model = Map<string, Map<string, string>>
+
+/** Every entry of every tree, values behind references read. */
+function contents(store: Store): Record<string, [string, string][]> {
+  const snapshot = store.snapshot()
+  const found: Record<string, [string, string][]> = {}
+  for (const tree of Object.keys(TEST_TREES)) {
+    found[tree] = []
+    const cursor = snapshot.tree(tree).cursor()
+    while (cursor.next()) {
+      const value = tree === 'refs' ? snapshot.values.read(cursor.value()) : cursor.value()
+      found[tree].push([cursor.key().toString(), value.toString('latin1')])
+    }
+  }
+  snapshot.close()
+  return found
+}
+
+/** Random writes into all trees: short values, values out of line, references. */
+async function write(store: Store, random: Random, writes: number, model: Model): Promise<void> {
+  await store.transact((tx) => {
+    for (let n = 0; n < writes; n++) {
+      const tree = random.pick(Object.keys(TEST_TREES))
+      const known = model.get(tree) ?? new Map<string, string>()
+      model.set(tree, known)
+      const key = `k${random.int(400)}`
+      if (random.bool(0.3)) {
+        tx.delete(tree, Buffer.from(key))
+        known.delete(key)
+        continue
+      }
+      const value = patternBytes(random.int(1e6), random.pick([0, 3, 200, 700, 5000]))
+      tx.put(tree, Buffer.from(key), tree === 'refs' ? tx.append(value) : value)
+      known.set(key, value.toString('latin1'))
+    }
+  })
+}
+
+function expected(model: Model, store: Store): Record<string, [string, string][]> {
+  const order = contents(store)
+  return Object.fromEntries(
+    Object.keys(TEST_TREES).map((tree) => {
+      const known = model.get(tree) ?? new Map<string, string>()
+      const inOrder = order[tree]!.map(([key]): [string, string] => [
+        key,
+        known.get(key) ?? 'not in the model',
+      ])
+      return [tree, inOrder.length === known.size ? inOrder : []]
+    }),
+  )
+}
+
+/** References are named by their copies. */
+const following: NonNullable<CompactionOptions['rewrite']> = (_snapshot, copies): Rewrite => ({
+  references: (tree, value) => (tree === 'refs' ? [value] : []),
+  entry: (appender, tree, _key, value) => (tree === 'refs' ? copies.copy(appender, value) : value),
+  changedReferences: (tree, _key, value) => (tree === 'refs' ? [value] : []),
+  change: (tx, tree, _key, value) => (tree === 'refs' ? copies.copy(tx, value) : value),
+})
+
+/** The clock stands still: a writer that is slowed down would wait for ever. */
+class UnhurriedSource extends StoreCompactionSource {
+  override slowDown(): void {}
+}
+
+const optionsOn = (disk: SimulatedDisk, random: Random): CompactionOptions => ({
+  trees: TEST_TREES,
+  fileSystem: disk,
+  clock: new SimulatedClock(),
+  random: seededRandomBytes(random),
+  cache: new PageCache(1024 * 1024),
+  fillBytes: 8 * 1024,
+  markBytes: 32 * 1024,
+  turnBytes: 4 * 1024,
+  rewrite: following,
+})
+
+for (const seed of [1, 2, 3, 4]) {
+  t.test(`what is written meanwhile, and interruptions: seed ${seed}`, async (t) => {
+    const random = new Random(seed)
+    const disk = new SimulatedDisk(seed)
+    const store = await openSimulated(disk, PATH, random)
+    const model: Model = new Map()
+    for (let n = 0; n < 8; n++) await write(store, random, 200, model)
+    let attempts = 0
+    for (let isDone = false; !isDone; attempts++) {
+      const source = new UnhurriedSource(store)
+      let stepsLeft = attempts < 4 ? random.int(30) : Number.POSITIVE_INFINITY
+      const options = optionsOn(disk, random)
+      const compaction = compact(source, {
+        ...options,
+        pace: async () => {
+          stepsLeft -= 1
+          if (stepsLeft < 0) throw new CompactionCancelled(random.bool(0.8))
+          if (random.bool(0.4)) await write(store, random, random.int(30), model)
+        },
+      })
+      isDone = await compaction.then(
+        () => true,
+        (error) => {
+          if (!(error instanceof CompactionCancelled)) throw error
+          return false
+        },
+      )
+      await source.end()
+      if (random.bool()) await write(store, random, 20, model)
+    }
+    t.same(contents(store), expected(model, store))
+    t.equal((await store.check()).problemCount, 0)
+    await write(store, random, 100, model)
+    await store.close()
+    const again = await openSimulated(disk, PATH, random, { create: false })
+    t.same(contents(again), expected(model, again))
+    t.equal((await again.check()).problemCount, 0)
+    await again.close()
+  })
+}
+
+t.test('entries stay as they are where nobody says otherwise, and references are refused', async (t) => {
+  const random = new Random(9)
+  const disk = new SimulatedDisk(9)
+  const store = await openSimulated(disk, PATH, random)
+  await store.transact((tx) => {
+    for (let n = 0; n < 300; n++) tx.put('folded', Buffer.from(`K${n}`), patternBytes(n, 300))
+  })
+  const before = contents(store)
+  const { rewrite: _, ...plain } = optionsOn(disk, random)
+  const result = await compact(new StoreCompactionSource(store), plain)
+  t.same(contents(store), before)
+  t.equal(result.resumed, false)
+  await store.transact((tx) => tx.put('refs', Buffer.from('r'), tx.append(Buffer.from('value'))))
+  await t.rejects(compact(new StoreCompactionSource(store), plain), {
+    code: 'INVALID_ARGUMENT',
+    message: /hold references/,
+  })
+  t.equal((await store.check()).problemCount, 0, 'and the store goes on')
+  await store.close()
+})
+
+t.test('wrong arguments are refused before anything is touched', async (t) => {
+  const random = new Random(8)
+  const disk = new SimulatedDisk(8)
+  const store = await openSimulated(disk, PATH, random)
+  const options = optionsOn(disk, random)
+  const source = new StoreCompactionSource(store)
+  for (const [what, wrongSource, wrongOptions] of [
+    ['no source', undefined, options],
+    ['a source without methods', { path: PATH }, options],
+    ['no options', source, undefined],
+    ['bytes that are none', source, { ...options, turnBytes: Number.NaN }],
+    ['a pace that is no function', source, { ...options, pace: 5 }],
+  ] as const) {
+    await t.rejects(compact(wrongSource as never, wrongOptions as never), { code: 'INVALID_ARGUMENT' }, what)
+  }
+  await source.end()
+  await t.rejects(source.exportSnapshot(), { code: 'CLOSED' })
+  t.notOk(await disk.exists(`${PATH}.compact`))
+  await store.close()
+})
