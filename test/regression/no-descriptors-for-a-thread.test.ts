@@ -45,7 +45,10 @@ t.test('idle connections up to the limit, and a compaction', async (t) => {
   t.match(await client.json('GET', '/db/a'), { v: 1 }, 'and everything is served')
 })
 
-t.test('a thread that cannot begin ends its job alone', async (t) => {
+/** V8 of Node 24 ends the whole process, not the thread, where there is no memory to begin with. */
+const skip = Number.parseInt(process.versions.node, 10) >= 24 && 'V8 ends the process'
+
+t.test('a thread that cannot begin ends its job alone', { skip }, async (t) => {
   // Too little memory to start with: the thread ends before it takes a job.
   const pool = new WorkerPool({ threads: 1, memoryBytes: 1, idleMs: 1000 })
   t.teardown(() => pool.destroy())
