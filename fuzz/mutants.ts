@@ -20,8 +20,9 @@ const WRITER = 'native-free-btree/write/group-commit.js'
 const CHECKPOINTS = 'native-free-btree/write/checkpoint-pacing.js'
 const SUPERBLOCKS = 'native-free-btree/write/superblock-writes.js'
 const RECOVERY = 'native-free-btree/log/recovery.js'
-const OPEN = 'native-free-btree/store/open.js'
-const STORE = 'native-free-btree/store/store.js'
+const CREATE = 'native-free-btree/store/create.js'
+const STORE = 'native-free-btree/store/read-write-store.js'
+const SUCCESSOR = 'native-free-btree/store/successor.js'
 const TRANSACTION = 'native-free-btree/write/transaction.js'
 const CALLBACKS = 'native-free-btree/callbacks.js'
 const REGISTRY = 'src/server/registry.js'
@@ -222,7 +223,7 @@ ${COMMIT_SYNC}`,
     name: 'named-before-synced',
     rule: 'a new file is synced before it gets its name',
     target: 'crash',
-    file: OPEN,
+    file: CREATE,
     find: '        await file.sync();\n',
     replace: '',
   },
@@ -230,7 +231,7 @@ ${COMMIT_SYNC}`,
     name: 'folder-not-synced',
     rule: 'the folder of a new file is synced before it counts as made',
     target: 'database',
-    file: OPEN,
+    file: CREATE,
     find: '    await fileSystem.syncDirectory(folderOf(path));\n',
     replace: '',
   },
@@ -326,7 +327,7 @@ ${COMMIT_SYNC}`,
     name: 'creation-left',
     rule: 'a creation that fails leaves no file',
     target: 'misuse',
-    file: OPEN,
+    file: CREATE,
     find: 'await fileSystem.remove(temporary).catch(() => undefined);',
     replace: '',
   },
@@ -412,8 +413,8 @@ ${COMMIT_SYNC}`,
     name: 'swap-not-synced',
     rule: "a swapped file's name is durable before anything in it is acknowledged",
     target: 'compaction',
-    file: STORE,
-    find: 'await this.#fileSystem.syncDirectory(folderOf(this.path));\n            return true;',
+    file: SUCCESSOR,
+    find: 'await fileSystem.syncDirectory(folderOf(name));\n        return true;',
     replace: 'return true;',
   },
   {
@@ -421,14 +422,14 @@ ${COMMIT_SYNC}`,
     rule: 'a name that was in doubt is durable before the first group',
     target: 'compaction',
     file: STORE,
-    find: ': () => this.#fileSystem.syncDirectory(folderOf(this.path))',
+    find: ': () => fileSystem.syncDirectory(folderOf(absolute))',
     replace: ': undefined',
   },
   {
     name: 'turn-given-back-early',
     rule: 'the old file takes no group while the name changes hands',
     target: 'compaction',
-    file: STORE,
+    file: SUCCESSOR,
     find: "state = 'replacing';",
     replace: "state = 'replacing'; giveBack();",
   },
