@@ -16,7 +16,8 @@ export interface Mutant {
   readonly backedBy?: string
 }
 
-const WRITER = 'native-free-btree/write/group-commit.js'
+const GROUPS = 'native-free-btree/write/group-commit.js'
+const TAIL = 'native-free-btree/write/tail.js'
 const CHECKPOINTS = 'native-free-btree/write/checkpoint-pacing.js'
 const SUPERBLOCKS = 'native-free-btree/write/superblock-writes.js'
 const RECOVERY = 'native-free-btree/log/recovery.js'
@@ -30,24 +31,24 @@ const PAGES = 'native-free-btree/cache/page-source.js'
 const TREE = 'native-free-btree/tree/tree.js'
 const WALK = 'native-free-btree/log/walk.js'
 
-const COMMIT_SYNC = `        if (!(await this.#sync())) {
-            this.#fail(taken, this.#poisoned);`
+const COMMIT_SYNC = `        if (!(await tail.sync())) {
+            reject(taken, tail.poisoned);`
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'commit-not-synced',
     rule: 'a commit is acknowledged after its sync',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
-    replace: `        if (this.#poisoned !== undefined) {
-            this.#fail(taken, this.#poisoned);`,
+    replace: `        if (tail.poisoned !== undefined) {
+            reject(taken, tail.poisoned);`,
   },
   {
     name: 'applied-before-sync',
     rule: 'no reader sees a commit before its sync returned',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
     replace: `        this.#apply();\n${COMMIT_SYNC}`,
   },
@@ -55,30 +56,30 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'failed-sync-retried',
     rule: 'after a failed sync a second one proves nothing',
     target: 'crash',
-    file: WRITER,
-    find: "            this.#poison('a sync failed', error);",
+    file: TAIL,
+    find: "            this.poison('a sync failed', error);",
     replace: `            if (await this.#file.sync().then(() => true, () => false))
                 return true;
-            this.#poison('a sync failed', error);`,
+            this.poison('a sync failed', error);`,
   },
   {
     name: 'chunks-not-covered',
     rule: 'durableEnd and superblocks name no chunk group before a sync covered it',
     target: 'crash',
-    file: WRITER,
-    find: `        this.#written = next;
-        this.#checkpoints.logged(builder.length);`,
-    replace: `        this.#written = next;
-        this.#durable = next;
-        this.#checkpoints.logged(builder.length);`,
+    file: TAIL,
+    find: `    wrote(next) {
+        this.#written = next;`,
+    replace: `    wrote(next) {
+        this.#written = next;
+        this.#durable = next;`,
   },
   {
     name: 'superblock-names-unsynced',
     rule: 'a superblock names only what was durable when its own write was issued',
     target: 'crash',
-    file: WRITER,
-    find: `        if (this.#written.end !== this.#durable.end && !(await this.#sync()))
-            return this.#poisoned;
+    file: TAIL,
+    find: `        if (this.#written.end !== this.#durable.end && !(await this.sync()))
+            return false;
         this.#durable = this.#written;`,
     replace: '        this.#durable = this.#written;',
   },
@@ -86,13 +87,13 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'superblock-one-group-early',
     rule: 'a superblock names a checkpoint only when the group with its record is durable',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
     replace: `        if (checkpoint !== this.#checkpoints.newest) {
-            await this.#superblocks.write({
+            await tail.superblocks.write({
                 flags: 0,
-                durable: this.#durable,
-                commit: this.#commit,
+                durable: tail.durable,
+                commit: tail.commit,
                 checkpoint,
                 replay: this.#checkpoints.replay,
             });
@@ -121,16 +122,16 @@ ${COMMIT_SYNC}`,
     name: 'generation-not-raised',
     rule: 'a writer raises the generation before its first group',
     target: 'crash',
-    file: WRITER,
-    find: '        this.#superblocks.generation += 1;\n',
+    file: TAIL,
+    find: '        this.superblocks.generation += 1;\n',
     replace: '',
   },
   {
     name: 'generation-not-synced',
     rule: 'the superblock with the next generation is synced before the first group',
     target: 'crash',
-    file: WRITER,
-    find: `        if (!(await this.#sync()))
+    file: TAIL,
+    find: `        if (!(await this.sync()))
             return this.#poisoned;
         this.#announcedEnd = this.#durable.end;`,
     replace: '        this.#announcedEnd = this.#durable.end;',
@@ -139,16 +140,16 @@ ${COMMIT_SYNC}`,
     name: 'clean-flag-early',
     rule: 'the flag of a good close is written at the close alone',
     target: 'crash',
-    file: WRITER,
-    find: '        const failure = await this.#syncedSuperblock(0);',
-    replace: '        const failure = await this.#syncedSuperblock(SUPERBLOCK_CLEAN);',
+    file: TAIL,
+    find: '        const failure = await this.syncedSuperblock(0);',
+    replace: '        const failure = await this.syncedSuperblock(SUPERBLOCK_CLEAN);',
     backedBy: 'recovery, which heeds the flag only where no group follows',
   },
   {
     name: 'failed-write-not-cut-back',
     rule: 'a group whose write failed is cut off again',
     target: 'crash',
-    file: WRITER,
+    file: TAIL,
     find: '            await this.#file.truncate(this.#written.end);\n',
     replace: '',
   },
@@ -156,7 +157,7 @@ ${COMMIT_SYNC}`,
     name: 'cut-back-keeps-generation',
     rule: 'behind a cut the generation is raised: a cut block may show its bytes again',
     target: 'crash',
-    file: WRITER,
+    file: TAIL,
     find: '        this.#generationStarted = false;\n',
     replace: '',
   },

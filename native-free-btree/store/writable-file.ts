@@ -1,7 +1,7 @@
 /** An open file with its writer: what a store that was opened for writing has, from the beginning to the end. */
 import type { Clock } from '../clock.ts'
 import { PART_BYTES } from '../log/builder.ts'
-import { Writer } from '../write/group-commit.ts'
+import { Writer } from '../write/pump.ts'
 import { OpenFile } from './open-file.ts'
 import { cacheOf, type StoreOptions } from './options.ts'
 import type { Parts } from './parts.ts'
