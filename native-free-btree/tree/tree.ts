@@ -16,22 +16,11 @@ import type { PageSource } from '../cache/page-source.ts'
 import { type Compare, comparing, reducing, referring } from '../callbacks.ts'
 import { invariant, StorageError } from '../errors.ts'
 import { NODE_HEADER_BYTES } from '../format.ts'
-import {
-  CellView,
-  cellCount,
-  cellHasKey,
-  cellKey,
-  cellOffset,
-  childIndex,
-  isLeaf,
-  lowerBound,
-  type NodePointer,
-  orderOfCell,
-  readCell,
-  readPointer,
-  slotWidth,
-} from '../page/layout.ts'
-import { leafCellBytes, MutableNode } from '../page/mutable-node.ts'
+import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
+import { cellCount, cellKey, cellOffset, isLeaf, slotWidth } from '../page/layout.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { type NodePointer, readPointer } from '../page/pointer.ts'
+import { cellHasKey, childIndex, lowerBound, orderOfCell } from '../page/search.ts'
 import type { TreeDefinition } from './definition.ts'
 
 /** A node larger than this is split. */
