@@ -28,7 +28,7 @@ const TRANSACTION = 'native-free-btree/write/transaction.js'
 const CALLBACKS = 'native-free-btree/callbacks.js'
 const REGISTRY = 'src/server/registry.js'
 const PAGES = 'native-free-btree/cache/page-source.js'
-const TREE = 'native-free-btree/tree/tree.js'
+const NODES = 'native-free-btree/tree/changeable-nodes.js'
 const WALK = 'native-free-btree/log/walk.js'
 
 const COMMIT_SYNC = `        if (!(await tail.sync())) {
@@ -366,15 +366,15 @@ ${COMMIT_SYNC}`,
     name: 'changed-under-a-share',
     rule: 'a node that a snapshot or a checkpoint can see is copied before it is changed',
     target: 'btree',
-    file: TREE,
-    find: 'return node.pointer === undefined && node.epoch > this.shares.newestEpoch;',
+    file: NODES,
+    find: 'return node.pointer === undefined && node.epoch > this.#shares.newestEpoch;',
     replace: 'return node.pointer === undefined;',
   },
   {
     name: 'leaf-kept-through-a-split',
     rule: 'a leaf found before the commit is used only while it is the place of its key',
     target: 'btree',
-    file: TREE,
+    file: NODES,
     find: 'leaf === undefined || leaf.moved || !this.#isChangeable(leaf)',
     replace: 'leaf === undefined || !this.#isChangeable(leaf)',
   },

@@ -12,7 +12,8 @@ import { cellLength, writeCell } from '../page/cell.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { wholePage } from '../page/origin.ts'
 import { encodePointer, type NodePointer } from '../page/pointer.ts'
-import { INNER_BYTES, LEAF_BYTES, type Tree } from '../tree/tree.ts'
+import { INNER_BYTES, LEAF_BYTES } from '../tree/rebalance.ts'
+import type { Tree } from '../tree/tree.ts'
 import { INLINE_BYTES } from '../write/transaction.ts'
 
 const EPOCH = 0

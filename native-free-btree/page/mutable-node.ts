@@ -1,6 +1,6 @@
 /**
  * A node that differs from what the file holds. Invariants:
- * - It is changed only while nobody else can see it (tree.ts says when); otherwise it is copied first.
+ * - It is changed only while nobody else can see it (changeable-nodes.ts says when); otherwise it is copied first.
  * - `children[i]` is set for every child that is, or was when it was linked, in memory; the cell's payload is
  *   then stale and the child's own pointer counts. Otherwise the payload holds the child's pointer.
  * - Once `pointer` is set the node is in the file, durably; its page is released and must not be looked at.

@@ -12,7 +12,8 @@ import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellKey, cellOffset, headAt, headOf, isLeaf, prefixLength } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { type NodePointer, readPointer } from '../page/pointer.ts'
-import type { Root, Tree } from '../tree/tree.ts'
+import type { Root } from '../tree/shares.ts'
+import type { Tree } from '../tree/tree.ts'
 import { ValueReader } from '../values/values.ts'
 
 /** Problems beyond this many are counted, not listed. */

@@ -15,7 +15,7 @@ import { MutableNode } from '../page/mutable-node.ts'
 import { referenceLength } from '../page/reference.ts'
 import { childIndex, compareCellKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
-import type { Root } from './tree.ts'
+import type { Root } from './shares.ts'
 
 const view = new CellView()
 

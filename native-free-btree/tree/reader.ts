@@ -11,7 +11,8 @@ import { type NodePointer, readPointer } from '../page/pointer.ts'
 import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { TreeCursor } from './cursor.ts'
-import type { Root, Tree } from './tree.ts'
+import type { Root } from './shares.ts'
+import type { Tree } from './tree.ts'
 
 const view = new CellView()
 

@@ -17,7 +17,8 @@ import { MutableNode } from '../page/mutable-node.ts'
 import type { NodePointer } from '../page/pointer.ts'
 import { readDefinition, type TreeDefinition, writeDefinition } from '../tree/definition.ts'
 import { reductionOf } from '../tree/reader.ts'
-import type { Root, Share, Tree } from '../tree/tree.ts'
+import type { Root, Share } from '../tree/shares.ts'
+import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 
 export interface ReplayStart {
