@@ -16,37 +16,39 @@ export interface Mutant {
   readonly backedBy?: string
 }
 
-const WRITER = 'native-free-btree/write/group-commit.js'
+const GROUPS = 'native-free-btree/write/group-commit.js'
+const TAIL = 'native-free-btree/write/tail.js'
 const CHECKPOINTS = 'native-free-btree/write/checkpoint-pacing.js'
 const SUPERBLOCKS = 'native-free-btree/write/superblock-writes.js'
 const RECOVERY = 'native-free-btree/log/recovery.js'
-const OPEN = 'native-free-btree/store/open.js'
-const STORE = 'native-free-btree/store/store.js'
+const CREATE = 'native-free-btree/store/create.js'
+const STORE = 'native-free-btree/store/read-write-store.js'
+const SUCCESSOR = 'native-free-btree/store/successor.js'
 const TRANSACTION = 'native-free-btree/write/transaction.js'
 const CALLBACKS = 'native-free-btree/callbacks.js'
 const REGISTRY = 'src/server/registry.js'
 const PAGES = 'native-free-btree/cache/page-source.js'
-const TREE = 'native-free-btree/tree/tree.js'
+const NODES = 'native-free-btree/tree/changeable-nodes.js'
 const WALK = 'native-free-btree/log/walk.js'
 
-const COMMIT_SYNC = `        if (!(await this.#sync())) {
-            this.#fail(taken, this.#poisoned);`
+const COMMIT_SYNC = `        if (!(await tail.sync())) {
+            reject(taken, tail.poisoned);`
 
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'commit-not-synced',
     rule: 'a commit is acknowledged after its sync',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
-    replace: `        if (this.#poisoned !== undefined) {
-            this.#fail(taken, this.#poisoned);`,
+    replace: `        if (tail.poisoned !== undefined) {
+            reject(taken, tail.poisoned);`,
   },
   {
     name: 'applied-before-sync',
     rule: 'no reader sees a commit before its sync returned',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
     replace: `        this.#apply();\n${COMMIT_SYNC}`,
   },
@@ -54,30 +56,30 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'failed-sync-retried',
     rule: 'after a failed sync a second one proves nothing',
     target: 'crash',
-    file: WRITER,
-    find: "            this.#poison('a sync failed', error);",
+    file: TAIL,
+    find: "            this.poison('a sync failed', error);",
     replace: `            if (await this.#file.sync().then(() => true, () => false))
                 return true;
-            this.#poison('a sync failed', error);`,
+            this.poison('a sync failed', error);`,
   },
   {
     name: 'chunks-not-covered',
     rule: 'durableEnd and superblocks name no chunk group before a sync covered it',
     target: 'crash',
-    file: WRITER,
-    find: `        this.#written = next;
-        this.#checkpoints.logged(builder.length);`,
-    replace: `        this.#written = next;
-        this.#durable = next;
-        this.#checkpoints.logged(builder.length);`,
+    file: TAIL,
+    find: `    wrote(next) {
+        this.#written = next;`,
+    replace: `    wrote(next) {
+        this.#written = next;
+        this.#durable = next;`,
   },
   {
     name: 'superblock-names-unsynced',
     rule: 'a superblock names only what was durable when its own write was issued',
     target: 'crash',
-    file: WRITER,
-    find: `        if (this.#written.end !== this.#durable.end && !(await this.#sync()))
-            return this.#poisoned;
+    file: TAIL,
+    find: `        if (this.#written.end !== this.#durable.end && !(await this.sync()))
+            return false;
         this.#durable = this.#written;`,
     replace: '        this.#durable = this.#written;',
   },
@@ -85,13 +87,13 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'superblock-one-group-early',
     rule: 'a superblock names a checkpoint only when the group with its record is durable',
     target: 'crash',
-    file: WRITER,
+    file: GROUPS,
     find: COMMIT_SYNC,
     replace: `        if (checkpoint !== this.#checkpoints.newest) {
-            await this.#superblocks.write({
+            await tail.superblocks.write({
                 flags: 0,
-                durable: this.#durable,
-                commit: this.#commit,
+                durable: tail.durable,
+                commit: tail.commit,
                 checkpoint,
                 replay: this.#checkpoints.replay,
             });
@@ -120,16 +122,16 @@ ${COMMIT_SYNC}`,
     name: 'generation-not-raised',
     rule: 'a writer raises the generation before its first group',
     target: 'crash',
-    file: WRITER,
-    find: '        this.#superblocks.generation += 1;\n',
+    file: TAIL,
+    find: '        this.superblocks.generation += 1;\n',
     replace: '',
   },
   {
     name: 'generation-not-synced',
     rule: 'the superblock with the next generation is synced before the first group',
     target: 'crash',
-    file: WRITER,
-    find: `        if (!(await this.#sync()))
+    file: TAIL,
+    find: `        if (!(await this.sync()))
             return this.#poisoned;
         this.#announcedEnd = this.#durable.end;`,
     replace: '        this.#announcedEnd = this.#durable.end;',
@@ -138,16 +140,16 @@ ${COMMIT_SYNC}`,
     name: 'clean-flag-early',
     rule: 'the flag of a good close is written at the close alone',
     target: 'crash',
-    file: WRITER,
-    find: '        const failure = await this.#syncedSuperblock(0);',
-    replace: '        const failure = await this.#syncedSuperblock(SUPERBLOCK_CLEAN);',
+    file: TAIL,
+    find: '        const failure = await this.syncedSuperblock(0);',
+    replace: '        const failure = await this.syncedSuperblock(SUPERBLOCK_CLEAN);',
     backedBy: 'recovery, which heeds the flag only where no group follows',
   },
   {
     name: 'failed-write-not-cut-back',
     rule: 'a group whose write failed is cut off again',
     target: 'crash',
-    file: WRITER,
+    file: TAIL,
     find: '            await this.#file.truncate(this.#written.end);\n',
     replace: '',
   },
@@ -155,7 +157,7 @@ ${COMMIT_SYNC}`,
     name: 'cut-back-keeps-generation',
     rule: 'behind a cut the generation is raised: a cut block may show its bytes again',
     target: 'crash',
-    file: WRITER,
+    file: TAIL,
     find: '        this.#generationStarted = false;\n',
     replace: '',
   },
@@ -222,7 +224,7 @@ ${COMMIT_SYNC}`,
     name: 'named-before-synced',
     rule: 'a new file is synced before it gets its name',
     target: 'crash',
-    file: OPEN,
+    file: CREATE,
     find: '        await file.sync();\n',
     replace: '',
   },
@@ -230,7 +232,7 @@ ${COMMIT_SYNC}`,
     name: 'folder-not-synced',
     rule: 'the folder of a new file is synced before it counts as made',
     target: 'database',
-    file: OPEN,
+    file: CREATE,
     find: '    await fileSystem.syncDirectory(folderOf(path));\n',
     replace: '',
   },
@@ -326,7 +328,7 @@ ${COMMIT_SYNC}`,
     name: 'creation-left',
     rule: 'a creation that fails leaves no file',
     target: 'misuse',
-    file: OPEN,
+    file: CREATE,
     find: 'await fileSystem.remove(temporary).catch(() => undefined);',
     replace: '',
   },
@@ -364,15 +366,15 @@ ${COMMIT_SYNC}`,
     name: 'changed-under-a-share',
     rule: 'a node that a snapshot or a checkpoint can see is copied before it is changed',
     target: 'btree',
-    file: TREE,
-    find: 'return node.pointer === undefined && node.epoch > this.shares.newestEpoch;',
+    file: NODES,
+    find: 'return node.pointer === undefined && node.epoch > this.#shares.newestEpoch;',
     replace: 'return node.pointer === undefined;',
   },
   {
     name: 'leaf-kept-through-a-split',
     rule: 'a leaf found before the commit is used only while it is the place of its key',
     target: 'btree',
-    file: TREE,
+    file: NODES,
     find: 'leaf === undefined || leaf.moved || !this.#isChangeable(leaf)',
     replace: 'leaf === undefined || !this.#isChangeable(leaf)',
   },
@@ -380,17 +382,17 @@ ${COMMIT_SYNC}`,
     name: 'removed-cell-not-noted',
     rule: 'a patch leaves out every cell of the base that is gone',
     target: 'btree',
-    file: 'native-free-btree/page/mutable-node.js',
-    find: '            this.#noteRemoved(index);\n',
-    replace: '            this.base.position;\n',
+    file: 'native-free-btree/page/cell-page.js',
+    find: '            origin.noteRemoved(page, index);\n',
+    replace: '            origin.baseTop;\n',
   },
   {
     name: 'changed-payload-not-noted',
     rule: 'a patch repeats every payload of the base that has changed',
     target: 'btree',
-    file: 'native-free-btree/page/mutable-node.js',
-    find: 'this.#noteChanged(index);',
-    replace: 'this.base.position;',
+    file: 'native-free-btree/page/cell-page.js',
+    find: 'origin.noteChanged(page, index);',
+    replace: 'origin.baseTop;',
   },
   {
     name: 'page-reused-under-a-snapshot',
@@ -404,7 +406,7 @@ ${COMMIT_SYNC}`,
     name: 'page-given-back-twice',
     rule: 'a page has one owner, who gives it back once',
     target: 'btree',
-    file: 'native-free-btree/page/mutable-node.js',
+    file: 'native-free-btree/page/cell-page.js',
     find: 'pagePool.giveBack(old);',
     replace: 'pagePool.giveBack(old), pagePool.giveBack(old);',
   },
@@ -412,8 +414,8 @@ ${COMMIT_SYNC}`,
     name: 'swap-not-synced',
     rule: "a swapped file's name is durable before anything in it is acknowledged",
     target: 'compaction',
-    file: STORE,
-    find: 'await this.#fileSystem.syncDirectory(folderOf(this.path));\n            return true;',
+    file: SUCCESSOR,
+    find: 'await fileSystem.syncDirectory(folderOf(name));\n        return true;',
     replace: 'return true;',
   },
   {
@@ -421,14 +423,14 @@ ${COMMIT_SYNC}`,
     rule: 'a name that was in doubt is durable before the first group',
     target: 'compaction',
     file: STORE,
-    find: ': () => this.#fileSystem.syncDirectory(folderOf(this.path))',
+    find: ': () => fileSystem.syncDirectory(folderOf(absolute))',
     replace: ': undefined',
   },
   {
     name: 'turn-given-back-early',
     rule: 'the old file takes no group while the name changes hands',
     target: 'compaction',
-    file: STORE,
+    file: SUCCESSOR,
     find: "state = 'replacing';",
     replace: "state = 'replacing'; giveBack();",
   },

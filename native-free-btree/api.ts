@@ -262,7 +262,7 @@ export interface StoreStats {
   /** Bytes handed to write() since open, by kind. */
   recordBytesWritten: number
   nodeBytesWritten: number
-  /** Why writes are refused until the store is opened again: writer.ts lists what does that. */
+  /** Why writes are refused until the store is opened again: write/tail.ts lists what does that. */
   poisoned: string | undefined
   trees: Record<string, { count: number; bytes: number; depth: number }>
 }

@@ -11,7 +11,7 @@
  * those that were used since it last passed, and evicts the first that was not.
  */
 import { requireAmount } from '../arguments.ts'
-import type { KeptPage, PageOrigin } from '../page/mutable-node.ts'
+import type { KeptPage, PageOrigin } from '../page/origin.ts'
 import { pagePool } from '../page/pool.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 

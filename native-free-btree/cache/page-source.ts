@@ -15,19 +15,14 @@ import {
 } from '../disk/checksum.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
-import {
-  CellView,
-  cellOffset,
-  childIndex,
-  isLeaf,
-  type NodePointer,
-  pageDefect,
-  readCell,
-  slotsEnd,
-} from '../page/layout.ts'
-import { copyPage, type KeptPage, MutableNode, wholePage } from '../page/mutable-node.ts'
+import { CellView, readCell } from '../page/cell.ts'
+import { cellOffset, copyPage, isLeaf, pageDefect, slotsEnd } from '../page/layout.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { type KeptPage, wholePage } from '../page/origin.ts'
 import { applyPatch, baseOfPatch, isPatch, patchDefect } from '../page/patch.ts'
+import type { NodePointer } from '../page/pointer.ts'
 import { pagePool } from '../page/pool.ts'
+import { childIndex } from '../page/search.ts'
 import type { CacheSpace } from './page-cache.ts'
 
 const view = new CellView()

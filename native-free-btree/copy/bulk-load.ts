@@ -8,9 +8,12 @@
 import { ByteReader, ByteWriter } from '../disk/bytes.ts'
 import { invariant, StorageError } from '../errors.ts'
 import { assertKey, type GroupBuilder } from '../log/builder.ts'
-import { cellLength, encodePointer, type NodePointer, writeCell } from '../page/layout.ts'
-import { MutableNode, wholePage } from '../page/mutable-node.ts'
-import { INNER_BYTES, LEAF_BYTES, type Tree } from '../tree/tree.ts'
+import { cellLength, writeCell } from '../page/cell.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { wholePage } from '../page/origin.ts'
+import { encodePointer, type NodePointer } from '../page/pointer.ts'
+import { INNER_BYTES, LEAF_BYTES } from '../tree/rebalance.ts'
+import type { Tree } from '../tree/tree.ts'
 import { INLINE_BYTES } from '../write/transaction.ts'
 
 const EPOCH = 0
@@ -159,7 +162,7 @@ export class TreeLoad {
       const page = Buffer.from(reader.slice(reader.u32()))
       const node = MutableNode.fromPage(wholePage(page), NOWHERE, EPOCH, LEAF_BYTES)
       // No page of the file is like it: it goes out whole.
-      node.base = undefined
+      node.origin = undefined
       node.count = reader.u48()
       node.bytes = reader.u48()
       const low = Buffer.from(reader.slice(reader.u32()))

@@ -21,8 +21,9 @@ import { typedFileSystem } from '../disk/typed-file-system.ts'
 import { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import type { BulkStore } from '../store/bulk-store.ts'
-import { createFile } from '../store/open.ts'
-import { openStore, type StoreOptions } from '../store/store.ts'
+import { createFile } from '../store/create.ts'
+import { openStore } from '../store/open-store.ts'
+import type { StoreOptions } from '../store/options.ts'
 import { TreeLoad } from './bulk-load.ts'
 
 /** The tree of the maker's own. */

@@ -23,8 +23,9 @@ import {
   RECORD_VALUE,
   VALUE_HEADER_BYTES,
 } from '../format.ts'
-import { CellView, cellLength, readCell, writeCell } from '../page/layout.ts'
-import { type MutableNode, PATCH_SHARE } from '../page/mutable-node.ts'
+import { CellView, cellLength, readCell, writeCell } from '../page/cell.ts'
+import type { MutableNode } from '../page/mutable-node.ts'
+import { PATCH_SHARE } from '../page/origin.ts'
 import { appendPatch } from '../page/patch.ts'
 import { encodeReference, type ReferenceParts, readReference } from '../page/reference.ts'
 import type { Tree } from '../tree/tree.ts'

@@ -6,7 +6,7 @@
 import type { LogChange, LogPoint, LogStretch } from '../api.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, readCell } from '../page/layout.ts'
+import { CellView, readCell } from '../page/cell.ts'
 import type { ValueReader } from '../values/values.ts'
 import { NO_CHECKPOINT } from './group.ts'
 import { Replay } from './replay.ts'

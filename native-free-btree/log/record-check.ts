@@ -18,7 +18,7 @@ import {
   RECORD_VALUE,
   VALUE_HEADER_BYTES,
 } from '../format.ts'
-import { CellView, readCell } from '../page/layout.ts'
+import { CellView, readCell } from '../page/cell.ts'
 
 const view = new CellView()
 /** Where the number read last ends. */

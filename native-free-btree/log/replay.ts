@@ -14,7 +14,7 @@ import {
   RECORD_VALUE,
   VALUE_HEADER_BYTES,
 } from '../format.ts'
-import { CellView, readCell } from '../page/layout.ts'
+import { CellView, readCell } from '../page/cell.ts'
 import { readDefinition, type TreeDefinition } from '../tree/definition.ts'
 import type { GroupHeader } from './group.ts'
 

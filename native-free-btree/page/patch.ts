@@ -18,8 +18,10 @@
  */
 import { ByteReader, type ByteWriter, varintLength, writeVarint } from '../disk/bytes.ts'
 import { PATCH_HEADER_BYTES, PATCH_INNER, PATCH_LEAF } from '../format.ts'
-import { CellView, cellCount, cellOffset, readCell } from './layout.ts'
-import type { MutableNode, PagePlace } from './mutable-node.ts'
+import { CellView, readCell } from './cell.ts'
+import { cellCount, cellOffset } from './layout.ts'
+import type { MutableNode } from './mutable-node.ts'
+import type { PagePlace } from './origin.ts'
 
 const view = new CellView()
 
@@ -34,7 +36,8 @@ const KINDS = 4
  * that was changed or came in.
  */
 function forEachChange(node: MutableNode, change: (kind: number, passed: number) => void): void {
-  const { page, baseTop, removed, changed } = node
+  const { page } = node
+  const { baseTop, removed, changed } = node.origin!
   const cells = cellCount(page)
   let passed = 0
   let baseSlot = 0
@@ -72,8 +75,8 @@ function forEachChange(node: MutableNode, change: (kind: number, passed: number)
 
 /** Appends a patch of the node to `target`, or nothing, and false, when it would be longer than `most` bytes. */
 export function appendPatch(node: MutableNode, target: ByteWriter, most: number): boolean {
-  const { base } = node
-  if (base === undefined) return false
+  if (node.origin === undefined) return false
+  const { base } = node.origin
   let changes = 0
   let total = PATCH_HEADER_BYTES
   forEachChange(node, (kind, passed) => {

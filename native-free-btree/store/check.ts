@@ -8,21 +8,12 @@ import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { readGenesis, readSlots } from '../log/recovery.ts'
 import { type WalkState, walkGroups } from '../log/walk.ts'
-import {
-  CellView,
-  cellCount,
-  cellKey,
-  cellOffset,
-  headAt,
-  headOf,
-  isLeaf,
-  type NodePointer,
-  prefixLength,
-  readCell,
-  readPointer,
-} from '../page/layout.ts'
-import { leafCellBytes, MutableNode } from '../page/mutable-node.ts'
-import type { Root, Tree } from '../tree/tree.ts'
+import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
+import { cellCount, cellKey, cellOffset, headAt, headOf, isLeaf, prefixLength } from '../page/layout.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { type NodePointer, readPointer } from '../page/pointer.ts'
+import type { Root } from '../tree/shares.ts'
+import type { Tree } from '../tree/tree.ts'
 import { ValueReader } from '../values/values.ts'
 
 /** Problems beyond this many are counted, not listed. */

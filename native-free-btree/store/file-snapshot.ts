@@ -26,8 +26,8 @@ import { RootReader } from '../tree/reader.ts'
 import { Tree } from '../tree/tree.ts'
 import { partsOf, ValueReader } from '../values/values.ts'
 import { Ledger } from '../write/ledger.ts'
-import { readCheckpoint } from './open.ts'
-import type { StoreOptions } from './store.ts'
+import { readCheckpoint } from './load.ts'
+import type { StoreOptions } from './options.ts'
 
 /**
  * Opens the commit; trees are read with the orders and summaries of `options.trees`. `definitions` are trees that

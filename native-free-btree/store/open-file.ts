@@ -15,21 +15,11 @@ import { StorageError } from '../errors.ts'
 import type { Located } from '../log/recovery.ts'
 import type { Tree } from '../tree/tree.ts'
 import { partsOf, ValueReader } from '../values/values.ts'
-import type { Writer } from '../write/group-commit.ts'
 import type { Ledger } from '../write/ledger.ts'
-import type { LoadedTrees } from './open.ts'
+import type { Parts } from './parts.ts'
 
 /** How long a retired file waits for a reader that holds a reference and nothing else. */
 const RETIRED_IDLE_MS = 60_000
-
-/** What was found in a file and built from it. */
-export interface Parts {
-  file: StorageFile
-  located: Located
-  loaded: LoadedTrees
-  space: CacheSpace
-  ledger: Ledger
-}
 
 export class OpenFile {
   readonly file: StorageFile
@@ -38,10 +28,9 @@ export class OpenFile {
   readonly source: PageSource
   readonly values: ValueReader
   readonly bytes: ValueSource
-  ledger: Ledger
-  trees: Map<string, Tree>
-  located: Located
-  writer: Writer | undefined
+  #ledger: Ledger
+  #trees: Map<string, Tree>
+  #located: Located
   #pins = 0
   #used = false
   #retired = false
@@ -54,10 +43,31 @@ export class OpenFile {
     this.space = space
     this.source = new PageSource(file, located.salt, space)
     this.values = new ValueReader(file, located.salt, space.values)
-    this.ledger = ledger
-    this.trees = loaded.trees
-    this.located = located
+    this.#ledger = ledger
+    this.#trees = loaded.trees
+    this.#located = located
     this.bytes = new FileBytes(this)
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger
+  }
+
+  get trees(): ReadonlyMap<string, Tree> {
+    return this.#trees
+  }
+
+  /** What was found in the file when it was last loaded. */
+  get located(): Located {
+    return this.#located
+  }
+
+  /** Takes over what the same file holds by now. `parts` were loaded with this file's space. */
+  reload({ located, loaded, ledger }: Parts): void {
+    this.#ledger.clear()
+    this.#ledger = ledger
+    this.#trees = loaded.trees
+    this.#located = located
   }
 
   get isRetired(): boolean {
@@ -84,7 +94,7 @@ export class OpenFile {
   /** The store has another file from now on. `onClosed` runs when this one is closed. */
   retire(clock: Clock, onClosed: () => void): void {
     this.#retired = true
-    this.ledger.clear()
+    this.#ledger.clear()
     const wait = (): void => {
       this.#cancelTimer = clock.after(RETIRED_IDLE_MS, () => {
         if (this.#pins > 0 || this.#used) {
@@ -108,7 +118,7 @@ export class OpenFile {
 
   async #close(): Promise<void> {
     this.#cancelTimer?.()
-    this.ledger.clear()
+    this.#ledger.clear()
     this.space.clear()
     await this.file.close()
   }

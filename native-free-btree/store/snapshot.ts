@@ -4,7 +4,8 @@ import { unknownTree } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { RootReader } from '../tree/reader.ts'
-import type { Root, Share, Tree } from '../tree/tree.ts'
+import type { Root, Share } from '../tree/shares.ts'
+import type { Tree } from '../tree/tree.ts'
 import type { OpenFile } from './open-file.ts'
 
 export class StoreSnapshot implements Snapshot {

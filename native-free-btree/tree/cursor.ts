@@ -9,22 +9,13 @@ import type { Cursor, CursorOptions } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import {
-  CellView,
-  cellCount,
-  cellKey,
-  cellOffset,
-  childIndex,
-  compareCellKey,
-  copyOf,
-  isLeaf,
-  lowerBound,
-  readCell,
-} from '../page/layout.ts'
+import { CellView, copyOf, readCell } from '../page/cell.ts'
+import { cellCount, cellKey, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { referenceLength } from '../page/reference.ts'
+import { childIndex, compareCellKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
-import type { Root } from './tree.ts'
+import type { Root } from './shares.ts'
 
 const view = new CellView()
 

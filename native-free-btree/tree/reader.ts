@@ -4,23 +4,15 @@ import { bytesOf, requireBoolean, requireObject, requireWhole } from '../argumen
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import {
-  CellView,
-  cellCount,
-  cellHasKey,
-  cellOffset,
-  childIndex,
-  copyOf,
-  isLeaf,
-  lowerBound,
-  type NodePointer,
-  readCell,
-  readPointer,
-} from '../page/layout.ts'
-import { leafCellBytes, MutableNode } from '../page/mutable-node.ts'
+import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
+import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
+import { MutableNode } from '../page/mutable-node.ts'
+import { type NodePointer, readPointer } from '../page/pointer.ts'
+import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { TreeCursor } from './cursor.ts'
-import type { Root, Tree } from './tree.ts'
+import type { Root } from './shares.ts'
+import type { Tree } from './tree.ts'
 
 const view = new CellView()
 

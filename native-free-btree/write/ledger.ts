@@ -1,6 +1,6 @@
 /** Memory of the nodes of one store that the file does not hold, counted against the shared budget. */
 import type { PageCache } from '../cache/page-cache.ts'
-import type { DirtyLedger } from '../tree/tree.ts'
+import type { DirtyLedger } from '../tree/changeable-nodes.ts'
 
 export class Ledger implements DirtyLedger {
   readonly #cache: PageCache

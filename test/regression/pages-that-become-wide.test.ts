@@ -6,8 +6,9 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
-import { cellKey, childIndex } from '../../native-free-btree/page/layout.ts'
+import { cellKey } from '../../native-free-btree/page/layout.ts'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
+import { childIndex } from '../../native-free-btree/page/search.ts'
 
 t.test('an inner page that settles across the bound keeps its cells', async (t) => {
   const keys = [Buffer.alloc(0)]

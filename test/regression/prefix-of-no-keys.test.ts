@@ -3,8 +3,9 @@
  * next key was taken to have it too: searches for a key that was shorter looked into the child before it.
  */
 import t from 'tap'
-import { childIndex, prefixLength } from '../../native-free-btree/page/layout.ts'
+import { prefixLength } from '../../native-free-btree/page/layout.ts'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
+import { childIndex } from '../../native-free-btree/page/search.ts'
 
 const leaf = () => MutableNode.empty(true, 64, 1)
 

@@ -1,0 +1,97 @@
+/**
+ * Where a page came from: what it has in common with its base, a page that lies whole in the file. A patch (patch.ts) says
+ * what is different.
+ */
+import { cellOffset, slotsEnd } from './layout.ts'
+
+/** A node goes out as a patch while that takes no more than this share of the whole. */
+export const PATCH_SHARE = 0.17
+
+/** Where a page lies whole in the file. */
+export interface PagePlace {
+  readonly position: number
+  readonly length: number
+  readonly hash: bigint
+}
+
+/** What a page has in common with its base. */
+export interface PageOrigin {
+  readonly base: PagePlace
+  /** Cells from here to the end of the page are the base's, in its order; those before are not. */
+  readonly baseTop: number
+  /** Slots of the base whose cells are gone, ascending. */
+  readonly removed: readonly number[]
+  /** Slots of the base whose cells are here with another payload of the same length, ascending. */
+  readonly changed: readonly number[]
+}
+
+/** A page as it is kept in memory. Its cells begin at `top`, with `garbage` bytes of gaps between them. */
+export interface KeptPage {
+  readonly page: Buffer
+  readonly top: number
+  readonly garbage: number
+  /** Undefined: the page itself lies whole in the file. */
+  readonly origin: PageOrigin | undefined
+}
+
+/** A page as it lies in the file: nothing is between its slots and its cells, nor between those. */
+export function wholePage(page: Buffer): KeptPage {
+  return { page, top: slotsEnd(page), garbage: 0, origin: undefined }
+}
+
+const NONE: readonly number[] = []
+
+/** The origin of a page that is being changed: whoever changes a cell of the base notes it here before. */
+export class ChangingOrigin implements PageOrigin {
+  readonly base: PagePlace
+  baseTop: number
+  readonly removed: number[]
+  readonly changed: number[]
+
+  private constructor({ base, baseTop, removed, changed }: PageOrigin) {
+    this.base = base
+    this.baseTop = baseTop
+    this.removed = removed.slice()
+    this.changed = changed.slice()
+  }
+
+  /** The origin of a page that is about to change; `place` is where the page lies in the file. */
+  static of({ origin, top }: KeptPage, place: PagePlace): ChangingOrigin {
+    return new ChangingOrigin(origin ?? { base: place, baseTop: top, removed: NONE, changed: NONE })
+  }
+
+  clone(): ChangingOrigin {
+    return new ChangingOrigin(this)
+  }
+
+  /** Notes that cell `index` of the page, one of the base's, goes. */
+  noteRemoved(page: Buffer, index: number): void {
+    const slot = this.#baseSlot(page, index)
+    const changed = this.changed.indexOf(slot)
+    if (changed >= 0) this.changed.splice(changed, 1)
+    insertAscending(this.removed, slot)
+  }
+
+  /** Notes that cell `index` of the page, one of the base's, gets another payload. */
+  noteChanged(page: Buffer, index: number): void {
+    const slot = this.#baseSlot(page, index)
+    if (!this.changed.includes(slot)) insertAscending(this.changed, slot)
+  }
+
+  /** Which slot of the base had the cell that is cell `index` of the page now. */
+  #baseSlot(page: Buffer, index: number): number {
+    let slot = 0
+    for (let i = 0; i < index; i++) if (cellOffset(page, i) >= this.baseTop) slot += 1
+    for (const gone of this.removed) {
+      if (gone > slot) break
+      slot += 1
+    }
+    return slot
+  }
+}
+
+function insertAscending(numbers: number[], one: number): void {
+  let at = numbers.length
+  while (at > 0 && numbers[at - 1]! > one) at -= 1
+  numbers.splice(at, 0, one)
+}
