@@ -38,7 +38,7 @@ export interface RegistryOptions extends DatabaseOpener {
   dataDir: string
   maxOpen: number
   /** The `_security` that new databases get; undefined leaves it unset. */
-  initialSecurity?: Uint8Array | undefined
+  initialSecurity?: (() => Uint8Array | undefined) | undefined
   /** How long a deletion waits for those who use the database. Default 2000. */
   deleteGraceMs?: number | undefined
   /** How long a request waits for room among the open databases. Default 5000. */
@@ -314,7 +314,8 @@ export class DatabaseRegistry {
       await this.#makeDurable(dirname(path))
       const database = await this.#options.createDatabase(draft, name, { partitioned })
       try {
-        if (this.#options.initialSecurity) await database.setSecurity(this.#options.initialSecurity)
+        const security = this.#options.initialSecurity?.()
+        if (security !== undefined) await database.setSecurity(security)
       } finally {
         await database.close()
       }

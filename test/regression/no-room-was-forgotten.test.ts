@@ -21,11 +21,13 @@ function automatic(begin: (attempt: number) => Promise<void>) {
     compactions: { start: () => begin(++attempts), ended: async () => {}, running: 0 },
     clock,
     log: recordingLog().log,
-    fragmentationPercent: 50,
-    leastFileBytes: 100,
-    mostAtOnce: 1,
-    intervalMs: INTERVAL_MS,
-    window: undefined,
+    settings: {
+      fragmentationPercent: 50,
+      leastFileBytes: 100,
+      mostAtOnce: 1,
+      intervalMs: INTERVAL_MS,
+      window: undefined,
+    },
   })
   return { compaction, clock, attempts: () => attempts }
 }

@@ -185,7 +185,7 @@ t.test('a file whose name is unknown is not overwritten', async (t) => {
 })
 
 t.test('new databases may be public from the start', async (t) => {
-  const { registry } = await open(t.testdir(), { initialSecurity: Buffer.from('{}') })
+  const { registry } = await open(t.testdir(), { initialSecurity: () => Buffer.from('{}') })
   await registry.create('db')
   t.equal(await registry.withDatabase('db', (database) => database.security()?.toString()), '{}')
 })
