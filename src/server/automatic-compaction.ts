@@ -12,6 +12,7 @@ import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { isWithin, parseDayWindow } from '../config/day-window.ts'
 import type { Compactions } from './compactions.ts'
+import type { EventBus } from './event-bus.ts'
 import type { Lease } from './open-databases.ts'
 
 /** Share of the event loop's time in use from which on nothing is begun. */
@@ -31,6 +32,8 @@ export interface AutomaticCompactionSettings {
 export interface AutomaticCompactionOptions {
   lease(name: string): Promise<Lease>
   compactions: Pick<Compactions, 'start' | 'ended' | 'running'>
+  /** Tells what has changed. */
+  bus: EventBus
   clock: Clock
   log: Log
   settings: AutomaticCompactionSettings
@@ -52,25 +55,27 @@ export class AutomaticCompaction {
   #looking: Promise<void> = Promise.resolve()
   #loadBefore = performance.eventLoopUtilization()
   #stopped = false
+  readonly #unsubscribe: readonly (() => void)[]
 
   constructor(options: AutomaticCompactionOptions) {
     this.#options = options
+    const { bus } = options
+    this.#unsubscribe = [
+      bus.on('updated', (name) => this.#note(name)),
+      bus.on('deleted', (name) => this.#changed.delete(name)),
+    ]
   }
 
-  /** A database has changed. */
-  note(name: string): void {
-    if (this.#options.settings.fragmentationPercent === 0 || this.#stopped) return
+  #note(name: string): void {
+    if (this.#options.settings.fragmentationPercent === 0) return
     this.#changed.add(name)
     this.#arm()
-  }
-
-  forget(name: string): void {
-    this.#changed.delete(name)
   }
 
   /** Resolves when nothing is being looked at any more. */
   async stop(): Promise<void> {
     this.#stopped = true
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#cancelTimer?.()
     await this.#looking
   }

@@ -17,12 +17,15 @@ import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Database } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
+import type { EventBus } from './event-bus.ts'
 import type { DatabaseRegistry } from './registry.ts'
 
 export interface ExpirationsOptions {
   /** Keeps the times. Stays open until `close` has resolved. */
   index: Pick<Database, 'localDocs' | 'putLocal' | 'deleteLocal'>
   databases: Pick<DatabaseRegistry, 'has' | 'withDatabase'>
+  /** Tells what is opened and deleted. */
+  bus: EventBus
   clock: Clock
   log: Log
 }
@@ -59,17 +62,19 @@ export class Expirations {
       if (options.databases.has(name)) this.#due.set(name, dueMs)
       else void this.#store(name)
     }
+    // For as long as the bus lives: databases that are open when this closes still have writes that expire.
+    options.bus.onOpening((name, database) => this.#opened(name, database))
+    options.bus.on('deleted', (name) => this.#forget(name))
     this.#arm()
   }
 
-  /** To be called for each database that is opened, before it is used. Never rejects. */
-  async opened(name: string, database: Database): Promise<void> {
+  /** Before anybody uses the database. Never rejects. */
+  async #opened(name: string, database: Database): Promise<void> {
     database.onExpirySet((expiresAtMs) => this.#note(name, expiresAtMs))
     await this.#guarded(name, () => this.#expire(name, database))
   }
 
-  /** Forgets a database that was deleted. */
-  forget(name: string): void {
+  #forget(name: string): void {
     this.#due.delete(name)
     this.#resting.delete(name)
     void this.#store(name)
@@ -184,7 +189,7 @@ export class Expirations {
       this.#resting.delete(name)
     } catch (error) {
       const isGone = error instanceof DatabaseError && error.kind === 'noDatabase'
-      if (isGone) return this.forget(name)
+      if (isGone) return this.#forget(name)
       const { log } = this.#options
       log.error('documents could not expire', { database: name, reason: describeError(error) })
       if (this.#due.has(name)) this.#rest(name)

@@ -24,6 +24,7 @@ import { AutomaticCompaction } from './automatic-compaction.ts'
 import { Compactions } from './compactions.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
+import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
@@ -61,6 +62,7 @@ export class Server {
     options: ServerOptions,
     parts: {
       dataDir: string
+      bus: EventBus
       uuid: string
       databases: DatabaseRegistry
       events: DatabaseEvents
@@ -102,6 +104,7 @@ export class Server {
     this.automaticCompaction = new AutomaticCompaction({
       lease: (name) => this.databases.lease(name),
       compactions: this.compactions,
+      bus: parts.bus,
       clock,
       log,
       settings: settings.view({
@@ -168,10 +171,12 @@ export class Server {
       }),
       now: () => clock.now(),
     })
+    const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
       dataDir,
       maxOpen: settings.get('maxOpenDatabases'),
       initialSecurity: () => (settings.get('defaultSecurity') === 'everyone' ? Buffer.from('{}') : undefined),
+      bus,
       clock,
       log,
       openDatabase: (path, name) => options.openDatabase(path, name),
@@ -180,6 +185,7 @@ export class Server {
     const events = await DatabaseEvents.open(
       {
         path: join(dataDir, `events${DATABASE_EXTENSION}`),
+        bus,
         clock,
         log,
         openDatabase: (path, name) => options.openDatabase(path, name),
@@ -187,18 +193,10 @@ export class Server {
       },
       databases.list(),
     )
-    const expirations = new Expirations({ index: events.database, databases, clock, log })
+    const expirations = new Expirations({ index: events.database, databases, bus, clock, log })
     const { uuid } = store.state
-    const parts = { dataDir, uuid, databases, events, expirations, authenticator, administrators, lock }
-    const server = new Server(options, parts)
-    databases.listen((type, name) => {
-      events.note(type, name)
-      if (type === 'deleted') expirations.forget(name)
-      if (type === 'updated') server.automaticCompaction.note(name)
-      if (type === 'deleted') server.automaticCompaction.forget(name)
-    })
-    databases.onOpened((name, database) => expirations.opened(name, database))
-    return server
+    const parts = { dataDir, bus, uuid, databases, events, expirations, authenticator, administrators, lock }
+    return new Server(options, parts)
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
