@@ -39,7 +39,7 @@ export interface AutomaticCompactionOptions {
   settings: AutomaticCompactionSettings
 }
 
-/** What may be otherwise by the next look, with nothing written. */
+/** Whether the next look may find the cause gone although the database has not changed: a full disk, too many open. */
 function isForNow(error: unknown): boolean {
   return (
     error instanceof DatabaseError &&

@@ -70,7 +70,7 @@ export class Compactions {
 
   /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
   async start(name: string): Promise<void> {
-    // One that is to end is none that runs: what was asked for now is done after it.
+    // A job that was told to stop will not finish its compaction: the one that is asked for now begins after it.
     for (let job = this.#jobs.get(name); job && job.control.stop !== STOP.no; job = this.#jobs.get(name)) {
       await job.ended
     }

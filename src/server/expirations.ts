@@ -4,9 +4,10 @@
  *   their own: one timer waits for the earliest of all, and none where nothing is to expire. It looks at the time of
  *   day every minute, since timers do not see how that is corrected, nor that the machine slept. A closed database
  *   is opened only when it has something due.
- * - The times are kept over restarts as local documents of the events' database, `expiry:NAME`. One is durable
- *   before a write that lets a document expire is acknowledged. It may say too early a time, never too late a
- *   one: a database that is opened for nothing tells when it is wanted next.
+ * - The times outlive restarts as local documents of the events' database, `expiry:NAME`. A stored time is never later
+ *   than the database's earliest expiry: it is durable before the write that sets that expiry is acknowledged. It may be
+ *   earlier, as after a deletion of the document: the database is then opened, has nothing due, and the right time is
+ *   stored.
  * - A database that is opened for any reason has what is due done before anybody uses it, up to a batch, and makes
  *   itself known if it was not (a file from elsewhere).
  * - One batch runs at a time, the database that waits longest first, so that thousands that fall due together are
