@@ -26,7 +26,7 @@ const STORE = 'native-free-btree/store/read-write-store.js'
 const SUCCESSOR = 'native-free-btree/store/successor.js'
 const TRANSACTION = 'native-free-btree/write/transaction.js'
 const CALLBACKS = 'native-free-btree/callbacks.js'
-const REGISTRY = 'src/server/registry.js'
+const DATABASE_FILES = 'src/server/database-files.js'
 const PAGES = 'native-free-btree/cache/page-source.js'
 const NODES = 'native-free-btree/tree/changeable-nodes.js'
 const WALK = 'native-free-btree/log/walk.js'
@@ -240,7 +240,7 @@ ${COMMIT_SYNC}`,
     name: 'created-name-not-synced',
     rule: 'the folder of a database is synced before its creation is answered',
     target: 'syscalls',
-    file: REGISTRY,
+    file: DATABASE_FILES,
     find: 'await changeNames(dirname(path), async () => {\n                await rename(',
     replace: 'await ((_, change) => change())(dirname(path), async () => {\n                await rename(',
   },
@@ -248,9 +248,9 @@ ${COMMIT_SYNC}`,
     name: 'deleted-name-not-synced',
     rule: 'the folder of a database is synced before its deletion is answered',
     target: 'syscalls',
-    file: REGISTRY,
-    find: 'await changeNames(dirname(path), async () => {\n            await rm(',
-    replace: 'await ((_, change) => change())(dirname(path), async () => {\n            await rm(',
+    file: DATABASE_FILES,
+    find: 'await changeNames(dirname(path), async () => {\n                await rm(',
+    replace: 'await ((_, change) => change())(dirname(path), async () => {\n                await rm(',
   },
   {
     name: 'no-sync-call',

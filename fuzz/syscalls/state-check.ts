@@ -7,6 +7,7 @@ import { DatabaseError } from '../../src/base/errors.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { databaseOfPath } from '../../src/server/database-name.ts'
+import { EventBus } from '../../src/server/event-bus.ts'
 import { DatabaseRegistry } from '../../src/server/registry.ts'
 import type { Random } from '../../test/support/random.ts'
 import { recordingLog } from '../../test/support/recording-log.ts'
@@ -117,6 +118,7 @@ export async function checkOnDisk(
   const registry = await DatabaseRegistry.open({
     dataDir: folder,
     maxOpen: 100,
+    bus: new EventBus(recordingLog().log),
     clock: systemClock,
     log: recordingLog().log,
     openDatabase: async (path, name) => {

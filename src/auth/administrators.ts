@@ -30,8 +30,6 @@ export interface AdministratorsOptions {
 
 export class Administrators implements CredentialSource {
   readonly #credentials: ReadonlyMap<string, Credential>
-  /** Whether the only account is the generated one. */
-  readonly hasGeneratedPassword: boolean
   /** The generated account, in the start that made it. */
   readonly generated: { name: string; password: string } | undefined
 
@@ -42,7 +40,6 @@ export class Administrators implements CredentialSource {
     this.passwordFile = passwordFile
     const roles = [ADMIN_ROLE]
     this.#credentials = new Map(admins.map(({ name, hash }) => [name, { name, roles, hash }]))
-    this.hasGeneratedPassword = admins.some(({ source }) => source === 'generated')
     this.generated =
       generatedPassword === undefined ? undefined : { name: GENERATED_NAME, password: generatedPassword }
   }

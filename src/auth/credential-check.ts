@@ -9,6 +9,7 @@
  * - An unknown name costs a hash too, so that the time taken does not tell which names exist.
  */
 import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { type Caller, SERVER_ITSELF } from './hash-queue.ts'
 import type { PasswordHash, PasswordHasher } from './password-hash.ts'
@@ -66,10 +67,8 @@ export class CredentialCheck {
   readonly #hasher: PasswordHasher
   readonly #key: string
   readonly #decoy: PasswordHash
-  /** By digest, the least recently used first. */
-  readonly #verified = new Map<string, Credential>()
-  /** The most recently used digest. */
-  #latest = ''
+  /** By digest. */
+  readonly #verified = new LRUCache<string, Credential>({ max: MAX_ENTRIES })
   readonly #running = new Map<string, Computation>()
 
   constructor(options: CredentialCheckOptions) {
@@ -95,13 +94,10 @@ export class CredentialCheck {
   ): Promise<Credential | undefined> {
     const credential = await this.#source.find(name)
     const key = this.#keyOf(name, password)
-    if (credential !== undefined && this.#verified.get(key) === credential) {
-      this.#remember(key, credential)
-      return credential
-    }
+    if (credential !== undefined && this.#verified.get(key) === credential) return credential
     const right = await this.#compute(key, credential, password, caller)
     if (!right || credential === undefined) return undefined
-    this.#remember(key, credential)
+    this.#verified.set(key, credential)
     return credential
   }
 
@@ -110,16 +106,14 @@ export class CredentialCheck {
    * Undefined where that is not known at once: then `check` says.
    */
   recall(header: string): Credential | undefined {
-    const key = this.#digest('header', header)
-    const credential = this.#verified.get(key)
+    const credential = this.#verified.get(this.#digest('header', header))
     if (credential === undefined || this.#source.find(credential.name) !== credential) return undefined
-    this.#remember(key, credential)
     return credential
   }
 
   /** Notes that `check` gave this credential for what the header says. */
   accept(header: string, credential: Credential): void {
-    this.#remember(this.#digest('header', header), credential)
+    this.#verified.set(this.#digest('header', header), credential)
   }
 
   async #compute(
@@ -145,16 +139,6 @@ export class CredentialCheck {
     } finally {
       leave()
     }
-  }
-
-  #remember(key: string, credential: Credential): void {
-    if (key === this.#latest && this.#verified.get(key) === credential) return
-    this.#verified.delete(key)
-    this.#verified.set(key, credential)
-    this.#latest = key
-    if (this.#verified.size <= MAX_ENTRIES) return
-    const [oldest] = this.#verified.keys()
-    this.#verified.delete(oldest!)
   }
 
   /** The length keeps ("a", "bc") and ("ab", "c") apart. */

@@ -32,7 +32,7 @@ export interface PasswordHash {
 
 const MAX_ITERATIONS = 10_000_000
 
-export function isPrf(value: unknown): value is Prf {
+function isPrf(value: unknown): value is Prf {
   return typeof value === 'string' && Object.hasOwn(PRFS, value)
 }
 

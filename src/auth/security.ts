@@ -63,35 +63,6 @@ export function isMember(user: UserCtx, security: Security): boolean {
   return isPublic || isDatabaseAdmin(user, security) || isIn(user, members)
 }
 
-/** For what is the server's: creating and deleting databases, `_all_dbs`, `_dbs_info`, `_purge`. */
-export function requireServerAdmin(user: UserCtx): void {
-  if (!isServerAdmin(user)) throw new DatabaseError('unauthorized', 'You are not a server admin.')
-}
-
-/** For every use of a database. */
-export function requireMember(user: UserCtx, security: Security): void {
-  if (!isMember(user, security)) throw new DatabaseError(refusal(user))
-}
-
-/** For a database's upkeep: `_compact`, `_view_cleanup`. */
-export function requireDatabaseAdmin(user: UserCtx, security: Security): void {
-  if (!isDatabaseAdmin(user, security)) {
-    throw new DatabaseError('unauthorized', 'You are not a server or db admin.')
-  }
-}
-
-/** For writing design documents, `_security` and `_revs_limit`, by a member. */
-export function requireDesignWriter(user: UserCtx, security: Security): void {
-  if (!isDatabaseAdmin(user, security)) {
-    throw new DatabaseError(refusal(user), 'You are not a db or server admin.')
-  }
-}
-
-/** Somebody who has not signed in may try again as somebody else. */
-function refusal(user: UserCtx): 'unauthorized' | 'forbidden' {
-  return user.name === null ? 'unauthorized' : 'forbidden'
-}
-
 function isIn(user: UserCtx, group: Group): boolean {
   if (user.roles.some((role) => group.roles.includes(role))) return true
   return user.name !== null && group.names.includes(user.name)

@@ -6,7 +6,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
-export const COOKIE_NAME = 'AuthSession'
+const COOKIE_NAME = 'AuthSession'
 
 export interface CookieOptions {
   timeoutSeconds: number

@@ -21,16 +21,21 @@ export interface Log {
   error(message: string, fields?: LogFields): void
 }
 
+/** A log whose lowest level may change. */
+export interface LeveledLog extends Log {
+  setLevel(level: LogLevel): void
+}
+
 export interface LogOptions {
-  /** The lowest level that is written. */
+  /** The lowest level that is written, until another is set. */
   level: LogLevel
   /** Takes one line, its line break included. */
   write: (line: string) => void
   now: Clock['now']
 }
 
-export function createLog(options: LogOptions): Log {
-  const lowest = LOG_LEVELS.indexOf(options.level)
+export function createLog(options: LogOptions): LeveledLog {
+  let lowest = LOG_LEVELS.indexOf(options.level)
   const enabled = (level: LogLevel): boolean => level !== 'none' && LOG_LEVELS.indexOf(level) >= lowest
   const at =
     (level: LogLevel) =>
@@ -40,6 +45,9 @@ export function createLog(options: LogOptions): Log {
       options.write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
     }
   return {
+    setLevel(level) {
+      lowest = LOG_LEVELS.indexOf(level)
+    },
     enabled,
     debug: at('debug'),
     info: at('info'),

@@ -1,7 +1,6 @@
 /** What the command line needs of the layers below it, given by `main.ts` so that tests can give others. */
 
-import type { Log } from '../base/log.ts'
-import type { Config } from '../config/load.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import type { AcquireLock, Server } from '../server/server.ts'
 
@@ -45,8 +44,8 @@ export interface InspectedStore {
 export interface Parts {
   version: string
   acquireLock: AcquireLock
-  /** How databases are opened under a configuration: cache, limits. */
-  databaseOpener(config: Config, log: Log): DatabaseOpener
+  /** How databases are opened under some settings: cache, limits. */
+  databaseOpener(settings: SettingsRegistry): DatabaseOpener
   startHttp(server: Server): Promise<Listener>
   openStore(path: string): Promise<InspectedStore>
   /** Compacts a file that nobody has open. Resolves with its lengths. */

@@ -4,10 +4,11 @@
  */
 import { readFile } from 'node:fs/promises'
 import { systemClock } from '../base/clock.ts'
-import { createLog, describeError } from '../base/log.ts'
+import { createLog, describeError, type Log } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, loadConfig } from '../config/load.ts'
+import { SettingsRegistry } from '../config/registry.ts'
 import { Server } from '../server/server.ts'
 import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
 import { StopSignal } from './stop-signal.ts'
@@ -39,14 +40,8 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
   const detach = console.onStopSignal((signal) => stopSignal.receive(signal))
   const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS)
   try {
-    const server = await Server.start({
-      ...parts.databaseOpener(config, log),
-      config,
-      log,
-      clock: systemClock,
-      random: systemRandom,
-      acquireLock: parts.acquireLock,
-    })
+    const server = await open(config, parts, log)
+    server.settings.subscribe('logLevel', (level) => log.setLevel(level))
     return await run(server, parts, console, stopSignal)
   } finally {
     clearInterval(keepAlive)
@@ -54,14 +49,28 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
   }
 }
 
+/** A server of the process, which takes no requests yet. Rejects as `Server.start` does. */
+export function open(config: Config, parts: Parts, log: Log): Promise<Server> {
+  const settings = new SettingsRegistry(config, log)
+  return Server.start({
+    ...parts.databaseOpener(settings),
+    settings,
+    admins: config.admins,
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    acquireLock: parts.acquireLock,
+  })
+}
+
 async function run(server: Server, parts: Parts, console: Console, stopSignal: StopSignal): Promise<number> {
-  const { log, config } = server
+  const { log, settings } = server
   const listener = await listen(server, parts)
   announce(server, listener.url, console)
   log.info('started', { url: listener.url, version: parts.version, databases: server.databases.size })
   const signal = await stopSignal.requested
   log.info('stopping', { signal })
-  const status = await stop(server, listener, config.stopGraceMs)
+  const status = await stop(server, listener, settings.get('stopGraceMs'))
   log.info('stopped')
   return status
 }

@@ -2,11 +2,9 @@
 /** The package's main door: a server in the process of whoever imports it. */
 import { systemClock } from '../base/clock.ts'
 import { createLog } from '../base/log.ts'
-import { systemRandom } from '../base/random.ts'
 import { loadConfig } from '../config/load.ts'
-import { Server } from '../server/server.ts'
 import { EXIT } from './parts.ts'
-import { listen, stop } from './serve.ts'
+import { listen, open, stop } from './serve.ts'
 import { systemParts } from './system-parts.ts'
 
 /** What is left out has the default of `davenport serve`. */
@@ -51,20 +49,14 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
     write: write ?? (() => undefined),
     now: () => systemClock.now(),
   })
-  const server = await Server.start({
-    ...systemParts.databaseOpener(config, log),
-    config,
-    log,
-    clock: systemClock,
-    random: systemRandom,
-    acquireLock: systemParts.acquireLock,
-  })
+  const server = await open(config, systemParts, log)
+  if (write !== undefined) server.settings.subscribe('logLevel', (level) => log.setLevel(level))
   const listener = await listen(server, systemParts)
   let stopped: Promise<number> | undefined
   return {
     url: listener.url,
     generatedAdmin: server.administrators.generated,
-    async stop(graceMs = config.stopGraceMs) {
+    async stop(graceMs = server.settings.get('stopGraceMs')) {
       stopped ??= stop(server, listener, graceMs)
       if ((await stopped) !== EXIT.ok) throw new Error('the server did not stop cleanly')
     },

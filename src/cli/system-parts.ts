@@ -7,7 +7,8 @@ import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
 import { startHttp } from '../http/listen/server.ts'
-import { corsRules } from './cors-rules.ts'
+import { type HttpOptions, limitsOf } from '../http/request/options.ts'
+import { CORS_SETTINGS, corsRules } from './cors-rules.ts'
 import type { Parts } from './parts.ts'
 
 const version = packageVersion()
@@ -29,39 +30,37 @@ async function compactFile(path: string, onProgress: (done: number, total: numbe
 export const systemParts: Parts = {
   version,
   acquireLock,
-  databaseOpener(config) {
-    const store = { cache: new PageCache(config.cacheBytes) }
-    const { databaseDir: folder, diskReserveBytes: reserveBytes } = config
-    const room = new DiskRoom({ folder, reserveBytes, clock: systemClock })
+  databaseOpener(settings) {
+    const store = { cache: new PageCache(settings.get('cacheBytes')) }
+    const room = new DiskRoom({
+      folder: settings.get('databaseDir'),
+      get reserveBytes() {
+        return settings.get('diskReserveBytes')
+      },
+      clock: systemClock,
+    })
     const options = { store, refusal: () => room.refusal() }
     return {
       openDatabase: (path, name) => openDatabase(path, name, options),
       createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
     }
   },
-  startHttp: (server) =>
-    startHttp({
+  startHttp(server) {
+    const { settings } = server
+    const options: HttpOptions = {
       backend: server,
-      host: server.config.bindAddress,
-      port: server.config.port,
+      host: settings.get('bindAddress'),
+      port: settings.get('port'),
       version,
-      cors: corsRules(server.config),
-      limits: {
-        maxRequestBytes: server.config.maxRequestSize,
-        maxJsonBytes: server.config.maxJsonSize,
-        maxBodyMemoryBytes: server.config.bodyMemoryBytes,
-        maxBulkDocs: server.config.maxBulkDocs,
-        maxBulkGet: server.config.maxBulkGet,
-        maxDocumentBytes: server.config.maxDocumentSize,
-        maxAttachmentBytes: server.config.maxAttachmentSize,
-        compressibleTypes: server.config.compressibleTypes,
-        compressionLevel: server.config.compressionLevel,
-        maxUuids: server.config.maxUuids,
-        maxDatabasesInfo: server.config.maxDatabasesInfo,
-        maxConnections: server.config.maxConnections,
-        selectorBudgetMs: server.config.selectorBudgetMs,
-      },
-    }),
+      cors: corsRules(settings),
+      limits: limitsOf(settings),
+    }
+    const readCors = (): void => {
+      options.cors = corsRules(settings)
+    }
+    for (const name of CORS_SETTINGS) settings.subscribe(name, readCors)
+    return startHttp(options)
+  },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
   compactFile,
 }

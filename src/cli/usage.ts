@@ -1,4 +1,5 @@
-import { SETTINGS, type Setting } from '../config/settings.ts'
+import type { Setting } from '../config/setting.ts'
+import { SETTINGS } from '../config/settings.ts'
 
 export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
 

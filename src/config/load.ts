@@ -7,7 +7,7 @@
  */
 import { isUnsupportedCouchSetting } from './couchdb-settings.ts'
 import { ConfigError, parseIni } from './ini.ts'
-import { SETTINGS, type Setting, type SettingName, type Settings } from './settings.ts'
+import { parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
 export interface ConfigSources {
   file?: { path: string; text: string } | undefined
@@ -25,11 +25,10 @@ export interface Flags {
   cors?: readonly string[] | undefined
 }
 
+/** What a server starts with. */
 export interface Config extends Settings {
   /** Server administrators by name: a password, or a hash as CouchDB writes it. */
   readonly admins: ReadonlyMap<string, string>
-  /** Where a setting that is not the default came from, for messages. */
-  readonly origins: ReadonlyMap<SettingName, string>
 }
 
 const ENVIRONMENT_PREFIX = 'DAVENPORT_'
@@ -45,7 +44,6 @@ export function loadConfig(sources: ConfigSources): Config {
 
 class ConfigBuilder {
   readonly #values = new Map<SettingName, unknown>()
-  readonly #origins = new Map<SettingName, string>()
   readonly #admins = new Map<string, string>()
 
   /** `where` is the file and line, the variable or the flag. An undefined value unsets. */
@@ -57,14 +55,11 @@ class ConfigBuilder {
     const name = SETTING_NAMES.get(`${section}/${key}`)
     if (name === undefined) throw new ConfigError(`${where}: ${reasonForUnknown(section, key)}`)
     if (value === undefined) return
-    const setting: Setting<unknown> = SETTINGS[name]
     try {
-      this.#values.set(name, setting.parse(value))
+      this.#values.set(name, parseSetting(name, value))
     } catch (error) {
-      const given = setting.secret ? '' : `, not ${JSON.stringify(value)}`
-      throw new ConfigError(`${where}: [${section}] ${key} must be ${(error as Error).message}${given}`)
+      throw new ConfigError(`${where}: ${(error as Error).message}`)
     }
-    this.#origins.set(name, where)
   }
 
   addAdmin(name: string, password: string, where: string): void {
@@ -90,7 +85,7 @@ class ConfigBuilder {
       return [name, given ? this.#values.get(name as SettingName) : setting.default]
     })
     const settings = Object.fromEntries(entries) as Settings
-    return { ...settings, admins: this.#admins, origins: this.#origins }
+    return { ...settings, admins: this.#admins }
   }
 }
 

@@ -23,8 +23,6 @@ const BINARY = 0x6d
 export const LIST_HEAD_SIZE = 5
 /** Bytes of a binary's head: its tag and its length. */
 export const BINARY_HEAD_SIZE = 5
-/** Bytes before the first pair of an object: the tuple's head and the list's. */
-export const OBJECT_HEAD_SIZE = 2 + LIST_HEAD_SIZE
 /** Bytes of the tuple's head that opens a pair. */
 export const PAIR_HEAD_SIZE = 2
 

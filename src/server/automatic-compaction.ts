@@ -10,56 +10,36 @@ import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
+import { isWithin, parseDayWindow } from '../config/day-window.ts'
 import type { Compactions } from './compactions.ts'
+import type { EventBus } from './event-bus.ts'
 import type { Lease } from './open-databases.ts'
 
 /** Share of the event loop's time in use from which on nothing is begun. */
 const BUSY = 0.6
-const MINUTES_PER_HOUR = 60
+
+/** They are read at every look, so they may change. */
+export interface AutomaticCompactionSettings {
+  /** Percent of a file that is not needed, from which on it is compacted; 0 switches all this off. */
+  readonly fragmentationPercent: number
+  readonly leastFileBytes: number
+  readonly mostAtOnce: number
+  readonly intervalMs: number
+  /** Hours of the day, as 22:00-06:00; undefined: all day. */
+  readonly window: string | undefined
+}
 
 export interface AutomaticCompactionOptions {
   lease(name: string): Promise<Lease>
   compactions: Pick<Compactions, 'start' | 'ended' | 'running'>
+  /** Tells what has changed. */
+  bus: EventBus
   clock: Clock
   log: Log
-  /** Percent of a file that is not needed, from which on it is compacted; 0 switches all this off. */
-  fragmentationPercent: number
-  leastFileBytes: number
-  mostAtOnce: number
-  intervalMs: number
-  /** Minutes of the day, local time; undefined: all day. */
-  window: Window | undefined
+  settings: AutomaticCompactionSettings
 }
 
-/** `from` included, `to` not; over midnight where `to` is not behind `from`. */
-export interface Window {
-  fromMinute: number
-  toMinute: number
-}
-
-/** "22:00-06:00"; undefined for an empty text. Throws Error. */
-export function parseWindow(text: string): Window | undefined {
-  if (text === '') return undefined
-  const match = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/.exec(text)
-  if (match === null) throw new Error('HH:MM-HH:MM')
-  const [fromHour, fromMinute, toHour, toMinute] = match.slice(1).map(Number)
-  return {
-    fromMinute: fromHour! * MINUTES_PER_HOUR + fromMinute!,
-    toMinute: toHour! * MINUTES_PER_HOUR + toMinute!,
-  }
-}
-
-export function isWithin(window: Window | undefined, ms: number): boolean {
-  if (window === undefined) return true
-  const time = new Date(ms)
-  const minute = time.getHours() * MINUTES_PER_HOUR + time.getMinutes()
-  const { fromMinute, toMinute } = window
-  return fromMinute < toMinute
-    ? minute >= fromMinute && minute < toMinute
-    : minute >= fromMinute || minute < toMinute
-}
-
-/** What may be otherwise by the next look, with nothing written. */
+/** Whether the next look may find the cause gone although the database has not changed: a full disk, too many open. */
 function isForNow(error: unknown): boolean {
   return (
     error instanceof DatabaseError &&
@@ -75,25 +55,27 @@ export class AutomaticCompaction {
   #looking: Promise<void> = Promise.resolve()
   #loadBefore = performance.eventLoopUtilization()
   #stopped = false
+  readonly #unsubscribe: readonly (() => void)[]
 
   constructor(options: AutomaticCompactionOptions) {
     this.#options = options
+    const { bus } = options
+    this.#unsubscribe = [
+      bus.on('updated', (name) => this.#note(name)),
+      bus.on('deleted', (name) => this.#changed.delete(name)),
+    ]
   }
 
-  /** A database has changed. */
-  note(name: string): void {
-    if (this.#options.fragmentationPercent === 0 || this.#stopped) return
+  #note(name: string): void {
+    if (this.#options.settings.fragmentationPercent === 0) return
     this.#changed.add(name)
     this.#arm()
-  }
-
-  forget(name: string): void {
-    this.#changed.delete(name)
   }
 
   /** Resolves when nothing is being looked at any more. */
   async stop(): Promise<void> {
     this.#stopped = true
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#cancelTimer?.()
     await this.#looking
   }
@@ -101,7 +83,7 @@ export class AutomaticCompaction {
   #arm(): void {
     if (this.#cancelTimer !== undefined || this.#stopped) return
     this.#loadBefore = performance.eventLoopUtilization()
-    this.#cancelTimer = this.#options.clock.after(this.#options.intervalMs, () => {
+    this.#cancelTimer = this.#options.clock.after(this.#options.settings.intervalMs, () => {
       this.#cancelTimer = undefined
       this.#looking = this.#look().finally(() => {
         if (this.#changed.size > 0) this.#arm()
@@ -110,11 +92,12 @@ export class AutomaticCompaction {
   }
 
   async #look(): Promise<void> {
-    const { clock, compactions, mostAtOnce, window, log } = this.#options
+    const { compactions, settings, log } = this.#options
+    if (settings.fragmentationPercent === 0) this.#changed.clear()
     const { utilization } = performance.eventLoopUtilization(this.#loadBefore)
-    if (utilization > BUSY || !isWithin(window, clock.now())) return
+    if (utilization > BUSY || !this.#isAllowedHour()) return
     for (const name of [...this.#changed]) {
-      if (this.#stopped || compactions.running >= mostAtOnce) return
+      if (this.#stopped || compactions.running >= settings.mostAtOnce) return
       try {
         this.#changed.delete(name)
         if (await this.#isWorthIt(name)) await compactions.start(name)
@@ -125,8 +108,13 @@ export class AutomaticCompaction {
     }
   }
 
+  #isAllowedHour(): boolean {
+    const window = parseDayWindow(this.#options.settings.window ?? '')
+    return window === undefined || isWithin(window, this.#options.clock.now())
+  }
+
   async #isWorthIt(name: string): Promise<boolean> {
-    const { fragmentationPercent, leastFileBytes } = this.#options
+    const { fragmentationPercent, leastFileBytes } = this.#options.settings
     const lease = await this.#options.lease(name)
     try {
       const { sizes, compactRunning } = lease.database.info()

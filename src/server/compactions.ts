@@ -26,21 +26,26 @@ const BUSY_DIVISOR = 2
 /** What a compaction writes, as a multiple of the bytes in use. */
 const NEEDED = 1.2
 
+/** They are read whenever they are needed, so they may change; a job keeps the rate and the cache that it began with. */
+export interface CompactionSettings {
+  /** 0: as fast as it goes. */
+  readonly bytesPerSecond: number
+  /** Percent of its thread's time that a job may work. */
+  readonly sharePercent: number
+  /** Of one job. */
+  readonly cacheBytes: number
+  /** Bytes that must be left on the disk beside what a compaction needs. */
+  readonly reserveBytes: number
+}
+
 export interface CompactionsOptions {
   lease(name: string): Promise<Lease>
   pool: WorkerPool
   tasks: TaskRegistry
   clock: Clock
-  /** 0: as fast as it goes. */
-  bytesPerSecond: number
-  /** Percent of its thread's time that a job may work. */
-  sharePercent: number
-  /** Of one job. */
-  cacheBytes: number
+  settings: CompactionSettings
   /** Bytes that the disk has free; undefined: unknown. */
   freeBytes?: (() => Promise<number>) | undefined
-  /** Bytes that must be left beside what a compaction needs. Default 0. */
-  reserveBytes?: number | undefined
   /** How long a job that was told to stop may take for it. Default 5000. */
   stopGraceMs?: number | undefined
   /** The module that a job runs; the compaction's unless a test gives another. */
@@ -65,7 +70,7 @@ export class Compactions {
 
   /** Starts one, unless one is running. Throws insufficient_storage, and what leasing the database throws. */
   async start(name: string): Promise<void> {
-    // One that is to end is none that runs: what was asked for now is done after it.
+    // A job that was told to stop will not finish its compaction: the one that is asked for now begins after it.
     for (let job = this.#jobs.get(name); job && job.control.stop !== STOP.no; job = this.#jobs.get(name)) {
       await job.ended
     }
@@ -98,10 +103,10 @@ export class Compactions {
 
   /** The new file is as long as what is in use, and some more is written while it is made. */
   async #requireRoom({ database }: Lease): Promise<void> {
-    const { freeBytes, reserveBytes = 0 } = this.#options
+    const { freeBytes, settings } = this.#options
     if (freeBytes === undefined) return
     const { active, file } = database.info().sizes
-    const neededBytes = Math.min(file, Math.ceil(active * NEEDED)) + reserveBytes
+    const neededBytes = Math.min(file, Math.ceil(active * NEEDED)) + settings.reserveBytes
     const free = await freeBytes()
     if (free >= neededBytes) return
     throw new DatabaseError(
@@ -161,7 +166,8 @@ export class Compactions {
     signal: AbortSignal,
     task: Task,
   ): Promise<CompactionReport> {
-    const { pool, bytesPerSecond, cacheBytes, worker = WORKER } = this.#options
+    const { pool, settings, worker = WORKER } = this.#options
+    const { bytesPerSecond, cacheBytes } = settings
     const source = database.beginCompaction()
     const { port1, port2 } = new MessageChannel()
     const close = serveSource(port1, source, (progress) => task.update(progress))
@@ -178,7 +184,6 @@ export class Compactions {
   #watchLoad(): void {
     if (this.#cancelLoadTimer !== undefined) return
     let before = performance.eventLoopUtilization()
-    const share = this.#options.sharePercent * (WHOLE_SHARE / 100)
     const look = (): void => {
       if (this.#jobs.size === 0) {
         this.#cancelLoadTimer = undefined
@@ -187,6 +192,7 @@ export class Compactions {
       const now = performance.eventLoopUtilization()
       const { utilization } = performance.eventLoopUtilization(now, before)
       before = now
+      const share = this.#options.settings.sharePercent * (WHOLE_SHARE / 100)
       for (const { control } of this.#jobs.values()) {
         control.share = utilization > BUSY ? share / BUSY_DIVISOR : share
       }

@@ -15,10 +15,13 @@ import { describeError, type Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
 import type { Database } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
-import type { DatabaseEventType, DatabaseOpener } from './registry.ts'
+import type { DatabaseEventType, EventBus } from './event-bus.ts'
+import type { DatabaseOpener } from './registry.ts'
 
 export interface DatabaseEventsOptions extends DatabaseOpener {
   path: string
+  /** Tells the events. */
+  bus: EventBus
   clock: Clock
   log: Log
 }
@@ -35,13 +38,19 @@ export class DatabaseEvents {
   readonly #log: Log
   /** Ids of events that are not written yet, in the order of their happening. */
   readonly #pending = new Set<string>()
-  #flushing: Promise<void> = Promise.resolve()
+  /** The write that is under way. */
+  #writing: Promise<void> = Promise.resolve()
+  /** The one that begins after it, once somebody has asked for one. */
+  #queued: Promise<void> | undefined
+  readonly #unsubscribe: readonly (() => void)[]
   #cancelTimer: (() => void) | undefined
 
   private constructor(database: Database, options: DatabaseEventsOptions) {
     this.database = database
     this.#clock = options.clock
     this.#log = options.log
+    const types = ['created', 'updated', 'deleted'] as const
+    this.#unsubscribe = types.map((type) => options.bus.on(type, (name) => this.#note(type, name)))
   }
 
   /** `names` are the databases that are there. */
@@ -52,7 +61,7 @@ export class DatabaseEvents {
     return events
   }
 
-  note(type: DatabaseEventType, name: string): void {
+  #note(type: DatabaseEventType, name: string): void {
     if (type === 'deleted') this.#pending.delete(`updated:${name}`)
     const id = `${type}:${name}`
     if (type !== 'updated') {
@@ -69,11 +78,16 @@ export class DatabaseEvents {
   flush(): Promise<void> {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
-    this.#flushing = this.#flushing.then(() => this.#write())
-    return this.#flushing
+    this.#queued ??= this.#writing.then(() => {
+      this.#queued = undefined
+      this.#writing = this.#write()
+      return this.#writing
+    })
+    return this.#queued
   }
 
   async close(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
     await this.flush()
     this.#cancelTimer?.()
     await this.database.close()

@@ -4,9 +4,10 @@
  *   their own: one timer waits for the earliest of all, and none where nothing is to expire. It looks at the time of
  *   day every minute, since timers do not see how that is corrected, nor that the machine slept. A closed database
  *   is opened only when it has something due.
- * - The times are kept over restarts as local documents of the events' database, `expiry:NAME`. One is durable
- *   before a write that lets a document expire is acknowledged. It may say too early a time, never too late a
- *   one: a database that is opened for nothing tells when it is wanted next.
+ * - The times outlive restarts as local documents of the events' database, `expiry:NAME`. A stored time is never later
+ *   than the database's earliest expiry: it is durable before the write that sets that expiry is acknowledged. It may be
+ *   earlier, as after a deletion of the document: the database is then opened, has nothing due, and the right time is
+ *   stored.
  * - A database that is opened for any reason has what is due done before anybody uses it, up to a batch, and makes
  *   itself known if it was not (a file from elsewhere).
  * - One batch runs at a time, the database that waits longest first, so that thousands that fall due together are
@@ -17,12 +18,15 @@ import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Database } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
+import type { EventBus } from './event-bus.ts'
 import type { DatabaseRegistry } from './registry.ts'
 
 export interface ExpirationsOptions {
   /** Keeps the times. Stays open until `close` has resolved. */
   index: Pick<Database, 'localDocs' | 'putLocal' | 'deleteLocal'>
   databases: Pick<DatabaseRegistry, 'has' | 'withDatabase'>
+  /** Tells what is opened and deleted. */
+  bus: EventBus
   clock: Clock
   log: Log
 }
@@ -59,17 +63,19 @@ export class Expirations {
       if (options.databases.has(name)) this.#due.set(name, dueMs)
       else void this.#store(name)
     }
+    // For as long as the bus lives: databases that are open when this closes still have writes that expire.
+    options.bus.onOpening((name, database) => this.#opened(name, database))
+    options.bus.on('deleted', (name) => this.#forget(name))
     this.#arm()
   }
 
-  /** To be called for each database that is opened, before it is used. Never rejects. */
-  async opened(name: string, database: Database): Promise<void> {
+  /** Before anybody uses the database. Never rejects. */
+  async #opened(name: string, database: Database): Promise<void> {
     database.onExpirySet((expiresAtMs) => this.#note(name, expiresAtMs))
     await this.#guarded(name, () => this.#expire(name, database))
   }
 
-  /** Forgets a database that was deleted. */
-  forget(name: string): void {
+  #forget(name: string): void {
     this.#due.delete(name)
     this.#resting.delete(name)
     void this.#store(name)
@@ -184,7 +190,7 @@ export class Expirations {
       this.#resting.delete(name)
     } catch (error) {
       const isGone = error instanceof DatabaseError && error.kind === 'noDatabase'
-      if (isGone) return this.forget(name)
+      if (isGone) return this.#forget(name)
       const { log } = this.#options
       log.error('documents could not expire', { database: name, reason: describeError(error) })
       if (this.#due.has(name)) this.#rest(name)

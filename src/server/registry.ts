@@ -1,31 +1,20 @@
 /**
- * The databases of a data folder. What holds:
- * - `databases/` holds them, one file each; its names are read once, at start, and kept in memory after that.
- * - A database is made in `drafts/` and renamed into place when it is complete, so that a crash leaves a whole
- *   database or none; what a crash left in `drafts/` is removed at the next start.
- * - Creation and deletion are answered once the folders that changed are synced, each new parent too. A folder
- *   that becomes empty stays until the next start.
+ * The databases of a data folder by their names. What holds:
+ * - Names are read once, at start, and kept in memory after that.
  * - A name is created or deleted by one request at a time. Whatever fails on the way, at the end the name is known when
  *   the folder has the file, and not when it has not: the files decide, not how far the request came.
+ * - Creation and deletion are answered, and told on the bus, once they are durable.
  */
-import { access, readdir, rename, rm, rmdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
-import { changeNames, makeDirectory, syncDirectory } from '../base/durable-file.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { hasCode } from '../base/node-error.ts'
 import type { Database } from '../database/api/database.ts'
-import {
-  checkDatabaseName,
-  DATABASE_EXTENSION,
-  databaseOfPath,
-  MAX_SHARDS,
-  nameTooLong,
-  pathOfDatabase,
-} from './database-name.ts'
+import { DatabaseFiles } from './database-files.ts'
+import { checkDatabaseName, MAX_SHARDS } from './database-name.ts'
+import type { EventBus } from './event-bus.ts'
 import { NameIndex, type NameRange } from './name-index.ts'
 import { type Lease, OpenDatabases } from './open-databases.ts'
+import { type DatabaseWatcher, Watchers } from './watchers.ts'
 
 /** How a database's file is opened and made; a made one has a uuid of its own. */
 export interface DatabaseOpener {
@@ -38,54 +27,40 @@ export interface RegistryOptions extends DatabaseOpener {
   dataDir: string
   maxOpen: number
   /** The `_security` that new databases get; undefined leaves it unset. */
-  initialSecurity?: Uint8Array | undefined
+  initialSecurity?: (() => Uint8Array | undefined) | undefined
   /** How long a deletion waits for those who use the database. Default 2000. */
   deleteGraceMs?: number | undefined
   /** How long a request waits for room among the open databases. Default 5000. */
   waitMs?: number | undefined
+  /** Is told of what happens to the databases. */
+  bus: EventBus
   clock: Clock
   log: Log
 }
 
-export type DatabaseEventType = 'created' | 'updated' | 'deleted'
-
-/** Hears of creations, deletions and changes. It must be quick and not throw. */
-export type DatabaseListener = (type: DatabaseEventType, name: string) => void
-
-/** Hears of one database, whether it is open or not. Both must be quick and not throw. */
-export interface DatabaseWatcher {
-  /** Something was written; it is durable. */
-  changed(): void
-  /** The database is being deleted. Nothing is heard of it after this. */
-  deleted(): void
-}
-
 export class DatabaseRegistry {
   readonly #options: RegistryOptions
-  readonly #root: string
-  readonly #drafts: string
+  readonly #files: DatabaseFiles
   readonly #names: NameIndex
   /** Of the databases that were made with a `q`. */
   readonly #shards: Map<string, number>
   readonly #open: OpenDatabases
   /** The creation or deletion that a name is in. */
   readonly #changing = new Map<string, Promise<void>>()
-  /** Folders whose own names are known to be durable. */
-  readonly #durable = new Set<string>()
-  #draftsMade = 0
   #generation = 0
   #stopped = false
-  #listener: DatabaseListener | undefined
-  readonly #watchers = new Map<string, Set<DatabaseWatcher>>()
-  #opened: ((name: string, database: Database) => Promise<void>) | undefined
+  readonly #watchers: Watchers
 
-  private constructor(options: RegistryOptions, found: ReadonlyMap<string, number | undefined>) {
+  private constructor(
+    options: RegistryOptions,
+    files: DatabaseFiles,
+    found: ReadonlyMap<string, number | undefined>,
+  ) {
     this.#options = options
-    this.#root = rootOf(options.dataDir)
-    this.#drafts = draftsOf(options.dataDir)
+    this.#files = files
+    this.#watchers = new Watchers(options.log)
     this.#names = new NameIndex(found.keys())
     this.#shards = new Map([...found].flatMap(([name, shards]) => (shards ? [[name, shards]] : [])))
-    this.#durable.add(this.#root)
     this.#open = new OpenDatabases({
       maxOpen: options.maxOpen,
       waitMs: options.waitMs,
@@ -95,7 +70,7 @@ export class DatabaseRegistry {
         if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
         const database = await this.#openFile(name)
         database.onChange(() => this.#changed(name))
-        await this.#opened?.(name, database)
+        await options.bus.prepare(name, database)
         return database
       },
     })
@@ -103,20 +78,8 @@ export class DatabaseRegistry {
 
   /** Reads the names, clears away what a crash left. The folder must be this process's alone. */
   static async open(options: RegistryOptions): Promise<DatabaseRegistry> {
-    const root = rootOf(options.dataDir)
-    const drafts = draftsOf(options.dataDir)
-    await rm(drafts, { recursive: true, force: true })
-    await makeDirectory(root)
-    await makeDirectory(drafts)
-    await syncDirectory(options.dataDir)
-    const found = new Map<string, number | undefined>()
-    await scan(root, root, found, options.log)
-    return new DatabaseRegistry(options, found)
-  }
-
-  /** From now on; one listener. */
-  listen(listener: DatabaseListener): void {
-    this.#listener = listener
+    const { files, found } = await DatabaseFiles.open(options.dataDir, options.log)
+    return new DatabaseRegistry(options, files, found)
   }
 
   /**
@@ -124,28 +87,17 @@ export class DatabaseRegistry {
    * A name that no database has is watched in vain.
    */
   watch(name: string, watcher: DatabaseWatcher): () => void {
-    const watchers = this.#watchers.get(name) ?? new Set()
-    this.#watchers.set(name, watchers)
-    watchers.add(watcher)
-    return () => {
-      watchers.delete(watcher)
-      if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name)
-    }
+    return this.#watchers.watch(name, watcher)
   }
 
   /** How many watch the database. */
   watcherCount(name: string): number {
-    return this.#watchers.get(name)?.size ?? 0
+    return this.#watchers.count(name)
   }
 
   #changed(name: string): void {
-    this.#listener?.('updated', name)
-    for (const watcher of [...(this.#watchers.get(name) ?? [])]) watcher.changed()
-  }
-
-  /** Runs `prepare` with each database that is opened from now on, before it is used. It must not reject. */
-  onOpened(prepare: (name: string, database: Database) => Promise<void>): void {
-    this.#opened = prepare
+    this.#options.bus.tell('updated', name)
+    this.#watchers.changed(name)
   }
 
   /** Number of databases. */
@@ -187,11 +139,13 @@ export class DatabaseRegistry {
     }
     await this.#change(name, async () => {
       if (this.#names.has(name)) throw new DatabaseError('databaseExists')
-      const path = pathOfDatabase(this.#root, name, shards)
-      const failure = await failureOf(this.#createFile(name, path, partitioned))
-      if (failure === undefined || (await exists(path).catch(() => false))) {
+      const path = this.#files.pathOf(name, shards)
+      const failure = await failureOf(
+        this.#files.create(name, path, (draft) => this.#make(draft, name, partitioned)),
+      )
+      if (failure === undefined || (await this.#files.exists(path).catch(() => false))) {
         this.#remember(name, shards)
-        this.#listener?.('created', name)
+        this.#options.bus.tell('created', name)
       }
       if (failure !== undefined) throw failure.error
     })
@@ -209,11 +163,24 @@ export class DatabaseRegistry {
       this.#forget(name)
       const graceMs = this.#options.deleteGraceMs ?? 2000
       await this.#open.retire(name, new DatabaseError('noDatabase'), graceMs)
-      const failure = await failureOf(removeDatabase(path))
-      if (failure === undefined || !(await exists(path).catch(() => true))) this.#listener?.('deleted', name)
+      const failure = await failureOf(this.#files.remove(path))
+      if (failure === undefined || !(await this.#files.exists(path).catch(() => true)))
+        this.#options.bus.tell('deleted', name)
       else this.#remember(name, shards)
       if (failure !== undefined) throw failure.error
     })
+  }
+
+  async #make(path: string, name: string, partitioned: boolean): Promise<Database> {
+    const database = await this.#options.createDatabase(path, name, { partitioned })
+    const security = this.#options.initialSecurity?.()
+    try {
+      if (security !== undefined) await database.setSecurity(security)
+      return database
+    } catch (error) {
+      await database.close()
+      throw error
+    }
   }
 
   #remember(name: string, shards: number | undefined): void {
@@ -227,9 +194,7 @@ export class DatabaseRegistry {
     this.#names.remove(name)
     this.#shards.delete(name)
     this.#generation++
-    const watchers = this.#watchers.get(name) ?? []
-    this.#watchers.delete(name)
-    for (const watcher of watchers) watcher.deleted()
+    this.#watchers.deleted(name)
   }
 
   async #openFile(name: string): Promise<Database> {
@@ -245,9 +210,9 @@ export class DatabaseRegistry {
   /** A file that somebody removed underneath takes its name with it. */
   #forgetIfGone(name: string): Promise<void> {
     return this.#change(name, async () => {
-      if (!this.#names.has(name) || (await exists(this.#pathOf(name)))) return
+      if (!this.#names.has(name) || (await this.#files.exists(this.#pathOf(name)))) return
       this.#forget(name)
-      this.#listener?.('deleted', name)
+      this.#options.bus.tell('deleted', name)
     })
   }
 
@@ -289,7 +254,7 @@ export class DatabaseRegistry {
   }
 
   #pathOf(name: string): string {
-    return pathOfDatabase(this.#root, name, this.#shards.get(name))
+    return this.#files.pathOf(name, this.#shards.get(name))
   }
 
   /** Runs `change` when no other change of that name is running. */
@@ -304,71 +269,6 @@ export class DatabaseRegistry {
     this.#changing.set(name, done)
     await done
   }
-
-  async #createFile(name: string, path: string, partitioned: boolean): Promise<void> {
-    const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
-    let isNamed = false
-    try {
-      // A file that is there although its name is unknown is somebody's data all the same.
-      if (await exists(path)) throw new DatabaseError('databaseExists')
-      await this.#makeDurable(dirname(path))
-      const database = await this.#options.createDatabase(draft, name, { partitioned })
-      try {
-        if (this.#options.initialSecurity) await database.setSecurity(this.#options.initialSecurity)
-      } finally {
-        await database.close()
-      }
-      await changeNames(dirname(path), async () => {
-        await rename(draft, path)
-        isNamed = true
-      })
-    } catch (error) {
-      // What cannot be removed: a draft is at the next start, and a file with its name is a database.
-      await rm(isNamed ? path : draft, { force: true }).catch(() => undefined)
-      throw this.#creationError(error, name)
-    }
-  }
-
-  #creationError(error: unknown, name: string): unknown {
-    if (hasCode(error, 'ENAMETOOLONG')) return nameTooLong(name)
-    const isFolderGone =
-      hasCode(error, 'ENOENT') || (error instanceof DatabaseError && error.kind === 'noDatabase')
-    if (!isFolderGone) return error
-    // The next attempt makes those again that it needs.
-    this.#durable.clear()
-    this.#durable.add(this.#root)
-    return new DatabaseError('storageUnavailable', 'A folder was removed from the data folder.', {
-      cause: error,
-    })
-  }
-
-  /** A folder that an earlier process made and did not live to sync is synced too. */
-  async #makeDurable(folder: string): Promise<void> {
-    if (this.#durable.has(folder)) return
-    await this.#makeDurable(dirname(folder))
-    await makeDirectory(folder)
-    await syncDirectory(dirname(folder))
-    this.#durable.add(folder)
-  }
-}
-
-/** What lies beside a database's file, by suffix: a lock, what a compaction has begun. */
-const COMPANIONS = ['.lock', '.compact', '.compact.creating']
-
-/**
- * Removes a database's file and then its companions. These are removed by name, since a folder may hold very many
- * databases; one that stays goes at the next start.
- */
-async function removeDatabase(path: string): Promise<void> {
-  try {
-    await changeNames(dirname(path), async () => {
-      await rm(path, { force: true })
-      for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true }).catch(() => undefined)
-    })
-  } catch (error) {
-    // The folder was removed, and all that was in it.
-    if (!hasCode(error, 'ENOENT')) throw error
-  }
 }
 
 async function failureOf(work: Promise<void>): Promise<{ error: unknown } | undefined> {
@@ -378,65 +278,4 @@ async function failureOf(work: Promise<void>): Promise<{ error: unknown } | unde
   } catch (error) {
     return { error }
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false
-    throw error
-  }
-}
-
-function rootOf(dataDir: string): string {
-  return join(dataDir, 'databases')
-}
-
-function draftsOf(dataDir: string): string {
-  return join(dataDir, 'drafts')
-}
-
-/**
- * What lies beside a database's file, also what a process that was killed has left: claims on a lock, temporary files.
- * Without that file nobody needs it.
- */
-const COMPANION = new RegExp(
-  `^(.*\\${DATABASE_EXTENSION})\\.(?:lock|lock\\.[a-z]+-[0-9a-f]+|compact|compact\\.creating)$`,
-)
-
-/** Collects the databases under `folder`, removes empty folders. Returns whether anything is left in it. */
-async function scan(
-  root: string,
-  folder: string,
-  found: Map<string, number | undefined>,
-  log: Log,
-): Promise<boolean> {
-  let left = false
-  const entries = await readdir(folder, { withFileTypes: true })
-  const names = new Set(entries.map(({ name }) => name))
-  for (const entry of entries) {
-    const path = join(folder, entry.name)
-    const [, owner] = COMPANION.exec(entry.name) ?? []
-    if (owner !== undefined && !names.has(owner)) {
-      await rm(path)
-      continue
-    }
-    if (entry.isDirectory()) {
-      if (await scan(root, path, found, log)) left = true
-      else await rmdir(path)
-      continue
-    }
-    left = true
-    const database = databaseOfPath(root, path)
-    if (database === undefined) {
-      if (entry.name.endsWith(DATABASE_EXTENSION)) log.warning('not the name of a database', { path })
-    } else if (found.has(database.name)) {
-      log.warning('a second file for a database is ignored', { path, database: database.name })
-    } else {
-      found.set(database.name, database.shards)
-    }
-  }
-  return left
 }

@@ -1,5 +1,5 @@
 /**
- * A running server without its HTTP: configuration, log, administrators and databases, composed. The data
+ * A running server without its HTTP: settings, log, administrators and databases, composed. The data
  * folder is locked before anything in it is read and until everything in it is closed.
  *
  * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/`,
@@ -17,13 +17,14 @@ import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
-import type { Config } from '../config/load.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
-import { AutomaticCompaction, parseWindow } from './automatic-compaction.ts'
+import { AutomaticCompaction } from './automatic-compaction.ts'
 import { Compactions } from './compactions.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
+import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
@@ -31,7 +32,9 @@ import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 export type AcquireLock = (path: string) => Promise<{ release(): Promise<void> }>
 
 export interface ServerOptions extends DatabaseOpener {
-  config: Config
+  settings: SettingsRegistry
+  /** The configured administrators by name: a password, or a hash as CouchDB writes it. */
+  admins: ReadonlyMap<string, string>
   log: Log
   clock: Clock
   random: RandomBytes
@@ -39,7 +42,7 @@ export interface ServerOptions extends DatabaseOpener {
 }
 
 export class Server {
-  readonly config: Config
+  readonly settings: SettingsRegistry
   readonly log: Log
   readonly clock: Clock
   readonly random: RandomBytes
@@ -58,6 +61,8 @@ export class Server {
   private constructor(
     options: ServerOptions,
     parts: {
+      dataDir: string
+      bus: EventBus
       uuid: string
       databases: DatabaseRegistry
       events: DatabaseEvents
@@ -67,43 +72,48 @@ export class Server {
       lock: { release(): Promise<void> }
     },
   ) {
-    this.config = options.config
+    this.settings = options.settings
     this.log = options.log
     this.clock = options.clock
     this.random = options.random
     this.uuid = parts.uuid
     this.databases = parts.databases
     this.events = parts.events
-    const { config, clock, log } = options
+    const { settings, clock, log } = options
     this.tasks = new TaskRegistry(clock, log)
     this.compactions = new Compactions({
       lease: (name) => this.databases.lease(name),
       pool: new WorkerPool({
-        threads: config.workerThreads,
-        memoryBytes: config.workerMemoryBytes,
-        idleMs: config.workerIdleMs,
+        threads: settings.get('workerThreads'),
+        memoryBytes: settings.get('workerMemoryBytes'),
+        idleMs: settings.get('workerIdleMs'),
       }),
       tasks: this.tasks,
       clock,
-      bytesPerSecond: config.compactionBytesPerSecond,
-      sharePercent: config.compactionSharePercent,
-      cacheBytes: config.compactionCacheBytes,
+      settings: settings.view({
+        bytesPerSecond: 'compactionBytesPerSecond',
+        sharePercent: 'compactionSharePercent',
+        cacheBytes: 'compactionCacheBytes',
+        reserveBytes: 'compactionReserveBytes',
+      }),
       freeBytes: async () => {
-        const { bavail, bsize } = await statfs(resolve(config.databaseDir))
+        const { bavail, bsize } = await statfs(parts.dataDir)
         return bavail * bsize
       },
-      reserveBytes: config.compactionReserveBytes,
     })
     this.automaticCompaction = new AutomaticCompaction({
       lease: (name) => this.databases.lease(name),
       compactions: this.compactions,
+      bus: parts.bus,
       clock,
       log,
-      fragmentationPercent: config.compactionFragmentationPercent,
-      leastFileBytes: config.compactionLeastFileBytes,
-      mostAtOnce: config.compactionMostAtOnce,
-      intervalMs: config.compactionIntervalMs,
-      window: parseWindow(config.compactionWindow ?? ''),
+      settings: settings.view({
+        fragmentationPercent: 'compactionFragmentationPercent',
+        leastFileBytes: 'compactionLeastFileBytes',
+        mostAtOnce: 'compactionMostAtOnce',
+        intervalMs: 'compactionIntervalMs',
+        window: 'compactionWindow',
+      }),
     })
     this.expirations = parts.expirations
     this.authenticator = parts.authenticator
@@ -113,14 +123,15 @@ export class Server {
 
   /** Throws ConfigError for what the configuration forbids, and what the lock and the disk throw. */
   static async start(options: ServerOptions): Promise<Server> {
-    const { config } = options
-    if (config.admins.size === 0 && !isLoopback(config.bindAddress)) {
+    const { settings, admins } = options
+    const address = settings.get('bindAddress')
+    if (admins.size === 0 && !isLoopback(address)) {
       throw new ConfigError(
         `no administrator is configured: with a generated password the server listens on loopback only, ` +
-          `not on ${config.bindAddress}; set DAVENPORT_ADMIN=name:password`,
+          `not on ${address}; set DAVENPORT_ADMIN=name:password`,
       )
     }
-    const dataDir = resolve(config.databaseDir)
+    const dataDir = resolve(settings.get('databaseDir'))
     await makeDirectory(dataDir)
     const lock = await options.acquireLock(join(dataDir, 'server'))
     try {
@@ -136,14 +147,14 @@ export class Server {
     dataDir: string,
     lock: { release(): Promise<void> },
   ): Promise<Server> {
-    const { config, random, clock, log } = options
+    const { settings, admins, random, clock, log } = options
     const hasher = createPasswordHasher()
-    const iterations = config.passwordIterations
+    const iterations = settings.get('passwordIterations')
     const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
       store,
-      configured: config.admins,
+      configured: admins,
       hasher,
       iterations,
       random,
@@ -151,19 +162,21 @@ export class Server {
     const authenticator = new Authenticator({
       source: administrators,
       check: new CredentialCheck({ source: administrators, hasher, random, iterations }),
-      secret: config.secret ?? store.state.secret,
-      cookie: {
-        timeoutSeconds: config.sessionTimeoutSeconds,
-        persistent: config.persistentCookies,
-        domain: config.cookieDomain,
-        sameSite: config.sameSite,
-      },
+      secret: settings.get('secret') ?? store.state.secret,
+      cookie: settings.view({
+        timeoutSeconds: 'sessionTimeoutSeconds',
+        persistent: 'persistentCookies',
+        domain: 'cookieDomain',
+        sameSite: 'sameSite',
+      }),
       now: () => clock.now(),
     })
+    const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
       dataDir,
-      maxOpen: config.maxOpenDatabases,
-      initialSecurity: config.defaultSecurity === 'everyone' ? Buffer.from('{}') : undefined,
+      maxOpen: settings.get('maxOpenDatabases'),
+      initialSecurity: () => (settings.get('defaultSecurity') === 'everyone' ? Buffer.from('{}') : undefined),
+      bus,
       clock,
       log,
       openDatabase: (path, name) => options.openDatabase(path, name),
@@ -172,6 +185,7 @@ export class Server {
     const events = await DatabaseEvents.open(
       {
         path: join(dataDir, `events${DATABASE_EXTENSION}`),
+        bus,
         clock,
         log,
         openDatabase: (path, name) => options.openDatabase(path, name),
@@ -179,18 +193,10 @@ export class Server {
       },
       databases.list(),
     )
-    const expirations = new Expirations({ index: events.database, databases, clock, log })
+    const expirations = new Expirations({ index: events.database, databases, bus, clock, log })
     const { uuid } = store.state
-    const parts = { uuid, databases, events, expirations, authenticator, administrators, lock }
-    const server = new Server(options, parts)
-    databases.listen((type, name) => {
-      events.note(type, name)
-      if (type === 'deleted') expirations.forget(name)
-      if (type === 'updated') server.automaticCompaction.note(name)
-      if (type === 'deleted') server.automaticCompaction.forget(name)
-    })
-    databases.onOpened((name, database) => expirations.opened(name, database))
-    return server
+    const parts = { dataDir, bus, uuid, databases, events, expirations, authenticator, administrators, lock }
+    return new Server(options, parts)
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */

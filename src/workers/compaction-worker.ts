@@ -33,7 +33,7 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
     source.progress(progress)
   }
   try {
-    // Told to while it waited for a thread: there may be no database any more to make a file for.
+    // A job that was told to stop while it waited for a thread makes no file: its database may be deleted by now.
     if (control.stop !== STOP.no) throw new CompactionCancelled(control.stop === STOP.keep)
     const cache = new PageCache(job.cacheBytes)
     const pace = (bytes: number): Promise<void> => pacer.pause(bytes)

@@ -31,7 +31,7 @@ const passwordIn = async (dataDir: string) =>
 t.test('with none configured the first start makes one, and the next ones keep it', async (t) => {
   const dataDir = t.testdir()
   const first = await start(dataDir)
-  t.ok(first.administrators.hasGeneratedPassword)
+  t.match(first.store.state.admins, [{ source: 'generated' }])
   const password = await passwordIn(dataDir)
   t.same(first.administrators.generated, { name: 'admin', password })
   t.match(password, /^[A-Za-z0-9_-]{24}$/)
@@ -43,7 +43,7 @@ t.test('with none configured the first start makes one, and the next ones keep i
 
   const second = await start(dataDir)
   t.equal(second.administrators.generated, undefined)
-  t.ok(second.administrators.hasGeneratedPassword)
+  t.match(second.store.state.admins, [{ source: 'generated' }])
   t.ok(await second.accepts('admin', password))
   t.equal(second.store.state.uuid, first.store.state.uuid)
   t.equal(second.store.state.secret, first.store.state.secret)
@@ -53,8 +53,8 @@ t.test('a configured administrator ends the generated one', async (t) => {
   const dataDir = t.testdir()
   await start(dataDir)
   const password = await passwordIn(dataDir)
-  const { administrators, accepts } = await start(dataDir, { anna: 'apple' })
-  t.notOk(administrators.hasGeneratedPassword)
+  const { store, accepts } = await start(dataDir, { anna: 'apple' })
+  t.notOk(store.state.admins.some(({ source }) => source === 'generated'))
   t.ok(await accepts('anna', 'apple'))
   t.notOk(await accepts('admin', password))
   t.same(await readdir(dataDir), ['private.json'])

@@ -5,10 +5,6 @@ import {
   isMember,
   parseSecurity,
   readSecurity,
-  requireDatabaseAdmin,
-  requireDesignWriter,
-  requireMember,
-  requireServerAdmin,
 } from '../../src/auth/security.ts'
 import { ANONYMOUS, type UserCtx } from '../../src/auth/user.ts'
 import { errorLike } from '../support/error-like.ts'
@@ -50,52 +46,6 @@ t.test('who may what', async (t) => {
   })
   t.same(parseSecurity(undefined), readSecurity(JSON.parse(DEFAULT_SECURITY_TEXT)))
   t.same(parseSecurity(Buffer.from('{"members":{"names":["é"]}}')).members.names, ['é'])
-})
-
-t.test('refusals', async (t) => {
-  const closed = readSecurity({ members: { roles: ['staff'] }, admins: { roles: ['boss'] } })
-  t.throws(
-    () => requireMember(ANONYMOUS, closed),
-    errorLike({
-      status: 401,
-      error: 'unauthorized',
-      reason: 'You are not authorized to access this db.',
-    }),
-  )
-  t.throws(
-    () => requireMember(DAN, closed),
-    errorLike({
-      status: 403,
-      error: 'forbidden',
-      reason: 'You are not allowed to access this db.',
-    }),
-  )
-  t.throws(
-    () => requireDesignWriter(CLEO, closed),
-    errorLike({
-      status: 403,
-      reason: 'You are not a db or server admin.',
-    }),
-  )
-  t.throws(
-    () => requireDesignWriter(ANONYMOUS, readSecurity({})),
-    errorLike({
-      status: 401,
-      reason: 'You are not a db or server admin.',
-    }),
-  )
-  t.throws(
-    () => requireDatabaseAdmin(CLEO, closed),
-    errorLike({
-      status: 401,
-      reason: 'You are not a server or db admin.',
-    }),
-  )
-  t.throws(() => requireServerAdmin(EVE), errorLike({ status: 401, reason: 'You are not a server admin.' }))
-  requireMember(CLEO, closed)
-  requireDesignWriter(EVE, closed)
-  requireDatabaseAdmin(EVE, closed)
-  requireServerAdmin(ROOT)
 })
 
 t.test('shapes', async (t) => {

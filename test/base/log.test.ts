@@ -17,6 +17,16 @@ t.test('one line of JSON an event, from the level on', async (t) => {
   ])
 })
 
+t.test('the level may change', async (t) => {
+  const lines: string[] = []
+  const log = createLog({ level: 'error', write: (line) => lines.push(line), now: () => 0 })
+  log.info('not written')
+  log.setLevel('info')
+  log.info('written')
+  t.equal(log.enabled('debug'), false)
+  t.equal(lines.length, 1)
+})
+
 t.test('none writes nothing', async (t) => {
   const log = createLog({ level: 'none', write: () => t.fail('wrote'), now: () => 0 })
   log.error('e')

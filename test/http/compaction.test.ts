@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
-import { isWithin, parseWindow } from '../../src/server/automatic-compaction.ts'
 import { Compactions } from '../../src/server/compactions.ts'
 import { WorkerPool } from '../../src/workers/pool.ts'
 import type { TaskInfo } from '../../src/workers/tasks.ts'
@@ -198,23 +197,6 @@ t.test('none begins where there is no room', async (t) => {
   t.same(await history(server), [])
 })
 
-t.test('the hours of the window', async (t) => {
-  const at = (hours: number, minutes = 0): number => new Date(2026, 1, 3, hours, minutes).getTime()
-  const night = parseWindow('22:00-06:30')
-  t.same(
-    [21, 22, 3, 6, 7].map((hours) => isWithin(night, at(hours))),
-    [false, true, true, true, false],
-  )
-  t.equal(isWithin(night, at(6, 30)), false)
-  const noon = parseWindow('12:00-13:00')
-  t.same(
-    [11, 12, 13].map((hours) => isWithin(noon, at(hours))),
-    [false, true, false],
-  )
-  t.equal(isWithin(parseWindow(''), at(5)), true)
-  t.throws(() => parseWindow('25:00-26:00'))
-})
-
 /** Compactions of a server whose jobs run another module. */
 function other(server: TestServer, worker: string, memoryBytes = 64 * 1024 * 1024): Compactions {
   return new Compactions({
@@ -222,9 +204,7 @@ function other(server: TestServer, worker: string, memoryBytes = 64 * 1024 * 102
     pool: new WorkerPool({ threads: 1, memoryBytes, idleMs: 1000 }),
     tasks: server.server.tasks,
     clock: systemClock,
-    bytesPerSecond: 0,
-    sharePercent: 100,
-    cacheBytes: 1024 * 1024,
+    settings: { bytesPerSecond: 0, sharePercent: 100, cacheBytes: 1024 * 1024, reserveBytes: 0 },
     worker: pathToFileURL(worker).href,
   })
 }

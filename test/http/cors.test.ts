@@ -1,8 +1,10 @@
 import t from 'tap'
 import { corsRules } from '../../src/cli/cors-rules.ts'
-import { loadConfig } from '../../src/config/load.ts'
+import { type ConfigSources, loadConfig } from '../../src/config/load.ts'
+import { SettingsRegistry } from '../../src/config/registry.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
+import { recordingLog } from '../support/recording-log.ts'
 
 const PAGE = 'https://app.example'
 const asked = (headers: object = {}) => ({
@@ -88,7 +90,9 @@ t.test('off unless configured', async (t) => {
 })
 
 t.test('configuration', async (t) => {
-  const rules = (text: string) => corsRules(loadConfig({ file: { path: 'f', text } }))
+  const rulesOf = (sources: ConfigSources) =>
+    corsRules(new SettingsRegistry(loadConfig(sources), recordingLog().log))
+  const rules = (text: string) => rulesOf({ file: { path: 'f', text } })
   t.equal(rules('[cors]\norigins = *'), undefined, 'off until enabled')
   t.same(
     rules(
@@ -102,7 +106,7 @@ t.test('configuration', async (t) => {
       maxAgeSeconds: 9,
     },
   )
-  t.match(corsRules(loadConfig({ flags: { cors: ['http://a', 'http://b'] } })), {
+  t.match(rulesOf({ flags: { cors: ['http://a', 'http://b'] } }), {
     origins: ['http://a', 'http://b'],
     credentials: true,
   })

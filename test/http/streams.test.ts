@@ -3,6 +3,7 @@ import { Agent, get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startHttp } from '../../src/http/listen/server.ts'
+import { limitsOf } from '../../src/http/request/options.ts'
 import { type EndlessDatabase, endlessDatabase } from '../support/endless-database.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -42,6 +43,7 @@ async function endlessServer(
         generation: 0,
       },
     },
+    limits: limitsOf(real.server.settings),
     host: '127.0.0.1',
     port: 0,
     version: '0',

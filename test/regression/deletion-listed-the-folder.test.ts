@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
+import { EventBus } from '../../src/server/event-bus.ts'
 import { DatabaseRegistry } from '../../src/server/registry.ts'
 import { recordingLog } from '../support/recording-log.ts'
 
@@ -19,6 +20,7 @@ const open = (dataDir: string) =>
   DatabaseRegistry.open({
     dataDir,
     maxOpen: 5,
+    bus: new EventBus(recordingLog().log),
     clock: systemClock,
     log: recordingLog().log,
     openDatabase: (path, name) => openDatabase(path, name),

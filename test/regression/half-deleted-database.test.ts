@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../src/base/clock.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
+import { EventBus } from '../../src/server/event-bus.ts'
 import { DatabaseRegistry } from '../../src/server/registry.ts'
 import { errorLike } from '../support/error-like.ts'
 import { recordingLog } from '../support/recording-log.ts'
@@ -56,6 +57,7 @@ async function openRegistry(t: Test) {
   const registry = await DatabaseRegistry.open({
     dataDir,
     maxOpen: 5,
+    bus: new EventBus(recordingLog().log),
     clock: systemClock,
     log: recordingLog().log,
     openDatabase: (path, name) => openDatabase(path, name),

@@ -7,17 +7,20 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import { openStore, type Store } from '../../native-free-btree/index.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { SettingsRegistry } from '../../src/config/registry.ts'
 import type { Database } from '../../src/database/api/database.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import type { StreamedAnswer } from '../../src/http/answer/answer.ts'
 import { Exchange, type Service } from '../../src/http/request/exchange.ts'
-import { DEFAULT_LIMITS } from '../../src/http/request/options.ts'
+import { limitsOf } from '../../src/http/request/options.ts'
 import { parseTarget } from '../../src/http/request/path.ts'
 import { Query } from '../../src/http/request/query.ts'
 import { resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 import { handlerOf } from '../../src/http/routes/resource.ts'
 import { edit } from '../support/database-fixture.ts'
+import { recordingLog } from '../support/recording-log.ts'
 
 const LINES: readonly (readonly [line: string, body?: object])[] = [
   ['GET /db/_all_docs'],
@@ -59,7 +62,7 @@ async function answerOf(database: Database, line: string, body?: object): Promis
   }
   const service = {
     options: { backend },
-    limits: DEFAULT_LIMITS,
+    limits: limitsOf(new SettingsRegistry(loadConfig({}), recordingLog().log)),
     stopping: new AbortController().signal,
   } as unknown as Service
   const request = { headers: { 'content-type': 'application/json' } } as IncomingMessage

@@ -5,6 +5,7 @@
 import t from 'tap'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { AutomaticCompaction } from '../../src/server/automatic-compaction.ts'
+import { EventBus } from '../../src/server/event-bus.ts'
 import type { Lease } from '../../src/server/open-databases.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { recordingLog } from '../support/recording-log.ts'
@@ -16,18 +17,23 @@ function automatic(begin: (attempt: number) => Promise<void>) {
   let attempts = 0
   const info = () => ({ sizes: { file: 1000, active: 10 }, compactRunning: false })
   const lease = { database: { info }, signal: new AbortController().signal, release: () => {} }
+  const { log } = recordingLog()
+  const bus = new EventBus(log)
   const compaction = new AutomaticCompaction({
     lease: async () => lease as unknown as Lease,
     compactions: { start: () => begin(++attempts), ended: async () => {}, running: 0 },
+    bus,
     clock,
-    log: recordingLog().log,
-    fragmentationPercent: 50,
-    leastFileBytes: 100,
-    mostAtOnce: 1,
-    intervalMs: INTERVAL_MS,
-    window: undefined,
+    log,
+    settings: {
+      fragmentationPercent: 50,
+      leastFileBytes: 100,
+      mostAtOnce: 1,
+      intervalMs: INTERVAL_MS,
+      window: undefined,
+    },
   })
-  return { compaction, clock, attempts: () => attempts }
+  return { bus, compaction, clock, attempts: () => attempts }
 }
 
 /** Looks a few times; between the looks the event loop rests, so that it does not count as busy. */
@@ -40,10 +46,10 @@ async function look(clock: ReturnType<typeof manualClock>, times = 5): Promise<v
 }
 
 t.test('where there was no room, it is tried again', async (t) => {
-  const { compaction, clock, attempts } = automatic(async (attempt) => {
+  const { bus, compaction, clock, attempts } = automatic(async (attempt) => {
     if (attempt < 3) throw new DatabaseError('insufficientStorage', 'no room')
   })
-  compaction.note('a')
+  bus.tell('updated', 'a')
   while (attempts() < 3) await look(clock, 1)
   await look(clock)
   t.equal(attempts(), 3, 'and not once more after it was begun')
@@ -52,10 +58,10 @@ t.test('where there was no room, it is tried again', async (t) => {
 })
 
 t.test('a database that is gone is not', async (t) => {
-  const { compaction, clock, attempts } = automatic(async () => {
+  const { bus, compaction, clock, attempts } = automatic(async () => {
     throw new DatabaseError('noDatabase')
   })
-  compaction.note('a')
+  bus.tell('updated', 'a')
   while (attempts() < 1) await look(clock, 1)
   await look(clock)
   t.equal(attempts(), 1)

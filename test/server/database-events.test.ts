@@ -2,18 +2,22 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { DatabaseEvents, eventOf } from '../../src/server/database-events.ts'
+import { EventBus } from '../../src/server/event-bus.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { recordingLog } from '../support/recording-log.ts'
 
 const clock = manualClock()
+const { log } = recordingLog()
+const bus = new EventBus(log)
 
 function open(folder: string, names: string[]): Promise<DatabaseEvents> {
   const path = join(folder, 'events.davenport')
   return DatabaseEvents.open(
     {
       path,
+      bus,
       clock,
-      log: recordingLog().log,
+      log,
       openDatabase: (file, name) => openDatabase(file, name),
       createDatabase: (file, name) => createDatabase(file, name),
     },
@@ -31,10 +35,10 @@ function listed(events: DatabaseEvents, since?: string): string[] {
 t.test('events, over restarts', async (t) => {
   const folder = t.testdir()
   let events = await open(folder, [])
-  events.note('created', 'a')
-  events.note('created', 'b/c')
-  events.note('deleted', 'a')
-  events.note('created', 'a')
+  bus.tell('created', 'a')
+  bus.tell('created', 'b/c')
+  bus.tell('deleted', 'a')
+  bus.tell('created', 'a')
   await events.flush()
   t.same(listed(events), ['created b/c', 'deleted a', 'created a'], 'in the order of their happening')
   const { updateSeq } = events.database.info()
@@ -53,7 +57,7 @@ t.test('updates are gathered', async (t) => {
   const written = new Promise<void>((resolve) => {
     events.database.onChange(() => resolve())
   })
-  for (let i = 0; i < 100; i++) events.note('updated', i % 2 === 0 ? 'a' : 'b')
+  for (let i = 0; i < 100; i++) bus.tell('updated', i % 2 === 0 ? 'a' : 'b')
   t.same(listed(events, updateSeq), [])
   clock.advance(499)
   await new Promise((resolve) => setImmediate(resolve))
@@ -61,15 +65,15 @@ t.test('updates are gathered', async (t) => {
   clock.advance(1)
   await written
   t.same(listed(events, updateSeq), ['updated a', 'updated b'])
-  events.note('updated', 'a')
-  events.note('deleted', 'a')
+  bus.tell('updated', 'a')
+  bus.tell('deleted', 'a')
   await events.close()
 })
 
 t.test('an update that was not told yet is forgotten with its database', async (t) => {
   const events = await open(t.testdir(), ['a'])
-  events.note('updated', 'a')
-  events.note('deleted', 'a')
+  bus.tell('updated', 'a')
+  bus.tell('deleted', 'a')
   await events.flush()
   t.same(listed(events), ['created a', 'deleted a'])
   await events.close()

@@ -1,6 +1,7 @@
 import { access, mkdir, readdir, readFile, rmdir, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { EventBus } from '../../src/server/event-bus.ts'
 import { DatabaseRegistry, type RegistryOptions } from '../../src/server/registry.ts'
 import { errorLike } from '../support/error-like.ts'
 import { fakeDatabases } from '../support/fake-database.ts'
@@ -14,6 +15,7 @@ async function open(dataDir: string, options: Partial<RegistryOptions> = {}) {
   const registry = await DatabaseRegistry.open({
     dataDir,
     maxOpen: 5,
+    bus: new EventBus(log),
     clock,
     log,
     openDatabase: fakes.openDatabase,
@@ -185,7 +187,7 @@ t.test('a file whose name is unknown is not overwritten', async (t) => {
 })
 
 t.test('new databases may be public from the start', async (t) => {
-  const { registry } = await open(t.testdir(), { initialSecurity: Buffer.from('{}') })
+  const { registry } = await open(t.testdir(), { initialSecurity: () => Buffer.from('{}') })
   await registry.create('db')
   t.equal(await registry.withDatabase('db', (database) => database.security()?.toString()), '{}')
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemRandom } from '../../src/base/random.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { SettingsRegistry } from '../../src/config/registry.ts'
 import { Server } from '../../src/server/server.ts'
 import { fakeDatabases } from '../support/fake-database.ts'
 import { manualClock } from '../support/manual-clock.ts'
@@ -12,12 +13,15 @@ import { recordingLog } from '../support/recording-log.ts'
 const held = new Set<string>()
 
 function start(dataDir: string, environment: Record<string, string> = {}) {
+  const { log } = recordingLog()
+  const config = loadConfig({
+    environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', ...environment },
+    flags: { dataDir },
+  })
   return Server.start({
-    config: loadConfig({
-      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', ...environment },
-      flags: { dataDir },
-    }),
-    log: recordingLog().log,
+    settings: new SettingsRegistry(config, log),
+    admins: config.admins,
+    log,
     clock: manualClock(),
     random: systemRandom,
     ...fakeDatabases(),

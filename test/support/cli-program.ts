@@ -40,10 +40,10 @@ const parts: Parts = {
         },
       )
     })
-    http.listen(server.config.port, server.config.bindAddress)
+    http.listen(server.settings.get('port'), server.settings.get('bindAddress'))
     await once(http, 'listening')
     return {
-      url: `http://${server.config.bindAddress}:${(http.address() as AddressInfo).port}`,
+      url: `http://${server.settings.get('bindAddress')}:${(http.address() as AddressInfo).port}`,
       async stop(graceMs) {
         const closed = once(http, 'close')
         http.close()

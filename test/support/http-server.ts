@@ -6,10 +6,11 @@ import { openStore, type Store } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { SettingsRegistry } from '../../src/config/registry.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
 import type { CorsRules } from '../../src/http/request/cors.ts'
-import type { HttpLimits } from '../../src/http/request/options.ts'
+import { type HttpLimits, limitsOf } from '../../src/http/request/options.ts'
 import { Server } from '../../src/server/server.ts'
 import { recordingLog } from './recording-log.ts'
 
@@ -53,13 +54,15 @@ export async function startTestServer(
     return store
   }
   const files = { clock, openStore: noted }
+  const config = loadConfig({
+    environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
+    flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
+  })
   const server = await Server.start({
     openDatabase: (path, name) => openDatabase(path, name, files),
     createDatabase: (path, name, properties) => createDatabase(path, name, { ...files, properties }),
-    config: loadConfig({
-      environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
-      flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
-    }),
+    settings: new SettingsRegistry(config, log),
+    admins: config.admins,
     log,
     clock,
     random: systemRandom,
@@ -70,7 +73,7 @@ export async function startTestServer(
     host: '127.0.0.1',
     port: options.port ?? 0,
     version: '0.0.0-test',
-    limits: options.limits,
+    limits: Object.assign(limitsOf(server.settings), options.limits),
     cors: options.cors,
   })
   const url = new URL(http.url)

@@ -1,4 +1,4 @@
-import * as crypto from 'node:crypto'
+import { hash } from 'node:crypto'
 import { TermWriter } from '../../json/term-writer.ts'
 import { DocumentError } from '../errors/document-error.ts'
 
@@ -121,8 +121,6 @@ function hashAttachments(attachments: readonly HashedAttachment[]): void {
   hashed.closeList(list, attachments.length)
 }
 
-/** `crypto.hash` came with Node 20.12 and saves the making of a Hash object. */
-const md5: (bytes: Uint8Array) => string =
-  'hash' in crypto
-    ? (bytes) => crypto.hash('md5', bytes, 'binary')
-    : (bytes) => (crypto as typeof import('node:crypto')).createHash('md5').update(bytes).digest('binary')
+function md5(bytes: Uint8Array): string {
+  return hash('md5', bytes, 'binary')
+}

@@ -300,11 +300,6 @@ export class RevisionTree {
     this.#forgetTables()
     return true
   }
-
-  /** Forgets the values of all but the leaves, as compaction does with their bodies. */
-  dropInnerValues(): void {
-    for (const node of this.nodes) if (node.children > 0) node.value = null
-  }
 }
 
 /** The path from a revision towards its root, of `limit` revisions at most. */

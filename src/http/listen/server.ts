@@ -9,7 +9,7 @@ import { BatchWrites } from '../request/batch-writes.ts'
 import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
 import type { Service } from '../request/exchange.ts'
-import { DEFAULT_LIMITS, type HttpOptions } from '../request/options.ts'
+import type { HttpOptions } from '../request/options.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { answerUnderWay, registerResources, rewriteUrl } from './dispatch.ts'
@@ -38,7 +38,7 @@ export interface HttpServer {
 
 /** Listens. Rejects as `listen` does (EADDRINUSE, EACCES). */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const { limits } = options
   const stopping = new AbortController()
   const running = new Set<Promise<unknown>>()
   const background = (work: Promise<unknown>): void => {

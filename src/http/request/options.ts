@@ -2,6 +2,8 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { RandomBytes } from '../../base/random.ts'
+import type { SettingsRegistry } from '../../config/registry.ts'
+import type { SettingName } from '../../config/settings.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
@@ -27,6 +29,9 @@ export interface Backend {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
   readonly random: RandomBytes
 }
+
+const FEED_TIMEOUT_MS = 60_000
+const IDLE_TIMEOUT_MS = 300_000
 
 export interface HttpLimits {
   /** Bytes of any request body. */
@@ -59,22 +64,27 @@ export interface HttpLimits {
   idleTimeoutMs: number
 }
 
-export const DEFAULT_LIMITS: HttpLimits = {
-  maxRequestBytes: 4_294_967_296,
-  maxJsonBytes: 128 * 1024 * 1024,
-  maxBodyMemoryBytes: 256 * 1024 * 1024,
-  maxBulkDocs: 100_000,
-  maxBulkGet: 100_000,
-  maxDocumentBytes: 8_000_000,
-  maxAttachmentBytes: 1_073_741_824,
-  compressibleTypes: 'text/*, application/javascript, application/json, application/xml',
-  compressionLevel: 8,
-  maxUuids: 1000,
-  maxDatabasesInfo: 100,
-  selectorBudgetMs: 5000,
-  maxConnections: 0,
-  feedTimeoutMs: 60_000,
-  idleTimeoutMs: 300_000,
+/** The settings that limits come from. */
+const LIMIT_SETTINGS = {
+  maxRequestBytes: 'maxRequestSize',
+  maxJsonBytes: 'maxJsonSize',
+  maxBodyMemoryBytes: 'bodyMemoryBytes',
+  maxBulkDocs: 'maxBulkDocs',
+  maxBulkGet: 'maxBulkGet',
+  maxDocumentBytes: 'maxDocumentSize',
+  maxAttachmentBytes: 'maxAttachmentSize',
+  compressibleTypes: 'compressibleTypes',
+  compressionLevel: 'compressionLevel',
+  maxUuids: 'maxUuids',
+  maxDatabasesInfo: 'maxDatabasesInfo',
+  selectorBudgetMs: 'selectorBudgetMs',
+  maxConnections: 'maxConnections',
+} as const satisfies Partial<Record<keyof HttpLimits, SettingName>>
+
+/** The limits of a server with these settings. They follow the settings that take effect live. */
+export function limitsOf(settings: SettingsRegistry): HttpLimits {
+  const limits = settings.view(LIMIT_SETTINGS)
+  return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS, idleTimeoutMs: IDLE_TIMEOUT_MS })
 }
 
 export interface HttpOptions {
@@ -86,5 +96,6 @@ export interface HttpOptions {
   version: string
   /** Undefined: scripts of other origins are not served. */
   cors?: CorsRules | undefined
-  limits?: Partial<HttpLimits> | undefined
+  /** Those that are not read at the start may change while the server runs. */
+  limits: HttpLimits
 }

@@ -1,0 +1,137 @@
+/** What the table of settings is made of: an entry, and the kinds of entries. */
+import { isIP } from 'node:net'
+import { parseDayWindow } from './day-window.ts'
+
+export interface Setting<T> {
+  readonly section: string
+  readonly key: string
+  readonly type: 'integer' | 'boolean' | 'string' | 'choice'
+  readonly default: T
+  /** Of an integer, both included. */
+  readonly bounds: { readonly min: number; readonly max: number } | undefined
+  /** What a choice is made from. */
+  readonly choices: readonly string[] | undefined
+  /** The value that `text` means, or throws an Error whose message completes "must be". */
+  parse(text: string): T
+  /** Never repeated in a message. */
+  readonly secret: boolean
+  /** Whether the running server obeys a change, or only the next one to start. */
+  readonly effect: 'live' | 'restart'
+  /** One sentence. */
+  readonly doc: string
+}
+
+/** What every entry says. */
+interface Entry {
+  section: string
+  key: string
+  effect: Setting<unknown>['effect']
+  doc: string
+}
+
+export function integer(
+  entry: Entry & {
+    default: number
+    min: number
+    max: number
+    /** What the word `infinity` means, where it is allowed. */
+    infinity?: number
+  },
+): Setting<number> {
+  const { section, key, effect, doc, default: defaultValue, min, max, infinity } = entry
+  const parse = (input: string): number => {
+    if (infinity !== undefined && input === 'infinity') return infinity
+    const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
+    if (!(value >= min && value <= max)) throw new Error(`an integer from ${min} to ${max}`)
+    return value
+  }
+  const bounds = { min, max }
+  const type = 'integer'
+  return {
+    section,
+    key,
+    type,
+    default: defaultValue,
+    bounds,
+    choices: undefined,
+    parse,
+    secret: false,
+    effect,
+    doc,
+  }
+}
+
+export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
+  const parse = (input: string): boolean => {
+    if (input !== 'true' && input !== 'false') throw new Error('true or false')
+    return input === 'true'
+  }
+  return { ...entry, type: 'boolean', bounds: undefined, choices: undefined, parse, secret: false }
+}
+
+export function choice<const T extends string | undefined>(
+  entry: Entry & { default: NoInfer<T>; values: readonly T[] },
+): Setting<T> {
+  const { section, key, effect, doc, default: defaultValue, values } = entry
+  const choices = values.filter((value) => value !== undefined)
+  const parse = (input: string): T => {
+    if (!values.includes(input as T)) throw new Error(`one of ${choices.join(', ')}`)
+    return input as T
+  }
+  const type = 'choice'
+  return {
+    section,
+    key,
+    type,
+    default: defaultValue,
+    bounds: undefined,
+    choices,
+    parse,
+    secret: false,
+    effect,
+    doc,
+  }
+}
+
+export function text<T>(
+  entry: Entry & { default: T; parse: (input: string) => T; secret?: boolean },
+): Setting<T> {
+  return { secret: false, ...entry, type: 'string', bounds: undefined, choices: undefined }
+}
+
+export function anyText(input: string): string {
+  if (input === '') throw new Error('text')
+  return input
+}
+
+/** Values between commas. */
+export function names(input: string): readonly string[] {
+  const values = input.split(',').map((value) => value.trim())
+  if (values.some((value) => !/^[A-Za-z0-9*:/.[\]_-]+$/.test(value))) throw new Error('names between commas')
+  return values
+}
+
+/** CouchDB's `any` is every IPv4 address; `localhost` is not left to the resolver. */
+export function address(input: string): string {
+  if (input === 'any') return '0.0.0.0'
+  if (input === 'localhost') return '127.0.0.1'
+  if (isIP(input) === 0) throw new Error('an IP address, "any" or "localhost"')
+  return input
+}
+
+/** A list with commas between its parts, `*` standing for anything in them. */
+export function contentTypes(input: string): string {
+  const one = /^\s*(\*|[\w.+*-]+\/[\w.+*-]+)\s*$/
+  if (!input.split(',').every((type) => one.test(type))) throw new Error('content types with commas between')
+  return input
+}
+
+export function dayWindow(input: string): string {
+  if (parseDayWindow(input) === undefined) throw new Error('HH:MM-HH:MM')
+  return input
+}
+
+export function domain(input: string): string {
+  if (!/^[A-Za-z0-9.-]+$/.test(input)) throw new Error('a domain name')
+  return input
+}

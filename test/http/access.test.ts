@@ -1,0 +1,57 @@
+/** Refusals, also of users that are no server administrators, whom only databases' `_security` knows. */
+import t from 'tap'
+import { isDatabaseAdmin, isMember, readSecurity, type Security } from '../../src/auth/security.ts'
+import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../src/auth/user.ts'
+import { type Access, authorize, requireDatabaseAdmin } from '../../src/http/request/access.ts'
+import type { Exchange } from '../../src/http/request/exchange.ts'
+import { errorLike } from '../support/error-like.ts'
+
+const ROOT: UserCtx = { name: 'root', roles: ['_admin'] }
+const CLEO: UserCtx = { name: 'cleo', roles: ['staff'] }
+const DAN: UserCtx = { name: 'dan', roles: [] }
+const EVE: UserCtx = { name: 'eve', roles: ['boss'] }
+const CLOSED = readSecurity({ members: { roles: ['staff'] }, admins: { roles: ['boss'] } })
+
+function exchangeOf(user: UserCtx, security: Security): Exchange {
+  const exchange = {
+    user,
+    place: { database: 'db', route: 'db' },
+    isServerAdmin: isServerAdmin(user),
+    isDatabaseAdmin: isDatabaseAdmin(user, security),
+    isMember: isMember(user, security),
+    openDatabase: () => undefined,
+  }
+  return exchange as unknown as Exchange
+}
+
+const ask = (user: UserCtx, access: Access) => () => authorize(exchangeOf(user, CLOSED), access)
+
+t.test('members', async (t) => {
+  t.throws(
+    ask(ANONYMOUS, 'member'),
+    errorLike({ status: 401, error: 'unauthorized', reason: 'You are not authorized to access this db.' }),
+  )
+  t.throws(
+    ask(DAN, 'member'),
+    errorLike({ status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' }),
+  )
+  t.equal(ask(CLEO, 'member')(), undefined)
+})
+
+t.test('writers of design documents and settings', async (t) => {
+  const reason = 'You are not a db or server admin.'
+  t.throws(() => requireDatabaseAdmin(exchangeOf(CLEO, CLOSED)), errorLike({ status: 403, reason }))
+  t.throws(
+    () => requireDatabaseAdmin(exchangeOf(ANONYMOUS, readSecurity({}))),
+    errorLike({ status: 401, reason }),
+  )
+  requireDatabaseAdmin(exchangeOf(EVE, CLOSED))
+})
+
+t.test('administrators', async (t) => {
+  const reason = 'You are not a server or db admin.'
+  t.throws(ask(CLEO, 'database-admin'), errorLike({ status: 401, reason }))
+  t.equal(ask(EVE, 'database-admin')(), undefined)
+  t.throws(ask(EVE, 'server-admin'), errorLike({ status: 401, reason: 'You are not a server admin.' }))
+  t.equal(ask(ROOT, 'server-admin')(), undefined)
+})
