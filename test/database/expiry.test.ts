@@ -10,6 +10,7 @@ import {
   settled,
   testDatabase,
 } from '../support/database-fixture.ts'
+import { failure } from '../support/http-request.ts'
 
 const parse = (value: unknown) => parseExpiry(Buffer.from(JSON.stringify(value)))
 
@@ -43,7 +44,8 @@ t.test('forms', async (t) => {
     ],
     ...['2016-13-01T00:00:00Z', '2016-02-30T00:00:00Z', '1969-12-31T23:59:59Z', '2016-07-06 17:00:00Z'],
   ]
-  for (const value of wrong) t.throws(() => parse(value), { code: 'bad_request' }, JSON.stringify(value))
+  for (const value of wrong)
+    t.throws(() => parse(value), failure({ kind: 'badRequest' }), JSON.stringify(value))
   t.equal(formatExpiry(summer), '2016-07-06T16:00:00Z')
   t.equal(formatExpiry(summer + 250), '2016-07-06T16:00:00.250Z')
 })

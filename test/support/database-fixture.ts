@@ -121,6 +121,16 @@ function failureFrom(error: unknown): Failure {
   return { status, error: name, reason }
 }
 
+/** The results of edits, refusals as a client would see them. */
+export async function told(work: Promise<EditResult[]>): Promise<object[]> {
+  const results = await work
+  return results.map((result) => {
+    if (result.ok) return result
+    const { refusal, ...refused } = result
+    return { ...refused, ...failureFrom(refusal) }
+  })
+}
+
 /** The error that a client would see, or what the call gave. */
 export function outcomeOf<T>(call: () => T): T | Failure {
   try {

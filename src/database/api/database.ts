@@ -6,6 +6,7 @@
  */
 
 import type { Backup, ValueSource } from '../../../native-free-btree/index.ts'
+import type { DatabaseError } from '../../base/errors.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import type { ByteSource, IncomingAttachment } from '../attachments/content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from '../layout/attachment-records.ts'
@@ -40,7 +41,7 @@ export interface UpdateOptions {
 /** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
 export type EditResult =
   | { ok: true; id: string; rev: string }
-  | { ok: false; id: string; rev: string | undefined; error: string; reason: string; status: number }
+  | { ok: false; id: string; rev: string | undefined; refusal: DatabaseError }
 
 export interface RevisionInfo {
   rev: string

@@ -64,8 +64,7 @@ export interface UpdateOutcome {
 }
 
 function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: string): EditResult {
-  const error = new DatabaseError(kind, reason)
-  return { ok: false, id, rev, error: error.error, reason: error.reason, status: error.status }
+  return { ok: false, id, rev, refusal: new DatabaseError(kind, reason) }
 }
 
 /** The edits of one document on their way into its tree. */
@@ -286,8 +285,7 @@ export function applyEdits(
     if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
-  for (const { place, id, rev, kind, reason } of ready.refused)
-    results[place] = failure(id, rev, kind, reason)
+  for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }
   return { results, design, expiresAtMs }
 }
 

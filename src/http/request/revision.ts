@@ -4,7 +4,7 @@ import { formatRevision, parseRevision } from '../../database/revisions/revision
 
 /**
  * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
- * Throws DocumentError `Invalid rev format` for everything else, strings or not.
+ * Throws badRequest, `Invalid rev format`, for everything else, strings or not.
  */
 export function readRevision(value: unknown): string {
   return formatRevision(parseRevision(value))
