@@ -89,7 +89,7 @@ function expiryKey(expiresAtMs: number, seq: number): Buffer {
 
 /** `key` is the document's id in UTF-8. */
 export function moveExpiry(
-  tx: Transaction,
+  tx: Pick<Transaction, 'put' | 'delete'>,
   key: Uint8Array,
   before: ExpiryPlace | undefined,
   after: ExpiryPlace | undefined,
