@@ -25,6 +25,7 @@ import type {
   OpenRevision,
   PartitionInfo,
   PurgedRevisions,
+  PurgeRequest,
   UpdateOptions,
 } from './api/database.ts'
 import type { ByteSource, IncomingAttachment } from './attachments/content.ts'
@@ -47,6 +48,7 @@ import { lastChange, openChanges } from './read/changes.ts'
 import type { ViewSource } from './read/document-view.ts'
 import { OpenStore } from './read/open-store.ts'
 import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './read/reads.ts'
+import type { Revision } from './revisions/revision-id.ts'
 import {
   getLocalDocument,
   listLocalDocuments,
@@ -185,7 +187,7 @@ export class StoredDatabase implements Database {
     this.#writes.onExpirySet(listener)
   }
 
-  async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+  async purge(requests: readonly PurgeRequest[]): Promise<PurgedRevisions[]> {
     for (const { id } of requests) this.#requireReadable(id)
     return this.#writes.purge(requests)
   }
@@ -268,9 +270,9 @@ export class StoredDatabase implements Database {
     return this.#store.page((snapshot) => listLocalDocuments(snapshot, options))
   }
 
-  missingRevs(id: string, revs: readonly string[]): Steps<MissingRevisions> {
+  missingRevs(id: string, revisions: readonly Revision[]): Steps<MissingRevisions> {
     this.#requireReadable(id)
-    return missingRevisions(() => this.#documents(), id, revs)
+    return missingRevisions(() => this.#documents(), id, revisions)
   }
 
   security(): Buffer | undefined {

@@ -3,6 +3,7 @@ import { formatExpiry, parseExpiry } from '../../src/database/layout/expiry.ts'
 import {
   edit,
   NOW_MS,
+  purgeOf,
   put,
   replicate,
   replicated,
@@ -146,10 +147,7 @@ t.test('a purge takes the time along', async (t) => {
     ...replicated('b', {}, 1, 'b'),
     expiry: { afterMs: 5 },
   })
-  await database.purge([
-    { id: 'a', revs: [a] },
-    { id: 'b', revs: [rev('1b')] },
-  ])
+  await database.purge([purgeOf('a', [a]), purgeOf('b', [rev('1b')])])
   t.equal(database.nextExpiry(), NOW_MS + 5, 'the leaf that is left keeps it')
   t.equal(await database.expire(NOW_MS + 2000, 10), 1)
   t.equal(database.lookup('a'), undefined)

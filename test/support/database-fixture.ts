@@ -3,9 +3,10 @@
  * engine in a real folder.
  */
 import { join } from 'node:path'
-import type { DocumentEdit, EditResult } from '../../src/database/api/database.ts'
+import type { DocumentEdit, EditResult, PurgeRequest } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
+import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { scanDocument } from '../../src/json/documents.ts'
 import { MemoryDisk, type MemoryStore } from './memory-store.ts'
 
@@ -95,6 +96,11 @@ export function replicated(
 /** "3c" is 3-cccc... */
 export function rev(short: string): string {
   return `${short.slice(0, -1)}-${short.slice(-1).repeat(32)}`
+}
+
+/** A request to purge revisions, given as text. */
+export function purgeOf(id: string, revs: readonly string[]): PurgeRequest {
+  return { id, revisions: revs.map(parseRevision) }
 }
 
 /** The revision of an edit that must have been stored. */

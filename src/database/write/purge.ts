@@ -12,18 +12,18 @@
  */
 import type { Snapshot, Transaction } from '../../../native-free-btree/index.ts'
 import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
-import type { PurgedRevisions } from '../api/database.ts'
+import type { PurgedRevisions, PurgeRequest } from '../api/database.ts'
 import { decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
 import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
 import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from '../layout/meta-records.ts'
 import { SnapshotRows } from '../layout/snapshot-rows.ts'
-import { compareRevisions, formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
+import { compareRevisions, formatRevision, type Revision } from '../revisions/revision-id.ts'
 import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
 
 export interface ReadyPurge {
   id: string
   key: Buffer
-  revisions: Revision[]
+  revisions: readonly Revision[]
 }
 
 export interface PurgeContext {
@@ -41,9 +41,9 @@ export interface PurgeOutcome {
   design: boolean
 }
 
-/** Throws bad_request for a revision that cannot be read, illegal_docid for an id that is too long. */
-export function readyPurges(requests: readonly PurgedRevisions[]): ReadyPurge[] {
-  return requests.map(({ id, revs }) => ({ id, key: idKey(id), revisions: revs.map(parseRevision) }))
+/** Throws illegalDocumentId for an id that is too long. */
+export function readyPurges(requests: readonly PurgeRequest[]): ReadyPurge[] {
+  return requests.map(({ id, revisions }) => ({ id, key: idKey(id), revisions }))
 }
 
 const writer = new ByteWriter()

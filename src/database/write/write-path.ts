@@ -11,6 +11,7 @@ import type {
   DocumentView,
   EditResult,
   PurgedRevisions,
+  PurgeRequest,
   UpdateOptions,
 } from '../api/database.ts'
 import { type ByteSource, type IncomingAttachment, takeAttachment } from '../attachments/content.ts'
@@ -257,7 +258,7 @@ export class WritePath {
   }
 
   /** As `Database.purge`, of ids that the database may hold. */
-  async purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]> {
+  async purge(requests: readonly PurgeRequest[]): Promise<PurgedRevisions[]> {
     const ready = reading(() => readyPurges(requests))
     const outcome = await this.#change(({ tx, takeSeq }) => {
       const { purgedInfosLimit } = this.#settings
