@@ -8,7 +8,8 @@ import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
 import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { scanDocument } from '../../src/json/documents.ts'
-import { MemoryDisk, type MemoryStore } from './memory-store.ts'
+import { MemoryDisk } from './memory-disk.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 export const NOW_MS = 1_700_000_000_123
 
