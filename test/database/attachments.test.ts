@@ -123,7 +123,7 @@ t.test('stubs stand for what the parent has', async (t) => {
     'nothing of the request was written',
   )
   const stale = await database.update([{ ...edit('d', {}, { rev: one }), attachments: [stub('a')] }])
-  t.match(stale, [{ ok: false, error: 'conflict' }])
+  t.match(stale, [{ ok: false, refusal: { kind: 'conflict' } }])
 })
 
 t.test('the changes show the attachments of the winner', async (t) => {

@@ -12,7 +12,14 @@ import type { StoredDatabase } from '../../src/database/database.ts'
 import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { databaseContents } from '../support/database-contents.ts'
-import { edit, fileDatabase, put as putEdits, replicate, replicated } from '../support/database-fixture.ts'
+import {
+  edit,
+  fileDatabase,
+  purgeOf,
+  put as putEdits,
+  replicate,
+  replicated,
+} from '../support/database-fixture.ts'
 
 t.setTimeout(120_000)
 
@@ -66,7 +73,7 @@ async function fill(database: StoredDatabase, documents: number): Promise<void> 
   const rev = await attach(database, 'with-2', undefined, shared)
   await attach(database, 'with-2', rev, Buffer.alloc(3_000_000, 'long'))
   await attach(database, 'with-3', undefined, Buffer.from('short'))
-  await put(database, 'purged', { a: 1 }).then((purged) => database.purge([{ id: 'purged', revs: [purged] }]))
+  await put(database, 'purged', { a: 1 }).then((purged) => database.purge([purgeOf('purged', [purged])]))
   await database.putLocal('checkpoint', Buffer.from(`{"long":"${'y'.repeat(2000)}"}`), undefined)
   await database.setSecurity(Buffer.from('{"admins":{"names":["ann"],"roles":[]}}'))
   await database.setRevsLimit(20)

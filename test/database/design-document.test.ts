@@ -62,20 +62,20 @@ t.test('a conflict comes first, and what is known already is no fault', async (t
   const { database } = await testDatabase()
   const first = await put(database, edit('_design/d', { a: 1 }))
   const [late] = await database.update([edit('_design/d', { views: [] })])
-  t.match(late, { error: 'conflict' })
+  t.match(late, { refusal: { kind: 'conflict' } })
   const results = await database.update([
     edit('_design/d', { views: [] }, { rev: first }),
     edit('_design/d', { language: 1 }, { rev: first, deleted: true }),
     edit('other', { views: [] }),
   ])
   t.match(results, [
-    { error: 'invalid_design_doc', reason: mistyped('views', 'object'), status: 400 },
-    { error: 'invalid_design_doc' },
+    { refusal: { error: 'invalid_design_doc', reason: mistyped('views', 'object'), status: 400 } },
+    { refusal: { kind: 'invalidDesignDocument' } },
     { ok: true },
   ])
   t.equal(database.get('_design/d').rev, first)
   t.match(await replicate(database, replicated('_design/r', { shows: 1 }, 1, 'a')), [
-    { ok: false, rev: `1-${'a'.repeat(32)}`, error: 'invalid_design_doc' },
+    { ok: false, rev: `1-${'a'.repeat(32)}`, refusal: { kind: 'invalidDesignDocument' } },
   ])
   await replicate(database, replicated('_design/r', { shows: {} }, 1, 'a'))
   t.match(await replicate(database, replicated('_design/r', { shows: 1 }, 1, 'a')), [{ ok: true }])

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { type DocumentInput, readDocument } from '../../src/database/write/document-members.ts'
 import { scanDocument } from '../../src/json/documents.ts'
+import { failure } from '../support/http-request.ts'
 
 function read(text: string): DocumentInput {
   return readDocument(scanDocument(Buffer.from(text)))
@@ -30,7 +31,7 @@ t.test('_revisions goes before _rev, wherever it stands', async (t) => {
 
 t.test('what is refused, with the reason of CouchDB', async (t) => {
   const hex = 'g'.repeat(32)
-  const cases: [text: string, code: string, reason: string][] = [
+  const cases: [text: string, error: string, reason: string][] = [
     ['[]', 'bad_request', 'Document must be a JSON object'],
     ['1', 'bad_request', 'Document must be a JSON object'],
     ['{"_foo":1}', 'doc_validation', 'Bad special document member: _foo'],
@@ -53,7 +54,7 @@ t.test('what is refused, with the reason of CouchDB', async (t) => {
     ['{"_rev":12,"_foo":1}', 'bad_request', 'Invalid rev format'],
     ['{"_foo":1,"_rev":12,"_foo":2}', 'bad_request', 'Invalid rev format'],
   ]
-  for (const [text, code, message] of cases)
-    t.throws(() => read(text), { name: 'DocumentError', code, message }, text)
+  for (const [text, error, reason] of cases)
+    t.throws(() => read(text), failure({ name: 'DatabaseError', error, reason }), text)
   for (const id of ['_design/a', '_local/a', 'a_b']) t.equal(read(`{"_id":"${id}"}`).id, id)
 })

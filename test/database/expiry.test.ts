@@ -3,6 +3,7 @@ import { formatExpiry, parseExpiry } from '../../src/database/layout/expiry.ts'
 import {
   edit,
   NOW_MS,
+  purgeOf,
   put,
   replicate,
   replicated,
@@ -10,6 +11,7 @@ import {
   settled,
   testDatabase,
 } from '../support/database-fixture.ts'
+import { failure } from '../support/http-request.ts'
 
 const parse = (value: unknown) => parseExpiry(Buffer.from(JSON.stringify(value)))
 
@@ -43,7 +45,8 @@ t.test('forms', async (t) => {
     ],
     ...['2016-13-01T00:00:00Z', '2016-02-30T00:00:00Z', '1969-12-31T23:59:59Z', '2016-07-06 17:00:00Z'],
   ]
-  for (const value of wrong) t.throws(() => parse(value), { code: 'bad_request' }, JSON.stringify(value))
+  for (const value of wrong)
+    t.throws(() => parse(value), failure({ kind: 'badRequest' }), JSON.stringify(value))
   t.equal(formatExpiry(summer), '2016-07-06T16:00:00Z')
   t.equal(formatExpiry(summer + 250), '2016-07-06T16:00:00.250Z')
 })
@@ -144,10 +147,7 @@ t.test('a purge takes the time along', async (t) => {
     ...replicated('b', {}, 1, 'b'),
     expiry: { afterMs: 5 },
   })
-  await database.purge([
-    { id: 'a', revs: [a] },
-    { id: 'b', revs: [rev('1b')] },
-  ])
+  await database.purge([purgeOf('a', [a]), purgeOf('b', [rev('1b')])])
   t.equal(database.nextExpiry(), NOW_MS + 5, 'the leaf that is left keeps it')
   t.equal(await database.expire(NOW_MS + 2000, 10), 1)
   t.equal(database.lookup('a'), undefined)

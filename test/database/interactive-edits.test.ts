@@ -9,6 +9,7 @@ import {
   rev,
   settled,
   testDatabase,
+  told,
 } from '../support/database-fixture.ts'
 
 const R1 = '1-7a7e4b29f3af401e69b6f86e4c26b727'
@@ -19,9 +20,9 @@ const conflict = (id: string, given?: string) => ({
   ok: false,
   id,
   rev: given,
+  status: 409,
   error: 'conflict',
   reason: 'Document update conflict.',
-  status: 409,
 })
 
 t.test('create, update, delete, recreate', async (t) => {
@@ -47,11 +48,15 @@ t.test('create, update, delete, recreate', async (t) => {
 t.test('conflicts', async (t) => {
   const { database } = await testDatabase()
   const first = await put(database, edit('a', { v: 1 }))
-  t.same(await database.update([edit('a', { v: 1 })]), [conflict('a')], 'it exists')
-  t.same(await database.update([edit('a', { v: 2 }, { rev: UNKNOWN })]), [conflict('a', UNKNOWN)])
-  t.same(await database.update([edit('new', { v: 2 }, { rev: UNKNOWN })]), [conflict('new', UNKNOWN)])
+  t.same(await told(database.update([edit('a', { v: 1 })])), [conflict('a')], 'it exists')
+  t.same(await told(database.update([edit('a', { v: 2 }, { rev: UNKNOWN })])), [conflict('a', UNKNOWN)])
+  t.same(await told(database.update([edit('new', { v: 2 }, { rev: UNKNOWN })])), [conflict('new', UNKNOWN)])
   await put(database, edit('a', { v: 2 }, { rev: first }))
-  t.same(await database.update([edit('a', { v: 3 }, { rev: first })]), [conflict('a', first)], 'no leaf')
+  t.same(
+    await told(database.update([edit('a', { v: 3 }, { rev: first })])),
+    [conflict('a', first)],
+    'no leaf',
+  )
   t.equal(database.updateSeqNumber, 2, 'a conflict changes nothing')
   t.match(await settled(database.update([edit('b'), edit('a', {}, { rev: 'junk' })])), {
     status: 400,
@@ -68,9 +73,9 @@ t.test('tombstones', async (t) => {
   const view = database.get('a', { rev: gone })
   t.same([view.deleted, view.body().toString()], [true, '{"why":"spoiled"}'])
   t.match(database.lookup('a'), { id: 'a', rev: gone, deleted: true })
-  t.same(await database.update([edit('a', { back: true }, { rev: gone })]), [conflict('a', gone)])
-  t.same(await database.update([edit('a', {}, { rev: gone, deleted: true })]), [conflict('a', gone)])
-  t.same(await database.update([edit('a', {}, { deleted: true })]), [conflict('a')])
+  t.same(await told(database.update([edit('a', { back: true }, { rev: gone })])), [conflict('a', gone)])
+  t.same(await told(database.update([edit('a', {}, { rev: gone, deleted: true })])), [conflict('a', gone)])
+  t.same(await told(database.update([edit('a', {}, { deleted: true })])), [conflict('a')])
   const back = await put(database, edit('a', { back: 'again' }))
   t.equal(back, '3-aae3cce3dc4afe26c4cf672e3d8bb2eb')
   t.same(database.get('a').revsInfo(), [
@@ -95,18 +100,20 @@ t.test('a tombstone beside a live leaf can be extended', async (t) => {
 
 t.test('several edits of one document in one request', async (t) => {
   const { database } = await testDatabase()
-  t.same(await database.update([edit('d', { v: 1 }), edit('d', { v: 2 }), edit('d', { v: 1 })]), [
+  t.same(await told(database.update([edit('d', { v: 1 }), edit('d', { v: 2 }), edit('d', { v: 1 })])), [
     { ok: true, id: 'd', rev: R1 },
     conflict('d'),
     conflict('d'),
   ])
   t.same(
-    await database.update([edit('e', { v: 1 }), edit('e', { v: 2 }, { rev: R1 })]),
+    await told(database.update([edit('e', { v: 1 }), edit('e', { v: 2 }, { rev: R1 })])),
     [{ ok: true, id: 'e', rev: R1 }, conflict('e', R1)],
     'no edit builds on another of its request',
   )
   t.same(
-    await database.update([edit('d', { v: 2 }, { rev: R1 }), edit('d', {}, { rev: R1, deleted: true })]),
+    await told(
+      database.update([edit('d', { v: 2 }, { rev: R1 }), edit('d', {}, { rev: R1, deleted: true })]),
+    ),
     [{ ok: true, id: 'd', rev: R2 }, conflict('d', R1)],
   )
   t.same(await database.update([edit('x', { v: 1 }, { deleted: true }), edit('x', { v: 2 })]).then(okOnly), [
@@ -143,7 +150,7 @@ t.test('an edit whose revision is there already, without its history', async (t)
 t.test('a request mixes successes and failures, in its order', async (t) => {
   const { database } = await testDatabase()
   await put(database, edit('a', { v: 1 }), edit('b', { v: 1 }))
-  t.same(await database.update([edit('z', { v: 1 }), edit('a', { v: 2 }), edit('c', { v: 1 })]), [
+  t.same(await told(database.update([edit('z', { v: 1 }), edit('a', { v: 2 }), edit('c', { v: 1 })])), [
     { ok: true, id: 'z', rev: R1 },
     conflict('a'),
     { ok: true, id: 'c', rev: R1 },

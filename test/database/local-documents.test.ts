@@ -41,7 +41,7 @@ t.test('in a bulk request, beside documents', async (t) => {
     { ok: true, id: '_local/bulk', rev: '0-1' },
     { ok: true, id: 'a' },
     { ok: true, id: '_local/bulk', rev: '0-2' },
-    { ok: false, id: '_local/bad', status: 400, reason: 'Invalid rev format' },
+    { ok: false, id: '_local/bad', refusal: { status: 400, reason: 'Invalid rev format' } },
     { ok: true, id: '_local/never', rev: '0-0' },
   ])
   t.equal(database.getLocal('bulk')!.body.toString(), '{"v":2}')

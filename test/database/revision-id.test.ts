@@ -10,6 +10,7 @@ import {
 } from '../../src/database/revisions/revision-id.ts'
 import { type DocumentInput, readDocument } from '../../src/database/write/document-members.ts'
 import { scanDocument } from '../../src/json/documents.ts'
+import { failure } from '../support/http-request.ts'
 
 interface Vector {
   readonly what: string
@@ -127,7 +128,11 @@ t.test('revisions are read and written', async (t) => {
     {},
   ]
   for (const text of bad) {
-    t.throws(() => parseRevision(text), { code: 'bad_request', message: 'Invalid rev format' }, String(text))
+    t.throws(
+      () => parseRevision(text),
+      failure({ kind: 'badRequest', reason: 'Invalid rev format' }),
+      String(text),
+    )
   }
 })
 

@@ -29,7 +29,7 @@ t.test('what is not there, and what fails, writes nothing', async (t) => {
   await t.rejects(broken, { message: 'no' })
   t.match(await database.updateInTurn('a', () => edit('a', {}, { rev: `1-${'0'.repeat(32)}` })), {
     ok: false,
-    error: 'conflict',
+    refusal: { kind: 'conflict' },
   })
   t.equal(database.get('a').rev, rev)
   t.equal(database.updateSeqNumber, seq + 1)

@@ -38,12 +38,16 @@ t.test('refusals', async (t) => {
   for (const [json, reason] of [
     [{ a: 'x' }, 'Invalid list of revisions'],
     [{ a: ['x'] }, 'Invalid rev format'],
+    [{ a: [`1${'0'.repeat(21)}-a`] }, 'Invalid rev format'],
     [[], 'Request body must be a JSON object'],
     [many, 'Exceeded maximum number of documents.'],
     [{ a: revs }, 'Exceeded maximum number of revisions.'],
   ] as const) {
     const reply = await send('POST /q/_purge', { json })
     t.same([reply.status, reply.json], [400, { error: 'bad_request', reason }])
+    if (!reason.startsWith('Invalid rev')) continue
+    const looked = await send('POST /q/_revs_diff', { json })
+    t.same([looked.status, looked.json], [400, { error: 'bad_request', reason }])
   }
   for (const line of ['POST /q/_purge', 'POST /nosuch/_purge']) {
     const reply = await send(line, { json: {}, as: null })

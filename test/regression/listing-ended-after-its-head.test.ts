@@ -19,7 +19,7 @@ import { Query } from '../../src/http/request/query.ts'
 import { resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 import { handlerOf } from '../../src/http/routes/resource.ts'
-import { edit } from '../support/database-fixture.ts'
+import { edit, purgeOf } from '../support/database-fixture.ts'
 import { recordingLog } from '../support/recording-log.ts'
 
 const LINES: readonly (readonly [line: string, body?: object])[] = [
@@ -89,7 +89,7 @@ t.test('no snapshot is left, wherever an answer ends', async (t) => {
   t.teardown(() => database.close())
   for (const id of ['_design/d', 'a', 'b', 'c']) await database.update([edit(id, { v: 1 })])
   await database.putLocal('l', Buffer.from('{}'), undefined)
-  await database.purge([{ id: 'c', revs: [database.get('c').rev] }])
+  await database.purge([purgeOf('c', [database.get('c').rev])])
   const open = (): number => stores.reduce((sum, store) => sum + store.stats().openSnapshots, 0)
   t.equal(open(), 0)
   for (const [line, body] of LINES) {

@@ -3,11 +3,13 @@
  * engine in a real folder.
  */
 import { join } from 'node:path'
-import type { DocumentEdit, EditResult } from '../../src/database/api/database.ts'
+import type { DocumentEdit, EditResult, PurgeRequest } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
+import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { scanDocument } from '../../src/json/documents.ts'
-import { MemoryDisk, type MemoryStore } from './memory-store.ts'
+import { MemoryDisk } from './memory-disk.ts'
+import type { MemoryStore } from './memory-store.ts'
 
 export const NOW_MS = 1_700_000_000_123
 
@@ -97,6 +99,11 @@ export function rev(short: string): string {
   return `${short.slice(0, -1)}-${short.slice(-1).repeat(32)}`
 }
 
+/** A request to purge revisions, given as text. */
+export function purgeOf(id: string, revs: readonly string[]): PurgeRequest {
+  return { id, revisions: revs.map(parseRevision) }
+}
+
 /** The revision of an edit that must have been stored. */
 export async function put(database: StoredDatabase, ...edits: DocumentEdit[]): Promise<string> {
   const results = await database.update(edits)
@@ -119,6 +126,16 @@ function failureFrom(error: unknown): Failure {
   const { status, error: name, reason } = error as Partial<Failure>
   if (status === undefined || name === undefined || reason === undefined) throw error
   return { status, error: name, reason }
+}
+
+/** The results of edits, refusals as a client would see them. */
+export async function told(work: Promise<EditResult[]>): Promise<object[]> {
+  const results = await work
+  return results.map((result) => {
+    if (result.ok) return result
+    const { refusal, ...refused } = result
+    return { ...refused, ...failureFrom(refusal) }
+  })
 }
 
 /** The error that a client would see, or what the call gave. */

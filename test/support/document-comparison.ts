@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { runAtOnce } from '../../src/base/time-slice.ts'
 import type { DocumentEdit } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
+import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { edit } from './database-fixture.ts'
 import { type DatabaseModel, generationOf, type ModelEdit } from './document-model.ts'
 
@@ -142,7 +143,7 @@ function compareDocument(database: StoredDatabase, model: DatabaseModel, id: str
   if (inner !== undefined) {
     const below = leaves.filter((leaf) => document.path(leaf).includes(inner))
     equal(database.get(id, { rev: inner, latest: true }).rev, below[0], `${id}: latest`)
-    equal(runAtOnce(database.missingRevs(id, [inner])).missing, [], `${id}: missing`)
+    equal(runAtOnce(database.missingRevs(id, [parseRevision(inner)])).missing, [], `${id}: missing`)
   }
 }
 

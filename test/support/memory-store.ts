@@ -1,7 +1,8 @@
 /**
  * The `Store` interface in memory, for tests and as a model. It keeps the interface's promises in the
  * plainest way: a commit makes new sorted arrays, a snapshot holds on to old ones, transactions are built in
- * the order they came and become visible only once the group's sync (an awaited turn) returned.
+ * the order they came and become visible only once the group's sync (an awaited turn) returned, bytes that they appended
+ * as well. `store-contract.test.ts` holds it to what the engine does.
  */
 import type {
   CheckReport,
@@ -9,23 +10,15 @@ import type {
   Reference,
   Snapshot,
   Store,
-  StoreOptions,
   StoreStats,
   Transaction,
   TransactOptions,
   TreeOptions,
 } from '../../native-free-btree/index.ts'
-import {
-  type Compare,
-  type Entry,
-  lowerBound,
-  MemoryStoreError,
-  MemoryTreeReader,
-  type Tree,
-} from './memory-tree.ts'
+import { type Compare, lowerBound, MemoryStoreError, MemoryTreeReader, type Tree } from './memory-tree.ts'
+import { Pending } from './memory-writes.ts'
 
 type Trees = Record<string, Tree>
-type Overlay = Map<string, Map<string, Entry | null>>
 
 interface Waiting {
   build: (tx: Transaction) => unknown
@@ -34,15 +27,27 @@ interface Waiting {
 }
 
 /** What a file would hold. */
-class Contents {
+export class Contents {
   uuid = ''
   commit = 0
   trees: Trees = {}
+  /** By the numbers in their references, which are never given twice. */
   values: Buffer[] = []
+  /** References given so far. */
+  references = 0
   fileBytes = 8192
 }
 
-const textKey = (key: Uint8Array): string => Buffer.from(key).toString('latin1')
+const REFERENCE_BYTES = 16
+const MAX_KEY_BYTES = 65_536
+
+function refuse(what: string): never {
+  throw new MemoryStoreError('INVALID_ARGUMENT', what)
+}
+
+function requireBytes(bytes: Uint8Array): void {
+  if (!(bytes instanceof Uint8Array)) refuse('no Uint8Array')
+}
 
 export class MemoryStore implements Store {
   readonly path: string
@@ -52,7 +57,7 @@ export class MemoryStore implements Store {
   readonly #release: () => void
   #waiting: Waiting[] = []
   #running: Promise<void> | undefined
-  #closing = false
+  #closing: Promise<void> | undefined
   #closed = false
   #poisoned: string | undefined
   #snapshots = 0
@@ -134,6 +139,7 @@ export class MemoryStore implements Store {
 
   get(tree: string, key: Uint8Array): Buffer | undefined {
     this.#assertOpen()
+    requireBytes(key)
     const entries = this.#tree(tree, this.#contents.trees)
     const entry = entries[lowerBound(entries, key, this.#compare(tree))]
     return entry && this.#compare(tree)(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined
@@ -149,7 +155,7 @@ export class MemoryStore implements Store {
     let open = true
     this.#snapshots += 1
     const live = (): void => {
-      if (!open) throw new MemoryStoreError('SNAPSHOT_CLOSED', 'the snapshot is closed')
+      if (!open || this.#closed) throw new MemoryStoreError('CLOSED', 'the snapshot was closed')
     }
     return {
       commit: this.#contents.commit,
@@ -166,40 +172,55 @@ export class MemoryStore implements Store {
   }
 
   read(reference: Reference): Buffer {
-    this.#assertOpen()
+    const length = this.lengthOf(reference)
     const value = this.#contents.values[Buffer.from(reference).readUIntBE(0, 6)]
-    if (value === undefined || value.length !== this.lengthOf(reference)) {
+    if (value === undefined || value.length !== length) {
       throw new MemoryStoreError('DAMAGED', 'no value behind the reference')
     }
     return Buffer.from(value)
   }
 
   lengthOf(reference: Reference): number {
+    this.#assertOpen()
+    requireBytes(reference)
+    if (reference.length !== REFERENCE_BYTES) refuse('a reference has 16 bytes')
     return Buffer.from(reference).readUIntBE(6, 6)
   }
 
   async *readStream(reference: Reference, start = 0, end?: number): AsyncGenerator<Buffer, void, void> {
-    yield this.read(reference).subarray(start, end)
+    const value = this.read(reference)
+    const to = end ?? value.length
+    if (start > to || to > value.length) refuse(`bytes ${start} to ${to} of a value of ${value.length}`)
+    yield value.subarray(start, to)
   }
 
-  #append(value: Uint8Array): Reference {
-    const reference = Buffer.alloc(16)
-    reference.writeUIntBE(this.#contents.values.length, 0, 6)
+  /** The bytes can be read once `keep` has them. */
+  #append(value: Uint8Array, keep: (number: number, value: Buffer) => void): Reference {
+    requireBytes(value)
+    const number = this.#contents.references
+    this.#contents.references += 1
+    const reference = Buffer.alloc(REFERENCE_BYTES)
+    reference.writeUIntBE(number, 0, 6)
     reference.writeUIntBE(value.length, 6, 6)
-    this.#contents.values.push(Buffer.from(value))
-    this.#contents.fileBytes += value.length
+    keep(number, Buffer.from(value))
     return reference
+  }
+
+  #keep(number: number, value: Buffer): void {
+    this.#contents.values[number] = value
+    this.#contents.fileBytes += value.length
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference> {
     const chunks: Uint8Array[] = []
     for await (const chunk of source) chunks.push(chunk)
-    return this.#append(Buffer.concat(chunks))
+    if (this.#poisoned !== undefined) throw new MemoryStoreError('POISONED', this.#poisoned)
+    return this.#append(Buffer.concat(chunks), (number, value) => this.#keep(number, value))
   }
 
   transact<T>(build: (tx: Transaction) => T, _options?: TransactOptions): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#closing) throw new MemoryStoreError('CLOSED', `${this.path} is closed`)
+      if (this.#closing !== undefined) throw new MemoryStoreError('CLOSED', `${this.path} is closed`)
       this.#waiting.push({ build, resolve: resolve as (value: unknown) => void, reject })
       this.#running ??= this.#run()
     })
@@ -216,18 +237,11 @@ export class MemoryStore implements Store {
       for (const { reject } of group) reject(new MemoryStoreError('POISONED', this.#poisoned))
       return
     }
-    const overlay: Overlay = new Map()
+    const pending = new Pending()
     const built: { waiting: Waiting; result: unknown }[] = []
-    const valuesBefore = this.#contents.values.length
     for (const waiting of group) {
-      const own: Overlay = new Map()
       try {
-        built.push({ waiting, result: waiting.build(this.#transaction(overlay, own)) })
-        for (const [tree, writes] of own) {
-          const target = overlay.get(tree) ?? new Map<string, Entry | null>()
-          for (const [key, entry] of writes) target.set(key, entry)
-          overlay.set(tree, target)
-        }
+        built.push({ waiting, result: this.#build(waiting, pending) })
       } catch (error) {
         waiting.reject(error)
       }
@@ -237,44 +251,75 @@ export class MemoryStore implements Store {
     this.failNext = undefined
     if (failure !== undefined) {
       if (failure === 'POISONED') this.#poisoned = 'a sync failed'
-      this.#contents.values.length = valuesBefore
       for (const { waiting } of built) waiting.reject(new MemoryStoreError(failure, 'the group was not kept'))
       return
     }
-    this.#apply(overlay)
+    if (!pending.isEmpty) this.#apply(pending)
     for (const { waiting, result } of built) waiting.resolve(result)
   }
 
-  #transaction(overlay: Overlay, own: Overlay): Transaction {
-    const write = (tree: string, key: Uint8Array, entry: Entry | null): void => {
-      this.#tree(tree, this.#contents.trees)
-      const writes = own.get(tree) ?? new Map<string, Entry | null>()
-      writes.set(textKey(key), entry)
-      own.set(tree, writes)
+  /** Adds what the transaction wrote to `group`; nothing of it when it throws. */
+  #build({ build }: Waiting, group: Pending): unknown {
+    const own = new Pending()
+    let isOver = false
+    const requireOpen = (): void => {
+      if (isOver) throw new MemoryStoreError('CLOSED', 'the transaction is over')
     }
-    return {
-      get: (tree, key) => {
-        const text = textKey(key)
-        const written = own.get(tree)?.get(text) ?? overlay.get(tree)?.get(text)
-        const removed = own.get(tree)?.get(text) === null
-        if (written && !removed) return Buffer.from(written.value)
-        if (removed || written === null) return undefined
-        return this.get(tree, key)
-      },
-      put: (tree, key, value) => write(tree, key, { key: Buffer.from(key), value: Buffer.from(value) }),
-      delete: (tree, key) => write(tree, key, null),
-      append: (value) => this.#append(value),
+    try {
+      const result = build(this.#transaction(group, own, requireOpen))
+      if (result instanceof Promise) refuse('a transaction is built synchronously')
+      this.#join(group, own)
+      return result
+    } finally {
+      isOver = true
     }
   }
 
-  #apply(overlay: Overlay): void {
+  #join(group: Pending, own: Pending): void {
+    for (const [tree, { entries }] of own.trees) {
+      const target = group.writesTo(tree, this.#compare(tree))
+      for (const { key, value } of entries) target.set(key, value)
+    }
+    for (const [number, value] of own.values) group.values.set(number, value)
+  }
+
+  #transaction(group: Pending, own: Pending, requireOpen: () => void): Transaction {
+    const write = (tree: string, key: Uint8Array, value: Uint8Array | null): void => {
+      requireOpen()
+      this.#tree(tree, this.#contents.trees)
+      requireBytes(key)
+      if (value !== null) requireBytes(value)
+      if (key.length > MAX_KEY_BYTES) throw new MemoryStoreError('KEY_TOO_LARGE', `${key.length} bytes`)
+      own.writesTo(tree, this.#compare(tree)).set(Buffer.from(key), value && Buffer.from(value))
+    }
+    return {
+      get: (tree, key) => {
+        requireOpen()
+        this.#tree(tree, this.#contents.trees)
+        requireBytes(key)
+        const ownValue = own.trees.get(tree)?.get(key)
+        const written = ownValue === undefined ? group.trees.get(tree)?.get(key) : ownValue
+        if (written === undefined) return this.get(tree, key)
+        return written === null ? undefined : Buffer.from(written)
+      },
+      put: write,
+      delete: (tree, key) => write(tree, key, null),
+      append: (value) => {
+        requireOpen()
+        return this.#append(value, (number, bytes) => own.values.set(number, bytes))
+      },
+    }
+  }
+
+  /** The group is durable: from here on readers see it. */
+  #apply(pending: Pending): void {
+    for (const [number, value] of pending.values) this.#keep(number, value)
     const trees = { ...this.#contents.trees }
-    for (const [name, writes] of overlay) {
-      const kept = this.#tree(name, trees).filter((entry) => !writes.has(textKey(entry.key)))
-      const added = [...writes.values()].filter((entry) => entry !== null)
-      const compare = this.#compare(name)
-      trees[name] = [...kept, ...added].sort((a, b) => compare(a.key, b.key))
-      for (const entry of added) this.#contents.fileBytes += entry.key.length + entry.value.length
+    for (const [name, writes] of pending.trees) {
+      trees[name] = writes.appliedTo(this.#tree(name, trees))
+      for (const { key, value } of writes.entries) {
+        if (value !== null) this.#contents.fileBytes += key.length + value.length
+      }
     }
     this.#contents.trees = trees
     this.#contents.commit += 1
@@ -335,42 +380,17 @@ export class MemoryStore implements Store {
 
   async refresh(): Promise<void> {}
 
-  async close(): Promise<void> {
-    if (this.#closing) return
-    this.#closing = true
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     await this.#running
     this.#closed = true
     this.#release()
-    if (this.#snapshots > 0)
+    if (this.#snapshots > 0) {
       throw new MemoryStoreError('SNAPSHOTS_OPEN', `${this.#snapshots} snapshots are open`)
-  }
-}
-
-/** Files by path; `openStore` has the engine's shape. */
-export class MemoryDisk {
-  readonly files = new Map<string, Contents>()
-  readonly stores = new Map<string, MemoryStore>()
-  #made = 0
-
-  /** What a file holds now, as a copy of it would. */
-  copy(path: string): Contents {
-    const { uuid, commit, trees, values, fileBytes } = this.files.get(path)!
-    return { uuid, commit, trees, values: [...values], fileBytes }
-  }
-
-  openStore = async (path: string, options: StoreOptions = {}): Promise<Store> => {
-    await Promise.resolve()
-    if (this.stores.has(path)) throw new MemoryStoreError('LOCKED', `${path} is open`)
-    let contents = this.files.get(path)
-    if (contents === undefined) {
-      if (options.create === false) throw new MemoryStoreError('NOT_FOUND', `no file ${path}`)
-      contents = new Contents()
-      this.#made += 1
-      contents.uuid = this.#made.toString(16).padStart(32, '0')
-      this.files.set(path, contents)
     }
-    const store = new MemoryStore(path, contents, options.trees ?? {}, () => this.stores.delete(path))
-    this.stores.set(path, store)
-    return store
   }
 }

@@ -26,7 +26,7 @@ export type Tree = readonly Entry[]
 export type Compare = (a: Uint8Array, b: Uint8Array) => number
 
 /** Position of the first entry whose key is not below `key`. */
-export function lowerBound(tree: Tree, key: Uint8Array, compare: Compare): number {
+export function lowerBound(tree: readonly { key: Buffer }[], key: Uint8Array, compare: Compare): number {
   let low = 0
   let high = tree.length
   while (low < high) {
@@ -54,6 +54,7 @@ class MemoryCursor implements Cursor {
   readonly #live: () => void
   #left: number
   #at: number
+  #stands = false
 
   constructor(tree: Tree, options: CursorOptions, compare: Compare, live: () => void) {
     const [from, to] = bounds(tree, options, compare)
@@ -67,23 +68,29 @@ class MemoryCursor implements Cursor {
 
   next(): boolean {
     this.#live()
-    if (this.#left === 0) return false
+    this.#stands = this.#left > 0
+    if (!this.#stands) return false
     this.#left -= 1
     this.#at += this.#step
     return true
   }
 
+  #entry(): Entry {
+    if (!this.#stands) throw new MemoryStoreError('INVALID_ARGUMENT', 'the cursor stands on no entry')
+    return this.#tree[this.#at]!
+  }
+
   key(): Buffer {
-    return Buffer.from(this.#tree[this.#at]!.key)
+    return Buffer.from(this.#entry().key)
   }
 
   value(): Buffer {
     this.#live()
-    return Buffer.from(this.#tree[this.#at]!.value)
+    return Buffer.from(this.#entry().value)
   }
 
   valueLength(): number {
-    return this.#tree[this.#at]!.value.length
+    return this.#entry().value.length
   }
 }
 

@@ -6,10 +6,12 @@
  */
 
 import type { Backup, CompactionSource, ValueSource } from '../../../native-free-btree/index.ts'
+import type { DatabaseError } from '../../base/errors.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import type { ByteSource, IncomingAttachment } from '../attachments/content.ts'
 import type { AttachmentContent, AttachmentEdit, AttachmentInfo } from '../layout/attachment-records.ts'
 import type { Expiry } from '../layout/expiry.ts'
+import type { Revision } from '../revisions/revision-id.ts'
 
 /** One write. */
 export interface DocumentEdit {
@@ -39,7 +41,7 @@ export interface UpdateOptions {
 /** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
 export type EditResult =
   | { ok: true; id: string; rev: string }
-  | { ok: false; id: string; rev: string | undefined; error: string; reason: string; status: number }
+  | { ok: false; id: string; rev: string | undefined; refusal: DatabaseError }
 
 export interface RevisionInfo {
   rev: string
@@ -173,6 +175,12 @@ export interface LocalDocument {
   body: Buffer
 }
 
+/** Leaf revisions of a document that are to go. */
+export interface PurgeRequest {
+  id: string
+  revisions: readonly Revision[]
+}
+
 /** A document and revisions of it. */
 export interface PurgedRevisions {
   id: string
@@ -231,9 +239,9 @@ export interface Database {
 
   /**
    * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
-   * removed, one answer a request. Rejects with bad_request for a malformed revision; nothing was written then.
+   * removed, one answer a request.
    */
-  purge(requests: readonly PurgedRevisions[]): Promise<PurgedRevisions[]>
+  purge(requests: readonly PurgeRequest[]): Promise<PurgedRevisions[]>
   /** The purges that are remembered, oldest first. */
   purgedInfos(): IterableIterator<PurgedRevisions>
   purgedInfosLimit(): number
@@ -265,8 +273,8 @@ export interface Database {
   deleteLocal(id: string, rev: string | undefined): Promise<string>
   localDocs(options?: AllDocsOptions): IterableIterator<LocalDocument>
 
-  /** In steps, which are of one moment's document. Throws bad_request for a revision that is none. */
-  missingRevs(id: string, revs: readonly string[]): Steps<MissingRevisions>
+  /** In steps, which are of one moment's document. */
+  missingRevs(id: string, revisions: readonly Revision[]): Steps<MissingRevisions>
 
   /** Canonical JSON; undefined until it was set. The same bytes each time, not to be changed, until it is set. */
   security(): Buffer | undefined

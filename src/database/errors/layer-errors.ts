@@ -1,12 +1,10 @@
 /**
- * What the storage engine and the reading of revisions throw, told in the terms of the table of errors. The
- * engine's errors are known by their `code`, those of the operating system by theirs. An error without a known code is a
- * defect and stays what it is.
+ * What the storage engine throws, told in the terms of the table of errors. The engine's errors are known by their
+ * `code`, those of the operating system by theirs. An error without a known code is a defect and stays what it is.
  */
 import { isDiskFull } from '../../../native-free-btree/index.ts'
 import { ByteFormatError } from '../../base/byte-codec.ts'
 import { DatabaseError, type ErrorKind, operatingFailureOf } from '../../base/errors.ts'
-import { DocumentError, type DocumentErrorCode } from './document-error.ts'
 
 const KINDS: Record<string, ErrorKind> = {
   DAMAGED: 'storageDamaged',
@@ -29,20 +27,11 @@ const KINDS: Record<string, ErrorKind> = {
   NOT_FOUND: 'noDatabase',
 }
 
-const DOCUMENT_KINDS: Record<DocumentErrorCode, ErrorKind> = {
-  bad_request: 'badRequest',
-  doc_validation: 'documentValidation',
-  illegal_docid: 'illegalDocumentId',
-}
-
 /** Node's own names for the same. */
 const SYSTEM_CODES: Record<string, string> = { ENOENT: 'NOT_FOUND', EEXIST: 'ALREADY_EXISTS' }
 
 /** The `DatabaseError` for an error of the layers below, with that as its cause. */
 export function databaseErrorOf(error: unknown): unknown {
-  if (error instanceof DocumentError) {
-    return new DatabaseError(DOCUMENT_KINDS[error.code], error.message, { cause: error })
-  }
   if (error instanceof ByteFormatError)
     return new DatabaseError('storageDamaged', error.message, { cause: error })
   if (error instanceof DatabaseError || !(error instanceof Error) || !('code' in error)) return error

@@ -1,9 +1,9 @@
-import { DocumentError } from '../errors/document-error.ts'
+import { DatabaseError } from '../../base/errors.ts'
 
-/** Throws DocumentError `illegal_docid` unless a document may have this id. */
+/** Throws illegalDocumentId unless a document may have this id. */
 export function checkDocumentId(id: string): void {
   const reason = documentIdFault(id)
-  if (reason !== null) throw new DocumentError('illegal_docid', reason)
+  if (reason !== null) throw new DatabaseError('illegalDocumentId', reason)
 }
 
 function documentIdFault(id: string): string | null {

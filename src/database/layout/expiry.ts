@@ -11,7 +11,7 @@
  * which makes it unique (an id may be as long as a key). Value: u8 version, 1; document id, UTF-8.
  */
 import type { Snapshot, Transaction } from '../../../native-free-btree/index.ts'
-import { DocumentError } from '../errors/document-error.ts'
+import { DatabaseError } from '../../base/errors.ts'
 import { checkVersion, seqKey, TREES, VALUE_VERSION } from './layout.ts'
 
 /** As a client gives it: a time, or a time from the moment of writing. Milliseconds. */
@@ -38,7 +38,7 @@ const DATE = /^(\d{4}-\d\d-(\d\d))T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i
 
 /**
  * The value of `_exp`, given as JSON: an ISO date with its zone; seconds, as a number or digits, since the epoch
- * or, up to 30 days, from now; 0 and null are none. Throws DocumentError.
+ * or, up to 30 days, from now; 0 and null are none. Throws badRequest.
  */
 export function parseExpiry(text: Uint8Array): Expiry | null {
   if (text.length > LONGEST_TEXT) throw invalid()
@@ -67,9 +67,9 @@ function timeOfDate(text: string): number | undefined {
   return sameDay && atMs >= 0 && atMs <= LAST_TIME_MS ? atMs : undefined
 }
 
-function invalid(): DocumentError {
+function invalid(): DatabaseError {
   const reason = 'Invalid expiry: `_exp` must be an ISO 8601 date with a time zone, or a number of seconds'
-  return new DocumentError('bad_request', reason)
+  return new DatabaseError('badRequest', reason)
 }
 
 export function resolveExpiry(expiry: Expiry, nowMs: number): number {
@@ -89,7 +89,7 @@ function expiryKey(expiresAtMs: number, seq: number): Buffer {
 
 /** `key` is the document's id in UTF-8. */
 export function moveExpiry(
-  tx: Transaction,
+  tx: Pick<Transaction, 'put' | 'delete'>,
   key: Uint8Array,
   before: ExpiryPlace | undefined,
   after: ExpiryPlace | undefined,

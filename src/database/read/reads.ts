@@ -83,14 +83,13 @@ export function openRevisions(
 
 /**
  * A revision that is known as an ancestor is not missing, its body or not. Possible ancestors are the leaves
- * that are older than some missing revision, the best last. Throws bad_request for a malformed revision.
+ * that are older than some missing revision, the best last.
  */
 export function* missingRevisions(
   open: () => DocumentSource,
   id: string,
-  revs: readonly string[],
+  wanted: readonly Revision[],
 ): Steps<MissingRevisions> {
-  const wanted = yield* mapSteps(revs, (rev) => reading(() => parseRevision(rev)))
   const known = reading(() => readInfo(open(), id)?.tree())
   const missing = known === undefined ? wanted : yield* known.missing(wanted)
   const ancestors = known === undefined ? [] : known.possibleAncestors(missing)

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
+import { DatabaseError } from '../../base/errors.ts'
 import { TermWriter } from '../../json/term-writer.ts'
-import { DocumentError } from '../errors/document-error.ts'
 
 // A revision is a generation and an id. The id is a byte string: a JavaScript string each character of
 // which is one byte, 16 of them for the usual md5. Such a string costs half of a Buffer's memory or less,
@@ -36,13 +36,13 @@ export interface HashedAttachment {
 }
 
 /** A revision of which the text cannot be read. */
-export function invalidRevision(): DocumentError {
-  return new DocumentError('bad_request', 'Invalid rev format')
+export function invalidRevision(): DatabaseError {
+  return new DatabaseError('badRequest', 'Invalid rev format')
 }
 
 /**
  * Reads `N-id`. An id of 32 characters is hexadecimal, any other is taken literally, as UTF-8. Throws
- * DocumentError `bad_request`, "Invalid rev format", for anything else, strings or not.
+ * badRequest, "Invalid rev format", for anything else, strings or not.
  */
 export function parseRevision(text: unknown): Revision {
   if (typeof text !== 'string') throw invalidRevision()

@@ -1,6 +1,6 @@
+import { DatabaseError } from '../../base/errors.ts'
 import type { ScannedDocument } from '../../json/documents.ts'
 import { parseFlat } from '../../json/value-steps.ts'
-import { DocumentError } from '../errors/document-error.ts'
 import { checkDocumentId } from '../layout/document-id.ts'
 import { type Expiry, parseExpiry } from '../layout/expiry.ts'
 import { parseRevision, parseRevisionId } from '../revisions/revision-id.ts'
@@ -36,9 +36,9 @@ export interface DocumentInput {
   readonly term: Buffer
 }
 
-/** Checks a scanned document, null standing for JSON that is no object. Throws DocumentError. */
+/** Checks a scanned document, null standing for JSON that is no object. Throws badRequest, documentValidation, illegalDocumentId. */
 export function readDocument(scanned: ScannedDocument | null): DocumentInput {
-  if (scanned === null) throw new DocumentError('bad_request', 'Document must be a JSON object')
+  if (scanned === null) throw new DatabaseError('badRequest', 'Document must be a JSON object')
   let id: string | null = null
   let revisions: RevisionPath | null = null
   let deleted = false
@@ -52,14 +52,14 @@ export function readDocument(scanned: ScannedDocument | null): DocumentInput {
     else if (name === '_attachments' && text[0] === OPEN_BRACE) attachments = text
     else if (name === '_exp') expiry = parseExpiry(text)
     else if (!IGNORED.has(name)) {
-      throw new DocumentError('doc_validation', `Bad special document member: ${name}`)
+      throw new DatabaseError('documentValidation', `Bad special document member: ${name}`)
     }
   }
   return { id, revisions, deleted, attachments, expiry, body: scanned.body, term: scanned.term }
 }
 
 function documentId(text: Buffer): string {
-  if (text[0] !== QUOTE) throw new DocumentError('illegal_docid', 'Document id must be a string')
+  if (text[0] !== QUOTE) throw new DatabaseError('illegalDocumentId', 'Document id must be a string')
   const id = stringValue(text)
   checkDocumentId(id)
   return id
@@ -74,9 +74,9 @@ function revision(text: Buffer): RevisionPath {
 function revisionPath(text: Buffer): RevisionPath | null {
   const { start, ids } = membersOf(text)
   if (!Number.isInteger(start)) {
-    throw new DocumentError('doc_validation', "_revisions.start isn't an integer.")
+    throw new DatabaseError('documentValidation', "_revisions.start isn't an integer.")
   }
-  if (!Array.isArray(ids)) throw new DocumentError('doc_validation', "_revisions.ids isn't a array.")
+  if (!Array.isArray(ids)) throw new DatabaseError('documentValidation', "_revisions.ids isn't a array.")
   return ids.length === 0 ? null : { start: start as number, ids: ids.map(ancestorId) }
 }
 
@@ -84,15 +84,15 @@ function membersOf(text: Buffer): { start?: unknown; ids?: unknown } {
   try {
     return parseFlat(text.toString(), REVISIONS_LEVELS) as { start?: unknown; ids?: unknown }
   } catch (error) {
-    if (error instanceof RangeError) throw new DocumentError('doc_validation', "RevId isn't a string")
+    if (error instanceof RangeError) throw new DatabaseError('documentValidation', "RevId isn't a string")
     throw error
   }
 }
 
 function ancestorId(value: unknown): string {
-  if (typeof value !== 'string') throw new DocumentError('doc_validation', "RevId isn't a string")
+  if (typeof value !== 'string') throw new DatabaseError('documentValidation', "RevId isn't a string")
   const id = parseRevisionId(value)
-  if (id === null) throw new DocumentError('doc_validation', "RevId isn't a valid hexadecimal")
+  if (id === null) throw new DatabaseError('documentValidation', "RevId isn't a valid hexadecimal")
   return id
 }
 

@@ -3,7 +3,7 @@
  * depend on what is stored. Edits of one document are put together and documents sorted by id, as CouchDB
  * does, which also decides the order of their numbers in the update sequence.
  */
-import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
+import { DatabaseError } from '../../base/errors.ts'
 import { sortSteps } from '../../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../api/database.ts'
@@ -71,8 +71,7 @@ export interface RefusedEdit {
   place: number
   id: string
   rev: string
-  kind: ErrorKind
-  reason: string
+  refusal: DatabaseError
 }
 
 export interface ReadyEdits {
@@ -212,7 +211,8 @@ export function* readySteps(edits: readonly DocumentEdit[], context: EditContext
     const [head] = ready.path
     if (head !== undefined && head.pos > MAX_GENERATION) {
       const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
-      refused.push({ place, id: edit.id, rev: formatRevision(head), kind: 'badRequest', reason })
+      const refusal = new DatabaseError('badRequest', reason)
+      refused.push({ place, id: edit.id, rev: formatRevision(head), refusal })
     } else {
       document.edits.push(ready)
     }

@@ -12,21 +12,18 @@
  */
 import type { Snapshot, Transaction } from '../../../native-free-btree/index.ts'
 import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
-import type { PurgedRevisions } from '../api/database.ts'
-import { encodeChangeEntry } from '../layout/change-entry.ts'
-import { decodeInfoTree, encodeInfo, expiryOfInfo } from '../layout/document-info.ts'
-import { moveExpiry } from '../layout/expiry.ts'
+import type { PurgedRevisions, PurgeRequest } from '../api/database.ts'
+import { decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
 import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
 import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from '../layout/meta-records.ts'
 import { SnapshotRows } from '../layout/snapshot-rows.ts'
-import { referenceOf } from '../layout/stored-body.ts'
-import { leafSummaries } from '../read/document-view.ts'
-import { compareRevisions, formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
+import { compareRevisions, formatRevision, type Revision } from '../revisions/revision-id.ts'
+import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
 
 export interface ReadyPurge {
   id: string
   key: Buffer
-  revisions: Revision[]
+  revisions: readonly Revision[]
 }
 
 export interface PurgeContext {
@@ -44,9 +41,9 @@ export interface PurgeOutcome {
   design: boolean
 }
 
-/** Throws bad_request for a revision that cannot be read, illegal_docid for an id that is too long. */
-export function readyPurges(requests: readonly PurgedRevisions[]): ReadyPurge[] {
-  return requests.map(({ id, revs }) => ({ id, key: idKey(id), revisions: revs.map(parseRevision) }))
+/** Throws illegalDocumentId for an id that is too long. */
+export function readyPurges(requests: readonly PurgeRequest[]): ReadyPurge[] {
+  return requests.map(({ id, revisions }) => ({ id, key: idKey(id), revisions }))
 }
 
 const writer = new ByteWriter()
@@ -84,20 +81,10 @@ function purgeDocument(context: PurgeContext, { key, revisions }: ReadyPurge): R
   const tree = decodeInfoTree(value)
   const removed = revisions.filter((revision) => tree.removeLeaf(revision))
   if (removed.length === 0) return []
-  const expiryBefore = { expiresAtMs: expiryOfInfo(value), seq: tree.updateSeq }
-  tx.delete(TREES.seq, seqKey(tree.updateSeq))
+  const before = new StoredState(value, tree.updateSeq, expiryOfInfo(value))
   tree.updateSeq = takeSeq()
-  const winner = tree.winner()
-  const expiresAtMs = winner === null || winner.value!.deleted ? undefined : expiryBefore.expiresAtMs
-  moveExpiry(tx, key, expiryBefore, { expiresAtMs, seq: tree.updateSeq })
-  if (winner === null) {
-    tx.delete(TREES.id, key)
-  } else {
-    const { body, attachments } = winner.value!
-    const entry = encodeChangeEntry(key, leafSummaries(tree), referenceOf(body), attachments !== null)
-    tx.put(TREES.seq, seqKey(tree.updateSeq), entry)
-    tx.put(TREES.id, key, encodeInfo(tree, expiresAtMs))
-  }
+  const isGone = tree.nodes.length === 0
+  writeDocument(tx, key, before, isGone ? undefined : stateOf(tree, before.expiresAtMs))
   return removed.sort(compareRevisions)
 }
 

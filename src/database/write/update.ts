@@ -23,12 +23,9 @@ import {
   decodeAttachments,
   encodeAttachments,
 } from '../layout/attachment-records.ts'
-import { encodeChangeEntry } from '../layout/change-entry.ts'
-import { decodeInfoTree, encodeInfo, expiryOfInfo } from '../layout/document-info.ts'
-import { moveExpiry } from '../layout/expiry.ts'
-import { seqKey, TREES } from '../layout/layout.ts'
-import { encodeStoredBody, referenceOf } from '../layout/stored-body.ts'
-import { leafSummaries } from '../read/document-view.ts'
+import { decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
+import { TREES } from '../layout/layout.ts'
+import { encodeStoredBody } from '../layout/stored-body.ts'
 import { formatRevision, nextRevision, type Revision } from '../revisions/revision-id.ts'
 import { type RevisionNode, RevisionTree } from '../revisions/revision-tree.ts'
 import { encodeTree } from '../revisions/revision-tree-codec.ts'
@@ -39,6 +36,7 @@ import {
   resolveStubs,
   storeAttachments,
 } from './attachment-merge.ts'
+import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
 import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import type { AppendedBodies } from './turn-source.ts'
@@ -64,8 +62,7 @@ export interface UpdateOutcome {
 }
 
 function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: string): EditResult {
-  const error = new DatabaseError(kind, reason)
-  return { ok: false, id, rev, error: error.error, reason: error.reason, status: error.status }
+  return { ok: false, id, rev, refusal: new DatabaseError(kind, reason) }
 }
 
 /** The edits of one document on their way into its tree. */
@@ -73,13 +70,11 @@ class DocumentMerge {
   readonly #context: UpdateContext
   readonly #document: DocumentEdits
   readonly #tree: RevisionTree
-  /** The document's entry; undefined for a new one. */
-  readonly #before: Buffer | undefined
+  /** Undefined for a new document. */
+  readonly #before: StoredState | undefined
   /** The revisions that the request gave it. */
   readonly #made = new Set<RevisionNode>()
   readonly #liveBefore: boolean
-  readonly #seqBefore: number
-  readonly #expiryBefore: number | undefined
   /** When the document will expire. */
   #expiresAtMs: number | undefined
   /** Where the document will stand in the update sequence, if it changes. */
@@ -95,13 +90,11 @@ class DocumentMerge {
     const value = context.tx.get(TREES.id, document.key)
     this.#context = context
     this.#document = document
-    this.#before = value
     this.#seq = context.nextSeq()
     this.#tree = value === undefined ? new RevisionTree() : decodeInfoTree(value)
     this.#liveBefore = this.#tree.isLive
-    this.#seqBefore = this.#tree.updateSeq
-    this.#expiryBefore = value === undefined ? undefined : expiryOfInfo(value)
-    this.#expiresAtMs = this.#expiryBefore
+    this.#before = value && new StoredState(value, this.#tree.updateSeq, expiryOfInfo(value))
+    this.#expiresAtMs = this.#before?.expiresAtMs
   }
 
   /** `revpos` is that of new content; undefined keeps the one that it came with. */
@@ -229,15 +222,12 @@ class DocumentMerge {
   }
 
   #isAsBefore(): boolean {
-    return (
-      this.#before !== undefined && encodeTree(this.#tree).equals(encodeTree(decodeInfoTree(this.#before)))
-    )
+    return this.#before !== undefined && encodeTree(this.#tree).equals(encodeTree(this.#before.tree))
   }
 
   /** Writes what was added. Returns whether anything was. */
   write(): boolean {
     const { tx, revsLimit } = this.#context
-    const { key } = this.#document
     if (!this.#touched) return false
     const isCut = this.#tree.stem(revsLimit)
     // A new leaf is a change, unless a later edit of the request put it into a history that is cut off above it.
@@ -245,17 +235,9 @@ class DocumentMerge {
     if (!hasNewLeaf && ((!this.#merged && !isCut) || this.#isAsBefore())) return false
     this.#context.takeSeq()
     this.#tree.updateSeq = this.#seq
-    const { deleted, body, attachments } = this.#tree.winner()!.value!
-    if (deleted) this.#expiresAtMs = undefined
-    const expiryBefore = { expiresAtMs: this.#expiryBefore, seq: this.#seqBefore }
-    moveExpiry(tx, key, expiryBefore, { expiresAtMs: this.#expiresAtMs, seq: this.#seq })
-    if (this.#seqBefore > 0) tx.delete(TREES.seq, seqKey(this.#seqBefore))
-    tx.put(
-      TREES.seq,
-      seqKey(this.#seq),
-      encodeChangeEntry(key, leafSummaries(this.#tree), referenceOf(body), attachments !== null),
-    )
-    tx.put(TREES.id, key, encodeInfo(this.#tree, this.#expiresAtMs))
+    const after = stateOf(this.#tree, this.#expiresAtMs)
+    this.#expiresAtMs = after.expiresAtMs
+    writeDocument(tx, this.#document.key, this.#before, after)
     return true
   }
 }
@@ -286,8 +268,7 @@ export function applyEdits(
     if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
-  for (const { place, id, rev, kind, reason } of ready.refused)
-    results[place] = failure(id, rev, kind, reason)
+  for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }
   return { results, design, expiresAtMs }
 }
 

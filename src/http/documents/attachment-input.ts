@@ -1,6 +1,5 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Steps } from '../../base/time-slice.ts'
-import { DocumentError } from '../../database/errors/document-error.ts'
 import {
   DEFAULT_CONTENT_TYPE,
   descriptionBytes,
@@ -38,14 +37,14 @@ const STEP_ATTACHMENTS = 64
 /** Whole groups of four. */
 const STEP_DIGITS = 256 * 1024
 
-/** Throws DocumentError bad_request. */
+/** Throws badRequest. */
 export function checkAttachmentName(name: string): void {
   if (!isUtf8(name)) throw bad('Attachment name is not UTF-8 encoded')
   if (name.startsWith('_')) throw bad(`Attachment name '${name}' starts with prohibited character '_'`)
 }
 
 /**
- * `text` is the canonical text of the object `_attachments` of the document `id`. Throws DocumentError bad_request, and
+ * `text` is the canonical text of the object `_attachments` of the document `id`. Throws badRequest, and
  * documentTooLarge for more attachments than a document may have.
  */
 export function* attachmentSteps(text: Buffer, id: string): Steps<AttachmentInput[]> {
@@ -154,10 +153,10 @@ function* withoutSpace(text: Buffer, count: number): Steps<Buffer> {
   return digits
 }
 
-function invalidData(name: string): DocumentError {
+function invalidData(name: string): DatabaseError {
   return bad(`Invalid attachment data for ${name}`)
 }
 
-function bad(reason: string): DocumentError {
-  return new DocumentError('bad_request', reason)
+function bad(reason: string): DatabaseError {
+  return new DatabaseError('badRequest', reason)
 }

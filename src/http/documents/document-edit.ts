@@ -33,8 +33,8 @@ export interface ParsedDocument {
 export const EMPTY_DOCUMENT: ScannedDocument = scanDocument(Buffer.from('{}'))!
 
 /**
- * In steps. `scanned` is null for JSON that is no object. Throws DocumentError for what is wrong with it,
- * and documentTooLarge.
+ * In steps. `scanned` is null for JSON that is no object. Throws badRequest, documentValidation or illegalDocumentId for
+ * what is wrong with it, and documentTooLarge.
  */
 export function* parseDocument(scanned: ScannedDocument | null, maxBytes: number): Steps<ParsedDocument> {
   const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)

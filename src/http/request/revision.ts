@@ -1,10 +1,15 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Steps } from '../../base/time-slice.ts'
-import { formatRevision, parseRevision } from '../../database/revisions/revision-id.ts'
+import {
+  formatRevision,
+  invalidRevision,
+  parseRevision,
+  type Revision,
+} from '../../database/revisions/revision-id.ts'
 
 /**
  * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
- * Throws DocumentError `Invalid rev format` for everything else, strings or not.
+ * Throws badRequest, `Invalid rev format`, for everything else, strings or not.
  */
 export function readRevision(value: unknown): string {
   return formatRevision(parseRevision(value))
@@ -18,14 +23,19 @@ export function readRevisions(value: unknown): string[] {
 
 const STEP_REVISIONS = 512
 
-/** The same in steps. */
-export function* revisionSteps(values: readonly unknown[]): Steps<string[]> {
-  const revs: string[] = []
+/** Generations from here on are printed with an exponent, which no revision has: such a one cannot be answered. */
+const FIRST_UNPRINTABLE = 1e21
+
+/** A list of revisions in steps, parsed. Throws badRequest. */
+export function* revisionSteps(values: readonly unknown[]): Steps<Revision[]> {
+  const revisions: Revision[] = []
   for (const value of values) {
-    revs.push(readRevision(value))
-    if (revs.length % STEP_REVISIONS === 0) yield
+    const revision = parseRevision(value)
+    if (revision.pos >= FIRST_UNPRINTABLE) throw invalidRevision()
+    revisions.push(revision)
+    if (revisions.length % STEP_REVISIONS === 0) yield
   }
-  return revs
+  return revisions
 }
 
 /** `{start, ids: [id]}` of a revision's text. */

@@ -52,7 +52,7 @@ export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits:
 /** The new revision; throws the error that the write met. */
 export function revisionOf(result: EditResult): string {
   if (result.ok) return result.rev
-  throw failure(result)
+  throw result.refusal
 }
 
 /** Writes or deletes a local document, which has no history and never conflicts. Returns its revision. */
@@ -60,23 +60,6 @@ export function writeLocalDocument(database: Database, edit: DocumentEdit): Prom
   const name = edit.id.slice('_local/'.length)
   if (edit.deleted) return database.deleteLocal(name, edit.rev)
   return database.putLocal(name, edit.body, edit.rev)
-}
-
-function failure(result: EditResult & { ok: false }): DatabaseError {
-  if (result.error === 'conflict') return new DatabaseError('conflict')
-  return new RefusedEdit(result)
-}
-
-/** A refusal that the database worded itself. */
-class RefusedEdit extends DatabaseError {
-  override readonly status: number
-  override readonly error: string
-
-  constructor(result: EditResult & { ok: false }) {
-    super('badRequest', result.reason)
-    this.status = result.status
-    this.error = result.error
-  }
 }
 
 /** Without one quote at either end; more of them belong to what is quoted. */

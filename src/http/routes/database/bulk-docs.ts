@@ -126,7 +126,8 @@ async function writeAll(
   const results = await exchange.database.update(edits, { newEdits, allOrNothing: true })
   const outcomes = results.map((result): Outcome => {
     if (result.ok) return { ok: true, id: result.id, rev: result.rev }
-    return { id: result.id, error: result.error, reason: result.reason }
+    const { error, reason } = result.refusal
+    return { id: result.id, error, reason }
   })
   const isWritten = results.every((result) => result.ok)
   if (!isWritten) return json(409, outcomes)
@@ -201,7 +202,8 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
     if (result.ok) {
       outcomes[index] = { ok: true, id: result.id, rev: result.rev }
     } else {
-      const { id, rev, error, reason } = result
+      const { id, rev, refusal } = result
+      const { error, reason } = refusal
       outcomes[index] = newEdits ? { id, error, reason } : { id, rev, error, reason }
     }
   }

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Steps } from '../../../base/time-slice.ts'
-import type { PurgedRevisions } from '../../../database/api/database.ts'
+import type { PurgeRequest } from '../../../database/api/database.ts'
 import { parseRevision } from '../../../database/revisions/revision-id.ts'
 import { compareRaw } from '../../../json/collation.ts'
 import { stringsText, stringText } from '../../../json/writer.ts'
@@ -22,7 +22,7 @@ async function purge(exchange: Exchange): Promise<Answer> {
   if (requests.length > MAX_DOCUMENTS) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of documents.')
   }
-  if (requests.reduce((count, { revs }) => count + revs.length, 0) > MAX_REVISIONS) {
+  if (requests.reduce((count, { revisions }) => count + revisions.length, 0) > MAX_REVISIONS) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of revisions.')
   }
   const purged = await exchange.database.purge(requests)
@@ -30,12 +30,12 @@ async function purge(exchange: Exchange): Promise<Answer> {
   return jsonText(writtenStatus(exchange, 201), `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
 }
 
-function* requestSteps(object: Record<string, unknown>): Steps<PurgedRevisions[]> {
-  const requests: PurgedRevisions[] = []
+function* requestSteps(object: Record<string, unknown>): Steps<PurgeRequest[]> {
+  const requests: PurgeRequest[] = []
   for (const id in object) {
     const revs = object[id]
     if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
-    requests.push({ id, revs: yield* revisionSteps(revs) })
+    requests.push({ id, revisions: yield* revisionSteps(revs) })
     yield
   }
   return requests

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { MissingRevisions } from '../../../database/api/database.ts'
+import type { Revision } from '../../../database/revisions/revision-id.ts'
 import { stringsSteps, stringText } from '../../../json/writer.ts'
 import { type Answer, jsonText } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -10,10 +11,10 @@ import type { Resource } from '../resource.ts'
 /** Of one document. */
 const MOST_REVISIONS = 65_536
 
-type Wanted = readonly (readonly [id: string, revs: readonly string[]])[]
+type Wanted = readonly (readonly [id: string, revisions: readonly Revision[]])[]
 
 function* wantedSteps(object: Record<string, unknown>): Steps<Wanted> {
-  const wanted: [string, string[]][] = []
+  const wanted: [string, Revision[]][] = []
   for (const id in object) {
     const revs = object[id]
     if (!Array.isArray(revs)) throw new DatabaseError('badRequest', 'Invalid list of revisions')
@@ -33,8 +34,8 @@ function* missingSteps(
   // All are read before the first is looked up.
   const wanted = yield* wantedSteps(object)
   const members: string[] = []
-  for (const [id, revs] of wanted) {
-    const answer = yield* exchange.database.missingRevs(id, revs)
+  for (const [id, revisions] of wanted) {
+    const answer = yield* exchange.database.missingRevs(id, revisions)
     if (answer.missing.length > 0) members.push(`${stringText(id)}:${yield* textSteps(answer)}`)
     yield
   }

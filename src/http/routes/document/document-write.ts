@@ -147,7 +147,7 @@ async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: bool
   const write = lease.database
     .update([edit], { newEdits })
     .then((results) => {
-      for (const result of results) if (!result.ok) note(`${result.error}: ${result.reason}`)
+      for (const result of results) if (!result.ok) note(result.refusal.message)
     }, note)
     .finally(() => lease.release())
   exchange.service.background(write)
