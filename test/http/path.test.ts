@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { decodeComponent, encodeComponent, isUtf8, parseTarget } from '../../src/http/request/path.ts'
+import { isUtf8 } from '../../src/documents/characters.ts'
+import { decodeComponent, encodeComponent, parseTarget } from '../../src/http/request/path.ts'
 import { resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 

@@ -1,25 +1,14 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { AttachmentWish } from './attachment-wish.ts'
+import type { ChangesWish } from '../../documents/changes-rows.ts'
 import { parseJsonParameter, type Query } from './query.ts'
 
 /** The parameters of `_changes`, the query string's alone; the last of a name counts. */
-export interface ChangesParameters {
+export interface ChangesParameters extends ChangesWish {
   feed: 'normal' | 'longpoll' | 'continuous' | 'eventsource'
-  since: string
-  limit: number | undefined
-  descending: boolean
-  style: 'main_only' | 'all_docs'
-  includeDocs: boolean
-  conflicts: boolean
-  attachments: AttachmentWish
-  /** Every how many rows one carries its sequence; the others say null. */
-  seqInterval: number | undefined
   /** Milliseconds between signs of life; undefined for none, in which case the feed ends when it is idle. */
   heartbeatMs: number | true | undefined
   timeoutMs: number | undefined
   filter: string
-  /** Sync Gateway's: deleted documents are left out. */
-  activeOnly: boolean
 }
 
 const FEEDS = new Set(['normal', 'longpoll', 'continuous', 'eventsource'])

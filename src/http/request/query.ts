@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../base/errors.ts'
+import { isUtf8 } from '../../documents/characters.ts'
 import { canonicalize } from '../../json/documents.ts'
 import { printJson, printString } from './erlang.ts'
-import { isUtf8 } from './path.ts'
 
 /**
  * Parameters of the query string and, for the view-like routes, of a JSON body, parsed with CouchDB's own

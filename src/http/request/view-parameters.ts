@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { AttachmentWish } from './attachment-wish.ts'
+import type { AttachmentWish } from '../../documents/attachment-wish.ts'
 import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
 import { exactKeys, keyText } from './view-body.ts'
 

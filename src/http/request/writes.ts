@@ -1,11 +1,11 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database, DocumentEdit, EditResult } from '../../database/api/database.ts'
+import { isDesignId } from '../../documents/document-id.ts'
+import { readRevision } from '../../documents/revision.ts'
 import { requireDatabaseAdmin } from './access.ts'
-import { isDesignId } from './document-id.ts'
 import type { Exchange } from './exchange.ts'
 import { fromHeader } from './header-text.ts'
 import type { Query } from './query.ts'
-import { readRevision } from './revision.ts'
 
 /** What every route that writes documents checks and does. */
 

@@ -1,10 +1,10 @@
 import type { AllDocsOptions, AllDocsRow, Database } from '../../../database/api/database.ts'
 import { checkPartition, partitionBounds } from '../../../database/layout/partition.ts'
+import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
+import { viewPieces } from '../../../documents/document-text.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
-import { viewPieces } from '../../documents/document-text.ts'
-import { isDesignId, isLocalId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../../request/view-body.ts'
 import {

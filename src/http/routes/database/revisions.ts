@@ -1,10 +1,10 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { MissingRevisions } from '../../../database/api/database.ts'
+import { revisionSteps } from '../../../documents/revision.ts'
 import { stringsSteps, stringText } from '../../../json/writer.ts'
 import { type Answer, jsonText } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { revisionSteps } from '../../request/revision.ts'
 import type { Resource } from '../resource.ts'
 
 /** Of one document. */

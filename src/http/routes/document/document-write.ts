@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { DocumentEdit } from '../../../database/api/database.ts'
-import { type Answer, json } from '../../answer/answer.ts'
-import { withInlineAttachments } from '../../documents/attachment-edit.ts'
+import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
+import { isUtf8 } from '../../../documents/characters.ts'
 import {
   asLocalDocument,
   EMPTY_DOCUMENT,
@@ -9,13 +9,13 @@ import {
   type ParsedDocument,
   readDocumentText,
   replicatedEdit,
-} from '../../documents/document-edit.ts'
-import { MultipartDocument } from '../../documents/multipart-document.ts'
-import { isLocalId, requireIdFor, validateDocumentId } from '../../request/document-id.ts'
+} from '../../../documents/document-edit.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
+import { MultipartDocument } from '../../../documents/multipart-document.ts'
+import { pathOfRevision, readRevision, revisionOfPath } from '../../../documents/revision.ts'
+import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
-import { isUtf8 } from '../../request/path.ts'
-import { pathOfRevision, readRevision, revisionOfPath } from '../../request/revision.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -47,7 +47,7 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
 
 /** The document in the first part, its attachments in the others. */
 async function putMultipart(exchange: Exchange, contentType: string, newEdits: boolean): Promise<Answer> {
-  const received = await MultipartDocument.open(exchange, contentType)
+  const received = await MultipartDocument.open(exchange, exchange.bodyChunks(), contentType)
   try {
     const plain = editOf(exchange, received.document, newEdits)
     requireDesignRights(exchange, plain.id)
@@ -87,7 +87,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 /** POST to a database: a document with an id of its own or a new one. */
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
-  const id = document.id ?? exchange.service.uuids.next()
+  const id = document.id ?? exchange.uuids.next()
   if (isLocalId(id)) {
     const edit = interactiveEdit(asLocalDocument(document), id)
     const rev = await writeLocalDocument(exchange.database, edit)

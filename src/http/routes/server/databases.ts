@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { type Answer, bare, type Headers, jsonStream, type Piece } from '../../answer/answer.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import { type Answer, bare, type Headers, jsonStream } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { idRange, parseViewParameters } from '../../request/view-parameters.ts'
@@ -46,7 +47,7 @@ async function someInfos(exchange: Exchange): Promise<Answer> {
   const { keys } = await exchange.jsonObject()
   if (keys === undefined) throw new DatabaseError('badRequest', '`keys` member must exist.')
   if (!Array.isArray(keys)) throw new DatabaseError('badRequest', '`keys` member must be an array.')
-  if (keys.length > exchange.service.limits.maxDatabasesInfo) {
+  if (keys.length > exchange.limits.maxDatabasesInfo) {
     throw new DatabaseError('badRequest', 'too_many_keys')
   }
   return jsonStream(200, infoTexts(exchange, keys, true))

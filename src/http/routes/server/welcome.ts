@@ -28,10 +28,10 @@ function uuids(exchange: Exchange): Answer {
     throw new DatabaseError('badRequest', 'count must be a positive integer')
   }
   const count = Number(text)
-  if (count > exchange.service.limits.maxUuids) {
+  if (count > exchange.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
-  const list = Array.from({ length: count }, () => exchange.service.uuids.next())
+  const list = Array.from({ length: count }, () => exchange.uuids.next())
   return json(
     200,
     { uuids: list },

@@ -1,6 +1,6 @@
-import { DatabaseError } from '../../base/errors.ts'
-import type { Steps } from '../../base/time-slice.ts'
-import { formatRevision, parseRevision } from '../../database/revisions/revision-id.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
+import { formatRevision, parseRevision } from '../database/revisions/revision-id.ts'
 
 /**
  * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
