@@ -13,9 +13,11 @@ import { ChangesReader } from '../../documents/changes-rows.ts'
 import { FLUSH, PAUSE, type Piece } from '../../documents/piece.ts'
 import { canonicalizeSteps } from '../../json/documents.ts'
 import { parseSteps } from '../../json/value-steps.ts'
+import { requireObject } from '../request/body.ts'
 import { parseChangesParameters } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
-import { parseJsonParameter, Query, requireObject } from '../request/query.ts'
+import { readJson } from '../request/parameters.ts'
+import { Query } from '../request/query.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
 import { watchDatabase } from './database-watch.ts'
 import { requestedFilter } from './requested-filter.ts'
@@ -43,7 +45,7 @@ export async function openWebsocketFeed(
   )
   const parameters = parseChangesParameters(new Query(pairs), undefined)
   const ids = exchange.query.get('doc_ids')
-  const body = ids === undefined ? options : { doc_ids: parseJsonParameter(ids), ...options }
+  const body = ids === undefined ? options : { doc_ids: readJson(ids), ...options }
   const reader = new ChangesReader(
     () => exchange.database,
     parameters,

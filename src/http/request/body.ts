@@ -204,6 +204,14 @@ function unpack(request: IncomingMessage, limitBytes: number, whole: WholeBody):
   })
 }
 
+/** Throws badRequest unless the value is a JSON object. */
+export function requireObject(value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>
+  }
+  throw new DatabaseError('badRequest', 'Request body must be a JSON object')
+}
+
 /** CouchDB's check of the request's content type: exact up to the first `;`. */
 export function requireContentType(request: IncomingMessage, wanted: string): void {
   const given = request.headers['content-type']

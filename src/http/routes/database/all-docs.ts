@@ -5,8 +5,10 @@ import { viewPieces } from '../../../documents/document-text.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
+import { keyText } from '../../request/exact-keys.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../../request/view-body.ts'
+import { keysOfQuery } from '../../request/parameters.ts'
+import { exactKeysOfBody, keysOfBody, queriesOfBody } from '../../request/view-body.ts'
 import {
   idRange,
   parseViewParameters,

@@ -5,11 +5,11 @@ import { storedEdit, takeContent } from '../../../documents/attachment-edit.ts'
 import { checkAttachmentName } from '../../../documents/attachment-input.ts'
 import { EMPTY_DOCUMENT } from '../../../documents/document-edit.ts'
 import { requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
-import { readRevision } from '../../../documents/revision.ts'
 import { scanDocument } from '../../../json/documents.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { fromHeader } from '../../request/header-text.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
 import { encodeComponent } from '../../request/path.ts'
 import {
   headerRevision,
@@ -64,8 +64,7 @@ function attachmentName(exchange: Exchange): string {
 }
 
 function editedRevision(exchange: Exchange): string | undefined {
-  const text = exchange.query.get('rev')
-  return headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+  return headerRevision(exchange, revisionOfQuery(exchange.query))
 }
 
 function contentEncoding(exchange: Exchange): 'identity' | 'gzip' {

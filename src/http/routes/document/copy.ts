@@ -8,6 +8,7 @@ import { scanDocument } from '../../../json/documents.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
 import { decodeComponent } from '../../request/path.ts'
 import { headerRevision, writeLocalDocument, writeOne } from '../../request/writes.ts'
 
@@ -16,8 +17,7 @@ type Copied = Pick<DocumentEdit, 'deleted' | 'body' | 'term' | 'attachments'>
 
 /** COPY of a document to `Destination: id[?rev=R]`, relative only. Either may be a local document. */
 export async function copyDocument(exchange: Exchange): Promise<Answer> {
-  const text = exchange.query.get('rev')
-  const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+  const source = headerRevision(exchange, revisionOfQuery(exchange.query))
   const target = parseDestination(exchange.header('destination'))
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
   const copied = readCopied(exchange.database, exchange.id, source)

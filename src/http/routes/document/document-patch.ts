@@ -8,7 +8,7 @@ import type { AttachmentInput } from '../../../documents/attachment-input.ts'
 import { interactiveEdit, type ParsedDocument, parseDocument } from '../../../documents/document-edit.ts'
 import { validateDocumentId } from '../../../documents/document-id.ts'
 import { viewText } from '../../../documents/document-text.ts'
-import { readRevision, revisionOfPath } from '../../../documents/revision.ts'
+import { revisionOfPath } from '../../../documents/revision.ts'
 import { canonicalizeSteps, scanDocumentSteps } from '../../../json/documents.ts'
 import { type Lossless, losslessPieces, losslessSteps } from '../../../json/lossless.ts'
 import { jsonPatch, mergePatch, PatchError, type PatchLimits } from '../../../json/patch.ts'
@@ -16,6 +16,7 @@ import { joinSteps } from '../../../json/value-steps.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -66,8 +67,7 @@ export function patchDocument(allow: string): (exchange: Exchange) => Promise<An
     }
     const { id, database, query } = exchange
     validateDocumentId(id)
-    const explicit = query.get('rev')
-    const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+    const rev = headerRevision(exchange, revisionOfQuery(query))
     const patch = await exchange.inTurns(patchSteps(await exchange.body(), kind))
     return rev === undefined
       ? patchWinner(exchange, patch)

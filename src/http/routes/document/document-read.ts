@@ -13,7 +13,7 @@ import {
 } from '../../../documents/multipart-writer.ts'
 import { openRevisions } from '../../../documents/open-revisions.ts'
 import type { Piece } from '../../../documents/piece.ts'
-import { readRevision, readRevisions } from '../../../documents/revision.ts'
+import { readRevision } from '../../../documents/revision.ts'
 import {
   type Answer,
   bare,
@@ -26,7 +26,8 @@ import {
 import { accepts } from '../../request/accept.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTag } from '../../request/header-text.ts'
-import { parseJsonParameter, type Query } from '../../request/query.ts'
+import { readRevisionsJson } from '../../request/parameters.ts'
+import type { Query } from '../../request/query.ts'
 
 /** The parameters of a document's reads; the first malformed one is reported. */
 interface ReadParameters extends DocumentMembers {
@@ -54,8 +55,8 @@ export function parseReadParameters(query: Query): ReadParameters {
   for (const [name, value] of query.pairs) {
     if (name === 'rev') rev = readRevision(value)
     else if (name === 'open_revs' && value === 'all') openRevs = 'all'
-    else if (name === 'open_revs') openRevs = readRevisions(parseJsonParameter(value))
-    else if (name === 'atts_since') attsSince = readRevisions(parseJsonParameter(value))
+    else if (name === 'open_revs') openRevs = readRevisionsJson(value)
+    else if (name === 'atts_since') attsSince = readRevisionsJson(value)
   }
   const meta = query.flag('meta')
   return {

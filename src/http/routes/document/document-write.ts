@@ -12,10 +12,11 @@ import {
 } from '../../../documents/document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { MultipartDocument } from '../../../documents/multipart-document.ts'
-import { pathOfRevision, readRevision, revisionOfPath } from '../../../documents/revision.ts'
+import { pathOfRevision, revisionOfPath } from '../../../documents/revision.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
+import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -41,7 +42,7 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   const document = await bodyDocument(exchange)
   const plain = editOf(exchange, document, newEdits)
   const edit = await withInlineAttachments(exchange, document, plain)
-  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
+  if (isBatched(exchange)) return writeLater(exchange, edit, newEdits)
   return written(exchange, edit, newEdits)
 }
 
@@ -77,8 +78,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { id, database, query } = exchange
   if (!isUtf8(id)) throw new DatabaseError('missing')
   database.get(id)
-  const explicit = query.get('rev')
-  const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+  const rev = headerRevision(exchange, revisionOfQuery(query))
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
   const newRev = await writeOne(exchange, edit, true)
   return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
@@ -95,7 +95,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   }
   requireIdFor(exchange.database, id)
   const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
-  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
+  if (isBatched(exchange)) return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
   return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
 }
@@ -104,20 +104,18 @@ export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> 
   return readDocumentText(exchange, await exchange.body())
 }
 
-/** `new_edits=false` in the query; the last one counts. */
+function isBatched(exchange: Exchange): boolean {
+  return exchange.query.get('batch') === 'ok'
+}
+
+/** Whether the query does not say `new_edits=false`. */
 function editsAreNew(exchange: Exchange): boolean {
-  let newEdits = true
-  for (const [name, value] of exchange.query.pairs) {
-    if (name === 'new_edits' && value === 'false') newEdits = false
-    if (name === 'new_edits' && value === 'true') newEdits = true
-  }
-  return newEdits
+  return lastTrueOrFalse(exchange.query, 'new_edits') ?? true
 }
 
 /** The body's revisions, or the query's or If-Match's one; where there are several they must agree. */
 export function editedRevisions(exchange: Exchange, document: ParsedDocument): ParsedDocument['revisions'] {
-  const text = exchange.query.get('rev')
-  const fromQuery = text === undefined ? undefined : readRevision(text)
+  const fromQuery = revisionOfQuery(exchange.query)
   if (document.revisions === undefined) {
     const given = headerRevision(exchange, fromQuery)
     return given === undefined ? undefined : pathOfRevision(given)

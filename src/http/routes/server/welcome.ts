@@ -3,6 +3,7 @@ import { COUCHDB_VERSION } from '../../../base/version.ts'
 import { type Answer, bare, json, type WholeAnswer } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { readNatural } from '../../request/parameters.ts'
 import { openWhenBare, type Resource } from '../resource.ts'
 
 /** What a server says about itself to everybody. */
@@ -23,11 +24,7 @@ function up(): Answer {
 }
 
 function uuids(exchange: Exchange): Answer {
-  const text = exchange.query.get('count') ?? '1'
-  if (!/^\+?[0-9]+$/.test(text)) {
-    throw new DatabaseError('badRequest', 'count must be a positive integer')
-  }
-  const count = Number(text)
+  const count = readNatural(exchange.query.get('count') ?? '1', 'count must be a positive integer')
   if (count > exchange.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
