@@ -19,7 +19,7 @@ import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
 import type { Query } from './query.ts'
-import type { Place } from './resolve.ts'
+import type { Endpoints, Place } from './resolve.ts'
 import { requestChunks } from './upload.ts'
 
 /** What a value of JSON takes in memory, about. */
@@ -34,6 +34,8 @@ export interface Service {
   readonly bodies: BodyMemory
   /** Gives the ids of documents that came without. */
   readonly uuids: SequentialUuids
+  /** Where requests go. */
+  readonly endpoints: Endpoints
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */

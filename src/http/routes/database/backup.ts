@@ -49,5 +49,11 @@ function* pieces(copy: Backup, start: number, end: number): Generator<PieceSourc
 }
 
 export const backupResources: Resource[] = [
-  { route: '_backup', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: backup } },
+  {
+    route: '_backup',
+    endpoint: 'owns-database',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: backup },
+  },
 ]

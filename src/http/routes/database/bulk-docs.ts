@@ -162,5 +162,12 @@ function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
 }
 
 export const bulkDocsResources: Resource[] = [
-  { route: 'db/_bulk_docs', access: 'member', body: 'documents', allow: 'POST', methods: { POST: bulkDocs } },
+  {
+    route: 'db/_bulk_docs',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'documents',
+    allow: 'POST',
+    methods: { POST: bulkDocs },
+  },
 ]

@@ -193,5 +193,12 @@ function* results(
 }
 
 export const bulkGetResources: Resource[] = [
-  { route: 'db/_bulk_get', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: bulkGet } },
+  {
+    route: 'db/_bulk_get',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: bulkGet },
+  },
 ]

@@ -36,7 +36,8 @@ function changes(exchange: Exchange, body: Record<string, unknown> | undefined):
 export const changesResources: Resource[] = [
   {
     route: 'db/_changes',
-    access: 'member',
+    endpoint: 'owns-rest',
+    access: 'lister',
     body: 'filter',
     allow: 'GET,POST,HEAD',
     methods: { GET: get, POST: post },

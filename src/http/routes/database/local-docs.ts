@@ -83,6 +83,7 @@ function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces
 export const localDocsResources: Resource[] = [
   {
     route: 'db/_local_docs',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'GET,HEAD,POST',
@@ -90,6 +91,7 @@ export const localDocsResources: Resource[] = [
   },
   {
     route: 'db/_local_docs/queries',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'POST',

@@ -84,10 +84,24 @@ async function putLimit(exchange: Exchange): Promise<Answer> {
 }
 
 export const purgeResources: Resource[] = [
-  { route: 'db/_purge', access: 'server-admin', body: 'names', allow: 'POST', methods: { POST: purge } },
-  { route: 'db/_purged_infos', access: 'member', allow: 'GET', methods: { GET: purgedInfos } },
+  {
+    route: 'db/_purge',
+    endpoint: 'alone',
+    access: 'server-admin',
+    body: 'names',
+    allow: 'POST',
+    methods: { POST: purge },
+  },
+  {
+    route: 'db/_purged_infos',
+    endpoint: 'alone',
+    access: 'member',
+    allow: 'GET',
+    methods: { GET: purgedInfos },
+  },
   {
     route: 'db/_purged_infos_limit',
+    endpoint: 'alone',
     access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getLimit, PUT: putLimit },

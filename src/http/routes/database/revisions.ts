@@ -63,9 +63,17 @@ async function missingRevs(exchange: Exchange): Promise<Answer> {
 
 /** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
 export const revisionsResources: Resource[] = [
-  { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
+  {
+    route: 'db/_revs_diff',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: revsDiff },
+  },
   {
     route: 'db/_missing_revs',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'POST',

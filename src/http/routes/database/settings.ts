@@ -82,6 +82,7 @@ const EMPTY_FILE_BYTES = 8360
 export const settingsResources: Resource[] = [
   {
     route: 'db/_security',
+    endpoint: 'alone',
     access: 'member',
     body: 'names',
     allow: 'PUT,GET',
@@ -89,11 +90,30 @@ export const settingsResources: Resource[] = [
   },
   {
     route: 'db/_revs_limit',
+    endpoint: 'alone',
     access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getRevsLimit, PUT: putRevsLimit },
   },
-  { route: 'db/_ensure_full_commit', access: 'member', allow: 'POST', methods: { POST: ensureFullCommit } },
-  { route: 'db/_compact', access: 'database-admin', allow: 'POST', methods: { POST: compact } },
-  { route: 'db/_view_cleanup', access: 'database-admin', allow: 'POST', methods: { POST: viewCleanup } },
+  {
+    route: 'db/_ensure_full_commit',
+    endpoint: 'alone',
+    access: 'member',
+    allow: 'POST',
+    methods: { POST: ensureFullCommit },
+  },
+  {
+    route: 'db/_compact',
+    endpoint: 'owns-rest',
+    access: 'database-admin',
+    allow: 'POST',
+    methods: { POST: compact },
+  },
+  {
+    route: 'db/_view_cleanup',
+    endpoint: 'owns-rest',
+    access: 'database-admin',
+    allow: 'POST',
+    methods: { POST: viewCleanup },
+  },
 ]

@@ -62,5 +62,11 @@ function parseParameters(query: Query, lastEventId: string | undefined): Changes
 }
 
 export const dbUpdatesResources: Resource[] = [
-  { route: '_db_updates', access: 'server-admin', allow: 'GET', methods: { GET: dbUpdates } },
+  {
+    route: '_db_updates',
+    endpoint: 'alone',
+    access: 'server-admin',
+    allow: 'GET',
+    methods: { GET: dbUpdates },
+  },
 ]

@@ -93,23 +93,44 @@ function searchAnalyze(): never {
 }
 
 export const nodeResources: Resource[] = [
-  { route: '_membership', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: membership } },
+  {
+    route: '_membership',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: membership },
+  },
   {
     route: '_active_tasks',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: activeTasks, DELETE: cancelTask },
   },
   {
     route: '_cluster_setup',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,POST',
     methods: { GET: clusterSetup, POST: setUpCluster },
   },
-  { route: '_scheduler', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: scheduler } },
-  { route: '_search_analyze', access: 'server-admin', allow: 'POST', methods: { POST: searchAnalyze } },
+  {
+    route: '_scheduler',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: scheduler },
+  },
+  {
+    route: '_search_analyze',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'POST',
+    methods: { POST: searchAnalyze },
+  },
   {
     route: '_node',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: node, PUT: node, POST: node, DELETE: node },

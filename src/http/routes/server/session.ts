@@ -86,6 +86,7 @@ function nameOf(form: Map<string, string>): string {
 export const sessionResources: Resource[] = [
   {
     route: '_session',
+    endpoint: 'owns-rest',
     access: openWhenBare,
     body: 'credentials',
     allow: 'GET,HEAD,POST,DELETE',

@@ -80,8 +80,8 @@ const GET_HEAD = 'GET,HEAD'
 
 export const welcomeResources: Resource[] = [
   { route: 'welcome', access: 'open', allow: GET_HEAD, methods: { GET: welcome } },
-  { route: '_up', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
-  { route: '_uuids', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
-  { route: 'favicon.ico', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
-  { route: '_utils', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
+  { route: '_up', endpoint: 'owns-rest', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
+  { route: '_uuids', endpoint: 'owns-rest', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
+  { route: 'favicon.ico', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
+  { route: '_utils', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
 ]
