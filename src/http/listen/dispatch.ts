@@ -18,12 +18,6 @@ import { Pipeline } from './pipeline.ts'
 import { sendStreamed, sendWhole } from './send.ts'
 
 /**
- * Puts the resources behind the framework's router. Each request goes: target taken apart and named
- * (`rewriteUrl`), found by name, authenticated, authorised, method checked, handled, answered, its lease
- * given back. Answers are written to the response directly, for streams and whole bodies alike, so the
- * framework adds and changes nothing.
- */
-/**
  * A request with room for what is known of it from its target. Members that are added to a message later (which is
  * what the framework does with `originalUrl`) change its shape for the engine while code compiled for the shape
  * without them runs, which is then thrown away, again and again: half as much CPU again for every request.
@@ -58,6 +52,11 @@ export function answerUnderWay(socket: Socket): ServerResponse | undefined {
   return response === undefined || response.writableFinished || response.destroyed ? undefined : response
 }
 
+/**
+ * Puts the resources behind the framework's router. Each request goes: target taken apart and named (`rewriteUrl`), found
+ * by name, authenticated, authorised, method checked, handled, answered, its lease given back. Every route takes the reply
+ * over and writes to Node's response: ARCHITECTURE.md says why.
+ */
 export function registerResources(
   app: FastifyInstance,
   service: Service,

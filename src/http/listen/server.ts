@@ -76,7 +76,6 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    routerOptions: { maxParamLength: MAX_HEAD_BYTES },
     clientErrorHandler: refuseMalformed,
   })
   const methods = METHODS.filter((method) => method !== 'CONNECT')

@@ -7,7 +7,7 @@ import { GatheredBytes } from './gathered-bytes.ts'
 
 /**
  * Request bodies. The framework reads none: a handler asks for the body when it knows that the request is
- * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (answers.ts).
+ * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (listen/lingering.ts).
  */
 const UNPACKED_CHUNK_BYTES = 64 * 1024
 
