@@ -3,7 +3,7 @@ import type { Steps } from '../base/time-slice.ts'
 import { formatRevision, parseRevision } from '../database/revisions/revision-id.ts'
 
 /**
- * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
+ * Revisions as they are given, read into the one text that the database knows them by: `N-id`, hex in lower case.
  * Throws DocumentError `Invalid rev format` for everything else, strings or not.
  */
 export function readRevision(value: unknown): string {
