@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { DatabaseError } from '../../src/base/errors.ts'
-import { boundaryOf, MultipartReader } from '../../src/http/documents/multipart-reader.ts'
+import { boundaryOf, MultipartReader } from '../../src/documents/multipart-reader.ts'
 import { ask, type Reply } from '../../test/support/http-request.ts'
 import { startTestServer, type TestServer } from '../../test/support/http-server.ts'
 import { multipartPieces } from '../../test/support/multipart-pieces.ts'

@@ -1,7 +1,8 @@
 import * as fc from 'fast-check'
 import t from 'tap'
-import { decodeComponent, encodeComponent, isUtf8, parseTarget } from '../../src/http/request/path.ts'
-import { resolve } from '../../src/http/request/resolve.ts'
+import { isUtf8 } from '../../src/documents/characters.ts'
+import { decodeComponent, encodeComponent, parseTarget } from '../../src/http/request/path.ts'
+import { endpointsOf, resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 
 t.test('a target is split before it is decoded', async (t) => {
@@ -67,12 +68,13 @@ t.test('what is encoded decodes to itself', async () => {
 })
 
 t.test('every path leads to a route that exists', async () => {
+  const endpoints = endpointsOf(resources)
   const routes = new Set(resources.map(({ route }) => route))
   const known = ['_all_docs', '_design', '_local', '_local/', '_design/', 'queries', '_changes', '_bulk_docs']
   const part = fc.oneof(fc.constantFrom(...known, ...routes), fc.string({ minLength: 1, maxLength: 3 }))
   await fc.assert(
     fc.property(fc.constantFrom('GET', 'PUT'), fc.array(part, { maxLength: 5 }), (method, parts) =>
-      routes.has(resolve(method, parts).route),
+      routes.has(resolve(endpoints, method, parts).route),
     ),
     { numRuns: 3000 },
   )

@@ -16,7 +16,7 @@ import { Exchange, type Service } from '../../src/http/request/exchange.ts'
 import { limitsOf } from '../../src/http/request/options.ts'
 import { parseTarget } from '../../src/http/request/path.ts'
 import { Query } from '../../src/http/request/query.ts'
-import { resolve } from '../../src/http/request/resolve.ts'
+import { endpointsOf, resolve } from '../../src/http/request/resolve.ts'
 import { resources } from '../../src/http/routes/index.ts'
 import { handlerOf } from '../../src/http/routes/resource.ts'
 import { edit, purgeOf } from '../support/database-fixture.ts'
@@ -50,7 +50,7 @@ const MOST_PIECES = 200
 async function answerOf(database: Database, line: string, body?: object): Promise<StreamedAnswer> {
   const [method, target] = line.split(' ') as [string, string]
   const { segments, query } = parseTarget(encodeURI(target))
-  const place = resolve(method, segments)
+  const place = resolve(endpointsOf(resources), method, segments)
   const lease = { database, signal: new AbortController().signal, release: () => undefined }
   const backend = {
     databases: {

@@ -1,7 +1,12 @@
+import type { Piece } from '../../documents/piece.ts'
+
 /**
  * What a handler gives back: a whole body, or a text that is made piece by piece while it is sent. A body is
  * JSON text that already ends with the newline CouchDB sends.
  */
+export type Answer = WholeAnswer | StreamedAnswer
+
+/** Names in lower case. */
 export type Headers = Record<string, string>
 
 export interface WholeAnswer {
@@ -19,19 +24,6 @@ export interface StreamedAnswer {
   /** Pieces of any size; the sender gathers them. `return()` is called when the client goes away. */
   pieces: Iterator<Piece> | AsyncIterator<Piece>
 }
-
-/**
- * Text, bytes, a source of either that is read when its turn comes, `FLUSH`: what was gathered goes out now,
- * or `PAUSE`: others get their turn. A source must hold nothing until it is read.
- */
-export type Piece = string | Uint8Array | PieceSource | typeof FLUSH | typeof PAUSE
-
-export type PieceSource = AsyncIterable<string | Uint8Array>
-
-export const FLUSH: unique symbol = Symbol('flush')
-export const PAUSE: unique symbol = Symbol('pause')
-
-export type Answer = WholeAnswer | StreamedAnswer
 
 const JSON_HEADERS: Headers = {
   'cache-control': 'must-revalidate',
@@ -64,10 +56,21 @@ export function bare(status: number, headers: Headers): WholeAnswer {
   return { kind: 'whole', status, headers, body: '' }
 }
 
+/** JSON text in pieces, its newline included. */
 export function jsonStream(
   status: number,
   pieces: StreamedAnswer['pieces'],
   headers: Headers = {},
 ): StreamedAnswer {
   return { kind: 'streamed', status, headers: { ...JSON_HEADERS, ...headers }, pieces }
+}
+
+/** Parts, which begin with their `boundary`. */
+export function multipartStream(
+  type: 'multipart/mixed' | 'multipart/related',
+  boundary: string,
+  pieces: StreamedAnswer['pieces'],
+): StreamedAnswer {
+  const headers = { 'content-type': `${type}; boundary="${boundary}"` }
+  return { kind: 'streamed', status: 200, headers, pieces }
 }

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
-import { FLUSH, PAUSE, type Piece, type PieceSource, type StreamedAnswer } from './answer.ts'
+import { FLUSH, PAUSE, type Piece, type PieceSource } from '../../documents/piece.ts'
+import type { StreamedAnswer } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to

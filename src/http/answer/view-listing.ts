@@ -1,4 +1,4 @@
-import type { Piece } from './answer.ts'
+import type { Piece } from '../../documents/piece.ts'
 
 /** A row begins with text. */
 export type RowPieces = [head: string, ...rest: Piece[]]

@@ -1,7 +1,7 @@
+import type { ChangesReader } from '../../documents/changes-rows.ts'
+import { FLUSH, PAUSE, type Piece } from '../../documents/piece.ts'
 import { stringText } from '../../json/writer.ts'
-import { FLUSH, PAUSE, type Piece } from '../answer/answer.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
-import type { ChangesReader } from './changes-rows.ts'
 
 /** Why a waiting feed goes on. */
 export type Wakeup = 'changed' | 'idle' | 'ended'

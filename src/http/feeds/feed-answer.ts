@@ -1,5 +1,7 @@
 import type { Database } from '../../database/api/database.ts'
-import { type Answer, bare, type Headers, jsonStream, type Piece } from '../answer/answer.ts'
+import type { ChangesReader } from '../../documents/changes-rows.ts'
+import type { Piece } from '../../documents/piece.ts'
+import { type Answer, bare, type Headers, jsonStream } from '../answer/answer.ts'
 import { contentEtag } from '../answer/etag.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
@@ -12,7 +14,6 @@ import {
   normalFeed,
   type WaitForChange,
 } from './changes-feed.ts'
-import type { ChangesReader } from './changes-rows.ts'
 
 /** What a feed is made of. */
 export interface Feed {
@@ -38,7 +39,7 @@ export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
     return jsonStream(200, { next: () => pieces.next(), return: end }, { etag })
   }
   reader.open()
-  const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
+  const idle = idleOf(parameters, exchange.limits.feedTimeoutMs)
   if (parameters.feed === 'longpoll') {
     return waiting(exchange, feed, (wait) => longpollFeed(reader, wait, idle))
   }

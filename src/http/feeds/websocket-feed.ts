@@ -9,16 +9,18 @@
 import type { WebSocket } from 'ws'
 import type { DatabaseError } from '../../base/errors.ts'
 import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
+import { ChangesReader } from '../../documents/changes-rows.ts'
+import { FLUSH, PAUSE, type Piece } from '../../documents/piece.ts'
 import { canonicalizeSteps } from '../../json/documents.ts'
 import { parseSteps } from '../../json/value-steps.ts'
-import { FLUSH, PAUSE, type Piece } from '../answer/answer.ts'
+import { requireObject } from '../request/body.ts'
 import { parseChangesParameters } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
-import { parseJsonParameter, Query, requireObject } from '../request/query.ts'
+import { readJson } from '../request/parameters.ts'
+import { Query } from '../request/query.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
-import { changesFilter } from './changes-filter.ts'
-import { ChangesReader } from './changes-rows.ts'
 import { watchDatabase } from './database-watch.ts'
+import { requestedFilter } from './requested-filter.ts'
 
 const CHUNK_BYTES = 32 * 1024
 
@@ -43,17 +45,17 @@ export async function openWebsocketFeed(
   )
   const parameters = parseChangesParameters(new Query(pairs), undefined)
   const ids = exchange.query.get('doc_ids')
-  const body = ids === undefined ? options : { doc_ids: parseJsonParameter(ids), ...options }
+  const body = ids === undefined ? options : { doc_ids: readJson(ids), ...options }
   const reader = new ChangesReader(
     () => exchange.database,
     parameters,
-    changesFilter(exchange, parameters, body),
+    requestedFilter(exchange, parameters, body),
   )
   reader.open()
-  const idle = idleOf(parameters, exchange.service.limits.feedTimeoutMs)
+  const idle = idleOf(parameters, exchange.limits.feedTimeoutMs)
   const run = async (socket: WebSocket): Promise<'done' | 'went away'> => {
     const { wait, ended, stop } = watchDatabase(exchange, exchange.request.socket)
-    const messages = new Messages(socket, exchange.service.limits.idleTimeoutMs)
+    const messages = new Messages(socket, exchange.limits.idleTimeoutMs)
     try {
       let current = false
       while (!messages.gone) {

@@ -11,18 +11,12 @@ import { preflight } from '../request/cors.ts'
 import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
 import { parseTarget } from '../request/path.ts'
 import { Query } from '../request/query.ts'
-import { resolve } from '../request/resolve.ts'
+import { type Endpoints, resolve } from '../request/resolve.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
 import { sendStreamed, sendWhole } from './send.ts'
 
-/**
- * Puts the resources behind the framework's router. Each request goes: target taken apart and named
- * (`rewriteUrl`), found by name, authenticated, authorised, method checked, handled, answered, its lease
- * given back. Answers are written to the response directly, for streams and whole bodies alike, so the
- * framework adds and changes nothing.
- */
 /**
  * A request with room for what is known of it from its target. Members that are added to a message later (which is
  * what the framework does with `originalUrl`) change its shape for the engine while code compiled for the shape
@@ -42,11 +36,11 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
 
 /** Names the request's route; what was found on the way is kept for the handler. */
-export function rewriteUrl(request: { url?: string | undefined }): string {
+export function rewriteUrl(endpoints: Endpoints, request: { url?: string | undefined }): string {
   const message = request as ArrivingMessage
   const target = parseTarget(message.url ?? '/')
   const method = effectiveMethod(message)
-  const place = resolve(method, target.segments)
+  const place = resolve(endpoints, method, target.segments)
   const query = target.query.length === 0 ? NO_QUERY : new Query(target.query)
   message.arrival = { method, place, query, malformed: target.malformed }
   return `/${place.route}`
@@ -58,6 +52,11 @@ export function answerUnderWay(socket: Socket): ServerResponse | undefined {
   return response === undefined || response.writableFinished || response.destroyed ? undefined : response
 }
 
+/**
+ * Puts the resources behind the framework's router. Each request goes: target taken apart and named (`rewriteUrl`), found
+ * by name, authenticated, authorised, method checked, handled, answered, its lease given back. Every route takes the reply
+ * over and writes to Node's response: ARCHITECTURE.md says why.
+ */
 export function registerResources(
   app: FastifyInstance,
   service: Service,

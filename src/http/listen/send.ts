@@ -58,16 +58,16 @@ export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): 
   }
 }
 
-/** What is left of the headers of a client that wants to pay for little. */
+/** The headers that a client still gets when it asks for `return=minimal`. */
 const MINIMAL = new Set(['cache-control', 'content-range', 'content-type', 'etag', 'server', 'vary'])
 
-/** `Prefer: return=minimal`. */
+/** The headers that the client wants: with `Prefer: return=minimal` those of `MINIMAL`, else all. */
 function preferred(exchange: Exchange, headers: Headers): Headers {
   if (exchange.header('prefer') !== 'return=minimal') return headers
   return Object.fromEntries(Object.entries(headers).filter(([name]) => MINIMAL.has(name)))
 }
 
-/** Names as CouchDB spells them, for those who read heads with their eyes. */
+/** Names by their lower case, spelled as CouchDB sends them; others get a capital after each hyphen, and are added. */
 const SPELLINGS = new Map([
   ['etag', 'ETag'],
   ['x-couch-request-id', 'X-Couch-Request-ID'],
@@ -75,6 +75,7 @@ const SPELLINGS = new Map([
   ['x-couchdb-body-time', 'X-CouchDB-Body-Time'],
 ])
 
+/** The name of a header as CouchDB spells it. */
 function spelled(name: string): string {
   const known = SPELLINGS.get(name)
   if (known !== undefined) return known
@@ -83,7 +84,7 @@ function spelled(name: string): string {
   return spelling
 }
 
-/** Names and values in turn. */
+/** The whole head, names and values in turn. */
 function headOf(exchange: Exchange, headers: Headers): string[] {
   const { service, request, setCookie } = exchange
   const head = [

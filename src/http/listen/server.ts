@@ -10,6 +10,7 @@ import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
 import type { Service } from '../request/exchange.ts'
 import type { HttpOptions } from '../request/options.ts'
+import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { answerUnderWay, registerResources, rewriteUrl } from './dispatch.ts'
@@ -49,12 +50,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const batches = new BatchWrites()
   const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
   const bodies = new BodyMemory({ totalBytes, longestBytes })
+  const endpoints = endpointsOf(resources)
   const service: Service = {
     options,
     limits,
     compression,
     batches,
     bodies,
+    endpoints,
     uuids: new SequentialUuids(options.backend.random),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
@@ -62,7 +65,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const app = fastify({
     logger: false,
-    rewriteUrl,
+    rewriteUrl: (request) => rewriteUrl(endpoints, request),
     http: {
       IncomingMessage: UpgradableMessage,
       maxHeaderSize: MAX_HEAD_BYTES,
@@ -73,7 +76,6 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    routerOptions: { maxParamLength: MAX_HEAD_BYTES },
     clientErrorHandler: refuseMalformed,
   })
   const methods = METHODS.filter((method) => method !== 'CONNECT')

@@ -82,7 +82,7 @@ async function accept(
   socket: Socket,
   head: Buffer,
 ): Promise<void> {
-  rewriteUrl(request)
+  rewriteUrl(service.endpoints, request)
   const response = new ServerResponse(request)
   const exchange = exchangeOf(service, request, response)
   try {
@@ -121,7 +121,7 @@ async function admit(exchange: Exchange): Promise<void> {
     throw new DatabaseError('badRequest', 'Only `_changes?feed=websocket` speaks WebSocket')
   }
   requireKnownOrigin(exchange)
-  await authorize(exchange, 'member')
+  await authorize(exchange, 'lister')
 }
 
 function requireKnownOrigin(exchange: Exchange): void {

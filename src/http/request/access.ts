@@ -3,9 +3,10 @@ import type { Exchange } from './exchange.ts'
 
 /**
  * Who may call a route at all, decided before its method, parameters and body are looked at. What only some
- * documents or methods need (design documents, settings) is checked by the handlers.
+ * documents or methods need (design documents, settings) is checked by the handlers. A `lister` is a member who sees all
+ * documents: those of the system's databases are for administrators of the server alone.
  */
-export type Access = 'open' | 'server-admin' | 'member' | 'database-admin'
+export type Access = 'open' | 'server-admin' | 'member' | 'lister' | 'database-admin'
 
 const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
 
@@ -19,10 +20,9 @@ export function authorize(exchange: Exchange, access: Access): Promise<void> | u
     requireServerAdmin(exchange)
     return undefined
   }
-  const { database, route } = exchange.place
+  const { database } = exchange.place
   if (database?.startsWith('_')) {
-    const listing = route.startsWith('db/_all_docs') || route === 'db/_changes'
-    if (listing || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
+    if (access === 'lister' || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
   }
   const opening = exchange.openDatabase()
   if (opening !== undefined) return opening.then(() => requireUse(exchange, access))
@@ -31,7 +31,7 @@ export function authorize(exchange: Exchange, access: Access): Promise<void> | u
 }
 
 /** Throws unauthorized or forbidden. */
-function requireUse(exchange: Exchange, access: 'member' | 'database-admin'): void {
+function requireUse(exchange: Exchange, access: 'member' | 'lister' | 'database-admin'): void {
   if (access === 'database-admin') {
     if (exchange.isDatabaseAdmin) return
     throw new DatabaseError('unauthorized', 'You are not a server or db admin.')

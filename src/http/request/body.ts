@@ -7,7 +7,7 @@ import { GatheredBytes } from './gathered-bytes.ts'
 
 /**
  * Request bodies. The framework reads none: a handler asks for the body when it knows that the request is
- * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (answers.ts).
+ * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (listen/lingering.ts).
  */
 const UNPACKED_CHUNK_BYTES = 64 * 1024
 
@@ -202,6 +202,14 @@ function unpack(request: IncomingMessage, limitBytes: number, whole: WholeBody):
     gunzip.off('drain', onDrain)
     gunzip.destroy()
   })
+}
+
+/** Throws badRequest unless the value is a JSON object. */
+export function requireObject(value: unknown): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>
+  }
+  throw new DatabaseError('badRequest', 'Request body must be a JSON object')
 }
 
 /** CouchDB's check of the request's content type: exact up to the first `;`. */

@@ -1,28 +1,21 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { AttachmentWish } from './attachment-wish.ts'
-import { parseJsonParameter, type Query } from './query.ts'
+import type { ChangesWish } from '../../documents/changes-rows.ts'
+import { isTrue, readInteger, readJson, readOneOf, readPositive } from './parameters.ts'
+import type { Query } from './query.ts'
 
 /** The parameters of `_changes`, the query string's alone; the last of a name counts. */
-export interface ChangesParameters {
+export interface ChangesParameters extends ChangesWish {
   feed: 'normal' | 'longpoll' | 'continuous' | 'eventsource'
-  since: string
-  limit: number | undefined
-  descending: boolean
-  style: 'main_only' | 'all_docs'
-  includeDocs: boolean
-  conflicts: boolean
-  attachments: AttachmentWish
-  /** Every how many rows one carries its sequence; the others say null. */
-  seqInterval: number | undefined
   /** Milliseconds between signs of life; undefined for none, in which case the feed ends when it is idle. */
   heartbeatMs: number | true | undefined
   timeoutMs: number | undefined
   filter: string
-  /** Sync Gateway's: deleted documents are left out. */
-  activeOnly: boolean
 }
 
-const FEEDS = new Set(['normal', 'longpoll', 'continuous', 'eventsource'])
+const FEEDS = ['normal', 'longpoll', 'continuous', 'eventsource'] as const
+const BAD_LIMIT = 'Invalid value for `limit`: an integer is expected'
+const BAD_TIMEOUT = 'Invalid value for `timeout`: an integer is expected'
+const STYLES = ['main_only', 'all_docs'] as const
 
 type Draft = Omit<ChangesParameters, 'feed'> & { feed: string }
 
@@ -38,40 +31,38 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
   },
   limit: (draft, value) => {
     // A negative limit is none.
-    const limit = parseInteger(value, 'limit')
+    const limit = readInteger(value, BAD_LIMIT)
     draft.limit = limit < 0 ? undefined : limit
   },
   descending: (draft, value) => {
-    if (value === 'true') draft.descending = true
+    if (isTrue(value)) draft.descending = true
   },
   style: (draft, value) => {
-    if (value !== 'main_only' && value !== 'all_docs') throw badRequest('Invalid `style` parameter')
-    draft.style = value
+    draft.style = readOneOf(value, STYLES, 'Invalid `style` parameter')
   },
   include_docs: (draft, value) => {
-    if (value === 'true') draft.includeDocs = true
+    if (isTrue(value)) draft.includeDocs = true
   },
   conflicts: (draft, value) => {
-    if (value === 'true') draft.conflicts = true
+    if (isTrue(value)) draft.conflicts = true
   },
   attachments: (draft, value) => {
-    if (value === 'true') draft.attachments.data = 'inline'
+    if (isTrue(value)) draft.attachments.data = 'inline'
   },
   att_encoding_info: (draft, value) => {
-    if (value === 'true') draft.attachments.encodingInfo = true
+    if (isTrue(value)) draft.attachments.encodingInfo = true
   },
   seq_interval: (draft, value) => {
-    if (!/^\+?[0-9]+$/.test(value) || Number(value) === 0) throw badRequest('invalid_seq_interval')
-    draft.seqInterval = Number(value)
+    draft.seqInterval = readPositive(value, 'invalid_seq_interval')
   },
   heartbeat: (draft, value) => {
-    draft.heartbeatMs = value === 'true' ? true : parseHeartbeat(value)
+    draft.heartbeatMs = isTrue(value) ? true : readHeartbeat(value)
   },
   timeout: (draft, value) => {
-    draft.timeoutMs = Math.max(0, parseInteger(value, 'timeout'))
+    draft.timeoutMs = Math.max(0, readInteger(value, BAD_TIMEOUT))
   },
   active_only: (draft, value) => {
-    if (value === 'true') draft.activeOnly = true
+    if (isTrue(value)) draft.activeOnly = true
   },
   filter: (draft, value) => {
     draft.filter = value
@@ -105,16 +96,15 @@ export function parseChangesParameters(query: Query, lastEventId: string | undef
 
 /** CouchDB looks at the filter before the feed, so this is a step of its own. Throws badRequest. */
 export function requireKnownFeed(parameters: ChangesParameters): void {
-  if (FEEDS.has(parameters.feed)) return
-  throw badRequest('Supported `feed` types: normal, continuous, live, longpoll, eventsource')
+  readOneOf(parameters.feed, FEEDS, 'Supported `feed` types: normal, continuous, live, longpoll, eventsource')
 }
 
 /** The ids of the `_doc_ids` filter: a member of the body, or a parameter of a GET. Throws badRequest. */
 export function parseDocumentIds(query: Query, body: Record<string, unknown> | undefined): Set<string> {
   const text = query.get('doc_ids')
-  const value = body === undefined ? (text === undefined ? null : parseJsonParameter(text)) : body['doc_ids']
+  const value = body === undefined ? (text === undefined ? null : readJson(text)) : body['doc_ids']
   if (!Array.isArray(value) || !value.every((id) => typeof id === 'string')) {
-    throw badRequest('`doc_ids` filter parameter is not a list of doc ids.')
+    throw new DatabaseError('badRequest', '`doc_ids` filter parameter is not a list of doc ids.')
   }
   return new Set(value)
 }
@@ -124,19 +114,11 @@ function unquoted(since: string): string {
   return /^"([0-9]+-[^"]*)"$/.exec(since)?.[1] ?? since
 }
 
-function parseHeartbeat(value: string): number {
-  if (!/^[+-]?[0-9]+$/.test(value)) {
-    throw badRequest('Invalid heartbeat value. Expecting a positive integer value (in milliseconds).')
-  }
-  if (Number(value) > 0) return Number(value)
-  throw badRequest('The heartbeat value should be a positive integer (in milliseconds).')
-}
-
-function parseInteger(value: string, name: string): number {
-  if (/^[+-]?[0-9]+$/.test(value)) return Number(value)
-  throw badRequest(`Invalid value for \`${name}\`: an integer is expected`)
-}
-
-function badRequest(reason: string): DatabaseError {
-  return new DatabaseError('badRequest', reason)
+function readHeartbeat(value: string): number {
+  const ms = readInteger(
+    value,
+    'Invalid heartbeat value. Expecting a positive integer value (in milliseconds).',
+  )
+  if (ms > 0) return ms
+  throw new DatabaseError('badRequest', 'The heartbeat value should be a positive integer (in milliseconds).')
 }

@@ -6,20 +6,21 @@ import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { SequentialUuids } from '../../base/uuids.ts'
 import type { Database } from '../../database/api/database.ts'
+import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
 import { type Lossless, losslessSteps } from '../../json/lossless.ts'
 import { parseSteps } from '../../json/value-steps.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { BatchWrites } from './batch-writes.ts'
-import { readBody, requireContentType } from './body.ts'
+import { readBody, requireContentType, requireObject } from './body.ts'
 import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
 import type { Query } from './query.ts'
-import { requireObject } from './query.ts'
-import type { Place } from './resolve.ts'
+import type { Endpoints, Place } from './resolve.ts'
+import { requestChunks } from './upload.ts'
 
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
@@ -33,6 +34,8 @@ export interface Service {
   readonly bodies: BodyMemory
   /** Gives the ids of documents that came without. */
   readonly uuids: SequentialUuids
+  /** Where requests go. */
+  readonly endpoints: Endpoints
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
@@ -52,7 +55,7 @@ export interface Arrival {
 }
 
 /** One request, as handlers see it. */
-export class Exchange {
+export class Exchange implements Intake {
   readonly service: Service
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -110,6 +113,19 @@ export class Exchange {
 
   get backend(): Backend {
     return this.service.options.backend
+  }
+
+  get limits(): HttpLimits {
+    return this.service.limits
+  }
+
+  /** Gives the ids of documents that came without. */
+  get uuids(): SequentialUuids {
+    return this.service.uuids
+  }
+
+  get compression(): AttachmentCompression {
+    return this.service.compression
   }
 
   get lease(): Lease {
@@ -185,6 +201,11 @@ export class Exchange {
     return this.#body
   }
 
+  /** The body as it comes, packed or not. Throws as `requestChunks` does; the bound is that of all bodies. */
+  bodyChunks(): AsyncGenerator<Buffer> {
+    return requestChunks(this.request, this.limits.maxRequestBytes)
+  }
+
   /** The body of a request that must say `application/json`. */
   jsonTypedBody(): Promise<Buffer> {
     requireContentType(this.request, 'application/json')
@@ -254,7 +275,7 @@ export class Exchange {
   async #readBody(): Promise<Buffer> {
     const { clock } = this.backend
     const start = clock.monotonic()
-    const body = await readBody(this.request, bodyLimit(this.bodyKind, this.service.limits), this.hold)
+    const body = await readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold)
     this.bodyTimeMs = Math.round(clock.monotonic() - start)
     return body
   }

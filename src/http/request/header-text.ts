@@ -4,16 +4,10 @@
  * out where a header would have it, and never changed: changed it would be the name of something else.
  */
 import { isUtf8 } from 'node:buffer'
+import { isHeaderText } from '../../documents/characters.ts'
 import type { Headers } from '../answer/answer.ts'
 
 const PLAIN = /^[\x20-\x7e]*$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be sent
-const CONTROLS = /[\x00-\x1f\x7f]/
-
-/** Whether a header can hold the text, of the answer or of a part of it. */
-export function isHeaderText(text: string): boolean {
-  return !CONTROLS.test(text)
-}
 
 /** As Node is given it; undefined where no header can hold the text. */
 export function toHeader(text: string): string | undefined {

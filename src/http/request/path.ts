@@ -2,9 +2,9 @@
  * A request's target, taken apart exactly as CouchDB does it: split first, decoded afterwards, so that an
  * escaped slash belongs to a name. `+` is a space (`%2B` is plus), empty segments do not count. A byte that
  * is not part of valid UTF-8 becomes a lone surrogate U+DC80..U+DCFF, which no client can send otherwise:
- * `isUtf8` tells, and an id with one can never meet a stored id by accident.
+ * `isUtf8` of src/documents tells, and an id with one can never meet a stored id by accident.
  */
-import { isUtf8 as isUtf8Bytes } from 'node:buffer'
+import { isUtf8 } from 'node:buffer'
 
 export interface Target {
   segments: string[]
@@ -17,7 +17,6 @@ export interface Target {
 /** What `decodeComponent` leaves as it is. */
 const PLAIN = /^[\x21-\x24\x26-\x2a\x2c-\x7e]*$/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
-const SURROGATE = /\p{Surrogate}/u
 
 /** Takes the raw request target apart ("/db/a%2Fb?x=1", or the absolute form). */
 export function parseTarget(raw: string): Target {
@@ -62,11 +61,6 @@ export function decodeComponent(part: string): string {
   return utf8OrEscaped(bytes.subarray(0, length))
 }
 
-/** Whether every byte of the component was valid UTF-8. */
-export function isUtf8(text: string): boolean {
-  return !SURROGATE.test(text)
-}
-
 /**
  * A name as CouchDB writes it into Location headers: letters, digits and `_ . - :` stay, every other byte is
  * escaped in upper-case hex.
@@ -93,7 +87,7 @@ function hexPair(text: string, at: number): number {
 }
 
 function utf8OrEscaped(bytes: Buffer): string {
-  return isUtf8Bytes(bytes) ? bytes.toString('utf8') : escapeInvalid(bytes)
+  return isUtf8(bytes) ? bytes.toString('utf8') : escapeInvalid(bytes)
 }
 
 /** Valid sequences are kept; each other byte B becomes U+DC00 + B. */
@@ -103,7 +97,7 @@ function escapeInvalid(bytes: Buffer): string {
     const lead = bytes[i]!
     const length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2
     const sequence = bytes.subarray(i, i + length)
-    if (sequence.length === length && isUtf8Bytes(sequence)) {
+    if (sequence.length === length && isUtf8(sequence)) {
       out += sequence.toString('utf8')
       i += length
     } else {

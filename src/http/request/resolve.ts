@@ -15,90 +15,86 @@ export interface Place {
   rest: readonly string[]
 }
 
-/** Routes of the server by their first part. The others that begin with `_` are names of databases. */
-const SERVER_ENDPOINTS = new Set([
-  '_active_tasks',
-  '_all_dbs',
-  '_backup',
-  '_cluster_setup',
-  '_db_updates',
-  '_dbs_info',
-  '_membership',
-  '_node',
-  '_replicate',
-  '_reshard',
-  '_scheduler',
-  '_search_analyze',
-  '_session',
-  '_up',
-  '_utils',
-  '_uuids',
-  'favicon.ico',
-])
+/**
+ * How an endpoint is found, which is by its name: `alone`, where more parts behind it make the path that of a database or
+ * of a document; `owns-rest`, with whatever is behind it; `owns-database`, where the part behind it names its database.
+ */
+export type EndpointKind = 'alone' | 'owns-rest' | 'owns-database'
 
-/** Endpoints of the server that stand alone: with more parts behind them they are names of databases. */
-const LONE_ENDPOINTS = new Set(['_db_updates'])
+/** What is known here of a route from its declaration. */
+export interface Declared {
+  /**
+   * Its name. An endpoint's is its path, in which `db` stands for the database: `_up`, `db/_changes`,
+   * `db/_all_docs/queries`.
+   */
+  route: string
+  /** Undefined for what is found by its position: databases, documents, attachments. */
+  endpoint?: EndpointKind
+}
 
-/** Endpoints of a database that stand alone: with more parts behind them they are documents' names. */
-const DATABASE_ENDPOINTS = new Set([
-  '_all_docs',
-  '_bulk_docs',
-  '_bulk_get',
-  '_design_docs',
-  '_ensure_full_commit',
-  '_local_docs',
-  '_missing_revs',
-  '_purge',
-  '_purged_infos',
-  '_purged_infos_limit',
-  '_revs_diff',
-  '_revs_limit',
-  '_security',
-])
+interface Endpoint {
+  readonly route: string
+  readonly kind: EndpointKind
+}
 
-/** Endpoints of a database that own everything behind them. */
-const DATABASE_TREES = new Set([
-  '_auto_purge',
-  '_changes',
-  '_compact',
-  '_explain',
-  '_find',
-  '_index',
-  '_nouveau_cleanup',
-  '_partition',
-  '_search_cleanup',
-  '_shards',
-  '_sync_shards',
-  '_temp_view',
-  '_view_cleanup',
-])
+/** The declared endpoints, by the part of a path that names them. */
+export interface Endpoints {
+  /** By the first part. Other names there are of databases. */
+  readonly server: ReadonlyMap<string, Endpoint>
+  /** By the part behind the database. */
+  readonly database: ReadonlyMap<string, Endpoint>
+  /** By that part and the one behind it, which is the last. */
+  readonly nested: ReadonlyMap<string, ReadonlyMap<string, Endpoint>>
+}
 
-const LISTINGS = new Set(['_all_docs', '_design_docs', '_local_docs'])
+export function endpointsOf(declarations: Iterable<Declared>): Endpoints {
+  const server = new Map<string, Endpoint>()
+  const database = new Map<string, Endpoint>()
+  const nested = new Map<string, Map<string, Endpoint>>()
+  for (const { route, endpoint: kind } of declarations) {
+    if (kind === undefined) continue
+    const [first, second, third] = route.split('/')
+    if (second === undefined) server.set(first!, { route, kind })
+    else if (third === undefined) database.set(second, { route, kind })
+    else nested.set(second, (nested.get(second) ?? new Map()).set(third, { route, kind }))
+  }
+  return { server, database, nested }
+}
 
 const NOTHING: readonly string[] = []
 
 /** `method` matters only where CouchDB looks at it: redirects of escaped design documents. */
-export function resolve(method: string, segments: readonly string[]): Place {
+export function resolve(endpoints: Endpoints, method: string, segments: readonly string[]): Place {
   const database = segments[0]
   if (database === undefined) return { route: 'welcome', rest: NOTHING }
-  if (database === '_backup' && segments.length > 1) {
-    return { route: database, database: segments[1], rest: segments.slice(2) }
+  const endpoint = endpoints.server.get(database)
+  if (endpoint !== undefined) {
+    const { route, kind } = endpoint
+    if (segments.length > 1 && kind === 'owns-database') {
+      return { route, database: segments[1], rest: segments.slice(2) }
+    }
+    if (segments.length === 1 || kind !== 'alone') return { route, rest: segments.slice(1) }
   }
-  const isEndpoint =
-    SERVER_ENDPOINTS.has(database) && (segments.length === 1 || !LONE_ENDPOINTS.has(database))
-  if (isEndpoint) return { route: database, rest: segments.slice(1) }
   const second = segments[1]
   if (second === undefined) return { route: 'database', database, rest: NOTHING }
-  return resolveInside(method, database, second, segments.length === 2 ? NOTHING : segments.slice(2))
+  const rest = segments.length === 2 ? NOTHING : segments.slice(2)
+  return resolveInside(endpoints, method, database, second, rest)
 }
 
-function resolveInside(method: string, database: string, second: string, rest: readonly string[]): Place {
+function resolveInside(
+  endpoints: Endpoints,
+  method: string,
+  database: string,
+  second: string,
+  rest: readonly string[],
+): Place {
   if (second.startsWith('_')) {
-    if (DATABASE_TREES.has(second)) return { route: `db/${second}`, database, rest }
-    if (rest.length === 0 && DATABASE_ENDPOINTS.has(second)) return { route: `db/${second}`, database, rest }
-    if (rest.length === 1 && rest[0] === 'queries' && LISTINGS.has(second)) {
-      return { route: `db/${second}/queries`, database, rest }
+    const endpoint = endpoints.database.get(second)
+    if (endpoint !== undefined && (rest.length === 0 || endpoint.kind !== 'alone')) {
+      return { route: endpoint.route, database, rest }
     }
+    const nested = rest.length === 1 ? endpoints.nested.get(second)?.get(rest[0]!) : undefined
+    if (nested !== undefined) return { route: nested.route, database, rest }
     if (second === '_design' && rest.length > 0) return resolveDesign(database, rest)
     if (second === '_local' || second === '_local/') return resolveLocal(database, second, rest)
     if (second.startsWith('_design/') && method === 'GET')

@@ -1,7 +1,16 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { AttachmentWish } from './attachment-wish.ts'
-import { parseBoolean, parseCount, parseJsonParameter, type Query, type Raw } from './query.ts'
-import { exactKeys, keyText } from './view-body.ts'
+import type { AttachmentWish } from '../../documents/attachment-wish.ts'
+import { keyText } from './exact-keys.ts'
+import {
+  type Raw,
+  readViewBoolean,
+  readViewCount,
+  readViewKey,
+  readViewKeys,
+  readViewText,
+  requireViewOneOf,
+} from './parameters.ts'
+import type { Query } from './query.ts'
 
 /**
  * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
@@ -30,42 +39,29 @@ interface Draft extends ViewParameters {
 
 type Setter = (draft: Draft, raw: Raw) => void
 
-function key(raw: Raw): unknown {
-  return 'text' in raw ? parseJsonParameter(raw.text) : raw.json
-}
-
-function keysOfText(text: string): unknown {
-  parseJsonParameter(text)
-  return exactKeys(Buffer.from(text))
-}
-
 function startKey(draft: Draft, raw: Raw): void {
-  draft.startKey = key(raw)
+  draft.startKey = readViewKey(raw)
 }
 
 function endKey(draft: Draft, raw: Raw): void {
-  draft.endKey = key(raw)
+  draft.endKey = readViewKey(raw)
 }
 
 function oneOf(name: string, values: readonly unknown[]): Setter {
-  return (_draft, raw) => {
-    const value = 'text' in raw ? raw.text : raw.json
-    if (!values.includes(value)) throw new DatabaseError('queryParseError', `Invalid value for \`${name}\`.`)
-  }
+  return (_draft, raw) => requireViewOneOf(raw, name, values)
 }
 
 const SETTERS: Record<string, Setter> = {
   reduce: (draft, raw) => {
-    draft.reduce = parseBoolean(raw)
+    draft.reduce = readViewBoolean(raw)
   },
   key: (draft, raw) => {
-    const value = key(raw)
+    const value = readViewKey(raw)
     draft.startKey = value
     draft.endKey = value
   },
   keys: (draft, raw) => {
-    const value = 'text' in raw ? keysOfText(raw.text) : raw.json
-    if (!Array.isArray(value)) throw new DatabaseError('badRequest', '`keys` parameter must be an array.')
+    const value = readViewKeys(raw)
     if (value.length !== 1) {
       draft.keys = value
       return
@@ -79,44 +75,44 @@ const SETTERS: Record<string, Setter> = {
   endkey: endKey,
   end_key: endKey,
   limit: (draft, raw) => {
-    draft.limit = parseCount(raw)
+    draft.limit = readViewCount(raw)
   },
   skip: (draft, raw) => {
-    draft.skip = parseCount(raw)
+    draft.skip = readViewCount(raw)
   },
   stale: oneOf('stale', ['ok', 'update_after']),
   stable: oneOf('stable', ['true', 'false', true, false]),
   update: oneOf('update', ['true', 'false', 'lazy', true, false]),
   descending: (draft, raw) => {
-    draft.descending = parseBoolean(raw)
+    draft.descending = readViewBoolean(raw)
   },
   group: (draft, raw) => {
-    draft.grouped = parseBoolean(raw) || draft.grouped === true
+    draft.grouped = readViewBoolean(raw) || draft.grouped === true
   },
   group_level: (draft, raw) => {
-    draft.grouped = parseCount(raw) > 0 || draft.grouped === true
+    draft.grouped = readViewCount(raw) > 0 || draft.grouped === true
   },
   inclusive_end: (draft, raw) => {
-    draft.inclusiveEnd = parseBoolean(raw)
+    draft.inclusiveEnd = readViewBoolean(raw)
   },
   include_docs: (draft, raw) => {
-    draft.includeDocs = parseBoolean(raw)
+    draft.includeDocs = readViewBoolean(raw)
   },
   attachments: (draft, raw) => {
-    draft.attachments.data = parseBoolean(raw) ? 'inline' : undefined
+    draft.attachments.data = readViewBoolean(raw) ? 'inline' : undefined
   },
   att_encoding_info: (draft, raw) => {
-    draft.attachments.encodingInfo = parseBoolean(raw)
+    draft.attachments.encodingInfo = readViewBoolean(raw)
   },
   update_seq: (draft, raw) => {
-    draft.updateSeq = parseBoolean(raw)
+    draft.updateSeq = readViewBoolean(raw)
   },
   conflicts: (draft, raw) => {
-    draft.conflicts = parseBoolean(raw)
+    draft.conflicts = readViewBoolean(raw)
   },
-  sorted: (_draft, raw) => void parseBoolean(raw),
+  sorted: (_draft, raw) => void readViewBoolean(raw),
   partition: (draft, raw) => {
-    draft.partition = String('text' in raw ? raw.text : raw.json)
+    draft.partition = readViewText(raw)
   },
 }
 

@@ -1,11 +1,12 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database, DocumentEdit, EditResult } from '../../database/api/database.ts'
+import { isDesignId } from '../../documents/document-id.ts'
+import { readRevision } from '../../documents/revision.ts'
 import { requireDatabaseAdmin } from './access.ts'
-import { isDesignId } from './document-id.ts'
 import type { Exchange } from './exchange.ts'
 import { fromHeader } from './header-text.ts'
+import { integerOf } from './parameters.ts'
 import type { Query } from './query.ts'
-import { readRevision } from './revision.ts'
 
 /** What every route that writes documents checks and does. */
 
@@ -31,8 +32,8 @@ export function requireNoValidation(exchange: Exchange, ids: readonly string[], 
  * created. What is no number asks for nothing.
  */
 export function isShortOfQuorum(query: Query): boolean {
-  const copies = query.get('w')
-  return copies !== undefined && /^[+-]?[0-9]+$/.test(copies) && Number(copies) > 1
+  const copies = integerOf(query.get('w') ?? '')
+  return copies !== undefined && copies > 1
 }
 
 /** The status of an interactive write that was made: 202 where it is short of its quorum, else `status`. */

@@ -20,7 +20,7 @@ import { nodeResources } from './server/node.ts'
 import { sessionResources } from './server/session.ts'
 import { welcomeResources } from './server/welcome.ts'
 
-/** Every route; `resolve` gives no name that is not here. */
+/** Every route. Those without `endpoint` have the names that `resolve` gives by position. */
 export const resources: readonly Resource[] = [
   ...absentResources,
   ...allDocsResources,

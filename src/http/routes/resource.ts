@@ -3,20 +3,23 @@ import type { Answer } from '../answer/answer.ts'
 import type { Access } from '../request/access.ts'
 import type { BodyKind } from '../request/body-limits.ts'
 import type { Exchange } from '../request/exchange.ts'
+import type { Declared } from '../request/resolve.ts'
 
 export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
 
-/** A route: who may call it, and what it does for each method. */
-export interface Resource {
-  /** As `resolve` names it. */
-  route: string
+/** What a route does for each method. */
+export interface Methods {
+  /** The methods as CouchDB lists them in a 405. */
+  allow: string
+  methods: Readonly<Record<string, Handler>>
+}
+
+/** A route: where it is, who may call it, and what it does. */
+export interface Resource extends Declared, Methods {
   /** May depend on the method and the path where CouchDB's rule does. */
   access: Access | ((exchange: Exchange) => Access)
   /** What a body is taken for, which bounds it; default a setting. May depend on the method. */
   body?: BodyKind | Readonly<Record<string, BodyKind>>
-  /** The methods as CouchDB lists them in a 405. */
-  allow: string
-  methods: Readonly<Record<string, Handler>>
 }
 
 /** Open to all, but with more parts behind its name only to administrators. */
@@ -41,7 +44,7 @@ export function withNothingBelow(resource: Resource): Resource {
 }
 
 /** Throws methodNotAllowed, with Allow. */
-export function handlerOf(resource: Resource, method: string): Handler {
+export function handlerOf(resource: Methods, method: string): Handler {
   const handler = Object.hasOwn(resource.methods, method) ? resource.methods[method] : undefined
   if (handler !== undefined) return handler
   throw new DatabaseError('methodNotAllowed', `Only ${resource.allow} allowed`, {
@@ -49,17 +52,17 @@ export function handlerOf(resource: Resource, method: string): Handler {
   })
 }
 
-/** A feature that is not there says so, whatever the method. */
+/** An endpoint of a feature that is not there says so, whatever the method. */
 export function absent(route: string, access: Access, feature: string): Resource {
   return refusing(route, access, () => {
     throw new DatabaseError('notImplemented', `${feature} is not implemented`)
   })
 }
 
-/** A route that has one answer to every method. */
+/** An endpoint that has one answer to every method. */
 export function refusing(route: string, access: Access, refuse: () => never): Resource {
   const methods = Object.fromEntries(
     ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
   )
-  return { route, access, allow: Object.keys(methods).join(','), methods }
+  return { route, endpoint: 'owns-rest', access, allow: Object.keys(methods).join(','), methods }
 }

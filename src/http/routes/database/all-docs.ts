@@ -1,19 +1,22 @@
 import type { AllDocsOptions, AllDocsRow, Database } from '../../../database/api/database.ts'
 import { checkPartition, partitionBounds } from '../../../database/layout/partition.ts'
+import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
+import { viewPieces } from '../../../documents/document-text.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
-import { viewPieces } from '../../documents/document-text.ts'
-import { isDesignId, isLocalId } from '../../request/document-id.ts'
+import type { Access } from '../../request/access.ts'
+import { keyText } from '../../request/exact-keys.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { exactKeysOfBody, keysOfBody, keysOfQuery, keyText, queriesOfBody } from '../../request/view-body.ts'
+import { keysOfQuery } from '../../request/parameters.ts'
+import { exactKeysOfBody, keysOfBody, queriesOfBody } from '../../request/view-body.ts'
 import {
   idRange,
   parseViewParameters,
   type ViewParameterOptions,
   type ViewParameters,
 } from '../../request/view-parameters.ts'
-import type { Resource } from '../resource.ts'
+import type { Methods, Resource } from '../resource.ts'
 import { localRow } from './local-docs.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
@@ -206,27 +209,27 @@ function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
 }
 
 /** `_partition/{p}/_all_docs`. */
-export function allDocsOfPartition(partition: string): Resource {
+export function allDocsOfPartition(partition: string): Methods {
   return {
-    route: 'db/_partition',
-    access: 'member',
     allow: 'GET,HEAD,POST',
     methods: { GET: get('all', partition), POST: post('all', partition) },
   }
 }
 
-function resources(route: string, namespace: Namespace): Resource[] {
+function resources(route: string, access: Access, namespace: Namespace): Resource[] {
   return [
     {
       route,
-      access: 'member',
+      endpoint: 'alone',
+      access,
       body: 'lookup',
       allow: 'GET,HEAD,POST',
       methods: { GET: get(namespace), POST: post(namespace) },
     },
     {
       route: `${route}/queries`,
-      access: 'member',
+      endpoint: 'alone',
+      access,
       body: 'lookup',
       allow: 'POST',
       methods: { POST: queries(namespace) },
@@ -235,6 +238,6 @@ function resources(route: string, namespace: Namespace): Resource[] {
 }
 
 export const allDocsResources: Resource[] = [
-  ...resources('db/_all_docs', 'all'),
-  ...resources('db/_design_docs', 'design'),
+  ...resources('db/_all_docs', 'lister', 'all'),
+  ...resources('db/_design_docs', 'member', 'design'),
 ]

@@ -1,6 +1,7 @@
 import type { Backup } from '../../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../../base/errors.ts'
-import type { Answer, PieceSource } from '../../answer/answer.ts'
+import type { PieceSource } from '../../../documents/piece.ts'
+import type { Answer } from '../../answer/answer.ts'
 import { contentRange, parseByteRanges } from '../../request/byte-range.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
@@ -48,5 +49,11 @@ function* pieces(copy: Backup, start: number, end: number): Generator<PieceSourc
 }
 
 export const backupResources: Resource[] = [
-  { route: '_backup', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: backup } },
+  {
+    route: '_backup',
+    endpoint: 'owns-database',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: backup },
+  },
 ]

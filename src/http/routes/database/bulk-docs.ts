@@ -1,22 +1,14 @@
 import { DatabaseError, ERRORS } from '../../../base/errors.ts'
-import { giveWay, type Steps } from '../../../base/time-slice.ts'
 import type { DocumentEdit } from '../../../database/api/database.ts'
+import { bulkEdits, parseAll } from '../../../documents/bulk-edits.ts'
+import { documentCheck, givenId } from '../../../documents/document-edit.ts'
+import { isDesignId, isLocalId, requireIdFor } from '../../../documents/document-id.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import { revisionOfPath } from '../../../documents/revision.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../../json/documents.ts'
-import { type Answer, json, jsonStream, type Piece } from '../../answer/answer.ts'
+import { type Answer, json, jsonStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
-import { withInlineAttachments } from '../../documents/attachment-edit.ts'
-import {
-  asLocalDocument,
-  documentCheck,
-  givenId,
-  interactiveEdit,
-  type ParsedDocument,
-  parseDocument,
-  replicatedEdit,
-} from '../../documents/document-edit.ts'
-import { isDesignId, isLocalId, requireIdFor } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { revisionOfPath } from '../../request/revision.ts'
 import { isShortOfQuorum, requireNoValidation } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 
@@ -33,7 +25,7 @@ const FALSE = Buffer.from('false')
 /** `_bulk_docs`: every document is read and checked before any is written. */
 async function bulkDocs(exchange: Exchange): Promise<Answer> {
   const text = await exchange.jsonTypedBody()
-  const { maxBulkDocs, maxDocumentBytes } = exchange.service.limits
+  const { maxBulkDocs, maxDocumentBytes } = exchange.limits
   const onDocument = (count: number): void => {
     if (count > maxBulkDocs) throw new DatabaseError('tooManyDocuments', String(maxBulkDocs))
   }
@@ -50,11 +42,11 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
-    await exchange.inTurns(parseAll(exchange, documents))
+    await exchange.inTurns(parseAll(documents, maxDocumentBytes))
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
   if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
-  const edits = await makeEdits(exchange, documents, newEdits)
+  const edits = await bulkEdits(exchange, exchange.uuids, documents, newEdits)
   requireNoValidation(
     exchange,
     edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
@@ -105,7 +97,7 @@ async function writeAll(
   const edits: DocumentEdit[] = []
   for (const [index, scanned] of documents.entries()) {
     try {
-      const [edit] = await makeEdits(exchange, [scanned], newEdits)
+      const [edit] = await bulkEdits(exchange, exchange.uuids, [scanned], newEdits)
       requireIdFor(exchange.database, edit!.id)
       const mayWrite = !isDesignId(edit!.id) || exchange.isDatabaseAdmin
       if (!mayWrite) refused.set(index, refusedDesign(exchange, edit!))
@@ -137,52 +129,6 @@ async function writeAll(
 function unwritten(id: string): Outcome {
   const { error, reason } = ERRORS.notWritten
   return { id, error, reason }
-}
-
-/** Throws for the first document that cannot be read. */
-function* parseAll(exchange: Exchange, documents: readonly (ScannedDocument | null)[]): Steps<void> {
-  for (const scanned of documents) {
-    yield* parseDocument(scanned, exchange.service.limits.maxDocumentBytes)
-    yield
-  }
-}
-
-async function makeEdits(
-  exchange: Exchange,
-  documents: readonly (ScannedDocument | null)[],
-  newEdits: boolean,
-): Promise<DocumentEdit[]> {
-  const made = await exchange.inTurns(madeSteps(exchange, documents, newEdits))
-  const edits: DocumentEdit[] = []
-  for (const { document, edit } of made) {
-    const plain = document.attachments.length === 0
-    edits.push(plain ? edit : await withInlineAttachments(exchange, document, edit))
-    if (!plain) await giveWay()
-  }
-  return edits
-}
-
-function* madeSteps(
-  exchange: Exchange,
-  documents: readonly (ScannedDocument | null)[],
-  newEdits: boolean,
-): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {
-  const { maxDocumentBytes } = exchange.service.limits
-  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
-  for (const scanned of documents) {
-    const parsed = yield* parseDocument(scanned, maxDocumentBytes)
-    const id = parsed.id ?? exchange.service.uuids.next()
-    const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
-    made.push({ document, edit: makeEdit(document, id, newEdits) })
-    yield
-  }
-  return made
-}
-
-function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {
-  if (newEdits) return interactiveEdit(document, id)
-  const edit = replicatedEdit(document, id)
-  return isLocalId(id) ? { ...edit, rev: revisionOfPath(edit.revisions!) } : edit
 }
 
 async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
@@ -218,5 +164,12 @@ function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
 }
 
 export const bulkDocsResources: Resource[] = [
-  { route: 'db/_bulk_docs', access: 'member', body: 'documents', allow: 'POST', methods: { POST: bulkDocs } },
+  {
+    route: 'db/_bulk_docs',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'documents',
+    allow: 'POST',
+    methods: { POST: bulkDocs },
+  },
 ]

@@ -2,15 +2,16 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { randomHex } from '../../../base/random.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../../database/api/database.ts'
-import { type Answer, jsonStream, type Piece } from '../../answer/answer.ts'
+import { requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
+import { type DocumentMembers, viewPieces } from '../../../documents/document-text.ts'
+import { bulkGetPart, bulkGetPieces, jsonPart, type Part } from '../../../documents/multipart-writer.ts'
+import { openRevisions } from '../../../documents/open-revisions.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import { readRevision } from '../../../documents/revision.ts'
+import { type Answer, jsonStream, multipartStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
-import { type DocumentMembers, viewPieces } from '../../documents/document-text.ts'
-import { bulkGetPart, jsonPart, multipartBulk, type Part } from '../../documents/multipart.ts'
 import { accepts } from '../../request/accept.ts'
-import { requireIdFor, validateDocumentId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { readRevision } from '../../request/revision.ts'
-import { openRevisions } from '../document/document-read.ts'
 import type { Resource } from '../resource.ts'
 
 /** One wanted document, or what is wrong with the wish. */
@@ -40,7 +41,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
-  const { maxBulkGet } = exchange.service.limits
+  const { maxBulkGet } = exchange.limits
   if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
   const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))
   const latest = exchange.query.flag('latest')
@@ -57,7 +58,8 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   }
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
-  return multipartBulk(type, boundary, parts(exchange.database, wishes, latest, wanted, inner))
+  const all = parts(exchange.database, wishes, latest, wanted, inner)
+  return multipartStream(type, boundary, bulkGetPieces(boundary, all))
 }
 
 function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
@@ -191,5 +193,12 @@ function* results(
 }
 
 export const bulkGetResources: Resource[] = [
-  { route: 'db/_bulk_get', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: bulkGet } },
+  {
+    route: 'db/_bulk_get',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: bulkGet },
+  },
 ]

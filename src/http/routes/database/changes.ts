@@ -1,8 +1,8 @@
+import { ChangesReader } from '../../../documents/changes-rows.ts'
 import type { Answer } from '../../answer/answer.ts'
-import { changesFilter } from '../../feeds/changes-filter.ts'
-import { ChangesReader } from '../../feeds/changes-rows.ts'
 import { watchDatabase } from '../../feeds/database-watch.ts'
 import { feedAnswer } from '../../feeds/feed-answer.ts'
+import { requestedFilter } from '../../feeds/requested-filter.ts'
 import { requireContentType } from '../../request/body.ts'
 import { parseChangesParameters, requireKnownFeed } from '../../request/changes-parameters.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -21,7 +21,7 @@ function get(exchange: Exchange): Answer {
 
 function changes(exchange: Exchange, body: Record<string, unknown> | undefined): Answer {
   const parameters = parseChangesParameters(exchange.query, exchange.header('last-event-id'))
-  const filter = changesFilter(exchange, parameters, body)
+  const filter = requestedFilter(exchange, parameters, body)
   requireKnownFeed(parameters)
   const { database } = exchange
   const reader = new ChangesReader(() => exchange.database, parameters, filter)
@@ -36,7 +36,8 @@ function changes(exchange: Exchange, body: Record<string, unknown> | undefined):
 export const changesResources: Resource[] = [
   {
     route: 'db/_changes',
-    access: 'member',
+    endpoint: 'owns-rest',
+    access: 'lister',
     body: 'filter',
     allow: 'GET,POST,HEAD',
     methods: { GET: get, POST: post },

@@ -3,7 +3,9 @@ import type { Database } from '../../../database/api/database.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { readMatch, readPositive, readTrueOrFalse } from '../../request/parameters.ts'
 import { encodeComponent } from '../../request/path.ts'
+import type { Query } from '../../request/query.ts'
 import { postDocument } from '../document/document-write.ts'
 import type { Resource } from '../resource.ts'
 
@@ -33,34 +35,33 @@ function read(exchange: Exchange): Answer {
   return json(200, databaseInfo(exchange.database, shards))
 }
 
+const PLACEMENT = /^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/
+
 /** `q` and `n` say how a cluster would spread the database: remembered, and without effect here. */
 async function create(exchange: Exchange): Promise<Answer> {
   const { query, place, backend } = exchange
-  for (const name of ['n', 'q']) {
-    const value = query.get(name)
-    if (value !== undefined && !/^\+?0*[1-9][0-9]*$/.test(value)) {
-      throw new DatabaseError('badRequest', `The \`${name}\` value should be a positive integer.`)
-    }
-  }
+  copiesOf(query, 'n')
+  const shards = copiesOf(query, 'q')
   const placement = query.get('placement')
-  if (placement !== undefined && !/^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/.test(placement)) {
-    throw new DatabaseError('badRequest', 'The `placement` value should be in a format `zone:n`.')
+  if (placement !== undefined) {
+    readMatch(placement, PLACEMENT, 'The `placement` value should be in a format `zone:n`.')
   }
-  const partitioned = query.get('partitioned')
-  if (partitioned !== undefined && partitioned !== 'true' && partitioned !== 'false') {
-    throw new DatabaseError('badRequest', 'Invalid `partitioned` parameter')
-  }
+  const given = query.get('partitioned')
+  const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!
   // As plain databases these would keep passwords readable and replications undone.
   if (name.startsWith('_') && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
-  const q = query.get('q')
-  await backend.databases.create(name, {
-    shards: q === undefined ? undefined : Number(q),
-    partitioned: partitioned === 'true',
-  })
+  await backend.databases.create(name, { shards, partitioned })
   return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
+}
+
+/** Throws badRequest for what is no positive integer. */
+function copiesOf(query: Query, name: 'n' | 'q'): number | undefined {
+  const text = query.get(name)
+  if (text === undefined) return undefined
+  return readPositive(text, `The \`${name}\` value should be a positive integer.`)
 }
 
 async function remove(exchange: Exchange): Promise<Answer> {

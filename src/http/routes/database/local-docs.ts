@@ -1,11 +1,12 @@
 import type { AllDocsOptions, Database, LocalDocument } from '../../../database/api/database.ts'
+import { isLocalId } from '../../../documents/document-id.ts'
+import { localText } from '../../../documents/document-text.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
-import { localText } from '../../documents/document-text.ts'
-import { isLocalId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { keysOfBody, keysOfQuery, queriesOfBody } from '../../request/view-body.ts'
+import { keysOfQuery } from '../../request/parameters.ts'
+import { keysOfBody, queriesOfBody } from '../../request/view-body.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../../request/view-parameters.ts'
 import type { Resource } from '../resource.ts'
 
@@ -82,6 +83,7 @@ function rowText(document: LocalDocument, parameters: ViewParameters): RowPieces
 export const localDocsResources: Resource[] = [
   {
     route: 'db/_local_docs',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'GET,HEAD,POST',
@@ -89,6 +91,7 @@ export const localDocsResources: Resource[] = [
   },
   {
     route: 'db/_local_docs/queries',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'POST',

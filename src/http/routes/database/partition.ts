@@ -2,7 +2,7 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { checkPartition } from '../../../database/layout/partition.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { handlerOf, type Resource } from '../resource.ts'
+import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { allDocsOfPartition } from './all-docs.ts'
 
 /** `_partition/{p}` and what is under it. */
@@ -43,11 +43,14 @@ function requirePartitioned(exchange: Exchange): void {
   throw new DatabaseError('badRequest', 'database is not partitioned')
 }
 
-const INFO: Resource = { route: 'db/_partition', access: 'member', allow: 'GET', methods: { GET: info } }
+const INFO: Methods = { allow: 'GET', methods: { GET: info } }
 
 export const partitionResources: Resource[] = [
   {
-    ...INFO,
+    route: 'db/_partition',
+    endpoint: 'owns-rest',
+    access: 'member',
+    allow: INFO.allow,
     body: 'lookup',
     methods: Object.fromEntries(
       ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH'].map((method) => [method, partition]),

@@ -2,12 +2,13 @@ import { DatabaseError } from '../../../base/errors.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { PurgeRequest } from '../../../database/api/database.ts'
 import { parseRevision } from '../../../database/revisions/revision-id.ts'
+import { PAUSE, type Piece } from '../../../documents/piece.ts'
+import { revisionSteps } from '../../../documents/revision.ts'
 import { compareRaw } from '../../../json/collation.ts'
 import { stringsText, stringText } from '../../../json/writer.ts'
-import { type Answer, json, jsonStream, jsonText, ok, PAUSE, type Piece } from '../../answer/answer.ts'
+import { type Answer, json, jsonStream, jsonText, ok } from '../../answer/answer.ts'
 import { requireDatabaseAdmin } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { revisionSteps } from '../../request/revision.ts'
 import { writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 
@@ -83,10 +84,24 @@ async function putLimit(exchange: Exchange): Promise<Answer> {
 }
 
 export const purgeResources: Resource[] = [
-  { route: 'db/_purge', access: 'server-admin', body: 'names', allow: 'POST', methods: { POST: purge } },
-  { route: 'db/_purged_infos', access: 'member', allow: 'GET', methods: { GET: purgedInfos } },
+  {
+    route: 'db/_purge',
+    endpoint: 'alone',
+    access: 'server-admin',
+    body: 'names',
+    allow: 'POST',
+    methods: { POST: purge },
+  },
+  {
+    route: 'db/_purged_infos',
+    endpoint: 'alone',
+    access: 'member',
+    allow: 'GET',
+    methods: { GET: purgedInfos },
+  },
   {
     route: 'db/_purged_infos_limit',
+    endpoint: 'alone',
     access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getLimit, PUT: putLimit },

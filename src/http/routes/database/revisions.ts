@@ -2,10 +2,10 @@ import { DatabaseError } from '../../../base/errors.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { MissingRevisions } from '../../../database/api/database.ts'
 import type { Revision } from '../../../database/revisions/revision-id.ts'
+import { revisionSteps } from '../../../documents/revision.ts'
 import { stringsSteps, stringText } from '../../../json/writer.ts'
 import { type Answer, jsonText } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { revisionSteps } from '../../request/revision.ts'
 import type { Resource } from '../resource.ts'
 
 /** Of one document. */
@@ -64,9 +64,17 @@ async function missingRevs(exchange: Exchange): Promise<Answer> {
 
 /** `_revs_diff` and `_missing_revs`: what a replicator asks before it sends. */
 export const revisionsResources: Resource[] = [
-  { route: 'db/_revs_diff', access: 'member', body: 'lookup', allow: 'POST', methods: { POST: revsDiff } },
+  {
+    route: 'db/_revs_diff',
+    endpoint: 'alone',
+    access: 'member',
+    body: 'lookup',
+    allow: 'POST',
+    methods: { POST: revsDiff },
+  },
   {
     route: 'db/_missing_revs',
+    endpoint: 'alone',
     access: 'member',
     body: 'lookup',
     allow: 'POST',

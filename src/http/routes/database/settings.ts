@@ -4,6 +4,7 @@ import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
 import { requireDatabaseAdmin } from '../../request/access.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { readTrueOrFalse } from '../../request/parameters.ts'
 import { withNewline } from '../document/document-read.ts'
 import type { Resource } from '../resource.ts'
 
@@ -56,9 +57,8 @@ async function compact(exchange: Exchange): Promise<Answer> {
   const [design] = exchange.place.rest
   if (design === undefined) {
     const dryRun = exchange.query.get('dry_run')
-    if (dryRun === 'true') return json(200, { ok: true, dry_run: true, sizes: compactedSizes(exchange) })
-    if (dryRun !== undefined && dryRun !== 'false') {
-      throw new DatabaseError('badRequest', '`dry_run` must be true or false')
+    if (dryRun !== undefined && readTrueOrFalse(dryRun, '`dry_run` must be true or false')) {
+      return json(200, { ok: true, dry_run: true, sizes: compactedSizes(exchange) })
     }
     await exchange.backend.compactions.start(exchange.place.database!)
     return ok(202)
@@ -82,6 +82,7 @@ const EMPTY_FILE_BYTES = 8360
 export const settingsResources: Resource[] = [
   {
     route: 'db/_security',
+    endpoint: 'alone',
     access: 'member',
     body: 'names',
     allow: 'PUT,GET',
@@ -89,11 +90,30 @@ export const settingsResources: Resource[] = [
   },
   {
     route: 'db/_revs_limit',
+    endpoint: 'alone',
     access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getRevsLimit, PUT: putRevsLimit },
   },
-  { route: 'db/_ensure_full_commit', access: 'member', allow: 'POST', methods: { POST: ensureFullCommit } },
-  { route: 'db/_compact', access: 'database-admin', allow: 'POST', methods: { POST: compact } },
-  { route: 'db/_view_cleanup', access: 'database-admin', allow: 'POST', methods: { POST: viewCleanup } },
+  {
+    route: 'db/_ensure_full_commit',
+    endpoint: 'alone',
+    access: 'member',
+    allow: 'POST',
+    methods: { POST: ensureFullCommit },
+  },
+  {
+    route: 'db/_compact',
+    endpoint: 'owns-rest',
+    access: 'database-admin',
+    allow: 'POST',
+    methods: { POST: compact },
+  },
+  {
+    route: 'db/_view_cleanup',
+    endpoint: 'owns-rest',
+    access: 'database-admin',
+    allow: 'POST',
+    methods: { POST: viewCleanup },
+  },
 ]

@@ -1,17 +1,16 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import type { AttachmentView, DocumentEdit, DocumentView } from '../../../database/api/database.ts'
+import type { DocumentEdit, DocumentView } from '../../../database/api/database.ts'
 import { type AttachmentEdit, DEFAULT_CONTENT_TYPE } from '../../../database/layout/attachment-records.ts'
+import { storedEdit, takeContent } from '../../../documents/attachment-edit.ts'
+import { checkAttachmentName } from '../../../documents/attachment-input.ts'
+import { EMPTY_DOCUMENT } from '../../../documents/document-edit.ts'
+import { requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { scanDocument } from '../../../json/documents.ts'
 import { type Answer, json } from '../../answer/answer.ts'
-import { takeContent } from '../../documents/attachment-edit.ts'
-import { checkAttachmentName } from '../../documents/attachment-input.ts'
-import { EMPTY_DOCUMENT } from '../../documents/document-edit.ts'
-import { requireIdFor, validateDocumentId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { fromHeader } from '../../request/header-text.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
 import { encodeComponent } from '../../request/path.ts'
-import { readRevision } from '../../request/revision.ts'
-import { requestChunks } from '../../request/upload.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -36,9 +35,8 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   if (rev === undefined ? database.lookup(id)?.deleted === false : base === undefined) {
     throw new DatabaseError('conflict')
   }
-  const source = requestChunks(exchange.request, exchange.service.limits.maxRequestBytes)
   const input = { name, type, revpos: 0, encoding, length: undefined, md5: undefined }
-  const content = await takeContent(exchange, source, input)
+  const content = await takeContent(exchange, exchange.bodyChunks(), input)
   const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, [content]), true)
   const location = `${exchange.documentUri(id)}/${encodeComponent(name)}`
   return json(writtenStatus(exchange, 201), { ok: true, id, rev: newRev }, { location })
@@ -66,8 +64,7 @@ function attachmentName(exchange: Exchange): string {
 }
 
 function editedRevision(exchange: Exchange): string | undefined {
-  const text = exchange.query.get('rev')
-  return headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+  return headerRevision(exchange, revisionOfQuery(exchange.query))
 }
 
 function contentEncoding(exchange: Exchange): 'identity' | 'gzip' {
@@ -102,9 +99,4 @@ function editOf(
     // The request has no place for `_exp`, and the document's own content stays.
     expiry: base?.expiresAtMs === undefined ? undefined : { atMs: base.expiresAtMs },
   }
-}
-
-/** An attachment as another revision has it. */
-export function storedEdit(info: AttachmentView): AttachmentEdit {
-  return { kind: 'stored', info }
 }

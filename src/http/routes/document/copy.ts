@@ -1,22 +1,23 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Database, DocumentEdit } from '../../../database/api/database.ts'
+import { storedEdit } from '../../../documents/attachment-edit.ts'
+import { isUtf8 } from '../../../documents/characters.ts'
+import { isLocalId, validateDocumentId } from '../../../documents/document-id.ts'
+import { readRevision } from '../../../documents/revision.ts'
 import { scanDocument } from '../../../json/documents.ts'
 import { type Answer, json } from '../../answer/answer.ts'
-import { isLocalId, validateDocumentId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
-import { decodeComponent, isUtf8 } from '../../request/path.ts'
-import { readRevision } from '../../request/revision.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
+import { decodeComponent } from '../../request/path.ts'
 import { headerRevision, writeLocalDocument, writeOne } from '../../request/writes.ts'
-import { storedEdit } from './attachment-write.ts'
 
 /** What a copy takes over. A local document has no attachments, and drops those that it is given. */
 type Copied = Pick<DocumentEdit, 'deleted' | 'body' | 'term' | 'attachments'>
 
 /** COPY of a document to `Destination: id[?rev=R]`, relative only. Either may be a local document. */
 export async function copyDocument(exchange: Exchange): Promise<Answer> {
-  const text = exchange.query.get('rev')
-  const source = headerRevision(exchange, text === undefined ? undefined : readRevision(text))
+  const source = headerRevision(exchange, revisionOfQuery(exchange.query))
   const target = parseDestination(exchange.header('destination'))
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
   const copied = readCopied(exchange.database, exchange.id, source)

@@ -1,26 +1,24 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { DocumentEdit } from '../../../database/api/database.ts'
 import { type AttachmentEdit, DEFAULT_CONTENT_TYPE } from '../../../database/layout/attachment-records.ts'
-import { scanDocument } from '../../../json/documents.ts'
-import { type Answer, json } from '../../answer/answer.ts'
-import { takeContent, withInlineAttachments } from '../../documents/attachment-edit.ts'
-import { checkAttachmentName } from '../../documents/attachment-input.ts'
-import { interactiveEdit, readDocumentText } from '../../documents/document-edit.ts'
+import { storedEdit, takeContent, withInlineAttachments } from '../../../documents/attachment-edit.ts'
+import { checkAttachmentName } from '../../../documents/attachment-input.ts'
+import { interactiveEdit, readDocumentText } from '../../../documents/document-edit.ts'
+import { validateDocumentId } from '../../../documents/document-id.ts'
 import {
   boundaryOf,
   MultipartReader,
   parameterOf,
   type ReceivedPart,
   wholeBody,
-} from '../../documents/multipart-reader.ts'
+} from '../../../documents/multipart-reader.ts'
+import { readRevision } from '../../../documents/revision.ts'
+import { scanDocument } from '../../../json/documents.ts'
+import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
-import { validateDocumentId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
-import { readRevision } from '../../request/revision.ts'
-import { requestChunks } from '../../request/upload.ts'
 import { requireDesignRights, writeOne, writtenStatus } from '../../request/writes.ts'
-import { storedEdit } from './attachment-write.ts'
 import { editedRevisions } from './document-write.ts'
 
 /** What a form gave: its fields `_doc` or `_rev`, and the files of its fields `_attachments`. */
@@ -65,9 +63,9 @@ function hostOf(url: string): string | undefined {
 }
 
 async function readForm(exchange: Exchange): Promise<Form> {
-  const { maxRequestBytes, maxJsonBytes } = exchange.service.limits
+  const { maxJsonBytes } = exchange.limits
   const boundary = boundaryOf(exchange.header('content-type') ?? '')
-  const reader = new MultipartReader(requestChunks(exchange.request, maxRequestBytes), boundary)
+  const reader = new MultipartReader(exchange.bodyChunks(), boundary)
   const form: Form = { document: undefined, rev: undefined, files: [] }
   try {
     for (let part = await reader.nextPart(); part !== undefined; part = await reader.nextPart()) {

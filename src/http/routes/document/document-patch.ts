@@ -3,19 +3,20 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { runAtOnce, type Steps } from '../../../base/time-slice.ts'
 import type { Database, DocumentEdit, DocumentView } from '../../../database/api/database.ts'
 import type { AttachmentEdit } from '../../../database/layout/attachment-records.ts'
+import { takeInline, withInlineAttachments } from '../../../documents/attachment-edit.ts'
+import type { AttachmentInput } from '../../../documents/attachment-input.ts'
+import { interactiveEdit, type ParsedDocument, parseDocument } from '../../../documents/document-edit.ts'
+import { validateDocumentId } from '../../../documents/document-id.ts'
+import { viewText } from '../../../documents/document-text.ts'
+import { revisionOfPath } from '../../../documents/revision.ts'
 import { canonicalizeSteps, scanDocumentSteps } from '../../../json/documents.ts'
 import { type Lossless, losslessPieces, losslessSteps } from '../../../json/lossless.ts'
 import { jsonPatch, mergePatch, PatchError, type PatchLimits } from '../../../json/patch.ts'
 import { joinSteps } from '../../../json/value-steps.ts'
 import { type Answer, json } from '../../answer/answer.ts'
-import { takeInline, withInlineAttachments } from '../../documents/attachment-edit.ts'
-import type { AttachmentInput } from '../../documents/attachment-input.ts'
-import { interactiveEdit, type ParsedDocument, parseDocument } from '../../documents/document-edit.ts'
-import { viewText } from '../../documents/document-text.ts'
-import { validateDocumentId } from '../../request/document-id.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
-import { readRevision, revisionOfPath } from '../../request/revision.ts'
+import { revisionOfQuery } from '../../request/parameters.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -66,8 +67,7 @@ export function patchDocument(allow: string): (exchange: Exchange) => Promise<An
     }
     const { id, database, query } = exchange
     validateDocumentId(id)
-    const explicit = query.get('rev')
-    const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+    const rev = headerRevision(exchange, revisionOfQuery(query))
     const patch = await exchange.inTurns(patchSteps(await exchange.body(), kind))
     return rev === undefined
       ? patchWinner(exchange, patch)
@@ -176,7 +176,7 @@ function* patchedSteps(
   patch: GivenPatch,
   work: number,
 ): Steps<ParsedDocument> {
-  const { maxDocumentBytes } = exchange.service.limits
+  const { maxDocumentBytes } = exchange.limits
   const text = viewText(view, { expiry: true }).toString()
   const base = yield* losslessSteps(text)
   // The limit is that of the body alone.

@@ -1,31 +1,33 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { randomHex } from '../../../base/random.ts'
-import type { Database, DocumentView, OpenRevision } from '../../../database/api/database.ts'
-import { compareRevisions, parseRevision, type Revision } from '../../../database/revisions/revision-id.ts'
+import type { DocumentView, OpenRevision } from '../../../database/api/database.ts'
+import type { AttachmentWish } from '../../../documents/attachment-wish.ts'
+import { isUtf8 } from '../../../documents/characters.ts'
+import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../../../documents/document-text.ts'
+import {
+  jsonPart,
+  openRevsPart,
+  openRevsPieces,
+  type Part,
+  relatedDocument,
+} from '../../../documents/multipart-writer.ts'
+import { openRevisions } from '../../../documents/open-revisions.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import { readRevision } from '../../../documents/revision.ts'
 import {
   type Answer,
   bare,
   type Headers,
   jsonStream,
   jsonText,
-  type Piece,
+  multipartStream,
   taggedJson,
 } from '../../answer/answer.ts'
-import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../../documents/document-text.ts'
-import {
-  jsonPart,
-  multipartMixed,
-  openRevsPart,
-  type Part,
-  relatedDocument,
-} from '../../documents/multipart.ts'
 import { accepts } from '../../request/accept.ts'
-import type { AttachmentWish } from '../../request/attachment-wish.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTag } from '../../request/header-text.ts'
-import { isUtf8 } from '../../request/path.ts'
-import { parseJsonParameter, type Query } from '../../request/query.ts'
-import { readRevision, readRevisions } from '../../request/revision.ts'
+import { readRevisionsJson } from '../../request/parameters.ts'
+import type { Query } from '../../request/query.ts'
 
 /** The parameters of a document's reads; the first malformed one is reported. */
 interface ReadParameters extends DocumentMembers {
@@ -53,8 +55,8 @@ export function parseReadParameters(query: Query): ReadParameters {
   for (const [name, value] of query.pairs) {
     if (name === 'rev') rev = readRevision(value)
     else if (name === 'open_revs' && value === 'all') openRevs = 'all'
-    else if (name === 'open_revs') openRevs = readRevisions(parseJsonParameter(value))
-    else if (name === 'atts_since') attsSince = readRevisions(parseJsonParameter(value))
+    else if (name === 'open_revs') openRevs = readRevisionsJson(value)
+    else if (name === 'atts_since') attsSince = readRevisionsJson(value)
   }
   const meta = query.flag('meta')
   return {
@@ -142,29 +144,11 @@ function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameter
   }
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
-  return multipartMixed(boundary, openParts(found, wanted, inner))
-}
-
-/**
- * The revisions in the order of CouchDB's answers: as they were asked for, all leaves from the oldest
- * generation on. Throws missing for all leaves of no document.
- */
-export function openRevisions(
-  database: Database,
-  id: string,
-  revs: 'all' | readonly string[],
-  latest: boolean,
-): OpenRevision[] {
-  const found = database.openRevs(id, revs, { latest })
-  if (revs !== 'all') return found
-  if (found.length === 0) throw new DatabaseError('missing')
-  // Each is read once, not at every comparison.
-  const read = found.map((each) => ({ each, revision: revisionOf(each) }))
-  return read.sort((a, b) => compareRevisions(a.revision, b.revision)).map(({ each }) => each)
-}
-
-function revisionOf(found: OpenRevision): Revision {
-  return parseRevision('ok' in found ? found.ok.rev : found.missing)
+  return multipartStream(
+    'multipart/mixed',
+    boundary,
+    openRevsPieces(boundary, openParts(found, wanted, inner)),
+  )
 }
 
 function* openPieces(found: OpenRevision[], wanted: DocumentMembers): Generator<Piece> {

@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { DocumentEdit } from '../../../database/api/database.ts'
-import { type Answer, json } from '../../answer/answer.ts'
-import { withInlineAttachments } from '../../documents/attachment-edit.ts'
+import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
+import { isUtf8 } from '../../../documents/characters.ts'
 import {
   asLocalDocument,
   EMPTY_DOCUMENT,
@@ -9,13 +9,14 @@ import {
   type ParsedDocument,
   readDocumentText,
   replicatedEdit,
-} from '../../documents/document-edit.ts'
-import { MultipartDocument } from '../../documents/multipart-document.ts'
-import { isLocalId, requireIdFor, validateDocumentId } from '../../request/document-id.ts'
+} from '../../../documents/document-edit.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
+import { MultipartDocument } from '../../../documents/multipart-document.ts'
+import { pathOfRevision, revisionOfPath } from '../../../documents/revision.ts'
+import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
-import { isUtf8 } from '../../request/path.ts'
-import { pathOfRevision, readRevision, revisionOfPath } from '../../request/revision.ts'
+import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -41,13 +42,13 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   const document = await bodyDocument(exchange)
   const plain = editOf(exchange, document, newEdits)
   const edit = await withInlineAttachments(exchange, document, plain)
-  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, newEdits)
+  if (isBatched(exchange)) return writeLater(exchange, edit, newEdits)
   return written(exchange, edit, newEdits)
 }
 
 /** The document in the first part, its attachments in the others. */
 async function putMultipart(exchange: Exchange, contentType: string, newEdits: boolean): Promise<Answer> {
-  const received = await MultipartDocument.open(exchange, contentType)
+  const received = await MultipartDocument.open(exchange, exchange.bodyChunks(), contentType)
   try {
     const plain = editOf(exchange, received.document, newEdits)
     requireDesignRights(exchange, plain.id)
@@ -77,8 +78,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { id, database, query } = exchange
   if (!isUtf8(id)) throw new DatabaseError('missing')
   database.get(id)
-  const explicit = query.get('rev')
-  const rev = headerRevision(exchange, explicit === undefined ? undefined : readRevision(explicit))
+  const rev = headerRevision(exchange, revisionOfQuery(query))
   const edit: DocumentEdit = { id, deleted: true, body: EMPTY_DOCUMENT.body, term: EMPTY_DOCUMENT.term, rev }
   const newRev = await writeOne(exchange, edit, true)
   return json(writtenStatus(exchange, 200), { ok: true, id, rev: newRev }, revisionTagHeader(newRev))
@@ -87,7 +87,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
 /** POST to a database: a document with an id of its own or a new one. */
 export async function postDocument(exchange: Exchange): Promise<Answer> {
   const document = await readDocumentText(exchange, await exchange.jsonTypedBody())
-  const id = document.id ?? exchange.service.uuids.next()
+  const id = document.id ?? exchange.uuids.next()
   if (isLocalId(id)) {
     const edit = interactiveEdit(asLocalDocument(document), id)
     const rev = await writeLocalDocument(exchange.database, edit)
@@ -95,7 +95,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   }
   requireIdFor(exchange.database, id)
   const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
-  if (exchange.query.get('batch') === 'ok') return writeLater(exchange, edit, true)
+  if (isBatched(exchange)) return writeLater(exchange, edit, true)
   const rev = await writeOne(exchange, edit, true)
   return json(writtenStatus(exchange, 201), { ok: true, id, rev }, { location: exchange.documentUri(id) })
 }
@@ -104,20 +104,18 @@ export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> 
   return readDocumentText(exchange, await exchange.body())
 }
 
-/** `new_edits=false` in the query; the last one counts. */
+function isBatched(exchange: Exchange): boolean {
+  return exchange.query.get('batch') === 'ok'
+}
+
+/** Whether the query does not say `new_edits=false`. */
 function editsAreNew(exchange: Exchange): boolean {
-  let newEdits = true
-  for (const [name, value] of exchange.query.pairs) {
-    if (name === 'new_edits' && value === 'false') newEdits = false
-    if (name === 'new_edits' && value === 'true') newEdits = true
-  }
-  return newEdits
+  return lastTrueOrFalse(exchange.query, 'new_edits') ?? true
 }
 
 /** The body's revisions, or the query's or If-Match's one; where there are several they must agree. */
 export function editedRevisions(exchange: Exchange, document: ParsedDocument): ParsedDocument['revisions'] {
-  const text = exchange.query.get('rev')
-  const fromQuery = text === undefined ? undefined : readRevision(text)
+  const fromQuery = revisionOfQuery(exchange.query)
   if (document.revisions === undefined) {
     const given = headerRevision(exchange, fromQuery)
     return given === undefined ? undefined : pathOfRevision(given)

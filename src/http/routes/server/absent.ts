@@ -38,6 +38,7 @@ const TEMPORARY_VIEW = refusing('db/_temp_view', 'member', () => {
 export const absentResources: Resource[] = [
   {
     route: '_replicate',
+    endpoint: 'owns-rest',
     access: 'open',
     body: 'names',
     allow: 'POST',

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { type Answer, bare, type Headers, jsonStream, type Piece } from '../../answer/answer.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import { type Answer, bare, type Headers, jsonStream } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { idRange, parseViewParameters } from '../../request/view-parameters.ts'
@@ -46,7 +47,7 @@ async function someInfos(exchange: Exchange): Promise<Answer> {
   const { keys } = await exchange.jsonObject()
   if (keys === undefined) throw new DatabaseError('badRequest', '`keys` member must exist.')
   if (!Array.isArray(keys)) throw new DatabaseError('badRequest', '`keys` member must be an array.')
-  if (keys.length > exchange.service.limits.maxDatabasesInfo) {
+  if (keys.length > exchange.limits.maxDatabasesInfo) {
     throw new DatabaseError('badRequest', 'too_many_keys')
   }
   return jsonStream(200, infoTexts(exchange, keys, true))
@@ -87,12 +88,14 @@ async function infoText(exchange: Exchange, name: unknown): Promise<string | und
 export const databasesResources: Resource[] = [
   withNothingBelow({
     route: '_all_dbs',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: allDbs },
   }),
   withNothingBelow({
     route: '_dbs_info',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     body: 'names',
     allow: 'GET,HEAD,POST',

@@ -1,13 +1,14 @@
-import { DatabaseError } from '../../../base/errors.ts'
 import type { ChangeRow } from '../../../database/api/database.ts'
+import { ChangesReader } from '../../../documents/changes-rows.ts'
+import type { Piece } from '../../../documents/piece.ts'
 import { stringText } from '../../../json/writer.ts'
 import { eventOf } from '../../../server/database-events.ts'
-import type { Answer, Piece } from '../../answer/answer.ts'
+import type { Answer } from '../../answer/answer.ts'
 import { type ChangeWaiter, type Client, changeWaiter } from '../../feeds/change-waiter.ts'
-import { ChangesReader } from '../../feeds/changes-rows.ts'
 import { feedAnswer } from '../../feeds/feed-answer.ts'
 import type { ChangesParameters } from '../../request/changes-parameters.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { isTrue, readNatural, readOneOf } from '../../request/parameters.ts'
 import type { Query } from '../../request/query.ts'
 import type { Resource } from '../resource.ts'
 
@@ -29,31 +30,25 @@ function eventText(row: ChangeRow): Piece[] {
   return [`{"db_name":${stringText(name)},"type":"${type}","seq":${stringText(row.seq)}}`]
 }
 
-const FEEDS: readonly string[] = ['normal', 'continuous', 'longpoll', 'eventsource']
+const FEEDS = ['normal', 'continuous', 'longpoll', 'eventsource'] as const
 
 /** Numbers are looked at before the feed, as CouchDB does. Throws badRequest. */
 function parseParameters(query: Query, lastEventId: string | undefined): ChangesParameters {
-  const last = new Map(query.pairs)
   const number = (name: string): number | undefined => {
-    const text = last.get(name)
-    if (text === undefined) return undefined
-    if (/^\+?\d+$/.test(text)) return Number(text)
-    throw new DatabaseError('badRequest', 'invalid_integer')
+    const text = query.last(name)
+    return text === undefined ? undefined : readNatural(text, 'invalid_integer')
   }
   const limit = number('limit')
   const timeoutMs = number('timeout')
-  const beat = last.get('heartbeat')
-  const heartbeatMs = beat === 'true' ? true : beat === 'false' ? undefined : number('heartbeat')
-  const feed = last.get('feed') ?? 'normal'
-  if (!FEEDS.includes(feed)) {
-    const reason = 'Supported `feed` types: normal, continuous, longpoll, eventsource'
-    throw new DatabaseError('badRequest', reason)
-  }
+  const beat = query.last('heartbeat')
+  const heartbeatMs = isTrue(beat) ? true : beat === 'false' ? undefined : number('heartbeat')
+  const reason = 'Supported `feed` types: normal, continuous, longpoll, eventsource'
+  const feed = readOneOf(query.last('feed') ?? 'normal', FEEDS, reason)
   return {
-    feed: feed as ChangesParameters['feed'],
-    since: (feed === 'eventsource' ? lastEventId : undefined) ?? last.get('since') ?? '0',
+    feed,
+    since: (feed === 'eventsource' ? lastEventId : undefined) ?? query.last('since') ?? '0',
     limit,
-    descending: last.get('descending') === 'true',
+    descending: isTrue(query.last('descending')),
     style: 'main_only',
     includeDocs: false,
     conflicts: false,
@@ -67,5 +62,11 @@ function parseParameters(query: Query, lastEventId: string | undefined): Changes
 }
 
 export const dbUpdatesResources: Resource[] = [
-  { route: '_db_updates', access: 'server-admin', allow: 'GET', methods: { GET: dbUpdates } },
+  {
+    route: '_db_updates',
+    endpoint: 'alone',
+    access: 'server-admin',
+    allow: 'GET',
+    methods: { GET: dbUpdates },
+  },
 ]

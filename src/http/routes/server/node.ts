@@ -2,7 +2,7 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { parseJsonParameter } from '../../request/query.ts'
+import { isTrue, readJson } from '../../request/parameters.ts'
 import { parseViewParameters } from '../../request/view-parameters.ts'
 import type { Resource } from '../resource.ts'
 
@@ -26,7 +26,7 @@ function membership(): Answer {
 /** With `history=true` those that have ended, the last first. */
 function activeTasks(exchange: Exchange): Answer {
   const { tasks } = exchange.backend
-  return json(200, exchange.query.get('history') === 'true' ? tasks.history() : tasks.list())
+  return json(200, isTrue(exchange.query.get('history')) ? tasks.history() : tasks.list())
 }
 
 /** `/_active_tasks/{pid}`: asks the task to end. */
@@ -42,7 +42,7 @@ function cancelTask(exchange: Exchange): Answer {
 /** A single node is enabled as soon as the databases exist that the client wants to exist. */
 function clusterSetup(exchange: Exchange): Answer {
   const text = exchange.query.get('ensure_dbs_exist')
-  const wanted = text === undefined ? [] : parseJsonParameter(text)
+  const wanted = text === undefined ? [] : readJson(text)
   const names = Array.isArray(wanted) ? wanted : []
   const complete = names.every((name) => exchange.backend.databases.has(String(name)))
   return json(200, { state: complete ? 'single_node_enabled' : 'single_node_disabled' })
@@ -93,23 +93,44 @@ function searchAnalyze(): never {
 }
 
 export const nodeResources: Resource[] = [
-  { route: '_membership', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: membership } },
+  {
+    route: '_membership',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: membership },
+  },
   {
     route: '_active_tasks',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: activeTasks, DELETE: cancelTask },
   },
   {
     route: '_cluster_setup',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,POST',
     methods: { GET: clusterSetup, POST: setUpCluster },
   },
-  { route: '_scheduler', access: 'server-admin', allow: 'GET,HEAD', methods: { GET: scheduler } },
-  { route: '_search_analyze', access: 'server-admin', allow: 'POST', methods: { POST: searchAnalyze } },
+  {
+    route: '_scheduler',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'GET,HEAD',
+    methods: { GET: scheduler },
+  },
+  {
+    route: '_search_analyze',
+    endpoint: 'owns-rest',
+    access: 'server-admin',
+    allow: 'POST',
+    methods: { POST: searchAnalyze },
+  },
   {
     route: '_node',
+    endpoint: 'owns-rest',
     access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: node, PUT: node, POST: node, DELETE: node },

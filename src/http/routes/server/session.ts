@@ -2,9 +2,10 @@ import { AUTHENTICATION_HANDLERS } from '../../../auth/authenticator.ts'
 import { DatabaseError } from '../../../base/errors.ts'
 import { canonicalize } from '../../../json/documents.ts'
 import { type Answer, type Headers, json } from '../../answer/answer.ts'
+import { requireObject } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { isTrue } from '../../request/parameters.ts'
 import { parseForm } from '../../request/path.ts'
-import { requireObject } from '../../request/query.ts'
 import { openWhenBare, type Resource } from '../resource.ts'
 
 const FORM_MEMBERS = new Set(['name', 'username', 'password'])
@@ -13,7 +14,7 @@ const WRONG_CREDENTIALS = 'Name or password is incorrect.'
 /** `/_session`: who one is, signing in and out. */
 function read(exchange: Exchange): Answer {
   const { name, roles } = exchange.user
-  if (name === null && exchange.query.get('basic') === 'true') {
+  if (name === null && isTrue(exchange.query.get('basic'))) {
     throw new DatabaseError('unauthorized', 'Please login.')
   }
   const info: Record<string, unknown> = { authentication_handlers: AUTHENTICATION_HANDLERS }
@@ -85,6 +86,7 @@ function nameOf(form: Map<string, string>): string {
 export const sessionResources: Resource[] = [
   {
     route: '_session',
+    endpoint: 'owns-rest',
     access: openWhenBare,
     body: 'credentials',
     allow: 'GET,HEAD,POST,DELETE',

@@ -3,6 +3,7 @@ import { COUCHDB_VERSION } from '../../../base/version.ts'
 import { type Answer, bare, json, type WholeAnswer } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { readNatural } from '../../request/parameters.ts'
 import { openWhenBare, type Resource } from '../resource.ts'
 
 /** What a server says about itself to everybody. */
@@ -23,15 +24,11 @@ function up(): Answer {
 }
 
 function uuids(exchange: Exchange): Answer {
-  const text = exchange.query.get('count') ?? '1'
-  if (!/^\+?[0-9]+$/.test(text)) {
-    throw new DatabaseError('badRequest', 'count must be a positive integer')
-  }
-  const count = Number(text)
-  if (count > exchange.service.limits.maxUuids) {
+  const count = readNatural(exchange.query.get('count') ?? '1', 'count must be a positive integer')
+  if (count > exchange.limits.maxUuids) {
     throw new DatabaseError('badRequest', 'count parameter too large')
   }
-  const list = Array.from({ length: count }, () => exchange.service.uuids.next())
+  const list = Array.from({ length: count }, () => exchange.uuids.next())
   return json(
     200,
     { uuids: list },
@@ -83,8 +80,8 @@ const GET_HEAD = 'GET,HEAD'
 
 export const welcomeResources: Resource[] = [
   { route: 'welcome', access: 'open', allow: GET_HEAD, methods: { GET: welcome } },
-  { route: '_up', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
-  { route: '_uuids', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
-  { route: 'favicon.ico', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
-  { route: '_utils', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
+  { route: '_up', endpoint: 'owns-rest', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
+  { route: '_uuids', endpoint: 'owns-rest', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
+  { route: 'favicon.ico', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
+  { route: '_utils', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
 ]

@@ -1,8 +1,8 @@
-import { DatabaseError } from '../../base/errors.ts'
-import type { Database } from '../../database/api/database.ts'
-import { checkDocumentId } from '../../database/layout/document-id.ts'
-import { checkPartitionedId } from '../../database/layout/partition.ts'
-import { isUtf8 } from './path.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Database } from '../database/api/database.ts'
+import { checkDocumentId } from '../database/layout/document-id.ts'
+import { checkPartitionedId } from '../database/layout/partition.ts'
+import { isUtf8 } from './characters.ts'
 
 /** Throws illegal_docid with CouchDB's reason. */
 export function validateDocumentId(id: unknown): asserts id is string {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { boundaryOf, MultipartReader } from '../../src/http/documents/multipart-reader.ts'
+import { boundaryOf, MultipartReader } from '../../src/documents/multipart-reader.ts'
 import { failure } from '../support/http-request.ts'
 import { multipartPieces } from '../support/multipart-pieces.ts'
 import { propertySeed } from '../support/property-seed.ts'

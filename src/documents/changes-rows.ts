@@ -1,12 +1,12 @@
-import { isTurnOver, runInTurns, type Steps } from '../../base/time-slice.ts'
-import type { ChangeRow, ChangesPage, Database } from '../../database/api/database.ts'
-import { printValue } from '../../json/print.ts'
-import { parseSteps, printPieces, SHORT_TEXT } from '../../json/value-steps.ts'
-import { stringText } from '../../json/writer.ts'
-import type { Piece } from '../answer/answer.ts'
-import { viewPieces, viewText } from '../documents/document-text.ts'
-import type { ChangesParameters } from '../request/changes-parameters.ts'
+import { isTurnOver, runInTurns, type Steps } from '../base/time-slice.ts'
+import type { ChangeRow, ChangesPage, Database } from '../database/api/database.ts'
+import { printValue } from '../json/print.ts'
+import { parseSteps, printPieces, SHORT_TEXT } from '../json/value-steps.ts'
+import { stringText } from '../json/writer.ts'
+import type { AttachmentWish } from './attachment-wish.ts'
 import type { ChangesFilter } from './changes-filter.ts'
+import { viewPieces, viewText } from './document-text.ts'
+import type { Piece } from './piece.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -15,6 +15,21 @@ import type { ChangesFilter } from './changes-filter.ts'
 const UNLIMITED = 1_000_000_000_000_000
 
 const NONE: readonly string[] = []
+
+/** Which changes are read, and how they are shown. */
+export interface ChangesWish {
+  since: string
+  limit: number | undefined
+  descending: boolean
+  style: 'main_only' | 'all_docs'
+  includeDocs: boolean
+  conflicts: boolean
+  attachments: AttachmentWish
+  /** Every how many rows one carries its sequence; the others say null. */
+  seqInterval: number | undefined
+  /** Sync Gateway's: deleted documents are left out. */
+  activeOnly: boolean
+}
 
 /** Without pieces: others are to get their turn. */
 export interface TakenRow {
@@ -25,7 +40,7 @@ export interface TakenRow {
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
   readonly #database: () => Database
-  readonly #parameters: ChangesParameters
+  readonly #wish: ChangesWish
   readonly #filter: ChangesFilter | undefined
   readonly #render: ((row: ChangeRow) => Piece[]) | undefined
   #left: number
@@ -38,16 +53,16 @@ export class ChangesReader {
    */
   constructor(
     database: () => Database,
-    parameters: ChangesParameters,
+    wish: ChangesWish,
     filter: ChangesFilter | undefined,
     render?: (row: ChangeRow) => Piece[],
   ) {
     this.#database = database
-    this.#parameters = parameters
+    this.#wish = wish
     this.#filter = filter
     this.#render = render
-    this.#left = parameters.limit ?? UNLIMITED
-    this.#since = parameters.since
+    this.#left = wish.limit ?? UNLIMITED
+    this.#since = wish.since
   }
 
   /** Opens the first page now, so that a malformed `since` is known before the answer begins. */
@@ -109,12 +124,12 @@ export class ChangesReader {
 
   /** None for a row that is kept back. */
   #shown(row: ChangeRow): readonly string[] | Steps<readonly string[]> {
-    if (this.#parameters.activeOnly && row.deleted) return NONE
+    if (this.#wish.activeOnly && row.deleted) return NONE
     return this.#filter === undefined ? row.revs : this.#filter.shown(row)
   }
 
   #openPage(): ChangesPage {
-    const { descending, style, limit, activeOnly } = this.#parameters
+    const { descending, style, limit, activeOnly } = this.#wish
     const showsAll = this.#filter === undefined && !activeOnly
     return this.#database().changes({
       since: this.#since,
@@ -128,7 +143,7 @@ export class ChangesReader {
 
   #pieces(row: ChangeRow, shown: readonly string[]): Piece[] {
     if (this.#render !== undefined) return this.#render(row)
-    const { seqInterval, includeDocs, conflicts, attachments } = this.#parameters
+    const { seqInterval, includeDocs, conflicts, attachments } = this.#wish
     const numbered = seqInterval === undefined || this.#left % seqInterval === 0
     const seq = numbered ? stringText(row.seq) : 'null'
     const revs = shown.length === 1 ? revText(shown[0]!) : shown.map(revText).join(',')

@@ -5,8 +5,8 @@
  * in it is content. What stands before the first delimiter and behind the last is skipped. A body that ends
  * before the last delimiter is an error, never a wait.
  */
-import { DatabaseError } from '../../base/errors.ts'
-import type { BodyHold } from '../request/body-memory.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { MemoryHold } from './intake.ts'
 
 const MAX_HEAD_BYTES = 16 * 1024
 const CR = 0x0d
@@ -149,7 +149,7 @@ export function parameterOf(part: ReceivedPart, name: 'name' | 'filename'): stri
 }
 
 /** Takes its room of `hold`. Throws requestTooLarge, and as the hold does. */
-export async function wholeBody(part: ReceivedPart, limitBytes: number, hold: BodyHold): Promise<Buffer> {
+export async function wholeBody(part: ReceivedPart, limitBytes: number, hold: MemoryHold): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of part.body) {

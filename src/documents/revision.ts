@@ -1,14 +1,14 @@
-import { DatabaseError } from '../../base/errors.ts'
-import type { Steps } from '../../base/time-slice.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
 import {
   formatRevision,
   invalidRevision,
   parseRevision,
   type Revision,
-} from '../../database/revisions/revision-id.ts'
+} from '../database/revisions/revision-id.ts'
 
 /**
- * Revisions in requests, read into the one text that the database knows them by: `N-id`, hex in lower case.
+ * Revisions as they are given, read into the one text that the database knows them by: `N-id`, hex in lower case.
  * Throws badRequest, `Invalid rev format`, for everything else, strings or not.
  */
 export function readRevision(value: unknown): string {

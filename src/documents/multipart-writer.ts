@@ -1,9 +1,9 @@
-import type { AttachmentView, DocumentView } from '../../database/api/database.ts'
-import { DEFAULT_CONTENT_TYPE } from '../../database/layout/attachment-records.ts'
-import type { Piece, StreamedAnswer } from '../answer/answer.ts'
-import { isHeaderText } from '../request/header-text.ts'
+import type { AttachmentView, DocumentView } from '../database/api/database.ts'
+import { DEFAULT_CONTENT_TYPE } from '../database/layout/attachment-records.ts'
 import { sentAttachments } from './attachment-output.ts'
+import { isHeaderText } from './characters.ts'
 import { type DocumentMembers, joinedText, viewAnswer } from './document-text.ts'
+import type { Piece } from './piece.ts'
 
 /**
  * Multipart answers as CouchDB writes them (couch_httpd_multipart.erl, chttpd_db.erl). A document with
@@ -91,25 +91,7 @@ export function bulkGetPart(view: DocumentView, wanted: DocumentMembers, boundar
 }
 
 /** The parts with the delimiter before each, as `open_revs` is answered. No part has a length. */
-export function multipartMixed(boundary: string, parts: Iterable<Part>): StreamedAnswer {
-  return streamed('multipart/mixed', boundary, openRevsPieces(boundary, parts))
-}
-
-/** As `_bulk_get` is answered: an empty list of parts is an empty body. */
-export function multipartBulk(
-  type: 'multipart/mixed' | 'multipart/related',
-  boundary: string,
-  parts: Iterable<Part>,
-): StreamedAnswer {
-  return streamed(type, boundary, bulkPieces(boundary, parts))
-}
-
-function streamed(type: string, boundary: string, pieces: Iterator<Piece>): StreamedAnswer {
-  const headers = { 'content-type': `${type}; boundary="${boundary}"` }
-  return { kind: 'streamed', status: 200, headers, pieces }
-}
-
-function* openRevsPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
+export function* openRevsPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
   yield `--${boundary}`
   for (const part of parts) {
     yield `${part.headers}\r\n\r\n`
@@ -119,7 +101,8 @@ function* openRevsPieces(boundary: string, parts: Iterable<Part>): Generator<Pie
   yield '--'
 }
 
-function* bulkPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
+/** As `_bulk_get` is answered: an empty list of parts is an empty body. */
+export function* bulkGetPieces(boundary: string, parts: Iterable<Part>): Generator<Piece> {
   let any = false
   for (const part of parts) {
     any = true

@@ -1,9 +1,9 @@
-import type { DocumentView, LocalDocument } from '../../database/api/database.ts'
-import { formatExpiry } from '../../database/layout/expiry.ts'
-import { documentPieces, documentText, memberText, stringsText, stringText } from '../../json/writer.ts'
-import type { Piece } from '../answer/answer.ts'
-import type { AttachmentWish } from '../request/attachment-wish.ts'
+import type { DocumentView, LocalDocument } from '../database/api/database.ts'
+import { formatExpiry } from '../database/layout/expiry.ts'
+import { documentPieces, documentText, memberText, stringsText, stringText } from '../json/writer.ts'
 import { attachmentPieces } from './attachment-output.ts'
+import type { AttachmentWish } from './attachment-wish.ts'
+import type { Piece } from './piece.ts'
 
 /** What a reader wants beside the body. */
 export interface DocumentMembers {

@@ -1,12 +1,12 @@
-import { DatabaseError } from '../../base/errors.ts'
-import type { Steps } from '../../base/time-slice.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
 import {
   DEFAULT_CONTENT_TYPE,
   descriptionBytes,
   MOST_DESCRIPTION_BYTES,
-} from '../../database/layout/attachment-records.ts'
-import { objectMembers } from '../../json/members.ts'
-import { isUtf8 } from '../request/path.ts'
+} from '../database/layout/attachment-records.ts'
+import { objectMembers } from '../json/members.ts'
+import { isUtf8 } from './characters.ts'
 
 /** One member of `_attachments`, as CouchDB's couch_att.erl reads it. */
 export type AttachmentInput =

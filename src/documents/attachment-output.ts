@@ -1,7 +1,7 @@
-import type { AttachmentView, DocumentView } from '../../database/api/database.ts'
-import { memberText, stringText } from '../../json/writer.ts'
-import type { Piece } from '../answer/answer.ts'
-import type { AttachmentWish } from '../request/attachment-wish.ts'
+import type { AttachmentView, DocumentView } from '../database/api/database.ts'
+import { memberText, stringText } from '../json/writer.ts'
+import type { AttachmentWish } from './attachment-wish.ts'
+import type { Piece } from './piece.ts'
 
 /** The attachments whose data goes with the document; the others are stubs. */
 export function sentAttachments(view: DocumentView, wish: AttachmentWish): readonly AttachmentView[] {

@@ -1,11 +1,10 @@
-import { DatabaseError } from '../../base/errors.ts'
-import { giveWay } from '../../base/time-slice.ts'
-import type { AttachmentEdit } from '../../database/layout/attachment-records.ts'
-import type { Exchange } from '../request/exchange.ts'
-import { requestChunks } from '../request/upload.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { giveWay } from '../base/time-slice.ts'
+import type { AttachmentEdit } from '../database/layout/attachment-records.ts'
 import { takeContent, takeInline } from './attachment-edit.ts'
 import type { FollowingInput } from './attachment-input.ts'
 import { type ParsedDocument, readDocumentText } from './document-edit.ts'
+import type { Intake } from './intake.ts'
 import { boundaryOf, MultipartReader, parameterOf, type ReceivedPart, wholeBody } from './multipart-reader.ts'
 
 /**
@@ -15,19 +14,24 @@ import { boundaryOf, MultipartReader, parameterOf, type ReceivedPart, wholeBody 
  */
 export class MultipartDocument {
   readonly document: ParsedDocument
-  readonly #exchange: Exchange
+  readonly #intake: Intake
   readonly #reader: MultipartReader
 
-  private constructor(exchange: Exchange, reader: MultipartReader, document: ParsedDocument) {
-    this.#exchange = exchange
+  private constructor(intake: Intake, reader: MultipartReader, document: ParsedDocument) {
+    this.#intake = intake
     this.#reader = reader
     this.document = document
   }
 
-  /** Reads the first part. Throws badRequest, badContentType, documentTooLarge, requestTooLarge. */
-  static async open(exchange: Exchange, contentType: string): Promise<MultipartDocument> {
-    const { maxRequestBytes, maxJsonBytes } = exchange.service.limits
-    const source = requestChunks(exchange.request, maxRequestBytes)
+  /**
+   * Reads the first part of `source`. Throws badRequest, badContentType, documentTooLarge, requestTooLarge, and what the
+   * source throws.
+   */
+  static async open(
+    intake: Intake,
+    source: AsyncIterable<Buffer>,
+    contentType: string,
+  ): Promise<MultipartDocument> {
     const reader = new MultipartReader(source, boundaryOf(contentType))
     try {
       const part = await reader.nextPart()
@@ -36,8 +40,8 @@ export class MultipartDocument {
       if (type!.trim().toLowerCase() !== 'application/json') {
         throw new DatabaseError('badContentType', 'Content-Type must be application/json')
       }
-      const text = await wholeBody(part, maxJsonBytes, exchange.hold)
-      return new MultipartDocument(exchange, reader, await readDocumentText(exchange, text))
+      const text = await wholeBody(part, intake.limits.maxJsonBytes, intake.hold)
+      return new MultipartDocument(intake, reader, await readDocumentText(intake, text))
     } catch (error) {
       await reader.close()
       throw error
@@ -49,7 +53,7 @@ export class MultipartDocument {
     const inputs = this.document.attachments
     const edits = new Map<string, AttachmentEdit>()
     for (const input of inputs) {
-      if (input.kind !== 'follows') edits.set(input.name, await takeInline(this.#exchange, input))
+      if (input.kind !== 'follows') edits.set(input.name, await takeInline(this.#intake, input))
       await giveWay()
     }
     const waiting = new Following(inputs.filter((input) => input.kind === 'follows'))
@@ -65,7 +69,7 @@ export class MultipartDocument {
     return inputs.map(({ name }) => edits.get(name)!)
   }
 
-  /** Gives the request back, to be answered. */
+  /** Gives the source back, read or not. */
   close(): Promise<void> {
     return this.#reader.close()
   }
@@ -78,7 +82,7 @@ export class MultipartDocument {
         `The encoding of the attachment ${input.name} is not what was said`,
       )
     }
-    return takeContent(this.#exchange, exactly(part.body, input.encodedLength), input)
+    return takeContent(this.#intake, exactly(part.body, input.encodedLength), input)
   }
 }
 

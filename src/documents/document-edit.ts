@@ -1,23 +1,23 @@
-import { DatabaseError } from '../../base/errors.ts'
-import { runAtOnce, type Steps } from '../../base/time-slice.ts'
-import type { DocumentEdit } from '../../database/api/database.ts'
-import type { Expiry } from '../../database/layout/expiry.ts'
-import { formatRevisionId } from '../../database/revisions/revision-id.ts'
-import { readDocument } from '../../database/write/document-members.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
+import type { DocumentEdit } from '../database/api/database.ts'
+import type { Expiry } from '../database/layout/expiry.ts'
+import { formatRevisionId } from '../database/revisions/revision-id.ts'
+import { readDocument } from '../database/write/document-members.ts'
 import {
   type CheckDocument,
   type ScannedDocument,
   SHORT_TEXT_BYTES,
   scanDocument,
   scanDocumentSteps,
-} from '../../json/documents.ts'
-import type { Exchange } from '../request/exchange.ts'
-import { revisionOfPath } from '../request/revision.ts'
+} from '../json/documents.ts'
 import { type AttachmentInput, attachmentSteps } from './attachment-input.ts'
+import type { Intake } from './intake.ts'
+import { revisionOfPath } from './revision.ts'
 
 const QUOTE = 0x22
 
-/** A document of a request: its content, and what its special members say. */
+/** A document on its way in: its content, and what its special members say. */
 export interface ParsedDocument {
   id: string | undefined
   deleted: boolean
@@ -58,11 +58,11 @@ export function asLocalDocument(document: ParsedDocument): ParsedDocument {
   return { ...document, attachments: [] }
 }
 
-/** The document of a request, in turns where it is long. Throws JsonSyntaxError too. */
-export async function readDocumentText(exchange: Exchange, text: Uint8Array): Promise<ParsedDocument> {
-  const { maxDocumentBytes } = exchange.service.limits
+/** The document of a text, in turns where it is long. Throws as `parseDocument` does, and JsonSyntaxError. */
+export async function readDocumentText(intake: Intake, text: Uint8Array): Promise<ParsedDocument> {
+  const { maxDocumentBytes } = intake.limits
   if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), maxDocumentBytes))
-  return exchange.inTurns(documentSteps(text, maxDocumentBytes))
+  return intake.inTurns(documentSteps(text, maxDocumentBytes))
 }
 
 function* documentSteps(text: Uint8Array, maxBytes: number): Steps<ParsedDocument> {

@@ -1,0 +1,107 @@
+import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
+import type { ChangeRow, Database, DocumentView } from '../database/api/database.ts'
+import { MAX_ID_BYTES } from '../database/layout/layout.ts'
+import { isDeeper } from '../json/print.ts'
+import { parseUpperSteps } from '../json/value-steps.ts'
+import { SelectorBudget } from '../selector/budget.ts'
+import { SelectorError } from '../selector/errors.ts'
+import { compileFields, type Projection } from '../selector/fields.ts'
+import { compileSelector, levelsOf, type Selector } from '../selector/selector.ts'
+import { isDesignId } from './document-id.ts'
+import { viewText } from './document-text.ts'
+
+/** What of the changes is shown. */
+export interface ChangesFilter {
+  /** The documents, when they are so few that each is looked up. */
+  ids?: readonly string[] | undefined
+  /** The revisions of a change that are shown; none hide it. In steps where each is looked into. */
+  shown(row: ChangeRow): readonly string[] | Steps<readonly string[]>
+  /** A feed goes on after a wait: what was limited for a request is limited anew. */
+  renew?(): void
+  /** What is shown of a document. */
+  project?: Projection
+}
+
+/** As in CouchDB: so many documents are looked up, for more the sequence is walked. */
+const FEW_IDS = 100
+/** Of a selector. */
+const MOST_LEVELS = 500
+const NONE: readonly string[] = []
+
+function byId(test: (id: string) => boolean): ChangesFilter {
+  return { shown: (row) => (test(row.id) ? row.revs : NONE) }
+}
+
+/** Design documents. */
+export const DESIGN_FILTER: ChangesFilter = byId(isDesignId)
+
+/** The documents of these ids. */
+export function idsFilter(ids: ReadonlySet<string>): ChangesFilter {
+  const test = byId((id) => ids.has(id))
+  if (ids.size > FEW_IDS) return test
+  return { ...test, ids: [...ids].filter((id) => Buffer.byteLength(id) <= MAX_ID_BYTES) }
+}
+
+/**
+ * The documents that a selector means; with `fields` only these of them are shown. Each revision that a row lists is
+ * looked at, the winner or every leaf. `database` is asked for whenever a row is: it may have been closed and opened
+ * again meanwhile. Throws badRequest.
+ */
+export function selectorFilter(
+  database: () => Database,
+  selector: unknown,
+  fields: unknown,
+  budgetMs: number,
+): ChangesFilter {
+  if (typeof selector !== 'object' || selector === null || Array.isArray(selector)) {
+    throw new DatabaseError('badRequest', 'Selector error: expected a JSON object')
+  }
+  if (fields !== undefined && !Array.isArray(fields)) {
+    throw new DatabaseError('badRequest', 'Selector error: fields must be JSON array')
+  }
+  // Values are compared level by level: one that is too deep would break the feed off where it meets its like.
+  if (isDeeper(selector, MOST_LEVELS)) {
+    throw new DatabaseError('badRequest', 'Selector error: nested too deeply')
+  }
+  try {
+    const budget = new SelectorBudget(budgetMs)
+    const matches = compileSelector(selector, budget)
+    const levels = levelsOf(selector)
+    const project = fields === undefined ? undefined : compileFields(fields, budget)
+    return {
+      project,
+      shown: (row) => matching(database(), row, matches, levels),
+      renew: () => budget.renew(),
+    }
+  } catch (error) {
+    if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
+    throw error
+  }
+}
+
+/** The listed revisions of which the document is meant. */
+function* matching(
+  database: Database,
+  row: ChangeRow,
+  matches: Selector,
+  levels: number,
+): Steps<readonly string[]> {
+  const shown: string[] = []
+  for (const view of listedViews(database, row)) {
+    if (matches(yield* parseUpperSteps(viewText(view).toString(), levels))) shown.push(view.rev)
+    yield
+  }
+  return shown
+}
+
+/** The documents of a row; without those of leaves that have gone since the page was opened. */
+function listedViews(database: Database, row: ChangeRow): readonly DocumentView[] {
+  const winner = row.document()
+  if (row.revs.length === 1) return [winner]
+  const found = database.openRevs(row.id, row.revs)
+  return row.revs.flatMap((rev, at) => {
+    const leaf = found[at]!
+    return rev === winner.rev ? [winner] : 'ok' in leaf ? [leaf.ok] : []
+  })
+}
