@@ -1,6 +1,20 @@
 #!/usr/bin/env node
-import { runCommandLine } from './command-line.ts'
-import { processConsole } from './process-console.ts'
-import { systemParts } from './system-parts.ts'
+/**
+ * The program. Node opens all modules of a graph at the same time, which takes as many file descriptors; loaded room by
+ * room they need no more than some dozens.
+ */
+await import('../../native-free-btree/index.ts')
+await import('../json/documents.ts')
+await import('../config/registry.ts')
+await import('../database/open.ts')
+await import('../documents/bulk-edits.ts')
+await import('../documents/changes-rows.ts')
+await import('../server/server.ts')
+await import('../http/request/exchange.ts')
+await import('../http/listen/dispatch.ts')
+await import('../http/routes/index.ts')
+const { runCommandLine } = await import('./command-line.ts')
+const { processConsole } = await import('./process-console.ts')
+const { systemParts } = await import('./system-parts.ts')
 
 process.exit(await runCommandLine(process.argv.slice(2), systemParts, processConsole()))
