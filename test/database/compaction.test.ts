@@ -202,3 +202,22 @@ t.test('one that is cancelled for good leaves no file, and neither does a foreig
   await t.rejects(stat(`${path}.compact`), { code: 'ENOENT' }, 'without a mark it is of no use')
   await fixture.database.close()
 })
+
+t.test('a history that was written under a limit raised meanwhile is not cut to the old one', async (t) => {
+  const { database } = await fileDatabase(t.testdir())
+  await database.setRevsLimit(2)
+  await replicate(database, replicated('a', {}, 2, 'ba'))
+  let isWritten = false
+  await compact(database.beginCompaction(), {
+    clock: systemClock,
+    pace: async () => {
+      if (isWritten) return
+      isWritten = true
+      await database.setRevsLimit(5)
+      await replicate(database, replicated('a', {}, 5, 'edcba'))
+    },
+  })
+  await database.endCompaction()
+  t.equal(database.get('a').revisions().ids.length, 5)
+  await database.close()
+})

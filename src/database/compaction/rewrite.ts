@@ -43,7 +43,7 @@ export class DatabaseRewrite implements Rewrite {
   readonly changeOrder = [TREES.id, TREES.seq, TREES.attachments]
   readonly valueBytes: number
   readonly #copies: ReferenceCopies
-  /** As it was when the compaction began: histories are cut by it. */
+  /** As it was when the compaction began: histories of that moment are cut by it. */
   readonly #revsLimit: number
 
   constructor(source: FileSnapshot, copies: ReferenceCopies) {
@@ -99,11 +99,13 @@ export class DatabaseRewrite implements Rewrite {
       return copy
     }
     const tree = decodeInfoTree(value)
+    tree.stem(this.#revsLimit)
     return this.#rewritten(tree, expiryOfInfo(value), appender, (_leaf, index) =>
       index === 0 ? winnerOf(tree.updateSeq) : undefined,
     )
   }
 
+  /** Its history stays as the write left it, which cut it to the limit of that moment: the limit may have been raised. */
   #changedDocument(tx: Transaction, key: Buffer, value: Buffer): Buffer {
     const copied = this.#copiedLeaves(tx, key)
     return this.#rewritten(decodeInfoTree(value), expiryOfInfo(value), tx, (leaf) => {
@@ -119,7 +121,6 @@ export class DatabaseRewrite implements Rewrite {
     appender: Appender,
     bodyOf: (leaf: RevisionNode, index: number) => Reference | undefined,
   ): Buffer {
-    tree.stem(this.#revsLimit)
     for (const node of tree.nodes) if (node.children > 0) node.value = null
     for (const [index, leaf] of tree.leaves().entries()) {
       const value = leaf.value!
