@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { hostileRequests } from '../test/support/hostile-requests.ts'
 import { besideHostile } from '../test/support/hostile-run.ts'
+import { HttpClient } from '../test/support/http-client.ts'
 import {
-  ADMIN,
   forgetPeak,
   processMemory,
   type ServerProcess,
@@ -79,23 +79,18 @@ async function measure(
 
 /** What the first requests compile and allocate is none of the hostile ones': documents written, read and listed. */
 async function warmUp(port: number): Promise<void> {
-  const authorization = `Basic ${Buffer.from(ADMIN).toString('base64')}`
-  const headers = { authorization, 'content-type': 'application/json' }
-  const ask = async (path: string, body?: string): Promise<void> => {
-    const method = body === undefined ? 'GET' : 'POST'
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers, method, ...(body && { body }) })
-    await answer.arrayBuffer()
-  }
-  for (let n = 0; n < 2000; n++) await ask(`/hostile/t${n % 200}`)
+  const client = new HttpClient(port)
+  for (let n = 0; n < 2000; n++) await client.send('GET', `/hostile/t${n % 200}`)
   for (let n = 0; n < 10; n++) {
     const docs = Array.from({ length: 2000 }, (_, i) => ({
       _id: `warm${n}-${i}`,
       n: i,
       text: 'x'.repeat(200),
     }))
-    await ask('/hostile/_bulk_docs', JSON.stringify({ docs }))
-    await ask('/hostile/_all_docs?include_docs=true')
+    await client.send('POST', '/hostile/_bulk_docs', { docs })
+    await client.send('GET', '/hostile/_all_docs?include_docs=true')
   }
+  client.close()
 }
 
 /**

@@ -320,14 +320,11 @@ class Run {
   /** All changes of one stretch, in one transaction: tree by tree, in the order of `changeOrder`. */
   #apply(tx: Transaction, changes: readonly LogChange[]): void {
     const first = this.#rewrite.changeOrder ?? []
-    const rank = (tree: string): number => (first.includes(tree) ? first.indexOf(tree) : first.length)
-    for (let at = 0; at <= first.length; at++) {
-      for (const { tree, key, value } of changes) {
-        if (rank(tree) !== at) continue
-        const rewritten = value === undefined ? undefined : this.#rewrite.change(tx, tree, key, value())
-        if (rewritten === undefined) tx.delete(tree, key)
-        else tx.put(tree, key, rewritten)
-      }
+    const rank = ({ tree }: LogChange): number => (first.includes(tree) ? first.indexOf(tree) : first.length)
+    for (const { tree, key, value } of [...changes].sort((a, b) => rank(a) - rank(b))) {
+      const rewritten = value === undefined ? undefined : this.#rewrite.change(tx, tree, key, value())
+      if (rewritten === undefined) tx.delete(tree, key)
+      else tx.put(tree, key, rewritten)
     }
   }
 

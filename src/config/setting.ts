@@ -38,27 +38,14 @@ export function integer(
     infinity?: number
   },
 ): Setting<number> {
-  const { section, key, effect, doc, default: defaultValue, min, max, infinity } = entry
+  const { min, max, infinity, ...rest } = entry
   const parse = (input: string): number => {
     if (infinity !== undefined && input === 'infinity') return infinity
     const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
     if (!(value >= min && value <= max)) throw new Error(`an integer from ${min} to ${max}`)
     return value
   }
-  const bounds = { min, max }
-  const type = 'integer'
-  return {
-    section,
-    key,
-    type,
-    default: defaultValue,
-    bounds,
-    choices: undefined,
-    parse,
-    secret: false,
-    effect,
-    doc,
-  }
+  return { ...rest, type: 'integer', bounds: { min, max }, choices: undefined, parse, secret: false }
 }
 
 export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
@@ -72,25 +59,13 @@ export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
 export function choice<const T extends string | undefined>(
   entry: Entry & { default: NoInfer<T>; values: readonly T[] },
 ): Setting<T> {
-  const { section, key, effect, doc, default: defaultValue, values } = entry
+  const { values, ...rest } = entry
   const choices = values.filter((value) => value !== undefined)
   const parse = (input: string): T => {
     if (!values.includes(input as T)) throw new Error(`one of ${choices.join(', ')}`)
     return input as T
   }
-  const type = 'choice'
-  return {
-    section,
-    key,
-    type,
-    default: defaultValue,
-    bounds: undefined,
-    choices,
-    parse,
-    secret: false,
-    effect,
-    doc,
-  }
+  return { ...rest, type: 'choice', bounds: undefined, choices, parse, secret: false }
 }
 
 export function text<T>(

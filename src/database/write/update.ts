@@ -83,8 +83,6 @@ class DocumentMerge {
   #touched = false
   /** The tree took something, which stemming may take away again. */
   #merged = false
-  /** The revision that was added last, and that the tree did not have. */
-  #added: RevisionNode | undefined
 
   constructor(context: UpdateContext, document: DocumentEdits) {
     const value = context.tx.get(TREES.id, document.key)
@@ -109,11 +107,7 @@ class DocumentMerge {
     this.#context.appended.push({ reference, body: edit.body })
     const attachments = storeAttachments(this.#context.tx, resolved, revpos)
     const sizes = attachmentSizes(attachments)
-    const {
-      kind,
-      changed,
-      head: added,
-    } = this.#tree.merge(
+    const merged = this.#tree.merge(
       { start: head.pos, ids: path.map((revision) => revision.id) },
       {
         deleted: edit.deleted,
@@ -125,10 +119,9 @@ class DocumentMerge {
       },
     )
     this.#touched = true
-    this.#merged ||= changed
-    if (kind !== 'internal_node') {
-      this.#added = added
-      this.#made.add(added)
+    this.#merged ||= merged.changed
+    if (merged.kind !== 'internal_node') {
+      this.#made.add(merged.head)
       if (!edit.deleted) this.#expiresAtMs = edit.expiresAtMs
     }
     return { ok: true, id: this.#document.id, rev: formatRevision(head) }
@@ -221,6 +214,12 @@ class DocumentMerge {
     return this.#expiresAtMs
   }
 
+  /** A new leaf is a change, unless a later edit of the request put it into a history that is cut off above it. */
+  #hasNewLeaf(): boolean {
+    for (const { children } of this.#made) if (children === 0) return true
+    return false
+  }
+
   #isAsBefore(): boolean {
     return this.#before !== undefined && encodeTree(this.#tree).equals(encodeTree(this.#before.tree))
   }
@@ -230,9 +229,7 @@ class DocumentMerge {
     const { tx, revsLimit } = this.#context
     if (!this.#touched) return false
     const isCut = this.#tree.stem(revsLimit)
-    // A new leaf is a change, unless a later edit of the request put it into a history that is cut off above it.
-    const hasNewLeaf = this.#added?.children === 0
-    if (!hasNewLeaf && ((!this.#merged && !isCut) || this.#isAsBefore())) return false
+    if (!this.#hasNewLeaf() && ((!this.#merged && !isCut) || this.#isAsBefore())) return false
     this.#context.takeSeq()
     this.#tree.updateSeq = this.#seq
     const after = stateOf(this.#tree, this.#expiresAtMs)
