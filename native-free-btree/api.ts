@@ -97,6 +97,8 @@ export interface TreeReader {
 export interface ValueSource {
   /** False once a compaction has given the store another file: its references must not be stored any more. */
   readonly isCurrent: boolean
+  /** Of the file, as `Store.salt`: what a reference is handed to another thread with. */
+  readonly salt: bigint
   /** As in `Store`. */
   read(reference: Reference): Buffer
   lengthOf(reference: Reference): number

@@ -135,6 +135,10 @@ class FileBytes implements ValueSource {
     return !this.#open.isRetired
   }
 
+  get salt(): bigint {
+    return this.#open.salt
+  }
+
   read(reference: Reference): Buffer {
     this.#open.touch()
     return this.#open.values.read(referenceOf(reference))

@@ -1,79 +1,60 @@
 /**
- * One database on one store. Writes go through the store's one writer; reads see its last durable commit. The
- * object holds no timers and no documents: settings, a cached flag, and numbers. Reads are here; what changes documents
- * is in `write/write-path.ts`.
+ * One database on one store, in the thread that writes it. Writes go through the store's one writer. The reads are those
+ * of every open database (`reading-database.ts`), what changes documents is in `write/`.
  */
-import {
-  type Backup,
-  type Snapshot,
-  type Store,
-  StoreCompactionSource,
-} from '../../native-free-btree/index.ts'
+import { type Store, StoreCompactionSource } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { RandomBytes } from '../base/random.ts'
-import type { Steps } from '../base/time-slice.ts'
 import type {
-  AllDocsOptions,
-  AllDocsPage,
-  AllDocsRow,
-  ChangesOptions,
-  ChangesPage,
-  Database,
-  DatabaseInfo,
   DocumentEdit,
   DocumentView,
   EditResult,
-  GetOptions,
-  LocalDocument,
-  MissingRevisions,
-  OpenRevision,
-  PartitionInfo,
+  OwnedDatabase,
   PurgedRevisions,
   PurgeRequest,
   UpdateOptions,
 } from './api/database.ts'
-import type { ByteSource, IncomingAttachment } from './attachments/content.ts'
-import { reading } from './errors/layer-errors.ts'
+import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachments/content.ts'
+import { awaiting } from './errors/layer-errors.ts'
 import type { AttachmentContent } from './layout/attachment-records.ts'
 import { firstExpiry } from './layout/expiry.ts'
-import { idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
-import {
-  type DatabaseProperties,
-  type DatabaseRecord,
-  DEFAULT_SEQUENCES,
-  readEpochs,
-  readRecord,
-} from './layout/meta-records.ts'
-import { checkNamesPartition, partitionBounds } from './layout/partition.ts'
+import { TREES } from './layout/layout.ts'
+import { type DatabaseRecord, readEpochs } from './layout/meta-records.ts'
 import { SequenceCodec } from './layout/sequence.ts'
-import { openAllDocs, rowOf } from './read/all-docs.ts'
-import { lastChange, openChanges } from './read/changes.ts'
-import type { ViewSource } from './read/document-view.ts'
-import { OpenStore } from './read/open-store.ts'
-import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './read/reads.ts'
-import type { Revision } from './revisions/revision-id.ts'
+import { lastNumbers } from './read/changes.ts'
+import { WritableStore } from './read/open-store.ts'
+import { SettingsView } from './read/settings-view.ts'
+import { DatabaseWords } from './read/words.ts'
+import { ReadingDatabase } from './reading-database.ts'
+import { EditPath } from './write/edit-path.ts'
+import type { ReadyEdits } from './write/edits.ts'
 import {
-  getLocalDocument,
-  listLocalDocuments,
   localKey,
   nextLocalNumber,
   removeLocalDocument,
   writeLocalDocument,
 } from './write/local-documents.ts'
-import { listPurges } from './write/purge.ts'
-import { DatabaseSettings } from './write/settings.ts'
+import { holdContent } from './write/moved-content.ts'
+import { SettingsWrites } from './write/settings.ts'
 import { WritePath } from './write/write-path.ts'
 
-export class StoredDatabase implements Database {
-  readonly name: string
-  readonly uuid: string
-  readonly instanceStartTime: string
-  readonly properties: DatabaseProperties
-  readonly #store: OpenStore
-  readonly #settings: DatabaseSettings
+/** What a thread must know to read the database beside its writer. */
+export interface DatabaseSharing {
+  readonly record: Omit<DatabaseRecord, 'format'>
+  /** Every epoch of the update sequence, the present one too. */
+  readonly epochs: Buffer
+  readonly words: SharedArrayBuffer
+}
+
+export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
+  readonly #store: WritableStore
+  readonly #words: DatabaseWords
   readonly #sequences: SequenceCodec
+  readonly #settings: SettingsWrites
   readonly #writes: WritePath
+  readonly #edits: EditPath
+  readonly #changeWatchers = new Set<() => void>()
   #compaction: StoreCompactionSource | undefined
 
   /** `openDatabase` and `createDatabase` make these. */
@@ -85,98 +66,83 @@ export class StoredDatabase implements Database {
     clock: Pick<Clock, 'now'>,
     refusal: () => string | undefined = () => undefined,
   ) {
-    this.name = name
-    this.uuid = record.uuid
-    this.instanceStartTime = record.instanceStartTime
-    this.properties = record.properties
-    this.#store = new OpenStore(store)
-    const floors = { ...DEFAULT_SEQUENCES, ...readRecord(store, 'sequences') }
-    this.#settings = new DatabaseSettings(this.#store)
-    const last = this.#store.withSnapshot(lastChange)
-    const update = Math.max(floors.update, last)
-    this.#sequences = new SequenceCodec(readEpochs(store), update, random)
-    const { partitioned } = record.properties
-    this.#writes = new WritePath(
+    const open = new WritableStore(store)
+    const words = new DatabaseWords()
+    const settings = new SettingsView(open, words)
+    const { update } = open.withSnapshot(lastNumbers)
+    const sequences = SequenceCodec.begin(readEpochs(store), update, random)
+    super({ name, record, store: open, settings, sequences, words })
+    words.updateSeq = update
+    this.#store = open
+    this.#words = words
+    this.#sequences = sequences
+    this.#settings = new SettingsWrites(open, words)
+    const onChange = (): void => this.#changed()
+    this.#writes = new WritePath({ store: open, settings, words, sequences, refusal, onChange })
+    this.#edits = new EditPath(
       {
-        store: this.#store,
-        settings: this.#settings,
-        sequences: this.#sequences,
-        partitioned,
-        clock,
-        refusal,
+        write: (part, results, allOrNothing) => this.#writes.write(part, results, allOrNothing),
+        append: (source) => this.append(source),
       },
-      { update, purge: floors.purge },
+      record.properties.partitioned,
+      clock,
     )
   }
 
-  get updateSeqNumber(): number {
-    return this.#writes.updateSeq
+  async refresh(): Promise<void> {
+    this.#store.get()
+  }
+
+  #changed(): void {
+    this.noteChange()
+    for (const watcher of this.#changeWatchers) watcher()
   }
 
   /**
-   * The bytes are those of the file that is current now: a view reads what its references name later, when a compaction may
-   * have given the store another file.
+   * Hears of every change at once, when it is durable and before it is acknowledged; returns the way to stop it. It must
+   * be quick, and not throw.
    */
-  #documents(): DocumentSource {
+  watchChanges(watcher: () => void): () => void {
+    const entry = (): void => watcher()
+    this.#changeWatchers.add(entry)
+    return () => {
+      this.#changeWatchers.delete(entry)
+    }
+  }
+
+  /** For threads that read the database beside this one. Throws databaseClosed. */
+  share(): DatabaseSharing & { store: Store } {
     const store = this.#store.get()
-    const { values } = store
-    return { get: (tree, key) => store.get(tree, key), values, revsLimit: this.#settings.revsLimit }
-  }
-
-  #viewsOf(snapshot: Snapshot): ViewSource {
-    return { values: snapshot.values, revsLimit: this.#settings.revsLimit }
-  }
-
-  /** The last change that a snapshot just taken shows; the last one may have been a purge and have no entry. */
-  #changeIn(snapshot: Snapshot): number {
-    return Math.max(this.#writes.updateSeq, lastChange(snapshot))
-  }
-
-  /**
-   * Sizes: `file` is the file's length; `external` the JSON of all leaf revisions; `active` the stored bodies
-   * of leaf revisions and the keys and values of all trees, which is what a compaction would keep.
-   */
-  info(): DatabaseInfo {
-    return this.#store.withSnapshot((snapshot) => {
-      const summary = readSummary(snapshot.tree(TREES.id).reduce().reduction)
-      const trees = Object.values(TREES).map((tree) => snapshot.tree(tree).reduce().bytes)
-      return {
-        docCount: summary.live,
-        docDelCount: summary.deleted,
-        updateSeq: this.#sequences.format(this.#changeIn(snapshot)),
-        purgeSeq: this.#sequences.format(this.#writes.purgeSeq),
-        sizes: {
-          file: this.#store.get().fileBytes,
-          active: trees.reduce((sum, bytes) => sum + bytes, summary.active),
-          external: summary.external,
-        },
-        instanceStartTime: this.instanceStartTime,
-        compactRunning: this.#compaction !== undefined,
-        diskFormatVersion: LAYOUT_VERSION,
-      }
-    })
-  }
-
-  partitionInfo(partition: string): PartitionInfo {
-    const { start, end } = partitionBounds(partition)
-    return this.#store.withSnapshot((snapshot) => {
-      const range = { start: idKey(start), end: idKey(end) }
-      const { live, deleted, active, external } = readSummary(snapshot.tree(TREES.id).reduce(range).reduction)
-      return { docCount: live, docDelCount: deleted, sizes: { active, external } }
-    })
-  }
-
-  onChange(listener: (updateSeqNumber: number) => void): () => void {
-    return this.#writes.onChange(listener)
+    const { uuid, instanceStartTime, properties } = this
+    return {
+      store,
+      record: { uuid, instanceStartTime, properties },
+      epochs: this.#sequences.record(),
+      words: this.#words.buffer,
+    }
   }
 
   update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
-    return this.#writes.update(edits, options)
+    return this.#edits.update(edits, options)
+  }
+
+  /** As `WritePath.write`, of edits that were made ready elsewhere. */
+  write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+    return this.#writes.write(ready, results, allOrNothing)
+  }
+
+  /** Appends as `Store.appendStream`. Rejects with insufficientStorage where documents may not be written. */
+  async append(source: AsyncIterable<Uint8Array>) {
+    this.#writes.requireRoom()
+    const store = this.#store.get()
+    const reference = await awaiting(store.appendStream(source))
+    // Nothing is awaited between the two: `values` is the source of the reference.
+    return { reference, source: store.values }
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
-    this.#requireReadable(id)
-    return this.#writes.updateInTurn(id, make)
+    this.requireReadable(id)
+    return this.#writes.updateInTurn(id, make, () => this.#edits.context(true))
   }
 
   nextExpiry(): number | undefined {
@@ -192,68 +158,16 @@ export class StoredDatabase implements Database {
   }
 
   async purge(requests: readonly PurgeRequest[]): Promise<PurgedRevisions[]> {
-    for (const { id } of requests) this.#requireReadable(id)
+    for (const { id } of requests) this.requireReadable(id)
     return this.#writes.purge(requests)
   }
 
-  purgedInfos(): IterableIterator<PurgedRevisions> {
-    return this.#store.page(listPurges)
-  }
-
-  takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
-    return this.#writes.takeAttachment(source, incoming)
-  }
-
-  /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */
-  #requireReadable(id: string): void {
-    if (this.properties.partitioned) checkNamesPartition(id)
-  }
-
-  get(id: string, options: GetOptions = {}): DocumentView {
-    this.#requireReadable(id)
-    return reading(() => getDocument(this.#documents(), id, options))
-  }
-
-  openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
-    this.#requireReadable(id)
-    return reading(() => openRevisions(this.#documents(), id, revs, options))
-  }
-
-  lookup(id: string): AllDocsRow | undefined {
-    return reading(() => {
-      const value = this.#store.get().get(TREES.id, idKey(id))
-      return value === undefined ? undefined : rowOf(this.#documents(), id, value)
-    })
-  }
-
-  allDocs(options: AllDocsOptions = {}): AllDocsPage {
-    return this.#store.page((snapshot) =>
-      openAllDocs(
-        snapshot,
-        this.#viewsOf(snapshot),
-        this.#sequences.format(this.#changeIn(snapshot)),
-        options,
-      ),
-    )
-  }
-
-  changes(options: ChangesOptions = {}): ChangesPage {
-    return this.#store.page((snapshot) => {
-      const current = this.#changeIn(snapshot)
-      return openChanges(
-        snapshot,
-        { views: this.#viewsOf(snapshot), sequences: this.#sequences, current },
-        options,
-      )
-    })
-  }
-
-  hasValidation(): boolean {
-    return this.#writes.hasValidation()
-  }
-
-  getLocal(id: string): LocalDocument | undefined {
-    return reading(() => getLocalDocument(this.#store.get(), id))
+  async takeAttachment(source: ByteSource, incoming: IncomingAttachment): Promise<AttachmentContent> {
+    this.#writes.requireRoom()
+    this.#store.get()
+    const content = await awaiting(takeAttachment((bytes) => this.append(bytes), source, incoming))
+    holdContent(content)
+    return content
   }
 
   async putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string> {
@@ -270,33 +184,12 @@ export class StoredDatabase implements Database {
     })
   }
 
-  localDocs(options: AllDocsOptions = {}): IterableIterator<LocalDocument> {
-    return this.#store.page((snapshot) => listLocalDocuments(snapshot, options))
-  }
-
-  missingRevs(id: string, revisions: readonly Revision[]): Steps<MissingRevisions> {
-    this.#requireReadable(id)
-    return missingRevisions(() => this.#documents(), id, revisions)
-  }
-
-  security(): Buffer | undefined {
-    return this.#settings.security()
-  }
-
   setSecurity(body: Uint8Array): Promise<void> {
     return this.#settings.setSecurity(body)
   }
 
-  revsLimit(): number {
-    return this.#settings.revsLimit
-  }
-
   setRevsLimit(limit: number): Promise<void> {
     return this.#settings.setRevsLimit(limit)
-  }
-
-  purgedInfosLimit(): number {
-    return this.#settings.purgedInfosLimit
   }
 
   setPurgedInfosLimit(limit: number): Promise<void> {
@@ -307,14 +200,11 @@ export class StoredDatabase implements Database {
     this.#store.get()
   }
 
-  backup(): Backup {
-    return reading(() => this.#store.get().backup())
-  }
-
   beginCompaction(): StoreCompactionSource {
     const store = this.#store.get()
     if (this.#compaction !== undefined) throw new DatabaseError('conflict', 'A compaction is running.')
     this.#compaction = new StoreCompactionSource(store)
+    this.#words.isCompacting = true
     return this.#compaction
   }
 
@@ -323,12 +213,13 @@ export class StoredDatabase implements Database {
     await compaction?.end()
     if (discard) await compaction?.discard()
     this.#compaction = undefined
+    this.#words.isCompacting = false
   }
 
   /** `timeoutMs` is how long to wait for rows that are still being read. */
   async close(timeoutMs = 0): Promise<void> {
     this.#store.beginClosing()
-    this.#writes.forgetListeners()
+    this.forgetListeners()
     await this.endCompaction()
     await this.#store.close(timeoutMs)
   }

@@ -10,6 +10,7 @@ import { performance } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 import { type CompactionReport, serveSource } from '../workers/compaction-job.ts'
 import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
 import type { WorkerPool } from '../workers/pool.ts'
@@ -39,7 +40,7 @@ export interface CompactionSettings {
 }
 
 export interface CompactionsOptions {
-  lease(name: string): Promise<Lease>
+  lease(name: string): Promise<Lease<OwnedDatabase>>
   pool: WorkerPool
   tasks: TaskRegistry
   clock: Clock
@@ -102,7 +103,7 @@ export class Compactions {
   }
 
   /** The new file is as long as what is in use, and some more is written while it is made. */
-  async #requireRoom({ database }: Lease): Promise<void> {
+  async #requireRoom({ database }: Lease<OwnedDatabase>): Promise<void> {
     const { freeBytes, settings } = this.#options
     if (freeBytes === undefined) return
     const { active, file } = database.info().sizes
@@ -136,7 +137,12 @@ export class Compactions {
     clock.after(stopGraceMs, () => job.kill.abort())
   }
 
-  async #run(name: string, lease: Lease, control: JobControl, kill: AbortController): Promise<void> {
+  async #run(
+    name: string,
+    lease: Lease<OwnedDatabase>,
+    control: JobControl,
+    kill: AbortController,
+  ): Promise<void> {
     const { tasks } = this.#options
     const task = tasks.start({
       type: 'database_compaction',
@@ -161,7 +167,7 @@ export class Compactions {
   }
 
   async #compact(
-    { database }: Lease,
+    { database }: Lease<OwnedDatabase>,
     control: JobControl,
     signal: AbortSignal,
     task: Task,

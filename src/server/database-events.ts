@@ -13,7 +13,7 @@ import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
-import type { Database } from '../database/api/database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
 import type { DatabaseEventType, EventBus } from './event-bus.ts'
 import type { DatabaseOpener } from './registry.ts'
@@ -33,7 +33,7 @@ const NAME = '_events'
 
 export class DatabaseEvents {
   /** Its changes are the events: see `eventOf`. */
-  readonly database: Database
+  readonly database: OwnedDatabase
   readonly #clock: Clock
   readonly #log: Log
   /** Ids of events that are not written yet, in the order of their happening. */
@@ -45,7 +45,7 @@ export class DatabaseEvents {
   readonly #unsubscribe: readonly (() => void)[]
   #cancelTimer: (() => void) | undefined
 
-  private constructor(database: Database, options: DatabaseEventsOptions) {
+  private constructor(database: OwnedDatabase, options: DatabaseEventsOptions) {
     this.database = database
     this.#clock = options.clock
     this.#log = options.log
@@ -133,7 +133,7 @@ export function eventOf(id: string): { type: string; name: string } {
   return { type: id.slice(0, colon), name: id.slice(colon + 1) }
 }
 
-async function openOrCreate(options: DatabaseEventsOptions): Promise<Database> {
+async function openOrCreate(options: DatabaseEventsOptions): Promise<OwnedDatabase> {
   try {
     return await options.openDatabase(options.path, NAME)
   } catch (error) {

@@ -12,7 +12,7 @@ import { changeNames, makeDirectory, syncDirectory } from '../base/durable-file.
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { hasCode } from '../base/node-error.ts'
-import type { Database } from '../database/api/database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 import { DATABASE_EXTENSION, databaseOfPath, nameTooLong, pathOfDatabase } from './database-name.ts'
 
 /** What lies beside a database's file, by suffix: a lock, what a compaction has begun. */
@@ -67,7 +67,7 @@ export class DatabaseFiles {
   }
 
   /** Makes the database's file of what `make` makes at another path. Throws file_exists and database_name_too_long. */
-  async create(name: string, path: string, make: (draft: string) => Promise<Database>): Promise<void> {
+  async create(name: string, path: string, make: (draft: string) => Promise<OwnedDatabase>): Promise<void> {
     const draft = join(this.#drafts, `${++this.#draftsMade}${DATABASE_EXTENSION}`)
     let isNamed = false
     try {

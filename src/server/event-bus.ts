@@ -6,13 +6,13 @@
  */
 import { Listeners } from '../base/listeners.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database } from '../database/api/database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 
 /** `updated`: something was written, and is durable. The others are told once the folder has or lacks the file. */
 export type DatabaseEventType = 'created' | 'updated' | 'deleted'
 
 /** Does something with a database that is being opened, before anybody uses it. */
-export type Preparation = (name: string, database: Database) => Promise<void>
+export type Preparation = (name: string, database: OwnedDatabase) => Promise<void>
 
 export class EventBus {
   readonly #log: Pick<Log, 'error'>
@@ -47,7 +47,7 @@ export class EventBus {
   }
 
   /** Resolves when all preparations have ended, one after the other. Never rejects. */
-  async prepare(name: string, database: Database): Promise<void> {
+  async prepare(name: string, database: OwnedDatabase): Promise<void> {
     for (const prepare of this.#preparations) {
       try {
         await prepare(name, database)

@@ -16,14 +16,14 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database } from '../database/api/database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
 import type { EventBus } from './event-bus.ts'
 import type { DatabaseRegistry } from './registry.ts'
 
 export interface ExpirationsOptions {
   /** Keeps the times. Stays open until `close` has resolved. */
-  index: Pick<Database, 'localDocs' | 'putLocal' | 'deleteLocal'>
+  index: Pick<OwnedDatabase, 'localDocs' | 'putLocal' | 'deleteLocal'>
   databases: Pick<DatabaseRegistry, 'has' | 'withDatabase'>
   /** Tells what is opened and deleted. */
   bus: EventBus
@@ -70,7 +70,7 @@ export class Expirations {
   }
 
   /** Before anybody uses the database. Never rejects. */
-  async #opened(name: string, database: Database): Promise<void> {
+  async #opened(name: string, database: OwnedDatabase): Promise<void> {
     database.onExpirySet((expiresAtMs) => this.#note(name, expiresAtMs))
     await this.#guarded(name, () => this.#expire(name, database))
   }
@@ -172,7 +172,7 @@ export class Expirations {
   }
 
   /** One batch; then when there is more to do. */
-  async #expire(name: string, database: Database): Promise<void> {
+  async #expire(name: string, database: OwnedDatabase): Promise<void> {
     const nowMs = this.#options.clock.now()
     const dueMs = database.nextExpiry()
     if (dueMs !== undefined && dueMs <= nowMs) await database.expire(nowMs, BATCH)

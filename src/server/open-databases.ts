@@ -8,11 +8,11 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database } from '../database/api/database.ts'
+import type { Database, OwnedDatabase } from '../database/api/database.ts'
 
 /** The right to use a database until `release`. Hold it for as long as an iterator or a listener lives. */
-export interface Lease {
-  readonly database: Database
+export interface Lease<Held extends Database = Database> {
+  readonly database: Held
   /** Aborted when the database is deleted or the server stops: what holds a lease for long should end then. */
   readonly signal: AbortSignal
   /** Calls after the first do nothing. */
@@ -22,7 +22,7 @@ export interface Lease {
 export interface OpenDatabasesOptions {
   maxOpen: number
   /** Opens a database. What it throws goes to all who asked for it. */
-  open(name: string): Promise<Database>
+  open(name: string): Promise<OwnedDatabase>
   clock: Clock
   log: Log
   /** How long a request waits for room when all open databases are in use. Default 5000. */
@@ -32,9 +32,9 @@ export interface OpenDatabasesOptions {
 interface Entry {
   readonly name: string
   readonly abort: AbortController
-  opened: Promise<Database>
+  opened: Promise<OwnedDatabase>
   /** Once it is open. */
-  database: Database | undefined
+  database: OwnedDatabase | undefined
   /** Set once the database is to be closed; resolves when it is. Never rejects. */
   closing: Promise<void> | undefined
   leases: number
@@ -42,13 +42,13 @@ interface Entry {
   drained: (() => void) | undefined
 }
 
-class HeldLease implements Lease {
-  readonly database: Database
+class HeldLease implements Lease<OwnedDatabase> {
+  readonly database: OwnedDatabase
   readonly #entry: Entry
   readonly #onRelease: (entry: Entry) => void
   #held = true
 
-  constructor(entry: Entry, database: Database, onRelease: (entry: Entry) => void) {
+  constructor(entry: Entry, database: OwnedDatabase, onRelease: (entry: Entry) => void) {
     this.#entry = entry
     this.database = database
     this.#onRelease = onRelease
@@ -87,7 +87,7 @@ export class OpenDatabases {
   }
 
   /** The lease of a database that is open; undefined for any other, which `acquire` opens or refuses. */
-  acquireOpen(name: string): Lease | undefined {
+  acquireOpen(name: string): Lease<OwnedDatabase> | undefined {
     const entry = this.#entries.get(name)
     if (this.#stopped || entry?.database === undefined || entry.closing !== undefined) return undefined
     entry.leases++
@@ -96,7 +96,7 @@ export class OpenDatabases {
   }
 
   /** Opens the database where needed. Throws all_dbs_active when no room comes free in time. */
-  async acquire(name: string): Promise<Lease> {
+  async acquire(name: string): Promise<Lease<OwnedDatabase>> {
     for (;;) {
       if (this.#stopped) throw new DatabaseError('shuttingDown')
       const entry = this.#entries.get(name) ?? this.#openNew(name)
@@ -154,7 +154,7 @@ export class OpenDatabases {
     return entry
   }
 
-  async #openInRoom(name: string): Promise<Database> {
+  async #openInRoom(name: string): Promise<OwnedDatabase> {
     await this.#takeRoom()
     try {
       return await this.#options.open(name)
@@ -174,7 +174,7 @@ export class OpenDatabases {
   }
 
   async #drainAndClose(entry: Entry, reason: DatabaseError, graceMs: number): Promise<void> {
-    let database: Database
+    let database: OwnedDatabase
     try {
       database = await entry.opened
     } catch {
@@ -196,7 +196,7 @@ export class OpenDatabases {
     })
   }
 
-  async #close(entry: Entry, database: Database): Promise<void> {
+  async #close(entry: Entry, database: OwnedDatabase): Promise<void> {
     try {
       await database.close()
     } catch (error) {

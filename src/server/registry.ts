@@ -8,7 +8,7 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import type { Database } from '../database/api/database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
 import { DatabaseFiles } from './database-files.ts'
 import { checkDatabaseName, MAX_SHARDS } from './database-name.ts'
 import type { EventBus } from './event-bus.ts'
@@ -18,9 +18,9 @@ import { type DatabaseWatcher, Watchers } from './watchers.ts'
 
 /** How a database's file is opened and made; a made one has a uuid of its own. */
 export interface DatabaseOpener {
-  openDatabase(path: string, name: string): Promise<Database>
+  openDatabase(path: string, name: string): Promise<OwnedDatabase>
   /** Makes the file, which must not exist yet. */
-  createDatabase(path: string, name: string, properties?: { partitioned: boolean }): Promise<Database>
+  createDatabase(path: string, name: string, properties?: { partitioned: boolean }): Promise<OwnedDatabase>
 }
 
 export interface RegistryOptions extends DatabaseOpener {
@@ -171,7 +171,7 @@ export class DatabaseRegistry {
     })
   }
 
-  async #make(path: string, name: string, partitioned: boolean): Promise<Database> {
+  async #make(path: string, name: string, partitioned: boolean): Promise<OwnedDatabase> {
     const database = await this.#options.createDatabase(path, name, { partitioned })
     const security = this.#options.initialSecurity?.()
     try {
@@ -197,7 +197,7 @@ export class DatabaseRegistry {
     this.#watchers.deleted(name)
   }
 
-  async #openFile(name: string): Promise<Database> {
+  async #openFile(name: string): Promise<OwnedDatabase> {
     try {
       return await this.#options.openDatabase(this.#pathOf(name), name)
     } catch (error) {
@@ -222,13 +222,13 @@ export class DatabaseRegistry {
   }
 
   /** The lease of a database that is open now; undefined for any other, for which there is `lease`. */
-  leaseOpen(name: string): Lease | undefined {
+  leaseOpen(name: string): Lease<OwnedDatabase> | undefined {
     // What is open has a name: a deletion takes both away in one turn.
     return this.#open.acquireOpen(name)
   }
 
   /** Gives the right to use a database. Release it. Throws not_found, all_dbs_active. */
-  async lease(name: string): Promise<Lease> {
+  async lease(name: string): Promise<Lease<OwnedDatabase>> {
     if (!this.#names.has(name)) throw new DatabaseError('noDatabase')
     return this.#open.acquire(name)
   }
@@ -236,7 +236,7 @@ export class DatabaseRegistry {
   /** Runs `use` with the database, which stays open until what `use` returned has settled. */
   async withDatabase<T>(
     name: string,
-    use: (database: Database, signal: AbortSignal) => T | Promise<T>,
+    use: (database: OwnedDatabase, signal: AbortSignal) => T | Promise<T>,
   ): Promise<T> {
     const lease = await this.lease(name)
     try {

@@ -154,12 +154,12 @@ t.test('many epochs', (t) => {
   let record: Buffer | undefined
   const given: string[] = []
   for (let after = 0; after < 300; after += 1) {
-    const codec = new SequenceCodec(record, after, random)
+    const codec = SequenceCodec.begin(record, after, random)
     record = codec.record()
     given.push(codec.format(after + 1))
     t.ok(record.length <= 257 * 12)
   }
-  const codec = new SequenceCodec(record, 300, random)
+  const codec = SequenceCodec.begin(record, 300, random)
   const read = given.map((since) => codec.parse(since, 300))
   t.same(
     read.map((number, at) => number === at + 1 || number === 0),

@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { Database } from '../../src/database/api/database.ts'
+import type { OwnedDatabase } from '../../src/database/api/database.ts'
 import { EventBus } from '../../src/server/event-bus.ts'
 import { recordingLog } from '../support/recording-log.ts'
 
-const DATABASE = {} as Database
+const DATABASE = {} as OwnedDatabase
 
 function made() {
   const { log, lines } = recordingLog()

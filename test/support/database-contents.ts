@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Database, DocumentView } from '../../src/database/api/database.ts'
+import type { DocumentView, OwnedDatabase } from '../../src/database/api/database.ts'
 
 async function viewContents(view: DocumentView) {
   const attachments: unknown[] = []
@@ -32,7 +32,7 @@ async function viewContents(view: DocumentView) {
 }
 
 /** All that can be asked of a database and that a compaction must keep, as plain values. */
-export async function databaseContents(database: Database) {
+export async function databaseContents(database: OwnedDatabase) {
   const { docCount, docDelCount, purgeSeq, updateSeq, sizes } = database.info()
   const documents: unknown[] = []
   const changes: unknown[] = []

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import type { Database } from '../../src/database/api/database.ts'
+import type { OwnedDatabase } from '../../src/database/api/database.ts'
 import type { DatabaseOpener } from '../../src/server/registry.ts'
 
 export interface FakeDatabases extends DatabaseOpener {
@@ -22,7 +22,7 @@ export function fakeDatabases(): FakeDatabases {
   const open: string[] = []
   const opened: string[] = []
   let mostOpen = 0
-  const enter = (path: string, name: string, stored: { uuid: string; security?: string }): Database => {
+  const enter = (path: string, name: string, stored: { uuid: string; security?: string }): OwnedDatabase => {
     open.push(name)
     mostOpen = Math.max(mostOpen, open.length)
     let closed = false
@@ -55,7 +55,7 @@ export function fakeDatabases(): FakeDatabases {
         open.splice(open.indexOf(name), 1)
       },
     }
-    return database as unknown as Database
+    return database as unknown as OwnedDatabase
   }
   const fakes: FakeDatabases = {
     open,

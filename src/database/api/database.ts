@@ -194,6 +194,7 @@ export interface MissingRevisions {
   possibleAncestors: string[]
 }
 
+/** What those use who serve requests. */
 export interface Database {
   readonly name: string
   /** Hex; another in every incarnation. */
@@ -203,6 +204,13 @@ export interface Database {
   readonly properties: { readonly partitioned: boolean }
   /** Number of the last change; what 'now' means. */
   readonly updateSeqNumber: number
+  /**
+   * False: reads are behind what was acknowledged, until `refresh`, which is due before the next read that must not be.
+   * Always true in the writer's own thread.
+   */
+  readonly isFresh: boolean
+  /** Reads see every write that was acknowledged before the call. */
+  refresh(): Promise<void>
 
   info(): DatabaseInfo
   /** Counts and sizes of the documents whose ids begin with `partition:`. */
@@ -221,21 +229,11 @@ export interface Database {
   update(edits: readonly DocumentEdit[], options?: UpdateOptions): Promise<EditResult[]>
 
   /**
-   * One edit, made in the writer's turn of the document as it is then, so that it never meets a conflict of
-   * its own. `make` is called once, with the winning revision, and must be quick; what it throws is thrown on and
-   * nothing is written. Throws as `get` and `update` do.
+   * One edit of the document as it is when its turn comes, so that it never meets a conflict with writes that are not
+   * its own. `make` is called with the winning revision, again where another write came first, and must be quick; what it
+   * throws is thrown on and nothing is written. Throws as `get` and `update` do.
    */
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
-
-  /** When the first document expires; undefined while none does. */
-  nextExpiry(): number | undefined
-  /** Deletes documents whose time has come at `nowMs`, the earliest first, at most `limit`. Resolves with their number. */
-  expire(nowMs: number, limit: number): Promise<number>
-  /**
-   * The listener hears of every write that lets a document expire, with the earliest time, when it is durable and
-   * before it is acknowledged, which waits for what the listener returns. One listener; it must not reject.
-   */
-  onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void
 
   /**
    * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was
@@ -287,6 +285,22 @@ export interface Database {
   /** A copy of the file that holds every write that was acknowledged before. */
   backup(): Backup
 
+  /** Refuses new work, waits for what is running, closes the file. */
+  close(): Promise<void>
+}
+
+/** A database in the thread that writes it: what the server does of its own accord. */
+export interface OwnedDatabase extends Database {
+  /** When the first document expires; undefined while none does. */
+  nextExpiry(): number | undefined
+  /** Deletes documents whose time has come at `nowMs`, the earliest first, at most `limit`. Resolves with their number. */
+  expire(nowMs: number, limit: number): Promise<number>
+  /**
+   * The listener hears of every write that lets a document expire, with the earliest time, when it is durable and
+   * before it is acknowledged, which waits for what the listener returns. One listener; it must not reject.
+   */
+  onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void
+
   /** What a compaction asks of the open file; one at a time. Throws conflict. */
   beginCompaction(): CompactionSource
   /**
@@ -294,7 +308,4 @@ export interface Database {
    * that it began is removed.
    */
   endCompaction(options?: { discard?: boolean }): Promise<void>
-
-  /** Refuses new work, waits for what is running, closes the file. */
-  close(): Promise<void>
 }

@@ -14,12 +14,13 @@ import { createHash } from 'node:crypto'
 import { pipeline, type Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import type { Reference, Store, Transaction } from '../../../native-free-btree/index.ts'
+import type { Reference, Transaction, ValueSource } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import {
   type AttachmentContent,
   type AttachmentEncoding,
   type AttachmentInfo,
+  type ReferenceFile,
   referenceOfEntry,
 } from '../layout/attachment-records.ts'
 import { TREES, VALUE_VERSION } from '../layout/layout.ts'
@@ -71,13 +72,18 @@ class Meter {
   }
 }
 
+/** Appends to the file, as `Store.appendStream`; resolves with the reference and the file that it belongs to. */
+export type AppendContent = (
+  source: AsyncIterable<Uint8Array>,
+) => Promise<{ reference: Reference; source: ValueSource }>
+
 /**
  * Takes in the bytes of one attachment. Throws attachmentTooLarge, digestMismatch, badRequest for
  * gzip that is none or of another length, and whatever the source
  * throws; then nothing names what was stored.
  */
 export async function takeAttachment(
-  store: Store,
+  append: AppendContent,
   source: ByteSource,
   incoming: IncomingAttachment,
 ): Promise<AttachmentContent> {
@@ -90,7 +96,7 @@ export async function takeAttachment(
   const kept = packs ? new Meter() : received
   const packed = packs ? kept.through(pack(plain), Number.POSITIVE_INFINITY, name) : plain
   const sha256 = createHash('sha256')
-  const stored = await keep(store, packed, sha256)
+  const stored = await keep(append, packed, sha256)
   const identityMd5 = received.md5()
   if (incoming.md5 !== undefined && !identityMd5.equals(incoming.md5))
     throw new DatabaseError('digestMismatch')
@@ -155,7 +161,7 @@ async function* checkedGzip(
 }
 
 async function keep(
-  store: Store,
+  append: AppendContent,
   source: AsyncIterator<Uint8Array> & AsyncIterable<Uint8Array>,
   hash: ReturnType<typeof createHash>,
 ): Promise<AttachmentContent['stored']> {
@@ -175,12 +181,11 @@ async function keep(
       yield chunk
     }
   }
-  const reference = await store.appendStream(all())
-  return { reference, source: store.values }
+  return append(all())
 }
 
 /** Names the content in the transaction, by the reference of equal content where there is some. */
-export function nameContent(tx: Transaction, content: AttachmentContent): Reference {
+export function nameContent(tx: Transaction, content: AttachmentContent<ReferenceFile>): Reference {
   const known = tx.get(TREES.attachments, content.sha256)
   if (known !== undefined) return referenceOfEntry(known)
   const { stored } = content

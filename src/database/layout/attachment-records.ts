@@ -30,8 +30,11 @@ export const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 
 export type AttachmentEncoding = 'identity' | 'gzip'
 
+/** The file that a reference belongs to: all of a `ValueSource` that another thread can be told. */
+export type ReferenceFile = Pick<ValueSource, 'salt'>
+
 /** Bytes that were taken in for an attachment and are not named by a document yet. */
-export interface AttachmentContent {
+export interface AttachmentContent<File extends ReferenceFile = ValueSource> {
   /** Of the stored bytes, 16 raw bytes. */
   md5: Buffer
   /** Of the stored bytes, 32 raw bytes: equal content is known by it. */
@@ -41,7 +44,7 @@ export interface AttachmentContent {
   encodedLength: number
   encoding: AttachmentEncoding
   /** Short content waits in memory for the transaction, long content lies in the file already. */
-  stored: { bytes: Buffer } | { reference: Reference; source: ValueSource }
+  stored: { bytes: Buffer } | { reference: Reference; source: File }
 }
 
 /** An attachment of a stored revision. */
@@ -58,13 +61,16 @@ export interface AttachmentInfo {
 }
 
 /** An attachment as an edit has it. */
-export type AttachmentEdit =
+export type AttachmentEdit<File extends ReferenceFile = ValueSource> =
   /** The one of the parent revision; with `revpos` only if it is of that generation. */
   | { kind: 'stub'; name: string; revpos: number | undefined }
   /** One that another revision in this database has. */
-  | { kind: 'stored'; info: AttachmentInfo & { source?: ValueSource | undefined } }
+  | { kind: 'stored'; info: AttachmentInfo & { source?: File | undefined } }
   /** New content. `revpos` counts in replicated edits only. */
-  | { kind: 'content'; name: string; type: string; content: AttachmentContent; revpos: number }
+  | { kind: 'content'; name: string; type: string; content: AttachmentContent<File>; revpos: number }
+
+/** An attachment of an edit on its way to the writer, which looks at the file of a reference alone. */
+export type PlacedAttachment = AttachmentEdit<ReferenceFile>
 
 /** What one attachment counts as, beside its name and type. */
 const DESCRIPTION_BYTES = 512

@@ -64,8 +64,12 @@ function decodeEpochs(record: Buffer | undefined): Epoch[] {
 export class SequenceCodec {
   readonly #epochs: Epoch[]
 
+  private constructor(epochs: Epoch[]) {
+    this.#epochs = epochs
+  }
+
   /** `record` is the stored one, if any; `after` the number of the last change. A new epoch begins here. */
-  constructor(record: Buffer | undefined, after: number, random: RandomBytes) {
+  static begin(record: Buffer | undefined, after: number, random: RandomBytes): SequenceCodec {
     const fresh = (start: number): Epoch => {
       const token = Buffer.alloc(TOKEN_BYTES)
       random(token)
@@ -73,7 +77,12 @@ export class SequenceCodec {
     }
     const known = decodeEpochs(record)
     const kept = known.length < MOST_EPOCHS ? known : [fresh(0), ...known.slice(-MOST_EPOCHS / 2)]
-    this.#epochs = [...kept, fresh(after)]
+    return new SequenceCodec([...kept, fresh(after)])
+  }
+
+  /** One that writes and reads what the one writes and reads that gave the record, which has the present epoch. */
+  static of(record: Buffer): SequenceCodec {
+    return new SequenceCodec(decodeEpochs(record))
   }
 
   /** The record with the new epoch: to be stored with the first change after the opening. */

@@ -7,15 +7,19 @@ import type { ChangeRow, ChangesOptions, ChangesPage } from '../api/database.ts'
 import { decodeChangeEntry } from '../layout/change-entry.ts'
 import { decodeInfo, decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
 import { idKey, seqKey, seqOfKey, TREES } from '../layout/layout.ts'
+import { DEFAULT_SEQUENCES, readRecord } from '../layout/meta-records.ts'
 import type { SequenceCodec } from '../layout/sequence.ts'
 import { SnapshotRows } from '../layout/snapshot-rows.ts'
 import { formatRevision } from '../revisions/revision-id.ts'
 import { StoredView, type ViewSource } from './document-view.ts'
 
-/** Number of the last change that a snapshot shows; 0 when it shows none. */
-export function lastChange(snapshot: Snapshot): number {
+/** The numbers up to which a snapshot shows changes and purges; the last change may have been a purge and have no entry. */
+export function lastNumbers(snapshot: Snapshot): { update: number; purge: number } {
+  const meta = snapshot.tree(TREES.meta)
+  const floors = { ...DEFAULT_SEQUENCES, ...readRecord({ get: (_meta, key) => meta.get(key) }, 'sequences') }
   const cursor = snapshot.tree(TREES.seq).cursor({ reverse: true })
-  return cursor.next() ? seqOfKey(cursor.key()) : 0
+  const last = cursor.next() ? seqOfKey(cursor.key()) : 0
+  return { update: Math.max(floors.update, last), purge: floors.purge }
 }
 
 interface Source {

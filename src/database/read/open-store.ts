@@ -2,19 +2,33 @@ import type { Snapshot, Store, Transaction } from '../../../native-free-btree/in
 import { DatabaseError } from '../../base/errors.ts'
 import { awaiting, reading } from '../errors/layer-errors.ts'
 
+/** What reads need of a store: a writer's, or one that follows a writer in another thread. */
+export type ReadableStore = Pick<
+  Store,
+  'salt' | 'get' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
+> & {
+  /** False: what is read may be behind what was acknowledged. Undefined: it never is. */
+  readonly isFresh?: boolean
+}
+
 /** A database's store, on which nothing new begins once it is closing. What it throws is of the table of errors. */
-export class OpenStore {
-  readonly #store: Store
+export class OpenStore<S extends ReadableStore = ReadableStore> {
+  readonly #store: S
   #closing = false
 
-  constructor(store: Store) {
+  constructor(store: S) {
     this.#store = store
   }
 
   /** For one use: it is not to be kept. Throws databaseClosed. */
-  get(): Store {
+  get(): S {
     if (this.#closing) throw new DatabaseError('databaseClosed')
     return this.#store
+  }
+
+  /** Whether a read now sees every write that was acknowledged before. */
+  get isFresh(): boolean {
+    return this.#store.isFresh !== false
   }
 
   withSnapshot<T>(read: (snapshot: Snapshot) => T): T {
@@ -41,10 +55,6 @@ export class OpenStore {
     })
   }
 
-  async transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
-    return awaiting(this.get().transact(build, { sizeHint }))
-  }
-
   /** From now on nothing begins. */
   beginClosing(): void {
     this.#closing = true
@@ -53,5 +63,12 @@ export class OpenStore {
   /** `timeoutMs` is how long to wait for rows that are still being read. */
   close(timeoutMs: number): Promise<void> {
     return awaiting(this.#store.close(timeoutMs))
+  }
+}
+
+/** The same of a store with a writer. */
+export class WritableStore extends OpenStore<Store> {
+  async transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
+    return awaiting(this.get().transact(build, { sizeHint }))
   }
 }

@@ -6,21 +6,21 @@
 import type { Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { nameContent } from '../attachments/content.ts'
-import type { AttachmentEdit, AttachmentInfo } from '../layout/attachment-records.ts'
+import type { AttachmentInfo, PlacedAttachment } from '../layout/attachment-records.ts'
 import type { HashedAttachment } from '../revisions/revision-id.ts'
 import { requirePresent } from './moved-content.ts'
 
 /** An attachment whose bytes are known; new content is not in the transaction yet. */
-export type ResolvedAttachment = Exclude<AttachmentEdit, { kind: 'stub' }>
+export type ResolvedAttachment = Exclude<PlacedAttachment, { kind: 'stub' }>
 
-export function hasStubs(attachments: readonly AttachmentEdit[]): boolean {
+export function hasStubs(attachments: readonly PlacedAttachment[]): boolean {
   return attachments.some(({ kind }) => kind === 'stub')
 }
 
 /** Throws missing_stub where the parent (its attachments) has none of that name, or one of another revpos. */
 export function resolveStubs(
   documentId: string,
-  attachments: readonly AttachmentEdit[],
+  attachments: readonly PlacedAttachment[],
   parent: readonly AttachmentInfo[],
 ): ResolvedAttachment[] {
   const byName = new Map(parent.map((info) => [info.name, info]))
@@ -44,14 +44,18 @@ export function hashedAttachments(attachments: readonly ResolvedAttachment[]): H
   )
 }
 
-/** Names the new content in the transaction. Throws MovedContent. New content is of `revpos`, or of its own where that is undefined. */
+/**
+ * Names the new content in the transaction, of the file of `salt`. Throws MovedContent. New content is of `revpos`, or of
+ * its own where that is undefined.
+ */
 export function storeAttachments(
   tx: Transaction,
+  salt: bigint,
   attachments: readonly ResolvedAttachment[],
   revpos: number | undefined,
 ): AttachmentInfo[] {
   return attachments.map((attachment) => {
-    requirePresent(attachment)
+    requirePresent(attachment, salt)
     if (attachment.kind === 'stored') return attachment.info
     const { name, type, content } = attachment
     const { md5, length, encodedLength, encoding } = content

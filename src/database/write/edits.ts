@@ -6,12 +6,11 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { sortSteps } from '../../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../../base/time-slice.ts'
-import type { DocumentEdit } from '../api/database.ts'
 import {
-  type AttachmentEdit,
   descriptionBytes,
   MOST_DESCRIPTION_BYTES,
   MOST_REQUEST_DESCRIPTION_BYTES,
+  type PlacedAttachment,
 } from '../layout/attachment-records.ts'
 import { resolveExpiry } from '../layout/expiry.ts'
 import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from '../layout/layout.ts'
@@ -26,6 +25,7 @@ import {
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
 import { examineDesign } from './design-document.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
+import type { PlacedEdit } from './moved-content.ts'
 
 /** An edit of a document, ready to be merged. */
 export interface ReadyEdit {
@@ -43,7 +43,7 @@ export interface ReadyEdit {
   /** What it adds, newest first. An interactive one is alone, or followed by its parent; empty with stubs. */
   path: Revision[]
   /** In the order of the document; stubs make the path of an interactive edit wait for the transaction. */
-  attachments: readonly AttachmentEdit[]
+  attachments: readonly PlacedAttachment[]
   /** Milliseconds since the epoch; undefined for never. */
   expiresAtMs: number | undefined
 }
@@ -79,11 +79,13 @@ export interface ReadyEdits {
   refused: RefusedEdit[]
   documents: DocumentEdits[]
   local: LocalEdit[]
+  /** Some edit of the request is no deletion, and so needs room on the disk. */
+  grows: boolean
   /** About what they will write. */
   bytes: number
 }
 
-const NO_ATTACHMENTS: readonly AttachmentEdit[] = []
+const NO_ATTACHMENTS: readonly PlacedAttachment[] = []
 const STEP_EDITS = 64
 const PART_DOCUMENTS = 512
 /** Most replicated edits of one document in a part. Each part reads and writes its whole tree. */
@@ -92,7 +94,7 @@ const PART_EDITS = 1024
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
 
-function replicatedPath(edit: DocumentEdit): Revision[] {
+function replicatedPath(edit: PlacedEdit): Revision[] {
   if (edit.revisions === undefined) {
     if (edit.rev !== undefined) return [parseRevision(edit.rev)]
     const reason = 'When `new_edits: false`, the document needs `_rev` or `_revisions` specified'
@@ -114,7 +116,7 @@ function interactivePath(
   deleted: boolean,
   term: Uint8Array,
   parent: Revision | undefined,
-  attachments: readonly AttachmentEdit[],
+  attachments: readonly PlacedAttachment[],
 ): Revision[] {
   if (hasStubs(attachments)) return []
   const hashed = hashedAttachments(resolveStubs('', attachments, []))
@@ -132,7 +134,7 @@ export interface EditContext {
 
 const ORDINARY = { validates: false, fault: undefined } as const
 
-function readyEdit(edit: DocumentEdit, place: number, design: boolean, context: EditContext): ReadyEdit {
+function readyEdit(edit: PlacedEdit, place: number, design: boolean, context: EditContext): ReadyEdit {
   const { newEdits, partitioned, nowMs } = context
   const { deleted, body, term, expiry } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
@@ -143,7 +145,7 @@ function readyEdit(edit: DocumentEdit, place: number, design: boolean, context: 
   return { place, deleted, body, term, validates, fault, parent, path, attachments, expiresAtMs }
 }
 
-function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
+function readyLocal(edit: PlacedEdit, place: number): LocalEdit {
   const { id, deleted, body, rev } = edit
   const key = localKey(id.slice(LOCAL_PREFIX.length))
   let number: number | undefined
@@ -156,7 +158,7 @@ function readyLocal(edit: DocumentEdit, place: number): LocalEdit {
 }
 
 /** Of what the transaction itself will write. */
-function attachmentBytes(attachments: DocumentEdit['attachments']): number {
+function attachmentBytes(attachments: PlacedEdit['attachments']): number {
   let bytes = 0
   for (const attachment of attachments ?? NO_ATTACHMENTS) {
     if (attachment.kind !== 'content') continue
@@ -167,7 +169,7 @@ function attachmentBytes(attachments: DocumentEdit['attachments']): number {
 }
 
 /** Throws documentTooLarge for more attachments than a document may have. */
-function descriptionsOf({ id, attachments }: DocumentEdit): number {
+function descriptionsOf({ id, attachments }: PlacedEdit): number {
   let bytes = 0
   for (const each of attachments ?? NO_ATTACHMENTS) {
     if (each.kind === 'stub') bytes += descriptionBytes(each.name)
@@ -182,18 +184,20 @@ function descriptionsOf({ id, attachments }: DocumentEdit): number {
  * Throws bad_request for a revision that cannot be read, and illegal_docid; documentTooLarge and requestTooLarge for too
  * many attachments: such a request writes nothing.
  */
-export function readyEdits(edits: readonly DocumentEdit[], context: EditContext): ReadyEdits {
+export function readyEdits(edits: readonly PlacedEdit[], context: EditContext): ReadyEdits {
   return runAtOnce(readySteps(edits, context))
 }
 
 /** The same in steps. */
-export function* readySteps(edits: readonly DocumentEdit[], context: EditContext): Steps<ReadyEdits> {
+export function* readySteps(edits: readonly PlacedEdit[], context: EditContext): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
   const refused: RefusedEdit[] = []
   let bytes = 0
   let descriptions = 0
+  let grows = false
   for (const [place, edit] of edits.entries()) {
+    if (!edit.deleted) grows = true
     descriptions += descriptionsOf(edit)
     if (descriptions > MOST_REQUEST_DESCRIPTION_BYTES) throw new DatabaseError('requestTooLarge')
     bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
@@ -219,7 +223,7 @@ export function* readySteps(edits: readonly DocumentEdit[], context: EditContext
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
   const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
-  return { newEdits: context.newEdits, refused, documents: sorted, local, bytes }
+  return { newEdits: context.newEdits, refused, documents: sorted, local, grows, bytes }
 }
 
 function partBytes(documents: readonly DocumentEdits[]): number {

@@ -42,7 +42,7 @@ export function nextLocalNumber(rev: string | undefined): number {
   return Number(number) + 1
 }
 
-export function getLocalDocument(store: Store, id: string): LocalDocument | undefined {
+export function getLocalDocument(store: Pick<Store, 'get'>, id: string): LocalDocument | undefined {
   const value = store.get(TREES.local, localKey(id))
   return value === undefined ? undefined : decode(id, value)
 }

@@ -1,47 +1,29 @@
 import type { Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
-import { reading } from '../errors/layer-errors.ts'
 import {
   DEFAULT_SETTINGS,
   readRecord,
-  readSecurity,
   type SettingsRecord,
   writeRecord,
   writeSecurity,
 } from '../layout/meta-records.ts'
-import type { OpenStore } from '../read/open-store.ts'
+import type { WritableStore } from '../read/open-store.ts'
+import type { DatabaseWords } from '../read/words.ts'
 import { trimPurges } from './purge.ts'
 
-/** What a database keeps of its settings: cached, and never ahead of what is durable. */
-export class DatabaseSettings {
-  readonly #store: OpenStore
-  #record: SettingsRecord
-  /** The bytes as they were last read; undefined: to be looked up. */
-  #security: { stored: Buffer | undefined } | undefined
+/** The changes of a database's settings. Their version rises before a change is acknowledged. */
+export class SettingsWrites {
+  readonly #store: WritableStore
+  readonly #words: DatabaseWords
 
-  constructor(store: OpenStore) {
+  constructor(store: WritableStore, words: DatabaseWords) {
     this.#store = store
-    this.#record = { ...DEFAULT_SETTINGS, ...readRecord(store.get(), 'settings') }
-  }
-
-  get revsLimit(): number {
-    return this.#record.revsLimit
-  }
-
-  get purgedInfosLimit(): number {
-    return this.#record.purgedInfosLimit
-  }
-
-  /** The same bytes each time, not to be changed, until it is set. */
-  security(): Buffer | undefined {
-    const store = this.#store.get()
-    this.#security ??= { stored: reading(() => readSecurity(store)) }
-    return this.#security.stored
+    this.#words = words
   }
 
   async setSecurity(body: Uint8Array): Promise<void> {
     await this.#store.transact((tx) => writeSecurity(tx, body), body.length)
-    this.#security = undefined
+    this.#words.raiseSettings()
   }
 
   /** Throws badRequest unless the limit is a positive integer. */
@@ -59,12 +41,11 @@ export class DatabaseSettings {
   }
 
   async #set(changes: Partial<SettingsRecord>, also: (tx: Transaction) => void = () => {}): Promise<void> {
-    this.#record = await this.#store.transact((tx) => {
-      const changed = { ...DEFAULT_SETTINGS, ...readRecord(tx, 'settings'), ...changes }
-      writeRecord(tx, 'settings', changed)
+    await this.#store.transact((tx) => {
+      writeRecord(tx, 'settings', { ...DEFAULT_SETTINGS, ...readRecord(tx, 'settings'), ...changes })
       also(tx)
-      return changed
     })
+    this.#words.raiseSettings()
   }
 }
 

@@ -22,6 +22,7 @@ export function turnSource(
     get: (tree, key) => tx.get(tree, key),
     values: {
       isCurrent: values.isCurrent,
+      salt: values.salt,
       hold: () => values.hold(),
       read(reference) {
         for (const bodies of unsettled) {

@@ -43,6 +43,8 @@ import type { AppendedBodies } from './turn-source.ts'
 
 export interface UpdateContext {
   tx: Transaction
+  /** Of the file that the transaction is written to. */
+  salt: bigint
   revsLimit: number
   /** The next number of the update sequence. */
   nextSeq(): number
@@ -105,7 +107,7 @@ class DocumentMerge {
     const head = path[0]!
     const reference = this.#context.tx.append(edit.body)
     this.#context.appended.push({ reference, body: edit.body })
-    const attachments = storeAttachments(this.#context.tx, resolved, revpos)
+    const attachments = storeAttachments(this.#context.tx, this.#context.salt, resolved, revpos)
     const sizes = attachmentSizes(attachments)
     const merged = this.#tree.merge(
       { start: head.pos, ids: path.map((revision) => revision.id) },
@@ -286,8 +288,11 @@ export function requireAll(results: readonly EditResult[]): void {
   throw new AllRefused(refused)
 }
 
-/** What a request that `requireAll` ended is answered with; any other error is thrown on. */
-export function refusedOutcome(error: unknown): UpdateOutcome {
-  if (error instanceof AllRefused) return { results: error.results, design: false }
-  throw error
+/** What a request that `requireAll` ended is answered with, put into `results`; any other error is thrown on. */
+export function refusedOutcome(error: unknown, results: EditResult[]): UpdateOutcome {
+  if (!(error instanceof AllRefused)) throw error
+  error.results.forEach((result, place) => {
+    results[place] = result
+  })
+  return { results, design: false }
 }

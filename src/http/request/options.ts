@@ -6,6 +6,7 @@ import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
+import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
 import type { TaskRegistry } from '../../workers/tasks.ts'
 import type { CorsRules } from './cors.ts'
@@ -17,8 +18,11 @@ import type { CorsRules } from './cors.ts'
 export interface Backend {
   readonly databases: Pick<
     DatabaseRegistry,
-    'lease' | 'leaseOpen' | 'watch' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
-  >
+    'watch' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
+  > & {
+    lease(name: string): Promise<Lease>
+    leaseOpen(name: string): Lease | undefined
+  }
   readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
   readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>
   readonly compactions: Pick<Compactions, 'start'>

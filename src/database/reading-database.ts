@@ -1,0 +1,235 @@
+/**
+ * What every open database does, in the writer's thread or in another one: reads of the last durable commit, and telling
+ * of changes. It holds no timers and no documents. Numbers that a read answers beside rows are those of the rows'
+ * snapshot: never behind a write that was acknowledged before the snapshot was taken, never ahead of what it shows.
+ */
+import type { Backup, Snapshot } from '../../native-free-btree/index.ts'
+import type { Steps } from '../base/time-slice.ts'
+import type {
+  AllDocsOptions,
+  AllDocsPage,
+  AllDocsRow,
+  ChangesOptions,
+  ChangesPage,
+  DatabaseInfo,
+  DocumentView,
+  GetOptions,
+  LocalDocument,
+  MissingRevisions,
+  OpenRevision,
+  PartitionInfo,
+  PurgedRevisions,
+} from './api/database.ts'
+import { reading } from './errors/layer-errors.ts'
+import { idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
+import type { DatabaseProperties, DatabaseRecord } from './layout/meta-records.ts'
+import { checkNamesPartition, partitionBounds } from './layout/partition.ts'
+import type { SequenceCodec } from './layout/sequence.ts'
+import { openAllDocs, rowOf } from './read/all-docs.ts'
+import { lastNumbers, openChanges } from './read/changes.ts'
+import type { ViewSource } from './read/document-view.ts'
+import type { OpenStore } from './read/open-store.ts'
+import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './read/reads.ts'
+import type { SettingsView } from './read/settings-view.ts'
+import { Versioned } from './read/versioned.ts'
+import type { DatabaseWords } from './read/words.ts'
+import type { Revision } from './revisions/revision-id.ts'
+import { getLocalDocument, listLocalDocuments } from './write/local-documents.ts'
+import { listPurges } from './write/purge.ts'
+
+export interface ReadingParts {
+  readonly name: string
+  readonly record: Omit<DatabaseRecord, 'format'>
+  readonly store: OpenStore
+  readonly settings: SettingsView
+  readonly sequences: SequenceCodec
+  readonly words: DatabaseWords
+}
+
+export abstract class ReadingDatabase {
+  readonly name: string
+  readonly uuid: string
+  readonly instanceStartTime: string
+  readonly properties: DatabaseProperties
+  readonly #store: OpenStore
+  readonly #settings: SettingsView
+  readonly #sequences: SequenceCodec
+  readonly #words: DatabaseWords
+  readonly #validation: Versioned<boolean>
+  readonly #listeners = new Set<(updateSeqNumber: number) => void>()
+  #notifying = false
+
+  protected constructor({ name, record, store, settings, sequences, words }: ReadingParts) {
+    this.name = name
+    this.uuid = record.uuid
+    this.instanceStartTime = record.instanceStartTime
+    this.properties = record.properties
+    this.#store = store
+    this.#settings = settings
+    this.#sequences = sequences
+    this.#words = words
+    this.#validation = new Versioned(
+      store,
+      () => words.designVersion,
+      () =>
+        store.withSnapshot(
+          (snapshot) => readSummary(snapshot.tree(TREES.id).reduce().reduction).validating > 0,
+        ),
+    )
+  }
+
+  get updateSeqNumber(): number {
+    return this.#words.updateSeq
+  }
+
+  get isFresh(): boolean {
+    return this.#store.isFresh
+  }
+
+  /**
+   * The bytes are those of the file that is current now: a view reads what its references name later, when a compaction may
+   * have given the store another file.
+   */
+  #documents(): DocumentSource {
+    const store = this.#store.get()
+    const { values } = store
+    return { get: (tree, key) => store.get(tree, key), values, revsLimit: this.#settings.revsLimit }
+  }
+
+  #viewsOf(snapshot: Snapshot): ViewSource {
+    return { values: snapshot.values, revsLimit: this.#settings.revsLimit }
+  }
+
+  /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */
+  protected requireReadable(id: string): void {
+    if (this.properties.partitioned) checkNamesPartition(id)
+  }
+
+  /**
+   * Sizes: `file` is the file's length; `external` the JSON of all leaf revisions; `active` the stored bodies
+   * of leaf revisions and the keys and values of all trees, which is what a compaction would keep.
+   */
+  info(): DatabaseInfo {
+    return this.#store.withSnapshot((snapshot) => {
+      const summary = readSummary(snapshot.tree(TREES.id).reduce().reduction)
+      const trees = Object.values(TREES).map((tree) => snapshot.tree(tree).reduce().bytes)
+      const { update, purge } = lastNumbers(snapshot)
+      return {
+        docCount: summary.live,
+        docDelCount: summary.deleted,
+        updateSeq: this.#sequences.format(update),
+        purgeSeq: this.#sequences.format(purge),
+        sizes: {
+          file: this.#store.get().fileBytes,
+          active: trees.reduce((sum, bytes) => sum + bytes, summary.active),
+          external: summary.external,
+        },
+        instanceStartTime: this.instanceStartTime,
+        compactRunning: this.#words.isCompacting,
+        diskFormatVersion: LAYOUT_VERSION,
+      }
+    })
+  }
+
+  partitionInfo(partition: string): PartitionInfo {
+    const { start, end } = partitionBounds(partition)
+    return this.#store.withSnapshot((snapshot) => {
+      const range = { start: idKey(start), end: idKey(end) }
+      const { live, deleted, active, external } = readSummary(snapshot.tree(TREES.id).reduce(range).reduction)
+      return { docCount: live, docDelCount: deleted, sizes: { active, external } }
+    })
+  }
+
+  onChange(listener: (updateSeqNumber: number) => void): () => void {
+    const entry = (updateSeqNumber: number): void => listener(updateSeqNumber)
+    this.#listeners.add(entry)
+    return () => {
+      this.#listeners.delete(entry)
+    }
+  }
+
+  /** Tells the listeners of the last change, once for all that are noted before they hear of it. */
+  protected noteChange(): void {
+    if (this.#notifying || this.#listeners.size === 0) return
+    this.#notifying = true
+    queueMicrotask(() => {
+      this.#notifying = false
+      for (const listener of [...this.#listeners]) listener(this.updateSeqNumber)
+    })
+  }
+
+  /** Listeners hear of nothing more. */
+  protected forgetListeners(): void {
+    this.#listeners.clear()
+  }
+
+  purgedInfos(): IterableIterator<PurgedRevisions> {
+    return this.#store.page(listPurges)
+  }
+
+  get(id: string, options: GetOptions = {}): DocumentView {
+    this.requireReadable(id)
+    return reading(() => getDocument(this.#documents(), id, options))
+  }
+
+  openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {
+    this.requireReadable(id)
+    return reading(() => openRevisions(this.#documents(), id, revs, options))
+  }
+
+  lookup(id: string): AllDocsRow | undefined {
+    return reading(() => {
+      const value = this.#store.get().get(TREES.id, idKey(id))
+      return value === undefined ? undefined : rowOf(this.#documents(), id, value)
+    })
+  }
+
+  allDocs(options: AllDocsOptions = {}): AllDocsPage {
+    return this.#store.page((snapshot) => {
+      const updateSeq = this.#sequences.format(lastNumbers(snapshot).update)
+      return openAllDocs(snapshot, this.#viewsOf(snapshot), updateSeq, options)
+    })
+  }
+
+  changes(options: ChangesOptions = {}): ChangesPage {
+    return this.#store.page((snapshot) => {
+      const current = lastNumbers(snapshot).update
+      const views = this.#viewsOf(snapshot)
+      return openChanges(snapshot, { views, sequences: this.#sequences, current }, options)
+    })
+  }
+
+  hasValidation(): boolean {
+    this.#store.get()
+    return this.#validation.get()
+  }
+
+  getLocal(id: string): LocalDocument | undefined {
+    return reading(() => getLocalDocument(this.#store.get(), id))
+  }
+
+  localDocs(options: AllDocsOptions = {}): IterableIterator<LocalDocument> {
+    return this.#store.page((snapshot) => listLocalDocuments(snapshot, options))
+  }
+
+  missingRevs(id: string, revisions: readonly Revision[]): Steps<MissingRevisions> {
+    this.requireReadable(id)
+    return missingRevisions(() => this.#documents(), id, revisions)
+  }
+
+  security(): Buffer | undefined {
+    return this.#settings.security()
+  }
+
+  revsLimit(): number {
+    return this.#settings.revsLimit
+  }
+
+  purgedInfosLimit(): number {
+    return this.#settings.purgedInfosLimit
+  }
+
+  backup(): Backup {
+    return reading(() => this.#store.get().backup())
+  }
+}
