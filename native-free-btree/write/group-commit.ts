@@ -247,12 +247,12 @@ export class GroupCommit {
   /** Brings the trees up to the group that is durable now. */
   #apply(): boolean {
     const builder = this.#builder
-    const { trees, offsets, leaves, bytes } = builder
+    const { trees, offsets, leaves, keyStarts, keyEnds, bytes } = builder
     try {
       for (let i = 0; i < trees.length; i++) {
         const offset = offsets[i]!
         if (offset >= 0) trees[i]!.put(bytes, offset, leaves[i])
-        else trees[i]!.delete(builder.keyOf(i), leaves[i])
+        else trees[i]!.delete(bytes, keyStarts[i]!, keyEnds[i]!, leaves[i])
       }
       for (const tree of new Set(trees)) tree.finishGroup()
       return true
