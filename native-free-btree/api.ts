@@ -269,14 +269,13 @@ export interface StoreStats {
   trees: Record<string, { count: number; bytes: number; depth: number }>
 }
 
-/** Opened by `openStore(path, options)`. */
-export interface Store {
+/** What a store and its followers have in common: reads. */
+export interface StoreReader {
   readonly path: string
   /** 16 random bytes in hex, made at creation. */
   readonly uuid: string
   /** Of the present file: a compaction gives it another one. */
   readonly salt: bigint
-  readonly recovery: RecoveryReport
   /** Number of the last durable commit; 0 in a new store. */
   readonly commit: number
   /** Point reads of the last durable commit. */
@@ -292,6 +291,19 @@ export interface Store {
   readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
   /** The bytes of the present file: to be taken, before anything is awaited, with the entry that holds a reference. */
   readonly values: ValueSource
+  /** A copy of the file that holds every commit that was acknowledged before the call. */
+  backup(): Backup
+  /** Length of the file now; `stats` has it too, but looks at every tree. */
+  readonly fileBytes: number
+  stats(): StoreStats
+  /** Refuses new work, waits for open snapshots for `timeoutMs` (default 0) and rejects with SNAPSHOTS_OPEN, naming
+   *  them, when some are left (it is closed all the same). */
+  close(timeoutMs?: number): Promise<void>
+}
+
+/** Opened by `openStore(path, options)`. */
+export interface Store extends StoreReader {
+  readonly recovery: RecoveryReport
   /**
    * Appends a value of any length, in chunks, as they come; durable with the commit that stores the reference,
    * which belongs to `values` as it is when this resolves.
@@ -307,8 +319,6 @@ export interface Store {
   transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */
   checkpoint(): Promise<void>
-  /** A copy of the file that holds every commit that was acknowledged before the call. */
-  backup(): Backup
   /** Makes a commit readable for other threads: see `openSnapshot`. Writes a checkpoint. */
   exportSnapshot(): Promise<SnapshotHandle>
   /** Up to here the groups of the file are durable. */
@@ -319,17 +329,43 @@ export interface Store {
   slowDown(delayMs: number): void
   /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
-  /** Length of the file now; `stats` has it too, but looks at every tree. */
-  readonly fileBytes: number
-  stats(): StoreStats
   /**
    * A read-only store moves on to what is durable: every commit that was acknowledged before the call, wherever its
    * writer runs, and no part of another. Opening one does the same. Syncs the file when its last commit is not known to
    * be durable. Throws NOT_FOUND when the path leads to another store by now.
    */
   refresh(): Promise<void>
-  /** Refuses new work, commits what is queued, writes the superblocks, waits for open snapshots for
-   *  `timeoutMs` (default 0) and rejects with SNAPSHOTS_OPEN, naming them, when some are left (the store is
-   *  closed all the same). */
+  /**
+   * What `openFollower` needs, in any thread: from now on each commit is published there before it is acknowledged. The
+   * same object each time. Throws READ_ONLY where there is no writer.
+   */
+  shareProgress(): SharedProgress
+  /** As a reader's; before it waits, it commits what is queued and writes the superblocks. */
   close(timeoutMs?: number): Promise<void>
+}
+
+/** How far a store's writer has come, in memory that threads share. Cloned by `postMessage`: every copy sees what the writer publishes. */
+export interface SharedProgress {
+  readonly path: string
+  /** Of the store, in hex. */
+  readonly uuid: string
+  readonly state: SharedArrayBuffer
+}
+
+/**
+ * Opened by `openFollower(progress, options)`: reads a store that another thread writes. Each read sees every commit that was
+ * acknowledged before it was called, whole: it takes in what the log says since the last one first. That it does with
+ * however much there is, unless the writer has another file by now: then reads go on with the old one, and `isFresh` is
+ * false. Reads throw DAMAGED where the log is damaged, and CLOSED when the writer has closed the store.
+ */
+export interface Follower extends StoreReader {
+  /** False: `catchUp` is due before the next use: the writer has another file, is further ahead than is taken in at one go, or has closed the store. */
+  readonly isFresh: boolean
+  /**
+   * Takes in, in short turns, what was durable when it was called; opens the writer's new file after a compaction. Rejects
+   * with CLOSED when the writer has closed the store.
+   */
+  catchUp(): Promise<void>
+  /** Rises with every change of the tree that is taken in, and sometimes without one. Throws UNKNOWN_TREE. */
+  version(tree: string): number
 }

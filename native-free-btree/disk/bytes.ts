@@ -40,6 +40,12 @@ export class ByteReader {
     if (length < 0 || this.at + length > this.end) throw new RangeError('the bytes end too soon')
   }
 
+  /** Passes over bytes. Throws RangeError when fewer are left. */
+  skip(length: number): void {
+    this.need(length)
+    this.at += length
+  }
+
   u8(): number {
     this.need(1)
     return this.bytes[this.at++]!

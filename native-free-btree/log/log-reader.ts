@@ -78,7 +78,8 @@ export class LogReader {
         const payload = Buffer.from(source.subarray(view.payloadStart, view.end))
         note(key, () => (isReference ? this.#values.read(payload) : payload))
       },
-      delete: (key: Buffer): void => note(Buffer.from(key), undefined),
+      delete: (source: Buffer, keyStart: number, keyEnd: number): void =>
+        note(Buffer.from(source.subarray(keyStart, keyEnd)), undefined),
     }
   }
 }

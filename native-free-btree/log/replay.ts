@@ -24,7 +24,8 @@ const view = new CellView()
 export interface ReplayTree {
   /** The cell at `offset` of `source` is a leaf's; the bytes may be used again. */
   put(source: Buffer, offset: number): void
-  delete(key: Buffer): unknown
+  /** The key lies in `source` from `keyStart` to `keyEnd`. */
+  delete(source: Buffer, keyStart: number, keyEnd: number): unknown
   /** The group has no more operations on any tree that it changed. */
   finishGroup?(): void
 }
@@ -81,15 +82,17 @@ export class Replay {
       case RECORD_PUT: {
         const tree = this.#tree(reader.varint())
         readCell(reader.bytes, reader.at, view)
-        const end = view.end
         const start = reader.at
-        reader.slice(end - start)
+        reader.skip(view.end - start)
         tree.put(reader.bytes, start)
         break
       }
       case RECORD_DELETE: {
         const tree = this.#tree(reader.varint())
-        tree.delete(reader.slice(reader.varint()))
+        const length = reader.varint()
+        const start = reader.at
+        reader.skip(length)
+        tree.delete(reader.bytes, start, start + length)
         break
       }
       case RECORD_TREE: {
@@ -99,7 +102,7 @@ export class Replay {
         break
       }
       default:
-        reader.slice(bytesBehindType(type, reader))
+        reader.skip(bytesBehindType(type, reader))
         return
     }
     this.records += 1

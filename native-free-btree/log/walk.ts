@@ -21,6 +21,18 @@ export interface WalkState {
   checkpoint: CheckpointPointer
 }
 
+/** A verified group. Its records are a view that lasts until the next group is read. */
+export interface Group {
+  header: GroupHeader
+  payload: Buffer
+}
+
+/**
+ * The window that synchronous walks read through, one for the whole thread: what it holds is of use until the walk ends
+ * or gives way, and no longer, so that any number of files may be followed without memory of their own.
+ */
+let threadWindow: Buffer | undefined
+
 /** Reads verified groups one after another through a window. */
 export class GroupReader {
   readonly #file: StorageFile
@@ -34,20 +46,43 @@ export class GroupReader {
     this.#salt = salt
   }
 
-  /** The group at `position`, its records a view that lasts until the next call; undefined if not whole. */
-  async at(position: number): Promise<{ header: GroupHeader; payload: Buffer } | undefined> {
+  /** The group at `position`; undefined if not whole. */
+  async at(position: number): Promise<Group | undefined> {
     if (!(await this.#cover(position, GROUP_HEADER_BYTES))) return undefined
     const header = readGroupHeader(this.#window, position - this.#windowStart, position, this.#salt)
-    if (header === undefined) return undefined
-    if (!(await this.#cover(position, header.length))) return undefined
-    const start = position - this.#windowStart
+    if (header === undefined || !(await this.#cover(position, header.length))) return undefined
+    return this.#whole(header)
+  }
+
+  /**
+   * As `at`, of groups that end at `limit` or before. Not a byte behind `limit` is read: what is not durable yet may
+   * change.
+   */
+  atSync(position: number, limit: number): Group | undefined {
+    if (!this.#coverSync(position, GROUP_HEADER_BYTES, limit)) return undefined
+    const header = readGroupHeader(this.#window, position - this.#windowStart, position, this.#salt)
+    if (header === undefined || !this.#coverSync(position, header.length, limit)) return undefined
+    return this.#whole(header)
+  }
+
+  /** To be called before the code gives way: others use the window of `atSync`. */
+  dropWindow(): void {
+    this.#window = Buffer.alloc(0)
+    this.#windowLength = 0
+  }
+
+  #whole(header: GroupHeader): Group | undefined {
+    const start = header.position - this.#windowStart
     const payload = this.#window.subarray(start + GROUP_HEADER_BYTES, start + header.length)
     return payloadMatches(header, payload) ? { header, payload } : undefined
   }
 
+  #holds(position: number, length: number): boolean {
+    return position >= this.#windowStart && position + length <= this.#windowStart + this.#windowLength
+  }
+
   async #cover(position: number, length: number): Promise<boolean> {
-    const within = position >= this.#windowStart
-    if (within && position + length <= this.#windowStart + this.#windowLength) return true
+    if (this.#holds(position, length)) return true
     const left = this.#file.size() - position
     if (length > left) return false
     if (length > this.#window.length) {
@@ -56,6 +91,87 @@ export class GroupReader {
     this.#windowStart = position
     this.#windowLength = await this.#file.read(this.#window, position)
     return this.#windowLength >= length
+  }
+
+  #coverSync(position: number, length: number, limit: number): boolean {
+    if (this.#holds(position, length)) return true
+    if (position + length > limit) return false
+    this.#windowLength = 0
+    threadWindow ??= Buffer.allocUnsafeSlow(WINDOW_BYTES)
+    this.#window = length > WINDOW_BYTES ? Buffer.allocUnsafeSlow(length) : threadWindow
+    const left = limit - position
+    const target = left < this.#window.length ? this.#window.subarray(0, left) : this.#window
+    this.#windowLength = this.#file.readSync(target, position)
+    this.#windowStart = position
+    return this.#windowLength >= length
+  }
+}
+
+/** What groups must be to follow each other. It stands behind a group that was taken, or at the beginning. */
+export class GroupChain {
+  /** Groups from `position` on are of this generation or a later one. */
+  readonly #floor: { position: number; generation: number } | undefined
+  #state: WalkState
+  #beforeParts: WalkState
+  #parts = 0
+  #groups = 0
+
+  constructor(start: WalkState, floor?: { position: number; generation: number }) {
+    this.#state = start
+    this.#beforeParts = start
+    this.#floor = floor
+  }
+
+  /** Behind the last group. */
+  get state(): WalkState {
+    return this.#state
+  }
+
+  /** Behind the last group that is not a part without its commit. */
+  get end(): WalkState {
+    return this.#parts > 0 ? this.#beforeParts : this.#state
+  }
+
+  /** Part groups at the end whose commit group has not come. */
+  get trailingParts(): number {
+    return this.#parts
+  }
+
+  /** Those up to `end`. */
+  get groups(): number {
+    return this.#groups - this.#parts
+  }
+
+  /** Moves behind the group; false when it does not follow. Throws DAMAGED when parts are missing. */
+  take(header: GroupHeader): boolean {
+    const state = this.#state
+    if (header.previousHash !== state.lastHash || header.generation < state.generation) return false
+    const floor = this.#floor
+    if (floor !== undefined && state.position >= floor.position && header.generation < floor.generation) {
+      return false
+    }
+    if (header.type !== GROUP_COMMIT && header.type !== GROUP_PART && header.type !== GROUP_CHUNK)
+      return false
+    const complete = header.type === GROUP_COMMIT ? header.parts === this.#parts : this.#parts === 0
+    if (header.type !== GROUP_PART && !complete) {
+      throw new StorageError(
+        'DAMAGED',
+        `the group at ${header.position} needs ${header.parts} parts before it, not ${this.#parts}`,
+        { position: header.position },
+      )
+    }
+    if (header.type === GROUP_PART && this.#parts === 0) this.#beforeParts = state
+    this.#state = {
+      position: header.position + header.length,
+      lastHash: header.hash,
+      lastPosition: header.position,
+      commit: header.type === GROUP_PART ? state.commit : header.commit,
+      generation: header.generation,
+      checkpoint: header.type === GROUP_COMMIT ? header.checkpoint : state.checkpoint,
+    }
+    this.#parts = header.type === GROUP_PART ? this.#parts + 1 : 0
+    this.#groups += 1
+    return true
   }
 }
 
@@ -88,42 +204,15 @@ export async function walkGroups(
   },
 ): Promise<WalkOutcome> {
   const reader = new GroupReader(file, salt)
-  let state = start
-  let beforeParts = start
-  let parts = 0
+  const chain = new GroupChain(start, options.floor)
   let durableEnd = options.durableEnd
-  let groups = 0
-  while (options.limit === undefined || state.position < options.limit) {
-    const group = await reader.at(state.position)
-    if (group === undefined) break
-    const { header, payload } = group
-    if (header.previousHash !== state.lastHash || header.generation < state.generation) break
-    const { floor } = options
-    if (floor !== undefined && state.position >= floor.position && header.generation < floor.generation) break
-    if (header.type !== GROUP_COMMIT && header.type !== GROUP_PART && header.type !== GROUP_CHUNK) break
-    const complete = header.type === GROUP_COMMIT ? header.parts === parts : parts === 0
-    if (header.type !== GROUP_PART && !complete) {
-      throw new StorageError(
-        'DAMAGED',
-        `the group at ${header.position} needs ${header.parts} parts before it, not ${parts}`,
-        { position: header.position },
-      )
-    }
-    if (header.type === GROUP_PART && parts === 0) beforeParts = state
-    const next: WalkState = {
-      position: header.position + header.length,
-      lastHash: header.hash,
-      lastPosition: header.position,
-      commit: header.type === GROUP_PART ? state.commit : header.commit,
-      generation: header.generation,
-      checkpoint: header.type === GROUP_COMMIT ? header.checkpoint : state.checkpoint,
-    }
-    options.visit?.(header, payload, next)
-    parts = header.type === GROUP_PART ? parts + 1 : 0
-    durableEnd = Math.max(durableEnd, header.durableEnd)
-    groups += 1
-    state = next
-    if (parts === 0) options.onBoundary?.(state, durableEnd)
+  while (options.limit === undefined || chain.state.position < options.limit) {
+    const group = await reader.at(chain.state.position)
+    if (group === undefined || !chain.take(group.header)) break
+    options.visit?.(group.header, group.payload, chain.state)
+    durableEnd = Math.max(durableEnd, group.header.durableEnd)
+    if (chain.trailingParts === 0) options.onBoundary?.(chain.state, durableEnd)
   }
-  return { end: parts > 0 ? beforeParts : state, durableEnd, groups: groups - parts, trailingParts: parts }
+  const { end, groups, trailingParts } = chain
+  return { end, durableEnd, groups, trailingParts }
 }

@@ -18,13 +18,13 @@ export class FileBackup implements Backup {
   readonly #open: OpenFile
   readonly #head = Buffer.alloc(GENESIS_POSITION)
 
-  /** `durableEnd` is that of the file now: the head is read in the same turn of the event loop. */
-  constructor(open: OpenFile, durableEnd: number) {
-    this.length = durableEnd
+  /** `durableEnd` is asked when the head has been read: the writer may be another thread, and go on meanwhile. */
+  constructor(open: OpenFile, durableEnd: () => number) {
     this.salt = open.salt
     this.#open = open
     open.touch()
     open.file.readSync(this.#head, 0)
+    this.length = durableEnd()
   }
 
   bytes(start = 0, end = this.length): AsyncGenerator<Buffer, void, void> {

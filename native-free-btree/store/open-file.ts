@@ -12,63 +12,35 @@ import { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
-import type { Located } from '../log/recovery.ts'
-import type { Tree } from '../tree/tree.ts'
 import { partsOf, ValueReader } from '../values/values.ts'
-import type { Ledger } from '../write/ledger.ts'
-import type { Parts } from './parts.ts'
 
 /** How long a retired file waits for a reader that holds a reference and nothing else. */
 const RETIRED_IDLE_MS = 60_000
 
-export class OpenFile {
+export abstract class OpenFile {
   readonly file: StorageFile
   readonly salt: bigint
   readonly space: CacheSpace
   readonly source: PageSource
   readonly values: ValueReader
   readonly bytes: ValueSource
-  #ledger: Ledger
-  #trees: Map<string, Tree>
-  #located: Located
   #pins = 0
   #used = false
   #retired = false
   #cancelTimer: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor({ file, located, loaded, space, ledger }: Parts) {
+  protected constructor(file: StorageFile, salt: bigint, space: CacheSpace) {
     this.file = file
-    this.salt = located.salt
+    this.salt = salt
     this.space = space
-    this.source = new PageSource(file, located.salt, space)
-    this.values = new ValueReader(file, located.salt, space.values)
-    this.#ledger = ledger
-    this.#trees = loaded.trees
-    this.#located = located
+    this.source = new PageSource(file, salt, space)
+    this.values = new ValueReader(file, salt, space.values)
     this.bytes = new FileBytes(this)
   }
 
-  get ledger(): Ledger {
-    return this.#ledger
-  }
-
-  get trees(): ReadonlyMap<string, Tree> {
-    return this.#trees
-  }
-
-  /** What was found in the file when it was last loaded. */
-  get located(): Located {
-    return this.#located
-  }
-
-  /** Takes over what the same file holds by now. `parts` were loaded with this file's space. */
-  reload({ located, loaded, ledger }: Parts): void {
-    this.#ledger.clear()
-    this.#ledger = ledger
-    this.#trees = loaded.trees
-    this.#located = located
-  }
+  /** Gives back what was counted in the shared budget for changes that the file's nodes do not hold. */
+  protected abstract forgetChanges(): void
 
   get isRetired(): boolean {
     return this.#retired
@@ -94,7 +66,7 @@ export class OpenFile {
   /** The store has another file from now on. `onClosed` runs when this one is closed. */
   retire(clock: Clock, onClosed: () => void): void {
     this.#retired = true
-    this.#ledger.clear()
+    this.forgetChanges()
     const wait = (): void => {
       this.#cancelTimer = clock.after(RETIRED_IDLE_MS, () => {
         if (this.#pins > 0 || this.#used) {
@@ -118,7 +90,7 @@ export class OpenFile {
 
   async #close(): Promise<void> {
     this.#cancelTimer?.()
-    this.#ledger.clear()
+    this.forgetChanges()
     this.space.clear()
     await this.file.close()
   }

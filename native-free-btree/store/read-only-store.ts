@@ -1,27 +1,20 @@
 /** A store opened beside its writer, without a lock. It shows one commit, and moves on when `refresh` is called. */
-import type { Reference, SnapshotHandle, Turn } from '../api.ts'
+import type { Reference, SharedProgress, SnapshotHandle, Turn } from '../api.ts'
 import { requireAmount } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { identify } from '../log/recovery.ts'
-import { OpenFile } from './open-file.ts'
+import { NO_WRITER, type WriterStats } from './file-reader.ts'
+import { LoadedFile } from './loaded-file.ts'
 import { type StoreOptions, spaceOf } from './options.ts'
 import { loadBesideWriter, type Parts, reportOf } from './parts.ts'
-import { FileStore, type WriterStats } from './store.ts'
+import { FileStore } from './store.ts'
 
-const NO_WRITER: WriterStats = {
-  checkpointRunning: false,
-  queuedBytes: 0,
-  recordBytesWritten: 0,
-  nodeBytesWritten: 0,
-  poisoned: undefined,
-}
-
-export class ReadOnlyStore extends FileStore<OpenFile> {
+export class ReadOnlyStore extends FileStore<LoadedFile> {
   #refreshing: Promise<void> = Promise.resolve()
 
   constructor(path: string, options: StoreOptions, fileSystem: FileSystem, parts: Parts) {
-    super(path, options, fileSystem, new OpenFile(parts), reportOf(parts, false))
+    super(path, options, fileSystem, new LoadedFile(parts), reportOf(parts, false))
   }
 
   get commit(): number {
@@ -59,8 +52,8 @@ export class ReadOnlyStore extends FileStore<OpenFile> {
       if (replaced === undefined) await file.close()
     }
     if (replaced === undefined) await this.#reload()
-    else if (!this.isClosing) this.use(new OpenFile(replaced))
-    else await new OpenFile(replaced).close()
+    else if (!this.isClosing) this.use(new LoadedFile(replaced))
+    else await new LoadedFile(replaced).close()
     this.assertNotClosing()
   }
 
@@ -90,6 +83,10 @@ export class ReadOnlyStore extends FileStore<OpenFile> {
   }
 
   async turn(): Promise<Turn> {
+    this.#refuseWrite()
+  }
+
+  shareProgress(): SharedProgress {
     this.#refuseWrite()
   }
 

@@ -1,21 +1,23 @@
 /** A store opened for writing: its file always has a writer, through which everything is written. */
 import { resolve } from 'node:path'
-import type { Reference, SnapshotHandle, Transaction, TransactOptions, Turn } from '../api.ts'
+import type { Reference, SharedProgress, SnapshotHandle, Transaction, TransactOptions, Turn } from '../api.ts'
 import { refuse, requireAmount, requireFunction, requireObject, requireSignal } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { systemClock } from '../disk/system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import { announce } from '../log/durable-ends.ts'
+import { ProgressWriter } from '../log/progress.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { Writer } from '../write/pump.ts'
 import { appendStream } from './append-stream.ts'
 import type { BulkStore } from './bulk-store.ts'
 import { folderOf } from './create.ts'
+import type { WriterStats } from './file-reader.ts'
 import type { OpenFile } from './open-file.ts'
 import type { StoreOptions } from './options.ts'
 import { type Parts, reportOf } from './parts.ts'
-import { FileStore, type WriterStats } from './store.ts'
+import { FileStore } from './store.ts'
 import { succeed, turnOf } from './successor.ts'
 import { WritableFile, type Writing } from './writable-file.ts'
 
@@ -30,6 +32,7 @@ const DEFAULT_SIZE_HINT_BYTES = 256
 export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore {
   readonly #lock: Lock
   #unannounce: () => void
+  #progress: ProgressWriter | undefined
 
   constructor(
     path: string,
@@ -144,6 +147,15 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     }
   }
 
+  shareProgress(): SharedProgress {
+    const writer = this.#assertWritable()
+    if (this.#progress === undefined) {
+      this.#progress = new ProgressWriter(this.path, this.uuid)
+      writer.shareProgress(this.#progress)
+    }
+    return this.#progress.shared
+  }
+
   slowDown(delayMs: number): void {
     requireAmount('delayMs', delayMs)
     this.#writer.delayMs = delayMs
@@ -166,6 +178,8 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     this.use(after)
     this.#unannounce()
     this.#unannounce = this.#announce()
+    // Before anything is committed to the new file: who follows must not take the old one's end for the last word.
+    if (this.#progress !== undefined) after.writer.shareProgress(this.#progress)
     before.handOver(after.writer)
   }
 
@@ -195,12 +209,13 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     return this.tree(name)
   }
 
-  protected override finishWriting(reason: StorageError): Promise<void> {
+  protected override finishWork(reason: StorageError): Promise<void> {
     return this.#writer.close(reason)
   }
 
-  protected override releaseWriter(): void {
+  protected override releaseMemory(): void {
     this.#unannounce()
+    this.#progress?.close()
     this.#writer.release()
   }
 

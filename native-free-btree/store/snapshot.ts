@@ -6,17 +6,17 @@ import { StorageError } from '../errors.ts'
 import { RootReader } from '../tree/reader.ts'
 import type { Root, Share } from '../tree/shares.ts'
 import type { Tree } from '../tree/tree.ts'
-import type { OpenFile } from './open-file.ts'
+import type { LoadedFile } from './loaded-file.ts'
 
 export class StoreSnapshot implements Snapshot {
   readonly commit: number
-  readonly #file: OpenFile
+  readonly #file: LoadedFile
   readonly #unpin: () => void
   readonly #roots = new Map<string, { tree: Tree; root: Root; share: Share }>()
   readonly #onClose: (snapshot: StoreSnapshot) => void
   #open = true
 
-  constructor(commit: number, file: OpenFile, onClose: (snapshot: StoreSnapshot) => void) {
+  constructor(commit: number, file: LoadedFile, onClose: (snapshot: StoreSnapshot) => void) {
     this.commit = commit
     this.#file = file
     this.#unpin = file.pin()
@@ -43,7 +43,7 @@ export class StoreSnapshot implements Snapshot {
   }
 
   /** The file that it shows. */
-  get file(): OpenFile {
+  get file(): LoadedFile {
     return this.#file
   }
 

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts'
 import { PART_BYTES } from '../log/builder.ts'
 import { Writer } from '../write/pump.ts'
-import { OpenFile } from './open-file.ts'
+import { LoadedFile } from './loaded-file.ts'
 import { cacheOf, type StoreOptions } from './options.ts'
 import type { Parts } from './parts.ts'
 
@@ -18,7 +18,7 @@ export interface Writing {
   before?: Writer
 }
 
-export class WritableFile extends OpenFile {
+export class WritableFile extends LoadedFile {
   readonly writer: Writer
 
   constructor(parts: Parts, { path, options, clock, syncName, before }: Writing) {

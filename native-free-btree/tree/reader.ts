@@ -28,9 +28,25 @@ export function getValue(
   if (leaf === undefined) return undefined
   const index = lowerBound(leaf, key, compare)
   if (!cellHasKey(leaf, index, key, compare)) return undefined
-  readCell(leaf, cellOffset(leaf, index), view)
-  if (view.isReference) return values.readAt(leaf, view.payloadStart)
-  return copyOf(leaf, view.payloadStart, view.end)
+  return valueOfCell(leaf, cellOffset(leaf, index), values)
+}
+
+/** The value of the leaf's cell at `offset` of `bytes`, a page or a record; copied or fetched. */
+export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader): Buffer {
+  readCell(bytes, offset, view)
+  if (view.isReference) return values.readAt(bytes, view.payloadStart)
+  return copyOf(bytes, view.payloadStart, view.end)
+}
+
+/** Whether there is an entry with this key below `root`. */
+export function hasKey(
+  root: Root,
+  key: Uint8Array,
+  source: PageSource,
+  compare: Compare | undefined,
+): boolean {
+  const leaf = source.leafFor(root, key, compare)
+  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
 }
 
 export class RootReader implements TreeReader {
@@ -65,10 +81,7 @@ export class RootReader implements TreeReader {
 
   has(given: Uint8Array): boolean {
     this.#assertOpen()
-    const key = bytesOf('a key', given)
-    const compare = this.#tree.compare
-    const leaf = this.#source.leafFor(this.#root, key, compare)
-    return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+    return hasKey(this.#root, bytesOf('a key', given), this.#source, this.#tree.compare)
   }
 
   cursor(options: CursorOptions = {}): Cursor {

@@ -38,8 +38,8 @@ export class Rebalance {
   }
 
   /** To be called when the entry of `key` was taken out of `leaf`. An empty leaf stays until `finishGroup`. */
-  afterDelete(leaf: MutableNode, key: Uint8Array): void {
-    if (leaf.cells === 0) this.#emptied.set(leaf, Buffer.from(key))
+  afterDelete(leaf: MutableNode, source: Buffer, keyStart: number, keyEnd: number): void {
+    if (leaf.cells === 0) this.#emptied.set(leaf, Buffer.from(source.subarray(keyStart, keyEnd)))
     else if (leaf.size < LEAF_BYTES / 2) this.#joinUp(leaf)
   }
 

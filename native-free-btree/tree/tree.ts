@@ -102,12 +102,15 @@ export class Tree {
     this.#nodes.finish(leaf)
   }
 
-  /** Removes an entry; false when there is none. A leaf that loses its last one stays until `finishGroup`. */
-  delete(key: Uint8Array, prepared?: MutableNode): boolean {
-    const leaf = this.#nodes.holdsStill(prepared) ? prepared : this.#nodes.find(key, 0, key.length)
+  /**
+   * Removes the entry whose key lies in `source` from `keyStart` to `keyEnd`; false when there is none. A leaf that loses
+   * its last one stays until `finishGroup`.
+   */
+  delete(source: Buffer, keyStart: number, keyEnd: number, prepared?: MutableNode): boolean {
+    const leaf = this.#nodes.holdsStill(prepared) ? prepared : this.#nodes.find(source, keyStart, keyEnd)
     if (leaf === undefined) return false
-    const index = lowerBound(leaf.page, key, this.compare)
-    if (!cellHasKey(leaf.page, index, key, this.compare)) {
+    const index = lowerBound(leaf.page, source, this.compare, keyStart, keyEnd)
+    if (!cellHasKey(leaf.page, index, source, this.compare, keyStart, keyEnd)) {
       this.#nodes.finish(leaf)
       return false
     }
@@ -115,7 +118,7 @@ export class Tree {
     const removedBytes = leafCellBytes(leaf.page, view)
     leaf.removeCell(index)
     count(leaf, -1, -removedBytes)
-    this.#rebalance.afterDelete(leaf, key)
+    this.#rebalance.afterDelete(leaf, source, keyStart, keyEnd)
     this.#nodes.finish(leaf)
     return true
   }

@@ -44,6 +44,7 @@ export class GroupCommit {
   readonly #dirtyLimitBytes: number
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
+  readonly #onDurable: () => void
   #definitionsDue: Tree[] = []
   recordBytesWritten = 0
   nodeBytesWritten = 0
@@ -61,6 +62,8 @@ export class GroupCommit {
     trees: ReadonlyMap<string, Tree>
     limits: { dirtyBytes: number; partBytes: number }
     state: { salt: bigint }
+    /** Told of each commit that is durable and applied, before its callers are. */
+    onDurable: () => void
   }) {
     this.#tail = parts.tail
     this.#queue = parts.queue
@@ -70,6 +73,7 @@ export class GroupCommit {
     this.#salt = parts.state.salt
     this.#dirtyLimitBytes = parts.limits.dirtyBytes
     this.#builder = new GroupBuilder(this.#salt, parts.limits.partBytes)
+    this.#onDurable = parts.onDurable
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
   }
 
@@ -173,6 +177,7 @@ export class GroupCommit {
       reject(taken, tail.poisoned!)
       return
     }
+    this.#onDurable()
     for (const { entry, result } of taken) entry.resolve(result)
   }
 
@@ -247,12 +252,12 @@ export class GroupCommit {
   /** Brings the trees up to the group that is durable now. */
   #apply(): boolean {
     const builder = this.#builder
-    const { trees, offsets, leaves, bytes } = builder
+    const { trees, offsets, leaves, keyStarts, keyEnds, bytes } = builder
     try {
       for (let i = 0; i < trees.length; i++) {
         const offset = offsets[i]!
         if (offset >= 0) trees[i]!.put(bytes, offset, leaves[i])
-        else trees[i]!.delete(builder.keyOf(i), leaves[i])
+        else trees[i]!.delete(bytes, keyStarts[i]!, keyEnds[i]!, leaves[i])
       }
       for (const tree of new Set(trees)) tree.finishGroup()
       return true

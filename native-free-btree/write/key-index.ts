@@ -1,45 +1,55 @@
 /**
- * The last operation of a group on each key of one tree, by operation numbers: `HashedKeys` for trees in bytewise order, an
- * open-addressing table that compares keys where they lie in the group's buffer, so that no object is made for one;
+ * The last of a row of operations (a group's, or those of a stretch of the log) on each key of one tree, by operation
+ * numbers: `HashedKeys` for trees in bytewise order, an
+ * open-addressing table that compares keys where they lie in the operations' buffer, so that no object is made for one;
  * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell.
  */
 
 import type { Compare } from '../callbacks.ts'
-import type { GroupBuilder } from '../log/builder.ts'
+
+/** Operations by number, with their keys in one buffer. */
+export interface Operations {
+  readonly bytes: Buffer
+  /** Where the key of each lies. */
+  readonly keyStarts: readonly number[]
+  readonly keyEnds: readonly number[]
+  /** The key of operation `index`: a view into the buffer. */
+  keyOf(index: number): Buffer
+}
 
 export interface KeyIndex {
   /** Notes that `operation` is the last on its key. Operations come in order. */
   add(operation: number): void
-  /** Undefined when the group has no operation on `key`. */
+  /** Undefined when there is no operation on `key`. */
   last(key: Uint8Array): number | undefined
 }
 
-export function keyIndex(builder: GroupBuilder, compare: Compare | undefined): KeyIndex {
-  return compare === undefined ? new HashedKeys(builder) : new OrderedKeys(builder, compare)
+export function keyIndex(operations: Operations, compare: Compare | undefined): KeyIndex {
+  return compare === undefined ? new HashedKeys(operations) : new OrderedKeys(operations, compare)
 }
 
 const FIRST_SLOTS = 64
 
 class HashedKeys implements KeyIndex {
-  readonly #builder: GroupBuilder
+  readonly #operations: Operations
   /** Operation number + 1; 0: empty. At most half of it is taken. */
   #slots = new Int32Array(FIRST_SLOTS)
   #taken = 0
 
-  constructor(builder: GroupBuilder) {
-    this.#builder = builder
+  constructor(operations: Operations) {
+    this.#operations = operations
   }
 
   /** Notes that `operation` is the last on its key. */
   add(operation: number): void {
     if (this.#taken * 2 >= this.#slots.length) this.#grow()
-    const { bytes, keyStarts, keyEnds } = this.#builder
+    const { bytes, keyStarts, keyEnds } = this.#operations
     const slot = this.#slotOf(bytes, keyStarts[operation]!, keyEnds[operation]!)
     if (this.#slots[slot] === 0) this.#taken += 1
     this.#slots[slot] = operation + 1
   }
 
-  /** Undefined when the group has no operation on `key`. */
+  /** Undefined when there is no operation on `key`. */
   last(key: Uint8Array): number | undefined {
     const found = this.#slots[this.#slotOf(key, 0, key.length)]!
     return found === 0 ? undefined : found - 1
@@ -56,7 +66,7 @@ class HashedKeys implements KeyIndex {
   }
 
   #isKeyOf(operation: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const { bytes: own, keyStarts, keyEnds } = this.#builder
+    const { bytes: own, keyStarts, keyEnds } = this.#operations
     const from = keyStarts[operation]!
     if (keyEnds[operation]! - from !== end - start) return false
     for (let i = start; i < end; i++) if (own[from + i - start] !== bytes[i]) return false
@@ -65,7 +75,7 @@ class HashedKeys implements KeyIndex {
 
   #grow(): void {
     const old = this.#slots
-    const { bytes, keyStarts, keyEnds } = this.#builder
+    const { bytes, keyStarts, keyEnds } = this.#operations
     this.#slots = new Int32Array(old.length * 4)
     for (const found of old) {
       if (found === 0) continue
@@ -86,17 +96,17 @@ const RUN_LENGTH = 512
 
 /** Runs of operations in the order of their keys, each run not empty but the first of an empty index. */
 class OrderedKeys implements KeyIndex {
-  readonly #builder: GroupBuilder
+  readonly #operations: Operations
   readonly #compare: Compare
   readonly #runs: number[][] = [[]]
 
-  constructor(builder: GroupBuilder, compare: Compare) {
-    this.#builder = builder
+  constructor(operations: Operations, compare: Compare) {
+    this.#operations = operations
     this.#compare = compare
   }
 
   add(operation: number): void {
-    const key = this.#builder.keyOf(operation)
+    const key = this.#operations.keyOf(operation)
     const at = this.#runOf(key)
     const run = this.#runs[at]!
     const index = this.#bound(run, key)
@@ -119,7 +129,7 @@ class OrderedKeys implements KeyIndex {
   }
 
   #order(operation: number, key: Uint8Array): number {
-    return this.#compare(this.#builder.keyOf(operation), key)
+    return this.#compare(this.#operations.keyOf(operation), key)
   }
 
   /** The last run that does not begin above `key`; the first where all do. */

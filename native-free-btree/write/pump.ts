@@ -9,6 +9,7 @@ import type { StorageFile } from '../disk/file-system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import type { CheckpointPointer } from '../log/group.ts'
+import type { DurableFacts, ProgressWriter } from '../log/progress.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { ReplayStart } from './checkpoint.ts'
@@ -51,6 +52,9 @@ export class Writer {
   readonly #checkpoints: Checkpoints
   readonly #tail: Tail
   readonly #groups: GroupCommit
+  readonly #salt: bigint
+  /** Where commits are published for other threads, when somebody has asked for it. */
+  #progress: ProgressWriter | undefined
   #pumping: Promise<void> | undefined
   #cancelIdle: (() => void) | undefined
   /** Has the queue: this one never writes again. */
@@ -83,9 +87,12 @@ export class Writer {
       replay: state.replay,
       replayBytes: state.replayBytes,
     })
-    this.#tail = new Tail({ ...parts, checkpoints: this.#checkpoints })
+    this.#salt = state.salt
+    const onDurable = (): void => this.#progress?.publish(this.#durableFacts)
+    this.#tail = new Tail({ ...parts, checkpoints: this.#checkpoints, onDurable })
     this.#groups = new GroupCommit({
       ...parts,
+      onDurable,
       tail: this.#tail,
       queue: this.queue,
       checkpoints: this.#checkpoints,
@@ -130,6 +137,20 @@ export class Writer {
     return this.#checkpoints.newest
   }
 
+  get #durableFacts(): DurableFacts {
+    return {
+      durableEnd: this.#tail.durable.end,
+      commit: this.#tail.commit,
+      checkpoint: this.#checkpoints.newest,
+    }
+  }
+
+  /** Publishes what is durable now, as that of a new file, and each commit from now on. */
+  shareProgress(progress: ProgressWriter): void {
+    this.#progress = progress
+    progress.begin(this.#salt, this.#durableFacts)
+  }
+
   /** Resolves when its turn comes. The queue waits until the turn is given back. */
   turn(): Promise<WriterTurn> {
     return this.submit<WriterTurn>('turn', 0, () => undefined as never)
@@ -149,6 +170,7 @@ export class Writer {
   /** To be called in a turn, which is to be given back then: what waits in the queue is for the successor. */
   handOver(successor: Writer): void {
     this.#successor = successor
+    this.#progress = undefined
     this.#cancelIdle?.()
     if (!successor.queue.isEmpty) successor.#kick()
   }

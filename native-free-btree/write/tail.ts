@@ -40,6 +40,7 @@ export class Tail {
   readonly #file: StorageFile
   readonly #path: string
   readonly #checkpoints: Checkpoints
+  readonly #onDurable: () => void
   #syncName: (() => Promise<void>) | undefined
   #durable: ChainPoint
   /** Behind the last group written; ahead of `#durable` by chunk groups only. */
@@ -58,6 +59,8 @@ export class Tail {
     path: string
     checkpoints: Checkpoints
     state: TailState
+    /** Told when more is durable, but of commits, of which `committed` is told itself. */
+    onDurable: () => void
     /**
      * Makes the file's name durable, before the first group: a compaction whose process was killed between the
      * rename and the folder's sync leaves a name that a power loss would take back, with all written since.
@@ -69,6 +72,7 @@ export class Tail {
     this.#path = parts.path
     this.#checkpoints = parts.checkpoints
     this.#syncName = parts.syncName
+    this.#onDurable = parts.onDurable
     this.superblocks = new Superblocks(parts.file, state)
     this.#durable = { end: state.end, lastHash: state.lastHash, lastPosition: state.lastPosition }
     this.#written = this.#durable
@@ -176,7 +180,7 @@ export class Tail {
   /** Makes durable whatever is written; false when it could not. */
   async syncWritten(): Promise<boolean> {
     if (this.#written.end !== this.#durable.end && !(await this.sync())) return false
-    this.#durable = this.#written
+    this.#writtenIsDurable()
     return true
   }
 
@@ -250,8 +254,14 @@ export class Tail {
     this.#generationStarted = false
     if (!(await this.#endsWithItsGroups())) return (await this.startGeneration()) === undefined
     if (!(await this.sync())) return false
-    this.#durable = this.#written
+    this.#writtenIsDurable()
     return true
+  }
+
+  #writtenIsDurable(): void {
+    if (this.#durable === this.#written) return
+    this.#durable = this.#written
+    this.#onDurable()
   }
 
   /** Cuts off what a failed write has left; the next sync makes that durable. False when it is still there. */

@@ -8,6 +8,7 @@ import type {
   CheckReport,
   RecoveryReport,
   Reference,
+  SharedProgress,
   Snapshot,
   Store,
   StoreStats,
@@ -115,6 +116,10 @@ export class MemoryStore implements Store {
 
   async turn(): Promise<never> {
     throw new MemoryStoreError('READ_ONLY', 'there is no file')
+  }
+
+  shareProgress(): SharedProgress {
+    refuse('nobody follows what is in memory alone')
   }
 
   slowDown(): void {}
