@@ -5,6 +5,8 @@ const INITIAL_CAPACITY = 256
 /** What an unusually long value made a writer allocate beyond this is given back. */
 const RETAINED_CAPACITY = 1024 * 1024
 const MAX_NUMBER_SIZE = 8
+const DOUBLE_SIZE = 8
+const U64_SIZE = 8
 
 /** Bytes that end too early, or say what they cannot. */
 export class ByteFormatError extends Error {
@@ -44,6 +46,18 @@ export class ByteWriter {
   /** `value` is an integer of at most 52 bits and a sign. */
   signed(value: number): void {
     this.number(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
+  /** Any number, in 8 bytes. */
+  double(value: number): void {
+    this.#reserve(DOUBLE_SIZE)
+    this.#length = this.#bytes.writeDoubleLE(value, this.#length)
+  }
+
+  /** `value` is an unsigned integer of 64 bits. */
+  u64(value: bigint): void {
+    this.#reserve(U64_SIZE)
+    this.#length = this.#bytes.writeBigUInt64LE(value, this.#length)
   }
 
   bytes(value: Uint8Array): void {
@@ -103,6 +117,14 @@ export class ByteReader {
   signed(): number {
     const folded = this.number()
     return folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+  }
+
+  double(): number {
+    return this.#bytes.readDoubleLE(this.skip(DOUBLE_SIZE))
+  }
+
+  u64(): bigint {
+    return this.#bytes.readBigUInt64LE(this.skip(U64_SIZE))
   }
 
   /** A view of the next `size` bytes. */

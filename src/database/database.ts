@@ -15,6 +15,7 @@ import type {
   PurgeRequest,
   UpdateOptions,
 } from './api/database.ts'
+import type { SharedDatabase } from './api/remote-writer.ts'
 import { type ByteSource, type IncomingAttachment, takeAttachment } from './attachments/content.ts'
 import { awaiting } from './errors/layer-errors.ts'
 import type { AttachmentContent } from './layout/attachment-records.ts'
@@ -35,17 +36,10 @@ import {
   removeLocalDocument,
   writeLocalDocument,
 } from './write/local-documents.ts'
-import { holdContent } from './write/moved-content.ts'
+import { holdContent, MovedContent } from './write/moved-content.ts'
 import { SettingsWrites } from './write/settings.ts'
+import { updateWinner } from './write/winner-edits.ts'
 import { WritePath } from './write/write-path.ts'
-
-/** What a thread must know to read the database beside its writer. */
-export interface DatabaseSharing {
-  readonly record: Omit<DatabaseRecord, 'format'>
-  /** Every epoch of the update sequence, the present one too. */
-  readonly epochs: Buffer
-  readonly words: SharedArrayBuffer
-}
 
 export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   readonly #store: WritableStore
@@ -110,14 +104,15 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     }
   }
 
-  /** For threads that read the database beside this one. Throws databaseClosed. */
-  share(): DatabaseSharing & { store: Store } {
-    const store = this.#store.get()
-    const { uuid, instanceStartTime, properties } = this
+  /** What other threads need to read the database beside this one. Throws databaseClosed. */
+  share(): SharedDatabase {
+    const progress = this.#store.get().shareProgress()
+    const { name, uuid, instanceStartTime, properties } = this
     return {
-      store,
+      name,
+      progress,
       record: { uuid, instanceStartTime, properties },
-      epochs: this.#sequences.record(),
+      epochs: Uint8Array.from(this.#sequences.record()),
       words: this.#words.buffer,
     }
   }
@@ -142,7 +137,13 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     this.requireReadable(id)
-    return this.#writes.updateInTurn(id, make, () => this.#edits.context(true))
+    try {
+      return await this.#writes.updateInTurn(id, make, () => this.#edits.context(true))
+    } catch (error) {
+      // Its content has to be brought to the present file first, which takes longer than a turn.
+      if (!(error instanceof MovedContent)) throw error
+      return updateWinner(this, this.#edits, id, make)
+    }
   }
 
   nextExpiry(): number | undefined {

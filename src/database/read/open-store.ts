@@ -1,13 +1,13 @@
-import type { Snapshot, Store, Transaction } from '../../../native-free-btree/index.ts'
+import type { Snapshot, Store, StoreReader, Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { awaiting, reading } from '../errors/layer-errors.ts'
 
 /** What reads need of a store: a writer's, or one that follows a writer in another thread. */
 export type ReadableStore = Pick<
-  Store,
+  StoreReader,
   'salt' | 'get' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
 > & {
-  /** False: what is read may be behind what was acknowledged. Undefined: it never is. */
+  /** False: what is read may be behind what was acknowledged. A store with a writer, which never is, has none. */
   readonly isFresh?: boolean
 }
 

@@ -56,18 +56,23 @@ export class EditPath {
   /** As `Database.update`. */
   async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
     try {
-      for (let salt: bigint | undefined; ; ) {
-        // Nothing is awaited for an ordinary request, which takes its place at the writer before the call returns.
-        const present = hasMovedContent(edits, salt) ? await this.#brought(edits, salt) : edits
-        try {
-          return await this.#update(present, options)
-        } catch (error) {
-          if (!(error instanceof MovedContent)) throw error
-          salt = error.salt
-        }
-      }
+      return await this.updateHeld(edits, options)
     } finally {
       releaseContent(edits)
+    }
+  }
+
+  /** The same, for who releases the content of the edits. */
+  async updateHeld(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    for (let salt: bigint | undefined; ; ) {
+      // Nothing is awaited for an ordinary request, which takes its place at the writer before the call returns.
+      const present = hasMovedContent(edits, salt) ? await this.#brought(edits, salt) : edits
+      try {
+        return await this.#update(present, options)
+      } catch (error) {
+        if (!(error instanceof MovedContent)) throw error
+        salt = error.salt
+      }
     }
   }
 

@@ -1,0 +1,56 @@
+/**
+ * A database that one thread writes and others read: what they are told when they open it, and how they reach its writer.
+ * Who carries the calls from thread to thread turns errors into plain values and back by `shared/failure.ts`.
+ */
+import type { SharedProgress } from '../../../native-free-btree/index.ts'
+import type { DatabaseRecord } from '../layout/meta-records.ts'
+import type { Database } from './database.ts'
+
+/** What a thread is told to open a database that another one writes. Can be cloned; good until the writer's thread closes it. */
+export interface SharedDatabase {
+  readonly name: string
+  readonly progress: SharedProgress
+  readonly record: Omit<DatabaseRecord, 'format'>
+  /** Every epoch of the update sequence, the present one too: see `layout/sequence.ts`. */
+  readonly epochs: Uint8Array
+  /** See `read/words.ts`. */
+  readonly words: SharedArrayBuffer
+}
+
+/** What is rare enough to be carried as it is. */
+export type RemoteCalls = Pick<
+  Database,
+  | 'purge'
+  | 'putLocal'
+  | 'deleteLocal'
+  | 'setSecurity'
+  | 'setRevsLimit'
+  | 'setPurgedInfosLimit'
+  | 'ensureFullCommit'
+>
+
+/** Bytes appended to the writer's file. */
+export interface RemoteContent {
+  reference: Uint8Array
+  /** Of the file that the reference belongs to. */
+  salt: bigint
+}
+
+/**
+ * The writing side of one database, as other threads reach it. It rejects with DatabaseErrors, and `update` with
+ * MovedContent too. What goes in must not change until it resolves, and may be a view of longer memory, as what
+ * comes out may be.
+ */
+export interface RemoteWriter {
+  /**
+   * Writes encoded edits (`shared/update-codec.ts`) as one transaction, in the order of the calls. Resolves with encoded
+   * results (`shared/result-codec.ts`). Rejects with MovedContent where a reference is of another file than the store's.
+   */
+  update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array>
+  /** As `Store.appendStream`: the next chunk is asked for when the last one is in the file, and all is ended by what the source throws. */
+  appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent>
+  call<Name extends keyof RemoteCalls>(
+    method: Name,
+    args: Parameters<RemoteCalls[Name]>,
+  ): Promise<Awaited<ReturnType<RemoteCalls[Name]>>>
+}

@@ -1,0 +1,50 @@
+/**
+ * The writer's end of a database that other threads read: does what a `RemoteWriter` is asked. All writes of all threads
+ * pass here, one after the other, so nothing is done here that the asking thread can do.
+ */
+import type { EditResult } from '../api/database.ts'
+import type { RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
+import type { StoredDatabase } from '../database.ts'
+import { encodeResults } from './result-codec.ts'
+import { decodeEdits } from './update-codec.ts'
+
+const CALLS: ReadonlySet<string> = new Set<keyof RemoteCalls>([
+  'purge',
+  'putLocal',
+  'deleteLocal',
+  'setSecurity',
+  'setRevsLimit',
+  'setPurgedInfosLimit',
+  'ensureFullCommit',
+])
+
+export class DatabaseService implements RemoteWriter {
+  readonly #database: StoredDatabase
+
+  constructor(database: StoredDatabase) {
+    this.#database = database
+  }
+
+  async update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+    const ready = decodeEdits(edits)
+    const results: EditResult[] = []
+    await this.#database.write(ready, results, options.allOrNothing)
+    return encodeResults(results)
+  }
+
+  async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {
+    const { reference, source: file } = await this.#database.append(source)
+    return { reference, salt: file.salt }
+  }
+
+  async call<Name extends keyof RemoteCalls>(
+    method: Name,
+    args: Parameters<RemoteCalls[Name]>,
+  ): Promise<Awaited<ReturnType<RemoteCalls[Name]>>> {
+    if (!CALLS.has(method)) throw new TypeError(`no method of a database is called ${method}`)
+    const call = this.#database[method] as (
+      ...given: Parameters<RemoteCalls[Name]>
+    ) => ReturnType<RemoteCalls[Name]>
+    return await call.apply(this.#database, args)
+  }
+}
