@@ -1,0 +1,305 @@
+/**
+ * One end of the line between a front and the core. What holds:
+ * - What is said in one turn of the event loop goes out as one message; bytes are put behind each other into one buffer,
+ *   which is handed over, not copied. So the cost of a message is shared by all who say something in a turn.
+ * - Every call is answered once: with its result, with the error that it met, or with `gone` when the line ends.
+ * - A caller who has gone says so: the one who is called hears it by the signal.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+
+/** The sides' vocabularies: calls by method, notices by name. */
+export interface Vocabulary {
+  calls: object
+  notices: object
+}
+
+type CallShape = { args: unknown; result: unknown }
+type ArgsOf<T> = T extends CallShape ? T['args'] : never
+type ResultOf<T> = T extends CallShape ? T['result'] : never
+
+/** What a call gives back, and the bytes that come with it. */
+export interface Answered<T> {
+  result: T
+  bytes: Uint8Array | undefined
+}
+
+export interface CallOptions {
+  /** Go with the call; they are copied before `call` returns. */
+  bytes?: Uint8Array | undefined
+  /** Tells the other side that nobody waits any more. The call is answered all the same. */
+  signal?: AbortSignal | undefined
+}
+
+/** What a handler is given beside the arguments. */
+export interface Request {
+  /** A view of the message: to be copied by whoever keeps it. */
+  readonly bytes: Uint8Array
+  readonly signal: AbortSignal
+}
+
+/** Serves one method. Gives bytes back beside its result through `withBytes`. */
+export type Handler<Args, Result> = (args: Args, request: Request) => Result | WithBytes | Promise<Result | WithBytes>
+
+export type Handlers<Calls extends object> = {
+  [M in keyof Calls]: Handler<ArgsOf<Calls[M]>, ResultOf<Calls[M]>>
+}
+
+export type Listeners<Notices extends object> = {
+  [N in keyof Notices]: (value: Notices[N]) => void
+}
+
+/** An answer that is bytes alone. */
+export class WithBytes {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+/** An error as it travels. */
+type Refusal =
+  | { kind: ErrorKind; reason: string; headers: Record<string, string> }
+  | { name: string; message: string; stack: string | undefined }
+
+const CALL = 0
+const ANSWER = 1
+const REFUSAL = 2
+const NOTICE = 3
+const GONE = 4
+
+/** Kind, number of the call, method or name, value, and where its bytes lie in the message's. */
+type Item = [kind: number, id: number, name: string, value: unknown, start: number, end: number]
+
+interface Message {
+  items: Item[]
+  bytes: Uint8Array | undefined
+}
+
+interface Waiting {
+  resolve(answered: Answered<unknown>): void
+  reject(error: unknown): void
+  forget(): void
+}
+
+const NO_BYTES = new Uint8Array(0)
+
+/** Makes an error of this thread of one that another named. Those of no table keep their text alone. */
+export type Revive = (name: string, message: string) => Error | undefined
+
+export interface ChannelOptions<Own extends Vocabulary> {
+  port: MessagePort
+  handlers: Handlers<Own['calls']>
+  listeners: Listeners<Own['notices']>
+  /** Errors that callers tell apart by their class. */
+  revive?: Revive | undefined
+}
+
+/** `Own`: what this side is asked and told; `Other`: what it asks and tells. */
+export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
+  readonly #port: MessagePort
+  readonly #handlers: Record<string, Handler<unknown, unknown>>
+  readonly #listeners: Record<string, (value: unknown) => void>
+  readonly #revive: Revive
+  readonly #waiting = new Map<number, Waiting>()
+  /** Calls of the other side that run, and can be told that their caller has gone. */
+  readonly #serving = new Map<number, AbortController>()
+  #items: Item[] = []
+  #parts: Uint8Array[] = []
+  #length = 0
+  #lastId = 0
+  #flushDue = false
+  #ended: Error | undefined
+
+  constructor(options: ChannelOptions<Own>) {
+    this.#port = options.port
+    this.#handlers = options.handlers as Record<string, Handler<unknown, unknown>>
+    this.#listeners = options.listeners as Record<string, (value: unknown) => void>
+    this.#revive = options.revive ?? (() => undefined)
+    options.port.on('message', (message: Message) => this.#receive(message))
+  }
+
+  /** Calls that wait for their answers. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Rejects with the error that the other side met, and with `end`'s when the line ends before. */
+  async call<M extends keyof Other['calls'] & string>(
+    method: M,
+    args: ArgsOf<Other['calls'][M]>,
+    options: CallOptions = {},
+  ): Promise<Answered<ResultOf<Other['calls'][M]>>> {
+    if (this.#ended !== undefined) throw this.#ended
+    const { bytes, signal } = options
+    this.#lastId += 1
+    const id = this.#lastId
+    const answered = new Promise<Answered<unknown>>((resolve, reject) => {
+      const onAbort = (): void => this.#say(GONE, id, '', undefined, undefined)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.set(id, { resolve, reject, forget: () => signal?.removeEventListener('abort', onAbort) })
+    })
+    this.#say(CALL, id, method, args, bytes)
+    if (signal?.aborted) this.#say(GONE, id, '', undefined, undefined)
+    return answered as Promise<Answered<ResultOf<Other['calls'][M]>>>
+  }
+
+  /** The result alone. */
+  async ask<M extends keyof Other['calls'] & string>(
+    method: M,
+    args: ArgsOf<Other['calls'][M]>,
+    options?: CallOptions,
+  ): Promise<ResultOf<Other['calls'][M]>> {
+    return (await this.call(method, args, options)).result
+  }
+
+  tell<N extends keyof Other['notices'] & string>(name: N, value: Other['notices'][N]): void {
+    if (this.#ended === undefined) this.#say(NOTICE, 0, name, value, undefined)
+  }
+
+  /** The other side has gone, or this one goes: what waits is rejected, what runs is told that nobody waits. */
+  end(error: Error): void {
+    if (this.#ended !== undefined) return
+    this.#ended = error
+    for (const waiting of this.#waiting.values()) {
+      waiting.forget()
+      waiting.reject(error)
+    }
+    this.#waiting.clear()
+    for (const controller of this.#serving.values()) controller.abort()
+    this.#serving.clear()
+    this.#port.close()
+  }
+
+  #say(kind: number, id: number, name: string, value: unknown, bytes: Uint8Array | undefined): void {
+    const start = this.#length
+    if (bytes !== undefined && bytes.length > 0) {
+      this.#parts.push(bytes)
+      this.#length += bytes.length
+    }
+    this.#items.push([kind, id, name, value, start, this.#length])
+    if (this.#flushDue) return
+    this.#flushDue = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#flushDue = false
+    const items = this.#items
+    const parts = this.#parts
+    const length = this.#length
+    this.#items = []
+    this.#parts = []
+    this.#length = 0
+    if (this.#ended !== undefined) return
+    if (length === 0) {
+      this.#port.postMessage({ items, bytes: undefined } satisfies Message)
+      return
+    }
+    const bytes = new Uint8Array(length)
+    let at = 0
+    for (const part of parts) {
+      bytes.set(part, at)
+      at += part.length
+    }
+    this.#port.postMessage({ items, bytes } satisfies Message, [bytes.buffer])
+  }
+
+  #receive({ items, bytes }: Message): void {
+    for (const [kind, id, name, value, start, end] of items) {
+      const part = end > start ? bytes!.subarray(start, end) : undefined
+      if (kind === CALL) this.#serve(id, name, value, part ?? NO_BYTES)
+      else if (kind === NOTICE) this.#listeners[name]?.(value)
+      else if (kind === GONE) this.#serving.get(id)?.abort()
+      else this.#answered(kind, id, value, part)
+    }
+  }
+
+  #answered(kind: number, id: number, value: unknown, bytes: Uint8Array | undefined): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    waiting.forget()
+    if (kind === ANSWER) waiting.resolve({ result: value, bytes })
+    else waiting.reject(this.#errorOf(value as Refusal))
+  }
+
+  #serve(id: number, method: string, args: unknown, bytes: Uint8Array): void {
+    const handler = this.#handlers[method]
+    if (handler === undefined) {
+      this.#say(REFUSAL, id, '', refusalOf(new Error(`there is no call ${method}`)), undefined)
+      return
+    }
+    // Made only for those who ask for it: most calls are over before anybody could go.
+    const request = new ServedRequest(bytes, () => {
+      const controller = new AbortController()
+      this.#serving.set(id, controller)
+      return controller.signal
+    })
+    let result: unknown
+    try {
+      result = handler(args, request)
+    } catch (error) {
+      this.#refuse(id, error)
+      return
+    }
+    if (!(result instanceof Promise)) {
+      this.#answer(id, result)
+      return
+    }
+    result.then(
+      (value) => this.#answer(id, value),
+      (error: unknown) => this.#refuse(id, error),
+    )
+  }
+
+  #answer(id: number, result: unknown): void {
+    this.#serving.delete(id)
+    if (result instanceof WithBytes) this.#say(ANSWER, id, '', undefined, result.bytes)
+    else this.#say(ANSWER, id, '', result, undefined)
+  }
+
+  #refuse(id: number, error: unknown): void {
+    this.#serving.delete(id)
+    this.#say(REFUSAL, id, '', refusalOf(error), undefined)
+  }
+
+  #errorOf(refusal: Refusal): Error {
+    if ('kind' in refusal) {
+      const { kind, reason, headers } = refusal
+      return new DatabaseError(kind, reason, { headers })
+    }
+    const known = this.#revive(refusal.name, refusal.message)
+    if (known !== undefined) return known
+    const error = new Error(refusal.message)
+    if (refusal.stack !== undefined) error.stack = refusal.stack
+    return error
+  }
+}
+
+class ServedRequest implements Request {
+  readonly bytes: Uint8Array
+  readonly #listen: () => AbortSignal
+  #signal: AbortSignal | undefined
+
+  constructor(bytes: Uint8Array, listen: () => AbortSignal) {
+    this.bytes = bytes
+    this.#listen = listen
+  }
+
+  /** To be asked for before the handler returns or first awaits. */
+  get signal(): AbortSignal {
+    this.#signal ??= this.#listen()
+    return this.#signal
+  }
+}
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof DatabaseError) {
+    const { kind, reason, headers } = error
+    return { kind, reason, headers }
+  }
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined }
+  return { name: error.constructor.name, message: error.message, stack: error.stack }
+}

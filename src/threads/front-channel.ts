@@ -1,0 +1,16 @@
+/** The front's end of the line. */
+import type { Channel } from './channel.ts'
+import type { CoreCalls, CoreNotices, FrontNotices } from './protocol.ts'
+
+export interface FrontVocabulary {
+  calls: Record<never, never>
+  notices: CoreNotices
+}
+
+export interface CoreVocabulary {
+  calls: CoreCalls
+  notices: FrontNotices
+}
+
+/** What a front asks and tells. */
+export type Core = Pick<Channel<FrontVocabulary, CoreVocabulary>, 'call' | 'ask' | 'tell'>

@@ -1,0 +1,158 @@
+/**
+ * The databases as a front has them: followers of the core's, opened when they are first asked for. What holds:
+ * - A lease is of a database that shows every write that was acknowledged before it was asked for: one that has to catch
+ *   up does so first, and one whose store was closed is opened anew, or found to be gone.
+ * - What is open here is open in the core; it is given back when it is closed here.
+ */
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { FollowedDatabase } from '../database/followed-database.ts'
+import { type Lease, OpenDatabases } from '../server/open-databases.ts'
+import { type DatabaseWatcher, Watchers } from '../server/watchers.ts'
+import type { Core } from './front-channel.ts'
+import type { CoreCalls, OpenedDatabase } from './protocol.ts'
+
+/** How long those who use a database that is to be given back have for it. */
+const RETIRE_GRACE_MS = 2000
+/** A database may be closed in the core between its opening and its first use, but not again and again. */
+const MOST_OPENINGS = 10
+
+export interface FrontDatabasesOptions {
+  core: Core
+  maxOpen: number
+  clock: Clock
+  log: Log
+  /** Follows what the core has opened. */
+  follow(name: string, opened: OpenedDatabase): Promise<FollowedDatabase>
+}
+
+interface Opened {
+  readonly name: string
+  readonly shards: number | undefined
+}
+
+export class FrontDatabases {
+  readonly #core: Core
+  readonly #open: OpenDatabases<FollowedDatabase>
+  readonly #watchers: Watchers
+  readonly #opened = new Map<number, Opened>()
+  /** Handles that the core wants back whose opening has not been answered yet. */
+  readonly #retired = new Set<number>()
+  readonly #shards = new Map<string, number | undefined>()
+
+  constructor(options: FrontDatabasesOptions) {
+    this.#core = options.core
+    this.#watchers = new Watchers(options.log)
+    this.#open = new OpenDatabases({
+      maxOpen: options.maxOpen,
+      clock: options.clock,
+      log: options.log,
+      open: (name) => this.#follow(name, options),
+    })
+  }
+
+  async #follow(name: string, { follow }: FrontDatabasesOptions): Promise<FollowedDatabase> {
+    const opened = await this.#core.ask('open', { name })
+    const { handle, shards } = opened
+    try {
+      if (this.#retired.delete(handle)) throw new DatabaseError('noDatabase')
+      this.#opened.set(handle, { name, shards })
+      const database = await follow(name, opened)
+      this.#shards.set(name, shards)
+      return database
+    } catch (error) {
+      this.giveBack(handle)
+      throw error
+    }
+  }
+
+  /** The database of the handle is closed here. */
+  giveBack(handle: number): void {
+    this.#opened.delete(handle)
+    this.#core.tell('release', { handle })
+  }
+
+  /** The core wants the database back. */
+  retire(handle: number, kind: 'noDatabase' | 'shuttingDown'): void {
+    const opened = this.#opened.get(handle)
+    if (opened === undefined) this.#retired.add(handle)
+    else void this.#open.retire(opened.name, new DatabaseError(kind), RETIRE_GRACE_MS)
+  }
+
+  /** Others wait for the places of databases that nobody uses here. */
+  makeRoom(): void {
+    this.#open.closeIdle()
+  }
+
+  changed(name: string): void {
+    this.#watchers.changed(name)
+  }
+
+  deleted(name: string): void {
+    this.#watchers.deleted(name)
+  }
+
+  leaseOpen(name: string): Lease | undefined {
+    const lease = this.#open.acquireOpen(name)
+    if (lease === undefined || lease.database.isFresh) return lease
+    lease.release()
+    return undefined
+  }
+
+  /** Throws not_found, all_dbs_active. */
+  async lease(name: string): Promise<Lease> {
+    for (let attempt = 1; ; attempt++) {
+      const lease = await this.#open.acquire(name)
+      try {
+        await lease.database.refresh()
+        return lease
+      } catch (error) {
+        lease.release()
+        const isClosed = error instanceof DatabaseError && error.kind === 'databaseClosed'
+        if (!isClosed || attempt === MOST_OPENINGS) throw error
+        await this.#open.retireIf(name, lease.database, new DatabaseError('noDatabase'), RETIRE_GRACE_MS)
+      }
+    }
+  }
+
+  watch(name: string, watcher: DatabaseWatcher): () => void {
+    const isFirst = this.#watchers.count(name) === 0
+    const unwatch = this.#watchers.watch(name, watcher)
+    if (isFirst) {
+      // What was written before the core knew of the watch is told now.
+      const told = (): void => this.#watchers.changed(name)
+      this.#core.ask('watch', { name }).then(told, told)
+    }
+    return () => {
+      const had = this.#watchers.count(name)
+      unwatch()
+      if (had > 0 && this.#watchers.count(name) === 0) this.#core.tell('unwatch', { name })
+    }
+  }
+
+  async create(name: string, options: CoreCalls['create']['args']['options'] = {}): Promise<void> {
+    await this.#core.ask('create', { name, options })
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.#core.ask('delete', { name })
+  }
+
+  list(range?: CoreCalls['list']['args']['range']): Promise<string[]> {
+    return this.#core.ask('list', { range })
+  }
+
+  has(name: string): Promise<boolean> {
+    return this.#core.ask('has', { name })
+  }
+
+  /** Of a database that is leased. */
+  shardsOf(name: string): number | undefined {
+    return this.#shards.get(name)
+  }
+
+  stop(graceMs: number): Promise<void> {
+    return this.#open.stop(graceMs)
+  }
+}

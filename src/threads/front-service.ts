@@ -1,0 +1,173 @@
+/**
+ * What the core does for one front, and what it keeps for it: leases, watches, uploads. All of it is given back when
+ * the front ends, however that happens.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import type { PasswordHasher } from '../auth/password-hash.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { DatabaseService, shareDatabase } from '../database/shared/database-service.ts'
+import type { SharableDatabase } from '../database/shared/shared-database.ts'
+import type { Lease } from '../server/open-databases.ts'
+import type { Server } from '../server/server.ts'
+import { Channel, type Handlers, WithBytes } from './channel.ts'
+import type { CoreVocabulary, FrontVocabulary } from './front-channel.ts'
+import type { CoreCalls } from './protocol.ts'
+import { Uploads } from './uploads.ts'
+
+interface Held {
+  readonly service: DatabaseService
+  /** Gives the database back. */
+  readonly release: () => void
+}
+
+export interface FrontServiceOptions {
+  server: Server
+  hasher: PasswordHasher
+  port: MessagePort
+  onListening: (port: number) => void
+}
+
+export class FrontService {
+  readonly #server: Server
+  readonly #hasher: PasswordHasher
+  readonly #channel: Channel<CoreVocabulary, FrontVocabulary>
+  readonly #held = new Map<number, Held>()
+  readonly #watches = new Map<string, () => void>()
+  readonly #uploads = new Uploads()
+  #lastHandle = 0
+  #unwatchEvents: (() => void) | undefined
+  #ended = false
+
+  constructor(options: FrontServiceOptions) {
+    const { server, port, onListening } = options
+    this.#server = server
+    this.#hasher = options.hasher
+    this.#channel = new Channel({
+      port,
+      handlers: this.#handlers(),
+      listeners: {
+        log: ({ level, message, fields }) => server.log[level](message, fields),
+        listening: ({ port }) => onListening(port),
+        release: ({ handle }) => this.#release(handle),
+        unwatch: ({ name }) => this.#unwatch(name),
+      },
+    })
+  }
+
+  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell'> {
+    return this.#channel
+  }
+
+  /** The front has gone. */
+  end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#channel.end(new DatabaseError('shuttingDown'))
+    this.#uploads.end()
+    for (const unwatch of this.#watches.values()) unwatch()
+    this.#watches.clear()
+    this.#unwatchEvents?.()
+    for (const handle of [...this.#held.keys()]) this.#release(handle)
+  }
+
+  #handlers(): Handlers<CoreCalls> {
+    const server = this.#server
+    const { databases, events, tasks, compactions } = server
+    return {
+      open: ({ name }) => this.#open(name),
+      openEvents: () => this.#openEvents(),
+      update: async ({ handle, allOrNothing }, { bytes }) =>
+        new WithBytes(await this.#service(handle).update(bytes, { allOrNothing })),
+      change: ({ handle, method, args }) => this.#service(handle).call(method, args),
+      beginUpload: ({ handle }) => {
+        const service = this.#service(handle)
+        return this.#uploads.begin((source) => service.appendStream(source))
+      },
+      continueUpload: ({ upload }, { bytes }) => this.#uploads.take(upload, bytes),
+      endUpload: ({ upload }) => this.#uploads.finish(upload),
+      abortUpload: ({ upload }) => this.#uploads.abort(upload),
+      create: async ({ name, options }) => void (await databases.create(name, options)),
+      delete: async ({ name }) => void (await databases.delete(name)),
+      list: ({ range }) => databases.list(range),
+      has: ({ name }) => databases.has(name),
+      watch: ({ name }) => this.#watch(name),
+      flushEvents: async () => void (await events.flush()),
+      tasks: ({ history }) => (history ? tasks.history() : tasks.list()),
+      cancelTask: ({ pid }) => tasks.cancel(pid),
+      compact: async ({ name }) => void (await compactions.start(name)),
+      verifyPassword: ({ password, hash, address }, request) => {
+        const { signal } = request
+        const onGone = (listener: () => void): (() => void) => {
+          if (signal.aborted) listener()
+          else signal.addEventListener('abort', listener, { once: true })
+          return () => signal.removeEventListener('abort', listener)
+        }
+        return this.#hasher.verify(password, hash, { address, onGone })
+      },
+    }
+  }
+
+  async #open(name: string): Promise<CoreCalls['open']['result']> {
+    const lease = await this.#server.databases.lease(name)
+    if (this.#ended) {
+      lease.release()
+      throw new DatabaseError('shuttingDown')
+    }
+    const { signal } = lease
+    const handle = this.#hold(lease.database, () => {
+      signal.removeEventListener('abort', retire)
+      lease.release()
+    })
+    const retire = (): void => {
+      const kind = (signal.reason as DatabaseError).kind === 'noDatabase' ? 'noDatabase' : 'shuttingDown'
+      this.#channel.tell('retire', { handle, kind })
+    }
+    if (signal.aborted) retire()
+    else signal.addEventListener('abort', retire, { once: true })
+    const { databases } = this.#server
+    return { handle, shared: shareDatabase(lease.database), shards: databases.shardsOf(name) }
+  }
+
+  #openEvents(): CoreCalls['open']['result'] {
+    const { database } = this.#server.events
+    this.#unwatchEvents ??= database.onChange(() => this.#channel.tell('eventsChanged', undefined))
+    const handle = this.#hold(database, () => {})
+    return { handle, shared: shareDatabase(database), shards: undefined }
+  }
+
+  #hold(database: SharableDatabase, release: () => void): number {
+    this.#lastHandle += 1
+    this.#held.set(this.#lastHandle, { service: new DatabaseService(database), release })
+    return this.#lastHandle
+  }
+
+  /** Throws databaseClosed. */
+  #service(handle: number): DatabaseService {
+    const held = this.#held.get(handle)
+    if (held === undefined) throw new DatabaseError('databaseClosed')
+    return held.service
+  }
+
+  #release(handle: number): void {
+    const held = this.#held.get(handle)
+    this.#held.delete(handle)
+    held?.release()
+  }
+
+  #watch(name: string): undefined {
+    if (this.#watches.has(name)) return
+    const unwatch = this.#server.databases.watch(name, {
+      changed: () => this.#channel.tell('changed', { name }),
+      deleted: () => {
+        this.#watches.delete(name)
+        this.#channel.tell('deleted', { name })
+      },
+    })
+    this.#watches.set(name, unwatch)
+  }
+
+  #unwatch(name: string): void {
+    this.#watches.get(name)?.()
+    this.#watches.delete(name)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * One listening socket for all threads. A thread that ends closes its descriptor, and a descriptor is the process's: so
+ * each thread is given one of its own. Node duplicates no descriptor; the operating system does, when one is handed to
+ * another process. A short-lived process hands them back.
+ *
+ * `SO_REUSEPORT`, with a socket for each thread, would need no such process, and spread connections more evenly. But then a
+ * second server could take the same port and share its connections without anybody noticing, and what waits on the socket of
+ * a thread that ends is lost.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { fileURLToPath } from 'node:url'
+
+const ECHO = fileURLToPath(new URL('./echo-process.js', import.meta.url))
+
+/** What Node has behind a server: documented as what `listen` takes, and sent as it is. */
+interface Handle {
+  readonly fd: number
+  close(): void
+}
+
+export class ListeningSocket {
+  readonly host: string
+  readonly port: number
+  readonly #handle: Handle
+
+  private constructor(handle: Handle, { address, port, family }: AddressInfo) {
+    this.#handle = handle
+    this.host = family === 'IPv6' ? `[${address}]` : address
+    this.port = port
+  }
+
+  /** Rejects as `listen` does (EADDRINUSE, EACCES). */
+  static async open(host: string, port: number): Promise<ListeningSocket> {
+    // It must not take connections itself: what comes meanwhile waits in the socket.
+    const server = createServer({ pauseOnConnect: true }, (socket) => socket.destroy())
+    server.listen({ host, port })
+    await once(server, 'listening')
+    const address = server.address() as AddressInfo
+    const [handle] = await duplicate(handleOf(server), 1)
+    server.close()
+    return new ListeningSocket(handle!, address)
+  }
+
+  /** Descriptors of the same socket, each to be closed by who is given it. */
+  async descriptors(count: number): Promise<number[]> {
+    const handles = await duplicate(this.#handle, count)
+    return handles.map(({ fd }) => fd)
+  }
+
+  /** The socket is closed when all its descriptors are. */
+  close(): void {
+    this.#handle.close()
+  }
+}
+
+function handleOf(server: Server): Handle {
+  return (server as unknown as { _handle: Handle })._handle
+}
+
+/** Duplicates, which are not listened on in this thread. */
+async function duplicate(handle: Handle, count: number): Promise<Handle[]> {
+  const child = fork(ECHO, [], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
+  const handles: Handle[] = []
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.on('message', (_message, duplicated) => {
+        handles.push(duplicated as unknown as Handle)
+        if (handles.length === count) resolve()
+      })
+      child.once('error', reject)
+      child.once('exit', () => reject(new Error('the process that duplicates descriptors has ended')))
+      for (let at = 0; at < count; at++) send(child, handle)
+    })
+  } finally {
+    child.removeAllListeners('exit')
+    if (child.connected) child.disconnect()
+  }
+  return handles
+}
+
+function send(child: ChildProcess, handle: Handle): void {
+  // Errors come as events.
+  child.send({}, handle as never, {}, () => undefined)
+}

@@ -1,0 +1,78 @@
+/**
+ * What fronts and the core say to each other. A call has one answer; a notice has none. Arguments and results are what
+ * structured cloning takes; bytes that go with a call, or come with its answer, travel beside them: see channel.ts.
+ */
+import type { SharedDatabase } from '../database/followed/shared-database.ts'
+import type { PasswordHash } from '../auth/password-hash.ts'
+import type { LogFields, LogLevel } from '../base/log.ts'
+import type { SettingName } from '../config/settings.ts'
+import type { NameRange } from '../server/name-index.ts'
+import type { TaskInfo } from '../workers/tasks.ts'
+
+/** A database that a front has opened. Its handle is good until `release`. */
+export interface OpenedDatabase {
+  readonly handle: number
+  readonly shared: SharedDatabase
+  /** The `q` that it was made with. */
+  readonly shards: number | undefined
+}
+
+/** By method: its arguments and its result. `bytes` says in which direction bytes go. */
+export interface CoreCalls {
+  /** The handle of a database, which the core keeps open for the front. */
+  open: { args: { name: string }; result: OpenedDatabase }
+  /** The same for the database of events. */
+  openEvents: { args: undefined; result: OpenedDatabase }
+  /** Encoded edits in, encoded results out. */
+  update: { args: { handle: number; allOrNothing: boolean }; result: undefined }
+  /** A change of another kind. */
+  change: { args: { handle: number; method: string; args: readonly unknown[] }; result: unknown }
+  /** Begins to append a long value; its number. */
+  beginUpload: { args: { handle: number }; result: number }
+  /** Bytes in; answered when they are taken, so that one piece is under way. */
+  continueUpload: { args: { upload: number }; result: undefined }
+  endUpload: { args: { upload: number }; result: { reference: Uint8Array; salt: bigint } }
+  abortUpload: { args: { upload: number }; result: undefined }
+  create: {
+    args: { name: string; options: { shards?: number | undefined; partitioned?: boolean | undefined } }
+    result: undefined
+  }
+  delete: { args: { name: string }; result: undefined }
+  list: { args: { range: NameRange | undefined }; result: string[] }
+  has: { args: { name: string }; result: boolean }
+  /** Answered when changes from then on are told. */
+  watch: { args: { name: string }; result: undefined }
+  flushEvents: { args: undefined; result: undefined }
+  tasks: { args: { history: boolean }; result: readonly TaskInfo[] }
+  cancelTask: { args: { pid: string }; result: boolean }
+  compact: { args: { name: string }; result: undefined }
+  /** Whether the password is the hash's, in the queue that all fronts share. */
+  verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
+}
+
+/** What a front tells the core. */
+export interface FrontNotices {
+  /** A line of its log. */
+  log: { level: Exclude<LogLevel, 'none'>; message: string; fields: LogFields | undefined }
+  /** It takes requests. */
+  listening: { port: number }
+  /** It needs the database no more. */
+  release: { handle: number }
+  unwatch: { name: string }
+}
+
+/** What the core tells a front. */
+export interface CoreNotices {
+  /** The database is to be given back: it is deleted, or the server stops. */
+  retire: { handle: number; kind: 'noDatabase' | 'shuttingDown' }
+  /** Something was written to a database that the front watches. */
+  changed: { name: string }
+  deleted: { name: string }
+  /** Something was written to the database of events. */
+  eventsChanged: undefined
+  /** Databases that nobody uses are to be given back: others wait for their place. */
+  makeRoom: undefined
+  setting: { name: SettingName; value: unknown }
+  /** No new requests; those that run get the time. Answered by the end of the thread. */
+  stop: { graceMs: number }
+}

@@ -1,0 +1,24 @@
+/** The writing side of a database whose writer is in the core. */
+import type { RemoteWriter } from '../database/shared/shared-database.ts'
+import type { Core } from './front-channel.ts'
+
+export function remoteWriter(core: Core, handle: number): RemoteWriter {
+  return {
+    async update(edits, { allOrNothing }) {
+      const { bytes } = await core.call('update', { handle, allOrNothing }, { bytes: edits })
+      return bytes ?? new Uint8Array(0)
+    },
+    async appendStream(source) {
+      const upload = await core.ask('beginUpload', { handle })
+      try {
+        for await (const bytes of source) await core.ask('continueUpload', { upload }, { bytes })
+        return await core.ask('endUpload', { upload })
+      } catch (error) {
+        // A core that has gone has forgotten it.
+        core.ask('abortUpload', { upload }).catch(() => undefined)
+        throw error
+      }
+    },
+    call: (method, args) => core.ask('change', { handle, method, args }),
+  }
+}
