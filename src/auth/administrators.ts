@@ -64,6 +64,11 @@ export class Administrators implements CredentialSource {
     return new Administrators(passwordFile, admins, password)
   }
 
+  /** All of them. */
+  list(): Credential[] {
+    return [...this.#credentials.values()]
+  }
+
   find(name: string): Credential | undefined {
     return this.#credentials.get(name)
   }

@@ -19,7 +19,7 @@ const MAX_ENTRIES = 1000
 
 export interface CredentialCheckOptions {
   source: CredentialSource
-  hasher: PasswordHasher
+  hasher: Pick<PasswordHasher, 'verify'>
   random: RandomBytes
   /** Of the hash that is computed for an unknown name. */
   iterations: number
@@ -64,7 +64,7 @@ interface Computation {
 
 export class CredentialCheck {
   readonly #source: CredentialSource
-  readonly #hasher: PasswordHasher
+  readonly #hasher: Pick<PasswordHasher, 'verify'>
   readonly #key: string
   readonly #decoy: PasswordHash
   /** By digest. */

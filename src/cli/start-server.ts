@@ -18,7 +18,8 @@ export interface StartOptions {
   /** Server administrators, each `name:password`. Without any, the first start makes one. */
   admins?: readonly string[]
   /** Any setting, named as in the environment: `{ DAVENPORT_COUCHDB__MAX_DBS_OPEN: '100' }`. The process's own
-   *  environment is not read. */
+   *  environment is not read. Requests are taken in the caller's thread unless `DAVENPORT_DAVENPORT__THREADS` says
+   *  otherwise. */
   settings?: Readonly<Record<string, string>>
   /** Takes each line of the log, its line break included. Default: there is no log. */
   log?: (line: string) => void
@@ -43,7 +44,8 @@ export interface RunningServer {
 export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
   const { dataDir, host, port, admins, settings, log: write } = options
   const flags = { dataDir, host, port: port === undefined ? undefined : String(port), admins }
-  const config = loadConfig({ environment: settings, flags })
+  const environment = { DAVENPORT_DAVENPORT__THREADS: '0', ...settings }
+  const config = loadConfig({ environment, flags })
   const log = createLog({
     level: write === undefined ? 'none' : config.logLevel,
     write: write ?? (() => undefined),

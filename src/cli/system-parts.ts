@@ -7,8 +7,9 @@ import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
 import { startHttp } from '../http/listen/server.ts'
-import { type HttpOptions, limitsOf } from '../http/request/options.ts'
-import { CORS_SETTINGS, corsRules } from './cors-rules.ts'
+import { httpOptions } from '../http/request/options.ts'
+import { Fronts } from '../threads/fronts.ts'
+import { coreCacheBytes, frontCacheBytes, threadsOf } from '../threads/shares.ts'
 import type { Parts } from './parts.ts'
 
 const version = packageVersion()
@@ -31,7 +32,7 @@ export const systemParts: Parts = {
   version,
   acquireLock,
   databaseOpener(settings) {
-    const store = { cache: new PageCache(settings.get('cacheBytes')) }
+    const store = { cache: new PageCache(coreCacheBytes(settings)) }
     const room = new DiskRoom({
       folder: settings.get('databaseDir'),
       get reserveBytes() {
@@ -45,21 +46,12 @@ export const systemParts: Parts = {
       createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
     }
   },
-  startHttp(server) {
+  async startHttp(server) {
     const { settings } = server
-    const options: HttpOptions = {
-      backend: server,
-      host: settings.get('bindAddress'),
-      port: settings.get('port'),
-      version,
-      cors: corsRules(settings),
-      limits: limitsOf(settings),
-    }
-    const readCors = (): void => {
-      options.cors = corsRules(settings)
-    }
-    for (const name of CORS_SETTINGS) settings.subscribe(name, readCors)
-    return startHttp(options)
+    const count = threadsOf(settings.get('threads'))
+    if (count > 0) return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
+    const address = { host: settings.get('bindAddress'), port: settings.get('port') }
+    return startHttp(httpOptions(settings, { backend: server, address, version }))
   },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
   compactFile,

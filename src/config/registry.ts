@@ -12,6 +12,7 @@ import { parseSetting, SETTINGS, type SettingName, type Settings } from './setti
 export class SettingsRegistry {
   readonly #values: Settings
   readonly #log: Pick<Log, 'error'>
+  readonly #anyListeners: Listeners<SettingName>
   /** Of the settings that somebody has subscribed to. */
   readonly #listeners = new Map<SettingName, Listeners<unknown>>()
 
@@ -19,6 +20,9 @@ export class SettingsRegistry {
     const names = Object.keys(SETTINGS) as SettingName[]
     this.#values = Object.fromEntries(names.map((name) => [name, values[name]])) as Settings
     this.#log = log
+    this.#anyListeners = new Listeners((error) =>
+      log.error('a changed setting was not taken', { reason: describeError(error) }),
+    )
   }
 
   /** The value that was set last. */
@@ -28,9 +32,24 @@ export class SettingsRegistry {
 
   /** Changes a setting to what `input` means, written as in a file. Throws ConfigError. */
   set(name: SettingName, input: string): void {
-    const value = parseSetting(name, input)
+    this.put(name, parseSetting(name, input))
+  }
+
+  /** Changes a setting to a value of its own: one that a registry with the same table has. */
+  put<K extends SettingName>(name: K, value: Settings[K]): void {
     Object.assign(this.#values, { [name]: value })
     this.#listeners.get(name)?.tell(value)
+    this.#anyListeners.tell(name)
+  }
+
+  /** All values, to be handed to another thread. */
+  values(): Settings {
+    return { ...this.#values }
+  }
+
+  /** Calls `listener` with the name of each setting that is set from now on. Returns what ends that. */
+  onAny(listener: (name: SettingName) => void): () => void {
+    return this.#anyListeners.subscribe(listener)
   }
 
   /** Calls `listener` with each value that is set from now on; a listener that throws is logged. Returns what ends that. */

@@ -110,3 +110,12 @@ export function domain(input: string): string {
   if (!/^[A-Za-z0-9.-]+$/.test(input)) throw new Error('a domain name')
   return input
 }
+
+const MOST_THREADS = 256
+
+export function threads(input: string): 'auto' | number {
+  if (input === 'auto') return input
+  const count = /^\d{1,3}$/.test(input) ? Number(input) : Number.NaN
+  if (!(count <= MOST_THREADS)) throw new Error(`"auto" or an integer from 0 to ${MOST_THREADS}`)
+  return count
+}

@@ -17,6 +17,7 @@ import {
   names,
   type Setting,
   text,
+  threads,
 } from './setting.ts'
 
 export const SETTINGS = {
@@ -372,6 +373,14 @@ export const SETTINGS = {
     max: 2 ** 40,
     effect: 'restart',
     doc: 'Memory for the pages of all databases together.',
+  }),
+  threads: text({
+    section: 'davenport',
+    key: 'threads',
+    default: 'auto' as 'auto' | number,
+    parse: threads,
+    effect: 'restart',
+    doc: 'Threads that take requests; auto: one for each processor but one, at least one; 0: the one that writes takes them.',
   }),
   maxJsonSize: integer({
     section: 'davenport',

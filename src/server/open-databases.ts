@@ -8,7 +8,7 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { Database, OwnedDatabase } from '../database/api/database.ts'
+import type { Database } from '../database/api/database.ts'
 
 /** The right to use a database until `release`. Hold it for as long as an iterator or a listener lives. */
 export interface Lease<Held extends Database = Database> {
@@ -19,22 +19,24 @@ export interface Lease<Held extends Database = Database> {
   release(): void
 }
 
-export interface OpenDatabasesOptions {
+export interface OpenDatabasesOptions<Held extends Database> {
   maxOpen: number
   /** Opens a database. What it throws goes to all who asked for it. */
-  open(name: string): Promise<OwnedDatabase>
+  open(name: string): Promise<Held>
   clock: Clock
   log: Log
   /** How long a request waits for room when all open databases are in use. Default 5000. */
   waitMs?: number | undefined
+  /** Runs when somebody waits for room and every database has a lease: their holders may have some to give back. */
+  onFull?: (() => void) | undefined
 }
 
-interface Entry {
+interface Entry<Held extends Database> {
   readonly name: string
   readonly abort: AbortController
-  opened: Promise<OwnedDatabase>
+  opened: Promise<Held>
   /** Once it is open. */
-  database: OwnedDatabase | undefined
+  database: Held | undefined
   /** Set once the database is to be closed; resolves when it is. Never rejects. */
   closing: Promise<void> | undefined
   leases: number
@@ -42,13 +44,13 @@ interface Entry {
   drained: (() => void) | undefined
 }
 
-class HeldLease implements Lease<OwnedDatabase> {
-  readonly database: OwnedDatabase
-  readonly #entry: Entry
-  readonly #onRelease: (entry: Entry) => void
+class HeldLease<Held extends Database> implements Lease<Held> {
+  readonly database: Held
+  readonly #entry: Entry<Held>
+  readonly #onRelease: (entry: Entry<Held>) => void
   #held = true
 
-  constructor(entry: Entry, database: OwnedDatabase, onRelease: (entry: Entry) => void) {
+  constructor(entry: Entry<Held>, database: Held, onRelease: (entry: Entry<Held>) => void) {
     this.#entry = entry
     this.database = database
     this.#onRelease = onRelease
@@ -64,20 +66,20 @@ class HeldLease implements Lease<OwnedDatabase> {
   }
 }
 
-export class OpenDatabases {
-  readonly #options: OpenDatabasesOptions
-  readonly #entries = new Map<string, Entry>()
+export class OpenDatabases<Held extends Database> {
+  readonly #options: OpenDatabasesOptions<Held>
+  readonly #entries = new Map<string, Entry<Held>>()
   /** Open, without a lease, the least recently used first. */
-  readonly #idle = new Set<Entry>()
+  readonly #idle = new Set<Entry<Held>>()
   /** Those who wait for room, in order. */
   readonly #waiting: { grant: () => void; refuse: (error: DatabaseError) => void }[] = []
-  readonly #onRelease = (entry: Entry): void => this.#release(entry)
+  readonly #onRelease = (entry: Entry<Held>): void => this.#release(entry)
   #occupied = 0
   /** Idle ones being closed to make room: each serves one of those who wait. */
   #evicting = 0
   #stopped = false
 
-  constructor(options: OpenDatabasesOptions) {
+  constructor(options: OpenDatabasesOptions<Held>) {
     this.#options = options
   }
 
@@ -87,7 +89,7 @@ export class OpenDatabases {
   }
 
   /** The lease of a database that is open; undefined for any other, which `acquire` opens or refuses. */
-  acquireOpen(name: string): Lease<OwnedDatabase> | undefined {
+  acquireOpen(name: string): Lease<Held> | undefined {
     const entry = this.#entries.get(name)
     if (this.#stopped || entry?.database === undefined || entry.closing !== undefined) return undefined
     entry.leases++
@@ -96,7 +98,7 @@ export class OpenDatabases {
   }
 
   /** Opens the database where needed. Throws all_dbs_active when no room comes free in time. */
-  async acquire(name: string): Promise<Lease<OwnedDatabase>> {
+  async acquire(name: string): Promise<Lease<Held>> {
     for (;;) {
       if (this.#stopped) throw new DatabaseError('shuttingDown')
       const entry = this.#entries.get(name) ?? this.#openNew(name)
@@ -126,6 +128,11 @@ export class OpenDatabases {
     await entry.closing
   }
 
+  /** The same, if it is `database` that is open under the name. */
+  async retireIf(name: string, database: Held, reason: DatabaseError, graceMs: number): Promise<void> {
+    if (this.#entries.get(name)?.database === database) await this.retire(name, reason, graceMs)
+  }
+
   /** Refuses new leases and retires every database. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true
@@ -134,8 +141,8 @@ export class OpenDatabases {
     await Promise.all([...this.#entries.keys()].map((name) => this.retire(name, reason, graceMs)))
   }
 
-  #openNew(name: string): Entry {
-    const entry: Entry = {
+  #openNew(name: string): Entry<Held> {
+    const entry: Entry<Held> = {
       name,
       abort: new AbortController(),
       opened: this.#openInRoom(name),
@@ -154,7 +161,7 @@ export class OpenDatabases {
     return entry
   }
 
-  async #openInRoom(name: string): Promise<OwnedDatabase> {
+  async #openInRoom(name: string): Promise<Held> {
     await this.#takeRoom()
     try {
       return await this.#options.open(name)
@@ -164,7 +171,7 @@ export class OpenDatabases {
     }
   }
 
-  #release(entry: Entry): void {
+  #release(entry: Entry<Held>): void {
     entry.leases--
     if (entry.leases > 0) return
     entry.drained?.()
@@ -173,8 +180,8 @@ export class OpenDatabases {
     this.#evictForWaiting()
   }
 
-  async #drainAndClose(entry: Entry, reason: DatabaseError, graceMs: number): Promise<void> {
-    let database: OwnedDatabase
+  async #drainAndClose(entry: Entry<Held>, reason: DatabaseError, graceMs: number): Promise<void> {
+    let database: Held
     try {
       database = await entry.opened
     } catch {
@@ -186,7 +193,7 @@ export class OpenDatabases {
     this.#freeRoom()
   }
 
-  #drain(entry: Entry, graceMs: number): Promise<void> {
+  #drain(entry: Entry<Held>, graceMs: number): Promise<void> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(graceMs, resolve)
       entry.drained = () => {
@@ -196,7 +203,7 @@ export class OpenDatabases {
     })
   }
 
-  async #close(entry: Entry, database: OwnedDatabase): Promise<void> {
+  async #close(entry: Entry<Held>, database: Held): Promise<void> {
     try {
       await database.close()
     } catch (error) {
@@ -242,14 +249,29 @@ export class OpenDatabases {
   #evictForWaiting(): void {
     while (this.#waiting.length > this.#evicting) {
       const [victim] = this.#idle
-      if (victim === undefined) return
-      this.#idle.delete(victim)
+      if (victim === undefined) {
+        this.#options.onFull?.()
+        return
+      }
       this.#evicting++
-      victim.closing = this.#evict(victim)
+      this.#beginEviction(victim)
     }
   }
 
-  async #evict(entry: Entry): Promise<void> {
+  #beginEviction(victim: Entry<Held>): void {
+    this.#idle.delete(victim)
+    victim.closing = this.#evict(victim)
+  }
+
+  /** Closes all that nobody uses. */
+  closeIdle(): void {
+    for (const entry of [...this.#idle]) {
+      this.#evicting++
+      this.#beginEviction(entry)
+    }
+  }
+
+  async #evict(entry: Entry<Held>): Promise<void> {
     await this.#close(entry, await entry.opened)
     this.#evicting--
     this.#freeRoom()

@@ -7,7 +7,8 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
+import { Listeners } from '../base/listeners.ts'
+import { describeError, type Log } from '../base/log.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import { DatabaseFiles } from './database-files.ts'
 import { checkDatabaseName, MAX_SHARDS } from './database-name.ts'
@@ -44,7 +45,8 @@ export class DatabaseRegistry {
   readonly #names: NameIndex
   /** Of the databases that were made with a `q`. */
   readonly #shards: Map<string, number>
-  readonly #open: OpenDatabases
+  readonly #open: OpenDatabases<OwnedDatabase>
+  readonly #fullListeners: Listeners<undefined>
   /** The creation or deletion that a name is in. */
   readonly #changing = new Map<string, Promise<void>>()
   #generation = 0
@@ -61,7 +63,11 @@ export class DatabaseRegistry {
     this.#watchers = new Watchers(options.log)
     this.#names = new NameIndex(found.keys())
     this.#shards = new Map([...found].flatMap(([name, shards]) => (shards ? [[name, shards]] : [])))
+    this.#fullListeners = new Listeners((error) =>
+      options.log.error('a listener failed', { event: 'full', reason: describeError(error) }),
+    )
     this.#open = new OpenDatabases({
+      onFull: () => this.#fullListeners.tell(undefined),
       maxOpen: options.maxOpen,
       waitMs: options.waitMs,
       clock: options.clock,
@@ -88,6 +94,14 @@ export class DatabaseRegistry {
    */
   watch(name: string, watcher: DatabaseWatcher): () => void {
     return this.#watchers.watch(name, watcher)
+  }
+
+  /**
+   * Calls `listener` when a database waits for room among those that are open, all of which are leased: who holds a lease
+   * that he can do without gives it back. Returns what ends that.
+   */
+  onFull(listener: () => void): () => void {
+    return this.#fullListeners.subscribe(listener)
   }
 
   /** How many watch the database. */

@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
 import { Authenticator } from '../auth/authenticator.ts'
 import { CredentialCheck } from '../auth/credential-check.ts'
-import { createPasswordHasher } from '../auth/password-hash.ts'
+import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory } from '../base/durable-file.ts'
@@ -56,6 +56,10 @@ export class Server {
   readonly expirations: Expirations
   readonly authenticator: Authenticator
   readonly administrators: Administrators
+  /** Hashes passwords in turns, whoever asks. */
+  readonly hasher: PasswordHasher
+  /** Keys the cookies of sessions. */
+  readonly sessionSecret: string
   readonly #lock: { release(): Promise<void> }
 
   private constructor(
@@ -69,6 +73,8 @@ export class Server {
       expirations: Expirations
       authenticator: Authenticator
       administrators: Administrators
+      hasher: PasswordHasher
+      sessionSecret: string
       lock: { release(): Promise<void> }
     },
   ) {
@@ -118,6 +124,8 @@ export class Server {
     this.expirations = parts.expirations
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
+    this.hasher = parts.hasher
+    this.sessionSecret = parts.sessionSecret
     this.#lock = parts.lock
   }
 
@@ -159,10 +167,11 @@ export class Server {
       iterations,
       random,
     })
+    const sessionSecret = settings.get('secret') ?? store.state.secret
     const authenticator = new Authenticator({
       source: administrators,
       check: new CredentialCheck({ source: administrators, hasher, random, iterations }),
-      secret: settings.get('secret') ?? store.state.secret,
+      secret: sessionSecret,
       cookie: settings.view({
         timeoutSeconds: 'sessionTimeoutSeconds',
         persistent: 'persistentCookies',
@@ -195,7 +204,19 @@ export class Server {
     )
     const expirations = new Expirations({ index: events.database, databases, bus, clock, log })
     const { uuid } = store.state
-    const parts = { dataDir, bus, uuid, databases, events, expirations, authenticator, administrators, lock }
+    const parts = {
+      dataDir,
+      bus,
+      uuid,
+      databases,
+      events,
+      expirations,
+      authenticator,
+      administrators,
+      hasher,
+      sessionSecret,
+      lock,
+    }
     return new Server(options, parts)
   }
 

@@ -6,7 +6,7 @@
  * - A caller who has gone says so: the one who is called hears it by the signal.
  */
 import type { MessagePort } from 'node:worker_threads'
-import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import { errorOf, type Failure, failureOf } from '../database/shared/failure.ts'
 
 /** The sides' vocabularies: calls by method, notices by name. */
 export interface Vocabulary {
@@ -58,11 +58,6 @@ export class WithBytes {
   }
 }
 
-/** An error as it travels. */
-type Refusal =
-  | { kind: ErrorKind; reason: string; headers: Record<string, string> }
-  | { name: string; message: string; stack: string | undefined }
-
 const CALL = 0
 const ANSWER = 1
 const REFUSAL = 2
@@ -85,15 +80,10 @@ interface Waiting {
 
 const NO_BYTES = new Uint8Array(0)
 
-/** Makes an error of this thread of one that another named. Those of no table keep their text alone. */
-export type Revive = (name: string, message: string) => Error | undefined
-
 export interface ChannelOptions<Own extends Vocabulary> {
   port: MessagePort
   handlers: Handlers<Own['calls']>
   listeners: Listeners<Own['notices']>
-  /** Errors that callers tell apart by their class. */
-  revive?: Revive | undefined
 }
 
 /** `Own`: what this side is asked and told; `Other`: what it asks and tells. */
@@ -101,7 +91,6 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #port: MessagePort
   readonly #handlers: Record<string, Handler<unknown, unknown>>
   readonly #listeners: Record<string, (value: unknown) => void>
-  readonly #revive: Revive
   readonly #waiting = new Map<number, Waiting>()
   /** Calls of the other side that run, and can be told that their caller has gone. */
   readonly #serving = new Map<number, AbortController>()
@@ -116,7 +105,6 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#port = options.port
     this.#handlers = options.handlers as Record<string, Handler<unknown, unknown>>
     this.#listeners = options.listeners as Record<string, (value: unknown) => void>
-    this.#revive = options.revive ?? (() => undefined)
     options.port.on('message', (message: Message) => this.#receive(message))
   }
 
@@ -222,13 +210,13 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#waiting.delete(id)
     waiting.forget()
     if (kind === ANSWER) waiting.resolve({ result: value, bytes })
-    else waiting.reject(this.#errorOf(value as Refusal))
+    else waiting.reject(errorOf(value as Failure))
   }
 
   #serve(id: number, method: string, args: unknown, bytes: Uint8Array): void {
     const handler = this.#handlers[method]
     if (handler === undefined) {
-      this.#say(REFUSAL, id, '', refusalOf(new Error(`there is no call ${method}`)), undefined)
+      this.#say(REFUSAL, id, '', failureOf(new Error(`there is no call ${method}`)), undefined)
       return
     }
     // Made only for those who ask for it: most calls are over before anybody could go.
@@ -262,19 +250,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 
   #refuse(id: number, error: unknown): void {
     this.#serving.delete(id)
-    this.#say(REFUSAL, id, '', refusalOf(error), undefined)
-  }
-
-  #errorOf(refusal: Refusal): Error {
-    if ('kind' in refusal) {
-      const { kind, reason, headers } = refusal
-      return new DatabaseError(kind, reason, { headers })
-    }
-    const known = this.#revive(refusal.name, refusal.message)
-    if (known !== undefined) return known
-    const error = new Error(refusal.message)
-    if (refusal.stack !== undefined) error.stack = refusal.stack
-    return error
+    this.#say(REFUSAL, id, '', failureOf(error), undefined)
   }
 }
 
@@ -293,13 +269,4 @@ class ServedRequest implements Request {
     this.#signal ??= this.#listen()
     return this.#signal
   }
-}
-
-function refusalOf(error: unknown): Refusal {
-  if (error instanceof DatabaseError) {
-    const { kind, reason, headers } = error
-    return { kind, reason, headers }
-  }
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined }
-  return { name: error.constructor.name, message: error.message, stack: error.stack }
 }

@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import type { FollowedDatabase } from '../database/followed-database.ts'
+import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import { type Lease, OpenDatabases } from '../server/open-databases.ts'
 import { type DatabaseWatcher, Watchers } from '../server/watchers.ts'
 import type { Core } from './front-channel.ts'
@@ -23,8 +23,8 @@ export interface FrontDatabasesOptions {
   maxOpen: number
   clock: Clock
   log: Log
-  /** Follows what the core has opened. */
-  follow(name: string, opened: OpenedDatabase): Promise<FollowedDatabase>
+  /** Follows what the core has opened. `onClosed` runs when that is closed here. */
+  follow(opened: OpenedDatabase, onClosed: () => void): Promise<FollowedDatabase>
 }
 
 interface Opened {
@@ -58,17 +58,17 @@ export class FrontDatabases {
     try {
       if (this.#retired.delete(handle)) throw new DatabaseError('noDatabase')
       this.#opened.set(handle, { name, shards })
-      const database = await follow(name, opened)
+      const database = await follow(opened, () => this.#giveBack(handle))
       this.#shards.set(name, shards)
       return database
     } catch (error) {
-      this.giveBack(handle)
+      this.#giveBack(handle)
       throw error
     }
   }
 
   /** The database of the handle is closed here. */
-  giveBack(handle: number): void {
+  #giveBack(handle: number): void {
     this.#opened.delete(handle)
     this.#core.tell('release', { handle })
   }

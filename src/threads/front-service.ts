@@ -3,10 +3,11 @@
  * the front ends, however that happens.
  */
 import type { MessagePort } from 'node:worker_threads'
-import type { PasswordHasher } from '../auth/password-hash.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { DatabaseService, shareDatabase } from '../database/shared/database-service.ts'
-import type { SharableDatabase } from '../database/shared/shared-database.ts'
+import type { OwnedDatabase } from '../database/api/database.ts'
+import type { RemoteCalls } from '../database/api/remote-writer.ts'
+import { StoredDatabase } from '../database/database.ts'
+import { DatabaseService } from '../database/shared/database-service.ts'
 import type { Lease } from '../server/open-databases.ts'
 import type { Server } from '../server/server.ts'
 import { Channel, type Handlers, WithBytes } from './channel.ts'
@@ -22,14 +23,12 @@ interface Held {
 
 export interface FrontServiceOptions {
   server: Server
-  hasher: PasswordHasher
   port: MessagePort
   onListening: (port: number) => void
 }
 
 export class FrontService {
   readonly #server: Server
-  readonly #hasher: PasswordHasher
   readonly #channel: Channel<CoreVocabulary, FrontVocabulary>
   readonly #held = new Map<number, Held>()
   readonly #watches = new Map<string, () => void>()
@@ -41,7 +40,6 @@ export class FrontService {
   constructor(options: FrontServiceOptions) {
     const { server, port, onListening } = options
     this.#server = server
-    this.#hasher = options.hasher
     this.#channel = new Channel({
       port,
       handlers: this.#handlers(),
@@ -78,7 +76,7 @@ export class FrontService {
       openEvents: () => this.#openEvents(),
       update: async ({ handle, allOrNothing }, { bytes }) =>
         new WithBytes(await this.#service(handle).update(bytes, { allOrNothing })),
-      change: ({ handle, method, args }) => this.#service(handle).call(method, args),
+      change: ({ handle, method, args }) => this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
         const service = this.#service(handle)
         return this.#uploads.begin((source) => service.appendStream(source))
@@ -102,7 +100,7 @@ export class FrontService {
           else signal.addEventListener('abort', listener, { once: true })
           return () => signal.removeEventListener('abort', listener)
         }
-        return this.#hasher.verify(password, hash, { address, onGone })
+        return server.hasher.verify(password, hash, { address, onGone })
       },
     }
   }
@@ -114,7 +112,8 @@ export class FrontService {
       throw new DatabaseError('shuttingDown')
     }
     const { signal } = lease
-    const handle = this.#hold(lease.database, () => {
+    const database = sharable(lease.database)
+    const handle = this.#hold(database, () => {
       signal.removeEventListener('abort', retire)
       lease.release()
     })
@@ -125,17 +124,17 @@ export class FrontService {
     if (signal.aborted) retire()
     else signal.addEventListener('abort', retire, { once: true })
     const { databases } = this.#server
-    return { handle, shared: shareDatabase(lease.database), shards: databases.shardsOf(name) }
+    return { handle, shared: database.share(), shards: databases.shardsOf(name) }
   }
 
   #openEvents(): CoreCalls['open']['result'] {
-    const { database } = this.#server.events
+    const database = sharable(this.#server.events.database)
     this.#unwatchEvents ??= database.onChange(() => this.#channel.tell('eventsChanged', undefined))
     const handle = this.#hold(database, () => {})
-    return { handle, shared: shareDatabase(database), shards: undefined }
+    return { handle, shared: database.share(), shards: undefined }
   }
 
-  #hold(database: SharableDatabase, release: () => void): number {
+  #hold(database: StoredDatabase, release: () => void): number {
     this.#lastHandle += 1
     this.#held.set(this.#lastHandle, { service: new DatabaseService(database), release })
     return this.#lastHandle
@@ -170,4 +169,10 @@ export class FrontService {
     this.#watches.get(name)?.()
     this.#watches.delete(name)
   }
+}
+
+/** Stand-ins of tests are not for other threads. */
+function sharable(database: OwnedDatabase): StoredDatabase {
+  if (database instanceof StoredDatabase) return database
+  throw new TypeError('only a stored database can be read by other threads')
 }

@@ -1,5 +1,5 @@
 /** The writing side of a database whose writer is in the core. */
-import type { RemoteWriter } from '../database/shared/shared-database.ts'
+import type { RemoteWriter } from '../database/api/remote-writer.ts'
 import type { Core } from './front-channel.ts'
 
 export function remoteWriter(core: Core, handle: number): RemoteWriter {
@@ -19,6 +19,6 @@ export function remoteWriter(core: Core, handle: number): RemoteWriter {
         throw error
       }
     },
-    call: (method, args) => core.ask('change', { handle, method, args }),
+    call: async (method, args) => (await core.ask('change', { handle, method, args })) as never,
   }
 }

@@ -127,7 +127,7 @@ t.test('a source that takes its time is not waited for', async (t) => {
   }
   const check = new CredentialCheck({
     source: { find: async () => credential },
-    hasher: { hash: () => Promise.reject(new Error('not used')), verify: async () => true },
+    hasher: { verify: async () => true },
     random: systemRandom,
     iterations: 1,
   })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { corsRules } from '../../src/cli/cors-rules.ts'
+import { corsRules } from '../../src/http/request/cors-settings.ts'
 import { type ConfigSources, loadConfig } from '../../src/config/load.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import { ask } from '../support/http-request.ts'

@@ -40,12 +40,10 @@ async function endlessServer(
         list: (range) => databases.list(range),
         has: (name) => databases.has(name),
         shardsOf: () => undefined,
-        generation: 0,
       },
     },
     limits: limitsOf(real.server.settings),
-    host: '127.0.0.1',
-    port: 0,
+    address: { host: '127.0.0.1', port: 0 },
     version: '0',
   })
   t.teardown(async () => {

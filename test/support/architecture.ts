@@ -64,6 +64,7 @@ export const ROOMS = [
   'src/http/routes/server',
   'src/http/routes/index.ts',
   'src/http/listen',
+  'src/threads',
   'src/cli',
 ]
 

@@ -12,6 +12,7 @@ import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
 import type { CorsRules } from '../../src/http/request/cors.ts'
 import { type HttpLimits, limitsOf } from '../../src/http/request/options.ts'
 import { Server } from '../../src/server/server.ts'
+import { Fronts } from '../../src/threads/fronts.ts'
 import { recordingLog } from './recording-log.ts'
 
 export interface TestServer {
@@ -30,21 +31,46 @@ export interface TestServer {
 
 const NAME = 'admin'
 const PASSWORD = 'secret'
+const CACHE_BYTES = 32 * 1024 * 1024
 
-export async function startTestServer(
-  options: {
-    limits?: Partial<HttpLimits>
-    port?: number
-    cors?: CorsRules
-    /** Environment variables. */
-    config?: Record<string, string>
-    clock?: Clock
-    /** Kept when the server stops; default a folder of its own, removed. */
-    dataDir?: string
-    /** Hears of every store that is opened. */
-    onStore?: (store: Store) => void
-  } = {},
-): Promise<TestServer> {
+export interface TestServerOptions {
+  limits?: Partial<HttpLimits>
+  port?: number
+  cors?: CorsRules
+  /** Environment variables. */
+  config?: Record<string, string>
+  clock?: Clock
+  /** Kept when the server stops; default a folder of its own, removed. */
+  dataDir?: string
+  /** Hears of every store that is opened. */
+  onStore?: (store: Store) => void
+  /** Threads that take requests; default what DAVENPORT_TEST_THREADS says where the test can do with it, else 0. */
+  threads?: number
+}
+
+/** The whole suite runs with threads where this is set: what a test changes by a function cannot go to one. */
+function threadsOf({ clock, cors, onStore, threads }: TestServerOptions): number {
+  if (threads !== undefined) return threads
+  const isLocal = clock !== undefined || cors !== undefined || onStore !== undefined
+  return isLocal ? 0 : Number(process.env['DAVENPORT_TEST_THREADS'] ?? 0)
+}
+
+function listen(server: Server, options: TestServerOptions): Promise<HttpServer> {
+  const version = '0.0.0-test'
+  const count = threadsOf(options)
+  if (count > 0) {
+    return Fronts.start({ server, count, version, cacheBytes: CACHE_BYTES, limits: options.limits })
+  }
+  return startHttp({
+    backend: server,
+    address: { host: '127.0.0.1', port: options.port ?? 0 },
+    version,
+    limits: Object.assign(limitsOf(server.settings), options.limits),
+    cors: options.cors,
+  })
+}
+
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'davenport-http-')))
   const clock = options.clock ?? systemClock
   const { log, lines } = recordingLog()
@@ -56,7 +82,7 @@ export async function startTestServer(
   const files = { clock, openStore: noted }
   const config = loadConfig({
     environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
-    flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`] },
+    flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`], port: String(options.port ?? 0) },
   })
   const server = await Server.start({
     openDatabase: (path, name) => openDatabase(path, name, files),
@@ -68,14 +94,7 @@ export async function startTestServer(
     random: systemRandom,
     acquireLock: async () => ({ release: async () => {} }),
   })
-  const http = await startHttp({
-    backend: server,
-    host: '127.0.0.1',
-    port: options.port ?? 0,
-    version: '0.0.0-test',
-    limits: Object.assign(limitsOf(server.settings), options.limits),
-    cors: options.cors,
-  })
+  const http = await listen(server, options)
   const url = new URL(http.url)
   url.username = NAME
   url.password = PASSWORD

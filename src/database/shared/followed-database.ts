@@ -37,6 +37,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   readonly #store: OpenStore<Follower>
   readonly #writer: RemoteWriter
   readonly #edits: EditPath
+  readonly #onClosed: () => void
   /** By id: the last of the edits in turn that wait for each other; never rejects. */
   readonly #turns = new Map<string, Promise<unknown>>()
   /** Number of the last change that listeners were told of. */
@@ -48,6 +49,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     { name, record, epochs, words: buffer }: SharedDatabase,
     writer: RemoteWriter,
     clock: Pick<Clock, 'now'>,
+    onClosed: () => void = () => {},
   ) {
     const store = new OpenStore(follower)
     const words = new DatabaseWords(buffer)
@@ -55,6 +57,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     super({ name, record, store, settings, sequences: SequenceCodec.of(Buffer.from(epochs)), words })
     this.#store = store
     this.#writer = writer
+    this.#onClosed = onClosed
     this.#told = words.updateSeq
     this.#edits = new EditPath(
       {
@@ -176,7 +179,11 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   async close(timeoutMs = 0): Promise<void> {
     this.#store.beginClosing()
     this.forgetListeners()
-    await this.#store.close(timeoutMs)
+    try {
+      await this.#store.close(timeoutMs)
+    } finally {
+      this.#onClosed()
+    }
   }
 }
 

@@ -16,6 +16,8 @@ export interface FollowOptions {
   /** Of the thread. */
   cache?: PageCache | undefined
   clock?: Clock | undefined
+  /** Runs once, when the database has been closed here. */
+  onClosed?: (() => void) | undefined
 }
 
 /**
@@ -25,9 +27,9 @@ export interface FollowOptions {
 export async function openFollowed(
   shared: SharedDatabase,
   writer: RemoteWriter,
-  { openFollower, cache, clock = systemClock }: FollowOptions,
+  { openFollower, cache, clock = systemClock, onClosed }: FollowOptions,
 ): Promise<FollowedDatabase> {
   const given = { trees: TREE_OPTIONS, clock, ...(cache && { cache }) }
   const follower = await awaiting(openFollower(shared.progress, given))
-  return new FollowedDatabase(follower, shared, writer, clock)
+  return new FollowedDatabase(follower, shared, writer, clock, onClosed)
 }

@@ -94,7 +94,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   })
   app.server.maxConnections = limits.maxConnections || connectionsOf(openFileLimit())
   const websockets = serveWebsockets(app.server, service)
-  await app.listen({ host: options.host, port: options.port })
+  // The host is for the framework, which would take `localhost` for both of its addresses.
+  await app.listen('fd' in options.address ? { ...options.address, host: '' } : options.address)
   const { address, port, family } = app.server.address() as AddressInfo
   const host = family === 'IPv6' ? `[${address}]` : address
   let closed: Promise<void> | undefined

@@ -4,27 +4,45 @@ import type { Log } from '../../base/log.ts'
 import type { RandomBytes } from '../../base/random.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
+import type { Database } from '../../database/api/database.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
+import type { NameRange } from '../../server/name-index.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
-import type { TaskRegistry } from '../../workers/tasks.ts'
+import type { TaskInfo } from '../../workers/tasks.ts'
 import type { CorsRules } from './cors.ts'
+import { CORS_SETTINGS, corsRules } from './cors-settings.ts'
+
+/** What is in this thread, or in another one. */
+type Here<T> = T | Promise<T>
+
+/** As `DatabaseRegistry` has them. */
+export interface DatabasesBackend extends Pick<DatabaseRegistry, 'watch' | 'create' | 'delete'> {
+  /** Undefined: `lease` opens it, or refuses. */
+  leaseOpen(name: string): Lease | undefined
+  lease(name: string): Promise<Lease>
+  list(range?: NameRange): Here<string[]>
+  has(name: string): Here<boolean>
+  /** Of a database that is leased. */
+  shardsOf(name: string): number | undefined
+}
+
+/** As `TaskRegistry` has them. */
+export interface TasksBackend {
+  list(): Here<readonly TaskInfo[]>
+  history(): Here<readonly TaskInfo[]>
+  cancel(pid: string): Here<boolean>
+}
 
 /**
  * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
  * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
  */
 export interface Backend {
-  readonly databases: Pick<
-    DatabaseRegistry,
-    'watch' | 'create' | 'delete' | 'list' | 'has' | 'generation' | 'shardsOf'
-  > & {
-    lease(name: string): Promise<Lease>
-    leaseOpen(name: string): Lease | undefined
-  }
-  readonly events: Pick<DatabaseEvents, 'database' | 'flush'>
-  readonly tasks: Pick<TaskRegistry, 'list' | 'history' | 'cancel'>
+  readonly databases: DatabasesBackend
+  readonly events: Pick<DatabaseEvents, 'flush'> & { readonly database: Database }
+  readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
@@ -91,11 +109,23 @@ export function limitsOf(settings: SettingsRegistry): HttpLimits {
   return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS, idleTimeoutMs: IDLE_TIMEOUT_MS })
 }
 
+/** The options of a server with these settings, whose live ones it follows. */
+export function httpOptions(
+  settings: SettingsRegistry,
+  given: Pick<HttpOptions, 'backend' | 'address' | 'version'>,
+): HttpOptions {
+  const options: HttpOptions = { ...given, cors: corsRules(settings), limits: limitsOf(settings) }
+  const readCors = (): void => {
+    options.cors = corsRules(settings)
+  }
+  for (const name of CORS_SETTINGS) settings.subscribe(name, readCors)
+  return options
+}
+
 export interface HttpOptions {
   backend: Backend
-  host: string
-  /** 0 takes any free port. */
-  port: number
+  /** Port 0 takes any free one. `fd`: a listening socket, which is closed with the server. */
+  address: { host: string; port: number } | { fd: number }
   /** Davenport's version. */
   version: string
   /** Undefined: scripts of other origins are not served. */

@@ -8,7 +8,7 @@ import { databaseInfo } from '../database/database.ts'
 import { type Resource, withNothingBelow } from '../resource.ts'
 
 /** `_all_dbs` and `_dbs_info`. */
-function selectedNames(exchange: Exchange): string[] {
+async function selectedNames(exchange: Exchange): Promise<string[]> {
   const parameters = parseViewParameters(exchange.query)
   const { startKey, endKey, empty } = idRange(parameters)
   if (empty) return []
@@ -22,8 +22,8 @@ function tagged(exchange: Exchange, names: string[], answer: (headers: Headers) 
   return exchange.matchesEtag(etag) ? bare(304, { etag }) : answer({ etag })
 }
 
-function allDbs(exchange: Exchange): Answer {
-  const names = selectedNames(exchange)
+async function allDbs(exchange: Exchange): Promise<Answer> {
+  const names = await selectedNames(exchange)
   return tagged(exchange, names, (headers) => jsonStream(200, nameTexts(names), headers))
 }
 
@@ -36,8 +36,8 @@ function* nameTexts(names: string[]): Generator<Piece> {
   yield separator === '[' ? '[]\n' : ']\n'
 }
 
-function allInfos(exchange: Exchange): Answer {
-  const names = selectedNames(exchange)
+async function allInfos(exchange: Exchange): Promise<Answer> {
+  const names = await selectedNames(exchange)
   // What the databases hold changes without their names: no 304 here.
   return jsonStream(200, infoTexts(exchange, names, false), { etag: contentEtag(exchange.requestId) })
 }

@@ -24,27 +24,29 @@ function membership(): Answer {
 }
 
 /** With `history=true` those that have ended, the last first. */
-function activeTasks(exchange: Exchange): Answer {
+async function activeTasks(exchange: Exchange): Promise<Answer> {
   const { tasks } = exchange.backend
-  return json(200, isTrue(exchange.query.get('history')) ? tasks.history() : tasks.list())
+  return json(200, await (isTrue(exchange.query.get('history')) ? tasks.history() : tasks.list()))
 }
 
 /** `/_active_tasks/{pid}`: asks the task to end. */
-function cancelTask(exchange: Exchange): Answer {
+async function cancelTask(exchange: Exchange): Promise<Answer> {
   const [pid] = exchange.place.rest
   if (pid === undefined) {
     throw new DatabaseError('methodNotAllowed', 'Only GET,HEAD allowed', { headers: { allow: 'GET,HEAD' } })
   }
-  if (!exchange.backend.tasks.cancel(pid)) throw new DatabaseError('missing')
+  if (!(await exchange.backend.tasks.cancel(pid))) throw new DatabaseError('missing')
   return ok(202)
 }
 
 /** A single node is enabled as soon as the databases exist that the client wants to exist. */
-function clusterSetup(exchange: Exchange): Answer {
+async function clusterSetup(exchange: Exchange): Promise<Answer> {
   const text = exchange.query.get('ensure_dbs_exist')
   const wanted = text === undefined ? [] : readJson(text)
   const names = Array.isArray(wanted) ? wanted : []
-  const complete = names.every((name) => exchange.backend.databases.has(String(name)))
+  const { databases } = exchange.backend
+  const found = await Promise.all(names.map((name) => databases.has(String(name))))
+  const complete = found.every(Boolean)
   return json(200, { state: complete ? 'single_node_enabled' : 'single_node_disabled' })
 }
 

@@ -1,6 +1,6 @@
-import type { SettingsRegistry } from '../config/registry.ts'
-import type { SettingName } from '../config/settings.ts'
-import type { CorsRules } from '../http/request/cors.ts'
+import type { SettingsRegistry } from '../../config/registry.ts'
+import type { SettingName } from '../../config/settings.ts'
+import type { CorsRules } from './cors.ts'
 
 /** What `corsRules` reads. */
 export const CORS_SETTINGS = [

@@ -1,0 +1,5 @@
+/** The program of a front's thread: takes requests on the socket that it is given, and asks the core for what it has not. */
+import { workerData } from 'node:worker_threads'
+import { runFront } from './front.ts'
+
+runFront(workerData)

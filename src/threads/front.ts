@@ -1,0 +1,180 @@
+/**
+ * A front: HTTP, rights, parsing and reading in a thread of its own; what it cannot do itself the core does. Its `Backend`
+ * is made of local parts and of calls, so routes do not know which they have.
+ */
+import type { MessagePort } from 'node:worker_threads'
+import { openFollower, PageCache } from '../../native-free-btree/index.ts'
+import { Authenticator } from '../auth/authenticator.ts'
+import { CredentialCheck } from '../auth/credential-check.ts'
+import type { PasswordHasher } from '../auth/password-hash.ts'
+import type { Credential } from '../auth/user.ts'
+import { systemClock } from '../base/clock.ts'
+import { systemRandom } from '../base/random.ts'
+import { SettingsRegistry } from '../config/registry.ts'
+import type { Settings } from '../config/settings.ts'
+import { openFollowed } from '../database/shared/open-followed.ts'
+import { type HttpServer, startHttp } from '../http/listen/server.ts'
+import { type HttpLimits, httpOptions } from '../http/request/options.ts'
+import { Channel } from './channel.ts'
+import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
+import { FrontDatabases } from './front-databases.ts'
+import type { OpenedDatabase } from './protocol.ts'
+import { remoteLog } from './remote-log.ts'
+import { remoteWriter } from './remote-writer.ts'
+
+/** What a front's thread is started with. */
+export interface FrontStart {
+  port: MessagePort
+  /** A listening socket of its own. */
+  fd: number
+  settings: Settings
+  /** Its part of what all fronts share. */
+  share: { cacheBytes: number; maxOpen: number; bodyMemoryBytes: number; maxConnections: number }
+  /** What the settings do not say. */
+  limits: Partial<HttpLimits>
+  administrators: readonly Credential[]
+  sessionSecret: string
+  uuid: string
+  version: string
+}
+
+/** Runs until the core says to stop; then the thread ends by itself. */
+export function runFront(start: FrontStart): void {
+  void new Front(start).run()
+}
+
+class Front {
+  readonly #start: FrontStart
+  readonly #channel: Channel<FrontVocabulary, CoreVocabulary>
+  readonly #databases: FrontDatabases
+  readonly #settings: SettingsRegistry
+  readonly #log: ReturnType<typeof remoteLog>
+  readonly #cache: PageCache
+  #http: HttpServer | undefined
+  #stopping: Promise<void> | undefined
+  #eventsChanged: () => void = () => {}
+
+  constructor(start: FrontStart) {
+    this.#start = start
+    this.#cache = new PageCache(start.share.cacheBytes)
+    this.#channel = new Channel({
+      port: start.port,
+      handlers: {},
+      listeners: {
+        retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
+        changed: ({ name }) => this.#databases.changed(name),
+        deleted: ({ name }) => this.#databases.deleted(name),
+        eventsChanged: () => this.#eventsChanged(),
+        makeRoom: () => this.#databases.makeRoom(),
+        setting: ({ name, value }) => this.#settings.put(name, value as never),
+        stop: ({ graceMs }) => void this.#stop(graceMs),
+      },
+    })
+    this.#log = remoteLog(this.#core, start.settings.logLevel)
+    this.#settings = new SettingsRegistry(start.settings, this.#log)
+    this.#settings.subscribe('logLevel', (level) => this.#log.setLevel(level))
+    this.#databases = new FrontDatabases({
+      core: this.#core,
+      maxOpen: start.share.maxOpen,
+      clock: systemClock,
+      log: this.#log,
+      follow: (opened, onClosed) => this.#follow(opened, onClosed),
+    })
+  }
+
+  get #core(): Core {
+    return this.#channel
+  }
+
+  #follow({ handle, shared }: OpenedDatabase, onClosed: () => void) {
+    const options = { openFollower, cache: this.#cache, clock: systemClock, onClosed }
+    return openFollowed(shared, remoteWriter(this.#core, handle), options)
+  }
+
+  /** Rejects with what keeps it from taking requests: the thread ends then. */
+  async run(): Promise<void> {
+    const { fd, share, limits, uuid, version } = this.#start
+    const core = this.#core
+    const events = await this.#follow(await core.ask('openEvents', undefined), () => {})
+    this.#eventsChanged = () => events.changed()
+    const options = httpOptions(this.#settings, {
+      address: { fd },
+      version,
+      backend: {
+        databases: this.#databases,
+        events: {
+          database: events,
+          flush: async () => {
+            await core.ask('flushEvents', undefined)
+            await events.refresh()
+          },
+        },
+        tasks: {
+          list: () => core.ask('tasks', { history: false }),
+          history: () => core.ask('tasks', { history: true }),
+          cancel: (pid) => core.ask('cancelTask', { pid }),
+        },
+        compactions: { start: async (name) => void (await core.ask('compact', { name })) },
+        authenticator: this.#authenticator(),
+        uuid,
+        log: this.#log,
+        clock: systemClock,
+        random: systemRandom,
+      },
+    })
+    const { bodyMemoryBytes, maxConnections } = share
+    Object.assign(options.limits, { maxBodyMemoryBytes: bodyMemoryBytes, maxConnections, ...limits })
+    this.#http = await startHttp(options)
+    core.tell('listening', { port: this.#http.port })
+    await this.#stopping
+  }
+
+  #authenticator(): Authenticator {
+    const { administrators, sessionSecret } = this.#start
+    const byName = new Map(administrators.map((each) => [each.name, each]))
+    const source = { find: (name: string) => byName.get(name) }
+    const iterations = this.#settings.get('passwordIterations')
+    const check = new CredentialCheck({ source, hasher: this.#hasher(), random: systemRandom, iterations })
+    return new Authenticator({
+      source,
+      check,
+      secret: sessionSecret,
+      cookie: this.#settings.view({
+        timeoutSeconds: 'sessionTimeoutSeconds',
+        persistent: 'persistentCookies',
+        domain: 'cookieDomain',
+        sameSite: 'sameSite',
+      }),
+      now: () => systemClock.now(),
+    })
+  }
+
+  /** Passwords are hashed in the core's queue, which all fronts share; who has gone leaves it. */
+  #hasher(): Pick<PasswordHasher, 'verify'> {
+    return {
+      verify: async (password, hash, caller) => {
+        const gone = new AbortController()
+        const forget = caller?.onGone(() => gone.abort())
+        const address = caller?.address ?? ''
+        try {
+          return await this.#core.ask('verifyPassword', { password, hash, address }, { signal: gone.signal })
+        } finally {
+          forget?.()
+        }
+      },
+    }
+  }
+
+  #stop(graceMs: number): Promise<void> {
+    this.#stopping ??= this.#end(graceMs)
+    return this.#stopping
+  }
+
+  async #end(graceMs: number): Promise<void> {
+    await this.#http?.stop(graceMs)
+    await this.#databases.stop(0)
+    // What was told last goes out before the line ends.
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#channel.end(new Error('the front has stopped'))
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The fronts of a server: threads that take its requests. What holds:
+ * - All of them listen on one socket. One that ends is replaced, and its connections alone are cut.
+ * - What the settings bound for the server is divided among them.
+ * - Fronts that end again and again, as soon as they begin, are started less and less often.
+ */
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { describeError } from '../base/log.ts'
+import { openFileLimit } from '../base/open-file-limit.ts'
+import type { HttpLimits } from '../http/request/options.ts'
+import type { Server } from '../server/server.ts'
+import type { FrontStart } from './front.ts'
+import { FrontService } from './front-service.ts'
+import { ListeningSocket } from './listening-socket.ts'
+
+const PROGRAM = new URL('./front-thread.js', import.meta.url)
+/** Short collections of the young generation are what a request waits for. */
+const YOUNG_GENERATION_MB = 16
+/** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
+const EARLY_MS = 10_000
+const LEAST_DELAY_MS = 100
+const MOST_DELAY_MS = 10_000
+/** A front that was told to stop and has not ended so long after its grace is ended. */
+const STOP_MARGIN_MS = 5000
+
+export interface FrontsOptions {
+  server: Server
+  count: number
+  version: string
+  /** Of each front. */
+  cacheBytes: number
+  /** What the settings do not say; bounds of each front. */
+  limits?: Partial<HttpLimits> | undefined
+  /** The module that a thread runs; a front's unless a test gives another. */
+  program?: URL | undefined
+}
+
+interface Running {
+  readonly worker: Worker
+  readonly service: FrontService
+  readonly exited: Promise<void>
+}
+
+export class Fronts {
+  readonly #options: FrontsOptions
+  readonly #socket: ListeningSocket
+  readonly #running = new Set<Running>()
+  readonly #unsubscribe: readonly (() => void)[]
+  #cancelRestarts = new Set<() => void>()
+  #delayMs = 0
+  #stopped: Promise<void> | undefined
+
+  private constructor(options: FrontsOptions, socket: ListeningSocket) {
+    this.#options = options
+    this.#socket = socket
+    const { settings, databases } = options.server
+    this.#unsubscribe = [
+      settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
+      databases.onFull(() => this.#tell('makeRoom', undefined)),
+    ]
+  }
+
+  /** Resolves when all take requests. Rejects as `listen` does, and with what kept a front from its start. */
+  static async start(options: FrontsOptions): Promise<Fronts> {
+    const { settings } = options.server
+    const socket = await ListeningSocket.open(settings.get('bindAddress'), settings.get('port'))
+    const fronts = new Fronts(options, socket)
+    try {
+      const descriptors = await socket.descriptors(options.count)
+      await Promise.all(descriptors.map((fd) => fronts.#startOne(fd)))
+      return fronts
+    } catch (error) {
+      await fronts.stop(0)
+      throw error
+    }
+  }
+
+  /** `http://host:port`, without a slash. */
+  get url(): string {
+    return `http://${this.#socket.host}:${this.#socket.port}`
+  }
+
+  get port(): number {
+    return this.#socket.port
+  }
+
+  /** The threads, for tests and figures. */
+  get workers(): readonly Worker[] {
+    return [...this.#running].map(({ worker }) => worker)
+  }
+
+  #tell: FrontService['channel']['tell'] = (name, value) => {
+    for (const { service } of this.#running) service.channel.tell(name, value)
+  }
+
+  /** Resolves when it takes requests; rejects when it ends before. */
+  #startOne(fd: number): Promise<void> {
+    const { server, program = PROGRAM } = this.#options
+    const { port1, port2 } = new MessageChannel()
+    const start: FrontStart = { port: port2, fd, ...this.#share() }
+    const worker = new Worker(program, {
+      workerData: start,
+      transferList: [port2],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    })
+    const startedMs = server.clock.monotonic()
+    return new Promise((resolve, reject) => {
+      let failure: unknown = new Error('a thread ended before it took requests')
+      const service = new FrontService({ server, port: port1, onListening: () => resolve() })
+      worker.on('error', (error) => {
+        failure = error
+        server.log.error('a thread failed', { reason: describeError(error) })
+      })
+      const exited = new Promise<void>((exit) => {
+        worker.once('exit', () => {
+          this.#running.delete(running)
+          service.end()
+          reject(failure)
+          if (this.#stopped === undefined) this.#replace(server.clock.monotonic() - startedMs)
+          exit()
+        })
+      })
+      const running = { worker, service, exited }
+      this.#running.add(running)
+    })
+  }
+
+  #replace(lifeMs: number): void {
+    const { clock, log } = this.#options.server
+    this.#delayMs =
+      lifeMs < EARLY_MS ? Math.min(MOST_DELAY_MS, Math.max(LEAST_DELAY_MS, this.#delayMs * 2)) : 0
+    log.warning('a thread is replaced', { afterMs: this.#delayMs })
+    const cancel = clock.after(this.#delayMs, () => {
+      this.#cancelRestarts.delete(cancel)
+      void this.#startAnother()
+    })
+    this.#cancelRestarts.add(cancel)
+  }
+
+  async #startAnother(): Promise<void> {
+    try {
+      const [fd] = await this.#socket.descriptors(1)
+      if (this.#stopped === undefined) await this.#startOne(fd!)
+    } catch (error) {
+      this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
+    }
+  }
+
+  #share(): Omit<FrontStart, 'port' | 'fd'> {
+    const { server, count, version, cacheBytes, limits = {} } = this.#options
+    const { settings } = server
+    const connections = settings.get('maxConnections') || Math.floor((openFileLimit() ?? 0) / 2)
+    const part = (whole: number): number => Math.max(1, Math.floor(whole / count))
+    return {
+      settings: settings.values(),
+      share: {
+        cacheBytes,
+        maxOpen: part(settings.get('maxOpenDatabases')),
+        bodyMemoryBytes: part(settings.get('bodyMemoryBytes')),
+        maxConnections: connections === 0 ? 0 : part(connections),
+      },
+      limits,
+      administrators: server.administrators.list(),
+      sessionSecret: server.sessionSecret,
+      uuid: server.uuid,
+      version,
+    }
+  }
+
+  /** Takes no new connections, lets running requests finish for `graceMs`. Resolves when all threads have ended. */
+  stop(graceMs: number): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs)
+    return this.#stopped
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    for (const cancel of this.#cancelRestarts) cancel()
+    this.#tell('stop', { graceMs })
+    const { clock } = this.#options.server
+    await Promise.all(
+      [...this.#running].map(async ({ worker, exited }) => {
+        const cancel = clock.after(graceMs + STOP_MARGIN_MS, () => void worker.terminate())
+        await exited
+        cancel()
+      }),
+    )
+    this.#socket.close()
+  }
+}
