@@ -145,7 +145,8 @@ async function replayStart(
   }
 }
 
-function definitionOf(id: number, name: string, options: TreeOptions): TreeDefinition {
+/** Of a tree that the caller named and the file does not know. Throws INVALID_ARGUMENT. */
+export function definitionOf(id: number, name: string, options: TreeOptions): TreeDefinition {
   for (const text of [name, options.comparator?.name ?? '', options.reducer?.name ?? '']) {
     if (Buffer.byteLength(text) > 255) {
       throw new StorageError('INVALID_ARGUMENT', 'a name is longer than 255 bytes', { name: text })
@@ -161,7 +162,8 @@ function definitionOf(id: number, name: string, options: TreeOptions): TreeDefin
   }
 }
 
-function assertSame(definition: TreeDefinition, options: TreeOptions): void {
+/** Throws COMPARATOR_MISMATCH and REDUCER_MISMATCH. */
+export function assertSame(definition: TreeDefinition, options: TreeOptions): void {
   const { comparator, reducer } = options
   const { name } = definition
   if (

@@ -32,6 +32,7 @@ export const ROOMS = [
   'native-free-btree/log',
   'native-free-btree/write',
   'native-free-btree/store',
+  'native-free-btree/follow',
   'native-free-btree/copy',
   'native-free-btree/index.ts',
   'src/base',

@@ -8,7 +8,6 @@ import type {
   CheckReport,
   RecoveryReport,
   Reference,
-  SharedProgress,
   Snapshot,
   Store,
   StoreStats,
@@ -118,8 +117,8 @@ export class MemoryStore implements Store {
     throw new MemoryStoreError('READ_ONLY', 'there is no file')
   }
 
-  shareProgress(): SharedProgress {
-    refuse('nobody follows what is in memory alone')
+  shareProgress(): never {
+    throw new MemoryStoreError('READ_ONLY', 'there is no file')
   }
 
   slowDown(): void {}

@@ -1,0 +1,123 @@
+/**
+ * A tree as of some point of the log, and what the log did to it since, in a table. Operations are numbered from the tree's
+ * beginning here. Invariants:
+ * - The tree holds the operations below `#moved`, the table those from `#base` on, and `#base` <= `#moved`: what both hold
+ *   they say alike.
+ * - Operations are moved into the tree only as far as somebody wants to see it whole, and not beyond what a snapshot wants
+ *   that has no root of its own yet (stand.ts sees to that).
+ * - A move that failed half-way leaves a tree that nobody may read.
+ */
+import type { PageSource } from '../cache/page-source.ts'
+import type { ReplayTree } from '../log/replay.ts'
+import type { DirtyLedger } from '../tree/changeable-nodes.ts'
+import { getValue, hasKey, valueOfCell } from '../tree/reader.ts'
+import type { Tree } from '../tree/tree.ts'
+import type { ValueReader } from '../values/values.ts'
+import { ChangeTable } from './change-table.ts'
+
+export class FollowedTree implements ReplayTree {
+  readonly tree: Tree
+  /** Rises with each operation. */
+  version = 0
+  readonly #source: PageSource
+  readonly #values: ValueReader
+  readonly #table: ChangeTable
+  /** Without the order of its keys nobody can read the tree, and what is done to it need not be kept. */
+  readonly isReadable: boolean
+  #base = 0
+  #moved = 0
+  #broken: unknown
+
+  constructor(tree: Tree, source: PageSource, values: ValueReader, ledger: DirtyLedger) {
+    this.tree = tree
+    this.#source = source
+    this.#values = values
+    this.#table = new ChangeTable(tree.compare, ledger)
+    this.isReadable = tree.definition.comparatorName === (tree.comparator?.name ?? '')
+  }
+
+  get name(): string {
+    return this.tree.definition.name
+  }
+
+  /** Number of the next operation. */
+  get end(): number {
+    return this.#base + this.#table.count
+  }
+
+  put(source: Buffer, offset: number): void {
+    this.version += 1
+    if (this.isReadable) this.#table.put(source, offset)
+  }
+
+  delete(source: Buffer, keyStart: number, keyEnd: number): void {
+    this.version += 1
+    if (this.isReadable) this.#table.delete(source, keyStart, keyEnd)
+  }
+
+  /** Throws COMPARATOR_MISMATCH, and what a move has failed with. */
+  assertReadable(): void {
+    this.tree.assertReadable()
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  get(key: Uint8Array): Buffer | undefined {
+    const operation = this.#table.last(key)
+    if (operation !== undefined) return this.#valueOf(operation)
+    return getValue(this.tree.root, key, this.#source, this.#values, this.tree.compare)
+  }
+
+  has(key: Uint8Array): boolean {
+    const operation = this.#table.last(key)
+    if (operation !== undefined) return this.#table.offsets[operation]! >= 0
+    return hasKey(this.tree.root, key, this.#source, this.tree.compare)
+  }
+
+  /** Whether `get` and `has` of a key answer as they did when the operation `end` was the next. */
+  isAsBefore(end: number, key: Uint8Array): boolean {
+    const operation = this.#table.last(key)
+    return operation === undefined || this.#base + operation < end
+  }
+
+  #valueOf(operation: number): Buffer | undefined {
+    const offset = this.#table.offsets[operation]!
+    return offset < 0 ? undefined : valueOfCell(this.#table.bytes, offset, this.#values)
+  }
+
+  /** Moves the operations below `end` into the tree. */
+  moveTo(end: number): void {
+    this.assertReadable()
+    if (end <= this.#moved) return
+    try {
+      this.#move(this.#moved - this.#base, end - this.#base)
+    } catch (error) {
+      this.#broken = error
+      throw error
+    }
+    this.#moved = end
+    if (end !== this.end) return
+    this.#table.clear()
+    this.#base = end
+  }
+
+  /** The last operation of each key, in the order of keys: neighbours share their way to the leaf. */
+  #move(from: number, to: number): void {
+    const table = this.#table
+    const operations: number[] = []
+    let isInOrder = true
+    for (let i = from; i < to; i++) {
+      operations.push(i)
+      isInOrder = isInOrder && (i === from || table.order(i - 1, i) < 0)
+    }
+    if (!isInOrder) operations.sort((a, b) => table.order(a, b) || a - b)
+    for (let i = 0; i < operations.length; i++) {
+      const operation = operations[i]!
+      const next = operations[i + 1]
+      if (!isInOrder && next !== undefined && table.order(operation, next) === 0) continue
+      const offset = table.offsets[operation]!
+      if (offset >= 0) this.tree.put(table.bytes, offset)
+      else this.tree.delete(table.bytes, table.keyStarts[operation]!, table.keyEnds[operation]!)
+    }
+    this.tree.finishGroup()
+  }
+}
