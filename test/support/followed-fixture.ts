@@ -70,8 +70,9 @@ export interface SharedFixture {
 export async function sharedDatabase(
   t: Pick<Test, 'testdir' | 'teardown'>,
   options: Parameters<typeof createDatabase>[2] = {},
+  folder = t.testdir({}),
 ): Promise<SharedFixture> {
-  const core = await createDatabase(join(t.testdir({}), 'a.nfb'), 'a', options)
+  const core = await createDatabase(join(folder, 'a.nfb'), 'a', options)
   const fixture = fixtureOf(core)
   t.teardown(() => fixture.close())
   return fixture
@@ -90,8 +91,8 @@ export function fixtureOf(core: StoredDatabase): SharedFixture & { close(): Prom
       return { database, writer }
     },
     async close() {
-      for (const { database } of fronts) await database.close().catch(() => undefined)
-      await core.close().catch(() => undefined)
+      for (const { database } of fronts) await database.close()
+      await core.close()
     },
   }
 }
