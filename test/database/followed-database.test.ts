@@ -201,7 +201,9 @@ t.test('settings, whoever sets them', async (t) => {
   const setters: Database[] = [front, other, core]
   for (const [at, setter] of setters.entries()) {
     await setter.setSecurity(Buffer.from(`{"n":${at}}`))
+    for (const database of setters) t.equal(database.security()?.toString(), `{"n":${at}}`)
     await setter.setRevsLimit(10 + at)
+    for (const database of setters) t.equal(database.revsLimit(), 10 + at)
     await setter.setPurgedInfosLimit(20 + at)
     const wanted = [`{"n":${at}}`, 10 + at, 20 + at]
     t.same(asked(), [wanted, wanted, wanted])
