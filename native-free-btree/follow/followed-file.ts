@@ -131,7 +131,7 @@ export class FollowedFile extends OpenFile {
   /** Gives back the memory of a stand that nobody looks at any more. */
   #leave(stand: Stand): void {
     if (stand === this.#stand || stand === this.#next || stand.viewers.size > 0) return
-    stand.ledger.clear()
+    stand.release()
     this.#stands.delete(stand)
   }
 

@@ -128,6 +128,12 @@ export class Stand {
     }
   }
 
+  /** Gives everything back, when nobody looks at it any more. */
+  release(): void {
+    for (const tree of this.#trees) tree.release()
+    this.ledger.clear()
+  }
+
   /** Moves what was taken in of a tree into the tree: behind it the tree shows the last commit. */
   moveAll(tree: FollowedTree): void {
     for (const viewer of this.viewers) viewer.settle(tree)
