@@ -172,7 +172,7 @@ export class Stand {
     tree.root = root
     const followed = new FollowedTree(tree, source, values, this.ledger)
     const before = this.tree(definition.name)
-    if (before !== undefined) followed.version = before.version + 1
+    if (before !== undefined) followed.version = before.version
     this.#trees = [...this.#trees.filter((other) => other !== before), followed]
     return followed
   }
