@@ -117,9 +117,15 @@ export class FollowedFile extends OpenFile {
     for (const stand of this.#stands) stand.ledger.clear()
   }
 
-  override close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#isClosed = true
-    return super.close()
+    try {
+      await super.close()
+    } finally {
+      // Snapshots were closed before: nobody looks at any of them.
+      for (const stand of this.#stands) stand.release()
+      this.#stands.clear()
+    }
   }
 
   #makeStand(start: StandStart): Stand {

@@ -103,8 +103,8 @@ export class PropertyRun {
     else if (kind < 946) await this.#store.checkpoint()
     else if (kind < 958) await this.#reopen()
     else if (kind < 962) await this.#check()
+    else if (kind >= 982 && kind < 994 && this.#target.compact !== undefined) await this.#compact()
     else if (kind < 990) this.#readAppended(this.#store)
-    else if (kind < 994 && this.#target.compact !== undefined) await this.#compact()
     else this.#turn()
   }
 
