@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
+import { ChangeTable } from '../../native-free-btree/follow/change-table.ts'
 import {
   type CompactionOptions,
   compact,
@@ -308,8 +309,71 @@ t.test('a tree costs nothing until somebody looks at it, and is then as it was',
   await store.close()
 })
 
-t.test('versions rise with the changes of their tree, and with no others', async (t) => {
+t.test('a key in a snapshot stays as it was without its tree being moved on', async (t) => {
   const { store, follower, put } = await pair()
+  await put(0, 10)
+  const snapshot = follower.snapshot()
+  const tree = snapshot.tree('plain')
+  await put(5, 15, 50)
+  await store.transact((tx) => tx.delete('plain', numbered(1)))
+  t.same(follower.get('plain', numbered(5)), patternBytes(5, 50))
+  t.same(tree.get(numbered(4)), patternBytes(4, 40), 'a key that nobody changed')
+  t.same(tree.get(numbered(5)), patternBytes(5, 40), 'one that was changed')
+  t.same(tree.get(numbered(1)), patternBytes(1, 40), 'one that was deleted')
+  t.equal(tree.has(numbered(12)), false, 'one that was added')
+  snapshot.close()
+  await follower.close()
+  await store.close()
+})
+
+t.test('a cursor stands on pages of the file that nobody changes under it', async (t) => {
+  const { store, follower, put } = await pair()
+  await put(0, 2000)
+  await store.checkpoint()
+  while (follower.has('plain', numbered(0)) && follower.stats().dirtyBytes > 0) {
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const snapshot = follower.snapshot()
+  const cursor = snapshot.tree('plain').cursor()
+  t.ok(cursor.next())
+  await put(0, 2000, 39)
+  t.equal(follower.stats().trees['plain']?.bytes, 2000 * 49, 'the tree is moved on')
+  for (let n = 0; n < 2000; n++) {
+    if (!cursor.value().equals(patternBytes(n, 40))) t.fail(`entry ${n}`)
+    cursor.next()
+  }
+  await store.transact((tx) => {
+    for (let n = 100; n < 1900; n++) tx.delete('plain', numbered(n))
+  })
+  const later = follower.snapshot()
+  const backwards = later.tree('plain').cursor({ reverse: true })
+  let left = 0
+  while (backwards.next()) left += 1
+  t.equal(left, 200, 'leaves that became empty are gone')
+  t.equal(later.tree('plain').rank(numbered(1950)), 150)
+  snapshot.close()
+  later.close()
+  await follower.close()
+  await store.close()
+})
+
+t.test('operations fill the chunks of a table to the last byte', (t) => {
+  const table = new ChangeTable(undefined, { add: () => {} })
+  const key = Buffer.alloc(65_536, 1)
+  for (let n = 0; n < 4; n++) {
+    table.delete(key, 0, key.length)
+    table.delete(key, 7, 7)
+    t.equal(table.keyOf(2 * n + 1).length, 0)
+    t.equal(table.last(key), 2 * n)
+    t.equal(table.last(Buffer.alloc(0)), 2 * n + 1)
+  }
+  table.clear()
+  t.equal(table.last(key), undefined)
+  t.end()
+})
+
+t.test('versions rise with the changes of their tree, and with no others', async (t) => {
+  const { random, disk, store, follower, put } = await pair()
   const start = { plain: follower.version('plain'), summed: follower.version('summed') }
   await put(0, 3)
   t.ok(follower.version('plain') > start.plain)
@@ -322,6 +386,14 @@ t.test('versions rise with the changes of their tree, and with no others', async
     codeOf(() => follower.version('none')),
     'UNKNOWN_TREE',
   )
+  const last = follower.version('plain')
+  await compactOn(disk, random, store)
+  await follower.catchUp()
+  const swapped = follower.version('plain')
+  t.ok(swapped > last, 'a compaction may change what entries are')
+  await put(3, 4)
+  await store.checkpoint()
+  t.ok(follower.version('plain') > swapped, 'what a checkpoint was taken for is a change')
   await follower.close()
   await store.close()
 })
