@@ -86,7 +86,7 @@ export function fixtureOf(core: StoredDatabase): SharedFixture & { close(): Prom
     async follow(options = {}) {
       const writer = new Loopback(new DatabaseService(core))
       const database = await openFollowed(structuredClone(core.share()), writer, options)
-      core.watchChanges(() => database.changed())
+      core.onChange(() => database.changed())
       fronts.push({ database, writer })
       return { database, writer }
     },
