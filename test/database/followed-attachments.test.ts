@@ -224,6 +224,8 @@ t.test('reads across a compaction', async (t) => {
   await put(core, edit('_design/v', { validate_doc_update: 'f' }), edit('b'))
   front.security()
   front.hasValidation()
+  const stale = front.allDocs()
+  t.equal(stale.updateSeq.split('-')[0], String([...stale.rows].length), 'not ahead of its rows')
   await front.refresh()
   t.same([front.security()?.toString(), front.hasValidation()], ['{"n":2}', true], 'nothing old was kept')
   t.equal(view.body().toString(), '{"v":1}')
