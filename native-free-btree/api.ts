@@ -344,7 +344,10 @@ export interface Store extends StoreReader {
   close(timeoutMs?: number): Promise<void>
 }
 
-/** How far a store's writer has come, in memory that threads share. Cloned by `postMessage`: every copy sees what the writer publishes. */
+/**
+ * How far a store's writer has come, in memory that threads share. Cloned by `postMessage`: every copy sees what the writer
+ * publishes.
+ */
 export interface SharedProgress {
   readonly path: string
   /** Of the store, in hex. */
@@ -359,7 +362,10 @@ export interface SharedProgress {
  * false. Reads throw DAMAGED where the log is damaged, and CLOSED when the writer has closed the store.
  */
 export interface Follower extends StoreReader {
-  /** False: `catchUp` is due before the next use: the writer has another file, is further ahead than is taken in at one go, or has closed the store. */
+  /**
+   * False: `catchUp` is due before the next use. The writer has another file, is further ahead than is taken in at one go, or
+   * has closed the store.
+   */
   readonly isFresh: boolean
   /**
    * Takes in, in short turns, what was durable when it was called; opens the writer's new file after a compaction. Rejects

@@ -75,12 +75,20 @@ export function saltHalves(salt: bigint): SaltHalves {
   return { low: Number(salt & 0xffffffffn), high: Number(salt >> 32n) }
 }
 
+/** The seed of the last hash, which is mostly that of the next one, a file's salt, in halves. */
+let lastSeed = 0n
+let lastHalves = saltHalves(0n)
+
 /** Hash of `bytes` as an unsigned 64-bit integer. */
 export function hash64(bytes: Uint8Array, seed: bigint): bigint {
   const { length } = bytes
   if (length <= ROOM_BYTES) {
+    if (seed !== lastSeed) {
+      lastSeed = seed
+      lastHalves = saltHalves(seed)
+    }
     room.set(bytes)
-    placed.hash(ROOM_START, ROOM_START + length, Number(seed & 0xffffffffn), Number(seed >> 32n))
+    placed.hash(ROOM_START, ROOM_START + length, lastHalves.low, lastHalves.high)
     return wholeResult[0]!
   }
   for (let i = 0; i < lanes.length; i++) lanes[i] = seed + LANE_STARTS[i]!

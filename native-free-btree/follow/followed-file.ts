@@ -117,9 +117,15 @@ export class FollowedFile extends OpenFile {
     for (const stand of this.#stands) stand.ledger.clear()
   }
 
-  override close(): Promise<void> {
+  override async close(): Promise<void> {
     this.#isClosed = true
-    return super.close()
+    try {
+      await super.close()
+    } finally {
+      // Snapshots were closed before: nobody looks at any of them.
+      for (const stand of this.#stands) stand.release()
+      this.#stands.clear()
+    }
   }
 
   #makeStand(start: StandStart): Stand {
@@ -131,7 +137,7 @@ export class FollowedFile extends OpenFile {
   /** Gives back the memory of a stand that nobody looks at any more. */
   #leave(stand: Stand): void {
     if (stand === this.#stand || stand === this.#next || stand.viewers.size > 0) return
-    stand.ledger.clear()
+    stand.release()
     this.#stands.delete(stand)
   }
 

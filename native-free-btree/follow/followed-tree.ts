@@ -69,7 +69,7 @@ export class FollowedTree implements ReplayTree {
 
   has(key: Uint8Array): boolean {
     const operation = this.#table.last(key)
-    if (operation !== undefined) return this.#table.offsets[operation]! >= 0
+    if (operation !== undefined) return this.#table.isPut(operation)
     return hasKey(this.tree.root, key, this.#source, this.tree.compare)
   }
 
@@ -80,8 +80,14 @@ export class FollowedTree implements ReplayTree {
   }
 
   #valueOf(operation: number): Buffer | undefined {
-    const offset = this.#table.offsets[operation]!
-    return offset < 0 ? undefined : valueOfCell(this.#table.bytes, offset, this.#values)
+    const table = this.#table
+    if (!table.isPut(operation)) return undefined
+    return valueOfCell(table.bytesOf(operation), table.cellOffset(operation), this.#values)
+  }
+
+  /** Gives the memory of the table back, when nobody reads the tree any more. */
+  release(): void {
+    this.#table.clear()
   }
 
   /** Moves the operations below `end` into the tree. */
@@ -114,9 +120,9 @@ export class FollowedTree implements ReplayTree {
       const operation = operations[i]!
       const next = operations[i + 1]
       if (!isInOrder && next !== undefined && table.order(operation, next) === 0) continue
-      const offset = table.offsets[operation]!
-      if (offset >= 0) this.tree.put(table.bytes, offset)
-      else this.tree.delete(table.bytes, table.keyStarts[operation]!, table.keyEnds[operation]!)
+      const bytes = table.bytesOf(operation)
+      if (table.isPut(operation)) this.tree.put(bytes, table.cellOffset(operation))
+      else this.tree.delete(bytes, table.keyStart(operation), table.keyEnd(operation))
     }
     this.tree.finishGroup()
   }

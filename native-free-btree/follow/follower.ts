@@ -8,6 +8,7 @@
  */
 import type { Follower, SharedProgress } from '../api.ts'
 import { bytesOf, unknownTree } from '../arguments.ts'
+import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import type { ProgressFacts, ProgressReader } from '../log/progress.ts'
@@ -22,8 +23,13 @@ import { giveWay } from './turns.ts'
 
 /** A read takes in so much of the log without holding up others noticeably. */
 const AT_ONE_GO_BYTES = 256 * 1024
-/** A compaction's file has its name a moment before the writer says that it is the store's. */
-const OPENING_ATTEMPTS = 1000
+/**
+ * A compaction's file has its name a moment before the writer says that it is the store's: the sync of the folder lies
+ * between. So long is waited for the writer, at first in turns of the event loop.
+ */
+const OPENING_TURNS = 50
+const OPENING_WAITS = 250
+const OPENING_WAIT_MS = 20
 
 /** Where a store's file is, and how it is opened. */
 export interface FollowedStore {
@@ -31,13 +37,14 @@ export interface FollowedStore {
   progress: ProgressReader
   options: StoreOptions
   fileSystem: FileSystem
+  clock: Clock
   followed: FollowedOptions
 }
 
 /** Opens the store's present file and brings it up to what is durable now. */
 export async function openFollowed(store: FollowedStore): Promise<FollowedFile> {
   const { shared, progress } = store
-  for (let attempt = 1; attempt <= OPENING_ATTEMPTS; attempt++) {
+  for (let attempt = 1; attempt <= OPENING_TURNS + OPENING_WAITS; attempt++) {
     const facts = openFacts(progress, shared)
     const file = await store.fileSystem.open(shared.path, 'read')
     let opened: FollowedFile | undefined
@@ -55,7 +62,8 @@ export async function openFollowed(store: FollowedStore): Promise<FollowedFile> 
       throw error
     }
     await file.close()
-    await giveWay()
+    if (attempt <= OPENING_TURNS) await giveWay()
+    else await new Promise<void>((resolve) => store.clock.after(OPENING_WAIT_MS, resolve))
   }
   throw notFound(shared, 'does not lead to the file that the writer has')
 }

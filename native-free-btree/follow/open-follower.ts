@@ -22,12 +22,14 @@ export async function openFollower(progress: SharedProgress, given: FollowerOpti
   const options = storeOptions(given)
   if (options.cache !== undefined && !PageCache.is(options.cache))
     refuse('cache', 'a PageCache', options.cache)
+  const clock = options.clock ?? systemClock
   const store = {
     shared,
     progress: new ProgressReader(shared),
     options,
+    clock,
     fileSystem: typedFileSystem(options.fileSystem ?? nodeFileSystem),
-    followed: { trees: options.trees ?? {}, turns: new Turns(options.clock ?? systemClock) },
+    followed: { trees: options.trees ?? {}, turns: new Turns(clock) },
   }
   return new StoreFollower(store, await openFollowed(store))
 }

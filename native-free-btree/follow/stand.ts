@@ -128,6 +128,12 @@ export class Stand {
     }
   }
 
+  /** Gives everything back, when nobody looks at it any more. */
+  release(): void {
+    for (const tree of this.#trees) tree.release()
+    this.ledger.clear()
+  }
+
   /** Moves what was taken in of a tree into the tree: behind it the tree shows the last commit. */
   moveAll(tree: FollowedTree): void {
     for (const viewer of this.viewers) viewer.settle(tree)
@@ -166,7 +172,7 @@ export class Stand {
     tree.root = root
     const followed = new FollowedTree(tree, source, values, this.ledger)
     const before = this.tree(definition.name)
-    if (before !== undefined) followed.version = before.version + 1
+    if (before !== undefined) followed.version = before.version
     this.#trees = [...this.#trees.filter((other) => other !== before), followed]
     return followed
   }

@@ -298,6 +298,18 @@ export class GroupBuilder {
     return { position, length: body.length, hash: hashOfPlaced(body, this.#saltHalves, position) }
   }
 
+  bytesOf(_index: number): Buffer {
+    return this.#out.bytes
+  }
+
+  keyStart(index: number): number {
+    return this.keyStarts[index]!
+  }
+
+  keyEnd(index: number): number {
+    return this.keyEnds[index]!
+  }
+
   /** The key of operation `index`: a view into the buffer. */
   keyOf(index: number): Buffer {
     return this.#out.bytes.subarray(this.keyStarts[index]!, this.keyEnds[index]!)

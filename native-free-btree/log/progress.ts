@@ -101,6 +101,7 @@ export class ProgressWriter {
 export class ProgressReader {
   readonly #words: Int32Array
   #facts: ProgressFacts
+  /** Of the publication that `#facts` are. */
   #count = 0
 
   constructor(shared: SharedProgress) {
@@ -151,6 +152,10 @@ export function progressOf(given: SharedProgress): SharedProgress {
   return { path, uuid, state }
 }
 
+/** Halves of a number of 64 bits, little-endian as all that Node runs on. */
+const big = new BigUint64Array(1)
+const halves = new Int32Array(big.buffer)
+
 function placeOf(count: number): number {
   return FIRST_PLACE + (count & 1) * PLACE_WORDS
 }
@@ -165,11 +170,13 @@ function loadWhole(words: Int32Array, at: number): number {
 }
 
 function storeBig(words: Int32Array, at: number, value: bigint): void {
-  Atomics.store(words, at, Number(BigInt.asIntN(32, value)))
-  Atomics.store(words, at + 1, Number(BigInt.asIntN(32, value >> 32n)))
+  big[0] = value
+  Atomics.store(words, at, halves[0]!)
+  Atomics.store(words, at + 1, halves[1]!)
 }
 
 function loadBig(words: Int32Array, at: number): bigint {
-  const high = BigInt(Atomics.load(words, at + 1) >>> 0)
-  return (high << 32n) | BigInt(Atomics.load(words, at) >>> 0)
+  halves[0] = Atomics.load(words, at)
+  halves[1] = Atomics.load(words, at + 1)
+  return big[0]!
 }

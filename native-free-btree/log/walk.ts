@@ -32,12 +32,13 @@ export interface Group {
  * or gives way, and no longer, so that any number of files may be followed without memory of their own.
  */
 let threadWindow: Buffer | undefined
+const NOTHING = Buffer.alloc(0)
 
 /** Reads verified groups one after another through a window. */
 export class GroupReader {
   readonly #file: StorageFile
   readonly #salt: bigint
-  #window: Buffer = Buffer.alloc(0)
+  #window: Buffer = NOTHING
   #windowStart = 0
   #windowLength = 0
 
@@ -67,7 +68,7 @@ export class GroupReader {
 
   /** To be called before the code gives way: others use the window of `atSync`. */
   dropWindow(): void {
-    this.#window = Buffer.alloc(0)
+    this.#window = NOTHING
     this.#windowLength = 0
   }
 

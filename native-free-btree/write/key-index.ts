@@ -1,18 +1,18 @@
 /**
  * The last of a row of operations (a group's, or those of a stretch of the log) on each key of one tree, by operation
  * numbers: `HashedKeys` for trees in bytewise order, an
- * open-addressing table that compares keys where they lie in the operations' buffer, so that no object is made for one;
+ * open-addressing table that compares keys where they lie in the operations' buffers, so that no object is made for one;
  * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell.
  */
 
 import type { Compare } from '../callbacks.ts'
 
-/** Operations by number, with their keys in one buffer. */
+/** Operations by number. */
 export interface Operations {
-  readonly bytes: Buffer
-  /** Where the key of each lies. */
-  readonly keyStarts: readonly number[]
-  readonly keyEnds: readonly number[]
+  /** The buffer that the key of operation `index` lies in, and where. */
+  bytesOf(index: number): Buffer
+  keyStart(index: number): number
+  keyEnd(index: number): number
   /** The key of operation `index`: a view into the buffer. */
   keyOf(index: number): Buffer
 }
@@ -43,8 +43,7 @@ class HashedKeys implements KeyIndex {
   /** Notes that `operation` is the last on its key. */
   add(operation: number): void {
     if (this.#taken * 2 >= this.#slots.length) this.#grow()
-    const { bytes, keyStarts, keyEnds } = this.#operations
-    const slot = this.#slotOf(bytes, keyStarts[operation]!, keyEnds[operation]!)
+    const slot = this.#slotOfOperation(operation)
     if (this.#slots[slot] === 0) this.#taken += 1
     this.#slots[slot] = operation + 1
   }
@@ -53,6 +52,11 @@ class HashedKeys implements KeyIndex {
   last(key: Uint8Array): number | undefined {
     const found = this.#slots[this.#slotOf(key, 0, key.length)]!
     return found === 0 ? undefined : found - 1
+  }
+
+  #slotOfOperation(operation: number): number {
+    const all = this.#operations
+    return this.#slotOf(all.bytesOf(operation), all.keyStart(operation), all.keyEnd(operation))
   }
 
   /** Where the key is, or would go. */
@@ -66,20 +70,20 @@ class HashedKeys implements KeyIndex {
   }
 
   #isKeyOf(operation: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const { bytes: own, keyStarts, keyEnds } = this.#operations
-    const from = keyStarts[operation]!
-    if (keyEnds[operation]! - from !== end - start) return false
+    const all = this.#operations
+    const from = all.keyStart(operation)
+    if (all.keyEnd(operation) - from !== end - start) return false
+    const own = all.bytesOf(operation)
     for (let i = start; i < end; i++) if (own[from + i - start] !== bytes[i]) return false
     return true
   }
 
   #grow(): void {
     const old = this.#slots
-    const { bytes, keyStarts, keyEnds } = this.#operations
     this.#slots = new Int32Array(old.length * 4)
     for (const found of old) {
       if (found === 0) continue
-      this.#slots[this.#slotOf(bytes, keyStarts[found - 1]!, keyEnds[found - 1]!)] = found
+      this.#slots[this.#slotOfOperation(found - 1)] = found
     }
   }
 }

@@ -48,7 +48,6 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   readonly #settings: SettingsWrites
   readonly #writes: WritePath
   readonly #edits: EditPath
-  readonly #changeWatchers = new Set<() => void>()
   #compaction: StoreCompactionSource | undefined
 
   /** `openDatabase` and `createDatabase` make these. */
@@ -71,7 +70,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     this.#words = words
     this.#sequences = sequences
     this.#settings = new SettingsWrites(open, words)
-    const onChange = (): void => this.#changed()
+    const onChange = (): void => this.noteChange()
     this.#writes = new WritePath({ store: open, settings, words, sequences, refusal, onChange })
     this.#edits = new EditPath(
       {
@@ -85,23 +84,6 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
 
   async refresh(): Promise<void> {
     this.#store.get()
-  }
-
-  #changed(): void {
-    this.noteChange()
-    for (const watcher of this.#changeWatchers) watcher()
-  }
-
-  /**
-   * Hears of every change at once, when it is durable and before it is acknowledged; returns the way to stop it. It must
-   * be quick, and not throw.
-   */
-  watchChanges(watcher: () => void): () => void {
-    const entry = (): void => watcher()
-    this.#changeWatchers.add(entry)
-    return () => {
-      this.#changeWatchers.delete(entry)
-    }
   }
 
   /** What other threads need to read the database beside this one. Throws databaseClosed. */

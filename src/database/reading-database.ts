@@ -185,9 +185,11 @@ export abstract class ReadingDatabase {
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
+    // Noted before the snapshot is taken, which then shows that change, and does not have to be asked for the sequence.
+    const noted = this.#words.updateSeq
     return this.#store.page((snapshot) => {
-      const updateSeq = this.#sequences.format(lastNumbers(snapshot).update)
-      return openAllDocs(snapshot, this.#viewsOf(snapshot), updateSeq, options)
+      const update = this.#store.isFresh ? noted : lastNumbers(snapshot).update
+      return openAllDocs(snapshot, this.#viewsOf(snapshot), this.#sequences.format(update), options)
     })
   }
 

@@ -3,7 +3,7 @@
  * is made of local parts and of calls, so routes do not know which they have.
  */
 import type { MessagePort } from 'node:worker_threads'
-import { openFollower, PageCache } from '../../native-free-btree/index.ts'
+import { PageCache } from '../../native-free-btree/index.ts'
 import { Authenticator } from '../auth/authenticator.ts'
 import { CredentialCheck } from '../auth/credential-check.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
@@ -87,7 +87,7 @@ class Front {
   }
 
   #follow({ handle, shared }: OpenedDatabase, onClosed: () => void) {
-    const options = { openFollower, cache: this.#cache, clock: systemClock, onClosed }
+    const options = { cache: this.#cache, clock: systemClock, onClosed }
     return openFollowed(shared, remoteWriter(this.#core, handle), options)
   }
 

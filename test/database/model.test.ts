@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
+import type { Database } from '../../src/database/api/database.ts'
 import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
 import { edit, fileDatabase, type TestDatabase, testDatabase } from '../support/database-fixture.ts'
 import {
@@ -20,10 +21,15 @@ import {
   modelEdit,
 } from '../support/document-comparison.ts'
 import { DatabaseModel } from '../support/document-model.ts'
+import { type Front, fixtureOf } from '../support/followed-fixture.ts'
 import { isLong } from '../support/test-run.ts'
 
 /** The engine's own store cannot be told to fail. */
-type Fixture = Pick<TestDatabase, 'database' | 'reopen'> & Partial<TestDatabase>
+interface Fixture {
+  readonly database: Database
+  reopen(): Promise<unknown>
+  store?: TestDatabase['store']
+}
 
 type Request =
   | { kind: 'interactive'; edits: Choice[] }
@@ -134,4 +140,35 @@ t.test('random requests, on the engine', async (t) => {
     await store.close()
   })
   await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 40 : 12 }))
+})
+
+t.test('random requests, by two databases that follow one', async (t) => {
+  const seed = randomInt(2 ** 31)
+  t.comment(`seed ${seed}`)
+  const folder = t.testdir({})
+  let made = 0
+  const property = fc.asyncProperty(requests, async (all) => {
+    made += 1
+    const own = join(folder, String(made))
+    await mkdir(own)
+    const core = await fileDatabase(own)
+    let shared = fixtureOf(core.database)
+    let fronts: Front[] = []
+    let turn = 0
+    const fixture: Fixture = {
+      get database() {
+        turn += 1
+        return fronts[turn % 2]!.database
+      },
+      reopen: async () => {
+        await shared.close()
+        shared = fixtureOf(await core.reopen())
+        fronts = [await shared.follow(), await shared.follow()]
+      },
+    }
+    fronts = [await shared.follow(), await shared.follow()]
+    await play(fixture, all)
+    await shared.close()
+  })
+  await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 60 : 15 }))
 })

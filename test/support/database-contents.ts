@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { DocumentView, OwnedDatabase } from '../../src/database/api/database.ts'
+import type { Database, DocumentView, OwnedDatabase } from '../../src/database/api/database.ts'
 
 async function viewContents(view: DocumentView) {
   const attachments: unknown[] = []
@@ -32,7 +32,7 @@ async function viewContents(view: DocumentView) {
 }
 
 /** All that can be asked of a database and that a compaction must keep, as plain values. */
-export async function databaseContents(database: OwnedDatabase) {
+export async function databaseContents(database: OwnedDatabase | Database) {
   const { docCount, docDelCount, purgeSeq, updateSeq, sizes } = database.info()
   const documents: unknown[] = []
   const changes: unknown[] = []
@@ -56,7 +56,7 @@ export async function databaseContents(database: OwnedDatabase) {
     purges: [...database.purgedInfos()],
     security: database.security()?.toString(),
     revsLimit: database.revsLimit(),
-    nextExpiry: database.nextExpiry(),
+    nextExpiry: 'nextExpiry' in database ? database.nextExpiry() : undefined,
     uuid: database.uuid,
     instanceStartTime: database.instanceStartTime,
   }

@@ -3,7 +3,7 @@
  * engine in a real folder.
  */
 import { join } from 'node:path'
-import type { DocumentEdit, EditResult, PurgeRequest } from '../../src/database/api/database.ts'
+import type { Database, DocumentEdit, EditResult, PurgeRequest } from '../../src/database/api/database.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase, type DatabaseOptions, openDatabase } from '../../src/database/open.ts'
 import { parseRevision } from '../../src/database/revisions/revision-id.ts'
@@ -105,14 +105,14 @@ export function purgeOf(id: string, revs: readonly string[]): PurgeRequest {
 }
 
 /** The revision of an edit that must have been stored. */
-export async function put(database: StoredDatabase, ...edits: DocumentEdit[]): Promise<string> {
+export async function put(database: Database, ...edits: DocumentEdit[]): Promise<string> {
   const results = await database.update(edits)
   const failed = results.find((result) => !result.ok)
   if (failed) throw new Error(`${failed.id}: ${JSON.stringify(failed)}`)
   return results.at(-1)!.rev!
 }
 
-export async function replicate(database: StoredDatabase, ...edits: DocumentEdit[]): Promise<EditResult[]> {
+export async function replicate(database: Database, ...edits: DocumentEdit[]): Promise<EditResult[]> {
   return database.update(edits, { newEdits: false })
 }
 
@@ -157,10 +157,10 @@ export async function settled<T>(work: Promise<T>): Promise<T | Failure> {
 }
 
 /** [id, deleted] of each row of the changes. */
-export function changedIds(database: StoredDatabase, options = {}): [string, boolean][] {
+export function changedIds(database: Database, options = {}): [string, boolean][] {
   return [...database.changes(options).rows].map((row) => [row.id, row.deleted])
 }
 
-export function listedIds(database: StoredDatabase, options = {}): string[] {
+export function listedIds(database: Database, options = {}): string[] {
   return [...database.allDocs(options).rows].map((row) => row.id)
 }

@@ -2,8 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { runAtOnce } from '../../src/base/time-slice.ts'
-import type { DocumentEdit } from '../../src/database/api/database.ts'
-import type { StoredDatabase } from '../../src/database/database.ts'
+import type { Database, DocumentEdit } from '../../src/database/api/database.ts'
 import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { edit } from './database-fixture.ts'
 import { type DatabaseModel, generationOf, type ModelEdit } from './document-model.ts'
@@ -67,7 +66,7 @@ export function documentEdit({ id, deleted, body, rev, path }: ModelEdit): Docum
 
 /** Makes the edits in the database and in the model, whose outcomes must agree. */
 export async function applyEdits(
-  database: StoredDatabase,
+  database: Database,
   model: DatabaseModel,
   kind: 'interactive' | 'replicated',
   choices: readonly Choice[],
@@ -106,7 +105,7 @@ export function equal(found: unknown, wanted: unknown, what: string): void {
   if (a !== b) throw new Error(`${what}: found ${a}, wanted ${b}`)
 }
 
-function compareDocument(database: StoredDatabase, model: DatabaseModel, id: string): void {
+function compareDocument(database: Database, model: DatabaseModel, id: string): void {
   const document = model.documents.get(id)!
   const leaves = document.leaves()
   const views = database.openRevs(id, 'all').map((row) => ('ok' in row ? row.ok : undefined)!)
@@ -147,7 +146,7 @@ function compareDocument(database: StoredDatabase, model: DatabaseModel, id: str
   }
 }
 
-function compareListings(database: StoredDatabase, model: DatabaseModel): void {
+function compareListings(database: Database, model: DatabaseModel): void {
   const live = model.live()
   equal(
     [...database.allDocs().rows].map((row) => row.id),
@@ -191,7 +190,7 @@ function compareListings(database: StoredDatabase, model: DatabaseModel): void {
 }
 
 /** Compares everything that can be asked; throws at the first difference. */
-export function compareDatabase(database: StoredDatabase, model: DatabaseModel): void {
+export function compareDatabase(database: Database, model: DatabaseModel): void {
   for (const id of model.documents.keys()) compareDocument(database, model, id)
   compareListings(database, model)
   const info = database.info()

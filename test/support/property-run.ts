@@ -26,6 +26,8 @@ export interface PropertyTarget {
   open(): Promise<Store>
   /** The machine fails: what was not synced is gone. Undefined when the target cannot do that. */
   crash?(): Promise<void>
+  /** Gives the store another file, which what was appended and no entry names is not in. */
+  compact?(): Promise<void>
 }
 
 interface Held {
@@ -40,6 +42,7 @@ export class PropertyRun {
   operations = 0
   reopened = 0
   crashes = 0
+  compactions = 0
   checks = 0
   deepest = 0
   /** Of the event that is being played. */
@@ -100,8 +103,15 @@ export class PropertyRun {
     else if (kind < 946) await this.#store.checkpoint()
     else if (kind < 958) await this.#reopen()
     else if (kind < 962) await this.#check()
+    else if (kind >= 982 && kind < 994 && this.#target.compact !== undefined) await this.#compact()
     else if (kind < 990) this.#readAppended(this.#store)
     else this.#turn()
+  }
+
+  async #compact(): Promise<void> {
+    this.compactions += 1
+    await this.#target.compact?.()
+    this.#appended = []
   }
 
   #turn(): void {

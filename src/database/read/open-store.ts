@@ -26,6 +26,11 @@ export class OpenStore<S extends ReadableStore = ReadableStore> {
     return this.#store
   }
 
+  /** For what began before it was closing, as `get`. */
+  underWay(): S {
+    return this.#store
+  }
+
   /** Whether a read now sees every write that was acknowledged before. */
   get isFresh(): boolean {
     return this.#store.isFresh !== false

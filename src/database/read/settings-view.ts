@@ -14,16 +14,17 @@ export class SettingsView {
     const version = (): number => words.settingsVersion
     this.#store = store
     this.#record = new Versioned(store, version, () =>
-      reading(() => ({ ...DEFAULT_SETTINGS, ...readRecord(store.get(), 'settings') })),
+      reading(() => ({ ...DEFAULT_SETTINGS, ...readRecord(store.underWay(), 'settings') })),
     )
     this.#security = new Versioned(store, version, (before) =>
       reading(() => {
-        const stored = readSecurity(store.get())
+        const stored = readSecurity(store.underWay())
         return stored !== undefined && before?.equals(stored) ? before : stored
       }),
     )
   }
 
+  /** Transactions ask for it in their turn, which may come while the store is closing. */
   get revsLimit(): number {
     return this.#record.get().revsLimit
   }

@@ -72,9 +72,9 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     )
   }
 
-  refresh(): Promise<void> {
-    if (this.isFresh) return Promise.resolve()
-    return awaiting(this.#store.get().catchUp())
+  async refresh(): Promise<void> {
+    const store = this.#store.get()
+    if (!store.isFresh) await awaiting(store.catchUp())
   }
 
   /** To be called when the writer's thread has told of changes: listeners hear of them. */

@@ -93,7 +93,10 @@ export class EditPath {
     const writing: Promise<void>[] = []
     for (const [at, part] of parts.entries()) {
       if (at > 0) await giveWay()
-      writing.push(this.#writer.write(part, results, false))
+      const written = this.#writer.write(part, results, false)
+      // It may reject while the others are still handed over; all are looked at when they have been.
+      written.catch(() => undefined)
+      writing.push(written)
     }
     await allOf(writing)
     return results

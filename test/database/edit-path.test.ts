@@ -1,0 +1,29 @@
+/** The way of edits to a writer that refuses them. */
+import { performance } from 'node:perf_hooks'
+import t from 'tap'
+import { DatabaseError } from '../../src/base/errors.ts'
+import { EditPath } from '../../src/database/write/edit-path.ts'
+import { edit, settled } from '../support/database-fixture.ts'
+
+/** Longer than the turn that long work is given. */
+const LONG_MS = 15
+
+t.test('parts that are refused while others are still handed over', async (t) => {
+  let parts = 0
+  const path = new EditPath(
+    {
+      write: async () => {
+        parts += 1
+        const until = performance.now() + LONG_MS
+        while (performance.now() < until);
+        throw new DatabaseError('storageUnavailable', `part ${parts}`)
+      },
+      append: () => Promise.reject(new Error('nothing is to be appended')),
+    },
+    false,
+    { now: () => 0 },
+  )
+  const edits = Array.from({ length: 1500 }, (_, n) => edit(`d${n}`))
+  t.match(await settled(path.update(edits)), { status: 503, reason: 'part 1' }, 'the first is told')
+  t.equal(parts, 3, 'and all were handed over')
+})

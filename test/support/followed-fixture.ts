@@ -1,0 +1,98 @@
+/** Databases that follow another one, in the thread of the test: all that passes between the two is cloned on its way. */
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { RemoteCalls, RemoteContent, RemoteWriter } from '../../src/database/api/remote-writer.ts'
+import type { StoredDatabase } from '../../src/database/database.ts'
+import { createDatabase } from '../../src/database/open.ts'
+import { DatabaseService } from '../../src/database/shared/database-service.ts'
+import { errorOf, failureOf } from '../../src/database/shared/failure.ts'
+import type { FollowedDatabase } from '../../src/database/shared/followed-database.ts'
+import { type FollowOptions, openFollowed } from '../../src/database/shared/open-followed.ts'
+
+/** What the other thread answers or rejects with, cloned. */
+async function across<T>(work: Promise<T>): Promise<T> {
+  try {
+    return structuredClone(await work)
+  } catch (error) {
+    throw errorOf(structuredClone(failureOf(error)))
+  }
+}
+
+async function* clonesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield structuredClone(chunk)
+}
+
+/** Counts what passes. */
+export class Loopback implements RemoteWriter {
+  readonly #service: RemoteWriter
+  updates = 0
+  appended = 0
+  /** Runs before each update is handed over. */
+  beforeUpdate: () => Promise<void> | void = () => {}
+
+  constructor(service: RemoteWriter) {
+    this.#service = service
+  }
+
+  async update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+    this.updates += 1
+    const [bytes, wanted] = structuredClone([edits, options] as const)
+    const waiting = this.beforeUpdate()
+    if (waiting !== undefined) await waiting
+    return across(this.#service.update(bytes, wanted))
+  }
+
+  appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {
+    this.appended += 1
+    return across(this.#service.appendStream(clonesOf(source)))
+  }
+
+  call<Name extends keyof RemoteCalls>(
+    method: Name,
+    args: Parameters<RemoteCalls[Name]>,
+  ): Promise<Awaited<ReturnType<RemoteCalls[Name]>>> {
+    return across(this.#service.call(method, structuredClone(args)))
+  }
+}
+
+export interface Front {
+  database: FollowedDatabase
+  writer: Loopback
+}
+
+export interface SharedFixture {
+  core: StoredDatabase
+  /** Opens one more database that follows. */
+  follow(options?: FollowOptions): Promise<Front>
+}
+
+/** The core's database, in a folder of the test, closed at its end with those that follow. */
+export async function sharedDatabase(
+  t: Pick<Test, 'testdir' | 'teardown'>,
+  options: Parameters<typeof createDatabase>[2] = {},
+  folder = t.testdir({}),
+): Promise<SharedFixture> {
+  const core = await createDatabase(join(folder, 'a.nfb'), 'a', options)
+  const fixture = fixtureOf(core)
+  t.teardown(() => fixture.close())
+  return fixture
+}
+
+/** Databases that follow this one. */
+export function fixtureOf(core: StoredDatabase): SharedFixture & { close(): Promise<void> } {
+  const fronts: Front[] = []
+  return {
+    core,
+    async follow(options = {}) {
+      const writer = new Loopback(new DatabaseService(core))
+      const database = await openFollowed(structuredClone(core.share()), writer, options)
+      core.onChange(() => database.changed())
+      fronts.push({ database, writer })
+      return { database, writer }
+    },
+    async close() {
+      for (const { database } of fronts) await database.close()
+      await core.close()
+    },
+  }
+}
