@@ -49,7 +49,8 @@ export const systemParts: Parts = {
   async startHttp(server) {
     const { settings } = server
     const count = threadsOf(settings.get('threads'))
-    if (count > 0) return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
+    if (count > 0)
+      return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
     const address = { host: settings.get('bindAddress'), port: settings.get('port') }
     return startHttp(httpOptions(settings, { backend: server, address, version }))
   },

@@ -39,7 +39,10 @@ export interface Request {
 }
 
 /** Serves one method. Gives bytes back beside its result through `withBytes`. */
-export type Handler<Args, Result> = (args: Args, request: Request) => Result | WithBytes | Promise<Result | WithBytes>
+export type Handler<Args, Result> = (
+  args: Args,
+  request: Request,
+) => Result | WithBytes | Promise<Result | WithBytes>
 
 export type Handlers<Calls extends object> = {
   [M in keyof Calls]: Handler<ArgsOf<Calls[M]>, ResultOf<Calls[M]>>

@@ -76,7 +76,8 @@ export class FrontService {
       openEvents: () => this.#openEvents(),
       update: async ({ handle, allOrNothing }, { bytes }) =>
         new WithBytes(await this.#service(handle).update(bytes, { allOrNothing })),
-      change: ({ handle, method, args }) => this.#service(handle).call(method as keyof RemoteCalls, args as never),
+      change: ({ handle, method, args }) =>
+        this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
         const service = this.#service(handle)
         return this.#uploads.begin((source) => service.appendStream(source))

@@ -2,10 +2,11 @@
  * What fronts and the core say to each other. A call has one answer; a notice has none. Arguments and results are what
  * structured cloning takes; bytes that go with a call, or come with its answer, travel beside them: see channel.ts.
  */
-import type { SharedDatabase } from '../database/api/remote-writer.ts'
+
 import type { PasswordHash } from '../auth/password-hash.ts'
 import type { LogFields, LogLevel } from '../base/log.ts'
 import type { SettingName } from '../config/settings.ts'
+import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
 

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { corsRules } from '../../src/http/request/cors-settings.ts'
 import { type ConfigSources, loadConfig } from '../../src/config/load.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
+import { corsRules } from '../../src/http/request/cors-settings.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 import { recordingLog } from '../support/recording-log.ts'
