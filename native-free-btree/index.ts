@@ -26,7 +26,7 @@ export {
 export type { Appender, ReferenceCopies } from './copy/reference-copies.ts'
 export type { Rewrite } from './copy/rewrite.ts'
 export type { FileSystem, OpenMode, StorageFile } from './disk/file-system.ts'
-export { nodeFileSystem } from './disk/posix-file.ts'
+export { nodeFileSystem, writerFileSystem } from './disk/posix-file.ts'
 export { systemClock, systemRandom } from './disk/system.ts'
 export { isDiskFull, STORAGE_ERRORS, StorageError, type StorageErrorCode } from './errors.ts'
 export { type FollowerOptions, openFollower } from './follow/open-follower.ts'

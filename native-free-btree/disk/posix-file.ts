@@ -11,9 +11,12 @@
 import * as fs from 'node:fs'
 import { StorageError, systemErrorCode } from '../errors.ts'
 import type { FileSystem, OpenMode, StorageFile } from './file-system.ts'
+import { SyncPlace } from './sync-place.ts'
 
 /** Up to this many bytes are written without leaving the event loop's thread. */
 const SYNC_WRITE_LIMIT = 64 * 1024
+/** A sync of more than so much is never run on the calling thread. */
+const SYNC_HERE_BYTES = 256 * 1024
 /** One call moves at most this much: Node and Linux both refuse 2 GiB. */
 const CALL_LIMIT = 1 << 30
 /** A regular file should never answer EAGAIN; some network and FUSE file systems do, for a while. */
@@ -88,10 +91,14 @@ class NodeFile implements StorageFile {
   /** Device and inode; known when first asked for. */
   private identity: Inode | undefined
   private whenIdle: (() => void) | undefined
+  /** Undefined: syncs run in the thread pool. */
+  private readonly syncPlace: SyncPlace | undefined
+  private unsyncedBytes = 0
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, syncPlace: SyncPlace | undefined) {
     this.path = path
     this.descriptor = descriptor
+    this.syncPlace = syncPlace
   }
 
   size(): number {
@@ -135,6 +142,7 @@ class NodeFile implements StorageFile {
   }
 
   async write(source: Uint8Array, position: number): Promise<void> {
+    this.unsyncedBytes += source.length
     if (source.length > SYNC_WRITE_LIMIT) return this.tracked(() => this.writeLarge(source, position))
     this.assertOpen()
     let done = 0
@@ -148,6 +156,13 @@ class NodeFile implements StorageFile {
   }
 
   async sync(): Promise<void> {
+    const isShort = this.unsyncedBytes <= SYNC_HERE_BYTES && !this.lengthChanged
+    this.unsyncedBytes = 0
+    if (isShort && this.syncPlace?.isHere()) {
+      this.assertOpen()
+      this.syncPlace.run(() => fs.fdatasyncSync(this.descriptor))
+      return
+    }
     if (!this.lengthChanged) return this.tracked(() => callVoid((end) => fs.fdatasync(this.descriptor, end)))
     this.lengthChanged = false
     return this.tracked(() => callVoid((end) => fs.fsync(this.descriptor, end)))
@@ -201,12 +216,14 @@ class NodeFile implements StorageFile {
   }
 }
 
+async function openFile(path: string, mode: OpenMode, syncPlace?: SyncPlace): Promise<StorageFile> {
+  const descriptor = await call<number>((end) => fs.open(path, OPEN_FLAGS[mode], 0o666, end))
+  return new NodeFile(path, descriptor, syncPlace)
+}
+
 /** The file system of the operating system. Its errors are those of node:fs, with their `code`. */
 export const nodeFileSystem: FileSystem = {
-  async open(path, mode) {
-    const descriptor = await call<number>((end) => fs.open(path, OPEN_FLAGS[mode], 0o666, end))
-    return new NodeFile(path, descriptor)
-  },
+  open: (path, mode) => openFile(path, mode),
 
   async exists(path) {
     try {
@@ -244,4 +261,13 @@ export const nodeFileSystem: FileSystem = {
       await callVoid((end) => fs.close(descriptor, end))
     }
   },
+}
+
+/**
+ * The same for a thread that has nothing to do but to write: short syncs hold it, as long as the disk is quick about
+ * them.
+ */
+export function writerFileSystem(): FileSystem {
+  const syncPlace = new SyncPlace()
+  return { ...nodeFileSystem, open: (path, mode) => openFile(path, mode, syncPlace) }
 }

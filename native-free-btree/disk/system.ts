@@ -1,5 +1,6 @@
 /** Real time and real randomness: what a store is given unless its caller brings its own. */
 import { randomFillSync } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 import type { Clock, RandomBytes } from '../clock.ts'
 
 export const systemClock: Clock = {
@@ -9,6 +10,11 @@ export const systemClock: Clock = {
     timer.unref()
     return () => clearTimeout(timer)
   },
+}
+
+/** Of no known beginning: for durations. */
+export function monotonicMs(): number {
+  return performance.now()
 }
 
 export const systemRandom: RandomBytes = (target) => {

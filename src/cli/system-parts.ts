@@ -1,5 +1,11 @@
 /** The real layers below the command line. */
-import { acquireLock, openStore, PageCache } from '../../native-free-btree/index.ts'
+import {
+  acquireLock,
+  nodeFileSystem,
+  openStore,
+  PageCache,
+  writerFileSystem,
+} from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
@@ -32,7 +38,9 @@ export const systemParts: Parts = {
   version,
   acquireLock,
   databaseOpener(settings) {
-    const store = { cache: new PageCache(coreCacheBytes(settings)) }
+    const isWriterOnly = threadsOf(settings.get('threads')) > 0
+    const fileSystem = isWriterOnly ? writerFileSystem() : nodeFileSystem
+    const store = { cache: new PageCache(coreCacheBytes(settings)), fileSystem }
     const room = new DiskRoom({
       folder: settings.get('databaseDir'),
       get reserveBytes() {

@@ -1,7 +1,8 @@
 /**
  * One end of the line between a front and the core. What holds:
- * - What is said in one turn of the event loop goes out as one message; bytes are put behind each other into one buffer,
- *   which is handed over, not copied. So the cost of a message is shared by all who say something in a turn.
+ * - What is said in one go is one message; bytes are put behind each other into one buffer, which is handed over, not
+ *   copied. While other calls wait for their answers, what is said in a whole turn of the event loop is: the cost of a message
+ *   is shared by all who say something in the turn, and a single caller does not wait for the turn's end.
  * - Every call is answered once: with its result, with the error that it met, or with `gone` when the line ends.
  * - A caller who has gone says so: the one who is called hears it by the signal.
  */
@@ -80,6 +81,9 @@ interface Waiting {
   reject(error: unknown): void
   forget(): void
 }
+
+/** With more calls than these a turn has more than one to send, about. */
+const FEW_WAITING = 2
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -172,10 +176,11 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#items.push([kind, id, name, value, start, this.#length])
     if (this.#flushDue) return
     this.#flushDue = true
-    setImmediate(() => this.#flush())
+    if (this.#waiting.size > FEW_WAITING) setImmediate(this.#flushNow)
+    else process.nextTick(this.#flushNow)
   }
 
-  #flush(): void {
+  readonly #flushNow = (): void => {
     this.#flushDue = false
     const items = this.#items
     const parts = this.#parts

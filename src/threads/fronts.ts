@@ -14,8 +14,8 @@ import { FrontService } from './front-service.ts'
 import { ListeningSocket } from './listening-socket.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
-/** Short collections of the young generation are what a request waits for. */
-const YOUNG_GENERATION_MB = 16
+/** Collections of a larger one make requests wait longer, those of a smaller one are so frequent that they cost more. */
+const YOUNG_GENERATION_MB = 32
 /** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
 const EARLY_MS = 10_000
 const LEAST_DELAY_MS = 100
