@@ -193,6 +193,8 @@ ${COMMIT_SYNC}`,
     file: RECOVERY,
     find: '        await file.truncate(end);\n        await file.sync();\n',
     replace: '',
+    backedBy:
+      'the generation and the chain: what is left behind the end follows from no group that is written there',
   },
   {
     name: 'cut-not-synced',

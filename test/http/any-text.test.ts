@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { ask, type Reply, type Sending } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
+import { until } from '../support/until.ts'
 
 const server = await startTestServer()
 t.teardown(() => server.stop())
@@ -278,6 +279,7 @@ t.test('types in headers, local documents, members of a database', async (t: Tes
 t.test('a log has a line for each event, whatever is asked for', async (t) => {
   const before = server.lines.length
   await send(`GET /texts/${path('x\n{"time":1,"level":"error","message":"forged"}')}`)
+  await until('the event is logged', () => server.lines.length > before)
   const lines = server.lines.slice(before)
   for (const line of lines) t.equal(line.indexOf('\n'), line.length - 1)
   t.equal(lines.length, 1)

@@ -153,7 +153,8 @@ t.test('documents and attachments of any length, whole', async (t) => {
 })
 
 t.test('a client that does not read is cut off, and frees all it held', async (t) => {
-  const impatient = await startTestServer({ limits: { idleTimeoutMs: 1000 } })
+  // The server's end of the connection is looked at, so it is in this thread.
+  const impatient = await startTestServer({ limits: { idleTimeoutMs: 1000 }, threads: 0 })
   await ask(impatient, 'PUT /db')
   await impatient.server.databases.withDatabase('db', (database) =>
     database.update(Array.from({ length: 400 }, (_, n) => edit(`n${n}`, { text: 'x'.repeat(50_000) }))),

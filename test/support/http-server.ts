@@ -81,7 +81,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   }
   const files = { clock, openStore: noted }
   const config = loadConfig({
-    environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10', ...options.config },
+    environment: {
+      DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10',
+      DAVENPORT_LOG__LEVEL: 'debug',
+      ...options.config,
+    },
     flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`], port: String(options.port ?? 0) },
   })
   const server = await Server.start({
