@@ -1,18 +1,8 @@
 #!/usr/bin/env node
-/**
- * The program. Node opens all modules of a graph at the same time, which takes as many file descriptors; loaded room by
- * room they need no more than some dozens.
- */
-await import('../../native-free-btree/index.ts')
-await import('../json/documents.ts')
-await import('../config/registry.ts')
-await import('../database/open.ts')
-await import('../documents/bulk-edits.ts')
-await import('../documents/changes-rows.ts')
-await import('../server/server.ts')
-await import('../http/request/exchange.ts')
-await import('../http/listen/dispatch.ts')
-await import('../http/routes/index.ts')
+/** The program. */
+import { loadRooms } from '../threads/load-rooms.ts'
+
+await loadRooms()
 const { runCommandLine } = await import('./command-line.ts')
 const { processConsole } = await import('./process-console.ts')
 const { systemParts } = await import('./system-parts.ts')

@@ -12,7 +12,10 @@ const DATABASES = 12
 const POLLS_EACH = 5
 
 t.test('feeds that wait leave room for others, and hear of changes all the same', async (t) => {
-  const server = await startTestServer({ config: { DAVENPORT_COUCHDB__MAX_DBS_OPEN: String(MAX_OPEN) } })
+  const server = await startTestServer({
+    threads: 0,
+    config: { DAVENPORT_COUCHDB__MAX_DBS_OPEN: String(MAX_OPEN) },
+  })
   t.teardown(() => server.stop())
   const names = Array.from({ length: DATABASES }, (_, i) => `db${i}`)
   for (const name of names) await ask(server, `PUT /${name}`)

@@ -9,7 +9,7 @@ import { ask, type Sending } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 import { steppedTime } from '../support/stepped-time.ts'
 
-const server = await startTestServer()
+const server = await startTestServer({ threads: 0 })
 t.teardown(() => server.stop())
 const MANY = 2000
 /** More than a document may have. */

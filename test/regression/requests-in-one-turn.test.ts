@@ -19,7 +19,7 @@ const QUOTES = 60_000
 const MOST_MS = 1500
 
 t.test('_revs_diff gives way between its documents', async (t) => {
-  const server = await startTestServer()
+  const server = await startTestServer({ threads: 0 })
   t.teardown(() => server.stop())
   await ask(server, 'PUT /db')
   const lease = await server.server.databases.lease('db')
@@ -51,7 +51,7 @@ t.test('_revs_diff gives way between its documents', async (t) => {
 })
 
 t.test('what nobody waits for any more ends', async (t) => {
-  const server = await startTestServer()
+  const server = await startTestServer({ threads: 0 })
   t.teardown(() => server.stop())
   await ask(server, 'PUT /db')
   const lease = await server.server.databases.lease('db')
@@ -78,7 +78,7 @@ t.test('what nobody waits for any more ends', async (t) => {
 })
 
 t.test('a header of quotes and a path of invalid bytes', async (t) => {
-  const server = await startTestServer()
+  const server = await startTestServer({ threads: 0 })
   t.teardown(() => server.stop())
   await ask(server, 'PUT /db')
   const startMs = performance.now()

@@ -5,7 +5,9 @@ import type { SettingName } from '../../src/config/settings.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 
-const server = await startTestServer({ config: { DAVENPORT_CHTTPD__PORT: '0' } })
+// A front hears of a change a moment after it was made.
+const config = { DAVENPORT_CHTTPD__PORT: '0', DAVENPORT_DAVENPORT__THREADS: '0' }
+const server = await startTestServer({ config, threads: 0 })
 t.teardown(() => server.stop())
 const set = (name: SettingName, input: string) => server.server.settings.set(name, input)
 

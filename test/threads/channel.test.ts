@@ -1,0 +1,120 @@
+/** The line between two threads, both ends in one. */
+import { MessageChannel } from 'node:worker_threads'
+import t from 'tap'
+import { DatabaseError } from '../../src/base/errors.ts'
+import { Channel, WithBytes } from '../../src/threads/channel.ts'
+import { until } from '../support/until.ts'
+
+interface Calls {
+  double: { args: { n: number }; result: number }
+  echo: { args: undefined; result: undefined }
+  refuse: { args: { kind: 'conflict' | 'defect' }; result: undefined }
+  wait: { args: undefined; result: string }
+}
+
+interface Notices {
+  heard: { text: string }
+}
+
+interface Asked {
+  calls: Calls
+  notices: Notices
+}
+
+interface Silent {
+  calls: Record<never, never>
+  notices: Record<never, never>
+}
+
+function line() {
+  const { port1, port2 } = new MessageChannel()
+  const heard: string[] = []
+  let batches = 0
+  port2.on('message', () => {
+    batches += 1
+  })
+  let gone = 0
+  const server = new Channel<Asked, Silent>({
+    port: port2,
+    handlers: {
+      double: ({ n }) => n * 2,
+      echo: (_args, { bytes }) => new WithBytes(new Uint8Array(bytes)),
+      refuse: async ({ kind }) => {
+        if (kind === 'conflict') throw new DatabaseError('conflict', 'twice', { headers: { 'x-a': '1' } })
+        throw new TypeError('a defect')
+      },
+      wait: (_args, { signal }) =>
+        new Promise((resolve) => {
+          signal.addEventListener('abort', () => {
+            gone += 1
+            resolve('nobody waits')
+          })
+        }),
+    },
+    listeners: { heard: ({ text }) => heard.push(text) },
+  })
+  const client = new Channel<Silent, Asked>({ port: port1, handlers: {}, listeners: {} })
+  return { client, server, heard, batches: () => batches, gone: () => gone }
+}
+
+t.test('calls, answers and notices, in their order', async (t) => {
+  const { client, server, heard } = line()
+  client.tell('heard', { text: 'first' })
+  const answers = await Promise.all([1, 2, 3].map((n) => client.ask('double', { n })))
+  t.same(answers, [2, 4, 6])
+  t.same(heard, ['first'])
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('bytes go with their own call, and many calls of one turn are one message', async (t) => {
+  const { client, server, batches } = line()
+  const texts = Array.from({ length: 50 }, (_, at) => `${at}-`.repeat(at))
+  const answers = await Promise.all(
+    texts.map((text) => client.call('echo', undefined, { bytes: Buffer.from(text) })),
+  )
+  t.same(
+    answers.map(({ bytes }) => Buffer.from(bytes ?? []).toString()),
+    texts,
+  )
+  t.ok(batches() < 10, `${batches()} messages`)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('errors keep their place in the table; a defect keeps its text', async (t) => {
+  const { client, server } = line()
+  const error = await client.ask('refuse', { kind: 'conflict' }).catch((reason: unknown) => reason)
+  t.ok(error instanceof DatabaseError)
+  t.match(error, { kind: 'conflict', reason: 'twice', headers: { 'x-a': '1' } })
+  await t.rejects(client.ask('refuse', { kind: 'defect' }), { message: 'a defect' })
+  const unknown = client as unknown as { ask(method: string, args: unknown): Promise<unknown> }
+  await t.rejects(unknown.ask('nothing', undefined), /no call nothing/)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('who has gone is heard of, before the call began and while it runs', async (t) => {
+  const { client, server, gone } = line()
+  const leaving = new AbortController()
+  const waiting = client.ask('wait', undefined, { signal: leaving.signal })
+  leaving.abort()
+  t.equal(await waiting, 'nobody waits')
+  t.equal(await client.ask('wait', undefined, { signal: leaving.signal }), 'nobody waits')
+  t.equal(gone(), 2)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('a line that ends answers everybody, and tells those who are at work', async (t) => {
+  const { client, server, gone } = line()
+  const waiting = client.ask('wait', undefined)
+  waiting.catch(() => undefined)
+  await client.ask('double', { n: 1 })
+  client.end(new Error('this end has gone'))
+  await t.rejects(waiting, /this end has gone/)
+  await t.rejects(client.ask('double', { n: 1 }), /this end has gone/)
+  server.end(new Error('so has the other'))
+  await until('the one at work has heard it', () => gone() === 1)
+  t.equal(client.waiting, 0)
+})

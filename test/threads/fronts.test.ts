@@ -1,0 +1,107 @@
+/** Threads that take requests: what one of them is told, all know; one that ends is replaced. */
+import { once } from 'node:events'
+import t from 'tap'
+import type { Fronts } from '../../src/threads/fronts.ts'
+import { HttpClient } from '../support/http-client.ts'
+import { ask } from '../support/http-request.ts'
+import { startTestServer, type TestServer } from '../support/http-server.ts'
+import { until } from '../support/until.ts'
+
+const THREADS = 3
+
+function workersOf({ http }: TestServer): Fronts['workers'] {
+  return (http as unknown as Fronts).workers
+}
+
+/** Clients with a connection each, enough for every thread to have some. */
+function clientsOf(server: TestServer): HttpClient[] {
+  return Array.from({ length: 8 * THREADS }, () => new HttpClient(server.http.port))
+}
+
+t.test('what was acknowledged to one is seen by all', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  t.teardown(() => server.stop())
+  const clients = clientsOf(server)
+  for (let round = 0; round < 10; round++) {
+    const writer = clients[round % clients.length]!
+    await writer.json('PUT', '/db')
+    let rev: string | undefined
+    for (let n = 0; n < 5; n++) {
+      const put = await writer.json<{ rev: string }>('PUT', '/db/a', { n, ...(rev && { _rev: rev }) })
+      rev = put.rev
+      const seen = await Promise.all(clients.map((client) => client.json<{ n: number }>('GET', '/db/a')))
+      t.ok(
+        seen.every((document) => document.n === n),
+        `number ${n} of round ${round}`,
+      )
+      if (n === 2) await writer.send('POST', '/db/_compact', {})
+    }
+    await writer.json('DELETE', '/db')
+    const gone = await Promise.all(clients.map((client) => client.send('GET', '/db/a')))
+    t.ok(
+      gone.every(({ status }) => status === 404),
+      'a database that is deleted is gone for all',
+    )
+  }
+})
+
+t.test('a thread that ends is replaced, and the others notice nothing', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  await ask(server, 'PUT /db/a', { json: { v: 1 } })
+  for (let round = 0; round < 3; round++) {
+    const [worker] = workersOf(server)
+    const exited = once(worker!, 'exit')
+    await worker!.terminate()
+    await exited
+    for (let n = 0; n < 10; n++) {
+      const client = new HttpClient(server.http.port)
+      t.match(await client.json('GET', '/db/a'), { v: 1 })
+    }
+    await until('there are as many as before', () => workersOf(server).length === THREADS)
+  }
+  t.equal((await ask(server, 'DELETE /db')).status, 200, 'what they held was given back')
+})
+
+t.test('databases that fronts do not need make room for others', async (t) => {
+  const server = await startTestServer({
+    threads: THREADS,
+    config: { DAVENPORT_COUCHDB__MAX_DBS_OPEN: '4' },
+  })
+  t.teardown(() => server.stop())
+  const clients = clientsOf(server)
+  const names = Array.from({ length: 12 }, (_, at) => `db${at}`)
+  for (const name of names) await ask(server, `PUT /${name}`)
+  for (const client of clients.slice(0, 8)) {
+    for (const name of names) t.equal((await client.send('GET', `/${name}`)).status, 200)
+  }
+  t.ok(server.server.databases.openCount <= 4)
+})
+
+t.test('feeds on every thread hear of a write on any', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const polls = clientsOf(server).map((client) =>
+    client.json<{ results: { id: string }[] }>('GET', '/db/_changes?feed=longpoll&since=now&timeout=60000'),
+  )
+  await until('they wait', () => server.server.databases.watcherCount('db') === THREADS)
+  // Those that are on their way still may begin after the write: it is written again until all have heard.
+  let heard = 0
+  for (const poll of polls) void poll.then(() => (heard += 1)).catch(() => undefined)
+  for (let n = 0; heard < polls.length; n++) await ask(server, `PUT /db/n${n}`, { json: {} })
+  for (const poll of polls) t.equal((await poll).results.length > 0, true)
+})
+
+t.test('a server that stops lets what runs end', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  await ask(server, 'PUT /db')
+  const polls = clientsOf(server).map((client) => client.send('GET', '/db/_changes?feed=longpoll&since=now'))
+  await until('they wait', () => server.server.databases.watcherCount('db') === THREADS)
+  await server.stop(5000)
+  for (const poll of await Promise.allSettled(polls)) {
+    if (poll.status === 'fulfilled') t.equal(poll.value.status, 200)
+  }
+  t.equal(workersOf(server).length, 0)
+})
