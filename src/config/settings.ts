@@ -1,7 +1,8 @@
 /**
  * The table of every setting that the server honours: CouchDB's sections and keys where CouchDB has them,
  * `[davenport]` otherwise. A key belongs here only while some code obeys it, and is `live` only while everything that
- * obeys it reads it from the registry (registry.ts).
+ * obeys it reads it from the registry (registry.ts). One table, however long: what a setting is called, means and may be is
+ * looked up in one place.
  */
 import { LOG_LEVELS } from '../base/log.ts'
 import { ConfigError } from './ini.ts'
@@ -380,7 +381,7 @@ export const SETTINGS = {
     default: 'auto' as 'auto' | number,
     parse: threads,
     effect: 'restart',
-    doc: 'Threads that take requests; auto: one for each processor but one, at least one; 0: the one that writes takes them.',
+    doc: 'Threads that take requests; auto is one fewer than processors, 0 leaves them to the one that writes.',
   }),
   maxJsonSize: integer({
     section: 'davenport',
