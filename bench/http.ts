@@ -5,11 +5,14 @@
  * The load comes from another process: wrk where it is installed, else autocannon. The servers take turns, so that
  * a machine that gets slower meanwhile is unfair to none; figures are medians of the rounds. `--profile` lets
  * davenport run under `--cpu-prof` and leaves the .cpuprofile in the working directory (for one workload: with
- * `--only`). CPU is that of the server's whole process (Linux only, and not of peers). Peers get three databases,
+ * `--only`). `--threads 0,1,2` measures one server for each number of threads that take requests. CPU is that of the server's
+ * whole process (Linux only, and not of peers), and of its main thread, which is the one that writes where others take the
+ * requests: the reciprocal of that is what more cores lead to. Peers get three databases,
  * which are deleted at the end. Documents of `_bulk_docs` have no ids: the server makes them.
  */
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/base/clock.ts'
 import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
@@ -26,7 +29,7 @@ import {
 } from './http/target.ts'
 import { type Load, type Measured, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
 import { describeMachine, machineOf } from './machine.ts'
-import { processCpuUs } from './process-cpu.ts'
+import { mainThreadCpuUs, processCpuUs } from './process-cpu.ts'
 import { Progress } from './progress.ts'
 import { writeResults } from './results-file.ts'
 import { median } from './statistics.ts'
@@ -40,6 +43,7 @@ interface Round extends Measured {
   requestsPerSecond: number
   /** NaN where it is not known: of peers, and on other systems than Linux. */
   cpuUsPerRequest: number
+  mainCpuUsPerRequest: number
 }
 
 interface Figures {
@@ -52,13 +56,14 @@ interface Figures {
   p50Us: number
   p99Us: number
   cpuUsPerRequest: number
+  mainCpuUsPerRequest: number
   rounds: Round[]
 }
 
 export const http: Benchmark = {
   summary: 'requests beside a constant and other servers: rate, latency, CPU',
   flags:
-    '[--rounds 3] [--seconds 5] [--only get-64 ...] [--peer NAME=http://user:pass@host:port ...] [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]',
+    '[--rounds 3] [--seconds 5] [--only get-64 ...] [--threads 0,1,2] [--peer NAME=http://user:pass@host:port ...] [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
@@ -66,6 +71,7 @@ export const http: Benchmark = {
         rounds: { type: 'string', default: '3' },
         seconds: { type: 'string', default: '5' },
         only: { type: 'string', multiple: true, default: [] },
+        threads: { type: 'string' },
         peer: { type: 'string', multiple: true, default: [] },
         wrk: { type: 'boolean', default: false },
         autocannon: { type: 'boolean', default: false },
@@ -86,6 +92,7 @@ export const http: Benchmark = {
     await withFolder(values.folder, async (dataDir) => {
       const figures = await measured(dataDir, {
         workloads,
+        threads: threadsOf(values.threads),
         peers,
         load,
         rounds,
@@ -109,6 +116,15 @@ function chosen(names: readonly string[]): readonly Workload[] {
   return names.length === 0 ? WORKLOADS : WORKLOADS.filter(({ name }) => names.includes(name))
 }
 
+/** Throws RangeError. */
+function threadsOf(list: string | undefined): (string | undefined)[] {
+  if (list === undefined) return [undefined]
+  const counts = list.split(',')
+  if (!counts.every((count) => /^\d+$/.test(count)))
+    throw new RangeError('--threads takes numbers with commas between')
+  return counts
+}
+
 function loadTool(mustBeWrk: boolean, mustBeAutocannon: boolean): { name: string; load: LoadTool } {
   const wrk = mustBeAutocannon ? undefined : findWrk()
   if (wrk !== undefined) return { name: 'wrk', load: wrkLoad(wrk) }
@@ -118,6 +134,8 @@ function loadTool(mustBeWrk: boolean, mustBeAutocannon: boolean): { name: string
 
 interface Plan {
   workloads: readonly Workload[]
+  /** Of each server that is measured; undefined: as it is by default. */
+  threads: readonly (string | undefined)[]
   peers: readonly Target[]
   load: LoadTool
   rounds: number
@@ -131,15 +149,18 @@ async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
   const started: Target[] = []
   const prepared: Target[] = []
   try {
-    const ours = await startOurs(dataDir, plan.profile ? process.cwd() : undefined)
-    started.push(ours)
-    for (const target of [ours, ...plan.peers]) {
+    for (const threads of plan.threads) {
+      const folder = join(dataDir, threads ?? 'default')
+      started.push(await startOurs(folder, threads, plan.profile ? process.cwd() : undefined))
+    }
+    const ours = [...started]
+    for (const target of [...ours, ...plan.peers]) {
       prepared.push(target)
       await prepare(target, databases)
     }
-    const constant = await startConstant(await answerLengths(ours, databases))
+    const constant = await startConstant(await answerLengths(ours[0]!, databases))
     started.push(constant)
-    return await takeTurns([ours, constant, ...plan.peers], databases, plan)
+    return await takeTurns([...ours, constant, ...plan.peers], databases, plan)
   } finally {
     for (const target of prepared) await removeDatabases(target, databases).catch(() => undefined)
     for (const target of started) await target.stop()
@@ -175,12 +196,14 @@ async function takeTurns(targets: readonly Target[], databases: Databases, plan:
 async function oneRound(target: Target, load: Load, tool: LoadTool, seconds: number): Promise<Round> {
   const { pid } = target
   const before = pid === undefined ? Number.NaN : processCpuUs(pid)
+  const mainBefore = pid === undefined ? Number.NaN : mainThreadCpuUs(pid)
   const taken = await tool(target.origin, load, seconds)
   if (taken.errors > 0)
     throw new Error(`${target.name}: ${taken.errors} errors at ${load.method} ${load.path}`)
   const { requests } = taken
   const cpuUsPerRequest = pid === undefined ? Number.NaN : (processCpuUs(pid) - before) / requests
-  return { ...taken, requestsPerSecond: requests / taken.seconds, cpuUsPerRequest }
+  const mainCpuUsPerRequest = pid === undefined ? Number.NaN : (mainThreadCpuUs(pid) - mainBefore) / requests
+  return { ...taken, requestsPerSecond: requests / taken.seconds, cpuUsPerRequest, mainCpuUsPerRequest }
 }
 
 function loadOf(workload: Workload, target: Target, databases: Databases, measurement: number): Load {
@@ -216,6 +239,7 @@ function figuresOf(
     p50Us: middle((round) => round.p50Us),
     p99Us: middle((round) => round.p99Us),
     cpuUsPerRequest: middle((round) => round.cpuUsPerRequest),
+    mainCpuUsPerRequest: middle((round) => round.mainCpuUsPerRequest),
     rounds,
   }
 }
@@ -230,9 +254,10 @@ function tableOf(figures: readonly Figures[]): string[] {
     'p99 ms',
     'CPU us/request',
     'us/document',
+    'main thread us',
   ]
   const rows = figures.map((each) => {
-    const { cpuUsPerRequest: cpu } = each
+    const { cpuUsPerRequest: cpu, mainCpuUsPerRequest: main } = each
     return [
       each.workload,
       each.target,
@@ -242,6 +267,7 @@ function tableOf(figures: readonly Figures[]): string[] {
       (each.p99Us / 1000).toFixed(2),
       Number.isNaN(cpu) ? '-' : cpu.toFixed(1),
       Number.isNaN(cpu) || each.documents === 1 ? '' : (cpu / each.documents).toFixed(2),
+      Number.isNaN(main) ? '-' : main.toFixed(1),
     ]
   })
   return alignedTable([head, ...rows])

@@ -1,4 +1,4 @@
-/** CPU time of a process by its number, user and system, all threads, from /proc/PID/stat (proc(5)). */
+/** CPU time of a process by its number, user and system, from /proc/PID/stat and /proc/PID/task (proc(5)). */
 import { readFileSync } from 'node:fs'
 
 /** The unit of utime and stime (`getconf CLK_TCK`), the same on every Linux that Node runs on. */
@@ -7,11 +7,20 @@ const TICK_US = 10_000
 const UTIME = 11
 const STIME = 12
 
-/** Microseconds, in steps of 10 ms; NaN where there is no /proc. */
+/** Of all threads. Microseconds, in steps of 10 ms; NaN where there is no /proc. */
 export function processCpuUs(pid: number): number {
+  return cpuUs(`/proc/${pid}/stat`)
+}
+
+/** The same of the main thread alone. */
+export function mainThreadCpuUs(pid: number): number {
+  return cpuUs(`/proc/${pid}/task/${pid}/stat`)
+}
+
+function cpuUs(path: string): number {
   let line: string
   try {
-    line = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    line = readFileSync(path, 'latin1')
   } catch {
     return Number.NaN
   }

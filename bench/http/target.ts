@@ -14,18 +14,25 @@ export interface Target {
   stop(): Promise<void>
 }
 
-/** As a user would start it, an administrator's name and password on the command line. */
-export async function startOurs(dataDir: string, profileFolder: string | undefined): Promise<Target> {
+/** As a user would start it, an administrator's name and password on the command line, with so many threads that take requests. */
+export async function startOurs(
+  dataDir: string,
+  threads: string | undefined,
+  profileFolder: string | undefined,
+): Promise<Target> {
   const nodeFlags =
     profileFolder === undefined
       ? []
       : ['--cpu-prof', '--cpu-prof-interval=500', `--cpu-prof-dir=${profileFolder}`]
-  const environment = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '600000' }
+  const environment = {
+    DAVENPORT_CHTTPD_AUTH__ITERATIONS: '600000',
+    DAVENPORT_DAVENPORT__THREADS: threads ?? 'auto',
+  }
   const server = startServerProcess({ dataDir, environment, nodeFlags })
   const origin = `http://127.0.0.1:${await server.port}`
   const { pid } = server.child.process
   return {
-    name: 'davenport',
+    name: threads === undefined ? 'davenport' : `threads ${threads}`,
     origin,
     authorization: basic(ADMIN),
     pid,
