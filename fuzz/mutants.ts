@@ -80,8 +80,8 @@ export const MUTANTS: readonly Mutant[] = [
     file: TAIL,
     find: `        if (this.#written.end !== this.#durable.end && !(await this.sync()))
             return false;
-        this.#durable = this.#written;`,
-    replace: '        this.#durable = this.#written;',
+        this.#writtenIsDurable();`,
+    replace: '        this.#writtenIsDurable();',
   },
   {
     name: 'superblock-one-group-early',

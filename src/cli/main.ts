@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** The program. */
-import { loadRooms } from '../threads/load-rooms.ts'
+import { loadCoreRooms } from '../threads/load-rooms.ts'
 
-await loadRooms()
+await loadCoreRooms()
 const { runCommandLine } = await import('./command-line.ts')
 const { processConsole } = await import('./process-console.ts')
 const { systemParts } = await import('./system-parts.ts')

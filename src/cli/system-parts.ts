@@ -12,9 +12,8 @@ import { packageVersion } from '../base/version.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
-import { startHttp } from '../http/listen/server.ts'
-import { httpOptions } from '../http/request/options.ts'
 import { Fronts } from '../threads/fronts.ts'
+import { loadHttpRooms } from '../threads/load-rooms.ts'
 import { coreCacheBytes, frontCacheBytes, threadsOf } from '../threads/shares.ts'
 import type { Parts } from './parts.ts'
 
@@ -60,6 +59,10 @@ export const systemParts: Parts = {
     if (count > 0)
       return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
     const address = { host: settings.get('bindAddress'), port: settings.get('port') }
+    // Where other threads take the requests this one does without the modules for it.
+    await loadHttpRooms()
+    const { httpOptions } = await import('../http/request/options.ts')
+    const { startHttp } = await import('../http/listen/server.ts')
     return startHttp(httpOptions(settings, { backend: server, address, version }))
   },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),

@@ -47,6 +47,8 @@ export interface CompactionsOptions {
   settings: CompactionSettings
   /** Bytes that the disk has free; undefined: unknown. */
   freeBytes?: (() => Promise<number>) | undefined
+  /** Is told of each database that has another file. */
+  onCompacted?: ((name: string) => void) | undefined
   /** How long a job that was told to stop may take for it. Default 5000. */
   stopGraceMs?: number | undefined
   /** The module that a job runs; the compaction's unless a test gives another. */
@@ -164,6 +166,7 @@ export class Compactions {
     lease.signal.removeEventListener('abort', leave)
     await lease.database.endCompaction({ discard: outcome === 'cancelled' && control.stop === STOP.discard })
     task.end(outcome, failure)
+    if (outcome === 'completed') this.#options.onCompacted?.(name)
   }
 
   async #compact(

@@ -8,8 +8,11 @@ import { Listeners } from '../base/listeners.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 
-/** `updated`: something was written, and is durable. The others are told once the folder has or lacks the file. */
-export type DatabaseEventType = 'created' | 'updated' | 'deleted'
+/**
+ * `updated`: something was written, and is durable. `compacted`: another file has taken the place of the database's. The
+ * others are told once the folder has or lacks the file.
+ */
+export type DatabaseEventType = 'created' | 'updated' | 'deleted' | 'compacted'
 
 /** Does something with a database that is being opened, before anybody uses it. */
 export type Preparation = (name: string, database: OwnedDatabase) => Promise<void>
@@ -27,6 +30,7 @@ export class EventBus {
       created: listenersOf('created'),
       updated: listenersOf('updated'),
       deleted: listenersOf('deleted'),
+      compacted: listenersOf('compacted'),
     }
   }
 

@@ -49,6 +49,8 @@ export class Server {
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
   readonly databases: DatabaseRegistry
+  /** What happens to them. */
+  readonly bus: Pick<EventBus, 'on'>
   readonly events: DatabaseEvents
   readonly tasks: TaskRegistry
   readonly compactions: Compactions
@@ -84,6 +86,7 @@ export class Server {
     this.random = options.random
     this.uuid = parts.uuid
     this.databases = parts.databases
+    this.bus = parts.bus
     this.events = parts.events
     const { settings, clock, log } = options
     this.tasks = new TaskRegistry(clock, log)
@@ -102,6 +105,7 @@ export class Server {
         cacheBytes: 'compactionCacheBytes',
         reserveBytes: 'compactionReserveBytes',
       }),
+      onCompacted: (name) => parts.bus.tell('compacted', name),
       freeBytes: async () => {
         const { bavail, bsize } = await statfs(parts.dataDir)
         return bavail * bsize

@@ -93,6 +93,18 @@ export class FrontDatabases {
     this.#watchers.deleted(name)
   }
 
+  /** A file that was replaced takes room on the disk as long as somebody has it open. */
+  async compacted(name: string): Promise<void> {
+    const lease = this.#open.acquireOpen(name)
+    try {
+      await lease?.database.refresh()
+    } catch {
+      // Whoever uses it next meets the same, and is told.
+    } finally {
+      lease?.release()
+    }
+  }
+
   leaseOpen(name: string): Lease | undefined {
     const lease = this.#open.acquireOpen(name)
     if (lease === undefined || lease.database.isFresh) return lease

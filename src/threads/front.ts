@@ -64,6 +64,7 @@ class Front {
         retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
         changed: ({ name }) => this.#databases.changed(name),
         deleted: ({ name }) => this.#databases.deleted(name),
+        compacted: ({ name }) => void this.#databases.compacted(name),
         eventsChanged: () => this.#eventsChanged(),
         makeRoom: () => this.#databases.makeRoom(),
         setting: ({ name, value }) => this.#settings.put(name, value as never),

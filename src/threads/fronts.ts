@@ -15,7 +15,7 @@ import { ListeningSocket } from './listening-socket.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
 /** Collections of a larger one make requests wait longer, those of a smaller one are so frequent that they cost more. */
-const YOUNG_GENERATION_MB = 32
+const YOUNG_GENERATION_MB = 12
 /** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
 const EARLY_MS = 10_000
 const LEAST_DELAY_MS = 100
@@ -53,10 +53,11 @@ export class Fronts {
   private constructor(options: FrontsOptions, socket: ListeningSocket) {
     this.#options = options
     this.#socket = socket
-    const { settings, databases } = options.server
+    const { settings, databases, bus } = options.server
     this.#unsubscribe = [
       settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
       databases.onFull(() => this.#tell('makeRoom', undefined)),
+      bus.on('compacted', (name) => this.#tell('compacted', { name })),
     ]
   }
 

@@ -69,6 +69,8 @@ export interface CoreNotices {
   /** Something was written to a database that the front watches. */
   changed: { name: string }
   deleted: { name: string }
+  /** The database has another file: the one before is kept by nobody. */
+  compacted: { name: string }
   /** Something was written to the database of events. */
   eventsChanged: undefined
   /** Databases that nobody uses are to be given back: others wait for their place. */

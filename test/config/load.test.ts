@@ -43,6 +43,7 @@ t.test('every setting can be given in a file and in the environment, and refuses
       compressionLevel: '1',
       compressibleTypes: 'text/*,a/b',
       workerThreads: '3',
+      threads: '3',
       workerMemoryBytes: '33554432',
       compactionSharePercent: '50',
       compactionFragmentationPercent: '40',
