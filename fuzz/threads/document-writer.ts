@@ -110,15 +110,22 @@ export class DocumentWriter {
     const results = await caller.json<Result[]>('POST', `/${this.#database.name}/_bulk_docs`, { docs })
     for (const [index, result] of (results ?? []).entries()) {
       if (result.rev !== undefined) this.#acknowledge(caller, writes[index]!, result.rev)
-      else caller.life.fault(`_bulk_docs: ${JSON.stringify(result)}`)
+      else caller.life.fault(`_bulk_docs: ${JSON.stringify(result)} for ${JSON.stringify(docs)}`)
     }
     if (results !== undefined) caller.life.coverage.count('bulkWrites')
   }
 
+  /** What is deleted is made again without a revision. */
   #body({ document, number, deleted }: Write) {
-    const { rev } = document.floor
+    const { rev, deleted: isNew } = document.floor
     const text = 'x'.repeat(this.#random.int(MOST_TEXT))
-    return { _id: document.id, ...(rev && { _rev: rev }), ...(deleted && { _deleted: true }), number, text }
+    return {
+      _id: document.id,
+      ...(!isNew && { _rev: rev }),
+      ...(deleted && { _deleted: true }),
+      number,
+      text,
+    }
   }
 
   async #writeOne(caller: Caller, document: NumberedDocument): Promise<void> {

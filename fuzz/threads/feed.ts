@@ -81,11 +81,10 @@ export class Feed {
     const document = this.#database.documents.get(row.id)
     // What a feed shows may be behind what others have shown already, but everybody sees it from now on.
     if (document === undefined) return
-    const number = document.kind === 'attached' ? undefined : found.number
     const { generation: known, rev } = document.floor
     if (generation < known) return
-    if (generation === known && found.rev !== rev) return life.fault(`${where}: ${rev} is known`)
-    life.check(where, document.seen(document.floor, { ...found, number }))
+    if (generation === known && found.rev !== rev) life.fault(`${where}: ${rev} is known`)
+    else life.check(where, document.seen(document.floor, found))
   }
 
   /** While nobody writes: waits until it has shown the last revision of each document. */

@@ -95,7 +95,9 @@ export class NumberedDocument {
   }
 
   /** What is wrong with what a read that began at `before` has found. */
-  seen(before: Version, { rev, number, deleted = false }: Found): string | undefined {
+  seen(before: Version, { rev, number: shownNumber, deleted = false }: Found): string | undefined {
+    // An attachment that is sent by itself leaves the body and its number as they were.
+    const number = this.kind === 'attached' ? undefined : shownNumber
     const generation = Number.parseInt(rev, 10)
     const shown = `shows ${rev} with number ${number}`
     const known = `${before.rev} with number ${before.number}`

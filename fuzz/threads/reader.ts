@@ -84,8 +84,11 @@ async function readDocument(caller: Caller, database: NumberedDatabase, id: stri
   const reply = await caller.send('GET', path)
   if (reply === undefined) return
   const { status, bytes } = reply
-  if (status === 404) return caller.life.check(path, document.absent(before))
-  if (status !== 200) return caller.life.fault(`${path}: ${status} ${bytes}`)
+  if (status !== 200) {
+    const problem = status === 404 ? document.absent(before) : `${status} ${bytes}`
+    caller.life.check(path, problem)
+    return
+  }
   if (path.endsWith(ATTACHMENT)) {
     const number = numberOfContent(bytes)
     caller.life.check(path, document.attached(before, number))
@@ -93,7 +96,7 @@ async function readDocument(caller: Caller, database: NumberedDatabase, id: stri
     return
   }
   const { _rev: rev, number } = JSON.parse(String(bytes)) as Members
-  caller.life.check(path, document.seen(before, { rev, number: isAttached ? undefined : number }))
+  caller.life.check(path, document.seen(before, { rev, number }))
 }
 
 async function readListing(caller: Caller, database: NumberedDatabase): Promise<void> {
@@ -139,13 +142,12 @@ function checkFound(
   const document = database.documents.get(id)
   if (document === undefined) return
   const floor = before.get(id)
-  if (floor === undefined) return caller.life.fault(`${path}: ${id} is there twice`)
+  if (floor === undefined) {
+    caller.life.fault(`${path}: ${id} is there twice`)
+    return
+  }
   before.delete(id)
-  const isAttached = document.kind === 'attached'
-  caller.life.check(
-    `${path}: ${id}`,
-    document.seen(floor, isAttached ? { ...found, number: undefined } : found),
-  )
+  caller.life.check(`${path}: ${id}`, document.seen(floor, found))
 }
 
 function checkAbsent(

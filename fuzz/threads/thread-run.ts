@@ -31,7 +31,7 @@ const ENVIRONMENT = {
   DAVENPORT_DAVENPORT__CACHE_BYTES: String(8 * 1024 * 1024),
 }
 /** What the log says where a thread ended that nobody has ended. */
-const FAILED_THREAD = /.*(a thread failed|could not be started).*/
+const FAILED_THREAD = /.*a thread failed.*/
 
 export class ThreadRun {
   readonly #dataDir: string
