@@ -61,12 +61,26 @@ export class Feed {
         silence.refresh()
         const lines = (rest + String(chunk)).split('\n')
         rest = lines.pop()!
-        for (const line of lines) if (line !== '') this.#take(life, JSON.parse(line) as ChangeRow)
+        for (const line of lines) if (line !== '') this.#takeLine(life, line)
       }
     } finally {
       clearTimeout(silence)
       if (isSilent) life.fault(`the feed of ${name} is silent`)
     }
+  }
+
+  /** A feed that ends by itself, since its server stops, says last how far it came. */
+  #takeLine(life: Life, line: string): void {
+    const row = JSON.parse(line) as ChangeRow | { last_seq: string }
+    if (!('last_seq' in row)) {
+      this.#take(life, row)
+      return
+    }
+    if (numberOfSeq(row.last_seq) < numberOfSeq(this.#since)) {
+      life.fault(`feed of ${this.#database.name}: ${line} after ${this.#since}`)
+    }
+    this.#since = row.last_seq
+    life.coverage.count('feedsEnded')
   }
 
   #take(life: Life, row: ChangeRow): void {
