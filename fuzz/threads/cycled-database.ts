@@ -48,7 +48,8 @@ export class CycledDatabase {
 
   /** Goes on from what is there, where that was in doubt. */
   async #step(caller: Caller): Promise<void> {
-    if (this.#steps.isInDoubt) {
+    const wasInDoubt = this.#steps.isInDoubt
+    if (wasInDoubt) {
       await delay(UNGUARDED_MS)
       if (!(await this.#look(caller))) return
     }
@@ -59,8 +60,12 @@ export class CycledDatabase {
     const path = isMark ? `/${this.#name}/mark` : `/${this.#name}`
     const reply = await caller.send(method, path, isMark ? { step } : undefined)
     if (reply === undefined) return
-    if (reply.status >= 300)
-      caller.life.fault(`step ${step}: ${method} ${path}: ${reply.status} ${reply.bytes}`)
+    if (reply.status >= 300) {
+      // What was cut off was done in the end.
+      if (wasInDoubt) caller.life.coverage.count('lateWrites')
+      else caller.life.fault(`step ${step}: ${method} ${path}: ${reply.status} ${reply.bytes}`)
+      return
+    }
     this.#steps.acknowledge(step)
     if (step % PHASES === NONE) caller.life.coverage.count('databasesCycled')
   }

@@ -98,7 +98,7 @@ export class ThreadRun {
     ])
     await Promise.all([
       delay(random.between(LEAST_LOAD_MS, MOST_LOAD_MS)),
-      random.bool(0.7) ? this.#endFronts(life, random) : undefined,
+      random.bool(0.7) ? life.all([this.#endFronts(life, random)]) : undefined,
     ])
     const isAborted = life.isDying
     if (isAborted) this.#coverage.count('abortedByNode')
