@@ -15,6 +15,7 @@ import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
+import { threads } from './threads.ts'
 
 export const TARGETS: readonly Target[] = [
   btree,
@@ -29,6 +30,7 @@ export const TARGETS: readonly Target[] = [
   readers,
   readerThreads,
   kill,
+  threads,
   stores,
   syscalls,
 ]

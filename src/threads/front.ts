@@ -51,6 +51,7 @@ class Front {
   readonly #log: ReturnType<typeof remoteLog>
   readonly #cache: PageCache
   #http: HttpServer | undefined
+  #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
   #eventsChanged: () => void = () => {}
 
@@ -94,6 +95,12 @@ class Front {
 
   /** Rejects with what keeps it from taking requests: the thread ends then. */
   async run(): Promise<void> {
+    this.#starting = this.#listen()
+    await this.#starting
+    await this.#stopping
+  }
+
+  async #listen(): Promise<void> {
     const { fd, share, limits, uuid, version } = this.#start
     const core = this.#core
     const events = await this.#follow(await core.ask('openEvents', undefined), () => {})
@@ -127,7 +134,6 @@ class Front {
     Object.assign(options.limits, { maxBodyMemoryBytes: bodyMemoryBytes, maxConnections, ...limits })
     this.#http = await startHttp(options)
     core.tell('listening', { port: this.#http.port })
-    await this.#stopping
   }
 
   #authenticator(): Authenticator {
@@ -172,6 +178,8 @@ class Front {
   }
 
   async #end(graceMs: number): Promise<void> {
+    // What is told to stop while it starts would go on to listen, over a line that has ended.
+    await this.#starting.catch(() => undefined)
     await this.#http?.stop(graceMs)
     await this.#databases.stop(0)
     // What was told last goes out before the line ends.
