@@ -2,6 +2,7 @@
  * A front: HTTP, rights, parsing and reading in a thread of its own; what it cannot do itself the core does. Its `Backend`
  * is made of local parts and of calls, so routes do not know which they have.
  */
+import { closeSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { Authenticator } from '../auth/authenticator.ts'
@@ -96,7 +97,13 @@ class Front {
   /** Rejects with what keeps it from taking requests: the thread ends then. */
   async run(): Promise<void> {
     this.#starting = this.#listen()
-    await this.#starting
+    try {
+      await this.#starting
+    } catch (error) {
+      // A socket that one thread forgets is listened on for ever.
+      if (this.#http === undefined) closeUnused(this.#start.fd)
+      throw error
+    }
     await this.#stopping
   }
 
@@ -185,5 +192,13 @@ class Front {
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))
     this.#channel.end(new Error('the front has stopped'))
+  }
+}
+
+function closeUnused(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // The server that was to listen on it has closed it.
   }
 }

@@ -142,6 +142,7 @@ export class Fronts {
     try {
       const [fd] = await this.#socket.descriptors(1)
       if (this.#stopped === undefined) await this.#startOne(fd!)
+      else this.#socket.giveBack(fd!)
     } catch (error) {
       this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
     }

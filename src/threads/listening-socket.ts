@@ -24,6 +24,8 @@ export class ListeningSocket {
   readonly host: string
   readonly port: number
   readonly #handle: Handle
+  /** By descriptor: those that were given away, which whoever was given them closes. */
+  readonly #given = new Map<number, Handle>()
 
   private constructor(handle: Handle, { address, port, family }: AddressInfo) {
     this.#handle = handle
@@ -46,7 +48,14 @@ export class ListeningSocket {
   /** Descriptors of the same socket, each to be closed by who is given it. */
   async descriptors(count: number): Promise<number[]> {
     const handles = await duplicate(this.#handle, count)
+    for (const handle of handles) this.#given.set(handle.fd, handle)
     return handles.map(({ fd }) => fd)
+  }
+
+  /** Closes a descriptor that nobody has listened on. */
+  giveBack(descriptor: number): void {
+    this.#given.get(descriptor)?.close()
+    this.#given.delete(descriptor)
   }
 
   /** The socket is closed when all its descriptors are. */
