@@ -18,7 +18,7 @@ export const threads: Target = {
   name: 'threads',
   summary: 'the real server with fronts: what was acknowledged to one client, read by the others',
   caseEvents: 20,
-  smokeEvents: 4,
+  smokeEvents: 2,
   rarePaths: [
     'frontsEnded',
     'kills',

@@ -150,6 +150,8 @@ export class DocumentWriter {
     if (reply.status < 300) {
       caller.life.coverage.count(isPlain ? 'writes' : 'attachmentWrites')
       this.#acknowledge(caller, write, (JSON.parse(String(reply.bytes)) as Result).rev!)
+      // At once and on any connection: a front that is behind is so for a moment only.
+      if (caller.life.goesOn) await this.#look(caller, document)
     } else if (reply.status === 409 && wasInDoubt) {
       // What was under way came first.
       caller.life.coverage.count('lateWrites')
@@ -168,7 +170,7 @@ export class DocumentWriter {
     if (answer === undefined) return false
     const found = foundInRow(answer.rows[0]!)
     caller.life.check(path, found === undefined ? document.absent(floor) : document.seen(floor, found))
-    if (document.floor !== floor) caller.life.coverage.count('unacknowledgedFound')
+    if (document.isInDoubt && document.floor !== floor) caller.life.coverage.count('unacknowledgedFound')
     return true
   }
 }
