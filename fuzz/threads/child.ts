@@ -1,6 +1,6 @@
 /**
  * `davenport serve` of the package's own parts, in a process that also ends a front when it is told to: at each SIGUSR2 it
- * terminates one of `Fronts.workers`, and says `front ended` once that thread is gone.
+ * terminates one of `Fronts.workers` after the other, and says `front ended` once that thread is gone.
  */
 import { writeSync } from 'node:fs'
 import { runCommandLine } from '../../src/cli/command-line.ts'
@@ -9,10 +9,13 @@ import { systemParts } from '../../src/cli/system-parts.ts'
 import { Fronts } from '../../src/threads/fronts.ts'
 
 let fronts: Fronts | undefined
+/** How many were ended: the next is another one. */
+let ended = 0
 
 async function endOne(): Promise<void> {
   const workers = fronts?.workers ?? []
-  const worker = workers[Math.floor(Math.random() * workers.length)]
+  const worker = workers[ended % workers.length]
+  ended += 1
   await worker?.terminate()
   writeSync(1, 'front ended\n')
 }
