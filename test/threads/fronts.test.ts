@@ -86,7 +86,7 @@ t.test('feeds on every thread hear of a write on any', async (t) => {
   const polls = clientsOf(server).map((client) =>
     client.json<{ results: { id: string }[] }>('GET', '/db/_changes?feed=longpoll&since=now&timeout=60000'),
   )
-  await until('they wait', () => server.server.databases.watcherCount('db') === THREADS)
+  await until('they wait', () => server.server.databases.watcherCount('db') > 0)
   // Those that are on their way still may begin after the write: it is written again until all have heard.
   let heard = 0
   for (const poll of polls) void poll.then(() => (heard += 1)).catch(() => undefined)
@@ -98,7 +98,7 @@ t.test('a server that stops lets what runs end', async (t) => {
   const server = await startTestServer({ threads: THREADS })
   await ask(server, 'PUT /db')
   const polls = clientsOf(server).map((client) => client.send('GET', '/db/_changes?feed=longpoll&since=now'))
-  await until('they wait', () => server.server.databases.watcherCount('db') === THREADS)
+  await until('they wait', () => server.server.databases.watcherCount('db') > 0)
   await server.stop(5000)
   for (const poll of await Promise.allSettled(polls)) {
     if (poll.status === 'fulfilled') t.equal(poll.value.status, 200)
