@@ -12,6 +12,7 @@ import * as fs from 'node:fs'
 import { StorageError, systemErrorCode } from '../errors.ts'
 import type { FileSystem, OpenMode, StorageFile } from './file-system.ts'
 import { SyncPlace } from './sync-place.ts'
+import { giveWay } from './system.ts'
 
 /** Up to this many bytes are written without leaving the event loop's thread. */
 const SYNC_WRITE_LIMIT = 64 * 1024
@@ -50,7 +51,7 @@ async function retried<T>(attempt: () => Promise<T>): Promise<T> {
       return await attempt()
     } catch (error) {
       if (!isTransient(error) || tries >= RETRY_LIMIT) throw error
-      await new Promise((resolve) => setImmediate(resolve))
+      await giveWay()
     }
   }
 }

@@ -17,6 +17,13 @@ export function monotonicMs(): number {
   return performance.now()
 }
 
+/** Lets what waits in the event loop have its turn. */
+export function giveWay(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}
+
 export const systemRandom: RandomBytes = (target) => {
   randomFillSync(target)
 }

@@ -7,15 +7,15 @@
 import type { TreeOptions } from '../api.ts'
 import type { CacheSpace } from '../cache/page-cache.ts'
 import type { StorageFile } from '../disk/file-system.ts'
-import { StorageError } from '../errors.ts'
+import { giveWay } from '../disk/system.ts'
 import type { CheckpointPointer } from '../log/group.ts'
 import type { ProgressFacts } from '../log/progress.ts'
-import { readGenesis } from '../log/recovery.ts'
+import { requireGenesis } from '../log/recovery.ts'
 import { readCheckpoint } from '../store/load.ts'
 import { OpenFile } from '../store/open-file.ts'
 import { FollowerSnapshot } from './snapshot.ts'
 import { Stand, type StandStart, startOf } from './stand.ts'
-import { giveWay, type Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 export interface FollowedOptions {
   trees: Readonly<Record<string, TreeOptions>>
@@ -59,8 +59,7 @@ export class FollowedFile extends OpenFile {
     const { checkpoint, salt } = facts
     let start: StandStart
     if (checkpoint.position === 0) {
-      const genesis = await readGenesis(file)
-      if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
+      const genesis = await requireGenesis(file)
       start = { checkpoint, record: undefined, log: genesis.start }
     } else {
       start = startOf(checkpoint, readCheckpoint(file, salt, checkpoint))

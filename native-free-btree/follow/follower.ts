@@ -10,6 +10,7 @@ import type { Follower, SharedProgress } from '../api.ts'
 import { bytesOf, unknownTree } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
+import { giveWay } from '../disk/system.ts'
 import { StorageError } from '../errors.ts'
 import type { ProgressFacts, ProgressReader } from '../log/progress.ts'
 import { identify } from '../log/recovery.ts'
@@ -19,7 +20,6 @@ import type { Tree } from '../tree/tree.ts'
 import { FollowedFile, type FollowedOptions } from './followed-file.ts'
 import type { FollowedTree } from './followed-tree.ts'
 import type { FollowerSnapshot } from './snapshot.ts'
-import { giveWay } from './turns.ts'
 
 /** A read takes in so much of the log without holding up others noticeably. */
 const AT_ONE_GO_BYTES = 256 * 1024

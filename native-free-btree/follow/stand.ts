@@ -12,7 +12,7 @@ import { StorageError } from '../errors.ts'
 import { type CheckpointPointer, NO_CHECKPOINT } from '../log/group.ts'
 import { Replay } from '../log/replay.ts'
 import { GroupChain, GroupReader, type WalkState } from '../log/walk.ts'
-import { assertSame, definitionOf } from '../store/load.ts'
+import { assertSame, definitionOf, replayOf } from '../store/load.ts'
 import type { OpenFile } from '../store/open-file.ts'
 import type { TreeDefinition } from '../tree/definition.ts'
 import type { Root } from '../tree/shares.ts'
@@ -39,16 +39,7 @@ export interface StandStart {
 
 /** Where the log is read from by whoever starts from a checkpoint. */
 export function startOf(checkpoint: CheckpointPointer, record: CheckpointRecord): StandStart {
-  const { replay, frozenCommit } = record
-  const log: WalkState = {
-    position: replay.position,
-    lastHash: replay.previousHash,
-    lastPosition: 0,
-    commit: frozenCommit,
-    generation: 0,
-    checkpoint,
-  }
-  return { checkpoint, record, log }
+  return { checkpoint, record, log: replayOf(checkpoint, record) }
 }
 
 export class Stand {

@@ -19,10 +19,3 @@ export class Turns {
     return () => reader.position - start >= TURN_BYTES || Math.abs(this.#clock.now() - startMs) >= TURN_MS
   }
 }
-
-/** Lets others have their turn. */
-export function giveWay(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve)
-  })
-}

@@ -114,6 +114,13 @@ export async function readGenesis(file: StorageFile): Promise<Genesis | undefine
   }
 }
 
+/** As `readGenesis`, where there has to be one. Throws DAMAGED. */
+export async function requireGenesis(file: StorageFile): Promise<Genesis> {
+  const genesis = await readGenesis(file)
+  if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
+  return genesis
+}
+
 /** Throws NOT_A_STORE, UNSUPPORTED_VERSION. */
 export async function identify(file: StorageFile): Promise<Identity> {
   const { blocks } = await readSlots(file)

@@ -5,6 +5,7 @@
 import type { CheckProblem, CheckReport } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { StorageFile } from '../disk/file-system.ts'
+import { giveWay } from '../disk/system.ts'
 import { StorageError } from '../errors.ts'
 import { readGenesis, readSlots } from '../log/recovery.ts'
 import { type WalkState, walkGroups } from '../log/walk.ts'
@@ -103,7 +104,7 @@ class Check {
     this.#steps += 1
     if (this.#steps % 64 !== 0) return
     this.#onProgress?.(this.#done, this.total)
-    await new Promise((resolve) => setImmediate(resolve))
+    await giveWay()
   }
 
   async superblocks(): Promise<void> {

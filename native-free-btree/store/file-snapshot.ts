@@ -21,7 +21,7 @@ import { nodeFileSystem } from '../disk/posix-file.ts'
 import { typedFileSystem } from '../disk/typed-file-system.ts'
 import { StorageError } from '../errors.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { identify, readGenesis } from '../log/recovery.ts'
+import { identify, requireGenesis } from '../log/recovery.ts'
 import { RootReader } from '../tree/reader.ts'
 import { Tree } from '../tree/tree.ts'
 import { partsOf, ValueReader } from '../values/values.ts'
@@ -176,7 +176,6 @@ class StoredSnapshot implements FileSnapshot {
 }
 
 async function firstGroup(file: StorageFile): Promise<LogPoint> {
-  const genesis = await readGenesis(file)
-  if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
-  return { position: genesis.start.position, previousHash: genesis.start.lastHash }
+  const { start } = await requireGenesis(file)
+  return { position: start.position, previousHash: start.lastHash }
 }

@@ -7,9 +7,9 @@ import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { MAX_GROUP_BYTES } from '../format.ts'
 import type { CheckpointPointer } from '../log/group.ts'
-import { type Located, readGenesis } from '../log/recovery.ts'
+import { type Located, requireGenesis } from '../log/recovery.ts'
 import { Replay } from '../log/replay.ts'
-import { walkGroups } from '../log/walk.ts'
+import { type WalkState, walkGroups } from '../log/walk.ts'
 import type { TreeDefinition } from '../tree/definition.ts'
 import { Tree } from '../tree/tree.ts'
 import { type CheckpointRecord, decodeCheckpoint } from '../write/checkpoint.ts'
@@ -127,21 +127,24 @@ async function replayStart(
   const { start } = located
   if (checkpoint === undefined) {
     if (start.checkpoint.position === 0) return start
-    const genesis = await readGenesis(file)
-    if (genesis === undefined) throw new StorageError('DAMAGED', 'the first group is damaged', {})
-    return genesis.start
+    return (await requireGenesis(file)).start
   }
-  const { replay, frozenCommit } = checkpoint
-  if (start.checkpoint.position === located.end.checkpoint.position && start.position >= replay.position) {
+  const pointer = located.end.checkpoint
+  if (start.checkpoint.position === pointer.position && start.position >= checkpoint.replay.position) {
     return start
   }
+  return replayOf(pointer, checkpoint)
+}
+
+/** Where a walk begins that brings a checkpoint's trees up to the groups behind its commit. */
+export function replayOf(pointer: CheckpointPointer, { replay, frozenCommit }: CheckpointRecord): WalkState {
   return {
     position: replay.position,
     lastHash: replay.previousHash,
     lastPosition: 0,
     commit: frozenCommit,
     generation: 0,
-    checkpoint: located.end.checkpoint,
+    checkpoint: pointer,
   }
 }
 

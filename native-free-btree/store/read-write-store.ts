@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import type { Reference, SharedProgress, SnapshotHandle, Transaction, TransactOptions, Turn } from '../api.ts'
 import { refuse, requireAmount, requireFunction, requireObject, requireSignal } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
-import { systemClock } from '../disk/system.ts'
+import { giveWay, systemClock } from '../disk/system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import { announce } from '../log/durable-ends.ts'
@@ -172,7 +172,7 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     const succeeded = { path: this.path, uuid, salt, options, fileSystem, writer: before }
     const { parts, isNameDurable } = await succeed(succeeded, path)
     // What was resolved before the turn began has reached those who waited for it, references among it.
-    await new Promise((resolve) => setImmediate(resolve))
+    await giveWay()
     const writing = writingOf(this.path, options, fileSystem, isNameDurable)
     const after = new WritableFile(parts, { ...writing, before })
     this.use(after)
