@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { openStore } from '../../native-free-btree/index.ts'
 import type { Database } from '../../src/database/api/database.ts'
 import { TREE_OPTIONS } from '../../src/database/layout/tree-options.ts'
@@ -123,7 +123,12 @@ t.test('random requests, on a store in memory', async (t) => {
   await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 300 : 100 }))
 })
 
-t.test('random requests, on the engine', async (t) => {
+/** Plays random requests on databases in files, each in a folder of its own. */
+async function playInFiles(
+  t: Test,
+  numRuns: number,
+  run: (folder: string, all: readonly Request[]) => Promise<void>,
+): Promise<void> {
   const seed = randomInt(2 ** 31)
   t.comment(`seed ${seed}`)
   const folder = t.testdir({})
@@ -132,6 +137,13 @@ t.test('random requests, on the engine', async (t) => {
     made += 1
     const own = join(folder, String(made))
     await mkdir(own)
+    await run(own, all)
+  })
+  await t.resolves(fc.assert(property, { seed, numRuns }))
+}
+
+t.test('random requests, on the engine', async (t) => {
+  await playInFiles(t, isLong ? 40 : 12, async (own, all) => {
     const fixture = await fileDatabase(own)
     await play(fixture, all)
     await fixture.database.close()
@@ -139,18 +151,10 @@ t.test('random requests, on the engine', async (t) => {
     equal((await store.check()).problems, [], 'the file')
     await store.close()
   })
-  await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 40 : 12 }))
 })
 
 t.test('random requests, by two databases that follow one', async (t) => {
-  const seed = randomInt(2 ** 31)
-  t.comment(`seed ${seed}`)
-  const folder = t.testdir({})
-  let made = 0
-  const property = fc.asyncProperty(requests, async (all) => {
-    made += 1
-    const own = join(folder, String(made))
-    await mkdir(own)
+  await playInFiles(t, isLong ? 60 : 15, async (own, all) => {
     const core = await fileDatabase(own)
     let shared = fixtureOf(core.database)
     let fronts: Front[] = []
@@ -170,5 +174,4 @@ t.test('random requests, by two databases that follow one', async (t) => {
     await play(fixture, all)
     await shared.close()
   })
-  await t.resolves(fc.assert(property, { seed, numRuns: isLong ? 60 : 15 }))
 })
