@@ -4,8 +4,9 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import { parseBasic } from './basic.ts'
-import type { CredentialCheck } from './credential-check.ts'
+import { CredentialCheck, type CredentialCheckOptions } from './credential-check.ts'
 import type { Caller } from './hash-queue.ts'
 import {
   type CookieOptions,
@@ -50,6 +51,28 @@ const CLOCK_SKEW_SECONDS = 60
 const INCORRECT = 'Name or password is incorrect.'
 
 const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie: undefined }
+
+/** The authenticator of a thread of a server with these settings, whose live ones it follows. */
+export function authenticatorOf(
+  settings: SettingsRegistry,
+  given: Pick<AuthenticatorOptions, 'source' | 'secret' | 'now'> &
+    Pick<CredentialCheckOptions, 'hasher' | 'random'>,
+): Authenticator {
+  const { source, secret, now, hasher, random } = given
+  const iterations = settings.get('passwordIterations')
+  return new Authenticator({
+    source,
+    check: new CredentialCheck({ source, hasher, random, iterations }),
+    secret,
+    cookie: settings.view({
+      timeoutSeconds: 'sessionTimeoutSeconds',
+      persistent: 'persistentCookies',
+      domain: 'cookieDomain',
+      sameSite: 'sameSite',
+    }),
+    now,
+  })
+}
 
 export class Authenticator {
   readonly #source: CredentialSource

@@ -34,15 +34,28 @@ export interface LogOptions {
   now: Clock['now']
 }
 
-export function createLog(options: LogOptions): LeveledLog {
-  let lowest = LOG_LEVELS.indexOf(options.level)
+/** Writes each event as a line. */
+export function createLog({ level, write, now }: LogOptions): LeveledLog {
+  return leveledLog(level, (level, message, fields) => {
+    const time = new Date(now()).toISOString()
+    write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+  })
+}
+
+/** A level that events have. */
+export type EventLevel = Exclude<LogLevel, 'none'>
+
+/** Hands events of the lowest level and above to `take`. */
+export function leveledLog(
+  level: LogLevel,
+  take: (level: EventLevel, message: string, fields: LogFields | undefined) => void,
+): LeveledLog {
+  let lowest = LOG_LEVELS.indexOf(level)
   const enabled = (level: LogLevel): boolean => level !== 'none' && LOG_LEVELS.indexOf(level) >= lowest
   const at =
-    (level: LogLevel) =>
+    (level: EventLevel) =>
     (message: string, fields?: LogFields): void => {
-      if (!enabled(level)) return
-      const time = new Date(options.now()).toISOString()
-      options.write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
+      if (enabled(level)) take(level, message, fields)
     }
   return {
     setLevel(level) {

@@ -8,8 +8,7 @@
 import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
-import { Authenticator } from '../auth/authenticator.ts'
-import { CredentialCheck } from '../auth/credential-check.ts'
+import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
 import type { Clock } from '../base/clock.ts'
@@ -172,16 +171,11 @@ export class Server {
       random,
     })
     const sessionSecret = settings.get('secret') ?? store.state.secret
-    const authenticator = new Authenticator({
+    const authenticator = authenticatorOf(settings, {
       source: administrators,
-      check: new CredentialCheck({ source: administrators, hasher, random, iterations }),
       secret: sessionSecret,
-      cookie: settings.view({
-        timeoutSeconds: 'sessionTimeoutSeconds',
-        persistent: 'persistentCookies',
-        domain: 'cookieDomain',
-        sameSite: 'sameSite',
-      }),
+      hasher,
+      random,
       now: () => clock.now(),
     })
     const bus = new EventBus(log)

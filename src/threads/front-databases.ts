@@ -27,17 +27,15 @@ export interface FrontDatabasesOptions {
   follow(opened: OpenedDatabase, onClosed: () => void): Promise<FollowedDatabase>
 }
 
-interface Opened {
-  readonly name: string
-  readonly shards: number | undefined
-}
-
 export class FrontDatabases {
   readonly #core: Core
   readonly #open: OpenDatabases<FollowedDatabase>
   readonly #watchers: Watchers
-  readonly #opened = new Map<number, Opened>()
-  /** Handles that the core wants back whose opening has not been answered yet. */
+  /** Names by handle. */
+  readonly #opened = new Map<number, string>()
+  /** Openings that have not been answered. */
+  #opening = 0
+  /** Handles that the core wants back while that is so: one of them may be that of an opening. */
   readonly #retired = new Set<number>()
   readonly #shards = new Map<string, number | undefined>()
 
@@ -53,31 +51,43 @@ export class FrontDatabases {
   }
 
   async #follow(name: string, { follow }: FrontDatabasesOptions): Promise<FollowedDatabase> {
-    const opened = await this.#core.ask('open', { name })
+    const { opened, isRetired } = await this.#openInCore(name)
     const { handle, shards } = opened
     try {
-      if (this.#retired.delete(handle)) throw new DatabaseError('noDatabase')
-      this.#opened.set(handle, { name, shards })
-      const database = await follow(opened, () => this.#giveBack(handle))
+      if (isRetired) throw new DatabaseError('noDatabase')
+      this.#opened.set(handle, name)
+      const database = await follow(opened, () => this.#giveBack(handle, name))
       this.#shards.set(name, shards)
       return database
     } catch (error) {
-      this.#giveBack(handle)
+      this.#giveBack(handle, name)
       throw error
     }
   }
 
+  async #openInCore(name: string): Promise<{ opened: OpenedDatabase; isRetired: boolean }> {
+    this.#opening += 1
+    try {
+      const opened = await this.#core.ask('open', { name })
+      return { opened, isRetired: this.#retired.has(opened.handle) }
+    } finally {
+      this.#opening -= 1
+      if (this.#opening === 0) this.#retired.clear()
+    }
+  }
+
   /** The database of the handle is closed here. */
-  #giveBack(handle: number): void {
+  #giveBack(handle: number, name: string): void {
     this.#opened.delete(handle)
+    this.#shards.delete(name)
     this.#core.tell('release', { handle })
   }
 
   /** The core wants the database back. */
   retire(handle: number, kind: 'noDatabase' | 'shuttingDown'): void {
-    const opened = this.#opened.get(handle)
-    if (opened === undefined) this.#retired.add(handle)
-    else void this.#open.retire(opened.name, new DatabaseError(kind), RETIRE_GRACE_MS)
+    const name = this.#opened.get(handle)
+    if (name !== undefined) void this.#open.retire(name, new DatabaseError(kind), RETIRE_GRACE_MS)
+    else if (this.#opening > 0) this.#retired.add(handle)
   }
 
   /** Others wait for the places of databases that nobody uses here. */

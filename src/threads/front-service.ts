@@ -23,7 +23,7 @@ interface Held {
 export interface FrontServiceOptions {
   server: Server
   port: MessagePort
-  onListening: (port: number) => void
+  onListening: () => void
 }
 
 export class FrontService {
@@ -44,7 +44,7 @@ export class FrontService {
       handlers: this.#handlers(),
       listeners: {
         log: ({ level, message, fields }) => server.log[level](message, fields),
-        listening: ({ port }) => onListening(port),
+        listening: () => onListening(),
         release: ({ handle }) => this.#release(handle),
         unwatch: ({ name }) => this.#unwatch(name),
       },

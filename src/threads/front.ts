@@ -5,11 +5,11 @@
 import { closeSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
-import { Authenticator } from '../auth/authenticator.ts'
-import { CredentialCheck } from '../auth/credential-check.ts'
+import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
+import { type LeveledLog, leveledLog } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
@@ -20,7 +20,6 @@ import { Channel } from './channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'
-import { remoteLog } from './remote-log.ts'
 import { remoteWriter } from './remote-writer.ts'
 
 /** What a front's thread is started with. */
@@ -49,7 +48,7 @@ class Front {
   readonly #channel: Channel<FrontVocabulary, CoreVocabulary>
   readonly #databases: FrontDatabases
   readonly #settings: SettingsRegistry
-  readonly #log: ReturnType<typeof remoteLog>
+  readonly #log: LeveledLog
   readonly #cache: PageCache
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
@@ -73,7 +72,10 @@ class Front {
         stop: ({ graceMs }) => void this.#stop(graceMs),
       },
     })
-    this.#log = remoteLog(this.#core, start.settings.logLevel)
+    // The core writes it.
+    this.#log = leveledLog(start.settings.logLevel, (level, message, fields) =>
+      this.#core.tell('log', { level, message, fields }),
+    )
     this.#settings = new SettingsRegistry(start.settings, this.#log)
     this.#settings.subscribe('logLevel', (level) => this.#log.setLevel(level))
     this.#databases = new FrontDatabases({
@@ -140,25 +142,18 @@ class Front {
     const { bodyMemoryBytes, maxConnections } = share
     Object.assign(options.limits, { maxBodyMemoryBytes: bodyMemoryBytes, maxConnections, ...limits })
     this.#http = await startHttp(options)
-    core.tell('listening', { port: this.#http.port })
+    core.tell('listening', undefined)
   }
 
   #authenticator(): Authenticator {
     const { administrators, sessionSecret } = this.#start
     const byName = new Map(administrators.map((each) => [each.name, each]))
     const source = { find: (name: string) => byName.get(name) }
-    const iterations = this.#settings.get('passwordIterations')
-    const check = new CredentialCheck({ source, hasher: this.#hasher(), random: systemRandom, iterations })
-    return new Authenticator({
+    return authenticatorOf(this.#settings, {
       source,
-      check,
       secret: sessionSecret,
-      cookie: this.#settings.view({
-        timeoutSeconds: 'sessionTimeoutSeconds',
-        persistent: 'persistentCookies',
-        domain: 'cookieDomain',
-        sameSite: 'sameSite',
-      }),
+      hasher: this.#hasher(),
+      random: systemRandom,
       now: () => systemClock.now(),
     })
   }

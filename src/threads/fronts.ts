@@ -6,8 +6,7 @@
  */
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describeError } from '../base/log.ts'
-import { openFileLimit } from '../base/open-file-limit.ts'
-import type { HttpLimits } from '../http/request/options.ts'
+import { defaultConnections, type HttpLimits } from '../http/request/options.ts'
 import type { Server } from '../server/server.ts'
 import type { FrontStart } from './front.ts'
 import { FrontService } from './front-service.ts'
@@ -46,7 +45,7 @@ export class Fronts {
   readonly #socket: ListeningSocket
   readonly #running = new Set<Running>()
   readonly #unsubscribe: readonly (() => void)[]
-  #cancelRestarts = new Set<() => void>()
+  readonly #cancelRestarts = new Set<() => void>()
   #delayMs = 0
   #stopped: Promise<void> | undefined
 
@@ -64,7 +63,11 @@ export class Fronts {
   /** Resolves when all take requests. Rejects as `listen` does, and with what kept a front from its start. */
   static async start(options: FrontsOptions): Promise<Fronts> {
     const { settings } = options.server
-    const socket = await ListeningSocket.open(settings.get('bindAddress'), settings.get('port'))
+    const socket = await ListeningSocket.open(
+      settings.get('bindAddress'),
+      settings.get('port'),
+      options.count,
+    )
     const fronts = new Fronts(options, socket)
     try {
       const descriptors = await socket.descriptors(options.count)
@@ -151,7 +154,7 @@ export class Fronts {
   #share(): Omit<FrontStart, 'port' | 'fd'> {
     const { server, count, version, cacheBytes, limits = {} } = this.#options
     const { settings } = server
-    const connections = settings.get('maxConnections') || Math.floor((openFileLimit() ?? 0) / 2)
+    const connections = settings.get('maxConnections') || defaultConnections()
     const part = (whole: number): number => Math.max(1, Math.floor(whole / count))
     return {
       settings: settings.values(),
@@ -159,7 +162,7 @@ export class Fronts {
         cacheBytes,
         maxOpen: part(settings.get('maxOpenDatabases')),
         bodyMemoryBytes: part(settings.get('bodyMemoryBytes')),
-        maxConnections: connections === 0 ? 0 : part(connections),
+        maxConnections: part(connections),
       },
       limits,
       administrators: server.administrators.list(),

@@ -24,30 +24,39 @@ export class ListeningSocket {
   readonly host: string
   readonly port: number
   readonly #handle: Handle
+  /** Duplicates that nobody has asked for yet. */
+  readonly #ready: Handle[]
   /** By descriptor: those that were given away, which whoever was given them closes. */
   readonly #given = new Map<number, Handle>()
 
-  private constructor(handle: Handle, { address, port, family }: AddressInfo) {
+  private constructor(handle: Handle, ready: Handle[], { address, port, family }: AddressInfo) {
     this.#handle = handle
+    this.#ready = ready
     this.host = family === 'IPv6' ? `[${address}]` : address
     this.port = port
   }
 
-  /** Rejects as `listen` does (EADDRINUSE, EACCES). */
-  static async open(host: string, port: number): Promise<ListeningSocket> {
-    // It must not take connections itself: what comes meanwhile waits in the socket.
-    const server = createServer({ pauseOnConnect: true }, (socket) => socket.destroy())
+  /**
+   * `ready` descriptors are made at once, for the first to ask for them. Rejects as `listen` does (EADDRINUSE,
+   * EACCES).
+   */
+  static async open(host: string, port: number, ready = 0): Promise<ListeningSocket> {
+    // Nobody has been told of the port yet: who comes by chance is turned away.
+    const server = createServer((socket) => socket.destroy())
     server.listen({ host, port })
     await once(server, 'listening')
-    const address = server.address() as AddressInfo
-    const [handle] = await duplicate(handleOf(server), 1)
-    server.close()
-    return new ListeningSocket(handle!, address)
+    try {
+      const [handle, ...others] = await duplicate(handleOf(server), 1 + ready)
+      return new ListeningSocket(handle!, others, server.address() as AddressInfo)
+    } finally {
+      server.close()
+    }
   }
 
   /** Descriptors of the same socket, each to be closed by who is given it. */
   async descriptors(count: number): Promise<number[]> {
-    const handles = await duplicate(this.#handle, count)
+    const handles = this.#ready.splice(0, count)
+    if (handles.length < count) handles.push(...(await duplicate(this.#handle, count - handles.length)))
     for (const handle of handles) this.#given.set(handle.fd, handle)
     return handles.map(({ fd }) => fd)
   }
@@ -60,7 +69,7 @@ export class ListeningSocket {
 
   /** The socket is closed when all its descriptors are. */
   close(): void {
-    this.#handle.close()
+    for (const handle of [this.#handle, ...this.#ready]) handle.close()
   }
 }
 

@@ -5,22 +5,23 @@
 
 /** Of the thread that writes. */
 export async function loadCoreRooms(): Promise<void> {
-  await import('../../native-free-btree/index.ts')
-  await import('../json/documents.ts')
-  await import('../config/registry.ts')
-  await import('../database/open.ts')
+  await loadDatabaseRooms()
   await import('../server/server.ts')
 }
 
 /** Of a thread that takes requests. */
 export async function loadHttpRooms(): Promise<void> {
-  await import('../../native-free-btree/index.ts')
-  await import('../json/documents.ts')
-  await import('../config/registry.ts')
-  await import('../database/open.ts')
+  await loadDatabaseRooms()
   await import('../documents/bulk-edits.ts')
   await import('../documents/changes-rows.ts')
   await import('../http/request/exchange.ts')
   await import('../http/listen/dispatch.ts')
   await import('../http/routes/index.ts')
+}
+
+async function loadDatabaseRooms(): Promise<void> {
+  await import('../../native-free-btree/index.ts')
+  await import('../json/documents.ts')
+  await import('../config/registry.ts')
+  await import('../database/open.ts')
 }

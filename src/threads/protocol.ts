@@ -4,7 +4,7 @@
  */
 
 import type { PasswordHash } from '../auth/password-hash.ts'
-import type { LogFields, LogLevel } from '../base/log.ts'
+import type { EventLevel, LogFields } from '../base/log.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { NameRange } from '../server/name-index.ts'
@@ -54,9 +54,9 @@ export interface CoreCalls {
 /** What a front tells the core. */
 export interface FrontNotices {
   /** A line of its log. */
-  log: { level: Exclude<LogLevel, 'none'>; message: string; fields: LogFields | undefined }
+  log: { level: EventLevel; message: string; fields: LogFields | undefined }
   /** It takes requests. */
-  listening: { port: number }
+  listening: undefined
   /** It needs the database no more. */
   release: { handle: number }
   unwatch: { name: string }

@@ -3,13 +3,12 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../../base/errors.ts'
 import { describeError } from '../../base/log.ts'
-import { openFileLimit } from '../../base/open-file-limit.ts'
 import { SequentialUuids } from '../../base/uuids.ts'
 import { BatchWrites } from '../request/batch-writes.ts'
 import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
 import type { Service } from '../request/exchange.ts'
-import type { HttpOptions } from '../request/options.ts'
+import { defaultConnections, type HttpOptions } from '../request/options.ts'
 import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
@@ -92,7 +91,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     if (app.server.listening)
       options.backend.log.warning('a connection was lost', { error: describeError(error) })
   })
-  app.server.maxConnections = limits.maxConnections || connectionsOf(openFileLimit())
+  app.server.maxConnections = limits.maxConnections || defaultConnections()
   const websockets = serveWebsockets(app.server, service)
   // The host is for the framework, which would take `localhost` for both of its addresses.
   await app.listen('fd' in options.address ? { ...options.address, host: '' } : options.address)
@@ -121,11 +120,6 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       }
     },
   }
-}
-
-/** Half: with every descriptor in a client's hand no database could be opened, and no thread begun. */
-function connectionsOf(openFiles: number | undefined): number {
-  return openFiles === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(openFiles / 2))
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import { openFileLimit } from '../../base/open-file-limit.ts'
 import type { RandomBytes } from '../../base/random.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
@@ -107,6 +108,15 @@ const LIMIT_SETTINGS = {
 export function limitsOf(settings: SettingsRegistry): HttpLimits {
   const limits = settings.view(LIMIT_SETTINGS)
   return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS, idleTimeoutMs: IDLE_TIMEOUT_MS })
+}
+
+/**
+ * Connections of a process for which no limit is set. Half of what it may open: with every descriptor in a client's hand no
+ * database could be opened, and no thread begun.
+ */
+export function defaultConnections(): number {
+  const openFiles = openFileLimit()
+  return openFiles === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(openFiles / 2))
 }
 
 /** The options of a server with these settings, whose live ones it follows. */
