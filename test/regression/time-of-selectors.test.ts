@@ -54,15 +54,15 @@ t.test('patterns that would explode are matched, or end their request with 400',
 t.test('the budget of a request is a setting', async (t) => {
   const { client } = await serve(t, { DAVENPORT_DAVENPORT__SELECTOR_BUDGET_MS: '20' })
   await client.json('PUT', '/db')
-  // Each takes some milliseconds, and none of them too many.
-  const list = Array.from({ length: 60_000 }, (_, n) => n)
+  // However quick the machine is, they take several times the budget, and however slow it is, they are refused.
+  const list = Array.from({ length: 200_000 }, (_, n) => n)
   const docs = Array.from({ length: 15 }, (_, n) => ({ _id: `d${n}`, list }))
   await client.json('POST', '/db/_bulk_docs', { docs })
   const selector = { list: { $elemMatch: { $lt: 0 } } }
   const reply = await client.send('POST', '/db/_changes?filter=_selector', { selector })
   t.equal(reply.status, 400)
   t.match(JSON.parse(reply.text), { error: 'selector_timeout', reason: /used up|one document/ })
-  const few = { selector: { list: { $size: 60_000 } } }
+  const few = { selector: { list: { $exists: true } } }
   const { results } = await client.json<{ results: object[] }>('POST', '/db/_changes?filter=_selector', few)
   t.equal(results.length, 15)
 })
