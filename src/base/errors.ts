@@ -30,6 +30,12 @@ export const ERRORS = {
     error: 'not_written',
     reason: 'Another document of the request was refused.',
   },
+  /** Between the parts of a database: an edit has to be checked again. Who meets it is told that only after very many times. */
+  checkOutdated: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'What documents are checked against changes all the time.',
+  },
   databaseClosed: { status: 503, error: 'service_unavailable', reason: 'The database is being closed.' },
   databaseExists: {
     status: 412,

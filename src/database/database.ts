@@ -28,8 +28,9 @@ import { WritableStore } from './read/open-store.ts'
 import { SettingsView } from './read/settings-view.ts'
 import { DatabaseWords } from './read/words.ts'
 import { ReadingDatabase } from './reading-database.ts'
+import { CheckedState } from './write/checked-state.ts'
 import { EditPath } from './write/edit-path.ts'
-import type { ReadyEdits } from './write/edits.ts'
+import type { EditContext, ReadyEdits } from './write/edits.ts'
 import {
   localKey,
   nextLocalNumber,
@@ -62,6 +63,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     const open = new WritableStore(store)
     const words = new DatabaseWords()
     const settings = new SettingsView(open, words)
+    const checked = new CheckedState(words)
     const { update } = open.withSnapshot(lastNumbers)
     const sequences = SequenceCodec.begin(readEpochs(store), update, random)
     super({ name, record, store: open, settings, sequences, words })
@@ -69,14 +71,15 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     this.#store = open
     this.#words = words
     this.#sequences = sequences
-    this.#settings = new SettingsWrites(open, words)
+    this.#settings = new SettingsWrites(open, words, checked)
     const onChange = (): void => this.noteChange()
-    this.#writes = new WritePath({ store: open, settings, words, sequences, refusal, onChange })
+    this.#writes = new WritePath({ store: open, settings, words, checked, sequences, refusal, onChange })
     this.#edits = new EditPath(
       {
         write: (part, results, allOrNothing) => this.#writes.write(part, results, allOrNothing),
         append: (source) => this.append(source),
       },
+      this,
       record.properties.partitioned,
       clock,
     )
@@ -117,15 +120,23 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     return { reference, source: store.values }
   }
 
-  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+  async updateInTurn(
+    id: string,
+    make: (winner: DocumentView) => DocumentEdit,
+    { check }: Pick<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult> {
     this.requireReadable(id)
+    const stamp = check && this.checkStamp()
+    const isChecked = check?.isNeeded() === true
     try {
-      return await this.#writes.updateInTurn(id, make, () => this.#edits.context(true))
+      const context = (): EditContext => this.#edits.context(true, undefined)
+      const result = isChecked ? undefined : await this.#writes.updateInTurn(id, make, context, stamp)
+      if (result !== undefined) return result
     } catch (error) {
-      // Its content has to be brought to the present file first, which takes longer than a turn.
       if (!(error instanceof MovedContent)) throw error
-      return updateWinner(this, this.#edits, id, make)
     }
+    // What takes longer than a turn: a check, and content that has to be brought to the present file first.
+    return updateWinner(this, this.#edits, id, make, check)
   }
 
   nextExpiry(): number | undefined {

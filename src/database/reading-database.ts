@@ -12,6 +12,7 @@ import type {
   ChangesOptions,
   ChangesPage,
   DatabaseInfo,
+  DocumentEdit,
   DocumentView,
   GetOptions,
   LocalDocument,
@@ -29,11 +30,21 @@ import { openAllDocs, rowOf } from './read/all-docs.ts'
 import { lastNumbers, openChanges } from './read/changes.ts'
 import type { ViewSource } from './read/document-view.ts'
 import type { OpenStore } from './read/open-store.ts'
-import { type DocumentSource, getDocument, missingRevisions, openRevisions } from './read/reads.ts'
+import {
+  type DocumentSource,
+  getDocument,
+  missingRevisions,
+  openRevisions,
+  type Replaced,
+  replacedLeaf,
+  storedAncestor,
+} from './read/reads.ts'
 import type { SettingsView } from './read/settings-view.ts'
 import { Versioned } from './read/versioned.ts'
 import type { DatabaseWords } from './read/words.ts'
 import type { Revision } from './revisions/revision-id.ts'
+import { type CheckStamp, stampOf } from './write/checked-state.ts'
+import { ancestorsOf } from './write/edits.ts'
 import { getLocalDocument, listLocalDocuments } from './write/local-documents.ts'
 import { listPurges } from './write/purge.ts'
 
@@ -204,6 +215,20 @@ export abstract class ReadingDatabase {
   hasValidation(): boolean {
     this.#store.get()
     return this.#validation.get()
+  }
+
+  /** Of what the next reads see, or of something older. */
+  checkStamp(): CheckStamp {
+    return stampOf(this.#words)
+  }
+
+  /** What an edit finds: see `read/reads.ts`. Throws bad_request for a malformed revision. */
+  replacedBy({ id, rev, deleted, revisions }: DocumentEdit, newEdits: boolean): Replaced {
+    const documents = this.#documents()
+    return reading(() => {
+      if (newEdits) return replacedLeaf(documents, id, rev, deleted)
+      return storedAncestor(documents, id, ancestorsOf(rev, revisions))
+    })
   }
 
   getLocal(id: string): LocalDocument | undefined {

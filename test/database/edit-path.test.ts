@@ -20,6 +20,12 @@ t.test('parts that are refused while others are still handed over', async (t) =>
       },
       append: () => Promise.reject(new Error('nothing is to be appended')),
     },
+    {
+      isFresh: true,
+      refresh: async () => {},
+      checkStamp: () => ({ design: 0, settings: 0 }),
+      replacedBy: () => undefined,
+    },
     false,
     { now: () => 0 },
   )

@@ -83,6 +83,7 @@ const readyEdit: fc.Arbitrary<ReadyEdit> = record({
   path,
   attachments: fc.array(attachment, { maxLength: 3 }),
   expiresAtMs: fc.option(fc.integer({ min: 0, max: 253_402_300_799_999 }), { nil: undefined }),
+  checkedWithoutAncestor: fc.boolean(),
 }).map(({ parent, path, ...others }) => ({
   ...others,
   path,
@@ -114,6 +115,7 @@ const refusedEdit: fc.Arbitrary<RefusedEdit> = record({
 /** Numbered in the order in which they are encoded. */
 export const arbitraryEdits: fc.Arbitrary<ReadyEdits> = record({
   newEdits: fc.boolean(),
+  stamp: fc.option(record({ design: amount, settings: amount }), { nil: undefined }),
   grows: fc.boolean(),
   bytes: amount,
   documents: fc.array(documentEdits, { maxLength: 4 }),

@@ -31,7 +31,27 @@ export interface DocumentEdit {
   expiry?: Expiry | undefined
 }
 
+/** An edit that is to be written, and the revision that it replaces or, replicated, its nearest stored ancestor. */
+export interface CheckedEdit {
+  readonly edit: DocumentEdit
+  readonly parent: DocumentView | undefined
+}
+
+/**
+ * Decides whether documents may be written, design documents and local ones excepted. It is asked before the writer's turn,
+ * and again where the design documents, `_security` or what the edit replaces have changed meanwhile: what is written was
+ * checked against what is there.
+ */
+export interface EditCheck {
+  /** False: as the database is now, every edit may be written. */
+  isNeeded(): boolean
+  /** One answer an edit: undefined, or why it is refused. Rejects with what ends the whole request. */
+  look(edits: readonly CheckedEdit[]): Promise<readonly (DatabaseError | undefined)[]>
+}
+
 export interface UpdateOptions {
+  /** Default: every edit may be written. */
+  check?: EditCheck | undefined
   /** False: the revisions are kept as they are given, conflicts included. Default true. */
   newEdits?: boolean | undefined
   /** True: where one edit is refused none is written; the others then fail with `not_written`. */
@@ -233,7 +253,11 @@ export interface Database {
    * its own. `make` is called with the winning revision, again where another write came first, and must be quick; what it
    * throws is thrown on and nothing is written. Throws as `get` and `update` do.
    */
-  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
+  updateInTurn(
+    id: string,
+    make: (winner: DocumentView) => DocumentEdit,
+    options?: Pick<UpdateOptions, 'check'>,
+  ): Promise<EditResult>
 
   /**
    * Removes leaf revisions for good; what is no leaf, or not there, is left alone. Resolves with what was

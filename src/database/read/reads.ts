@@ -6,6 +6,7 @@ import { reading } from '../errors/layer-errors.ts'
 import { type DocumentInfo, decodeInfo } from '../layout/document-info.ts'
 import { idKey, TREES } from '../layout/layout.ts'
 import { formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
+import type { RevisionNode } from '../revisions/revision-tree.ts'
 import { type ViewSource, viewOfNode, viewOfWinner } from './document-view.ts'
 
 const STEP_VALUES = 512
@@ -79,6 +80,44 @@ export function openRevisions(
     const view = info && node ? viewOfNode(store, id, info, node) : undefined
     return view ? { ok: view } : { missing: formatRevision(revision) }
   })
+}
+
+/** What an edit finds: it conflicts, or replaces a revision, or none. */
+export type Replaced = 'conflict' | DocumentView | undefined
+
+/**
+ * What an interactive edit replaces: a leaf, or nothing where there is no document or a deleted one. As in CouchDB a
+ * deletion needs a revision, and a document that is deleted takes none.
+ */
+export function replacedLeaf(
+  store: DocumentSource,
+  id: string,
+  rev: string | undefined,
+  deleted: boolean,
+): Replaced {
+  const info = readInfo(store, id)
+  if (rev === undefined) return info === undefined || (info.deleted && !deleted) ? undefined : 'conflict'
+  // A new document may come with a revision, which becomes a part of its history.
+  if (info === undefined) return undefined
+  const { pos, id: revisionId } = parseRevision(rev)
+  const node = info.tree().find(pos, revisionId)
+  if (info.deleted || node?.children !== 0) return 'conflict'
+  return viewOfNode(store, id, info, node)
+}
+
+/** The nearest ancestor of a replicated path, newest first and without its head, that is stored with its body. */
+export function storedAncestor(
+  store: DocumentSource,
+  id: string,
+  path: readonly Revision[],
+): DocumentView | undefined {
+  const info = readInfo(store, id)
+  if (info === undefined) return undefined
+  const tree = info.tree()
+  let node: RevisionNode | null = null
+  for (let at = 0; at < path.length && node === null; at++) node = tree.find(path[at]!.pos, path[at]!.id)
+  while (node !== null && node.value === null) node = node.parent
+  return node === null ? undefined : viewOfNode(store, id, info, node)
 }
 
 /**

@@ -67,6 +67,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
           return { reference, source: { salt } }
         },
       },
+      this,
       record.properties.partitioned,
       clock,
     )
@@ -95,10 +96,14 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     decodeResults(answer, placesOf(part), results)
   }
 
-  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+  async updateInTurn(
+    id: string,
+    make: (winner: DocumentView) => DocumentEdit,
+    { check }: Pick<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult> {
     this.requireReadable(id)
     const before = this.#turns.get(id)
-    const run = (): Promise<EditResult> => updateWinner(this, this.#edits, id, make)
+    const run = (): Promise<EditResult> => updateWinner(this, this.#edits, id, make, check)
     const turn = before === undefined ? run() : before.then(run)
     const settled = turn.then(
       () => undefined,

@@ -10,7 +10,8 @@
  * | part | |
  * |---|---|
  * | u8 | version, 1 |
- * | u8 | flags of the request: 1 new edits, 2 some edit is no deletion |
+ * | u8 | flags of the request: 1 new edits, 2 some edit is no deletion, 4 the edits were checked |
+ * | n | where they were checked: the version of the design documents, and that of the settings, an n each |
  * | n | about what they will write |
  * | n | documents; for each: b id in UTF-8, u8 flags (1 design), n edits; for each: see `writeEdit` |
  * | n | local documents; for each: b id, u8 flags (1 deleted, 2 has a revision, 4 has a number), b body, b revision, n number |
@@ -28,6 +29,7 @@ const VERSION = 1
 
 const NEW_EDITS = 1
 const GROWS = 2
+const CHECKED = 4
 
 const DESIGN = 1
 
@@ -41,7 +43,8 @@ const PARENT = 16
 const EXPIRES = 32
 const ATTACHMENTS = 64
 const TERM = 128
-const EDIT_FLAGS = 0xff
+const CHECKED_WITHOUT_ANCESTOR = 256
+const EDIT_FLAGS = 0x1ff
 
 const LOCAL_DELETED = 1
 const LOCAL_REV = 2
@@ -61,7 +64,12 @@ const writer = new ByteWriter()
 export function encodeEdits(ready: ReadyEdits): Buffer {
   writer.begin()
   writer.u8(VERSION)
-  writer.u8((ready.newEdits ? NEW_EDITS : 0) | (ready.grows ? GROWS : 0))
+  const { stamp } = ready
+  writer.u8((ready.newEdits ? NEW_EDITS : 0) | (ready.grows ? GROWS : 0) | (stamp ? CHECKED : 0))
+  if (stamp !== undefined) {
+    writer.number(stamp.design)
+    writer.number(stamp.settings)
+  }
   writer.number(ready.bytes)
   writer.number(ready.documents.length)
   for (const document of ready.documents) {
@@ -97,7 +105,7 @@ function needsTerm({ path, parent, deleted }: ReadyEdit, newEdits: boolean): boo
 }
 
 /**
- * u8 flags, b body, the path, and what the flags say: b term, b fault, r parent, d time of expiry, the attachments.
+ * n flags, b body, the path, and what the flags say: b term, b fault, r parent, d time of expiry, the attachments.
  * The path: n revisions; if there are any, d generation of the newest, u8 kind of ids, and the ids.
  */
 function writeEdit(edit: ReadyEdit, newEdits: boolean): void {
@@ -110,7 +118,8 @@ function writeEdit(edit: ReadyEdit, newEdits: boolean): void {
   if (expiresAtMs !== undefined) flags |= EXPIRES
   if (attachments.length > 0) flags |= ATTACHMENTS
   if (needsTerm(edit, newEdits)) flags |= TERM
-  writer.u8(flags)
+  if (edit.checkedWithoutAncestor) flags |= CHECKED_WITHOUT_ANCESTOR
+  writer.number(flags)
   writer.number(edit.body.length)
   writer.bytes(edit.body)
   writePath(path)
@@ -161,7 +170,8 @@ export function decodeEdits(bytes: Uint8Array): ReadyEdits {
   const reader = new ByteReader(bytes)
   const version = reader.u8()
   if (version !== VERSION) throw new ByteFormatError(`edits of version ${version}`)
-  const flags = checkedFlags(reader.u8(), NEW_EDITS | GROWS)
+  const flags = checkedFlags(reader.u8(), NEW_EDITS | GROWS | CHECKED)
+  const stamp = (flags & CHECKED) === 0 ? undefined : { design: reader.number(), settings: reader.number() }
   const size = reader.number()
   let place = 0
   const documents: DocumentEdits[] = []
@@ -181,6 +191,7 @@ export function decodeEdits(bytes: Uint8Array): ReadyEdits {
   if (!reader.atEnd) throw new ByteFormatError('bytes behind the last edit')
   return {
     newEdits: (flags & NEW_EDITS) !== 0,
+    stamp,
     grows: (flags & GROWS) !== 0,
     bytes: size,
     documents,
@@ -201,7 +212,7 @@ function readKey(reader: ByteReader): Buffer {
 }
 
 function readEdit(reader: ByteReader, place: number): ReadyEdit {
-  const flags = checkedFlags(reader.u8(), EDIT_FLAGS)
+  const flags = checkedFlags(reader.number(), EDIT_FLAGS)
   const body = reader.bytes(reader.number())
   const path = readPath(reader)
   const term = (flags & TERM) === 0 ? NOTHING : reader.bytes(reader.number())
@@ -220,6 +231,7 @@ function readEdit(reader: ByteReader, place: number): ReadyEdit {
     path,
     attachments,
     expiresAtMs,
+    checkedWithoutAncestor: (flags & CHECKED_WITHOUT_ANCESTOR) !== 0,
   }
 }
 

@@ -4,10 +4,14 @@
  * here, and in the thread that calls.
  */
 import type { Clock } from '../../base/clock.ts'
+import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
 import { giveWay, runAtOnce, runInTurns, type Steps } from '../../base/time-slice.ts'
-import type { DocumentEdit, EditResult, UpdateOptions } from '../api/database.ts'
+import type { CheckedEdit, DocumentEdit, EditCheck, EditResult, UpdateOptions } from '../api/database.ts'
 import { awaiting, reading } from '../errors/layer-errors.ts'
+import { DESIGN_PREFIX, LOCAL_PREFIX } from '../layout/layout.ts'
 import { checkPartitionedId } from '../layout/partition.ts'
+import type { Replaced } from '../read/reads.ts'
+import type { CheckStamp } from './checked-state.ts'
 import { type EditContext, partsOf, type ReadyEdits, readySteps } from './edits.ts'
 import {
   type AppendCopy,
@@ -20,6 +24,23 @@ import {
 
 /** So many edits are made ready in one go. */
 const SHORT_REQUEST = 256
+/** So many edits are checked at once, and an edit so many times: each time what it is checked against was changed. */
+const CHECKED_AT_ONCE = 128
+const MOST_CHECKS = 100
+
+interface TakenEdit {
+  /** In the request. */
+  readonly place: number
+  readonly edit: DocumentEdit
+}
+
+function refused(id: string, kind: ErrorKind, rev?: string): EditResult {
+  return { ok: false, id, rev, refusal: new DatabaseError(kind) }
+}
+
+function isOutdated(result: EditResult): boolean {
+  return !result.ok && result.refusal.kind === 'checkOutdated'
+}
 
 /** Who writes the edits. */
 export interface EditWriter {
@@ -31,6 +52,16 @@ export interface EditWriter {
   readonly append: AppendCopy
 }
 
+/** The database as edits find it. */
+export interface EditedDatabase {
+  readonly isFresh: boolean
+  refresh(): Promise<void>
+  /** Of what the next reads see. */
+  checkStamp(): CheckStamp
+  /** What the edit replaces. */
+  replacedBy(edit: DocumentEdit, newEdits: boolean): Replaced
+}
+
 /** Waits for every one of them, also when one rejects: then rejects as the first that did. */
 async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   const settled = await Promise.allSettled(promises)
@@ -39,18 +70,20 @@ async function allOf(promises: readonly Promise<void>[]): Promise<void> {
 
 export class EditPath {
   readonly #writer: EditWriter
+  readonly #database: EditedDatabase
   readonly #partitioned: boolean
   readonly #clock: Pick<Clock, 'now'>
 
-  constructor(writer: EditWriter, partitioned: boolean, clock: Pick<Clock, 'now'>) {
+  constructor(writer: EditWriter, database: EditedDatabase, partitioned: boolean, clock: Pick<Clock, 'now'>) {
     this.#writer = writer
+    this.#database = database
     this.#partitioned = partitioned
     this.#clock = clock
   }
 
   /** What edits of a request made now have in common. */
-  context(newEdits: boolean): EditContext {
-    return { newEdits, partitioned: this.#partitioned, nowMs: this.#clock.now() }
+  context(newEdits: boolean, stamp: CheckStamp | undefined): EditContext {
+    return { newEdits, stamp, partitioned: this.#partitioned, nowMs: this.#clock.now() }
   }
 
   /** As `Database.update`. */
@@ -64,11 +97,85 @@ export class EditPath {
 
   /** The same, for who releases the content of the edits. */
   async updateHeld(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    const { check } = options
+    if (check === undefined) return this.#written(edits, options, undefined)
+    if (!this.#database.isFresh) await this.#database.refresh()
+    const stamp = this.#database.checkStamp()
+    if (check.isNeeded()) return this.#updateChecked(edits, options, check)
+    const written = await this.#written(edits, options, stamp)
+    return written.some(isOutdated) ? this.#updateChecked(edits, options, check, written) : written
+  }
+
+  /** `results` has those of edits that are written already; the others are outdated. */
+  async #updateChecked(
+    edits: readonly DocumentEdit[],
+    options: UpdateOptions,
+    check: EditCheck,
+    results: (EditResult | undefined)[] = new Array(edits.length).fill(undefined),
+  ): Promise<EditResult[]> {
+    const { newEdits = true, allOrNothing = false } = options
+    for (let attempt = 0; attempt < MOST_CHECKS; attempt++) {
+      const left = edits.flatMap((edit, place): TakenEdit[] => {
+        const isLeft = allOrNothing || results[place] === undefined || isOutdated(results[place])
+        return isLeft ? [{ place, edit }] : []
+      })
+      if (!this.#database.isFresh) await this.#database.refresh()
+      const stamp = this.#database.checkStamp()
+      for (const { place } of left) results[place] = undefined
+      const taken = check.isNeeded() ? await this.#checked(left, check, newEdits, results) : left
+      if (allOrNothing && taken.length < edits.length) {
+        return edits.map(({ id }, place) => results[place] ?? refused(id, 'notWritten'))
+      }
+      const allowed = taken.map(({ edit }) => edit)
+      const written = allowed.length === 0 ? [] : await this.#written(allowed, options, stamp)
+      for (const [at, { place }] of taken.entries()) results[place] = written[at]!
+      if (!written.some(isOutdated)) break
+    }
+    return results as EditResult[]
+  }
+
+  /** The edits that may be written; why the others may not is put into `results`. */
+  async #checked(
+    taken: readonly TakenEdit[],
+    check: EditCheck,
+    newEdits: boolean,
+    results: (EditResult | undefined)[],
+  ): Promise<TakenEdit[]> {
+    const allowed: TakenEdit[] = []
+    for (let from = 0; from < taken.length; from += CHECKED_AT_ONCE) {
+      if (from > 0) await giveWay()
+      const looked: (TakenEdit & CheckedEdit)[] = []
+      for (const each of taken.slice(from, from + CHECKED_AT_ONCE)) {
+        const { place, edit } = each
+        if (edit.id.startsWith(LOCAL_PREFIX) || edit.id.startsWith(DESIGN_PREFIX)) {
+          allowed.push(each)
+          continue
+        }
+        const parent = this.#database.replacedBy(edit, newEdits)
+        if (parent === 'conflict') results[place] = refused(edit.id, 'conflict', edit.rev)
+        else looked.push({ place, edit, parent })
+      }
+      const refusals = looked.length === 0 ? [] : await check.look(looked)
+      for (const [at, { place, edit, parent }] of looked.entries()) {
+        const refusal = refusals[at]
+        if (refusal !== undefined) results[place] = { ok: false, id: edit.id, rev: edit.rev, refusal }
+        else if (newEdits || parent !== undefined) allowed.push({ place, edit })
+        else allowed.push({ place, edit: { ...edit, checkedWithoutAncestor: true } as DocumentEdit })
+      }
+    }
+    return allowed.sort((a, b) => a.place - b.place)
+  }
+
+  async #written(
+    edits: readonly DocumentEdit[],
+    options: UpdateOptions,
+    stamp: CheckStamp | undefined,
+  ): Promise<EditResult[]> {
     for (let salt: bigint | undefined; ; ) {
       // Nothing is awaited for an ordinary request, which takes its place at the writer before the call returns.
       const present = hasMovedContent(edits, salt) ? await this.#brought(edits, salt) : edits
       try {
-        return await this.#update(present, options)
+        return await this.#update(present, options, stamp)
       } catch (error) {
         if (!(error instanceof MovedContent)) throw error
         salt = error.salt
@@ -80,8 +187,12 @@ export class EditPath {
     return awaiting(withPresentContent(edits, salt, this.#writer.append))
   }
 
-  async #update(edits: readonly PlacedEdit[], options: UpdateOptions): Promise<EditResult[]> {
-    const steps = this.#readySteps(edits, options)
+  async #update(
+    edits: readonly PlacedEdit[],
+    options: UpdateOptions,
+    stamp: CheckStamp | undefined,
+  ): Promise<EditResult[]> {
+    const steps = this.#readySteps(edits, this.context(options.newEdits !== false, stamp))
     const isShort = edits.length <= SHORT_REQUEST
     const ready = isShort ? reading(() => runAtOnce(steps)) : await awaiting(runInTurns(steps))
     const results: EditResult[] = new Array(edits.length)
@@ -102,8 +213,8 @@ export class EditPath {
     return results
   }
 
-  *#readySteps(edits: readonly PlacedEdit[], options: UpdateOptions): Steps<ReadyEdits> {
+  *#readySteps(edits: readonly PlacedEdit[], context: EditContext): Steps<ReadyEdits> {
     if (this.#partitioned) for (const { id } of edits) checkPartitionedId(id)
-    return yield* readySteps(edits, this.context(options.newEdits !== false))
+    return yield* readySteps(edits, context)
   }
 }

@@ -6,6 +6,7 @@
 import { DatabaseError } from '../../base/errors.ts'
 import { sortSteps } from '../../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../../base/time-slice.ts'
+import type { DocumentEdit } from '../api/database.ts'
 import {
   descriptionBytes,
   MOST_DESCRIPTION_BYTES,
@@ -23,6 +24,7 @@ import {
   type Revision,
 } from '../revisions/revision-id.ts'
 import { hashedAttachments, hasStubs, resolveStubs } from './attachment-merge.ts'
+import type { CheckStamp } from './checked-state.ts'
 import { examineDesign } from './design-document.ts'
 import { localKey, nextLocalNumber } from './local-documents.ts'
 import type { PlacedEdit } from './moved-content.ts'
@@ -46,6 +48,8 @@ export interface ReadyEdit {
   attachments: readonly PlacedAttachment[]
   /** Milliseconds since the epoch; undefined for never. */
   expiresAtMs: number | undefined
+  /** It was checked as a replicated edit of which no ancestor is stored. */
+  checkedWithoutAncestor: boolean
 }
 
 export interface DocumentEdits {
@@ -76,6 +80,8 @@ export interface RefusedEdit {
 
 export interface ReadyEdits {
   newEdits: boolean
+  /** What the edits were checked against; undefined where nobody checks them. */
+  stamp: CheckStamp | undefined
   refused: RefusedEdit[]
   documents: DocumentEdits[]
   local: LocalEdit[]
@@ -94,7 +100,12 @@ const PART_EDITS = 1024
 /** Trees, keys and revisions beside the body. */
 const OVERHEAD_BYTES = 256
 
-function replicatedPath(edit: PlacedEdit): Revision[] {
+/** What a replicated path says of the ancestors of its head. Throws bad_request for ids that cannot be read. */
+export function ancestorsOf(rev: DocumentEdit['rev'], revisions: DocumentEdit['revisions']): Revision[] {
+  return replicatedPath({ rev, revisions }).slice(1)
+}
+
+function replicatedPath(edit: Pick<DocumentEdit, 'rev' | 'revisions'>): Revision[] {
   if (edit.revisions === undefined) {
     if (edit.rev !== undefined) return [parseRevision(edit.rev)]
     const reason = 'When `new_edits: false`, the document needs `_rev` or `_revisions` specified'
@@ -126,6 +137,7 @@ function interactivePath(
 /** What all edits of a request have in common. */
 export interface EditContext {
   newEdits: boolean
+  stamp?: CheckStamp | undefined
   /** Of the database. */
   partitioned: boolean
   /** What intervals of expiry count from. */
@@ -142,7 +154,20 @@ function readyEdit(edit: PlacedEdit, place: number, design: boolean, context: Ed
   const path = newEdits ? interactivePath(deleted, term, parent, attachments) : replicatedPath(edit)
   const { validates, fault } = design ? examineDesign(body, partitioned) : ORDINARY
   const expiresAtMs = expiry === undefined ? undefined : resolveExpiry(expiry, nowMs)
-  return { place, deleted, body, term, validates, fault, parent, path, attachments, expiresAtMs }
+  const checkedWithoutAncestor = edit.checkedWithoutAncestor === true
+  return {
+    place,
+    deleted,
+    body,
+    term,
+    validates,
+    fault,
+    parent,
+    path,
+    attachments,
+    expiresAtMs,
+    checkedWithoutAncestor,
+  }
 }
 
 function readyLocal(edit: PlacedEdit, place: number): LocalEdit {
@@ -223,7 +248,8 @@ export function* readySteps(edits: readonly PlacedEdit[], context: EditContext):
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
   const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
-  return { newEdits: context.newEdits, refused, documents: sorted, local, grows, bytes }
+  const { newEdits, stamp } = context
+  return { newEdits, stamp, refused, documents: sorted, local, grows, bytes }
 }
 
 function partBytes(documents: readonly DocumentEdits[]): number {

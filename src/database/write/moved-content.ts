@@ -27,6 +27,8 @@ export class MovedContent extends Error {
 /** An edit of which the references may have been brought to a file that only the writer has open. */
 export interface PlacedEdit extends Omit<DocumentEdit, 'attachments'> {
   attachments?: readonly PlacedAttachment[] | undefined
+  /** It was checked as a replicated edit of which no ancestor is stored. */
+  checkedWithoutAncestor?: boolean | undefined
 }
 
 /** Appends a copy of what a reference leads to, and resolves with the copy's reference and its file. */

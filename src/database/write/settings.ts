@@ -9,21 +9,23 @@ import {
 } from '../layout/meta-records.ts'
 import type { WritableStore } from '../read/open-store.ts'
 import type { DatabaseWords } from '../read/words.ts'
+import type { CheckedState } from './checked-state.ts'
 import { trimPurges } from './purge.ts'
 
 /** The changes of a database's settings. Their version rises before a change is acknowledged. */
 export class SettingsWrites {
   readonly #store: WritableStore
   readonly #words: DatabaseWords
+  readonly #checked: CheckedState
 
-  constructor(store: WritableStore, words: DatabaseWords) {
+  constructor(store: WritableStore, words: DatabaseWords, checked: CheckedState) {
     this.#store = store
     this.#words = words
+    this.#checked = checked
   }
 
-  async setSecurity(body: Uint8Array): Promise<void> {
-    await this.#store.transact((tx) => writeSecurity(tx, body), body.length)
-    this.#words.raiseSettings()
+  setSecurity(body: Uint8Array): Promise<void> {
+    return this.#change((tx) => writeSecurity(tx, body), body.length)
   }
 
   /** Throws badRequest unless the limit is a positive integer. */
@@ -41,11 +43,23 @@ export class SettingsWrites {
   }
 
   async #set(changes: Partial<SettingsRecord>, also: (tx: Transaction) => void = () => {}): Promise<void> {
-    await this.#store.transact((tx) => {
+    await this.#change((tx) => {
       writeRecord(tx, 'settings', { ...DEFAULT_SETTINGS, ...readRecord(tx, 'settings'), ...changes })
       also(tx)
     })
-    this.#words.raiseSettings()
+  }
+
+  async #change(write: (tx: Transaction) => void, sizeHint?: number): Promise<void> {
+    let settle = (): void => {}
+    try {
+      await this.#store.transact((tx) => {
+        write(tx)
+        settle = this.#checked.begin()
+      }, sizeHint)
+      this.#words.raiseSettings()
+    } finally {
+      settle()
+    }
   }
 }
 

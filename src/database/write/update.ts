@@ -192,6 +192,9 @@ class DocumentMerge {
     }
     const refusal = this.#refusal(edit, revision)
     if (refusal !== undefined) return refusal
+    if (edit.checkedWithoutAncestor && this.#hasOldAncestor(edit)) {
+      return failure(this.#document.id, formatRevision(revision), 'checkOutdated')
+    }
     const { attachments } = edit
     if (!hasStubs(attachments))
       return this.#add(edit, edit.path, resolveStubs('', attachments, []), undefined)
@@ -203,8 +206,14 @@ class DocumentMerge {
     return this.#add(edit, edit.path, resolved, undefined)
   }
 
+  /** Whether an ancestor of the edit was stored before the request. */
+  #hasOldAncestor(edit: ReadyEdit): boolean {
+    const ancestor = this.#storedAncestor(edit)
+    return ancestor !== undefined && !this.#made.has(ancestor)
+  }
+
   /** The nearest ancestor of the edit that has a body, whether its path goes so far or the tree knows it. */
-  #storedAncestor({ path }: ReadyEdit): Revision | undefined {
+  #storedAncestor({ path }: ReadyEdit): RevisionNode | undefined {
     let node: RevisionNode | null = null
     for (let i = 1; i < path.length && node === null; i++) node = this.#tree.find(path[i]!.pos, path[i]!.id)
     while (node !== null && node.value === null) node = node.parent
@@ -269,6 +278,18 @@ export function applyEdits(
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
   for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }
   return { results, design, expiresAtMs }
+}
+
+/** Refuses all edits that were checked against what is no more; local documents, which are not checked, with them. */
+export function refuseOutdated(ready: ReadyEdits, results: EditResult[]): UpdateOutcome {
+  for (const { id, edits } of ready.documents) {
+    for (const { place, parent } of edits) {
+      results[place] = failure(id, parent && formatRevision(parent), 'checkOutdated')
+    }
+  }
+  for (const { id, rev, place } of ready.local) results[place] = failure(id, rev, 'checkOutdated')
+  for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }
+  return { results, design: false }
 }
 
 /** Ends the transaction of a request that is written as a whole or not at all. */

@@ -2,7 +2,7 @@
  * An edit of a document's winner that is made outside of the writer's turn, and made again where another write came first.
  */
 import { DatabaseError } from '../../base/errors.ts'
-import type { Database, DocumentEdit, DocumentView, EditResult } from '../api/database.ts'
+import type { Database, DocumentEdit, DocumentView, EditCheck, EditResult } from '../api/database.ts'
 import type { EditPath } from './edit-path.ts'
 import { releaseContent } from './moved-content.ts'
 
@@ -15,6 +15,7 @@ export async function updateWinner(
   path: EditPath,
   id: string,
   make: (winner: DocumentView) => DocumentEdit,
+  check?: EditCheck,
 ): Promise<EditResult> {
   const made: DocumentEdit[] = []
   let refused: { rev: string; result: EditResult } | undefined
@@ -26,7 +27,7 @@ export async function updateWinner(
       if (refused?.rev === winner.rev) return refused.result
       const edit = make(winner)
       if (made.at(-1) !== edit) made.push(edit)
-      const [result] = await path.updateHeld([edit])
+      const [result] = await path.updateHeld([edit], { check })
       if (result === undefined) throw new Error('the edit gave no result')
       if (result.ok || result.refusal.kind !== 'conflict') return result
       refused = { rev: winner.rev, result }

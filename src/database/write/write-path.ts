@@ -19,11 +19,19 @@ import type { WritableStore } from '../read/open-store.ts'
 import { getDocument } from '../read/reads.ts'
 import type { SettingsView } from '../read/settings-view.ts'
 import type { DatabaseWords } from '../read/words.ts'
+import type { CheckedState, CheckStamp } from './checked-state.ts'
 import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { applyPurges, readyPurges } from './purge.ts'
 import { type AppendedBodies, turnSource } from './turn-source.ts'
-import { applyEdits, refusedOutcome, requireAll, type UpdateContext, type UpdateOutcome } from './update.ts'
+import {
+  applyEdits,
+  refusedOutcome,
+  refuseOutdated,
+  requireAll,
+  type UpdateContext,
+  type UpdateOutcome,
+} from './update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512
@@ -36,6 +44,7 @@ export interface WritePathOptions {
   readonly store: WritableStore
   readonly settings: SettingsView
   readonly words: DatabaseWords
+  readonly checked: CheckedState
   readonly sequences: SequenceCodec
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   readonly refusal: () => string | undefined
@@ -47,6 +56,7 @@ export class WritePath {
   readonly #store: WritableStore
   readonly #settings: SettingsView
   readonly #words: DatabaseWords
+  readonly #checked: CheckedState
   readonly #sequences: SequenceCodec
   readonly #refusal: () => string | undefined
   readonly #onChange: () => void
@@ -63,6 +73,7 @@ export class WritePath {
     this.#store = options.store
     this.#settings = options.settings
     this.#words = options.words
+    this.#checked = options.checked
     this.#sequences = options.sequences
     this.#refusal = options.refusal
     this.#onChange = options.onChange
@@ -76,13 +87,17 @@ export class WritePath {
   }
 
   /** A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. */
-  async #change<T>(build: (context: UpdateContext) => T, sizeHint: number): Promise<T> {
+  async #change<T extends { design: boolean }>(
+    build: (context: UpdateContext) => T,
+    sizeHint: number,
+  ): Promise<T> {
     let last = 0
+    let settle = (): void => {}
     const appended: AppendedBodies = []
     const store = this.#store.get()
     this.#unsettled.add(appended)
-    const outcome = await this.#store
-      .transact((tx) => {
+    try {
+      const outcome = await this.#store.transact((tx) => {
         const first = this.#builtSeq
         const nextSeq = (): number => this.#builtSeq + 1
         const takeSeq = (): number => {
@@ -100,16 +115,21 @@ export class WritePath {
           })
           last = this.#builtSeq > first ? this.#builtSeq : 0
           if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
+          if (built.design) settle = this.#checked.begin()
           return built
         } catch (error) {
           this.#builtSeq = first
           throw error
         }
       }, sizeHint)
-      .finally(() => this.#unsettled.delete(appended))
-    if (last > 0) this.#epochStored = true
-    this.#changed(last)
-    return outcome
+      if (last > 0) this.#epochStored = true
+      if (outcome.design) this.#words.raiseDesign()
+      this.#changed(last)
+      return outcome
+    } finally {
+      this.#unsettled.delete(appended)
+      settle()
+    }
   }
 
   /** Deletions go on where the disk has no room: they are how it gets some. Throws insufficientStorage. */
@@ -124,35 +144,43 @@ export class WritePath {
    */
   async write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     if (ready.grows) this.requireRoom()
+    let isOutdated = false
     const change = this.#change((context) => {
+      isOutdated = ready.stamp !== undefined && this.#checked.isOutdated(ready.stamp)
+      if (isOutdated) return refuseOutdated(ready, results)
       const applied = applyEdits(context, ready, results)
       if (allOrNothing) requireAll(applied.results)
       return applied
     }, ready.bytes)
     const outcome = await (allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change)
+    if (isOutdated) await this.#checked.settled()
     await this.#updated(outcome)
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {
-    if (outcome.design) this.#words.raiseDesign()
     return outcome.expiresAtMs === undefined ? undefined : this.#expiryListener?.(outcome.expiresAtMs)
   }
 
-  /** As `Database.updateInTurn`, of an id that the database may hold. `context` is that of edits made in the turn. */
+  /**
+   * As `Database.updateInTurn`, of an id that the database may hold. `context` is that of edits made in the turn. Undefined:
+   * the edit has to be checked, since what was so at the stamp is no more.
+   */
   async updateInTurn(
     id: string,
     make: (winner: DocumentView) => DocumentEdit,
     context: () => EditContext,
-  ): Promise<EditResult> {
+    stamp: CheckStamp | undefined,
+  ): Promise<EditResult | undefined> {
     this.requireRoom()
     const store = this.#store.get()
-    const outcome = await this.#change((turn) => {
+    const outcome = await this.#change((turn): UpdateOutcome => {
+      if (stamp !== undefined && this.#checked.isOutdated(stamp)) return { results: [], design: false }
       const source = turnSource(turn.tx, store, this.#settings.revsLimit, this.#unsettled)
       const edit = make(getDocument(source, id, {}))
       return applyEdits(turn, readyEdits([edit], context()))
     }, TURN_BYTES)
     await this.#updated(outcome)
-    return outcome.results[0]!
+    return outcome.results[0]
   }
 
   /** As `Database.expire`. */
@@ -161,7 +189,6 @@ export class WritePath {
     if (due.length === 0) return 0
     const bytes = due.length * TOMBSTONE_BYTES
     const outcome = await this.#change((context) => expireDocuments(context, due, nowMs), bytes)
-    if (outcome.design) this.#words.raiseDesign()
     return outcome.count
   }
 
@@ -177,7 +204,6 @@ export class WritePath {
       const { purgedInfosLimit } = this.#settings
       return applyPurges({ tx, purgedInfosLimit, takeSeq }, ready)
     }, ready.length * PURGE_BYTES)
-    if (outcome.design) this.#words.raiseDesign()
     return outcome.purged
   }
 }
