@@ -9,13 +9,11 @@
  * - Who has gone is waited for no more, and takes no place.
  */
 import { DatabaseError } from '../base/errors.ts'
+import { networkOf } from './network.ts'
 
 const MOST_RUNNING = 2
 const MOST_WAITING = 256
 const MOST_WAITING_OF_ONE = 64
-/** Bits that one owner of IPv6 addresses chooses freely are not looked at: a network has 64 of its own. */
-const NETWORK_GROUPS = 4
-const GROUPS = 8
 
 /** Who waits for a hash. */
 export interface Caller {
@@ -60,7 +58,7 @@ export class HashQueue {
 
   #turn(caller: Caller): Promise<void> {
     return new Promise((resolve, reject) => {
-      const name = laneOf(caller.address)
+      const name = networkOf(caller.address)
       const lane = this.#lanes.get(name) ?? new Set()
       const refuse = (kind: Refusal): void =>
         reject(new DatabaseError(kind, undefined, { headers: { 'retry-after': RETRY_SECONDS } }))
@@ -122,16 +120,4 @@ export class HashQueue {
       if (this.#lanes.delete(name)) this.#lanes.set(name, lane)
     }
   }
-}
-
-/** Addresses that are one owner's, as far as can be told. */
-function laneOf(address: string): string {
-  const mapped = /^::ffff:([\d.]+)$/i.exec(address)
-  if (mapped !== null) return mapped[1]!
-  if (!address.includes(':')) return address
-  const [head, tail] = address.split('::') as [string, string | undefined]
-  const before = head.split(':').filter((group) => group !== '')
-  const after = tail?.split(':').filter((group) => group !== '') ?? []
-  const zeros = new Array<string>(Math.max(0, GROUPS - before.length - after.length)).fill('0')
-  return [...before, ...(tail === undefined ? [] : zeros), ...after].slice(0, NETWORK_GROUPS).join(':')
 }

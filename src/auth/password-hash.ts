@@ -2,9 +2,10 @@
  * Password hashes: PBKDF2 over the password's UTF-8 bytes, with the text of the salt as salt (its characters,
  * not the bytes that its hex digits would stand for) and a key as long as the hash function's output. That is
  * how CouchDB's `couch_passwords` makes them, so its `[admins]` hashes are usable as they are:
- * `-pbkdf2-KEY,SALT,ITERATIONS` (SHA-1) and `-pbkdf2:PRF-KEY,SALT,ITERATIONS`.
+ * `-pbkdf2-KEY,SALT,ITERATIONS` (SHA-1) and `-pbkdf2:PRF-KEY,SALT,ITERATIONS`. Its oldest scheme, `simple`, is the SHA-1 of
+ * password and salt, in `[admins]` `-hashed-KEY,SALT`: it is read, and made no more.
  */
-import { pbkdf2, timingSafeEqual } from 'node:crypto'
+import { createHash, pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { type Caller, HashQueue, SERVER_ITSELF } from './hash-queue.ts'
@@ -13,6 +14,7 @@ const pbkdf2Async = promisify(pbkdf2)
 
 /** CouchDB's names of the hash functions: Node's name, and bytes of output. */
 const PRFS = {
+  simple: { digest: 'sha1', bytes: 20 },
   sha: { digest: 'sha1', bytes: 20 },
   sha224: { digest: 'sha224', bytes: 28 },
   sha256: { digest: 'sha256', bytes: 32 },
@@ -23,6 +25,7 @@ const PRFS = {
 export type Prf = keyof typeof PRFS
 
 export interface PasswordHash {
+  /** `simple` is no such function, and is not iterated. */
   readonly prf: Prf
   readonly salt: string
   readonly iterations: number
@@ -59,6 +62,10 @@ export function isPasswordHash(value: unknown): value is PasswordHash {
  */
 export function parseCouchHash(text: string): PasswordHash | undefined {
   if (!/^-(hashed|pbkdf2)[-:]/.test(text)) return undefined
+  const simple = /^-hashed-([0-9a-fA-F]{40}),([^,]+)$/.exec(text)
+  if (simple !== null) {
+    return { prf: 'simple', salt: simple[2]!, iterations: 1, derivedKey: simple[1]!.toLowerCase() }
+  }
   const match = /^-pbkdf2(?::([a-z0-9]+))?-([0-9a-fA-F]+),([^,]+),(\d+)$/.exec(text)
   if (match === null) throw new Error('not a -pbkdf2- hash as CouchDB writes it')
   const hash = {
@@ -74,8 +81,8 @@ export function parseCouchHash(text: string): PasswordHash | undefined {
 type HashedBy = Pick<PasswordHash, 'salt' | 'iterations' | 'prf'>
 
 export interface PasswordHasher {
-  /** A new PBKDF2-SHA256 hash with a fresh salt. */
-  hash(password: string, iterations: number, random: RandomBytes): Promise<PasswordHash>
+  /** A new PBKDF2-SHA256 hash with a fresh salt. Rejects as `verify` does. */
+  hash(password: string, iterations: number, random: RandomBytes, caller?: Caller): Promise<PasswordHash>
   /** Rejects with tooManyHashes, hashesBusy and clientGone, as the caller's place in the queue is. */
   verify(password: string, hash: PasswordHash, caller?: Caller): Promise<boolean>
 }
@@ -86,13 +93,16 @@ export function createPasswordHasher(): PasswordHasher {
 
   function derive(password: string, { salt, iterations, prf }: HashedBy, caller: Caller): Promise<Buffer> {
     const { bytes, digest } = PRFS[prf]
-    return queue.run(caller, () => pbkdf2Async(password, salt, iterations, bytes, digest))
+    return queue.run(caller, async () => {
+      if (prf === 'simple') return createHash('sha1').update(password).update(salt).digest()
+      return pbkdf2Async(password, salt, iterations, bytes, digest)
+    })
   }
 
   return {
-    async hash(password, iterations, random) {
+    async hash(password, iterations, random, caller = SERVER_ITSELF) {
       const salt = randomHex(random, 16)
-      const key = await derive(password, { salt, iterations, prf: 'sha256' }, SERVER_ITSELF)
+      const key = await derive(password, { salt, iterations, prf: 'sha256' }, caller)
       return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
     },
     async verify(password, hash, caller = SERVER_ITSELF) {

@@ -54,6 +54,7 @@ export const ROOMS = [
   'src/documents',
   'src/workers',
   'src/auth',
+  'src/users',
   'src/server',
   'src/http/answer',
   'src/http/request',

@@ -1,0 +1,217 @@
+/**
+ * Bearer tokens: JSON Web Tokens (RFC 7519) as CouchDB's `jwtf` takes them. A token names the user (`sub`) and his roles;
+ * whoever holds a key of `[jwt_keys]` may make one for anybody. What holds:
+ * - A token that is not taken is an error, never an anonymous request.
+ * - The algorithm decides which kind of key is looked for, so that a public key is never taken for a shared secret.
+ * - Claims are looked at before the signature, in CouchDB's order: what is said of a token is what its maker wrote into it.
+ * Unlike there a time must be a number: a text would be later than every time.
+ */
+import { compactVerify, createRemoteJWKSet, importJWK, importSPKI } from 'jose'
+import { LRUCache } from 'lru-cache'
+import { DatabaseError } from '../base/errors.ts'
+import type { UserCtx } from './user.ts'
+
+/** What `[jwt_auth] required_claims` asks for: names of claims, some with the value that they must have. */
+export type RequiredClaims = ReadonlyMap<string, string | undefined>
+
+export interface JwtSettings {
+  readonly requiredClaims: RequiredClaims
+  /** The claim that has the roles. */
+  readonly rolesClaimName: string
+  /** Where that claim is, from outside to inside; undefined: it is a claim of its own. */
+  readonly rolesClaimPath: readonly string[] | undefined
+  /** Where further public keys are fetched from (RFC 7517); undefined for nowhere. */
+  readonly jwksUrl: string | undefined
+}
+
+/** The text of `[jwt_keys] KIND:ID`. */
+export type JwtKeys = (name: string) => string | undefined
+
+type VerifiedKey = Parameters<typeof compactVerify>[1]
+
+/** Kinds of keys by the algorithms that use them. */
+const KIND_OF: Readonly<Record<string, 'hmac' | 'rsa' | 'ec' | 'eddsa'>> = {
+  HS256: 'hmac',
+  HS384: 'hmac',
+  HS512: 'hmac',
+  RS256: 'rsa',
+  RS384: 'rsa',
+  RS512: 'rsa',
+  ES256: 'ec',
+  ES384: 'ec',
+  ES512: 'ec',
+  EdDSA: 'eddsa',
+}
+
+const LONGEST_TOKEN = 16 * 1024
+const MOST_VERIFIED = 1000
+const DEFAULT_KEY = '_default'
+
+export class JwtReader {
+  readonly #settings: JwtSettings
+  readonly #keys: JwtKeys
+  readonly #now: () => number
+  /** Tokens whose signature was right, with the text of the key. */
+  readonly #verified = new LRUCache<string, string>({ max: MOST_VERIFIED })
+  #remote: { url: string; keys: ReturnType<typeof createRemoteJWKSet> } | undefined
+
+  /** `now` is in milliseconds since the epoch. */
+  constructor(settings: JwtSettings, keys: JwtKeys, now: () => number) {
+    this.#settings = settings
+    this.#keys = keys
+    this.#now = now
+  }
+
+  /** Who the token is of. Rejects with badRequest, and with unauthorized for one that is over, or nobody's. */
+  async read(token: string): Promise<UserCtx> {
+    const parts = token.split('.')
+    if (parts.length !== 3 || token.length > LONGEST_TOKEN) throw malformed()
+    const header = partOf(parts[0]!)
+    const { alg, kid } = this.#checkedHeader(header)
+    const claims = partOf(parts[1]!)
+    this.#checkClaims(claims)
+    await this.#verify(token, alg, kid)
+    const { sub } = claims
+    if (sub === undefined) throw new DatabaseError('unauthorized', 'Token missing sub claim.')
+    if (typeof sub !== 'string') throw malformed()
+    return { name: sub, roles: this.#rolesOf(claims) }
+  }
+
+  #checkedHeader(header: Claims): { alg: string; kid: string | undefined } {
+    const { typ, alg, kid } = header
+    const required = this.#settings.requiredClaims
+    if (required.has('typ')) {
+      if (typ === undefined) throw refused('Missing typ header parameter')
+      if (typ !== 'JWT') throw refused('Invalid typ header parameter')
+    }
+    if (alg === undefined) throw refused('Missing alg header parameter')
+    if (typeof alg !== 'string' || !Object.hasOwn(KIND_OF, alg)) throw refused('Invalid alg header parameter')
+    if (kid === undefined && required.has('kid')) throw refused('Missing kid claim')
+    if (kid !== undefined && typeof kid !== 'string') throw refused('Unknown kid')
+    return { alg, kid }
+  }
+
+  #checkClaims(claims: Claims): void {
+    const required = this.#settings.requiredClaims
+    for (const [name, value] of required) {
+      if (value === undefined) continue
+      if (claims[name] === undefined) throw refused(`Missing ${name} claim`)
+      const isAudience = name === 'aud' && Array.isArray(claims['aud']) && claims['aud'].includes(value)
+      if (claims[name] !== value && !isAudience) throw refused(`Invalid ${name} claim`)
+    }
+    const nowSeconds = Math.floor(this.#now() / 1000)
+    if (required.has('iat')) timeOf(claims, 'iat')
+    if (required.has('nbf') && timeOf(claims, 'nbf') >= nowSeconds) {
+      throw new DatabaseError('unauthorized', 'nbf not in past')
+    }
+    if (required.has('exp') && timeOf(claims, 'exp') <= nowSeconds) {
+      throw new DatabaseError('unauthorized', 'exp not in future')
+    }
+    for (const [name, value] of required) {
+      const isLookedAt = value !== undefined || TIMES.has(name) || HEADER_MEMBERS.has(name)
+      if (!isLookedAt && claims[name] === undefined) throw refused(`Missing ${name} claim`)
+    }
+  }
+
+  async #verify(token: string, alg: string, kid: string | undefined): Promise<void> {
+    const kind = KIND_OF[alg]!
+    const text = this.#keys(`${kind}:${kid ?? DEFAULT_KEY}`)
+    const { jwksUrl } = this.#settings
+    if (text === undefined && (jwksUrl === undefined || kind === 'hmac')) throw refused('Unknown kid')
+    if (text !== undefined && this.#verified.get(token) === text) return
+    try {
+      if (text === undefined) await compactVerify(token, this.#remoteKeys(jwksUrl!), { algorithms: [alg] })
+      else await compactVerify(token, await keyOf(kind, text, alg), { algorithms: [alg] })
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : undefined
+      if (code === 'ERR_JWKS_NO_MATCHING_KEY') throw refused('Unknown kid')
+      throw refused(kind === 'hmac' ? 'Bad HMAC' : 'Bad signature')
+    }
+    if (text !== undefined) this.#verified.set(token, text)
+  }
+
+  #remoteKeys(url: string): ReturnType<typeof createRemoteJWKSet> {
+    if (this.#remote?.url !== url) this.#remote = { url, keys: createRemoteJWKSet(new URL(url)) }
+    return this.#remote.keys
+  }
+
+  /** A list, or names with commas between. */
+  #rolesOf(claims: Claims): readonly string[] {
+    const { rolesClaimName, rolesClaimPath = [rolesClaimName] } = this.#settings
+    let found: unknown = claims
+    for (const name of rolesClaimPath) {
+      const isObject = typeof found === 'object' && found !== null && Object.hasOwn(found, name)
+      found = isObject ? (found as Claims)[name] : undefined
+    }
+    if (found === undefined) return []
+    if (typeof found === 'string') return found.split(',').map((role) => role.trim())
+    if (Array.isArray(found) && found.every((role) => typeof role === 'string')) return found
+    throw malformed()
+  }
+}
+
+type Claims = Record<string, unknown>
+
+const TIMES: ReadonlySet<string> = new Set(['iat', 'nbf', 'exp'])
+const HEADER_MEMBERS: ReadonlySet<string> = new Set(['typ', 'alg', 'kid'])
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true })
+
+function partOf(text: string): Claims {
+  let value: unknown
+  try {
+    if (!/^[A-Za-z0-9_-]*={0,2}$/.test(text)) throw malformed()
+    value = JSON.parse(UTF8.decode(Buffer.from(text, 'base64url')))
+  } catch {
+    throw malformed()
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('Not an object')
+  return value as Claims
+}
+
+function timeOf(claims: Claims, name: string): number {
+  const time = claims[name]
+  if (time === undefined) throw refused(`Missing ${name} claim`)
+  if (typeof time !== 'number' || (name === 'iat' && !Number.isInteger(time))) {
+    throw refused(`Invalid ${name} claim`)
+  }
+  return time
+}
+
+/** A shared secret is written in base64; a public key as PEM, whose ends of lines may be written `\n`, or as a JWK. */
+async function keyOf(kind: 'hmac' | 'rsa' | 'ec' | 'eddsa', text: string, alg: string): Promise<VerifiedKey> {
+  if (kind === 'hmac') return Buffer.from(text, 'base64')
+  if (text.startsWith('{')) return importJWK(JSON.parse(text) as Parameters<typeof importJWK>[0], alg)
+  return importSPKI(text.replaceAll('\\n', '\n'), alg)
+}
+
+function refused(reason: string): DatabaseError {
+  return new DatabaseError('badRequest', reason)
+}
+
+function malformed(): DatabaseError {
+  return refused('Malformed token')
+}
+
+/**
+ * `exp,iat,{iss, "https://issuer.example"}`, CouchDB's list of claims. Throws an Error that says what was expected: a rule
+ * that cannot be read must not be taken for none.
+ */
+export function parseRequiredClaims(text: string): RequiredClaims {
+  const claims = new Map<string, string | undefined>()
+  let rest = text.trim()
+  while (rest !== '') {
+    const match = /^(?:([a-z_]+)|\{\s*([a-z_]+)\s*,\s*"([^"]*)"\s*\})\s*(?:,\s*(?=\S)|$)/.exec(rest)
+    if (match === null) throw new Error('claims as exp,iat,{iss, "https://issuer.example"}')
+    claims.set(match[1] ?? match[2]!, match[3])
+    rest = rest.slice(match[0].length)
+  }
+  return claims
+}
+
+/** `resource.app\.one.roles` as its names: a dot that belongs to a name is written `\.`. */
+export function parseClaimPath(text: string): readonly string[] {
+  const names = text.split(/(?<!\\)\./).map((name) => name.replaceAll('\\.', '.'))
+  if (names.some((name) => name === '')) throw new Error('names of claims with dots between')
+  return names
+}

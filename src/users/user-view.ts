@@ -1,0 +1,84 @@
+/**
+ * A document of `_users` as others than the user and the administrators see it: the members that `[chttpd_auth]
+ * public_fields` names, and nothing where it names none. As in CouchDB only documents are cut so; what lists them is for
+ * administrators alone.
+ */
+import { DatabaseError } from '../base/errors.ts'
+import type { AttachmentView, DocumentView } from '../database/api/database.ts'
+import { walkMembers } from '../json/members.ts'
+
+/** Who looks at documents of `_users`. */
+export interface UserViewer {
+  readonly name: string | null
+  readonly isAdmin: boolean
+  /** Names of members. */
+  readonly publicFields: readonly string[]
+}
+
+/** Throws forbidden for a design document, and missing for a document of which nothing may be seen. */
+export function viewOfUser(view: DocumentView, viewer: UserViewer): DocumentView {
+  if (viewer.isAdmin) return view
+  if (view.id.startsWith('_design/')) {
+    const reason = 'Only administrators can view design docs in the users database.'
+    throw new DatabaseError('forbidden', reason)
+  }
+  if (viewer.name !== null && view.id === `org.couchdb.user:${viewer.name}`) return view
+  const body = publicBody(view.body(), viewer.publicFields)
+  if (body === undefined) throw new DatabaseError('missing')
+  return new PublicView(view, body)
+}
+
+/** Undefined for none. */
+function publicBody(body: Buffer, fields: readonly string[]): Buffer | undefined {
+  const names = new Set(fields)
+  const parts: string[] = []
+  walkMembers(body, 0, (nameStart, nameEnd, _start, end) => {
+    const name = JSON.parse(body.toString('utf8', nameStart, nameEnd)) as string
+    if (names.has(name)) parts.push(body.toString('utf8', nameStart, end))
+  })
+  return parts.length === 0 ? undefined : Buffer.from(`{${parts.join(',')}}`)
+}
+
+class PublicView implements DocumentView {
+  readonly id: string
+  readonly rev: string
+  readonly deleted: boolean
+  readonly localSeq: number
+  readonly expiresAtMs: number | undefined
+  readonly #view: DocumentView
+  readonly #body: Buffer
+
+  constructor(view: DocumentView, body: Buffer) {
+    this.id = view.id
+    this.rev = view.rev
+    this.deleted = view.deleted
+    this.localSeq = view.localSeq
+    this.expiresAtMs = view.expiresAtMs
+    this.#view = view
+    this.#body = body
+  }
+
+  body(): Buffer {
+    return this.#body
+  }
+
+  attachments(): readonly AttachmentView[] {
+    return []
+  }
+
+  revisions() {
+    return this.#view.revisions()
+  }
+
+  revsInfo() {
+    return this.#view.revsInfo()
+  }
+
+  conflicts() {
+    return this.#view.conflicts()
+  }
+
+  deletedConflicts() {
+    return this.#view.deletedConflicts()
+  }
+}
