@@ -3,11 +3,13 @@
  * everything else that is worth a line goes to the log on standard error.
  */
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { createLog, describeError, type Log } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
-import { type Config, loadConfig } from '../config/load.ts'
+import { type Config, type ConfigSources, loadConfig } from '../config/load.ts'
+import { readLocalFile } from '../config/local-file.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import { Server } from '../server/server.ts'
 import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
@@ -55,7 +57,8 @@ export function open(config: Config, parts: Parts, log: Log): Promise<Server> {
   return Server.start({
     ...parts.databaseOpener(settings),
     settings,
-    admins: config.admins,
+    config,
+    readConfigFile: () => readFile(config.sources.file!.path, 'utf8'),
     log,
     clock: systemClock,
     random: systemRandom,
@@ -119,7 +122,7 @@ async function readConfig(flags: ServeFlags, console: Console): Promise<Config> 
       throw new ConfigError(`--config: ${explain(error)}`)
     }
   }
-  return loadConfig({
+  return withLocalFile({
     file,
     environment: console.environment,
     flags: {
@@ -130,4 +133,13 @@ async function readConfig(flags: ServeFlags, console: Console): Promise<Config> 
       cors: flags.cors,
     },
   })
+}
+
+/** The configuration of these sources and of the file that the server keeps in its folder. Throws ConfigError. */
+export async function withLocalFile(sources: ConfigSources): Promise<Config> {
+  const { databaseDir } = loadConfig(sources)
+  const local = await readLocalFile(databaseDir)
+  // One that is named as both is the server's.
+  const isBoth = sources.file !== undefined && resolve(sources.file.path) === resolve(local.path)
+  return loadConfig({ ...sources, local, file: isBoth ? undefined : sources.file })
 }

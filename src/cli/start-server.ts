@@ -2,9 +2,8 @@
 /** The package's main door: a server in the process of whoever imports it. */
 import { systemClock } from '../base/clock.ts'
 import { createLog } from '../base/log.ts'
-import { loadConfig } from '../config/load.ts'
 import { EXIT } from './parts.ts'
-import { listen, open, stop } from './serve.ts'
+import { listen, open, stop, withLocalFile } from './serve.ts'
 import { systemParts } from './system-parts.ts'
 
 /** What is left out has the default of `davenport serve`. */
@@ -45,7 +44,7 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   const { dataDir, host, port, admins, settings, log: write } = options
   const flags = { dataDir, host, port: port === undefined ? undefined : String(port), admins }
   const environment = { DAVENPORT_DAVENPORT__THREADS: '0', ...settings }
-  const config = loadConfig({ environment, flags })
+  const config = await withLocalFile({ environment, flags })
   const log = createLog({
     level: write === undefined ? 'none' : config.logLevel,
     write: write ?? (() => undefined),

@@ -1,16 +1,25 @@
 /**
- * Where the configuration comes from, each overriding those before it: the defaults, `--config FILE`, the
- * environment (`DAVENPORT_SECTION__KEY`), the flags. Nothing is ignored in silence: an unknown key, a key
- * that CouchDB has and this server has not, or a bad value stops the start. Variables that begin with
- * `DAVENPORT_` but hold no `__` belong to others (Kubernetes makes `DAVENPORT_PORT` for a service of that
- * name), `DAVENPORT_ADMIN` excepted.
+ * Where the configuration comes from, each overriding those before it: the defaults, `--config FILE`, the file that the
+ * server itself writes (`local.ini` in the data folder), the environment (`DAVENPORT_SECTION__KEY`), the flags. Nothing is
+ * ignored in silence: an unknown key, a key that CouchDB has and this server has not, or a bad value stops the start; in
+ * `local.ini` keys that nobody knows are kept, since requests may put any there. Variables that begin with `DAVENPORT_` but
+ * hold no `__` belong to others (Kubernetes makes `DAVENPORT_PORT` for a service of that name), `DAVENPORT_ADMIN` excepted.
  */
 import { isUnsupportedCouchSetting } from './couchdb-settings.ts'
 import { ConfigError, parseIni } from './ini.ts'
+import { ConfigLayer, type ConfigLayers, checkText, effectives, settingOf, valueIn } from './layers.ts'
 import { parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
+/** A file of settings. */
+export interface ConfigFile {
+  readonly path: string
+  readonly text: string
+}
+
 export interface ConfigSources {
-  file?: { path: string; text: string } | undefined
+  file?: ConfigFile | undefined
+  /** What the server itself has written. */
+  local?: ConfigFile | undefined
   environment?: Readonly<Record<string, string | undefined>> | undefined
   flags?: Flags | undefined
 }
@@ -29,69 +38,69 @@ export interface Flags {
 export interface Config extends Settings {
   /** Server administrators by name: a password, or a hash as CouchDB writes it. */
   readonly admins: ReadonlyMap<string, string>
+  readonly layers: ConfigLayers
+  readonly sources: ConfigSources
 }
+
+/** Whose keys are names of administrators. */
+export const ADMINS_SECTION = 'admins'
 
 const ENVIRONMENT_PREFIX = 'DAVENPORT_'
 
 /** Throws ConfigError with the place and the reason. */
 export function loadConfig(sources: ConfigSources): Config {
-  const config = new ConfigBuilder()
-  if (sources.file) readFile(config, sources.file)
-  readEnvironment(config, sources.environment ?? {})
-  readFlags(config, sources.flags ?? {})
-  return config.build()
+  const fixed = new ConfigLayer()
+  readEnvironment(fixed, sources.environment ?? {})
+  readFlags(fixed, sources.flags ?? {})
+  const file = sources.file === undefined ? new ConfigLayer() : fileLayer(sources.file)
+  const local = sources.local === undefined ? new ConfigLayer() : localLayer(sources.local)
+  const layers = { file, local, fixed }
+  return { ...settingsIn(layers), admins: adminsIn(layers), layers, sources }
 }
 
-class ConfigBuilder {
-  readonly #values = new Map<SettingName, unknown>()
-  readonly #admins = new Map<string, string>()
-
-  /** `where` is the file and line, the variable or the flag. An undefined value unsets. */
-  set(section: string, key: string, value: string | undefined, where: string): void {
-    if (section === 'admins') {
-      if (value !== undefined) this.addAdmin(key, value, where)
-      return
-    }
-    const name = SETTING_NAMES.get(`${section}/${key}`)
-    if (name === undefined) throw new ConfigError(`${where}: ${reasonForUnknown(section, key)}`)
-    if (value === undefined) return
-    try {
-      this.#values.set(name, parseSetting(name, value))
-    } catch (error) {
-      throw new ConfigError(`${where}: ${(error as Error).message}`)
-    }
-  }
-
-  addAdmin(name: string, password: string, where: string): void {
-    if (name === '' || name.startsWith('_') || hasControlOrColon(name)) {
-      throw new ConfigError(
-        `${where}: an administrator's name must not be empty, begin with "_" or contain ":" or control characters`,
-      )
-    }
-    if (password === '') throw new ConfigError(`${where}: the password of ${name} must not be empty`)
-    this.#admins.set(name, password)
-  }
-
-  /** "name:password"; the name ends at the first colon, as in Basic authentication. */
-  addAdminPair(pair: string, where: string): void {
-    const colon = pair.indexOf(':')
-    if (colon < 1) throw new ConfigError(`${where}: expected name:password`)
-    this.addAdmin(pair.slice(0, colon), pair.slice(colon + 1), where)
-  }
-
-  build(): Config {
-    const entries = Object.entries(SETTINGS).map(([name, setting]) => {
-      const given = this.#values.has(name as SettingName)
-      return [name, given ? this.#values.get(name as SettingName) : setting.default]
-    })
-    const settings = Object.fromEntries(entries) as Settings
-    return { ...settings, admins: this.#admins }
-  }
+/** The value of every setting under these layers. */
+export function settingsIn(layers: ConfigLayers): Settings {
+  const names = Object.keys(SETTINGS) as SettingName[]
+  return Object.fromEntries(names.map((name) => [name, valueIn(layers, name)])) as unknown as Settings
 }
 
-const SETTING_NAMES: ReadonlyMap<string, SettingName> = new Map(
-  Object.entries(SETTINGS).map(([name, { section, key }]) => [`${section}/${key}`, name as SettingName]),
-)
+/** The administrators that these layers configure. */
+export function adminsIn(layers: ConfigLayers): Map<string, string> {
+  return new Map(effectives(layers, ADMINS_SECTION).map(({ key, text }) => [key, text]))
+}
+
+/** Throws ConfigError for a name or a password that nobody may have. */
+export function checkAdmin(name: string, password: string): void {
+  if (name === '' || name.startsWith('_') || hasControlOrColon(name)) {
+    throw new ConfigError(
+      `an administrator's name must not be empty, begin with "_" or contain ":" or control characters`,
+    )
+  }
+  if (password === '') throw new ConfigError(`the password of ${name} must not be empty`)
+}
+
+/** Throws ConfigError for a key that nobody obeys and for a value that its setting does not allow. */
+function put(
+  layer: ConfigLayer,
+  section: string,
+  key: string,
+  text: string | undefined,
+  where: string,
+): void {
+  try {
+    if (section === ADMINS_SECTION) {
+      if (text !== undefined) checkAdmin(key, text)
+    } else {
+      const name = settingOf(section, key)
+      if (name === undefined) throw new ConfigError(reasonForUnknown(section, key))
+      if (text === '' && SETTINGS[name].type !== 'entries') parseSetting(name, text)
+      else if (text !== undefined) checkText(name, key, text)
+    }
+  } catch (error) {
+    throw new ConfigError(`${where}: ${(error as Error).message}`)
+  }
+  layer.put({ section, key, text, where })
+}
 
 function reasonForUnknown(section: string, key: string): string {
   const name = `[${section}] ${key}`
@@ -100,46 +109,72 @@ function reasonForUnknown(section: string, key: string): string {
     : `${name} is not a setting`
 }
 
-function readFile(config: ConfigBuilder, file: { path: string; text: string }): void {
+/** What a file given by `--config` says. Throws ConfigError. */
+export function fileLayer(file: ConfigFile): ConfigLayer {
+  const layer = new ConfigLayer()
   for (const { section, key, value, line } of parseIni(file.text, file.path)) {
-    config.set(section, key, value, `${file.path}:${line}`)
+    put(layer, section, key, value, `${file.path}:${line}`)
   }
+  return layer
+}
+
+/** What the server's own file says. Throws ConfigError. */
+export function localLayer(file: ConfigFile): ConfigLayer {
+  const layer = new ConfigLayer()
+  for (const { section, key, value: text, line } of parseIni(file.text, file.path)) {
+    const where = `${file.path}:${line}`
+    const name = settingOf(section, key)
+    if (name !== undefined && SETTINGS[name].effect === 'given') {
+      throw new ConfigError(`${where}: [${section}] ${key} cannot be said here`)
+    }
+    if (section === ADMINS_SECTION || name !== undefined) put(layer, section, key, text, where)
+    else layer.put({ section, key, text, where })
+  }
+  return layer
 }
 
 function readEnvironment(
-  config: ConfigBuilder,
+  layer: ConfigLayer,
   environment: Readonly<Record<string, string | undefined>>,
 ): void {
-  readCouchAdmin(config, environment['COUCHDB_USER'], environment['COUCHDB_PASSWORD'])
+  readCouchAdmin(layer, environment['COUCHDB_USER'], environment['COUCHDB_PASSWORD'])
   const pair = environment['DAVENPORT_ADMIN']
-  if (pair !== undefined) config.addAdminPair(pair, 'DAVENPORT_ADMIN')
+  if (pair !== undefined) putAdminPair(layer, pair, 'DAVENPORT_ADMIN')
   for (const [variable, value] of Object.entries(environment)) {
     if (!variable.startsWith(ENVIRONMENT_PREFIX) || value === undefined) continue
     const [section, key, ...rest] = variable.slice(ENVIRONMENT_PREFIX.length).split('__')
     if (key === undefined) continue
     const lowerSection = section!.toLowerCase()
     const wholeKey = [key, ...rest].join('__')
-    config.set(lowerSection, lowerSection === 'admins' ? wholeKey : wholeKey.toLowerCase(), value, variable)
+    const isName = lowerSection === ADMINS_SECTION || settingOf(lowerSection, '*') !== undefined
+    put(layer, lowerSection, isName ? wholeKey : wholeKey.toLowerCase(), value, variable)
   }
 }
 
 /** The two variables of CouchDB's container image. */
-function readCouchAdmin(config: ConfigBuilder, user?: string, password?: string): void {
+function readCouchAdmin(layer: ConfigLayer, user?: string, password?: string): void {
   if (user === undefined && password === undefined) return
   if (!user || !password) throw new ConfigError('COUCHDB_USER and COUCHDB_PASSWORD: one needs the other')
-  config.addAdmin(user, password, 'COUCHDB_USER')
+  put(layer, ADMINS_SECTION, user, password, 'COUCHDB_USER')
 }
 
-function readFlags(config: ConfigBuilder, flags: Flags): void {
-  if (flags.host !== undefined) config.set('chttpd', 'bind_address', flags.host, '--host')
-  if (flags.port !== undefined) config.set('chttpd', 'port', flags.port, '--port')
-  if (flags.dataDir !== undefined) config.set('couchdb', 'database_dir', flags.dataDir, '--data-dir')
+function readFlags(layer: ConfigLayer, flags: Flags): void {
+  if (flags.host !== undefined) put(layer, 'chttpd', 'bind_address', flags.host, '--host')
+  if (flags.port !== undefined) put(layer, 'chttpd', 'port', flags.port, '--port')
+  if (flags.dataDir !== undefined) put(layer, 'couchdb', 'database_dir', flags.dataDir, '--data-dir')
   if (flags.cors !== undefined && flags.cors.length > 0) {
-    config.set('chttpd', 'enable_cors', 'true', '--cors')
-    config.set('cors', 'credentials', 'true', '--cors')
-    config.set('cors', 'origins', flags.cors.join(','), '--cors')
+    put(layer, 'chttpd', 'enable_cors', 'true', '--cors')
+    put(layer, 'cors', 'credentials', 'true', '--cors')
+    put(layer, 'cors', 'origins', flags.cors.join(','), '--cors')
   }
-  for (const pair of flags.admins ?? []) config.addAdminPair(pair, '--admin')
+  for (const pair of flags.admins ?? []) putAdminPair(layer, pair, '--admin')
+}
+
+/** "name:password"; the name ends at the first colon, as in Basic authentication. */
+function putAdminPair(layer: ConfigLayer, pair: string, where: string): void {
+  const colon = pair.indexOf(':')
+  if (colon < 1) throw new ConfigError(`${where}: expected name:password`)
+  put(layer, ADMINS_SECTION, pair.slice(0, colon), pair.slice(colon + 1), where)
 }
 
 function hasControlOrColon(name: string): boolean {

@@ -4,8 +4,9 @@ import { parseDayWindow } from './day-window.ts'
 
 export interface Setting<T> {
   readonly section: string
+  /** `*`: every key of the section, see `entries`. */
   readonly key: string
-  readonly type: 'integer' | 'boolean' | 'string' | 'choice'
+  readonly type: 'integer' | 'boolean' | 'string' | 'choice' | 'entries'
   readonly default: T
   /** Of an integer, both included. */
   readonly bounds: { readonly min: number; readonly max: number } | undefined
@@ -13,10 +14,17 @@ export interface Setting<T> {
   readonly choices: readonly string[] | undefined
   /** The value that `text` means, or throws an Error whose message completes "must be". */
   parse(text: string): T
+  /** Of `entries`: the value that a key's text means. */
+  parseEntry?: (text: string, key: string) => unknown
   /** Never repeated in a message. */
   readonly secret: boolean
-  /** Whether the running server obeys a change, or only the next one to start. */
-  readonly effect: 'live' | 'restart'
+  /**
+   * Whether the running server obeys a change, or only the next one to start. What is `given` at the start, and by no
+   * request, is where the changes themselves are kept.
+   */
+  readonly effect: 'live' | 'restart' | 'given'
+  /** Shown in a list of what is configured though nobody has: a key that CouchDB's own file has. */
+  readonly listed: boolean
   /** One sentence. */
   readonly doc: string
 }
@@ -26,6 +34,7 @@ interface Entry {
   section: string
   key: string
   effect: Setting<unknown>['effect']
+  listed?: boolean
   doc: string
 }
 
@@ -38,14 +47,14 @@ export function integer(
     infinity?: number
   },
 ): Setting<number> {
-  const { min, max, infinity, ...rest } = entry
+  const { min, max, infinity, listed = false, ...rest } = entry
   const parse = (input: string): number => {
     if (infinity !== undefined && input === 'infinity') return infinity
     const value = /^\d+$/.test(input) ? Number(input) : Number.NaN
     if (!(value >= min && value <= max)) throw new Error(`an integer from ${min} to ${max}`)
     return value
   }
-  return { ...rest, type: 'integer', bounds: { min, max }, choices: undefined, parse, secret: false }
+  return { ...rest, listed, type: 'integer', bounds: { min, max }, choices: undefined, parse, secret: false }
 }
 
 export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
@@ -53,25 +62,52 @@ export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
     if (input !== 'true' && input !== 'false') throw new Error('true or false')
     return input === 'true'
   }
-  return { ...entry, type: 'boolean', bounds: undefined, choices: undefined, parse, secret: false }
+  const { listed = false } = entry
+  return { ...entry, listed, type: 'boolean', bounds: undefined, choices: undefined, parse, secret: false }
 }
 
 export function choice<const T extends string | undefined>(
   entry: Entry & { default: NoInfer<T>; values: readonly T[] },
 ): Setting<T> {
-  const { values, ...rest } = entry
+  const { values, listed = false, ...rest } = entry
   const choices = values.filter((value) => value !== undefined)
   const parse = (input: string): T => {
     if (!values.includes(input as T)) throw new Error(`one of ${choices.join(', ')}`)
     return input as T
   }
-  return { ...rest, type: 'choice', bounds: undefined, choices, parse, secret: false }
+  return { ...rest, listed, type: 'choice', bounds: undefined, choices, parse, secret: false }
 }
 
 export function text<T>(
   entry: Entry & { default: T; parse: (input: string) => T; secret?: boolean },
 ): Setting<T> {
-  return { secret: false, ...entry, type: 'string', bounds: undefined, choices: undefined }
+  return { secret: false, listed: false, ...entry, type: 'string', bounds: undefined, choices: undefined }
+}
+
+/** What a section holds whose keys are names that the user gives: values by key. */
+export type Entries<V = string> = ReadonlyMap<string, V>
+
+/** All keys of a section as one setting. `parseEntry` says what the text of a key means, or throws as `parse` does. */
+export function entries<V>(
+  entry: Omit<Entry, 'key' | 'listed'> & {
+    parseEntry: (input: string, key: string) => V
+    secret?: boolean
+  },
+): Setting<Entries<V>> & { parseEntry: (input: string, key: string) => V } {
+  const parse = (): never => {
+    throw new Error('given by its keys')
+  }
+  return {
+    secret: false,
+    listed: false,
+    ...entry,
+    key: '*',
+    type: 'entries',
+    default: new Map(),
+    bounds: undefined,
+    choices: undefined,
+    parse,
+  }
 }
 
 export function anyText(input: string): string {

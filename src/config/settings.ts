@@ -27,7 +27,8 @@ export const SETTINGS = {
     key: 'database_dir',
     default: './data',
     parse: anyText,
-    effect: 'restart',
+    effect: 'given',
+    listed: true,
     doc: 'Folder that holds everything the server keeps.',
   }),
   maxDocumentSize: integer({
@@ -108,6 +109,7 @@ export const SETTINGS = {
     min: 0,
     max: 65_535,
     effect: 'restart',
+    listed: true,
     doc: 'TCP port; 0 takes any free one.',
   }),
   bindAddress: text({
@@ -116,6 +118,7 @@ export const SETTINGS = {
     default: '127.0.0.1',
     parse: address,
     effect: 'restart',
+    listed: true,
     doc: 'Address to listen on.',
   }),
   maxRequestSize: integer({

@@ -11,16 +11,20 @@ import { Administrators } from '../auth/administrators.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
+import { Audience } from '../base/audience.ts'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
+import { type Config, fileLayer, localLayer } from '../config/load.ts'
+import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction } from './automatic-compaction.ts'
 import { Compactions } from './compactions.ts'
+import { Configuration } from './configuration.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
@@ -32,8 +36,10 @@ export type AcquireLock = (path: string) => Promise<{ release(): Promise<void> }
 
 export interface ServerOptions extends DatabaseOpener {
   settings: SettingsRegistry
-  /** The configured administrators by name: a password, or a hash as CouchDB writes it. */
-  admins: ReadonlyMap<string, string>
+  /** What `settings` was made of. */
+  config: Config
+  /** The text of the file that `--config` names, as it is now. */
+  readConfigFile?: (() => Promise<string>) | undefined
   log: Log
   clock: Clock
   random: RandomBytes
@@ -47,6 +53,9 @@ export class Server {
   readonly random: RandomBytes
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
+  readonly configuration: Configuration
+  /** The threads that hear of changes before these are answered. */
+  readonly audience: Audience
   readonly databases: DatabaseRegistry
   /** What happens to them. */
   readonly bus: Pick<EventBus, 'on'>
@@ -69,6 +78,8 @@ export class Server {
       dataDir: string
       bus: EventBus
       uuid: string
+      configuration: Configuration
+      audience: Audience
       databases: DatabaseRegistry
       events: DatabaseEvents
       expirations: Expirations
@@ -84,6 +95,8 @@ export class Server {
     this.clock = options.clock
     this.random = options.random
     this.uuid = parts.uuid
+    this.configuration = parts.configuration
+    this.audience = parts.audience
     this.databases = parts.databases
     this.bus = parts.bus
     this.events = parts.events
@@ -134,9 +147,9 @@ export class Server {
 
   /** Throws ConfigError for what the configuration forbids, and what the lock and the disk throw. */
   static async start(options: ServerOptions): Promise<Server> {
-    const { settings, admins } = options
+    const { settings, config } = options
     const address = settings.get('bindAddress')
-    if (admins.size === 0 && !isLoopback(address)) {
+    if (config.admins.size === 0 && !isLoopback(address)) {
       throw new ConfigError(
         `no administrator is configured: with a generated password the server listens on loopback only, ` +
           `not on ${address}; set DAVENPORT_ADMIN=name:password`,
@@ -158,14 +171,18 @@ export class Server {
     dataDir: string,
     lock: { release(): Promise<void> },
   ): Promise<Server> {
-    const { settings, admins, random, clock, log } = options
+    const { settings, config, random, clock, log } = options
+    const localFile = await readLocalFile(dataDir)
+    if (localFile.text !== (config.sources.local?.text ?? '')) {
+      throw new ConfigError(`${localFile.path} has changed since it was read`)
+    }
     const hasher = createPasswordHasher()
     const iterations = settings.get('passwordIterations')
     const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
       store,
-      configured: admins,
+      configured: config.admins,
       hasher,
       iterations,
       random,
@@ -177,6 +194,22 @@ export class Server {
       hasher,
       random,
       now: () => clock.now(),
+    })
+    const audience = new Audience(clock, log)
+    const configuration = new Configuration({
+      layers: config.layers,
+      file: new LocalFile(localFile.path),
+      async reread() {
+        const { file } = config.sources
+        const text = file && ((await options.readConfigFile?.()) ?? file.text)
+        return {
+          file: file === undefined ? config.layers.file : fileLayer({ path: file.path, text: text! }),
+          local: localLayer(await readLocalFile(dataDir)),
+        }
+      },
+      settings,
+      audience,
+      log,
     })
     const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
@@ -206,6 +239,8 @@ export class Server {
       dataDir,
       bus,
       uuid,
+      configuration,
+      audience,
       databases,
       events,
       expirations,

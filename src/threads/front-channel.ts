@@ -1,9 +1,9 @@
 /** The front's end of the line. */
 import type { Channel } from './channel.ts'
-import type { CoreCalls, CoreNotices, FrontNotices } from './protocol.ts'
+import type { CoreCalls, CoreNotices, FrontCalls, FrontNotices } from './protocol.ts'
 
 export interface FrontVocabulary {
-  calls: Record<never, never>
+  calls: FrontCalls
   notices: CoreNotices
 }
 

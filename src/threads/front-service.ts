@@ -51,7 +51,7 @@ export class FrontService {
     })
   }
 
-  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell'> {
+  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell' | 'ask'> {
     return this.#channel
   }
 
@@ -93,6 +93,11 @@ export class FrontService {
       tasks: ({ history }) => (history ? tasks.history() : tasks.list()),
       cancelTask: ({ pid }) => tasks.cancel(pid),
       compact: async ({ name }) => void (await compactions.start(name)),
+      configure: ({ method, args }) => {
+        const { configuration } = server
+        const call = configuration[method] as (...args: readonly unknown[]) => unknown
+        return call.apply(configuration, [...args])
+      },
       verifyPassword: ({ password, hash, address }, request) => {
         const { signal } = request
         const onGone = (listener: () => void): (() => void) => {

@@ -20,6 +20,7 @@ import { Channel } from './channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'
+import { remoteConfiguration } from './remote-configuration.ts'
 import { remoteWriter } from './remote-writer.ts'
 
 /** What a front's thread is started with. */
@@ -60,7 +61,7 @@ class Front {
     this.#cache = new PageCache(start.share.cacheBytes)
     this.#channel = new Channel({
       port: start.port,
-      handlers: {},
+      handlers: { hasHeard: () => undefined },
       listeners: {
         retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
         changed: ({ name }) => this.#databases.changed(name),
@@ -132,6 +133,7 @@ class Front {
           cancel: (pid) => core.ask('cancelTask', { pid }),
         },
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
+        configuration: remoteConfiguration(core),
         authenticator: this.#authenticator(),
         uuid,
         log: this.#log,

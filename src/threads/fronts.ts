@@ -52,11 +52,12 @@ export class Fronts {
   private constructor(options: FrontsOptions, socket: ListeningSocket) {
     this.#options = options
     this.#socket = socket
-    const { settings, databases, bus } = options.server
+    const { settings, databases, bus, audience } = options.server
     this.#unsubscribe = [
       settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
       databases.onFull(() => this.#tell('makeRoom', undefined)),
       bus.on('compacted', (name) => this.#tell('compacted', { name })),
+      audience.join(() => this.#haveHeard()),
     ]
   }
 
@@ -95,6 +96,13 @@ export class Fronts {
 
   #tell: FrontService['channel']['tell'] = (name, value) => {
     for (const { service } of this.#running) service.channel.tell(name, value)
+  }
+
+  /** Resolves when every front that runs has taken what it was told, or has ended. */
+  async #haveHeard(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#running].map(({ service }) => service.channel.ask('hasHeard', undefined)),
+    )
   }
 
   /** Resolves when it takes requests; rejects when it ends before. */

@@ -7,6 +7,7 @@ import type { PasswordHash } from '../auth/password-hash.ts'
 import type { EventLevel, LogFields } from '../base/log.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
+import type { ConfigurationBackend } from '../http/request/options.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
 
@@ -47,8 +48,22 @@ export interface CoreCalls {
   tasks: { args: { history: boolean }; result: readonly TaskInfo[] }
   cancelTask: { args: { pid: string }; result: boolean }
   compact: { args: { name: string }; result: undefined }
+  /** A method of the server's configuration. */
+  configure: { args: ConfigurationCall; result: unknown }
   /** Whether the password is the hash's, in the queue that all fronts share. */
   verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
+}
+
+/** A call of the configuration: its method and arguments. */
+export interface ConfigurationCall {
+  readonly method: keyof ConfigurationBackend
+  readonly args: readonly unknown[]
+}
+
+/** What the core asks of a front. */
+export interface FrontCalls {
+  /** Answered when everything that was told before has been taken. */
+  hasHeard: { args: undefined; result: undefined }
 }
 
 /** What a front tells the core. */

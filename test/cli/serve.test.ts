@@ -55,14 +55,14 @@ t.test('the first start prints a ready URL; a signal stops cleanly', async (t) =
 })
 
 t.test('administrators from all places; the generated one goes', async (t) => {
-  const dataDir = t.testdir({ 'local.ini': '[admins]\nfile = f\n' })
+  const dataDir = t.testdir({ 'given.ini': '[admins]\nfile = f\n' })
   const first = await serve(dataDir)
   const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
   first.child.process.kill('SIGTERM')
   await first.child.ended
   const { child, url } = await serve(
     dataDir,
-    ['--admin', 'flag:x:y', '--config', join(dataDir, 'local.ini')],
+    ['--admin', 'flag:x:y', '--config', join(dataDir, 'given.ini')],
     { DAVENPORT_ADMIN: 'davenport:d', COUCHDB_USER: 'couch', COUCHDB_PASSWORD: 'c' },
   )
   for (const credentials of ['flag:x:y', 'file:f', 'davenport:d', 'couch:c']) {

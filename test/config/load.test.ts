@@ -27,7 +27,9 @@ t.test('each source overrides those before it', async (t) => {
 t.test('every setting can be given in a file and in the environment, and refuses nonsense', async (t) => {
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting<unknown>][]) {
     const { section, key } = setting
-    const good = { integer: '2097152', boolean: 'false', choice: undefined, string: 'x' }[setting.type]
+    const good = { integer: '2097152', boolean: 'false', choice: undefined, string: 'x', entries: 'x' }[
+      setting.type
+    ]
     const value = {
       bindAddress: '::1',
       port: '0',

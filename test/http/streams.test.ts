@@ -20,10 +20,12 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, events, tasks, compactions, authenticator, uuid, log, clock, random } = real.server
+  const { databases, events, tasks, compactions, configuration, authenticator, uuid, log, clock, random } =
+    real.server
   const http = await startHttp({
     backend: {
       authenticator,
+      configuration,
       events,
       tasks,
       compactions,

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemRandom } from '../../src/base/random.ts'
-import { loadConfig } from '../../src/config/load.ts'
+import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import { Server } from '../../src/server/server.ts'
 import { fakeDatabases } from '../support/fake-database.ts'
@@ -12,15 +12,15 @@ import { recordingLog } from '../support/recording-log.ts'
 /** Locks that live in this process. */
 const held = new Set<string>()
 
-function start(dataDir: string, environment: Record<string, string> = {}) {
+async function start(dataDir: string, environment: Record<string, string> = {}) {
   const { log } = recordingLog()
-  const config = loadConfig({
+  const config = await withLocalFile({
     environment: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', ...environment },
     flags: { dataDir },
   })
   return Server.start({
     settings: new SettingsRegistry(config, log),
-    admins: config.admins,
+    config,
     log,
     clock: manualClock(),
     random: systemRandom,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { openStore, type Store } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { systemRandom } from '../../src/base/random.ts'
-import { loadConfig } from '../../src/config/load.ts'
+import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
@@ -80,7 +80,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     return store
   }
   const files = { clock, openStore: noted }
-  const config = loadConfig({
+  const config = await withLocalFile({
     environment: {
       DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10',
       DAVENPORT_LOG__LEVEL: 'debug',
@@ -92,7 +92,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     openDatabase: (path, name) => openDatabase(path, name, files),
     createDatabase: (path, name, properties) => createDatabase(path, name, { ...files, properties }),
     settings: new SettingsRegistry(config, log),
-    admins: config.admins,
+    config,
     log,
     clock,
     random: systemRandom,

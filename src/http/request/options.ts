@@ -7,6 +7,7 @@ import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Compactions } from '../../server/compactions.ts'
+import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
 import type { NameRange } from '../../server/name-index.ts'
 import type { Lease } from '../../server/open-databases.ts'
@@ -36,6 +37,16 @@ export interface TasksBackend {
   cancel(pid: string): Here<boolean>
 }
 
+/** As `Configuration` has them. */
+export interface ConfigurationBackend {
+  all(): Here<Record<string, SectionTexts>>
+  section(section: string): Here<SectionTexts>
+  value(section: string, key: string): Here<string | undefined>
+  set(section: string, key: string, text: string, options: ChangeOptions): Promise<string>
+  delete(section: string, key: string, options: ChangeOptions): Promise<string | undefined>
+  reload(): Promise<void>
+}
+
 /**
  * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
  * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
@@ -45,6 +56,7 @@ export interface Backend {
   readonly events: Pick<DatabaseEvents, 'flush'> & { readonly database: Database }
   readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>
+  readonly configuration: ConfigurationBackend
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string

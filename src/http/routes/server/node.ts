@@ -5,6 +5,7 @@ import type { Exchange } from '../../request/exchange.ts'
 import { isTrue, readJson } from '../../request/parameters.ts'
 import { parseViewParameters } from '../../request/view-parameters.ts'
 import type { Resource } from '../resource.ts'
+import { configuration } from './configuration.ts'
 
 const CLUSTER_ACTIONS = new Set<unknown>([
   'add_node',
@@ -56,8 +57,8 @@ async function setUpCluster(exchange: Exchange): Promise<never> {
   throw new DatabaseError('notImplemented', 'clusters are not implemented')
 }
 
-function node(exchange: Exchange): Answer {
-  const [name, section] = exchange.place.rest
+function node(exchange: Exchange): Answer | Promise<Answer> {
+  const [name, section, ...path] = exchange.place.rest
   if (name !== '_local' && name !== NODE) {
     if (name === undefined) throw new DatabaseError('badRequest', 'Incomplete path to _node request')
     throw new DatabaseError('missing', `no such node: ${name}`)
@@ -66,6 +67,7 @@ function node(exchange: Exchange): Answer {
   if (section === '_versions') {
     return json(200, { davenport: exchange.service.options.version, node: process.version })
   }
+  if (section === '_config') return configuration(exchange, path)
   if (NODE_SECTIONS.has(section)) throw new DatabaseError('notImplemented', `${section} is not implemented`)
   // CouchDB takes the rest for a path of the node's own interface, and so for a database.
   if (isDatabaseName(section)) throw new DatabaseError('noDatabase')
@@ -76,7 +78,7 @@ function node(exchange: Exchange): Answer {
   )
 }
 
-const NODE_SECTIONS = new Set(['_config', '_prometheus', '_restart', '_smoosh', '_stats', '_system'])
+const NODE_SECTIONS = new Set(['_prometheus', '_restart', '_smoosh', '_stats', '_system'])
 
 /** Nothing replicates, so nothing is scheduled: the lists are empty, and every document of them is missing. */
 function scheduler(exchange: Exchange): Answer {

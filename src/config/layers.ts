@@ -1,0 +1,125 @@
+/**
+ * What is written where, as text, and what all of it together means. The layers, each over those before it: the file of
+ * `--config`, the file that the server itself writes, and what the process was started with (environment and flags). A
+ * layer may say that a key has no value, which hides those below.
+ */
+import { ConfigError } from './ini.ts'
+import type { Setting } from './setting.ts'
+import { parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
+
+/** One key as a source has it. */
+export interface Written {
+  readonly section: string
+  readonly key: string
+  /** Undefined: it has no value. */
+  readonly text: string | undefined
+  /** The file and line, the variable or the flag, for messages. */
+  readonly where: string
+}
+
+export class ConfigLayer {
+  readonly #sections = new Map<string, Map<string, Written>>()
+
+  get(section: string, key: string): Written | undefined {
+    return this.#sections.get(section)?.get(key)
+  }
+
+  put(written: Written): void {
+    const { section, key } = written
+    const keys = this.#sections.get(section) ?? new Map<string, Written>()
+    this.#sections.set(section, keys.set(key, written))
+  }
+
+  remove(section: string, key: string): void {
+    const keys = this.#sections.get(section)
+    keys?.delete(key)
+    if (keys?.size === 0) this.#sections.delete(section)
+  }
+
+  /** Of one section, or of all. */
+  *written(section?: string): Iterable<Written> {
+    const sections = section === undefined ? this.#sections.values() : [this.#sections.get(section)]
+    for (const keys of sections) if (keys !== undefined) yield* keys.values()
+  }
+}
+
+export interface ConfigLayers {
+  readonly file: ConfigLayer
+  readonly local: ConfigLayer
+  /** Environment and flags. */
+  readonly fixed: ConfigLayer
+}
+
+/** What holds for a key; undefined where no layer has a value for it. */
+export function effective(layers: ConfigLayers, section: string, key: string): Written | undefined {
+  const { file, local, fixed } = layers
+  const written = fixed.get(section, key) ?? local.get(section, key) ?? file.get(section, key)
+  return written?.text === undefined ? undefined : written
+}
+
+/** Everything that holds, in one section or in all. */
+export function effectives(layers: ConfigLayers, section?: string): (Written & { text: string })[] {
+  const found = new Map<string, Written & { text: string }>()
+  for (const layer of [layers.file, layers.local, layers.fixed]) {
+    for (const written of layer.written(section)) {
+      const name = `${written.section}\n${written.key}`
+      const { text } = written
+      if (text === undefined) found.delete(name)
+      else found.set(name, { ...written, text })
+    }
+  }
+  return [...found.values()]
+}
+
+const NAMES: ReadonlyMap<string, SettingName> = new Map(
+  Object.entries(SETTINGS).map(([name, { section, key }]) => [`${section}\n${key}`, name as SettingName]),
+)
+
+/** The setting that a key belongs to. */
+export function settingOf(section: string, key: string): SettingName | undefined {
+  return NAMES.get(`${section}\n${key}`) ?? NAMES.get(`${section}\n*`)
+}
+
+/** Throws ConfigError where the text is none that the setting of its key allows. */
+export function checkText(name: SettingName, key: string, text: string): void {
+  const setting: Setting<unknown> = SETTINGS[name]
+  if (setting.parseEntry === undefined) parseText(name, text)
+  else parseEntryText(setting, key, text)
+}
+
+/** The value of a setting under these layers. Throws ConfigError. */
+export function valueIn<K extends SettingName>(layers: ConfigLayers, name: K): Settings[K] {
+  const setting: Setting<unknown> = SETTINGS[name]
+  if (setting.parseEntry === undefined) {
+    const written = effective(layers, setting.section, setting.key)
+    return written === undefined ? (setting.default as Settings[K]) : parseText(name, written.text!)
+  }
+  const pairs = effectives(layers, setting.section).map(({ key, text }): [string, unknown] => [
+    key,
+    parseEntryText(setting, key, text),
+  ])
+  return new Map(pairs) as unknown as Settings[K]
+}
+
+/** An empty text has the meaning of no text, unless the setting has one of its own for it. */
+function parseText<K extends SettingName>(name: K, text: string): Settings[K] {
+  try {
+    return parseSetting(name, text)
+  } catch (error) {
+    if (text !== '') throw error
+    return SETTINGS[name].default as Settings[K]
+  }
+}
+
+function parseEntryText(
+  { section, secret, parseEntry }: Setting<unknown>,
+  key: string,
+  text: string,
+): unknown {
+  try {
+    return parseEntry!(text, key)
+  } catch (error) {
+    const given = secret ? '' : `, not ${JSON.stringify(text)}`
+    throw new ConfigError(`[${section}] ${key} must be ${(error as Error).message}${given}`)
+  }
+}
