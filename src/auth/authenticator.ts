@@ -1,13 +1,18 @@
 /**
- * Who a request comes from, by CouchDB's two handlers in their order: `cookie`, then `default` (Basic). A
- * session slides: once a tenth of its time is over, the answer carries a fresh cookie.
+ * Who a request comes from, by the handlers of `[chttpd] authentication_handlers` in their order, the first that knows the
+ * user deciding. CouchDB's are `cookie` and `default` (Basic); `jwt` and `proxy` can be put before them. A session slides:
+ * once a tenth of its time is over, the answer carries a fresh cookie.
  */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import { parseBasic } from './basic.ts'
 import { CredentialCheck, type CredentialCheckOptions } from './credential-check.ts'
 import type { Caller } from './hash-queue.ts'
+import { JwtReader } from './jwt.ts'
+import type { LockOut } from './lock-out.ts'
+import { type ProxySettings, proxyUser } from './proxy.ts'
 import {
   type CookieOptions,
   findToken,
@@ -16,32 +21,35 @@ import {
   parseToken,
   setCookieHeader,
 } from './session-cookie.ts'
+import type { SessionSecrets } from './session-secrets.ts'
 import { ANONYMOUS, type Credential, type CredentialSource, type UserCtx } from './user.ts'
 
-/** In the order in which they are asked; `GET /_session` lists them. */
-export const AUTHENTICATION_HANDLERS = ['cookie', 'default'] as const
+/** As `GET /_session` names them. */
+export type AuthenticationHandler = 'cookie' | 'default' | 'jwt' | 'proxy'
 
 export interface Authentication {
   user: UserCtx
   /** Which handler knew the user; undefined for anonymous requests. */
-  handler: (typeof AUTHENTICATION_HANDLERS)[number] | undefined
+  handler: AuthenticationHandler | undefined
   /** A Set-Cookie header that the answer should carry. */
   setCookie: string | undefined
 }
 
-export interface RequestCredentials {
-  /** The Authorization header. */
-  authorization?: string | undefined
-  /** The Cookie header. */
-  cookie?: string | undefined
-}
+/** The headers of a request. */
+export type RequestCredentials = IncomingHttpHeaders
 
 export interface AuthenticatorOptions {
   source: CredentialSource
   check: CredentialCheck
-  /** Keys the cookies. */
-  secret: string
+  /** Key the cookies. */
+  secrets: Pick<SessionSecrets, 'current' | 'all'>
   cookie: CookieOptions
+  /** In the order in which they are asked. */
+  handlers: { readonly list: readonly AuthenticationHandler[] }
+  jwt: Pick<JwtReader, 'read'>
+  proxy: ProxySettings
+  /** The key of the tokens of proxies, where one is configured. */
+  proxySecret: { readonly secret: string | undefined }
   now: Clock['now']
 }
 
@@ -49,27 +57,45 @@ export interface AuthenticatorOptions {
 const CLOCK_SKEW_SECONDS = 60
 
 const INCORRECT = 'Name or password is incorrect.'
+const BEARER = 'Bearer '
 
 const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie: undefined }
 
 /** The authenticator of a thread of a server with these settings, whose live ones it follows. */
 export function authenticatorOf(
   settings: SettingsRegistry,
-  given: Pick<AuthenticatorOptions, 'source' | 'secret' | 'now'> &
-    Pick<CredentialCheckOptions, 'hasher' | 'random'>,
+  given: Pick<AuthenticatorOptions, 'source' | 'secrets' | 'now'> &
+    Pick<CredentialCheckOptions, 'hasher' | 'random' | 'onVerified'> & { lockOut: LockOut },
 ): Authenticator {
-  const { source, secret, now, hasher, random } = given
+  const { source, secrets, now, hasher, random, lockOut, onVerified } = given
   const iterations = settings.get('passwordIterations')
+  const keys = settings.view({ byName: 'jwtKeys' })
+  const jwt = settings.view({
+    requiredClaims: 'jwtRequiredClaims',
+    rolesClaimName: 'jwtRolesClaimName',
+    rolesClaimPath: 'jwtRolesClaimPath',
+    jwksUrl: 'jwksUrl',
+  })
   return new Authenticator({
     source,
-    check: new CredentialCheck({ source, hasher, random, iterations }),
-    secret,
+    check: new CredentialCheck({ source, hasher, random, iterations, lockOut, onVerified }),
+    secrets,
     cookie: settings.view({
       timeoutSeconds: 'sessionTimeoutSeconds',
       persistent: 'persistentCookies',
       domain: 'cookieDomain',
       sameSite: 'sameSite',
     }),
+    handlers: settings.view({ list: 'authenticationHandlers' }),
+    jwt: new JwtReader(jwt, (name) => keys.byName.get(name), now),
+    proxy: settings.view({
+      useSecret: 'proxyUseSecret',
+      usernameHeader: 'proxyUsernameHeader',
+      rolesHeader: 'proxyRolesHeader',
+      tokenHeader: 'proxyTokenHeader',
+      hashAlgorithms: 'hashAlgorithms',
+    }),
+    proxySecret: settings.view({ secret: 'secret' }),
     now,
   })
 }
@@ -77,52 +103,98 @@ export function authenticatorOf(
 export class Authenticator {
   readonly #source: CredentialSource
   readonly #check: CredentialCheck
-  readonly #secret: string
+  readonly #secrets: AuthenticatorOptions['secrets']
   readonly #cookie: CookieOptions
+  readonly #handlers: AuthenticatorOptions['handlers']
+  readonly #jwt: Pick<JwtReader, 'read'>
+  readonly #proxy: ProxySettings
+  readonly #proxySecret: AuthenticatorOptions['proxySecret']
   readonly #now: Clock['now']
 
   constructor(options: AuthenticatorOptions) {
     this.#source = options.source
     this.#check = options.check
-    this.#secret = options.secret
+    this.#secrets = options.secrets
     this.#cookie = options.cookie
+    this.#handlers = options.handlers
+    this.#jwt = options.jwt
+    this.#proxy = options.proxy
+    this.#proxySecret = options.proxySecret
     this.#now = options.now
+  }
+
+  /** In the order in which they are asked. */
+  get handlers(): readonly AuthenticationHandler[] {
+    return this.#handlers.list
   }
 
   /**
    * What `authenticate` would answer, where that is known at once: for a request without credentials, and for
    * Basic ones that were right before. Undefined for all others.
    */
-  recall(request: RequestCredentials): Authentication | undefined {
-    const { authorization, cookie } = request
+  recall(headers: RequestCredentials, address: string): Authentication | undefined {
+    const { authorization, cookie } = headers
     if (cookie !== undefined) return undefined
-    if (authorization === undefined) return NOBODY
-    const credential = this.#check.recall(authorization)
-    return credential && { user: userOf(credential), handler: 'default', setCookie: undefined }
+    for (const handler of this.#handlers.list) {
+      if (handler === 'proxy') return undefined
+      if (handler === 'jwt' && authorization?.startsWith(BEARER)) return undefined
+      if (handler === 'default' && authorization !== undefined) {
+        const credential = this.#check.recall(authorization, address)
+        return credential && { user: userOf(credential), handler, setCookie: undefined }
+      }
+    }
+    return NOBODY
   }
 
   /**
-   * Throws unauthorized for a wrong name or password and for a malformed Authorization header (with
-   * `tolerant`, as `GET /` wants it, the latter is an anonymous request), bad_request for a cookie that is no
-   * session, and what `CredentialCheck.check` rejects with. A session that is over or forged is an anonymous request.
+   * Throws unauthorized for a wrong name or password and for a malformed Authorization header of Basic (with
+   * `tolerant`, as `GET /` wants it, the latter is an anonymous request), badRequest for a cookie that is no
+   * session, and what `CredentialCheck.check` and `JwtReader.read` reject with. A session that is over or forged is an
+   * anonymous request, as is a scheme that no handler knows.
    */
   async authenticate(
-    request: RequestCredentials,
+    headers: RequestCredentials,
     options: { tolerant?: boolean; caller?: Caller } = {},
   ): Promise<Authentication> {
-    const session = await this.#authenticateCookie(request.cookie)
-    if (session !== undefined) return session
-    const basic = parseBasic(request.authorization)
-    if (basic.kind === 'given') {
-      const credential = await this.#check.check(basic.name, basic.password, options.caller)
-      if (credential === undefined) throw new DatabaseError('unauthorized', INCORRECT)
-      this.#check.accept(request.authorization!, credential)
-      return { user: userOf(credential), handler: 'default', setCookie: undefined }
-    }
-    if (basic.kind === 'malformed' && options.tolerant !== true) {
-      throw new DatabaseError('unauthorized', 'Authorization header is malformed.')
+    for (const handler of this.#handlers.list) {
+      const found = await this.#ask(handler, headers, options)
+      if (found !== undefined) return found
     }
     return NOBODY
+  }
+
+  async #ask(
+    handler: AuthenticationHandler,
+    headers: RequestCredentials,
+    options: { tolerant?: boolean; caller?: Caller },
+  ): Promise<Authentication | undefined> {
+    if (handler === 'cookie') return this.#authenticateCookie(headers.cookie)
+    if (handler === 'default') return this.#authenticateBasic(headers.authorization, options)
+    if (handler === 'jwt') {
+      const { authorization } = headers
+      if (!authorization?.startsWith(BEARER)) return undefined
+      const user = await this.#jwt.read(authorization.slice(BEARER.length))
+      return { user, handler, setCookie: undefined }
+    }
+    const user = proxyUser(headers, this.#proxy, this.#proxySecret.secret)
+    return user && { user, handler, setCookie: undefined }
+  }
+
+  async #authenticateBasic(
+    authorization: string | undefined,
+    { tolerant, caller }: { tolerant?: boolean; caller?: Caller },
+  ): Promise<Authentication | undefined> {
+    const basic = parseBasic(authorization)
+    if (basic.kind === 'given') {
+      const credential = await this.#check.check(basic.name, basic.password, caller)
+      if (credential === undefined) throw new DatabaseError('unauthorized', INCORRECT)
+      this.#check.accept(authorization!, credential)
+      return { user: userOf(credential), handler: 'default', setCookie: undefined }
+    }
+    if (basic.kind === 'malformed' && tolerant !== true) {
+      throw new DatabaseError('unauthorized', 'Authorization header is malformed.')
+    }
+    return undefined
   }
 
   /** Signs in: the user, and the Set-Cookie header. Undefined where name or password are wrong. */
@@ -149,7 +221,9 @@ export class Authenticator {
       throw new DatabaseError('badRequest', 'Malformed AuthSession cookie. Please clear your cookies.')
     }
     const credential = await this.#source.find(token.name)
-    if (credential === undefined || !isAuthentic(token, this.#secretFor(credential))) return undefined
+    if (credential === undefined) return undefined
+    const { salt } = credential.hash
+    if (!this.#secrets.all().some((secret) => isAuthentic(token, secret + salt))) return undefined
     const ageSeconds = this.#nowSeconds() - token.issuedSeconds
     const leftSeconds = this.#cookie.timeoutSeconds - ageSeconds
     // A time that is no number fails both.
@@ -160,12 +234,9 @@ export class Authenticator {
   }
 
   #cookieFor(credential: Credential): string {
-    const token = makeToken(credential.name, this.#nowSeconds(), this.#secretFor(credential))
+    const secret = this.#secrets.current + credential.hash.salt
+    const token = makeToken(credential.name, this.#nowSeconds(), secret)
     return setCookieHeader(token, this.#now(), this.#cookie)
-  }
-
-  #secretFor(credential: Credential): string {
-    return this.#secret + credential.hash.salt
   }
 
   #nowSeconds(): number {

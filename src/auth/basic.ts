@@ -9,11 +9,12 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * `absent` also stands for what CouchDB takes as not signed in: a value without a colon, and `_:_`, by which
- * browsers are made to forget a password. Other schemes than Basic are `malformed`: nobody here speaks them.
+ * `absent` also stands for what CouchDB takes as not signed in: another scheme, a value without a colon, and `_:_`, by which
+ * browsers are made to forget a password.
  */
 export function parseBasic(header: string | undefined): BasicCredentials {
   if (header === undefined || header.trim() === '') return { kind: 'absent' }
+  if (!/^\s*basic(?:\s|$)/i.test(header)) return { kind: 'absent' }
   const match = /^\s*basic +(\S*)\s*$/i.exec(header)
   if (match === null || !BASE64.test(match[1]!)) return { kind: 'malformed' }
   let text: string

@@ -12,6 +12,7 @@ import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { type Caller, SERVER_ITSELF } from './hash-queue.ts'
+import { type LockOut, lockOutKey } from './lock-out.ts'
 import type { PasswordHash, PasswordHasher } from './password-hash.ts'
 import type { Credential, CredentialSource } from './user.ts'
 
@@ -23,6 +24,9 @@ export interface CredentialCheckOptions {
   random: RandomBytes
   /** Of the hash that is computed for an unknown name. */
   iterations: number
+  lockOut: LockOut
+  /** Hears of every password that was found right by hashing it. */
+  onVerified?: ((credential: Credential, password: string) => void) | undefined
 }
 
 /** All who wait for one computation: they have gone when the last of them has. */
@@ -65,6 +69,8 @@ interface Computation {
 export class CredentialCheck {
   readonly #source: CredentialSource
   readonly #hasher: Pick<PasswordHasher, 'verify'>
+  readonly #lockOut: LockOut
+  readonly #onVerified: (credential: Credential, password: string) => void
   readonly #key: string
   readonly #decoy: PasswordHash
   /** By digest. */
@@ -74,6 +80,8 @@ export class CredentialCheck {
   constructor(options: CredentialCheckOptions) {
     this.#source = options.source
     this.#hasher = options.hasher
+    this.#lockOut = options.lockOut
+    this.#onVerified = options.onVerified ?? (() => {})
     this.#key = randomHex(options.random, 32)
     this.#decoy = {
       prf: 'sha256',
@@ -85,7 +93,7 @@ export class CredentialCheck {
 
   /**
    * The credential when the password is right; undefined when it is not, or nobody has that name. Rejects with
-   * tooManyHashes, hashesBusy, clientGone.
+   * tooManyHashes, hashesBusy, clientGone, and with forbidden for a name that is locked for the caller's address.
    */
   async check(
     name: string,
@@ -93,11 +101,18 @@ export class CredentialCheck {
     caller: Caller = SERVER_ITSELF,
   ): Promise<Credential | undefined> {
     const credential = await this.#source.find(name)
+    const lock = credential && lockOutKey(caller.address, credential)
+    if (lock !== undefined && !this.#lockOut.isClear(lock)) await this.#lockOut.require(lock)
     const key = this.#keyOf(name, password)
     if (credential !== undefined && this.#verified.get(key) === credential) return credential
     const right = await this.#compute(key, credential, password, caller)
-    if (!right || credential === undefined) return undefined
+    if (credential === undefined || lock === undefined) return undefined
+    if (!right) {
+      await this.#lockOut.failed(lock)
+      return undefined
+    }
     this.#verified.set(key, credential)
+    this.#onVerified(credential, password)
     return credential
   }
 
@@ -105,10 +120,10 @@ export class CredentialCheck {
    * The credential for which `accept` was called with this Authorization header, if it still is its user's.
    * Undefined where that is not known at once: then `check` says.
    */
-  recall(header: string): Credential | undefined {
+  recall(header: string, address: string): Credential | undefined {
     const credential = this.#verified.get(this.#digest('header', header))
     if (credential === undefined || this.#source.find(credential.name) !== credential) return undefined
-    return credential
+    return this.#lockOut.isClear(lockOutKey(address, credential)) ? credential : undefined
   }
 
   /** Notes that `check` gave this credential for what the header says. */

@@ -6,13 +6,12 @@
  * - Claims are looked at before the signature, in CouchDB's order: what is said of a token is what its maker wrote into it.
  * Unlike there a time must be a number: a text would be later than every time.
  */
+import { hash } from 'node:crypto'
 import { compactVerify, createRemoteJWKSet, importJWK, importSPKI } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { DatabaseError } from '../base/errors.ts'
+import type { RequiredClaims } from '../config/auth-settings.ts'
 import type { UserCtx } from './user.ts'
-
-/** What `[jwt_auth] required_claims` asks for: names of claims, some with the value that they must have. */
-export type RequiredClaims = ReadonlyMap<string, string | undefined>
 
 export interface JwtSettings {
   readonly requiredClaims: RequiredClaims
@@ -51,7 +50,7 @@ export class JwtReader {
   readonly #settings: JwtSettings
   readonly #keys: JwtKeys
   readonly #now: () => number
-  /** Tokens whose signature was right, with the text of the key. */
+  /** The key's text, by digests of tokens whose signature was right. */
   readonly #verified = new LRUCache<string, string>({ max: MOST_VERIFIED })
   #remote: { url: string; keys: ReturnType<typeof createRemoteJWKSet> } | undefined
 
@@ -118,7 +117,8 @@ export class JwtReader {
     const text = this.#keys(`${kind}:${kid ?? DEFAULT_KEY}`)
     const { jwksUrl } = this.#settings
     if (text === undefined && (jwksUrl === undefined || kind === 'hmac')) throw refused('Unknown kid')
-    if (text !== undefined && this.#verified.get(token) === text) return
+    const digest = hash('sha256', token, 'binary')
+    if (text !== undefined && this.#verified.get(digest) === text) return
     try {
       if (text === undefined) await compactVerify(token, this.#remoteKeys(jwksUrl!), { algorithms: [alg] })
       else await compactVerify(token, await keyOf(kind, text, alg), { algorithms: [alg] })
@@ -127,7 +127,7 @@ export class JwtReader {
       if (code === 'ERR_JWKS_NO_MATCHING_KEY') throw refused('Unknown kid')
       throw refused(kind === 'hmac' ? 'Bad HMAC' : 'Bad signature')
     }
-    if (text !== undefined) this.#verified.set(token, text)
+    if (text !== undefined) this.#verified.set(digest, text)
   }
 
   #remoteKeys(url: string): ReturnType<typeof createRemoteJWKSet> {
@@ -191,27 +191,4 @@ function refused(reason: string): DatabaseError {
 
 function malformed(): DatabaseError {
   return refused('Malformed token')
-}
-
-/**
- * `exp,iat,{iss, "https://issuer.example"}`, CouchDB's list of claims. Throws an Error that says what was expected: a rule
- * that cannot be read must not be taken for none.
- */
-export function parseRequiredClaims(text: string): RequiredClaims {
-  const claims = new Map<string, string | undefined>()
-  let rest = text.trim()
-  while (rest !== '') {
-    const match = /^(?:([a-z_]+)|\{\s*([a-z_]+)\s*,\s*"([^"]*)"\s*\})\s*(?:,\s*(?=\S)|$)/.exec(rest)
-    if (match === null) throw new Error('claims as exp,iat,{iss, "https://issuer.example"}')
-    claims.set(match[1] ?? match[2]!, match[3])
-    rest = rest.slice(match[0].length)
-  }
-  return claims
-}
-
-/** `resource.app\.one.roles` as its names: a dot that belongs to a name is written `\.`. */
-export function parseClaimPath(text: string): readonly string[] {
-  const names = text.split(/(?<!\\)\./).map((name) => name.replaceAll('\\.', '.'))
-  if (names.some((name) => name === '')) throw new Error('names of claims with dots between')
-  return names
 }

@@ -6,6 +6,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { HASH_ALGORITHMS } from '../config/auth-settings.ts'
 import type { UserCtx } from './user.ts'
 
 export interface ProxySettings {
@@ -16,15 +17,6 @@ export interface ProxySettings {
   readonly tokenHeader: string
   /** CouchDB's names of hash functions. */
   readonly hashAlgorithms: readonly string[]
-}
-
-/** CouchDB's names of hash functions: Node's. */
-export const HASH_ALGORITHMS: Readonly<Record<string, string>> = {
-  sha: 'sha1',
-  sha224: 'sha224',
-  sha256: 'sha256',
-  sha384: 'sha384',
-  sha512: 'sha512',
 }
 
 /** Undefined where the headers name nobody, or the token is wrong. */

@@ -9,17 +9,21 @@ import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
+import { LockOuts } from '../auth/lock-out.ts'
 import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
+import { SessionSecrets } from '../auth/session-secrets.ts'
 import { Audience } from '../base/audience.ts'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory } from '../base/durable-file.ts'
-import type { Log } from '../base/log.ts'
+import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import { UserCredentials } from '../users/user-credentials.ts'
+import { USERS_DATABASE } from '../users/user-document.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction } from './automatic-compaction.ts'
@@ -68,8 +72,10 @@ export class Server {
   readonly administrators: Administrators
   /** Hashes passwords in turns, whoever asks. */
   readonly hasher: PasswordHasher
-  /** Keys the cookies of sessions. */
-  readonly sessionSecret: string
+  /** Names that are locked for some addresses. */
+  readonly lockOuts: LockOuts
+  /** Key the cookies of sessions. */
+  readonly sessionSecrets: SessionSecrets
   readonly #lock: { release(): Promise<void> }
 
   private constructor(
@@ -86,7 +92,8 @@ export class Server {
       authenticator: Authenticator
       administrators: Administrators
       hasher: PasswordHasher
-      sessionSecret: string
+      lockOuts: LockOuts
+      sessionSecrets: SessionSecrets
       lock: { release(): Promise<void> }
     },
   ) {
@@ -141,7 +148,8 @@ export class Server {
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.hasher = parts.hasher
-    this.sessionSecret = parts.sessionSecret
+    this.lockOuts = parts.lockOuts
+    this.sessionSecrets = parts.sessionSecrets
     this.#lock = parts.lock
   }
 
@@ -187,14 +195,6 @@ export class Server {
       iterations,
       random,
     })
-    const sessionSecret = settings.get('secret') ?? store.state.secret
-    const authenticator = authenticatorOf(settings, {
-      source: administrators,
-      secret: sessionSecret,
-      hasher,
-      random,
-      now: () => clock.now(),
-    })
     const audience = new Audience(clock, log)
     const configuration = new Configuration({
       layers: config.layers,
@@ -234,6 +234,28 @@ export class Server {
       databases.list(),
     )
     const expirations = new Expirations({ index: events.database, databases, bus, clock, log })
+    await makeUsers(databases, log)
+    const now = (): number => clock.now()
+    const lockOuts = new LockOuts(
+      settings.view({
+        mode: 'lockOutMode',
+        threshold: 'lockOutThreshold',
+        maxObjects: 'lockOutMaxObjects',
+        maxLifetimeMs: 'lockOutMaxLifetimeMs',
+      }),
+      now,
+      ({ name, address }) => log.warning('too many wrong passwords', { user: name, peer: address }),
+    )
+    const sessionSecrets = new SessionSecrets(settings, now, { generated: store.state.secret })
+    const users = new UserCredentials(administrators, databases)
+    const authenticator = authenticatorOf(settings, {
+      source: users,
+      secrets: sessionSecrets,
+      hasher,
+      random,
+      lockOut: lockOuts,
+      now,
+    })
     const { uuid } = store.state
     const parts = {
       dataDir,
@@ -247,7 +269,8 @@ export class Server {
       authenticator,
       administrators,
       hasher,
-      sessionSecret,
+      lockOuts,
+      sessionSecrets,
       lock,
     }
     return new Server(options, parts)
@@ -264,6 +287,16 @@ export class Server {
     } finally {
       await this.#lock.release()
     }
+  }
+}
+
+/** The database of users is there from the start, unless the disk does not take it. */
+async function makeUsers(databases: DatabaseRegistry, log: Log): Promise<void> {
+  if (databases.has(USERS_DATABASE)) return
+  try {
+    await databases.create(USERS_DATABASE)
+  } catch (error) {
+    log.error('the database of users could not be made', { reason: describeError(error) })
   }
 }
 

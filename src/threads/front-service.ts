@@ -3,6 +3,7 @@
  * the front ends, however that happens.
  */
 import type { MessagePort } from 'node:worker_threads'
+import type { Caller } from '../auth/hash-queue.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import type { RemoteCalls } from '../database/api/remote-writer.ts'
@@ -98,15 +99,12 @@ export class FrontService {
         const call = configuration[method] as (...args: readonly unknown[]) => unknown
         return call.apply(configuration, [...args])
       },
-      verifyPassword: ({ password, hash, address }, request) => {
-        const { signal } = request
-        const onGone = (listener: () => void): (() => void) => {
-          if (signal.aborted) listener()
-          else signal.addEventListener('abort', listener, { once: true })
-          return () => signal.removeEventListener('abort', listener)
-        }
-        return server.hasher.verify(password, hash, { address, onGone })
-      },
+      hashPassword: ({ password, iterations, address }, { signal }) =>
+        server.hasher.hash(password, iterations, server.random, callerOf(address, signal)),
+      requireUnlocked: async (key) => void (await server.lockOuts.require(key)),
+      passwordFailed: async (key) => void (await server.lockOuts.failed(key)),
+      verifyPassword: ({ password, hash, address }, { signal }) =>
+        server.hasher.verify(password, hash, callerOf(address, signal)),
     }
   }
 
@@ -173,6 +171,17 @@ export class FrontService {
   #unwatch(name: string): void {
     this.#watches.get(name)?.()
     this.#watches.delete(name)
+  }
+}
+
+function callerOf(address: string, signal: AbortSignal): Caller {
+  return {
+    address,
+    onGone(listener) {
+      if (signal.aborted) listener()
+      else signal.addEventListener('abort', listener, { once: true })
+      return () => signal.removeEventListener('abort', listener)
+    },
   }
 }
 

@@ -6,7 +6,10 @@ import { closeSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
+import { type Caller, SERVER_ITSELF } from '../auth/hash-queue.ts'
+import { type LockOut, LockOutSlots } from '../auth/lock-out.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
+import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
 import { type LeveledLog, leveledLog } from '../base/log.ts'
@@ -16,6 +19,7 @@ import type { Settings } from '../config/settings.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
 import { type HttpLimits, httpOptions } from '../http/request/options.ts'
+import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from './channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
@@ -34,7 +38,9 @@ export interface FrontStart {
   /** What the settings do not say. */
   limits: Partial<HttpLimits>
   administrators: readonly Credential[]
-  sessionSecret: string
+  sessionSecrets: SharedSecrets
+  /** See `LockOutSlots`. */
+  lockOutSlots: SharedArrayBuffer
   uuid: string
   version: string
 }
@@ -135,6 +141,7 @@ class Front {
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
         configuration: remoteConfiguration(core),
         authenticator: this.#authenticator(),
+        hasher: this.#hasher(),
         uuid,
         log: this.#log,
         clock: systemClock,
@@ -148,31 +155,42 @@ class Front {
   }
 
   #authenticator(): Authenticator {
-    const { administrators, sessionSecret } = this.#start
+    const { administrators, sessionSecrets } = this.#start
     const byName = new Map(administrators.map((each) => [each.name, each]))
-    const source = { find: (name: string) => byName.get(name) }
+    const source = new UserCredentials({ find: (name) => byName.get(name) }, this.#databases)
+    const now = (): number => systemClock.now()
     return authenticatorOf(this.#settings, {
       source,
-      secret: sessionSecret,
+      secrets: new SessionSecrets(this.#settings, now, sessionSecrets),
       hasher: this.#hasher(),
       random: systemRandom,
-      now: () => systemClock.now(),
+      lockOut: this.#lockOut(),
+      now,
     })
   }
 
-  /** Passwords are hashed in the core's queue, which all fronts share; who has gone leaves it. */
-  #hasher(): Pick<PasswordHasher, 'verify'> {
+  /** The core counts; where it has counted nothing it need not be asked. */
+  #lockOut(): LockOut {
+    const slots = new LockOutSlots(this.#start.lockOutSlots)
     return {
-      verify: async (password, hash, caller) => {
-        const gone = new AbortController()
-        const forget = caller?.onGone(() => gone.abort())
-        const address = caller?.address ?? ''
-        try {
-          return await this.#core.ask('verifyPassword', { password, hash, address }, { signal: gone.signal })
-        } finally {
-          forget?.()
-        }
-      },
+      isClear: (key) => slots.isClear(key),
+      require: async (key) => void (await this.#core.ask('requireUnlocked', key)),
+      failed: async (key) => void (await this.#core.ask('passwordFailed', key)),
+    }
+  }
+
+  /** Passwords are hashed in the core's queue, which all fronts share; who has gone leaves it. */
+  #hasher(): PasswordHasher {
+    const core = this.#core
+    return {
+      hash: (password, iterations, _random, caller) =>
+        whileThere(caller, (address, signal) =>
+          core.ask('hashPassword', { password, iterations, address }, { signal }),
+        ),
+      verify: (password, hash, caller) =>
+        whileThere(caller, (address, signal) =>
+          core.ask('verifyPassword', { password, hash, address }, { signal }),
+        ),
     }
   }
 
@@ -189,6 +207,20 @@ class Front {
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))
     this.#channel.end(new Error('the front has stopped'))
+  }
+}
+
+/** The signal is aborted when the caller has gone. */
+async function whileThere<T>(
+  caller: Caller = SERVER_ITSELF,
+  ask: (address: string, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const gone = new AbortController()
+  const forget = caller.onGone(() => gone.abort())
+  try {
+    return await ask(caller.address, gone.signal)
+  } finally {
+    forget()
   }
 }
 

@@ -174,7 +174,8 @@ export class Fronts {
       },
       limits,
       administrators: server.administrators.list(),
-      sessionSecret: server.sessionSecret,
+      sessionSecrets: server.sessionSecrets.share(),
+      lockOutSlots: server.lockOuts.slots.buffer,
       uuid: server.uuid,
       version,
     }

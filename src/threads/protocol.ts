@@ -3,6 +3,7 @@
  * structured cloning takes; bytes that go with a call, or come with its answer, travel beside them: see channel.ts.
  */
 
+import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
 import type { EventLevel, LogFields } from '../base/log.ts'
 import type { SettingName } from '../config/settings.ts'
@@ -50,6 +51,12 @@ export interface CoreCalls {
   compact: { args: { name: string }; result: undefined }
   /** A method of the server's configuration. */
   configure: { args: ConfigurationCall; result: unknown }
+  /** A new hash, in the queue that all fronts share. */
+  hashPassword: { args: { password: string; iterations: number; address: string }; result: PasswordHash }
+  /** Throws forbidden for a name that is locked. */
+  requireUnlocked: { args: LockOutKey; result: undefined }
+  /** Notes a wrong password. */
+  passwordFailed: { args: LockOutKey; result: undefined }
   /** Whether the password is the hash's, in the queue that all fronts share. */
   verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
 }

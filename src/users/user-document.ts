@@ -22,7 +22,8 @@ export function memberTexts(body: Uint8Array, names: ReadonlySet<string>): Reado
   walkMembers(text, 0, (nameStart, nameEnd, start, end) => {
     if (nameEnd - nameStart - 2 > LONGEST_NAME) return
     const name = text.toString('latin1', nameStart + 1, nameEnd - 1)
-    if (names.has(name)) found.set(name, text.toString('utf8', start, Math.min(end, start + MOST_MEMBER_BYTES + 1)))
+    if (names.has(name))
+      found.set(name, text.toString('utf8', start, Math.min(end, start + MOST_MEMBER_BYTES + 1)))
   })
   return found
 }

@@ -4,7 +4,7 @@
  * administrators alone.
  */
 import { DatabaseError } from '../base/errors.ts'
-import type { AttachmentView, DocumentView } from '../database/api/database.ts'
+import type { AttachmentView, Database, DocumentView, OpenRevision } from '../database/api/database.ts'
 import { walkMembers } from '../json/members.ts'
 
 /** Who looks at documents of `_users`. */
@@ -26,6 +26,39 @@ export function viewOfUser(view: DocumentView, viewer: UserViewer): DocumentView
   const body = publicBody(view.body(), viewer.publicFields)
   if (body === undefined) throw new DatabaseError('missing')
   return new PublicView(view, body)
+}
+
+/** `_users` as somebody sees it who may read documents by their ids, but not list them. */
+export function usersSeenBy(database: Database, viewer: UserViewer): Database {
+  if (viewer.isAdmin) return database
+  const refuse = (): never => {
+    throw new DatabaseError('unauthorized', 'You are not a server admin.')
+  }
+  const seen: Pick<Database, 'get' | 'openRevs' | 'allDocs' | 'changes' | 'backup'> = {
+    allDocs: refuse,
+    changes: refuse,
+    backup: refuse,
+    get: (id, options) => viewOfUser(database.get(id, options), viewer),
+    openRevs: (id, revs, options) =>
+      database.openRevs(id, revs, options).map((each) => seenRevision(each, viewer)),
+  }
+  return new Proxy(database, {
+    get(target, name) {
+      if (Object.hasOwn(seen, name)) return seen[name as keyof typeof seen]
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+function seenRevision(each: OpenRevision, viewer: UserViewer): OpenRevision {
+  if (!('ok' in each)) return each
+  try {
+    return { ok: viewOfUser(each.ok, viewer) }
+  } catch (error) {
+    if (error instanceof DatabaseError && error.kind === 'missing') return { missing: each.ok.rev }
+    throw error
+  }
 }
 
 /** Undefined for none. */

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { Authenticator } from '../../src/auth/authenticator.ts'
 import { CredentialCheck } from '../../src/auth/credential-check.ts'
+import { NO_LOCK_OUT } from '../../src/auth/lock-out.ts'
 import { createPasswordHasher } from '../../src/auth/password-hash.ts'
 import { findToken, makeToken, parseToken } from '../../src/auth/session-cookie.ts'
 import type { Credential } from '../../src/auth/user.ts'
@@ -23,8 +24,18 @@ async function setUp(cookie = {}) {
   const source = { find: (name: string) => users.get(name) }
   const authenticator = new Authenticator({
     source,
-    check: new CredentialCheck({ source, hasher, random: systemRandom, iterations: 1 }),
-    secret: SECRET,
+    check: new CredentialCheck({ source, hasher, random: systemRandom, iterations: 1, lockOut: NO_LOCK_OUT }),
+    secrets: { current: SECRET, all: () => [SECRET] },
+    handlers: { list: ['cookie', 'default'] },
+    jwt: { read: () => Promise.reject(new Error('not asked')) },
+    proxy: {
+      useSecret: false,
+      usernameHeader: 'x-user',
+      rolesHeader: 'x-roles',
+      tokenHeader: 'x-token',
+      hashAlgorithms: [],
+    },
+    proxySecret: { secret: undefined },
     cookie: { timeoutSeconds: 600, persistent: true, domain: undefined, sameSite: undefined, ...cookie },
     now: () => clock.now(),
   })
@@ -50,21 +61,22 @@ t.test('Basic', async (t) => {
   await t.rejects(authenticator.authenticate(basic('admin:pear')), INCORRECT)
   await t.rejects(authenticator.authenticate(basic('nobody:apple')), INCORRECT)
   await t.rejects(authenticator.authenticate(basic('admin:')), INCORRECT)
-  for (const anonymous of [{}, { authorization: '' }, basic('_:_'), basic('no colon'), basic('')]) {
+  for (const anonymous of [
+    {},
+    { authorization: '' },
+    basic('_:_'),
+    basic('no colon'),
+    basic(''),
+    { authorization: 'Bearer abc' },
+    { authorization: 'x' },
+  ]) {
     t.same(await authenticator.authenticate(anonymous), ANONYMOUS)
   }
 })
 
 t.test('a malformed Authorization header is refused, or anonymous where that is wanted', async (t) => {
   const { authenticator } = await setUp()
-  for (const authorization of [
-    'Basic !!!',
-    'Basic',
-    'Basic YWRtaW46YXBwbGU',
-    'Bearer abc',
-    'x',
-    'Basic /w==',
-  ]) {
+  for (const authorization of ['Basic !!!', 'Basic', 'Basic YWRtaW46YXBwbGU', 'Basic /w==']) {
     await t.rejects(authenticator.authenticate({ authorization }), errorLike({ status: 401 }), authorization)
     t.same(await authenticator.authenticate({ authorization }, { tolerant: true }), ANONYMOUS, authorization)
   }
@@ -187,20 +199,20 @@ t.test('attributes of the cookie', async (t) => {
 
 t.test('what is known at once', async (t) => {
   const { authenticator, users, setPassword } = await setUp()
-  t.same(authenticator.recall({}), ANONYMOUS)
+  t.same(authenticator.recall({}, ''), ANONYMOUS)
   for (const wrong of [basic('admin:pear'), basic('nobody:apple')]) {
     await t.rejects(authenticator.authenticate(wrong))
-    t.equal(authenticator.recall(wrong), undefined, 'a refusal is not remembered')
+    t.equal(authenticator.recall(wrong, ''), undefined, 'a refusal is not remembered')
   }
   const header = basic('Jürgen:p:w')
-  t.equal(authenticator.recall(header), undefined, 'never seen')
+  t.equal(authenticator.recall(header, ''), undefined, 'never seen')
   const known = await authenticator.authenticate(header)
-  t.same(authenticator.recall(header), known)
-  t.equal(authenticator.recall({ ...header, cookie: 'AuthSession=x' }), undefined, 'a cookie comes first')
+  t.same(authenticator.recall(header, ''), known)
+  t.equal(authenticator.recall({ ...header, cookie: 'AuthSession=x' }, ''), undefined, 'a cookie comes first')
   await setPassword('Jürgen', 'other')
-  t.equal(authenticator.recall(header), undefined, 'the password is another one')
+  t.equal(authenticator.recall(header, ''), undefined, 'the password is another one')
   await t.rejects(authenticator.authenticate(header), INCORRECT)
-  t.equal(authenticator.recall(header), undefined)
+  t.equal(authenticator.recall(header, ''), undefined)
   users.delete('Jürgen')
   await t.rejects(authenticator.authenticate(header), INCORRECT)
 })

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { CredentialCheck } from '../../src/auth/credential-check.ts'
+import { NO_LOCK_OUT } from '../../src/auth/lock-out.ts'
 import type { PasswordHash, PasswordHasher } from '../../src/auth/password-hash.ts'
 import type { Credential } from '../../src/auth/user.ts'
 import { systemRandom } from '../../src/base/random.ts'
@@ -25,6 +26,7 @@ function setUp() {
     hasher,
     random: systemRandom,
     iterations: 1,
+    lockOut: NO_LOCK_OUT,
   })
   setPassword('anna', 'apple')
   return { users, state, setPassword, check }
@@ -104,19 +106,19 @@ t.test('the cache is bounded', async (t) => {
 
 t.test('a header is recalled as long as it is right', async (t) => {
   const { check, users, setPassword } = setUp()
-  t.equal(check.recall('Basic 1'), undefined, 'nothing is known before it was accepted')
+  t.equal(check.recall('Basic 1', ''), undefined, 'nothing is known before it was accepted')
   const credential = (await check.check('anna', 'apple'))!
   check.accept('Basic 1', credential)
-  t.equal(check.recall('Basic 1'), credential)
-  t.equal(check.recall('Basic 2'), undefined, 'another header is not known')
-  t.equal(check.recall('5:annaapple'), undefined, 'nor is what stands for name and password')
+  t.equal(check.recall('Basic 1', ''), credential)
+  t.equal(check.recall('Basic 2', ''), undefined, 'another header is not known')
+  t.equal(check.recall('5:annaapple', ''), undefined, 'nor is what stands for name and password')
   setPassword('anna', 'plum')
-  t.equal(check.recall('Basic 1'), undefined, 'a changed password counts at once')
+  t.equal(check.recall('Basic 1', ''), undefined, 'a changed password counts at once')
   setPassword('anna', 'apple')
-  t.equal(check.recall('Basic 1'), undefined, 'also when it is the same again')
+  t.equal(check.recall('Basic 1', ''), undefined, 'also when it is the same again')
   check.accept('Basic 1', (await check.check('anna', 'apple'))!)
   users.delete('anna')
-  t.equal(check.recall('Basic 1'), undefined, 'a user who is gone is nobody')
+  t.equal(check.recall('Basic 1', ''), undefined, 'a user who is gone is nobody')
 })
 
 t.test('a source that takes its time is not waited for', async (t) => {
@@ -130,21 +132,22 @@ t.test('a source that takes its time is not waited for', async (t) => {
     hasher: { verify: async () => true },
     random: systemRandom,
     iterations: 1,
+    lockOut: NO_LOCK_OUT,
   })
   check.accept('Basic 1', (await check.check('anna', 'apple'))!)
-  t.equal(check.recall('Basic 1'), undefined)
+  t.equal(check.recall('Basic 1', ''), undefined)
 })
 
 t.test('headers are bounded, the ones in use stay', async (t) => {
   const { check } = setUp()
   const credential = (await check.check('anna', 'apple'))!
   for (let i = 0; i < 1000; i++) check.accept(`Basic ${i}`, credential)
-  t.ok(check.recall('Basic 0'))
+  t.ok(check.recall('Basic 0', ''))
   for (let i = 1000; i < 1999; i++) check.accept(`Basic ${i}`, credential)
-  t.ok(check.recall('Basic 0'), 'used after the others')
-  t.equal(check.recall('Basic 1'), undefined)
+  t.ok(check.recall('Basic 0', ''), 'used after the others')
+  t.equal(check.recall('Basic 1', ''), undefined)
   check.accept('Basic new', credential)
   check.accept('Basic newer', credential)
-  t.equal(check.recall('Basic 1000'), undefined)
-  t.ok(check.recall('Basic 1998'))
+  t.equal(check.recall('Basic 1000', ''), undefined)
+  t.ok(check.recall('Basic 1998', ''))
 })

@@ -20,11 +20,23 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const { databases, events, tasks, compactions, configuration, authenticator, uuid, log, clock, random } =
-    real.server
+  const {
+    databases,
+    events,
+    tasks,
+    compactions,
+    configuration,
+    authenticator,
+    hasher,
+    uuid,
+    log,
+    clock,
+    random,
+  } = real.server
   const http = await startHttp({
     backend: {
       authenticator,
+      hasher,
       configuration,
       events,
       tasks,

@@ -214,17 +214,15 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
   if ((exchange.request as ArrivingMessage).arrival!.malformed) {
     throw new DatabaseError('badRequest', 'invalid_url_encoding')
   }
-  const { authorization, cookie } = exchange.request.headers
-  const known = exchange.backend.authenticator.recall({ authorization, cookie })
+  const { headers, socket } = exchange.request
+  const { authenticator } = exchange.backend
+  const known = authenticator.recall(headers, socket.remoteAddress ?? '')
   if (known !== undefined) {
     recognise(exchange, known)
     return undefined
   }
   const tolerant = exchange.place.route === 'welcome'
-  const asking = exchange.backend.authenticator.authenticate(
-    { authorization, cookie },
-    { tolerant, caller: exchange.caller },
-  )
+  const asking = authenticator.authenticate(headers, { tolerant, caller: exchange.caller })
   return asking.then((found) => recognise(exchange, found))
 }
 
@@ -232,6 +230,16 @@ function recognise(exchange: Exchange, known: Authentication): void {
   exchange.user = known.user
   exchange.authenticated = known.handler
   exchange.setCookie = known.setCookie
+  if (known.handler === undefined) requireSomebody(exchange)
+}
+
+/** Where only those who have signed in are served, others may sign in. Throws unauthorized. */
+function requireSomebody({ limits, place, method }: Exchange): void {
+  const { requireValidUser, requireValidUserExceptForUp } = limits
+  if (!requireValidUser && !requireValidUserExceptForUp) return
+  if (place.route === '_session' && method === 'POST') return
+  if (!requireValidUser && place.route === '_up') return
+  throw new DatabaseError('unauthorized', 'Authentication required.')
 }
 
 /** HEAD is GET without the body; a POST may carry another method, for clients that know no others. */

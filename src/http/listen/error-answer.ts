@@ -6,6 +6,8 @@ import type { Exchange } from '../request/exchange.ts'
 /** What an administrator must hear of. The rest is the client's business. */
 const DEFECTS = new Set<ErrorKind>(['internal', 'storageDamaged', 'storageUnavailable'])
 
+const REALM = 'Basic realm="server"'
+
 /** Any thrown value as CouchDB's `{"error":..,"reason":..}`. What nobody foresaw is logged and not told. */
 export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
   const error = knownError(thrown)
@@ -18,9 +20,12 @@ export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
     })
   }
   const headers = { ...error.headers }
-  // A client that wants the browser's own dialogue says so.
-  const challenge = error.status === 401 ? exchange.header('x-couchdb-www-authenticate') : undefined
-  if (challenge !== undefined) headers['www-authenticate'] = challenge
+  if (error.status === 401) {
+    // A client that wants the browser's own dialogue says so.
+    const wanted = exchange.header('x-couchdb-www-authenticate')
+    const challenge = wanted ?? (exchange.limits.requireValidUser ? REALM : undefined)
+    if (challenge !== undefined) headers['www-authenticate'] = challenge
+  }
   return jsonText(error.status, `${errorText(error)}\n`, headers)
 }
 

@@ -11,6 +11,8 @@ import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/do
 import { type Lossless, losslessSteps } from '../../json/lossless.ts'
 import { parseSteps } from '../../json/value-steps.ts'
 import type { Lease } from '../../server/open-databases.ts'
+import { USERS_DATABASE } from '../../users/user-document.ts'
+import { usersSeenBy } from '../../users/user-view.ts'
 import type { BatchWrites } from './batch-writes.ts'
 import { readBody, requireContentType, requireObject } from './body.ts'
 import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
@@ -73,6 +75,8 @@ export class Exchange implements Intake {
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
+  /** `_users` as this user sees it. */
+  #users: Database | undefined
   #body: Promise<Buffer> | undefined
   #text: Promise<Buffer> | undefined
   #lossless: Promise<Lossless> | undefined
@@ -135,7 +139,16 @@ export class Exchange implements Intake {
 
   /** The database that the path names; routes of a database have it. */
   get database(): Database {
-    return this.lease.database
+    const { database } = this.lease
+    if (this.place.database !== USERS_DATABASE || this.isServerAdmin) return database
+    this.#users ??= this.#usersSeen(database)
+    return this.#users
+  }
+
+  #usersSeen(database: Database): Database {
+    const isAdmin = isDatabaseAdmin(this.user, parseSecurity(database.security()))
+    const { publicFields } = this.limits
+    return usersSeenBy(database, { name: this.user.name, isAdmin, publicFields })
   }
 
   /** A document's id of the path. */

@@ -1,4 +1,5 @@
 import type { Authenticator } from '../../auth/authenticator.ts'
+import type { PasswordHasher } from '../../auth/password-hash.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { openFileLimit } from '../../base/open-file-limit.ts'
@@ -57,7 +58,8 @@ export interface Backend {
   readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>
   readonly configuration: ConfigurationBackend
-  readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout'>
+  readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout' | 'handlers'>
+  readonly hasher: Pick<PasswordHasher, 'hash'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
   readonly log: Log
@@ -93,6 +95,15 @@ export interface HttpLimits {
   selectorBudgetMs: number
   /** Connections at once; 0: half of the files that the process may open, the rest being for databases. */
   maxConnections: number
+  /** Who has not signed in is not served, or may but see whether the server is up. */
+  requireValidUser: boolean
+  requireValidUserExceptForUp: boolean
+  /** Whether `_security` of `_users` can be changed. */
+  usersSecurityEditable: boolean
+  /** Members of documents of `_users` that others may see. */
+  publicFields: readonly string[]
+  /** Of new hashes of passwords. */
+  passwordIterations: number
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -114,6 +125,11 @@ const LIMIT_SETTINGS = {
   maxDatabasesInfo: 'maxDatabasesInfo',
   selectorBudgetMs: 'selectorBudgetMs',
   maxConnections: 'maxConnections',
+  requireValidUser: 'requireValidUser',
+  requireValidUserExceptForUp: 'requireValidUserExceptForUp',
+  usersSecurityEditable: 'usersSecurityEditable',
+  publicFields: 'publicFields',
+  passwordIterations: 'passwordIterations',
 } as const satisfies Partial<Record<keyof HttpLimits, SettingName>>
 
 /** The limits of a server with these settings. They follow the settings that take effect live. */

@@ -3,6 +3,7 @@ import type { Database, DocumentEdit, EditResult } from '../../database/api/data
 import { isDesignId } from '../../documents/document-id.ts'
 import { readRevision } from '../../documents/revision.ts'
 import { requireDatabaseAdmin } from './access.ts'
+import { documentWriter } from './document-writer.ts'
 import type { Exchange } from './exchange.ts'
 import { fromHeader } from './header-text.ts'
 import { integerOf } from './parameters.ts'
@@ -13,18 +14,6 @@ import type { Query } from './query.ts'
 /** Throws unauthorized or forbidden for a design document and somebody who is no administrator. */
 export function requireDesignRights(exchange: Exchange, id: string): void {
   if (isDesignId(id)) requireDatabaseAdmin(exchange)
-}
-
-/**
- * A database with a validation function that nothing runs must not look protected: documents are refused,
- * but for design documents (one must be able to remove it) and for what administrators replicate, who could
- * remove it anyway. Throws notImplemented.
- */
-export function requireNoValidation(exchange: Exchange, ids: readonly string[], replicated: boolean): void {
-  if (!exchange.database.hasValidation()) return
-  if (replicated && exchange.isDatabaseAdmin) return
-  if (ids.every(isDesignId)) return
-  throw new DatabaseError('notImplemented', 'validate_doc_update functions are not implemented')
 }
 
 /**
@@ -44,8 +33,7 @@ export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 
 /** Writes one document. Returns its new revision; throws the error that the write met. */
 export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
   requireDesignRights(exchange, edit.id)
-  requireNoValidation(exchange, [edit.id], !newEdits)
-  const [result] = await exchange.database.update([edit], { newEdits })
+  const [result] = await documentWriter(exchange).update([edit], { newEdits })
   if (result === undefined) throw new Error('the write gave no result')
   return revisionOf(result)
 }

@@ -2,14 +2,15 @@ import { DatabaseError, ERRORS } from '../../../base/errors.ts'
 import type { DocumentEdit } from '../../../database/api/database.ts'
 import { bulkEdits, parseAll } from '../../../documents/bulk-edits.ts'
 import { documentCheck, givenId } from '../../../documents/document-edit.ts'
-import { isDesignId, isLocalId, requireIdFor } from '../../../documents/document-id.ts'
+import { isDesignId, requireIdFor } from '../../../documents/document-id.ts'
 import type { Piece } from '../../../documents/piece.ts'
 import { revisionOfPath } from '../../../documents/revision.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../../json/documents.ts'
 import { type Answer, json, jsonStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
+import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { isShortOfQuorum, requireNoValidation } from '../../request/writes.ts'
+import { isShortOfQuorum } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
@@ -47,11 +48,6 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   }
   if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
   const edits = await bulkEdits(exchange, exchange.uuids, documents, newEdits)
-  requireNoValidation(
-    exchange,
-    edits.map((edit) => edit.id).filter((id) => !isLocalId(id)),
-    !newEdits,
-  )
   const outcomes = await write(exchange, edits, newEdits)
   if (newEdits) return writtenAnswer(exchange, outcomes)
   const failures = outcomes.filter((outcome) => 'error' in outcome)
@@ -113,9 +109,7 @@ async function writeAll(
     )
     return json(400, outcomes)
   }
-  const ids = edits.map((edit) => edit.id).filter((id) => !isLocalId(id))
-  requireNoValidation(exchange, ids, !newEdits)
-  const results = await exchange.database.update(edits, { newEdits, allOrNothing: true })
+  const results = await documentWriter(exchange).update(edits, { newEdits, allOrNothing: true })
   const outcomes = results.map((result): Outcome => {
     if (result.ok) return { ok: true, id: result.id, rev: result.rev }
     const { error, reason } = result.refusal
@@ -139,7 +133,7 @@ async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolea
     if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
     else ordinary.push(index)
   }
-  const results = await exchange.database.update(
+  const results = await documentWriter(exchange).update(
     ordinary.map((index) => edits[index]!),
     { newEdits },
   )

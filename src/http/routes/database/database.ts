@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Database } from '../../../database/api/database.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
+import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readMatch, readPositive, readTrueOrFalse } from '../../request/parameters.ts'
@@ -49,8 +50,8 @@ async function create(exchange: Exchange): Promise<Answer> {
   const given = query.get('partitioned')
   const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!
-  // As plain databases these would keep passwords readable and replications undone.
-  if (name.startsWith('_') && isDatabaseName(name)) {
+  // As a plain database it would leave replications undone.
+  if (name.startsWith('_') && name !== USERS_DATABASE && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
   await backend.databases.create(name, { shards, partitioned })

@@ -1,5 +1,6 @@
 import { DEFAULT_SECURITY_TEXT, readSecurity } from '../../../auth/security.ts'
 import { DatabaseError } from '../../../base/errors.ts'
+import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
 import { requireDatabaseAdmin } from '../../request/access.ts'
 import { requireContentType } from '../../request/body.ts'
@@ -17,7 +18,7 @@ function getSecurity(exchange: Exchange): Answer {
 /** Stored as its canonical text, the client's own members too. */
 async function putSecurity(exchange: Exchange): Promise<Answer> {
   requireDatabaseAdmin(exchange)
-  if (exchange.place.database === '_users') {
+  if (exchange.place.database === USERS_DATABASE && !exchange.limits.usersSecurityEditable) {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
   const text = await exchange.jsonText()

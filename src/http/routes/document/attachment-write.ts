@@ -11,13 +11,7 @@ import type { Exchange } from '../../request/exchange.ts'
 import { fromHeader } from '../../request/header-text.ts'
 import { revisionOfQuery } from '../../request/parameters.ts'
 import { encodeComponent } from '../../request/path.ts'
-import {
-  headerRevision,
-  requireDesignRights,
-  requireNoValidation,
-  writeOne,
-  writtenStatus,
-} from '../../request/writes.ts'
+import { headerRevision, requireDesignRights, writeOne, writtenStatus } from '../../request/writes.ts'
 
 /** PUT of an attachment: it comes first in the document, the others stay as they are behind it. */
 export async function putAttachment(exchange: Exchange): Promise<Answer> {
@@ -29,7 +23,6 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   validateDocumentId(id)
   requireIdFor(database, id)
   requireDesignRights(exchange, id)
-  requireNoValidation(exchange, [id], false)
   const base = rev === undefined ? undefined : revisionView(exchange, rev)
   // What will be refused is refused before its bytes are taken in.
   if (rev === undefined ? database.lookup(id)?.deleted === false : base === undefined) {

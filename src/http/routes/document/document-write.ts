@@ -14,13 +14,13 @@ import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/
 import { MultipartDocument } from '../../../documents/multipart-document.ts'
 import { pathOfRevision, revisionOfPath } from '../../../documents/revision.ts'
 import { type Answer, json } from '../../answer/answer.ts'
+import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
 import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
 import {
   headerRevision,
   requireDesignRights,
-  requireNoValidation,
   writeLocalDocument,
   writeOne,
   writtenStatus,
@@ -137,12 +137,11 @@ export function editedRevisions(exchange: Exchange, document: ParsedDocument): P
  */
 async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
   requireDesignRights(exchange, edit.id)
-  requireNoValidation(exchange, [edit.id], !newEdits)
   const { databases, log } = exchange.backend
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
-  const write = lease.database
+  const write = documentWriter(exchange, lease.database)
     .update([edit], { newEdits })
     .then((results) => {
       for (const result of results) if (!result.ok) note(result.refusal.message)

@@ -1,4 +1,3 @@
-import { AUTHENTICATION_HANDLERS } from '../../../auth/authenticator.ts'
 import { DatabaseError } from '../../../base/errors.ts'
 import { canonicalize } from '../../../json/documents.ts'
 import { type Answer, type Headers, json } from '../../answer/answer.ts'
@@ -17,7 +16,9 @@ function read(exchange: Exchange): Answer {
   if (name === null && isTrue(exchange.query.get('basic'))) {
     throw new DatabaseError('unauthorized', 'Please login.')
   }
-  const info: Record<string, unknown> = { authentication_handlers: AUTHENTICATION_HANDLERS }
+  const info: Record<string, unknown> = {
+    authentication_handlers: exchange.backend.authenticator.handlers,
+  }
   if (exchange.authenticated !== undefined) info['authenticated'] = exchange.authenticated
   return json(200, { ok: true, userCtx: { name, roles }, info })
 }
