@@ -66,7 +66,7 @@ export function parseCouchHash(text: string): PasswordHash | undefined {
   if (simple !== null) {
     return { prf: 'simple', salt: simple[2]!, iterations: 1, derivedKey: simple[1]!.toLowerCase() }
   }
-  const match = /^-pbkdf2(?::([a-z0-9]+))?-([0-9a-fA-F]+),([^,]+),(\d+)$/.exec(text)
+  const match = /^-pbkdf2(?::(sha[0-9]*))?-([0-9a-fA-F]+),([^,]+),(\d+)$/.exec(text)
   if (match === null) throw new Error('not a -pbkdf2- hash as CouchDB writes it')
   const hash = {
     prf: match[1] ?? 'sha',
@@ -83,6 +83,8 @@ type HashedBy = Pick<PasswordHash, 'salt' | 'iterations' | 'prf'>
 export interface PasswordHasher {
   /** A new PBKDF2-SHA256 hash with a fresh salt. Rejects as `verify` does. */
   hash(password: string, iterations: number, random: RandomBytes, caller?: Caller): Promise<PasswordHash>
+  /** The same with a salt that is known. */
+  rehash(password: string, salt: string, iterations: number, caller?: Caller): Promise<PasswordHash>
   /** Rejects with tooManyHashes, hashesBusy and clientGone, as the caller's place in the queue is. */
   verify(password: string, hash: PasswordHash, caller?: Caller): Promise<boolean>
 }
@@ -99,12 +101,20 @@ export function createPasswordHasher(): PasswordHasher {
     })
   }
 
+  async function rehash(
+    password: string,
+    salt: string,
+    iterations: number,
+    caller: Caller = SERVER_ITSELF,
+  ): Promise<PasswordHash> {
+    const key = await derive(password, { salt, iterations, prf: 'sha256' }, caller)
+    return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
+  }
+
   return {
-    async hash(password, iterations, random, caller = SERVER_ITSELF) {
-      const salt = randomHex(random, 16)
-      const key = await derive(password, { salt, iterations, prf: 'sha256' }, caller)
-      return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
-    },
+    rehash,
+    hash: (password, iterations, random, caller) =>
+      rehash(password, randomHex(random, 16), iterations, caller),
     async verify(password, hash, caller = SERVER_ITSELF) {
       const key = await derive(password, hash, caller)
       return timingSafeEqual(key, Buffer.from(hash.derivedKey, 'hex'))

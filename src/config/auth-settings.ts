@@ -89,3 +89,8 @@ export function httpUrl(input: string): string {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new Error('a URL of http or https')
   return input
 }
+
+export function databasePrefix(input: string): string {
+  if (!/^[a-z][a-z0-9_$()+/-]{0,99}$/.test(input)) throw new Error('the beginning of a name of a database')
+  return input
+}

@@ -5,31 +5,30 @@
  */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
-    'admin_only_all_dbs allow_jsonp authentication_handlers backlog buffer_response bulk_get_use_batches ' +
+    'admin_only_all_dbs allow_jsonp backlog buffer_response bulk_get_use_batches ' +
     'changes_timeout config_whitelist decompression_limit enable_xframe_options max_header_size ' +
-    'max_uri_length prefer_minimal require_valid_user require_valid_user_except_for_up rewrite_limit ' +
+    'max_uri_length prefer_minimal rewrite_limit ' +
     'secure_rewrites server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
   chttpd_auth:
-    'auth_cache_size authentication_db authentication_redirect hash_algorithms max_iterations ' +
-    'min_iterations password_regexp password_scheme pbkdf2_prf proxy_use_secret public_fields ' +
-    'require_valid_user upgrade_hash_on_auth users_db_public x_auth_roles x_auth_token x_auth_username',
+    'auth_cache_size authentication_db authentication_redirect max_iterations ' +
+    'min_iterations password_regexp password_scheme pbkdf2_prf ' +
+    'require_valid_user users_db_public',
   chttpd_auth_cache: '*',
-  chttpd_auth_lockout: '*',
   cluster: '*',
   compaction_daemon: '*',
   compactions: '*',
   cors: '*',
   couch_auth_cache: '*',
   couch_httpd_auth: '*',
-  couch_peruser: '*',
+  couch_peruser: 'cluster_quiet_period cluster_start_period q_default',
   couch_scanner: '*',
   couchdb:
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
     'delayed_commits enable_database_recovery file_compression maintenance_mode ' +
     'max_database_name_length max_document_id_length ' +
     'max_partition_size os_process_timeout plugin_dir single_node stem_interactive_updates ' +
-    'update_lru_on_read uri_file users_db_security_editable util_driver_dir uuid view_index_dir',
+    'update_lru_on_read uri_file util_driver_dir uuid view_index_dir',
   couchdb_engines: '*',
   csp: '*',
   daemons: '*',
@@ -44,8 +43,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   indexers: '*',
   ioq: '*',
   'ioq.bypass': '*',
-  jwt_auth: '*',
-  jwt_keys: '*',
   ken: '*',
   log: 'file include_sasl stacktrace_depth syslog_appid syslog_enterprise syslog_facility syslog_host syslog_port write_buffer write_delay writer',
   mango: '*',

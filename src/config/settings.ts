@@ -7,6 +7,7 @@
 import { LOG_LEVELS } from '../base/log.ts'
 import {
   claimPath,
+  databasePrefix,
   type HandlerName,
   handlers,
   hashAlgorithms,
@@ -324,6 +325,37 @@ export const SETTINGS = {
     max: 2 ** 40,
     effect: 'live',
     doc: 'Milliseconds after the first wrong password until they are forgotten.',
+  }),
+  perUserEnabled: flag({
+    section: 'couch_peruser',
+    key: 'enable',
+    default: false,
+    effect: 'live',
+    doc: 'Whether each user gets a database: the prefix and the name in hex.',
+  }),
+  perUserDeletes: flag({
+    section: 'couch_peruser',
+    key: 'delete_dbs',
+    default: false,
+    effect: 'live',
+    doc: 'Whether it goes with the user.',
+  }),
+  perUserShards: integer({
+    section: 'couch_peruser',
+    key: 'q',
+    default: 1,
+    min: 1,
+    max: 99_999,
+    effect: 'live',
+    doc: 'The q that it is made with.',
+  }),
+  perUserPrefix: text({
+    section: 'couch_peruser',
+    key: 'database_prefix',
+    default: 'userdb-',
+    parse: databasePrefix,
+    effect: 'live',
+    doc: 'How its name begins.',
   }),
   jwtKeys: entries({
     section: 'jwt_keys',

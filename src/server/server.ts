@@ -22,6 +22,7 @@ import { ConfigError } from '../config/ini.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
 import { WorkerPool } from '../workers/pool.ts'
@@ -34,6 +35,7 @@ import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
+import { UserDatabases } from './user-databases.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
 export type AcquireLock = (path: string) => Promise<{ release(): Promise<void> }>
@@ -76,6 +78,7 @@ export class Server {
   readonly lockOuts: LockOuts
   /** Key the cookies of sessions. */
   readonly sessionSecrets: SessionSecrets
+  readonly #userDatabases: UserDatabases
   readonly #lock: { release(): Promise<void> }
 
   private constructor(
@@ -145,6 +148,8 @@ export class Server {
       }),
     })
     this.expirations = parts.expirations
+    const { databases } = this
+    this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
     this.hasher = parts.hasher
@@ -248,8 +253,16 @@ export class Server {
     )
     const sessionSecrets = new SessionSecrets(settings, now, { generated: store.state.secret })
     const users = new UserCredentials(administrators, databases)
+    const upgrades = new PasswordUpgrades({
+      databases,
+      hasher,
+      settings: settings.view({ isEnabled: 'upgradeHashes', iterations: 'passwordIterations' }),
+      isAdmin: (name) => administrators.find(name) !== undefined,
+      log,
+    })
     const authenticator = authenticatorOf(settings, {
       source: users,
+      onVerified: (credential, password) => upgrades.verified(credential, password),
       secrets: sessionSecrets,
       hasher,
       random,
@@ -281,6 +294,7 @@ export class Server {
     try {
       await this.automaticCompaction.stop()
       await this.compactions.stop()
+      await this.#userDatabases.close()
       await this.expirations.close()
       await this.databases.stop(graceMs)
       await this.events.close()

@@ -99,8 +99,12 @@ export class FrontService {
         const call = configuration[method] as (...args: readonly unknown[]) => unknown
         return call.apply(configuration, [...args])
       },
-      hashPassword: ({ password, iterations, address }, { signal }) =>
-        server.hasher.hash(password, iterations, server.random, callerOf(address, signal)),
+      hashPassword: ({ password, salt, iterations, address }, { signal }) => {
+        const caller = callerOf(address, signal)
+        return salt === undefined
+          ? server.hasher.hash(password, iterations, server.random, caller)
+          : server.hasher.rehash(password, salt, iterations, caller)
+      },
       requireUnlocked: async (key) => void (await server.lockOuts.require(key)),
       passwordFailed: async (key) => void (await server.lockOuts.failed(key)),
       verifyPassword: ({ password, hash, address }, { signal }) =>

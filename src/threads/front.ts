@@ -19,6 +19,7 @@ import type { Settings } from '../config/settings.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
 import { type HttpLimits, httpOptions } from '../http/request/options.ts'
+import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from './channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
@@ -158,11 +159,20 @@ class Front {
     const { administrators, sessionSecrets } = this.#start
     const byName = new Map(administrators.map((each) => [each.name, each]))
     const source = new UserCredentials({ find: (name) => byName.get(name) }, this.#databases)
+    const hasher = this.#hasher()
+    const upgrades = new PasswordUpgrades({
+      databases: this.#databases,
+      hasher,
+      settings: this.#settings.view({ isEnabled: 'upgradeHashes', iterations: 'passwordIterations' }),
+      isAdmin: (name) => byName.has(name),
+      log: this.#log,
+    })
     const now = (): number => systemClock.now()
     return authenticatorOf(this.#settings, {
       source,
       secrets: new SessionSecrets(this.#settings, now, sessionSecrets),
-      hasher: this.#hasher(),
+      hasher,
+      onVerified: (credential, password) => upgrades.verified(credential, password),
       random: systemRandom,
       lockOut: this.#lockOut(),
       now,
@@ -182,11 +192,13 @@ class Front {
   /** Passwords are hashed in the core's queue, which all fronts share; who has gone leaves it. */
   #hasher(): PasswordHasher {
     const core = this.#core
+    const hash = (password: string, salt: string | undefined, iterations: number, caller?: Caller) =>
+      whileThere(caller, (address, signal) =>
+        core.ask('hashPassword', { password, salt, iterations, address }, { signal }),
+      )
     return {
-      hash: (password, iterations, _random, caller) =>
-        whileThere(caller, (address, signal) =>
-          core.ask('hashPassword', { password, iterations, address }, { signal }),
-        ),
+      hash: (password, iterations, _random, caller) => hash(password, undefined, iterations, caller),
+      rehash: hash,
       verify: (password, hash, caller) =>
         whileThere(caller, (address, signal) =>
           core.ask('verifyPassword', { password, hash, address }, { signal }),

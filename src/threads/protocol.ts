@@ -51,8 +51,11 @@ export interface CoreCalls {
   compact: { args: { name: string }; result: undefined }
   /** A method of the server's configuration. */
   configure: { args: ConfigurationCall; result: unknown }
-  /** A new hash, in the queue that all fronts share. */
-  hashPassword: { args: { password: string; iterations: number; address: string }; result: PasswordHash }
+  /** A hash with the salt, or with a new one, in the queue that all fronts share. */
+  hashPassword: {
+    args: { password: string; salt: string | undefined; iterations: number; address: string }
+    result: PasswordHash
+  }
   /** Throws forbidden for a name that is locked. */
   requireUnlocked: { args: LockOutKey; result: undefined }
   /** Notes a wrong password. */

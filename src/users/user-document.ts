@@ -73,7 +73,7 @@ function hashOf(members: Record<string, unknown>): PasswordHash | undefined {
           derivedKey: lowerCase(members['derived_key']),
         }
       : { prf: 'simple', salt, iterations: 1, derivedKey: lowerCase(members['password_sha']) }
-  const isKnown = scheme === 'pbkdf2' || scheme === 'simple'
+  const isKnown = scheme === 'simple' || (scheme === 'pbkdf2' && hash.prf !== 'simple')
   return isKnown && isPasswordHash(hash) ? hash : undefined
 }
 

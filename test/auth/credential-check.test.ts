@@ -11,6 +11,7 @@ function setUp() {
   const state = { computed: 0, gate: Promise.resolve() }
   const hasher: PasswordHasher = {
     hash: () => Promise.reject(new Error('not used')),
+    rehash: () => Promise.reject(new Error('not used')),
     async verify(password, hash) {
       state.computed++
       await state.gate
