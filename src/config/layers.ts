@@ -36,6 +36,12 @@ export class ConfigLayer {
     if (keys?.size === 0) this.#sections.delete(section)
   }
 
+  copy(): ConfigLayer {
+    const copy = new ConfigLayer()
+    for (const written of this.written()) copy.put(written)
+    return copy
+  }
+
   /** Of one section, or of all. */
   *written(section?: string): Iterable<Written> {
     const sections = section === undefined ? this.#sections.values() : [this.#sections.get(section)]

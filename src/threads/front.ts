@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
+import { CredentialTable } from '../auth/credential-table.ts'
 import { type Caller, SERVER_ITSELF } from '../auth/hash-queue.ts'
 import { type LockOut, LockOutSlots } from '../auth/lock-out.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
@@ -57,6 +58,7 @@ class Front {
   readonly #settings: SettingsRegistry
   readonly #log: LeveledLog
   readonly #cache: PageCache
+  readonly #administrators: CredentialTable
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
@@ -64,6 +66,7 @@ class Front {
 
   constructor(start: FrontStart) {
     this.#start = start
+    this.#administrators = new CredentialTable(start.administrators)
     this.#cache = new PageCache(start.share.cacheBytes)
     this.#channel = new Channel({
       port: start.port,
@@ -76,6 +79,7 @@ class Front {
         eventsChanged: () => this.#eventsChanged(),
         makeRoom: () => this.#databases.makeRoom(),
         setting: ({ name, value }) => this.#settings.put(name, value as never),
+        administrators: ({ credentials }) => this.#administrators.replace(credentials),
         stop: ({ graceMs }) => void this.#stop(graceMs),
       },
     })
@@ -155,13 +159,11 @@ class Front {
   }
 
   #authenticator(): Authenticator {
-    const { administrators, sessionSecrets } = this.#start
-    const byName = new Map(administrators.map((each) => [each.name, each]))
-    const source = new UserCredentials({ find: (name) => byName.get(name) }, this.#databases)
+    const source = new UserCredentials(this.#administrators, this.#databases)
     const now = (): number => systemClock.now()
     return authenticatorOf(this.#settings, {
       source,
-      secrets: new SessionSecrets(this.#settings, now, sessionSecrets),
+      secrets: new SessionSecrets(this.#settings, now, this.#start.sessionSecrets),
       hasher: this.#hasher(),
       random: systemRandom,
       lockOut: this.#lockOut(),
