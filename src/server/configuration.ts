@@ -13,7 +13,15 @@ import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { ConfigError, readIniLine } from '../config/ini.ts'
 import { iniLine } from '../config/ini-edit.ts'
-import { type ConfigLayers, checkText, effective, effectives, settingOf, valueIn } from '../config/layers.ts'
+import {
+  type ConfigLayers,
+  checkText,
+  effective,
+  effectives,
+  isNoChoice,
+  settingOf,
+  valueIn,
+} from '../config/layers.ts'
 import { ADMINS_SECTION, adminsIn, checkAdmin } from '../config/load.ts'
 import type { LocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
@@ -143,8 +151,10 @@ export class Configuration {
       else await file.put(section, key, change.text)
     }
     this.#layers = layers
-    log.notice('the configuration was changed', { section, key })
     const name = settingOf(section, key)
+    const isObeyed =
+      section === ADMINS_SECTION || (name !== undefined && !isNoChoice(name, change?.text ?? ''))
+    log.notice('the configuration was changed', { section, key, isObeyed })
     if (name !== undefined) this.#obey(name)
     await admit?.()
     if (name !== undefined || admit !== undefined) await audience.heard()
@@ -214,8 +224,9 @@ export class Configuration {
     if (name === undefined) return
     if ((line.value ?? '') !== text) refuse('value')
     if (SETTINGS[name].secret && text === MASK) refuse('value')
+    if (isNoChoice(name, text)) return
     try {
-      checkText(name, key, text)
+      checkText(name, section, key, text)
     } catch (error) {
       throw new DatabaseError('badRequest', (error as Error).message)
     }
