@@ -1,5 +1,5 @@
 /**
- * The server's administrators: exactly those that are configured now. With none configured there is one,
+ * The server's administrators: exactly those that are configured now, which may change. With none configured there is one,
  * `admin`, with a password that the server made; `DATA/admin-password` (mode 0600, one line) holds it until an
  * administrator is configured, and then it and its account are gone. Only hashes outlive the start; a
  * configured password that is still the same keeps its hash, so that sessions outlive a restart.
@@ -9,9 +9,12 @@
  */
 import { join } from 'node:path'
 import { removeDurably, writeDurably } from '../base/durable-file.ts'
+import { Listeners } from '../base/listeners.ts'
+import { describeError, type Log } from '../base/log.ts'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
-import { type PasswordHash, type PasswordHasher, parseCouchHash } from './password-hash.ts'
+import { CredentialTable } from './credential-table.ts'
+import { formatCouchHash, type PasswordHash, type PasswordHasher, parseCouchHash } from './password-hash.ts'
 import type { PrivateStore, StoredAdmin } from './private-store.ts'
 import { ADMIN_ROLE, type Credential, type CredentialSource } from './user.ts'
 
@@ -24,22 +27,34 @@ export interface AdministratorsOptions {
   configured: ReadonlyMap<string, string>
   hasher: PasswordHasher
   /** Of new hashes. */
-  iterations: number
+  iterations: () => number
   random: RandomBytes
+  log: Pick<Log, 'error'>
 }
 
 export class Administrators implements CredentialSource {
-  readonly #credentials: ReadonlyMap<string, Credential>
   /** The generated account, in the start that made it. */
   readonly generated: { name: string; password: string } | undefined
-
   /** Where a generated password is kept. */
   readonly passwordFile: string
+  readonly #options: Omit<AdministratorsOptions, 'configured'>
+  #configured: ReadonlyMap<string, string>
+  readonly #table = new CredentialTable()
+  readonly #listeners: Listeners<readonly Credential[]>
 
-  private constructor(passwordFile: string, admins: readonly StoredAdmin[], generatedPassword?: string) {
+  private constructor(
+    options: AdministratorsOptions,
+    passwordFile: string,
+    admins: readonly StoredAdmin[],
+    generatedPassword?: string,
+  ) {
+    this.#options = options
+    this.#configured = options.configured
     this.passwordFile = passwordFile
-    const roles = [ADMIN_ROLE]
-    this.#credentials = new Map(admins.map(({ name, hash }) => [name, { name, roles, hash }]))
+    this.#table.replace(admins.map(credentialOf))
+    this.#listeners = new Listeners((error) =>
+      options.log.error('changed administrators were not taken', { reason: describeError(error) }),
+    )
     this.generated =
       generatedPassword === undefined ? undefined : { name: GENERATED_NAME, password: generatedPassword }
   }
@@ -49,34 +64,84 @@ export class Administrators implements CredentialSource {
     const { store } = options
     const passwordFile = join(options.dataDir, 'admin-password')
     if (options.configured.size > 0) {
-      const admins = await hashConfigured(options)
+      const admins = await hashConfigured(options.configured, options)
       await store.save({ ...store.state, admins })
       await removeDurably(passwordFile)
-      return new Administrators(passwordFile, admins)
+      return new Administrators(options, passwordFile, admins)
     }
     const kept = store.state.admins.filter(({ source }) => source === 'generated')
-    if (kept.length > 0) return new Administrators(passwordFile, kept)
+    if (kept.length > 0) return new Administrators(options, passwordFile, kept)
     const password = Buffer.from(randomHex(options.random, 18), 'hex').toString('base64url')
-    const hash = await options.hasher.hash(password, options.iterations, options.random)
+    const hash = await options.hasher.hash(password, options.iterations(), options.random)
     const admins: StoredAdmin[] = [{ name: GENERATED_NAME, source: 'generated', hash }]
     await writeDurably(passwordFile, `${password}\n`)
     await store.save({ ...store.state, admins })
-    return new Administrators(passwordFile, admins, password)
+    return new Administrators(options, passwordFile, admins, password)
   }
 
   /** All of them. */
   list(): Credential[] {
-    return [...this.#credentials.values()]
+    return this.#table.list()
   }
 
   find(name: string): Credential | undefined {
-    return this.#credentials.get(name)
+    return this.#table.find(name)
+  }
+
+  /** Calls `listener` with all of them after each change. Returns what ends that. */
+  onChange(listener: (credentials: readonly Credential[]) => void): () => void {
+    return this.#listeners.subscribe(listener)
+  }
+
+  /** A hash of a password, as it is configured. */
+  async hash(password: string): Promise<string> {
+    const { hasher, iterations, random } = this.#options
+    return formatCouchHash(await hasher.hash(password, iterations(), random))
+  }
+
+  /**
+   * What is to be done so that exactly these are the administrators, of whom there is one at least. Rejects with
+   * ConfigError; then, and until it is done, nothing has changed.
+   */
+  async prepare(configured: ReadonlyMap<string, string>): Promise<() => Promise<void>> {
+    const changed = [...configured].filter(([name, secret]) => this.#configured.get(name) !== secret)
+    const hashed = await hashConfigured(new Map(changed), this.#options)
+    const kept = [...configured.keys()].flatMap((name) => {
+      const isChanged = changed.some(([each]) => each === name)
+      const found = isChanged ? undefined : this.#table.find(name)
+      return found === undefined ? [] : [{ name, source: 'configured', hash: found.hash } as const]
+    })
+    const admins = [...hashed, ...kept]
+    return async () => {
+      this.#configured = configured
+      this.#table.replace(admins.map(credentialOf))
+      this.#listeners.tell(this.#table.list())
+      // The next start does it, where it fails here.
+      await this.#store(admins).catch((error: unknown) =>
+        this.#options.log.error('administrators are not stored yet', { reason: describeError(error) }),
+      )
+    }
+  }
+
+  async #store(admins: readonly StoredAdmin[]): Promise<void> {
+    const { store } = this.#options
+    await store.save({ ...store.state, admins })
+    await removeDurably(this.passwordFile)
   }
 }
 
-function hashConfigured(options: AdministratorsOptions): Promise<StoredAdmin[]> {
+function credentialOf({ name, hash }: StoredAdmin): Credential {
+  return { name, roles: [ADMIN_ROLE], hash }
+}
+
+type HashOptions = Omit<AdministratorsOptions, 'configured'>
+
+function hashConfigured(
+  configured: ReadonlyMap<string, string>,
+  options: HashOptions,
+): Promise<StoredAdmin[]> {
   const stored = new Map(options.store.state.admins.map((admin) => [admin.name, admin]))
-  const entries = [...options.configured]
+  const entries = [...configured]
   return Promise.all(
     entries.map(async ([name, secret]): Promise<StoredAdmin> => {
       const known = stored.get(name)
@@ -90,9 +155,10 @@ function hashConfigured(options: AdministratorsOptions): Promise<StoredAdmin[]> 
 async function hashPlain(
   password: string,
   previous: PasswordHash | undefined,
-  options: AdministratorsOptions,
+  options: HashOptions,
 ): Promise<PasswordHash> {
-  const { hasher, iterations, random } = options
+  const { hasher, random } = options
+  const iterations = options.iterations()
   const reusable = previous !== undefined && previous.prf === 'sha256' && previous.iterations === iterations
   if (reusable && (await hasher.verify(password, previous))) return previous
   return hasher.hash(password, iterations, random)

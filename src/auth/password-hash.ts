@@ -78,6 +78,11 @@ export function parseCouchHash(text: string): PasswordHash | undefined {
   return hash
 }
 
+/** A hash as CouchDB writes it in `[admins]`. */
+export function formatCouchHash({ prf, salt, iterations, derivedKey }: PasswordHash): string {
+  return `-pbkdf2${prf === 'sha' ? '' : `:${prf}`}-${derivedKey},${salt},${iterations}`
+}
+
 type HashedBy = Pick<PasswordHash, 'salt' | 'iterations' | 'prf'>
 
 export interface PasswordHasher {

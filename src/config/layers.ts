@@ -36,10 +36,17 @@ export class ConfigLayer {
     if (keys?.size === 0) this.#sections.delete(section)
   }
 
-  /** Of one section, or of all. */
+  copy(): ConfigLayer {
+    const copy = new ConfigLayer()
+    for (const written of this.written()) copy.put(written)
+    return copy
+  }
+
+  /** Of one section, of all whose names begin as `prefix:*` says, or of all. */
   *written(section?: string): Iterable<Written> {
-    const sections = section === undefined ? this.#sections.values() : [this.#sections.get(section)]
-    for (const keys of sections) if (keys !== undefined) yield* keys.values()
+    for (const [name, keys] of this.#sections) {
+      if (section === undefined || isOf(name, section)) yield* keys.values()
+    }
   }
 }
 
@@ -77,14 +84,26 @@ const NAMES: ReadonlyMap<string, SettingName> = new Map(
 
 /** The setting that a key belongs to. */
 export function settingOf(section: string, key: string): SettingName | undefined {
-  return NAMES.get(`${section}\n${key}`) ?? NAMES.get(`${section}\n*`)
+  const found = NAMES.get(`${section}\n${key}`) ?? NAMES.get(`${section}\n*`)
+  const colon = section.indexOf(':')
+  return found ?? (colon < 0 ? undefined : NAMES.get(`${section.slice(0, colon)}:*\n*`))
+}
+
+/** Whether a section is one of those that a setting's `section` stands for. */
+function isOf(name: string, section: string): boolean {
+  return section.endsWith(':*') ? name.startsWith(section.slice(0, -1)) : name === section
+}
+
+/** What a key is called among the entries of a setting: where that is for many sections, with the section's own part. */
+function entryName(setting: Setting<unknown>, { section, key }: Pick<Written, 'section' | 'key'>): string {
+  return setting.section.endsWith(':*') ? `${section.slice(setting.section.length - 1)}/${key}` : key
 }
 
 /** Throws ConfigError where the text is none that the setting of its key allows. */
-export function checkText(name: SettingName, key: string, text: string): void {
+export function checkText(name: SettingName, section: string, key: string, text: string): void {
   const setting: Setting<unknown> = SETTINGS[name]
   if (setting.parseEntry === undefined) parseText(name, text)
-  else parseEntryText(setting, key, text)
+  else parseEntryText(setting, { section, key }, text)
 }
 
 /** The value of a setting under these layers. Throws ConfigError. */
@@ -92,11 +111,14 @@ export function valueIn<K extends SettingName>(layers: ConfigLayers, name: K): S
   const setting: Setting<unknown> = SETTINGS[name]
   if (setting.parseEntry === undefined) {
     const written = effective(layers, setting.section, setting.key)
-    return written === undefined ? (setting.default as Settings[K]) : parseText(name, written.text!)
+    if (written === undefined) return setting.default as Settings[K]
+    const isLocal = written === layers.local.get(setting.section, setting.key)
+    if (isLocal && isNoChoice(name, written.text!)) return setting.default as Settings[K]
+    return parseText(name, written.text!)
   }
-  const pairs = effectives(layers, setting.section).map(({ key, text }): [string, unknown] => [
-    key,
-    parseEntryText(setting, key, text),
+  const pairs = effectives(layers, setting.section).map((written): [string, unknown] => [
+    entryName(setting, written),
+    parseEntryText(setting, written, written.text),
   ])
   return new Map(pairs) as unknown as Settings[K]
 }
@@ -111,15 +133,29 @@ function parseText<K extends SettingName>(name: K, text: string): Settings[K] {
   }
 }
 
+/**
+ * Whether a text is none that the setting chooses from. Requests may put any, as with CouchDB: it is kept, and until it is
+ * another the default holds.
+ */
+export function isNoChoice(name: SettingName, text: string): boolean {
+  if (SETTINGS[name].type !== 'choice') return false
+  try {
+    parseText(name, text)
+    return false
+  } catch {
+    return true
+  }
+}
+
 function parseEntryText(
-  { section, secret, parseEntry }: Setting<unknown>,
-  key: string,
+  setting: Setting<unknown>,
+  { section, key }: Pick<Written, 'section' | 'key'>,
   text: string,
 ): unknown {
   try {
-    return parseEntry!(text, key)
+    return setting.parseEntry!(text, entryName(setting, { section, key }))
   } catch (error) {
-    const given = secret ? '' : `, not ${JSON.stringify(text)}`
+    const given = setting.secret ? '' : `, not ${JSON.stringify(text)}`
     throw new ConfigError(`[${section}] ${key} must be ${(error as Error).message}${given}`)
   }
 }

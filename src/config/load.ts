@@ -7,7 +7,15 @@
  */
 import { isUnsupportedCouchSetting } from './couchdb-settings.ts'
 import { ConfigError, parseIni } from './ini.ts'
-import { ConfigLayer, type ConfigLayers, checkText, effectives, settingOf, valueIn } from './layers.ts'
+import {
+  ConfigLayer,
+  type ConfigLayers,
+  checkText,
+  effectives,
+  isNoChoice,
+  settingOf,
+  valueIn,
+} from './layers.ts'
 import { parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
 /** A file of settings. */
@@ -94,7 +102,7 @@ function put(
       const name = settingOf(section, key)
       if (name === undefined) throw new ConfigError(reasonForUnknown(section, key))
       if (text === '' && SETTINGS[name].type !== 'entries') parseSetting(name, text)
-      else if (text !== undefined) checkText(name, key, text)
+      else if (text !== undefined) checkText(name, section, key, text)
     }
   } catch (error) {
     throw new ConfigError(`${where}: ${(error as Error).message}`)
@@ -127,7 +135,8 @@ export function localLayer(file: ConfigFile): ConfigLayer {
     if (name !== undefined && SETTINGS[name].effect === 'given') {
       throw new ConfigError(`${where}: [${section}] ${key} cannot be said here`)
     }
-    if (section === ADMINS_SECTION || name !== undefined) put(layer, section, key, text, where)
+    const isKept = name === undefined || (text !== undefined && isNoChoice(name, text))
+    if (section === ADMINS_SECTION || !isKept) put(layer, section, key, text, where)
     else layer.put({ section, key, text, where })
   }
   return layer

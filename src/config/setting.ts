@@ -67,13 +67,19 @@ export function flag(entry: Entry & { default: boolean }): Setting<boolean> {
 }
 
 export function choice<const T extends string | undefined>(
-  entry: Entry & { default: NoInfer<T>; values: readonly T[] },
+  entry: Entry & {
+    default: NoInfer<T>
+    values: readonly T[]
+    /** Capitals mean the same. */
+    caseless?: boolean
+  },
 ): Setting<T> {
-  const { values, listed = false, ...rest } = entry
+  const { values, caseless = false, listed = false, ...rest } = entry
   const choices = values.filter((value) => value !== undefined)
   const parse = (input: string): T => {
-    if (!values.includes(input as T)) throw new Error(`one of ${choices.join(', ')}`)
-    return input as T
+    const value = (caseless ? input.toLowerCase() : input) as T
+    if (!values.includes(value)) throw new Error(`one of ${choices.join(', ')}`)
+    return value
   }
   return { ...rest, listed, type: 'choice', bounds: undefined, choices, parse, secret: false }
 }

@@ -34,6 +34,14 @@ import {
   threads,
 } from './setting.ts'
 
+/** A key of `[cors:HOST]`, which is given as `HOST/KEY`. */
+function corsOfHost(input: string, name: string): unknown {
+  const key = name.slice(name.lastIndexOf('/') + 1)
+  const found = Object.values(SETTINGS).find((each) => each.section === 'cors' && each.key === key)
+  if (found === undefined) throw new Error('a key of [cors]')
+  return found.parse(input)
+}
+
 export const SETTINGS = {
   databaseDir: text({
     section: 'couchdb',
@@ -52,6 +60,16 @@ export const SETTINGS = {
     max: 2 ** 31,
     effect: 'live',
     doc: 'Bytes of a document.',
+  }),
+  maxDocumentIdLength: integer({
+    section: 'couchdb',
+    key: 'max_document_id_length',
+    default: Number.POSITIVE_INFINITY,
+    min: 1,
+    max: 65_536,
+    infinity: Number.POSITIVE_INFINITY,
+    effect: 'live',
+    doc: 'Bytes of the id of a document that is written; infinity: 65536.',
   }),
   maxBulkDocs: integer({
     section: 'couchdb',
@@ -198,6 +216,14 @@ export const SETTINGS = {
     parse: names,
     effect: 'live',
     doc: 'Headers that such scripts may send, beside the usual ones.',
+  }),
+  corsExposedHeaders: text({
+    section: 'cors',
+    key: 'exposed_headers',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: "Headers of answers that such scripts may read, in the place of CouchDB's.",
   }),
   corsMaxAgeSeconds: integer({
     section: 'cors',
@@ -396,6 +422,34 @@ export const SETTINGS = {
     effect: 'live',
     doc: 'Where public keys of bearer tokens are fetched from, as an OpenID provider gives them out (a JWKS).',
   }),
+  corsByHost: entries({
+    section: 'cors:*',
+    parseEntry: corsOfHost,
+    effect: 'live',
+    doc: 'The keys of [cors] for requests to one host, as in [cors:example.com]; the others are those of [cors].',
+  }),
+  frameOptionsEnabled: flag({
+    section: 'chttpd',
+    key: 'enable_xframe_options',
+    default: false,
+    effect: 'live',
+    doc: 'Whether answers say in X-Frame-Options which pages may show them in a frame: see [x_frame_options].',
+  }),
+  frameSameOrigin: flag({
+    section: 'x_frame_options',
+    key: 'same_origin',
+    default: false,
+    effect: 'live',
+    doc: 'Whether they are pages of this server.',
+  }),
+  frameHosts: text({
+    section: 'x_frame_options',
+    key: 'hosts',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: 'Addresses of this server, as https://db.example, that are shown in frames; others are not; * is every one.',
+  }),
   secret: text({
     section: 'chttpd_auth',
     key: 'secret',
@@ -420,7 +474,7 @@ export const SETTINGS = {
     default: 600_000,
     min: 1,
     max: 10_000_000,
-    effect: 'restart',
+    effect: 'live',
     doc: 'PBKDF2 iterations of new password hashes.',
   }),
   persistentCookies: flag({
@@ -443,6 +497,7 @@ export const SETTINGS = {
     key: 'same_site',
     default: undefined,
     values: [undefined, 'none', 'lax', 'strict'],
+    caseless: true,
     effect: 'live',
     doc: 'SameSite attribute of the cookie.',
   }),

@@ -5,6 +5,7 @@ import type { ScannedDocument } from '../json/documents.ts'
 import { withInlineAttachments } from './attachment-edit.ts'
 import {
   asLocalDocument,
+  type DocumentLimits,
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
@@ -18,9 +19,9 @@ import { revisionOfPath } from './revision.ts'
 type Scanned = readonly (ScannedDocument | null)[]
 
 /** Throws for the first document that cannot be read, as `parseDocument` does. */
-export function* parseAll(documents: Scanned, maxBytes: number): Steps<void> {
+export function* parseAll(documents: Scanned, limits: DocumentLimits): Steps<void> {
   for (const scanned of documents) {
-    yield* parseDocument(scanned, maxBytes)
+    yield* parseDocument(scanned, limits)
     yield
   }
 }
@@ -35,7 +36,7 @@ export async function bulkEdits(
   documents: Scanned,
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
-  const made = await intake.inTurns(madeSteps(intake.limits.maxDocumentBytes, uuids, documents, newEdits))
+  const made = await intake.inTurns(madeSteps(intake.limits, uuids, documents, newEdits))
   const edits: DocumentEdit[] = []
   for (const { document, edit } of made) {
     const plain = document.attachments.length === 0
@@ -46,14 +47,14 @@ export async function bulkEdits(
 }
 
 function* madeSteps(
-  maxBytes: number,
+  limits: DocumentLimits,
   uuids: Pick<SequentialUuids, 'next'>,
   documents: Scanned,
   newEdits: boolean,
 ): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {
   const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
   for (const scanned of documents) {
-    const parsed = yield* parseDocument(scanned, maxBytes)
+    const parsed = yield* parseDocument(scanned, limits)
     const id = parsed.id ?? uuids.next()
     const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
     made.push({ document, edit: makeEdit(document, id, newEdits) })

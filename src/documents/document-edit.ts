@@ -12,6 +12,7 @@ import {
   scanDocumentSteps,
 } from '../json/documents.ts'
 import { type AttachmentInput, attachmentSteps } from './attachment-input.ts'
+import { requireIdLength } from './document-id.ts'
 import type { Intake } from './intake.ts'
 import { revisionOfPath } from './revision.ts'
 
@@ -32,13 +33,20 @@ export interface ParsedDocument {
 /** What a deletion stores: an empty object and its term. */
 export const EMPTY_DOCUMENT: ScannedDocument = scanDocument(Buffer.from('{}'))!
 
+/** What a document may take. */
+export type DocumentLimits = Pick<Intake['limits'], 'maxDocumentBytes' | 'maxIdBytes'>
+
 /**
  * In steps. `scanned` is null for JSON that is no object. Throws badRequest, documentValidation or illegalDocumentId for
  * what is wrong with it, and documentTooLarge.
  */
-export function* parseDocument(scanned: ScannedDocument | null, maxBytes: number): Steps<ParsedDocument> {
+export function* parseDocument(
+  scanned: ScannedDocument | null,
+  limits: DocumentLimits,
+): Steps<ParsedDocument> {
   const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)
-  if (body.length > maxBytes) throw new DatabaseError('documentTooLarge', id ?? '')
+  if (id !== null) requireIdLength(id, limits.maxIdBytes)
+  if (body.length > limits.maxDocumentBytes) throw new DatabaseError('documentTooLarge', id ?? '')
   return {
     id: id ?? undefined,
     deleted,
@@ -60,13 +68,14 @@ export function asLocalDocument(document: ParsedDocument): ParsedDocument {
 
 /** The document of a text, in turns where it is long. Throws as `parseDocument` does, and JsonSyntaxError. */
 export async function readDocumentText(intake: Intake, text: Uint8Array): Promise<ParsedDocument> {
-  const { maxDocumentBytes } = intake.limits
-  if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), maxDocumentBytes))
-  return intake.inTurns(documentSteps(text, maxDocumentBytes))
+  const { limits } = intake
+  if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), limits))
+  return intake.inTurns(documentSteps(text, limits))
 }
 
-function* documentSteps(text: Uint8Array, maxBytes: number): Steps<ParsedDocument> {
-  return yield* parseDocument(yield* scanDocumentSteps(text, documentCheck(maxBytes)), maxBytes)
+function* documentSteps(text: Uint8Array, limits: DocumentLimits): Steps<ParsedDocument> {
+  const check = documentCheck(limits.maxDocumentBytes)
+  return yield* parseDocument(yield* scanDocumentSteps(text, check), limits)
 }
 
 /** A document's `_id` of which the text is given; '' for none and for what is no string. */

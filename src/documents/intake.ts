@@ -18,6 +18,8 @@ export interface Intake {
     readonly maxJsonBytes: number
     /** Bytes of a document's canonical body. */
     readonly maxDocumentBytes: number
+    /** Bytes of a document's id. */
+    readonly maxIdBytes: number
     /** Bytes of one attachment as it is received. */
     readonly maxAttachmentBytes: number
   }

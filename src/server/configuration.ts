@@ -4,11 +4,13 @@
  *   is answered. One that fails changes nothing.
  * - A text that a setting does not allow is refused. Keys that no setting has are kept and given back, as CouchDB does.
  * - What the environment and the flags say cannot be changed: it would come back with the next start.
- * - A secret is told to nobody.
+ * - A secret is told to nobody. Passwords of administrators are hashed before they are written, and one of them is left.
  */
+import type { Administrators } from '../auth/administrators.ts'
+import { formatCouchHash, parseCouchHash } from '../auth/password-hash.ts'
 import type { Audience } from '../base/audience.ts'
 import { DatabaseError } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
+import { describeError, type Log } from '../base/log.ts'
 import { ConfigError, readIniLine } from '../config/ini.ts'
 import { iniLine } from '../config/ini-edit.ts'
 import {
@@ -16,11 +18,11 @@ import {
   checkText,
   effective,
   effectives,
+  isNoChoice,
   settingOf,
   valueIn,
-  type Written,
 } from '../config/layers.ts'
-import { ADMINS_SECTION } from '../config/load.ts'
+import { ADMINS_SECTION, adminsIn, checkAdmin } from '../config/load.ts'
 import type { LocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { Setting } from '../config/setting.ts'
@@ -34,6 +36,8 @@ export type SectionTexts = Record<string, string>
 export interface ChangeOptions {
   /** Without it the change ends with the process, or with a reload. */
   persist: boolean
+  /** A text that is a password's hash is one, not a password to be hashed. */
+  raw?: boolean
 }
 
 export interface ConfigurationOptions {
@@ -42,8 +46,9 @@ export interface ConfigurationOptions {
   /** The layers of the files as they are now; throws ConfigError. */
   reread: () => Promise<Pick<ConfigLayers, 'file' | 'local'>>
   settings: SettingsRegistry
+  administrators: Pick<Administrators, 'list' | 'find' | 'hash' | 'prepare'>
   audience: Pick<Audience, 'heard'>
-  log: Pick<Log, 'notice'>
+  log: Pick<Log, 'notice' | 'warning'>
 }
 
 export class Configuration {
@@ -77,35 +82,26 @@ export class Configuration {
   }
 
   /** The text that was there before, or an empty one. Rejects with badRequest, conflict. */
-  set(section: string, key: string, text: string, { persist }: ChangeOptions): Promise<string> {
+  set(section: string, key: string, text: string, options: ChangeOptions): Promise<string> {
     return this.#inTurn(async () => {
       const name = settingOf(section, key)
       this.#checkSet(section, key, text, name)
       const before = this.value(section, key) ?? ''
-      if (persist) await this.#options.file.put(section, key, text)
-      this.#layers.local.put({ section, key, text, where: this.#options.file.path })
-      await this.#take(section, key, name)
+      const kept = section === ADMINS_SECTION ? await this.#hashed(key, text, options) : text
+      await this.#change(section, key, { text: kept }, options)
       return before
     })
   }
 
   /** The text that was there, or undefined where there was none. Rejects with conflict. */
-  delete(section: string, key: string, { persist }: ChangeOptions): Promise<string | undefined> {
+  delete(section: string, key: string, options: ChangeOptions): Promise<string | undefined> {
     return this.#inTurn(async () => {
       const before = this.value(section, key)
       if (before === undefined) return undefined
       this.#checkChange(section, key, settingOf(section, key))
-      const { file: options, local } = this.#layers
-      const { file } = this.#options
-      // What another file says would be back.
-      if (options.get(section, key)?.text === undefined) {
-        if (persist) await file.remove(section, key)
-        local.remove(section, key)
-      } else {
-        if (persist) await file.put(section, key, undefined)
-        local.put({ section, key, text: undefined, where: file.path })
-      }
-      await this.#take(section, key, settingOf(section, key))
+      // What the other file says would be back.
+      const isHidden = this.#layers.file.get(section, key)?.text !== undefined
+      await this.#change(section, key, isHidden ? { text: undefined } : undefined, options)
       return before
     })
   }
@@ -114,10 +110,74 @@ export class Configuration {
   reload(): Promise<void> {
     return this.#inTurn(async () => {
       const layers = { ...this.#layers, ...(await this.#options.reread().catch(asBadRequest)) }
+      const admit = await this.#admitting(layers)
       this.#layers = layers
       for (const name of Object.keys(SETTINGS) as SettingName[]) this.#obey(name)
+      await admit()
+      await this.hashPasswords()
       await this.#options.audience.heard()
     })
+  }
+
+  /** Puts hashes in the place of the passwords that somebody has written into the server's own file. */
+  async hashPasswords(): Promise<void> {
+    const { administrators, file, log } = this.#options
+    for (const { key, text } of [...this.#layers.local.written(ADMINS_SECTION)]) {
+      const credential = administrators.find(key)
+      if (text === undefined || credential === undefined || isHash(text)) continue
+      if (effective(this.#layers, ADMINS_SECTION, key)?.text !== text) continue
+      try {
+        await file.put(ADMINS_SECTION, key, formatCouchHash(credential.hash))
+      } catch (error) {
+        log.warning('a password stays as it is written', { file: file.path, reason: describeError(error) })
+      }
+    }
+  }
+
+  /** On disk first, then obeyed, then heard of. Undefined: the server's own file no longer has the key. */
+  async #change(
+    section: string,
+    key: string,
+    change: { text: string | undefined } | undefined,
+    { persist }: ChangeOptions,
+  ): Promise<void> {
+    const { file, audience, log } = this.#options
+    const layers = { ...this.#layers, local: this.#layers.local.copy() }
+    if (change === undefined) layers.local.remove(section, key)
+    else layers.local.put({ section, key, text: change.text, where: file.path })
+    const admit = section === ADMINS_SECTION ? await this.#admitting(layers) : undefined
+    if (persist) {
+      if (change === undefined) await file.remove(section, key)
+      else await file.put(section, key, change.text)
+    }
+    this.#layers = layers
+    const name = settingOf(section, key)
+    const isObeyed =
+      section === ADMINS_SECTION || (name !== undefined && !isNoChoice(name, change?.text ?? ''))
+    log.notice('the configuration was changed', { section, key, isObeyed })
+    if (name !== undefined) this.#obey(name)
+    await admit?.()
+    if (name !== undefined || admit !== undefined) await audience.heard()
+  }
+
+  /** What makes those administrators whom the layers name. Rejects with badRequest, and conflict where nobody is left. */
+  async #admitting(layers: ConfigLayers): Promise<() => Promise<void>> {
+    const configured = adminsIn(layers)
+    if (configured.size > 0) return this.#options.administrators.prepare(configured).catch(asBadRequest)
+    // The one that was made at the start stays.
+    if (adminsIn(this.#layers).size === 0) return async () => {}
+    throw new DatabaseError('conflict', 'The last administrator cannot be removed.')
+  }
+
+  #hashed(name: string, text: string, { raw }: ChangeOptions): Promise<string> | string {
+    if (text === MASK) refuse('value')
+    try {
+      checkAdmin(name, text)
+      if (raw === true && isHash(text)) return text
+    } catch (error) {
+      throw new DatabaseError('badRequest', (error as Error).message)
+    }
+    return this.#options.administrators.hash(text)
   }
 
   async #inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -127,21 +187,30 @@ export class Configuration {
   }
 
   /** In the order of sections and keys. */
-  #listed(section?: string): (Written & { text: string })[] {
-    const found = effectives(this.#layers, section).map((each) => ({
-      ...each,
-      text: isSecret(each.section, each.key) && each.text !== '' ? MASK : each.text,
-    }))
+  #listed(section?: string): { section: string; key: string; text: string }[] {
+    const found = effectives(this.#layers, section)
+      .filter((each) => each.section !== ADMINS_SECTION)
+      .map(({ section, key, text }) => ({ section, key, text: shown(section, key, text) }))
+    if (section === undefined || section === ADMINS_SECTION) found.push(...this.#admins())
     for (const setting of Object.values(SETTINGS) as Setting<unknown>[]) {
       const { key } = setting
       if (!setting.listed || (section !== undefined && setting.section !== section)) continue
       if (effective(this.#layers, setting.section, key) !== undefined) continue
-      found.push({ section: setting.section, key, text: String(setting.default), where: 'default' })
+      found.push({ section: setting.section, key, text: String(setting.default) })
     }
     return found.sort((a, b) => compare(a.section, b.section) || compare(a.key, b.key))
   }
 
-  /** Throws badRequest, conflict, notImplemented. */
+  /** With their hashes, as they are written where they are. */
+  #admins(): { section: string; key: string; text: string }[] {
+    return this.#options.administrators.list().map(({ name, hash }) => {
+      const text = effective(this.#layers, ADMINS_SECTION, name)?.text
+      const isWritten = text !== undefined && isHash(text)
+      return { section: ADMINS_SECTION, key: name, text: isWritten ? text : formatCouchHash(hash) }
+    })
+  }
+
+  /** Throws badRequest, conflict. */
   #checkSet(section: string, key: string, text: string, name: SettingName | undefined): void {
     if (!isPrintable(section) || /[[\]]/.test(section) || section.trim() === '') refuse('section')
     if (!isPrintable(key) || /[[\]]/.test(key)) refuse('key')
@@ -149,20 +218,21 @@ export class Configuration {
     const line = readIniLine(iniLine(key, text))
     if (line.kind !== 'entry') refuse('key')
     this.#checkChange(section, key, name)
-    if (name === undefined) return
+    if (name === undefined && section !== ADMINS_SECTION) return
     // What is obeyed now must be what is read at the next start.
     if (line.key !== key) refuse('key')
+    if (name === undefined) return
     if ((line.value ?? '') !== text) refuse('value')
     if (SETTINGS[name].secret && text === MASK) refuse('value')
+    if (isNoChoice(name, text)) return
     try {
-      checkText(name, key, text)
+      checkText(name, section, key, text)
     } catch (error) {
       throw new DatabaseError('badRequest', (error as Error).message)
     }
   }
 
   #checkChange(section: string, key: string, name: SettingName | undefined): void {
-    if (section === ADMINS_SECTION) throw new DatabaseError('notImplemented', 'this is not implemented')
     const fixed = this.#layers.fixed.get(section, key)
     if (fixed !== undefined) {
       throw new DatabaseError('conflict', `[${section}] ${key} is given by ${fixed.where}, and changed there`)
@@ -170,14 +240,6 @@ export class Configuration {
     if (name !== undefined && SETTINGS[name].effect === 'given') {
       throw new DatabaseError('conflict', `[${section}] ${key} can be given at the start only`)
     }
-  }
-
-  /** The change takes effect in every thread. */
-  async #take(section: string, key: string, name: SettingName | undefined): Promise<void> {
-    this.#options.log.notice('a setting was changed', { section, key })
-    if (name === undefined) return
-    this.#obey(name)
-    await this.#options.audience.heard()
   }
 
   /** Hands the setting's value to who obeys it, where a running server does. */
@@ -188,9 +250,14 @@ export class Configuration {
   }
 }
 
-function isSecret(section: string, key: string): boolean {
+function shown(section: string, key: string, text: string): string {
   const name = settingOf(section, key)
-  return name !== undefined && SETTINGS[name].secret
+  return name !== undefined && SETTINGS[name].secret && text !== '' ? MASK : text
+}
+
+/** Throws an Error for what looks like a hash and is none. */
+function isHash(text: string): boolean {
+  return parseCouchHash(text) !== undefined
 }
 
 /** Throws badRequest, in CouchDB's words. */

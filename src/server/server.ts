@@ -190,15 +190,15 @@ export class Server {
       throw new ConfigError(`${localFile.path} has changed since it was read`)
     }
     const hasher = createPasswordHasher()
-    const iterations = settings.get('passwordIterations')
     const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
       store,
       configured: config.admins,
       hasher,
-      iterations,
+      iterations: () => settings.get('passwordIterations'),
       random,
+      log,
     })
     const audience = new Audience(clock, log)
     const configuration = new Configuration({
@@ -213,9 +213,11 @@ export class Server {
         }
       },
       settings,
+      administrators,
       audience,
       log,
     })
+    await configuration.hashPasswords()
     const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
       dataDir,

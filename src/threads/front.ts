@@ -6,6 +6,7 @@ import { closeSync } from 'node:fs'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
+import { CredentialTable } from '../auth/credential-table.ts'
 import { type Caller, SERVER_ITSELF } from '../auth/hash-queue.ts'
 import { type LockOut, LockOutSlots } from '../auth/lock-out.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
@@ -58,6 +59,7 @@ class Front {
   readonly #settings: SettingsRegistry
   readonly #log: LeveledLog
   readonly #cache: PageCache
+  readonly #administrators: CredentialTable
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
@@ -65,6 +67,7 @@ class Front {
 
   constructor(start: FrontStart) {
     this.#start = start
+    this.#administrators = new CredentialTable(start.administrators)
     this.#cache = new PageCache(start.share.cacheBytes)
     this.#channel = new Channel({
       port: start.port,
@@ -77,6 +80,7 @@ class Front {
         eventsChanged: () => this.#eventsChanged(),
         makeRoom: () => this.#databases.makeRoom(),
         setting: ({ name, value }) => this.#settings.put(name, value as never),
+        administrators: ({ credentials }) => this.#administrators.replace(credentials),
         stop: ({ graceMs }) => void this.#stop(graceMs),
       },
     })
@@ -156,21 +160,20 @@ class Front {
   }
 
   #authenticator(): Authenticator {
-    const { administrators, sessionSecrets } = this.#start
-    const byName = new Map(administrators.map((each) => [each.name, each]))
-    const source = new UserCredentials({ find: (name) => byName.get(name) }, this.#databases)
+    const administrators = this.#administrators
+    const source = new UserCredentials(administrators, this.#databases)
     const hasher = this.#hasher()
     const upgrades = new PasswordUpgrades({
       databases: this.#databases,
       hasher,
       settings: this.#settings.view({ isEnabled: 'upgradeHashes', iterations: 'passwordIterations' }),
-      isAdmin: (name) => byName.has(name),
+      isAdmin: (name) => administrators.find(name) !== undefined,
       log: this.#log,
     })
     const now = (): number => systemClock.now()
     return authenticatorOf(this.#settings, {
       source,
-      secrets: new SessionSecrets(this.#settings, now, sessionSecrets),
+      secrets: new SessionSecrets(this.#settings, now, this.#start.sessionSecrets),
       hasher,
       onVerified: (credential, password) => upgrades.verified(credential, password),
       random: systemRandom,

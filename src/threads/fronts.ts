@@ -52,9 +52,10 @@ export class Fronts {
   private constructor(options: FrontsOptions, socket: ListeningSocket) {
     this.#options = options
     this.#socket = socket
-    const { settings, databases, bus, audience } = options.server
+    const { settings, administrators, databases, bus, audience } = options.server
     this.#unsubscribe = [
       settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
+      administrators.onChange((credentials) => this.#tell('administrators', { credentials })),
       databases.onFull(() => this.#tell('makeRoom', undefined)),
       bus.on('compacted', (name) => this.#tell('compacted', { name })),
       audience.join(() => this.#haveHeard()),

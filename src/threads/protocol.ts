@@ -5,6 +5,7 @@
 
 import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
+import type { Credential } from '../auth/user.ts'
 import type { EventLevel, LogFields } from '../base/log.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
@@ -101,6 +102,8 @@ export interface CoreNotices {
   /** Databases that nobody uses are to be given back: others wait for their place. */
   makeRoom: undefined
   setting: { name: SettingName; value: unknown }
+  /** These are the administrators from now on. */
+  administrators: { credentials: readonly Credential[] }
   /** No new requests; those that run get the time. Answered by the end of the thread. */
   stop: { graceMs: number }
 }

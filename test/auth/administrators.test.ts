@@ -5,6 +5,7 @@ import { Administrators } from '../../src/auth/administrators.ts'
 import { createPasswordHasher } from '../../src/auth/password-hash.ts'
 import { PrivateStore } from '../../src/auth/private-store.ts'
 import { systemRandom } from '../../src/base/random.ts'
+import { recordingLog } from '../support/recording-log.ts'
 
 const hasher = createPasswordHasher()
 
@@ -15,7 +16,8 @@ async function start(dataDir: string, configured: Record<string, string> = {}, i
     store,
     configured: new Map(Object.entries(configured)),
     hasher,
-    iterations,
+    iterations: () => iterations,
+    log: recordingLog().log,
     random: systemRandom,
   })
   const accepts = async (name: string, password: string): Promise<boolean> => {

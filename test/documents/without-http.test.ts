@@ -24,7 +24,7 @@ const BOUNDARY = 'boundary'
 function intakeOf(database: Database): Intake {
   return {
     database,
-    limits: { maxJsonBytes: 1e6, maxDocumentBytes: 1e6, maxAttachmentBytes: 1e6 },
+    limits: { maxJsonBytes: 1e6, maxDocumentBytes: 1e6, maxIdBytes: 1e6, maxAttachmentBytes: 1e6 },
     compression: { packFor: () => undefined },
     hold: { grow: () => undefined, add: () => undefined },
     inTurns: (steps) => runInTurns(steps),

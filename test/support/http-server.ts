@@ -66,7 +66,7 @@ function listen(server: Server, options: TestServerOptions): Promise<HttpServer>
     address: { host: '127.0.0.1', port: options.port ?? 0 },
     version,
     limits: Object.assign(limitsOf(server.settings), options.limits),
-    cors: options.cors,
+    cors: options.cors && { rules: options.cors },
   })
 }
 

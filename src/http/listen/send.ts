@@ -3,6 +3,7 @@ import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
 import { withCors } from '../request/cors.ts'
 import type { Exchange } from '../request/exchange.ts'
+import { frameOption } from '../request/frame-options.ts'
 import { discardRest } from './lingering.ts'
 
 /**
@@ -97,7 +98,9 @@ function headOf(exchange: Exchange, headers: Headers): string[] {
   ]
   if (setCookie !== undefined && headers['set-cookie'] === undefined) head.push('Set-Cookie', setCookie)
   for (const name in headers) head.push(spelled(name), headers[name]!)
-  const { cors } = service.options
+  const { cors, frames } = service.options
+  const frame = frameOption(frames, request)
+  if (frame !== undefined) head.push('X-Frame-Options', frame)
   if (cors === undefined && request.headers['prefer'] === undefined) return head
   const all: Headers = {}
   for (let i = 0; i < head.length; i += 2) all[head[i]!.toLowerCase()] = head[i + 1]!

@@ -130,9 +130,8 @@ function requireKnownOrigin(exchange: Exchange): void {
   if (URL.canParse(origin) && new URL(origin).host === host) return
   const { cors } = exchange.service.options
   const isBare = cookie === undefined && authorization === undefined
-  if (cors !== undefined && allowedOrigin(cors, exchange.request) !== undefined) {
-    if (cors.credentials || isBare) return
-  }
+  const allowed = cors === undefined ? undefined : allowedOrigin(cors, exchange.request)
+  if (allowed !== undefined && (allowed.rules.credentials || isBare)) return
   throw new DatabaseError('forbidden', 'This origin may not open a WebSocket')
 }
 

@@ -5,48 +5,72 @@
  *   request, for which no route has an answer.
  * - Every answer to an allowed origin, errors included, names that origin, never `*`: browsers refuse `*` for
  *   requests with credentials, which is how PouchDB sends all of its own.
- * - Answers differ by origin, so while CORS is on all of them say `Vary: Origin`.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Headers, WholeAnswer } from '../answer/answer.ts'
+import { hostOf } from './host.ts'
 
 export interface CorsRules {
   /** Exactly as browsers send them; `*` is every one. */
   origins: readonly string[]
   /** Whether scripts may use the cookies and the passwords that the browser keeps. */
   credentials: boolean
-  /** Upper case; default all that the server knows. */
+  /** Exactly as browsers send them; default all that the server knows. */
   methods?: readonly string[] | undefined
-  /** Allowed in requests, beside the usual ones. */
+  /** Allowed in requests; default the usual ones. */
   headers?: readonly string[] | undefined
+  /** What scripts may read of answers beside what they may read of any; default CouchDB's own. */
+  exposedHeaders?: readonly string[] | undefined
   /** Seconds for which a browser may remember a preflight. */
   maxAgeSeconds: number
 }
 
+export interface Cors {
+  rules: CorsRules
+  /** Of requests to some hosts. */
+  byHost?: ReadonlyMap<string, CorsRules>
+}
+
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'COPY', 'OPTIONS']
 
-const REQUEST_HEADERS = new Set(
-  (
-    'accept accept-language accept-encoding authorization cache-control content-encoding content-length ' +
-    'content-range content-type destination expires if-match if-none-match last-event-id last-modified origin ' +
-    'pragma prefer range x-couch-full-commit x-couch-id x-couch-persist x-couch-request-id ' +
-    'x-couchdb-vhost-path x-couchdb-www-authenticate x-http-method-override x-requested-with'
-  ).split(' '),
+const REQUEST_HEADERS = [
+  ...'accept accept-language accept-encoding authorization cache-control content-encoding content-length'.split(
+    ' ',
+  ),
+  ...'content-range content-type destination expires if-match if-none-match last-event-id last-modified'.split(
+    ' ',
+  ),
+  ...'origin pragma prefer range x-couch-full-commit x-couch-id x-couch-persist x-couch-request-id'.split(
+    ' ',
+  ),
+  ...'x-couchdb-vhost-path x-couchdb-www-authenticate x-http-method-override x-requested-with'.split(' '),
+]
+
+/** Headers that scripts may read of any answer, where it has them; CouchDB names them all the same. */
+const SIMPLE = new Set(
+  'cache-control content-language content-type expires last-modified origin pragma'.split(' '),
 )
 
-/** What scripts may read of every answer that has it; the rest they may read anyway, or must not. */
-const EXPOSED = new Set(
-  (
-    'accept-ranges allow content-disposition content-encoding content-length content-md5 content-range etag ' +
-    'location server www-authenticate x-couch-request-id x-couch-update-newrev x-couchdb-body-time'
-  ).split(' '),
-)
+/** Named whether the answer has them or not. */
+const EXPOSED =
+  'accept-ranges etag server x-couch-request-id x-couch-update-newrev x-couchdb-body-time'.split(' ')
 
-/** The request's origin if the rules allow it. */
-export function allowedOrigin(rules: CorsRules, request: IncomingMessage): string | undefined {
+/** The rules for a request: those of the host that it is sent to, where that has some. */
+function rulesFor({ rules, byHost }: Cors, request: IncomingMessage): CorsRules {
+  if (byHost === undefined || byHost.size === 0) return rules
+  const host = hostOf(request)?.replace(/:\d*$/, '')
+  return (host === undefined ? undefined : byHost.get(host)) ?? rules
+}
+
+/** The rules under which the request's origin is allowed, and that origin. */
+export function allowedOrigin(
+  cors: Cors,
+  request: IncomingMessage,
+): { origin: string; rules: CorsRules } | undefined {
   const { origin } = request.headers
   if (origin === undefined) return undefined
-  return rules.origins.includes('*') || rules.origins.includes(origin) ? origin : undefined
+  const rules = rulesFor(cors, request)
+  return rules.origins.includes('*') || rules.origins.includes(origin) ? { origin, rules } : undefined
 }
 
 function originHeaders(rules: CorsRules, origin: string): Headers {
@@ -56,26 +80,27 @@ function originHeaders(rules: CorsRules, origin: string): Headers {
 }
 
 /** The answer to a preflight that is allowed. */
-export function preflight(rules: CorsRules | undefined, request: IncomingMessage): WholeAnswer | undefined {
-  if (rules === undefined || request.method !== 'OPTIONS') return undefined
-  const origin = allowedOrigin(rules, request)
+export function preflight(cors: Cors | undefined, request: IncomingMessage): WholeAnswer | undefined {
+  if (cors === undefined || request.method !== 'OPTIONS') return undefined
+  const allowed = allowedOrigin(cors, request)
   const method = request.headers['access-control-request-method']
+  if (allowed === undefined || method === undefined) return undefined
+  const { origin, rules } = allowed
   const methods = rules.methods ?? METHODS
-  if (origin === undefined || method === undefined || !methods.includes(method)) return undefined
+  const known = rules.headers?.map((name) => name.toLowerCase()) ?? REQUEST_HEADERS
+  const wanted = request.headers['access-control-request-headers'] ?? ''
+  if (!methods.includes(method) || !namesIn(wanted).every((name) => known.includes(name))) return undefined
   const headers: Headers = {
     ...originHeaders(rules, origin),
     'access-control-max-age': String(rules.maxAgeSeconds),
     'access-control-allow-methods': methods.join(', '),
+    'access-control-allow-headers': wanted,
   }
-  const wanted = listOf(request.headers['access-control-request-headers'])
-  const more = new Set(rules.headers?.map((name) => name.toLowerCase()))
-  if (!wanted.every((name) => REQUEST_HEADERS.has(name) || more.has(name))) return undefined
-  if (wanted.length > 0) headers['access-control-allow-headers'] = wanted.join(', ')
   return { kind: 'whole', status: 204, headers, body: '' }
 }
 
-function listOf(header: string | undefined): string[] {
-  return (header ?? '')
+function namesIn(header: string): string[] {
+  return header
     .toLowerCase()
     .split(',')
     .map((name) => name.trim())
@@ -83,16 +108,16 @@ function listOf(header: string | undefined): string[] {
 }
 
 /** The headers of an answer with what a script of another origin needs. */
-export function withCors(rules: CorsRules | undefined, request: IncomingMessage, headers: Headers): Headers {
-  if (rules === undefined) return headers
-  const vary = { vary: headers['vary'] === undefined ? 'Origin' : `${headers['vary']}, Origin` }
-  const origin = allowedOrigin(rules, request)
-  if (origin === undefined) return { ...headers, ...vary }
-  const exposed = Object.keys(headers).filter((name) => EXPOSED.has(name))
+export function withCors(cors: Cors | undefined, request: IncomingMessage, headers: Headers): Headers {
+  const allowed = cors === undefined ? undefined : allowedOrigin(cors, request)
+  // A preflight's own say all.
+  if (allowed === undefined || headers['access-control-allow-methods'] !== undefined) return headers
+  const { origin, rules } = allowed
+  const simple = Object.keys(headers).filter((name) => SIMPLE.has(name) && name !== 'content-type')
+  const exposed = rules.exposedHeaders?.map((name) => name.toLowerCase()) ?? EXPOSED
   return {
     ...headers,
-    ...vary,
     ...originHeaders(rules, origin),
-    'access-control-expose-headers': [...exposed, 'content-length'].join(', '),
+    'access-control-expose-headers': ['content-type', ...simple, ...exposed].join(', '),
   }
 }

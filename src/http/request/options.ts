@@ -14,8 +14,9 @@ import type { NameRange } from '../../server/name-index.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
 import type { TaskInfo } from '../../workers/tasks.ts'
-import type { CorsRules } from './cors.ts'
-import { CORS_SETTINGS, corsRules } from './cors-settings.ts'
+import type { Cors } from './cors.ts'
+import { CORS_SETTINGS, corsOf } from './cors-settings.ts'
+import { type FrameOptions, frameOptionsOf } from './frame-options.ts'
 
 /** What is in this thread, or in another one. */
 type Here<T> = T | Promise<T>
@@ -82,6 +83,8 @@ export interface HttpLimits {
   maxBulkGet: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
+  /** Bytes of the id of a document that is written. */
+  maxIdBytes: number
   /** Bytes of one attachment as it is received. */
   maxAttachmentBytes: number
   /** Which attachments are gzipped, and how much: see compression.ts. */
@@ -118,6 +121,7 @@ const LIMIT_SETTINGS = {
   maxBulkDocs: 'maxBulkDocs',
   maxBulkGet: 'maxBulkGet',
   maxDocumentBytes: 'maxDocumentSize',
+  maxIdBytes: 'maxDocumentIdLength',
   maxAttachmentBytes: 'maxAttachmentSize',
   compressibleTypes: 'compressibleTypes',
   compressionLevel: 'compressionLevel',
@@ -152,9 +156,14 @@ export function httpOptions(
   settings: SettingsRegistry,
   given: Pick<HttpOptions, 'backend' | 'address' | 'version'>,
 ): HttpOptions {
-  const options: HttpOptions = { ...given, cors: corsRules(settings), limits: limitsOf(settings) }
+  const options: HttpOptions = {
+    ...given,
+    cors: corsOf(settings),
+    frames: frameOptionsOf(settings),
+    limits: limitsOf(settings),
+  }
   const readCors = (): void => {
-    options.cors = corsRules(settings)
+    options.cors = corsOf(settings)
   }
   for (const name of CORS_SETTINGS) settings.subscribe(name, readCors)
   return options
@@ -167,7 +176,9 @@ export interface HttpOptions {
   /** Davenport's version. */
   version: string
   /** Undefined: scripts of other origins are not served. */
-  cors?: CorsRules | undefined
+  cors?: Cors | undefined
+  /** Undefined: answers do not say who may show them in frames. */
+  frames?: FrameOptions | undefined
   /** Those that are not read at the start may change while the server runs. */
   limits: HttpLimits
 }

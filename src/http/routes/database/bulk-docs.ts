@@ -43,7 +43,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
-    await exchange.inTurns(parseAll(documents, maxDocumentBytes))
+    await exchange.inTurns(parseAll(documents, exchange.limits))
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
   if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)

@@ -20,7 +20,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const type = fromHeader(exchange.header('content-type') ?? DEFAULT_CONTENT_TYPE)
   const encoding = contentEncoding(exchange)
   const rev = editedRevision(exchange)
-  validateDocumentId(id)
+  validateDocumentId(id, exchange.limits.maxIdBytes)
   requireIdFor(database, id)
   requireDesignRights(exchange, id)
   const base = rev === undefined ? undefined : revisionView(exchange, rev)

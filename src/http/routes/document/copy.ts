@@ -21,7 +21,7 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const target = parseDestination(exchange.header('destination'))
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
   const copied = readCopied(exchange.database, exchange.id, source)
-  validateDocumentId(target.id)
+  validateDocumentId(target.id, exchange.limits.maxIdBytes)
   const edit = { ...copied, id: target.id, rev: target.rev }
   const rev = isLocalId(target.id)
     ? await writeLocalDocument(exchange.database, edit)

@@ -37,7 +37,7 @@ const FIELD_BYTES = 1024
 export async function postToDocument(exchange: Exchange): Promise<Answer> {
   requireOwnPage(exchange)
   const { id } = exchange
-  validateDocumentId(id)
+  validateDocumentId(id, exchange.limits.maxIdBytes)
   requireContentType(exchange.request, 'multipart/form-data')
   requireDesignRights(exchange, id)
   const form = await readForm(exchange)

@@ -182,7 +182,9 @@ function* patchedSteps(
   const characters = maxDocumentBytes + Math.max(0, text.length - view.body().length)
   const patched = yield* appliedSteps(exchange, patch, base, { characters, work })
   const scanned = yield* scanDocumentSteps(Buffer.from(yield* joinSteps(losslessPieces(patched))))
-  const document = yield* parseDocument(scanned, maxDocumentBytes)
+  // The document is there, however long its id may be now.
+  const limits = { maxDocumentBytes, maxIdBytes: Number.POSITIVE_INFINITY }
+  const document = yield* parseDocument(scanned, limits)
   if (document.id !== undefined && document.id !== view.id) {
     throw new DatabaseError('badRequest', 'A patch must not change `_id`.')
   }

@@ -34,7 +34,7 @@ const OVERHEAD_BYTES = 1024
 export async function putDocument(exchange: Exchange): Promise<Answer> {
   parseReadParameters(exchange.query)
   const { id } = exchange
-  validateDocumentId(id)
+  validateDocumentId(id, exchange.limits.maxIdBytes)
   requireIdFor(exchange.database, id)
   const newEdits = editsAreNew(exchange)
   const contentType = exchange.header('content-type')

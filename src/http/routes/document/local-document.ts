@@ -31,7 +31,7 @@ function readLocal(exchange: Exchange): Answer {
 }
 
 async function putLocal(exchange: Exchange): Promise<Answer> {
-  validateDocumentId(exchange.id)
+  validateDocumentId(exchange.id, exchange.limits.maxIdBytes)
   const document = asLocalDocument(await bodyDocument(exchange))
   const location = exchange.documentUri(exchange.id)
   const path = editedRevisions(exchange, document)

@@ -1,7 +1,9 @@
 /** `/_node/{node}/_config`: what is configured, all of it, a section, a key. */
 import { DatabaseError } from '../../../base/errors.ts'
+import type { ChangeOptions } from '../../../server/configuration.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { isTrue } from '../../request/parameters.ts'
 import { handlerOf, type Methods } from '../resource.ts'
 
 /** What is behind `_config` in the path. */
@@ -65,6 +67,9 @@ function keyOf(section: string, key: string): Methods {
   }
 }
 
-function changeOptions(exchange: Exchange): { persist: boolean } {
-  return { persist: exchange.header('x-couch-persist') !== 'false' }
+function changeOptions(exchange: Exchange): ChangeOptions {
+  return {
+    persist: exchange.header('x-couch-persist') !== 'false',
+    raw: isTrue(exchange.query.get('raw')),
+  }
 }
