@@ -26,45 +26,51 @@ t.test('each source overrides those before it', async (t) => {
 
 t.test('every setting can be given in a file and in the environment, and refuses nonsense', async (t) => {
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting<unknown>][]) {
-    const { section, key } = setting
-    const good = { integer: '2097152', boolean: 'false', choice: undefined, string: 'x', entries: 'x' }[
-      setting.type
-    ]
-    const value = {
-      bindAddress: '::1',
-      port: '0',
-      defaultSecurity: 'everyone',
-      sameSite: 'lax',
-      corsEnabled: 'true',
-      corsCredentials: 'true',
-    }[name as string]
-    const text = value ?? (name === 'logLevel' ? 'error' : name === 'stopGraceMs' ? '1' : good)!
-    const usable = ['maxOpenDatabases', 'maxDatabasesInfo'].includes(name) ? '17' : text
-    const special = {
-      maxUuids: '18',
-      compressionLevel: '1',
-      compressibleTypes: 'text/*,a/b',
-      workerThreads: '3',
-      threads: '3',
-      workerMemoryBytes: '33554432',
-      compactionSharePercent: '50',
-      compactionFragmentationPercent: '40',
-      compactionMostAtOnce: '2',
-      compactionWindow: '22:00-06:00',
-    }
-    const limited = special[name as keyof typeof special] ?? usable
-    const expected = setting.parse(limited)
+    const { section, key, type } = setting
+    if (type === 'entries') continue
+    const text = TEXTS[name] ?? anotherText(setting)
+    const expected = setting.parse(text)
     t.not(expected, setting.default, `${name}: the test gives something else than the default`)
-    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${limited}`) })[name], expected)
+    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${text}`) })[name], expected)
     const variable = `DAVENPORT_${section.toUpperCase()}__${key.toUpperCase()}`
-    t.same(loadConfig({ environment: { [variable]: limited } })[name], expected)
-    if (['databaseDir', 'secret'].includes(name)) continue
+    t.same(loadConfig({ environment: { [variable]: text } })[name], expected)
+    if (ANY_TEXT.has(name)) continue
     t.throws(() => loadConfig({ file: file(`\n[${section}]\n${key} = ?!`) }), {
       name: 'ConfigError',
       message: new RegExp(`^local\\.ini:3: \\[${section}\\] ${key} must be .*, not "\\?!"`),
     })
   }
 })
+
+/** Of settings whose type does not tell what they may be. */
+const TEXTS: Partial<Record<keyof typeof SETTINGS, string>> = {
+  authenticationHandlers: '{chttpd_auth, jwt_authentication_handler}, default',
+  bindAddress: '::1',
+  compactionWindow: '22:00-06:00',
+  compressibleTypes: 'text/*,a/b',
+  hashAlgorithms: 'sha512',
+  jwksUrl: 'https://issuer.example/keys',
+  jwtRequiredClaims: 'exp, {iss, "https://issuer.example"}',
+  perUserPrefix: 'mine-',
+  threads: '3',
+}
+
+/** Settings that any text is good for. */
+const ANY_TEXT: ReadonlySet<keyof typeof SETTINGS> = new Set([
+  'databaseDir',
+  'jwtRolesClaimName',
+  'jwtRolesClaimPath',
+  'publicFields',
+  'sameSite',
+  'secret',
+])
+
+function anotherText({ type, bounds, choices, default: usual }: Setting<unknown>): string {
+  if (type === 'integer') return String(bounds!.min === usual ? bounds!.min + 1 : bounds!.min)
+  if (type === 'boolean') return String(!usual)
+  if (type === 'choice') return choices!.find((each) => each !== usual)!
+  return 'x'
+}
 
 t.test('bad values and unknown keys stop the start', async (t) => {
   const cases: [Parameters<typeof loadConfig>[0], RegExp][] = [
@@ -79,9 +85,9 @@ t.test('bad values and unknown keys stop the start', async (t) => {
     [{ file: file('[chttpd]\nprot = 1') }, /^local\.ini:2: \[chttpd\] prot is not a setting$/],
     [{ file: file('[nope]\nx = 1') }, /^local\.ini:2: \[nope\] x is not a setting$/],
     [{ file: file('[toString]\nx = 1') }, /is not a setting$/],
-    [{ file: file('[chttpd]\nrequire_valid_user = true') }, /:2: .*CouchDB that davenport does not support/],
+    [{ file: file('[chttpd]\nsecure_rewrites = true') }, /:2: .*CouchDB that davenport does not support/],
     [{ file: file('[ssl]\nport = 6984') }, /CouchDB that davenport does not support/],
-    [{ file: file('[chttpd]\nrequire_valid_user =') }, /does not support/],
+    [{ file: file('[chttpd]\nsecure_rewrites =') }, /does not support/],
     [{ environment: { DAVENPORT_CHTTPD__PROT: '1' } }, /^DAVENPORT_CHTTPD__PROT: \[chttpd\] prot is not/],
     [{ environment: { DAVENPORT_ADMIN: 'nobody' } }, /^DAVENPORT_ADMIN: expected name:password$/],
     [{ environment: { DAVENPORT_ADMIN: 'a:' } }, /^DAVENPORT_ADMIN: the password of a must not be empty$/],

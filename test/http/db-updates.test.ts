@@ -21,17 +21,17 @@ t.test('normal', async (t) => {
   await send('PUT /a')
   await send('PUT /b%2Fc')
   const page = await updates()
-  t.same(told(page), ['created a', 'created b/c'])
+  t.same(told(page), ['created _users', 'created a', 'created b/c'])
   t.same(Object.keys(page), ['results', 'last_seq'])
   await send('PUT /a/doc', { json: {} })
   await send('DELETE /b%2Fc')
   t.same(told(await updates(`since=${page.last_seq}`)).sort(), ['deleted b/c', 'updated a'])
-  t.same(told(await updates('limit=1')), ['created a'])
-  t.equal(told(await updates('descending=true')).at(-1), 'created a')
+  t.same(told(await updates('limit=1')), ['created _users'])
+  t.equal(told(await updates('descending=true')).at(-1), 'created _users')
   const reply = await send('GET /_db_updates')
   const headers = { 'if-none-match': reply.headers.etag! }
   t.equal((await send('GET /_db_updates', { headers })).status, 304)
-  t.same((await send('GET /_all_dbs')).json, ['a'], 'the events are in no database of clients')
+  t.same((await send('GET /_all_dbs')).json, ['_users', 'a'], 'the events are in no database of clients')
 })
 
 t.test('feeds', async (t) => {
@@ -43,9 +43,9 @@ t.test('feeds', async (t) => {
     send('GET /_db_updates?feed=eventsource&timeout=1&limit=1'),
   ])
   const lines = continuous.text.trim().split('\n')
-  t.match(JSON.parse(lines[0]!), { db_name: 'a', type: 'created' })
+  t.match(JSON.parse(lines[0]!), { db_name: '_users', type: 'created' })
   t.same(Object.keys(JSON.parse(lines.at(-1)!)), ['last_seq'])
-  t.match(source.text, /^data: \{"db_name":"a","type":"created","seq":"1-[^"]+"\}\nid: "1-/)
+  t.match(source.text, /^data: \{"db_name":"_users","type":"created","seq":"1-[^"]+"\}\nid: "1-/)
   const live = send('GET /_db_updates?feed=continuous&since=now&limit=1')
   await send('PUT /a/doc2', { json: {} })
   t.match(JSON.parse((await live).text.split('\n')[0]!), { db_name: 'a', type: 'updated' })
