@@ -52,6 +52,7 @@ export const ROOMS = [
   'src/database/open.ts',
   'src/database/shared',
   'src/documents',
+  'src/scripting',
   'src/workers',
   'src/auth',
   'src/users',

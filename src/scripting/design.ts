@@ -1,0 +1,103 @@
+/** A design document as far as its functions go. Whoever keeps one beside a revision reads it once. */
+import { createHash } from 'node:crypto'
+import { ScriptError } from './script-error.ts'
+import type { Program } from './threads/lines.ts'
+
+export type FunctionKind =
+  | 'filters'
+  | 'lists'
+  | 'rewrites'
+  | 'shows'
+  | 'updates'
+  | 'validate_doc_update'
+  | 'views'
+
+type Members = Record<string, unknown>
+
+/** The language of a design document that names none. */
+const JAVASCRIPT = 'javascript'
+
+export class Design {
+  readonly language: string
+  readonly #members: Members
+  /** The whole document. */
+  readonly #calls: Program
+  /** Its views, and what they may require. */
+  #views: Program | undefined
+
+  /**
+   * `text` is the design document as JSON; `owner` says with whom it shares its part of the threads: a database's name,
+   * where one person may make many design documents. Throws where it is no JSON object.
+   */
+  constructor(text: Uint8Array, owner: string) {
+    const members: unknown = JSON.parse(Buffer.from(text.buffer, text.byteOffset, text.length).toString())
+    if (typeof members !== 'object' || members === null) throw new TypeError('a design document is an object')
+    this.#members = members as Members
+    const { language } = this.#members
+    this.language = typeof language === 'string' ? language : JAVASCRIPT
+    this.#calls = { key: `calls ${hashOf(text)}`, design: text, owner }
+  }
+
+  /** Whether its functions are run here. */
+  get isJavaScript(): boolean {
+    return this.language === JAVASCRIPT
+  }
+
+  get validates(): boolean {
+    return Object.hasOwn(this.#members, 'validate_doc_update')
+  }
+
+  get calls(): Program {
+    return this.#calls
+  }
+
+  /** Equal for design documents whose views are equal. */
+  get views(): Program {
+    if (this.#views !== undefined) return this.#views
+    const design = Buffer.from(JSON.stringify({ views: membersOf(this.#members['views']) }))
+    const { owner } = this.#calls
+    this.#views = { key: `views ${owner.length} ${owner} ${hashOf(design)}`, design, owner }
+    return this.#views
+  }
+
+  /** Views with a map, and those functions of theirs that have to be compiled. */
+  viewParts(): { view: string; part: 'map' | 'reduce' }[] {
+    return Object.entries(membersOf(this.#members['views'])).flatMap(([view, definition]) => {
+      const { map, reduce } = membersOf(definition)
+      if (typeof map !== 'string') return []
+      const hasReduce = typeof reduce === 'string' && !reduce.startsWith('_')
+      return hasReduce
+        ? [
+            { view, part: 'map' as const },
+            { view, part: 'reduce' as const },
+          ]
+        : [{ view, part: 'map' as const }]
+    })
+  }
+
+  /** Throws ScriptError unless something is there and its language is run. */
+  require(path: readonly string[]): void {
+    let found: unknown = this.#members
+    for (const name of path) {
+      const isThere = typeof found === 'object' && found !== null && Object.hasOwn(found, name)
+      if (!isThere) {
+        throw new ScriptError({ kind: 'missing', error: 'not_found', reason: `missing json key: ${name}` })
+      }
+      found = (found as Members)[name]
+    }
+    this.requireLanguage()
+  }
+
+  requireLanguage(): void {
+    if (this.isJavaScript) return
+    throw new ScriptError({ kind: 'language', error: 'unknown_query_language', reason: this.language })
+  }
+}
+
+function membersOf(value: unknown): Members {
+  return typeof value === 'object' && value !== null ? (value as Members) : {}
+}
+
+function hashOf(text: Uint8Array): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -1,0 +1,222 @@
+import type { Failures } from './failures.ts'
+import type { Functions } from './functions.ts'
+import type { Builtins, Fun, Host, Loose } from './loose.ts'
+import type { MediaTypes } from './media-types.ts'
+import type { Render } from './render.ts'
+import type { ReduceLimit, Views } from './views.ts'
+
+/** What is asked of a design document, as a text of JSON. */
+export type Task =
+  | { do: 'call'; path: string[]; values: unknown[] }
+  | { do: 'list'; path: string[]; values: unknown[] }
+  /** The functions of views, for `map` and `reduce`; a reduction's have the reduce. */
+  | { do: 'compile'; view: string; part: 'map' | 'reduce' }
+
+/** Set once for each engine. */
+export interface Wiring {
+  operations: { script: number; rows: number; log: number; memory: number }
+  limits: { mostRows: number; mostCharacters: number; sliceMs: number }
+}
+
+export interface Factories {
+  failures: (builtins: Builtins, host: Host, memory: number) => Failures
+  functions: (
+    builtins: Builtins,
+    failures: Failures,
+    host: Host,
+    script: number,
+    design: unknown,
+  ) => Functions
+  media: (builtins: Builtins) => MediaTypes
+  render: (
+    builtins: Builtins,
+    failures: Failures,
+    media: MediaTypes,
+    host: Host,
+    takeRows: number,
+    nextRow: () => void,
+    design: unknown,
+  ) => Render
+  views: (
+    builtins: Builtins,
+    failures: Failures,
+    log: (message: unknown) => void,
+    nextStep: () => void,
+    limits: Wiring['limits'],
+  ) => Views
+}
+
+/** The functions that the host calls. Each returns a text whose first character says how it ended. */
+export interface Entry {
+  run(task: string): string
+  map(views: string, texts: string, isSealing: number): string
+  reduce(views: string, texts: string, isAgain: number, limit: string): string
+}
+
+/**
+ * Puts the parts together, and gives design functions their globals. A text that is returned begins with R, for a result;
+ * E, for `[error, reason]`; or X, `[error, reason]` of an engine whose memory or stack is at its end.
+ */
+export function wire(
+  builtins: Builtins,
+  factories: Factories,
+  host: Host,
+  steps: Uint32Array,
+  designText: string,
+  wiringText: string,
+): Entry {
+  const { parse, stringify, apply, isArray } = builtins
+  const { operations, limits } = parse(wiringText) as Wiring
+  const design = parse(designText) as Loose
+  const nextStep = (): void => {
+    steps[0] = (steps[0]! + 1) | 0
+  }
+  const failures = factories.failures(builtins, host, operations.memory)
+  const log = (message: unknown): void => {
+    host(operations.log, typeof message === 'string' ? message : failures.textOf(message))
+  }
+  const functions = factories.functions(builtins, failures, host, operations.script, design)
+  const media = factories.media(builtins)
+  const render = factories.render(builtins, failures, media, host, operations.rows, nextStep, design)
+  const views = factories.views(builtins, failures, log, nextStep, limits)
+
+  function sum(numbers: Loose): number {
+    let result = 0
+    for (const index in numbers) result += numbers[index] as number
+    return result
+  }
+
+  const globals = globalThis as unknown as Loose
+  for (const name of ['SharedArrayBuffer', 'Atomics', 'WeakRef', 'FinalizationRegistry']) {
+    delete globals[name]
+  }
+  const given: Loose = {
+    emit: views.emit,
+    sum,
+    log,
+    toJSON: (value: unknown) => builtins.stringify(value),
+    isArray: (value: unknown) => isArray(value),
+    require: functions.require,
+    provides: media.provides,
+    registerType: media.registerType,
+    start: render.start,
+    send: render.send,
+    getRow: render.getRow,
+  }
+  for (const name in given) globals[name] = given[name]
+
+  function validate(fun: Fun, values: unknown[]): string {
+    let thrown: unknown
+    try {
+      const result = apply(fun, design, values)
+      // An asynchronous function has judged nothing when it returns.
+      if (result instanceof Promise) throw ['error', 'unknown_error', 'validation cannot be asynchronous']
+      return 'R'
+    } catch (error) {
+      thrown = error
+    }
+    if (failures.isExhausted(thrown)) throw thrown
+    if (isArray(thrown) && failures.isNamed(thrown)) throw thrown
+    if (thrown === 1 || thrown === true) return 'R'
+    if (typeof thrown === 'object' && thrown !== null) {
+      const { name, stack } = thrown as Loose
+      if (name && stack) throw thrown
+      const said = parse(builtins.stringify(thrown) ?? 'null') as Loose | null
+      const members = said === null || isArray(said) ? [] : Object.keys(said)
+      if (members.length === 1) {
+        const kind = members[0]!
+        const error = kind === 'forbidden' || kind === 'unauthorized' ? kind : 'unknown_error'
+        throw ['error', error, said![kind]]
+      }
+    }
+    throw ['error', 'unknown_error', thrown === undefined ? 'undefined' : thrown]
+  }
+
+  function isPassed(fun: Fun, self: unknown, values: unknown[]): boolean {
+    nextStep()
+    return Boolean(apply(fun, self, values))
+  }
+
+  function filter(fun: Fun, [documents, request]: unknown[]): string {
+    const passed: boolean[] = []
+    for (const each of documents as unknown[]) passed[passed.length] = isPassed(fun, design, [each, request])
+    return `R${stringify(passed)}`
+  }
+
+  function filterByView(fun: Fun, [documents]: unknown[]): string {
+    const passed: boolean[] = []
+    for (const each of documents as unknown[]) {
+      views.forget()
+      isPassed(fun, undefined, [each])
+      passed[passed.length] = views.hasEmitted()
+    }
+    return `R${stringify(passed)}`
+  }
+
+  function call(path: string[], values: unknown[]): string {
+    const fun = functions.at(path)
+    switch (path[0]) {
+      case 'validate_doc_update':
+        return validate(fun, values)
+      case 'filters':
+        return filter(fun, values)
+      case 'views':
+        return filterByView(fun, values)
+      case 'shows':
+        return `R${render.show(fun, values)}`
+      case 'updates': {
+        const [document, answer] = render.update(fun, values)
+        return `R${document}\x01${answer}`
+      }
+      case 'rewrites':
+        return `R${render.rewrite(fun, values)}`
+      case 'lists':
+        return `R${render.list(fun, values)}`
+      default:
+        throw ['error', 'unknown_command', `unknown ddoc command '${path[0]}'`]
+    }
+  }
+
+  function attempt(run: () => string): string {
+    try {
+      return run()
+    } catch (thrown) {
+      const isExhausted = failures.isExhausted(thrown)
+      return `${isExhausted ? 'X' : 'E'}${stringify(failures.describe(thrown))}`
+    }
+  }
+
+  function compileView(view: string, part: 'map' | 'reduce'): Fun {
+    return functions.compile(((design['views'] as Loose)[view] as Loose)[part])
+  }
+
+  const maps: Record<string, Fun[]> = { __proto__: null } as never
+  const reduces: Record<string, Fun[]> = { __proto__: null } as never
+
+  /** `names` is a list of views as JSON, and the same for each batch. */
+  function functionsOf(known: Record<string, Fun[]>, names: string, part: 'map' | 'reduce'): Fun[] {
+    let found = known[names]
+    if (found === undefined) {
+      found = (parse(names) as string[]).map((name) => compileView(name, part))
+      known[names] = found
+    }
+    return found
+  }
+
+  return {
+    run: (text) =>
+      attempt(() => {
+        const task = parse(text) as Task
+        if (task.do !== 'compile') return call(task.path, task.values)
+        compileView(task.view, task.part)
+        return 'R'
+      }),
+    map: (names, texts, isSealing) =>
+      attempt(() => `R${views.map(functionsOf(maps, names, 'map'), texts, isSealing !== 0)}`),
+    reduce: (names, texts, isAgain, limit) =>
+      attempt(() => {
+        const functionList = functionsOf(reduces, names, 'reduce')
+        return `R${views.reduce(functionList, texts, isAgain !== 0, parse(limit) as ReduceLimit)}`
+      }),
+  }
+}

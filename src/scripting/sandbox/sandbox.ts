@@ -1,0 +1,292 @@
+/**
+ * One design document in one engine, with its functions compiled as they are called. Invariants:
+ * - Every way into the engine has a deadline. For batches and lists it is moved on by each document and row that is begun,
+ *   which the engine counts in a word that both sides see, without a call across the border.
+ * - After an end that the code did not choose (time, memory, stack, a trap) the engine is in no state to trust: `isSpent`,
+ *   and so it is when code has left promises, or memory has grown that would never be given back.
+ */
+import { type Limits, MOST_LOG_CHARACTERS } from '../limits.ts'
+import { OPERATION, PRELUDE } from '../prelude/prelude.ts'
+import type { Task } from '../prelude/run.ts'
+import type { ReduceLimit } from '../prelude/views.ts'
+import { CRASHED, type Failure, OUT_OF_MEMORY, OUT_OF_STACK, TIMED_OUT, TOO_LONG } from '../script-error.ts'
+import { type Ending, Engine } from './engine.ts'
+import { asScript } from './function-statements.ts'
+import { mayWrite } from './may-write.ts'
+import type { CompiledModule } from './web-assembly.ts'
+
+export interface SandboxOptions {
+  module: CompiledModule
+  limits: Limits
+  nowMs: () => number
+  /** Called when the code has begun another step; at most every some milliseconds. */
+  onStep: () => void
+}
+
+/** What a list's `getRow` does: sends, and waits for rows. Undefined ends the list. */
+export type RowExchange = (step: string) => Buffer | undefined
+
+export type Outcome = { bytes: Buffer } | { failure: Failure }
+
+/** Batches pause after so long, so that calls of other design documents get the thread. */
+const SLICE_MS = 100
+/** An engine that has taken so many bytes more than the values may have at once is let go. */
+const MOST_HELD_SHARE = 0.75
+
+const RESULT = 'R'.charCodeAt(0)
+const ERROR = 'E'.charCodeAt(0)
+
+export class Sandbox {
+  readonly #options: SandboxOptions
+  readonly #engine: Engine
+  readonly #readSteps: () => number
+  readonly #entries: Record<'run' | 'map' | 'reduce', number>
+  readonly #shared: Shared
+  readonly #isSealing: boolean
+  #isSpent = false
+
+  private constructor(
+    options: SandboxOptions,
+    engine: Engine,
+    shared: Shared,
+    parts: { readSteps: () => number; entries: Record<'run' | 'map' | 'reduce', number>; isSealing: boolean },
+  ) {
+    this.#options = options
+    this.#engine = engine
+    this.#shared = shared
+    this.#readSteps = parts.readSteps
+    this.#entries = parts.entries
+    this.#isSealing = parts.isSealing
+    shared.isFull = () => this.#hasGrown()
+  }
+
+  /** `design` is the design document, or as much of it as its functions may see, as JSON. Throws a Failure. */
+  static async open(design: Uint8Array, options: SandboxOptions): Promise<Sandbox> {
+    const { limits } = options
+    const shared = new Shared(options)
+    const engine = await Engine.start(options.module, {
+      memoryBytes: limits.memoryBytes,
+      stackBytes: limits.stackBytes,
+      mayGoOn: () => shared.mayGoOn(),
+      host: (operation, text) => shared.serve(operation, text),
+    })
+    const word = engine.sharedWord()
+    shared.begin(word.read)
+    const wiring = {
+      operations: OPERATION,
+      limits: {
+        mostRows: limits.rowsPerDocument,
+        mostCharacters: limits.resultBytes,
+        sliceMs: Math.min(SLICE_MS, limits.timeoutMs),
+      },
+    }
+    try {
+      const prelude = engine.evaluate(PRELUDE, 'davenport')
+      const fixed = [
+        engine.hostFunction(),
+        word.value,
+        engine.string(design),
+        engine.string(Buffer.from(JSON.stringify(wiring))),
+      ]
+      const entryOf = (name: string): number => {
+        const values = fixed.map((value) => engine.copy(value))
+        const entry = engine.call(prelude, [...values, engine.string(Buffer.from(name))])
+        if (typeof entry !== 'number') throw new Error(entry.error)
+        return entry
+      }
+      const entries = { run: entryOf('run'), map: entryOf('map'), reduce: entryOf('reduce') }
+      return new Sandbox(options, engine, shared, {
+        readSteps: word.read,
+        entries,
+        isSealing: mayAnyWrite(design),
+      })
+    } catch (error) {
+      throw failureOf(String(error), shared)
+    }
+  }
+
+  /** Whether it must not be used again. */
+  get isSpent(): boolean {
+    return this.#isSpent
+  }
+
+  /** Lines of `log` since they were taken before. */
+  takeLog(): string[] {
+    return this.#shared.takeLog()
+  }
+
+  run(task: Uint8Array, exchange?: RowExchange): Outcome {
+    return this.#enter(
+      () => this.#engine.callForText(this.#entries.run, [this.#engine.string(task)]),
+      exchange,
+    )
+  }
+
+  runTask(task: Task): Outcome {
+    return this.run(Buffer.from(JSON.stringify(task)))
+  }
+
+  /** Documents are on one line each, and the last line ends too. See `rows.ts` for what comes back. */
+  map(views: readonly string[], texts: Uint8Array): Outcome {
+    const engine = this.#engine
+    return this.#enter(() =>
+      engine.callForText(this.#entries.map, [
+        engine.string(Buffer.from(JSON.stringify(views))),
+        engine.string(texts),
+        engine.number(this.#isSealing ? 1 : 0),
+      ]),
+    )
+  }
+
+  reduce(views: readonly string[], texts: Uint8Array, isAgain: boolean, limit: ReduceLimit): Outcome {
+    const engine = this.#engine
+    return this.#enter(() =>
+      engine.callForText(this.#entries.reduce, [
+        engine.string(Buffer.from(JSON.stringify(views))),
+        engine.string(texts),
+        engine.number(isAgain ? 1 : 0),
+        engine.string(Buffer.from(JSON.stringify(limit))),
+      ]),
+    )
+  }
+
+  #enter(call: () => Ending, exchange?: RowExchange): Outcome {
+    this.#shared.begin(this.#readSteps, exchange)
+    let ending: Ending
+    try {
+      ending = call()
+    } catch (error) {
+      ending = { error: String(error) }
+    }
+    this.#isSpent ||= this.#engine.isBroken || this.#shared.isOver
+    if (!('bytes' in ending)) {
+      this.#isSpent = true
+      return { failure: failureOf(ending.error, this.#shared) }
+    }
+    const outcome = this.#read(ending.bytes)
+    if (!this.#isSpent && (this.#engine.hasJobs || this.#hasGrown())) this.#isSpent = true
+    return outcome
+  }
+
+  #read(bytes: Buffer): Outcome {
+    const [status] = bytes
+    if (bytes.length > this.#options.limits.resultBytes * 2) return { failure: TOO_LONG }
+    if (status === RESULT) return { bytes: bytes.subarray(1) }
+    let told: [string, string] = ['unnamed_error', '']
+    try {
+      told = JSON.parse(bytes.toString('utf8', 1)) as [string, string]
+    } catch {
+      this.#isSpent = true
+    }
+    const [error, reason] = told.map(String) as [string, string]
+    if (status !== ERROR) {
+      this.#isSpent = true
+      return { failure: failureOf(reason, this.#shared) }
+    }
+    if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
+    return { failure: { kind: kindOf(error), error, reason } }
+  }
+
+  #hasGrown(): boolean {
+    return this.#engine.heldBytes > this.#options.limits.memoryBytes * MOST_HELD_SHARE
+  }
+}
+
+/** What both sides of the border use while code runs: the deadline, and what the code asks of its host. */
+class Shared {
+  readonly #options: SandboxOptions
+  #readSteps: () => number = () => 0
+  #steps = 0
+  #deadlineMs = 0
+  #exchange: RowExchange | undefined
+  #lines: string[] = []
+  /** The deadline is over, or the list was ended. */
+  isOver = false
+  /** Whether the engine has taken about as much memory as it may. */
+  isFull: () => boolean = () => false
+
+  constructor(options: SandboxOptions) {
+    this.#options = options
+    this.begin(() => 0)
+  }
+
+  begin(readSteps: () => number, exchange?: RowExchange): void {
+    this.#readSteps = readSteps
+    this.#steps = readSteps()
+    this.#exchange = exchange
+    this.#deadlineMs = this.#options.nowMs() + this.#options.limits.timeoutMs
+  }
+
+  mayGoOn(): boolean {
+    if (this.isOver) return false
+    const now = this.#options.nowMs()
+    const steps = this.#readSteps()
+    if (steps !== this.#steps) {
+      this.#steps = steps
+      this.#deadlineMs = now + this.#options.limits.timeoutMs
+      this.#options.onStep()
+    }
+    this.isOver = now >= this.#deadlineMs
+    return !this.isOver
+  }
+
+  serve(operation: number, text: string): string {
+    if (operation === OPERATION.script) return scriptOf(text)
+    if (operation === OPERATION.log) this.#keep(text)
+    if (operation === OPERATION.rows) return this.#rows(text)
+    if (operation === OPERATION.memory) return this.isFull() ? '1' : ''
+    return ''
+  }
+
+  takeLog(): string[] {
+    const lines = this.#lines
+    this.#lines = []
+    return lines
+  }
+
+  #keep(line: string): void {
+    if (this.#lines.length >= this.#options.limits.logLines) return
+    this.#lines.push(line.slice(0, MOST_LOG_CHARACTERS))
+  }
+
+  /** Time that the list waits for others is not its own. */
+  #rows(text: string): string {
+    const rows = this.#exchange?.(text)
+    if (rows === undefined) this.isOver = true
+    this.#deadlineMs = this.#options.nowMs() + this.#options.limits.timeoutMs
+    return rows?.toString() ?? ''
+  }
+}
+
+function scriptOf(source: string): string {
+  try {
+    return asScript(source)
+  } catch {
+    // A literal too long for the host's own regular expressions.
+    return source
+  }
+}
+
+/** A design document of which a function may write to the documents that it is given. */
+function mayAnyWrite(design: Uint8Array): boolean {
+  try {
+    const { views } = JSON.parse(Buffer.from(design).toString()) as {
+      views?: Record<string, { map?: unknown }>
+    }
+    return Object.values(views ?? {}).some(({ map }) => typeof map === 'string' && mayWrite(map))
+  } catch {
+    return true
+  }
+}
+
+function kindOf(error: string): Failure['kind'] {
+  if (error === 'compilation_error') return 'compilation'
+  return error === 'not_found' ? 'missing' : 'thrown'
+}
+
+function failureOf(message: string, shared: Shared): Failure {
+  if (shared.isOver) return TIMED_OUT
+  if (/call stack|stack overflow/.test(message)) return OUT_OF_STACK
+  if (/unreachable|out of bounds|Aborted|table index|null function/.test(message)) return CRASHED
+  return OUT_OF_MEMORY
+}

@@ -1,0 +1,322 @@
+/**
+ * Who runs next, and where. The calls of one design document form a line of their own and run one after the other, in a
+ * thread that has it warm where there is one. Invariants:
+ * - Nothing waits in a thread: what is not running waits here, and goes to whichever thread is free.
+ * - A thread that is busy for longer than `PATIENCE_MS` while others wait is no reason to wait on: another thread is made, up to
+ *   `mostThreads`. One owner's lines never hold more than half of those, so that whoever fills his share with endless loops
+ *   leaves the others theirs.
+ * - A job whose thread ended fails if it was running, and goes to another thread if it was behind that one in its batch.
+ * - What waits is bounded; who gives up waiting is forgotten at once.
+ */
+import type { TransferListItem } from 'node:worker_threads'
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../../base/clock.ts'
+import type { Limits } from '../limits.ts'
+import type { CompiledModule } from '../sandbox/web-assembly.ts'
+import { BUSY, CANCELLED, CRASHED, type Failure, ScriptError } from '../script-error.ts'
+import type { Job, Outcome, Reading, Work } from './protocol.ts'
+import { ScriptThread, ThreadGone } from './script-thread.ts'
+
+export interface LinesOptions {
+  clock: Clock
+  limits: () => Limits
+  /** Threads that run at once when none is held up. */
+  threads: number
+  mostThreads: number
+  mostSandboxes: number
+  idleMs: number
+  mostWaiting: number
+  onLog: (owner: string, lines: readonly string[]) => void
+}
+
+export interface Program {
+  /** Names the text: equal keys have equal texts. */
+  key: string
+  design: Uint8Array
+  owner: string
+}
+
+/** What is to be done: a call, which may be joined with others of its line, or a job of its own. */
+export type Errand =
+  | { call: Buffer; reading: Reading }
+  | { job: Job; transfer: readonly TransferListItem[]; onThread?: (thread: ScriptThread) => void }
+
+interface Waiting {
+  errand: Errand
+  resolve: (outcome: Outcome) => void
+  reject: (error: Error) => void
+}
+
+interface Line {
+  program: Program
+  queue: Waiting[]
+  isRunning: boolean
+}
+
+const PATIENCE_MS = 25
+/** Calls that go to a thread together. */
+const MOST_JOINED = 64
+const MOST_JOINED_BYTES = 1024 * 1024
+/** Lines whose thread is remembered. */
+const MOST_REMEMBERED = 10_000
+/** A slice of a batch, which ends between two documents. */
+const SLICE_MS = 100
+
+export class Lines {
+  readonly #options: LinesOptions
+  readonly #compile: () => Promise<CompiledModule>
+  #module: CompiledModule | undefined
+  readonly #lines = new Map<string, Line>()
+  #ready: Line[] = []
+  readonly #threads = new Set<ScriptThread>()
+  readonly #places = new LRUCache<string, ScriptThread>({ max: MOST_REMEMBERED })
+  readonly #running = new Map<string, number>()
+  #waiting = 0
+  #isLooking = false
+  #isClosed = false
+  #stopIdling: (() => void) | undefined
+
+  constructor(options: LinesOptions, compile: () => Promise<CompiledModule>) {
+    this.#options = options
+    this.#compile = compile
+  }
+
+  get threads(): number {
+    return this.#threads.size
+  }
+
+  /** Rejects with ScriptError where there is no outcome; a failure of the function is an outcome. */
+  async run(program: Program, errand: Errand, signal?: AbortSignal): Promise<Outcome> {
+    this.#module ??= await this.#compile()
+    if (this.#isClosed || signal?.aborted === true) throw new ScriptError(CANCELLED)
+    if (this.#waiting >= this.#options.mostWaiting) throw new ScriptError(BUSY)
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        this.#forget(program.key, waiting)
+        reject(new ScriptError(CANCELLED))
+      }
+      const waiting: Waiting = {
+        errand,
+        resolve: (outcome) => {
+          signal?.removeEventListener('abort', onAbort)
+          resolve(outcome)
+        },
+        reject: (error) => {
+          signal?.removeEventListener('abort', onAbort)
+          reject(error)
+        },
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#enqueue(program, waiting)
+      this.#pump()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopIdling?.()
+    for (const { queue } of this.#lines.values()) {
+      for (const waiting of queue.splice(0)) waiting.reject(new ScriptError(CANCELLED))
+    }
+    this.#waiting = 0
+    this.#ready = []
+    await Promise.all([...this.#threads].map((thread) => thread.end(CANCELLED)))
+  }
+
+  #enqueue(program: Program, waiting: Waiting): void {
+    let line = this.#lines.get(program.key)
+    if (line === undefined) {
+      line = { program, queue: [], isRunning: false }
+      this.#lines.set(program.key, line)
+    }
+    if (line.queue.length === 0 && !line.isRunning) this.#ready.push(line)
+    line.queue.push(waiting)
+    this.#waiting += 1
+  }
+
+  #forget(key: string, waiting: Waiting): void {
+    const queue = this.#lines.get(key)?.queue ?? []
+    const index = queue.indexOf(waiting)
+    if (index < 0) return
+    queue.splice(index, 1)
+    this.#waiting -= 1
+  }
+
+  /** Gives lines to threads as long as there is one of each. */
+  #pump(): void {
+    for (;;) {
+      const index = this.#ready.findIndex(({ program }) => this.#mayRun(program.owner))
+      if (index < 0) return
+      const line = this.#ready[index]!
+      const thread = this.#threadFor(line)
+      if (thread === undefined) {
+        this.#lookAgain()
+        return
+      }
+      this.#ready.splice(index, 1)
+      void this.#runOn(thread, line)
+    }
+  }
+
+  #mayRun(owner: string): boolean {
+    const share = Math.max(1, Math.floor(this.#options.mostThreads / 2))
+    return (this.#running.get(owner) ?? 0) < share
+  }
+
+  #threadFor({ program }: Line): ScriptThread | undefined {
+    const known = this.#places.get(program.key)
+    if (known !== undefined && !known.isBusy && !known.isGone) return known
+    for (const thread of this.#threads) if (!thread.isBusy && !thread.isGone) return thread
+    const { threads, mostThreads, clock } = this.#options
+    if (this.#threads.size >= mostThreads) return undefined
+    const impatientMs = clock.monotonic() - PATIENCE_MS
+    const isHeldUp = (thread: ScriptThread): boolean =>
+      thread.progress.isWaiting || thread.busySinceMs <= impatientMs
+    const working = [...this.#threads].filter((thread) => !isHeldUp(thread)).length
+    return working < threads ? this.#start() : undefined
+  }
+
+  /** By then a busy thread may count as held up. */
+  #lookAgain(): void {
+    if (this.#isLooking) return
+    this.#isLooking = true
+    this.#options.clock.after(PATIENCE_MS, () => {
+      this.#isLooking = false
+      if (!this.#isClosed) this.#pump()
+    })
+  }
+
+  #start(): ScriptThread {
+    const { clock, mostSandboxes, idleMs } = this.#options
+    const thread = new ScriptThread({
+      module: this.#module!,
+      clock,
+      mostSandboxes,
+      idleMs,
+      onGone: (gone) => this.#threads.delete(gone),
+    })
+    this.#threads.add(thread)
+    return thread
+  }
+
+  async #runOn(thread: ScriptThread, line: Line): Promise<void> {
+    const { program } = line
+    const batch = this.#take(line)
+    if (batch.length > 0) {
+      line.isRunning = true
+      this.#running.set(program.owner, (this.#running.get(program.owner) ?? 0) + 1)
+      try {
+        await this.#perform(thread, program, batch, line)
+      } finally {
+        line.isRunning = false
+        const left = (this.#running.get(program.owner) ?? 1) - 1
+        if (left === 0) this.#running.delete(program.owner)
+        else this.#running.set(program.owner, left)
+      }
+    }
+    if (line.queue.length > 0) this.#ready.push(line)
+    else if (this.#lines.get(program.key) === line) this.#lines.delete(program.key)
+    this.#pump()
+    this.#idle()
+  }
+
+  /** What of a line goes to its thread next: calls together, anything else alone. */
+  #take({ queue }: Line): Waiting[] {
+    const taken: Waiting[] = []
+    let bytes = 0
+    while (queue.length > 0 && taken.length < MOST_JOINED) {
+      const next = queue[0]!
+      const isCall = 'call' in next.errand
+      if (taken.length > 0 && (!isCall || bytes > MOST_JOINED_BYTES)) break
+      queue.shift()
+      this.#waiting -= 1
+      taken.push(next)
+      if (!('call' in next.errand)) break
+      bytes += next.errand.call.length
+    }
+    return taken
+  }
+
+  async #perform(thread: ScriptThread, program: Program, batch: Waiting[], line: Line): Promise<void> {
+    const limits = this.#options.limits()
+    const { job, transfer } = jobOf(batch)
+    const { errand } = batch[0]!
+    if ('onThread' in errand) errand.onThread?.(thread)
+    // What is given away with a job cannot be sent once more, and so it comes with all that it needs.
+    const isKnown = job.do === 'calls' && this.#places.get(program.key) === thread
+    const work: Work = { key: program.key, design: isKnown ? undefined : program.design, limits, job }
+    try {
+      let reply = await thread.run(work, transfer, limits.timeoutMs + SLICE_MS)
+      if (reply.isAbsent) {
+        const again = jobOf(batch)
+        const complete = { ...work, design: program.design, job: again.job }
+        reply = await thread.run(complete, again.transfer, limits.timeoutMs + SLICE_MS)
+      }
+      this.#places.set(program.key, thread)
+      if (reply.log.length > 0) this.#options.onLog(program.owner, reply.log)
+      batch.forEach((waiting, index) => {
+        waiting.resolve(reply.outcomes[index] ?? { failure: CRASHED })
+      })
+    } catch (error) {
+      this.#places.delete(program.key)
+      this.#settleGone(error, batch, line)
+    }
+  }
+
+  /** Those before the call that ended the thread run again: what functions answer is all that they do. */
+  #settleGone(error: unknown, batch: Waiting[], line: Line): void {
+    if (!(error instanceof ThreadGone)) {
+      for (const waiting of batch) waiting.reject(error as Error)
+      return
+    }
+    const failure: Failure = { kind: error.kind, error: error.error, reason: error.reason }
+    const others = batch.filter((waiting, index) => {
+      if (index === error.call || this.#isClosed) waiting.resolve({ failure })
+      return index !== error.call && !this.#isClosed
+    })
+    line.queue.unshift(...others)
+    this.#waiting += others.length
+  }
+
+  /** Threads that had nothing to do for long end. */
+  #idle(): void {
+    if (this.#stopIdling !== undefined || this.#isClosed || this.#threads.size === 0) return
+    const { clock, idleMs } = this.#options
+    this.#stopIdling = clock.after(idleMs, () => {
+      this.#stopIdling = undefined
+      const oldest = clock.monotonic() - idleMs
+      for (const thread of this.#threads) {
+        if (!thread.isBusy && thread.busySinceMs <= oldest) void thread.end(CANCELLED)
+      }
+      this.#idle()
+    })
+  }
+}
+
+function jobOf(batch: readonly Waiting[]): {
+  job: Job
+  transfer: readonly TransferListItem[]
+} {
+  const { errand } = batch[0]!
+  if ('job' in errand) return errand
+  const calls: { length: number; reading: Reading }[] = []
+  const texts: Buffer[] = []
+  for (const { errand: each } of batch) {
+    if (!('call' in each)) continue
+    calls.push({ length: each.call.length, reading: each.reading })
+    texts.push(each.call)
+  }
+  const bytes = joined(texts)
+  return { job: { do: 'calls', calls, bytes }, transfer: [bytes.buffer] }
+}
+
+/** In memory of their own, which can be given away. */
+export function joined(texts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(texts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const text of texts) {
+    bytes.set(text, at)
+    at += text.length
+  }
+  return bytes
+}

@@ -1,0 +1,135 @@
+/**
+ * One thread from outside. It is given one job at a time, so that nothing waits in it: whoever ends it harms that job alone.
+ * It is ended when a job takes no step for longer than a step may take, since native code of the engine (an array's `join`, a sort,
+ * a big number) does not ask whether its time is over.
+ */
+import { type TransferListItem, Worker } from 'node:worker_threads'
+import type { Clock } from '../../base/clock.ts'
+import type { CompiledModule } from '../sandbox/web-assembly.ts'
+import { CRASHED, type Failure, ScriptError, TIMED_OUT } from '../script-error.ts'
+import { Progress, type Reply, type ThreadData, type Work } from './protocol.ts'
+
+export interface ScriptThreadOptions {
+  module: CompiledModule
+  clock: Clock
+  mostSandboxes: number
+  idleMs: number
+  onGone: (thread: ScriptThread) => void
+}
+
+/** Why a job has no reply: its thread ended while it ran this call of it. */
+export class ThreadGone extends ScriptError {
+  readonly call: number
+
+  constructor(failure: Failure, call: number) {
+    super(failure)
+    this.call = call
+  }
+}
+
+/** Beyond the time of a step, for the engine to end it itself. */
+const GRACE_MS = 250
+const LEAST_CHECK_MS = 20
+/** A thread begins with the engine's module compiled, and little else. */
+const HEAP_MEGABYTES = 192
+/** The engine's frames lie on the thread's stack, several times as long as on its own. */
+const STACK_MEGABYTES = 16
+
+export class ScriptThread {
+  readonly #options: ScriptThreadOptions
+  readonly #worker: Worker
+  readonly #progress = new Progress()
+  #resolve: ((reply: Reply) => void) | undefined
+  #reject: ((error: Error) => void) | undefined
+  #stopWatching: (() => void) | undefined
+  #isGone = false
+  /** Why it was ended. */
+  #failure: Failure = CRASHED
+  #busySinceMs = 0
+
+  constructor(options: ScriptThreadOptions) {
+    this.#options = options
+    const { module, mostSandboxes, idleMs } = options
+    const workerData: ThreadData = { module, progress: this.#progress.shared, mostSandboxes, idleMs }
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), {
+      workerData,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES, stackSizeMb: STACK_MEGABYTES },
+    })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: Reply) => this.#settle((resolve) => resolve(reply)))
+    this.#worker.on('error', () => {})
+    this.#worker.on('exit', () => this.#onExit())
+  }
+
+  get isBusy(): boolean {
+    return this.#resolve !== undefined
+  }
+
+  get busySinceMs(): number {
+    return this.#busySinceMs
+  }
+
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  get progress(): Progress {
+    return this.#progress
+  }
+
+  /** `stepMs` is what a step may take. Rejects with ThreadGone. */
+  run(work: Work, transfer: readonly TransferListItem[], stepMs: number): Promise<Reply> {
+    this.#busySinceMs = this.#options.clock.monotonic()
+    this.#progress.call = 0
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+      if (this.#isGone) {
+        this.#settle(() => reject(new ThreadGone(CRASHED, 0)))
+        return
+      }
+      this.#worker.ref()
+      this.#watch(stepMs + GRACE_MS)
+      this.#worker.postMessage(work, transfer)
+    })
+  }
+
+  end(failure: Failure): Promise<void> {
+    this.#failure = failure
+    return this.#worker.terminate().then(() => {})
+  }
+
+  #watch(mostMs: number): void {
+    const { clock } = this.#options
+    let steps = this.#progress.steps
+    let sinceMs = clock.monotonic()
+    const check = (): void => {
+      const now = clock.monotonic()
+      if (this.#progress.steps !== steps || this.#progress.isWaiting) {
+        steps = this.#progress.steps
+        sinceMs = now
+      } else if (now - sinceMs >= mostMs) {
+        void this.end(TIMED_OUT)
+        return
+      }
+      this.#stopWatching = clock.after(Math.max(LEAST_CHECK_MS, mostMs / 8), check)
+    }
+    check()
+  }
+
+  #settle(settle: (resolve: (reply: Reply) => void, reject: (error: Error) => void) => void): void {
+    const [resolve, reject] = [this.#resolve, this.#reject]
+    this.#resolve = undefined
+    this.#reject = undefined
+    this.#stopWatching?.()
+    this.#worker.unref()
+    if (resolve !== undefined && reject !== undefined) settle(resolve, reject)
+  }
+
+  #onExit(): void {
+    this.#isGone = true
+    const { call } = this.#progress
+    this.#options.onGone(this)
+    this.#settle((_, reject) => reject(new ThreadGone(this.#failure, call)))
+  }
+}
