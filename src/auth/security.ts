@@ -22,6 +22,13 @@ export interface Security {
 /** Of a database whose `_security` was never set: nobody but server administrators. */
 export const DEFAULT_SECURITY_TEXT = '{"members":{"roles":["_admin"]},"admins":{"roles":["_admin"]}}'
 
+/** The stored object, or the default one. */
+export function securityText(stored: Uint8Array | undefined): Uint8Array {
+  return stored ?? DEFAULT_SECURITY_BYTES
+}
+
+const DEFAULT_SECURITY_BYTES = Buffer.from(DEFAULT_SECURITY_TEXT)
+
 /** A database gives out the same bytes until they are set anew, and every request asks. */
 const PARSED = new WeakMap<Uint8Array, Security>()
 

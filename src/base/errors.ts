@@ -36,6 +36,8 @@ export const ERRORS = {
     error: 'service_unavailable',
     reason: 'What documents are checked against changes all the time.',
   },
+  /** Of a function of a design document, which names it itself. */
+  designFunction: { status: 500, error: 'unknown_error', reason: 'a design function failed' },
   databaseClosed: { status: 503, error: 'service_unavailable', reason: 'The database is being closed.' },
   databaseExists: {
     status: 412,

@@ -27,7 +27,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
     'delayed_commits enable_database_recovery file_compression maintenance_mode ' +
     'max_database_name_length max_document_id_length ' +
-    'max_partition_size os_process_timeout plugin_dir single_node stem_interactive_updates ' +
+    'max_partition_size plugin_dir single_node stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir uuid view_index_dir',
   couchdb_engines: '*',
   csp: '*',

@@ -212,6 +212,10 @@ export abstract class ReadingDatabase {
     })
   }
 
+  get designVersion(): number {
+    return this.#words.designVersion
+  }
+
   hasValidation(): boolean {
     this.#store.get()
     return this.#validation.get()

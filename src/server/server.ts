@@ -22,6 +22,8 @@ import { ConfigError } from '../config/ini.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import { DesignDocuments } from '../design/design-documents.ts'
+import { scriptingOf } from '../design/scripting-of.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
@@ -78,6 +80,8 @@ export class Server {
   readonly lockOuts: LockOuts
   /** Key the cookies of sessions. */
   readonly sessionSecrets: SessionSecrets
+  /** Runs functions of design documents. */
+  readonly designs: DesignDocuments
   readonly #userDatabases: UserDatabases
   readonly #lock: { release(): Promise<void> }
 
@@ -148,6 +152,7 @@ export class Server {
       }),
     })
     this.expirations = parts.expirations
+    this.designs = new DesignDocuments(scriptingOf(settings, { clock, log, threads: 0 }))
     const { databases } = this
     this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator
@@ -297,6 +302,7 @@ export class Server {
       await this.automaticCompaction.stop()
       await this.compactions.stop()
       await this.#userDatabases.close()
+      await this.designs.scripting.close()
       await this.expirations.close()
       await this.databases.stop(graceMs)
       await this.events.close()

@@ -18,6 +18,8 @@ import { systemRandom } from '../base/random.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
+import { DesignDocuments } from '../design/design-documents.ts'
+import { scriptingOf } from '../design/scripting-of.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
 import { type HttpLimits, httpOptions } from '../http/request/options.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
@@ -36,7 +38,13 @@ export interface FrontStart {
   fd: number
   settings: Settings
   /** Its part of what all fronts share. */
-  share: { cacheBytes: number; maxOpen: number; bodyMemoryBytes: number; maxConnections: number }
+  share: {
+    cacheBytes: number
+    maxOpen: number
+    bodyMemoryBytes: number
+    maxConnections: number
+    scriptThreads: number
+  }
   /** What the settings do not say. */
   limits: Partial<HttpLimits>
   administrators: readonly Credential[]
@@ -60,6 +68,7 @@ class Front {
   readonly #log: LeveledLog
   readonly #cache: PageCache
   readonly #administrators: CredentialTable
+  readonly #designs: DesignDocuments
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
@@ -90,6 +99,10 @@ class Front {
     )
     this.#settings = new SettingsRegistry(start.settings, this.#log)
     this.#settings.subscribe('logLevel', (level) => this.#log.setLevel(level))
+    const { scriptThreads: threads } = start.share
+    this.#designs = new DesignDocuments(
+      scriptingOf(this.#settings, { clock: systemClock, log: this.#log, threads }),
+    )
     this.#databases = new FrontDatabases({
       core: this.#core,
       maxOpen: start.share.maxOpen,
@@ -147,6 +160,7 @@ class Front {
         configuration: remoteConfiguration(core),
         authenticator: this.#authenticator(),
         hasher: this.#hasher(),
+        designs: this.#designs,
         uuid,
         log: this.#log,
         clock: systemClock,
@@ -218,6 +232,7 @@ class Front {
     // What is told to stop while it starts would go on to listen, over a line that has ended.
     await this.#starting.catch(() => undefined)
     await this.#http?.stop(graceMs)
+    await this.#designs.scripting.close()
     await this.#databases.stop(0)
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))

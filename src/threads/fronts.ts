@@ -4,6 +4,7 @@
  * - What the settings bound for the server is divided among them.
  * - Fronts that end again and again, as soon as they begin, are started less and less often.
  */
+import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describeError } from '../base/log.ts'
 import { defaultConnections, type HttpLimits } from '../http/request/options.ts'
@@ -172,6 +173,7 @@ export class Fronts {
         maxOpen: part(settings.get('maxOpenDatabases')),
         bodyMemoryBytes: part(settings.get('bodyMemoryBytes')),
         maxConnections: part(connections),
+        scriptThreads: part(availableParallelism()),
       },
       limits,
       administrators: server.administrators.list(),

@@ -28,6 +28,7 @@ async function endlessServer(
     configuration,
     authenticator,
     hasher,
+    designs,
     uuid,
     log,
     clock,
@@ -37,6 +38,7 @@ async function endlessServer(
     backend: {
       authenticator,
       hasher,
+      designs,
       configuration,
       events,
       tasks,

@@ -56,6 +56,7 @@ export const ROOMS = [
   'src/workers',
   'src/auth',
   'src/users',
+  'src/design',
   'src/server',
   'src/http/answer',
   'src/http/request',

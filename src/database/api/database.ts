@@ -285,6 +285,8 @@ export interface Database {
   allDocs(options?: AllDocsOptions): AllDocsPage
   /** Throws bad_request for a malformed `since`. Descending starts at the end, whatever `since` says. */
   changes(options?: ChangesOptions): ChangesPage
+  /** Another number when a design document was written. What is read behind it is as new as it says, or newer. */
+  readonly designVersion: number
   /** True while a design document with a `validate_doc_update` is stored. */
   hasValidation(): boolean
 

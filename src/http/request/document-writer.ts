@@ -2,11 +2,12 @@
  * The one way on which requests write documents: as their user may. What holds:
  * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` in that database, and
  *   by the validation functions of the design documents.
+ * - A design document is compiled before it is written.
  * - A password in a document of `_users` is hashed before anything else sees it.
  */
 import { parseSecurity } from '../../auth/security.ts'
 import type { UserCtx } from '../../auth/user.ts'
-import { DatabaseError } from '../../base/errors.ts'
+import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
 import type {
   Database,
   DocumentEdit,
@@ -15,6 +16,10 @@ import type {
   EditResult,
   UpdateOptions,
 } from '../../database/api/database.ts'
+import { examineDesign } from '../../database/write/design-document.ts'
+import type { DesignDocuments } from '../../design/design-documents.ts'
+import { validation } from '../../design/validation.ts'
+import { isDesignId } from '../../documents/document-id.ts'
 import { USERS_DATABASE } from '../../users/user-document.ts'
 import { withHashedPassword } from '../../users/user-passwords.ts'
 import { userFault } from '../../users/user-rules.ts'
@@ -32,26 +37,111 @@ const MOST_ATTEMPTS = 100
 /** `database` is the exchange's, under another lease where the write outlives the request. */
 export function documentWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
   if (exchange.place.database === USERS_DATABASE) return new UsersWriter(exchange, database)
-  return {
-    update: (edits, options = {}) => {
-      const check = validation(exchange, database, options.newEdits === false)
-      return database.update(edits, { ...options, check })
-    },
-    updateInTurn: (id, make) =>
-      database.updateInTurn(id, make, { check: validation(exchange, database, false) }),
+  return new PlainWriter(exchange.backend.designs, database, exchange.user)
+}
+
+class PlainWriter implements DocumentWriter {
+  readonly #designs: DesignDocuments
+  readonly #database: Database
+  readonly #check: EditCheck
+
+  constructor(designs: DesignDocuments, database: Database, user: UserCtx) {
+    this.#designs = designs
+    this.#database = database
+    this.#check = validation(designs, database, user)
+  }
+
+  async update(
+    edits: readonly DocumentEdit[],
+    options: Omit<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult[]> {
+    const write = (sound: readonly DocumentEdit[]): Promise<EditResult[]> =>
+      this.#database.update(sound, { ...options, check: this.#check })
+    if (!edits.some(isDesign)) return write(edits)
+    const prepared = await prepare(edits, async (edit) => {
+      if (isDesign(edit)) await compileDesign(this.#designs, this.#database, edit)
+      return edit
+    })
+    return writePrepared(prepared, options, write)
+  }
+
+  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    if (isDesignId(id)) return updatedInTurn(this, this.#database, id, make)
+    return this.#database.updateInTurn(id, make, { check: this.#check })
   }
 }
 
-/**
- * A database with a validation function that nothing runs must not look protected: documents are refused, but for what
- * administrators replicate, who could remove it anyway.
- */
-function validation(exchange: Exchange, database: Database, isReplicated: boolean): EditCheck {
-  return {
-    isNeeded: () => database.hasValidation() && !(isReplicated && exchange.isDatabaseAdmin),
-    look: async () => {
-      throw new DatabaseError('notImplemented', 'validate_doc_update functions are not implemented')
-    },
+function isDesign({ id }: DocumentEdit): boolean {
+  return isDesignId(id)
+}
+
+/** Rejects with compilation_error. One of a wrong shape is left to who writes it. */
+async function compileDesign(
+  designs: DesignDocuments,
+  database: Database,
+  { deleted, body }: DocumentEdit,
+): Promise<void> {
+  if (deleted || examineDesign(body, database.properties.partitioned).fault !== undefined) return
+  await designs.compile(database, body)
+}
+
+/** In the order of the edits: as they are to be written, or why they are not. */
+type Prepared = readonly (DocumentEdit | { refused: EditResult })[]
+
+/** What makes edits ready refuses single ones by what DatabaseErrors it throws, and ends all by others. */
+async function prepare(
+  edits: readonly DocumentEdit[],
+  make: (edit: DocumentEdit) => Promise<DocumentEdit>,
+): Promise<Prepared> {
+  const prepared: (DocumentEdit | { refused: EditResult })[] = []
+  for (const edit of edits) {
+    const { id, rev } = edit
+    try {
+      prepared.push(await make(edit))
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || ENDS_ALL.has(error.kind)) throw error
+      prepared.push({ refused: { ok: false, id, rev, refusal: error } })
+    }
+  }
+  return prepared
+}
+
+/** What is not the document's fault. */
+const ENDS_ALL: ReadonlySet<ErrorKind> = new Set([
+  'clientGone',
+  'hashesBusy',
+  'shuttingDown',
+  'tooManyHashes',
+])
+
+async function writePrepared(
+  prepared: Prepared,
+  { allOrNothing = false }: Omit<UpdateOptions, 'check'>,
+  write: (edits: readonly DocumentEdit[]) => Promise<EditResult[]>,
+): Promise<EditResult[]> {
+  const ready = prepared.filter((each): each is DocumentEdit => !('refused' in each))
+  if (allOrNothing && ready.length < prepared.length) {
+    const refusal = new DatabaseError('notWritten')
+    return prepared.map((each) =>
+      'refused' in each ? each.refused : { ok: false, id: each.id, rev: each.rev, refusal },
+    )
+  }
+  const written = await write(ready)
+  let next = 0
+  return prepared.map((each) => ('refused' in each ? each.refused : written[next++]!))
+}
+
+/** For edits that take longer than a turn at the writer: made again where another write came first. */
+async function updatedInTurn(
+  writer: Pick<DocumentWriter, 'update'>,
+  database: Database,
+  id: string,
+  make: (winner: DocumentView) => DocumentEdit,
+): Promise<EditResult> {
+  for (let attempt = 1; ; attempt++) {
+    await database.refresh()
+    const [result] = await writer.update([make(database.get(id))])
+    if (result!.ok || result!.refusal.kind !== 'conflict' || attempt === MOST_ATTEMPTS) return result!
   }
 }
 
@@ -74,39 +164,21 @@ class UsersWriter implements DocumentWriter {
       iterations: limits.passwordIterations,
       random: backend.random,
     }
-    const results: (EditResult | undefined)[] = []
-    const ready: DocumentEdit[] = []
-    for (const edit of edits) {
-      const { id, rev } = edit
-      try {
-        ready.push(await withHashedPassword(edit, hashing, caller))
-        results.push(undefined)
-      } catch (error) {
-        if (!(error instanceof DatabaseError) || error.kind !== 'forbidden') throw error
-        results.push({ ok: false, id, rev, refusal: error })
-      }
-    }
-    if (options.allOrNothing === true && ready.length < edits.length) {
-      const refusal = new DatabaseError('notWritten')
-      return edits.map(({ id, rev }, place) => results[place] ?? { ok: false, id, rev, refusal })
-    }
-    const written = await this.#database.update(ready, { ...options, check: this.#check(options) })
-    let next = 0
-    return results.map((refused) => refused ?? written[next++]!)
+    const { designs } = backend
+    const prepared = await prepare(edits, async (edit) => {
+      if (isDesign(edit)) await compileDesign(designs, this.#database, edit)
+      return withHashedPassword(edit, hashing, caller)
+    })
+    const check = this.#check()
+    return writePrepared(prepared, options, (ready) => this.#database.update(ready, { ...options, check }))
   }
 
-  /** Hashing takes longer than a turn at the writer. */
-  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
-    for (let attempt = 1; ; attempt++) {
-      await this.#database.refresh()
-      const winner = this.#database.get(id)
-      const [result] = await this.update([make(winner)])
-      if (result!.ok || result!.refusal.kind !== 'conflict' || attempt === MOST_ATTEMPTS) return result!
-    }
+  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    return updatedInTurn(this, this.#database, id, make)
   }
 
-  #check({ newEdits }: UpdateOptions): EditCheck {
-    const functions = validation(this.#exchange, this.#database, newEdits === false)
+  #check(): EditCheck {
+    const functions = validation(this.#exchange.backend.designs, this.#database, this.#exchange.user)
     const user: UserCtx = this.#exchange.user
     return {
       isNeeded: () => true,

@@ -7,6 +7,7 @@ import type { RandomBytes } from '../../base/random.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Database } from '../../database/api/database.ts'
+import type { DesignDocuments } from '../../design/design-documents.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
@@ -60,6 +61,8 @@ export interface Backend {
   readonly compactions: Pick<Compactions, 'start'>
   readonly configuration: ConfigurationBackend
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout' | 'handlers'>
+  /** Runs functions of design documents. */
+  readonly designs: DesignDocuments
   readonly hasher: Pick<PasswordHasher, 'hash'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string
