@@ -11,6 +11,7 @@ import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
+import { scripting } from './scripting.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -23,6 +24,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   http,
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
+  scripting,
 }
 
 function print(line: string): void {

@@ -32,7 +32,7 @@ export function makeViews(
   nextStep: () => void,
   limits: { mostRows: number; mostCharacters: number; sliceMs: number },
 ): Views {
-  const { parse, stringify, freeze, indexOf, slice, now, apply } = builtins
+  const { parse, stringify, freeze, indexOf, slice, now } = builtins
   let keys: unknown[] = []
   let values: unknown[] = []
   let count = 0
@@ -76,7 +76,7 @@ export function makeViews(
     forget()
     let text = ''
     try {
-      apply(fun, undefined, [document])
+      fun(document)
       if (count > limits.mostRows) emit(null, null)
       for (let i = 0; i < count; i++) {
         const key = keys[i]
@@ -117,7 +117,7 @@ export function makeViews(
   }
 
   function reduceOne(fun: Fun, group: unknown[], isAgain: boolean): unknown {
-    if (isAgain) return apply(fun, undefined, [null, group, true])
+    if (isAgain) return fun(null, group, true)
     const rowKeys: unknown[] = []
     const rowValues: unknown[] = []
     for (let i = 0; i < group.length; i++) {
@@ -125,7 +125,7 @@ export function makeViews(
       rowKeys[i] = row[0]
       rowValues[i] = row[1]
     }
-    return apply(fun, undefined, [rowKeys, rowValues, false])
+    return fun(rowKeys, rowValues, false)
   }
 
   function reductionOf(fun: Fun, text: string, isAgain: boolean): string {

@@ -28,6 +28,8 @@ export type RowExchange = (step: string) => Buffer | undefined
 
 export type Outcome = { bytes: Buffer } | { failure: Failure }
 
+/** An engine begins with the room's own code, whose time is nobody's; no engine should ever need as long. */
+const OPENING_MS = 60_000
 /** Batches pause after so long, so that calls of other design documents get the thread. */
 const SLICE_MS = 100
 /** An engine that has taken so many bytes more than the values may have at once is let go. */
@@ -71,7 +73,6 @@ export class Sandbox {
       host: (operation, text) => shared.serve(operation, text),
     })
     const word = engine.sharedWord()
-    shared.begin(word.read)
     const wiring = {
       operations: OPERATION,
       limits: {
@@ -207,7 +208,7 @@ class Shared {
 
   constructor(options: SandboxOptions) {
     this.#options = options
-    this.begin(() => 0)
+    this.#deadlineMs = options.nowMs() + OPENING_MS
   }
 
   begin(readSteps: () => number, exchange?: RowExchange): void {
@@ -251,6 +252,8 @@ class Shared {
 
   /** Time that the list waits for others is not its own. */
   #rows(text: string): string {
+    // The engine looks at the deadline now and then only: until then nobody is asked any more.
+    if (this.isOver) return ''
     const rows = this.#exchange?.(text)
     if (rows === undefined) this.isOver = true
     this.#deadlineMs = this.#options.nowMs() + this.#options.limits.timeoutMs

@@ -170,9 +170,7 @@ export class Lines {
     const { threads, mostThreads, clock } = this.#options
     if (this.#threads.size >= mostThreads) return undefined
     const impatientMs = clock.monotonic() - PATIENCE_MS
-    const isHeldUp = (thread: ScriptThread): boolean =>
-      thread.progress.isWaiting || thread.busySinceMs <= impatientMs
-    const working = [...this.#threads].filter((thread) => !isHeldUp(thread)).length
+    const working = [...this.#threads].filter(({ busySinceMs }) => busySinceMs > impatientMs).length
     return working < threads ? this.#start() : undefined
   }
 

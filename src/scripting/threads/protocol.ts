@@ -102,12 +102,17 @@ export class Progress {
     return Atomics.load(this.#words, WORDS.waiting) !== 0
   }
 
+  /** Time that is not the function's. */
+  set isWaiting(isWaiting: boolean) {
+    Atomics.store(this.#words, WORDS.waiting, isWaiting ? 1 : 0)
+  }
+
   /** Blocks the thread until `wake`. */
   wait(): void {
-    Atomics.store(this.#words, WORDS.waiting, 1)
+    this.isWaiting = true
     while (Atomics.load(this.#words, WORDS.wake) === 0) Atomics.wait(this.#words, WORDS.wake, 0)
     Atomics.store(this.#words, WORDS.wake, 0)
-    Atomics.store(this.#words, WORDS.waiting, 0)
+    this.isWaiting = false
   }
 
   /** Before a list begins: an answer to another one that came too late is none to it. */

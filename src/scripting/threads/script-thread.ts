@@ -89,6 +89,8 @@ export class ScriptThread {
         return
       }
       this.#worker.ref()
+      // Until the thread has begun, its time is the machine's.
+      this.#progress.isWaiting = true
       this.#watch(stepMs + GRACE_MS)
       this.#worker.postMessage(work, transfer)
     })

@@ -61,7 +61,13 @@ async function opened(found: Warm, { limits }: Work): Promise<Sandbox> {
   if (found.sandbox === undefined || found.sandbox.isSpent) {
     found.sandbox = undefined
     const onStep = (): void => progress.step()
-    found.sandbox = await Sandbox.open(found.design, { module, limits, nowMs, onStep })
+    progress.isWaiting = true
+    try {
+      found.sandbox = await Sandbox.open(found.design, { module, limits, nowMs, onStep })
+    } finally {
+      progress.step()
+      progress.isWaiting = false
+    }
   }
   return found.sandbox
 }
@@ -72,6 +78,7 @@ async function perform(work: Work): Promise<Reply> {
   const log: string[] = []
   const attempt = async (run: (sandbox: Sandbox) => Outcome): Promise<Outcome> => {
     progress.step()
+    progress.isWaiting = false
     try {
       const sandbox = await opened(found, work)
       const outcome = run(sandbox)
