@@ -8,11 +8,20 @@ export class DesignFunctionError extends DatabaseError {
   override readonly status: number
   override readonly error: string
 
-  constructor(cause: ScriptError) {
+  constructor(cause: ScriptError, error = cause.error) {
     super(KINDS[cause.status] ?? 'designFunction', cause.reason, { cause })
     this.status = cause.status
-    this.error = cause.error
+    this.error = error
   }
+}
+
+/** The same of a filter of changes, whose own errors have no names in CouchDB. */
+export function filterError(error: unknown): DatabaseError {
+  if (!(error instanceof ScriptError)) throw error
+  return new DesignFunctionError(
+    error,
+    error.kind === 'thrown' && error.status === 500 ? 'error' : error.error,
+  )
 }
 
 /** The error that a client is told; anything but a failure of a function is thrown on. */

@@ -17,6 +17,8 @@ export interface ChangesFilter {
   ids?: readonly string[] | undefined
   /** The revisions of a change that are shown; none hide it. In steps where each is looked into. */
   shown(row: ChangeRow): readonly string[] | Steps<readonly string[]>
+  /** Instead of `shown`, for some rows at once, where somebody else is asked. One answer a row. */
+  judge?(rows: readonly ChangeRow[]): Promise<readonly (readonly string[])[]>
   /** A feed goes on after a wait: what was limited for a request is limited anew. */
   renew?(): void
   /** What is shown of a document. */
@@ -77,6 +79,22 @@ export function selectorFilter(
   } catch (error) {
     if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
     throw error
+  }
+}
+
+/** Which of these documents are meant, in their order. */
+export type DocumentJudge = (documents: readonly Buffer[]) => Promise<readonly boolean[]>
+
+/** The documents that a function lets pass; each revision that a row lists is looked at, as for a selector. */
+export function judgedFilter(database: () => Database, judge: DocumentJudge): ChangesFilter {
+  return {
+    shown: () => NONE,
+    judge: async (rows) => {
+      const listed = rows.map((row) => listedViews(database(), row))
+      const passed = await judge(listed.flat().map((view) => viewText(view, { revs: true })))
+      let next = 0
+      return listed.map((views) => views.filter(() => passed[next++]).map(({ rev }) => rev))
+    },
   }
 }
 

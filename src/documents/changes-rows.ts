@@ -6,7 +6,7 @@ import { stringText } from '../json/writer.ts'
 import type { AttachmentWish } from './attachment-wish.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import { viewPieces, viewText } from './document-text.ts'
-import type { Piece } from './piece.ts'
+import type { Piece, PieceSource } from './piece.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -31,11 +31,15 @@ export interface ChangesWish {
   activeOnly: boolean
 }
 
-/** Without pieces: others are to get their turn. */
+/** Without pieces: others are to get their turn, and the next row waits for `wait`, which has no text. */
 export interface TakenRow {
   row: ChangeRow
   pieces: Piece[]
+  wait?: PieceSource
 }
+
+/** Rows that are judged at once. */
+const JUDGED_ROWS = 64
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
@@ -46,6 +50,8 @@ export class ChangesReader {
   #left: number
   #since: string | number
   #page: ChangesPage | undefined
+  /** Of rows that were judged and are beyond the limit: the last one before them, and their number. */
+  #beyond: { seq: string; count: number } | undefined
 
   /**
    * `database` is asked for whenever a page is opened: it may have been closed and opened again since the last one.
@@ -82,6 +88,10 @@ export class ChangesReader {
     const page = this.#page ?? this.#openPage()
     this.#page = page
     try {
+      if (this.#filter?.judge !== undefined) {
+        yield* this.#takeJudged(page, this.#filter.judge)
+        return
+      }
       while (this.#left > 0) {
         const next = page.rows.next()
         if (next.done === true) break
@@ -100,6 +110,33 @@ export class ChangesReader {
     }
   }
 
+  /** The page is not read to its end before its rows are shown: then their documents could not be read any more. */
+  *#takeJudged(page: ChangesPage, judge: NonNullable<ChangesFilter['judge']>): Generator<TakenRow> {
+    while (this.#left > 0) {
+      const rows: ChangeRow[] = []
+      while (rows.length < JUDGED_ROWS && page.pending() > 0) {
+        const next = page.rows.next()
+        if (next.done === true) break
+        if (!this.#wish.activeOnly || !next.value.deleted) rows.push(next.value)
+      }
+      if (rows.length === 0) return
+      let shown: readonly (readonly string[])[] = []
+      const wait = waitUntil(async () => {
+        shown = await judge(rows)
+      })
+      yield { row: rows[0]!, pieces: [], wait }
+      for (const [at, row] of rows.entries()) {
+        const revs = shown[at]!
+        if (revs.length === 0) continue
+        yield { row, pieces: this.#pieces(row, revs) }
+        this.#left -= 1
+        if (this.#left > 0) continue
+        this.#beyond = { seq: row.seq, count: rows.length - 1 - at }
+        return
+      }
+    }
+  }
+
   /** Ends the page: the next `take` starts behind its last row. */
   next(): void {
     if (this.#page !== undefined) this.#since = this.#page.lastSeq()
@@ -108,13 +145,13 @@ export class ChangesReader {
   }
 
   lastSeq(): string {
-    return this.#page?.lastSeq() ?? String(this.#since)
+    return this.#beyond?.seq ?? this.#page?.lastSeq() ?? String(this.#since)
   }
 
   /** Undefined for what is not counted out to clients. */
   pending(): number | undefined {
     if (this.#render !== undefined) return undefined
-    return this.#page?.pending() ?? 0
+    return (this.#page?.pending() ?? 0) + (this.#beyond?.count ?? 0)
   }
 
   /** Frees the snapshot. */
@@ -163,6 +200,18 @@ export class ChangesReader {
 /** What is shown of a long document, made when it is sent. */
 async function* projected(text: string, project: (document: unknown) => unknown): AsyncGenerator<string> {
   yield* printPieces(project(await runInTurns(parseSteps(text))))
+}
+
+/** A source without a text that ends when the work is done. */
+function waitUntil(work: () => Promise<void>): PieceSource {
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: async () => {
+        await work()
+        return { done: true, value: undefined }
+      },
+    }),
+  }
 }
 
 function* waitFor<T>(steps: Steps<T>, row: ChangeRow): Generator<TakenRow, T> {

@@ -28,10 +28,7 @@ export async function* longpollFeed(
   yield START
   let any = false
   for (;;) {
-    for (const piece of joined(reader)) {
-      any ||= piece !== PAUSE
-      yield piece
-    }
+    for (const piece of joined(reader, () => (any = true))) yield piece
     if (any || reader.exhausted) break
     yield '\n'
     yield FLUSH
@@ -100,8 +97,8 @@ async function* lines(
   form: LineForm,
 ): AsyncGenerator<Piece> {
   for (;;) {
-    for (const { row, pieces } of reader.take()) {
-      if (pieces.length === 0) yield PAUSE
+    for (const { row, pieces, wait: judging } of reader.take()) {
+      if (pieces.length === 0) yield judging ?? PAUSE
       else yield* form.row(pieces, row.seq)
     }
     if (reader.exhausted) break
@@ -125,13 +122,14 @@ export async function waitOut(wait: WaitForChange, idle: Idle): Promise<'changed
   return wakeup === 'idle' && idle.beats ? 'beat' : 'stop'
 }
 
-function* joined(reader: ChangesReader): Generator<Piece> {
+function* joined(reader: ChangesReader, onRow: () => void = () => {}): Generator<Piece> {
   let comma = ''
-  for (const { pieces } of reader.take()) {
+  for (const { pieces, wait } of reader.take()) {
     if (pieces.length === 0) {
-      yield PAUSE
+      yield wait ?? PAUSE
       continue
     }
+    onRow()
     const [first] = pieces
     if (pieces.length === 1 && typeof first === 'string') {
       yield comma + first

@@ -1,20 +1,23 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database } from '../../database/api/database.ts'
+import { filterError, functionError } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
   DESIGN_FILTER,
+  type DocumentJudge,
   idsFilter,
+  judgedFilter,
   selectorFilter,
 } from '../../documents/changes-filter.ts'
-import { objectMembers } from '../../json/members.ts'
+import type { Design } from '../../scripting/design.ts'
 import { type ChangesParameters, parseDocumentIds } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
+import { functionRequest } from '../request/function-request.ts'
 
-const OPEN_BRACE = 0x7b
+const FEW_DESIGNS = 100
 
 /**
- * The filter that a request names; undefined for none. Throws badRequest, missing, and notImplemented for what needs
- * functions.
+ * The filter that a request names; undefined for none. Throws badRequest, missing.
  */
 export function requestedFilter(
   exchange: Exchange,
@@ -24,7 +27,7 @@ export function requestedFilter(
   const { filter } = parameters
   if (filter === '') return undefined
   if (filter === '_doc_ids') return idsFilter(parseDocumentIds(exchange.query, body))
-  if (filter === '_design') return DESIGN_FILTER
+  if (filter === '_design') return designFilter(exchange.database, parameters.feed === 'normal')
   if (filter === '_selector') {
     if (body === undefined) {
       throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
@@ -32,39 +35,66 @@ export function requestedFilter(
     const { selector, fields } = body
     return selectorFilter(() => exchange.database, selector, fields, exchange.limits.selectorBudgetMs)
   }
-  if (filter === '_view') return refuseView(exchange.database, exchange.query.get('view') ?? '')
+  if (filter === '_view') return viewFilter(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
-  return refuseFunction(exchange.database, filter)
+  return functionFilter(exchange, filter, body)
 }
 
-function refuseView(database: Database, given: string): never {
-  const [design, view] = given.split('/')
-  if (!design || !view) throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
-  requireMember(database, design, ['views', view])
-  throw new DatabaseError('notImplemented', 'the _view filter is not implemented')
+/** Where they are few and none are waited for, they are looked up, and the changes of all others counted as pending. */
+function designFilter(database: Database, isNormal: boolean): ChangesFilter {
+  if (!isNormal) return DESIGN_FILTER
+  const range = { startKey: '_design/', endKey: '_design0', inclusiveEnd: false, limit: FEW_DESIGNS + 1 }
+  const ids = [...database.allDocs(range).rows].map(({ id }) => id)
+  return ids.length > FEW_DESIGNS ? DESIGN_FILTER : { ...DESIGN_FILTER, ids }
 }
 
-function refuseFunction(database: Database, filter: string): never {
+/** `design/view`: documents of which the view's map emits anything. */
+function viewFilter(exchange: Exchange): ChangesFilter {
+  const [name, view] = (exchange.query.get('view') ?? '').split('/')
+  if (!name || !view) throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+  const { scripting } = exchange.backend.designs
+  const design = requireMember(exchange, name, ['views', view, 'map'])
+  const signal = goneSignal(exchange)
+  return judged(exchange, (documents) => scripting.filterByView(design, view, documents, { signal }))
+}
+
+/** `design/filter`: documents that the function lets pass. */
+function functionFilter(exchange: Exchange, filter: string, body: object | undefined): ChangesFilter {
   const parts = filter.split('/').filter((part) => part !== '')
   if (parts.length !== 2) {
     throw new DatabaseError('badRequest', '`filter` must be of the form `designname/filtername`')
   }
-  requireMember(database, parts[0]!, ['filters', parts[1]!])
-  throw new DatabaseError('notImplemented', 'filter functions are not implemented')
+  const [name, own] = parts as [string, string]
+  const { scripting } = exchange.backend.designs
+  const design = requireMember(exchange, name, ['filters', own])
+  const text = body && Buffer.from(JSON.stringify(body))
+  const request = Buffer.from(JSON.stringify(functionRequest(exchange, { body: text })))
+  const signal = goneSignal(exchange)
+  return judged(exchange, (documents) => scripting.filter(design, own, documents, request, { signal }))
+}
+
+function judged(exchange: Exchange, judge: DocumentJudge): ChangesFilter {
+  return judgedFilter(
+    () => exchange.database,
+    (documents) => judge(documents).catch((error: unknown) => Promise.reject(filterError(error))),
+  )
 }
 
 /** Throws missing where the design document or the member is not there. */
-function requireMember(database: Database, design: string, path: string[]): void {
-  let value = database.get(`_design/${design}`).body()
-  for (const name of path) {
-    const found = value[0] === OPEN_BRACE ? memberOf(value, name) : undefined
-    if (found === undefined) throw new DatabaseError('missing', `missing json key: ${name}`)
-    value = found
+function requireMember(exchange: Exchange, name: string, path: readonly string[]): Design {
+  const design = exchange.backend.designs.named(exchange.database, name)
+  try {
+    design.require(path)
+  } catch (error) {
+    throw functionError(error)
   }
+  return design
 }
 
-/** The text of a member of a canonical object. */
-function memberOf(object: Buffer, wanted: string): Buffer | undefined {
-  for (const [name, value] of objectMembers(object)) if (name === wanted) return value
-  return undefined
+/** Aborted when the client goes, or has its answer. */
+function goneSignal({ response }: Exchange): AbortSignal {
+  const gone = new AbortController()
+  if (response.destroyed) gone.abort()
+  else response.once('close', () => gone.abort())
+  return gone.signal
 }

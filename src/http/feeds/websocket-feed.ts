@@ -86,7 +86,8 @@ async function parsed(exchange: Exchange, message: Buffer): Promise<unknown> {
 }
 
 async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {
-  for (const { pieces } of reader.take()) {
+  for (const { pieces, wait } of reader.take()) {
+    if (wait !== undefined) for await (const _ of wait);
     if (pieces.length > 0) await messages.row(pieces)
     if (isTurnOver()) await nextTurn()
     if (messages.gone) return
