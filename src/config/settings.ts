@@ -707,6 +707,9 @@ export const SETTINGS = {
   }),
 }
 
+/** Whose keys are names of administrators. What they may be is told by load.ts: they are no settings. */
+export const ADMINS_SECTION = 'admins'
+
 export type SettingName = keyof typeof SETTINGS
 
 /** The value of every setting. */

@@ -22,11 +22,12 @@ import {
   settingOf,
   valueIn,
 } from '../config/layers.ts'
-import { ADMINS_SECTION, adminsIn, checkAdmin } from '../config/load.ts'
+import { adminsIn, checkAdmin } from '../config/load.ts'
 import type { LocalFile } from '../config/local-file.ts'
+import { nearestSetting } from '../config/nearest.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { Setting } from '../config/setting.ts'
-import { SETTINGS, type SettingName } from '../config/settings.ts'
+import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
 
 /** Stands for a secret that is set. */
 const MASK = '****'
@@ -114,13 +115,26 @@ export class Configuration {
       this.#layers = layers
       for (const name of Object.keys(SETTINGS) as SettingName[]) this.#obey(name)
       await admit()
-      await this.hashPasswords()
+      await this.tidy()
       await this.#options.audience.heard()
     })
   }
 
-  /** Puts hashes in the place of the passwords that somebody has written into the server's own file. */
-  async hashPasswords(): Promise<void> {
+  /** For what somebody has written into the server's own file: says what nobody obeys, and hashes passwords. */
+  async tidy(): Promise<void> {
+    for (const { section, key, where } of this.#layers.local.written()) {
+      if (section === ADMINS_SECTION || settingOf(section, key) !== undefined) continue
+      this.#options.log.warning('nobody obeys this', {
+        where,
+        section,
+        key,
+        meant: nearestSetting(section, key),
+      })
+    }
+    await this.#hashPasswords()
+  }
+
+  async #hashPasswords(): Promise<void> {
     const { administrators, file, log } = this.#options
     for (const { key, text } of [...this.#layers.local.written(ADMINS_SECTION)]) {
       const credential = administrators.find(key)

@@ -222,7 +222,7 @@ export class Server {
       audience,
       log,
     })
-    await configuration.hashPasswords()
+    await configuration.tidy()
     const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
       dataDir,
