@@ -1,4 +1,4 @@
-import type { Setting } from '../config/setting.ts'
+import { type Setting, textOf } from '../config/setting.ts'
 import { SETTINGS } from '../config/settings.ts'
 
 export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
@@ -78,8 +78,10 @@ ${Object.values(SETTINGS).map(describe).join('')}  [admins] NAME = PASSWORD
 }
 
 function describe(setting: Setting<unknown>): string {
-  const value = setting.default === undefined ? '' : ` = ${setting.default}`
-  return `  [${setting.section}] ${setting.key}${value}\n      ${setting.doc}\n`
+  const text = textOf(setting.default)
+  const value = text === undefined || text === '' ? '' : ` = ${text}`
+  const key = setting.key === '*' ? 'NAME' : setting.key
+  return `  [${setting.section}] ${key}${value}\n      ${setting.doc}\n`
 }
 
 export function usage(command?: Command): string {

@@ -26,7 +26,7 @@ import { adminsIn, checkAdmin } from '../config/load.ts'
 import type { LocalFile } from '../config/local-file.ts'
 import { nearestSetting } from '../config/nearest.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
-import type { Setting } from '../config/setting.ts'
+import { type Setting, textOf } from '../config/setting.ts'
 import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
 
 /** Stands for a secret that is set. */
@@ -210,7 +210,7 @@ export class Configuration {
       const { key } = setting
       if (!setting.listed || (section !== undefined && setting.section !== section)) continue
       if (effective(this.#layers, setting.section, key) !== undefined) continue
-      found.push({ section: setting.section, key, text: String(setting.default) })
+      found.push({ section: setting.section, key, text: textOf(setting.default) ?? '' })
     }
     return found.sort((a, b) => compare(a.section, b.section) || compare(a.key, b.key))
   }

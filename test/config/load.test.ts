@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { isUnsupportedCouchSetting } from '../../src/config/couchdb-settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Setting } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
@@ -88,6 +89,12 @@ t.test('every setting can be given in a file and in the environment, and refuses
   }
 })
 
+t.test('what is a setting is not told to be unsupported', async (t) => {
+  for (const { section, key } of Object.values(SETTINGS)) {
+    t.notOk(key !== '*' && isUnsupportedCouchSetting(section, key), `[${section}] ${key}`)
+  }
+})
+
 t.test('the file that the server writes is below environment and flags, and above the other', async (t) => {
   const sources = {
     file: { path: 'given.ini', text: '[uuids]\nmax_count = 1\n[log]\nlevel = error\n[chttpd]\nport = 1' },
@@ -123,9 +130,9 @@ t.test('bad values and unknown keys stop the start', async (t) => {
     ],
     [{ file: file('[nope]\nx = 1') }, /^local\.ini:2: \[nope\] x is not a setting$/],
     [{ file: file('[toString]\nx = 1') }, /is not a setting$/],
-    [{ file: file('[chttpd]\nrequire_valid_user = true') }, /:2: .*CouchDB that davenport does not support/],
+    [{ file: file('[chttpd]\nallow_jsonp = true') }, /:2: .*CouchDB that davenport does not support/],
     [{ file: file('[ssl]\nport = 6984') }, /CouchDB that davenport does not support/],
-    [{ file: file('[chttpd]\nrequire_valid_user =') }, /does not support/],
+    [{ file: file('[chttpd]\nallow_jsonp =') }, /does not support/],
     [{ environment: { DAVENPORT_CHTTPD__PROT: '1' } }, /^DAVENPORT_CHTTPD__PROT: \[chttpd\] prot is not/],
     [{ environment: { DAVENPORT_ADMIN: 'nobody' } }, /^DAVENPORT_ADMIN: expected name:password$/],
     [{ environment: { DAVENPORT_ADMIN: 'a:' } }, /^DAVENPORT_ADMIN: the password of a must not be empty$/],
