@@ -32,6 +32,8 @@ import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.t
 /** Stands for a secret that is set. */
 const MASK = '****'
 
+const LAST_ADMINISTRATOR = 'The last administrator cannot be removed.'
+
 export type SectionTexts = Record<string, string>
 
 export interface ChangeOptions {
@@ -100,6 +102,8 @@ export class Configuration {
       const before = this.value(section, key)
       if (before === undefined) return undefined
       this.#checkChange(section, key, settingOf(section, key))
+      const isGenerated = section === ADMINS_SECTION && effective(this.#layers, section, key) === undefined
+      if (isGenerated) throw new DatabaseError('conflict', LAST_ADMINISTRATOR)
       // What the other file says would be back.
       const isHidden = this.#layers.file.get(section, key)?.text !== undefined
       await this.#change(section, key, isHidden ? { text: undefined } : undefined, options)
@@ -180,7 +184,7 @@ export class Configuration {
     if (configured.size > 0) return this.#options.administrators.prepare(configured).catch(asBadRequest)
     // The one that was made at the start stays.
     if (adminsIn(this.#layers).size === 0) return async () => {}
-    throw new DatabaseError('conflict', 'The last administrator cannot be removed.')
+    throw new DatabaseError('conflict', LAST_ADMINISTRATOR)
   }
 
   #hashed(name: string, text: string, { raw }: ChangeOptions): Promise<string> | string {

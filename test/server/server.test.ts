@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemRandom } from '../../src/base/random.ts'
@@ -55,6 +55,30 @@ t.test('starts in a new folder, locks it, stops, starts again', async (t) => {
   const keyed = await start(dataDir, { DAVENPORT_CHTTPD_AUTH__SECRET: 'another' })
   t.match(await keyed.authenticator.authenticate({ cookie: session!.setCookie }), { user: { name: null } })
   await keyed.stop(0)
+})
+
+t.test('a configured administrator takes the place of the generated one while the server runs', async (t) => {
+  const dataDir = t.testdir()
+  const server = await start(dataDir)
+  const { configuration, authenticator } = server
+  const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
+  const session = await authenticator.login('admin', password)
+  const persist = { persist: true }
+  await t.rejects(configuration.delete('admins', 'admin', persist), { kind: 'conflict' })
+  t.match(configuration.section('admins'), { admin: /^-pbkdf2:sha256-/ })
+  await configuration.set('admins', 'anna', 'apple', persist)
+  t.same(Object.keys(configuration.section('admins')), ['anna'])
+  t.notOk((await readdir(dataDir)).includes('admin-password'))
+  t.equal(await authenticator.login('admin', password), undefined)
+  t.match(await authenticator.authenticate({ cookie: session!.setCookie }), { user: { name: null } })
+  await t.rejects(configuration.delete('admins', 'anna', persist), { kind: 'conflict' }, 'the last one')
+  await configuration.set('admins', 'bob', 'pear', persist)
+  await configuration.delete('admins', 'anna', persist)
+  await t.rejects(configuration.delete('admins', 'bob', persist), { kind: 'conflict' }, 'the last one')
+  await writeFile(join(dataDir, 'local.ini'), '')
+  await t.rejects(configuration.reload(), { kind: 'conflict' }, 'nor by the file')
+  t.ok(await authenticator.login('bob', 'pear'))
+  await server.stop(0)
 })
 
 t.test('a generated password does not listen beyond loopback', async (t) => {

@@ -1,6 +1,7 @@
 /** The server's own process is killed while requests change its configuration: the file is the old one or the new. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { parseIni } from '../../src/config/ini.ts'
 import { HttpClient } from '../support/http-client.ts'
@@ -32,9 +33,9 @@ t.test(`${KILLS} kills while the configuration is changed`, async (t) => {
     }
     const until = answered + 3 + random.int(40)
     let killing: Promise<void> | undefined
-    while (killing === undefined || client !== undefined) {
+    for (;;) {
       sent += 1
-      if (sent >= until) killing ??= server.kill()
+      if (sent === until) killing = setTimeout(random.int(6)).then(() => server.kill())
       const reply = await client
         .send('PUT', '/_node/_local/_config/x/last', JSON.stringify(String(sent)))
         .catch(() => undefined)
