@@ -71,7 +71,7 @@ Environment:
   COUCHDB_USER, COUCHDB_PASSWORD      the same
   DAVENPORT_SECTION__KEY=value        any setting, for example DAVENPORT_CHTTPD__PORT=6000
 
-Settings (defaults < file < environment < options):
+Settings (defaults < file < what requests have changed < environment < options):
 ${Object.values(SETTINGS).map(describe).join('')}  [admins] NAME = PASSWORD
       A server administrator: a password, or a hash as CouchDB writes it.
 `

@@ -175,6 +175,7 @@ function readFlags(layer: ConfigLayer, flags: Flags): void {
     put(layer, 'chttpd', 'enable_cors', 'true', '--cors')
     put(layer, 'cors', 'credentials', 'true', '--cors')
     put(layer, 'cors', 'origins', flags.cors.join(','), '--cors')
+    put(layer, 'cors', 'methods', 'GET, HEAD, POST, PUT, PATCH, DELETE, COPY, OPTIONS', '--cors')
   }
   for (const pair of flags.admins ?? []) putAdminPair(layer, pair, '--admin')
 }

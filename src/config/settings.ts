@@ -207,7 +207,7 @@ export const SETTINGS = {
     default: undefined as readonly string[] | undefined,
     parse: names,
     effect: 'live',
-    doc: 'Methods that such scripts may use; default all.',
+    doc: "Methods that such scripts may use; default CouchDB's, which are all but PATCH.",
   }),
   corsHeaders: text({
     section: 'cors',
@@ -215,7 +215,7 @@ export const SETTINGS = {
     default: undefined as readonly string[] | undefined,
     parse: names,
     effect: 'live',
-    doc: 'Headers that such scripts may send, beside the usual ones.',
+    doc: 'Headers that such scripts may send; default the usual ones.',
   }),
   corsExposedHeaders: text({
     section: 'cors',
