@@ -1,4 +1,4 @@
-import type { Setting } from '../config/setting.ts'
+import { type Setting, textOf } from '../config/setting.ts'
 import { SETTINGS } from '../config/settings.ts'
 
 export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
@@ -71,15 +71,17 @@ Environment:
   COUCHDB_USER, COUCHDB_PASSWORD      the same
   DAVENPORT_SECTION__KEY=value        any setting, for example DAVENPORT_CHTTPD__PORT=6000
 
-Settings (defaults < file < environment < options):
+Settings (defaults < file < what requests have changed < environment < options):
 ${Object.values(SETTINGS).map(describe).join('')}  [admins] NAME = PASSWORD
       A server administrator: a password, or a hash as CouchDB writes it.
 `
 }
 
 function describe(setting: Setting<unknown>): string {
-  const value = setting.default === undefined ? '' : ` = ${setting.default}`
-  return `  [${setting.section}] ${setting.key}${value}\n      ${setting.doc}\n`
+  const text = textOf(setting.default)
+  const value = text === undefined || text === '' ? '' : ` = ${text}`
+  const key = setting.key === '*' ? 'NAME' : setting.key
+  return `  [${setting.section}] ${key}${value}\n      ${setting.doc}\n`
 }
 
 export function usage(command?: Command): string {

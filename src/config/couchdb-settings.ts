@@ -6,7 +6,7 @@
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
     'admin_only_all_dbs allow_jsonp backlog buffer_response bulk_get_use_batches ' +
-    'changes_timeout config_whitelist decompression_limit enable_xframe_options max_header_size ' +
+    'changes_timeout config_whitelist decompression_limit max_header_size ' +
     'max_uri_length prefer_minimal rewrite_limit ' +
     'secure_rewrites server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
@@ -18,7 +18,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   cluster: '*',
   compaction_daemon: '*',
   compactions: '*',
-  cors: '*',
   couch_auth_cache: '*',
   couch_httpd_auth: '*',
   couch_peruser: 'cluster_quiet_period cluster_start_period q_default',
@@ -26,7 +25,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   couchdb:
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
     'delayed_commits enable_database_recovery file_compression maintenance_mode ' +
-    'max_database_name_length max_document_id_length ' +
+    'max_database_name_length ' +
     'max_partition_size plugin_dir single_node stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir uuid view_index_dir',
   couchdb_engines: '*',
@@ -66,7 +65,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   vendor: '*',
   vhosts: '*',
   view_compaction: '*',
-  x_frame_options: '*',
 }
 
 /** Whether CouchDB would know this key and this server does not. */

@@ -16,7 +16,8 @@ import {
   settingOf,
   valueIn,
 } from './layers.ts'
-import { parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
+import { nearestSetting } from './nearest.ts'
+import { ADMINS_SECTION, parseSetting, SETTINGS, type SettingName, type Settings } from './settings.ts'
 
 /** A file of settings. */
 export interface ConfigFile {
@@ -49,9 +50,6 @@ export interface Config extends Settings {
   readonly layers: ConfigLayers
   readonly sources: ConfigSources
 }
-
-/** Whose keys are names of administrators. */
-export const ADMINS_SECTION = 'admins'
 
 const ENVIRONMENT_PREFIX = 'DAVENPORT_'
 
@@ -112,9 +110,11 @@ function put(
 
 function reasonForUnknown(section: string, key: string): string {
   const name = `[${section}] ${key}`
-  return isUnsupportedCouchSetting(section, key)
-    ? `${name} is a setting of CouchDB that davenport does not support; remove it`
-    : `${name} is not a setting`
+  if (isUnsupportedCouchSetting(section, key)) {
+    return `${name} is a setting of CouchDB that davenport does not support; remove it`
+  }
+  const meant = nearestSetting(section, key)
+  return `${name} is not a setting${meant === undefined ? '' : `; did you mean ${meant}?`}`
 }
 
 /** What a file given by `--config` says. Throws ConfigError. */
@@ -175,6 +175,7 @@ function readFlags(layer: ConfigLayer, flags: Flags): void {
     put(layer, 'chttpd', 'enable_cors', 'true', '--cors')
     put(layer, 'cors', 'credentials', 'true', '--cors')
     put(layer, 'cors', 'origins', flags.cors.join(','), '--cors')
+    put(layer, 'cors', 'methods', 'GET, HEAD, POST, PUT, PATCH, DELETE, COPY, OPTIONS', '--cors')
   }
   for (const pair of flags.admins ?? []) putAdminPair(layer, pair, '--admin')
 }

@@ -5,7 +5,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { writeDurably } from '../base/durable-file.ts'
+import { type DurableFiles, writeDurably } from '../base/durable-file.ts'
 import { hasCode } from '../base/node-error.ts'
 import { withKey, withoutKey } from './ini-edit.ts'
 import type { ConfigFile } from './load.ts'
@@ -23,9 +23,12 @@ export async function readLocalFile(dataDir: string): Promise<ConfigFile> {
 
 export class LocalFile {
   readonly path: string
+  readonly #files: DurableFiles | undefined
 
-  constructor(path: string) {
+  /** `files` are the system's unless a test gives others. */
+  constructor(path: string, files?: DurableFiles) {
     this.path = path
+    this.#files = files
   }
 
   /** Durable when it resolves. An undefined `value` says that the key has none. */
@@ -42,6 +45,6 @@ export class LocalFile {
   async #change(change: (text: string) => string): Promise<void> {
     const { text } = await readLocalFile(dirname(this.path))
     const changed = change(text)
-    if (changed !== text) await writeDurably(this.path, changed)
+    if (changed !== text) await writeDurably(this.path, changed, 0o600, this.#files)
   }
 }

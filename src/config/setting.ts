@@ -29,6 +29,14 @@ export interface Setting<T> {
   readonly doc: string
 }
 
+/** A value as it is written; undefined for none. */
+export function textOf(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (value === Number.POSITIVE_INFINITY) return 'infinity'
+  if (Array.isArray(value)) return value.join(', ')
+  return value instanceof Map ? [...value.keys()].join(', ') : String(value)
+}
+
 /** What every entry says. */
 interface Entry {
   section: string

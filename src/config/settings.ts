@@ -207,7 +207,7 @@ export const SETTINGS = {
     default: undefined as readonly string[] | undefined,
     parse: names,
     effect: 'live',
-    doc: 'Methods that such scripts may use; default all.',
+    doc: "Methods that such scripts may use; default CouchDB's, which are all but PATCH.",
   }),
   corsHeaders: text({
     section: 'cors',
@@ -215,7 +215,7 @@ export const SETTINGS = {
     default: undefined as readonly string[] | undefined,
     parse: names,
     effect: 'live',
-    doc: 'Headers that such scripts may send, beside the usual ones.',
+    doc: 'Headers that such scripts may send; default the usual ones.',
   }),
   corsExposedHeaders: text({
     section: 'cors',
@@ -706,6 +706,9 @@ export const SETTINGS = {
     doc: 'Milliseconds that running requests get to finish when the server stops.',
   }),
 }
+
+/** Whose keys are names of administrators. What they may be is told by load.ts: they are no settings. */
+export const ADMINS_SECTION = 'admins'
 
 export type SettingName = keyof typeof SETTINGS
 

@@ -22,14 +22,17 @@ import {
   settingOf,
   valueIn,
 } from '../config/layers.ts'
-import { ADMINS_SECTION, adminsIn, checkAdmin } from '../config/load.ts'
+import { adminsIn, checkAdmin } from '../config/load.ts'
 import type { LocalFile } from '../config/local-file.ts'
+import { nearestSetting } from '../config/nearest.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
-import type { Setting } from '../config/setting.ts'
-import { SETTINGS, type SettingName } from '../config/settings.ts'
+import { type Setting, textOf } from '../config/setting.ts'
+import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
 
 /** Stands for a secret that is set. */
 const MASK = '****'
+
+const LAST_ADMINISTRATOR = 'The last administrator cannot be removed.'
 
 export type SectionTexts = Record<string, string>
 
@@ -99,6 +102,8 @@ export class Configuration {
       const before = this.value(section, key)
       if (before === undefined) return undefined
       this.#checkChange(section, key, settingOf(section, key))
+      const isGenerated = section === ADMINS_SECTION && effective(this.#layers, section, key) === undefined
+      if (isGenerated) throw new DatabaseError('conflict', LAST_ADMINISTRATOR)
       // What the other file says would be back.
       const isHidden = this.#layers.file.get(section, key)?.text !== undefined
       await this.#change(section, key, isHidden ? { text: undefined } : undefined, options)
@@ -114,13 +119,26 @@ export class Configuration {
       this.#layers = layers
       for (const name of Object.keys(SETTINGS) as SettingName[]) this.#obey(name)
       await admit()
-      await this.hashPasswords()
+      await this.tidy()
       await this.#options.audience.heard()
     })
   }
 
-  /** Puts hashes in the place of the passwords that somebody has written into the server's own file. */
-  async hashPasswords(): Promise<void> {
+  /** For what somebody has written into the server's own file: says what nobody obeys, and hashes passwords. */
+  async tidy(): Promise<void> {
+    for (const { section, key, where } of this.#layers.local.written()) {
+      if (section === ADMINS_SECTION || settingOf(section, key) !== undefined) continue
+      this.#options.log.warning('nobody obeys this', {
+        where,
+        section,
+        key,
+        meant: nearestSetting(section, key),
+      })
+    }
+    await this.#hashPasswords()
+  }
+
+  async #hashPasswords(): Promise<void> {
     const { administrators, file, log } = this.#options
     for (const { key, text } of [...this.#layers.local.written(ADMINS_SECTION)]) {
       const credential = administrators.find(key)
@@ -166,7 +184,7 @@ export class Configuration {
     if (configured.size > 0) return this.#options.administrators.prepare(configured).catch(asBadRequest)
     // The one that was made at the start stays.
     if (adminsIn(this.#layers).size === 0) return async () => {}
-    throw new DatabaseError('conflict', 'The last administrator cannot be removed.')
+    throw new DatabaseError('conflict', LAST_ADMINISTRATOR)
   }
 
   #hashed(name: string, text: string, { raw }: ChangeOptions): Promise<string> | string {
@@ -196,7 +214,7 @@ export class Configuration {
       const { key } = setting
       if (!setting.listed || (section !== undefined && setting.section !== section)) continue
       if (effective(this.#layers, setting.section, key) !== undefined) continue
-      found.push({ section: setting.section, key, text: String(setting.default) })
+      found.push({ section: setting.section, key, text: textOf(setting.default) ?? '' })
     }
     return found.sort((a, b) => compare(a.section, b.section) || compare(a.key, b.key))
   }

@@ -2,7 +2,7 @@
  * A running server without its HTTP: settings, log, administrators and databases, composed. The data
  * folder is locked before anything in it is read and until everything in it is closed.
  *
- * DATA/ holds `server.lock`, `private.json`, `admin-password` (while that password is valid), `databases/`,
+ * DATA/ holds `server.lock`, `private.json`, `local.ini`, `admin-password` (while that password is valid), `databases/`,
  * `drafts/` and `events.davenport`.
  */
 import { statfs } from 'node:fs/promises'
@@ -222,7 +222,7 @@ export class Server {
       audience,
       log,
     })
-    await configuration.hashPasswords()
+    await configuration.tidy()
     const bus = new EventBus(log)
     const databases = await DatabaseRegistry.open({
       dataDir,

@@ -36,6 +36,8 @@ export class FrontService {
   #lastHandle = 0
   #unwatchEvents: (() => void) | undefined
   #ended = false
+  /** It has asked for what it needs to take requests: what was told before is ahead of the answer. */
+  #isAttending = false
 
   constructor(options: FrontServiceOptions) {
     const { server, port, onListening } = options
@@ -52,8 +54,13 @@ export class FrontService {
     })
   }
 
-  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell' | 'ask'> {
+  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell'> {
     return this.#channel
+  }
+
+  /** Resolves when the front has taken what it was told, or has gone; at once while it is far from taking requests. */
+  async hasHeard(): Promise<void> {
+    if (this.#isAttending) await this.#channel.ask('hasHeard', undefined).catch(() => undefined)
   }
 
   /** The front has gone. */
@@ -136,6 +143,7 @@ export class FrontService {
 
   #openEvents(): CoreCalls['open']['result'] {
     const database = sharable(this.#server.events.database)
+    this.#isAttending = true
     this.#unwatchEvents ??= database.onChange(() => this.#channel.tell('eventsChanged', undefined))
     const handle = this.#hold(database, () => {})
     return { handle, shared: database.share(), shards: undefined }

@@ -100,11 +100,9 @@ export class Fronts {
     for (const { service } of this.#running) service.channel.tell(name, value)
   }
 
-  /** Resolves when every front that runs has taken what it was told, or has ended. */
+  /** Resolves when every front that takes requests has taken what it was told, or has ended. */
   async #haveHeard(): Promise<void> {
-    await Promise.allSettled(
-      [...this.#running].map(({ service }) => service.channel.ask('hasHeard', undefined)),
-    )
+    await Promise.all([...this.#running].map(({ service }) => service.hasHeard()))
   }
 
   /** Resolves when it takes requests; rejects when it ends before. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import type { Setting } from '../../src/config/setting.ts'
+import { type Setting, textOf } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 
 const PATH = 'docs/CONFIGURATION.md'
@@ -18,12 +18,12 @@ function allowed({ type, bounds, choices }: Setting<unknown>): string {
 }
 
 function rowOf(setting: Setting<unknown>): string[] {
-  const { section, key, type, effect, doc } = setting
-  const isEmpty = setting.default === undefined || type === 'entries'
+  const { section, key, effect, doc } = setting
+  const text = textOf(setting.default)
   return [
     `\`${section}\``,
     key === '*' ? 'NAME' : `\`${key}\``,
-    isEmpty ? '' : `\`${setting.default}\``,
+    text === undefined || text === '' ? '' : `\`${text}\``,
     allowed(setting),
     effect,
     doc.replaceAll(/(?<!`)(\[[a-z_]+\](?: [a-z_]+)?)(?!`)/g, '`$1`'),

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { isUnsupportedCouchSetting } from '../../src/config/couchdb-settings.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Setting } from '../../src/config/setting.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
@@ -24,17 +26,62 @@ t.test('each source overrides those before it', async (t) => {
   t.equal(loadConfig({ file: file('[chttpd]\nport =') }).port, 5984, 'an empty value unsets')
 })
 
+/** Texts of which every setting takes one, whatever it is about. */
+const TEXTS = [
+  ...['7', '17', '1048577', '2', '1', '0', 'infinity', 'true', 'false', 'everyone', 'error', 'lax', 'warn'],
+  ...[
+    '::1',
+    '22:00-06:00',
+    'text/*,a/b',
+    'a.example',
+    'https://a.example/b',
+    'x',
+    'jwt, cookie',
+    'exp,iat',
+    'sha',
+  ],
+]
+
+/** A text that the setting takes, and that means something else than its default. */
+function anotherText(setting: Setting<unknown>): string | undefined {
+  const texts = [
+    ...(setting.choices ?? []),
+    String(setting.bounds?.min),
+    String(setting.bounds?.max),
+    ...TEXTS,
+  ]
+  return texts.find((text) => {
+    try {
+      return !isDeepStrictEqual(setting.parse(text), setting.default)
+    } catch {
+      return false
+    }
+  })
+}
+
+function takes(setting: Setting<unknown>, text: string): boolean {
+  try {
+    setting.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
 t.test('every setting can be given in a file and in the environment, and refuses nonsense', async (t) => {
   for (const [name, setting] of Object.entries(SETTINGS) as [keyof typeof SETTINGS, Setting<unknown>][]) {
     const { section, key, type } = setting
     if (type === 'entries') continue
-    const text = TEXTS[name] ?? anotherText(setting)
+    const text = anotherText(setting)
+    if (text === undefined) {
+      t.fail(`${name}: TEXTS has none that it takes`)
+      continue
+    }
     const expected = setting.parse(text)
-    t.not(expected, setting.default, `${name}: the test gives something else than the default`)
-    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${text}`) })[name], expected)
+    t.same(loadConfig({ file: file(`[${section}]\n${key} = ${text}`) })[name], expected, name)
     const variable = `DAVENPORT_${section.toUpperCase()}__${key.toUpperCase()}`
     t.same(loadConfig({ environment: { [variable]: text } })[name], expected)
-    if (ANY_TEXT.has(name)) continue
+    if (takes(setting, '?!')) continue
     t.throws(() => loadConfig({ file: file(`\n[${section}]\n${key} = ?!`) }), {
       name: 'ConfigError',
       message: new RegExp(`^local\\.ini:3: \\[${section}\\] ${key} must be .*, not "\\?!"`),
@@ -42,35 +89,30 @@ t.test('every setting can be given in a file and in the environment, and refuses
   }
 })
 
-/** Of settings whose type does not tell what they may be. */
-const TEXTS: Partial<Record<keyof typeof SETTINGS, string>> = {
-  authenticationHandlers: '{chttpd_auth, jwt_authentication_handler}, default',
-  bindAddress: '::1',
-  compactionWindow: '22:00-06:00',
-  compressibleTypes: 'text/*,a/b',
-  hashAlgorithms: 'sha512',
-  jwksUrl: 'https://issuer.example/keys',
-  jwtRequiredClaims: 'exp, {iss, "https://issuer.example"}',
-  perUserPrefix: 'mine-',
-  threads: '3',
-}
+t.test('what is a setting is not told to be unsupported', async (t) => {
+  for (const { section, key } of Object.values(SETTINGS)) {
+    t.notOk(key !== '*' && isUnsupportedCouchSetting(section, key), `[${section}] ${key}`)
+  }
+})
 
-/** Settings that any text is good for. */
-const ANY_TEXT: ReadonlySet<keyof typeof SETTINGS> = new Set([
-  'databaseDir',
-  'jwtRolesClaimName',
-  'jwtRolesClaimPath',
-  'publicFields',
-  'sameSite',
-  'secret',
-])
-
-function anotherText({ type, bounds, choices, default: usual }: Setting<unknown>): string {
-  if (type === 'integer') return String(bounds!.min === usual ? bounds!.min + 1 : bounds!.min)
-  if (type === 'boolean') return String(!usual)
-  if (type === 'choice') return choices!.find((each) => each !== usual)!
-  return 'x'
-}
+t.test('the file that the server writes is below environment and flags, and above the other', async (t) => {
+  const sources = {
+    file: { path: 'given.ini', text: '[uuids]\nmax_count = 1\n[log]\nlevel = error\n[chttpd]\nport = 1' },
+    local: {
+      path: 'local.ini',
+      text: '[uuids]\nmax_count = 2\n[log]\nlevel =\n[chttpd]\nport = 2\n[x]\ny = z',
+    },
+    environment: { DAVENPORT_CHTTPD__PORT: '3' },
+  }
+  t.match(loadConfig(sources), { maxUuids: 2, logLevel: 'info', port: 3 }, 'no value hides the one below')
+  const refuses = (text: string, message: RegExp) =>
+    t.throws(() => loadConfig({ local: { path: 'local.ini', text } }), { name: 'ConfigError', message })
+  refuses('[couchdb]\ndatabase_dir = /x', /^local\.ini:2: \[couchdb\] database_dir cannot be said here$/)
+  refuses('[uuids]\nmax_count = 0', /^local\.ini:2: .* from 1 to/)
+  refuses('[admins]\n_a = b', /^local\.ini:2: /)
+  const choice = { path: 'local.ini', text: '[log]\nlevel = loud\n[chttpd_auth]\nsame_site = other' }
+  t.match(loadConfig({ local: choice }), { logLevel: 'info', sameSite: undefined })
+})
 
 t.test('bad values and unknown keys stop the start', async (t) => {
   const cases: [Parameters<typeof loadConfig>[0], RegExp][] = [
@@ -82,12 +124,15 @@ t.test('bad values and unknown keys stop the start', async (t) => {
     [{ flags: { port: '-1' } }, /^--port/],
     [{ flags: { port: '' } }, /^--port/],
     [{ flags: { host: 'example.com' } }, /^--host: .* an IP address/],
-    [{ file: file('[chttpd]\nprot = 1') }, /^local\.ini:2: \[chttpd\] prot is not a setting$/],
+    [
+      { file: file('[chttpd]\nprot = 1') },
+      /^local\.ini:2: \[chttpd\] prot is not a setting; did you mean \[chttpd\] port\?$/,
+    ],
     [{ file: file('[nope]\nx = 1') }, /^local\.ini:2: \[nope\] x is not a setting$/],
     [{ file: file('[toString]\nx = 1') }, /is not a setting$/],
-    [{ file: file('[chttpd]\nsecure_rewrites = true') }, /:2: .*CouchDB that davenport does not support/],
+    [{ file: file('[chttpd]\nallow_jsonp = true') }, /:2: .*CouchDB that davenport does not support/],
     [{ file: file('[ssl]\nport = 6984') }, /CouchDB that davenport does not support/],
-    [{ file: file('[chttpd]\nsecure_rewrites =') }, /does not support/],
+    [{ file: file('[chttpd]\nallow_jsonp =') }, /does not support/],
     [{ environment: { DAVENPORT_CHTTPD__PROT: '1' } }, /^DAVENPORT_CHTTPD__PROT: \[chttpd\] prot is not/],
     [{ environment: { DAVENPORT_ADMIN: 'nobody' } }, /^DAVENPORT_ADMIN: expected name:password$/],
     [{ environment: { DAVENPORT_ADMIN: 'a:' } }, /^DAVENPORT_ADMIN: the password of a must not be empty$/],

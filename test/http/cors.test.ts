@@ -113,5 +113,5 @@ t.test('configuration', async (t) => {
   })
   t.throws(() => rules('[cors]\norigins = a,,b'), { message: /must be names between commas/ })
   t.throws(() => rules('[cors:host]\nnone = 1'), { message: /must be a key of \[cors\]/ })
-  t.throws(() => rules('[cors]\nnone = 1'), { message: /does not support/ })
+  t.throws(() => rules('[cors]\nnone = 1'), { message: /is not a setting/ })
 })

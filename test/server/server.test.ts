@@ -1,10 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemRandom } from '../../src/base/random.ts'
 import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import { Server } from '../../src/server/server.ts'
+import { errorLike } from '../support/error-like.ts'
 import { fakeDatabases } from '../support/fake-database.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { recordingLog } from '../support/recording-log.ts'
@@ -45,7 +46,7 @@ t.test('starts in a new folder, locks it, stops, starts again', async (t) => {
   const again = await start(dataDir)
   t.equal(again.uuid, server.uuid)
   t.match(again.uuid, /^[0-9a-f]{32}$/)
-  t.same(again.databases.list(), ['db'])
+  t.same(again.databases.list(), ['_users', 'db'])
   t.match(
     await again.authenticator.authenticate({ cookie: session!.setCookie }),
     { user: { name: 'admin', roles: ['_admin'] }, handler: 'cookie' },
@@ -55,6 +56,38 @@ t.test('starts in a new folder, locks it, stops, starts again', async (t) => {
   const keyed = await start(dataDir, { DAVENPORT_CHTTPD_AUTH__SECRET: 'another' })
   t.match(await keyed.authenticator.authenticate({ cookie: session!.setCookie }), { user: { name: null } })
   await keyed.stop(0)
+})
+
+t.test('a configured administrator takes the place of the generated one while the server runs', async (t) => {
+  const dataDir = t.testdir()
+  const server = await start(dataDir)
+  const { configuration, authenticator } = server
+  const password = (await readFile(join(dataDir, 'admin-password'), 'utf8')).trim()
+  const session = await authenticator.login('admin', password)
+  const persist = { persist: true }
+  await t.rejects(configuration.delete('admins', 'admin', persist), errorLike({ error: 'conflict' }))
+  t.match(configuration.section('admins'), { admin: /^-pbkdf2:sha256-/ })
+  await configuration.set('admins', 'anna', 'apple', persist)
+  t.same(Object.keys(configuration.section('admins')), ['anna'])
+  t.notOk((await readdir(dataDir)).includes('admin-password'))
+  t.equal(await authenticator.login('admin', password), undefined)
+  t.match(await authenticator.authenticate({ cookie: session!.setCookie }), { user: { name: null } })
+  await t.rejects(
+    configuration.delete('admins', 'anna', persist),
+    errorLike({ error: 'conflict' }),
+    'the last one',
+  )
+  await configuration.set('admins', 'bob', 'pear', persist)
+  await configuration.delete('admins', 'anna', persist)
+  await t.rejects(
+    configuration.delete('admins', 'bob', persist),
+    errorLike({ error: 'conflict' }),
+    'the last one',
+  )
+  await writeFile(join(dataDir, 'local.ini'), '')
+  await t.rejects(configuration.reload(), errorLike({ error: 'conflict' }), 'nor by the file')
+  t.ok(await authenticator.login('bob', 'pear'))
+  await server.stop(0)
 })
 
 t.test('a generated password does not listen beyond loopback', async (t) => {

@@ -15,7 +15,7 @@ export interface CorsRules {
   origins: readonly string[]
   /** Whether scripts may use the cookies and the passwords that the browser keeps. */
   credentials: boolean
-  /** Exactly as browsers send them; default all that the server knows. */
+  /** Exactly as browsers send them; default those that CouchDB knows. */
   methods?: readonly string[] | undefined
   /** Allowed in requests; default the usual ones. */
   headers?: readonly string[] | undefined
@@ -31,7 +31,7 @@ export interface Cors {
   byHost?: ReadonlyMap<string, CorsRules>
 }
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'CONNECT', 'COPY', 'OPTIONS']
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY', 'OPTIONS']
 
 const REQUEST_HEADERS = [
   ...'accept accept-language accept-encoding authorization cache-control content-encoding content-length'.split(
