@@ -175,3 +175,6 @@ export class Metrics {
     }
   }
 }
+
+/** Takes what nobody asks for. */
+export const UNASKED = new Metrics()

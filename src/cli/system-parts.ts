@@ -12,6 +12,8 @@ import { packageVersion } from '../base/version.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
+import { EVENTS_NAME } from '../server/database-events.ts'
+import { measuredFileSystem } from '../statistics/measured-file-system.ts'
 import { Fronts } from '../threads/fronts.ts'
 import { loadHttpRooms } from '../threads/load-rooms.ts'
 import { coreCacheBytes, frontCacheBytes, threadsOf } from '../threads/shares.ts'
@@ -36,10 +38,15 @@ async function compactFile(path: string, onProgress: (done: number, total: numbe
 export const systemParts: Parts = {
   version,
   acquireLock,
-  databaseOpener(settings) {
+  databaseOpener(settings, metrics) {
     const isWriterOnly = threadsOf(settings.get('threads')) > 0
-    const fileSystem = isWriterOnly ? writerFileSystem() : nodeFileSystem
-    const store = { cache: new PageCache(coreCacheBytes(settings)), fileSystem }
+    const fileSystem = measuredFileSystem(
+      isWriterOnly ? writerFileSystem() : nodeFileSystem,
+      metrics,
+      systemClock,
+    )
+    const cache = new PageCache(coreCacheBytes(settings))
+    const store = { cache, fileSystem }
     const room = new DiskRoom({
       folder: settings.get('databaseDir'),
       get reserveBytes() {
@@ -47,10 +54,14 @@ export const systemParts: Parts = {
       },
       clock: systemClock,
     })
-    const options = { store, refusal: () => room.refusal() }
+    const options = { store, metrics, refusal: () => room.refusal() }
+    // What the server writes for itself is no document of anybody's.
+    const optionsOf = (name: string) => (name === EVENTS_NAME ? { ...options, metrics: undefined } : options)
     return {
-      openDatabase: (path, name) => openDatabase(path, name, options),
-      createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
+      cache,
+      openDatabase: (path, name) => openDatabase(path, name, optionsOf(name)),
+      createDatabase: (path, name, properties) =>
+        createDatabase(path, name, { ...optionsOf(name), properties }),
     }
   },
   async startHttp(server) {

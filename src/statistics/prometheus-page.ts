@@ -91,9 +91,6 @@ const QUANTILES: Readonly<Record<number, string>> = {
 /** Prometheus counts time in seconds. */
 const SECONDS: Readonly<Record<string, number>> = { milliseconds: 1e-3, microseconds: 1e-6 }
 
-/** As CouchDB sends it. */
-export const PAGE_TYPE = 'text/plain; version=2.0'
-
 export async function prometheusPage(figures: Figures, system: SystemFigures): Promise<string> {
   const page = new Page()
   for (const [name, metric] of METRICS) addFigure(page, figures, name, metric)

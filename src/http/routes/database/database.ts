@@ -32,8 +32,11 @@ export function databaseInfo(database: Database, shards: number): Record<string,
 }
 
 function read(exchange: Exchange): Answer {
-  const shards = exchange.backend.databases.shardsOf(exchange.place.database!) ?? 1
-  return json(200, databaseInfo(exchange.database, shards))
+  const { databases, metrics, clock } = exchange.backend
+  const startMs = clock.monotonic()
+  const info = databaseInfo(exchange.database, databases.shardsOf(exchange.place.database!) ?? 1)
+  metrics.observe('couchdb.dbinfo', clock.monotonic() - startMs, clock.now())
+  return json(200, info)
 }
 
 const PLACEMENT = /^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/
