@@ -33,7 +33,10 @@ interface Opened {
 
 export class RestartableServer {
   readonly #options: RestartableServerOptions
+  /** The last that was opened. */
   #opened: Opened
+  /** It was closed, and no other could be opened. */
+  #isDown = false
   #restarting: Promise<void> | undefined
   #stopped: Promise<number> | undefined
   /** Rejects when a restart has failed: nothing runs then. */
@@ -76,17 +79,12 @@ export class RestartableServer {
   }
 
   async #stop(graceMs: number): Promise<number> {
-    try {
-      await this.#restarting
-    } catch {
-      return EXIT.failure
-    }
-    return close(this.#opened, graceMs)
+    await this.#restarting?.catch(() => undefined)
+    return this.#isDown ? EXIT.failure : close(this.#opened, graceMs)
   }
 
   /** Resolves when a restart is sure to come. */
   async #restart(again: () => Promise<void>): Promise<void> {
-    if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
     await this.#options.load()
     if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
     this.#restarting ??= this.#reopen(again).finally(() => {
@@ -104,6 +102,7 @@ export class RestartableServer {
     try {
       this.#opened = await open(this.#options, again, port)
     } catch (error) {
+      this.#isDown = true
       log.error('the server could not be started anew', { reason: describeError(error) })
       throw error
     }

@@ -4,7 +4,6 @@ import { DatabaseError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { type CacheFigures, measureThread, type ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
-import { prometheusPage } from '../statistics/prometheus-page.ts'
 import { statisticsAt } from '../statistics/statistics-tree.ts'
 import { openFiles, type SystemFigures, systemAnswer, systemFigures } from '../statistics/system-figures.ts'
 import { type Figures, Totals } from '../statistics/totals.ts'
@@ -67,6 +66,8 @@ export class NodeService {
 
   /** In Prometheus' text format. */
   async metricsPage(): Promise<string> {
+    // What makes it takes memory: it is loaded for whoever asks.
+    const { prometheusPage } = await import('../statistics/prometheus-page.ts')
     const system = await this.#system()
     return prometheusPage(await this.#figures(), system)
   }

@@ -13,7 +13,7 @@ import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { answerUnderWay, registerResources, rewriteUrl } from './dispatch.ts'
-import { serverToken } from './send.ts'
+import { serverToken } from './server-token.ts'
 import { serveWebsockets, UpgradableMessage } from './websockets.ts'
 
 /**

@@ -53,12 +53,16 @@ async function create(exchange: Exchange): Promise<Answer> {
   const given = query.get('partitioned')
   const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!
-  // As a plain database it would leave replications undone.
+  requireCreatable(name)
+  await backend.databases.create(name, { shards, partitioned })
+  return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
+}
+
+/** Throws notImplemented for a database of the system that would be a plain one: it would leave replications undone. */
+export function requireCreatable(name: string): void {
   if (name.startsWith('_') && name !== USERS_DATABASE && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
-  await backend.databases.create(name, { shards, partitioned })
-  return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
 
 /** Throws badRequest for what is no positive integer. */

@@ -3,6 +3,7 @@ import { type Answer, json, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readJson } from '../../request/parameters.ts'
+import { requireCreatable } from '../database/database.ts'
 import type { Resource } from '../resource.ts'
 
 /**
@@ -42,6 +43,7 @@ type Action = (exchange: Exchange, wish: Record<string, unknown>) => Promise<Ans
 const finish: Action = async (exchange, wish) => {
   const missing = await missingDatabases(exchange, wantedDatabases(wish['ensure_dbs_exist']))
   if (missing.length === 0) throw new DatabaseError('badRequest', 'Cluster is already finished')
+  for (const name of missing) requireCreatable(name)
   for (const name of missing) await exchange.backend.databases.create(name)
   return ok(201)
 }

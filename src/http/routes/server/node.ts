@@ -1,5 +1,6 @@
 import { getHashes } from 'node:crypto'
 import { DatabaseError } from '../../../base/errors.ts'
+import { NODE } from '../../../base/node-name.ts'
 import { COUCHDB_VERSION } from '../../../base/version.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { PAGE_TYPE } from '../../../statistics/page-type.ts'
@@ -8,7 +9,6 @@ import type { Access } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { configuration } from './configuration.ts'
-import { NODE } from './node-name.ts'
 
 /** `/_node/{node}` and what is below it, and the list of nodes, which is of one. */
 

@@ -1,10 +1,10 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import { NODE } from '../../../base/node-name.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { handlerOf, type Methods, type Resource } from '../resource.ts'
-import { NODE } from './node-name.ts'
 
 /**
  * `/_reshard`: its state, its jobs, of which there are none, and what is wrong with the wish for one. A database is one file:
