@@ -10,6 +10,7 @@ import { DatabaseError } from '../base/errors.ts'
 import { describeError, type LeveledLog, type LogLevel } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
+import { ConfigError } from '../config/ini.ts'
 import type { Config } from '../config/load.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import { Server } from '../server/server.ts'
@@ -83,9 +84,11 @@ export class RestartableServer {
     return this.#isDown ? EXIT.failure : close(this.#opened, graceMs)
   }
 
-  /** Resolves when a restart is sure to come. */
+  /** Resolves when a restart is sure to come. Throws badRequest for a configuration that makes no sense. */
   async #restart(again: () => Promise<void>): Promise<void> {
-    await this.#options.load()
+    await this.#options.load().catch((error) => {
+      throw error instanceof ConfigError ? new DatabaseError('badRequest', error.message) : error
+    })
     if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
     this.#restarting ??= this.#reopen(again).finally(() => {
       this.#restarting = undefined

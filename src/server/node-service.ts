@@ -79,7 +79,7 @@ export class NodeService {
 
   /**
    * Starts the server anew, in the same process and on the same port. Resolves when that is sure to happen: it waits for
-   * requests that run, that of the caller too. Throws notImplemented where nobody could do it, and ConfigError for
+   * requests that run, that of the caller too. Throws notImplemented where nobody could do it, and badRequest for
    * what is configured by now and makes no sense.
    */
   async restart(): Promise<void> {

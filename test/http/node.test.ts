@@ -6,6 +6,8 @@ import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
+t.setTimeout(240_000)
+
 const STATS = '/_node/_local/_stats'
 const NODE = 'nonode@nohost'
 
@@ -196,7 +198,9 @@ for (const threads of [0, 2]) {
       t.equal(new Set(ids).size, 10_000)
       t.ok(ids.every((id) => /^0[0-9a-f]{13}x$/.test(id)))
       t.match((await ask(server, 'POST /db', { json: {} })).json, { id: /^0[0-9a-f]{13}x$/ })
-      t.equal((await ask(server, `PUT ${setting}/algorithm`, { json: 'none' })).status, 400)
+      await ask(server, `PUT ${setting}/algorithm`, { json: 'none' })
+      const { uuids } = (await ask(server, 'GET /_uuids?count=2')).json as { uuids: string[] }
+      t.equal(uuids[0]!.slice(0, 26), uuids[1]!.slice(0, 26), 'one that nobody knows is the default')
       await ask(server, `DELETE ${setting}/algorithm`)
     })
 
@@ -279,10 +283,14 @@ t.test('one node is set up by requests, and no more than one', async (t) => {
   t.match(await setUp({ action: 'enable_single_node', ensure_dbs_exist: ['one', 'two'] }), { status: 201 })
   t.same(await state('?ensure_dbs_exist=["one","two"]'), { state: 'single_node_enabled' })
   t.equal((await ask(server, 'GET /two')).status, 200)
-  const administrator = { username: 'second', password: 'word', ensure_dbs_exist: ['three'], port: 7000 }
-  t.match(await setUp({ action: 'enable_single_node', ...administrator }), { status: 201 })
+  const administrator = { username: 'second', password: 'word', ensure_dbs_exist: ['three'] }
+  const fixed = await setUp({ action: 'enable_single_node', ...administrator, port: 7000 })
+  t.equal(fixed.status, 409, 'the port is that of a flag')
+  t.equal((await ask(server, 'GET /_all_dbs', { as: 'second:word' })).status, 401)
+  const bound = { ...administrator, bind_address: '127.0.0.2' }
+  t.match(await setUp({ action: 'enable_single_node', ...bound }), { status: 201 })
   t.equal((await ask(server, 'GET /_all_dbs', { as: 'second:word' })).status, 200)
-  t.equal((await ask(server, 'GET /_node/_local/_config/chttpd/port')).json, '7000')
+  t.equal((await ask(server, 'GET /_node/_local/_config/chttpd/bind_address')).json, '127.0.0.2')
   for (const [wish, reason] of [
     [{}, "Invalid Action'"],
     [{ action: 'toString' }, "Invalid Action'"],

@@ -60,9 +60,9 @@ const enableSingleNode: Action = async (exchange, wish) => {
   const address = textOf(wish, 'bind_address')
   const names = wantedDatabases(wish['ensure_dbs_exist'])
   const keep = { persist: true }
-  if (name !== undefined) await configuration.set('admins', name, password!, keep)
   if (address !== undefined) await configuration.set('chttpd', 'bind_address', address, keep)
   if (port !== undefined) await configuration.set('chttpd', 'port', port, keep)
+  if (name !== undefined) await configuration.set('admins', name, password!, keep)
   return finish(exchange, { ensure_dbs_exist: names })
 }
 
