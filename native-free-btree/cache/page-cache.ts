@@ -47,6 +47,12 @@ export class PageCache implements ValueBudget {
   readonly budgetBytes: number
   /** @internal */
   readonly values = new ValueCache(this)
+  /** Clean pages that were asked for: found, and not. */
+  hits = 0
+  misses = 0
+  /** Clean pages that made room for others. */
+  evictions = 0
+  #pages = 0
   #cachedBytes = 0
   #dirtyBytes = 0
   #newest: Entry | undefined
@@ -62,6 +68,11 @@ export class PageCache implements ValueBudget {
   /** Whatever has the prototype alone is none. */
   static is(value: unknown): value is PageCache {
     return typeof value === 'object' && value !== null && #cachedBytes in value
+  }
+
+  /** Clean pages that are here. */
+  get pages(): number {
+    return this.#pages
   }
 
   get cachedBytes(): number {
@@ -95,6 +106,7 @@ export class PageCache implements ValueBudget {
     if (this.#newest !== undefined) this.#newest.newer = entry
     this.#newest = entry
     this.#oldest ??= entry
+    this.#pages += 1
     this.#cachedBytes += entry.page.length + ENTRY_OVERHEAD_BYTES
     this.#shrink()
   }
@@ -107,6 +119,7 @@ export class PageCache implements ValueBudget {
     else this.#oldest = entry.newer
     if (entry.newer !== undefined) entry.newer.older = entry.older
     else this.#newest = entry.older
+    this.#pages -= 1
     this.#cachedBytes -= entry.page.length + ENTRY_OVERHEAD_BYTES
   }
 
@@ -134,6 +147,7 @@ export class PageCache implements ValueBudget {
         continue
       }
       this.remove(entry)
+      this.evictions += 1
       pagePool.giveBack(entry.page)
     }
   }
@@ -156,7 +170,11 @@ export class CacheSpace {
 
   get(position: number): Buffer | undefined {
     const entry = this.#entries.get(position)
-    if (entry === undefined) return undefined
+    if (entry === undefined) {
+      this.cache.misses += 1
+      return undefined
+    }
+    this.cache.hits += 1
     entry.used = true
     return entry.page
   }

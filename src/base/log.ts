@@ -70,6 +70,24 @@ export function leveledLog(
   }
 }
 
+/** The same log, which tells `count` of each event that is written. */
+export function countedLog(log: Log, count: (level: EventLevel) => void): Log {
+  const at =
+    (level: EventLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (log.enabled(level)) count(level)
+      log[level](message, fields)
+    }
+  return {
+    enabled: (level) => log.enabled(level),
+    debug: at('debug'),
+    info: at('info'),
+    notice: at('notice'),
+    warning: at('warning'),
+    error: at('error'),
+  }
+}
+
 /** What an unknown thrown value says, on one line. */
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error)

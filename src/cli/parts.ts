@@ -1,5 +1,7 @@
 /** What the command line needs of the layers below it, given by `main.ts` so that tests can give others. */
 
+import type { Metrics } from '../base/metrics.ts'
+import type { CacheFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import type { AcquireLock, Server } from '../server/server.ts'
@@ -45,7 +47,7 @@ export interface Parts {
   version: string
   acquireLock: AcquireLock
   /** How databases are opened under some settings: cache, limits. */
-  databaseOpener(settings: SettingsRegistry): DatabaseOpener
+  databaseOpener(settings: SettingsRegistry, metrics: Metrics): DatabaseOpener & { cache: CacheFigures }
   startHttp(server: Server): Promise<Listener>
   openStore(path: string): Promise<InspectedStore>
   /** Compacts a file that nobody has open. Resolves with its lengths. */

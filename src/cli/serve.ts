@@ -5,14 +5,13 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
-import { createLog, describeError, type Log } from '../base/log.ts'
-import { systemRandom } from '../base/random.ts'
+import { createLog } from '../base/log.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, type ConfigSources, loadConfig } from '../config/load.ts'
 import { readLocalFile } from '../config/local-file.ts'
-import { SettingsRegistry } from '../config/registry.ts'
-import { Server } from '../server/server.ts'
-import { type Console, EXIT, type Listener, type Parts } from './parts.ts'
+import type { Server } from '../server/server.ts'
+import { type Console, EXIT, type Parts } from './parts.ts'
+import { RestartableServer } from './restartable-server.ts'
 import { StopSignal } from './stop-signal.ts'
 import { explain } from './system-error.ts'
 
@@ -30,8 +29,8 @@ const KEEP_ALIVE_MS = 2 ** 30
 
 /** Resolves with the exit status once everything is closed. */
 export async function serve(flags: ServeFlags, parts: Parts, console: Console): Promise<number> {
-  const config = await readConfig(flags, console)
-  const log = createLog({ level: config.logLevel, write: console.err, now: () => systemClock.now() })
+  const { logLevel } = await readConfig(flags, console)
+  const log = createLog({ level: logLevel, write: console.err, now: () => systemClock.now() })
   const stopSignal = new StopSignal({
     clock: systemClock,
     force: () => {
@@ -42,61 +41,34 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
   const detach = console.onStopSignal((signal) => stopSignal.receive(signal))
   const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS)
   try {
-    const server = await open(config, parts, log)
-    server.settings.subscribe('logLevel', (level) => log.setLevel(level))
-    return await run(server, parts, console, stopSignal)
+    const running = await RestartableServer.start({
+      load: () => readConfig(flags, console),
+      readConfigFile: (config) => readFile(config.sources.file!.path, 'utf8'),
+      parts,
+      log,
+      levelOf: (level) => level,
+    })
+    return await run(running, parts, console, stopSignal)
   } finally {
     clearInterval(keepAlive)
     detach()
   }
 }
 
-/** A server of the process, which takes no requests yet. Rejects as `Server.start` does. */
-export function open(config: Config, parts: Parts, log: Log): Promise<Server> {
-  const settings = new SettingsRegistry(config, log)
-  return Server.start({
-    ...parts.databaseOpener(settings),
-    settings,
-    config,
-    readConfigFile: () => readFile(config.sources.file!.path, 'utf8'),
-    log,
-    clock: systemClock,
-    random: systemRandom,
-    acquireLock: parts.acquireLock,
-  })
-}
-
-async function run(server: Server, parts: Parts, console: Console, stopSignal: StopSignal): Promise<number> {
-  const { log, settings } = server
-  const listener = await listen(server, parts)
-  announce(server, listener.url, console)
-  log.info('started', { url: listener.url, version: parts.version, databases: server.databases.size })
-  const signal = await stopSignal.requested
+async function run(
+  running: RestartableServer,
+  parts: Parts,
+  console: Console,
+  stopSignal: StopSignal,
+): Promise<number> {
+  const { server, url } = running
+  const { log } = server
+  announce(server, url, console)
+  log.info('started', { url, version: parts.version, databases: server.databases.size })
+  const signal = await Promise.race([stopSignal.requested, running.failed])
   log.info('stopping', { signal })
-  const status = await stop(server, listener, settings.get('stopGraceMs'))
+  const status = await running.stop()
   log.info('stopped')
-  return status
-}
-
-/** Takes requests for `server`, which is stopped again when that fails. */
-export async function listen(server: Server, parts: Parts): Promise<Listener> {
-  try {
-    return await parts.startHttp(server)
-  } catch (error) {
-    await server.stop(0)
-    throw error
-  }
-}
-
-/** Stops both, the listener first. Resolves with the exit status. */
-export async function stop(server: Server, listener: Listener, graceMs: number): Promise<number> {
-  let status: number = EXIT.ok
-  const failed = (error: unknown): void => {
-    server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
-    status = EXIT.failure
-  }
-  await listener.stop(graceMs).catch(failed)
-  await server.stop(0).catch(failed)
   return status
 }
 

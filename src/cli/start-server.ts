@@ -3,7 +3,8 @@
 import { systemClock } from '../base/clock.ts'
 import { createLog } from '../base/log.ts'
 import { EXIT } from './parts.ts'
-import { listen, open, stop, withLocalFile } from './serve.ts'
+import { RestartableServer } from './restartable-server.ts'
+import { withLocalFile } from './serve.ts'
 import { systemParts } from './system-parts.ts'
 
 /** What is left out has the default of `davenport serve`. */
@@ -44,22 +45,23 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   const { dataDir, host, port, admins, settings, log: write } = options
   const flags = { dataDir, host, port: port === undefined ? undefined : String(port), admins }
   const environment = { DAVENPORT_DAVENPORT__THREADS: '0', ...settings }
-  const config = await withLocalFile({ environment, flags })
-  const log = createLog({
-    level: write === undefined ? 'none' : config.logLevel,
-    write: write ?? (() => undefined),
-    now: () => systemClock.now(),
+  const silent = write === undefined
+  const log = createLog({ level: 'none', write: write ?? (() => undefined), now: () => systemClock.now() })
+  const running = await RestartableServer.start({
+    load: () => withLocalFile({ environment, flags }),
+    readConfigFile: async () => '',
+    parts: systemParts,
+    log,
+    levelOf: (level) => (silent ? 'none' : level),
   })
-  const server = await open(config, systemParts, log)
-  if (write !== undefined) server.settings.subscribe('logLevel', (level) => log.setLevel(level))
-  const listener = await listen(server, systemParts)
-  let stopped: Promise<number> | undefined
+  const generatedAdmin = running.server.administrators.generated
   return {
-    url: listener.url,
-    generatedAdmin: server.administrators.generated,
-    async stop(graceMs = server.settings.get('stopGraceMs')) {
-      stopped ??= stop(server, listener, graceMs)
-      if ((await stopped) !== EXIT.ok) throw new Error('the server did not stop cleanly')
+    get url() {
+      return running.url
+    },
+    generatedAdmin,
+    async stop(graceMs) {
+      if ((await running.stop(graceMs)) !== EXIT.ok) throw new Error('the server did not stop cleanly')
     },
   }
 }

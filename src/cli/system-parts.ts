@@ -12,10 +12,14 @@ import { packageVersion } from '../base/version.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
+import type { MetricsPort } from '../http/listen/metrics-port.ts'
+import { EVENTS_NAME } from '../server/database-events.ts'
+import type { Server } from '../server/server.ts'
+import { measuredFileSystem } from '../statistics/measured-file-system.ts'
 import { Fronts } from '../threads/fronts.ts'
 import { loadHttpRooms } from '../threads/load-rooms.ts'
 import { coreCacheBytes, frontCacheBytes, threadsOf } from '../threads/shares.ts'
-import type { Parts } from './parts.ts'
+import type { Listener, Parts } from './parts.ts'
 
 const version = packageVersion()
 
@@ -33,13 +37,40 @@ async function compactFile(path: string, onProgress: (done: number, total: numbe
   }
 }
 
+/** Takes the requests of clients: here, or in threads. */
+async function startRequests(server: Server): Promise<Listener> {
+  const { settings } = server
+  const count = threadsOf(settings.get('threads'))
+  if (count > 0) return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
+  const address = { host: settings.get('bindAddress'), port: settings.get('port') }
+  // Where other threads take the requests this one does without the modules for it.
+  await loadHttpRooms()
+  const { httpOptions } = await import('../http/request/options.ts')
+  const { startHttp } = await import('../http/listen/server.ts')
+  return startHttp(httpOptions(settings, { backend: server, address, version }))
+}
+
+function withMetrics(listener: Listener, metrics: MetricsPort): Listener {
+  return {
+    url: listener.url,
+    async stop(graceMs) {
+      await Promise.all([listener.stop(graceMs), metrics.stop()])
+    },
+  }
+}
+
 export const systemParts: Parts = {
   version,
   acquireLock,
-  databaseOpener(settings) {
+  databaseOpener(settings, metrics) {
     const isWriterOnly = threadsOf(settings.get('threads')) > 0
-    const fileSystem = isWriterOnly ? writerFileSystem() : nodeFileSystem
-    const store = { cache: new PageCache(coreCacheBytes(settings)), fileSystem }
+    const fileSystem = measuredFileSystem(
+      isWriterOnly ? writerFileSystem() : nodeFileSystem,
+      metrics,
+      systemClock,
+    )
+    const cache = new PageCache(coreCacheBytes(settings))
+    const store = { cache, fileSystem }
     const room = new DiskRoom({
       folder: settings.get('databaseDir'),
       get reserveBytes() {
@@ -47,23 +78,35 @@ export const systemParts: Parts = {
       },
       clock: systemClock,
     })
-    const options = { store, refusal: () => room.refusal() }
+    const options = { store, metrics, refusal: () => room.refusal() }
+    // What the server writes for itself is no document of anybody's.
+    const optionsOf = (name: string) => (name === EVENTS_NAME ? { ...options, metrics: undefined } : options)
     return {
-      openDatabase: (path, name) => openDatabase(path, name, options),
-      createDatabase: (path, name, properties) => createDatabase(path, name, { ...options, properties }),
+      cache,
+      openDatabase: (path, name) => openDatabase(path, name, optionsOf(name)),
+      createDatabase: (path, name, properties) =>
+        createDatabase(path, name, { ...optionsOf(name), properties }),
     }
   },
   async startHttp(server) {
     const { settings } = server
-    const count = threadsOf(settings.get('threads'))
-    if (count > 0)
-      return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
-    const address = { host: settings.get('bindAddress'), port: settings.get('port') }
-    // Where other threads take the requests this one does without the modules for it.
-    await loadHttpRooms()
-    const { httpOptions } = await import('../http/request/options.ts')
-    const { startHttp } = await import('../http/listen/server.ts')
-    return startHttp(httpOptions(settings, { backend: server, address, version }))
+    if (!settings.get('metricsPortEnabled')) return startRequests(server)
+    const { startMetricsPort } = await import('../http/listen/metrics-port.ts')
+    const metrics = await startMetricsPort({
+      host: settings.get('metricsAddress'),
+      port: settings.get('metricsPort'),
+      page: () => server.node.metricsPage(),
+      version,
+      clock: server.clock,
+      log: server.log,
+    })
+    server.log.info('metrics', { url: metrics.url })
+    try {
+      return withMetrics(await startRequests(server), metrics)
+    } catch (error) {
+      await metrics.stop()
+      throw error
+    }
   },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
   compactFile,

@@ -24,9 +24,9 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   couch_scanner: '*',
   couchdb:
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
-    'delayed_commits enable_database_recovery file_compression maintenance_mode ' +
+    'delayed_commits enable_database_recovery file_compression ' +
     'max_database_name_length ' +
-    'max_partition_size plugin_dir single_node stem_interactive_updates ' +
+    'max_partition_size plugin_dir stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir uuid view_index_dir',
   couchdb_engines: '*',
   csp: '*',
@@ -49,7 +49,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   native_query_servers: '*',
   nouveau: '*',
   os_daemons: '*',
-  prometheus: '*',
+  prometheus: 'interval',
   proxy_auth: '*',
   purge: '*',
   query_server_config: '*',
@@ -60,8 +60,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   rexi: '*',
   smoosh: '*',
   ssl: '*',
-  stats: '*',
-  uuids: 'algorithm utc_id_suffix',
   vendor: '*',
   vhosts: '*',
   view_compaction: '*',

@@ -5,6 +5,8 @@
  * looked up in one place.
  */
 import { LOG_LEVELS } from '../base/log.ts'
+import { MOST_WINDOW_SECONDS } from '../base/metrics.ts'
+import { UUID_ALGORITHMS } from '../base/uuids.ts'
 import {
   claimPath,
   databasePrefix,
@@ -132,6 +134,57 @@ export const SETTINGS = {
     values: ['admin_only', 'everyone'],
     effect: 'live',
     doc: 'Who may use a new database until its _security is set.',
+  }),
+  maintenanceMode: text({
+    section: 'couchdb',
+    key: 'maintenance_mode',
+    default: 'false',
+    parse: anyText,
+    effect: 'live',
+    doc: 'With true and with nolb _up answers 404: balancers of load send no requests. Everything else goes on.',
+  }),
+  singleNode: flag({
+    section: 'couchdb',
+    key: 'single_node',
+    default: false,
+    effect: 'live',
+    doc: 'Whether _cluster_setup says that the node is set up, whatever databases there are.',
+  }),
+  statisticsSeconds: integer({
+    section: 'stats',
+    key: 'interval',
+    default: 10,
+    min: 1,
+    max: MOST_WINDOW_SECONDS,
+    effect: 'live',
+    doc: 'Seconds that the histograms of _stats look back.',
+  }),
+  metricsPortEnabled: flag({
+    section: 'prometheus',
+    key: 'additional_port',
+    default: false,
+    effect: 'restart',
+    listed: true,
+    doc: 'Whether _prometheus is answered on a port of its own too, to everybody who can reach it.',
+  }),
+  metricsAddress: text({
+    section: 'prometheus',
+    key: 'bind_address',
+    default: '127.0.0.1',
+    parse: address,
+    effect: 'restart',
+    listed: true,
+    doc: 'Address of that port.',
+  }),
+  metricsPort: integer({
+    section: 'prometheus',
+    key: 'port',
+    default: 17_986,
+    min: 0,
+    max: 65_535,
+    effect: 'restart',
+    listed: true,
+    doc: 'Its number; 0 takes any free one.',
   }),
   port: integer({
     section: 'chttpd',
@@ -526,6 +579,22 @@ export const SETTINGS = {
     values: LOG_LEVELS,
     effect: 'live',
     doc: 'Lowest level that is logged; requests are "debug".',
+  }),
+  uuidAlgorithm: choice({
+    section: 'uuids',
+    key: 'algorithm',
+    default: 'sequential',
+    values: UUID_ALGORITHMS,
+    effect: 'live',
+    doc: 'How ids are made that the server gives.',
+  }),
+  uuidSuffix: text({
+    section: 'uuids',
+    key: 'utc_id_suffix',
+    default: '',
+    parse: (input) => input,
+    effect: 'live',
+    doc: 'What ids of the algorithm utc_id end with.',
   }),
   maxUuids: integer({
     section: 'uuids',

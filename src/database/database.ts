@@ -5,6 +5,7 @@
 import { type Store, StoreCompactionSource } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type {
   DocumentEdit,
@@ -42,6 +43,15 @@ import { SettingsWrites } from './write/settings.ts'
 import { updateWinner } from './write/winner-edits.ts'
 import { WritePath } from './write/write-path.ts'
 
+export interface StoredParts {
+  random: RandomBytes
+  clock: Pick<Clock, 'now' | 'monotonic'>
+  /** Takes what is counted. */
+  metrics: Metrics
+  /** Why documents may not be written now: the disk has no room. Undefined: they may. */
+  refusal: () => string | undefined
+}
+
 export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   readonly #store: WritableStore
   readonly #words: DatabaseWords
@@ -49,6 +59,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   readonly #settings: SettingsWrites
   readonly #writes: WritePath
   readonly #edits: EditPath
+  readonly #metrics: Metrics
   #compaction: StoreCompactionSource | undefined
 
   /** `openDatabase` and `createDatabase` make these. */
@@ -56,24 +67,33 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     store: Store,
     name: string,
     record: DatabaseRecord,
-    random: RandomBytes,
-    clock: Pick<Clock, 'now'>,
-    refusal: () => string | undefined = () => undefined,
+    { random, clock, metrics, refusal }: StoredParts,
   ) {
-    const open = new WritableStore(store)
+    const open = new WritableStore(store, metrics)
     const words = new DatabaseWords()
     const settings = new SettingsView(open, words)
     const checked = new CheckedState(words)
     const { update } = open.withSnapshot(lastNumbers)
     const sequences = SequenceCodec.begin(readEpochs(store), update, random)
-    super({ name, record, store: open, settings, sequences, words })
+    super({ name, record, store: open, settings, sequences, words, metrics })
     words.updateSeq = update
     this.#store = open
     this.#words = words
+    this.#metrics = metrics
     this.#sequences = sequences
     this.#settings = new SettingsWrites(open, words, checked)
     const onChange = (): void => this.noteChange()
-    this.#writes = new WritePath({ store: open, settings, words, checked, sequences, refusal, onChange })
+    this.#writes = new WritePath({
+      store: open,
+      settings,
+      words,
+      checked,
+      sequences,
+      refusal,
+      onChange,
+      clock,
+      metrics,
+    })
     this.#edits = new EditPath(
       {
         write: (part, results, allOrNothing) => this.#writes.write(part, results, allOrNothing),
@@ -167,15 +187,19 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   async putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string> {
     const key = localKey(id)
     const number = nextLocalNumber(rev)
-    return this.#store.transact((tx) => writeLocalDocument(tx, key, body, number), body.length)
+    const written = await this.#store.transact((tx) => writeLocalDocument(tx, key, body, number), body.length)
+    this.#metrics.count('couchdb.local_document_writes')
+    return written
   }
 
   async deleteLocal(id: string, _rev: string | undefined): Promise<string> {
     const key = localKey(id)
-    return this.#store.transact((tx) => {
+    const removed = await this.#store.transact((tx) => {
       if (tx.get(TREES.local, key) === undefined) throw new DatabaseError('missing')
       return removeLocalDocument(tx, key)
     })
+    this.#metrics.count('couchdb.local_document_writes')
+    return removed
   }
 
   setSecurity(body: Uint8Array): Promise<void> {

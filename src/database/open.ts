@@ -7,8 +7,9 @@ import {
 } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import { type Metrics, UNASKED } from '../base/metrics.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
-import { StoredDatabase } from './database.ts'
+import { StoredDatabase, type StoredParts } from './database.ts'
 import { awaiting, databaseErrorOf } from './errors/layer-errors.ts'
 import { LAYOUT_VERSION } from './layout/layout.ts'
 import {
@@ -27,6 +28,8 @@ export interface DatabaseOptions {
   store?: Omit<StoreOptions, 'create' | 'readOnly' | 'trees' | 'clock' | 'random'> | undefined
   clock?: Clock | undefined
   random?: RandomBytes | undefined
+  /** Takes what is counted. Default: nobody asks. */
+  metrics?: Metrics | undefined
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   refusal?: (() => string | undefined) | undefined
   /** The engine's `openStore`, or a stand-in for it. */
@@ -44,6 +47,15 @@ async function open(path: string, create: boolean, options: DatabaseOptions): Pr
       random: options.random ?? systemRandom,
     }),
   )
+}
+
+function partsOf({
+  random = systemRandom,
+  clock = systemClock,
+  metrics,
+  refusal,
+}: DatabaseOptions): StoredParts {
+  return { random, clock, metrics: metrics ?? UNASKED, refusal: refusal ?? (() => undefined) }
 }
 
 /** Closes the store when the database cannot be made from it. */
@@ -68,6 +80,8 @@ export async function openDatabase(
   name: string,
   options: DatabaseOptions = {},
 ): Promise<StoredDatabase> {
+  const { metrics, clock = systemClock } = options
+  const startMs = clock.monotonic()
   const store = await open(path, false, options)
   return withStore(store, async () => {
     const { fileSystem } = options.store ?? {}
@@ -79,14 +93,9 @@ export async function openDatabase(
     if (record.format !== LAYOUT_VERSION) {
       throw new DatabaseError('storageDamaged', `the layout ${record.format} of ${path} is not known`)
     }
-    return new StoredDatabase(
-      store,
-      name,
-      record as DatabaseRecord,
-      options.random ?? systemRandom,
-      options.clock ?? systemClock,
-      options.refusal,
-    )
+    const database = new StoredDatabase(store, name, record as DatabaseRecord, partsOf(options))
+    metrics?.observe('couchdb.db_open_time', clock.monotonic() - startMs, clock.now())
+    return database
   })
 }
 
@@ -109,13 +118,6 @@ export async function createDatabase(
   return withStore(store, async () => {
     if (readRecord(store, 'database') !== undefined) throw new DatabaseError('databaseExists')
     await store.transact((tx) => writeRecord(tx, 'database', record))
-    return new StoredDatabase(
-      store,
-      name,
-      record,
-      options.random ?? systemRandom,
-      options.clock ?? systemClock,
-      options.refusal,
-    )
+    return new StoredDatabase(store, name, record, partsOf(options))
   })
 }

@@ -4,6 +4,7 @@
  * snapshot: never behind a write that was acknowledged before the snapshot was taken, never ahead of what it shows.
  */
 import type { Backup, Snapshot } from '../../native-free-btree/index.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { Steps } from '../base/time-slice.ts'
 import type {
   AllDocsOptions,
@@ -55,6 +56,8 @@ export interface ReadingParts {
   readonly settings: SettingsView
   readonly sequences: SequenceCodec
   readonly words: DatabaseWords
+  /** Takes what is counted. */
+  readonly metrics: Metrics
 }
 
 export abstract class ReadingDatabase {
@@ -66,11 +69,12 @@ export abstract class ReadingDatabase {
   readonly #settings: SettingsView
   readonly #sequences: SequenceCodec
   readonly #words: DatabaseWords
+  readonly #metrics: Metrics
   readonly #validation: Versioned<boolean>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
   #notifying = false
 
-  protected constructor({ name, record, store, settings, sequences, words }: ReadingParts) {
+  protected constructor({ name, record, store, settings, sequences, words, metrics }: ReadingParts) {
     this.name = name
     this.uuid = record.uuid
     this.instanceStartTime = record.instanceStartTime
@@ -79,6 +83,7 @@ export abstract class ReadingDatabase {
     this.#settings = settings
     this.#sequences = sequences
     this.#words = words
+    this.#metrics = metrics
     this.#validation = new Versioned(
       store,
       () => words.designVersion,
@@ -104,11 +109,16 @@ export abstract class ReadingDatabase {
   #documents(): DocumentSource {
     const store = this.#store.get()
     const { values } = store
-    return { get: (tree, key) => store.get(tree, key), values, revsLimit: this.#settings.revsLimit }
+    return {
+      get: (tree, key) => store.get(tree, key),
+      values,
+      revsLimit: this.#settings.revsLimit,
+      metrics: this.#metrics,
+    }
   }
 
   #viewsOf(snapshot: Snapshot): ViewSource {
-    return { values: snapshot.values, revsLimit: this.#settings.revsLimit }
+    return { values: snapshot.values, revsLimit: this.#settings.revsLimit, metrics: this.#metrics }
   }
 
   /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */

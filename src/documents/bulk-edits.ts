@@ -1,5 +1,5 @@
 import { giveWay, type Steps } from '../base/time-slice.ts'
-import type { SequentialUuids } from '../base/uuids.ts'
+import type { Uuids } from '../base/uuids.ts'
 import type { DocumentEdit } from '../database/api/database.ts'
 import type { ScannedDocument } from '../json/documents.ts'
 import { withInlineAttachments } from './attachment-edit.ts'
@@ -32,7 +32,7 @@ export function* parseAll(documents: Scanned, limits: DocumentLimits): Steps<voi
  */
 export async function bulkEdits(
   intake: Intake,
-  uuids: Pick<SequentialUuids, 'next'>,
+  uuids: Pick<Uuids, 'next'>,
   documents: Scanned,
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
@@ -48,7 +48,7 @@ export async function bulkEdits(
 
 function* madeSteps(
   limits: DocumentLimits,
-  uuids: Pick<SequentialUuids, 'next'>,
+  uuids: Pick<Uuids, 'next'>,
   documents: Scanned,
   newEdits: boolean,
 ): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {

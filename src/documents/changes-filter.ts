@@ -48,13 +48,14 @@ export function idsFilter(ids: ReadonlySet<string>): ChangesFilter {
 /**
  * The documents that a selector means; with `fields` only these of them are shown. Each revision that a row lists is
  * looked at, the winner or every leaf. `database` is asked for whenever a row is: it may have been closed and opened
- * again meanwhile. Throws badRequest.
+ * again meanwhile. Each document that is held against the selector is told of. Throws badRequest.
  */
 export function selectorFilter(
   database: () => Database,
   selector: unknown,
   fields: unknown,
   budgetMs: number,
+  onEvaluated: () => void = () => {},
 ): ChangesFilter {
   if (typeof selector !== 'object' || selector === null || Array.isArray(selector)) {
     throw new DatabaseError('badRequest', 'Selector error: expected a JSON object')
@@ -68,7 +69,11 @@ export function selectorFilter(
   }
   try {
     const budget = new SelectorBudget(budgetMs)
-    const matches = compileSelector(selector, budget)
+    const compiled = compileSelector(selector, budget)
+    const matches: Selector = (value) => {
+      onEvaluated()
+      return compiled(value)
+    }
     const levels = levelsOf(selector)
     const project = fields === undefined ? undefined : compileFields(fields, budget)
     return {

@@ -12,6 +12,7 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import { hasCode } from '../base/node-error.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import { scanDocument } from '../json/documents.ts'
@@ -20,6 +21,7 @@ import type { DatabaseOpener } from './registry.ts'
 
 export interface DatabaseEventsOptions extends DatabaseOpener {
   path: string
+  metrics: Pick<Metrics, 'count'>
   /** Tells the events. */
   bus: EventBus
   clock: Clock
@@ -28,14 +30,15 @@ export interface DatabaseEventsOptions extends DatabaseOpener {
 
 const UPDATE_DELAY_MS = 500
 const EMPTY = scanDocument(Buffer.from('{}'))!
-/** Shown in errors alone. */
-const NAME = '_events'
+/** Shown in errors alone. No other database has it. */
+export const EVENTS_NAME = '_events'
 
 export class DatabaseEvents {
   /** Its changes are the events: see `eventOf`. */
   readonly database: OwnedDatabase
   readonly #clock: Clock
   readonly #log: Log
+  readonly #metrics: Pick<Metrics, 'count'>
   /** Ids of events that are not written yet, in the order of their happening. */
   readonly #pending = new Set<string>()
   /** The write that is under way. */
@@ -49,6 +52,7 @@ export class DatabaseEvents {
     this.database = database
     this.#clock = options.clock
     this.#log = options.log
+    this.#metrics = options.metrics
     const types = ['created', 'updated', 'deleted'] as const
     this.#unsubscribe = types.map((type) => options.bus.on(type, (name) => this.#note(type, name)))
   }
@@ -72,6 +76,11 @@ export class DatabaseEvents {
     }
     this.#pending.add(id)
     this.#cancelTimer ??= this.#clock.after(UPDATE_DELAY_MS, () => void this.flush())
+  }
+
+  /** Events that are not written yet. */
+  get pending(): number {
+    return this.#pending.size
   }
 
   /** Resolves when what was noted is in the database, or could not be written and was logged. */
@@ -106,6 +115,7 @@ export class DatabaseEvents {
           return this.database.update([{ id, deleted: false, body, term, rev }])
         }),
       )
+      this.#metrics.count('global_changes.db_writes', ids.length)
     } catch (error) {
       this.#log.error('events of databases could not be written', { reason: describeError(error) })
       for (const id of ids) this.#pending.add(id)
@@ -135,12 +145,12 @@ export function eventOf(id: string): { type: string; name: string } {
 
 async function openOrCreate(options: DatabaseEventsOptions): Promise<OwnedDatabase> {
   try {
-    return await options.openDatabase(options.path, NAME)
+    return await options.openDatabase(options.path, EVENTS_NAME)
   } catch (error) {
     const isMissing = error instanceof DatabaseError && error.kind === 'noDatabase'
     if (!isMissing && !hasCode(error, 'ENOENT')) throw error
   }
-  const database = await options.createDatabase(options.path, NAME)
+  const database = await options.createDatabase(options.path, EVENTS_NAME)
   // The history of an event is of no use to anybody.
   await database.setRevsLimit(1)
   return database

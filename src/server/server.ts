@@ -10,14 +10,17 @@ import { join, resolve } from 'node:path'
 import { Administrators } from '../auth/administrators.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import { LockOuts } from '../auth/lock-out.ts'
-import { createPasswordHasher, type PasswordHasher } from '../auth/password-hash.ts'
+import { createPasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
 import { SessionSecrets } from '../auth/session-secrets.ts'
 import { Audience } from '../base/audience.ts'
 import type { Clock } from '../base/clock.ts'
 import { makeDirectory } from '../base/durable-file.ts'
-import { describeError, type Log } from '../base/log.ts'
+import { countedLog, describeError, type Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
+import type { CacheFigures } from '../base/thread-figures.ts'
+import { UniqueTime } from '../base/uuids.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
@@ -32,11 +35,14 @@ import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction } from './automatic-compaction.ts'
 import { Compactions } from './compactions.ts'
 import { Configuration } from './configuration.ts'
+import { type CountedHasher, countedHasher } from './counted-hasher.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
+import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
+import { Resharding } from './resharding.ts'
 import { UserDatabases } from './user-databases.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
@@ -52,6 +58,12 @@ export interface ServerOptions extends DatabaseOpener {
   clock: Clock
   random: RandomBytes
   acquireLock: AcquireLock
+  /** Of this thread. */
+  metrics: Metrics
+  /** The cache of pages of this thread. */
+  cache: CacheFigures
+  /** Starts a server anew where this one is; see `NodeService.restart`. Undefined: nobody does. */
+  restart?: (() => Promise<void>) | undefined
 }
 
 export class Server {
@@ -59,6 +71,12 @@ export class Server {
   readonly log: Log
   readonly clock: Clock
   readonly random: RandomBytes
+  /** What this thread counts. */
+  readonly metrics: Metrics
+  readonly node: NodeService
+  readonly resharding = new Resharding()
+  /** Of ids that are made of the time, in all threads. */
+  readonly uniqueTime = new UniqueTime()
   /** The server's own, 32 hex digits; the same for the life of the data folder. */
   readonly uuid: string
   readonly configuration: Configuration
@@ -75,7 +93,7 @@ export class Server {
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   /** Hashes passwords in turns, whoever asks. */
-  readonly hasher: PasswordHasher
+  readonly hasher: CountedHasher
   /** Names that are locked for some addresses. */
   readonly lockOuts: LockOuts
   /** Key the cookies of sessions. */
@@ -98,7 +116,7 @@ export class Server {
       expirations: Expirations
       authenticator: Authenticator
       administrators: Administrators
-      hasher: PasswordHasher
+      hasher: CountedHasher
       lockOuts: LockOuts
       sessionSecrets: SessionSecrets
       lock: { release(): Promise<void> }
@@ -108,6 +126,7 @@ export class Server {
     this.log = options.log
     this.clock = options.clock
     this.random = options.random
+    this.metrics = options.metrics
     this.uuid = parts.uuid
     this.configuration = parts.configuration
     this.audience = parts.audience
@@ -153,6 +172,17 @@ export class Server {
     })
     this.expirations = parts.expirations
     this.designs = new DesignDocuments(scriptingOf(settings, { clock, log, threads: 0 }))
+    this.node = new NodeService({
+      metrics: options.metrics,
+      cache: options.cache,
+      clock,
+      settings,
+      openDatabases: () => this.databases.openCount,
+      pendingEvents: () => this.events.pending,
+      hashing: () => this.hasher.pending,
+      compacting: () => this.compactions.running,
+      restart: options.restart,
+    })
     const { databases } = this
     this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator
@@ -164,7 +194,12 @@ export class Server {
   }
 
   /** Throws ConfigError for what the configuration forbids, and what the lock and the disk throw. */
-  static async start(options: ServerOptions): Promise<Server> {
+  static async start(given: ServerOptions): Promise<Server> {
+    const { metrics } = given
+    const options = {
+      ...given,
+      log: countedLog(given.log, (level) => metrics.count(`couch_log.level.${level}`)),
+    }
     const { settings, config } = options
     const address = settings.get('bindAddress')
     if (config.admins.size === 0 && !isLoopback(address)) {
@@ -194,7 +229,7 @@ export class Server {
     if (localFile.text !== (config.sources.local?.text ?? '')) {
       throw new ConfigError(`${localFile.path} has changed since it was read`)
     }
-    const hasher = createPasswordHasher()
+    const hasher = countedHasher(createPasswordHasher(), options.metrics)
     const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
@@ -237,6 +272,7 @@ export class Server {
     const events = await DatabaseEvents.open(
       {
         path: join(dataDir, `events${DATABASE_EXTENSION}`),
+        metrics: options.metrics,
         bus,
         clock,
         log,

@@ -101,11 +101,9 @@ export class FrontService {
       tasks: ({ history }) => (history ? tasks.history() : tasks.list()),
       cancelTask: ({ pid }) => tasks.cancel(pid),
       compact: async ({ name }) => void (await compactions.start(name)),
-      configure: ({ method, args }) => {
-        const { configuration } = server
-        const call = configuration[method] as (...args: readonly unknown[]) => unknown
-        return call.apply(configuration, [...args])
-      },
+      configure: ({ method, args }) => callOn(server.configuration, method, args),
+      askNode: ({ method, args }) => callOn(server.node, method, args),
+      reshard: ({ method, args }) => callOn(server.resharding, method, args),
       hashPassword: ({ password, salt, iterations, address }, { signal }) => {
         const caller = callerOf(address, signal)
         return salt === undefined
@@ -195,6 +193,11 @@ function callerOf(address: string, signal: AbortSignal): Caller {
       return () => signal.removeEventListener('abort', listener)
     },
   }
+}
+
+function callOn<T extends object>(target: T, method: keyof T, args: readonly unknown[]): unknown {
+  const call = target[method] as (...args: readonly unknown[]) => unknown
+  return call.apply(target, [...args])
 }
 
 /** Stand-ins of tests are not for other threads. */

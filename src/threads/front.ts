@@ -14,7 +14,10 @@ import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
 import { type LeveledLog, leveledLog } from '../base/log.ts'
+import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
+import { measureThread } from '../base/thread-figures.ts'
+import { UniqueTime } from '../base/uuids.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
@@ -29,6 +32,7 @@ import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'
 import { remoteConfiguration } from './remote-configuration.ts'
+import { remoteNode, remoteResharding } from './remote-node.ts'
 import { remoteWriter } from './remote-writer.ts'
 
 /** What a front's thread is started with. */
@@ -52,6 +56,10 @@ export interface FrontStart {
   /** See `LockOutSlots`. */
   lockOutSlots: SharedArrayBuffer
   uuid: string
+  /** Memory of `Metrics`, of its own. */
+  metrics: SharedArrayBuffer
+  /** Memory of `UniqueTime`, which all threads share. */
+  uniqueTime: SharedArrayBuffer
   version: string
 }
 
@@ -69,6 +77,7 @@ class Front {
   readonly #cache: PageCache
   readonly #administrators: CredentialTable
   readonly #designs: DesignDocuments
+  readonly #metrics: Metrics
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
@@ -78,9 +87,13 @@ class Front {
     this.#start = start
     this.#administrators = new CredentialTable(start.administrators)
     this.#cache = new PageCache(start.share.cacheBytes)
+    this.#metrics = new Metrics(start.metrics)
     this.#channel = new Channel({
       port: start.port,
-      handlers: { hasHeard: () => undefined },
+      handlers: {
+        hasHeard: () => undefined,
+        measure: () => measureThread(this.#metrics, this.#cache, this.#channel.waiting),
+      },
       listeners: {
         retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
         changed: ({ name }) => this.#databases.changed(name),
@@ -117,7 +130,7 @@ class Front {
   }
 
   #follow({ handle, shared }: OpenedDatabase, onClosed: () => void) {
-    const options = { cache: this.#cache, clock: systemClock, onClosed }
+    const options = { cache: this.#cache, clock: systemClock, metrics: this.#metrics, onClosed }
     return openFollowed(shared, remoteWriter(this.#core, handle), options)
   }
 
@@ -135,7 +148,7 @@ class Front {
   }
 
   async #listen(): Promise<void> {
-    const { fd, share, limits, uuid, version } = this.#start
+    const { fd, share, limits, uuid, uniqueTime, version } = this.#start
     const core = this.#core
     const events = await this.#follow(await core.ask('openEvents', undefined), () => {})
     this.#eventsChanged = () => events.changed()
@@ -158,6 +171,11 @@ class Front {
         },
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
         configuration: remoteConfiguration(core),
+        settings: this.#settings,
+        node: remoteNode(core),
+        resharding: remoteResharding(core),
+        metrics: this.#metrics,
+        uniqueTime: new UniqueTime(uniqueTime),
         authenticator: this.#authenticator(),
         hasher: this.#hasher(),
         designs: this.#designs,

@@ -7,6 +7,7 @@
 import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describeError } from '../base/log.ts'
+import { Metrics } from '../base/metrics.ts'
 import { defaultConnections, type HttpLimits } from '../http/request/options.ts'
 import type { Server } from '../server/server.ts'
 import type { FrontStart } from './front.ts'
@@ -109,7 +110,8 @@ export class Fronts {
   #startOne(fd: number): Promise<void> {
     const { server, program = PROGRAM } = this.#options
     const { port1, port2 } = new MessageChannel()
-    const start: FrontStart = { port: port2, fd, ...this.#share() }
+    const metrics = new Metrics()
+    const start: FrontStart = { port: port2, fd, metrics: metrics.buffer, ...this.#share() }
     const worker = new Worker(program, {
       workerData: start,
       transferList: [port2],
@@ -123,9 +125,14 @@ export class Fronts {
         failure = error
         server.log.error('a thread failed', { reason: describeError(error) })
       })
+      const leave = server.node.join({
+        metrics,
+        measure: () => service.channel.ask('measure', undefined),
+      })
       const exited = new Promise<void>((exit) => {
         worker.once('exit', () => {
           this.#running.delete(running)
+          leave()
           service.end()
           reject(failure)
           if (this.#stopped === undefined) this.#replace(server.clock.monotonic() - startedMs)
@@ -159,7 +166,7 @@ export class Fronts {
     }
   }
 
-  #share(): Omit<FrontStart, 'port' | 'fd'> {
+  #share(): Omit<FrontStart, 'port' | 'fd' | 'metrics'> {
     const { server, count, version, cacheBytes, limits = {} } = this.#options
     const { settings } = server
     const connections = settings.get('maxConnections') || defaultConnections()
@@ -178,6 +185,7 @@ export class Fronts {
       sessionSecrets: server.sessionSecrets.share(),
       lockOutSlots: server.lockOuts.slots.buffer,
       uuid: server.uuid,
+      uniqueTime: server.uniqueTime.buffer,
       version,
     }
   }

@@ -7,9 +7,10 @@ import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
 import type { Credential } from '../auth/user.ts'
 import type { EventLevel, LogFields } from '../base/log.ts'
+import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
-import type { ConfigurationBackend } from '../http/request/options.ts'
+import type { ConfigurationBackend, NodeBackend, ReshardingBackend } from '../http/request/options.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
 
@@ -52,6 +53,9 @@ export interface CoreCalls {
   compact: { args: { name: string }; result: undefined }
   /** A method of the server's configuration. */
   configure: { args: ConfigurationCall; result: unknown }
+  /** A method of the server as a node, and of its resharding. */
+  askNode: { args: { method: keyof NodeBackend; args: readonly unknown[] }; result: unknown }
+  reshard: { args: { method: keyof ReshardingBackend; args: readonly unknown[] }; result: unknown }
   /** A hash with the salt, or with a new one, in the queue that all fronts share. */
   hashPassword: {
     args: { password: string; salt: string | undefined; iterations: number; address: string }
@@ -75,6 +79,8 @@ export interface ConfigurationCall {
 export interface FrontCalls {
   /** Answered when everything that was told before has been taken. */
   hasHeard: { args: undefined; result: undefined }
+  /** What the thread says of itself; what its cache has counted is in its metrics then. */
+  measure: { args: undefined; result: ThreadFigures }
 }
 
 /** What a front tells the core. */

@@ -1,7 +1,8 @@
 /** Ids that the server gives: neighbours, never the same. */
 import t from 'tap'
 import { systemRandom } from '../../src/base/random.ts'
-import { SequentialUuids } from '../../src/base/uuids.ts'
+import { SequentialUuids, UniqueTime, type UuidSettings, Uuids } from '../../src/base/uuids.ts'
+import { manualClock } from '../support/manual-clock.ts'
 
 t.test('a prefix that stays, a number that grows, a new prefix when it is used up', async (t) => {
   const uuids = new SequentialUuids(systemRandom)
@@ -28,3 +29,40 @@ t.test('at the ends of what the steps can be', async (t) => {
     t.ok(first < uuids.next())
   }
 })
+
+t.test('the other algorithms, chosen from id to id', async (t) => {
+  const clock = manualClock()
+  const settings = { algorithm: 'random' as UuidSettings['algorithm'], suffix: '' }
+  const uuids = new Uuids({ settings, time: new UniqueTime(), clock, random: systemRandom })
+  t.match(uuids.next(), /^[0-9a-f]{32}$/)
+  settings.algorithm = 'utc_random'
+  const [first, second] = [uuids.next(), uuids.next()]
+  t.match(first, /^0[0-9a-f]{31}$/)
+  t.equal(Number.parseInt(first.slice(0, 14), 16), clock.now() * 1000, 'the time in microseconds')
+  t.not(first.slice(14), second.slice(14))
+  settings.algorithm = 'utc_id'
+  settings.suffix = 'mine'
+  t.match(uuids.next(), /^0[0-9a-f]{13}mine$/)
+  settings.algorithm = 'sequential'
+  const run = [uuids.next(), uuids.next()]
+  t.equal(run[0]!.slice(0, 26), run[1]!.slice(0, 26))
+})
+
+t.test(
+  'no time is given twice: in one millisecond, by a clock that is set back, by another thread',
+  async (t) => {
+    const time = new UniqueTime()
+    const other = new UniqueTime(time.buffer)
+    const given = new Set<bigint>()
+    let last = 0n
+    for (const nowMs of [1000, 1000, 1000.5, 999, 1001, 1]) {
+      for (const each of [time, other]) {
+        const next = each.next(nowMs)
+        t.ok(next > last)
+        given.add(next)
+        last = next
+      }
+    }
+    t.equal(given.size, 12)
+  },
+)

@@ -3,7 +3,8 @@ import { Agent, get } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { startHttp } from '../../src/http/listen/server.ts'
-import { limitsOf } from '../../src/http/request/options.ts'
+import { type Backend, limitsOf } from '../../src/http/request/options.ts'
+import type { Server } from '../../src/server/server.ts'
 import { type EndlessDatabase, endlessDatabase } from '../support/endless-database.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -11,6 +12,16 @@ import { startTestServer, type TestServer } from '../support/http-server.ts'
 const BODY_BYTES = 1000
 /** More than the buffers of a loopback connection hold, far less than what an endless listing would give. */
 const SOCKET_BYTES = 32 * 1024 * 1024
+
+/** What a backend has beside its databases. */
+function partsOf(server: Server): Omit<Backend, 'databases'> {
+  const { authenticator, configuration, settings, events, tasks, compactions, node, resharding } = server
+  const { metrics, uniqueTime, hasher, designs, uuid, log, clock, random } = server
+  return {
+    ...{ authenticator, configuration, settings, events, tasks, compactions, node, resharding },
+    ...{ metrics, uniqueTime, hasher, designs, uuid, log, clock, random },
+  }
+}
 
 /** A server whose only database is endless, in front of the parts of a real one. */
 async function endlessServer(
@@ -20,33 +31,10 @@ async function endlessServer(
   const endless = endlessDatabase(BODY_BYTES)
   let released = 0
   const never = new AbortController().signal
-  const {
-    databases,
-    events,
-    tasks,
-    compactions,
-    configuration,
-    authenticator,
-    hasher,
-    designs,
-    uuid,
-    log,
-    clock,
-    random,
-  } = real.server
+  const { databases } = real.server
   const http = await startHttp({
     backend: {
-      authenticator,
-      hasher,
-      designs,
-      configuration,
-      events,
-      tasks,
-      compactions,
-      uuid,
-      log,
-      clock,
-      random,
+      ...partsOf(real.server),
       databases: {
         leaseOpen: () => undefined,
         watch: (name, watcher) => databases.watch(name, watcher),

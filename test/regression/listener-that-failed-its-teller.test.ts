@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import t from 'tap'
+import { UNASKED } from '../../src/base/metrics.ts'
 import { DatabaseEvents } from '../../src/server/database-events.ts'
 import { EventBus } from '../../src/server/event-bus.ts'
 import { DatabaseRegistry } from '../../src/server/registry.ts'
@@ -50,6 +51,7 @@ t.test('a slow write of events has one write behind it, not one for each event',
   const events = await DatabaseEvents.open(
     {
       path: join(t.testdir(), 'events'),
+      metrics: UNASKED,
       bus,
       clock,
       log,

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import t from 'tap'
+import { UNASKED } from '../../src/base/metrics.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { DatabaseEvents, eventOf } from '../../src/server/database-events.ts'
 import { EventBus } from '../../src/server/event-bus.ts'
@@ -15,6 +16,7 @@ function open(folder: string, names: string[]): Promise<DatabaseEvents> {
   return DatabaseEvents.open(
     {
       path,
+      metrics: UNASKED,
       bus,
       clock,
       log,

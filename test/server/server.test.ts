@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { UNASKED } from '../../src/base/metrics.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
@@ -26,6 +27,7 @@ async function start(dataDir: string, environment: Record<string, string> = {}) 
     clock: manualClock(),
     random: systemRandom,
     ...fakeDatabases(),
+    metrics: UNASKED,
     async acquireLock(path) {
       if (held.has(path)) throw new Error(`${path} is locked`)
       held.add(path)

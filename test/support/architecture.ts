@@ -53,6 +53,7 @@ export const ROOMS = [
   'src/database/shared',
   'src/documents',
   'src/scripting',
+  'src/statistics',
   'src/workers',
   'src/auth',
   'src/users',

@@ -4,10 +4,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import type { CacheFigures } from '../../src/base/thread-figures.ts'
 import type { OwnedDatabase } from '../../src/database/api/database.ts'
 import type { DatabaseOpener } from '../../src/server/registry.ts'
 
 export interface FakeDatabases extends DatabaseOpener {
+  readonly cache: CacheFigures
   /** Names of the databases that are open now, one for each opening. */
   readonly open: string[]
   /** Most that were ever open at the same time. */
@@ -58,6 +60,7 @@ export function fakeDatabases(): FakeDatabases {
     return database as unknown as OwnedDatabase
   }
   const fakes: FakeDatabases = {
+    cache: { cachedBytes: 0, pages: 0, hits: 0, misses: 0, evictions: 0 },
     open,
     opened,
     get mostOpen() {

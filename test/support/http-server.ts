@@ -2,8 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openStore, type Store } from '../../native-free-btree/index.ts'
+import { nodeFileSystem, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
+import { Metrics } from '../../src/base/metrics.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
@@ -11,7 +12,9 @@ import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
 import type { CorsRules } from '../../src/http/request/cors.ts'
 import { type HttpLimits, limitsOf } from '../../src/http/request/options.ts'
+import { EVENTS_NAME } from '../../src/server/database-events.ts'
 import { Server } from '../../src/server/server.ts'
+import { measuredFileSystem } from '../../src/statistics/measured-file-system.ts'
 import { Fronts } from '../../src/threads/fronts.ts'
 import { recordingLog } from './recording-log.ts'
 
@@ -79,7 +82,11 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     options.onStore?.(store)
     return store
   }
-  const files = { clock, openStore: noted }
+  const metrics = new Metrics()
+  const cache = new PageCache(CACHE_BYTES)
+  const fileSystem = measuredFileSystem(nodeFileSystem, metrics, clock)
+  const files = { clock, openStore: noted, store: { cache, fileSystem } }
+  const filesOf = (name: string) => (name === EVENTS_NAME ? files : { ...files, metrics })
   const config = await withLocalFile({
     environment: {
       DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10',
@@ -89,14 +96,16 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`], port: String(options.port ?? 0) },
   })
   const server = await Server.start({
-    openDatabase: (path, name) => openDatabase(path, name, files),
-    createDatabase: (path, name, properties) => createDatabase(path, name, { ...files, properties }),
+    openDatabase: (path, name) => openDatabase(path, name, filesOf(name)),
+    createDatabase: (path, name, properties) => createDatabase(path, name, { ...filesOf(name), properties }),
     settings: new SettingsRegistry(config, log),
     config,
     log,
     clock,
     random: systemRandom,
     acquireLock: async () => ({ release: async () => {} }),
+    metrics,
+    cache,
   })
   const http = await listen(server, options)
   const url = new URL(http.url)

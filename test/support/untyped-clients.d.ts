@@ -55,3 +55,8 @@ declare module 'follow' {
     callback: (error: Error | null, change: Change) => void,
   ): Feed
 }
+
+declare module 'parse-prometheus-text-format' {
+  /** The families of a page, each with its name, help, type and metrics. */
+  export default function parse(page: string): unknown[]
+}

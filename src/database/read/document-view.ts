@@ -1,5 +1,6 @@
 /** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
 import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { plainBytes, storedBytes } from '../attachments/content.ts'
 import { reading } from '../errors/layer-errors.ts'
@@ -28,6 +29,8 @@ export interface ViewSource {
   readonly values: BodyReader
   /** Of a history no more is shown, whatever is stored: a limit that was lowered holds at once, as in CouchDB. */
   readonly revsLimit: number
+  /** Takes the number of documents that are read. Undefined: it is not somebody outside who reads them. */
+  readonly metrics?: Metrics | undefined
 }
 
 export interface ViewParts {
@@ -109,7 +112,11 @@ export class StoredView implements DocumentView {
   }
 
   body(): Buffer {
-    this.#body ??= reading(() => this.#parts.source.values.read(this.#parts.reference))
+    if (this.#body === undefined) {
+      const { source, reference } = this.#parts
+      this.#body = reading(() => source.values.read(reference))
+      source.metrics?.count('couchdb.database_reads')
+    }
     return this.#body
   }
 

@@ -1,5 +1,6 @@
 import type { Snapshot, Store, StoreReader, Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import type { Metrics } from '../../base/metrics.ts'
 import { awaiting, reading } from '../errors/layer-errors.ts'
 
 /** What reads need of a store: a writer's, or one that follows a writer in another thread. */
@@ -73,7 +74,27 @@ export class OpenStore<S extends ReadableStore = ReadableStore> {
 
 /** The same of a store with a writer. */
 export class WritableStore extends OpenStore<Store> {
+  readonly #metrics: Metrics
+  /** Number of the last commit that was counted. */
+  #counted: number
+
+  constructor(store: Store, metrics: Metrics) {
+    super(store)
+    this.#metrics = metrics
+    this.#counted = store.commit
+  }
+
   async transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
-    return awaiting(this.get().transact(build, { sizeHint }))
+    const store = this.get()
+    const result = await awaiting(store.transact(build, { sizeHint }))
+    this.#countCommits(store.commit)
+    return result
+  }
+
+  /** How many commits there were that nobody has counted. */
+  #countCommits(commit: number): void {
+    if (commit <= this.#counted) return
+    this.#metrics.count('couchdb.commits', commit - this.#counted)
+    this.#counted = commit
   }
 }

@@ -8,6 +8,7 @@
 import type { Follower, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Clock } from '../../base/clock.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import type { Metrics } from '../../base/metrics.ts'
 import type {
   Database,
   DocumentEdit,
@@ -33,6 +34,14 @@ import { updateWinner } from '../write/winner-edits.ts'
 import { decodeResults } from './result-codec.ts'
 import { encodeEdits, placesOf } from './update-codec.ts'
 
+export interface FollowedParts {
+  clock: Pick<Clock, 'now'>
+  /** Takes what is counted. */
+  metrics: Metrics
+  /** Runs once, when the database has been closed here. */
+  onClosed: () => void
+}
+
 export class FollowedDatabase extends ReadingDatabase implements Database {
   readonly #store: OpenStore<Follower>
   readonly #writer: RemoteWriter
@@ -48,13 +57,12 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     follower: Follower,
     { name, record, epochs, words: buffer }: SharedDatabase,
     writer: RemoteWriter,
-    clock: Pick<Clock, 'now'>,
-    onClosed: () => void = () => {},
+    { clock, metrics, onClosed }: FollowedParts,
   ) {
     const store = new OpenStore(follower)
     const words = new DatabaseWords(buffer)
     const settings = new SettingsView(store, words)
-    super({ name, record, store, settings, sequences: SequenceCodec.of(Buffer.from(epochs)), words })
+    super({ name, record, store, settings, sequences: SequenceCodec.of(Buffer.from(epochs)), words, metrics })
     this.#store = store
     this.#writer = writer
     this.#onClosed = onClosed

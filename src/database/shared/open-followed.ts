@@ -1,5 +1,6 @@
 import { type FileSystem, openFollower, type PageCache } from '../../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
+import { type Metrics, UNASKED } from '../../base/metrics.ts'
 import type { RemoteWriter, SharedDatabase } from '../api/remote-writer.ts'
 import { awaiting } from '../errors/layer-errors.ts'
 import { TREE_OPTIONS } from '../layout/tree-options.ts'
@@ -10,6 +11,8 @@ export interface FollowOptions {
   cache?: PageCache | undefined
   fileSystem?: FileSystem | undefined
   clock?: Clock | undefined
+  /** Takes what is counted. Default: nobody asks. */
+  metrics?: Metrics | undefined
   /** Runs once, when the database has been closed here. */
   onClosed?: (() => void) | undefined
   /** The engine's `openFollower`, or a stand-in for it. */
@@ -25,8 +28,8 @@ export async function openFollowed(
   writer: RemoteWriter,
   options: FollowOptions = {},
 ): Promise<FollowedDatabase> {
-  const { cache, fileSystem, clock = systemClock, onClosed } = options
+  const { cache, fileSystem, clock = systemClock, metrics = UNASKED, onClosed = () => {} } = options
   const given = { trees: TREE_OPTIONS, clock, ...(cache && { cache }), ...(fileSystem && { fileSystem }) }
   const follower = await awaiting((options.openFollower ?? openFollower)(shared.progress, given))
-  return new FollowedDatabase(follower, shared, writer, clock, onClosed)
+  return new FollowedDatabase(follower, shared, writer, { clock, metrics, onClosed })
 }

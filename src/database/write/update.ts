@@ -59,6 +59,8 @@ export interface UpdateOutcome {
   results: EditResult[]
   /** A design document was written. */
   design: boolean
+  /** Documents that were changed, those of them that were not there before, and local ones. Undefined: nothing was. */
+  counts?: { written: number; inserted: number; local: number } | undefined
   /** The earliest time at which a document that was written expires; undefined for never. */
   expiresAtMs?: number | undefined
 }
@@ -225,6 +227,11 @@ class DocumentMerge {
     return this.#expiresAtMs
   }
 
+  /** There was none of its id. */
+  get isNew(): boolean {
+    return this.#before === undefined
+  }
+
   /** A new leaf is a change, unless a later edit of the request put it into a history that is cut off above it. */
   #hasNewLeaf(): boolean {
     for (const { children } of this.#made) if (children === 0) return true
@@ -266,18 +273,23 @@ export function applyEdits(
 ): UpdateOutcome {
   let design = false
   let expiresAtMs: number | undefined
+  let written = 0
+  let inserted = 0
   for (const document of ready.documents) {
     const merge = new DocumentMerge(context, document)
     for (const edit of document.edits) {
       results[edit.place] = ready.newEdits ? merge.interactive(edit) : merge.replicated(edit)
     }
     if (!merge.write()) continue
+    written += 1
+    if (merge.isNew) inserted += 1
     if (document.design) design = true
     if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
   for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }
-  return { results, design, expiresAtMs }
+  const counts = { written, inserted, local: ready.local.length }
+  return { results, design, counts, expiresAtMs }
 }
 
 /** Refuses all edits that were checked against what is no more; local documents, which are not checked, with them. */

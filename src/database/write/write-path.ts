@@ -3,7 +3,9 @@
  * update sequence are taken when a transaction is built and never given twice; a group that could not be written leaves a
  * gap. What other threads are told of a change (`words`) is stored when it is durable and before it is acknowledged.
  */
+import type { Clock } from '../../base/clock.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import type { Metrics } from '../../base/metrics.ts'
 import type {
   DocumentEdit,
   DocumentView,
@@ -22,7 +24,7 @@ import type { DatabaseWords } from '../read/words.ts'
 import type { CheckedState, CheckStamp } from './checked-state.ts'
 import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
-import { applyPurges, readyPurges } from './purge.ts'
+import { applyPurges, type ReadyPurge, readyPurges } from './purge.ts'
 import { type AppendedBodies, turnSource } from './turn-source.ts'
 import {
   applyEdits,
@@ -40,6 +42,8 @@ const TOMBSTONE_BYTES = 512
 /** What a patch of a document may write is not known before its turn. */
 const TURN_BYTES = 4096
 
+const MICROSECONDS = 1000
+
 export interface WritePathOptions {
   readonly store: WritableStore
   readonly settings: SettingsView
@@ -48,6 +52,9 @@ export interface WritePathOptions {
   readonly sequences: SequenceCodec
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   readonly refusal: () => string | undefined
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  /** Takes what is counted. */
+  readonly metrics: Metrics
   /** Hears of every durable change, once its number is in `words`. */
   readonly onChange: () => void
 }
@@ -59,12 +66,16 @@ export class WritePath {
   readonly #checked: CheckedState
   readonly #sequences: SequenceCodec
   readonly #refusal: () => string | undefined
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>
+  readonly #metrics: Metrics
   readonly #onChange: () => void
   /** Bodies of transactions that were built and have not settled. */
   readonly #unsettled = new Set<AppendedBodies>()
   #expiryListener: ((expiresAtMs: number) => Promise<void> | undefined) | undefined
   /** Of the last change that a transaction took. */
   #builtSeq: number
+  /** That of the last change that was durable. */
+  #lastCommit = -1
   /** The epoch of the sequence that began with this opening is stored. */
   #epochStored = false
 
@@ -76,6 +87,8 @@ export class WritePath {
     this.#checked = options.checked
     this.#sequences = options.sequences
     this.#refusal = options.refusal
+    this.#clock = options.clock
+    this.#metrics = options.metrics
     this.#onChange = options.onChange
     this.#builtSeq = options.words.updateSeq
   }
@@ -90,10 +103,12 @@ export class WritePath {
   async #change<T extends { design: boolean }>(
     build: (context: UpdateContext) => T,
     sizeHint: number,
+    kind: 'interactive' | 'replicated' = 'interactive',
   ): Promise<T> {
     let last = 0
     let settle = (): void => {}
     const appended: AppendedBodies = []
+    const startMs = this.#clock.monotonic()
     const store = this.#store.get()
     this.#unsettled.add(appended)
     try {
@@ -123,6 +138,7 @@ export class WritePath {
         }
       }, sizeHint)
       if (last > 0) this.#epochStored = true
+      this.#countChange(store.commit, this.#clock.monotonic() - startMs, last > 0, kind)
       if (outcome.design) this.#words.raiseDesign()
       this.#changed(last)
       return outcome
@@ -130,6 +146,20 @@ export class WritePath {
       this.#unsettled.delete(appended)
       settle()
     }
+  }
+
+  /** What is durable in the same commit as a change before it was coalesced with that. */
+  #countChange(
+    commit: number,
+    durationMs: number,
+    isChanged: boolean,
+    kind: 'interactive' | 'replicated',
+  ): void {
+    const metrics = this.#metrics
+    metrics.observe('couchdb.collect_results_time', durationMs * MICROSECONDS, this.#clock.now())
+    if (isChanged) metrics.count('couchdb.database_writes')
+    if (commit === this.#lastCommit) metrics.count(`couchdb.coalesced_updates.${kind}`)
+    this.#lastCommit = commit
   }
 
   /** Deletions go on where the disk has no room: they are how it gets some. Throws insufficientStorage. */
@@ -145,19 +175,29 @@ export class WritePath {
   async write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     if (ready.grows) this.requireRoom()
     let isOutdated = false
-    const change = this.#change((context) => {
-      isOutdated = ready.stamp !== undefined && this.#checked.isOutdated(ready.stamp)
-      if (isOutdated) return refuseOutdated(ready, results)
-      const applied = applyEdits(context, ready, results)
-      if (allOrNothing) requireAll(applied.results)
-      return applied
-    }, ready.bytes)
+    const change = this.#change(
+      (context) => {
+        isOutdated = ready.stamp !== undefined && this.#checked.isOutdated(ready.stamp)
+        if (isOutdated) return refuseOutdated(ready, results)
+        const applied = applyEdits(context, ready, results)
+        if (allOrNothing) requireAll(applied.results)
+        return applied
+      },
+      ready.bytes,
+      ready.newEdits ? 'interactive' : 'replicated',
+    )
     const outcome = await (allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change)
     if (isOutdated) await this.#checked.settled()
     await this.#updated(outcome)
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {
+    const { counts } = outcome
+    if (counts !== undefined) {
+      this.#metrics.count('couchdb.document_writes', counts.written)
+      this.#metrics.count('couchdb.document_inserts', counts.inserted)
+      this.#metrics.count('couchdb.local_document_writes', counts.local)
+    }
     return outcome.expiresAtMs === undefined ? undefined : this.#expiryListener?.(outcome.expiresAtMs)
   }
 
@@ -189,12 +229,22 @@ export class WritePath {
     if (due.length === 0) return 0
     const bytes = due.length * TOMBSTONE_BYTES
     const outcome = await this.#change((context) => expireDocuments(context, due, nowMs), bytes)
+    this.#metrics.count('couchdb.document_writes', outcome.count)
     return outcome.count
   }
 
   /** As `Database.onExpirySet`. */
   onExpirySet(listener: (expiresAtMs: number) => Promise<void> | undefined): void {
     this.#expiryListener = listener
+  }
+
+  #countPurges(ready: readonly ReadyPurge[], purged: readonly PurgedRevisions[]): void {
+    const asked = ready.reduce((sum, { revisions }) => sum + revisions.length, 0)
+    const removed = purged.reduce((sum, { revs }) => sum + revs.length, 0)
+    this.#metrics.count('couchdb.database_purges')
+    this.#metrics.count('couchdb.document_purges.total', asked)
+    this.#metrics.count('couchdb.document_purges.success', removed)
+    this.#metrics.count('couchdb.document_purges.failure', asked - removed)
   }
 
   /** As `Database.purge`, of ids that the database may hold. */
@@ -204,6 +254,7 @@ export class WritePath {
       const { purgedInfosLimit } = this.#settings
       return applyPurges({ tx, purgedInfosLimit, takeSeq }, ready)
     }, ready.length * PURGE_BYTES)
+    this.#countPurges(ready, outcome.purged)
     return outcome.purged
   }
 }

@@ -57,7 +57,15 @@ function waiting(
   feed: (wait: WaitForChange) => AsyncGenerator<Piece>,
   headers: Headers = {},
 ): Answer {
-  const { wait, stop } = listen(exchange.response)
+  const { wait, stop: unlisten } = listen(exchange.response)
+  const { metrics } = exchange.backend
+  metrics.count('couchdb.httpd.clients_requesting_changes')
+  let isOver = false
+  const stop = (): void => {
+    unlisten()
+    if (!isOver) metrics.count('couchdb.httpd.clients_requesting_changes', -1)
+    isOver = true
+  }
   const pieces = feed(wait)
   const end = async (): Promise<IteratorResult<Piece>> => {
     stop()

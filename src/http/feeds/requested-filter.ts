@@ -33,7 +33,14 @@ export function requestedFilter(
       throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
     }
     const { selector, fields } = body
-    return selectorFilter(() => exchange.database, selector, fields, exchange.limits.selectorBudgetMs)
+    const { metrics } = exchange.backend
+    return selectorFilter(
+      () => exchange.database,
+      selector,
+      fields,
+      exchange.limits.selectorBudgetMs,
+      () => metrics.count('mango.evaluate_selector'),
+    )
   }
   if (filter === '_view') return viewFilter(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')

@@ -90,9 +90,11 @@ function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const { log, clock } = service.options.backend
-  const startMs = log.enabled('debug') ? clock.monotonic() : 0
+  const { clock, metrics } = service.options.backend
+  const startMs = clock.monotonic()
   const exchange = exchangeOf(service, request, response)
+  metrics.count('couchdb.httpd.requests')
+  metrics.countMethod(request.method === 'HEAD' ? 'HEAD' : exchange.method)
   let answer: Answer | Promise<Answer>
   try {
     answer = handle(exchange, resource)
@@ -131,6 +133,10 @@ async function respondLater(
     }
     if (answer.kind === 'whole') sendWhole(exchange, answer)
     else await streamed(exchange, answer)
+    const isGone = exchange.response.destroyed && !exchange.response.writableFinished
+    if (answer.kind === 'streamed' && isGone) {
+      exchange.backend.metrics.count('couchdb.httpd.abandoned_streaming_requests')
+    }
   } catch (error) {
     breakOff(exchange, error)
   } finally {
@@ -171,7 +177,11 @@ function breakOff(exchange: Exchange, error: unknown): void {
 function finish(exchange: Exchange, startMs: number): void {
   exchange.release()
   Pipeline.of(exchange.request.socket).leave()
-  const { log, clock } = exchange.backend
+  const { log, clock, metrics } = exchange.backend
+  const { response } = exchange
+  metrics.observe('couchdb.request_time', clock.monotonic() - startMs, clock.now())
+  if (response.headersSent) metrics.countStatus(response.statusCode)
+  if (response.destroyed && !response.writableFinished) metrics.count('couchdb.httpd.aborted_requests')
   if (!log.enabled('debug')) return
   log.debug('request', {
     requestId: exchange.requestId,
@@ -215,12 +225,17 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
     throw new DatabaseError('badRequest', 'invalid_url_encoding')
   }
   const { headers, socket } = exchange.request
-  const { authenticator } = exchange.backend
+  const { authenticator, metrics } = exchange.backend
   const known = authenticator.recall(headers, socket.remoteAddress ?? '')
   if (known !== undefined) {
+    if (headers.authorization !== undefined) {
+      metrics.count('couchdb.auth_cache_hits')
+      metrics.count('couchdb.password_hashing_fast')
+    }
     recognise(exchange, known)
     return undefined
   }
+  if (headers.authorization !== undefined) metrics.count('couchdb.auth_cache_misses')
   const tolerant = exchange.place.route === 'welcome'
   const asking = authenticator.authenticate(headers, { tolerant, caller: exchange.caller })
   return asking.then((found) => recognise(exchange, found))

@@ -1,4 +1,3 @@
-import { COUCHDB_VERSION } from '../../base/version.ts'
 import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
 import { withCors } from '../request/cors.ts'
@@ -106,8 +105,4 @@ function headOf(exchange: Exchange, headers: Headers): string[] {
   for (let i = 0; i < head.length; i += 2) all[head[i]!.toLowerCase()] = head[i + 1]!
   const sent = withCors(cors, request, preferred(exchange, all))
   return Object.entries(sent).flatMap(([name, value]) => [spelled(name), value])
-}
-
-export function serverToken(version: string): string {
-  return `CouchDB/${COUCHDB_VERSION} (Davenport/${version})`
 }

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../../base/errors.ts'
 import { describeError } from '../../base/log.ts'
-import { SequentialUuids } from '../../base/uuids.ts'
+import { Uuids } from '../../base/uuids.ts'
 import { BatchWrites } from '../request/batch-writes.ts'
 import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
@@ -13,7 +13,7 @@ import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { answerUnderWay, registerResources, rewriteUrl } from './dispatch.ts'
-import { serverToken } from './send.ts'
+import { serverToken } from './server-token.ts'
 import { serveWebsockets, UpgradableMessage } from './websockets.ts'
 
 /**
@@ -38,7 +38,8 @@ export interface HttpServer {
 
 /** Listens. Rejects as `listen` does (EADDRINUSE, EACCES). */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
-  const { limits } = options
+  const { limits, backend } = options
+  const { settings, uniqueTime, clock, random } = backend
   const stopping = new AbortController()
   const running = new Set<Promise<unknown>>()
   const background = (work: Promise<unknown>): void => {
@@ -57,7 +58,12 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     batches,
     bodies,
     endpoints,
-    uuids: new SequentialUuids(options.backend.random),
+    uuids: new Uuids({
+      settings: settings.view({ algorithm: 'uuidAlgorithm', suffix: 'uuidSuffix' }),
+      time: uniqueTime,
+      clock,
+      random,
+    }),
     serverToken: serverToken(options.version),
     stopping: stopping.signal,
     background,

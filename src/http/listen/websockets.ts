@@ -144,8 +144,14 @@ async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
     const feed = await openWebsocketFeed(exchange, message)
-    const end = await feed.run(client)
-    client.close(end === 'went away' ? GOING_AWAY : DONE)
+    const { metrics } = exchange.backend
+    metrics.count('couchdb.httpd.clients_requesting_changes')
+    try {
+      const end = await feed.run(client)
+      client.close(end === 'went away' ? GOING_AWAY : DONE)
+    } finally {
+      metrics.count('couchdb.httpd.clients_requesting_changes', -1)
+    }
   } catch (error) {
     const known = knownError(error)
     const { code, reason } = closeOf(known)

@@ -4,9 +4,10 @@ import type { Exchange } from './exchange.ts'
 /**
  * Who may call a route at all, decided before its method, parameters and body are looked at. What only some
  * documents or methods need (design documents, settings) is checked by the handlers. A `lister` is a member who sees all
- * documents: those of the system's databases are for administrators of the server alone.
+ * documents: those of the system's databases are for administrators of the server alone. Figures of the server (`metrics`) are
+ * also for those who have a role for nothing else.
  */
-export type Access = 'open' | 'server-admin' | 'member' | 'lister' | 'database-admin'
+export type Access = 'open' | 'metrics' | 'server-admin' | 'member' | 'lister' | 'database-admin'
 
 const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
 
@@ -16,6 +17,10 @@ const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
  */
 export function authorize(exchange: Exchange, access: Access): Promise<void> | undefined {
   if (access === 'open') return undefined
+  if (access === 'metrics') {
+    requireMetrics(exchange)
+    return undefined
+  }
   if (access === 'server-admin') {
     requireServerAdmin(exchange)
     return undefined
@@ -43,6 +48,15 @@ function requireUse(exchange: Exchange, access: 'member' | 'lister' | 'database-
 /** Throws unauthorized. */
 export function requireServerAdmin(exchange: Exchange): void {
   if (!exchange.isServerAdmin) throw new DatabaseError('unauthorized', 'You are not a server admin.')
+}
+
+/** The role of those who may read figures of the server. */
+const METRICS_ROLE = '_metrics'
+
+/** Throws unauthorized. */
+function requireMetrics(exchange: Exchange): void {
+  if (exchange.isServerAdmin || exchange.user.roles.includes(METRICS_ROLE)) return
+  throw new DatabaseError('unauthorized', 'You are not a server admin or read-only metrics user')
 }
 
 /** For settings and design documents. Throws unauthorized or forbidden. */

@@ -4,7 +4,7 @@ import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns, type Steps } from '../../base/time-slice.ts'
-import type { SequentialUuids } from '../../base/uuids.ts'
+import type { Uuids } from '../../base/uuids.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
@@ -35,7 +35,7 @@ export interface Service {
   readonly batches: BatchWrites
   readonly bodies: BodyMemory
   /** Gives the ids of documents that came without. */
-  readonly uuids: SequentialUuids
+  readonly uuids: Uuids
   /** Where requests go. */
   readonly endpoints: Endpoints
   /** The header `Server`. */
@@ -124,7 +124,7 @@ export class Exchange implements Intake {
   }
 
   /** Gives the ids of documents that came without. */
-  get uuids(): SequentialUuids {
+  get uuids(): Uuids {
     return this.service.uuids
   }
 

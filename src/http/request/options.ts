@@ -2,8 +2,10 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PasswordHasher } from '../../auth/password-hash.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import type { Metrics } from '../../base/metrics.ts'
 import { openFileLimit } from '../../base/open-file-limit.ts'
 import type { RandomBytes } from '../../base/random.ts'
+import type { UniqueTime } from '../../base/uuids.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Database } from '../../database/api/database.ts'
@@ -12,8 +14,10 @@ import type { Compactions } from '../../server/compactions.ts'
 import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
 import type { NameRange } from '../../server/name-index.ts'
+import type { NodeService } from '../../server/node-service.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
+import type { ReshardingState } from '../../server/resharding.ts'
 import type { TaskInfo } from '../../workers/tasks.ts'
 import type { Cors } from './cors.ts'
 import { CORS_SETTINGS, corsOf } from './cors-settings.ts'
@@ -50,6 +54,18 @@ export interface ConfigurationBackend {
   reload(): Promise<void>
 }
 
+/** As `NodeService` has them. */
+export interface NodeBackend extends Pick<NodeService, 'statistics' | 'system' | 'metricsPage' | 'restart'> {
+  compactions(): Here<ReturnType<NodeService['compactions']>>
+}
+
+/** As `Resharding` has them. */
+export interface ReshardingBackend {
+  state(): Here<ReshardingState>
+  start(): Here<void>
+  stop(reason: string): Here<void>
+}
+
 /**
  * What the HTTP layer is given. Everything that remembers, decides or measures comes from outside: nothing
  * here opens a file, reads a clock or draws a random number by itself. A `Server` has the shape of `backend`.
@@ -60,6 +76,13 @@ export interface Backend {
   readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>
   readonly configuration: ConfigurationBackend
+  /** Read by whoever needs them at the moment of the request. */
+  readonly settings: SettingsRegistry
+  readonly node: NodeBackend
+  readonly resharding: ReshardingBackend
+  /** What this thread counts. */
+  readonly metrics: Metrics
+  readonly uniqueTime: UniqueTime
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout' | 'handlers'>
   /** Runs functions of design documents. */
   readonly designs: DesignDocuments

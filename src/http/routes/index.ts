@@ -14,10 +14,13 @@ import { documentResources } from './document/document.ts'
 import { localDocumentResources } from './document/local-document.ts'
 import type { Resource } from './resource.ts'
 import { absentResources } from './server/absent.ts'
+import { clusterSetupResources } from './server/cluster-setup.ts'
 import { databasesResources } from './server/databases.ts'
 import { dbUpdatesResources } from './server/db-updates.ts'
 import { nodeResources } from './server/node.ts'
+import { reshardResources } from './server/reshard.ts'
 import { sessionResources } from './server/session.ts'
+import { tasksResources } from './server/tasks.ts'
 import { welcomeResources } from './server/welcome.ts'
 
 /** Every route. Those without `endpoint` have the names that `resolve` gives by position. */
@@ -29,6 +32,7 @@ export const resources: readonly Resource[] = [
   ...bulkDocsResources,
   ...bulkGetResources,
   ...changesResources,
+  ...clusterSetupResources,
   ...databaseResources,
   ...databasesResources,
   ...dbUpdatesResources,
@@ -38,8 +42,10 @@ export const resources: readonly Resource[] = [
   ...nodeResources,
   ...partitionResources,
   ...purgeResources,
+  ...reshardResources,
   ...revisionsResources,
   ...sessionResources,
   ...settingsResources,
+  ...tasksResources,
   ...welcomeResources,
 ]

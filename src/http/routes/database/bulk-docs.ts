@@ -40,6 +40,9 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
       : 'POST body must include `docs` parameter.'
     throw new DatabaseError('badRequest', reason)
   }
+  const { metrics, clock } = exchange.backend
+  metrics.count('couchdb.httpd.bulk_requests')
+  metrics.observe('couchdb.httpd.bulk_docs', documents.length, clock.now())
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.

@@ -41,6 +41,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
     }
   }
   if (!Array.isArray(docs)) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
+  exchange.backend.metrics.count('couchdb.httpd.bulk_requests')
   const { maxBulkGet } = exchange.limits
   if (docs.length > maxBulkGet) throw new DatabaseError('tooManyDocumentsAsked', String(maxBulkGet))
   const wishes = await exchange.inTurns(wishSteps(exchange.database, docs))

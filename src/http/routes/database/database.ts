@@ -32,8 +32,11 @@ export function databaseInfo(database: Database, shards: number): Record<string,
 }
 
 function read(exchange: Exchange): Answer {
-  const shards = exchange.backend.databases.shardsOf(exchange.place.database!) ?? 1
-  return json(200, databaseInfo(exchange.database, shards))
+  const { databases, metrics, clock } = exchange.backend
+  const startMs = clock.monotonic()
+  const info = databaseInfo(exchange.database, databases.shardsOf(exchange.place.database!) ?? 1)
+  metrics.observe('couchdb.dbinfo', clock.monotonic() - startMs, clock.now())
+  return json(200, info)
 }
 
 const PLACEMENT = /^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/
@@ -50,12 +53,16 @@ async function create(exchange: Exchange): Promise<Answer> {
   const given = query.get('partitioned')
   const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!
-  // As a plain database it would leave replications undone.
+  requireCreatable(name)
+  await backend.databases.create(name, { shards, partitioned })
+  return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
+}
+
+/** Throws notImplemented for a database of the system that would be a plain one: it would leave replications undone. */
+export function requireCreatable(name: string): void {
   if (name.startsWith('_') && name !== USERS_DATABASE && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
-  await backend.databases.create(name, { shards, partitioned })
-  return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
 
 /** Throws badRequest for what is no positive integer. */

@@ -16,6 +16,7 @@ async function partition(exchange: Exchange): Promise<Answer> {
     throw new DatabaseError('badRequest', 'Conflicting value for `partition` in query string')
   }
   if (rest.length === 1 && rest[0] === '_all_docs') {
+    exchange.backend.metrics.count('couchdb.httpd.partition_all_docs_requests')
     return handlerOf(allDocsOfPartition(name), exchange.method)(exchange)
   }
   if (rest[0] === '_find' || rest[0] === '_explain' || rest[0] === '_design') {

@@ -18,6 +18,7 @@ const MAX_REVISIONS = 1000
 
 async function purge(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
+  exchange.backend.metrics.count('couchdb.httpd.purge_requests')
   await exchange.jsonTypedBody()
   const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
   if (requests.length > MAX_DOCUMENTS) {

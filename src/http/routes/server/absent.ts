@@ -53,5 +53,4 @@ export const absentResources: Resource[] = [
   absent('db/_sync_shards', 'member', 'sharding'),
   absent('db/_search_cleanup', 'member', 'search'),
   absent('db/_nouveau_cleanup', 'member', 'search'),
-  absent('_reshard', 'server-admin', 'sharding'),
 ]

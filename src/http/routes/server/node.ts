@@ -1,75 +1,66 @@
+import { getHashes } from 'node:crypto'
 import { DatabaseError } from '../../../base/errors.ts'
+import { NODE } from '../../../base/node-name.ts'
+import { COUCHDB_VERSION } from '../../../base/version.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
+import { PAGE_TYPE } from '../../../statistics/page-type.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
+import type { Access } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { isTrue, readJson } from '../../request/parameters.ts'
-import { parseViewParameters } from '../../request/view-parameters.ts'
-import type { Resource } from '../resource.ts'
+import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { configuration } from './configuration.ts'
 
-const CLUSTER_ACTIONS = new Set<unknown>([
-  'add_node',
-  'enable_cluster',
-  'enable_single_node',
-  'finish_cluster',
-  'receive_cookie',
-  'remove_node',
-  'sync_admin',
-])
+/** `/_node/{node}` and what is below it, and the list of nodes, which is of one. */
 
-/** A cluster of one node. */
-const NODE = 'nonode@nohost'
+/** What is behind the section in the path. */
+type Path = readonly string[]
 
-function membership(): Answer {
-  return json(200, { all_nodes: [NODE], cluster_nodes: [NODE] })
+/** A section of a node, by the path behind it: undefined for what is not there. */
+type Section = (path: Path) => Methods | undefined
+
+/** A section without anything below it. */
+function alone(methods: Methods): Section {
+  return (path) => (path.length === 0 ? methods : undefined)
 }
 
-/** With `history=true` those that have ended, the last first. */
-async function activeTasks(exchange: Exchange): Promise<Answer> {
-  const { tasks } = exchange.backend
-  return json(200, await (isTrue(exchange.query.get('history')) ? tasks.history() : tasks.list()))
+const SECTIONS: Readonly<Record<string, Section>> = {
+  _prometheus: alone({ allow: 'GET', methods: { GET: metricsPage } }),
+  _restart: alone({ allow: 'POST', methods: { POST: restart } }),
+  _smoosh: (path) =>
+    path.length === 1 && path[0] === 'status' ? { allow: 'GET', methods: { GET: smooshStatus } } : undefined,
+  _stats: (path) => ({
+    allow: 'GET',
+    methods: { GET: async ({ backend }) => json(200, await backend.node.statistics(path)) },
+  }),
+  _system: alone({
+    allow: 'GET',
+    methods: { GET: async ({ backend }) => json(200, await backend.node.system()) },
+  }),
+  _versions: alone({ allow: 'GET', methods: { GET: versions } }),
 }
 
-/** `/_active_tasks/{pid}`: asks the task to end. */
-async function cancelTask(exchange: Exchange): Promise<Answer> {
-  const [pid] = exchange.place.rest
-  if (pid === undefined) {
-    throw new DatabaseError('methodNotAllowed', 'Only GET,HEAD allowed', { headers: { allow: 'GET,HEAD' } })
-  }
-  if (!(await exchange.backend.tasks.cancel(pid))) throw new DatabaseError('missing')
-  return ok(202)
-}
+/** Who has a role for figures alone may read these. */
+const FIGURES = new Set(['_prometheus', '_stats', '_system'])
 
-/** A single node is enabled as soon as the databases exist that the client wants to exist. */
-async function clusterSetup(exchange: Exchange): Promise<Answer> {
-  const text = exchange.query.get('ensure_dbs_exist')
-  const wanted = text === undefined ? [] : readJson(text)
-  const names = Array.isArray(wanted) ? wanted : []
-  const { databases } = exchange.backend
-  const found = await Promise.all(names.map((name) => databases.has(String(name))))
-  const complete = found.every(Boolean)
-  return json(200, { state: complete ? 'single_node_enabled' : 'single_node_disabled' })
-}
-
-async function setUpCluster(exchange: Exchange): Promise<never> {
-  const { action } = await exchange.jsonObject()
-  if (!CLUSTER_ACTIONS.has(action)) throw new DatabaseError('badRequest', "Invalid Action'")
-  throw new DatabaseError('notImplemented', 'clusters are not implemented')
+function accessOf({ place }: Exchange): Access {
+  return FIGURES.has(place.rest[1] ?? '') ? 'metrics' : 'server-admin'
 }
 
 function node(exchange: Exchange): Answer | Promise<Answer> {
   const [name, section, ...path] = exchange.place.rest
-  if (name !== '_local' && name !== NODE) {
-    if (name === undefined) throw new DatabaseError('badRequest', 'Incomplete path to _node request')
-    throw new DatabaseError('missing', `no such node: ${name}`)
-  }
-  if (section === undefined) return json(200, { name: NODE })
-  if (section === '_versions') {
-    return json(200, { davenport: exchange.service.options.version, node: process.version })
-  }
+  if (name === undefined) throw new DatabaseError('badRequest', 'Incomplete path to _node request')
+  if (name !== '_local' && name !== NODE) throw new DatabaseError('missing', `no such node: ${name}`)
+  if (section === undefined)
+    return handlerOf(name === '_local' ? OWN_NAME : WELCOME, exchange.method)(exchange)
   if (section === '_config') return configuration(exchange, path)
-  if (NODE_SECTIONS.has(section)) throw new DatabaseError('notImplemented', `${section} is not implemented`)
-  // CouchDB takes the rest for a path of the node's own interface, and so for a database.
+  const find = Object.hasOwn(SECTIONS, section) ? SECTIONS[section] : undefined
+  const methods = find?.(path)
+  if (methods === undefined) return otherPath(section)
+  return handlerOf(methods, exchange.method)(exchange)
+}
+
+/** CouchDB takes what it does not know for a path of the node's own interface, and so for a database. */
+function otherPath(section: string): never {
   if (isDatabaseName(section)) throw new DatabaseError('noDatabase')
   throw new DatabaseError(
     'illegalDatabaseName',
@@ -78,22 +69,55 @@ function node(exchange: Exchange): Answer | Promise<Answer> {
   )
 }
 
-const NODE_SECTIONS = new Set(['_prometheus', '_restart', '_smoosh', '_stats', '_system'])
+const OWN_NAME: Methods = { allow: 'GET,HEAD', methods: { GET: () => json(200, { name: NODE }) } }
 
-/** Nothing replicates, so nothing is scheduled: the lists are empty, and every document of them is missing. */
-function scheduler(exchange: Exchange): Answer {
-  const [list, ...path] = exchange.place.rest
-  if (list !== 'jobs' && list !== 'docs') return json(404, { error: 'not found' })
-  if (path.length > 0) {
-    const known = list === 'jobs' || path[0]!.endsWith('_replicator')
-    throw known ? new DatabaseError('missing') : new DatabaseError('badRequest', 'Invalid path')
-  }
-  parseViewParameters(exchange.query)
-  return json(200, { total_rows: 0, offset: 0, [list]: [] })
+/** What the node's own interface answers, without what belongs to the whole. */
+const WELCOME: Methods = {
+  allow: 'GET,HEAD',
+  methods: {
+    GET: ({ backend, service }) =>
+      json(200, {
+        couchdb: 'Welcome',
+        uuid: backend.uuid,
+        version: COUCHDB_VERSION,
+        vendor: { name: 'Davenport', version: service.options.version },
+      }),
+  },
 }
 
-function searchAnalyze(): never {
-  throw new DatabaseError('serviceUnavailable', 'Search is not available')
+/** CouchDB's members: its `erlang` is the runtime, which is another one here. */
+function versions(): Answer {
+  const { node: runtime, v8, icu, unicode } = process.versions
+  return json(200, {
+    javascript_engine: { name: 'v8', version: v8 },
+    erlang: { version: `Node.js ${runtime}`, supported_hashes: getHashes() },
+    collation_driver: {
+      name: 'libicu',
+      library_version: icu,
+      collation_algorithm_version: unicode,
+      collator_version: icu,
+    },
+  })
+}
+
+async function metricsPage({ backend }: Exchange): Promise<Answer> {
+  const body = await backend.node.metricsPage()
+  return { kind: 'whole', status: 200, headers: { 'content-type': PAGE_TYPE }, body }
+}
+
+/** Answered before the server stops. */
+async function restart({ backend }: Exchange): Promise<Answer> {
+  await backend.node.restart()
+  return ok()
+}
+
+async function smooshStatus({ backend }: Exchange): Promise<Answer> {
+  return json(200, { channels: { ratio_dbs: await backend.node.compactions() } })
+}
+
+function membership(exchange: Exchange): Answer {
+  if (exchange.place.rest.length > 0) throw new DatabaseError('missing')
+  return json(200, { all_nodes: [NODE], cluster_nodes: [NODE] })
 }
 
 export const nodeResources: Resource[] = [
@@ -101,41 +125,13 @@ export const nodeResources: Resource[] = [
     route: '_membership',
     endpoint: 'owns-rest',
     access: 'server-admin',
-    allow: 'GET,HEAD',
+    allow: 'GET',
     methods: { GET: membership },
-  },
-  {
-    route: '_active_tasks',
-    endpoint: 'owns-rest',
-    access: 'server-admin',
-    allow: 'GET,HEAD',
-    methods: { GET: activeTasks, DELETE: cancelTask },
-  },
-  {
-    route: '_cluster_setup',
-    endpoint: 'owns-rest',
-    access: 'server-admin',
-    allow: 'GET,POST',
-    methods: { GET: clusterSetup, POST: setUpCluster },
-  },
-  {
-    route: '_scheduler',
-    endpoint: 'owns-rest',
-    access: 'server-admin',
-    allow: 'GET,HEAD',
-    methods: { GET: scheduler },
-  },
-  {
-    route: '_search_analyze',
-    endpoint: 'owns-rest',
-    access: 'server-admin',
-    allow: 'POST',
-    methods: { POST: searchAnalyze },
   },
   {
     route: '_node',
     endpoint: 'owns-rest',
-    access: 'server-admin',
+    access: accessOf,
     allow: 'GET,HEAD',
     methods: { GET: node, PUT: node, POST: node, DELETE: node },
   },

@@ -19,8 +19,13 @@ function welcome(exchange: Exchange): Answer {
   })
 }
 
-function up(): Answer {
-  return json(200, { seeds: {}, status: 'ok' })
+/** What `maintenance_mode` may be for the node to say that it wants no requests, and what it says. */
+const UNAVAILABLE: Readonly<Record<string, string>> = { true: 'maintenance_mode', nolb: 'nolb' }
+
+function up({ backend }: Exchange): Answer {
+  const mode = backend.settings.get('maintenanceMode')
+  const status = Object.hasOwn(UNAVAILABLE, mode) ? UNAVAILABLE[mode] : undefined
+  return status === undefined ? json(200, { seeds: {}, status: 'ok' }) : json(404, { status })
 }
 
 function uuids(exchange: Exchange): Answer {

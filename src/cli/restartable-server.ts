@@ -1,0 +1,158 @@
+/**
+ * A server of this process that takes requests, and can be started anew: everything is closed, the configuration is read
+ * again, everything is opened again, on the port that it had. What holds:
+ * - Who asks for a restart is answered before it; other requests have the time that they have when the server stops.
+ * - A configuration that makes no sense is refused while the server still runs.
+ * - One restart runs at a time. A server that is stopped meanwhile is stopped after it.
+ */
+import { systemClock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { describeError, type LeveledLog, type LogLevel } from '../base/log.ts'
+import { Metrics } from '../base/metrics.ts'
+import { systemRandom } from '../base/random.ts'
+import { ConfigError } from '../config/ini.ts'
+import type { Config } from '../config/load.ts'
+import { SettingsRegistry } from '../config/registry.ts'
+import { Server } from '../server/server.ts'
+import { EXIT, type Listener, type Parts } from './parts.ts'
+
+export interface RestartableServerOptions {
+  /** The configuration as it is now. Throws ConfigError. */
+  load(): Promise<Config>
+  /** The text of the file that `--config` names, as it is now. */
+  readConfigFile(config: Config): Promise<string>
+  parts: Parts
+  log: LeveledLog
+  /** The log's level under a setting. */
+  levelOf(setting: LogLevel): LogLevel
+}
+
+interface Opened {
+  readonly server: Server
+  readonly listener: Listener
+}
+
+export class RestartableServer {
+  readonly #options: RestartableServerOptions
+  /** The last that was opened. */
+  #opened: Opened
+  /** It was closed, and no other could be opened. */
+  #isDown = false
+  #restarting: Promise<void> | undefined
+  #stopped: Promise<number> | undefined
+  /** Rejects when a restart has failed: nothing runs then. */
+  readonly failed: Promise<never>
+  #fail: (error: unknown) => void = () => undefined
+
+  private constructor(options: RestartableServerOptions, opened: Opened) {
+    this.#options = options
+    this.#opened = opened
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    this.failed.catch(() => undefined)
+  }
+
+  /** Resolves once requests are taken. Rejects as `load`, `Server.start` and `listen` do. */
+  static async start(options: RestartableServerOptions): Promise<RestartableServer> {
+    let running: RestartableServer | undefined
+    const restart = async (): Promise<void> => {
+      if (running === undefined) throw new DatabaseError('serviceUnavailable', 'the server is being started')
+      await running.#restart(restart)
+    }
+    running = new RestartableServer(options, await open(options, restart, undefined))
+    return running
+  }
+
+  get server(): Server {
+    return this.#opened.server
+  }
+
+  /** With scheme and port, without a slash at the end. */
+  get url(): string {
+    return this.#opened.listener.url
+  }
+
+  /** Stops the listener, then the rest. Resolves with the exit status. */
+  stop(graceMs = this.server.settings.get('stopGraceMs')): Promise<number> {
+    this.#stopped ??= this.#stop(graceMs)
+    return this.#stopped
+  }
+
+  async #stop(graceMs: number): Promise<number> {
+    await this.#restarting?.catch(() => undefined)
+    return this.#isDown ? EXIT.failure : close(this.#opened, graceMs)
+  }
+
+  /** Resolves when a restart is sure to come. Throws badRequest for a configuration that makes no sense. */
+  async #restart(again: () => Promise<void>): Promise<void> {
+    await this.#options.load().catch((error) => {
+      throw error instanceof ConfigError ? new DatabaseError('badRequest', error.message) : error
+    })
+    if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
+    this.#restarting ??= this.#reopen(again).finally(() => {
+      this.#restarting = undefined
+    })
+    this.#restarting.catch((error) => this.#fail(error))
+  }
+
+  async #reopen(again: () => Promise<void>): Promise<void> {
+    const { log } = this.#options
+    const { server, listener } = this.#opened
+    log.notice('starting anew')
+    const port = Number(new URL(listener.url).port)
+    await close(this.#opened, server.settings.get('stopGraceMs'))
+    try {
+      this.#opened = await open(this.#options, again, port)
+    } catch (error) {
+      this.#isDown = true
+      log.error('the server could not be started anew', { reason: describeError(error) })
+      throw error
+    }
+    log.notice('started anew', { url: this.url })
+  }
+}
+
+/** `port` is what is taken where any free one would do. */
+async function open(
+  options: RestartableServerOptions,
+  restart: () => Promise<void>,
+  port: number | undefined,
+): Promise<Opened> {
+  const { parts, log } = options
+  const loaded = await options.load()
+  const config = { ...loaded, port: loaded.port === 0 && port !== undefined ? port : loaded.port }
+  const settings = new SettingsRegistry(config, log)
+  const metrics = new Metrics()
+  log.setLevel(options.levelOf(config.logLevel))
+  settings.subscribe('logLevel', (level) => log.setLevel(options.levelOf(level)))
+  const server = await Server.start({
+    ...parts.databaseOpener(settings, metrics),
+    settings,
+    config,
+    readConfigFile: () => options.readConfigFile(config),
+    log,
+    clock: systemClock,
+    random: systemRandom,
+    acquireLock: parts.acquireLock,
+    metrics,
+    restart,
+  })
+  try {
+    return { server, listener: await parts.startHttp(server) }
+  } catch (error) {
+    await server.stop(0)
+    throw error
+  }
+}
+
+async function close({ server, listener }: Opened, graceMs: number): Promise<number> {
+  let status: number = EXIT.ok
+  const failed = (error: unknown): void => {
+    server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
+    status = EXIT.failure
+  }
+  await listener.stop(graceMs).catch(failed)
+  await server.stop(0).catch(failed)
+  return status
+}
