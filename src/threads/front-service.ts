@@ -54,7 +54,7 @@ export class FrontService {
     })
   }
 
-  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell'> {
+  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'ask' | 'tell'> {
     return this.#channel
   }
 
