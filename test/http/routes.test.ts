@@ -323,7 +323,7 @@ t.test('nothing looks protected that is not', async (t) => {
 
 t.test('what is not there says so', async (t) => {
   const name = await database()
-  const lines = [`POST /${name}/_find`, 'POST /_replicate', 'PUT /_users', 'GET /_utils/']
+  const lines = [`POST /${name}/_find`, 'POST /_replicate', 'PUT /_replicator', 'GET /_utils/']
   for (const line of lines) {
     const { status, json } = await send(line, { json: {} })
     t.match([status, json], [501, { error: 'not_implemented', reason: String }], line)

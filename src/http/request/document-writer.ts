@@ -1,5 +1,7 @@
 /**
  * The one way on which requests write documents: as their user may. What holds:
+ * - Only routes write whose rule says so, in the table of rights.
+ * - A design document is written by an administrator of the database.
  * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` in that database, and
  *   by the validation functions of the design documents.
  * - A password in a document of `_users` is hashed before anything else sees it.
@@ -15,9 +17,12 @@ import type {
   EditResult,
   UpdateOptions,
 } from '../../database/api/database.ts'
+import { isDesignId } from '../../documents/document-id.ts'
+import { revisionOfPath } from '../../documents/revision.ts'
 import { USERS_DATABASE } from '../../users/user-document.ts'
 import { withHashedPassword } from '../../users/user-passwords.ts'
 import { userFault } from '../../users/user-rules.ts'
+import { databaseAdminRefusal, requireDatabaseAdmin } from './access.ts'
 import type { Exchange } from './exchange.ts'
 
 /** As `Database` has them, with what is refused among the results. */
@@ -31,7 +36,12 @@ const MOST_ATTEMPTS = 100
 
 /** `database` is the exchange's, under another lease where the write outlives the request. */
 export function documentWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
-  if (exchange.place.database === USERS_DATABASE) return new UsersWriter(exchange, database)
+  if (exchange.right !== 'writer') throw new Error(`${exchange.place.route} has no right to write`)
+  const isUsers = exchange.place.database === USERS_DATABASE
+  return new DesignGuard(exchange, isUsers ? new UsersWriter(exchange, database) : plain(exchange, database))
+}
+
+function plain(exchange: Exchange, database: Database): DocumentWriter {
   return {
     update: (edits, options = {}) => {
       const check = validation(exchange, database, options.newEdits === false)
@@ -40,6 +50,49 @@ export function documentWriter(exchange: Exchange, database: Database = exchange
     updateInTurn: (id, make) =>
       database.updateInTurn(id, make, { check: validation(exchange, database, false) }),
   }
+}
+
+/** Lets nobody write design documents but administrators of the database. */
+class DesignGuard implements DocumentWriter {
+  readonly #exchange: Exchange
+  readonly #writer: DocumentWriter
+
+  constructor(exchange: Exchange, writer: DocumentWriter) {
+    this.#exchange = exchange
+    this.#writer = writer
+  }
+
+  async update(
+    edits: readonly DocumentEdit[],
+    options: Omit<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult[]> {
+    if (this.#exchange.isDatabaseAdmin || !edits.some(({ id }) => isDesignId(id))) {
+      return this.#writer.update(edits, options)
+    }
+    const refusal = databaseAdminRefusal(this.#exchange)
+    const others = edits.filter(({ id }) => !isDesignId(id))
+    if (options.allOrNothing === true) {
+      const unwritten = new DatabaseError('notWritten')
+      return edits.map(({ id, rev }) => ({
+        ok: false,
+        id,
+        rev,
+        refusal: isDesignId(id) ? refusal : unwritten,
+      }))
+    }
+    const written = others.length === 0 ? [] : await this.#writer.update(others, options)
+    let next = 0
+    return edits.map((edit) => (isDesignId(edit.id) ? refusedEdit(edit, refusal) : written[next++]!))
+  }
+
+  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    if (isDesignId(id)) requireDatabaseAdmin(this.#exchange)
+    return this.#writer.updateInTurn(id, make)
+  }
+}
+
+function refusedEdit({ id, rev, revisions }: DocumentEdit, refusal: DatabaseError): EditResult {
+  return { ok: false, id, rev: rev ?? (revisions && revisionOfPath(revisions)), refusal }
 }
 
 /**
