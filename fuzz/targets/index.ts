@@ -5,6 +5,7 @@ import { canary } from './canary.ts'
 import { compaction } from './compaction.ts'
 import { corruption } from './corruption.ts'
 import { crash } from './crash.ts'
+import { credentials } from './credentials.ts'
 import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
@@ -27,6 +28,7 @@ export const TARGETS: readonly Target[] = [
   json,
   multipart,
   httpBodies,
+  credentials,
   readers,
   readerThreads,
   kill,

@@ -10,6 +10,9 @@ export interface UserCtx {
 /** The role of server administrators. */
 export const ADMIN_ROLE = '_admin'
 
+/** The role of those who read figures of the server, and nothing else. */
+export const METRICS_ROLE = '_metrics'
+
 export const ANONYMOUS: UserCtx = { name: null, roles: [] }
 
 export function isServerAdmin(user: UserCtx): boolean {

@@ -106,7 +106,7 @@ export class UserDatabases {
     const lease = await databases.lease(USERS_DATABASE)
     try {
       const users = lease.database
-      const page = users.changes({ since: checkpointOf(users), limit: BATCH })
+      const page = pageBehind(users, checkpointOf(users))
       const rows = [...page.rows]
       for (const row of rows) {
         if (this.#isClosed) return false
@@ -160,6 +160,16 @@ export class UserDatabases {
     } finally {
       lease.release()
     }
+  }
+}
+
+/** From the beginning where there is no such place. */
+function pageBehind(users: Database, since: string | number) {
+  try {
+    return users.changes({ since, limit: BATCH })
+  } catch (error) {
+    if (since === 0 || !(error instanceof DatabaseError) || error.status >= 500) throw error
+    return users.changes({ since: 0, limit: BATCH })
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * A document of `_users` as others than the user and the administrators see it: the members that `[chttpd_auth]
  * public_fields` names, and nothing where it names none. As in CouchDB only documents are cut so; what lists them is for
- * administrators alone.
+ * administrators alone, and so are local documents, in which services keep how far they have come.
  */
 import { DatabaseError } from '../base/errors.ts'
 import type { AttachmentView, Database, DocumentView, OpenRevision } from '../database/api/database.ts'
@@ -34,7 +34,12 @@ export function usersSeenBy(database: Database, viewer: UserViewer): Database {
   const refuse = (): never => {
     throw new DatabaseError('unauthorized', 'You are not a server admin.')
   }
-  const seen: Pick<Database, 'get' | 'openRevs' | 'allDocs' | 'changes' | 'backup'> = {
+  const seen: Partial<Database> = {
+    getLocal: refuse,
+    localDocs: refuse,
+    putLocal: refuse,
+    deleteLocal: refuse,
+    purgedInfos: refuse,
     allDocs: refuse,
     changes: refuse,
     backup: refuse,

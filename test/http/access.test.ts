@@ -2,8 +2,9 @@
 import t from 'tap'
 import { isDatabaseAdmin, isMember, readSecurity, type Security } from '../../src/auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../src/auth/user.ts'
-import { type Access, authorize, requireDatabaseAdmin } from '../../src/http/request/access.ts'
+import { authorize, requireDatabaseAdmin } from '../../src/http/request/access.ts'
 import type { Exchange } from '../../src/http/request/exchange.ts'
+import type { Right } from '../../src/http/request/rights.ts'
 import { errorLike } from '../support/error-like.ts'
 
 const ROOT: UserCtx = { name: 'root', roles: ['_admin'] }
@@ -24,7 +25,7 @@ function exchangeOf(user: UserCtx, security: Security): Exchange {
   return exchange as unknown as Exchange
 }
 
-const ask = (user: UserCtx, access: Access) => () => authorize(exchangeOf(user, CLOSED), access)
+const ask = (user: UserCtx, right: Right) => () => authorize(exchangeOf(user, CLOSED), right)
 
 t.test('members', async (t) => {
   t.throws(

@@ -69,7 +69,7 @@ t.test('what is encoded decodes to itself', async () => {
 
 t.test('every path leads to a route that exists', async () => {
   const endpoints = endpointsOf(resources)
-  const routes = new Set(resources.map(({ route }) => route))
+  const routes = new Set<string>(resources.map(({ route }) => route))
   const known = ['_all_docs', '_design', '_local', '_local/', '_design/', 'queries', '_changes', '_bulk_docs']
   const part = fc.oneof(fc.constantFrom(...known, ...routes), fc.string({ minLength: 1, maxLength: 3 }))
   await fc.assert(

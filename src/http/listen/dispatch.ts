@@ -12,6 +12,7 @@ import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
 import { parseTarget } from '../request/path.ts'
 import { Query } from '../request/query.ts'
 import { type Endpoints, resolve } from '../request/resolve.ts'
+import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
@@ -209,9 +210,8 @@ function handle(exchange: Exchange, resource: Resource): Answer | Promise<Answer
 }
 
 function admit(exchange: Exchange, resource: Resource): Answer | Promise<Answer> {
-  const { access } = resource
   exchange.bodyKind = bodyKindOf(resource, exchange.method)
-  const opening = authorize(exchange, typeof access === 'string' ? access : access(exchange))
+  const opening = authorize(exchange, rightOf(resource.route, exchange.method, exchange.place.rest))
   if (opening !== undefined) return opening.then(() => handlerOf(resource, exchange.method)(exchange))
   return handlerOf(resource, exchange.method)(exchange)
 }

@@ -16,6 +16,7 @@ import { closeOf, openWebsocketFeed } from '../feeds/websocket-feed.ts'
 import { authorize } from '../request/access.ts'
 import { allowedOrigin } from '../request/cors.ts'
 import type { Exchange, Service } from '../request/exchange.ts'
+import { rightOf } from '../request/rights.ts'
 import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
 import { errorAnswer } from './error-answer.ts'
 import { sendWhole } from './send.ts'
@@ -121,7 +122,7 @@ async function admit(exchange: Exchange): Promise<void> {
     throw new DatabaseError('badRequest', 'Only `_changes?feed=websocket` speaks WebSocket')
   }
   requireKnownOrigin(exchange)
-  await authorize(exchange, 'lister')
+  await authorize(exchange, rightOf('db/_changes', exchange.method, exchange.place.rest))
 }
 
 function requireKnownOrigin(exchange: Exchange): void {

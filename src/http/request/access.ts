@@ -1,57 +1,58 @@
+import { METRICS_ROLE } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Exchange } from './exchange.ts'
+import type { Right } from './rights.ts'
 
-/**
- * Who may call a route at all, decided before its method, parameters and body are looked at. What only some
- * documents or methods need (design documents, settings) is checked by the handlers. A `lister` is a member who sees all
- * documents: those of the system's databases are for administrators of the server alone. Figures of the server (`metrics`) are
- * also for those who have a role for nothing else.
- */
-export type Access = 'open' | 'metrics' | 'server-admin' | 'member' | 'lister' | 'database-admin'
-
+/** Whom `_security` lets in there; the other names with an underscore are for administrators of the server. */
 const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
 
 /**
- * Leases the database where the route has one. Throws, or rejects with, unauthorized, forbidden, noDatabase. The
+ * Leases the database where the right is one of a database. Throws, or rejects with, unauthorized, forbidden, noDatabase. The
  * promise is of a database that has to be opened first.
  */
-export function authorize(exchange: Exchange, access: Access): Promise<void> | undefined {
-  if (access === 'open') return undefined
-  if (access === 'metrics') {
-    requireMetrics(exchange)
-    return undefined
-  }
-  if (access === 'server-admin') {
-    requireServerAdmin(exchange)
-    return undefined
+export function authorize(exchange: Exchange, right: Right): Promise<void> | undefined {
+  exchange.right = right
+  switch (right) {
+    case 'open':
+      return undefined
+    case 'signed-in':
+      requireName(exchange)
+      return undefined
+    case 'metrics':
+      requireMetrics(exchange)
+      return undefined
+    case 'server-admin':
+      requireServerAdmin(exchange)
+      return undefined
   }
   const { database } = exchange.place
   if (database?.startsWith('_')) {
-    if (access === 'lister' || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
+    if (right === 'lister' || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
   }
   const opening = exchange.openDatabase()
-  if (opening !== undefined) return opening.then(() => requireUse(exchange, access))
-  requireUse(exchange, access)
+  if (opening !== undefined) return opening.then(() => requireUse(exchange, right))
+  requireUse(exchange, right)
   return undefined
 }
 
+type DatabaseRight = Exclude<Right, 'open' | 'signed-in' | 'metrics' | 'server-admin'>
+
 /** Throws unauthorized or forbidden. */
-function requireUse(exchange: Exchange, access: 'member' | 'lister' | 'database-admin'): void {
-  if (access === 'database-admin') {
+function requireUse(exchange: Exchange, right: DatabaseRight): void {
+  if (right === 'database-admin') {
     if (exchange.isDatabaseAdmin) return
     throw new DatabaseError('unauthorized', 'You are not a server or db admin.')
   }
-  if (exchange.isMember) return
-  throw new DatabaseError(refusal(exchange))
+  if (!exchange.isMember) throw new DatabaseError(refusal(exchange))
+  const isOfServer = right === 'insider' && exchange.place.database?.startsWith('_') === true
+  if (right === 'settings' || isOfServer) requireDatabaseAdmin(exchange)
 }
 
 /** Throws unauthorized. */
-export function requireServerAdmin(exchange: Exchange): void {
-  if (!exchange.isServerAdmin) throw new DatabaseError('unauthorized', 'You are not a server admin.')
+function requireName(exchange: Exchange): void {
+  if (exchange.user.name !== null || exchange.isServerAdmin) return
+  throw new DatabaseError('unauthorized', 'You are not an authenticated user')
 }
-
-/** The role of those who may read figures of the server. */
-const METRICS_ROLE = '_metrics'
 
 /** Throws unauthorized. */
 function requireMetrics(exchange: Exchange): void {
@@ -59,10 +60,18 @@ function requireMetrics(exchange: Exchange): void {
   throw new DatabaseError('unauthorized', 'You are not a server admin or read-only metrics user')
 }
 
+/** Throws unauthorized. */
+export function requireServerAdmin(exchange: Exchange): void {
+  if (!exchange.isServerAdmin) throw new DatabaseError('unauthorized', 'You are not a server admin.')
+}
+
 /** For settings and design documents. Throws unauthorized or forbidden. */
 export function requireDatabaseAdmin(exchange: Exchange): void {
-  if (exchange.isDatabaseAdmin) return
-  throw new DatabaseError(refusal(exchange), 'You are not a db or server admin.')
+  if (!exchange.isDatabaseAdmin) throw databaseAdminRefusal(exchange)
+}
+
+export function databaseAdminRefusal(exchange: Exchange): DatabaseError {
+  return new DatabaseError(refusal(exchange), 'You are not a db or server admin.')
 }
 
 /** Somebody who has not signed in may try again as somebody else. */

@@ -1,5 +1,7 @@
 /**
  * The one way on which requests write documents: as their user may. What holds:
+ * - Only routes write whose rule says so, in the table of rights.
+ * - A design document is written by an administrator of the database.
  * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` in that database, and
  *   by the validation functions of the design documents.
  * - A design document is compiled before it is written.
@@ -20,9 +22,11 @@ import { examineDesign } from '../../database/write/design-document.ts'
 import type { DesignDocuments } from '../../design/design-documents.ts'
 import { validation } from '../../design/validation.ts'
 import { isDesignId } from '../../documents/document-id.ts'
+import { revisionOfPath } from '../../documents/revision.ts'
 import { USERS_DATABASE } from '../../users/user-document.ts'
 import { withHashedPassword } from '../../users/user-passwords.ts'
 import { userFault } from '../../users/user-rules.ts'
+import { databaseAdminRefusal, requireDatabaseAdmin } from './access.ts'
 import type { Exchange } from './exchange.ts'
 
 /** As `Database` has them, with what is refused among the results. */
@@ -36,8 +40,55 @@ const MOST_ATTEMPTS = 100
 
 /** `database` is the exchange's, under another lease where the write outlives the request. */
 export function documentWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
-  if (exchange.place.database === USERS_DATABASE) return new UsersWriter(exchange, database)
-  return new PlainWriter(exchange.backend.designs, database, exchange.user)
+  if (exchange.right !== 'writer') throw new Error(`${exchange.place.route} has no right to write`)
+  const isUsers = exchange.place.database === USERS_DATABASE
+  const writer = isUsers
+    ? new UsersWriter(exchange, database)
+    : new PlainWriter(exchange.backend.designs, database, exchange.user)
+  return new DesignGuard(exchange, writer)
+}
+
+/** Lets nobody write design documents but administrators of the database. */
+class DesignGuard implements DocumentWriter {
+  readonly #exchange: Exchange
+  readonly #writer: DocumentWriter
+
+  constructor(exchange: Exchange, writer: DocumentWriter) {
+    this.#exchange = exchange
+    this.#writer = writer
+  }
+
+  async update(
+    edits: readonly DocumentEdit[],
+    options: Omit<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult[]> {
+    if (this.#exchange.isDatabaseAdmin || !edits.some(({ id }) => isDesignId(id))) {
+      return this.#writer.update(edits, options)
+    }
+    const refusal = databaseAdminRefusal(this.#exchange)
+    const others = edits.filter(({ id }) => !isDesignId(id))
+    if (options.allOrNothing === true) {
+      const unwritten = new DatabaseError('notWritten')
+      return edits.map(({ id, rev }) => ({
+        ok: false,
+        id,
+        rev,
+        refusal: isDesignId(id) ? refusal : unwritten,
+      }))
+    }
+    const written = others.length === 0 ? [] : await this.#writer.update(others, options)
+    let next = 0
+    return edits.map((edit) => (isDesignId(edit.id) ? refusedEdit(edit, refusal) : written[next++]!))
+  }
+
+  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    if (isDesignId(id)) requireDatabaseAdmin(this.#exchange)
+    return this.#writer.updateInTurn(id, make)
+  }
+}
+
+function refusedEdit({ id, rev, revisions }: DocumentEdit, refusal: DatabaseError): EditResult {
+  return { ok: false, id, rev: rev ?? (revisions && revisionOfPath(revisions)), refusal }
 }
 
 class PlainWriter implements DocumentWriter {

@@ -22,6 +22,7 @@ import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent } from './path.ts'
 import type { Query } from './query.ts'
 import type { Endpoints, Place } from './resolve.ts'
+import type { Right } from './rights.ts'
 import { requestChunks } from './upload.ts'
 
 /** What a value of JSON takes in memory, about. */
@@ -72,6 +73,8 @@ export class Exchange implements Intake {
   setCookie: string | undefined
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
+  /** What it was found to have the right for. */
+  right: Right = 'open'
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined

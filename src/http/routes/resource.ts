@@ -1,9 +1,9 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Answer } from '../answer/answer.ts'
-import type { Access } from '../request/access.ts'
 import type { BodyKind } from '../request/body-limits.ts'
 import type { Exchange } from '../request/exchange.ts'
 import type { Declared } from '../request/resolve.ts'
+import type { RouteName } from '../request/rights.ts'
 
 export type Handler = (exchange: Exchange) => Answer | Promise<Answer>
 
@@ -14,17 +14,11 @@ export interface Methods {
   methods: Readonly<Record<string, Handler>>
 }
 
-/** A route: where it is, who may call it, and what it does. */
+/** A route: where it is, and what it does. Who may call it is in the table of rights, under its name. */
 export interface Resource extends Declared, Methods {
-  /** May depend on the method and the path where CouchDB's rule does. */
-  access: Access | ((exchange: Exchange) => Access)
+  route: RouteName
   /** What a body is taken for, which bounds it; default a setting. May depend on the method. */
   body?: BodyKind | Readonly<Record<string, BodyKind>>
-}
-
-/** Open to all, but with more parts behind its name only to administrators. */
-export function openWhenBare(exchange: Exchange): Access {
-  return exchange.place.rest.length === 0 ? 'open' : 'server-admin'
 }
 
 export function bodyKindOf({ body = 'setting' }: Resource, method: string): BodyKind {
@@ -53,16 +47,16 @@ export function handlerOf(resource: Methods, method: string): Handler {
 }
 
 /** An endpoint of a feature that is not there says so, whatever the method. */
-export function absent(route: string, access: Access, feature: string): Resource {
-  return refusing(route, access, () => {
+export function absent(route: RouteName, feature: string): Resource {
+  return refusing(route, () => {
     throw new DatabaseError('notImplemented', `${feature} is not implemented`)
   })
 }
 
 /** An endpoint that has one answer to every method. */
-export function refusing(route: string, access: Access, refuse: () => never): Resource {
+export function refusing(route: RouteName, refuse: () => never): Resource {
   const methods = Object.fromEntries(
     ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS'].map((method) => [method, refuse]),
   )
-  return { route, endpoint: 'owns-rest', access, allow: Object.keys(methods).join(','), methods }
+  return { route, endpoint: 'owns-rest', allow: Object.keys(methods).join(','), methods }
 }

@@ -5,7 +5,6 @@ import { viewPieces } from '../../../documents/document-text.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
-import type { Access } from '../../request/access.ts'
 import { keyText } from '../../request/exact-keys.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { keysOfQuery } from '../../request/parameters.ts'
@@ -216,12 +215,11 @@ export function allDocsOfPartition(partition: string): Methods {
   }
 }
 
-function resources(route: string, access: Access, namespace: Namespace): Resource[] {
+function resources(route: 'db/_all_docs' | 'db/_design_docs', namespace: Namespace): Resource[] {
   return [
     {
       route,
       endpoint: 'alone',
-      access,
       body: 'lookup',
       allow: 'GET,HEAD,POST',
       methods: { GET: get(namespace), POST: post(namespace) },
@@ -229,7 +227,6 @@ function resources(route: string, access: Access, namespace: Namespace): Resourc
     {
       route: `${route}/queries`,
       endpoint: 'alone',
-      access,
       body: 'lookup',
       allow: 'POST',
       methods: { POST: queries(namespace) },
@@ -238,6 +235,6 @@ function resources(route: string, access: Access, namespace: Namespace): Resourc
 }
 
 export const allDocsResources: Resource[] = [
-  ...resources('db/_all_docs', 'lister', 'all'),
-  ...resources('db/_design_docs', 'member', 'design'),
+  ...resources('db/_all_docs', 'all'),
+  ...resources('db/_design_docs', 'design'),
 ]

@@ -52,7 +52,6 @@ export const backupResources: Resource[] = [
   {
     route: '_backup',
     endpoint: 'owns-database',
-    access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: backup },
   },

@@ -4,10 +4,10 @@ import { bulkEdits, parseAll } from '../../../documents/bulk-edits.ts'
 import { documentCheck, givenId } from '../../../documents/document-edit.ts'
 import { isDesignId, requireIdFor } from '../../../documents/document-id.ts'
 import type { Piece } from '../../../documents/piece.ts'
-import { revisionOfPath } from '../../../documents/revision.ts'
 import { type ScannedDocument, scanDocumentsSteps } from '../../../json/documents.ts'
 import { type Answer, json, jsonStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
+import { requireDatabaseAdmin } from '../../request/access.ts'
 import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { isShortOfQuorum } from '../../request/writes.ts'
@@ -98,8 +98,7 @@ async function writeAll(
     try {
       const [edit] = await bulkEdits(exchange, exchange.uuids, [scanned], newEdits)
       requireIdFor(exchange.database, edit!.id)
-      const mayWrite = !isDesignId(edit!.id) || exchange.isDatabaseAdmin
-      if (!mayWrite) refused.set(index, refusedDesign(exchange, edit!))
+      if (isDesignId(edit!.id)) requireDatabaseAdmin(exchange)
       edits.push(edit!)
     } catch (error) {
       const { error: name, reason } = knownError(error)
@@ -129,42 +128,19 @@ function unwritten(id: string): Outcome {
 }
 
 async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
-  const outcomes: Outcome[] = new Array(edits.length)
-  const mayDesign = exchange.isDatabaseAdmin
-  const ordinary: number[] = []
-  for (const [index, edit] of edits.entries()) {
-    if (isDesignId(edit.id) && !mayDesign) outcomes[index] = refusedDesign(exchange, edit)
-    else ordinary.push(index)
-  }
-  const results = await documentWriter(exchange).update(
-    ordinary.map((index) => edits[index]!),
-    { newEdits },
-  )
-  for (const [at, index] of ordinary.entries()) {
-    const result = results[at]!
-    if (result.ok) {
-      outcomes[index] = { ok: true, id: result.id, rev: result.rev }
-    } else {
-      const { id, rev, refusal } = result
-      const { error, reason } = refusal
-      outcomes[index] = newEdits ? { id, error, reason } : { id, rev, error, reason }
-    }
-  }
-  return outcomes
-}
-
-function refusedDesign(exchange: Exchange, edit: DocumentEdit): Outcome {
-  const { error } = exchange.user.name === null ? ERRORS.unauthorized : ERRORS.forbidden
-  const { id, revisions } = edit
-  const rev = revisions && revisionOfPath(revisions)
-  return { id, rev, error, reason: 'You are not a db or server admin.' }
+  const results = await documentWriter(exchange).update(edits, { newEdits })
+  return results.map((result): Outcome => {
+    if (result.ok) return { ok: true, id: result.id, rev: result.rev }
+    const { id, rev, refusal } = result
+    const { error, reason } = refusal
+    return newEdits ? { id, error, reason } : { id, rev, error, reason }
+  })
 }
 
 export const bulkDocsResources: Resource[] = [
   {
     route: 'db/_bulk_docs',
     endpoint: 'alone',
-    access: 'member',
     body: 'documents',
     allow: 'POST',
     methods: { POST: bulkDocs },

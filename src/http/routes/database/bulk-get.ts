@@ -197,7 +197,6 @@ export const bulkGetResources: Resource[] = [
   {
     route: 'db/_bulk_get',
     endpoint: 'alone',
-    access: 'member',
     body: 'lookup',
     allow: 'POST',
     methods: { POST: bulkGet },

@@ -37,7 +37,6 @@ export const changesResources: Resource[] = [
   {
     route: 'db/_changes',
     endpoint: 'owns-rest',
-    access: 'lister',
     body: 'filter',
     allow: 'GET,POST,HEAD',
     methods: { GET: get, POST: post },

@@ -87,7 +87,6 @@ async function remove(exchange: Exchange): Promise<Answer> {
 export const databaseResources: Resource[] = [
   {
     route: 'database',
-    access: ({ method }) => (method === 'PUT' || method === 'DELETE' ? 'server-admin' : 'member'),
     body: 'documents',
     allow: 'DELETE,GET,HEAD,POST',
     methods: { GET: read, POST: postDocument, PUT: create, DELETE: remove },

@@ -84,7 +84,6 @@ export const localDocsResources: Resource[] = [
   {
     route: 'db/_local_docs',
     endpoint: 'alone',
-    access: 'member',
     body: 'lookup',
     allow: 'GET,HEAD,POST',
     methods: { GET: get, POST: post },
@@ -92,7 +91,6 @@ export const localDocsResources: Resource[] = [
   {
     route: 'db/_local_docs/queries',
     endpoint: 'alone',
-    access: 'member',
     body: 'lookup',
     allow: 'POST',
     methods: { POST: queries },

@@ -50,7 +50,6 @@ export const partitionResources: Resource[] = [
   {
     route: 'db/_partition',
     endpoint: 'owns-rest',
-    access: 'member',
     allow: INFO.allow,
     body: 'lookup',
     methods: Object.fromEntries(

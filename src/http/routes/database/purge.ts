@@ -7,7 +7,6 @@ import { revisionSteps } from '../../../documents/revision.ts'
 import { compareRaw } from '../../../json/collation.ts'
 import { stringsText, stringText } from '../../../json/writer.ts'
 import { type Answer, json, jsonStream, jsonText, ok } from '../../answer/answer.ts'
-import { requireDatabaseAdmin } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
@@ -78,7 +77,6 @@ function getLimit(exchange: Exchange): Answer {
 }
 
 async function putLimit(exchange: Exchange): Promise<Answer> {
-  requireDatabaseAdmin(exchange)
   const limit = await exchange.jsonBody()
   await exchange.database.setPurgedInfosLimit(typeof limit === 'number' ? limit : 0)
   return ok()
@@ -88,7 +86,6 @@ export const purgeResources: Resource[] = [
   {
     route: 'db/_purge',
     endpoint: 'alone',
-    access: 'server-admin',
     body: 'names',
     allow: 'POST',
     methods: { POST: purge },
@@ -96,14 +93,12 @@ export const purgeResources: Resource[] = [
   {
     route: 'db/_purged_infos',
     endpoint: 'alone',
-    access: 'member',
     allow: 'GET',
     methods: { GET: purgedInfos },
   },
   {
     route: 'db/_purged_infos_limit',
     endpoint: 'alone',
-    access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getLimit, PUT: putLimit },
   },

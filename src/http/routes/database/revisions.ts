@@ -67,7 +67,6 @@ export const revisionsResources: Resource[] = [
   {
     route: 'db/_revs_diff',
     endpoint: 'alone',
-    access: 'member',
     body: 'lookup',
     allow: 'POST',
     methods: { POST: revsDiff },
@@ -75,7 +74,6 @@ export const revisionsResources: Resource[] = [
   {
     route: 'db/_missing_revs',
     endpoint: 'alone',
-    access: 'member',
     body: 'lookup',
     allow: 'POST',
     methods: { POST: missingRevs },

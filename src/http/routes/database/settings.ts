@@ -2,7 +2,6 @@ import { DEFAULT_SECURITY_TEXT, readSecurity } from '../../../auth/security.ts'
 import { DatabaseError } from '../../../base/errors.ts'
 import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
-import { requireDatabaseAdmin } from '../../request/access.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readTrueOrFalse } from '../../request/parameters.ts'
@@ -17,7 +16,6 @@ function getSecurity(exchange: Exchange): Answer {
 
 /** Stored as its canonical text, the client's own members too. */
 async function putSecurity(exchange: Exchange): Promise<Answer> {
-  requireDatabaseAdmin(exchange)
   if (exchange.place.database === USERS_DATABASE && !exchange.limits.usersSecurityEditable) {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
@@ -32,7 +30,6 @@ function getRevsLimit(exchange: Exchange): Answer {
 }
 
 async function putRevsLimit(exchange: Exchange): Promise<Answer> {
-  requireDatabaseAdmin(exchange)
   const limit = await exchange.jsonBody()
   if (!Number.isSafeInteger(limit) || (limit as number) < 1) {
     throw new DatabaseError('badRequest', '`revs_limit` must be a positive integer')
@@ -84,7 +81,6 @@ export const settingsResources: Resource[] = [
   {
     route: 'db/_security',
     endpoint: 'alone',
-    access: 'member',
     body: 'names',
     allow: 'PUT,GET',
     methods: { GET: getSecurity, PUT: putSecurity },
@@ -92,28 +88,24 @@ export const settingsResources: Resource[] = [
   {
     route: 'db/_revs_limit',
     endpoint: 'alone',
-    access: 'member',
     allow: 'PUT,GET',
     methods: { GET: getRevsLimit, PUT: putRevsLimit },
   },
   {
     route: 'db/_ensure_full_commit',
     endpoint: 'alone',
-    access: 'member',
     allow: 'POST',
     methods: { POST: ensureFullCommit },
   },
   {
     route: 'db/_compact',
     endpoint: 'owns-rest',
-    access: 'database-admin',
     allow: 'POST',
     methods: { POST: compact },
   },
   {
     route: 'db/_view_cleanup',
     endpoint: 'owns-rest',
-    access: 'database-admin',
     allow: 'POST',
     methods: { POST: viewCleanup },
   },

@@ -132,15 +132,13 @@ const DESIGN_METHODS = ['GET', 'POST', 'PUT', 'DELETE']
 export const attachmentResources: Resource[] = [
   {
     route: 'db/attachment',
-    access: 'member',
     allow: 'DELETE,GET,HEAD,PUT',
     methods: { GET: readAttachment, PUT: putAttachment, DELETE: deleteAttachment },
   },
   {
     route: 'db/design-function',
-    access: 'member',
     allow: DESIGN_METHODS.join(','),
     methods: Object.fromEntries(DESIGN_METHODS.map((method) => [method, designFunction])),
   },
-  { route: 'db/design-redirect', access: 'member', allow: 'GET,HEAD', methods: { GET: redirectToDesign } },
+  { route: 'db/design-redirect', allow: 'GET,HEAD', methods: { GET: redirectToDesign } },
 ]

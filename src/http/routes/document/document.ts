@@ -12,7 +12,6 @@ const ALLOW = 'DELETE,GET,HEAD,POST,PUT,COPY'
 export const documentResources: Resource[] = [
   {
     route: 'db/document',
-    access: 'member',
     body: { PUT: 'documents', POST: 'documents', PATCH: 'filter' },
     allow: ALLOW,
     methods: {

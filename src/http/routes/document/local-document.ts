@@ -7,6 +7,7 @@ import { revisionOfPath } from '../../../documents/revision.ts'
 import { type Answer, bare, json, jsonText } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import type { RouteName } from '../../request/rights.ts'
 import { headerRevision, writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 import { copyDocument } from './copy.ts'
@@ -69,16 +70,15 @@ function refuse(reason: string): () => never {
   }
 }
 
-function refusing(route: string, reason: string): Resource {
+function refusing(route: RouteName, reason: string): Resource {
   const handler = refuse(reason)
   const methods = { GET: handler, PUT: handler, POST: handler, DELETE: handler, COPY: handler }
-  return { route, access: 'member', allow: 'GET', methods }
+  return { route, allow: 'GET', methods }
 }
 
 export const localDocumentResources: Resource[] = [
   {
     route: 'db/local',
-    access: 'member',
     body: 'documents',
     allow: 'DELETE,GET,HEAD,POST,PUT,COPY',
     methods: {

@@ -5,9 +5,6 @@ import { absent, type Resource, refusing } from '../resource.ts'
 
 /** Features that are not there say so: an answer that only looks right would cost somebody data. */
 async function replicate(exchange: Exchange): Promise<never> {
-  if (exchange.user.name === null && !exchange.isServerAdmin) {
-    throw new DatabaseError('unauthorized', 'You are not an authenticated user')
-  }
   if (exchange.method !== 'POST') {
     if (exchange.place.rest.length === 0) throw new DatabaseError('badRequest', 'Missing request body')
     throw new DatabaseError('methodNotAllowed', 'Only POST allowed', { headers: { allow: 'POST' } })
@@ -17,7 +14,7 @@ async function replicate(exchange: Exchange): Promise<never> {
   throw new DatabaseError('notImplemented', 'replication by the server is not implemented')
 }
 
-const autoPurge = absent('db/_auto_purge', 'member', 'purging')
+const autoPurge = absent('db/_auto_purge', 'purging')
 
 /** No database has settings for it yet. */
 const AUTO_PURGE: Resource = {
@@ -31,7 +28,7 @@ const AUTO_PURGE: Resource = {
 }
 
 /** Gone since CouchDB 2, whatever the method. */
-const TEMPORARY_VIEW = refusing('db/_temp_view', 'member', () => {
+const TEMPORARY_VIEW = refusing('db/_temp_view', () => {
   throw new DatabaseError('gone', 'Temporary views are not supported in CouchDB')
 })
 
@@ -39,18 +36,17 @@ export const absentResources: Resource[] = [
   {
     route: '_replicate',
     endpoint: 'owns-rest',
-    access: 'open',
     body: 'names',
     allow: 'POST',
     methods: { POST: replicate, GET: replicate },
   },
   AUTO_PURGE,
   TEMPORARY_VIEW,
-  absent('db/_find', 'member', 'querying'),
-  absent('db/_explain', 'member', 'querying'),
-  absent('db/_index', 'member', 'querying'),
-  absent('db/_shards', 'member', 'sharding'),
-  absent('db/_sync_shards', 'member', 'sharding'),
-  absent('db/_search_cleanup', 'member', 'search'),
-  absent('db/_nouveau_cleanup', 'member', 'search'),
+  absent('db/_find', 'querying'),
+  absent('db/_explain', 'querying'),
+  absent('db/_index', 'querying'),
+  absent('db/_shards', 'sharding'),
+  absent('db/_sync_shards', 'sharding'),
+  absent('db/_search_cleanup', 'search'),
+  absent('db/_nouveau_cleanup', 'search'),
 ]

@@ -108,7 +108,6 @@ export const clusterSetupResources: Resource[] = [
   {
     route: '_cluster_setup',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     body: 'names',
     allow: 'GET,POST',
     methods: { GET: state, POST: setUp },

@@ -89,14 +89,12 @@ export const databasesResources: Resource[] = [
   withNothingBelow({
     route: '_all_dbs',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: allDbs },
   }),
   withNothingBelow({
     route: '_dbs_info',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     body: 'names',
     allow: 'GET,HEAD,POST',
     methods: { GET: allInfos, POST: someInfos },

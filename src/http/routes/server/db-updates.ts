@@ -65,7 +65,6 @@ export const dbUpdatesResources: Resource[] = [
   {
     route: '_db_updates',
     endpoint: 'alone',
-    access: 'server-admin',
     allow: 'GET',
     methods: { GET: dbUpdates },
   },

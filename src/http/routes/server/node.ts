@@ -5,7 +5,6 @@ import { COUCHDB_VERSION } from '../../../base/version.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { PAGE_TYPE } from '../../../statistics/page-type.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
-import type { Access } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { configuration } from './configuration.ts'
@@ -37,13 +36,6 @@ const SECTIONS: Readonly<Record<string, Section>> = {
     methods: { GET: async ({ backend }) => json(200, await backend.node.system()) },
   }),
   _versions: alone({ allow: 'GET', methods: { GET: versions } }),
-}
-
-/** Who has a role for figures alone may read these. */
-const FIGURES = new Set(['_prometheus', '_stats', '_system'])
-
-function accessOf({ place }: Exchange): Access {
-  return FIGURES.has(place.rest[1] ?? '') ? 'metrics' : 'server-admin'
 }
 
 function node(exchange: Exchange): Answer | Promise<Answer> {
@@ -124,14 +116,12 @@ export const nodeResources: Resource[] = [
   {
     route: '_membership',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     allow: 'GET',
     methods: { GET: membership },
   },
   {
     route: '_node',
     endpoint: 'owns-rest',
-    access: accessOf,
     allow: 'GET,HEAD',
     methods: { GET: node, PUT: node, POST: node, DELETE: node },
   },

@@ -137,7 +137,6 @@ export const reshardResources: Resource[] = [
   {
     route: '_reshard',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     body: 'names',
     allow: SUMMARY.allow,
     methods: Object.fromEntries(

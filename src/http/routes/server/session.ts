@@ -5,7 +5,7 @@ import { requireObject } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { isTrue } from '../../request/parameters.ts'
 import { parseForm } from '../../request/path.ts'
-import { openWhenBare, type Resource } from '../resource.ts'
+import type { Resource } from '../resource.ts'
 
 const FORM_MEMBERS = new Set(['name', 'username', 'password'])
 const WRONG_CREDENTIALS = 'Name or password is incorrect.'
@@ -88,7 +88,6 @@ export const sessionResources: Resource[] = [
   {
     route: '_session',
     endpoint: 'owns-rest',
-    access: openWhenBare,
     body: 'credentials',
     allow: 'GET,HEAD,POST,DELETE',
     methods: { GET: read, POST: login, DELETE: logout },

@@ -40,21 +40,18 @@ export const tasksResources: Resource[] = [
   {
     route: '_active_tasks',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: activeTasks, DELETE: cancelTask },
   },
   {
     route: '_scheduler',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     allow: 'GET,HEAD',
     methods: { GET: scheduler },
   },
   {
     route: '_search_analyze',
     endpoint: 'owns-rest',
-    access: 'server-admin',
     allow: 'POST',
     methods: { POST: searchAnalyze },
   },

@@ -4,7 +4,7 @@ import { type Answer, bare, json, type WholeAnswer } from '../../answer/answer.t
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readNatural } from '../../request/parameters.ts'
-import { openWhenBare, type Resource } from '../resource.ts'
+import type { Resource } from '../resource.ts'
 
 /** What a server says about itself to everybody. */
 
@@ -84,9 +84,9 @@ function utils(exchange: Exchange): Answer {
 const GET_HEAD = 'GET,HEAD'
 
 export const welcomeResources: Resource[] = [
-  { route: 'welcome', access: 'open', allow: GET_HEAD, methods: { GET: welcome } },
-  { route: '_up', endpoint: 'owns-rest', access: openWhenBare, allow: GET_HEAD, methods: { GET: up } },
-  { route: '_uuids', endpoint: 'owns-rest', access: openWhenBare, allow: 'GET', methods: { GET: uuids } },
-  { route: 'favicon.ico', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: favicon } },
-  { route: '_utils', endpoint: 'owns-rest', access: 'open', allow: GET_HEAD, methods: { GET: utils } },
+  { route: 'welcome', allow: GET_HEAD, methods: { GET: welcome } },
+  { route: '_up', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: up } },
+  { route: '_uuids', endpoint: 'owns-rest', allow: 'GET', methods: { GET: uuids } },
+  { route: 'favicon.ico', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: favicon } },
+  { route: '_utils', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: utils } },
 ]
