@@ -3,8 +3,10 @@
  * everybody there is, of an ordinary database, a public one, and `_users` closed and open. What is asked for is always
  * wrong behind the question of rights, so that nothing changes.
  */
+
 import t, { type Test } from 'tap'
 import { makeToken } from '../../src/auth/session-cookie.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import type { Right } from '../../src/http/request/rights.ts'
 import { RULES } from '../../src/http/request/rights.ts'
 import { resources } from '../../src/http/routes/index.ts'
@@ -49,7 +51,7 @@ const basic = (credentials: string): Record<string, string> => ({
 const bearer = (claims: object, key = KEY): Record<string, string> => ({
   authorization: `Bearer ${bearerToken({ alg: 'HS256' }, claims, key)}`,
 })
-const soon = (): number => Math.floor(Date.now() / 1000) + 3600
+const soon = (): number => Math.floor(systemClock.now() / 1000) + 3600
 
 /** By names, as `_security` of the databases here has them. */
 function named(name: string, inside: Kind, credentials: Record<string, string>): Caller {
@@ -71,8 +73,8 @@ function nobody(what: string, headers: Record<string, string> = {}): Caller {
 }
 
 function callersOf(salt: string): Caller[] {
-  const old = Math.floor(Date.now() / 1000) - 24 * 3600
-  const now = Math.floor(Date.now() / 1000)
+  const old = Math.floor(systemClock.now() / 1000) - 24 * 3600
+  const now = Math.floor(systemClock.now() / 1000)
   return [
     nobody('anonymous'),
     nobody('an expired cookie', { cookie: `AuthSession=${makeToken('mia', old, SECRET + salt)}` }),

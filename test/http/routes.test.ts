@@ -306,15 +306,13 @@ t.test('rights', async (t) => {
   await refuses(t, `DELETE /${name}/_design/d`, 401, 'unauthorized', notAdmin, nobody)
 })
 
-t.test('nothing looks protected that is not', async (t) => {
+t.test('a validation function protects documents, and neither local ones nor itself', async (t) => {
   const name = await database([{ _id: 'a' }])
   const design = { validate_doc_update: 'function () { throw({ forbidden: "no" }) }' }
   const { json } = await send(`PUT /${name}/_design/v`, { json: design })
-  const reason = 'validate_doc_update functions are not implemented'
-  await refuses(t, `PUT /${name}/b`, 501, 'not_implemented', reason, { json: {} })
-  await refuses(t, `POST /${name}/_bulk_docs`, 501, 'not_implemented', reason, {
-    json: { docs: [{ _id: 'b' }] },
-  })
+  await refuses(t, `PUT /${name}/b`, 403, 'forbidden', 'no', { json: {} })
+  const bulk = await send(`POST /${name}/_bulk_docs`, { json: { docs: [{ _id: 'b' }] } })
+  t.same([bulk.status, bulk.json], [201, [{ id: 'b', error: 'forbidden', reason: 'no' }]])
   t.equal((await send(`PUT /${name}/_local/b`, { json: {} })).status, 201)
   const { rev } = json as { rev: string }
   t.equal((await send(`DELETE /${name}/_design/v?rev=${rev}`)).status, 200)

@@ -2,8 +2,10 @@
  * Credentials that are none, of every kind that somebody may try: made from right ones, which differ from them in one thing.
  * `prepareCredentials` sets up a server that they are meant for, and checks that the right ones let in.
  */
+
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { makeToken } from '../../src/auth/session-cookie.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { bearerToken, tokenPart } from './bearer-token.ts'
 import { ask } from './http-request.ts'
 import type { TestServer } from './http-server.ts'
@@ -387,7 +389,7 @@ function mac(key: string, signed: Buffer): Buffer {
 }
 
 function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000)
+  return Math.floor(systemClock.now() / 1000)
 }
 
 /** A server with `CREDENTIALS_CONFIG`. Rejects where right credentials do not let in. */
