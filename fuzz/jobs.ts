@@ -27,6 +27,7 @@ function runJob(options: RunOptions, job: number): Promise<JobReport> {
   if (Number.isFinite(options.events)) args.push('--events', String(Math.ceil(options.events / options.jobs)))
   if (Number.isFinite(options.seconds)) args.push('--seconds', String(options.seconds))
   if (options.store !== undefined) args.push('--store', options.store)
+  if (options.threads !== undefined) args.push('--threads', String(options.threads))
   if (!options.shrinks) args.push('--no-shrink')
   const child = spawn(process.execPath, [process.argv[1]!, ...args], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly shrinks: boolean
   /** Of the target `stores`. */
   readonly store: string | undefined
+  /** Of the target `threads`. */
+  readonly threads: number | undefined
 }
 
 export const USAGE = `Usage: npm run fuzz -- <command or options>
@@ -27,6 +29,7 @@ export const USAGE = `Usage: npm run fuzz -- <command or options>
   --jobs N       so many processes, each with seeds of its own (default 1; at most ${availableParallelism()} are of use here)
   --only 1,5,9   of one case the events of these numbers alone
   --store S      of the target 'stores': native-free-btree, lmdb, classic-level or better-sqlite3
+  --threads N    of the target 'threads': so many threads take requests (default 4; 0: the main thread does)
   --no-shrink    do not look for the shortest event list of a failure
 
   list           the targets
@@ -56,6 +59,7 @@ export function readOptions(args: readonly string[]): RunOptions {
     jobs: Math.max(1, whole(values.jobs, 'jobs') ?? 1),
     only: values.only?.split(',').map((text) => whole(text, 'only')!),
     store: values.store,
+    threads: whole(values.threads, 'threads'),
     shrinks: values['no-shrink'] !== true,
   }
 }
@@ -75,6 +79,7 @@ function parse(args: readonly string[]) {
         jobs: text,
         only: text,
         store: text,
+        threads: text,
         'no-shrink': flag,
         help: { type: 'boolean', short: 'h' },
       },

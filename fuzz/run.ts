@@ -14,6 +14,7 @@ export interface RunLimits {
   /** Of one case alone, the numbers of its events. */
   readonly only?: readonly number[] | undefined
   readonly store?: string | undefined
+  readonly threads?: number | undefined
 }
 
 export interface RunOutcome {
@@ -31,7 +32,7 @@ function caseSeed(seed: number, index: number): number {
 export async function runTarget(target: Target, limits: RunLimits): Promise<RunOutcome> {
   const coverage = new Coverage()
   const endMs = systemClock.now() + limits.seconds * 1000
-  const player = await target.open({ store: limits.store })
+  const player = await target.open({ store: limits.store, threads: limits.threads })
   let events = 0
   let passed = 0
   try {

@@ -10,6 +10,8 @@ export interface Player {
 export interface TargetSettings {
   /** For `stores`: which one. */
   readonly store?: string | undefined
+  /** For `threads`: how many take requests. */
+  readonly threads?: number | undefined
 }
 
 /** An entry of the registry. The invariants that a target checks stand at the top of its file. */

@@ -1,52 +1,47 @@
 /**
- * The real server with four fronts, in a process of its own, under clients that write and read the same few documents on
- * many connections, each of which lands on some front. An event is one life of the process: a load with compactions, with
- * databases made again under their names, with fronts ended, then a SIGKILL or a stop. Invariants:
- * - A read that began after a write was acknowledged, on whatever connection, shows that write or a later one; so it is with a
- *   write that a read has shown. That holds for documents, listings, changes, attachments, local documents, security
- *   objects, members written by patches in contention, databases that are deleted and made again.
- * - While nobody writes, the counts of a database are exact, and its sequence is the same on all fronts.
- * - Continuous feeds show rising sequences and each revision once, resumed by `since`, and come to where the database is.
- * - What was acknowledged is there in the next life.
- * - No answer of 500 and above, none that hangs; connections are cut only where a front or the process was ended.
+ * A server with threads that serve, in a process of its own, under many clients on few documents: documents alone and in bulk,
+ * listings, feeds, attachments, local documents, settings, patches in contention, a database that is deleted and made again.
+ * An event is some load in which databases are compacted, fronts end, the process is killed or stopped, and a look at all of
+ * it afterwards. Invariants:
+ * - A read that begins after a write was acknowledged to anybody, or shown to anybody, shows it or what came after it,
+ *   over any connection; so do listings, changes, `_local`, `_security` (and what it allows) and `_revs_limit`.
+ * - A generation of a document is one revision with one body; a refused write is never seen; a conflict has a cause.
+ * - A feed tells of each document's newest revision once, in order, over cuts; the last of each within seconds.
+ * - With nothing under way all connections agree, counts included, with what was acknowledged before any kill.
+ * - No answer is a failure of the server's or takes 30 s; no connection is cut but by the end of its front or process.
  */
+
 import { inDataFolder } from '../data-folder.ts'
 import { playerOf, type Target } from '../target.ts'
-import { ThreadRun } from '../threads/thread-run.ts'
+import { ThreadsRun } from '../threads/threads-run.ts'
+import { Traffic } from '../threads/traffic.ts'
+
+const DEFAULT_THREADS = 4
 
 export const threads: Target = {
   name: 'threads',
-  summary: 'the real server with fronts: what was acknowledged to one client, read by the others',
+  summary: 'the real server with threads, whose fronts end, read and written by many at once',
   caseEvents: 20,
-  smokeEvents: 2,
-  rarePaths: [
-    'frontsEnded',
-    'kills',
-    'compactions',
-    'databasesCycled',
-    'patches',
-    'bulkWrites',
-    'attachmentWrites',
-    'localWrites',
-    'securityWrites',
-    'feedRows',
-    'feedsCut',
-  ],
+  smokeEvents: 6,
+  rarePaths: ['acknowledged', 'frontsKilled', 'compactions', 'remade', 'rowsOfFeeds'],
   repeats: false,
   hangMs: 120_000,
-  open: playerOf((script) =>
-    inDataFolder(async (folder) => {
-      const run = new ThreadRun(folder, script.setup(), script.coverage)
-      try {
-        await run.begin()
-        for (const random of script.events()) {
-          const problems = await run.live(random)
-          if (problems.length > 0) throw new Error(problems.join('\n'))
-          script.coverage.count('lives')
+  open: async (settings) => {
+    const count = settings?.threads ?? DEFAULT_THREADS
+    return playerOf((script) =>
+      inDataFolder(async (folder) => {
+        const run = new ThreadsRun(folder, count, new Traffic(), script.coverage)
+        try {
+          await run.begin()
+          for (const random of script.events()) await run.play(random)
+        } catch (error) {
+          throw new Error(`${(error as Error).message}\nthe server's log: ${run.log.slice(-3000)}`, {
+            cause: error,
+          })
+        } finally {
+          await run.close()
         }
-      } finally {
-        await run.close()
-      }
-    }),
-  ),
+      }),
+    )()
+  },
 }

@@ -9,8 +9,8 @@
  * - What may take long is watched by a thread, which costs some 50 µs, and ends when the time for the document does.
  * PCRE gives up after a number of steps, and then the text counts as not matching; here the request is refused.
  */
+import { createRequire } from 'node:module'
 import { type Context, createContext, Script } from 'node:vm'
-import { RE2JS, RE2JSException } from 're2js'
 import type { SelectorBudget } from './budget.ts'
 import { type Dialect, JAVASCRIPT, RE2, Translation, UnsupportedPattern } from './regex-translation.ts'
 
@@ -24,6 +24,15 @@ const QUICK_WORK = 256 * 1024
 /** A machine that stands still for a moment must not be taken for a pattern that takes too long: it is tried twice. */
 const ATTEMPTS = 2
 const ATTEMPT_MS = 30
+
+const require = createRequire(import.meta.url)
+let loaded: typeof import('re2js') | undefined
+
+/** Loaded with the first pattern: its tables take some MiB of each thread that has them. */
+function re2(): typeof import('re2js') {
+  loaded ??= require('re2js') as typeof import('re2js')
+  return loaded
+}
 
 /** True where a text matches. */
 export type TextTest = (text: string) => boolean
@@ -63,6 +72,7 @@ function translated(pattern: string, dialect: Dialect): Translation {
 
 /** Undefined for what re2js does not take: JavaScript says whether it is a pattern. Throws SyntaxError. */
 function linearEngine(pattern: string): Engine | undefined {
+  const { RE2JS, RE2JSException } = re2()
   try {
     const { text, ignoresCase, parts } = translated(pattern, RE2)
     const compile = (): Matcher => RE2JS.compile(text, ignoresCase ? RE2JS.CASE_INSENSITIVE : 0)

@@ -9,7 +9,6 @@
  * on its way. A thread that fails fails the streams that it serves.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { gzip } from 'pako'
 import { DatabaseError } from '../base/errors.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { GzipJob, GzipLevel, GzipReply, GzipRequest } from './gzip-job.ts'
@@ -43,6 +42,8 @@ export class GzipThreads {
     const first = await pieces.next()
     const bytes = first.done === true ? new Uint8Array(0) : first.value
     if (bytes.length < PIECE_BYTES) {
+      // Loaded when there is something to pack: a module takes memory in each thread that has it.
+      const { gzip } = await import('pako')
       await giveWay()
       yield gzip(bytes, { level })
       return

@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { TransferListItem, Worker } from 'node:worker_threads'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 
 export interface WorkerPoolOptions {
   /** 0: one fewer than the machine has processors, at least one. */
@@ -52,9 +52,12 @@ export class WorkerPool {
     job: unknown,
     options: { transfer: TransferListItem[]; signal: AbortSignal },
   ): Promise<T> {
-    this.#pool ??= this.#made()
-    const pool = this.#pool
     const { transfer, signal } = options
+    const piscina = await import('piscina')
+    // Who ends the pool has ended its jobs.
+    signal.throwIfAborted()
+    this.#pool ??= this.#made(piscina.Piscina)
+    const pool = this.#pool
     const threadless = new AbortController()
     this.#outstanding.add(threadless)
     const exits = new Map<Worker, Promise<unknown>>()
@@ -80,8 +83,8 @@ export class WorkerPool {
     }
   }
 
-  #made(): Piscina {
-    const pool = new Piscina({
+  #made(Pool: typeof Piscina): Piscina {
+    const pool = new Pool({
       minThreads: 0,
       maxThreads: this.size,
       idleTimeout: this.#options.idleMs,

@@ -21,6 +21,8 @@ export interface ChildLimits {
   nodeFlags?: readonly string[] | undefined
   /** A program, by its absolute path, and its arguments, that is to run this one. */
   under?: readonly string[] | undefined
+  /** Whether messages can be exchanged with it. */
+  hasMessages?: boolean | undefined
 }
 
 /** Runs a compiled program of this folder. Its environment holds nothing but `environment`. */
@@ -28,7 +30,7 @@ export function startChild(
   program: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-  { folder, openFiles, nodeFlags = [], under = [] }: ChildLimits = {},
+  { folder, openFiles, nodeFlags = [], under = [], hasMessages = false }: ChildLimits = {},
 ): Child {
   const path = fileURLToPath(new URL(program, import.meta.url))
   const words = [...under, process.execPath, ...nodeFlags, path, ...args]
@@ -36,7 +38,7 @@ export function startChild(
   const child = spawn(words[0]!, words.slice(1), {
     env: environment,
     cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(hasMessages ? (['ipc'] as const) : [])],
   })
   const text = { out: '', err: '' }
   const waiting = new Set<() => void>()
@@ -45,8 +47,8 @@ export function startChild(
     for (const check of waiting) check()
   }
   for (const [name, stream] of [
-    ['out', child.stdout],
-    ['err', child.stderr],
+    ['out', child.stdout!],
+    ['err', child.stderr!],
   ] as const) {
     stream.setEncoding('utf8').on('data', (chunk: string) => {
       text[name] += chunk

@@ -17,6 +17,8 @@ export interface ServerProcessOptions {
   nodeFlags?: readonly string[] | undefined
   /** A program and its arguments that is to run the server, as a tracer does. */
   under?: readonly string[] | undefined
+  /** Another program than the command line's own, which can be sent messages; its path is from this folder. */
+  program?: string | undefined
 }
 
 export interface ServerProcess {
@@ -33,10 +35,10 @@ export interface ServerProcess {
 const QUICK = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2' }
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
-  const { dataDir, environment, openFiles, nodeFlags, under } = options
+  const { dataDir, environment, openFiles, nodeFlags, under, program } = options
   const args = ['serve', '--port', '0', '--data-dir', dataDir, '--admin', ADMIN]
-  const limits = { openFiles, nodeFlags, under }
-  const child = startChild('../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
+  const limits = { openFiles, nodeFlags, under, hasMessages: program !== undefined }
+  const child = startChild(program ?? '../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
   const port = child.until(/listening on http:\/\/127\.0\.0\.1:(\d+)\//).then((match) => Number(match[1]))
   port.catch(() => undefined)
   const end = (signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> => {

@@ -36,6 +36,11 @@ export interface HttpServer {
   stop(graceMs: number): Promise<void>
 }
 
+/** No route has a schema: in the place of the compilers of those, which are not loaded then. */
+function noSchema(): never {
+  throw new Error('a route has a schema')
+}
+
 /** Listens. Rejects as `listen` does (EADDRINUSE, EACCES). */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { limits, backend } = options
@@ -70,6 +75,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   }
   const app = fastify({
     logger: false,
+    schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
     rewriteUrl: (request) => rewriteUrl(endpoints, request),
     http: {
       IncomingMessage: UpgradableMessage,
