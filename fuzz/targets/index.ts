@@ -13,6 +13,7 @@ import { misuse } from './misuse.ts'
 import { multipart } from './multipart.ts'
 import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
+import { scripting } from './scripting.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
 import { threads } from './threads.ts'
@@ -26,6 +27,7 @@ export const TARGETS: readonly Target[] = [
   compaction,
   json,
   multipart,
+  scripting,
   httpBodies,
   readers,
   readerThreads,

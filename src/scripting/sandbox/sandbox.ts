@@ -182,7 +182,7 @@ export class Sandbox {
     const [error, reason] = told.map(String) as [string, string]
     if (status !== ERROR) {
       this.#isSpent = true
-      return { failure: failureOf(reason, this.#shared) }
+      return { failure: failureOf(error, this.#shared) }
     }
     if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
     return { failure: { kind: kindOf(error), error, reason } }
@@ -287,9 +287,10 @@ function kindOf(error: string): Failure['kind'] {
   return error === 'not_found' ? 'missing' : 'thrown'
 }
 
+/** Of what the engine says when it is at an end; anything else is the room's own, or a trap. */
 function failureOf(message: string, shared: Shared): Failure {
   if (shared.isOver) return TIMED_OUT
   if (/call stack|stack overflow/.test(message)) return OUT_OF_STACK
-  if (/unreachable|out of bounds|Aborted|table index|null function/.test(message)) return CRASHED
-  return OUT_OF_MEMORY
+  if (/memory|too long|too large|^null$/.test(message) && !/out of bounds/.test(message)) return OUT_OF_MEMORY
+  return { ...CRASHED, reason: `The engine failed: ${message.slice(0, MOST_LOG_CHARACTERS)}` }
 }
