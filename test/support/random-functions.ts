@@ -147,7 +147,8 @@ export class RandomFunctions {
       case 7:
         return `switch (${e()}) { case ${e()}: ${inner()} break; default: ${inner()} }`
       case 8:
-        return `const {a: ${name} = ${e()}, ...${name}r} = Object(${e()}); emit(${name}, ${name}r);`
+        // QuickJS does not find the end of a pattern in which a template literal is divided.
+        return `const {a: ${name} = ${this.#atom()}, ...${name}r} = Object(${e()}); emit(${name}, ${name}r);`
       case 9:
         return `[].concat(doc.list || []).forEach(function(${name}) { emit(${name}, ${e()}); });`
       case 10:
@@ -174,7 +175,7 @@ export class RandomFunctions {
       case 3:
         return `(${e()} ? ${e()} : ${e()})`
       case 4:
-        return `(${this.#pick(['!', '-', '+', '~', 'typeof ', 'void '])}${e()})`
+        return `(${this.#pick(['!', '-', '+', '~', 'typeof', 'void'])} ${e()})`
       case 5:
         return `[${e()}, ${e()}]`
       case 6:
