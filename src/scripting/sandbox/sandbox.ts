@@ -32,8 +32,8 @@ export type Outcome = { bytes: Buffer } | { failure: Failure }
 const OPENING_MS = 60_000
 /** Batches pause after so long, so that calls of other design documents get the thread. */
 const SLICE_MS = 100
-/** An engine that has taken so many bytes more than the values may have at once is let go. */
-const MOST_HELD_SHARE = 0.75
+/** An engine that has grown by so much of what its values may have is let go, and counts as full. */
+const MOST_GROWN_SHARE = 0.5
 
 const RESULT = 'R'.charCodeAt(0)
 const ERROR = 'E'.charCodeAt(0)
@@ -111,16 +111,20 @@ export class Sandbox {
     return this.#isSpent
   }
 
+  get grownBytes(): number {
+    return this.#engine.grownBytes
+  }
+
   /** Lines of `log` since they were taken before. */
   takeLog(): string[] {
     return this.#shared.takeLog()
   }
 
   run(task: Uint8Array, exchange?: RowExchange): Outcome {
-    return this.#enter(
-      () => this.#engine.callForText(this.#entries.run, [this.#engine.string(task)]),
-      exchange,
-    )
+    const engine = this.#engine
+    const outcome = this.#enter(() => engine.callForText(this.#entries.run, [engine.string(task)]), exchange)
+    const length = 'bytes' in outcome ? outcome.bytes.length : outcome.failure.reason.length
+    return length > this.#options.limits.resultBytes ? { failure: TOO_LONG } : outcome
   }
 
   runTask(task: Task): Outcome {
@@ -171,7 +175,6 @@ export class Sandbox {
 
   #read(bytes: Buffer): Outcome {
     const [status] = bytes
-    if (bytes.length > this.#options.limits.resultBytes * 2) return { failure: TOO_LONG }
     if (status === RESULT) return { bytes: bytes.subarray(1) }
     let told: [string, string] = ['unnamed_error', '']
     try {
@@ -189,7 +192,7 @@ export class Sandbox {
   }
 
   #hasGrown(): boolean {
-    return this.#engine.heldBytes > this.#options.limits.memoryBytes * MOST_HELD_SHARE
+    return this.#engine.grownBytes > this.#options.limits.memoryBytes * MOST_GROWN_SHARE
   }
 }
 
