@@ -56,7 +56,10 @@ async function rateOf(
   const untilMs = systemClock.monotonic() + seconds * 1000
   let done = 0
   const one = async (worker: number): Promise<void> => {
-    while (systemClock.monotonic() < untilMs) done += await work(worker)
+    while (systemClock.monotonic() < untilMs) {
+      const more = await work(worker)
+      done += more
+    }
   }
   await Promise.all(Array.from({ length: workers }, (_, worker) => one(worker)))
   return done / elapsed()

@@ -14,6 +14,7 @@ import { misuse } from './misuse.ts'
 import { multipart } from './multipart.ts'
 import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
+import { scripting } from './scripting.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
 import { threads } from './threads.ts'
@@ -27,6 +28,7 @@ export const TARGETS: readonly Target[] = [
   compaction,
   json,
   multipart,
+  scripting,
   httpBodies,
   credentials,
   readers,

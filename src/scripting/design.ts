@@ -35,7 +35,7 @@ export class Design {
     this.#members = members as Members
     const { language } = this.#members
     this.language = typeof language === 'string' ? language : JAVASCRIPT
-    this.#calls = { key: `calls ${hashOf(text)}`, design: text, owner }
+    this.#calls = { key: `calls ${hashOf(text)}`, design: new Uint8Array(text), owner }
   }
 
   /** Whether its functions are run here. */
@@ -54,7 +54,7 @@ export class Design {
   /** Equal for design documents whose views are equal. */
   get views(): Program {
     if (this.#views !== undefined) return this.#views
-    const design = Buffer.from(JSON.stringify({ views: membersOf(this.#members['views']) }))
+    const design = new Uint8Array(Buffer.from(JSON.stringify({ views: membersOf(this.#members['views']) })))
     const { owner } = this.#calls
     this.#views = { key: `views ${owner.length} ${owner} ${hashOf(design)}`, design, owner }
     return this.#views

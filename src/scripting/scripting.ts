@@ -73,6 +73,7 @@ const DEFAULT_MOST_THREADS = 8
 const DEFAULT_MOST_SANDBOXES = 32
 const DEFAULT_IDLE_MS = 300_000
 const DEFAULT_MOST_WAITING = 10_000
+const PASSED = '1'.charCodeAt(0)
 const WASM = '@jitl/quickjs-wasmfile-release-sync/wasm'
 
 export class Scripting {
@@ -273,8 +274,8 @@ export class Scripting {
     values: readonly Argument[],
     options: CallOptions,
   ): Promise<boolean[]> {
-    const outcome = await this.#call(design, path, values, 'text', options)
-    return JSON.parse(bytesOf(outcome).toString()) as boolean[]
+    const digits = bytesOf(await this.#call(design, path, values, 'text', options))
+    return Array.from(digits, (digit) => digit === PASSED)
   }
 
   async #call(

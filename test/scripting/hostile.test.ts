@@ -81,7 +81,7 @@ const HOSTILE: [how: How, body: string, kinds: FailureKind[]][] = [
   [validate, 'while (true) { try { for (;;); } catch (e) {} finally { continue; } }', TIME],
   [validate, 'for (;;) { try { throw 1 } catch (e) {} }', TIME],
   [validate, '/^(a+)+$/.test("a".repeat(40) + "b")', TIME],
-  [validate, '/(?<=^(a+)+c)b/.test("a".repeat(40) + "b")', TIME],
+  [validate, '/^(?:a|aa)+$/.test("a".repeat(60) + "b")', TIME],
   [validate, '"x".repeat(60).replace(/(x+x+)+y/, "")', TIME],
   [validate, 'Array.from({length: 1e15})', ENDED],
   [validate, 'Array.prototype.indexOf.call({length: 2 ** 53 - 1}, 1)', TIME],

@@ -4,28 +4,23 @@ import type { Builtins, Fun } from './loose.ts'
 export function takeBuiltins(): Builtins {
   const global = globalThis as unknown as Record<string, unknown>
   const { apply } = Reflect
-  const { parse, stringify } = JSON
-  const { now } = Date
-  const { freeze, create } = Object
-  const { isArray } = Array
-  const toText = String
-  const hasOwn = Object.prototype.hasOwnProperty
-  const { slice, indexOf } = String.prototype
-  const evaluate = global['eval'] as (script: string) => unknown
+  const { create, prototype } = Object
+  // Bound once: a call costs no list of its values, and no change of a prototype reaches it.
+  const bind = (method: Fun): never =>
+    apply(Function.prototype.bind, Function.prototype.call, [method]) as never
   const found: Builtins = create(null)
-  found.parse = (text) => parse(text)
-  found.stringify = (value) => stringify(value)
-  found.freeze = (value) => {
-    freeze(value)
-  }
-  found.has = (value, name) => value !== null && typeof value === 'object' && apply(hasOwn, value, [name])
-  found.isArray = isArray
-  found.apply = (callee: Fun, self, values) => apply(callee, self, values)
-  found.evaluate = (script) => evaluate(script)
-  found.slice = (text, start, end) => apply(slice, text, [start, end])
-  found.indexOf = (text, part, from) => apply(indexOf, text, [part, from])
-  found.now = () => now()
-  found.text = (value) => toText(value)
+  found.parse = JSON.parse
+  found.stringify = JSON.stringify
+  found.freeze = Object.freeze
+  found.isArray = Array.isArray
+  found.apply = apply as Builtins['apply']
+  found.now = Date.now
+  found.text = String
+  found.evaluate = global['eval'] as Builtins['evaluate']
+  const hasOwn = bind(prototype.hasOwnProperty) as (value: unknown, name: string) => boolean
+  found.has = (value, name) => value !== null && typeof value === 'object' && hasOwn(value, name)
+  found.slice = bind(String.prototype.slice as Fun)
+  found.indexOf = bind(String.prototype.indexOf as Fun)
   found.InternalError = global['InternalError'] as Builtins['InternalError']
   found.SyntaxError = SyntaxError as Builtins['SyntaxError']
   return found

@@ -21,7 +21,8 @@ export function makeFailures(
 ): Failures {
   function textOf(value: unknown): string {
     if (typeof value === 'string') return value
-    return stringify(value) ?? text(value)
+    const printed = stringify(value)
+    return typeof printed === 'string' ? printed : text(value)
   }
 
   function source(thrown: unknown): string {
@@ -30,12 +31,11 @@ export function makeFailures(
   }
 
   function isExhausted(thrown: unknown): boolean {
-    if (thrown !== null) return thrown instanceof InternalError
-    // The engine throws null when there is no memory for an error; and so may anybody.
     try {
-      return host(memory, '') === '1'
+      // The engine throws null when there is no memory for an error; and so may anybody.
+      return thrown === null ? host(memory, '') === '1' : thrown instanceof InternalError
     } catch {
-      return true
+      return thrown === null
     }
   }
 

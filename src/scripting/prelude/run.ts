@@ -137,20 +137,23 @@ export function wire(
     return Boolean(apply(fun, self, values))
   }
 
+  /** A digit for each document: whatever is done to prototypes, nothing else comes of it. */
   function filter(fun: Fun, [documents, request]: unknown[]): string {
-    const passed: boolean[] = []
-    for (const each of documents as unknown[]) passed[passed.length] = isPassed(fun, design, [each, request])
-    return `R${stringify(passed)}`
+    let passed = 'R'
+    const list = documents as unknown[]
+    for (let i = 0; i < list.length; i++) passed += isPassed(fun, design, [list[i], request]) ? '1' : '0'
+    return passed
   }
 
   function filterByView(fun: Fun, [documents]: unknown[]): string {
-    const passed: boolean[] = []
-    for (const each of documents as unknown[]) {
+    let passed = 'R'
+    const list = documents as unknown[]
+    for (let i = 0; i < list.length; i++) {
       views.forget()
-      isPassed(fun, undefined, [each])
-      passed[passed.length] = views.hasEmitted()
+      isPassed(fun, undefined, [list[i]])
+      passed += views.hasEmitted() ? '1' : '0'
     }
-    return `R${stringify(passed)}`
+    return passed
   }
 
   function call(path: string[], values: unknown[]): string {
@@ -181,9 +184,20 @@ export function wire(
     try {
       return run()
     } catch (thrown) {
-      const isExhausted = failures.isExhausted(thrown)
-      return `${isExhausted ? 'X' : 'E'}${stringify(failures.describe(thrown))}`
+      try {
+        if (failures.isExhausted(thrown)) return told('X', failures.source(thrown), '')
+        const [error, reason] = failures.describe(thrown)
+        return told('E', error, reason)
+      } catch {
+        // What was thrown throws when it is looked at.
+        return told('E', 'unnamed_error', 'an error that cannot be read')
+      }
     }
+  }
+
+  /** Strings alone are printed: for an object `toJSON` would be looked for. */
+  function told(status: 'E' | 'X', error: string, reason: string): string {
+    return `${status}[${stringify(error)},${stringify(reason)}]`
   }
 
   function compileView(view: string, part: 'map' | 'reduce'): Fun {

@@ -128,9 +128,9 @@ export class Engine {
     return this.#isBroken
   }
 
-  /** Bytes that the instance has taken from the system; they never become fewer. */
-  get heldBytes(): number {
-    return this.#module.HEAPU8.byteLength
+  /** Bytes that the instance has taken beyond those that it began with; they never become fewer. */
+  get grownBytes(): number {
+    return this.#module.HEAPU8.byteLength - INITIAL_PAGES * PAGE_BYTES
   }
 
   /** Whether code has left jobs of promises, which nobody runs. */
@@ -235,7 +235,8 @@ export class Engine {
     const at = this.#c.QTS_GetString(this.#context, value)
     if (at === 0) return undefined
     const heap = this.#module.HEAPU8
-    const bytes = Buffer.from(heap.subarray(at, heap.indexOf(0, at)))
+    // A copy of its own, and no part of Node's pool: it goes to another thread with the whole buffer that it is in.
+    const bytes = Buffer.from(heap.slice(at, heap.indexOf(0, at)).buffer)
     this.#c.QTS_FreeCString(this.#context, at)
     return bytes
   }

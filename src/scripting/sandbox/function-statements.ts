@@ -21,12 +21,15 @@ const OPERATORS = new Set(
 )
 
 export interface Token {
-  kind: 'space' | 'word' | 'string' | 'regex' | 'template' | 'sign'
+  kind: 'space' | 'word' | 'string' | 'regex' | 'template' | 'sign' | 'broken'
   start: number
   end: number
 }
 
-/** The tokens of a source: comments are `space`, and a sign is one character. What is no token is a sign, too. */
+/**
+ * The tokens of a source: comments are `space`, and a sign is one character. A literal or comment that does not end makes
+ * the rest one `broken` token: it is no JavaScript, and to look for more would take the square of its length.
+ */
 export function* tokensOf(source: string): Generator<Token, void, void> {
   /** For each template literal that is open, the depth of braces in which its expression stands. */
   const templates: number[] = []
@@ -58,12 +61,15 @@ function kindAt(source: string, at: number, endsValue: boolean): Token['kind'] {
   if (matches(SPACE, source, at) || matches(COMMENT, source, at)) return 'space'
   if (matches(WORD, source, at)) return 'word'
   if (matches(STRING, source, at)) return 'string'
-  if (!endsValue && matches(REGEX, source, at)) return 'regex'
-  return 'sign'
+  const sign = source[at]!
+  if (sign === '"' || sign === "'" || source.startsWith('/*', at)) return 'broken'
+  if (sign !== '/' || endsValue) return 'sign'
+  return matches(REGEX, source, at) ? 'regex' : 'broken'
 }
 
 function endOf(source: string, at: number, kind: Token['kind']): number {
   if (kind === 'sign') return at + 1
+  if (kind === 'broken') return source.length
   if (kind === 'template') {
     TEMPLATE.lastIndex = at + 1
     return TEMPLATE.test(source) ? TEMPLATE.lastIndex : source.length

@@ -18,6 +18,7 @@ export function mayWrite(source: string): boolean {
   const tokens: string[] = []
   for (const { kind, start, end } of tokensOf(source)) {
     if (kind === 'space') continue
+    if (kind === 'broken') return true
     if (kind === 'word' || kind === 'sign') {
       const text = source.slice(start, end)
       if (WRITING.has(text) || text === '\\' || text === '#' || text === '@') return true
@@ -43,6 +44,8 @@ function writesAt(tokens: readonly string[], index: number): boolean {
   if (token === 'of' || token === 'in') {
     return !isSimple(tokens, index - 1) || !/^(?:var|let|const|\()$/.test((tokens[index - 2] ?? '').trim())
   }
+  // It may begin a regular expression, in which nothing is what it looks like.
+  if (token === '/' && (before === ')' || before === '}')) return true
   // A method by a computed name.
   return token === ']' && (after === '(' || after === '`' || after === '?')
 }

@@ -32,8 +32,8 @@ export type Outcome = { bytes: Buffer } | { failure: Failure }
 const OPENING_MS = 60_000
 /** Batches pause after so long, so that calls of other design documents get the thread. */
 const SLICE_MS = 100
-/** An engine that has taken so many bytes more than the values may have at once is let go. */
-const MOST_HELD_SHARE = 0.75
+/** An engine that has grown by so much of what its values may have is let go, and counts as full. */
+const MOST_GROWN_SHARE = 0.5
 
 const RESULT = 'R'.charCodeAt(0)
 const ERROR = 'E'.charCodeAt(0)
@@ -111,16 +111,20 @@ export class Sandbox {
     return this.#isSpent
   }
 
+  get grownBytes(): number {
+    return this.#engine.grownBytes
+  }
+
   /** Lines of `log` since they were taken before. */
   takeLog(): string[] {
     return this.#shared.takeLog()
   }
 
   run(task: Uint8Array, exchange?: RowExchange): Outcome {
-    return this.#enter(
-      () => this.#engine.callForText(this.#entries.run, [this.#engine.string(task)]),
-      exchange,
-    )
+    const engine = this.#engine
+    const outcome = this.#enter(() => engine.callForText(this.#entries.run, [engine.string(task)]), exchange)
+    const length = 'bytes' in outcome ? outcome.bytes.length : outcome.failure.reason.length
+    return length > this.#options.limits.resultBytes ? { failure: TOO_LONG } : outcome
   }
 
   runTask(task: Task): Outcome {
@@ -171,7 +175,6 @@ export class Sandbox {
 
   #read(bytes: Buffer): Outcome {
     const [status] = bytes
-    if (bytes.length > this.#options.limits.resultBytes * 2) return { failure: TOO_LONG }
     if (status === RESULT) return { bytes: bytes.subarray(1) }
     let told: [string, string] = ['unnamed_error', '']
     try {
@@ -182,14 +185,14 @@ export class Sandbox {
     const [error, reason] = told.map(String) as [string, string]
     if (status !== ERROR) {
       this.#isSpent = true
-      return { failure: failureOf(reason, this.#shared) }
+      return { failure: failureOf(error, this.#shared) }
     }
     if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
     return { failure: { kind: kindOf(error), error, reason } }
   }
 
   #hasGrown(): boolean {
-    return this.#engine.heldBytes > this.#options.limits.memoryBytes * MOST_HELD_SHARE
+    return this.#engine.grownBytes > this.#options.limits.memoryBytes * MOST_GROWN_SHARE
   }
 }
 
@@ -287,9 +290,10 @@ function kindOf(error: string): Failure['kind'] {
   return error === 'not_found' ? 'missing' : 'thrown'
 }
 
+/** Of what the engine says when it is at an end; anything else is the room's own, or a trap. */
 function failureOf(message: string, shared: Shared): Failure {
   if (shared.isOver) return TIMED_OUT
   if (/call stack|stack overflow/.test(message)) return OUT_OF_STACK
-  if (/unreachable|out of bounds|Aborted|table index|null function/.test(message)) return CRASHED
-  return OUT_OF_MEMORY
+  if (/memory|too long|too large|^null$/.test(message) && !/out of bounds/.test(message)) return OUT_OF_MEMORY
+  return { ...CRASHED, reason: `The engine failed: ${message.slice(0, MOST_LOG_CHARACTERS)}` }
 }

@@ -3,7 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { systemClock } from '../../base/clock.ts'
 import { readResponse } from '../response.ts'
 import { Sandbox } from '../sandbox/sandbox.ts'
-import { CANCELLED, CRASHED, type Failure } from '../script-error.ts'
+import { CANCELLED, CRASHED, type Failure, TIMED_OUT } from '../script-error.ts'
 import {
   type Job,
   type ListAnswer,
@@ -30,10 +30,19 @@ interface Warm {
 /** Least recently used first. */
 const warm = new Map<string, Warm>()
 
+/** What all engines of a thread may have grown by; those that were used longest ago go first. */
+const MOST_GROWN_BYTES = 256 * 1024 * 1024
+
 function letGo(): void {
   const oldest = nowMs() - idleMs
-  for (const [key, { usedMs }] of warm) {
-    if (warm.size <= mostSandboxes && usedMs >= oldest) return
+  let grown = 0
+  for (const found of warm.values()) {
+    if (found.sandbox?.isSpent === true) found.sandbox = undefined
+    grown += found.sandbox?.grownBytes ?? 0
+  }
+  for (const [key, { usedMs, sandbox }] of warm) {
+    if (warm.size <= mostSandboxes && usedMs >= oldest && grown <= MOST_GROWN_BYTES) return
+    grown -= sandbox?.grownBytes ?? 0
     warm.delete(key)
   }
 }
@@ -53,7 +62,6 @@ function find({ key, design, limits }: Work): Warm | undefined {
   found.usedMs = nowMs()
   warm.delete(key)
   warm.set(key, found)
-  letGo()
   return found
 }
 
@@ -88,17 +96,19 @@ async function perform(work: Work): Promise<Reply> {
       return { failure: isFailure(error) ? error : { ...CRASHED, reason: String(error) } }
     }
   }
-  return { isAbsent: false, outcomes: await outcomesOf(work.job, attempt), log }
+  const outcomes = await outcomesOf(work, attempt)
+  letGo()
+  return { isAbsent: false, outcomes, log }
 }
 
 type Attempt = (run: (sandbox: Sandbox) => Outcome) => Promise<Outcome>
 
-async function outcomesOf(job: Job, attempt: Attempt): Promise<Outcome[]> {
+async function outcomesOf({ job, limits }: Work, attempt: Attempt): Promise<Outcome[]> {
   switch (job.do) {
     case 'calls':
       return callEach(job.calls, job.bytes, attempt)
     case 'compile':
-      return [await compileParts(job.parts, attempt)]
+      return [await compileParts(job.parts, limits.timeoutMs, attempt)]
     case 'map':
       return [await attempt((sandbox) => sandbox.map(job.views, job.bytes))]
     case 'reduce':
@@ -133,11 +143,15 @@ function read(outcome: { bytes: Buffer } | { failure: Failure }, reading: Readin
   return { response, document: hasDocument ? bytes.subarray(0, border) : undefined }
 }
 
+/** All of them together get the time of one call. */
 async function compileParts(
   parts: { view: string; part: 'map' | 'reduce' }[],
+  timeoutMs: number,
   attempt: Attempt,
 ): Promise<Outcome> {
+  const untilMs = nowMs() + timeoutMs
   for (const { view, part } of parts) {
+    if (nowMs() > untilMs) return { failure: TIMED_OUT }
     const outcome = await attempt((sandbox) => sandbox.runTask({ do: 'compile', view, part }))
     if (!('failure' in outcome)) continue
     const { failure } = outcome
@@ -188,6 +202,16 @@ function isFailure(error: unknown): error is Failure {
   return typeof error === 'object' && error !== null && 'kind' in error && 'reason' in error
 }
 
+/** What is long is given away, and not copied. */
+const LEAST_GIVEN_BYTES = 64 * 1024
+
+function buffersOf({ outcomes }: Reply): ArrayBuffer[] {
+  return outcomes.flatMap((outcome) => {
+    if (!('bytes' in outcome) || outcome.bytes.length < LEAST_GIVEN_BYTES) return []
+    return [outcome.bytes.buffer as ArrayBuffer]
+  })
+}
+
 parentPort!.on('message', (work: Work) => {
-  void perform(work).then((reply) => parentPort!.postMessage(reply))
+  void perform(work).then((reply) => parentPort!.postMessage(reply, buffersOf(reply)))
 })

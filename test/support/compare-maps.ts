@@ -1,0 +1,49 @@
+/** Maps in the room beside the second implementation: rows key for key and value for value, as texts of JSON. */
+import { isDeepStrictEqual } from 'node:util'
+import { visitRows } from '../../src/scripting/rows.ts'
+import type { Scripting } from '../../src/scripting/scripting.ts'
+import { PlainQueryServer } from './plain-query-server.ts'
+import { designOf } from './scripting.ts'
+
+type RowTexts = [key: string, value: string][]
+
+/** Of each document, of each map. */
+export async function mappedTexts(
+  room: Scripting,
+  maps: readonly string[],
+  documents: readonly string[],
+): Promise<RowTexts[][]> {
+  const names = maps.map((_, index) => `v${index}`)
+  const design = designOf({ views: Object.fromEntries(maps.map((map, index) => [`v${index}`, { map }])) })
+  const bytes = await room.map(
+    design,
+    names,
+    documents.map((text) => Buffer.from(text)),
+  )
+  const rows = documents.map(() => names.map((): RowTexts => []))
+  visitRows(bytes, names.length, (document, view, keyStart, keyEnd, valueStart, valueEnd) => {
+    const text = (start: number, end: number): string => bytes.toString('utf8', start, end)
+    rows[document]![view]!.push([text(keyStart, keyEnd), text(valueStart, valueEnd)])
+  })
+  return rows
+}
+
+/** Throws where they differ; else the rows. */
+export async function compareMaps(
+  room: Scripting,
+  maps: readonly string[],
+  documents: readonly string[],
+): Promise<RowTexts[][]> {
+  const wanted = new PlainQueryServer(maps).map(documents)
+  const found = await mappedTexts(room, maps, documents)
+  for (const [at, document] of documents.entries()) {
+    for (const [index, map] of maps.entries()) {
+      const [its, theirs] = [found[at]![index], wanted[at]![index]]
+      if (isDeepStrictEqual(its, theirs)) continue
+      throw new Error(
+        `${map}\nof ${document}\nfound  ${JSON.stringify(its)}\nwanted ${JSON.stringify(theirs)}`,
+      )
+    }
+  }
+  return found
+}
