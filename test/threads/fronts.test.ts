@@ -18,6 +18,8 @@ function clientsOf(server: TestServer): HttpClient[] {
   return Array.from({ length: 8 * THREADS }, () => new HttpClient(server.http.port))
 }
 
+t.setTimeout(180_000)
+
 t.test('what was acknowledged to one is seen by all', async (t) => {
   const server = await startTestServer({ threads: THREADS })
   t.teardown(() => server.stop())
