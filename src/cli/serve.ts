@@ -43,7 +43,7 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
   try {
     const running = await RestartableServer.start({
       load: () => readConfig(flags, console),
-      readConfigFile: (config) => readFile(config.sources.file!.path, 'utf8'),
+      readConfigFile: (config) => readConfigFile(config.sources.file!.path),
       parts,
       log,
       levelOf: (level) => level,
@@ -88,11 +88,7 @@ function announce(server: Server, url: string, console: Console): void {
 async function readConfig(flags: ServeFlags, console: Console): Promise<Config> {
   let file: { path: string; text: string } | undefined
   if (flags.config !== undefined) {
-    try {
-      file = { path: flags.config, text: await readFile(flags.config, 'utf8') }
-    } catch (error) {
-      throw new ConfigError(`--config: ${explain(error)}`)
-    }
+    file = { path: flags.config, text: await readConfigFile(flags.config) }
   }
   return withLocalFile({
     file,
@@ -114,4 +110,12 @@ export async function withLocalFile(sources: ConfigSources): Promise<Config> {
   // One that is named as both is the server's.
   const isBoth = sources.file !== undefined && resolve(sources.file.path) === resolve(local.path)
   return loadConfig({ ...sources, local, file: isBoth ? undefined : sources.file })
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw new ConfigError(`--config: ${explain(error)}`)
+  }
 }

@@ -40,7 +40,8 @@ export function withKey(text: string, section: string, key: string, value: strin
 /** The text without the key. */
 export function withoutKey(text: string, section: string, key: string): string {
   const lines = text.split(/(?<=\n)/)
-  const { at } = placeOf(lines, section, key)
+  const written = readIniLine(iniLine(key, 'x'))
+  const { at } = placeOf(lines, section, written.kind === 'entry' ? written.key : key)
   if (at !== undefined) lines.splice(at, 1)
   return lines.join('')
 }

@@ -6,6 +6,7 @@
  * - What the environment and the flags say cannot be changed: it would come back with the next start.
  * - A secret is told to nobody. Passwords of administrators are hashed before they are written, and one of them is left.
  */
+import { isDeepStrictEqual } from 'node:util'
 import type { Administrators } from '../auth/administrators.ts'
 import { formatCouchHash, parseCouchHash } from '../auth/password-hash.ts'
 import type { Audience } from '../base/audience.ts'
@@ -28,6 +29,7 @@ import { nearestSetting } from '../config/nearest.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import { type Setting, textOf } from '../config/setting.ts'
 import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
+import { isUtf8 } from '../documents/characters.ts'
 
 /** Stands for a secret that is set. */
 const MASK = '****'
@@ -67,12 +69,13 @@ export class Configuration {
 
   /** Every section that has a key. */
   all(): Record<string, SectionTexts> {
-    const sections: Record<string, SectionTexts> = {}
+    const sections = new Map<string, [string, string][]>()
     for (const { section, key, text } of this.#listed()) {
-      sections[section] ??= {}
-      sections[section][key] = text
+      const pairs = sections.get(section) ?? []
+      pairs.push([key, text])
+      sections.set(section, pairs)
     }
-    return sections
+    return Object.fromEntries([...sections].map(([name, pairs]) => [name, Object.fromEntries(pairs)]))
   }
 
   section(section: string): SectionTexts {
@@ -91,6 +94,8 @@ export class Configuration {
       this.#checkSet(section, key, text, name)
       const before = this.value(section, key) ?? ''
       const kept = section === ADMINS_SECTION ? await this.#hashed(key, text, options) : text
+      const isWhole = section !== ADMINS_SECTION || isReadAs(key, kept)
+      if (!isWhole) refuse('value')
       await this.#change(section, key, { text: kept }, options)
       return before
     })
@@ -105,8 +110,8 @@ export class Configuration {
       const isGenerated = section === ADMINS_SECTION && effective(this.#layers, section, key) === undefined
       if (isGenerated) throw new DatabaseError('conflict', LAST_ADMINISTRATOR)
       // What the other file says would be back.
-      const isHidden = this.#layers.file.get(section, key)?.text !== undefined
-      await this.#change(section, key, isHidden ? { text: undefined } : undefined, options)
+      const change = this.#isBelow(section, key) ? { text: undefined } : undefined
+      await this.#change(section, key, change, options)
       return before
     })
   }
@@ -165,8 +170,10 @@ export class Configuration {
     else layers.local.put({ section, key, text: change.text, where: file.path })
     const admit = section === ADMINS_SECTION ? await this.#admitting(layers) : undefined
     if (persist) {
-      if (change === undefined) await file.remove(section, key)
-      else await file.put(section, key, change.text)
+      // In a file an empty text is none.
+      const text = change?.text === '' ? undefined : change?.text
+      if (text === undefined && !this.#isBelow(section, key)) await file.remove(section, key)
+      else await file.put(section, key, text)
     }
     this.#layers = layers
     const name = settingOf(section, key)
@@ -176,6 +183,11 @@ export class Configuration {
     if (name !== undefined) this.#obey(name)
     await admit?.()
     if (name !== undefined || admit !== undefined) await audience.heard()
+  }
+
+  /** Whether the file below the server's own has a value for the key. */
+  #isBelow(section: string, key: string): boolean {
+    return this.#layers.file.get(section, key)?.text !== undefined
   }
 
   /** What makes those administrators whom the layers name. Rejects with badRequest, and conflict where nobody is left. */
@@ -240,7 +252,7 @@ export class Configuration {
     // What is obeyed now must be what is read at the next start.
     if (line.key !== key) refuse('key')
     if (name === undefined) return
-    if ((line.value ?? '') !== text) refuse('value')
+    if (text !== '' && !isReadAs(key, text)) refuse('value')
     if (SETTINGS[name].secret && text === MASK) refuse('value')
     if (isNoChoice(name, text)) return
     try {
@@ -264,7 +276,9 @@ export class Configuration {
   #obey(name: SettingName): void {
     const { settings } = this.#options
     const { effect }: Setting<unknown> = SETTINGS[name]
-    if (effect === 'live') settings.put(name, valueIn(this.#layers, name))
+    if (effect !== 'live') return
+    const value = valueIn(this.#layers, name)
+    if (!isDeepStrictEqual(value, settings.get(name))) settings.put(name, value)
   }
 }
 
@@ -283,7 +297,14 @@ function refuse(what: 'section' | 'key' | 'value'): never {
   throw new DatabaseError('badRequest', `Invalid configuration ${what}`)
 }
 
+/** Whether a line of a file says the same. */
+function isReadAs(key: string, text: string): boolean {
+  const line = readIniLine(iniLine(key, text))
+  return line.kind === 'entry' && line.key === key && line.value === text
+}
+
 function isPrintable(text: string): boolean {
+  if (!isUtf8(text)) return false
   for (const character of text) {
     if ((character < ' ' && character !== '\t') || (character >= '\x7f' && character < '\xa0')) return false
     if (character === '\u2028' || character === '\u2029') return false

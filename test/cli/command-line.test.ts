@@ -111,11 +111,11 @@ t.test('the progress bar draws once a percent and clears up after itself', async
 
 t.test('a bad configuration file names its line', async (t) => {
   const file = join(t.testdir(), 'local.ini')
-  await writeFile(file, '[couchdb]\nsingle_node = true\n')
+  await writeFile(file, '[couchdb]\nplugin_dir = x\n')
   const { status, err } = await run(['serve', '--config', file])
   t.equal(status, 2)
   t.match(
     err,
-    /local\.ini:2: \[couchdb\] single_node is a setting of CouchDB that davenport does not support/,
+    /local\.ini:2: \[couchdb\] plugin_dir is a setting of CouchDB that davenport does not support/,
   )
 })

@@ -148,6 +148,7 @@ for (const threads of [0, 2]) {
     t.equal(await get(server, 'admins/anna'), given)
     t.match(await get(server, 'admins'), { admin: /^-pbkdf2:sha256-/, anna: given })
     t.equal((await put(server, 'admins/anna?raw=true', '-pbkdf2-abc,d')).status, 400)
+    t.equal((await put(server, 'admins/anna?raw=true', given.replace(',0', ', ;0'))).status, 400)
 
     t.equal((await remove(server, 'admins/anna')).json, given)
     t.same(await roles('pear'), [undefined])
@@ -214,6 +215,31 @@ t.test('a restart effects what only a restart does', async (t) => {
   t.equal(again.server.settings.get('maxJsonSize'), 2048)
   t.equal(again.server.settings.get('maxUuids'), 7)
   t.match((await ask(again, 'GET /_session', { as: 'anna:apple' })).json, { userCtx: { name: 'anna' } })
+})
+
+t.test('names of any kind are names', async (t) => {
+  const server = await shared
+  for (const section of ['__proto__', 'constructor', 'toString']) {
+    t.equal((await put(server, `${section}/${section}`, 'v')).text, '""\n')
+    t.equal((await put(server, `${section}/__proto__`, 'w')).status, 200)
+    const all = (await ask(server, 'GET /_node/_local/_config')).text
+    t.match(all, section === '__proto__' ? '"__proto__":{"__proto__":"w"}' : `"${section}":"v"`)
+    t.equal(await get(server, `${section}/__proto__`), 'w')
+    for (const key of [section, '__proto__']) await remove(server, `${section}/${key}`)
+    t.same(await get(server, section), {})
+  }
+  t.equal(({} as Record<string, unknown>)['v'], undefined)
+  t.equal((await put(server, 'x/%FF', 'v')).status, 400)
+  for (const [key, value] of [
+    ['equals=key', ''],
+    [' lead', 'v'],
+    ['a', ';v'],
+  ] as const) {
+    t.equal((await put(server, `x/${encodeURIComponent(key)}`, value)).status, 200)
+    t.equal((await remove(server, `x/${encodeURIComponent(key)}`)).json, value)
+  }
+  const text = await readFile(join(server.folder, 'local.ini'), 'utf8')
+  t.same(parseIni(text, 'local.ini'), [], 'nothing is left of what was removed')
 })
 
 t.test('changes at once are made one after the other', async (t) => {
