@@ -24,6 +24,7 @@ import { USERS_DATABASE } from '../../users/user-document.ts'
 import { withHashedPassword } from '../../users/user-passwords.ts'
 import { userFault } from '../../users/user-rules.ts'
 import type { Exchange } from './exchange.ts'
+import type { Backend } from './options.ts'
 
 /** As `Database` has them, with what is refused among the results. */
 export interface DocumentWriter {
@@ -37,7 +38,7 @@ const MOST_ATTEMPTS = 100
 /** `database` is the exchange's, under another lease where the write outlives the request. */
 export function documentWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
   if (exchange.place.database === USERS_DATABASE) return new UsersWriter(exchange, database)
-  return new PlainWriter(exchange.backend.designs, database, exchange.user)
+  return new PlainWriter(exchange.backend, database, exchange.user)
 }
 
 class PlainWriter implements DocumentWriter {
@@ -45,10 +46,11 @@ class PlainWriter implements DocumentWriter {
   readonly #database: Database
   readonly #check: EditCheck
 
-  constructor(designs: DesignDocuments, database: Database, user: UserCtx) {
+  constructor(backend: Pick<Backend, 'designs' | 'metrics' | 'clock'>, database: Database, user: UserCtx) {
+    const { designs } = backend
     this.#designs = designs
     this.#database = database
-    this.#check = validation(designs, database, user)
+    this.#check = validation(designs, database, user, backend)
   }
 
   async update(
@@ -178,8 +180,8 @@ class UsersWriter implements DocumentWriter {
   }
 
   #check(): EditCheck {
-    const functions = validation(this.#exchange.backend.designs, this.#database, this.#exchange.user)
-    const user: UserCtx = this.#exchange.user
+    const { backend, user } = this.#exchange
+    const functions = validation(backend.designs, this.#database, user, backend)
     return {
       isNeeded: () => true,
       look: async (edits) => {
