@@ -42,6 +42,7 @@ const MEASURED = [
   'couchdb.db_open_time',
   'couchdb.dbinfo',
   'couchdb.httpd.bulk_docs',
+  'couchdb.query_server.vdu_process_time',
   'couchdb.request_time',
   'fsync.time',
 ] as const satisfies readonly MetricName[]

@@ -114,8 +114,5 @@ t.test('a bad configuration file names its line', async (t) => {
   await writeFile(file, '[couchdb]\nplugin_dir = x\n')
   const { status, err } = await run(['serve', '--config', file])
   t.equal(status, 2)
-  t.match(
-    err,
-    /local\.ini:2: \[couchdb\] plugin_dir is a setting of CouchDB that davenport does not support/,
-  )
+  t.match(err, /local\.ini:2: \[couchdb\] plugin_dir is a setting of CouchDB that davenport does not support/)
 })

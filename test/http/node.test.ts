@@ -99,6 +99,22 @@ for (const threads of [0, 2]) {
       t.ok((await figure(server, 'couch_log/level/debug')) > 0, 'the log of every thread')
     })
 
+    t.test('functions that validate, and what they refuse', async (t) => {
+      await ask(server, 'PUT /validated')
+      const refuses = "function (doc) { if (doc.bad) throw {forbidden: 'no'} }"
+      await ask(server, 'PUT /validated/_design/d', { json: { validate_doc_update: refuses } })
+      const paths = ['calls/ddoc_vdu', 'vdu_rejects'].map((path) => `couchdb/query_server/${path}`)
+      const before = await Promise.all(paths.map((path) => figure(server, path)))
+      t.equal((await ask(server, 'PUT /validated/a', { json: {} })).status, 201)
+      t.equal((await ask(server, 'PUT /validated/b', { json: { bad: true } })).status, 403)
+      const after = await Promise.all(paths.map((path) => figure(server, path)))
+      t.same(
+        after.map((count, at) => count - before[at]!),
+        [2, 1],
+      )
+      t.ok((await figure<Histogram>(server, 'couchdb/query_server/vdu_process_time')).n > 0)
+    })
+
     t.test('sections, keys, and what is not there', async (t) => {
       const all = (await ask(server, `GET ${STATS}`)).json as Record<string, unknown>
       for (const name of METRIC_NAMES) {

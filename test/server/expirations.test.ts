@@ -48,8 +48,9 @@ t.test('longer than a timer can wait', async (t) => {
   t.teardown(() => server.stop())
   await ask(server, 'PUT /db')
   await ask(server, 'PUT /db/a', { json: { _exp: new Date(clock.now() + 1000 * HOUR_MS).toISOString() } })
+  const { openCount } = server.server.databases
   for (let hour = 0; hour < 1000; hour++) {
-    t.equal(server.server.databases.openCount, 1)
+    t.equal(server.server.databases.openCount, openCount)
     clock.advance(HOUR_MS - 1)
     await new Promise(setImmediate)
     if (hour < 999) clock.advance(1)

@@ -28,6 +28,7 @@ import { withHashedPassword } from '../../users/user-passwords.ts'
 import { userFault } from '../../users/user-rules.ts'
 import { databaseAdminRefusal, requireDatabaseAdmin } from './access.ts'
 import type { Exchange } from './exchange.ts'
+import type { Backend } from './options.ts'
 
 /** As `Database` has them, with what is refused among the results. */
 export interface DocumentWriter {
@@ -44,7 +45,7 @@ export function documentWriter(exchange: Exchange, database: Database = exchange
   const isUsers = exchange.place.database === USERS_DATABASE
   const writer = isUsers
     ? new UsersWriter(exchange, database)
-    : new PlainWriter(exchange.backend.designs, database, exchange.user)
+    : new PlainWriter(exchange.backend, database, exchange.user)
   return new DesignGuard(exchange, writer)
 }
 
@@ -96,10 +97,11 @@ class PlainWriter implements DocumentWriter {
   readonly #database: Database
   readonly #check: EditCheck
 
-  constructor(designs: DesignDocuments, database: Database, user: UserCtx) {
+  constructor(backend: Pick<Backend, 'designs' | 'metrics' | 'clock'>, database: Database, user: UserCtx) {
+    const { designs } = backend
     this.#designs = designs
     this.#database = database
-    this.#check = validation(designs, database, user)
+    this.#check = validation(designs, database, user, backend)
   }
 
   async update(
@@ -229,8 +231,8 @@ class UsersWriter implements DocumentWriter {
   }
 
   #check(): EditCheck {
-    const functions = validation(this.#exchange.backend.designs, this.#database, this.#exchange.user)
-    const user: UserCtx = this.#exchange.user
+    const { backend, user } = this.#exchange
+    const functions = validation(backend.designs, this.#database, user, backend)
     return {
       isNeeded: () => true,
       look: async (edits) => {
