@@ -159,6 +159,20 @@ export class Exchange implements Intake {
     return this.place.id ?? ''
   }
 
+  /** As functions of design documents are told it: HEAD is HEAD. */
+  get shownMethod(): string {
+    return this.request.method ?? this.method
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.request.rawHeaders
+  }
+
+  /** Whether the client sends a body, be it an empty one. */
+  get hasBody(): boolean {
+    return this.header('content-length') !== undefined || this.header('transfer-encoding') !== undefined
+  }
+
   header(name: string): string | undefined {
     const value = this.request.headers[name]
     return Array.isArray(value) ? value[0] : value
