@@ -11,7 +11,7 @@ import type { Headers, WholeAnswer } from './answer.ts'
 /** RFC 9110, 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** Of the connection (RFC 9110, 7.6.1), of the message's framing, and what every answer says of the server. */
-const OF_THE_SERVER = new Set([
+export const OF_THE_SERVER = new Set([
   'connection',
   'content-length',
   'date',
@@ -54,7 +54,8 @@ export function functionHeaders(response: ScriptResponse, own: Headers = {}): He
   const defaults: Headers = response.isJson
     ? { 'cache-control': 'must-revalidate' }
     : { 'content-security-policy': 'sandbox' }
-  const headers = new Map(Object.entries({ ...defaults, 'content-type': response.contentType }))
+  const headers = new Map(Object.entries(defaults))
+  if (response.contentType !== '') headers.set('content-type', response.contentType)
   let characters = 0
   if (response.headers.length > MOST_HEADERS) throw refused('headers', response.headers.length)
   for (const [name, value] of response.headers) {
