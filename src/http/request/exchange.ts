@@ -29,6 +29,9 @@ import { requestChunks } from './upload.ts'
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
 
+/** Of a rewritten request: about what a client may send. */
+const MOST_TARGET_CHARACTERS = 64 * 1024
+
 /** What all requests share. */
 export interface Service {
   readonly options: HttpOptions
@@ -128,6 +131,9 @@ export class Exchange implements Intake {
    * back with what this one holds. Throws badRequest for a malformed target.
    */
   rewritten(rewriting: Rewriting): Exchange {
+    if (rewriting.target.length > MOST_TARGET_CHARACTERS) {
+      throw new DatabaseError('badRequest', 'The rewritten request is too long.')
+    }
     const method = rewriting.method ?? this.method
     const { segments, query, malformed } = parseTarget(rewriting.target)
     if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')

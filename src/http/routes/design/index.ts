@@ -5,6 +5,7 @@ import type { RouteName } from '../../request/rights.ts'
 import type { Resource } from '../resource.ts'
 import { ANY_METHOD, openDesign } from './design-call.ts'
 import { infoResource } from './info.ts'
+import { listResource } from './list.ts'
 import { rewriteResource } from './rewrite.ts'
 import { showResource } from './show.ts'
 import { updateResource } from './update.ts'
@@ -29,8 +30,8 @@ export const designResources: readonly Resource[] = [
   updateResource,
   infoResource,
   rewriteResource,
+  listResource,
   absent('design/_view', '_view'),
-  absent('design/_list', '_list'),
   absent('design/_search', '_search'),
   absent('design/_search_info', '_search_info'),
   absent('design/_search_disk_size', '_search_disk_size'),
