@@ -38,6 +38,18 @@ export const ERRORS = {
   },
   /** Of a function of a design document, which names it itself. */
   designFunction: { status: 500, error: 'unknown_error', reason: 'a design function failed' },
+  /** Paths of design functions that name none. */
+  showError: { status: 404, error: 'show_error', reason: 'Invalid path.' },
+  updateError: { status: 404, error: 'update_error', reason: 'Invalid path.' },
+  listError: { status: 404, error: 'list_error', reason: 'Invalid path.' },
+  rewriteError: { status: 404, error: 'rewrite_error', reason: 'Invalid path.' },
+  noView: { status: 404, error: 'not_found', reason: 'missing_named_view' },
+  insecureRewrite: {
+    status: 500,
+    error: 'insecure_rewrite_rule',
+    reason: 'too many ../.. segments',
+  },
+  invalidRewrite: { status: 500, error: 'error', reason: 'invalid_rewrite_target' },
   databaseClosed: { status: 503, error: 'service_unavailable', reason: 'The database is being closed.' },
   databaseExists: {
     status: 412,

@@ -7,8 +7,8 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
     'admin_only_all_dbs allow_jsonp backlog buffer_response bulk_get_use_batches ' +
     'changes_timeout config_whitelist decompression_limit max_header_size ' +
-    'max_uri_length prefer_minimal rewrite_limit ' +
-    'secure_rewrites server_header_versions server_options socket_options update_lru_on_read ' +
+    'max_uri_length prefer_minimal ' +
+    'server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
   chttpd_auth:
     'auth_cache_size authentication_db authentication_redirect max_iterations ' +

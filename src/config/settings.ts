@@ -287,6 +287,22 @@ export const SETTINGS = {
     effect: 'live',
     doc: 'Seconds for which a browser may remember what it was allowed.',
   }),
+  rewriteLimit: integer({
+    section: 'chttpd',
+    key: 'rewrite_limit',
+    default: 100,
+    min: 1,
+    max: 1000,
+    effect: 'live',
+    doc: 'How often a request may be rewritten.',
+  }),
+  secureRewrites: flag({
+    section: 'chttpd',
+    key: 'secure_rewrites',
+    default: true,
+    effect: 'live',
+    doc: 'Whether rules of rewrites are kept within their database.',
+  }),
   functionTimeoutMs: integer({
     section: 'couchdb',
     key: 'os_process_timeout',

@@ -47,6 +47,15 @@ export class Design {
     return Object.hasOwn(this.#members, 'validate_doc_update')
   }
 
+  hasView(name: string): boolean {
+    return Object.hasOwn(membersOf(this.#members['views']), name)
+  }
+
+  /** Rules, or a function's text; undefined for none. */
+  get rewrites(): unknown {
+    return Object.hasOwn(this.#members, 'rewrites') ? this.#members['rewrites'] : undefined
+  }
+
   get calls(): Program {
     return this.#calls
   }

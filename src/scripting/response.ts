@@ -6,6 +6,8 @@ import type { Failure } from './script-error.ts'
 
 export interface ScriptResponse {
   code: number
+  /** Whether the function said it. */
+  hasCode: boolean
   /** As the function gave them; what HTTP cannot say is for whoever sends them to refuse. */
   headers: [name: string, value: string][]
   /** For when no header says one. */
@@ -24,6 +26,7 @@ const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/
 export function readResponse(answer: unknown): ScriptResponse {
   const response: ScriptResponse = {
     code: 200,
+    hasCode: false,
     headers: [],
     contentType: JSON_TYPE,
     body: new Uint8Array(0),
@@ -40,6 +43,7 @@ function readMember(response: ScriptResponse, name: string, value: unknown): voi
       throw refused(name, value)
     }
     response.code = value as number
+    response.hasCode = true
   } else if (name === 'headers') {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused(name, value)
     response.headers = Object.entries(value).map(([header, text]) => [header, textOf(header, text)])

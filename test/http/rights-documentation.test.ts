@@ -28,7 +28,6 @@ const SHOWN: Readonly<Partial<Record<RouteName, string>>> = {
   'db/attachment': '/{db}/{doc}/{attachment}',
   'db/local': '/{db}/_local/{doc}',
   'db/local-attachment': '/{db}/_local/{doc}/{attachment}',
-  'db/design-function': '/{db}/_design/{doc}/_{function}',
   'db/design-redirect': '/{db}/_design%2F{doc}',
   'db/_partition': '/{db}/_partition/{partition}/…',
 }
@@ -37,6 +36,9 @@ function shownPath({ route, path }: Line): string {
   const isBelow = path.startsWith(`/${route}/`) && !route.startsWith('db') && path.includes('/', 1)
   if (isBelow && /\/(more|_stats|_system|_prometheus)$/.test(path)) {
     return path.replace('_local', '{node}').replace('/more', '/…')
+  }
+  if (route.startsWith('design/')) {
+    return path.replace('DB', '{db}').replace('/doc/', '/{doc}/').replace('/name', '/…')
   }
   return SHOWN[route] ?? path.replace('DB', '{db}')
 }

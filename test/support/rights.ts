@@ -83,8 +83,20 @@ export const PATHS: Readonly<Record<RouteName, string>> = {
   'db/local': '/DB/_local/doc',
   'db/local-nameless': '/DB/_local',
   'db/local-attachment': '/DB/_local/doc/attachment',
-  'db/design-function': '/DB/_design/doc/_view/name',
   'db/design-redirect': '/DB/_design%2Fdoc',
+  'design/_show': '/DB/_design/doc/_show/name',
+  'design/_list': '/DB/_design/doc/_list/name',
+  'design/_update': '/DB/_design/doc/_update/name',
+  'design/_rewrite': '/DB/_design/doc/_rewrite/name',
+  'design/_info': '/DB/_design/doc/_info',
+  'design/_view': '/DB/_design/doc/_view/name',
+  'design/_search': '/DB/_design/doc/_search/name',
+  'design/_search_info': '/DB/_design/doc/_search_info/name',
+  'design/_search_disk_size': '/DB/_design/doc/_search_disk_size/name',
+  'design/_nouveau': '/DB/_design/doc/_nouveau/name',
+  'design/_nouveau_info': '/DB/_design/doc/_nouveau_info/name',
+  'design/_geo': '/DB/_design/doc/_geo/name',
+  'design/_geo_info': '/DB/_design/doc/_geo_info/name',
 }
 
 /** One line of the table: methods of a path that need the same right. */

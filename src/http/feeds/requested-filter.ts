@@ -13,6 +13,7 @@ import type { Design } from '../../scripting/design.ts'
 import { type ChangesParameters, parseDocumentIds } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { functionRequest } from '../request/function-request.ts'
+import { goneSignal } from '../request/gone-signal.ts'
 
 const FEW_DESIGNS = 100
 
@@ -96,12 +97,4 @@ function requireMember(exchange: Exchange, name: string, path: readonly string[]
     throw functionError(error)
   }
   return design
-}
-
-/** Aborted when the client goes, or has its answer. */
-function goneSignal({ response }: Exchange): AbortSignal {
-  const gone = new AbortController()
-  if (response.destroyed) gone.abort()
-  else response.once('close', () => gone.abort())
-  return gone.signal
 }

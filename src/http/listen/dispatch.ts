@@ -216,6 +216,17 @@ function admit(exchange: Exchange, resource: Resource): Answer | Promise<Answer>
   return handlerOf(resource, exchange.method)(exchange)
 }
 
+/** What does `Service.handle` for these resources. */
+export function handlerFor(resources: Iterable<Resource>): Service['handle'] {
+  const byRoute = new Map<string, Resource>()
+  for (const resource of resources) byRoute.set(resource.route, resource)
+  return (exchange) => {
+    const resource = byRoute.get(exchange.place.route)
+    if (resource === undefined) throw new Error(`no route ${exchange.place.route}`)
+    return admit(exchange, resource)
+  }
+}
+
 /**
  * Finds out who asks. Throws badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
  * credentials. The promise is of somebody whose credentials have to be verified first.

@@ -12,7 +12,7 @@ import { defaultConnections, type HttpOptions } from '../request/options.ts'
 import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
 import { keepUnsentAnswers } from './connections.ts'
-import { answerUnderWay, registerResources, rewriteUrl } from './dispatch.ts'
+import { answerUnderWay, handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
 import { serverToken } from './server-token.ts'
 import { serveWebsockets, UpgradableMessage } from './websockets.ts'
 
@@ -63,6 +63,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     batches,
     bodies,
     endpoints,
+    handle: handlerFor(resources),
     uuids: new Uuids({
       settings: settings.view({ algorithm: 'uuidAlgorithm', suffix: 'uuidSuffix' }),
       time: uniqueTime,

@@ -4,7 +4,7 @@ import type { HttpLimits } from './options.ts'
  * How long a body may be, as it is sent and unpacked, by what its route takes it for. A route that says nothing has
  * the bound of a setting. Documents are kept as text; the others become objects, of which there may be `MAX_VALUES`.
  */
-export type BodyKind = 'credentials' | 'setting' | 'names' | 'filter' | 'lookup' | 'documents'
+export type BodyKind = 'credentials' | 'setting' | 'names' | 'filter' | 'function' | 'lookup' | 'documents'
 
 const KIBIBYTE = 1024
 const MEBIBYTE = 1024 * KIBIBYTE
@@ -19,6 +19,8 @@ export const BODY_BYTES: Readonly<Record<Exclude<BodyKind, 'documents'>, number>
   names: MEBIBYTE,
   /** `_changes`, where it is held as long as the feed; a patch, which becomes several times its length. */
   filter: 8 * MEBIBYTE,
+  /** What a design function is called with: it becomes a string there, under the bound of the function's memory. */
+  function: 8 * MEBIBYTE,
   /** Keys, revisions and queries. */
   lookup: 32 * MEBIBYTE,
 }

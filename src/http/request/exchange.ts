@@ -13,20 +13,24 @@ import { parseSteps } from '../../json/value-steps.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import { USERS_DATABASE } from '../../users/user-document.ts'
 import { usersSeenBy } from '../../users/user-view.ts'
+import type { Answer } from '../answer/answer.ts'
 import type { BatchWrites } from './batch-writes.ts'
 import { readBody, requireContentType, requireObject } from './body.ts'
 import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
-import { encodeComponent } from './path.ts'
-import type { Query } from './query.ts'
-import type { Endpoints, Place } from './resolve.ts'
+import { encodeComponent, parseTarget } from './path.ts'
+import { Query } from './query.ts'
+import { type Endpoints, type Place, resolve } from './resolve.ts'
 import type { Right } from './rights.ts'
 import { requestChunks } from './upload.ts'
 
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
+
+/** Of a rewritten request: about what a client may send. */
+const MOST_TARGET_CHARACTERS = 64 * 1024
 
 /** What all requests share. */
 export interface Service {
@@ -43,6 +47,8 @@ export interface Service {
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
+  /** Does what a route does, for an exchange whose user is known. */
+  handle(exchange: Exchange): Answer | Promise<Answer>
   /** Work that outlives its request; stopping waits for it. It must not reject. */
   background(work: Promise<unknown>): void
 }
@@ -55,6 +61,18 @@ export interface Arrival {
   query: Query
   /** The target cannot be read; place and query mean nothing. */
   malformed: boolean
+}
+
+/** What a design document's rules made of a request. */
+export interface Rewriting {
+  /** Path and query. */
+  readonly target: string
+  /** HEAD is GET; the client's own where there is none. */
+  readonly method?: string | undefined
+  /** In place of the client's; names in lower case. What frames the message is not among them. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** In place of the client's. */
+  readonly body?: Buffer | undefined
 }
 
 /** One request, as handlers see it. */
@@ -84,6 +102,10 @@ export class Exchange implements Intake {
   #text: Promise<Buffer> | undefined
   #lossless: Promise<Lossless> | undefined
   #hold: BodyHold | undefined
+  /** The request that this one was made of, and how. */
+  readonly #outer: Exchange | undefined
+  readonly #rewriting: Rewriting | undefined
+  #inner: Exchange | undefined
 
   constructor(
     service: Service,
@@ -91,6 +113,7 @@ export class Exchange implements Intake {
     response: ServerResponse,
     arrival: Arrival,
     requestId: string,
+    origin?: { outer: Exchange; rewriting: Rewriting },
   ) {
     this.service = service
     this.request = request
@@ -99,10 +122,40 @@ export class Exchange implements Intake {
     this.place = arrival.place
     this.query = arrival.query
     this.requestId = requestId
+    this.#outer = origin?.outer
+    this.#rewriting = origin?.rewriting
+  }
+
+  /**
+   * The same request at another place, of the same user: whose rights it has is not asked again. What it holds is given
+   * back with what this one holds. Throws badRequest for a malformed target.
+   */
+  rewritten(rewriting: Rewriting): Exchange {
+    if (rewriting.target.length > MOST_TARGET_CHARACTERS) {
+      throw new DatabaseError('badRequest', 'The rewritten request is too long.')
+    }
+    const method = rewriting.method ?? this.method
+    const { segments, query, malformed } = parseTarget(rewriting.target)
+    if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
+    const place = resolve(this.service.endpoints, method, segments)
+    const arrival = { method, place, query: new Query(query), malformed }
+    const origin = { outer: this, rewriting }
+    const inner = new Exchange(this.service, this.request, this.response, arrival, this.requestId, origin)
+    inner.user = this.user
+    inner.authenticated = this.authenticated
+    this.#inner?.release()
+    this.#inner = inner
+    return inner
+  }
+
+  /** How often it was rewritten. */
+  get rewrites(): number {
+    return this.#outer === undefined ? 0 : this.#outer.rewrites + 1
   }
 
   /** The request's target as it came, before the router's name was put in its place. */
   get rawTarget(): string {
+    if (this.#rewriting !== undefined) return this.#rewriting.target
     return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
   }
 
@@ -159,7 +212,32 @@ export class Exchange implements Intake {
     return this.place.id ?? ''
   }
 
+  /** As functions of design documents are told it: HEAD is HEAD. */
+  get shownMethod(): string {
+    return this.#rewriting?.method ?? this.#outer?.shownMethod ?? this.request.method ?? this.method
+  }
+
+  get rawHeaders(): readonly string[] {
+    if (this.#outer === undefined) return this.request.rawHeaders
+    const raw = this.#outer.rawHeaders
+    const changed = this.#rewriting?.headers ?? {}
+    const kept = raw.filter((_, at) => !Object.hasOwn(changed, raw[at - (at % 2)]!.toLowerCase()))
+    return [...kept, ...Object.entries(changed).flat()]
+  }
+
+  /** Whether the client sends a body, be it an empty one. */
+  get hasBody(): boolean {
+    return (
+      this.#heldBody !== undefined ||
+      this.header('content-length') !== undefined ||
+      this.header('transfer-encoding') !== undefined
+    )
+  }
+
   header(name: string): string | undefined {
+    const changed = this.#rewriting?.headers
+    if (changed !== undefined && Object.hasOwn(changed, name)) return changed[name]
+    if (this.#outer !== undefined) return this.#outer.header(name)
     const value = this.request.headers[name]
     return Array.isArray(value) ? value[0] : value
   }
@@ -206,6 +284,8 @@ export class Exchange implements Intake {
   }
 
   release(): void {
+    this.#inner?.release()
+    this.#inner = undefined
     this.#hold?.release()
     this.#lease?.release()
     this.#lease = undefined
@@ -213,18 +293,32 @@ export class Exchange implements Intake {
 
   /** The body, unpacked. Rejects as `readBody` does; the bound is its route's. */
   body(): Promise<Buffer> {
-    this.#body ??= this.#readBody()
+    this.#body ??= this.#heldBody === undefined ? this.#readBody() : this.#bounded(this.#heldBody)
     return this.#body
+  }
+
+  /** What is in its body's place, or was read of it before it was rewritten. */
+  get #heldBody(): Promise<Buffer> | undefined {
+    if (this.#rewriting?.body !== undefined) return Promise.resolve(this.#rewriting.body)
+    const outer = this.#outer
+    return outer === undefined ? undefined : (outer.#body ?? outer.#heldBody)
+  }
+
+  async #bounded(held: Promise<Buffer>): Promise<Buffer> {
+    const body = await held
+    if (body.length > bodyLimit(this.bodyKind, this.limits)) throw new DatabaseError('requestTooLarge')
+    return body
   }
 
   /** The body as it comes, packed or not. Throws as `requestChunks` does; the bound is that of all bodies. */
   bodyChunks(): AsyncGenerator<Buffer> {
-    return requestChunks(this.request, this.limits.maxRequestBytes)
+    const held = this.#heldBody
+    return held === undefined ? requestChunks(this.request, this.limits.maxRequestBytes) : chunksOf(held)
   }
 
   /** The body of a request that must say `application/json`. */
   jsonTypedBody(): Promise<Buffer> {
-    requireContentType(this.request, 'application/json')
+    requireContentType(this.header('content-type'), 'application/json')
     return this.body()
   }
 
@@ -295,4 +389,9 @@ export class Exchange implements Intake {
     this.bodyTimeMs = Math.round(clock.monotonic() - start)
     return body
   }
+}
+
+async function* chunksOf(held: Promise<Buffer>): AsyncGenerator<Buffer> {
+  const body = await held
+  if (body.length > 0) yield body
 }

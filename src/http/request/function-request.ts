@@ -4,7 +4,9 @@
  */
 import { securityText } from '../../auth/security.ts'
 import type { Exchange } from './exchange.ts'
+import { readJson } from './parameters.ts'
 import { parseForm } from './path.ts'
+import type { Query } from './query.ts'
 
 const FORM_TYPE = 'application/x-www-form-urlencoded'
 /** Headers that passwords, sessions and tokens come in. */
@@ -17,8 +19,8 @@ export interface FunctionRequest {
 }
 
 /**
- * `id` is that of the document that the function is called for; `body` the request's, where it has one. Names of headers are
- * as the client wrote them.
+ * `id` is that of the document that the function is called for; `body` the request's, where it has one. Names of headers
+ * have a capital at their beginning and after each hyphen, as Erlang reads them: functions ask for `req.headers.Accept`.
  */
 export function functionRequest(
   exchange: Exchange,
@@ -32,12 +34,12 @@ export function functionRequest(
     info: { db_name: database.name, ...infoOf(exchange) },
     uuid: exchange.uuids.next(),
     id: id ?? null,
-    method: request.method,
+    method: exchange.shownMethod,
     requested_path: path,
     path,
     raw_path: exchange.rawTarget,
-    query: Object.fromEntries(query.pairs),
-    headers: headersOf(request.rawHeaders),
+    query: queryOf(query),
+    headers: headersOf(exchange.rawHeaders),
     body: body === undefined ? NO_BODY : body.toString(),
     peer: request.socket.remoteAddress ?? '',
     form:
@@ -66,6 +68,16 @@ function infoOf({ database }: Exchange): Record<string, unknown> {
   }
 }
 
+/** Parameters that CouchDB shows as what their JSON says. */
+const JSON_PARAMETERS = new Set(['startkey', 'endkey', 'key', 'descending'])
+
+/** Throws badRequest. */
+function queryOf({ pairs }: Query): Record<string, unknown> {
+  return Object.fromEntries(
+    pairs.map(([name, value]) => [name, JSON_PARAMETERS.has(name) ? readJson(value) : value]),
+  )
+}
+
 function decoded(part: string): string {
   try {
     return decodeURIComponent(part)
@@ -78,7 +90,7 @@ function decoded(part: string): string {
 function headersOf(raw: readonly string[]): Record<string, string> {
   const headers = new Map<string, string>()
   for (let at = 0; at + 1 < raw.length; at += 2) {
-    const name = raw[at]!
+    const name = raw[at]!.toLowerCase().replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase())
     if (PROOF.test(name)) continue
     const before = headers.get(name)
     headers.set(name, before === undefined ? raw[at + 1]! : `${before}, ${raw[at + 1]!}`)

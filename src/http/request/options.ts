@@ -98,6 +98,9 @@ const FEED_TIMEOUT_MS = 60_000
 const IDLE_TIMEOUT_MS = 300_000
 
 export interface HttpLimits {
+  /** How often a request may be rewritten, and whether rules of rewrites are kept within their database. */
+  rewriteLimit: number
+  secureRewrites: boolean
   /** Bytes of any request body. */
   maxRequestBytes: number
   /** Bytes of a JSON request body, which is held in memory, unpacked. Routes have bounds of their own: body-limits.ts. */
@@ -160,6 +163,8 @@ const LIMIT_SETTINGS = {
   usersSecurityEditable: 'usersSecurityEditable',
   publicFields: 'publicFields',
   passwordIterations: 'passwordIterations',
+  rewriteLimit: 'rewriteLimit',
+  secureRewrites: 'secureRewrites',
 } as const satisfies Partial<Record<keyof HttpLimits, SettingName>>
 
 /** The limits of a server with these settings. They follow the settings that take effect live. */

@@ -25,7 +25,7 @@ export type EndpointKind = 'alone' | 'owns-rest' | 'owns-database'
 export interface Declared {
   /**
    * Its name. An endpoint's is its path, in which `db` stands for the database: `_up`, `db/_changes`,
-   * `db/_all_docs/queries`.
+   * `db/_all_docs/queries`; `design` stands for a design document of a database: `design/_show`.
    */
   route: string
   /** Undefined for what is found by its position: databases, documents, attachments. */
@@ -45,20 +45,24 @@ export interface Endpoints {
   readonly database: ReadonlyMap<string, Endpoint>
   /** By that part and the one behind it, which is the last. */
   readonly nested: ReadonlyMap<string, ReadonlyMap<string, Endpoint>>
+  /** By the part behind a design document's name. */
+  readonly design: ReadonlyMap<string, Endpoint>
 }
 
 export function endpointsOf(declarations: Iterable<Declared>): Endpoints {
   const server = new Map<string, Endpoint>()
   const database = new Map<string, Endpoint>()
   const nested = new Map<string, Map<string, Endpoint>>()
+  const design = new Map<string, Endpoint>()
   for (const { route, endpoint: kind } of declarations) {
     if (kind === undefined) continue
     const [first, second, third] = route.split('/')
-    if (second === undefined) server.set(first!, { route, kind })
+    if (first === 'design') design.set(second!, { route, kind })
+    else if (second === undefined) server.set(first!, { route, kind })
     else if (third === undefined) database.set(second, { route, kind })
     else nested.set(second, (nested.get(second) ?? new Map()).set(third, { route, kind }))
   }
-  return { server, database, nested }
+  return { server, database, nested, design }
 }
 
 const NOTHING: readonly string[] = []
@@ -95,7 +99,7 @@ function resolveInside(
     }
     const nested = rest.length === 1 ? endpoints.nested.get(second)?.get(rest[0]!) : undefined
     if (nested !== undefined) return { route: nested.route, database, rest }
-    if (second === '_design' && rest.length > 0) return resolveDesign(database, rest)
+    if (second === '_design' && rest.length > 0) return resolveDesign(endpoints, database, rest)
     if (second === '_local' || second === '_local/') return resolveLocal(database, second, rest)
     if (second.startsWith('_design/') && method === 'GET')
       return { route: 'db/design-redirect', database, rest }
@@ -106,12 +110,13 @@ function resolveInside(
   return { route: rest.length === 0 ? 'db/document' : 'db/attachment', database, id: second, rest }
 }
 
-function resolveDesign(database: string, parts: readonly string[]): Place {
+function resolveDesign(endpoints: Endpoints, database: string, parts: readonly string[]): Place {
   const id = `_design/${parts[0]}`
   const rest = parts.slice(1)
   if (rest.length === 0) return { route: 'db/document', database, id, rest }
-  const route = rest[0]!.startsWith('_') ? 'db/design-function' : 'db/attachment'
-  return { route, database, id, rest }
+  const endpoint = endpoints.design.get(rest[0]!)
+  if (endpoint !== undefined) return { route: endpoint.route, database, id, rest: rest.slice(1) }
+  return { route: 'db/attachment', database, id, rest }
 }
 
 function resolveLocal(database: string, second: string, rest: readonly string[]): Place {

@@ -110,8 +110,21 @@ export const RULES = {
   'db/local': DOCUMENT,
   'db/local-nameless': MEMBER,
   'db/local-attachment': MEMBER,
-  'db/design-function': MEMBER,
   'db/design-redirect': MEMBER,
+
+  'design/_show': MEMBER,
+  'design/_list': MEMBER,
+  'design/_update': DOCUMENT,
+  'design/_rewrite': MEMBER,
+  'design/_info': MEMBER,
+  'design/_view': MEMBER,
+  'design/_search': MEMBER,
+  'design/_search_info': MEMBER,
+  'design/_search_disk_size': MEMBER,
+  'design/_nouveau': MEMBER,
+  'design/_nouveau_info': MEMBER,
+  'design/_geo': MEMBER,
+  'design/_geo_info': MEMBER,
 } as const satisfies Readonly<Record<string, Rule>>
 
 export type RouteName = keyof typeof RULES

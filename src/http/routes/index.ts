@@ -9,6 +9,7 @@ import { partitionResources } from './database/partition.ts'
 import { purgeResources } from './database/purge.ts'
 import { revisionsResources } from './database/revisions.ts'
 import { settingsResources } from './database/settings.ts'
+import { designResources } from './design/index.ts'
 import { attachmentResources } from './document/attachment.ts'
 import { documentResources } from './document/document.ts'
 import { localDocumentResources } from './document/local-document.ts'
@@ -36,6 +37,7 @@ export const resources: readonly Resource[] = [
   ...databaseResources,
   ...databasesResources,
   ...dbUpdatesResources,
+  ...designResources,
   ...documentResources,
   ...localDocsResources,
   ...localDocumentResources,

@@ -42,6 +42,17 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
   }
 }
 
+/** The rows of `_all_docs` that a request asks for, attachments as stubs. Throws as that does. */
+export async function allDocsPage(exchange: Exchange, isPost: boolean): Promise<() => Page> {
+  const body = isPost ? await exchange.jsonObject() : {}
+  const keys = isPost
+    ? await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
+    : keysOfQuery(exchange.query)
+  const given = isPost ? { ...body, keys } : {}
+  const parameters = parse(exchange, 'all', undefined, given, { keys })
+  return openPage(exchange.database, 'all', { ...parameters, attachments: {} })
+}
+
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     const all = queriesOfBody(await exchange.jsonObject())

@@ -10,7 +10,7 @@ import type { Resource } from '../resource.ts'
 
 /** `_changes` with all its feeds. */
 async function post(exchange: Exchange): Promise<Answer> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   const empty = (await exchange.body()).length === 0
   return changes(exchange, empty ? {} : await exchange.jsonObject())
 }

@@ -39,7 +39,7 @@ async function putRevsLimit(exchange: Exchange): Promise<Answer> {
 }
 
 async function ensureFullCommit(exchange: Exchange): Promise<Answer> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   await exchange.database.ensureFullCommit()
   return json(201, { ok: true, instance_start_time: exchange.database.instanceStartTime })
 }
@@ -51,7 +51,7 @@ function viewCleanup(): Answer {
 
 /** With `dry_run=true` nothing is done, and said what would be. */
 async function compact(exchange: Exchange): Promise<Answer> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   const [design] = exchange.place.rest
   if (design === undefined) {
     const dryRun = exchange.query.get('dry_run')

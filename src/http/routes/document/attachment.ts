@@ -114,31 +114,17 @@ function* sourcePieces(source: PieceSource): Generator<Piece> {
   yield source
 }
 
-/** A function of a design document: the document must exist before anything else is said. */
-function designFunction(exchange: Exchange): Answer {
-  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
-  exchange.database.get(exchange.id)
-  throw new DatabaseError('notImplemented', `${exchange.place.rest[0]} is not implemented`)
-}
-
 /** `_design%2Fname` is one name with an escaped slash; readers are sent to the usual spelling. */
 function redirectToDesign(exchange: Exchange): Answer {
   const location = exchange.rawTarget.replace(/_design%2f/i, '_design/')
   return bare(301, { location: exchange.absoluteUri(location) })
 }
 
-const DESIGN_METHODS = ['GET', 'POST', 'PUT', 'DELETE']
-
 export const attachmentResources: Resource[] = [
   {
     route: 'db/attachment',
     allow: 'DELETE,GET,HEAD,PUT',
     methods: { GET: readAttachment, PUT: putAttachment, DELETE: deleteAttachment },
-  },
-  {
-    route: 'db/design-function',
-    allow: DESIGN_METHODS.join(','),
-    methods: Object.fromEntries(DESIGN_METHODS.map((method) => [method, designFunction])),
   },
   { route: 'db/design-redirect', allow: 'GET,HEAD', methods: { GET: redirectToDesign } },
 ]

@@ -38,7 +38,7 @@ export async function postToDocument(exchange: Exchange): Promise<Answer> {
   requireOwnPage(exchange)
   const { id } = exchange
   validateDocumentId(id, exchange.limits.maxIdBytes)
-  requireContentType(exchange.request, 'multipart/form-data')
+  requireContentType(exchange.header('content-type'), 'multipart/form-data')
   requireDesignRights(exchange, id)
   const form = await readForm(exchange)
   const base =

@@ -9,7 +9,7 @@ async function replicate(exchange: Exchange): Promise<never> {
     if (exchange.place.rest.length === 0) throw new DatabaseError('badRequest', 'Missing request body')
     throw new DatabaseError('methodNotAllowed', 'Only POST allowed', { headers: { allow: 'POST' } })
   }
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   await exchange.jsonObject()
   throw new DatabaseError('notImplemented', 'replication by the server is not implemented')
 }

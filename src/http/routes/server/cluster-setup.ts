@@ -96,7 +96,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 }
 
 async function setUp(exchange: Exchange): Promise<Answer> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   const wish = await exchange.jsonObject()
   const { action } = wish
   const act = typeof action === 'string' && Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined

@@ -25,7 +25,7 @@ const SUMMARY: Methods = { allow: 'GET,HEAD', methods: { GET: summary } }
 
 /** Throws badRequest. */
 async function wishedState(exchange: Exchange): Promise<{ state: 'running' | 'stopped'; reason: unknown }> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   const { state, reason } = await exchange.jsonObject()
   if (state === undefined) throw new DatabaseError('badRequest', 'Expected a `state` field')
   if (state !== 'running' && state !== 'stopped') {
@@ -71,7 +71,7 @@ const JOB_STATE: Methods = {
 
 /** What is wrong is told in CouchDB's order. */
 async function createJob(exchange: Exchange): Promise<never> {
-  requireContentType(exchange.request, 'application/json')
+  requireContentType(exchange.header('content-type'), 'application/json')
   const { type, db, shard, node, range } = await exchange.jsonObject()
   checkNode(node)
   const shardName = checkShard(shard)

@@ -1,0 +1,76 @@
+/** What the routes of design functions have in common: the function's design document, its document, what it is asked. */
+import { DatabaseError } from '../../../base/errors.ts'
+import type { DocumentView } from '../../../database/api/database.ts'
+import { functionError } from '../../../design/script-failure.ts'
+import { isUtf8 } from '../../../documents/characters.ts'
+import { isLocalId } from '../../../documents/document-id.ts'
+import { localText, viewText } from '../../../documents/document-text.ts'
+import type { Design } from '../../../scripting/design.ts'
+import type { CallOptions } from '../../../scripting/scripting.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { functionRequest } from '../../request/function-request.ts'
+import { goneSignal } from '../../request/gone-signal.ts'
+
+/** Methods of functions that CouchDB calls by any. */
+export const ANY_METHOD = ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH']
+
+export interface OpenDesign {
+  design: Design
+  rev: string
+}
+
+/** The design document of the path, which must be there before anything else is said. Throws missing, deleted. */
+export function openDesign(exchange: Exchange): OpenDesign {
+  const view = designView(exchange, exchange.id)
+  return { design: exchange.backend.designs.of(exchange.database, view), rev: view.rev }
+}
+
+/** Throws missing, deleted. */
+export function designView(exchange: Exchange, id: string): DocumentView {
+  if (!isUtf8(id)) throw new DatabaseError('missing')
+  return exchange.database.get(id)
+}
+
+/** Throws not_found where the function is not there, and unknown_query_language. */
+export function requireFunction(design: Design, path: readonly string[]): void {
+  try {
+    design.require(path)
+  } catch (error) {
+    throw functionError(error)
+  }
+}
+
+/** A path's parts behind the function's name are the document's id: undefined for none. */
+export function calledId(parts: readonly string[]): string | undefined {
+  return parts.length === 0 ? undefined : parts.join('/')
+}
+
+/** A document as functions see it; undefined where there is none. */
+export function calledDocument(
+  { database }: Exchange,
+  id: string | undefined,
+): { text: Buffer; rev: string } | undefined {
+  if (id === undefined || !isUtf8(id)) return undefined
+  if (isLocalId(id)) {
+    const local = database.getLocal(id.slice('_local/'.length))
+    return local && { text: localText(local), rev: local.rev }
+  }
+  try {
+    const view = database.get(id)
+    return { text: viewText(view, { revs: true, conflicts: true }), rev: view.rev }
+  } catch (error) {
+    if (error instanceof DatabaseError && (error.kind === 'missing' || error.kind === 'deleted'))
+      return undefined
+    throw error
+  }
+}
+
+/** The request object as bytes. The body, where the request has one, is read for it. */
+export async function calledRequest(exchange: Exchange, id?: string): Promise<Buffer> {
+  const body = exchange.hasBody ? await exchange.body() : undefined
+  return Buffer.from(JSON.stringify(functionRequest(exchange, { id, body })))
+}
+
+export function callOptions(exchange: Exchange): CallOptions {
+  return { signal: goneSignal(exchange) }
+}

@@ -1,0 +1,154 @@
+/**
+ * `_list/{name}/{view}` and `_list/{name}/{design}/{view}`: rows as a function sends them, while it runs. `_all_docs` is such
+ * a view too. A list holds a thread of the sandbox as long as it sends: a client that takes nothing for as long as a function
+ * may run is cut off.
+ */
+import { DatabaseError } from '../../../base/errors.ts'
+import { functionError } from '../../../design/script-failure.ts'
+import { joinedText } from '../../../documents/document-text.ts'
+import type { Piece } from '../../../documents/piece.ts'
+import type { Design } from '../../../scripting/design.ts'
+import type { ScriptResponse } from '../../../scripting/response.ts'
+import type { Answer } from '../../answer/answer.ts'
+import { finalStatus, functionHeaders } from '../../answer/function-answer.ts'
+import type { Page } from '../../answer/view-listing.ts'
+import { requireServerAdmin } from '../../request/access.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { allDocsPage } from '../database/all-docs.ts'
+import type { Resource } from '../resource.ts'
+import { calledRequest, callOptions, designView, openDesign, requireFunction } from './design-call.ts'
+
+/** Rows that go to the function in one go. */
+const BATCH_ROWS = 100
+const BATCH_BYTES = 64 * 1024
+const ALL_DOCS = '_all_docs'
+
+async function list(exchange: Exchange): Promise<Answer> {
+  const { design } = openDesign(exchange)
+  const { rest } = exchange.place
+  const [name, first, second] = rest
+  if (name === undefined || first === undefined || rest.length > 3) throw new DatabaseError('listError')
+  const isPost = exchange.method === 'POST'
+  if (isPost) await exchange.jsonTypedBody()
+  requireFunction(design, ['lists', name])
+  const viewDesign = second === undefined ? design : designNamed(exchange, first)
+  const view = second ?? first
+  if (view !== ALL_DOCS) refuseView(viewDesign, view)
+  // The documents of such a database are for others to list.
+  if (exchange.place.database?.startsWith('_')) requireServerAdmin(exchange)
+  const page = (await allDocsPage(exchange, isPost))()
+  try {
+    const request = await calledRequest(exchange)
+    return await started(exchange, design, name, page, request)
+  } catch (error) {
+    page.rows.return?.()
+    throw functionError(error)
+  }
+}
+
+/** Throws missing, deleted. */
+function designNamed(exchange: Exchange, name: string): Design {
+  return exchange.backend.designs.of(exchange.database, designView(exchange, `_design/${name}`))
+}
+
+function refuseView(design: Design, view: string): never {
+  if (!design.hasView(view)) throw new DatabaseError('noView')
+  throw new DatabaseError('notImplemented', '_view is not implemented')
+}
+
+/** Rejects as the function fails before it has sent anything. */
+async function started(
+  exchange: Exchange,
+  design: Design,
+  name: string,
+  page: Page,
+  request: Buffer,
+): Promise<Answer> {
+  const { totalRows, offset, updateSeq } = page
+  const head = {
+    total_rows: totalRows,
+    offset,
+    ...(updateSeq === undefined ? {} : { update_seq: updateSeq }),
+  }
+  const { scripting } = exchange.backend.designs
+  const source = (): Promise<readonly Uint8Array[]> => Promise.resolve(nextRows(page))
+  const steps = scripting.list(design, name, head, request, source, callOptions(exchange))
+  const sent = new SentList(exchange, steps, page)
+  try {
+    const beginning = await steps.next()
+    if (beginning.done === true || typeof beginning.value === 'string')
+      throw new Error('a list without a beginning')
+    const { value } = beginning
+    return {
+      kind: 'streamed',
+      status: finalStatus(value.code),
+      headers: functionHeaders(value),
+      pieces: sent,
+    }
+  } catch (error) {
+    await sent.return()
+    throw error
+  }
+}
+
+function nextRows({ rows }: Page): Uint8Array[] {
+  const batch: Uint8Array[] = []
+  let bytes = 0
+  while (batch.length < BATCH_ROWS && bytes < BATCH_BYTES) {
+    const step = rows.next()
+    if (step.done === true) break
+    const text = joinedText(step.value)
+    batch.push(text)
+    bytes += text.length
+  }
+  return batch
+}
+
+/** What the function sends, as the client takes it. Its rows and its thread are given back however it ends. */
+class SentList implements AsyncIterator<Piece> {
+  readonly #exchange: Exchange
+  readonly #steps: AsyncGenerator<ScriptResponse | string, void, void>
+  readonly #page: Page
+  #stalled: NodeJS.Timeout | undefined
+
+  constructor(exchange: Exchange, steps: AsyncGenerator<ScriptResponse | string, void, void>, page: Page) {
+    this.#exchange = exchange
+    this.#steps = steps
+    this.#page = page
+  }
+
+  async next(): Promise<IteratorResult<Piece>> {
+    clearTimeout(this.#stalled)
+    try {
+      const step = await this.#steps.next()
+      if (step.done === true) return await this.return()
+      this.#stalled = setTimeout(
+        () => this.#cutOff(),
+        this.#exchange.backend.settings.get('functionTimeoutMs'),
+      )
+      return { done: false, value: typeof step.value === 'string' ? step.value : '' }
+    } catch (error) {
+      await this.return()
+      throw functionError(error)
+    }
+  }
+
+  async return(): Promise<IteratorResult<Piece>> {
+    clearTimeout(this.#stalled)
+    this.#page.rows.return?.()
+    await this.#steps.return()
+    return { done: true, value: undefined }
+  }
+
+  #cutOff(): void {
+    this.#exchange.response.destroy()
+  }
+}
+
+export const listResource: Resource = {
+  route: 'design/_list',
+  endpoint: 'owns-rest',
+  body: 'function',
+  allow: 'GET,POST,HEAD',
+  methods: { GET: list, POST: list },
+}

@@ -1,0 +1,76 @@
+/** `_update/{name}` and `_update/{name}/{id}`: a function makes a document, which is written as any other. */
+import { DatabaseError } from '../../../base/errors.ts'
+import { functionError } from '../../../design/script-failure.ts'
+import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
+import { asLocalDocument, interactiveEdit, readDocumentText } from '../../../documents/document-edit.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
+import type { Answer } from '../../answer/answer.ts'
+import { functionAnswer } from '../../answer/function-answer.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { toHeader } from '../../request/header-text.ts'
+import { encodeComponent } from '../../request/path.ts'
+import { writeLocalDocument, writeOne } from '../../request/writes.ts'
+import type { Resource } from '../resource.ts'
+import {
+  ANY_METHOD,
+  calledDocument,
+  calledId,
+  calledRequest,
+  callOptions,
+  openDesign,
+  requireFunction,
+} from './design-call.ts'
+
+async function update(exchange: Exchange): Promise<Answer> {
+  const { design } = openDesign(exchange)
+  const [name, ...idParts] = exchange.place.rest
+  if (name === undefined) throw new DatabaseError('updateError')
+  const id = calledId(idParts)
+  requireFunction(design, ['updates', name])
+  const request = await calledRequest(exchange, id)
+  // Read behind the body, which takes as long as its client likes: the function is to see what is there now.
+  const text = calledDocument(exchange, id)?.text ?? null
+  const { scripting } = exchange.backend.designs
+  const { document, response } = await scripting
+    .update(design, name, text, request, callOptions(exchange))
+    .catch((error: unknown) => Promise.reject(functionError(error)))
+  if (document === undefined) return functionAnswer(response, response.code)
+  // What HTTP cannot say is refused before anything is written.
+  functionAnswer(response, response.code)
+  const written = await write(exchange, document)
+  const headers = {
+    'x-couch-update-newrev': toHeader(written.rev) ?? '',
+    'x-couch-id': encodeComponent(written.id),
+  }
+  return functionAnswer(response, response.hasCode ? response.code : 201, headers)
+}
+
+/** As the user may. Throws what a write is refused with. */
+async function write(exchange: Exchange, text: Uint8Array): Promise<{ id: string; rev: string }> {
+  const document = await readDocumentText(exchange, text)
+  const id = document.id ?? ''
+  validateDocumentId(id, exchange.limits.maxIdBytes)
+  if (isLocalId(id)) {
+    const rev = await writeLocalDocument(exchange.database, interactiveEdit(asLocalDocument(document), id))
+    return { id, rev }
+  }
+  requireIdFor(exchange.database, id)
+  const edit = await withInlineAttachments(exchange, document, interactiveEdit(document, id))
+  return { id, rev: await writeOne(exchange, edit, true) }
+}
+
+function refuseReading(exchange: Exchange): never {
+  openDesign(exchange)
+  throw new DatabaseError('methodNotAllowed', 'Update functions do not allow GET')
+}
+
+export const updateResource: Resource = {
+  route: 'design/_update',
+  endpoint: 'owns-rest',
+  body: 'function',
+  allow: ANY_METHOD.filter((method) => method !== 'GET').join(','),
+  methods: {
+    ...Object.fromEntries(ANY_METHOD.map((method) => [method, update])),
+    GET: refuseReading,
+  },
+}
