@@ -9,6 +9,8 @@ import type { AcquireLock, Server } from '../server/server.ts'
 export interface Listener {
   /** With scheme and port, without a slash at the end. */
   readonly url: string
+  /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
+  readonly urls: readonly string[]
   /** Takes no new requests, lets running ones finish for `graceMs`, then ends them. */
   stop(graceMs: number): Promise<void>
 }

@@ -9,7 +9,6 @@ import { createLog } from '../base/log.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, type ConfigSources, loadConfig } from '../config/load.ts'
 import { readLocalFile } from '../config/local-file.ts'
-import type { Server } from '../server/server.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { RestartableServer } from './restartable-server.ts'
 import { StopSignal } from './stop-signal.ts'
@@ -61,10 +60,10 @@ async function run(
   console: Console,
   stopSignal: StopSignal,
 ): Promise<number> {
-  const { server, url } = running
+  const { server, urls } = running
   const { log } = server
-  announce(server, url, console)
-  log.info('started', { url, version: parts.version, databases: server.databases.size })
+  announce(running, console)
+  log.info('started', { url: urls.join(' '), version: parts.version, databases: server.databases.size })
   const signal = await Promise.race([stopSignal.requested, running.failed])
   log.info('stopping', { signal })
   const status = await running.stop()
@@ -72,8 +71,10 @@ async function run(
   return status
 }
 
-function announce(server: Server, url: string, console: Console): void {
-  console.out(`davenport listening on ${url}/\n`)
+function announce({ server, url, urls }: RestartableServer, console: Console): void {
+  for (const each of urls) {
+    console.out(`davenport listening on ${each.startsWith('unix:') ? each : `${each}/`}\n`)
+  }
   const generated = server.administrators.generated
   if (generated === undefined) return
   const ready = new URL(url)

@@ -11,6 +11,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import type { ListenAddress } from '../config/listen-addresses.ts'
+import { listenOnFile, type SocketFile } from '../http/listen/socket-file.ts'
+import { urlOf, withPort } from '../http/listen/sockets.ts'
 
 const ECHO = fileURLToPath(new URL('./echo-process.js', import.meta.url))
 
@@ -20,36 +23,89 @@ interface Handle {
   close(): void
 }
 
+export interface OpenOptions {
+  ready?: number
+  /** Connections that may wait to be taken. */
+  backlog?: number
+}
+
 export class ListeningSocket {
-  readonly host: string
-  readonly port: number
+  /** `scheme://host:port`, without a slash, or `unix:PATH`. */
+  readonly url: string
+  /** Undefined for a Unix socket. */
+  readonly port: number | undefined
+  readonly isSecure: boolean
+  readonly #file: SocketFile | undefined
   readonly #handle: Handle
   /** Duplicates that nobody has asked for yet. */
   readonly #ready: Handle[]
   /** By descriptor: those that were given away, which whoever was given them closes. */
   readonly #given = new Map<number, Handle>()
 
-  private constructor(handle: Handle, ready: Handle[], { address, port, family }: AddressInfo) {
-    this.#handle = handle
+  private constructor(
+    handles: Handle[],
+    { url, port, isSecure }: { url: string; port: number | undefined; isSecure: boolean },
+    file: SocketFile | undefined,
+  ) {
+    const [handle, ...ready] = handles
+    this.#handle = handle!
     this.#ready = ready
-    this.host = family === 'IPv6' ? `[${address}]` : address
+    this.url = url
     this.port = port
+    this.isSecure = isSecure
+    this.#file = file
   }
 
   /**
    * `ready` descriptors are made at once, for the first to ask for them. Rejects as `listen` does (EADDRINUSE,
    * EACCES).
    */
-  static async open(host: string, port: number, ready = 0): Promise<ListeningSocket> {
-    // Nobody has been told of the port yet: who comes by chance is turned away.
+  static async open(
+    address: ListenAddress,
+    { ready = 0, backlog }: OpenOptions = {},
+  ): Promise<ListeningSocket> {
+    const { isSecure } = address
+    // Nobody has been told of it yet: who comes by chance is turned away.
     const server = createServer((socket) => socket.destroy())
-    server.listen({ host, port })
-    await once(server, 'listening')
+    let file: SocketFile | undefined
+    if ('path' in address) file = await listenOnFile(server, address, backlog)
+    else {
+      server.listen({ ...address, backlog })
+      await once(server, 'listening')
+    }
     try {
-      const [handle, ...others] = await duplicate(handleOf(server), 1 + ready)
-      return new ListeningSocket(handle!, others, server.address() as AddressInfo)
+      const handles = await duplicate(handleOf(server), 1 + ready)
+      const info = server.address() as AddressInfo
+      const names =
+        'path' in address
+          ? { url: `unix:${address.path}`, port: undefined }
+          : { url: urlOf(info, isSecure), port: info.port }
+      return new ListeningSocket(handles, { ...names, isSecure }, file)
+    } catch (error) {
+      await file?.remove()
+      throw error
     } finally {
       server.close()
+    }
+  }
+
+  /** Those of several addresses; port 0 is that of the one before of the same kind, or any free one. */
+  static async openAll(
+    addresses: readonly ListenAddress[],
+    options: OpenOptions = {},
+  ): Promise<ListeningSocket[]> {
+    const sockets: ListeningSocket[] = []
+    try {
+      for (const address of addresses) {
+        const before = sockets.find(
+          ({ isSecure, port }) => isSecure === address.isSecure && port !== undefined,
+        )
+        sockets.push(await ListeningSocket.open(withPort(address, before?.port), options))
+      }
+      return sockets
+    } catch (error) {
+      for (const socket of sockets) await socket.close()
+      throw error
     }
   }
 
@@ -68,8 +124,9 @@ export class ListeningSocket {
   }
 
   /** The socket is closed when all its descriptors are. */
-  close(): void {
+  async close(): Promise<void> {
     for (const handle of [this.#handle, ...this.#ready]) handle.close()
+    await this.#file?.remove()
   }
 }
 

@@ -180,7 +180,9 @@ t.test('administrators of all sources, the nearest wins', async (t) => {
 
 t.test('addresses', async (t) => {
   const addressOf = (host: string) => loadConfig({ flags: { host } }).bindAddress
-  t.equal(addressOf('any'), '0.0.0.0')
-  t.equal(addressOf('localhost'), '127.0.0.1')
-  t.equal(addressOf('::1'), '::1')
+  t.same(addressOf('any'), ['0.0.0.0'])
+  t.same(addressOf('localhost'), ['127.0.0.1'])
+  t.same(addressOf('::1'), ['::1'])
+  t.same(addressOf('127.0.0.1, [::1],localhost'), ['127.0.0.1', '::1'], 'each once')
+  for (const host of ['', '127.0.0.1,', 'db.example', '1.2.3']) t.throws(() => addressOf(host))
 })

@@ -237,7 +237,8 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
   }
   if (headers.authorization !== undefined) metrics.count('couchdb.auth_cache_misses')
   const tolerant = exchange.place.route === 'welcome'
-  const asking = authenticator.authenticate(headers, { tolerant, caller: exchange.caller })
+  const { caller, isSecure } = exchange
+  const asking = authenticator.authenticate(headers, { tolerant, caller, isSecure })
   return asking.then((found) => recognise(exchange, found))
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import type { Caller } from '../../auth/hash-queue.ts'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
@@ -104,6 +105,11 @@ export class Exchange implements Intake {
   /** The request's target as it came, before the router's name was put in its place. */
   get rawTarget(): string {
     return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
+  /** Whether it came over TLS; what a proxy says of it counts for less. */
+  get isSecure(): boolean {
+    return (this.request.socket as Partial<TLSSocket>).encrypted === true
   }
 
   get isServerAdmin(): boolean {
@@ -269,7 +275,8 @@ export class Exchange implements Intake {
     const socket = this.request.socket
     const host =
       this.header('x-forwarded-host') ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
-    const secure = this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
+    const secure =
+      this.isSecure || this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
     // A path from a parameter may be anything: it must neither end the header nor change the host.
     const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
     return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`
