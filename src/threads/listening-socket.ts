@@ -42,11 +42,7 @@ export class ListeningSocket {
   /** By descriptor: those that were given away, which whoever was given them closes. */
   readonly #given = new Map<number, Handle>()
 
-  private constructor(
-    handles: Handle[],
-    { url, port, isSecure }: { url: string; port: number | undefined; isSecure: boolean },
-    file: SocketFile | undefined,
-  ) {
+  private constructor(handles: Handle[], { url, port, isSecure, file }: Opened) {
     const [handle, ...ready] = handles
     this.#handle = handle!
     this.#ready = ready
@@ -56,63 +52,48 @@ export class ListeningSocket {
     this.#file = file
   }
 
-  /**
-   * `ready` descriptors are made at once, for the first to ask for them. Rejects as `listen` does (EADDRINUSE,
-   * EACCES).
-   */
-  static async open(
-    address: ListenAddress,
-    { ready = 0, backlog }: OpenOptions = {},
-  ): Promise<ListeningSocket> {
-    const { isSecure } = address
-    // Nobody has been told of it yet: who comes by chance is turned away.
-    const server = createServer((socket) => socket.destroy())
-    let file: SocketFile | undefined
-    if ('path' in address) file = await listenOnFile(server, address, backlog)
-    else {
-      server.listen({ ...address, backlog })
-      await once(server, 'listening')
-    }
-    try {
-      const handles = await duplicate(handleOf(server), 1 + ready)
-      const info = server.address() as AddressInfo
-      const names =
-        'path' in address
-          ? { url: `unix:${address.path}`, port: undefined }
-          : { url: urlOf(info, isSecure), port: info.port }
-      return new ListeningSocket(handles, { ...names, isSecure }, file)
-    } catch (error) {
-      await file?.remove()
-      throw error
-    } finally {
-      server.close()
-    }
+  /** As `openAll`. */
+  static async open(address: ListenAddress, options: OpenOptions = {}): Promise<ListeningSocket> {
+    const [socket] = await ListeningSocket.openAll([address], options)
+    return socket!
   }
 
-  /** Those of several addresses; port 0 is that of the one before of the same kind, or any free one. */
+  /**
+   * Sockets of several addresses; port 0 is that of the one before of the same kind, or any free one. `ready`
+   * descriptors of each are made at once, for the first to ask for them. Rejects as `listen` does (EADDRINUSE, EACCES).
+   */
   static async openAll(
     addresses: readonly ListenAddress[],
-    options: OpenOptions = {},
+    { ready = 0, backlog }: OpenOptions = {},
   ): Promise<ListeningSocket[]> {
-    const sockets: ListeningSocket[] = []
+    const opened: Opened[] = []
     try {
       for (const address of addresses) {
-        const before = sockets.find(
+        const before = opened.find(
           ({ isSecure, port }) => isSecure === address.isSecure && port !== undefined,
         )
-        sockets.push(await ListeningSocket.open(withPort(address, before?.port), options))
+        opened.push(await listenAt(withPort(address, before?.port), backlog))
       }
-      return sockets
+      const each = 1 + ready
+      const handles = await duplicate(
+        opened.flatMap(({ server }) => new Array<Handle>(each).fill(handleOf(server))),
+      )
+      return opened.map((one, at) => new ListeningSocket(handles.slice(at * each, (at + 1) * each), one))
     } catch (error) {
-      for (const socket of sockets) await socket.close()
+      for (const { file } of opened) await file?.remove()
       throw error
+    } finally {
+      for (const { server } of opened) server.close()
     }
   }
 
   /** Descriptors of the same socket, each to be closed by who is given it. */
   async descriptors(count: number): Promise<number[]> {
     const handles = this.#ready.splice(0, count)
-    if (handles.length < count) handles.push(...(await duplicate(this.#handle, count - handles.length)))
+    if (handles.length < count) {
+      const missing = new Array<Handle>(count - handles.length).fill(this.#handle)
+      handles.push(...(await duplicate(missing)))
+    }
     for (const handle of handles) this.#given.set(handle.fd, handle)
     return handles.map(({ fd }) => fd)
   }
@@ -130,23 +111,46 @@ export class ListeningSocket {
   }
 }
 
+/** A server that listens in this thread, until its socket has been duplicated. */
+interface Opened {
+  readonly server: Server
+  readonly url: string
+  readonly port: number | undefined
+  readonly isSecure: boolean
+  readonly file: SocketFile | undefined
+}
+
+async function listenAt(address: ListenAddress, backlog: number | undefined): Promise<Opened> {
+  const { isSecure } = address
+  // Nobody has been told of it yet: who comes by chance is turned away.
+  const server = createServer((socket) => socket.destroy())
+  if ('path' in address) {
+    const file = await listenOnFile(server, address, backlog)
+    return { server, url: `unix:${address.path}`, port: undefined, isSecure, file }
+  }
+  server.listen({ ...address, backlog })
+  await once(server, 'listening')
+  const info = server.address() as AddressInfo
+  return { server, url: urlOf(info, isSecure), port: info.port, isSecure, file: undefined }
+}
+
 function handleOf(server: Server): Handle {
   return (server as unknown as { _handle: Handle })._handle
 }
 
-/** Duplicates, which are not listened on in this thread. */
-async function duplicate(handle: Handle, count: number): Promise<Handle[]> {
+/** A duplicate of each, in their order, which are not listened on in this thread. */
+async function duplicate(originals: readonly Handle[]): Promise<Handle[]> {
   const child = fork(ECHO, [], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [] })
   const handles: Handle[] = []
   try {
     await new Promise<void>((resolve, reject) => {
       child.on('message', (_message, duplicated) => {
         handles.push(duplicated as unknown as Handle)
-        if (handles.length === count) resolve()
+        if (handles.length === originals.length) resolve()
       })
       child.once('error', reject)
       child.once('exit', () => reject(new Error('the process that duplicates descriptors has ended')))
-      for (let at = 0; at < count; at++) send(child, handle)
+      for (const handle of originals) send(child, handle)
     })
   } finally {
     child.removeAllListeners('exit')

@@ -217,10 +217,11 @@ function admit(exchange: Exchange, resource: Resource): Answer | Promise<Answer>
 }
 
 /**
- * Finds out who asks. Throws badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
+ * Finds out who asks. Throws uriTooLong, badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
  * credentials. The promise is of somebody whose credentials have to be verified first.
  */
 export function authenticate(exchange: Exchange): Promise<void> | undefined {
+  if (exchange.rawTarget.length > exchange.limits.maxUriLength) throw new DatabaseError('uriTooLong')
   if ((exchange.request as ArrivingMessage).arrival!.malformed) {
     throw new DatabaseError('badRequest', 'invalid_url_encoding')
   }
