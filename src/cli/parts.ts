@@ -68,6 +68,8 @@ export interface Console {
   errIsTerminal: boolean
   /** Calls `listener` at every SIGINT and SIGTERM; returns the way to stop that. */
   onStopSignal(listener: (signal: string) => void): () => void
+  /** Calls `listener` at every SIGHUP that is no terminal's end; returns the way to stop that. */
+  onHangUp(listener: () => void): () => void
   /** Ends the process at once. */
   exit(status: number): void
 }

@@ -16,6 +16,7 @@ import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
+import { logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
 
 /**
@@ -27,6 +28,8 @@ export class ArrivingMessage extends IncomingMessage {
   /** The target as it came: `url` is the route's name after `rewriteUrl`. */
   originalUrl: string | undefined = undefined
   arrival: Arrival | undefined = undefined
+  /** Bytes of its body that have been read. */
+  receivedBytes = 0
 }
 
 const NO_QUERY = new Query([])
@@ -174,25 +177,16 @@ function breakOff(exchange: Exchange, error: unknown): void {
   response.destroy()
 }
 
-/** Requests are logged at the most talkative level alone. */
 function finish(exchange: Exchange, startMs: number): void {
   exchange.release()
   Pipeline.of(exchange.request.socket).leave()
-  const { log, clock, metrics } = exchange.backend
+  const { clock, metrics } = exchange.backend
   const { response } = exchange
-  metrics.observe('couchdb.request_time', clock.monotonic() - startMs, clock.now())
+  const durationMs = clock.monotonic() - startMs
+  metrics.observe('couchdb.request_time', durationMs, clock.now())
   if (response.headersSent) metrics.countStatus(response.statusCode)
   if (response.destroyed && !response.writableFinished) metrics.count('couchdb.httpd.aborted_requests')
-  if (!log.enabled('debug')) return
-  log.debug('request', {
-    requestId: exchange.requestId,
-    peer: exchange.request.socket.remoteAddress,
-    user: exchange.user.name,
-    method: exchange.request.method,
-    target: exchange.rawTarget,
-    status: exchange.response.statusCode,
-    durationMs: Math.round(clock.monotonic() - startMs),
-  })
+  logRequest(exchange, durationMs)
 }
 
 /** The exchange of a request that `rewriteUrl` has seen. */

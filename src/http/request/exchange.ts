@@ -76,6 +76,8 @@ export class Exchange implements Intake {
   bodyTimeMs = 0
   /** What it was found to have the right for. */
   right: Right = 'open'
+  /** Bytes of the answer's body that have been handed over. */
+  sentBytes = 0
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
@@ -105,6 +107,11 @@ export class Exchange implements Intake {
   /** The request's target as it came, before the router's name was put in its place. */
   get rawTarget(): string {
     return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
+  /** Bytes of the body that have been read. */
+  get receivedBytes(): number {
+    return (this.request as { receivedBytes?: number }).receivedBytes ?? 0
   }
 
   /** Whether it came over TLS; what a proxy says of it counts for less. */
