@@ -760,7 +760,7 @@ export const SETTINGS = {
   logLevel: choice({
     section: 'log',
     key: 'level',
-    default: 'info',
+    default: 'warning',
     values: LOG_LEVELS,
     effect: 'live',
     doc: 'Lowest level that is logged; requests are "notice".',

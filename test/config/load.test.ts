@@ -89,6 +89,7 @@ t.test('every setting can be given in a file and in the environment, and refuses
   }
 })
 
+<<<<<<< HEAD
 t.test('what is a setting is not told to be unsupported', async (t) => {
   for (const { section, key } of Object.values(SETTINGS)) {
     t.notOk(key !== '*' && isUnsupportedCouchSetting(section, key), `[${section}] ${key}`)
@@ -113,6 +114,46 @@ t.test('the file that the server writes is below environment and flags, and abov
   const choice = { path: 'local.ini', text: '[log]\nlevel = loud\n[chttpd_auth]\nsame_site = other' }
   t.match(loadConfig({ local: choice }), { logLevel: 'info', sameSite: undefined })
 })
+=======
+/** Of settings whose type does not tell what they may be. */
+const TEXTS: Partial<Record<keyof typeof SETTINGS, string>> = {
+  authenticationHandlers: '{chttpd_auth, jwt_authentication_handler}, default',
+  bindAddress: '::1',
+  compactionWindow: '22:00-06:00',
+  compressibleTypes: 'text/*,a/b',
+  hashAlgorithms: 'sha512',
+  jwksUrl: 'https://issuer.example/keys',
+  jwtRequiredClaims: 'exp, {iss, "https://issuer.example"}',
+  perUserPrefix: 'mine-',
+  sslBindAddress: '::1',
+  sslVersions: 'tlsv1.3',
+  unixSocket: '/run/davenport.sock',
+  unixSocketMode: '660',
+  threads: '3',
+}
+
+/** Settings that any text is good for. */
+const ANY_TEXT: ReadonlySet<keyof typeof SETTINGS> = new Set([
+  'databaseDir',
+  'jwtRolesClaimName',
+  'jwtRolesClaimPath',
+  'logFile',
+  'publicFields',
+  'sameSite',
+  'secret',
+  'sslCaFile',
+  'sslCertFile',
+  'sslKeyFile',
+  'sslPassword',
+])
+
+function anotherText({ type, bounds, choices, default: usual }: Setting<unknown>): string {
+  if (type === 'integer') return String(bounds!.min === usual ? bounds!.min + 1 : bounds!.min)
+  if (type === 'boolean') return String(!usual)
+  if (type === 'choice') return choices!.find((each) => each !== usual)!
+  return 'x'
+}
+>>>>>>> b4e5fc0 (Documents of listening and the log; tests of what requests leave in the log)
 
 t.test('bad values and unknown keys stop the start', async (t) => {
   const cases: [Parameters<typeof loadConfig>[0], RegExp][] = [
@@ -130,9 +171,15 @@ t.test('bad values and unknown keys stop the start', async (t) => {
     ],
     [{ file: file('[nope]\nx = 1') }, /^local\.ini:2: \[nope\] x is not a setting$/],
     [{ file: file('[toString]\nx = 1') }, /is not a setting$/],
+<<<<<<< HEAD
     [{ file: file('[chttpd]\nallow_jsonp = true') }, /:2: .*CouchDB that davenport does not support/],
     [{ file: file('[ssl]\nport = 6984') }, /CouchDB that davenport does not support/],
     [{ file: file('[chttpd]\nallow_jsonp =') }, /does not support/],
+=======
+    [{ file: file('[chttpd]\nsecure_rewrites = true') }, /:2: .*CouchDB that davenport does not support/],
+    [{ file: file('[ssl]\nsecure_renegotiate = true') }, /CouchDB that davenport does not support/],
+    [{ file: file('[chttpd]\nsecure_rewrites =') }, /does not support/],
+>>>>>>> b4e5fc0 (Documents of listening and the log; tests of what requests leave in the log)
     [{ environment: { DAVENPORT_CHTTPD__PROT: '1' } }, /^DAVENPORT_CHTTPD__PROT: \[chttpd\] prot is not/],
     [{ environment: { DAVENPORT_ADMIN: 'nobody' } }, /^DAVENPORT_ADMIN: expected name:password$/],
     [{ environment: { DAVENPORT_ADMIN: 'a:' } }, /^DAVENPORT_ADMIN: the password of a must not be empty$/],

@@ -39,8 +39,6 @@ export function discardRest(
     }
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      const counted = request as { receivedBytes?: number }
-      counted.receivedBytes = (counted.receivedBytes ?? 0) + chunk.length
       idle.refresh()
       if (bytes > limits.bytes) cut()
     })
