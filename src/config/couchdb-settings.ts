@@ -58,7 +58,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   reshard: '*',
   rexi: '*',
   smoosh: '*',
-  ssl: '*',
+  ssl: 'ecc_curves secure_renegotiate ssl_certificate_max_depth verify_fun',
   vendor: '*',
   vhosts: '*',
   view_compaction: '*',

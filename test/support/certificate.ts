@@ -1,7 +1,9 @@
 /**
  * Certificates made for tests, as RFC 5280 has them: DER written here, since Node reads certificates and makes none.
  */
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { systemClock } from '../../src/base/clock.ts'
+import { systemRandom } from '../../src/base/random.ts'
 
 export interface Certificate {
   /** As PEM. */
@@ -78,11 +80,13 @@ export function makeCertificate(options: CertificateOptions = {}): Certificate {
     der(SEQUENCE, ALTERNATIVE_NAMES, der(OCTET_STRING, names)),
     der(SEQUENCE, BASIC_CONSTRAINTS, der(OCTET_STRING, der(SEQUENCE, der(BOOLEAN, Buffer.of(0xff))))),
   )
-  const now = Date.now()
+  const serial = Buffer.alloc(8)
+  systemRandom(serial)
+  const now = systemClock.now()
   const body = der(
     SEQUENCE,
     der(0xa0, der(INTEGER, Buffer.of(2))),
-    der(INTEGER, Buffer.concat([Buffer.of(1), randomBytes(8)])),
+    der(INTEGER, Buffer.concat([Buffer.of(1), serial])),
     ECDSA_SHA256,
     nameOf(issuer?.name ?? name),
     der(SEQUENCE, time(now + Math.min(-1, days - 1) * DAY_MS), time(now + days * DAY_MS)),
