@@ -65,6 +65,7 @@ export const ROOMS = [
   'src/http/feeds',
   'src/http/routes/resource.ts',
   'src/http/routes/document',
+  'src/http/routes/design',
   'src/http/routes/database',
   'src/http/routes/server',
   'src/http/routes/index.ts',
