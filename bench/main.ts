@@ -12,6 +12,7 @@ import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import { scripting } from './scripting.ts'
+import { threadMemory } from './thread-memory.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -25,6 +26,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'many-databases': manyDatabases,
   'scan-memory': scanMemory,
   scripting,
+  'thread-memory': threadMemory,
 }
 
 function print(line: string): void {

@@ -38,6 +38,14 @@ export interface Authentication {
 /** The headers of a request. */
 export type RequestCredentials = IncomingHttpHeaders
 
+export interface AskOptions {
+  /** A malformed header is none. */
+  tolerant?: boolean
+  caller?: Caller
+  /** The request came over TLS, and so shall the cookie that it may be given. */
+  isSecure?: boolean
+}
+
 export interface AuthenticatorOptions {
   source: CredentialSource
   check: CredentialCheck
@@ -152,10 +160,7 @@ export class Authenticator {
    * session, and what `CredentialCheck.check` and `JwtReader.read` reject with. A session that is over or forged is an
    * anonymous request, as is a scheme that no handler knows.
    */
-  async authenticate(
-    headers: RequestCredentials,
-    options: { tolerant?: boolean; caller?: Caller } = {},
-  ): Promise<Authentication> {
+  async authenticate(headers: RequestCredentials, options: AskOptions = {}): Promise<Authentication> {
     for (const handler of this.#handlers.list) {
       const found = await this.#ask(handler, headers, options)
       if (found !== undefined) return found
@@ -166,9 +171,9 @@ export class Authenticator {
   async #ask(
     handler: AuthenticationHandler,
     headers: RequestCredentials,
-    options: { tolerant?: boolean; caller?: Caller },
+    options: AskOptions,
   ): Promise<Authentication | undefined> {
-    if (handler === 'cookie') return this.#authenticateCookie(headers.cookie)
+    if (handler === 'cookie') return this.#authenticateCookie(headers.cookie, options.isSecure)
     if (handler === 'default') return this.#authenticateBasic(headers.authorization, options)
     if (handler === 'jwt') {
       const { authorization } = headers
@@ -182,7 +187,7 @@ export class Authenticator {
 
   async #authenticateBasic(
     authorization: string | undefined,
-    { tolerant, caller }: { tolerant?: boolean; caller?: Caller },
+    { tolerant, caller }: AskOptions,
   ): Promise<Authentication | undefined> {
     const basic = parseBasic(authorization)
     if (basic.kind === 'given') {
@@ -201,19 +206,22 @@ export class Authenticator {
   async login(
     name: string,
     password: string,
-    caller?: Caller,
+    { caller, isSecure }: Omit<AskOptions, 'tolerant'> = {},
   ): Promise<{ user: UserCtx; setCookie: string } | undefined> {
     const credential = await this.#check.check(name, password, caller)
     if (credential === undefined) return undefined
-    return { user: userOf(credential), setCookie: this.#cookieFor(credential) }
+    return { user: userOf(credential), setCookie: this.#cookieFor(credential, isSecure) }
   }
 
   /** The Set-Cookie header that signs out. */
-  logout(): string {
-    return setCookieHeader('', this.#now(), this.#cookie)
+  logout({ isSecure = false }: Pick<AskOptions, 'isSecure'> = {}): string {
+    return setCookieHeader('', this.#now(), this.#cookie, isSecure)
   }
 
-  async #authenticateCookie(header: string | undefined): Promise<Authentication | undefined> {
+  async #authenticateCookie(
+    header: string | undefined,
+    isSecure: boolean | undefined,
+  ): Promise<Authentication | undefined> {
     const value = findToken(header)
     if (value === undefined) return undefined
     const token = parseToken(value)
@@ -229,14 +237,14 @@ export class Authenticator {
     // A time that is no number fails both.
     if (!(leftSeconds > 0 && ageSeconds >= -CLOCK_SKEW_SECONDS)) return undefined
     const renew = leftSeconds < this.#cookie.timeoutSeconds * 0.9
-    const setCookie = renew ? this.#cookieFor(credential) : undefined
+    const setCookie = renew ? this.#cookieFor(credential, isSecure) : undefined
     return { user: userOf(credential), handler: 'cookie', setCookie }
   }
 
-  #cookieFor(credential: Credential): string {
+  #cookieFor(credential: Credential, isSecure = false): string {
     const secret = this.#secrets.current + credential.hash.salt
     const token = makeToken(credential.name, this.#nowSeconds(), secret)
-    return setCookieHeader(token, this.#now(), this.#cookie)
+    return setCookieHeader(token, this.#now(), this.#cookie, isSecure)
   }
 
   #nowSeconds(): number {

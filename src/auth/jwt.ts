@@ -7,7 +7,6 @@
  * Unlike there a time must be a number: a text would be later than every time.
  */
 import { hash } from 'node:crypto'
-import { compactVerify, createRemoteJWKSet, importJWK, importSPKI } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { DatabaseError } from '../base/errors.ts'
 import type { RequiredClaims } from '../config/auth-settings.ts'
@@ -26,7 +25,10 @@ export interface JwtSettings {
 /** The text of `[jwt_keys] KIND:ID`. */
 export type JwtKeys = (name: string) => string | undefined
 
-type VerifiedKey = Parameters<typeof compactVerify>[1]
+/** Loaded with the first token: a module takes memory in each thread that has it. */
+type Jose = typeof import('jose')
+type RemoteKeys = ReturnType<Jose['createRemoteJWKSet']>
+type VerifiedKey = Parameters<Jose['compactVerify']>[1]
 
 /** Kinds of keys by the algorithms that use them. */
 const KIND_OF: Readonly<Record<string, 'hmac' | 'rsa' | 'ec' | 'eddsa'>> = {
@@ -52,7 +54,7 @@ export class JwtReader {
   readonly #now: () => number
   /** The key's text, by digests of tokens whose signature was right. */
   readonly #verified = new LRUCache<string, string>({ max: MOST_VERIFIED })
-  #remote: { url: string; keys: ReturnType<typeof createRemoteJWKSet> } | undefined
+  #remote: { url: string; keys: RemoteKeys } | undefined
 
   /** `now` is in milliseconds since the epoch. */
   constructor(settings: JwtSettings, keys: JwtKeys, now: () => number) {
@@ -123,9 +125,11 @@ export class JwtReader {
     if (text === undefined && (jwksUrl === undefined || kind === 'hmac')) throw refused('Unknown kid')
     const digest = hash('sha256', token, 'binary')
     if (text !== undefined && this.#verified.get(digest) === text) return
+    const jose = await import('jose')
     try {
-      if (text === undefined) await compactVerify(token, this.#remoteKeys(jwksUrl!), { algorithms: [alg] })
-      else await compactVerify(token, await keyOf(kind, text, alg), { algorithms: [alg] })
+      if (text === undefined) {
+        await jose.compactVerify(token, this.#remoteKeys(jose, jwksUrl!), { algorithms: [alg] })
+      } else await jose.compactVerify(token, await keyOf(jose, kind, text, alg), { algorithms: [alg] })
     } catch (error) {
       const code = error instanceof Error && 'code' in error ? error.code : undefined
       if (code === 'ERR_JWKS_NO_MATCHING_KEY') throw refused('Unknown kid')
@@ -134,7 +138,7 @@ export class JwtReader {
     if (text !== undefined) this.#verified.set(digest, text)
   }
 
-  #remoteKeys(url: string): ReturnType<typeof createRemoteJWKSet> {
+  #remoteKeys({ createRemoteJWKSet }: Jose, url: string): RemoteKeys {
     if (this.#remote?.url !== url) this.#remote = { url, keys: createRemoteJWKSet(new URL(url)) }
     return this.#remote.keys
   }
@@ -183,10 +187,15 @@ function timeOf(claims: Claims, name: string): number {
 }
 
 /** A shared secret is written in base64; a public key as PEM, whose ends of lines may be written `\n`, or as a JWK. */
-async function keyOf(kind: 'hmac' | 'rsa' | 'ec' | 'eddsa', text: string, alg: string): Promise<VerifiedKey> {
+async function keyOf(
+  jose: Jose,
+  kind: 'hmac' | 'rsa' | 'ec' | 'eddsa',
+  text: string,
+  alg: string,
+): Promise<VerifiedKey> {
   if (kind === 'hmac') return Buffer.from(text, 'base64')
-  if (text.startsWith('{')) return importJWK(JSON.parse(text) as Parameters<typeof importJWK>[0], alg)
-  return importSPKI(text.replaceAll('\\n', '\n'), alg)
+  if (text.startsWith('{')) return jose.importJWK(JSON.parse(text) as Parameters<Jose['importJWK']>[0], alg)
+  return jose.importSPKI(text.replaceAll('\\n', '\n'), alg)
 }
 
 function refused(reason: string): DatabaseError {

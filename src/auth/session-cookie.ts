@@ -69,13 +69,22 @@ export function findToken(header: string | undefined): string | undefined {
   return undefined
 }
 
-/** A Set-Cookie header; an empty `value` signs out. `nowMs` is the time from which the expiry counts. */
-export function setCookieHeader(value: string, nowMs: number, options: CookieOptions): string {
+/**
+ * A Set-Cookie header; an empty `value` signs out. `nowMs` is the time from which the expiry counts; `isSecure`: the browser
+ * sends it over TLS alone.
+ */
+export function setCookieHeader(
+  value: string,
+  nowMs: number,
+  options: CookieOptions,
+  isSecure: boolean,
+): string {
   const parts = [`${COOKIE_NAME}=${value}`, 'Version=1']
   if (options.persistent) {
     const expires = new Date(nowMs + options.timeoutSeconds * 1000).toUTCString()
     parts.push(`Expires=${expires}`, `Max-Age=${options.timeoutSeconds}`)
   }
+  if (isSecure) parts.push('Secure')
   if (options.domain !== undefined) parts.push(`Domain=${options.domain}`)
   parts.push('Path=/', 'HttpOnly')
   if (options.sameSite !== undefined) {

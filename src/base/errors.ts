@@ -89,6 +89,7 @@ export const ERRORS = {
   documentTooLarge: { status: 413, error: 'document_too_large', reason: '' },
   attachmentTooLarge: { status: 413, error: 'attachment_too_large', reason: '' },
   requestTooLarge: { status: 413, error: 'too_large', reason: 'the request entity is too large' },
+  uriTooLong: { status: 414, error: 'too_long', reason: 'the request uri is too long' },
   tooManyDocuments: { status: 413, error: 'max_bulk_docs_count_exceeded', reason: '' },
   tooManyDocumentsAsked: { status: 413, error: 'max_bulk_get_count_exceeded', reason: '' },
   bodiesHeld: {

@@ -9,6 +9,8 @@ import type { AcquireLock, Server } from '../server/server.ts'
 export interface Listener {
   /** With scheme and port, without a slash at the end. */
   readonly url: string
+  /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
+  readonly urls: readonly string[]
   /** Takes no new requests, lets running ones finish for `graceMs`, then ends them. */
   stop(graceMs: number): Promise<void>
 }
@@ -66,6 +68,8 @@ export interface Console {
   errIsTerminal: boolean
   /** Calls `listener` at every SIGINT and SIGTERM; returns the way to stop that. */
   onStopSignal(listener: (signal: string) => void): () => void
+  /** Calls `listener` at every SIGHUP that is no terminal's end; returns the way to stop that. */
+  onHangUp(listener: () => void): () => void
   /** Ends the process at once. */
   exit(status: number): void
 }

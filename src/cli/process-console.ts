@@ -17,6 +17,12 @@ export function processConsole(): Console {
         for (const signal of STOP_SIGNALS) process.off(signal, listener)
       }
     },
+    onHangUp(listener) {
+      // It tells of the end of the terminal where there is one, and the process ends with it.
+      if (process.stdin.isTTY) return () => undefined
+      process.on('SIGHUP', listener)
+      return () => void process.off('SIGHUP', listener)
+    },
     exit: (status) => process.exit(status),
   }
 }

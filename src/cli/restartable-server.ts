@@ -60,7 +60,7 @@ export class RestartableServer {
       if (running === undefined) throw new DatabaseError('serviceUnavailable', 'the server is being started')
       await running.#restart(restart)
     }
-    running = new RestartableServer(options, await open(options, restart, undefined))
+    running = new RestartableServer(options, await open(options, restart, {}))
     return running
   }
 
@@ -71,6 +71,11 @@ export class RestartableServer {
   /** With scheme and port, without a slash at the end. */
   get url(): string {
     return this.#opened.listener.url
+  }
+
+  /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
+  get urls(): readonly string[] {
+    return this.#opened.listener.urls
   }
 
   /** Stops the listener, then the rest. Resolves with the exit status. */
@@ -100,10 +105,10 @@ export class RestartableServer {
     const { log } = this.#options
     const { server, listener } = this.#opened
     log.notice('starting anew')
-    const port = Number(new URL(listener.url).port)
+    const ports = portsOf(listener.urls)
     await close(this.#opened, server.settings.get('stopGraceMs'))
     try {
-      this.#opened = await open(this.#options, again, port)
+      this.#opened = await open(this.#options, again, ports)
     } catch (error) {
       this.#isDown = true
       log.error('the server could not be started anew', { reason: describeError(error) })
@@ -113,15 +118,34 @@ export class RestartableServer {
   }
 }
 
-/** `port` is what is taken where any free one would do. */
+/** Of HTTP and HTTPS. */
+interface Ports {
+  port?: number
+  sslPort?: number
+}
+
+function portsOf(urls: readonly string[]): Ports {
+  const ports: Ports = {}
+  for (const { protocol, port } of urls.map((url) => new URL(url))) {
+    if (protocol === 'http:') ports.port ??= Number(port)
+    else if (protocol === 'https:') ports.sslPort ??= Number(port)
+  }
+  return ports
+}
+
+/** `ports` are what is taken where any free one would do. */
 async function open(
   options: RestartableServerOptions,
   restart: () => Promise<void>,
-  port: number | undefined,
+  ports: Ports,
 ): Promise<Opened> {
   const { parts, log } = options
   const loaded = await options.load()
-  const config = { ...loaded, port: loaded.port === 0 && port !== undefined ? port : loaded.port }
+  const config = {
+    ...loaded,
+    port: loaded.port || (ports.port ?? 0),
+    sslPort: loaded.sslPort || (ports.sslPort ?? 0),
+  }
   const settings = new SettingsRegistry(config, log)
   const metrics = new Metrics()
   log.setLevel(options.levelOf(config.logLevel))

@@ -5,11 +5,11 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { systemClock } from '../base/clock.ts'
-import { createLog } from '../base/log.ts'
+import { createLog, describeError } from '../base/log.ts'
 import { ConfigError } from '../config/ini.ts'
 import { type Config, type ConfigSources, loadConfig } from '../config/load.ts'
 import { readLocalFile } from '../config/local-file.ts'
-import type { Server } from '../server/server.ts'
+import { LogFile } from './log-file.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { RestartableServer } from './restartable-server.ts'
 import { StopSignal } from './stop-signal.ts'
@@ -29,8 +29,10 @@ const KEEP_ALIVE_MS = 2 ** 30
 
 /** Resolves with the exit status once everything is closed. */
 export async function serve(flags: ServeFlags, parts: Parts, console: Console): Promise<number> {
-  const { logLevel } = await readConfig(flags, console)
-  const log = createLog({ level: logLevel, write: console.err, now: () => systemClock.now() })
+  const { logLevel, logWriter, logFile } = await readConfig(flags, console)
+  const file = logWriter === 'file' ? LogFile.open(logFile, console.err) : undefined
+  const write = file === undefined ? console.err : (line: string) => file.write(line)
+  const log = createLog({ level: logLevel, write, now: () => systemClock.now() })
   const stopSignal = new StopSignal({
     clock: systemClock,
     force: () => {
@@ -39,6 +41,7 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
     },
   })
   const detach = console.onStopSignal((signal) => stopSignal.receive(signal))
+  let detachHangUp = (): void => undefined
   const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS)
   try {
     const running = await RestartableServer.start({
@@ -48,10 +51,27 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
       log,
       levelOf: (level) => level,
     })
+    detachHangUp = console.onHangUp(() => {
+      file?.reopen()
+      void reload(running)
+    })
     return await run(running, parts, console, stopSignal)
   } finally {
+    detachHangUp()
     clearInterval(keepAlive)
     detach()
+    file?.close()
+  }
+}
+
+/** Reads configuration and certificates anew, as far as they can be used. Never rejects. */
+async function reload({ server }: RestartableServer): Promise<void> {
+  const { configuration, log } = server
+  try {
+    await configuration.reload()
+    log.notice('the configuration was read anew')
+  } catch (error) {
+    log.error('the configuration stays as it was', { reason: describeError(error) })
   }
 }
 
@@ -61,10 +81,10 @@ async function run(
   console: Console,
   stopSignal: StopSignal,
 ): Promise<number> {
-  const { server, url } = running
+  const { server, urls } = running
   const { log } = server
-  announce(server, url, console)
-  log.info('started', { url, version: parts.version, databases: server.databases.size })
+  announce(running, console)
+  log.info('started', { url: urls.join(' '), version: parts.version, databases: server.databases.size })
   const signal = await Promise.race([stopSignal.requested, running.failed])
   log.info('stopping', { signal })
   const status = await running.stop()
@@ -72,8 +92,10 @@ async function run(
   return status
 }
 
-function announce(server: Server, url: string, console: Console): void {
-  console.out(`davenport listening on ${url}/\n`)
+function announce({ server, url, urls }: RestartableServer, console: Console): void {
+  for (const each of urls) {
+    console.out(`davenport listening on ${each.startsWith('unix:') ? each : `${each}/`}\n`)
+  }
   const generated = server.administrators.generated
   if (generated === undefined) return
   const ready = new URL(url)

@@ -28,6 +28,8 @@ export interface StartOptions {
 export interface RunningServer {
   /** `http://host:port`, without a slash at the end. */
   readonly url: string
+  /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
+  readonly urls: readonly string[]
   /** The administrator that this start has made, for want of a configured one. */
   readonly generatedAdmin: { readonly name: string; readonly password: string } | undefined
   /**
@@ -58,6 +60,9 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   return {
     get url() {
       return running.url
+    },
+    get urls() {
+      return running.urls
     },
     generatedAdmin,
     async stop(graceMs) {

@@ -9,6 +9,7 @@ import {
 import { systemClock } from '../base/clock.ts'
 import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
+import { listenAddresses } from '../config/listen-addresses.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { TREE_OPTIONS } from '../database/layout/tree-options.ts'
 import { createDatabase, openDatabase } from '../database/open.ts'
@@ -42,17 +43,19 @@ async function startRequests(server: Server): Promise<Listener> {
   const { settings } = server
   const count = threadsOf(settings.get('threads'))
   if (count > 0) return Fronts.start({ server, count, version, cacheBytes: frontCacheBytes(settings, count) })
-  const address = { host: settings.get('bindAddress'), port: settings.get('port') }
+  const [address, ...others] = listenAddresses(settings)
+  const tls = server.certificates
   // Where other threads take the requests this one does without the modules for it.
   await loadHttpRooms()
   const { httpOptions } = await import('../http/request/options.ts')
   const { startHttp } = await import('../http/listen/server.ts')
-  return startHttp(httpOptions(settings, { backend: server, address, version }))
+  return startHttp(httpOptions(settings, { backend: server, address, others, tls, version }))
 }
 
 function withMetrics(listener: Listener, metrics: MetricsPort): Listener {
   return {
     url: listener.url,
+    urls: listener.urls,
     async stop(graceMs) {
       await Promise.all([listener.stop(graceMs), metrics.stop()])
     },

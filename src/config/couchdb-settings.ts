@@ -5,9 +5,8 @@
  */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
-    'admin_only_all_dbs allow_jsonp backlog buffer_response bulk_get_use_batches ' +
-    'changes_timeout config_whitelist decompression_limit max_header_size ' +
-    'max_uri_length prefer_minimal ' +
+    'admin_only_all_dbs allow_jsonp buffer_response bulk_get_use_batches ' +
+    'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
     'server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
   chttpd_auth:
@@ -43,7 +42,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   ioq: '*',
   'ioq.bypass': '*',
   ken: '*',
-  log: 'file include_sasl stacktrace_depth syslog_appid syslog_enterprise syslog_facility syslog_host syslog_port write_buffer write_delay writer',
+  log: 'include_sasl stacktrace_depth syslog_appid syslog_enterprise syslog_facility syslog_host syslog_port write_buffer write_delay',
   mango: '*',
   mem3: '*',
   native_query_servers: '*',
@@ -59,7 +58,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   reshard: '*',
   rexi: '*',
   smoosh: '*',
-  ssl: '*',
+  ssl: 'ecc_curves secure_renegotiate ssl_certificate_max_depth verify_fun',
   vendor: '*',
   vhosts: '*',
   view_compaction: '*',

@@ -1,5 +1,4 @@
 /** What the table of settings is made of: an entry, and the kinds of entries. */
-import { isIP } from 'node:net'
 import { parseDayWindow } from './day-window.ts'
 
 export interface Setting<T> {
@@ -134,14 +133,6 @@ export function names(input: string): readonly string[] {
   const values = input.split(',').map((value) => value.trim())
   if (values.some((value) => !/^[A-Za-z0-9*:/.[\]_-]+$/.test(value))) throw new Error('names between commas')
   return values
-}
-
-/** CouchDB's `any` is every IPv4 address; `localhost` is not left to the resolver. */
-export function address(input: string): string {
-  if (input === 'any') return '0.0.0.0'
-  if (input === 'localhost') return '127.0.0.1'
-  if (isIP(input) === 0) throw new Error('an IP address, "any" or "localhost"')
-  return input
 }
 
 /** A list with commas between its parts, `*` standing for anything in them. */

@@ -22,6 +22,7 @@ import type { RandomBytes } from '../base/random.ts'
 import type { CacheFigures } from '../base/thread-figures.ts'
 import { UniqueTime } from '../base/uuids.ts'
 import { ConfigError } from '../config/ini.ts'
+import { isLocal, listenAddresses } from '../config/listen-addresses.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
@@ -33,6 +34,7 @@ import { USERS_DATABASE } from '../users/user-document.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction } from './automatic-compaction.ts'
+import { Certificates } from './certificates.ts'
 import { Compactions } from './compactions.ts'
 import { Configuration } from './configuration.ts'
 import { type CountedHasher, countedHasher } from './counted-hasher.ts'
@@ -100,6 +102,8 @@ export class Server {
   readonly sessionSecrets: SessionSecrets
   /** Runs functions of design documents. */
   readonly designs: DesignDocuments
+  /** Undefined where HTTPS is not served. */
+  readonly certificates: Certificates | undefined
   readonly #userDatabases: UserDatabases
   readonly #lock: { release(): Promise<void> }
 
@@ -119,6 +123,7 @@ export class Server {
       hasher: CountedHasher
       lockOuts: LockOuts
       sessionSecrets: SessionSecrets
+      certificates: Certificates | undefined
       lock: { release(): Promise<void> }
     },
   ) {
@@ -190,6 +195,7 @@ export class Server {
     this.hasher = parts.hasher
     this.lockOuts = parts.lockOuts
     this.sessionSecrets = parts.sessionSecrets
+    this.certificates = parts.certificates
     this.#lock = parts.lock
   }
 
@@ -201,11 +207,12 @@ export class Server {
       log: countedLog(given.log, (level) => metrics.count(`couch_log.level.${level}`)),
     }
     const { settings, config } = options
-    const address = settings.get('bindAddress')
-    if (config.admins.size === 0 && !isLoopback(address)) {
+    const others = listenAddresses(settings).filter((address) => !isLocal(address))
+    if (config.admins.size === 0 && others.length > 0) {
+      const names = others.map((address) => 'host' in address && address.host).join(', ')
       throw new ConfigError(
         `no administrator is configured: with a generated password the server listens on loopback only, ` +
-          `not on ${address}; set DAVENPORT_ADMIN=name:password`,
+          `not on ${names}; set DAVENPORT_ADMIN=name:password`,
       )
     }
     const dataDir = resolve(settings.get('databaseDir'))
@@ -240,7 +247,10 @@ export class Server {
       random,
       log,
     })
+    const certificates = Certificates.open({ settings, log, random, clock })
     const audience = new Audience(clock, log)
+    // The first to hear: what it makes of a change goes to the others before they are asked.
+    audience.join(async () => certificates?.refresh())
     const configuration = new Configuration({
       layers: config.layers,
       file: new LocalFile(localFile.path),
@@ -327,6 +337,7 @@ export class Server {
       hasher,
       lockOuts,
       sessionSecrets,
+      certificates,
       lock,
     }
     return new Server(options, parts)
@@ -356,8 +367,4 @@ async function makeUsers(databases: DatabaseRegistry, log: Log): Promise<void> {
   } catch (error) {
     log.error('the database of users could not be made', { reason: describeError(error) })
   }
-}
-
-function isLoopback(address: string): boolean {
-  return /^127\./.test(address) || address === '::1'
 }

@@ -13,7 +13,8 @@ import type { PasswordHasher } from '../auth/password-hash.ts'
 import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
-import { type LeveledLog, leveledLog } from '../base/log.ts'
+import { Listeners } from '../base/listeners.ts'
+import { describeError, type LeveledLog, leveledLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
 import { measureThread } from '../base/thread-figures.ts'
@@ -24,7 +25,8 @@ import { openFollowed } from '../database/shared/open-followed.ts'
 import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
-import { type HttpLimits, httpOptions } from '../http/request/options.ts'
+import { type HttpLimits, type HttpOptions, httpOptions } from '../http/request/options.ts'
+import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from './channel.ts'
@@ -35,11 +37,16 @@ import { remoteConfiguration } from './remote-configuration.ts'
 import { remoteNode, remoteResharding } from './remote-node.ts'
 import { remoteWriter } from './remote-writer.ts'
 
+export interface FrontSocket {
+  readonly fd: number
+  readonly isSecure: boolean
+}
+
 /** What a front's thread is started with. */
 export interface FrontStart {
   port: MessagePort
-  /** A listening socket of its own. */
-  fd: number
+  /** Listening sockets of its own; the first is one of a port without TLS. */
+  sockets: readonly FrontSocket[]
   settings: Settings
   /** Its part of what all fronts share. */
   share: {
@@ -48,9 +55,12 @@ export interface FrontStart {
     bodyMemoryBytes: number
     maxConnections: number
     scriptThreads: number
+    maxHandshakes: number
   }
   /** What the settings do not say. */
   limits: Partial<HttpLimits>
+  /** Of HTTPS, where it is served. */
+  certificate: TlsMaterial | undefined
   administrators: readonly Credential[]
   sessionSecrets: SharedSecrets
   /** See `LockOutSlots`. */
@@ -82,10 +92,16 @@ class Front {
   #starting: Promise<void> = Promise.resolve()
   #stopping: Promise<void> | undefined
   #eventsChanged: () => void = () => {}
+  #certificate: TlsMaterial | undefined
+  readonly #certificateChanged: Listeners<TlsMaterial>
 
   constructor(start: FrontStart) {
     this.#start = start
     this.#administrators = new CredentialTable(start.administrators)
+    this.#certificate = start.certificate
+    this.#certificateChanged = new Listeners((error) =>
+      this.#log.error('a certificate was not taken', { reason: describeError(error) }),
+    )
     this.#cache = new PageCache(start.share.cacheBytes)
     this.#metrics = new Metrics(start.metrics)
     this.#channel = new Channel({
@@ -101,6 +117,10 @@ class Front {
         compacted: ({ name }) => void this.#databases.compacted(name),
         eventsChanged: () => this.#eventsChanged(),
         makeRoom: () => this.#databases.makeRoom(),
+        certificate: ({ material }) => {
+          this.#certificate = material
+          this.#certificateChanged.tell(material)
+        },
         setting: ({ name, value }) => this.#settings.put(name, value as never),
         administrators: ({ credentials }) => this.#administrators.replace(credentials),
         stop: ({ graceMs }) => void this.#stop(graceMs),
@@ -141,19 +161,21 @@ class Front {
       await this.#starting
     } catch (error) {
       // A socket that one thread forgets is listened on for ever.
-      if (this.#http === undefined) closeUnused(this.#start.fd)
+      if (this.#http === undefined) for (const { fd } of this.#start.sockets) closeUnused(fd)
       throw error
     }
     await this.#stopping
   }
 
   async #listen(): Promise<void> {
-    const { fd, share, limits, uuid, uniqueTime, version } = this.#start
+    const { sockets, share, limits, uuid, uniqueTime, version } = this.#start
     const core = this.#core
     const events = await this.#follow(await core.ask('openEvents', undefined), () => {})
     this.#eventsChanged = () => events.changed()
     const options = httpOptions(this.#settings, {
-      address: { fd },
+      address: sockets[0]!,
+      others: sockets.slice(1),
+      tls: this.#tls(),
       version,
       backend: {
         databases: this.#databases,
@@ -185,10 +207,18 @@ class Front {
         random: systemRandom,
       },
     })
-    const { bodyMemoryBytes, maxConnections } = share
-    Object.assign(options.limits, { maxBodyMemoryBytes: bodyMemoryBytes, maxConnections, ...limits })
+    const { bodyMemoryBytes: maxBodyMemoryBytes, maxConnections, maxHandshakes } = share
+    Object.assign(options.limits, { maxBodyMemoryBytes, maxConnections, maxHandshakes, ...limits })
     this.#http = await startHttp(options)
     core.tell('listening', undefined)
+  }
+
+  #tls(): HttpOptions['tls'] {
+    const { certificate } = this.#start
+    if (certificate === undefined) return undefined
+    // It may have changed while the thread started.
+    const material = this.#certificate ?? certificate
+    return { material, onChange: (listener) => this.#certificateChanged.subscribe(listener) }
   }
 
   #authenticator(): Authenticator {

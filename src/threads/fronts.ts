@@ -1,6 +1,6 @@
 /**
  * The fronts of a server: threads that take its requests. What holds:
- * - All of them listen on one socket. One that ends is replaced, and its connections alone are cut.
+ * - All of them listen on the same sockets. One that ends is replaced, and its connections alone are cut.
  * - What the settings bound for the server is divided among them.
  * - Fronts that end again and again, as soon as they begin, are started less and less often.
  */
@@ -8,9 +8,10 @@ import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describeError } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
+import { listenAddresses } from '../config/listen-addresses.ts'
 import { defaultConnections, type HttpLimits } from '../http/request/options.ts'
 import type { Server } from '../server/server.ts'
-import type { FrontStart } from './front.ts'
+import type { FrontSocket, FrontStart } from './front.ts'
 import { FrontService } from './front-service.ts'
 import { ListeningSocket } from './listening-socket.ts'
 
@@ -44,22 +45,26 @@ interface Running {
 
 export class Fronts {
   readonly #options: FrontsOptions
-  readonly #socket: ListeningSocket
+  /** The first is one of a port without TLS. */
+  readonly #sockets: readonly ListeningSocket[]
   readonly #running = new Set<Running>()
   readonly #unsubscribe: readonly (() => void)[]
   readonly #cancelRestarts = new Set<() => void>()
   #delayMs = 0
   #stopped: Promise<void> | undefined
 
-  private constructor(options: FrontsOptions, socket: ListeningSocket) {
+  private constructor(options: FrontsOptions, sockets: readonly ListeningSocket[]) {
     this.#options = options
-    this.#socket = socket
-    const { settings, administrators, databases, bus, audience } = options.server
+    this.#sockets = sockets
+    const { settings, administrators, databases, bus, audience, certificates } = options.server
     this.#unsubscribe = [
       settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
       administrators.onChange((credentials) => this.#tell('administrators', { credentials })),
       databases.onFull(() => this.#tell('makeRoom', undefined)),
       bus.on('compacted', (name) => this.#tell('compacted', { name })),
+      ...(certificates === undefined
+        ? []
+        : [certificates.onChange((material) => this.#tell('certificate', { material }))]),
       audience.join(() => this.#haveHeard()),
     ]
   }
@@ -67,15 +72,13 @@ export class Fronts {
   /** Resolves when all take requests. Rejects as `listen` does, and with what kept a front from its start. */
   static async start(options: FrontsOptions): Promise<Fronts> {
     const { settings } = options.server
-    const socket = await ListeningSocket.open(
-      settings.get('bindAddress'),
-      settings.get('port'),
-      options.count,
-    )
-    const fronts = new Fronts(options, socket)
+    const { count: ready } = options
+    const backlog = settings.get('backlog')
+    const sockets = await ListeningSocket.openAll(listenAddresses(settings), { ready, backlog })
+    const fronts = new Fronts(options, sockets)
     try {
-      const descriptors = await socket.descriptors(options.count)
-      await Promise.all(descriptors.map((fd) => fronts.#startOne(fd)))
+      const descriptors = await fronts.#descriptors(ready)
+      await Promise.all(descriptors.map((each) => fronts.#startOne(each)))
       return fronts
     } catch (error) {
       await fronts.stop(0)
@@ -85,11 +88,15 @@ export class Fronts {
 
   /** `http://host:port`, without a slash. */
   get url(): string {
-    return `http://${this.#socket.host}:${this.#socket.port}`
+    return this.#sockets[0]!.url
   }
 
   get port(): number {
-    return this.#socket.port
+    return this.#sockets[0]!.port!
+  }
+
+  get urls(): readonly string[] {
+    return this.#sockets.map(({ url }) => url)
   }
 
   /** The threads, for tests and figures. */
@@ -106,12 +113,20 @@ export class Fronts {
     await Promise.all([...this.#running].map(({ service }) => service.hasHeard()))
   }
 
+  /** For each of `count` fronts a descriptor of every socket, which whoever is given it closes. */
+  async #descriptors(count: number): Promise<FrontSocket[][]> {
+    const all = await Promise.all(this.#sockets.map((socket) => socket.descriptors(count)))
+    return Array.from({ length: count }, (_, at) =>
+      all.map((descriptors, of) => ({ fd: descriptors[at]!, isSecure: this.#sockets[of]!.isSecure })),
+    )
+  }
+
   /** Resolves when it takes requests; rejects when it ends before. */
-  #startOne(fd: number): Promise<void> {
+  #startOne(sockets: readonly FrontSocket[]): Promise<void> {
     const { server, program = PROGRAM } = this.#options
     const { port1, port2 } = new MessageChannel()
     const metrics = new Metrics()
-    const start: FrontStart = { port: port2, fd, metrics: metrics.buffer, ...this.#share() }
+    const start: FrontStart = { port: port2, sockets, metrics: metrics.buffer, ...this.#share() }
     const worker = new Worker(program, {
       workerData: start,
       transferList: [port2],
@@ -158,15 +173,15 @@ export class Fronts {
 
   async #startAnother(): Promise<void> {
     try {
-      const [fd] = await this.#socket.descriptors(1)
-      if (this.#stopped === undefined) await this.#startOne(fd!)
-      else this.#socket.giveBack(fd!)
+      const [sockets] = await this.#descriptors(1)
+      if (this.#stopped === undefined) await this.#startOne(sockets!)
+      else for (const [at, { fd }] of sockets!.entries()) this.#sockets[at]!.giveBack(fd)
     } catch (error) {
       this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
     }
   }
 
-  #share(): Omit<FrontStart, 'port' | 'fd' | 'metrics'> {
+  #share(): Omit<FrontStart, 'port' | 'sockets' | 'metrics'> {
     const { server, count, version, cacheBytes, limits = {} } = this.#options
     const { settings } = server
     const connections = settings.get('maxConnections') || defaultConnections()
@@ -179,8 +194,10 @@ export class Fronts {
         bodyMemoryBytes: part(settings.get('bodyMemoryBytes')),
         maxConnections: part(connections),
         scriptThreads: part(availableParallelism()),
+        maxHandshakes: part(settings.get('sslMaxHandshakes')),
       },
       limits,
+      certificate: server.certificates?.material,
       administrators: server.administrators.list(),
       sessionSecrets: server.sessionSecrets.share(),
       lockOutSlots: server.lockOuts.slots.buffer,
@@ -208,6 +225,6 @@ export class Fronts {
         cancel()
       }),
     )
-    this.#socket.close()
+    await Promise.all(this.#sockets.map((socket) => socket.close()))
   }
 }

@@ -11,6 +11,7 @@ import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { ConfigurationBackend, NodeBackend, ReshardingBackend } from '../http/request/options.ts'
+import type { TlsMaterial } from '../server/certificates.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
 
@@ -110,6 +111,8 @@ export interface CoreNotices {
   setting: { name: SettingName; value: unknown }
   /** These are the administrators from now on. */
   administrators: { credentials: readonly Credential[] }
+  /** What HTTPS is spoken with from now on. */
+  certificate: { material: TlsMaterial }
   /** No new requests; those that run get the time. Answered by the end of the thread. */
   stop: { graceMs: number }
 }

@@ -13,7 +13,11 @@ async function serve(
   environment: Record<string, string> = {},
 ): Promise<{ child: Child; url: string }> {
   const all = ['serve', '--port', '0', '--data-dir', dataDir, ...args]
-  const child = startChild('./cli-program.js', all, { ...QUICK, ...environment })
+  const child = startChild('./cli-program.js', all, {
+    ...QUICK,
+    DAVENPORT_LOG__LEVEL: 'info',
+    ...environment,
+  })
   t.teardown(() => child.process.kill('SIGKILL'))
   const [, url] = await child.until(/^davenport listening on (http:\/\/127\.0\.0\.1:\d+\/)\n/)
   return { child, url: url! }

@@ -170,7 +170,9 @@ async function validation(t: Test, send: Send): Promise<void> {
       ],
       new_edits: false,
     }
-    t.match((await send('POST /f/_bulk_docs', { json: replicated })).json, [{ id: 'x3', error: 'forbidden' }])
+    t.match((await send('POST /f/_bulk_docs', { json: replicated })).json, [
+      { id: 'x3', rev: '1-abc', error: 'forbidden' },
+    ])
     const all = { docs: [{ _id: 'y1', no: 1 }, { _id: 'y2' }], all_or_nothing: true }
     t.match((await send('POST /f/_bulk_docs', { json: all })).json, [
       { id: 'y1', error: 'forbidden' },

@@ -7,6 +7,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import { openStore, type Store } from '../../native-free-btree/index.ts'
+import { UNASKED } from '../../src/base/metrics.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import type { Database } from '../../src/database/api/database.ts'
@@ -59,6 +60,7 @@ async function answerOf(database: Database, line: string, body?: object): Promis
       watch: () => () => undefined,
     },
     random: (bytes: Uint8Array) => bytes.fill(7),
+    metrics: UNASKED,
   }
   const service = {
     options: { backend },

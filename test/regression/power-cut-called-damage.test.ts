@@ -24,6 +24,7 @@ async function davenport(...args: string[]) {
     },
     errIsTerminal: false,
     onStopSignal: () => () => undefined,
+    onHangUp: () => () => undefined,
     exit: (code) => {
       throw new Error(`exit ${code}`)
     },

@@ -40,10 +40,12 @@ const parts: Parts = {
         },
       )
     })
-    http.listen(server.settings.get('port'), server.settings.get('bindAddress'))
+    http.listen(server.settings.get('port'), server.settings.get('bindAddress')[0])
     await once(http, 'listening')
+    const url = `http://${server.settings.get('bindAddress')[0]}:${(http.address() as AddressInfo).port}`
     return {
-      url: `http://${server.settings.get('bindAddress')}:${(http.address() as AddressInfo).port}`,
+      url,
+      urls: [url],
       async stop(graceMs) {
         const closed = once(http, 'close')
         http.close()

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { withLocalFile } from '../../src/cli/serve.ts'
+import { listenAddresses } from '../../src/config/listen-addresses.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
@@ -20,6 +21,8 @@ import { recordingLog } from './recording-log.ts'
 
 export interface TestServer {
   http: HttpServer
+  /** The port of HTTPS, where it is enabled. */
+  securePort: number
   server: Server
   /** With an administrator's name and password, without a slash at the end. */
   url: string
@@ -64,9 +67,12 @@ function listen(server: Server, options: TestServerOptions): Promise<HttpServer>
   if (count > 0) {
     return Fronts.start({ server, count, version, cacheBytes: CACHE_BYTES, limits: options.limits })
   }
+  const [address, ...others] = listenAddresses(server.settings)
   return startHttp({
     backend: server,
-    address: { host: '127.0.0.1', port: options.port ?? 0 },
+    address,
+    others,
+    tls: server.certificates,
     version,
     limits: Object.assign(limitsOf(server.settings), options.limits),
     cors: options.cors && { rules: options.cors },
@@ -113,6 +119,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   url.password = PASSWORD
   return {
     http,
+    securePort: Number(/^https:.*:(\d+)$/m.exec(http.urls.join('\n'))?.[1]),
     server,
     url: url.href.replace(/\/$/, ''),
     authorization: `Basic ${Buffer.from(`${NAME}:${PASSWORD}`).toString('base64')}`,

@@ -9,6 +9,8 @@ export const ADMIN = 'admin:secret'
 
 export interface ServerProcessOptions {
   dataDir: string
+  /** Null: none is configured. */
+  admin?: null
   /** Settings by their names in the environment. */
   environment?: Record<string, string>
   /** Most files it may have open. */
@@ -36,7 +38,8 @@ const QUICK = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2' }
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
   const { dataDir, environment, openFiles, nodeFlags, under, program } = options
-  const args = ['serve', '--port', '0', '--data-dir', dataDir, '--admin', ADMIN]
+  const args = ['serve', '--port', '0', '--data-dir', dataDir]
+  if (options.admin !== null) args.push('--admin', ADMIN)
   const limits = { openFiles, nodeFlags, under, hasMessages: program !== undefined }
   const child = startChild(program ?? '../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
   const port = child.until(/listening on http:\/\/127\.0\.0\.1:(\d+)\//).then((match) => Number(match[1]))

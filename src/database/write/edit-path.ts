@@ -38,6 +38,11 @@ function refused(id: string, kind: ErrorKind, rev?: string): EditResult {
   return { ok: false, id, rev, refusal: new DatabaseError(kind) }
 }
 
+/** Interactive: the one that was edited; replicated: the edit's own. */
+function revisionOf({ rev, revisions }: DocumentEdit): string | undefined {
+  return rev ?? (revisions && `${revisions.start}-${revisions.ids[0]!}`)
+}
+
 function isOutdated(result: EditResult): boolean {
   return !result.ok && result.refusal.kind === 'checkOutdated'
 }
@@ -158,7 +163,7 @@ export class EditPath {
       const refusals = looked.length === 0 ? [] : await check.look(looked)
       for (const [at, { place, edit, parent }] of looked.entries()) {
         const refusal = refusals[at]
-        if (refusal !== undefined) results[place] = { ok: false, id: edit.id, rev: edit.rev, refusal }
+        if (refusal !== undefined) results[place] = { ok: false, id: edit.id, rev: revisionOf(edit), refusal }
         else if (newEdits || parent !== undefined) allowed.push({ place, edit })
         else allowed.push({ place, edit: { ...edit, checkedWithoutAncestor: true } as DocumentEdit })
       }

@@ -17,28 +17,39 @@ const MAX_UTF8_BYTES = 3
 
 type Pieces = StreamedAnswer['pieces']
 
+export interface Sending {
+  /** Writes the head, when there is something to follow it: what fails before can still be told as an answer of its own. */
+  begin?: () => void
+  /** The answer's end waits for it. */
+  beforeEnd?: Promise<void> | undefined
+  /** Hears how many bytes are handed over, each time. */
+  onBytes?: (bytes: number) => void
+}
+
 /**
- * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do. `begin`
- * writes the head, when there is something to follow it: what fails before can still be told as an answer of its own.
- * The answer's end waits for `beforeEnd`, where there is one.
+ * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do.
  */
 export async function sendPieces(
   response: ServerResponse,
   pieces: Pieces,
-  begin: () => void = () => {},
-  beforeEnd?: Promise<void>,
+  { begin = () => {}, beforeEnd, onBytes = () => {} }: Sending = {},
 ): Promise<void> {
   const client = new Client(response)
   const gathered = new Gathered()
   let finished = false
   let begun = false
+  const take = (): Buffer => {
+    const bytes = gathered.take()
+    onBytes(bytes.length)
+    return bytes
+  }
   const flush = async (): Promise<void> => {
     if (!begun) begin()
     if (gathered.size === 0) {
       // A feed that has nothing to say yet says that it is there.
       if (!begun) response.flushHeaders()
     } else {
-      if (!response.write(gathered.take())) await client.drained()
+      if (!response.write(take())) await client.drained()
       // A client that reads fast lets the socket drain within the same turn of the event loop.
       await nextTurn()
     }
@@ -66,10 +77,10 @@ export async function sendPieces(
     if (finished) {
       if (!begun) begin()
       if (beforeEnd !== undefined) {
-        response.write(gathered.take())
+        response.write(take())
         await beforeEnd
       }
-      response.end(gathered.take())
+      response.end(take())
     }
   } finally {
     client.forget()

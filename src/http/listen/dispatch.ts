@@ -16,6 +16,7 @@ import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
+import { logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
 
 /**
@@ -27,6 +28,8 @@ export class ArrivingMessage extends IncomingMessage {
   /** The target as it came: `url` is the route's name after `rewriteUrl`. */
   originalUrl: string | undefined = undefined
   arrival: Arrival | undefined = undefined
+  /** Bytes of its body that have been read. */
+  receivedBytes = 0
 }
 
 const NO_QUERY = new Query([])
@@ -174,25 +177,16 @@ function breakOff(exchange: Exchange, error: unknown): void {
   response.destroy()
 }
 
-/** Requests are logged at the most talkative level alone. */
 function finish(exchange: Exchange, startMs: number): void {
   exchange.release()
   Pipeline.of(exchange.request.socket).leave()
-  const { log, clock, metrics } = exchange.backend
+  const { clock, metrics } = exchange.backend
   const { response } = exchange
-  metrics.observe('couchdb.request_time', clock.monotonic() - startMs, clock.now())
+  const durationMs = clock.monotonic() - startMs
+  metrics.observe('couchdb.request_time', durationMs, clock.now())
   if (response.headersSent) metrics.countStatus(response.statusCode)
   if (response.destroyed && !response.writableFinished) metrics.count('couchdb.httpd.aborted_requests')
-  if (!log.enabled('debug')) return
-  log.debug('request', {
-    requestId: exchange.requestId,
-    peer: exchange.request.socket.remoteAddress,
-    user: exchange.user.name,
-    method: exchange.request.method,
-    target: exchange.rawTarget,
-    status: exchange.response.statusCode,
-    durationMs: Math.round(clock.monotonic() - startMs),
-  })
+  logRequest(exchange, durationMs)
 }
 
 /** The exchange of a request that `rewriteUrl` has seen. */
@@ -228,10 +222,11 @@ export function handlerFor(resources: Iterable<Resource>): Service['handle'] {
 }
 
 /**
- * Finds out who asks. Throws badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
+ * Finds out who asks. Throws uriTooLong, badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
  * credentials. The promise is of somebody whose credentials have to be verified first.
  */
 export function authenticate(exchange: Exchange): Promise<void> | undefined {
+  if (exchange.rawTarget.length > exchange.limits.maxUriLength) throw new DatabaseError('uriTooLong')
   if ((exchange.request as ArrivingMessage).arrival!.malformed) {
     throw new DatabaseError('badRequest', 'invalid_url_encoding')
   }
@@ -248,7 +243,8 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
   }
   if (headers.authorization !== undefined) metrics.count('couchdb.auth_cache_misses')
   const tolerant = exchange.place.route === 'welcome'
-  const asking = authenticator.authenticate(headers, { tolerant, caller: exchange.caller })
+  const { caller, isSecure } = exchange
+  const asking = authenticator.authenticate(headers, { tolerant, caller, isSecure })
   return asking.then((found) => recognise(exchange, found))
 }
 

@@ -23,6 +23,7 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
   if (status !== 304 && status !== 204) head.push('Content-Length', String(body.length))
   response.writeHead(status, head)
+  if (request.method !== 'HEAD') exchange.sentBytes += body.length
   const bodiless = request.method === 'HEAD' || body.length === 0
   const rest = discardRest(request)
   if (rest !== undefined) {
@@ -54,7 +55,10 @@ export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): 
     await rest
     response.end()
   } else {
-    await sendPieces(response, answer.pieces, begin, rest)
+    const onBytes = (bytes: number): void => {
+      exchange.sentBytes += bytes
+    }
+    await sendPieces(response, answer.pieces, { begin, beforeEnd: rest, onBytes })
   }
 }
 

@@ -1,5 +1,5 @@
 import { METHODS } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { fastify } from 'fastify'
 import { ERRORS } from '../../base/errors.ts'
 import { describeError } from '../../base/log.ts'
@@ -11,24 +11,29 @@ import type { Service } from '../request/exchange.ts'
 import { defaultConnections, type HttpOptions } from '../request/options.ts'
 import { endpointsOf } from '../request/resolve.ts'
 import { resources } from '../routes/index.ts'
+import { ConnectionRoom } from './connection-room.ts'
 import { keepUnsentAnswers } from './connections.ts'
-import { answerUnderWay, handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
+import { handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
+import { refuseMalformed } from './malformed.ts'
+import { MoreSockets } from './more-sockets.ts'
 import { serverToken } from './server-token.ts'
+import { urlOf } from './sockets.ts'
 import { serveWebsockets, UpgradableMessage } from './websockets.ts'
 
 /**
- * The listening server. Bounds that matter: heads of 64 KiB, no total time for a request (uploads may be
- * slow) but an idle time for a connection, keep-alive beyond the 60 s that proxies and clients count on.
+ * The listening server. Bounds that matter: the bytes and the time of a head, no total time for a request (uploads may be
+ * slow) but an idle time for a connection, and the number of these.
  */
-const MAX_HEAD_BYTES = 64 * 1024
-const KEEP_ALIVE_MS = 75_000
-const HEAD_TIMEOUT_MS = 90_000
 const SWEEP_MS = 50
+/** How often heads that take too long are looked for, at least. */
+const MAX_CHECK_MS = 1000
 
 export interface HttpServer {
-  /** `http://host:port`, without a slash. */
+  /** `http://host:port`, without a slash: of the first address. */
   url: string
   port: number
+  /** Of all addresses: `http://host:port`, `https://host:port`, `unix:PATH`; those of descriptors are known to who opened them. */
+  urls: readonly string[]
   /**
    * Takes no new connections, ends the feeds, lets running requests finish for `graceMs`, then cuts the
    * rest. Resolves when no request runs any more. May be called again with less grace.
@@ -80,15 +85,16 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     rewriteUrl: (request) => rewriteUrl(endpoints, request),
     http: {
       IncomingMessage: UpgradableMessage,
-      maxHeaderSize: MAX_HEAD_BYTES,
-      headersTimeout: HEAD_TIMEOUT_MS,
+      maxHeaderSize: limits.maxHeadBytes,
+      headersTimeout: limits.headTimeoutMs,
+      connectionsCheckingInterval: Math.min(MAX_CHECK_MS, limits.headTimeoutMs),
     },
     requestTimeout: 0,
     connectionTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: limits.keepAliveMs,
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    clientErrorHandler: refuseMalformed,
+    clientErrorHandler: (error, socket) => refuseMalformed(error, socket, options.backend.log),
   })
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   // The framework reads no bodies: see body.ts.
@@ -100,23 +106,34 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   })
   keepUnsentAnswers(app.server)
   // A connection that could not be accepted (no descriptors, no memory) is the client's loss alone.
+  const onError = (error: Error): void =>
+    options.backend.log.warning('a connection was lost', { error: describeError(error) })
   app.server.on('error', (error) => {
-    if (app.server.listening)
-      options.backend.log.warning('a connection was lost', { error: describeError(error) })
+    if (app.server.listening) onError(error)
   })
-  app.server.maxConnections = limits.maxConnections || defaultConnections()
+  const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections())
   const websockets = serveWebsockets(app.server, service)
+  const { backlog } = limits
   // The host is for the framework, which would take `localhost` for both of its addresses.
-  await app.listen('fd' in options.address ? { ...options.address, host: '' } : options.address)
-  const { address, port, family } = app.server.address() as AddressInfo
-  const host = family === 'IPv6' ? `[${address}]` : address
-  let closed: Promise<void> | undefined
+  await app.listen(
+    'fd' in options.address ? { ...options.address, host: '' } : { ...options.address, backlog },
+  )
+  const first = app.server.address() as AddressInfo
+  const more = await MoreSockets.open(options, { room, onError, firstPort: first.port }).catch(
+    async (error: unknown) => {
+      await app.close()
+      throw error
+    },
+  )
+  const url = urlOf(first, false)
+  let closed: Promise<unknown> | undefined
   return {
-    url: `http://${host}:${port}`,
-    port,
+    url,
+    port: first.port,
+    urls: [url, ...more.urls],
     async stop(graceMs) {
       stopping.abort()
-      closed ??= app.close()
+      closed ??= Promise.all([app.close(), more.close()])
       const timer = setTimeout(() => {
         app.server.closeAllConnections()
         websockets.cut()
@@ -133,32 +150,4 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       }
     },
   }
-}
-
-/**
- * What is not HTTP gets a short answer and a closed connection, behind the answer to what was a request before it:
- * a client must not take the one for the other.
- */
-function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const unfinished = answerUnderWay(socket)
-  if (unfinished?.req.complete) {
-    unfinished.once('close', () => refuseMalformed(error, socket))
-    return
-  }
-  const [status, reason] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', 'the request headers are too large']
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'the request head took too long']
-        : ['400 Bad Request', 'malformed HTTP request']
-  const body = `${JSON.stringify({ error: 'bad_request', reason })}\n`
-  socket.end(
-    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    () => socket.destroy(),
-  )
 }

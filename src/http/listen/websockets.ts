@@ -19,6 +19,7 @@ import type { Exchange, Service } from '../request/exchange.ts'
 import { rightOf } from '../request/rights.ts'
 import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
 import { errorAnswer } from './error-answer.ts'
+import { logRequest } from './request-log.ts'
 import { sendWhole } from './send.ts'
 
 /** The options of a feed, and whatever else clients send. */
@@ -86,6 +87,8 @@ async function accept(
   rewriteUrl(service.endpoints, request)
   const response = new ServerResponse(request)
   const exchange = exchangeOf(service, request, response)
+  const { clock } = exchange.backend
+  const startMs = clock.monotonic()
   try {
     try {
       await admit(exchange)
@@ -101,7 +104,9 @@ async function accept(
       socket.once('close', () => resolve(undefined))
       upgrader.handleUpgrade(request, socket, head, resolve)
     })
-    if (client !== undefined) await serve(exchange, client)
+    if (client === undefined) return
+    response.statusCode = 101
+    await serve(exchange, client)
   } catch (error) {
     service.options.backend.log.error('a WebSocket broke off', {
       requestId: exchange.requestId,
@@ -110,6 +115,8 @@ async function accept(
     socket.destroy()
   } finally {
     exchange.release()
+    exchange.sentBytes = socket.bytesWritten
+    logRequest(exchange, clock.monotonic() - startMs)
   }
 }
 

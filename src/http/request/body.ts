@@ -51,6 +51,7 @@ export function receiveBody(
   let size = 0
   const onData = (chunk: Buffer): void => {
     size += chunk.length
+    ;(request as { receivedBytes?: number }).receivedBytes = size
     if (size > limitBytes) fail('requestTooLarge')
     else listener.onChunk(chunk)
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TLSSocket } from 'node:tls'
 import type { Caller } from '../../auth/hash-queue.ts'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
@@ -93,6 +94,8 @@ export class Exchange implements Intake {
   bodyTimeMs = 0
   /** What it was found to have the right for. */
   right: Right = 'open'
+  /** Bytes of the answer's body that have been handed over. */
+  sentBytes = 0
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
@@ -157,6 +160,16 @@ export class Exchange implements Intake {
   get rawTarget(): string {
     if (this.#rewriting !== undefined) return this.#rewriting.target
     return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
+  /** Bytes of the body that have been read. */
+  get receivedBytes(): number {
+    return (this.request as { receivedBytes?: number }).receivedBytes ?? 0
+  }
+
+  /** Whether it came over TLS; what a proxy says of it counts for less. */
+  get isSecure(): boolean {
+    return (this.request.socket as Partial<TLSSocket>).encrypted === true
   }
 
   get isServerAdmin(): boolean {
@@ -363,7 +376,8 @@ export class Exchange implements Intake {
     const socket = this.request.socket
     const host =
       this.header('x-forwarded-host') ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
-    const secure = this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
+    const secure =
+      this.isSecure || this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
     // A path from a parameter may be anything: it must neither end the header nor change the host.
     const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
     return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`

@@ -6,10 +6,12 @@ import type { Metrics } from '../../base/metrics.ts'
 import { openFileLimit } from '../../base/open-file-limit.ts'
 import type { RandomBytes } from '../../base/random.ts'
 import type { UniqueTime } from '../../base/uuids.ts'
+import type { ListenAddress } from '../../config/listen-addresses.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { DesignDocuments } from '../../design/design-documents.ts'
+import type { Certificates } from '../../server/certificates.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
@@ -95,7 +97,6 @@ export interface Backend {
 }
 
 const FEED_TIMEOUT_MS = 60_000
-const IDLE_TIMEOUT_MS = 300_000
 
 export interface HttpLimits {
   /** How often a request may be rewritten, and whether rules of rewrites are kept within their database. */
@@ -127,6 +128,20 @@ export interface HttpLimits {
   selectorBudgetMs: number
   /** Connections at once; 0: half of the files that the process may open, the rest being for databases. */
   maxConnections: number
+  /** Connections that may wait to be taken. */
+  backlog: number
+  /** Bytes of a request's head, and of its target alone. */
+  maxHeadBytes: number
+  maxUriLength: number
+  /** Time that a head may take. */
+  headTimeoutMs: number
+  /** Time between requests of a connection. */
+  keepAliveMs: number
+  /** Handshakes of TLS under way at once, and the time of one. */
+  maxHandshakes: number
+  handshakeTimeoutMs: number
+  /** Requests that take longer are logged as slow; 0: none. */
+  slowRequestMs: number
   /** Who has not signed in is not served, or may but see whether the server is up. */
   requireValidUser: boolean
   requireValidUserExceptForUp: boolean
@@ -158,6 +173,15 @@ const LIMIT_SETTINGS = {
   maxDatabasesInfo: 'maxDatabasesInfo',
   selectorBudgetMs: 'selectorBudgetMs',
   maxConnections: 'maxConnections',
+  backlog: 'backlog',
+  maxHeadBytes: 'maxHeadBytes',
+  maxUriLength: 'maxUriLength',
+  headTimeoutMs: 'headTimeoutMs',
+  idleTimeoutMs: 'idleTimeoutMs',
+  keepAliveMs: 'keepAliveMs',
+  maxHandshakes: 'sslMaxHandshakes',
+  handshakeTimeoutMs: 'sslHandshakeTimeoutMs',
+  slowRequestMs: 'slowRequestMs',
   requireValidUser: 'requireValidUser',
   requireValidUserExceptForUp: 'requireValidUserExceptForUp',
   usersSecurityEditable: 'usersSecurityEditable',
@@ -170,7 +194,7 @@ const LIMIT_SETTINGS = {
 /** The limits of a server with these settings. They follow the settings that take effect live. */
 export function limitsOf(settings: SettingsRegistry): HttpLimits {
   const limits = settings.view(LIMIT_SETTINGS)
-  return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS, idleTimeoutMs: IDLE_TIMEOUT_MS })
+  return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS })
 }
 
 /**
@@ -185,7 +209,7 @@ export function defaultConnections(): number {
 /** The options of a server with these settings, whose live ones it follows. */
 export function httpOptions(
   settings: SettingsRegistry,
-  given: Pick<HttpOptions, 'backend' | 'address' | 'version'>,
+  given: Pick<HttpOptions, 'backend' | 'address' | 'others' | 'tls' | 'version'>,
 ): HttpOptions {
   const options: HttpOptions = {
     ...given,
@@ -200,10 +224,19 @@ export function httpOptions(
   return options
 }
 
+/** A listening socket, which is closed with the server. */
+export interface Descriptor {
+  readonly fd: number
+}
+
 export interface HttpOptions {
   backend: Backend
-  /** Port 0 takes any free one. `fd`: a listening socket, which is closed with the server. */
-  address: { host: string; port: number } | { fd: number }
+  /** Port 0 takes any free one. */
+  address: { host: string; port: number; ipv6Only?: boolean } | Descriptor
+  /** Further ones. Port 0 is that of the one before of the same kind, or any free one. */
+  others?: readonly ((ListenAddress | Descriptor) & { isSecure: boolean })[] | undefined
+  /** What those of `others` that are secure speak TLS with. */
+  tls?: Pick<Certificates, 'material' | 'onChange'> | undefined
   /** Davenport's version. */
   version: string
   /** Undefined: scripts of other origins are not served. */

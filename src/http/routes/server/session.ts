@@ -27,9 +27,9 @@ async function login(exchange: Exchange): Promise<Answer> {
   const form = await readForm(exchange)
   const name = nameOf(form)
   const { authenticator } = exchange.backend
-  const session = await authenticator.login(name, form.get('password') ?? '', exchange.caller)
+  const session = await authenticator.login(name, form.get('password') ?? '', exchange)
   if (session === undefined) {
-    const headers: Headers = { 'set-cookie': authenticator.logout() }
+    const headers: Headers = { 'set-cookie': authenticator.logout(exchange) }
     const fail = exchange.query.get('fail')
     if (fail !== undefined) headers['location'] = exchange.absoluteUri(fail)
     const error = 'unauthorized'
@@ -41,7 +41,11 @@ async function login(exchange: Exchange): Promise<Answer> {
 }
 
 function logout(exchange: Exchange): Answer {
-  return redirectable(exchange, { ok: true }, { 'set-cookie': exchange.backend.authenticator.logout() })
+  return redirectable(
+    exchange,
+    { ok: true },
+    { 'set-cookie': exchange.backend.authenticator.logout(exchange) },
+  )
 }
 
 /** 200, or 302 to `next`. */

@@ -1,0 +1,50 @@
+/**
+ * How many connections a server has at once, over all sockets that it listens on. Those beyond are closed when they come.
+ * The first socket's are refused by Node itself, which cannot be told to take none: it may have one more than is left.
+ */
+import type { Server, Socket } from 'node:net'
+
+export class ConnectionRoom {
+  readonly #first: Server
+  readonly #most: number
+  #firsts = 0
+  #others = 0
+  #handing = false
+
+  constructor(first: Server, most: number) {
+    this.#first = first
+    this.#most = most
+    first.maxConnections = most
+    first.on('connection', (socket: Socket) => {
+      // Those of the other sockets are handed to this server, and counted already.
+      if (this.#handing) return
+      this.#firsts += 1
+      socket.once('close', () => {
+        this.#firsts -= 1
+      })
+    })
+  }
+
+  /** Whether a connection that another socket has taken may stay; else it has been closed. */
+  admit(socket: Socket): boolean {
+    if (this.#firsts + this.#others >= this.#most) {
+      socket.destroy()
+      return false
+    }
+    this.#count(1)
+    socket.once('close', () => this.#count(-1))
+    return true
+  }
+
+  /** Makes a connection that was admitted one of the first socket's server. */
+  hand(socket: Socket): void {
+    this.#handing = true
+    this.#first.emit('connection', socket)
+    this.#handing = false
+  }
+
+  #count(change: 1 | -1): void {
+    this.#others += change
+    this.#first.maxConnections = Math.max(1, this.#most - this.#others)
+  }
+}
