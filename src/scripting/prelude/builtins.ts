@@ -5,6 +5,7 @@ export function takeBuiltins(): Builtins {
   const global = globalThis as unknown as Record<string, unknown>
   const { apply } = Reflect
   const { create, prototype } = Object
+  const { now } = Date
   // Bound once: a call costs no list of its values, and no change of a prototype reaches it.
   const bind = (method: Fun): never =>
     apply(Function.prototype.bind, Function.prototype.call, [method]) as never
@@ -14,7 +15,7 @@ export function takeBuiltins(): Builtins {
   found.freeze = Object.freeze
   found.isArray = Array.isArray
   found.apply = apply as Builtins['apply']
-  found.now = Date.now
+  found.now = now
   found.text = String
   found.evaluate = global['eval'] as Builtins['evaluate']
   const hasOwn = bind(prototype.hasOwnProperty) as (value: unknown, name: string) => boolean
