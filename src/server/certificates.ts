@@ -66,7 +66,7 @@ export class Certificates {
   readonly #options: CertificatesOptions
   readonly #listeners: Listeners<TlsMaterial>
   #material: TlsMaterial
-  /** A setting was put since they were read. */
+  /** Something may have changed since they were read. */
   #isOutdated = false
 
   private constructor(options: CertificatesOptions, material: TlsMaterial) {
@@ -77,9 +77,7 @@ export class Certificates {
       log.error('a certificate was not taken', { reason: describeError(error) }),
     )
     for (const name of SETTINGS_OF_TLS) {
-      settings.subscribe(name, () => {
-        this.#isOutdated = true
-      })
+      settings.subscribe(name, () => this.outdate())
     }
     tell(options, material)
   }
@@ -99,7 +97,12 @@ export class Certificates {
     return this.#listeners.subscribe(listener)
   }
 
-  /** Takes what the settings say now, if one of them was put since. */
+  /** The files may be others: the next `refresh` reads them. */
+  outdate(): void {
+    this.#isOutdated = true
+  }
+
+  /** Takes what the settings say now, if one of them was put since, or the files may be others. */
   refresh(): void {
     if (this.#isOutdated) this.reload()
   }

@@ -50,6 +50,8 @@ export interface ConfigurationOptions {
   file: Pick<LocalFile, 'path' | 'put' | 'remove'>
   /** The layers of the files as they are now; throws ConfigError. */
   reread: () => Promise<Pick<ConfigLayers, 'file' | 'local'>>
+  /** The files were read anew: those that settings name may be others, too. */
+  onReload?: (() => void) | undefined
   settings: SettingsRegistry
   administrators: Pick<Administrators, 'list' | 'find' | 'hash' | 'prepare'>
   audience: Pick<Audience, 'heard'>
@@ -125,6 +127,7 @@ export class Configuration {
       for (const name of Object.keys(SETTINGS) as SettingName[]) this.#obey(name)
       await admit()
       await this.tidy()
+      this.#options.onReload?.()
       await this.#options.audience.heard()
     })
   }

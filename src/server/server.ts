@@ -252,6 +252,7 @@ export class Server {
     // The first to hear: what it makes of a change goes to the others before they are asked.
     audience.join(async () => certificates?.refresh())
     const configuration = new Configuration({
+      onReload: () => certificates?.outdate(),
       layers: config.layers,
       file: new LocalFile(localFile.path),
       async reread() {
