@@ -14,6 +14,8 @@ export class RemadeDatabase {
   readonly name: string
   phase: 'there' | 'gone' | 'changing' = 'gone'
   changes = 0
+  /** False after a cut until the next change: the one that was cut off may still be carried out. */
+  isSure = true
   /** Documents acknowledged since it was made. */
   readonly written = new Set<string>()
   /** Documents acknowledged in those before. */
@@ -23,8 +25,9 @@ export class RemadeDatabase {
     this.name = name
   }
 
-  turn(phase: RemadeDatabase['phase']): void {
+  turn(phase: RemadeDatabase['phase'], isSure = true): void {
     this.phase = phase
+    this.isSure = isSure
     this.changes += 1
     if (phase === 'there') return
     for (const id of this.written) this.lost.add(id)
@@ -60,11 +63,15 @@ export class RemakingClient {
     const database = this.#database
     const path = `/${database.name}`
     if (database.phase === 'changing') return this.find()
+    const { isSure } = database
     const deletes = database.phase === 'there'
     database.turn('changing')
     const reply = await this.#client.json(deletes ? 'DELETE' : 'PUT', path)
     if (reply === undefined) return this.find()
-    if (reply.status >= 300) throw new Error(`${deletes ? 'DELETE' : 'PUT'} ${path}: ${reply.text}`)
+    // What was cut off was carried out after it had been looked for: the database is what it was to become.
+    const isLate = !isSure && reply.status === (deletes ? 404 : 412)
+    if (isLate) database.lost.clear()
+    else if (reply.status >= 300) throw new Error(`${deletes ? 'DELETE' : 'PUT'} ${path}: ${reply.text}`)
     database.turn(deletes ? 'gone' : 'there')
     this.remade += deletes ? 0 : 1
   }
@@ -76,7 +83,7 @@ export class RemakingClient {
     await new Promise((resolve) => setTimeout(resolve, CUT_SETTLES_MS))
     const reply = await this.#client.json('GET', `/${database.name}`)
     if (reply === undefined) return
-    database.turn(reply.status === 404 ? 'gone' : 'there')
+    database.turn(reply.status === 404 ? 'gone' : 'there', false)
     // It may be the one from before, whose deletion was never begun.
     if (reply.status !== 404) database.lost.clear()
   }
@@ -114,9 +121,10 @@ export class VisitingClient {
 
   /** Runs a request; undefined when the database changed meanwhile, or the answer did not come. */
   async #while<T>(method: string, path: string, body?: unknown) {
-    const { phase, changes } = this.#database
+    const { phase, changes, isSure } = this.#database
     const reply = await this.#client.json<T>(method, path, { body })
-    if (reply === undefined || this.#database.changes !== changes || phase === 'changing') return undefined
+    if (reply === undefined || !isSure || this.#database.changes !== changes || phase === 'changing')
+      return undefined
     this.visits += 1
     return { ...reply, phase }
   }

@@ -48,6 +48,8 @@ export class SideClient {
   /** What the owner's next write replaces. */
   #localRev: string | undefined
   #attachedRev: string | undefined
+  /** Paths of which a write may still be done, since its answer did not come. */
+  readonly #inDoubt = new Set<string>()
   acknowledged = 0
   reads = 0
 
@@ -112,19 +114,33 @@ export class SideClient {
     return reply
   }
 
+  /** What the next write replaces. A conflict has a cause: an earlier write, whose answer never came, was done late. */
+  async #next(
+    path: string,
+    replaced: string | undefined,
+    reply: { status: number; body: { rev?: string } } | undefined,
+  ): Promise<string | undefined> {
+    if (reply !== undefined && reply.status < 300) {
+      this.#inDoubt.delete(path)
+      return reply.body.rev
+    }
+    if (reply?.status === 409 && replaced !== undefined && !this.#inDoubt.has(path))
+      throw new Error(`${path} was in conflict, but nobody else writes it`)
+    if (reply === undefined) this.#inDoubt.add(path)
+    const found = await this.#client.json<{ _rev: string }>('GET', path)
+    if (found?.status !== 200) return undefined
+    if (reply?.status === 409 && found.body._rev === replaced)
+      throw new Error(`${path} was in conflict with nothing: ${replaced} is the newest`)
+    return found.body._rev
+  }
+
   async #putLocal(): Promise<void> {
     const register = this.#numbers.locals[this.#at]!
     const path = `/${SIDE}/_local/of-${this.#at}`
     const number = register.send()
     const body = { number, ...(this.#localRev && { _rev: this.#localRev }) }
     const reply = await this.#write(register, number, 'PUT', path, { body })
-    if (reply?.status === 409 && this.#localRev !== undefined)
-      throw new Error(`${path} was in conflict, but nobody else writes it`)
-    this.#localRev = reply?.body.rev
-    if (reply === undefined || reply.status === 409) {
-      const found = await this.#client.json<{ _rev: string }>('GET', path)
-      if (found?.status === 200) this.#localRev = found.body._rev
-    }
+    this.#localRev = await this.#next(path, this.#localRev, reply)
   }
 
   async #readLocal(at: number): Promise<void> {
@@ -147,13 +163,7 @@ export class SideClient {
     const reply = isInline
       ? await this.#write(register, number, 'PUT', `${path}${query}`, { body: inline })
       : await this.#write(register, number, 'PUT', `${path}/it${query}`, { body: content, type: BINARY })
-    if (reply?.status === 409 && this.#attachedRev !== undefined)
-      throw new Error(`${path} was in conflict, but nobody else writes it`)
-    this.#attachedRev = reply?.body.rev
-    if (reply === undefined || reply.status === 409) {
-      const found = await this.#client.json<{ _rev: string }>('GET', path)
-      if (found?.status === 200) this.#attachedRev = found.body._rev
-    }
+    this.#attachedRev = await this.#next(path, this.#attachedRev, reply)
   }
 
   async #readAttachment(at: number): Promise<void> {
