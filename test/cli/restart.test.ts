@@ -121,7 +121,7 @@ t.test(
 t.test('davenport serve', async (t) => {
   for (const threads of ['0', '1']) {
     const dataDir = t.testdir()
-    const environment = { DAVENPORT_DAVENPORT__THREADS: threads }
+    const environment = { DAVENPORT_DAVENPORT__THREADS: threads, DAVENPORT_LOG__LEVEL: 'info' }
     const process = startServerProcess({ dataDir, environment })
     const url = `http://127.0.0.1:${await process.port}`
     await send(url, 'PUT /db')

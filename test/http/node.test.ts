@@ -24,7 +24,7 @@ async function figure<T = number>(server: TestServer, path: string): Promise<T> 
 
 for (const threads of [0, 2]) {
   t.test(`with ${threads} threads`, async (t) => {
-    const server = await startTestServer({ threads })
+    const server = await startTestServer({ threads, config: { DAVENPORT_LOG__LEVEL: 'debug' } })
     t.teardown(() => server.stop())
 
     t.test('requests are counted where they come in, by method and by answer', async (t) => {
