@@ -14,8 +14,8 @@ const PATIENCE_MS = 1000
 /** A thread that counts beside this one. */
 export interface CountingThread {
   readonly metrics: Metrics
-  /** Rejects when the thread has ended. */
-  measure(): Promise<ThreadFigures>
+  /** Undefined where the thread has nothing to say yet. Rejects when it has ended. */
+  measure(): Promise<ThreadFigures | undefined>
 }
 
 export interface NodeServiceOptions {

@@ -5,6 +5,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Caller } from '../auth/hash-queue.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import type { RemoteCalls } from '../database/api/remote-writer.ts'
 import { StoredDatabase } from '../database/database.ts'
@@ -54,13 +55,18 @@ export class FrontService {
     })
   }
 
-  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'ask' | 'tell'> {
+  get channel(): Pick<Channel<CoreVocabulary, FrontVocabulary>, 'tell'> {
     return this.#channel
   }
 
   /** Resolves when the front has taken what it was told, or has gone; at once while it is far from taking requests. */
   async hasHeard(): Promise<void> {
     if (this.#isAttending) await this.#channel.ask('hasHeard', undefined).catch(() => undefined)
+  }
+
+  /** What the front says of itself; undefined while it is far from taking requests. Rejects when it has gone. */
+  async measure(): Promise<ThreadFigures | undefined> {
+    return this.#isAttending ? this.#channel.ask('measure', undefined) : undefined
   }
 
   /** The front has gone. */

@@ -140,10 +140,7 @@ export class Fronts {
         failure = error
         server.log.error('a thread failed', { reason: describeError(error) })
       })
-      const leave = server.node.join({
-        metrics,
-        measure: () => service.channel.ask('measure', undefined),
-      })
+      const leave = server.node.join({ metrics, measure: () => service.measure() })
       const exited = new Promise<void>((exit) => {
         worker.once('exit', () => {
           this.#running.delete(running)
