@@ -66,6 +66,7 @@ export const ROOMS = [
   'src/http/routes/resource.ts',
   'src/http/routes/document',
   'src/http/routes/database',
+  'src/http/routes/design',
   'src/http/routes/server',
   'src/http/routes/index.ts',
   'src/http/listen',
