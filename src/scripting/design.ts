@@ -35,7 +35,9 @@ export class Design {
     this.#members = members as Members
     const { language } = this.#members
     this.language = typeof language === 'string' ? language : JAVASCRIPT
-    this.#calls = { key: `calls ${hashOf(text)}`, design: new Uint8Array(text), owner }
+    // Equal design documents of two databases share neither an engine's state nor its queue.
+    const key = `calls ${owner.length} ${owner} ${hashOf(text)}`
+    this.#calls = { key, design: new Uint8Array(text), owner }
   }
 
   /** Whether its functions are run here. */
