@@ -13,6 +13,7 @@ import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import { scripting } from './scripting.ts'
 import { threadMemory } from './thread-memory.ts'
+import { strangers } from './strangers.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
@@ -27,6 +28,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'scan-memory': scanMemory,
   scripting,
   'thread-memory': threadMemory,
+  strangers,
 }
 
 function print(line: string): void {

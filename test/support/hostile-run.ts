@@ -14,6 +14,8 @@ export interface HostileRun<T> {
   tookMs: number
   /** The longest that the other client waited for an answer that began while it ran. */
   longestWaitMs: number
+  /** What it waited for each. */
+  waitsMs: readonly number[]
   /** Answers that the other client got meanwhile. */
   answers: number
 }
@@ -33,8 +35,8 @@ export async function besideHostile<T>(
   const tookMs = performance.now() - startMs
   const reported = once(neighbour, 'message')
   neighbour.postMessage('over')
-  const [{ longestWaitMs, answers, failure }] = (await reported) as [NeighbourReport]
+  const [{ longestWaitMs, waitsMs, answers, failure }] = (await reported) as [NeighbourReport]
   if (outcome.status === 'rejected') throw outcome.reason
   if (failure !== undefined) throw new Error(failure)
-  return { outcome: outcome.value, tookMs, longestWaitMs, answers }
+  return { outcome: outcome.value, tookMs, longestWaitMs, waitsMs, answers }
 }

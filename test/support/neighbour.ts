@@ -1,6 +1,6 @@
 /**
  * A client in a thread of its own, which what the others do does not hold up: it gets a path again and again, and keeps
- * the longest that it waited. Its parent's message ends it; its own message says what it saw.
+ * how long it waited. Its parent's message ends it; its own message says what it saw.
  */
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +15,8 @@ export interface NeighbourData {
 export interface NeighbourReport {
   /** The longest that it waited for an answer. */
   longestWaitMs: number
+  /** How long it waited for each. */
+  waitsMs: number[]
   answers: number
   /** What went wrong: an answer of 300 and above, or none. */
   failure: string | undefined
@@ -25,7 +27,7 @@ const PAUSE_MS = 2
 
 const { port, path } = workerData as NeighbourData
 const client = new HttpClient(port)
-const report: NeighbourReport = { longestWaitMs: 0, answers: 0, failure: undefined }
+const report: NeighbourReport = { longestWaitMs: 0, waitsMs: [], answers: 0, failure: undefined }
 let isOver = false
 
 parentPort!.once('message', () => {
@@ -43,7 +45,9 @@ try {
   await ask()
   parentPort!.postMessage('ready')
   while (!isOver) {
-    report.longestWaitMs = Math.max(report.longestWaitMs, await ask())
+    const waitMs = await ask()
+    report.waitsMs.push(waitMs)
+    report.longestWaitMs = Math.max(report.longestWaitMs, waitMs)
     report.answers += 1
     await sleep(PAUSE_MS)
   }

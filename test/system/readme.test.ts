@@ -1,7 +1,7 @@
 /**
  * The README's sessions, as written: its start command is npm's `start` script, run here in an empty
- * folder of its own, and each line of its first session goes to a shell in that folder, then the one that gets space
- * back as a whole. Only the port is another.
+ * folder of its own, and each line of its first session goes to a shell in that folder, then the one that lets a user in, and
+ * the one that gets space back as a whole. Only the port is another.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -41,6 +41,7 @@ t.test('the command lines are there', async (t) => {
   t.ok(assignments.length === 1 && assignments[0]!.includes(`127.0.0.1:${PORT}`))
 })
 
+const guests = blocks.find((lines) => lines.some((line) => line.includes('/_session'))) ?? []
 const compaction = blocks.find((lines) => lines.some((line) => line.includes('/_compact'))) ?? []
 
 const skip = spawnSync('curl', ['--version']).status === 0 ? false : 'there is no curl'
@@ -74,10 +75,37 @@ t.test('the session works', { skip }, async (t) => {
   const changes = answers.get(`GET /${db}/_changes`)!
   t.match(changes, { results: [{ id, changes: [{ rev }] }], pending: 0 })
   t.equal((changes['results'] as unknown[]).length, 1)
+  await letsSomebodyIn(
+    t,
+    folder,
+    [setting, ...guests].join('\n').replaceAll(`:${PORT}`, `:${port}`),
+    document,
+  )
   await getsSpaceBack(t, folder, setting, rev)
   server.process.kill('SIGTERM')
   t.equal(await server.ended, 0)
 })
+
+/** Plays the session of a user, who is refused, let in, and out again with another password. */
+async function letsSomebodyIn(t: Test, folder: string, script: string, document: object): Promise<void> {
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', script], { cwd: folder })
+  const answers = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as unknown)
+  t.match(answers, [
+    { ok: true, id: 'org.couchdb.user:ann' },
+    { ok: true, name: 'ann', roles: [] },
+    { error: 'forbidden', reason: 'You are not allowed to access this db.' },
+    { ok: true },
+    document,
+    { ok: true, id: 'org.couchdb.user:ann', rev: /^2-/ },
+    { error: 'unauthorized', reason: 'You are not authorized to access this db.' },
+    { ok: true, name: 'ann', roles: [] },
+    { ok: true, userCtx: { name: 'ann', roles: [] }, info: { authenticated: 'cookie' } },
+  ])
+  t.equal(answers.length, 9)
+}
 
 /** Plays the session that rewrites what the first one wrote, compacts and watches. */
 async function getsSpaceBack(t: Test, folder: string, setting: string, rev: string): Promise<void> {
