@@ -5,8 +5,7 @@ import { linesOf } from './json-lines.ts'
 import type { ScriptResponse } from './response.ts'
 import { ScriptError } from './script-error.ts'
 import type { Lines, Program } from './threads/lines.ts'
-import type { ListAnswer, ListStep, Outcome } from './threads/protocol.ts'
-import type { ScriptThread } from './threads/script-thread.ts'
+import { AnswerCount, type ListAnswer, type ListStep, type Outcome } from './threads/protocol.ts'
 
 /** Rows as JSON; an empty array when there are no more. */
 export type ListSource = () => Promise<readonly Uint8Array[]>
@@ -20,12 +19,9 @@ export async function* runList(
   signal?: AbortSignal,
 ): AsyncGenerator<ScriptResponse | string, void, void> {
   const { port1, port2 } = new MessageChannel()
-  let thread: ScriptThread | undefined
-  const job = { do: 'list', text, port: port2 } as const
-  const onThread = (its: ScriptThread): void => {
-    thread = its
-  }
-  const ended = lines.run(program, { job, transfer: [port2], onThread }, signal)
+  const answers = new AnswerCount()
+  const job = { do: 'list', text, port: port2, answers: answers.shared } as const
+  const ended = lines.run(program, { job, transfer: [port2] }, signal)
   let hasEnded = false
   const outcome = ended.then(
     (end) => {
@@ -36,7 +32,7 @@ export async function* runList(
   )
   const answer = (said: ListAnswer): void => {
     port1.postMessage(said)
-    thread?.progress.wake()
+    answers.give()
   }
   try {
     for (;;) {

@@ -37,9 +37,7 @@ export interface Program {
 }
 
 /** What is to be done: a call, which may be joined with others of its line, or a job of its own. */
-export type Errand =
-  | { call: Buffer; reading: Reading }
-  | { job: Job; transfer: readonly TransferListItem[]; onThread?: (thread: ScriptThread) => void }
+export type Errand = { call: Buffer; reading: Reading } | { job: Job; transfer: readonly TransferListItem[] }
 
 interface Waiting {
   errand: Errand
@@ -238,8 +236,6 @@ export class Lines {
   async #perform(thread: ScriptThread, program: Program, batch: Waiting[], line: Line): Promise<void> {
     const limits = this.#options.limits()
     const { job, transfer } = jobOf(batch)
-    const { errand } = batch[0]!
-    if ('onThread' in errand) errand.onThread?.(thread)
     // What is given away with a job cannot be sent once more, and so it comes with all that it needs.
     const isKnown = job.do === 'calls' && this.#places.get(program.key) === thread
     const work: Work = { key: program.key, design: isKnown ? undefined : program.design, limits, job }

@@ -30,7 +30,7 @@ export type Job =
       isAgain: boolean
       limit: ReduceLimit
     }
-  | { do: 'list'; text: string; port: MessagePort }
+  | { do: 'list'; text: string; port: MessagePort; answers: SharedArrayBuffer }
 
 export interface Work {
   /** Names the design document and what of it is open. */
@@ -67,8 +67,8 @@ export interface ListAnswer {
   isOver: boolean
 }
 
-const WORDS = { steps: 0, call: 1, waiting: 2, wake: 3 } as const
-const BYTES = 16
+const WORDS = { steps: 0, call: 1, waiting: 2 } as const
+const BYTES = 12
 
 /** What a thread shows of itself while it is busy, in shared memory. */
 export class Progress {
@@ -106,22 +106,32 @@ export class Progress {
   set isWaiting(isWaiting: boolean) {
     Atomics.store(this.#words, WORDS.waiting, isWaiting ? 1 : 0)
   }
+}
 
-  /** Blocks the thread until `wake`. */
-  wait(): void {
-    this.isWaiting = true
-    while (Atomics.load(this.#words, WORDS.wake) === 0) Atomics.wait(this.#words, WORDS.wake, 0)
-    Atomics.store(this.#words, WORDS.wake, 0)
-    this.isWaiting = false
+const COUNT_BYTES = 4
+
+/**
+ * How many answers one list was given, which its thread waits for. They are counted: two may come before it looks, and one
+ * before it has begun, when nobody reads the list any more.
+ */
+export class AnswerCount {
+  readonly shared: SharedArrayBuffer
+  readonly #given: Int32Array
+  #taken = 0
+
+  constructor(shared = new SharedArrayBuffer(COUNT_BYTES)) {
+    this.shared = shared
+    this.#given = new Int32Array(shared)
   }
 
-  /** Before a list begins: an answer to another one that came too late is none to it. */
-  forgetWake(): void {
-    Atomics.store(this.#words, WORDS.wake, 0)
+  give(): void {
+    Atomics.add(this.#given, 0, 1)
+    Atomics.notify(this.#given, 0)
   }
 
-  wake(): void {
-    Atomics.store(this.#words, WORDS.wake, 1)
-    Atomics.notify(this.#words, WORDS.wake)
+  /** Blocks the thread until there is one that was not taken. */
+  take(): void {
+    while (Atomics.load(this.#given, 0) === this.#taken) Atomics.wait(this.#given, 0, this.#taken)
+    this.#taken += 1
   }
 }

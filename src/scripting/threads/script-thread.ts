@@ -73,10 +73,6 @@ export class ScriptThread {
     return this.#isGone
   }
 
-  get progress(): Progress {
-    return this.#progress
-  }
-
   /** `stepMs` is what a step may take. Rejects with ThreadGone. */
   run(work: Work, transfer: readonly TransferListItem[], stepMs: number): Promise<Reply> {
     this.#busySinceMs = this.#options.clock.monotonic()

@@ -5,6 +5,7 @@ import { readResponse } from '../response.ts'
 import { Sandbox } from '../sandbox/sandbox.ts'
 import { CANCELLED, CRASHED, type Failure, TIMED_OUT } from '../script-error.ts'
 import {
+  AnswerCount,
   type Job,
   type ListAnswer,
   type ListStep,
@@ -162,10 +163,13 @@ async function compileParts(
 }
 
 /** Blocks while it waits for rows: the thread is the list's own until it ends. */
-function runList(sandbox: Sandbox, { text, port }: Job & { do: 'list' }): Outcome {
+function runList(sandbox: Sandbox, { text, port, answers }: Job & { do: 'list' }): Outcome {
+  const count = new AnswerCount(answers)
   const ask = (step: ListStep): ListAnswer => {
     port.postMessage(step)
-    progress.wait()
+    progress.isWaiting = true
+    count.take()
+    progress.isWaiting = false
     progress.step()
     return (
       (receiveMessageOnPort(port) as { message: ListAnswer } | undefined)?.message ?? {
@@ -174,7 +178,6 @@ function runList(sandbox: Sandbox, { text, port }: Job & { do: 'list' }): Outcom
       }
     )
   }
-  progress.forgetWake()
   let refusal: Failure | undefined
   let isOver = false
   try {
