@@ -12,8 +12,8 @@ import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
 import { scanMemory } from './scan-memory.ts'
 import { scripting } from './scripting.ts'
-import { threadMemory } from './thread-memory.ts'
 import { strangers } from './strangers.ts'
+import { threadMemory } from './thread-memory.ts'
 import type { Benchmark } from './tools.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
