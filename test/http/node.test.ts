@@ -96,7 +96,7 @@ for (const threads of [0, 2]) {
       t.ok((await figure(server, 'couchdb/commits')) > 0)
       t.ok((await figure(server, 'couchdb/open_databases')) > 0)
       t.ok((await figure(server, 'couchdb/open_os_files')) > 3)
-      t.ok((await figure(server, 'couch_log/level/debug')) > 0, 'the log of every thread')
+      t.ok((await figure(server, 'couch_log/level/notice')) > 0, 'the log of every thread')
     })
 
     t.test('functions that validate, and what they refuse', async (t) => {

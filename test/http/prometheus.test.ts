@@ -95,10 +95,12 @@ for (const threads of ['0', '1']) {
       settings: {
         DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2',
         DAVENPORT_DAVENPORT__THREADS: threads,
+        DAVENPORT_LOG__LEVEL: 'info',
         DAVENPORT_PROMETHEUS__ADDITIONAL_PORT: 'true',
         DAVENPORT_PROMETHEUS__PORT: '0',
       },
     })
+    t.teardown(() => server.stop(0))
     const { url } = JSON.parse(lines.find((line) => line.includes('"metrics"'))!) as { url: string }
     const get = (path: string, method = 'GET') => fetch(url + path, { method })
     const page = await get(PAGE)
