@@ -9,7 +9,9 @@ import { startTestServer } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
 const FLOOD = 300
-const server = await startTestServer({ config: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '300000' } })
+const server = await startTestServer({
+  config: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '300000', DAVENPORT_CHTTPD_AUTH_LOCKOUT__MODE: 'off' },
+})
 t.teardown(() => server.stop())
 
 const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`
