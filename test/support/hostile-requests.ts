@@ -182,7 +182,8 @@ async function abandon(port: number, head: string, waitMs: number): Promise<void
 
 async function flood(port: number): Promise<number> {
   const clients = Array.from({ length: FLOOD }, (_, n) => {
-    const wrong = Buffer.from(`admin:wrong${n}`).toString('base64')
+    // A name that nobody has costs a hash too, and is not locked for the address, which is others' as well.
+    const wrong = Buffer.from(`nobody:wrong${n}`).toString('base64')
     const head = `GET /_all_dbs HTTP/1.1\r\nHost: x\r\nAuthorization: Basic ${wrong}\r\n\r\n`
     return abandon(port, head, PATIENCE_MS)
   })
