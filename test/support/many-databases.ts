@@ -105,7 +105,8 @@ async function list(port: number, names: readonly string[], documents: number): 
   const client = new HttpClient(port)
   try {
     const listed = await client.json<string[]>('GET', '/_all_dbs')
-    if (listed.join() !== ['_users', ...names].join()) throw new Error(`${listed.length} databases are listed`)
+    if (listed.join() !== ['_users', ...names].join())
+      throw new Error(`${listed.length} databases are listed`)
     for (let at = 0; at < names.length; at += INFO_LIMIT) {
       const keys = names.slice(at, at + INFO_LIMIT)
       const infos = await client.json<{ info?: { doc_count: number } }[]>('POST', '/_dbs_info', { keys })
