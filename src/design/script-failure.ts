@@ -1,4 +1,5 @@
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import type { Design } from '../scripting/design.ts'
 import { ScriptError } from '../scripting/script-error.ts'
 
 const KINDS: Readonly<Record<number, ErrorKind>> = { 401: 'unauthorized', 403: 'forbidden', 404: 'missing' }
@@ -22,6 +23,15 @@ export function filterError(error: unknown): DatabaseError {
     error,
     error.kind === 'thrown' && error.status === 500 ? 'error' : error.error,
   )
+}
+
+/** Throws missing where the design document has no such function, and what says that its language is not run. */
+export function requireFunction(design: Design, path: readonly string[]): void {
+  try {
+    design.require(path)
+  } catch (error) {
+    throw functionError(error)
+  }
 }
 
 /** The error that a client is told; anything but a failure of a function is thrown on. */

@@ -34,14 +34,10 @@ export function validation(
     isNeeded: () => database.hasValidation(),
     look: (edits) => {
       const designs = documents.validating(database)
-      const context = { db: database.name, name: user.name, roles: user.roles }
+      const context = Buffer.from(JSON.stringify({ db: database.name, name: user.name, roles: user.roles }))
+      const validate = measured(documents, figures)
       const security = securityText(database.security())
-      return Promise.all(
-        edits.map((each) => {
-          const user = Buffer.from(JSON.stringify(context))
-          return fault(measured(documents, figures), designs, each, user, security)
-        }),
-      )
+      return Promise.all(edits.map((each) => fault(validate, designs, each, context, security)))
     },
   }
 }

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database } from '../../database/api/database.ts'
-import { filterError, functionError } from '../../design/script-failure.ts'
+import { filterError, requireFunction } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
   DESIGN_FILTER,
@@ -91,10 +91,6 @@ function judged(exchange: Exchange, judge: DocumentJudge): ChangesFilter {
 /** Throws missing where the design document or the member is not there. */
 function requireMember(exchange: Exchange, name: string, path: readonly string[]): Design {
   const design = exchange.backend.designs.named(exchange.database, name)
-  try {
-    design.require(path)
-  } catch (error) {
-    throw functionError(error)
-  }
+  requireFunction(design, path)
   return design
 }

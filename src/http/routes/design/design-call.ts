@@ -1,7 +1,6 @@
 /** What the routes of design functions have in common: the function's design document, its document, what it is asked. */
 import { DatabaseError } from '../../../base/errors.ts'
 import type { DocumentView } from '../../../database/api/database.ts'
-import { functionError } from '../../../design/script-failure.ts'
 import { isUtf8 } from '../../../documents/characters.ts'
 import { isLocalId } from '../../../documents/document-id.ts'
 import { localText, viewText } from '../../../documents/document-text.ts'
@@ -29,15 +28,6 @@ export function openDesign(exchange: Exchange): OpenDesign {
 export function designView(exchange: Exchange, id: string): DocumentView {
   if (!isUtf8(id)) throw new DatabaseError('missing')
   return exchange.database.get(id)
-}
-
-/** Throws not_found where the function is not there, and unknown_query_language. */
-export function requireFunction(design: Design, path: readonly string[]): void {
-  try {
-    design.require(path)
-  } catch (error) {
-    throw functionError(error)
-  }
 }
 
 /** A path's parts behind the function's name are the document's id: undefined for none. */

@@ -4,7 +4,7 @@
  * may run is cut off.
  */
 import { DatabaseError } from '../../../base/errors.ts'
-import { functionError } from '../../../design/script-failure.ts'
+import { functionError, requireFunction } from '../../../design/script-failure.ts'
 import { joinedText } from '../../../documents/document-text.ts'
 import type { Piece } from '../../../documents/piece.ts'
 import type { Design } from '../../../scripting/design.ts'
@@ -16,7 +16,7 @@ import { requireServerAdmin } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { allDocsPage } from '../database/all-docs.ts'
 import type { Resource } from '../resource.ts'
-import { calledRequest, callOptions, designView, openDesign, requireFunction } from './design-call.ts'
+import { calledRequest, callOptions, designView, openDesign } from './design-call.ts'
 
 /** Rows that go to the function in one go. */
 const BATCH_ROWS = 100

@@ -1,6 +1,6 @@
 /** `_show/{name}` and `_show/{name}/{id}`: a document, or none, as a function shows it. */
 import { DatabaseError } from '../../../base/errors.ts'
-import { functionError } from '../../../design/script-failure.ts'
+import { functionError, requireFunction } from '../../../design/script-failure.ts'
 import { type Answer, bare } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import { functionAnswer } from '../../answer/function-answer.ts'
@@ -13,7 +13,6 @@ import {
   calledRequest,
   callOptions,
   openDesign,
-  requireFunction,
 } from './design-call.ts'
 
 async function show(exchange: Exchange): Promise<Answer> {

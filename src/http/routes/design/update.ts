@@ -1,6 +1,6 @@
 /** `_update/{name}` and `_update/{name}/{id}`: a function makes a document, which is written as any other. */
 import { DatabaseError } from '../../../base/errors.ts'
-import { functionError } from '../../../design/script-failure.ts'
+import { functionError, requireFunction } from '../../../design/script-failure.ts'
 import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
 import { asLocalDocument, interactiveEdit, readDocumentText } from '../../../documents/document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
@@ -18,7 +18,6 @@ import {
   calledRequest,
   callOptions,
   openDesign,
-  requireFunction,
 } from './design-call.ts'
 
 async function update(exchange: Exchange): Promise<Answer> {
