@@ -1,7 +1,8 @@
 /**
  * The order in which passwords are hashed. A hash costs tenths of a second of a processor, and anybody may ask for one.
  * What holds:
- * - A few hashes run at a time: they share libuv's four threads with all file I/O, and must never take them all.
+ * - A few hashes run at a time: the processors are for requests first, and short hashes share libuv's four threads with all
+ *   file I/O, and must never take them all.
  * - Addresses take turns, whatever each of them asks for: a flood from one delays another's hash by one or two.
  * - Each address has so many waiting at most, and all together; who comes then is refused at once: 429 where the address
  *   itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting
@@ -11,7 +12,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import { networkOf } from './network.ts'
 
-const MOST_RUNNING = 2
+export const MOST_RUNNING = 2
 const MOST_WAITING = 256
 const MOST_WAITING_OF_ONE = 64
 

@@ -5,12 +5,10 @@
  * `-pbkdf2-KEY,SALT,ITERATIONS` (SHA-1) and `-pbkdf2:PRF-KEY,SALT,ITERATIONS`. Its oldest scheme, `simple`, is the SHA-1 of
  * password and salt, in `[admins]` `-hashed-KEY,SALT`: it is read, and made no more.
  */
-import { createHash, pbkdf2, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import { type RandomBytes, randomHex } from '../base/random.ts'
-import { type Caller, HashQueue, SERVER_ITSELF } from './hash-queue.ts'
-
-const pbkdf2Async = promisify(pbkdf2)
+import { DeriveThreads } from '../workers/derive.ts'
+import { type Caller, HashQueue, MOST_RUNNING, SERVER_ITSELF } from './hash-queue.ts'
 
 /** CouchDB's names of the hash functions: Node's name, and bytes of output. */
 const PRFS = {
@@ -97,12 +95,17 @@ export interface PasswordHasher {
 /** Hashes off the event loop, a few at a time: see hash-queue.ts. */
 export function createPasswordHasher(): PasswordHasher {
   const queue = new HashQueue()
+  const threads = new DeriveThreads(MOST_RUNNING)
 
-  function derive(password: string, { salt, iterations, prf }: HashedBy, caller: Caller): Promise<Buffer> {
+  function derive(
+    password: string,
+    { salt, iterations, prf }: HashedBy,
+    caller: Caller,
+  ): Promise<Uint8Array> {
     const { bytes, digest } = PRFS[prf]
     return queue.run(caller, async () => {
       if (prf === 'simple') return createHash('sha1').update(password).update(salt).digest()
-      return pbkdf2Async(password, salt, iterations, bytes, digest)
+      return threads.derive({ password, salt, iterations, bytes, digest })
     })
   }
 
@@ -113,7 +116,7 @@ export function createPasswordHasher(): PasswordHasher {
     caller: Caller = SERVER_ITSELF,
   ): Promise<PasswordHash> {
     const key = await derive(password, { salt, iterations, prf: 'sha256' }, caller)
-    return { prf: 'sha256', salt, iterations, derivedKey: key.toString('hex') }
+    return { prf: 'sha256', salt, iterations, derivedKey: Buffer.from(key).toString('hex') }
   }
 
   return {
