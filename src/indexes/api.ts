@@ -27,6 +27,8 @@ export interface ViewsDefinition {
   readonly withLocalSeq: boolean
   /** Keys are within partitions: see `keys/row-key.ts`. */
   readonly isPartitioned: boolean
+  /** Id of a design document that has them, for those who look at tasks. */
+  readonly designDocument?: string | undefined
 }
 
 /** One index of Mango: a tree whose keys are arrays of the fields' values, and whose values are null. */
@@ -38,6 +40,8 @@ export interface FieldsDefinition {
   /** JSON of a selector: documents that it does not match are left out. */
   readonly filter: Uint8Array | undefined
   readonly isPartitioned: boolean
+  /** As for views. */
+  readonly designDocument?: string | undefined
 }
 
 export type IndexDefinition = ViewsDefinition | FieldsDefinition

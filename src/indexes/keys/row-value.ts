@@ -1,0 +1,46 @@
+/**
+ * A row's value in the tree: a number of one to four bytes (seven bits each, lowest first, the high bit set on all but the
+ * last), which is the length of the key; the key's JSON; the value's JSON. The key is kept as it was emitted, since the order
+ * does not tell all of it.
+ */
+
+const CONTINUES = 0x80
+const LOW_BITS = 0x7f
+
+function headBytes(keyLength: number): number {
+  if (keyLength < 1 << 7) return 1
+  if (keyLength < 1 << 14) return 2
+  return keyLength < 1 << 21 ? 3 : 4
+}
+
+/** Both are ranges of `source`. */
+export function encodeRowValue(
+  source: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
+): Buffer {
+  const keyLength = keyEnd - keyStart
+  const head = headBytes(keyLength)
+  const bytes = Buffer.allocUnsafe(head + keyLength + valueEnd - valueStart)
+  let rest = keyLength
+  for (let at = 0; at < head; at++) {
+    bytes[at] = at === head - 1 ? rest : (rest & LOW_BITS) | CONTINUES
+    rest >>>= 7
+  }
+  bytes.set(source.subarray(keyStart, keyEnd), head)
+  bytes.set(source.subarray(valueStart, valueEnd), head + keyLength)
+  return bytes
+}
+
+/** Where the key's JSON begins and the value's, in bytes that `encodeRowValue` made. */
+export function rowValueParts(bytes: Uint8Array): { keyStart: number; valueStart: number } {
+  let at = 0
+  let length = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = bytes[at++]!
+    length |= (byte & LOW_BITS) << shift
+    if (byte < CONTINUES) return { keyStart: at, valueStart: at + length }
+  }
+}
