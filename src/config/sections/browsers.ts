@@ -1,0 +1,82 @@
+/** What browsers are told of other origins: `[cors]`, `[cors:HOST]`, `[x_frame_options]`. */
+import { entries, flag, integer, names, text } from '../setting.ts'
+
+/** A key of `[cors:HOST]`, which is given as `HOST/KEY`. */
+function corsOfHost(input: string, name: string): unknown {
+  const key = name.slice(name.lastIndexOf('/') + 1)
+  const found = Object.values(BROWSERS).find((each) => each.section === 'cors' && each.key === key)
+  if (found === undefined) throw new Error('a key of [cors]')
+  return found.parse(input)
+}
+
+export const BROWSERS = {
+  corsOrigins: text({
+    section: 'cors',
+    key: 'origins',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: 'Origins whose scripts are served; * is every one.',
+  }),
+  corsCredentials: flag({
+    section: 'cors',
+    key: 'credentials',
+    default: false,
+    effect: 'live',
+    doc: 'Whether such scripts may use the cookies and passwords that the browser keeps.',
+  }),
+  corsMethods: text({
+    section: 'cors',
+    key: 'methods',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: "Methods that such scripts may use; default CouchDB's, which are all but PATCH.",
+  }),
+  corsHeaders: text({
+    section: 'cors',
+    key: 'headers',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: 'Headers that such scripts may send; default the usual ones.',
+  }),
+  corsExposedHeaders: text({
+    section: 'cors',
+    key: 'exposed_headers',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: "Headers of answers that such scripts may read, in the place of CouchDB's.",
+  }),
+  corsMaxAgeSeconds: integer({
+    section: 'cors',
+    key: 'max_age',
+    default: 600,
+    min: 0,
+    max: 2 ** 31,
+    effect: 'live',
+    doc: 'Seconds for which a browser may remember what it was allowed.',
+  }),
+  corsByHost: entries({
+    section: 'cors:*',
+    parseEntry: corsOfHost,
+    effect: 'live',
+    doc: 'The keys of [cors] for requests to one host, as in [cors:example.com]; the others are those of [cors].',
+  }),
+  frameSameOrigin: flag({
+    section: 'x_frame_options',
+    key: 'same_origin',
+    default: false,
+    effect: 'live',
+    doc: 'Whether they are pages of this server.',
+  }),
+  frameHosts: text({
+    section: 'x_frame_options',
+    key: 'hosts',
+    default: undefined as readonly string[] | undefined,
+    parse: names,
+    effect: 'live',
+    doc: 'Addresses of this server, as https://db.example, that are shown in frames; others are not; * is every one.',
+  }),
+}
