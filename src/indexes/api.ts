@@ -11,6 +11,8 @@ export interface TreeDefinition {
   readonly name: string
   /** Reduces of views with this map, without repetition: names of built-in ones, or functions. */
   readonly reduces: readonly string[]
+  /** The view's own option `collation: raw`; the design document's option of that name says nothing. */
+  readonly isRaw: boolean
 }
 
 /** The views of a design document. Those with equal maps share a tree. */
@@ -21,7 +23,6 @@ export interface ViewsDefinition {
   readonly trees: readonly TreeDefinition[]
   /** JSON of `{views, language}`: what the maps and reduces run from, `lib` included. */
   readonly design: Uint8Array
-  readonly isRaw: boolean
   readonly withDesignDocuments: boolean
   /** Whether maps see `_local_seq`. */
   readonly withLocalSeq: boolean

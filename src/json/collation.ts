@@ -5,7 +5,7 @@
  * collation of Unicode (CLDR), for which English stands here since it changes nothing of it: the default
  * locale of the machine must not matter. Strings that the collation holds equal are equal.
  */
-const collator = new Intl.Collator('en')
+export const collator = new Intl.Collator('en')
 
 export type Compare = (a: unknown, b: unknown) => number
 
