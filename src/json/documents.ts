@@ -83,6 +83,14 @@ export function canonicalizeSteps(text: Uint8Array, check?: (values: number) => 
   return scanSteps(text, (scanner) => valueSteps(scanner, check))
 }
 
+/** The external term of any JSON value, as Erlang writes it. Throws JsonSyntaxError. */
+export function termOf(text: Uint8Array): Buffer {
+  return scan(text, () => {
+    shared.canonical()
+    return shared.term()
+  })
+}
+
 function scan<T>(text: Uint8Array, read: () => T): T {
   try {
     shared.open(text)

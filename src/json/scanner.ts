@@ -173,6 +173,11 @@ export class JsonScanner {
     return this.#textFrom(0, 0)
   }
 
+  /** The external term of the value that was scanned. */
+  term(): Buffer {
+    return this.#wholeTerm()
+  }
+
   /** What the string that was scanned says. */
   string(): string {
     const { term } = this.#tokens

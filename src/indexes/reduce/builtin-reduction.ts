@@ -1,0 +1,116 @@
+/** What a built-in reduce gives for ranges of one tree. */
+import type { Steps } from '../../base/time-slice.ts'
+import type { RowRange, RowReader } from '../api.ts'
+import { type Builtin, builtinOf, summarizersOf } from './builtin.ts'
+import { refusalText } from './refusal.ts'
+import { isTooLong, type Summarizer } from './summarizer.ts'
+import { partAt } from './tree-reducer.ts'
+
+/** Of results that are about as long as what they are made of. */
+export interface LengthLimit {
+  /** `log`: they are told of, and answered. */
+  readonly mode: 'true' | 'false' | 'log'
+  /** Bytes that a result may always have. */
+  readonly threshold: number
+  /** Beyond that, so many times longer than the result must what it was made of be. */
+  readonly ratio: number
+}
+
+/** Parts of so many rows are read one by one. */
+const FEW_ROWS = 64
+/** Longer summaries are refused whatever they are of: they are held in memory. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+export class BuiltinReduction {
+  readonly #tree: RowReader
+  readonly #builtin: Builtin
+  /** Where the tree's summaries have this one's part. */
+  readonly #index: number
+  readonly #limit: LengthLimit
+
+  /** `reduces` are the tree's, and `reduce` one of them. Throws where it is no built-in one. */
+  constructor(tree: RowReader, reduces: readonly string[], reduce: string, limit: LengthLimit) {
+    const builtin = builtinOf(reduce)
+    if (builtin === undefined) throw new Error(`${reduce} is no built-in reduce`)
+    this.#tree = tree
+    this.#builtin = builtin
+    this.#index = summarizersOf(reduces).findIndex(
+      ({ name }) => typeof builtin === 'object' && name === builtin.name,
+    )
+    this.#limit = limit
+  }
+
+  /** JSON; undefined for a range without rows. In O(log n), but where summaries are too long for the tree. */
+  *resultSteps(range: RowRange): Steps<Uint8Array | undefined> {
+    const builtin = this.#builtin
+    if (builtin === 'first' || builtin === 'last') {
+      const cursor = this.#tree.cursor({ ...range, reverse: builtin === 'last' })
+      return cursor.next() ? cursor.value() : undefined
+    }
+    const { count, reduction } = this.#tree.reduce(range)
+    if (count === 0) return undefined
+    if (builtin === 'count') return Buffer.from(String(count))
+    const part = partAt(reduction!, this.#index)
+    if (!isTooLong(part)) return Buffer.from(builtin.result(part))
+    const whole = new WholeSummary(this.#tree, this.#index, builtin)
+    yield* whole.addSteps(range)
+    return Buffer.from(this.#resultOf(whole, builtin))
+  }
+
+  #resultOf({ summary, inputBytes }: WholeSummary, builtin: Summarizer): string {
+    const { mode, threshold, ratio } = this.#limit
+    const { length } = summary
+    const isOver = builtin.mustShrink && mode === 'true' && length > threshold && length * ratio > inputBytes
+    if (!isOver && !isTooLong(summary)) return builtin.result(summary)
+    return refusalText(
+      `Reduce output must shrink more rapidly: input size: ${inputBytes} output size: ${length}`,
+    )
+  }
+}
+
+/** A summary that is too long for the tree: joined from those below it that are not, and from rows. */
+class WholeSummary {
+  summary: Uint8Array
+  /** Of what was joined. */
+  inputBytes = 0
+  readonly #tree: RowReader
+  readonly #index: number
+  readonly #summarizer: Summarizer
+
+  constructor(tree: RowReader, index: number, summarizer: Summarizer) {
+    this.#tree = tree
+    this.#index = index
+    this.#summarizer = summarizer
+    this.summary = summarizer.combine([], MOST_BYTES)
+  }
+
+  *addSteps(range: RowRange): Steps<void> {
+    if (isTooLong(this.summary)) return
+    const { count, reduction } = this.#tree.reduce(range)
+    if (count === 0) return
+    const part = partAt(reduction!, this.#index)
+    if (!isTooLong(part)) this.#add(part)
+    else if (count <= FEW_ROWS) yield* this.#addRows(range)
+    else {
+      yield
+      const middle = this.#tree.cursor({ ...range, skip: count >>> 1 })
+      middle.next()
+      const place = middle.place()
+      yield* this.addSteps({ ...range, end: place })
+      yield* this.addSteps({ ...range, start: place })
+    }
+  }
+
+  *#addRows(range: RowRange): Steps<void> {
+    const cursor = this.#tree.cursor(range)
+    while (cursor.next()) {
+      this.#add(this.#summarizer.map({ key: cursor.key(), value: cursor.value() }, MOST_BYTES))
+      yield
+    }
+  }
+
+  #add(part: Uint8Array): void {
+    this.inputBytes += part.length
+    this.summary = this.#summarizer.combine([this.summary, part], MOST_BYTES)
+  }
+}

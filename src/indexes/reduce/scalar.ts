@@ -1,0 +1,60 @@
+/**
+ * One number in nine bytes, read and written without a text: a byte that says whether it is an integer or a double, and
+ * its value as a double, the lowest byte first. Integers beyond 53 bits do not fit.
+ */
+import { type Numeric, numericOf } from './numeric.ts'
+
+export const SCALAR_BYTES = 9
+export const INTEGER = 1
+export const DOUBLE = 2
+
+const MINUS = 0x2d
+const ZERO = 0x30
+/** Integers of so many digits are exact as doubles. */
+const EXACT_DIGITS = 15
+
+const value = new Float64Array(1)
+const bytes = new Uint8Array(value.buffer)
+
+/** Whether the text of JSON is a number's. */
+export function isNumber(text: Uint8Array): boolean {
+  const first = text[0]!
+  return first === MINUS || (first >= ZERO && first <= ZERO + 9)
+}
+
+/** A number's text; NaN where it is no integer of at most `EXACT_DIGITS` digits. */
+export function shortInteger(text: Uint8Array): number {
+  const isNegative = text[0] === MINUS
+  const first = isNegative ? 1 : 0
+  if (text.length - first > EXACT_DIGITS) return Number.NaN
+  let sum = 0
+  for (let at = first; at < text.length; at++) {
+    const digit = text[at]! - ZERO
+    if (digit < 0 || digit > 9) return Number.NaN
+    sum = sum * 10 + digit
+  }
+  // Not -0, which is no integer.
+  return isNegative && sum !== 0 ? -sum : sum
+}
+
+/** What the text of JSON says, which is a number. */
+export function readNumber(text: Uint8Array): Numeric {
+  const integer = shortInteger(text)
+  if (!Number.isNaN(integer)) return BigInt(integer)
+  return numericOf(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'))
+}
+
+export function writeScalar(target: Uint8Array, at: number, type: number, number: number): void {
+  target[at] = type
+  writeDouble(target, at + 1, number)
+}
+
+export function writeDouble(target: Uint8Array, at: number, number: number): void {
+  value[0] = number
+  for (let i = 0; i < 8; i++) target[at + i] = bytes[i]!
+}
+
+export function readDouble(source: Uint8Array, at: number): number {
+  for (let i = 0; i < 8; i++) bytes[i] = source[at + i]!
+  return value[0]!
+}

@@ -1,0 +1,91 @@
+/**
+ * All built-in reduces of one tree as its one reducer. A summary of the tree is those of each, side by side in the order of the
+ * definition: each behind its length, u16. Together they are as long as a node takes: where they would be longer, the
+ * longest of them become TOO_LONG until the others fit.
+ */
+import { createHash } from 'node:crypto'
+import type { Reducer } from '../../../native-free-btree/index.ts'
+import { summarizersOf } from './builtin.ts'
+import { LONG_SUMMARY, type Row, type Summarizer } from './summarizer.ts'
+
+/** What the engine keeps in an inner node for a child. */
+const MOST_BYTES = 1024
+/** Rises when a summary of the same rows has other bytes. */
+const VERSION = 1
+/** The engine's. */
+const MOST_NAME_BYTES = 255
+const LENGTH_BYTES = 2
+/** A part that is longer is put together for nothing. */
+const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
+
+/** A row of an entry of the tree, whose layout is not known here. */
+export type ReadRow = (key: Uint8Array, value: Uint8Array) => Row
+
+/** Undefined where no reduce keeps summaries. */
+export function treeReducer(reduces: readonly string[], read: ReadRow): Reducer | undefined {
+  const summarizers = summarizersOf(reduces)
+  if (summarizers.length === 0) return undefined
+  return {
+    name: nameOf(summarizers),
+    version: VERSION,
+    maxBytes: MOST_BYTES,
+    map(key, value) {
+      const row = read(key, value)
+      return joined(summarizers.map((summarizer) => summarizer.map(row, MOST_PART_BYTES)))
+    },
+    combine(summaries) {
+      const columns = summarizers.map((): Uint8Array[] => [])
+      for (const summary of summaries) splitInto(summary, columns)
+      return joined(summarizers.map((summarizer, i) => summarizer.combine(columns[i]!, MOST_PART_BYTES)))
+    },
+  }
+}
+
+/** The part of the summarizer with this index in a summary of the tree. */
+export function partAt(summary: Uint8Array, index: number): Uint8Array {
+  let at = 0
+  for (let i = 0; i < index; i++) at += LENGTH_BYTES + lengthAt(summary, at)
+  return summary.subarray(at + LENGTH_BYTES, at + LENGTH_BYTES + lengthAt(summary, at))
+}
+
+function nameOf(summarizers: readonly Summarizer[]): string {
+  const names = summarizers.map(({ name }) => name).join('+')
+  if (names.length <= MOST_NAME_BYTES) return names
+  return `reduces ${createHash('sha256').update(names).digest('hex')}`
+}
+
+function splitInto(summary: Uint8Array, columns: readonly Uint8Array[][]): void {
+  let at = 0
+  for (const column of columns) {
+    const end = at + LENGTH_BYTES + lengthAt(summary, at)
+    column.push(summary.subarray(at + LENGTH_BYTES, end))
+    at = end
+  }
+}
+
+function lengthAt(summary: Uint8Array, at: number): number {
+  return summary[at]! | (summary[at + 1]! << 8)
+}
+
+function joined(parts: Uint8Array[]): Uint8Array {
+  let bytes = 0
+  for (const part of parts) bytes += LENGTH_BYTES + part.length
+  while (bytes > MOST_BYTES) bytes -= dropLongest(parts)
+  const summary = new Uint8Array(bytes)
+  let at = 0
+  for (const part of parts) {
+    summary[at] = part.length
+    summary[at + 1] = part.length >>> 8
+    summary.set(part, at + LENGTH_BYTES)
+    at += LENGTH_BYTES + part.length
+  }
+  return summary
+}
+
+/** Answers how many bytes are saved. */
+function dropLongest(parts: Uint8Array[]): number {
+  const lengths = parts.map((part) => part.length)
+  const index = lengths.indexOf(Math.max(...lengths))
+  parts[index] = LONG_SUMMARY
+  return lengths[index]! - LONG_SUMMARY.length
+}
