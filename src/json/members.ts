@@ -5,6 +5,8 @@
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
+const OPEN_BRACKET = 0x5b
+const CLOSE_BRACKET = 0x5d
 /** Of brackets and braces alike, which differ in one bit. */
 const BRACKET_BIT = 0x20
 const OPENING = 0x7b
@@ -65,4 +67,19 @@ export function* objectMembers(text: Buffer): Generator<[name: string, value: Bu
     yield [JSON.parse(text.toString('utf8', at, nameEnd)) as string, text.subarray(nameEnd + 1, valueEnd)]
     at = valueEnd + 1
   }
+}
+
+/** The canonical text of the array's first elements, as an array; the text itself where it is no longer one, or none. */
+export function firstElements(text: Buffer, elements: number): Buffer {
+  if (text[0] !== OPEN_BRACKET || text[1] === CLOSE_BRACKET) return text
+  let end = 1
+  for (let count = 0; count < elements; count++) {
+    if (count > 0) end += 1
+    end = endOfValue(text, end)
+    if (text[end] !== COMMA) return text
+  }
+  const cut = Buffer.allocUnsafe(end + 1)
+  text.copy(cut, 0, 0, end)
+  cut[end] = CLOSE_BRACKET
+  return cut
 }

@@ -1,35 +1,28 @@
 /** What a built-in reduce gives for ranges of one tree. */
 import type { Steps } from '../../base/time-slice.ts'
+import type { ReduceLimit } from '../../scripting/prelude/views.ts'
 import type { RowRange, RowReader } from '../api.ts'
 import { type Builtin, builtinOf, summarizersOf } from './builtin.ts'
 import { refusalText } from './refusal.ts'
 import { isTooLong, type Summarizer } from './summarizer.ts'
 import { partAt } from './tree-reducer.ts'
 
-/** Of results that are about as long as what they are made of. */
-export interface LengthLimit {
-  /** `log`: they are told of, and answered. */
-  readonly mode: 'true' | 'false' | 'log'
-  /** Bytes that a result may always have. */
-  readonly threshold: number
-  /** Beyond that, so many times longer than the result must what it was made of be. */
-  readonly ratio: number
-}
-
 /** Parts of so many rows are read one by one. */
 const FEW_ROWS = 64
 /** Longer summaries are refused whatever they are of: they are held in memory. */
 const MOST_BYTES = 16 * 1024 * 1024
+/** So much is joined at a time, in one step. */
+const JOINED_BYTES = 128 * 1024
 
 export class BuiltinReduction {
   readonly #tree: RowReader
   readonly #builtin: Builtin
   /** Where the tree's summaries have this one's part. */
   readonly #index: number
-  readonly #limit: LengthLimit
+  readonly #limit: ReduceLimit
 
   /** `reduces` are the tree's, and `reduce` one of them. Throws where it is no built-in one. */
-  constructor(tree: RowReader, reduces: readonly string[], reduce: string, limit: LengthLimit) {
+  constructor(tree: RowReader, reduces: readonly string[], reduce: string, limit: ReduceLimit) {
     const builtin = builtinOf(reduce)
     if (builtin === undefined) throw new Error(`${reduce} is no built-in reduce`)
     this.#tree = tree
@@ -53,7 +46,7 @@ export class BuiltinReduction {
     const part = partAt(reduction!, this.#index)
     if (!isTooLong(part)) return Buffer.from(builtin.result(part))
     const whole = new WholeSummary(this.#tree, this.#index, builtin)
-    yield* whole.addSteps(range)
+    yield* whole.collectSteps(range)
     return Buffer.from(this.#resultOf(whole, builtin))
   }
 
@@ -76,6 +69,9 @@ class WholeSummary {
   readonly #tree: RowReader
   readonly #index: number
   readonly #summarizer: Summarizer
+  /** Not joined yet, and how long they are. */
+  #parts: Uint8Array[] = []
+  #partBytes = 0
 
   constructor(tree: RowReader, index: number, summarizer: Summarizer) {
     this.#tree = tree
@@ -84,10 +80,14 @@ class WholeSummary {
     this.summary = summarizer.combine([], MOST_BYTES)
   }
 
-  *addSteps(range: RowRange): Steps<void> {
-    if (isTooLong(this.summary)) return
+  *collectSteps(range: RowRange): Steps<void> {
+    yield* this.#addSteps(range)
+    this.#join()
+  }
+
+  *#addSteps(range: RowRange): Steps<void> {
     const { count, reduction } = this.#tree.reduce(range)
-    if (count === 0) return
+    if (count === 0 || isTooLong(this.summary)) return
     const part = partAt(reduction!, this.#index)
     if (!isTooLong(part)) this.#add(part)
     else if (count <= FEW_ROWS) yield* this.#addRows(range)
@@ -96,8 +96,8 @@ class WholeSummary {
       const middle = this.#tree.cursor({ ...range, skip: count >>> 1 })
       middle.next()
       const place = middle.place()
-      yield* this.addSteps({ ...range, end: place })
-      yield* this.addSteps({ ...range, start: place })
+      yield* this.#addSteps({ ...range, end: place })
+      yield* this.#addSteps({ ...range, start: place })
     }
   }
 
@@ -110,7 +110,15 @@ class WholeSummary {
   }
 
   #add(part: Uint8Array): void {
-    this.inputBytes += part.length
-    this.summary = this.#summarizer.combine([this.summary, part], MOST_BYTES)
+    this.#parts.push(part)
+    this.#partBytes += part.length
+    if (this.#parts.length >= FEW_ROWS || this.#partBytes >= JOINED_BYTES) this.#join()
+  }
+
+  #join(): void {
+    this.inputBytes += this.#partBytes
+    this.summary = this.#summarizer.combine([this.summary, ...this.#parts], MOST_BYTES)
+    this.#parts = []
+    this.#partBytes = 0
   }
 }

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Reducer } from '../../../native-free-btree/index.ts'
+import { rowValueParts } from '../keys/row-value.ts'
 import { summarizersOf } from './builtin.ts'
 import { LONG_SUMMARY, type Row, type Summarizer } from './summarizer.ts'
 
@@ -18,19 +19,16 @@ const LENGTH_BYTES = 2
 /** A part that is longer is put together for nothing. */
 const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
 
-/** A row of an entry of the tree, whose layout is not known here. */
-export type ReadRow = (key: Uint8Array, value: Uint8Array) => Row
-
 /** Undefined where no reduce keeps summaries. */
-export function treeReducer(reduces: readonly string[], read: ReadRow): Reducer | undefined {
+export function treeReducer(reduces: readonly string[]): Reducer | undefined {
   const summarizers = summarizersOf(reduces)
   if (summarizers.length === 0) return undefined
   return {
     name: nameOf(summarizers),
     version: VERSION,
     maxBytes: MOST_BYTES,
-    map(key, value) {
-      const row = read(key, value)
+    map(_key, value) {
+      const row = rowOf(value)
       return joined(summarizers.map((summarizer) => summarizer.map(row, MOST_PART_BYTES)))
     },
     combine(summaries) {
@@ -39,6 +37,11 @@ export function treeReducer(reduces: readonly string[], read: ReadRow): Reducer 
       return joined(summarizers.map((summarizer, i) => summarizer.combine(columns[i]!, MOST_PART_BYTES)))
     },
   }
+}
+
+function rowOf(value: Uint8Array): Row {
+  const { keyStart, valueStart } = rowValueParts(value)
+  return { key: value.subarray(keyStart, valueStart), value: value.subarray(valueStart) }
 }
 
 /** The part of the summarizer with this index in a summary of the tree. */

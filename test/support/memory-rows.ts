@@ -1,0 +1,107 @@
+/** Rows of one tree in memory, in the order of their places, reduced as an index reduces them. */
+import type { Reducer } from '../../native-free-btree/index.ts'
+import type { RowCursor, RowRange, RowReader } from '../../src/indexes/api.ts'
+import { collatedOrder, type KeyOrder } from '../../src/indexes/keys/key-order.ts'
+import { afterKey, rowKey } from '../../src/indexes/keys/row-key.ts'
+import { encodeRowValue } from '../../src/indexes/keys/row-value.ts'
+import { treeReducer } from '../../src/indexes/reduce/tree-reducer.ts'
+
+export interface MemoryRow {
+  readonly key: unknown
+  readonly id: string
+  readonly value: unknown
+}
+
+interface Entry {
+  readonly place: Buffer
+  readonly key: Buffer
+  readonly id: string
+  readonly value: Buffer
+  readonly summary: Uint8Array | undefined
+}
+
+/** Children of a node, all of the same depth. */
+const FAN_OUT = 5
+
+export class MemoryRows implements RowReader {
+  readonly #entries: Entry[]
+  readonly #order: KeyOrder
+  readonly #reducer: Reducer | undefined
+
+  /** Values that are strings of JSON already are taken as they are: `texts`. */
+  constructor(rows: readonly MemoryRow[], reduces: readonly string[] = [], order: KeyOrder = collatedOrder) {
+    this.#order = order
+    this.#reducer = treeReducer(reduces)
+    this.#entries = rows
+      .map((row, number) => this.#entryOf(row, number))
+      .sort((a, b) => order.compare(a.place, b.place))
+  }
+
+  #entryOf({ key, id, value }: MemoryRow, number: number): Entry {
+    const json = Buffer.from(JSON.stringify(key))
+    const text = Buffer.from(JSON.stringify(value))
+    const both = Buffer.concat([json, text])
+    const place = rowKey(this.#order.sortKey(json), Buffer.from(id), number)
+    const stored = encodeRowValue(both, 0, json.length, json.length, both.length)
+    return { place, key: json, id, value: text, summary: this.#reducer?.map(place, stored) }
+  }
+
+  count(): number {
+    return this.#entries.length
+  }
+
+  rank(place: Uint8Array): number {
+    let low = 0
+    let high = this.#entries.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#order.compare(this.#entries[middle]!.place, place) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  cursor({ start, end, reverse, skip = 0 }: RowRange & { reverse?: boolean; skip?: number }): RowCursor {
+    const entries = this.#slice({ start, end })
+    if (reverse === true) entries.reverse()
+    let at = skip - 1
+    return {
+      next: () => {
+        at += 1
+        return at < entries.length
+      },
+      key: () => entries[at]!.key,
+      id: () => entries[at]!.id,
+      value: () => entries[at]!.value,
+      place: () => entries[at]!.place,
+    }
+  }
+
+  reduce(range: RowRange): { count: number; reduction: Uint8Array | undefined } {
+    const entries = this.#slice(range)
+    const summaries = entries.map((entry) => entry.summary)
+    return { count: entries.length, reduction: this.#reducer && this.#joined(summaries as Uint8Array[]) }
+  }
+
+  /** The range of the rows of a key. */
+  rangeOf(key: unknown): RowRange {
+    const start = this.#order.sortKey(Buffer.from(JSON.stringify(key)))
+    return { start, end: afterKey(start) }
+  }
+
+  #slice({ start, end }: RowRange): Entry[] {
+    const from = start === undefined ? 0 : this.rank(start)
+    const to = end === undefined ? this.#entries.length : this.rank(end)
+    return this.#entries.slice(from, Math.max(from, to))
+  }
+
+  /** Node by node, as a tree has them. */
+  #joined(summaries: readonly Uint8Array[]): Uint8Array {
+    if (summaries.length <= FAN_OUT) return this.#reducer!.combine(summaries)
+    const above: Uint8Array[] = []
+    for (let at = 0; at < summaries.length; at += FAN_OUT) {
+      above.push(this.#reducer!.combine(summaries.slice(at, at + FAN_OUT)))
+    }
+    return this.#joined(above)
+  }
+}
