@@ -51,7 +51,9 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   prometheus: 'interval',
   proxy_auth: '*',
   purge: '*',
-  query_server_config: '*',
+  query_server_config:
+    'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit ' +
+    'partition_query_limit query_limit',
   query_servers: '*',
   replicator: '*',
   'replicator.shares': '*',

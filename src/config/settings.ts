@@ -11,6 +11,7 @@ import { CHTTPD } from './sections/chttpd.ts'
 import { COUCHDB } from './sections/couchdb.ts'
 import { DAVENPORT } from './sections/davenport.ts'
 import { LOG } from './sections/log.ts'
+import { QUERY_SERVERS } from './sections/query-servers.ts'
 import { SSL } from './sections/ssl.ts'
 import type { Setting } from './setting.ts'
 
@@ -20,6 +21,7 @@ export const SETTINGS = {
   ...SSL,
   ...BROWSERS,
   ...AUTHENTICATION,
+  ...QUERY_SERVERS,
   ...LOG,
   ...BACKGROUND,
   ...DAVENPORT,

@@ -1,0 +1,37 @@
+/** What functions of design documents may give: `[query_server_config]`. */
+import { choice, integer, text } from '../setting.ts'
+
+/** A number as CouchDB writes it. */
+function ratio(input: string): number {
+  const value = /^\d{1,9}(\.\d{1,9})?$/.test(input) ? Number(input) : Number.NaN
+  if (Number.isNaN(value)) throw new Error('a number')
+  return value
+}
+
+export const QUERY_SERVERS = {
+  reduceLimit: choice<'true' | 'false' | 'log'>({
+    section: 'query_server_config',
+    key: 'reduce_limit',
+    default: 'true',
+    values: ['true', 'false', 'log'],
+    effect: 'live',
+    doc: 'Whether a reduction that is about as long as what it was made of is an error; log: it is logged only.',
+  }),
+  reduceLimitThreshold: integer({
+    section: 'query_server_config',
+    key: 'reduce_limit_threshold',
+    default: 5000,
+    min: 0,
+    max: 2 ** 31,
+    effect: 'live',
+    doc: 'Bytes that a reduction may always have.',
+  }),
+  reduceLimitRatio: text({
+    section: 'query_server_config',
+    key: 'reduce_limit_ratio',
+    default: 2,
+    parse: ratio,
+    effect: 'live',
+    doc: 'A longer reduction must be so many times shorter than what it was made of.',
+  }),
+}
