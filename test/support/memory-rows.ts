@@ -9,7 +9,9 @@ import { treeReducer } from '../../src/indexes/reduce/tree-reducer.ts'
 export interface MemoryRow {
   readonly key: unknown
   readonly id: string
-  readonly value: unknown
+  readonly value?: unknown
+  /** The value as JSON, where that is not what `JSON.stringify` writes. */
+  readonly text?: string
 }
 
 interface Entry {
@@ -28,7 +30,6 @@ export class MemoryRows implements RowReader {
   readonly #order: KeyOrder
   readonly #reducer: Reducer | undefined
 
-  /** Values that are strings of JSON already are taken as they are: `texts`. */
   constructor(rows: readonly MemoryRow[], reduces: readonly string[] = [], order: KeyOrder = collatedOrder) {
     this.#order = order
     this.#reducer = treeReducer(reduces)
@@ -37,13 +38,13 @@ export class MemoryRows implements RowReader {
       .sort((a, b) => order.compare(a.place, b.place))
   }
 
-  #entryOf({ key, id, value }: MemoryRow, number: number): Entry {
-    const json = Buffer.from(JSON.stringify(key))
-    const text = Buffer.from(JSON.stringify(value))
-    const both = Buffer.concat([json, text])
-    const place = rowKey(this.#order.sortKey(json), Buffer.from(id), number)
-    const stored = encodeRowValue(both, 0, json.length, json.length, both.length)
-    return { place, key: json, id, value: text, summary: this.#reducer?.map(place, stored) }
+  #entryOf({ key, id, value, text: json }: MemoryRow, number: number): Entry {
+    const keyText = Buffer.from(JSON.stringify(key))
+    const text = Buffer.from(json ?? JSON.stringify(value))
+    const both = Buffer.concat([keyText, text])
+    const place = rowKey(this.#order.sortKey(keyText), Buffer.from(id), number)
+    const stored = encodeRowValue(both, 0, keyText.length, keyText.length, both.length)
+    return { place, key: keyText, id, value: text, summary: this.#reducer?.map(place, stored) }
   }
 
   count(): number {
