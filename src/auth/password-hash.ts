@@ -31,6 +31,9 @@ export interface PasswordHash {
   readonly derivedKey: string
 }
 
+/** Hashes that wait: of more than that nobody hopes that they are quick, and the others come first. */
+const CROWD = 8
+
 const MAX_ITERATIONS = 10_000_000
 
 function isPrf(value: unknown): value is Prf {
@@ -105,7 +108,8 @@ export function createPasswordHasher(): PasswordHasher {
     const { bytes, digest } = PRFS[prf]
     return queue.run(caller, async () => {
       if (prf === 'simple') return createHash('sha1').update(password).update(salt).digest()
-      return threads.derive({ password, salt, iterations, bytes, digest })
+      const isCrowded = queue.waiting >= CROWD
+      return threads.derive({ password, salt, iterations, bytes, digest, isCrowded })
     })
   }
 

@@ -5,4 +5,6 @@ export interface Derivation {
   readonly iterations: number
   readonly bytes: number
   readonly digest: string
+  /** Many others wait: the thread has next to nothing of processors that somebody else wants. */
+  readonly isCrowded?: boolean
 }

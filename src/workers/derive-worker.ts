@@ -8,19 +8,26 @@ import type { Derivation } from './derive-job.ts'
  * On Linux threads have priorities of their own, and are named in /proc; elsewhere this is a thread like others. The
  * default export runs in threads of the pool alone, so none but those are meant.
  */
-function giveWayToOthers(): void {
+function giveWayToOthers(priority: number): void {
   try {
     const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
-    if (Number.isInteger(thread) && thread > 0) setPriority(thread, constants.priority.PRIORITY_BELOW_NORMAL)
+    if (Number.isInteger(thread) && thread > 0) setPriority(thread, priority)
   } catch {
     // Not on this system, or not allowed.
   }
 }
 
-let isBelow = false
+const { PRIORITY_NORMAL, PRIORITY_BELOW_NORMAL, PRIORITY_LOW } = constants.priority
 
-export default function derive({ password, salt, iterations, bytes, digest }: Derivation): Uint8Array {
-  if (!isBelow) giveWayToOthers()
-  isBelow = true
+/** It only ever sinks, since nobody but root may raise it: a thread that has sunk ends when it is idle. */
+let current: number = PRIORITY_NORMAL
+
+export default function derive(derivation: Derivation): Uint8Array {
+  const { password, salt, iterations, bytes, digest, isCrowded = false } = derivation
+  const wanted = isCrowded ? PRIORITY_LOW : PRIORITY_BELOW_NORMAL
+  if (wanted > current) {
+    giveWayToOthers(wanted)
+    current = wanted
+  }
   return pbkdf2Sync(password, salt, iterations, bytes, digest)
 }

@@ -1,7 +1,7 @@
 /**
  * Keys derived from passwords (PBKDF2). What takes long is done in threads of their own, which have less of the processors
  * than the threads that answer requests when there are too few for all: a flood of wrong passwords must not slow the
- * others down. (libuv's threads, where Node does it else, read and write files too and cannot have less.)
+ * others down, and where many wait those threads sink to the lowest priority. (libuv's threads, where Node does it else, read and write files too and cannot have less.)
  */
 import { pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'

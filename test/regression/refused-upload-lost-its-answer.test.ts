@@ -105,7 +105,7 @@ t.test('the rest is read within limits', async (t) => {
   let current = limits
   const listener = createServer((request: IncomingMessage, response) => {
     response.write('answer')
-    const rest = discardRest(request, current)
+    const rest = discardRest(request, { limits: current })
     void rest?.then(() => response.end())
     request.socket.once('close', () => listener.emit('cut'))
   })

@@ -34,6 +34,19 @@ t.test('keys are the same in threads and out of them, several at once', async (t
 
 const skip = process.platform === 'linux' ? false : 'threads have priorities of their own on Linux alone'
 
+t.test('where many wait it has next to nothing', { skip }, async (t) => {
+  const threads = new DeriveThreads(1)
+  const lowest = (): number => niceness().filter((each) => each === 19).length
+  let isOver = false
+  await threads.derive(LONG)
+  const work = threads.derive({ ...LONG, iterations: 3_000_000, isCrowded: true }).finally(() => {
+    isOver = true
+  })
+  await until('a thread sinks', () => isOver || lowest() > 0)
+  t.equal(lowest(), 1)
+  await work
+})
+
 t.test('the thread has less of the processors than the others', { skip }, async (t) => {
   const threads = new DeriveThreads(1)
   const own = Math.min(...niceness())

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http'
+import { BytePace, type PaceOptions } from '../../base/byte-pace.ts'
+import type { Clock } from '../../base/clock.ts'
 
 /**
  * The end of an exchange whose answer was known before the request had come whole: a refused upload, above all. A
@@ -6,7 +8,7 @@ import type { IncomingMessage } from 'node:http'
  * broken instead of the answer. So the rest is read into nothing first (RFC 9112, 9.6), and only then does the
  * answer end, after which the connection is used again or closed as the client wished.
  * - The answer goes out at once; it is its end, which carries no bytes of a whole answer, that waits.
- * - The rest is bounded in bytes and in time, and a client that sends nothing more is not waited for: beyond that the
+ * - The rest is bounded in bytes and in time, that of strangers in bytes a second too, and a client that sends nothing more is not waited for: beyond that the
  *   connection is cut.
  */
 export interface LingerLimits {
@@ -19,19 +21,43 @@ export interface LingerLimits {
 const LIMITS: LingerLimits = { bytes: 1024 * 1024 * 1024, totalMs: 120_000, idleMs: 10_000 }
 
 /**
+ * What strangers send for nothing is read at this rate, all of it in a thread together. Bytes that are forgotten were in memory
+ * too: a kilobyte costs five microseconds, and 64 MiB of them a collection of all garbage, which holds up everybody else.
+ */
+const STRANGERS: Omit<PaceOptions, 'nowMs'> = {
+  bytesPerSecond: 16 * 1024 * 1024,
+  burstBytes: 4 * 1024 * 1024,
+}
+
+/** For one server. */
+export function paceOfStrangers(clock: Pick<Clock, 'monotonic'>): BytePace {
+  return new BytePace({ ...STRANGERS, nowMs: () => clock.monotonic() })
+}
+
+export interface DiscardOptions {
+  limits?: LingerLimits | undefined
+  /** What is read is counted here, and waits as that says. */
+  pace?: Pick<BytePace, 'take'> | undefined
+}
+
+/**
  * Reads what is left of a request's body and forgets it. Nobody else may read it from then on. Undefined where
  * nothing is left; else it resolves when the body has ended, the client has gone, or a limit was met and the connection is cut.
  */
 export function discardRest(
   request: IncomingMessage,
-  limits: LingerLimits = LIMITS,
+  { limits = LIMITS, pace }: DiscardOptions = {},
 ): Promise<void> | undefined {
   if (request.complete || request.destroyed || !mayHaveBody(request)) return undefined
   return new Promise((resolve) => {
     let bytes = 0
     const cut = (): void => void request.socket.destroy()
     const total = setTimeout(cut, limits.totalMs)
-    const idle = setTimeout(cut, limits.idleMs)
+    let idle = setTimeout(cut, limits.idleMs)
+    const goOn = (): void => {
+      idle = setTimeout(cut, limits.idleMs)
+      request.resume()
+    }
     const over = (): void => {
       clearTimeout(total)
       clearTimeout(idle)
@@ -39,8 +65,16 @@ export function discardRest(
     }
     request.on('data', (chunk: Buffer) => {
       bytes += chunk.length
-      idle.refresh()
       if (bytes > limits.bytes) cut()
+      const waitMs = pace?.take(chunk.length) ?? 0
+      if (waitMs === 0) {
+        idle.refresh()
+        return
+      }
+      // It is not the client that keeps silent now.
+      request.pause()
+      clearTimeout(idle)
+      idle = setTimeout(goOn, waitMs)
     })
     request.once('end', over)
     request.once('close', over)

@@ -1,3 +1,4 @@
+import type { BytePace } from '../../base/byte-pace.ts'
 import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
 import { withCors } from '../request/cors.ts'
@@ -25,7 +26,7 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   response.writeHead(status, head)
   if (request.method !== 'HEAD') exchange.sentBytes += body.length
   const bodiless = request.method === 'HEAD' || body.length === 0
-  const rest = discardRest(request)
+  const rest = discardRest(request, { pace: paceOf(exchange) })
   if (rest !== undefined) {
     if (bodiless) response.flushHeaders()
     else response.write(body)
@@ -46,7 +47,7 @@ export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): 
     await answer.pieces.return?.()
     return
   }
-  const rest = discardRest(request)
+  const rest = discardRest(request, { pace: paceOf(exchange) })
   if (request.method === 'HEAD') {
     await answer.pieces.return?.()
     if (response.destroyed) return
@@ -60,6 +61,11 @@ export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): 
     }
     await sendPieces(response, answer.pieces, { begin, beforeEnd: rest, onBytes })
   }
+}
+
+/** Undefined for those who are known: they are read as fast as they send. */
+function paceOf({ user, service }: Exchange): BytePace | undefined {
+  return user.name === null ? service.strangersPace : undefined
 }
 
 /** The headers that a client still gets when it asks for `return=minimal`. */

@@ -14,6 +14,7 @@ import { resources } from '../routes/index.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
+import { paceOfStrangers } from './lingering.ts'
 import { refuseMalformed } from './malformed.ts'
 import { MoreSockets } from './more-sockets.ts'
 import { serverToken } from './server-token.ts'
@@ -67,6 +68,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     compression,
     batches,
     bodies,
+    strangersPace: paceOfStrangers(clock),
     endpoints,
     handle: handlerFor(resources),
     uuids: new Uuids({

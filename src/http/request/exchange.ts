@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Caller } from '../../auth/hash-queue.ts'
 import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
+import type { BytePace } from '../../base/byte-pace.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { Uuids } from '../../base/uuids.ts'
@@ -40,6 +41,8 @@ export interface Service {
   readonly compression: AttachmentCompression
   readonly batches: BatchWrites
   readonly bodies: BodyMemory
+  /** At which the rest of what strangers send is read, once it is answered. */
+  readonly strangersPace: BytePace
   /** Gives the ids of documents that came without. */
   readonly uuids: Uuids
   /** Where requests go. */
