@@ -29,6 +29,7 @@ import { checkNamesPartition, partitionBounds } from './layout/partition.ts'
 import type { SequenceCodec } from './layout/sequence.ts'
 import { openAllDocs, rowOf } from './read/all-docs.ts'
 import { lastNumbers, openChanges } from './read/changes.ts'
+import { Derivation } from './read/derivation.ts'
 import type { ViewSource } from './read/document-view.ts'
 import type { OpenStore } from './read/open-store.ts'
 import {
@@ -219,6 +220,14 @@ export abstract class ReadingDatabase {
       const current = lastNumbers(snapshot).update
       const views = this.#viewsOf(snapshot)
       return openChanges(snapshot, { views, sequences: this.#sequences, current }, options)
+    })
+  }
+
+  /** What is derived from documents is derived from this; it must be closed. */
+  derivation(): Derivation {
+    return this.#store.page((snapshot) => {
+      const source = { values: snapshot.values, revsLimit: this.#settings.revsLimit }
+      return new Derivation(snapshot, source)
     })
   }
 

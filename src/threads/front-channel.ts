@@ -1,5 +1,5 @@
 /** The front's end of the line. */
-import type { Channel } from './channel.ts'
+import type { Channel } from '../workers/channel.ts'
 import type { CoreCalls, CoreNotices, FrontCalls, FrontNotices } from './protocol.ts'
 
 export interface FrontVocabulary {

@@ -29,7 +29,7 @@ import { type HttpLimits, type HttpOptions, httpOptions } from '../http/request/
 import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
-import { Channel } from './channel.ts'
+import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'

@@ -5,17 +5,13 @@
  * - A purge of a document takes a number of the purge sequence and is remembered as it was asked for, whatever it
  *   removed, as in CouchDB. One that removed something takes a number of the update sequence too.
  * - The last `purgedInfosLimit` purges are remembered; `sequences.firstPurge` is the number of the oldest kept.
- *
- * A value of the tree `purge`, keyed by the number of the purge (6 bytes); `n` and `s` are numbers of
- * `byte-codec.ts`: u8 version, 1; n number of revisions; each: s generation, n length and bytes of
- * the id; the rest is the document id, UTF-8.
  */
 import type { Snapshot, Transaction } from '../../../native-free-btree/index.ts'
-import { ByteReader, ByteWriter } from '../../base/byte-codec.ts'
 import type { PurgedRevisions, PurgeRequest } from '../api/database.ts'
 import { decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
-import { checkVersion, DESIGN_PREFIX, idKey, seqKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
+import { DESIGN_PREFIX, idKey, seqKey, TREES } from '../layout/layout.ts'
 import { DEFAULT_SEQUENCES, readRecord, type SequencesRecord, writeRecord } from '../layout/meta-records.ts'
+import { decodePurge, encodePurge } from '../layout/purge-record.ts'
 import { SnapshotRows } from '../layout/snapshot-rows.ts'
 import { compareRevisions, formatRevision, type Revision } from '../revisions/revision-id.ts'
 import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
@@ -44,33 +40,6 @@ export interface PurgeOutcome {
 /** Throws illegalDocumentId for an id that is too long. */
 export function readyPurges(requests: readonly PurgeRequest[]): ReadyPurge[] {
   return requests.map(({ id, revisions }) => ({ id, key: idKey(id), revisions }))
-}
-
-const writer = new ByteWriter()
-
-function encodePurge(key: Uint8Array, revisions: readonly Revision[]): Buffer {
-  writer.begin()
-  writer.u8(VALUE_VERSION)
-  writer.number(revisions.length)
-  for (const { pos, id } of revisions) {
-    writer.signed(pos)
-    writer.number(id.length)
-    writer.byteString(id)
-  }
-  writer.bytes(key)
-  return writer.take()
-}
-
-function decodePurge(value: Buffer): PurgedRevisions {
-  checkVersion(value, TREES.purge)
-  const reader = new ByteReader(value)
-  reader.skip(1)
-  const revs: string[] = []
-  for (let left = reader.number(); left > 0; left--) {
-    const pos = reader.signed()
-    revs.push(formatRevision({ pos, id: reader.byteString(reader.number()) }))
-  }
-  return { id: value.toString('utf8', reader.skip(0)), revs }
 }
 
 /** Returns the revisions that were removed. */

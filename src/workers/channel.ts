@@ -1,5 +1,5 @@
 /**
- * One end of the line between a front and the core. What holds:
+ * One end of a line between two threads. What holds:
  * - What is said in one go is one message; bytes are put behind each other into one buffer, which is handed over, not
  *   copied. While other calls wait for their answers, what is said in a whole turn of the event loop is: the cost of a message
  *   is shared by all who say something in the turn, and a single caller does not wait for the turn's end.

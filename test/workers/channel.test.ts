@@ -2,7 +2,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { DatabaseError } from '../../src/base/errors.ts'
-import { Channel, WithBytes } from '../../src/threads/channel.ts'
+import { Channel, WithBytes } from '../../src/workers/channel.ts'
 import { until } from '../support/until.ts'
 
 interface Calls {
