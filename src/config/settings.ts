@@ -10,6 +10,7 @@ import { BROWSERS } from './sections/browsers.ts'
 import { CHTTPD } from './sections/chttpd.ts'
 import { COUCHDB } from './sections/couchdb.ts'
 import { DAVENPORT } from './sections/davenport.ts'
+import { INDEXES } from './sections/indexes.ts'
 import { LOG } from './sections/log.ts'
 import { QUERY_SERVERS } from './sections/query-servers.ts'
 import { SSL } from './sections/ssl.ts'
@@ -24,6 +25,7 @@ export const SETTINGS = {
   ...QUERY_SERVERS,
   ...LOG,
   ...BACKGROUND,
+  ...INDEXES,
   ...DAVENPORT,
 }
 

@@ -3,10 +3,11 @@
  * folder is locked before anything in it is read and until everything in it is closed.
  *
  * DATA/ holds `server.lock`, `private.json`, `local.ini`, `admin-password` (while that password is valid), `databases/`,
- * `drafts/` and `events.davenport`.
+ * `drafts/`, `views/` and `events.davenport`.
  */
 import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { PageCache } from '../../native-free-btree/index.ts'
 import { Administrators } from '../auth/administrators.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import { LockOuts } from '../auth/lock-out.ts'
@@ -28,6 +29,7 @@ import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
+import { LocalIndexes } from '../indexes/local-indexes.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
@@ -42,6 +44,7 @@ import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
+import { Indexing } from './indexing.ts'
 import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 import { Resharding } from './resharding.ts'
@@ -104,6 +107,9 @@ export class Server {
   readonly designs: DesignDocuments
   /** Undefined where HTTPS is not served. */
   readonly certificates: Certificates | undefined
+  readonly indexing: Indexing
+  /** As this thread reads them. */
+  readonly indexes: LocalIndexes
   readonly #userDatabases: UserDatabases
   readonly #lock: { release(): Promise<void> }
 
@@ -174,6 +180,22 @@ export class Server {
         intervalMs: 'compactionIntervalMs',
         window: 'compactionWindow',
       }),
+    })
+    this.indexing = new Indexing({
+      dataDir: parts.dataDir,
+      lease: (name) => this.databases.lease(name),
+      hasDatabase: (name) => this.databases.has(name),
+      bus: parts.bus,
+      tasks: this.tasks,
+      settings,
+      clock,
+      log,
+    })
+    this.indexes = new LocalIndexes({
+      service: this.indexing,
+      cache: options.cache instanceof PageCache ? options.cache : undefined,
+      clock,
+      mostOpen: settings.get('mostOpenIndexes'),
     })
     this.expirations = parts.expirations
     this.designs = new DesignDocuments(scriptingOf(settings, { clock, log, threads: 0 }))
@@ -350,6 +372,8 @@ export class Server {
       await this.automaticCompaction.stop()
       await this.compactions.stop()
       await this.#userDatabases.close()
+      await this.indexes.close()
+      await this.indexing.stop()
       await this.designs.scripting.close()
       await this.expirations.close()
       await this.databases.stop(graceMs)

@@ -110,6 +110,8 @@ export class FrontService {
       configure: ({ method, args }) => callOn(server.configuration, method, args),
       askNode: ({ method, args }) => callOn(server.node, method, args),
       reshard: ({ method, args }) => callOn(server.resharding, method, args),
+      prepareIndex: ({ index, untilSeq }, { signal }) => server.indexing.prepare(index, untilSeq, { signal }),
+      askIndexes: ({ method, args }) => callOn(server.indexing, method, args),
       hashPassword: ({ password, salt, iterations, address }, { signal }) => {
         const caller = callerOf(address, signal)
         return salt === undefined

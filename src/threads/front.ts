@@ -26,6 +26,7 @@ import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
 import { type HttpLimits, type HttpOptions, httpOptions } from '../http/request/options.ts'
+import { LocalIndexes } from '../indexes/local-indexes.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
@@ -34,6 +35,7 @@ import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'
 import { remoteConfiguration } from './remote-configuration.ts'
+import { remoteIndexes } from './remote-indexes.ts'
 import { remoteNode, remoteResharding } from './remote-node.ts'
 import { remoteWriter } from './remote-writer.ts'
 
@@ -87,6 +89,7 @@ class Front {
   readonly #cache: PageCache
   readonly #administrators: CredentialTable
   readonly #designs: DesignDocuments
+  readonly #indexes: LocalIndexes
   readonly #metrics: Metrics
   #http: HttpServer | undefined
   #starting: Promise<void> = Promise.resolve()
@@ -136,6 +139,12 @@ class Front {
     this.#designs = new DesignDocuments(
       scriptingOf(this.#settings, { clock: systemClock, log: this.#log, threads }),
     )
+    this.#indexes = new LocalIndexes({
+      service: remoteIndexes(this.#core),
+      cache: this.#cache,
+      clock: systemClock,
+      mostOpen: start.settings.mostOpenIndexes,
+    })
     this.#databases = new FrontDatabases({
       core: this.#core,
       maxOpen: start.share.maxOpen,
@@ -201,6 +210,7 @@ class Front {
         authenticator: this.#authenticator(),
         hasher: this.#hasher(),
         designs: this.#designs,
+        indexes: this.#indexes,
         uuid,
         log: this.#log,
         clock: systemClock,
@@ -281,6 +291,7 @@ class Front {
     await this.#starting.catch(() => undefined)
     await this.#http?.stop(graceMs)
     await this.#designs.scripting.close()
+    await this.#indexes.close()
     await this.#databases.stop(0)
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))

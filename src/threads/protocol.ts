@@ -11,6 +11,7 @@ import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { ConfigurationBackend, NodeBackend, ReshardingBackend } from '../http/request/options.ts'
+import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
@@ -57,6 +58,9 @@ export interface CoreCalls {
   /** A method of the server as a node, and of its resharding. */
   askNode: { args: { method: keyof NodeBackend; args: readonly unknown[] }; result: unknown }
   reshard: { args: { method: keyof ReshardingBackend; args: readonly unknown[] }; result: unknown }
+  /** As `IndexService`. */
+  prepareIndex: { args: { index: IndexOf; untilSeq: number | undefined }; result: Prepared }
+  askIndexes: { args: { method: IndexMethod; args: readonly unknown[] }; result: unknown }
   /** A hash with the salt, or with a new one, in the queue that all fronts share. */
   hashPassword: {
     args: { password: string; salt: string | undefined; iterations: number; address: string }
@@ -69,6 +73,9 @@ export interface CoreCalls {
   /** Whether the password is the hash's, in the queue that all fronts share. */
   verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
 }
+
+/** Methods of `IndexService` that are rare enough to be carried as they are. */
+export type IndexMethod = Exclude<keyof IndexService, 'prepare'>
 
 /** A call of the configuration: its method and arguments. */
 export interface ConfigurationCall {

@@ -40,6 +40,8 @@ export interface TaskInfo {
   eta_seconds: number | null
   bytes_done: number
   bytes_to_do: number
+  /** Of indexes. */
+  design_document?: string
   /** Of a task that failed. */
   error?: string
 }
@@ -48,6 +50,8 @@ export interface TaskOptions {
   type: string
   database: string
   phase: string
+  /** The id of the design document that it is for. */
+  designDocument?: string | undefined
   /** Asks it to end; it ends some time later. */
   cancel(): void
 }
@@ -104,13 +108,14 @@ export class Task {
 
   info(): TaskInfo {
     const { phase, changesDone, totalChanges, bytesDone, bytesTotal } = this.#progress
-    const { type, database } = this.#options
+    const { type, database, designDocument } = this.#options
     const info: TaskInfo = {
       node: NODE,
       pid: this.pid,
       type,
       task: `${type} of ${database}`,
       database,
+      ...(designDocument !== undefined && { design_document: designDocument }),
       status: this.#status,
       phase,
       progress: this.#percent,

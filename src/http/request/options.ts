@@ -11,6 +11,7 @@ import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { DesignDocuments } from '../../design/design-documents.ts'
+import type { Indexes } from '../../indexes/api.ts'
 import type { Certificates } from '../../server/certificates.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
@@ -88,6 +89,7 @@ export interface Backend {
   readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout' | 'handlers'>
   /** Runs functions of design documents. */
   readonly designs: DesignDocuments
+  readonly indexes: Indexes
   readonly hasher: Pick<PasswordHasher, 'hash'>
   /** The server's own, 32 hex digits. */
   readonly uuid: string

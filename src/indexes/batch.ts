@@ -1,0 +1,108 @@
+/** Documents as they come from a database, some at a time. */
+import type { DerivedChange } from '../database/read/derivation.ts'
+import type { FollowedDatabase } from '../database/shared/followed-database.ts'
+import { viewText } from '../documents/document-text.ts'
+import type { IndexDefinition } from './api.ts'
+import type { IndexState } from './index-record.ts'
+import { canHaveRows } from './keys/row-key.ts'
+
+/** As many documents cross into the sandbox at once: see `Scripting.map`. */
+const MOST_DOCUMENTS = 1000
+const MOST_BYTES = 1024 * 1024
+const DESIGN_PREFIX = '_design/'
+const ALL_LEAVES = { conflicts: true, deletedConflicts: true }
+
+export interface BatchDocument {
+  readonly id: Buffer
+  /** It has no rows yet. */
+  readonly isNew: boolean
+}
+
+/** What comes behind a state of an index. */
+export interface Batch {
+  /** Of the index with this batch. */
+  readonly state: IndexState
+  /** Documents that are mapped, and their texts. */
+  readonly documents: readonly BatchDocument[]
+  readonly texts: readonly Uint8Array[]
+  /** Those that have no rows any more. */
+  readonly rowless: readonly BatchDocument[]
+  /** Changes that were read, also of documents that are not mapped. */
+  readonly changes: number
+  /** Changes that are left behind it. */
+  readonly left: number
+  /** As new as the database was. */
+  readonly isLast: boolean
+}
+
+/** The database has forgotten purges that the index has not seen, or is older than the index. */
+export class IndexOutdated extends Error {}
+
+/** Throws IndexOutdated. */
+export function readBatch(
+  database: FollowedDatabase,
+  definition: IndexDefinition,
+  { updateSeq, purgeSeq, newUpTo }: IndexState,
+): Batch {
+  const derivation = database.derivation()
+  try {
+    if (derivation.updateSeq < updateSeq || derivation.purgeSeq < purgeSeq) {
+      throw new IndexOutdated('the index is newer than its database')
+    }
+    const isFirst = updateSeq === 0
+    const isEmpty = isFirst || derivation.purgeSeq === purgeSeq
+    if (!isEmpty && derivation.firstPurge > purgeSeq + 1) {
+      throw new IndexOutdated('the database has forgotten what was purged since the index was built')
+    }
+    const knownNew = isFirst ? derivation.updateSeq : newUpTo
+    const documents: BatchDocument[] = []
+    const texts: Uint8Array[] = []
+    const rowless: BatchDocument[] = []
+    if (!isEmpty) {
+      for (const id of derivation.goneBehind(purgeSeq)) rowless.push({ id: Buffer.from(id), isNew: false })
+    }
+    let changes = 0
+    let bytes = 0
+    let reached = updateSeq
+    let isLast = true
+    for (const change of derivation.changesBehind(updateSeq)) {
+      if (changes >= MOST_DOCUMENTS || bytes >= MOST_BYTES) {
+        isLast = false
+        break
+      }
+      changes += 1
+      reached = change.seq
+      const id = Buffer.from(change.id)
+      const document = { id, isNew: change.seq <= knownNew }
+      if (!isIndexed(definition, change) || !canHaveRows(id)) {
+        if (!document.isNew) rowless.push(document)
+        continue
+      }
+      const text = textOf(definition, change)
+      bytes += text.length
+      documents.push(document)
+      texts.push(text)
+    }
+    const state = {
+      updateSeq: isLast ? derivation.updateSeq : reached,
+      purgeSeq: derivation.purgeSeq,
+      newUpTo: knownNew,
+    }
+    const left = isLast ? 0 : derivation.countBehind(reached)
+    return { state, documents, texts, rowless, changes, left, isLast }
+  } finally {
+    derivation.close()
+  }
+}
+
+function isIndexed(definition: IndexDefinition, { id, deleted }: DerivedChange): boolean {
+  if (deleted) return false
+  const withDesignDocuments = definition.kind === 'views' && definition.withDesignDocuments
+  return withDesignDocuments || !id.startsWith(DESIGN_PREFIX)
+}
+
+/** As maps see it: with the leaves that lost, as in CouchDB. */
+function textOf(definition: IndexDefinition, change: DerivedChange): Uint8Array {
+  const localSeq = definition.kind === 'views' && definition.withLocalSeq
+  return viewText(change.document(), { ...(change.isPlain ? {} : ALL_LEAVES), localSeq })
+}

@@ -1,0 +1,80 @@
+/**
+ * One build: an index is brought up to what its database is now. While the rows of a batch are written those of the next ones
+ * are made, and others are read. What is written is whole batches in their order, so a build may end at any moment, and the
+ * next one goes on from there.
+ */
+import { giveWay } from '../base/time-slice.ts'
+import type { FollowedDatabase } from '../database/shared/followed-database.ts'
+import type { IndexDefinition } from './api.ts'
+import { type Batch, readBatch } from './batch.ts'
+import type { IndexFile } from './index-file.ts'
+import type { RowMaker } from './row-maker.ts'
+
+/** Batches that are read and not written. */
+const MOST_UNDER_WAY = 3
+
+export interface BuildProgress {
+  /** The index is built up to here. */
+  readonly updateSeq: number
+  /** Changes that this build has written, and those that it knows of. */
+  readonly changesDone: number
+  readonly totalChanges: number
+}
+
+export interface BuildParts {
+  readonly database: FollowedDatabase
+  readonly definition: IndexDefinition
+  readonly file: IndexFile
+  readonly maker: RowMaker
+  readonly signal: AbortSignal
+  onProgress(progress: BuildProgress): void
+}
+
+interface UnderWay {
+  readonly batch: Batch
+  readonly rows: Promise<Buffer>
+}
+
+/** Rejects with what the maker rejects with, IndexOutdated, what storage throws, and the signal's reason. */
+export async function build(parts: BuildParts): Promise<void> {
+  const { database, definition, file, maker, signal, onProgress } = parts
+  const underWay: UnderWay[] = []
+  let { state } = file
+  let read = 0
+  let done = 0
+  let isRead = false
+  const ended = new AbortController()
+  const either = AbortSignal.any([signal, ended.signal])
+  try {
+    while (!isRead || underWay.length > 0) {
+      signal.throwIfAborted()
+      if (!isRead && underWay.length < MOST_UNDER_WAY) {
+        await database.refresh()
+        const batch = readBatch(database, definition, state)
+        const rows = maker.make(batch.texts, either)
+        // It is awaited when its turn has come.
+        rows.catch(() => undefined)
+        underWay.push({ batch, rows })
+        if (read === 0) {
+          const totalChanges = batch.changes + batch.left
+          onProgress({ updateSeq: state.updateSeq, changesDone: 0, totalChanges })
+        }
+        state = batch.state
+        read += batch.changes
+        isRead = batch.isLast
+        await giveWay()
+        continue
+      }
+      const { batch, rows } = underWay.shift()!
+      await file.write(batch, await rows)
+      done += batch.changes
+      onProgress({
+        updateSeq: batch.state.updateSeq,
+        changesDone: done,
+        totalChanges: Math.max(read, done + batch.left),
+      })
+    }
+  } finally {
+    ended.abort()
+  }
+}

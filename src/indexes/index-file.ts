@@ -1,0 +1,199 @@
+/**
+ * The file of an index, in the thread that writes it. What holds:
+ * - A commit has all rows of the documents up to its state, and none that such a document had before.
+ * - What is in the file follows from the database alone: a file that cannot be read, or was made for something else, or in
+ *   another order, is removed and made anew.
+ */
+import { rm } from 'node:fs/promises'
+import { openStore, type PageCache, StorageError, type Store } from '../../native-free-btree/index.ts'
+import type { Clock } from '../base/clock.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { RandomBytes } from '../base/random.ts'
+import { visitRows } from '../scripting/rows.ts'
+import type { IndexDefinition } from './api.ts'
+import type { Batch, BatchDocument } from './batch.ts'
+import { decodeDocumentRows, encodeDocumentRows } from './document-rows.ts'
+import {
+  type IndexState,
+  readIndexRecord,
+  readState,
+  recordOf,
+  writeIndexRecord,
+  writeState,
+} from './index-record.ts'
+import { IDS_TREE, orderOf, rowsTree, treeCountOf, treeOptionsOf } from './index-trees.ts'
+import type { KeyOrder } from './keys/key-order.ts'
+import { rowKey } from './keys/row-key.ts'
+import { encodeRowValue } from './keys/row-value.ts'
+
+/** Errors after which a file is made anew. */
+const UNUSABLE: ReadonlySet<string> = new Set([
+  'DAMAGED',
+  'NOT_A_STORE',
+  'UNSUPPORTED_VERSION',
+  'COMPARATOR_MISMATCH',
+  'REDUCER_MISMATCH',
+])
+/** What lies beside the file, by suffix. */
+const COMPANIONS = ['', '.lock', '.compact', '.compact.creating']
+const START: IndexState = { updateSeq: 0, purgeSeq: 0, newUpTo: 0 }
+const COLON = 0x3a
+
+export interface IndexFileOptions {
+  readonly path: string
+  /** The database's uuid. */
+  readonly database: string
+  readonly definition: IndexDefinition
+  readonly cache: PageCache
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly log: Log
+}
+
+export function isUnusable(error: unknown): boolean {
+  return error instanceof StorageError && UNUSABLE.has(error.code)
+}
+
+/** Removes the file of an index that nobody has open. */
+export async function removeIndexFile(path: string): Promise<void> {
+  for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true })
+}
+
+interface Transaction {
+  get(tree: string, key: Uint8Array): Buffer | undefined
+  put(tree: string, key: Uint8Array, value: Uint8Array): void
+  delete(tree: string, key: Uint8Array): void
+}
+
+export class IndexFile {
+  readonly store: Store
+  readonly #options: IndexFileOptions
+  readonly #order: KeyOrder
+  readonly #trees: readonly string[]
+  #state: IndexState
+
+  private constructor(store: Store, options: IndexFileOptions) {
+    this.store = store
+    this.#options = options
+    this.#order = orderOf(options.definition)
+    this.#trees = Array.from({ length: treeCountOf(options.definition) }, (_, tree) => rowsTree(tree))
+    this.#state = readState(store) ?? START
+  }
+
+  /** Opens the file, or makes it. */
+  static async open(options: IndexFileOptions): Promise<IndexFile> {
+    const { path, database, definition, log } = options
+    try {
+      const file = await IndexFile.#open(options)
+      const record = readIndexRecord(file.store)
+      const expected = recordOf(database, definition)
+      if (JSON.stringify(record) === JSON.stringify(expected)) return file
+      if (record === undefined && file.#state === START) {
+        await file.store.transact((tx) => writeIndexRecord(tx, expected))
+        return file
+      }
+      await file.close()
+      log.warning('an index was made for something else and is built anew', { path })
+    } catch (error) {
+      if (!isUnusable(error)) throw error
+      log.warning('an index cannot be read and is built anew', { path, reason: describeError(error) })
+    }
+    await removeIndexFile(path)
+    const file = await IndexFile.#open(options)
+    await file.store.transact((tx) => writeIndexRecord(tx, recordOf(database, definition)))
+    return file
+  }
+
+  static async #open(options: IndexFileOptions): Promise<IndexFile> {
+    const { path, definition, cache, clock, random } = options
+    const store = await openStore(path, {
+      trees: treeOptionsOf(definition),
+      cache,
+      clock,
+      random,
+      // The data folder is locked, and one thread of its process has the file.
+      lock: async () => ({ release: async () => undefined }),
+    })
+    return new IndexFile(store, options)
+  }
+
+  get state(): IndexState {
+    return this.#state
+  }
+
+  /** Commits the rows of a batch. */
+  async write(batch: Batch, rows: Uint8Array): Promise<void> {
+    await this.store.transact((tx) => {
+      for (const document of batch.rowless) this.#remove(tx, document.id)
+      this.#putAll(tx, batch.documents, rows)
+      writeState(tx, batch.state)
+    })
+    this.#state = batch.state
+  }
+
+  #remove(tx: Transaction, id: Buffer): void {
+    const before = tx.get(IDS_TREE, id)
+    if (before === undefined) return
+    this.#removeRows(tx, id, decodeDocumentRows(before), [])
+    tx.delete(IDS_TREE, id)
+  }
+
+  /** Those of `before` that are not in the same place of `after`. */
+  #removeRows(
+    tx: Transaction,
+    id: Uint8Array,
+    before: readonly (readonly Uint8Array[])[],
+    after: readonly (readonly Uint8Array[])[],
+  ): void {
+    for (const [tree, keys] of before.entries()) {
+      for (const [number, key] of keys.entries()) {
+        const stays = after[tree]?.[number]
+        if (stays !== undefined && Buffer.compare(stays, key) === 0) continue
+        tx.delete(this.#trees[tree]!, rowKey(key, id, number))
+      }
+    }
+  }
+
+  #putAll(tx: Transaction, documents: readonly BatchDocument[], rows: Uint8Array): void {
+    let current = 0
+    let keys = this.#noKeys()
+    const finish = (until: number): void => {
+      for (; current < until; current++) {
+        this.#finish(tx, documents[current]!, keys)
+        keys = this.#noKeys()
+      }
+    }
+    visitRows(rows, this.#trees.length, (document, tree, keyStart, keyEnd, valueStart, valueEnd) => {
+      finish(document)
+      const { id } = documents[document]!
+      const sortKey = this.#order.sortKey(rows.subarray(keyStart, keyEnd), this.#partitionOf(id))
+      const ofTree = keys[tree]!
+      const key = rowKey(sortKey, id, ofTree.length)
+      ofTree.push(sortKey)
+      tx.put(this.#trees[tree]!, key, encodeRowValue(rows, keyStart, keyEnd, valueStart, valueEnd))
+    })
+    finish(documents.length)
+  }
+
+  #noKeys(): Uint8Array[][] {
+    return this.#trees.map(() => [])
+  }
+
+  #partitionOf(id: Buffer): Uint8Array | undefined {
+    if (!this.#options.definition.isPartitioned) return undefined
+    return id.subarray(0, Math.max(0, id.indexOf(COLON)))
+  }
+
+  /** Old rows go, and what the new ones are keyed by is kept. */
+  #finish(tx: Transaction, { id, isNew }: BatchDocument, keys: Uint8Array[][]): void {
+    const before = isNew ? undefined : tx.get(IDS_TREE, id)
+    if (before !== undefined) this.#removeRows(tx, id, decodeDocumentRows(before), keys)
+    const after = encodeDocumentRows(keys)
+    if (after !== undefined) tx.put(IDS_TREE, id, after)
+    else if (before !== undefined) tx.delete(IDS_TREE, id)
+  }
+
+  async close(): Promise<void> {
+    await this.store.close()
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The indexes that this thread writes. What holds:
+ * - A file is opened once, however many ask, and is used by one build, or by one compaction beside it, at a time.
+ * - Files stay open while they are used, and the last ones that were used beyond that, up to a number; so do databases.
+ * - What is asked of one index goes wrong for that one alone.
+ */
+import {
+  CompactionCancelled,
+  compact,
+  type PageCache,
+  StoreCompactionSource,
+} from '../../native-free-btree/index.ts'
+import type { Clock } from '../base/clock.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { RandomBytes } from '../base/random.ts'
+import { giveWay } from '../base/time-slice.ts'
+import type { SharedDatabase } from '../database/api/remote-writer.ts'
+import type { FollowedDatabase } from '../database/shared/followed-database.ts'
+import { ScriptError } from '../scripting/script-error.ts'
+import type { Scripting } from '../scripting/scripting.ts'
+import { IndexOutdated } from './batch.ts'
+import { type BuildProgress, build } from './build.ts'
+import { IndexFile, isUnusable, removeIndexFile } from './index-file.ts'
+import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
+import { KeptOpen } from './kept-open.ts'
+import type { IndexCalls, IndexPlace, IndexSizes, OpenedIndex } from './protocol.ts'
+import { rowMakerOf } from './row-maker.ts'
+
+export interface IndexWriterOptions {
+  readonly cache: PageCache
+  readonly scripting: Scripting
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly log: Log
+  readonly mostFiles: number
+  readonly mostDatabases: number
+  follow(shared: SharedDatabase): Promise<FollowedDatabase>
+  onProgress(path: string, progress: BuildProgress): void
+}
+
+const COMPACTION = 'compaction'
+const COMPACTION_FILL_BYTES = 256 * 1024
+const CANCELLED = 'the work on the index was cancelled'
+const FILE_IDLE_MS = 300_000
+/** A database that was compacted takes room on the disk as long as its old file is open. */
+const DATABASE_IDLE_MS = 10_000
+/** A build that fails for what is in its file is tried again with another one. */
+const MOST_ATTEMPTS = 3
+
+export class IndexWriter {
+  readonly #options: IndexWriterOptions
+  readonly #files: KeptOpen<IndexFile>
+  readonly #databases: KeptOpen<FollowedDatabase>
+  /** By path: what ends the build, or the compaction. */
+  readonly #running = new Map<string, AbortController>()
+
+  constructor(options: IndexWriterOptions) {
+    const { mostFiles, mostDatabases, clock, log } = options
+    this.#options = options
+    const onFailure = (error: unknown): void =>
+      log.warning('an index or its database did not close cleanly', { reason: describeError(error) })
+    this.#files = new KeptOpen({ most: mostFiles, idleMs: FILE_IDLE_MS, clock, onFailure })
+    this.#databases = new KeptOpen({ most: mostDatabases, idleMs: DATABASE_IDLE_MS, clock, onFailure })
+  }
+
+  async open(place: IndexPlace): Promise<OpenedIndex> {
+    return this.#withFile(place, async (file) => openedOf(file))
+  }
+
+  #withFile<T>(place: IndexPlace, use: (file: IndexFile) => Promise<T>): Promise<T> {
+    const { cache, clock, random, log } = this.#options
+    return this.#files.use(place.path, () => IndexFile.open({ ...place, cache, clock, random, log }), use)
+  }
+
+  /** Brings an index up to its database. Resolves with the failure of a map where one ends that. */
+  async build(place: IndexPlace & { shared: SharedDatabase }): Promise<IndexCalls['build']['result']> {
+    const running = new AbortController()
+    this.#running.set(place.path, running)
+    try {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return { opened: await this.#build(place, running.signal) }
+        } catch (error) {
+          const isHopeless = attempt === MOST_ATTEMPTS || running.signal.aborted
+          if (isHopeless || !(error instanceof IndexOutdated || isUnusable(error))) throw error
+          this.#options.log.warning('an index is built anew', {
+            path: place.path,
+            reason: describeError(error),
+          })
+          await this.#remove(place.path)
+        }
+      }
+    } catch (error) {
+      if (error instanceof ScriptError && !running.signal.aborted) {
+        return { failure: { kind: error.kind, error: error.error, reason: error.reason } }
+      }
+      throw error
+    } finally {
+      if (this.#running.get(place.path) === running) this.#running.delete(place.path)
+    }
+  }
+
+  #build(place: IndexPlace & { shared: SharedDatabase }, signal: AbortSignal): Promise<OpenedIndex> {
+    const { definition, shared, path } = place
+    const { scripting, onProgress } = this.#options
+    return this.#withDatabase(shared, (database) =>
+      this.#withFile(place, async (file) => {
+        await build({
+          database,
+          definition,
+          file,
+          maker: rowMakerOf(definition, scripting, shared.name),
+          signal,
+          onProgress: (progress) => onProgress(path, progress),
+        })
+        return openedOf(file)
+      }),
+    )
+  }
+
+  /** One that was closed by its writer meanwhile is opened anew. */
+  async #withDatabase<T>(
+    shared: SharedDatabase,
+    use: (database: FollowedDatabase) => Promise<T>,
+  ): Promise<T> {
+    const key = shared.record.uuid
+    const open = (): Promise<FollowedDatabase> => this.#options.follow(shared)
+    return this.#databases.use(key, open, async (database) => {
+      try {
+        await database.refresh()
+      } catch {
+        this.#databases.replace(key, database)
+        return this.#databases.use(key, open, use)
+      }
+      return use(database)
+    })
+  }
+
+  /** Resolves when the file has the name that holds what is needed alone. */
+  async compact(place: IndexPlace): Promise<void> {
+    const running = new AbortController()
+    const key = `${COMPACTION} ${place.path}`
+    this.#running.set(key, running)
+    const { clock, random, cache } = this.#options
+    try {
+      await this.#withFile(place, async ({ store }) => {
+        const source = new StoreCompactionSource(store)
+        try {
+          await compact(source, {
+            trees: treeOptionsOf(place.definition),
+            clock,
+            random,
+            cache,
+            fillBytes: COMPACTION_FILL_BYTES,
+            pace: async () => {
+              if (running.signal.aborted) throw new CompactionCancelled(false)
+              await giveWay()
+            },
+          })
+        } finally {
+          await source.end()
+        }
+      })
+    } finally {
+      this.#running.delete(key)
+    }
+  }
+
+  sizes(place: IndexPlace): Promise<IndexSizes> {
+    return this.#withFile(place, async ({ store, state }) => {
+      const snapshot = store.snapshot()
+      try {
+        let activeBytes = 0
+        let externalBytes = 0
+        for (const name of Object.keys(store.stats().trees)) {
+          const { bytes } = snapshot.tree(name).reduce()
+          activeBytes += bytes
+          if (name !== IDS_TREE && name !== META_TREE) externalBytes += bytes
+        }
+        const { updateSeq, purgeSeq } = state
+        return { updateSeq, purgeSeq, fileBytes: store.fileBytes, activeBytes, externalBytes }
+      } finally {
+        snapshot.close()
+      }
+    })
+  }
+
+  /** Ends the build, or the compaction. */
+  cancel(path: string, what: 'build' | typeof COMPACTION = 'build'): void {
+    this.#running.get(what === 'build' ? path : `${COMPACTION} ${path}`)?.abort(new Error(CANCELLED))
+  }
+
+  /** Each path is a file's, or a folder's with all below it. */
+  async remove(paths: readonly string[]): Promise<void> {
+    const isMeant = (path: string): boolean =>
+      paths.some((each) => path === each || path.startsWith(`${each}/`))
+    for (const path of this.#files.keys) if (isMeant(path)) this.#cancelAll(path)
+    await this.#files.close(isMeant)
+  }
+
+  /** Closes the file, when its builds have ended, and removes it. */
+  async discard(path: string): Promise<void> {
+    this.#cancelAll(path)
+    await this.#remove(path)
+  }
+
+  #cancelAll(path: string): void {
+    this.cancel(path)
+    this.cancel(path, COMPACTION)
+  }
+
+  async #remove(path: string): Promise<void> {
+    await this.#files.close((each) => each === path)
+    await removeIndexFile(path)
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#running.values()) running.abort(new Error('the server stops'))
+    await this.#files.close(() => true)
+    await this.#databases.close(() => true)
+  }
+}
+
+function openedOf({ store, state }: IndexFile): OpenedIndex {
+  return { progress: store.shareProgress(), updateSeq: state.updateSeq }
+}

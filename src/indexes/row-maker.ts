@@ -1,0 +1,34 @@
+/** What makes rows of documents: the maps of views, in the sandbox. */
+import { Design } from '../scripting/design.ts'
+import type { Scripting } from '../scripting/scripting.ts'
+import type { IndexDefinition, ViewsDefinition } from './api.ts'
+
+export interface RowMaker {
+  /** The rows of these documents, as `scripting/rows.ts` lays them out. */
+  make(texts: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer>
+}
+
+const NO_ROWS = Buffer.alloc(0)
+
+class MapRows implements RowMaker {
+  readonly #scripting: Scripting
+  readonly #design: Design
+  readonly #views: readonly string[]
+
+  constructor(scripting: Scripting, definition: ViewsDefinition, owner: string) {
+    this.#scripting = scripting
+    this.#design = new Design(definition.design, owner)
+    this.#views = definition.trees.map(({ name }) => name)
+  }
+
+  async make(texts: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer> {
+    if (texts.length === 0) return NO_ROWS
+    return this.#scripting.map(this.#design, this.#views, texts, { signal })
+  }
+}
+
+/** `owner`: the database's name. */
+export function rowMakerOf(definition: IndexDefinition, scripting: Scripting, owner: string): RowMaker {
+  if (definition.kind === 'views') return new MapRows(scripting, definition, owner)
+  throw new Error('indexes of fields are not built yet')
+}
