@@ -1,0 +1,168 @@
+/** Indexes of a server: their rows are those that the documents give, whoever asks, whatever became of the documents. */
+import { setMaxListeners } from 'node:events'
+import t, { type Test } from 'tap'
+import type { Database } from '../../src/database/api/database.ts'
+import type { Indexes, ViewsDefinition } from '../../src/indexes/api.ts'
+import { ScriptError } from '../../src/scripting/script-error.ts'
+import { ask } from '../support/http-request.ts'
+import { startTestServer, type TestServer } from '../support/http-server.ts'
+import { frontOf, type Row, rowsOf, viewsDefinition } from '../support/index-fixture.ts'
+
+t.setTimeout(120_000)
+
+interface Bench {
+  server: TestServer
+  indexes: Indexes
+  database: Database
+}
+
+/** The same with the indexes of the core, and with those of a thread that serves requests. */
+function both(name: string, test: (t: Test, bench: Bench) => Promise<void>): void {
+  for (const isFront of [false, true]) {
+    void t.test(`${name}, read by ${isFront ? 'a front' : 'the core'}`, async (t) => {
+      const server = await startTestServer({ threads: 0 })
+      t.teardown(() => server.stop())
+      await ask(server, 'PUT /db')
+      if (isFront) {
+        const front = frontOf(server.server)
+        t.teardown(() => front.close())
+        await test(t, { server, indexes: front.indexes, database: await front.open('db') })
+        return
+      }
+      const lease = await server.server.databases.lease('db')
+      t.teardown(() => lease.release())
+      await test(t, { server, indexes: server.server.indexes, database: lease.database })
+    })
+  }
+}
+
+const BY_N = viewsDefinition({
+  byN: {
+    map: 'function (doc) { if (doc.n !== undefined) emit(doc.n, doc._id) }',
+    reduces: ['_count', '_sum'],
+  },
+  tags: { map: 'function (doc) { (doc.tags || []).forEach(function (tag) { emit(tag) }) }' },
+})
+
+async function write(server: TestServer, docs: readonly object[]): Promise<{ id: string; rev: string }[]> {
+  return (await ask(server, 'POST /db/_bulk_docs', { json: { docs } })).json as { id: string; rev: string }[]
+}
+
+both('rows follow their documents', async (t, { server, indexes, database }) => {
+  t.same(await rowsOf(indexes, database, BY_N), [[], []], 'of no documents')
+  const written = await write(server, [
+    { _id: 'a', n: 3, tags: ['x', 'y', 'x'] },
+    { _id: 'b', n: 1 },
+    { _id: 'c', n: 2, tags: ['y'] },
+    { _id: '_design/d', n: 0, tags: ['design'] },
+    { _id: 'nothing' },
+  ])
+  const rows: Row[][] = [
+    [
+      [1, 'b', 'b'],
+      [2, 'c', 'c'],
+      [3, 'a', 'a'],
+    ],
+    [
+      ['x', 'a', null],
+      ['x', 'a', null],
+      ['y', 'a', null],
+      ['y', 'c', null],
+    ],
+  ]
+  t.same(await rowsOf(indexes, database, BY_N), rows)
+  await write(server, [{ _id: 'a', _rev: written[0]!.rev, n: 0, tags: ['z'] }])
+  t.same(
+    await rowsOf(indexes, database, BY_N),
+    [
+      [
+        [0, 'a', 'a'],
+        [1, 'b', 'b'],
+        [2, 'c', 'c'],
+      ],
+      [
+        ['y', 'c', null],
+        ['z', 'a', null],
+      ],
+    ],
+    'of a document that was changed',
+  )
+  await write(server, [{ _id: 'b', _rev: written[1]!.rev, _deleted: true }])
+  t.same(
+    (await rowsOf(indexes, database, BY_N))[0],
+    [
+      [0, 'a', 'a'],
+      [2, 'c', 'c'],
+    ],
+    'of one that was deleted',
+  )
+  await ask(server, 'POST /db/_purge', { json: { c: [written[2]!.rev] } })
+  t.same(
+    await rowsOf(indexes, database, BY_N),
+    [[[0, 'a', 'a']], [['z', 'a', null]]],
+    'of one that was purged',
+  )
+})
+
+both('what is acknowledged is in an index that is current', async (t, { server, indexes, database }) => {
+  for (let n = 0; n < 30; n++) {
+    await ask(server, `PUT /db/${n}`, { json: { n } })
+    const [rows] = await rowsOf(indexes, database, BY_N)
+    t.equal(rows!.length, n + 1)
+  }
+  const [before] = await rowsOf(indexes, database, BY_N)
+  await ask(server, 'PUT /db/new', { json: { n: 1000 } })
+  t.same(
+    (await rowsOf(indexes, database, BY_N, { freshness: 'stale' }))[0],
+    before,
+    'and may be missing in a stale one',
+  )
+})
+
+both('reductions and ranks are those of the rows', async (t, { server, indexes, database }) => {
+  const docs = Array.from({ length: 3000 }, (_, n) => ({ _id: `d${n}`, n }))
+  await write(server, docs)
+  const snapshot = await indexes.open(database, BY_N, {
+    freshness: 'current',
+    signal: new AbortController().signal,
+  })
+  const [tree] = snapshot.trees
+  t.equal(tree!.count(), 3000)
+  t.equal(snapshot.updateSeq, database.updateSeqNumber)
+  const cursor = tree!.cursor({ skip: 1000 })
+  t.ok(cursor.next())
+  t.equal(tree!.rank(cursor.place()), 1000)
+  t.equal(tree!.reduce({ start: cursor.place() }).count, 2000)
+  const back = tree!.cursor({ reverse: true })
+  t.ok(back.next())
+  t.equal(back.key().toString(), '2999')
+  snapshot.close()
+})
+
+both('a map that fails ends the build, and a new one begins', async (t, { server, indexes, database }) => {
+  await write(server, [{ _id: 'a', n: 1 }])
+  const fatal: ViewsDefinition = viewsDefinition({ bad: { map: 'function () { throw "fatal_error" }' } })
+  for (let round = 0; round < 2; round++) {
+    const error = await rowsOf(indexes, database, fatal).catch((thrown: unknown) => thrown)
+    t.type(error, ScriptError)
+  }
+  t.equal((await rowsOf(indexes, database, BY_N))[0]!.length, 1, 'others are built')
+})
+
+both('who goes is not waited with, and the build goes on', async (t, { server, indexes, database }) => {
+  const docs = Array.from({ length: 5000 }, (_, n) => ({ _id: `d${n}`, n }))
+  await write(server, docs)
+  const gone = new AbortController()
+  setMaxListeners(0, gone.signal)
+  const waits = Array.from({ length: 20 }, (_, at) =>
+    rowsOf(indexes, database, BY_N, at === 0 ? {} : { signal: gone.signal }).catch((error: unknown) => error),
+  )
+  setTimeout(() => gone.abort(new Error('gone')), 5)
+  const [first, ...others] = await Promise.all(waits)
+  t.equal((first as Row[][])[0]!.length, 5000)
+  t.ok(
+    others.every((each) =>
+      each instanceof Error ? each.message === 'gone' : (each as Row[][])[0]!.length === 5000,
+    ),
+  )
+})
