@@ -8,7 +8,7 @@ import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
 import { type Batch, readBatch } from './batch.ts'
 import type { IndexFile } from './index-file.ts'
-import type { RowMaker } from './row-maker.ts'
+import type { RowMaker } from './row-making.ts'
 
 /** Batches that are read and not written. */
 const MOST_UNDER_WAY = 3

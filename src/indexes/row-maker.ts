@@ -1,12 +1,9 @@
-/** What makes rows of documents: the maps of views, in the sandbox. */
+/** What makes rows of documents: the maps of views, in the sandbox, or what is read from their texts. */
 import { Design } from '../scripting/design.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import type { IndexDefinition, ViewsDefinition } from './api.ts'
-
-export interface RowMaker {
-  /** The rows of these documents, as `scripting/rows.ts` lays them out. */
-  make(texts: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer>
-}
+import { FieldRows } from './field-rows.ts'
+import type { RowMaker } from './row-making.ts'
 
 const NO_ROWS = Buffer.alloc(0)
 
@@ -30,5 +27,5 @@ class MapRows implements RowMaker {
 /** `owner`: the database's name. */
 export function rowMakerOf(definition: IndexDefinition, scripting: Scripting, owner: string): RowMaker {
   if (definition.kind === 'views') return new MapRows(scripting, definition, owner)
-  throw new Error('indexes of fields are not built yet')
+  return new FieldRows(definition)
 }

@@ -1,0 +1,179 @@
+/**
+ * The rows of an index of Mango, from the texts of documents: no document is parsed, but where a filter asks for it. As in
+ * CouchDB a document has a row if all fields are there, whatever their values; a part of a path may be an index into an array.
+ */
+import * as X from '../json/characters.ts'
+import { walkMembers } from '../json/members.ts'
+import { stringText } from '../json/writer.ts'
+import { compileSelector } from '../selector/selector.ts'
+import type { FieldsDefinition } from './api.ts'
+import type { RowMaker } from './row-making.ts'
+
+/** The order of `scripting/rows.ts`: a row is its key and its value, each with its end; then the tree's end. */
+const ROW_END = Buffer.from('\x01null\x02\x03')
+const NO_ROW = 0x03
+const INITIAL_BYTES = 64 * 1024
+const ARRAY_INDEX = /^\+?\d+$/
+
+/** Names that lead on from one place of a document, and the fields that end there. */
+interface Step {
+  readonly fields: number[]
+  readonly names: { readonly text: Buffer; readonly index: number; readonly next: Step }[]
+}
+
+function newStep(): Step {
+  return { fields: [], names: [] }
+}
+
+/** Finds the values of some fields in texts of documents. */
+class FieldFinder {
+  readonly #root = newStep()
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+  #missing = 0
+
+  constructor(fields: readonly (readonly string[])[]) {
+    for (const [field, path] of fields.entries()) this.#add(field, path)
+    this.starts = new Int32Array(fields.length)
+    this.ends = new Int32Array(fields.length)
+  }
+
+  #add(field: number, path: readonly string[]): void {
+    let step = this.#root
+    for (const name of path) {
+      const text = Buffer.from(stringText(name))
+      let found = step.names.find((each) => each.text.equals(text))
+      if (found === undefined) {
+        found = { text, index: ARRAY_INDEX.test(name) ? Number(name) : -1, next: newStep() }
+        step.names.push(found)
+      }
+      step = found.next
+    }
+    step.fields.push(field)
+  }
+
+  /** Whether all of them are there; then `starts` and `ends` say where. */
+  find(text: Buffer): boolean {
+    this.#missing = this.starts.length
+    this.#look(text, 0, text.length, this.#root)
+    return this.#missing === 0
+  }
+
+  #look(text: Buffer, start: number, end: number, step: Step): void {
+    for (const field of step.fields) {
+      this.starts[field] = start
+      this.ends[field] = end
+      this.#missing -= 1
+    }
+    if (step.names.length === 0) return
+    if (text[start] === X.OPEN_BRACE) {
+      walkMembers(text, start, (name, nameEnd, value, valueEnd) => {
+        for (const each of step.names) {
+          if (nameEnd - name !== each.text.length) continue
+          if (text.compare(each.text, 0, each.text.length, name, nameEnd) !== 0) continue
+          this.#look(text, value, valueEnd, each.next)
+          return
+        }
+      })
+    } else if (text[start] === X.OPEN_BRACKET) {
+      for (const each of step.names) {
+        const at = each.index < 0 ? undefined : elementAt(text, start, end, each.index)
+        if (at !== undefined) this.#look(text, at.start, at.end, each.next)
+      }
+    }
+  }
+}
+
+/** Of the canonical array from `start` to `end`. */
+function elementAt(
+  text: Buffer,
+  start: number,
+  end: number,
+  index: number,
+): { start: number; end: number } | undefined {
+  let depth = 0
+  let left = index
+  let from = start + 1
+  let isText = false
+  if (text[from] === X.CLOSE_BRACKET) return undefined
+  for (let at = from; at < end; at++) {
+    const byte = text[at]!
+    if (isText) {
+      if (byte === X.BACKSLASH) at += 1
+      else if (byte === X.QUOTE) isText = false
+      continue
+    }
+    if (byte === X.QUOTE) isText = true
+    else if (byte === X.OPEN_BRACE || byte === X.OPEN_BRACKET) depth += 1
+    else if (depth > 0 && (byte === X.CLOSE_BRACE || byte === X.CLOSE_BRACKET)) depth -= 1
+    else if (depth === 0 && (byte === X.COMMA || byte === X.CLOSE_BRACKET)) {
+      if (left === 0) return { start: from, end: at }
+      left -= 1
+      from = at + 1
+    }
+  }
+  return undefined
+}
+
+class RowBuffer {
+  #bytes = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  #length = 0
+
+  #reserve(size: number): void {
+    if (this.#length + size <= this.#bytes.length) return
+    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#length + size))
+    this.#bytes.copy(grown, 0, 0, this.#length)
+    this.#bytes = grown
+  }
+
+  byte(byte: number): void {
+    this.#reserve(1)
+    this.#bytes[this.#length++] = byte
+  }
+
+  copy(source: Buffer, start: number, end: number): void {
+    this.#reserve(end - start)
+    this.#length += source.copy(this.#bytes, this.#length, start, end)
+  }
+
+  taken(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
+  }
+}
+
+export class FieldRows implements RowMaker {
+  readonly #finder: FieldFinder
+  readonly #isMeant: (text: Buffer) => boolean
+
+  constructor({ fields, filter }: FieldsDefinition) {
+    this.#finder = new FieldFinder(fields)
+    this.#isMeant = filter === undefined ? () => true : filterOf(filter)
+  }
+
+  async make(texts: readonly Uint8Array[]): Promise<Buffer> {
+    const { starts, ends } = this.#finder
+    const rows = new RowBuffer()
+    for (const bytes of texts) {
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      if (!this.#finder.find(text) || !this.#isMeant(text)) {
+        rows.byte(NO_ROW)
+        continue
+      }
+      for (let field = 0; field < starts.length; field++) {
+        rows.byte(field === 0 ? X.OPEN_BRACKET : X.COMMA)
+        rows.copy(text, starts[field]!, ends[field]!)
+      }
+      rows.byte(X.CLOSE_BRACKET)
+      rows.copy(ROW_END, 0, ROW_END.length)
+    }
+    return rows.taken()
+  }
+}
+
+function filterOf(filter: Uint8Array): (text: Buffer) => boolean {
+  const selector: unknown = JSON.parse(
+    Buffer.from(filter.buffer, filter.byteOffset, filter.length).toString(),
+  )
+  const matches = compileSelector(selector)
+  return (text) => matches(JSON.parse(text.toString()))
+}
