@@ -68,15 +68,16 @@ interface Transaction {
 export class IndexFile {
   readonly store: Store
   readonly #options: IndexFileOptions
-  readonly #order: KeyOrder
+  /** By tree. */
+  readonly #orders: readonly KeyOrder[]
   readonly #trees: readonly string[]
   #state: IndexState
 
   private constructor(store: Store, options: IndexFileOptions) {
     this.store = store
     this.#options = options
-    this.#order = orderOf(options.definition)
     this.#trees = Array.from({ length: treeCountOf(options.definition) }, (_, tree) => rowsTree(tree))
+    this.#orders = this.#trees.map((_name, tree) => orderOf(options.definition, tree))
     this.#state = readState(store) ?? START
   }
 
@@ -166,7 +167,7 @@ export class IndexFile {
     visitRows(rows, this.#trees.length, (document, tree, keyStart, keyEnd, valueStart, valueEnd) => {
       finish(document)
       const { id } = documents[document]!
-      const sortKey = this.#order.sortKey(rows.subarray(keyStart, keyEnd), this.#partitionOf(id))
+      const sortKey = this.#orders[tree]!.sortKey(rows.subarray(keyStart, keyEnd), this.#partitionOf(id))
       const ofTree = keys[tree]!
       const key = rowKey(sortKey, id, ofTree.length)
       ofTree.push(sortKey)

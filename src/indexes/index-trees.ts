@@ -24,16 +24,17 @@ export function treeCountOf(definition: IndexDefinition): number {
   return definition.kind === 'views' ? definition.trees.length : 1
 }
 
-export function orderOf(definition: IndexDefinition): KeyOrder {
-  return keyOrderOf({ isRaw: definition.kind === 'views' && definition.isRaw })
+/** Of the rows of one tree. */
+export function orderOf(definition: IndexDefinition, tree: number): KeyOrder {
+  return keyOrderOf({ isRaw: definition.kind === 'views' && definition.trees[tree]!.isRaw })
 }
 
 /** The same in every thread that has the index open. */
 export function treeOptionsOf(definition: IndexDefinition): Record<string, TreeOptions> {
-  const { comparator } = orderOf(definition)
   const options: Record<string, TreeOptions> = { [META_TREE]: {}, [IDS_TREE]: {} }
   for (let tree = 0; tree < treeCountOf(definition); tree++) {
     const reduces = definition.kind === 'views' ? definition.trees[tree]!.reduces : []
+    const { comparator } = orderOf(definition, tree)
     const reducer = treeReducer(reduces, readRow)
     options[rowsTree(tree)] = { ...(comparator && { comparator }), ...(reducer && { reducer }) }
   }

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import t, { type Test } from 'tap'
 import type { Database } from '../../src/database/api/database.ts'
-import type { Indexes, ViewsDefinition } from '../../src/indexes/api.ts'
+import type { FieldsDefinition, Indexes, ViewsDefinition } from '../../src/indexes/api.ts'
 import { ScriptError } from '../../src/scripting/script-error.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -165,4 +165,30 @@ both('who goes is not waited with, and the build goes on', async (t, { server, i
       each instanceof Error ? each.message === 'gone' : (each as Row[][])[0]!.length === 5000,
     ),
   )
+})
+
+const BY_FIELDS: FieldsDefinition = {
+  kind: 'fields',
+  signature: 'f1',
+  fields: [['a', 'b'], ['list', '1'], ['na"me']],
+  filter: Buffer.from('{"kept":{"$ne":false}}'),
+  isPartitioned: false,
+}
+
+both('indexes of fields have the documents with all of them', async (t, { server, indexes, database }) => {
+  await write(server, [
+    { _id: '1', a: { b: 'x', c: 1 }, list: [0, { deep: ['y'] }], 'na"me': null, kept: true },
+    { _id: '2', a: { b: 7 }, list: ['[', ',"\\'], 'na"me': true, kept: 1 },
+    { _id: 'no element', a: { b: 7 }, list: [1], 'na"me': true, kept: 1 },
+    { _id: 'no member', a: { c: 7 }, list: [1, 2], 'na"me': true, kept: 1 },
+    { _id: 'astray', a: 1, list: [1, 2], 'na"me': true, kept: 1 },
+    { _id: 'filtered', a: { b: 7 }, list: [1, 2], 'na"me': true, kept: false },
+    { _id: '_design/d', a: { b: 7 }, list: [1, 2], 'na"me': true, kept: 1 },
+  ])
+  t.same(await rowsOf(indexes, database, BY_FIELDS), [
+    [
+      [[7, ',"\\', true], '2', null],
+      [['x', { deep: ['y'] }, null], '1', null],
+    ],
+  ])
 })

@@ -29,9 +29,8 @@ export function viewsDefinition(
     signature: createHash('md5')
       .update(JSON.stringify([views, others]))
       .digest('hex'),
-    trees: Object.entries(views).map(([name, { reduces = [] }]) => ({ name, reduces })),
+    trees: Object.entries(views).map(([name, { reduces = [] }]) => ({ name, reduces, isRaw: false })),
     design,
-    isRaw: false,
     withDesignDocuments: false,
     withLocalSeq: false,
     isPartitioned: false,
