@@ -10,7 +10,6 @@
 import type { TreeOptions } from '../../native-free-btree/index.ts'
 import type { IndexDefinition } from './api.ts'
 import { type KeyOrder, keyOrderOf } from './keys/key-order.ts'
-import { rowValueParts } from './keys/row-value.ts'
 import { treeReducer } from './reduce/tree-reducer.ts'
 
 export const IDS_TREE = 'ids'
@@ -35,13 +34,8 @@ export function treeOptionsOf(definition: IndexDefinition): Record<string, TreeO
   for (let tree = 0; tree < treeCountOf(definition); tree++) {
     const reduces = definition.kind === 'views' ? definition.trees[tree]!.reduces : []
     const { comparator } = orderOf(definition, tree)
-    const reducer = treeReducer(reduces, readRow)
+    const reducer = treeReducer(reduces)
     options[rowsTree(tree)] = { ...(comparator && { comparator }), ...(reducer && { reducer }) }
   }
   return options
-}
-
-function readRow(_key: Uint8Array, bytes: Uint8Array): { key: Uint8Array; value: Uint8Array } {
-  const { keyStart, valueStart } = rowValueParts(bytes)
-  return { key: bytes.subarray(keyStart, valueStart), value: bytes.subarray(valueStart) }
 }
