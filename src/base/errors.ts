@@ -19,6 +19,17 @@ export const ERRORS = {
     reason: 'The design document is invalid.',
   },
   illegalPartition: { status: 400, error: 'illegal_partition', reason: 'Illegal partition' },
+  /** Of a job that no replication can be made of. */
+  invalidReplication: {
+    status: 400,
+    error: 'invalid_replication',
+    reason: 'endpoint has an invalid url',
+  },
+  tooManyReplications: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'As many replications run as may.',
+  },
   patchFailed: { status: 422, error: 'patch_failed', reason: 'The patch does not fit the document.' },
   selectorTimeout: {
     status: 400,

@@ -26,7 +26,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'delayed_commits enable_database_recovery file_compression ' +
     'max_database_name_length ' +
     'max_partition_size plugin_dir stem_interactive_updates ' +
-    'update_lru_on_read uri_file util_driver_dir uuid view_index_dir',
+    'update_lru_on_read uri_file util_driver_dir view_index_dir',
   couchdb_engines: '*',
   csp: '*',
   daemons: '*',

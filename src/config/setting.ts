@@ -1,4 +1,5 @@
 /** What the table of settings is made of: an entry, and the kinds of entries. */
+import { isIP } from 'node:net'
 import { parseDayWindow } from './day-window.ts'
 
 export interface Setting<T> {
@@ -133,6 +134,26 @@ export function names(input: string): readonly string[] {
   const values = input.split(',').map((value) => value.trim())
   if (values.some((value) => !/^[A-Za-z0-9*:/.[\]_-]+$/.test(value))) throw new Error('names between commas')
   return values
+}
+
+/** Words for networks, or blocks of addresses, between commas; `none` for an empty list. */
+export function networks(input: string): readonly string[] {
+  if (input === 'none') return []
+  const values = input.split(',').map((value) => value.trim())
+  for (const value of values) {
+    if (['loopback', 'link-local', 'private'].includes(value)) continue
+    const [address = '', bits = '', ...rest] = value.split('/')
+    const most = { 0: 0, 4: 32, 6: 128 }[isIP(address)]!
+    if (most === 0 || rest.length > 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > most) {
+      throw new Error('loopback, link-local, private or blocks of addresses between commas, or none')
+    }
+  }
+  return values
+}
+
+export function uuid(input: string): string {
+  if (!/^[0-9a-f]{32}$/.test(input)) throw new Error('32 hex digits in lower case')
+  return input
 }
 
 /** A list with commas between its parts, `*` standing for anything in them. */

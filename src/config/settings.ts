@@ -13,6 +13,7 @@ import { DAVENPORT } from './sections/davenport.ts'
 import { INDEXES } from './sections/indexes.ts'
 import { LOG } from './sections/log.ts'
 import { QUERY_SERVERS } from './sections/query-servers.ts'
+import { REPLICATOR } from './sections/replicator.ts'
 import { SSL } from './sections/ssl.ts'
 import type { Setting } from './setting.ts'
 
@@ -26,6 +27,7 @@ export const SETTINGS = {
   ...LOG,
   ...BACKGROUND,
   ...INDEXES,
+  ...REPLICATOR,
   ...DAVENPORT,
 }
 

@@ -81,6 +81,8 @@ export interface ReplicationId {
   readonly base: string
   /** `+continuous`, `+create_target`, both in this order, or nothing. */
   readonly suffix: string
+  /** The base in older versions of CouchDB's, of which checkpoints may be left. */
+  readonly older: readonly string[]
 }
 
 /** As `_active_tasks` and `info` of `_scheduler` show it; sequences are the source's, null or 0 for none. */

@@ -22,6 +22,7 @@ import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type { CacheFigures } from '../base/thread-figures.ts'
 import { UniqueTime } from '../base/uuids.ts'
+import { packageVersion } from '../base/version.ts'
 import { ConfigError } from '../config/ini.ts'
 import { isLocal, listenAddresses } from '../config/listen-addresses.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
@@ -30,6 +31,8 @@ import type { SettingsRegistry } from '../config/registry.ts'
 import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { LocalIndexes } from '../indexes/local-indexes.ts'
+import { Connections } from '../replication/http/connections.ts'
+import { LocalRunner } from '../replication/runner.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
@@ -47,6 +50,7 @@ import { Expirations } from './expirations.ts'
 import { Indexing } from './indexing.ts'
 import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
+import { Replications } from './replications.ts'
 import { Resharding } from './resharding.ts'
 import { UserDatabases } from './user-databases.ts'
 
@@ -95,6 +99,7 @@ export class Server {
   readonly compactions: Compactions
   readonly automaticCompaction: AutomaticCompaction
   readonly expirations: Expirations
+  readonly replications: Replications
   readonly authenticator: Authenticator
   readonly administrators: Administrators
   /** Hashes passwords in turns, whoever asks. */
@@ -211,6 +216,25 @@ export class Server {
       restart: options.restart,
     })
     const { databases } = this
+    this.replications = new Replications({
+      runner: new LocalRunner({
+        databases,
+        designs: this.designs,
+        metrics: options.metrics,
+        clock,
+        random: options.random,
+        hasher: parts.hasher,
+        settings,
+        log,
+        connections: new Connections(),
+        uuid: parts.uuid,
+        version: packageVersion(),
+      }),
+      tasks: this.tasks,
+      settings,
+      clock,
+      log,
+    })
     this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator
     this.administrators = parts.administrators
@@ -345,7 +369,7 @@ export class Server {
       lockOut: lockOuts,
       now,
     })
-    const { uuid } = store.state
+    const uuid = settings.get('serverUuid') ?? store.state.uuid
     const parts = {
       dataDir,
       bus,
@@ -369,6 +393,7 @@ export class Server {
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
+      await this.replications.stop()
       await this.automaticCompaction.stop()
       await this.compactions.stop()
       await this.#userDatabases.close()

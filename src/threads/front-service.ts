@@ -107,6 +107,7 @@ export class FrontService {
       tasks: ({ history }) => (history ? tasks.history() : tasks.list()),
       cancelTask: ({ pid }) => tasks.cancel(pid),
       compact: async ({ name }) => void (await compactions.start(name)),
+      replicate: ({ body, user }) => server.replications.request(body, user),
       configure: ({ method, args }) => callOn(server.configuration, method, args),
       askNode: ({ method, args }) => callOn(server.node, method, args),
       reshard: ({ method, args }) => callOn(server.resharding, method, args),

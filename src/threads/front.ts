@@ -201,6 +201,7 @@ class Front {
           cancel: (pid) => core.ask('cancelTask', { pid }),
         },
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
+        replications: { request: (body, user) => core.ask('replicate', { body, user }) },
         configuration: remoteConfiguration(core),
         settings: this.#settings,
         node: remoteNode(core),

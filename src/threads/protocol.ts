@@ -5,7 +5,7 @@
 
 import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
-import type { Credential } from '../auth/user.ts'
+import type { Credential, UserCtx } from '../auth/user.ts'
 import type { EventLevel, LogFields } from '../base/log.ts'
 import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
@@ -14,6 +14,7 @@ import type { ConfigurationBackend, NodeBackend, ReshardingBackend } from '../ht
 import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import type { NameRange } from '../server/name-index.ts'
+import type { ReplicationAnswer } from '../server/replications.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
 
 /** A database that a front has opened. Its handle is good until `release`. */
@@ -53,6 +54,8 @@ export interface CoreCalls {
   tasks: { args: { history: boolean }; result: readonly TaskInfo[] }
   cancelTask: { args: { pid: string }; result: boolean }
   compact: { args: { name: string }; result: undefined }
+  /** Answered as `POST /_replicate` is, which may be late. */
+  replicate: { args: { body: Readonly<Record<string, unknown>>; user: UserCtx }; result: ReplicationAnswer }
   /** A method of the server's configuration. */
   configure: { args: ConfigurationCall; result: unknown }
   /** A method of the server as a node, and of its resharding. */

@@ -28,7 +28,8 @@ export interface TaskInfo {
   pid: string
   type: string
   task: string
-  database: string
+  /** Null for one of no database. */
+  database: string | null
   status: string
   phase: string
   progress: number
@@ -44,14 +45,18 @@ export interface TaskInfo {
   design_document?: string
   /** Of a task that failed. */
   error?: string
+  /** Of its type alone. */
+  [member: string]: unknown
 }
 
 export interface TaskOptions {
   type: string
-  database: string
+  database: string | null
   phase: string
   /** The id of the design document that it is for. */
   designDocument?: string | undefined
+  /** Members of its type, which may stand in the place of others. Structured cloning takes them. */
+  members?: (() => Readonly<Record<string, unknown>>) | undefined
   /** Asks it to end; it ends some time later. */
   cancel(): void
 }
@@ -108,12 +113,12 @@ export class Task {
 
   info(): TaskInfo {
     const { phase, changesDone, totalChanges, bytesDone, bytesTotal } = this.#progress
-    const { type, database, designDocument } = this.#options
+    const { type, database, designDocument, members } = this.#options
     const info: TaskInfo = {
       node: NODE,
       pid: this.pid,
       type,
-      task: `${type} of ${database}`,
+      task: database === null ? type : `${type} of ${database}`,
       database,
       ...(designDocument !== undefined && { design_document: designDocument }),
       status: this.#status,
@@ -126,6 +131,7 @@ export class Task {
       eta_seconds: this.#etaSeconds(),
       bytes_done: bytesDone,
       bytes_to_do: Math.max(0, bytesTotal - bytesDone),
+      ...members?.(),
     }
     return this.#error === undefined ? info : { ...info, error: this.#error }
   }

@@ -59,6 +59,7 @@ export const ROOMS = [
   'src/auth',
   'src/users',
   'src/design',
+  'src/writing',
   'src/indexes/api.ts',
   'src/indexes/keys',
   'src/indexes/reduce',

@@ -1,7 +1,7 @@
 /** `[couchdb]`, and the small sections beside it: `[attachments]`, `[quickjs]`, `[stats]`, `[uuids]`. */
 import { MOST_WINDOW_SECONDS } from '../../base/metrics.ts'
 import { UUID_ALGORITHMS } from '../../base/uuids.ts'
-import { anyText, choice, contentTypes, flag, integer, text } from '../setting.ts'
+import { anyText, choice, contentTypes, flag, integer, text, uuid } from '../setting.ts'
 
 export const COUCHDB = {
   databaseDir: text({
@@ -12,6 +12,14 @@ export const COUCHDB = {
     effect: 'given',
     listed: true,
     doc: 'Folder that holds everything the server keeps.',
+  }),
+  serverUuid: text({
+    section: 'couchdb',
+    key: 'uuid',
+    default: undefined,
+    parse: uuid,
+    effect: 'restart',
+    doc: 'The id of the server, 32 hex digits; its own by default. With that of an Apache CouchDB its replications go on here.',
   }),
   maxDocumentSize: integer({
     section: 'couchdb',

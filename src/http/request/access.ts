@@ -1,5 +1,6 @@
 import { METRICS_ROLE } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { databaseAdminRefusal } from '../../writing/document-writer.ts'
 import type { Exchange } from './exchange.ts'
 import type { Right } from './rights.ts'
 
@@ -67,11 +68,7 @@ export function requireServerAdmin(exchange: Exchange): void {
 
 /** For settings and design documents. Throws unauthorized or forbidden. */
 export function requireDatabaseAdmin(exchange: Exchange): void {
-  if (!exchange.isDatabaseAdmin) throw databaseAdminRefusal(exchange)
-}
-
-export function databaseAdminRefusal(exchange: Exchange): DatabaseError {
-  return new DatabaseError(refusal(exchange), 'You are not a db or server admin.')
+  if (!exchange.isDatabaseAdmin) throw databaseAdminRefusal(exchange.user)
 }
 
 /** Somebody who has not signed in may try again as somebody else. */

@@ -20,6 +20,7 @@ import type { NameRange } from '../../server/name-index.ts'
 import type { NodeService } from '../../server/node-service.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
+import type { Replications } from '../../server/replications.ts'
 import type { ReshardingState } from '../../server/resharding.ts'
 import type { TaskInfo } from '../../workers/tasks.ts'
 import type { Cors } from './cors.ts'
@@ -78,6 +79,7 @@ export interface Backend {
   readonly events: Pick<DatabaseEvents, 'flush'> & { readonly database: Database }
   readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>
+  readonly replications: Pick<Replications, 'request'>
   readonly configuration: ConfigurationBackend
   /** Read by whoever needs them at the moment of the request. */
   readonly settings: SettingsRegistry

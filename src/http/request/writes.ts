@@ -3,11 +3,11 @@ import type { Database, DocumentEdit, EditResult } from '../../database/api/data
 import { isDesignId } from '../../documents/document-id.ts'
 import { readRevision } from '../../documents/revision.ts'
 import { requireDatabaseAdmin } from './access.ts'
-import { documentWriter } from './document-writer.ts'
 import type { Exchange } from './exchange.ts'
 import { fromHeader } from './header-text.ts'
 import { integerOf } from './parameters.ts'
 import type { Query } from './query.ts'
+import { requestWriter } from './request-writer.ts'
 
 /** What every route that writes documents checks and does. */
 
@@ -33,7 +33,7 @@ export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 
 /** Writes one document. Returns its new revision; throws the error that the write met. */
 export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
   requireDesignRights(exchange, edit.id)
-  const [result] = await documentWriter(exchange).update([edit], { newEdits })
+  const [result] = await requestWriter(exchange).update([edit], { newEdits })
   if (result === undefined) throw new Error('the write gave no result')
   return revisionOf(result)
 }

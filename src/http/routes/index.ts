@@ -19,6 +19,7 @@ import { clusterSetupResources } from './server/cluster-setup.ts'
 import { databasesResources } from './server/databases.ts'
 import { dbUpdatesResources } from './server/db-updates.ts'
 import { nodeResources } from './server/node.ts'
+import { replicateResources } from './server/replicate.ts'
 import { reshardResources } from './server/reshard.ts'
 import { sessionResources } from './server/session.ts'
 import { tasksResources } from './server/tasks.ts'
@@ -44,6 +45,7 @@ export const resources: readonly Resource[] = [
   ...nodeResources,
   ...partitionResources,
   ...purgeResources,
+  ...replicateResources,
   ...reshardResources,
   ...revisionsResources,
   ...sessionResources,

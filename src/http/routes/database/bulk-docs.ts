@@ -8,8 +8,8 @@ import { type ScannedDocument, scanDocumentsSteps } from '../../../json/document
 import { type Answer, json, jsonStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
 import { requireDatabaseAdmin } from '../../request/access.ts'
-import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { requestWriter } from '../../request/request-writer.ts'
 import { isShortOfQuorum } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 
@@ -111,7 +111,7 @@ async function writeAll(
     )
     return json(400, outcomes)
   }
-  const results = await documentWriter(exchange).update(edits, { newEdits, allOrNothing: true })
+  const results = await requestWriter(exchange).update(edits, { newEdits, allOrNothing: true })
   const outcomes = results.map((result): Outcome => {
     if (result.ok) return { ok: true, id: result.id, rev: result.rev }
     const { error, reason } = result.refusal
@@ -128,7 +128,7 @@ function unwritten(id: string): Outcome {
 }
 
 async function write(exchange: Exchange, edits: DocumentEdit[], newEdits: boolean): Promise<Outcome[]> {
-  const results = await documentWriter(exchange).update(edits, { newEdits })
+  const results = await requestWriter(exchange).update(edits, { newEdits })
   return results.map((result): Outcome => {
     if (result.ok) return { ok: true, id: result.id, rev: result.rev }
     const { id, rev, refusal } = result

@@ -14,10 +14,10 @@ import { type Lossless, losslessPieces, losslessSteps } from '../../../json/loss
 import { jsonPatch, mergePatch, PatchError, type PatchLimits } from '../../../json/patch.ts'
 import { joinSteps } from '../../../json/value-steps.ts'
 import { type Answer, json } from '../../answer/answer.ts'
-import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
 import { revisionOfQuery } from '../../request/parameters.ts'
+import { requestWriter } from '../../request/request-writer.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -126,7 +126,7 @@ async function patchWinner(exchange: Exchange, patch: GivenPatch): Promise<Answe
     }
     let edit: DocumentEdit = { ...editOf(document, view), attachments: attachmentsOf(document, taken) }
     try {
-      const result = await documentWriter(exchange).updateInTurn(id, (winner) => {
+      const result = await requestWriter(exchange).updateInTurn(id, (winner) => {
         if (winner.rev !== view.rev) edit = editInTurn(exchange, winner, patch, taken)
         return edit
       })

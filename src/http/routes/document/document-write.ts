@@ -14,10 +14,10 @@ import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/
 import { MultipartDocument } from '../../../documents/multipart-document.ts'
 import { pathOfRevision, revisionOfPath } from '../../../documents/revision.ts'
 import { type Answer, json } from '../../answer/answer.ts'
-import { documentWriter } from '../../request/document-writer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
 import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
+import { requestWriter } from '../../request/request-writer.ts'
 import {
   headerRevision,
   requireDesignRights,
@@ -141,7 +141,7 @@ async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: bool
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
-  const write = documentWriter(exchange, lease.database)
+  const write = requestWriter(exchange, lease.database)
     .update([edit], { newEdits })
     .then((results) => {
       for (const result of results) if (!result.ok) note(result.refusal.message)

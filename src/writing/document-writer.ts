@@ -1,15 +1,19 @@
 /**
- * The one way on which requests write documents: as their user may. What holds:
- * - Only routes write whose rule says so, in the table of rights.
+ * The one way on which requests and replications write documents: as their user may. What holds:
  * - A design document is written by an administrator of the database.
  * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` in that database, and
  *   by the validation functions of the design documents.
  * - A design document is compiled before it is written.
  * - A password in a document of `_users` is hashed before anything else sees it.
  */
-import { parseSecurity } from '../../auth/security.ts'
-import type { UserCtx } from '../../auth/user.ts'
-import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
+import type { Caller } from '../auth/hash-queue.ts'
+import type { PasswordHasher } from '../auth/password-hash.ts'
+import { isDatabaseAdmin, parseSecurity } from '../auth/security.ts'
+import { isServerAdmin, type UserCtx } from '../auth/user.ts'
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import type { Metrics } from '../base/metrics.ts'
+import type { RandomBytes } from '../base/random.ts'
 import type {
   Database,
   DocumentEdit,
@@ -17,18 +21,15 @@ import type {
   EditCheck,
   EditResult,
   UpdateOptions,
-} from '../../database/api/database.ts'
-import { examineDesign } from '../../database/write/design-document.ts'
-import type { DesignDocuments } from '../../design/design-documents.ts'
-import { validation } from '../../design/validation.ts'
-import { isDesignId } from '../../documents/document-id.ts'
-import { revisionOfPath } from '../../documents/revision.ts'
-import { USERS_DATABASE } from '../../users/user-document.ts'
-import { withHashedPassword } from '../../users/user-passwords.ts'
-import { userFault } from '../../users/user-rules.ts'
-import { databaseAdminRefusal, requireDatabaseAdmin } from './access.ts'
-import type { Exchange } from './exchange.ts'
-import type { Backend } from './options.ts'
+} from '../database/api/database.ts'
+import { examineDesign } from '../database/write/design-document.ts'
+import type { DesignDocuments } from '../design/design-documents.ts'
+import { validation } from '../design/validation.ts'
+import { isDesignId } from '../documents/document-id.ts'
+import { revisionOfPath } from '../documents/revision.ts'
+import { USERS_DATABASE } from '../users/user-document.ts'
+import { withHashedPassword } from '../users/user-passwords.ts'
+import { userFault } from '../users/user-rules.ts'
 
 /** As `Database` has them, with what is refused among the results. */
 export interface DocumentWriter {
@@ -39,34 +40,59 @@ export interface DocumentWriter {
 /** Edits in turn of `_users` are made again when another write came first. */
 const MOST_ATTEMPTS = 100
 
-/** `database` is the exchange's, under another lease where the write outlives the request. */
-export function documentWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
-  if (exchange.right !== 'writer') throw new Error(`${exchange.place.route} has no right to write`)
-  const isUsers = exchange.place.database === USERS_DATABASE
-  const writer = isUsers
-    ? new UsersWriter(exchange, database)
-    : new PlainWriter(exchange.backend, database, exchange.user)
-  return new DesignGuard(exchange, writer)
+/** Who writes. */
+export interface Author {
+  readonly user: UserCtx
+  /** Who waits for what is costly; undefined for the server itself. */
+  readonly caller?: Caller | undefined
+}
+
+/** What writing takes beside the database. */
+export interface WritingParts {
+  readonly designs: DesignDocuments
+  readonly metrics: Metrics
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>
+  readonly hasher: Pick<PasswordHasher, 'hash'>
+  readonly random: RandomBytes
+  /** Of new hashes of passwords. */
+  readonly passwordIterations: number
+}
+
+export function documentWriter(parts: WritingParts, database: Database, author: Author): DocumentWriter {
+  const writer =
+    database.name === USERS_DATABASE
+      ? new UsersWriter(parts, database, author)
+      : new PlainWriter(parts, database, author.user)
+  return new DesignGuard(database, author.user, writer)
+}
+
+/** Of somebody who is no administrator of the database: somebody who has not signed in may try again as somebody else. */
+export function databaseAdminRefusal({ name }: UserCtx): DatabaseError {
+  return new DatabaseError(name === null ? 'unauthorized' : 'forbidden', 'You are not a db or server admin.')
 }
 
 /** Lets nobody write design documents but administrators of the database. */
 class DesignGuard implements DocumentWriter {
-  readonly #exchange: Exchange
+  readonly #database: Database
+  readonly #user: UserCtx
   readonly #writer: DocumentWriter
 
-  constructor(exchange: Exchange, writer: DocumentWriter) {
-    this.#exchange = exchange
+  constructor(database: Database, user: UserCtx, writer: DocumentWriter) {
+    this.#database = database
+    this.#user = user
     this.#writer = writer
+  }
+
+  get #isAdmin(): boolean {
+    return isServerAdmin(this.#user) || isDatabaseAdmin(this.#user, parseSecurity(this.#database.security()))
   }
 
   async update(
     edits: readonly DocumentEdit[],
     options: Omit<UpdateOptions, 'check'> = {},
   ): Promise<EditResult[]> {
-    if (this.#exchange.isDatabaseAdmin || !edits.some(({ id }) => isDesignId(id))) {
-      return this.#writer.update(edits, options)
-    }
-    const refusal = databaseAdminRefusal(this.#exchange)
+    if (!edits.some(({ id }) => isDesignId(id)) || this.#isAdmin) return this.#writer.update(edits, options)
+    const refusal = databaseAdminRefusal(this.#user)
     const others = edits.filter(({ id }) => !isDesignId(id))
     if (options.allOrNothing === true) {
       const unwritten = new DatabaseError('notWritten')
@@ -82,8 +108,8 @@ class DesignGuard implements DocumentWriter {
     return edits.map((edit) => (isDesignId(edit.id) ? refusedEdit(edit, refusal) : written[next++]!))
   }
 
-  updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
-    if (isDesignId(id)) requireDatabaseAdmin(this.#exchange)
+  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    if (isDesignId(id) && !this.#isAdmin) throw databaseAdminRefusal(this.#user)
     return this.#writer.updateInTurn(id, make)
   }
 }
@@ -97,11 +123,11 @@ class PlainWriter implements DocumentWriter {
   readonly #database: Database
   readonly #check: EditCheck
 
-  constructor(backend: Pick<Backend, 'designs' | 'metrics' | 'clock'>, database: Database, user: UserCtx) {
-    const { designs } = backend
+  constructor(parts: WritingParts, database: Database, user: UserCtx) {
+    const { designs } = parts
     this.#designs = designs
     this.#database = database
-    this.#check = validation(designs, database, user, backend)
+    this.#check = validation(designs, database, user, parts)
   }
 
   async update(
@@ -199,28 +225,25 @@ async function updatedInTurn(
 }
 
 class UsersWriter implements DocumentWriter {
-  readonly #exchange: Exchange
+  readonly #parts: WritingParts
   readonly #database: Database
+  readonly #author: Author
 
-  constructor(exchange: Exchange, database: Database) {
-    this.#exchange = exchange
+  constructor(parts: WritingParts, database: Database, author: Author) {
+    this.#parts = parts
     this.#database = database
+    this.#author = author
   }
 
   async update(
     edits: readonly DocumentEdit[],
     options: Omit<UpdateOptions, 'check'> = {},
   ): Promise<EditResult[]> {
-    const { caller, backend, limits } = this.#exchange
-    const hashing = {
-      hasher: backend.hasher,
-      iterations: limits.passwordIterations,
-      random: backend.random,
-    }
-    const { designs } = backend
+    const { designs, hasher, random, passwordIterations } = this.#parts
+    const hashing = { hasher, iterations: passwordIterations, random }
     const prepared = await prepare(edits, async (edit) => {
       if (isDesign(edit)) await compileDesign(designs, this.#database, edit)
-      return withHashedPassword(edit, hashing, caller)
+      return withHashedPassword(edit, hashing, this.#author.caller)
     })
     const check = this.#check()
     return writePrepared(prepared, options, (ready) => this.#database.update(ready, { ...options, check }))
@@ -231,8 +254,8 @@ class UsersWriter implements DocumentWriter {
   }
 
   #check(): EditCheck {
-    const { backend, user } = this.#exchange
-    const functions = validation(backend.designs, this.#database, user, backend)
+    const { user } = this.#author
+    const functions = validation(this.#parts.designs, this.#database, user, this.#parts)
     return {
       isNeeded: () => true,
       look: async (edits) => {

@@ -1,0 +1,12 @@
+/** What requests write documents with: only those whose rule says so, in the table of rights. */
+import type { Database } from '../../database/api/database.ts'
+import { type DocumentWriter, documentWriter } from '../../writing/document-writer.ts'
+import type { Exchange } from './exchange.ts'
+
+/** `database` is the exchange's, under another lease where the write outlives the request. */
+export function requestWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
+  if (exchange.right !== 'writer') throw new Error(`${exchange.place.route} has no right to write`)
+  const { designs, metrics, clock, hasher, random } = exchange.backend
+  const { passwordIterations } = exchange.limits
+  return documentWriter({ designs, metrics, clock, hasher, random, passwordIterations }, database, exchange)
+}

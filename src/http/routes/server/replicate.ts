@@ -1,0 +1,36 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import { type Answer, json } from '../../answer/answer.ts'
+import { requireContentType } from '../../request/body.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import type { Resource } from '../resource.ts'
+
+/** `/_replicate`: begins a replication with the rights of whoever asks, and answers at its end, or at once where it has none. */
+async function replicate(exchange: Exchange): Promise<Answer> {
+  if (exchange.place.rest.length > 0) return notAllowed()
+  requireContentType(exchange.header('content-type'), 'application/json')
+  const { status, body } = await exchange.backend.replications.request(
+    await exchange.jsonObject(),
+    exchange.user,
+  )
+  return json(status, body)
+}
+
+/** CouchDB looks for a body before it looks at the method. */
+function get(exchange: Exchange): Answer {
+  if (exchange.place.rest.length > 0) return notAllowed()
+  throw new DatabaseError('badRequest', 'Missing request body')
+}
+
+function notAllowed(): never {
+  throw new DatabaseError('methodNotAllowed', 'Only POST allowed', { headers: { allow: 'POST' } })
+}
+
+export const replicateResources: Resource[] = [
+  {
+    route: '_replicate',
+    endpoint: 'owns-rest',
+    body: 'names',
+    allow: 'POST',
+    methods: { POST: replicate, GET: get },
+  },
+]

@@ -1,0 +1,365 @@
+/** A database behind HTTP that documents are read from. */
+import type { Clock } from '../../base/clock.ts'
+import { type DocumentChoice, ReplicationError } from '../api.ts'
+import type {
+  ChangesPageWish,
+  FetchedRevision,
+  SourceChange,
+  SourceChanges,
+  SourceEndpoint,
+  TransferredDocument,
+  WantedRevision,
+} from '../endpoint.ts'
+import { documentParts, type PartOutcome } from './document-parts.ts'
+import { readTransferred } from './document-texts.ts'
+import { BrokenAnswer, type PeerAnswer, type PeerRequest, readAll } from './peer.ts'
+import {
+  MOST_ANSWER_BYTES,
+  objectOf,
+  PeerDatabase,
+  type PeerDatabaseOptions,
+  sequenceOf,
+} from './peer-database.ts'
+
+export interface PeerSourceOptions extends PeerDatabaseOptions {
+  readonly choice: DocumentChoice
+  readonly winningRevsOnly: boolean
+  readonly useBulkGet: boolean
+  readonly clock: Pick<Clock, 'after'>
+}
+
+/** After so long a feed that waits is asked for anew. */
+const LONGEST_WAIT_MS = 300_000
+const MOST_HEARTBEAT_MS = 10_000
+/** Revisions whose attachments are known; they go into a URL. */
+const MOST_ATTS_SINCE = 20
+/** What a source says of `_bulk_get` that has none. */
+const NO_BULK_GET = new Set([400, 404, 405, 415, 501])
+
+export class PeerSource extends PeerDatabase implements SourceEndpoint {
+  readonly #options: PeerSourceOptions
+  #usesBulkGet: boolean
+
+  constructor(options: PeerSourceOptions) {
+    super(options)
+    this.#options = options
+    this.#usesBulkGet = options.useBulkGet
+  }
+
+  async changes(
+    wish: ChangesPageWish & { readonly isWaiting: boolean },
+    signal: AbortSignal,
+  ): Promise<SourceChanges> {
+    const request = this.#changesRequest(wish)
+    if (!wish.isWaiting) return this.#readChanges(request, wish, signal)
+    const limit = new AbortController()
+    const leave = (): void => limit.abort(signal.reason)
+    signal.addEventListener('abort', leave, { once: true })
+    const cancel = this.#options.clock.after(LONGEST_WAIT_MS, () => limit.abort(new WaitedEnough()))
+    try {
+      return await this.#readChanges(request, wish, limit.signal)
+    } catch (error) {
+      if (!(error instanceof WaitedEnough)) throw error
+      return { changes: [], lastSeq: wish.since, isEnd: true, pending: undefined }
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', leave)
+    }
+  }
+
+  #changesRequest({ since, limit, isWaiting }: ChangesPageWish & { isWaiting: boolean }): PeerRequest {
+    const { choice, winningRevsOnly } = this.#options
+    const heartbeatMs = Math.max(1, Math.min(MOST_HEARTBEAT_MS, Math.floor(this.peer.timeoutMs / 3)))
+    const query: Record<string, string> = {
+      feed: isWaiting ? 'longpoll' : 'normal',
+      style: winningRevsOnly ? 'main_only' : 'all_docs',
+      since: String(since),
+      limit: String(limit),
+      heartbeat: String(heartbeatMs),
+    }
+    if (choice.kind === 'all') return { method: 'GET', path: '_changes', query, isWaiting }
+    if (choice.kind === 'filter') {
+      for (const [name, value] of Object.entries(choice.query)) {
+        query[name] = typeof value === 'string' ? value : JSON.stringify(value)
+      }
+      query['filter'] = choice.filter
+      return { method: 'GET', path: '_changes', query, isWaiting }
+    }
+    const [filter, body] =
+      choice.kind === 'ids'
+        ? ['_doc_ids', { doc_ids: choice.ids }]
+        : ['_selector', { selector: choice.selector }]
+    query['filter'] = filter as string
+    const text = Buffer.from(JSON.stringify(body))
+    return { method: 'POST', path: '_changes', query, type: 'application/json', body: text, isWaiting }
+  }
+
+  async #readChanges(
+    request: PeerRequest,
+    wish: ChangesPageWish,
+    signal: AbortSignal,
+  ): Promise<SourceChanges> {
+    const { status, value } = await this.ask(request, signal)
+    this.requireAllowed(status)
+    const { results, last_seq: lastSeq, pending } = objectOf(value)
+    if (status === 404 && objectOf(value)['reason'] === 'Database does not exist.') throw this.notFound()
+    if (status !== 200) throw this.#refused('_changes', status, value)
+    if (!Array.isArray(results) || lastSeq === undefined) throw this.badAnswer('_changes')
+    const changes = results.map((row) => this.#changeOf(row))
+    return {
+      changes,
+      lastSeq: sequenceOf(lastSeq),
+      isEnd: changes.length < wish.limit || pending === 0,
+      pending: typeof pending === 'number' ? pending : undefined,
+    }
+  }
+
+  /** A peer's own words for what is wrong with a filter or a sequence. */
+  #refused(path: string, status: number, value: unknown): ReplicationError {
+    const { error, reason } = objectOf(value)
+    const told = typeof error === 'string' ? `${error}: ${String(reason)}`.slice(0, 500) : `status ${status}`
+    return this.peer.failure({ method: 'GET', path }, told, status)
+  }
+
+  #changeOf(row: unknown): SourceChange {
+    const { id, seq, changes, deleted } = objectOf(row)
+    if (typeof id !== 'string' || !Array.isArray(changes)) throw this.badAnswer('_changes')
+    const revs = changes.map((each) => objectOf(each)['rev'])
+    if (!revs.every((rev) => typeof rev === 'string')) throw this.badAnswer('_changes')
+    return { id, seq: sequenceOf(seq), revs, deleted: deleted === true }
+  }
+
+  async *fetch(
+    wanted: readonly WantedRevision[],
+    count: { bulkGetAttempts(count: number): void; bulkGetDocs(count: number): void },
+    signal: AbortSignal,
+  ): AsyncGenerator<FetchedRevision, void, void> {
+    const left = new Left(wanted)
+    // A source that brings nothing more is left to single requests, which tell of each what is wrong.
+    for (let before = 0; this.#usesBulkGet && left.size > 0 && left.size !== before; ) {
+      before = left.size
+      count.bulkGetAttempts(left.size)
+      const answer = await this.#bulkGet(left.wishes(), signal)
+      if (answer === undefined) break
+      try {
+        for await (const part of this.#bulkParts(answer)) {
+          const found = left.take(part)
+          if (found === undefined) continue
+          if (found.kind === 'document') count.bulkGetDocs(1)
+          yield found
+        }
+        break
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof BrokenAnswer)) throw error
+      } finally {
+        answer.close()
+      }
+    }
+    for (const wish of left.wishes()) {
+      if (left.has(wish)) yield* this.#fetchOne(wish, left, signal)
+    }
+  }
+
+  async #bulkGet(wishes: readonly WantedRevision[], signal: AbortSignal): Promise<PeerAnswer | undefined> {
+    const docs = wishes.map(({ id, rev, attsSince }) => ({
+      id,
+      rev,
+      ...(attsSince.length === 0 ? {} : { atts_since: attsSince.slice(0, MOST_ATTS_SINCE) }),
+    }))
+    const request: PeerRequest = {
+      method: 'POST',
+      path: '_bulk_get',
+      query: { revs: 'true', latest: 'true' },
+      accept: 'multipart/mixed',
+      type: 'application/json',
+      body: Buffer.from(JSON.stringify({ docs })),
+    }
+    const answer = await this.peer.request(request, signal)
+    if (answer.status === 200) return answer
+    answer.close()
+    this.requireAllowed(answer.status)
+    if (!NO_BULK_GET.has(answer.status)) throw this.#refused('_bulk_get', answer.status, undefined)
+    this.#usesBulkGet = false
+    return undefined
+  }
+
+  #bulkParts(answer: PeerAnswer): AsyncGenerator<PartOutcome> {
+    return /^multipart\//i.test(answer.type)
+      ? documentParts(answer, this.mostDocumentBytes)
+      : jsonDocuments(answer)
+  }
+
+  /** One revision; one that cannot be read is refused, or missing. */
+  async *#fetchOne(wish: WantedRevision, left: Left, signal: AbortSignal): AsyncGenerator<FetchedRevision> {
+    const { id, rev, attsSince } = wish
+    const query: Record<string, string> = { revs: 'true', latest: 'true', open_revs: JSON.stringify([rev]) }
+    if (attsSince.length > 0) query['atts_since'] = JSON.stringify(attsSince.slice(0, MOST_ATTS_SINCE))
+    const request: PeerRequest = { method: 'GET', path: pathOf(id), query, accept: 'multipart/mixed' }
+    for (let attempt = 1; left.has(wish); attempt++) {
+      const answer = await this.peer.request(request, signal)
+      const { status, type } = answer
+      if (status !== 200 || !/^multipart\//i.test(type)) {
+        yield left.refuse(wish, await this.#refusal(wish, answer))
+        return
+      }
+      try {
+        for await (const part of documentParts(answer, this.mostDocumentBytes)) {
+          const found = left.take(part, wish)
+          if (found !== undefined) yield found
+        }
+        if (left.has(wish)) yield left.refuse(wish, undefined)
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof BrokenAnswer) || attempt > MOST_BREAKS) {
+          throw error instanceof BrokenAnswer ? this.peer.failure(request, error.message) : error
+        }
+      } finally {
+        answer.close()
+      }
+    }
+  }
+
+  /** Undefined: it is missing. */
+  async #refusal(wish: WantedRevision, answer: PeerAnswer): Promise<string | undefined> {
+    const { status } = answer
+    const text = await readAll(answer, MOST_ANSWER_BYTES).catch(() => Buffer.alloc(0))
+    if (status === 401) this.requireAllowed(status)
+    if (status === 404) return undefined
+    let error: unknown
+    try {
+      error = objectOf(JSON.parse(text.toString()))['error']
+    } catch {
+      // Then its status says enough.
+    }
+    return typeof error === 'string' ? error : `status ${status} for ${wish.rev}`
+  }
+
+  async filterCode(design: string, name: string, signal: AbortSignal): Promise<string> {
+    const { status, value } = await this.ask({ method: 'GET', path: pathOf(`_design/${design}`) }, signal)
+    this.requireAllowed(status)
+    const code = objectOf(objectOf(value)['filters'])[name]
+    if (status === 200 && typeof code === 'string') return code
+    throw filterFailure(design, this.shown)
+  }
+}
+
+/** An answer may break off so often. */
+const MOST_BREAKS = 5
+
+class WaitedEnough extends Error {}
+
+export function filterFailure(design: string, shown: string): ReplicationError {
+  return new ReplicationError({
+    error: 'filter_fetch_error',
+    reason: `Couldn't open document \`_design/${design}\` from source database \`${shown}\`, or it has no such filter.`,
+    status: 404,
+    isTransient: true,
+  })
+}
+
+export function pathOf(id: string): string {
+  if (id.startsWith('_design/')) return `_design/${encodeURIComponent(id.slice('_design/'.length))}`
+  return encodeURIComponent(id)
+}
+
+/** An answer in JSON, from a source that knows no other: documents without the data of their attachments. */
+async function* jsonDocuments(answer: PeerAnswer): AsyncGenerator<PartOutcome> {
+  const text = await readAll(answer, MOST_ANSWER_BYTES)
+  let results: unknown
+  try {
+    results = objectOf(JSON.parse(text.toString()))['results']
+  } catch {
+    throw new BrokenAnswer('an answer that is no JSON')
+  }
+  if (!Array.isArray(results)) throw new BrokenAnswer('an answer without results')
+  for (const result of results) {
+    const { docs } = objectOf(result)
+    for (const doc of Array.isArray(docs) ? docs : []) {
+      const { ok, error } = objectOf(doc)
+      if (ok === undefined) yield { kind: 'error', members: objectOf(error) }
+      // What has attachments, and numbers that would change, is read alone.
+      else if (isPlain(ok)) yield { kind: 'document', document: await plainDocument(ok) }
+    }
+  }
+}
+
+/** Its numbers are what they are in JavaScript, and it has no attachments. */
+function isPlain(document: unknown): boolean {
+  const text = JSON.stringify(document)
+  return (
+    objectOf(document)['_attachments'] === undefined &&
+    !/[:,[]-?\d/.test(text.replace(/"_revisions":\{"start":\d+/, ''))
+  )
+}
+
+function plainDocument(document: unknown): Promise<TransferredDocument> {
+  return readTransferred(Buffer.from(JSON.stringify(document)), () => {
+    throw new BrokenAnswer('an attachment without its data')
+  })
+}
+
+/** What is still to come. */
+class Left {
+  readonly #byId = new Map<string, WantedRevision[]>()
+  size = 0
+
+  constructor(wanted: readonly WantedRevision[]) {
+    for (const wish of wanted) {
+      const those = this.#byId.get(wish.id)
+      if (those === undefined) this.#byId.set(wish.id, [wish])
+      else those.push(wish)
+    }
+    this.size = wanted.length
+  }
+
+  wishes(): WantedRevision[] {
+    return [...this.#byId.values()].flat()
+  }
+
+  has(wish: WantedRevision): boolean {
+    return this.#byId.get(wish.id)?.includes(wish) === true
+  }
+
+  /** What the part is for; undefined for what nobody asked for, or has come already. */
+  take(part: PartOutcome, alone?: WantedRevision): FetchedRevision | undefined {
+    if (part.kind === 'unreadable') {
+      // Without an id: it is known by what is left over when each is read alone.
+      return alone === undefined ? undefined : this.refuse(alone, part.reason)
+    }
+    if (part.kind === 'error') {
+      const { id, rev, missing, error, reason } = part.members
+      const wish =
+        alone ?? this.#byId.get(String(id))?.find((each) => each.rev === rev || each.rev === missing)
+      if (wish === undefined) return undefined
+      const isMissing = error === undefined || error === 'not_found'
+      return this.refuse(wish, isMissing ? undefined : `${String(error)}: ${String(reason)}`)
+    }
+    const { document } = part
+    const { start, ids } = document.revisions
+    const those = this.#byId.get(document.id) ?? []
+    const path = new Set(ids.map((each, at) => `${start - at}-${each}`))
+    const rest = those.filter((wish) => !path.has(wish.rev))
+    if (rest.length === those.length) return undefined
+    this.#keep(document.id, rest, those.length - rest.length)
+    return { kind: 'document', document }
+  }
+
+  refuse(wish: WantedRevision, reason: string | undefined): FetchedRevision {
+    const { id, rev } = wish
+    const those = this.#byId.get(id) ?? []
+    this.#keep(
+      id,
+      those.filter((each) => each !== wish),
+      1,
+    )
+    if (reason === undefined) return { kind: 'missing', id, rev }
+    return { kind: 'refused', refusal: { id, rev, error: 'not_read', reason } }
+  }
+
+  #keep(id: string, those: WantedRevision[], gone: number): void {
+    this.size -= gone
+    if (those.length === 0) this.#byId.delete(id)
+    else this.#byId.set(id, those)
+  }
+}

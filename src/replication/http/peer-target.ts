@@ -1,0 +1,169 @@
+/** A database behind HTTP that documents are written to. */
+import { type RandomBytes, randomHex } from '../../base/random.ts'
+import { ReplicationError } from '../api.ts'
+import {
+  type MissingRevisions,
+  MissingStubError,
+  type TargetEndpoint,
+  type TransferredDocument,
+  type WriteRefusal,
+} from '../endpoint.ts'
+import { attachmentsText, documentTexts, relatedBody } from './document-texts.ts'
+import { BrokenAnswer, readAll } from './peer.ts'
+import { MOST_ANSWER_BYTES, objectOf, PeerDatabase, type PeerDatabaseOptions } from './peer-database.ts'
+import { pathOf } from './peer-source.ts'
+
+export interface PeerTargetOptions extends PeerDatabaseOptions {
+  readonly random: RandomBytes
+}
+
+export class PeerTarget extends PeerDatabase implements TargetEndpoint {
+  /** Inline data is plain. */
+  readonly takesPacked = false
+  readonly #random: RandomBytes
+
+  constructor(options: PeerTargetOptions) {
+    super(options)
+    this.#random = options.random
+  }
+
+  async create(parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void> {
+    const { status } = await this.ask({ method: 'PUT', path: '', query: parameters }, signal)
+    // One that is there is what was wanted; whether it may be used is seen when it is.
+    if (status === 401 || status === 403) this.requireAllowed(status)
+  }
+
+  async revsDiff(
+    revisions: ReadonlyMap<string, readonly string[]>,
+    signal: AbortSignal,
+  ): Promise<readonly MissingRevisions[]> {
+    const request = {
+      method: 'POST',
+      path: '_revs_diff',
+      type: 'application/json',
+      body: Buffer.from(JSON.stringify(Object.fromEntries(revisions))),
+    } as const
+    const { status, value } = await this.ask(request, signal)
+    this.requireAllowed(status)
+    if (status === 404) throw this.notFound()
+    if (status !== 200 || typeof value !== 'object' || value === null) {
+      throw this.peer.failure(request, `status ${status}`, status)
+    }
+    return Object.entries(value).map(([id, said]) => {
+      const { missing, possible_ancestors: ancestors } = objectOf(said)
+      const asked = new Set(revisions.get(id))
+      return {
+        id,
+        // What was not asked for is not for the source to be asked for.
+        missing: textsOf(missing).filter((rev) => asked.has(rev)),
+        possibleAncestors: textsOf(ancestors),
+      }
+    })
+  }
+
+  async write(
+    documents: readonly TransferredDocument[],
+    signal: AbortSignal,
+  ): Promise<readonly WriteRefusal[]> {
+    const pieces: (string | Uint8Array)[] = ['{"new_edits":false,"docs":[']
+    for (const [at, document] of documents.entries()) {
+      const texts = documentTexts(document, attachmentsText(document.attachments, await inlineData(document)))
+      pieces.push(at === 0 ? '' : ',', ...texts)
+    }
+    pieces.push(']}')
+    const body = Buffer.concat(pieces.map((each) => (typeof each === 'string' ? Buffer.from(each) : each)))
+    const request = { method: 'POST', path: '_bulk_docs', type: 'application/json', body } as const
+    const { status, value } = await this.ask(request, signal)
+    if (status < 300) return this.#refusals(documents, value)
+    if (status === 401) this.requireAllowed(status)
+    if (status === 404) throw this.notFound()
+    if (documents.length === 1) return [refusalOf(documents[0]!, status, value)]
+    // Too much at once, or one of them is refused: the others are not to suffer from it.
+    const half = Math.ceil(documents.length / 2)
+    return [
+      ...(await this.write(documents.slice(0, half), signal)),
+      ...(await this.write(documents.slice(half), signal)),
+    ]
+  }
+
+  #refusals(documents: readonly TransferredDocument[], value: unknown): WriteRefusal[] {
+    if (!Array.isArray(value)) throw this.badAnswer('_bulk_docs')
+    const known = new Map(documents.map((document) => [`${document.id} ${document.rev}`, document]))
+    const ids = new Map(documents.map((document) => [document.id, document]))
+    return value.flatMap((each): WriteRefusal[] => {
+      const { id, rev, error, reason } = objectOf(each)
+      if (typeof error !== 'string') return []
+      const document = known.get(`${String(id)} ${String(rev)}`) ?? ids.get(String(id))
+      return document === undefined
+        ? []
+        : [{ id: document.id, rev: document.rev, error, reason: String(reason) }]
+    })
+  }
+
+  async writeStreamed(document: TransferredDocument, signal: AbortSignal): Promise<WriteRefusal | undefined> {
+    const boundary = randomHex(this.#random, 16)
+    const { bytes, stream } = relatedBody(document, boundary)
+    let broken: unknown
+    const watched = async function* (): AsyncGenerator<Buffer> {
+      try {
+        yield* stream()
+      } catch (error) {
+        broken = error
+        throw error
+      }
+    }
+    const request = {
+      method: 'PUT',
+      path: pathOf(document.id),
+      query: { new_edits: 'false' },
+      type: `multipart/related; boundary="${boundary}"`,
+      body: watched,
+      bodyBytes: bytes,
+      repeats: false,
+    } as const
+    try {
+      const answer = await this.peer.request(request, signal)
+      const text = await readAll(answer, MOST_ANSWER_BYTES)
+      const { status } = answer
+      if (status < 300) return undefined
+      let value: unknown
+      try {
+        value = JSON.parse(text.toString())
+      } catch {
+        // Then its status says enough.
+      }
+      if (status === 412) throw new MissingStubError()
+      if (status === 401) this.requireAllowed(status)
+      return refusalOf(document, status, value)
+    } catch (error) {
+      if (broken instanceof BrokenAnswer || broken instanceof ReplicationError) throw broken
+      if (error instanceof BrokenAnswer) throw this.peer.failure(request, error.message)
+      throw error
+    }
+  }
+}
+
+async function inlineData({ attachments }: TransferredDocument): Promise<Map<string, string>> {
+  const data = new Map<string, string>()
+  for (const { name, bytes } of attachments) {
+    if (bytes === undefined) continue
+    const chunks: Uint8Array[] = []
+    for await (const chunk of bytes()) chunks.push(chunk)
+    data.set(name, Buffer.concat(chunks).toString('base64'))
+  }
+  return data
+}
+
+function refusalOf({ id, rev }: TransferredDocument, status: number, value: unknown): WriteRefusal {
+  const { error, reason } = objectOf(value)
+  return {
+    id,
+    rev,
+    error: typeof error === 'string' ? error : 'http_error_code',
+    reason: typeof reason === 'string' ? reason : `status ${status}`,
+  }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
+}

@@ -1,0 +1,447 @@
+/**
+ * A database behind HTTP: one request after the other, or some at once. What holds:
+ * - A request that failed for reasons that may pass (no connection, 408, 429, 5xx, an answer that breaks off) is repeated, as often as
+ *   the job says, after waits that grow and differ; as long as the peer says, where it does.
+ * - No answer is waited for without end: what does not move for `timeoutMs`, or moves slower than a trickle, ends.
+ * - Redirects are followed within bounds, and no credentials go to another host.
+ * - No error tells a password: URLs are shown without credentials, headers not at all.
+ */
+import { Readable } from 'node:stream'
+import { errors } from 'undici'
+import type { Clock } from '../../base/clock.ts'
+import type { RandomBytes } from '../../base/random.ts'
+import { type RemotePlace, ReplicationError } from '../api.ts'
+import { pause } from '../pause.ts'
+import type { Connection } from './connections.ts'
+import { PeerSession } from './session.ts'
+import { Turns } from './turns.ts'
+
+export interface PeerOptions {
+  readonly place: RemotePlace
+  readonly connection: Connection
+  readonly timeoutMs: number
+  readonly retries: number
+  /** Requests under way at once, those excepted that wait for changes. */
+  readonly connections: number
+  readonly clock: Clock
+  readonly random: RandomBytes
+  readonly userAgent: string
+}
+
+export interface PeerRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT'
+  /** Behind the database's URL; '' for the database itself. */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  readonly accept?: string
+  readonly type?: string
+  /** A stream is made anew for every attempt; one that cannot be is made once, and the request not repeated. */
+  readonly body?: Buffer | (() => AsyncIterable<Buffer>) | undefined
+  /** Of a stream. */
+  readonly bodyBytes?: number | undefined
+  readonly repeats?: boolean
+  /** It waits for something to happen: it takes no turn, and may be slow. */
+  readonly isWaiting?: boolean
+}
+
+export interface PeerAnswer {
+  readonly status: number
+  readonly type: string
+  /** To be read to its end, or closed. Throws `BrokenAnswer` where it breaks off. */
+  readonly body: AsyncIterable<Buffer>
+  close(): void
+}
+
+/** An answer broke off, or is none: the request may be repeated. */
+export class BrokenAnswer extends Error {
+  override readonly name = 'BrokenAnswer'
+}
+
+const MOST_REDIRECTS = 10
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+const FIRST_WAIT_MS = 250
+const MOST_WAIT_MS = 60_000
+/** A peer may ask for more patience. */
+const MOST_RETRY_AFTER_MS = 300_000
+/** Slower answers are none. */
+const LEAST_BYTES_PER_SECOND = 256
+const MOST_ERROR_BYTES = 64 * 1024
+
+export class Peer {
+  readonly place: RemotePlace
+  readonly timeoutMs: number
+  readonly #options: PeerOptions
+  readonly #turns: Turns
+  readonly #session: PeerSession | undefined
+  /** Where it is, after redirects of the database itself. */
+  readonly #url: URL
+
+  constructor(options: PeerOptions) {
+    const { place, connections } = options
+    this.place = place
+    this.timeoutMs = options.timeoutMs
+    this.#options = options
+    this.#turns = new Turns(connections)
+    this.#url = new URL(place.url)
+    const { basic } = place
+    if (basic !== undefined) {
+      this.#session = new PeerSession({
+        basic,
+        clock: options.clock,
+        login: (text, signal) => this.#login(text, signal),
+      })
+    }
+  }
+
+  /**
+   * The answer, whatever its status below 500 is; what may pass has passed. It is to be read to its end, or closed. Throws
+   * ReplicationError, and the signal's reason.
+   */
+  async request(request: PeerRequest, signal: AbortSignal): Promise<PeerAnswer> {
+    const give = await this.#turn(request, signal)
+    try {
+      return withEnd(await this.#repeated(request, signal, async (answer) => answer), give)
+    } catch (error) {
+      give()
+      throw error
+    }
+  }
+
+  /** The same with its text read as JSON, at most `mostBytes` of it; undefined for an answer without one. */
+  async json(
+    request: PeerRequest,
+    signal: AbortSignal,
+    mostBytes: number,
+  ): Promise<{ status: number; value: unknown }> {
+    const give = await this.#turn(request, signal)
+    try {
+      return await this.#repeated(request, signal, async (answer) => {
+        const { status } = answer
+        const text = await readAll(answer, mostBytes)
+        if (text.length === 0) return { status, value: undefined }
+        try {
+          return { status, value: JSON.parse(text.toString()) as unknown }
+        } catch {
+          if (status >= 400) return { status, value: undefined }
+          throw new BrokenAnswer('an answer that is no JSON')
+        }
+      })
+    } finally {
+      give()
+    }
+  }
+
+  #turn(request: PeerRequest, signal: AbortSignal): Promise<() => void> {
+    return request.isWaiting === true ? Promise.resolve(() => {}) : this.#turns.take(signal)
+  }
+
+  /** Does the request, and what `use` does with its answer, again where either breaks off. */
+  async #repeated<T>(
+    request: PeerRequest,
+    signal: AbortSignal,
+    use: (answer: PeerAnswer) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.#attempt(request, signal)
+      if (!('answer' in outcome)) {
+        await this.#wait(request, attempt, outcome, signal)
+        continue
+      }
+      try {
+        return await use(outcome.answer)
+      } catch (error) {
+        outcome.answer.close()
+        signal.throwIfAborted()
+        if (!(error instanceof BrokenAnswer)) throw error
+        await this.#wait(request, attempt, { reason: error.message }, signal)
+      }
+    }
+  }
+
+  async #wait(
+    request: PeerRequest,
+    attempt: number,
+    { reason, status, afterMs }: Failure,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { retries, clock, random } = this.#options
+    if (attempt >= retries || request.repeats === false) throw this.failure(request, reason, status)
+    const mostMs = Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** attempt)
+    const jitter = Buffer.alloc(4)
+    random(jitter)
+    const ownMs = (mostMs / 2) * (1 + jitter.readUInt32LE() / 2 ** 32)
+    await pause(clock, Math.max(ownMs, Math.min(afterMs ?? 0, MOST_RETRY_AFTER_MS)), signal)
+  }
+
+  /** One that is told when nothing helps. */
+  failure(request: Pick<PeerRequest, 'method' | 'path'>, reason: string, status?: number): ReplicationError {
+    const { url } = this.place
+    return new ReplicationError({
+      error: status === undefined ? 'http_request_failed' : 'http_error_code',
+      reason: `${request.method} ${url}${request.path}: ${reason}`,
+      status: 500,
+      isTransient: true,
+    })
+  }
+
+  async #attempt(request: PeerRequest, signal: AbortSignal): Promise<{ answer: PeerAnswer } | Failure> {
+    try {
+      let answer = await this.#authenticated(request, signal, false)
+      if (answer.status === 401 && this.#session?.isUsed === true) {
+        answer.close()
+        answer = await this.#authenticated(request, signal, true)
+      }
+      const { status, afterMs } = answer
+      if (status === 408 || status === 429 || status >= 500) {
+        answer.close()
+        return { reason: `status ${status}`, status, afterMs }
+      }
+      return { answer }
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof ReplicationError) throw error
+      const cause = (error as Error).cause
+      if (cause instanceof ReplicationError) throw cause
+      return { reason: toldReason(error) }
+    }
+  }
+
+  async #authenticated(request: PeerRequest, signal: AbortSignal, isAgain: boolean): Promise<RawAnswer> {
+    const proof = await this.#session?.headers(signal, isAgain)
+    const url = this.#urlOf(request)
+    return this.#redirected(url, request, proof ?? {}, signal)
+  }
+
+  #urlOf({ path, query = {} }: PeerRequest): URL {
+    const url = new URL(this.#url)
+    if (path !== '') url.pathname += `${url.pathname.endsWith('/') ? '' : '/'}${path}`
+    else if (url.pathname.length > 1) url.pathname = url.pathname.replace(/\/$/, '')
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
+    return url
+  }
+
+  async #redirected(
+    first: URL,
+    request: PeerRequest,
+    proof: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<RawAnswer> {
+    let url = first
+    for (let redirects = 0; ; redirects++) {
+      const isHome = url.origin === first.origin
+      const answer = await this.#send(url, request, isHome ? proof : {}, isHome, signal)
+      const isFollowed =
+        REDIRECTS.has(answer.status) &&
+        (request.method === 'GET' || request.method === 'HEAD' || answer.status > 303) &&
+        answer.location !== undefined
+      if (!isFollowed) return answer
+      answer.close()
+      url = redirectTarget(url, answer.location!)
+      if (redirects === MOST_REDIRECTS) throw new ReplicationError(redirectFailure('too many redirects'))
+      if (first.protocol === 'https:' && url.protocol !== 'https:') {
+        throw new ReplicationError(redirectFailure('a redirect away from https'))
+      }
+    }
+  }
+
+  async #send(
+    url: URL,
+    { method, accept, type, body, bodyBytes, isWaiting }: PeerRequest,
+    proof: Readonly<Record<string, string>>,
+    isHome: boolean,
+    signal: AbortSignal,
+  ): Promise<RawAnswer> {
+    const { connection, timeoutMs, userAgent, clock, place } = this.#options
+    connection.guard?.requireHost(url.hostname)
+    const headers: Record<string, string> = { accept: accept ?? 'application/json', 'user-agent': userAgent }
+    if (type !== undefined) headers['content-type'] = type
+    if (isHome) for (const [name, value] of place.headers) headers[name.toLowerCase()] = value
+    Object.assign(headers, proof)
+    if (bodyBytes !== undefined) headers['content-length'] = String(bodyBytes)
+    const abort = new AbortController()
+    const onAbort = (): void => abort.abort(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    try {
+      const answer = await connection.dispatcher.request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers,
+        body: typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : (body ?? null),
+        signal: abort.signal,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      })
+      const { statusCode, headers: received } = answer
+      // What is given up closes its connection; an error of it is nobody's any more.
+      answer.body.on('error', () => undefined)
+      const close = (): void => {
+        signal.removeEventListener('abort', onAbort)
+        abort.abort(new BrokenAnswer('given up'))
+      }
+      const leastRate = isWaiting === true ? 0 : LEAST_BYTES_PER_SECOND
+      return {
+        status: statusCode,
+        type: textOf(received['content-type']),
+        location: received['location'] === undefined ? undefined : textOf(received['location']),
+        cookies: [received['set-cookie'] ?? []].flat(),
+        afterMs: retryAfterMs(textOf(received['retry-after']), clock.now()),
+        body: steadily(answer.body, {
+          clock,
+          timeoutMs,
+          leastRate,
+          onEnd: () => signal.removeEventListener('abort', onAbort),
+        }),
+        close,
+      }
+    } catch (error) {
+      signal.removeEventListener('abort', onAbort)
+      throw error
+    }
+  }
+
+  /** What the peer's `_session` says to a name and a password. */
+  async #login(text: string, signal: AbortSignal): Promise<{ status: number; cookies: readonly string[] }> {
+    const url = new URL('/_session', this.#url)
+    const request = { method: 'POST', path: '', type: 'application/json', body: Buffer.from(text) } as const
+    const answer = await this.#send(url, request, {}, true, signal)
+    try {
+      await readAll(answer, MOST_ERROR_BYTES)
+    } finally {
+      answer.close()
+    }
+    return { status: answer.status, cookies: answer.cookies }
+  }
+
+  close(): void {
+    this.#options.connection.release()
+  }
+}
+
+interface RawAnswer extends PeerAnswer {
+  readonly location: string | undefined
+  readonly cookies: readonly string[]
+  readonly afterMs: number | undefined
+}
+
+interface Failure {
+  readonly reason: string
+  readonly status?: number | undefined
+  readonly afterMs?: number | undefined
+}
+
+/** Gives the turn back when the answer has been read or closed. */
+function withEnd(answer: PeerAnswer, end: () => void): PeerAnswer {
+  return {
+    status: answer.status,
+    type: answer.type,
+    body: endingWith(answer.body, end),
+    close() {
+      end()
+      answer.close()
+    },
+  }
+}
+
+async function* endingWith(body: AsyncIterable<Buffer>, end: () => void): AsyncGenerator<Buffer> {
+  try {
+    yield* body
+  } finally {
+    end()
+  }
+}
+
+interface Pace {
+  readonly clock: Pick<Clock, 'monotonic'>
+  readonly timeoutMs: number
+  readonly leastRate: number
+  readonly onEnd: () => void
+}
+
+/** Ends a body that comes in a trickle: what the reader takes for itself does not count. */
+async function* steadily(
+  body: AsyncIterable<Buffer>,
+  { clock, timeoutMs, leastRate, onEnd }: Pace,
+): AsyncGenerator<Buffer> {
+  let waitedMs = 0
+  let bytes = 0
+  let startMs = clock.monotonic()
+  try {
+    for await (const chunk of body) {
+      waitedMs += clock.monotonic() - startMs
+      bytes += chunk.length
+      if (waitedMs > timeoutMs && bytes < (waitedMs / 1000) * leastRate)
+        throw new BrokenAnswer('an answer in a trickle')
+      yield chunk
+      startMs = clock.monotonic()
+    }
+  } catch (error) {
+    throw error instanceof BrokenAnswer ? error : new BrokenAnswer(toldReason(error), { cause: error })
+  } finally {
+    onEnd()
+  }
+}
+
+/** Throws BrokenAnswer, and ReplicationError for a longer one. */
+export async function readAll({ body }: Pick<PeerAnswer, 'body'>, mostBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > mostBytes) {
+      throw new ReplicationError({
+        error: 'answer_too_large',
+        reason: `A peer's answer is longer than ${mostBytes} bytes.`,
+        status: 500,
+        isTransient: true,
+      })
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, bytes)
+}
+
+function redirectTarget(from: URL, location: string): URL {
+  let url: URL
+  try {
+    url = new URL(location, from)
+  } catch {
+    throw new ReplicationError(redirectFailure('a redirect to nowhere'))
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new ReplicationError(redirectFailure('a redirect away from HTTP'))
+  }
+  url.username = ''
+  url.password = ''
+  return url
+}
+
+function redirectFailure(reason: string) {
+  return {
+    error: 'http_request_failed',
+    reason: `A peer answered with ${reason}.`,
+    status: 500,
+    isTransient: true,
+  }
+}
+
+function textOf(header: string | string[] | undefined): string {
+  return Array.isArray(header) ? (header[0] ?? '') : (header ?? '')
+}
+
+/** Seconds or a date. */
+function retryAfterMs(text: string, nowMs: number): number | undefined {
+  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
+  const at = text === '' ? Number.NaN : Date.parse(text)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs)
+}
+
+/** Codes and words of our own: an error's message may repeat a URL. */
+function toldReason(error: unknown): string {
+  if (error instanceof BrokenAnswer) return error.message
+  if (error instanceof errors.UndiciError) return error.code
+  const { code, cause } = error as { code?: unknown; cause?: unknown }
+  if (typeof code === 'string') return code
+  return cause instanceof Error ? toldReason(cause) : 'the connection failed'
+}

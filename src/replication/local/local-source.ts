@@ -1,0 +1,275 @@
+/** A database of this server that documents are read from: no text is made or parsed on the way. */
+import { DatabaseError } from '../../base/errors.ts'
+import { giveWay, runInTurns } from '../../base/time-slice.ts'
+import type { AttachmentView, ChangeRow, Database, DocumentView } from '../../database/api/database.ts'
+import { filterError, requireFunction } from '../../design/script-failure.ts'
+import {
+  type ChangesFilter,
+  DESIGN_FILTER,
+  idsFilter,
+  judgedFilter,
+  selectorFilter,
+} from '../../documents/changes-filter.ts'
+import type { DocumentChoice } from '../api.ts'
+import type {
+  ChangesPageWish,
+  FetchedRevision,
+  SourceChange,
+  SourceChanges,
+  SourceEndpoint,
+  TransferredAttachment,
+  TransferredDocument,
+  WantedRevision,
+} from '../endpoint.ts'
+import { filterFailure } from '../http/peer-source.ts'
+import { filterRequest } from './filter-request.ts'
+import { LocalDatabase, type LocalDatabaseOptions } from './local-database.ts'
+
+export interface LocalSourceOptions extends LocalDatabaseOptions {
+  readonly choice: DocumentChoice
+  readonly winningRevsOnly: boolean
+}
+
+/** Rows that are looked at in one go, shown or not. */
+const MOST_ROWS = 5000
+const JUDGED_ROWS = 64
+/** Documents that are read under one lease. */
+const MOST_LEASED = 100
+
+export class LocalSource extends LocalDatabase implements SourceEndpoint {
+  readonly #options: LocalSourceOptions
+
+  constructor(options: LocalSourceOptions) {
+    super(options)
+    this.#options = options
+  }
+
+  async changes(
+    wish: ChangesPageWish & { readonly isWaiting: boolean },
+    signal: AbortSignal,
+  ): Promise<SourceChanges> {
+    // The watch begins first: what is written meanwhile wakes it.
+    const watch = wish.isWaiting ? this.#watch(signal) : undefined
+    try {
+      const found = await this.use((database) => this.#page(database, wish, signal))
+      if (watch === undefined || found.changes.length > 0 || found.lastSeq !== wish.since) return found
+      await watch.changed
+      return found
+    } finally {
+      watch?.end()
+    }
+  }
+
+  /** `changed` resolves when the database was written to or deleted; rejects with the signal's reason. */
+  #watch(signal: AbortSignal): { changed: Promise<void>; end(): void } {
+    let end = (): void => {}
+    const changed = new Promise<void>((resolve, reject) => {
+      const unwatch = this.parts.databases.watch(this.name, {
+        changed: () => resolve(),
+        deleted: () => resolve(),
+      })
+      const leave = (): void => reject(signal.reason)
+      signal.addEventListener('abort', leave, { once: true })
+      if (signal.aborted) leave()
+      end = () => {
+        unwatch()
+        signal.removeEventListener('abort', leave)
+      }
+    })
+    changed.catch(() => undefined)
+    return { changed, end: () => end() }
+  }
+
+  async #page(
+    database: Database,
+    { since, limit }: ChangesPageWish,
+    signal: AbortSignal,
+  ): Promise<SourceChanges> {
+    const filter = this.#filter(database, signal)
+    const page = database.changes({
+      since,
+      style: this.#options.winningRevsOnly ? 'main_only' : 'all_docs',
+      ids: filter?.ids,
+    })
+    const changes: SourceChange[] = []
+    const take = (row: ChangeRow, revs: readonly string[]): void => {
+      if (revs.length > 0) changes.push({ id: row.id, seq: row.seq, revs, deleted: row.deleted })
+    }
+    let isEnd = false
+    try {
+      for (let rows = 0; changes.length < limit && rows < MOST_ROWS; ) {
+        signal.throwIfAborted()
+        await giveWay()
+        const next = nextRows(
+          page.rows,
+          filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length),
+        )
+        if (next.length === 0) {
+          isEnd = true
+          break
+        }
+        rows += next.length
+        const judged = await filter?.judge?.(next)
+        for (const [at, row] of next.entries()) {
+          if (judged !== undefined) take(row, judged[at]!)
+          else if (filter === undefined) take(row, row.revs)
+          else {
+            const shown = filter.shown(row)
+            take(row, 'next' in shown ? await runInTurns(shown, () => signal.throwIfAborted()) : shown)
+          }
+        }
+      }
+      return { changes, lastSeq: page.lastSeq(), isEnd, pending: page.pending() }
+    } finally {
+      page.rows.return?.()
+    }
+  }
+
+  #filter(database: Database, signal: AbortSignal): ChangesFilter | undefined {
+    const { choice } = this.#options
+    const { settings, metrics } = this.parts
+    switch (choice.kind) {
+      case 'all':
+        return undefined
+      case 'ids':
+        return idsFilter(new Set(choice.ids))
+      case 'selector':
+        return selectorFilter(
+          () => database,
+          choice.selector,
+          undefined,
+          settings.get('selectorBudgetMs'),
+          () => metrics.count('mango.evaluate_selector'),
+        )
+      case 'filter':
+        return this.#named(database, choice.filter, choice.query, signal)
+    }
+  }
+
+  #named(
+    database: Database,
+    filter: string,
+    query: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): ChangesFilter {
+    const { designs, random } = this.parts
+    const { scripting } = designs
+    if (filter === '_design') return DESIGN_FILTER
+    if (filter === '_view') {
+      const [name, view] = String(query['view'] ?? '').split('/')
+      if (!name || !view) throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+      const design = designs.named(database, name)
+      requireFunction(design, ['views', view, 'map'])
+      return judgedFilter(
+        () => database,
+        (documents) => scripting.filterByView(design, view, documents, { signal }).catch(failed),
+      )
+    }
+    const slash = filter.indexOf('/')
+    if (slash < 1) throw new DatabaseError('badRequest', 'unknown builtin filter name')
+    const [name, own] = [filter.slice(0, slash), filter.slice(slash + 1)]
+    const design = designs.named(database, name)
+    requireFunction(design, ['filters', own])
+    const request = filterRequest(database, this.owner, query, random)
+    return judgedFilter(
+      () => database,
+      (documents) => scripting.filter(design, own, documents, request, { signal }).catch(failed),
+    )
+  }
+
+  async *fetch(
+    wanted: readonly WantedRevision[],
+    _count: unknown,
+    signal: AbortSignal,
+  ): AsyncGenerator<FetchedRevision, void, void> {
+    for (let from = 0; from < wanted.length; from += MOST_LEASED) {
+      signal.throwIfAborted()
+      const some = wanted.slice(from, from + MOST_LEASED)
+      try {
+        const lease = await this.parts.databases.lease(this.name)
+        try {
+          this.requireUse(lease.database)
+          for (const found of fetched(lease.database, some)) {
+            await giveWay()
+            yield found
+          }
+        } finally {
+          lease.release()
+        }
+      } catch (error) {
+        throw this.failure(error)
+      }
+    }
+  }
+
+  filterCode(design: string, name: string): Promise<string> {
+    return this.use(async (database) => {
+      let code: unknown
+      try {
+        const members = JSON.parse(database.get(`_design/${design}`).body().toString()) as Record<
+          string,
+          unknown
+        >
+        code = (members['filters'] as Record<string, unknown> | undefined)?.[name]
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error
+      }
+      if (typeof code === 'string') return code
+      throw filterFailure(design, this.shown)
+    })
+  }
+}
+
+function failed(error: unknown): never {
+  throw filterError(error)
+}
+
+function nextRows(rows: Iterator<ChangeRow>, count: number): ChangeRow[] {
+  const next: ChangeRow[] = []
+  while (next.length < count) {
+    const row = rows.next()
+    if (row.done === true) break
+    next.push(row.value)
+  }
+  return next
+}
+
+/** Each leaf once, however many of the wishes it is the latest of. */
+function* fetched(database: Database, wanted: readonly WantedRevision[]): Generator<FetchedRevision> {
+  const given = new Set<string>()
+  for (const { id, rev, attsSince } of wanted) {
+    const [found] = database.openRevs(id, [rev], { latest: true })
+    if (found === undefined || !('ok' in found)) {
+      yield { kind: 'missing', id, rev }
+      continue
+    }
+    const key = `${found.ok.rev} ${id}`
+    if (given.has(key)) continue
+    given.add(key)
+    yield { kind: 'document', document: transferred(found.ok, attsSince) }
+  }
+}
+
+function transferred(view: DocumentView, attsSince: readonly string[]): TransferredDocument {
+  const { id, rev, deleted } = view
+  const revisions = view.revisions()
+  const known = knownGeneration(revisions, attsSince)
+  const attachments = view.attachments().map((attachment) => transferredAttachment(attachment, known))
+  return { id, rev, deleted, body: view.body(), revisions, attachments }
+}
+
+/** Of the newest of `since` in the path; 0 for none. */
+function knownGeneration(
+  { start, ids }: { start: number; ids: readonly string[] },
+  since: readonly string[],
+): number {
+  if (since.length === 0) return 0
+  const at = ids.findIndex((id, index) => since.includes(`${start - index}-${id}`))
+  return at < 0 ? 0 : start - at
+}
+
+function transferredAttachment(attachment: AttachmentView, known: number): TransferredAttachment {
+  const { name, type, revpos, encoding, length, encodedLength, md5 } = attachment
+  const bytes = revpos <= known ? undefined : () => attachment.storedBytes()
+  return { name, type, revpos, encoding, length, encodedLength, md5, bytes }
+}

@@ -1,0 +1,250 @@
+/**
+ * The replications of a server: those that requests begin, and the way to begin others. What holds:
+ * - Of the same id one runs at a time; asking again while it runs is waiting with those who wait.
+ * - A continuous one that fails is begun again, after longer and longer waits, until it is cancelled. Others end.
+ * - It is cancelled by whoever began it, and by administrators.
+ * - Those that requests began end with the server. What they have done is in their checkpoints.
+ */
+import { isServerAdmin, type UserCtx } from '../auth/user.ts'
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
+import {
+  ReplicationError,
+  type ReplicationFailure,
+  type ReplicationId,
+  type ReplicationJob,
+  type ReplicationOutcome,
+  type ReplicationRunner,
+  type RequestedReplication,
+  type RunningReplication,
+  replicationIdText,
+  shownPlace,
+} from '../replication/api.ts'
+import { type Members, parseRequest, type ReplicationDefaults } from '../replication/job-parser.ts'
+import type { TaskRegistry } from '../workers/tasks.ts'
+
+/** What runs replications, and can be ended. */
+export interface StoppableRunner extends ReplicationRunner {
+  stop(): Promise<void>
+}
+
+export interface ReplicationsOptions {
+  readonly runner: StoppableRunner
+  readonly tasks: TaskRegistry
+  readonly settings: SettingsRegistry
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** What `POST /_replicate` answers. */
+export interface ReplicationAnswer {
+  readonly status: number
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+interface Requested extends RequestedReplication {
+  replication: RunningReplication
+  readonly id: ReplicationId
+  /** Resolves when it has ended for good. */
+  readonly ended: Promise<ReplicationOutcome>
+  isCancelled: boolean
+  /** Ends the wait before it is begun again. */
+  hurry: () => void
+}
+
+/** That requests began. */
+const MOST_REQUESTED = 500
+const MOST_REQUESTED_BY_ONE = 100
+const FIRST_RESTART_MS = 5000
+const MOST_RESTART_MS = 600_000
+
+const DEFAULTS = {
+  useCheckpoints: 'replicationCheckpoints',
+  checkpointIntervalMs: 'replicationCheckpointIntervalMs',
+  useBulkGet: 'replicationBulkGet',
+  workers: 'replicationWorkers',
+  batchSize: 'replicationBatchSize',
+  connections: 'replicationConnections',
+  timeoutMs: 'replicationTimeoutMs',
+  retries: 'replicationRetries',
+} as const
+
+export class Replications implements ReplicationRunner {
+  readonly #options: ReplicationsOptions
+  /** What a job takes where it does not say. */
+  readonly defaults: ReplicationDefaults
+  readonly #requested = new Map<string, Requested>()
+  #isStopped = false
+
+  constructor(options: ReplicationsOptions) {
+    this.#options = options
+    this.defaults = options.settings.view(DEFAULTS)
+  }
+
+  idOf(job: ReplicationJob): Promise<ReplicationId> {
+    return this.#options.runner.idOf(job)
+  }
+
+  /** The same as a task that is shown. */
+  start(job: ReplicationJob, id: ReplicationId): RunningReplication {
+    const { runner, tasks } = this.#options
+    const running = runner.start(job, id)
+    const task = tasks.start({
+      type: 'replication',
+      database: job.origin?.database ?? null,
+      phase: 'replication',
+      members: () => ({ ...describeJob(job, id), ...running.progress() }),
+      cancel: () => void running.stop(),
+    })
+    void running.ended.then((outcome) => {
+      if (outcome.kind === 'failed') task.end('failed', new ReplicationError(outcome.failure))
+      else task.end(outcome.kind === 'stopped' ? 'cancelled' : 'completed')
+    })
+    return running
+  }
+
+  /** Those that requests began, and that run, or wait to be begun again. */
+  requested(): readonly RequestedReplication[] {
+    return [...this.#requested.values()]
+  }
+
+  /**
+   * Does what the body of `POST /_replicate` asks for. Throws badRequest, invalidReplication, missing, unauthorized, and
+   * others; what a replication fails with is answered.
+   */
+  async request(body: Members, user: UserCtx): Promise<ReplicationAnswer> {
+    if (this.#isStopped) throw new DatabaseError('shuttingDown')
+    const request = parseRequest(body, user, this.defaults)
+    try {
+      if (request.kind === 'cancelId') return await this.#cancel(request.id, user)
+      const { job } = request
+      const id = await this.idOf(job)
+      if (request.kind === 'cancel') return await this.#cancel(replicationIdText(id), user)
+      const requested = this.#begin(job, id, user)
+      if (job.options.continuous) return { status: 202, body: { ok: true, _local_id: replicationIdText(id) } }
+      return answerOf(await requested.ended)
+    } catch (error) {
+      if (error instanceof ReplicationError) return failureAnswer(error)
+      throw error
+    }
+  }
+
+  #begin(job: ReplicationJob, id: ReplicationId, user: UserCtx): Requested {
+    const key = replicationIdText(id)
+    const running = this.#requested.get(key)
+    if (running !== undefined && !running.isCancelled) {
+      requireOwner(running.job, user)
+      return running
+    }
+    const own = [...this.#requested.values()].filter((each) => each.job.owner.name === user.name).length
+    const most = isServerAdmin(user) ? MOST_REQUESTED : MOST_REQUESTED_BY_ONE
+    if (this.#requested.size >= MOST_REQUESTED || own >= most) throw new DatabaseError('tooManyReplications')
+    const { clock } = this.#options
+    const replication = this.start(job, id)
+    const requested: Requested = {
+      job,
+      id,
+      startedAtMs: clock.now(),
+      replication,
+      ended: Promise.resolve().then(() => this.#untilEnd(requested)),
+      isCancelled: false,
+      hurry: () => {},
+    }
+    this.#requested.set(key, requested)
+    return requested
+  }
+
+  async #untilEnd(requested: Requested): Promise<ReplicationOutcome> {
+    const { job, id } = requested
+    const { clock, log } = this.#options
+    let waitMs = FIRST_RESTART_MS
+    try {
+      for (;;) {
+        const begunMs = clock.monotonic()
+        const outcome = await requested.replication.ended
+        if (outcome.kind === 'failed') logFailure(log, job, id, outcome.failure)
+        if (!job.options.continuous || outcome.kind !== 'failed' || !outcome.failure.isTransient)
+          return outcome
+        if (requested.isCancelled || this.#isStopped) return outcome
+        if (clock.monotonic() - begunMs > MOST_RESTART_MS) waitMs = FIRST_RESTART_MS
+        await new Promise<void>((resolve) => {
+          const cancel = clock.after(waitMs, resolve)
+          requested.hurry = () => {
+            cancel()
+            resolve()
+          }
+        })
+        waitMs = Math.min(MOST_RESTART_MS, waitMs * 2)
+        if (requested.isCancelled || this.#isStopped) return outcome
+        requested.replication = this.start(job, id)
+      }
+    } finally {
+      const key = replicationIdText(id)
+      if (this.#requested.get(key) === requested) this.#requested.delete(key)
+    }
+  }
+
+  async #cancel(key: string, user: UserCtx): Promise<ReplicationAnswer> {
+    const requested = this.#requested.get(key)
+    if (requested === undefined || requested.isCancelled) throw new DatabaseError('missing')
+    requireOwner(requested.job, user)
+    await this.#end(requested)
+    return { status: 200, body: { ok: true, _local_id: key } }
+  }
+
+  async #end(requested: Requested): Promise<void> {
+    requested.isCancelled = true
+    requested.hurry()
+    await requested.replication.stop()
+    await requested.ended
+  }
+
+  /** Ends all, after a checkpoint each. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await Promise.all([...this.#requested.values()].map((each) => this.#end(each)))
+    await this.#options.runner.stop()
+  }
+}
+
+function requireOwner(job: ReplicationJob, user: UserCtx): void {
+  if (isServerAdmin(user) || (user.name !== null && user.name === job.owner.name)) return
+  throw new DatabaseError('unauthorized', 'You are not a server admin.')
+}
+
+/** In CouchDB's members; nothing of it has credentials. */
+function describeJob(job: ReplicationJob, id: ReplicationId): Record<string, unknown> {
+  const { continuous, checkpointIntervalMs } = job.options
+  return {
+    user: job.owner.name,
+    replication_id: replicationIdText(id),
+    doc_id: job.origin?.docId ?? null,
+    source: shownPlace(job.source),
+    target: shownPlace(job.target),
+    continuous,
+    checkpoint_interval: checkpointIntervalMs,
+  }
+}
+
+function logFailure(
+  log: Log,
+  job: ReplicationJob,
+  id: ReplicationId,
+  { error, reason }: ReplicationFailure,
+): void {
+  const { source, target } = describeJob(job, id) as { source: string; target: string }
+  log.error('a replication failed', { id: replicationIdText(id), source, target, error, reason })
+}
+
+function answerOf(outcome: ReplicationOutcome): ReplicationAnswer {
+  if (outcome.kind === 'completed') return { status: 200, body: { ok: true, ...outcome.result } }
+  // CouchDB's word for one that was cancelled while somebody waited for it.
+  if (outcome.kind === 'stopped') return { status: 200, body: { ok: 'stopped' } }
+  return failureAnswer(outcome.failure)
+}
+
+function failureAnswer({ status, error, reason }: ReplicationFailure): ReplicationAnswer {
+  return { status, body: { error, reason } }
+}
