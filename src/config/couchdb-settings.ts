@@ -55,7 +55,12 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit ' +
     'partition_query_limit query_limit',
   query_servers: '*',
-  replicator: '*',
+  replicator:
+    'auth_plugins cacert_reload_interval_hours cert_file cluster_start_period interval key_file max_churn ' +
+    'max_document_id_length max_history max_jobs missing_doc_retry_msec password priority_coeff request_timeout ' +
+    'session_refresh_interval_sec socket_options ssl_certificate_max_depth startup_jitter usage_coeff ' +
+    'valid_endpoint_protocols valid_endpoint_protocols_log valid_proxy_protocols valid_socket_options ' +
+    'verify_ssl_certificates_log',
   'replicator.shares': '*',
   reshard: '*',
   rexi: '*',

@@ -191,7 +191,7 @@ function placeOf(given: unknown, proxy: string | undefined): EndpointPlace {
 
 function readUrl(text: string): URL | undefined {
   // What only looks like a URL of another host is refused, not put right.
-  if (/[\s\\\0-\x1f\x7f]/.test(text) || !/^[a-z0-9]+:\/\/[^/]/i.test(text)) return undefined
+  if (/[\s\\]|\p{Cc}/u.test(text) || !/^[a-z0-9]+:\/\/[^/]/i.test(text)) return undefined
   try {
     return new URL(text)
   } catch {

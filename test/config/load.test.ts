@@ -42,6 +42,8 @@ const TEXTS = [
     '/run/davenport.sock',
     '660',
     'tlsv1.3',
+    'none',
+    '0123456789abcdef0123456789abcdef',
   ],
 ]
 
