@@ -1,9 +1,10 @@
 /**
- * The groups of a reduced view: ranges of rows whose keys are equal, or begin with equal elements. Each is found by a step of
- * a cursor and a bound, in O(log n) whatever its rows.
+ * The groups of a reduced view: ranges of rows whose keys are equal, or begin with equal elements. A group of few rows is walked
+ * through; the end of a longer one is found by a bound, in O(log n) whatever its rows.
  */
 import type { RowRange, RowReader } from '../indexes/api.ts'
 import { groupOf } from '../indexes/keys/row-key.ts'
+import type { Row } from '../indexes/reduce/summarizer.ts'
 import { firstElements } from '../json/members.ts'
 
 export interface GroupOptions {
@@ -27,9 +28,19 @@ export interface Group {
   /** JSON: the key of the first row in the direction of travel, cut to the level. */
   readonly key: Uint8Array
   readonly range: RowRange
+  /** All of them in the order of the tree, where they have been walked through. */
+  readonly rows?: readonly GroupRow[]
+}
+
+export interface GroupRow extends Row {
+  readonly place: Uint8Array
 }
 
 const NULL = Buffer.from('null')
+/** Seeking costs as much as so many rows. */
+const FEW_ROWS = 16
+/** Of their keys and values: many groups are held together. */
+const FEW_BYTES = 4096
 
 /** Undefined after a step that found none to give. */
 export function* groupsOf(
@@ -54,38 +65,61 @@ export function* groupsOf(
   }
 }
 
-function* groupsOfRange(
+function groupsOfRange(
   tree: RowReader,
   { key, start, end }: KeyedRange,
+  options: GroupOptions,
+): Iterable<Group> {
+  const range = { start, end }
+  if (options.level === 0) return wholeRange(tree, range, NULL)
+  return key === undefined ? cutRange(tree, range, options) : wholeRange(tree, range, key)
+}
+
+function* wholeRange(tree: RowReader, range: RowRange, key: Uint8Array): Generator<Group, void, void> {
+  if (tree.cursor(range).next()) yield { key, range }
+}
+
+function* cutRange(
+  tree: RowReader,
+  { start, end }: RowRange,
   { level, reverse, compare }: GroupOptions,
 ): Generator<Group, void, void> {
   let rest: RowRange = { start, end }
-  for (;;) {
-    const cursor = tree.cursor({ ...rest, reverse })
-    if (!cursor.next()) return
-    if (key !== undefined || level === 0) {
-      yield { key: level === 0 ? NULL : key!, range: rest }
-      return
-    }
-    const group = groupOf(cursor.place(), level)
+  let cursor = tree.cursor({ ...rest, reverse })
+  let isThere = cursor.next()
+  while (isThere) {
+    let place = cursor.place()
+    const group = groupOf(place, level)
+    const first = cursor.key()
+    const key = level === Number.POSITIVE_INFINITY ? first : firstElements(first, level)
     // Nothing of the group lies before the row that was found first.
     const isLast = reverse
       ? start !== undefined && compare(group.start, start) <= 0
       : end !== undefined && compare(group.end, end) >= 0
-    const [range, following]: [RowRange, RowRange] = reverse
-      ? [
-          { ...rest, start: isLast ? start : group.start },
-          { start, end: group.start },
-        ]
-      : [
-          { ...rest, end: isLast ? end : group.end },
-          { start: group.end, end },
-        ]
-    yield {
-      key: level === Number.POSITIVE_INFINITY ? cursor.key() : firstElements(cursor.key(), level),
-      range,
+    const range = reverse
+      ? { ...rest, start: isLast ? start : group.start }
+      : { ...rest, end: isLast ? end : group.end }
+    rest = reverse ? { start, end: group.start } : { start: group.end, end }
+    const isWithin = (): boolean =>
+      reverse ? compare(place, group.start) >= 0 : compare(place, group.end) < 0
+    const rows: GroupRow[] = []
+    let bytes = 0
+    let isGroupOver = false
+    while (!isGroupOver && rows.length < FEW_ROWS && bytes < FEW_BYTES) {
+      const row = { place, key: cursor.key(), value: cursor.value() }
+      rows.push(row)
+      bytes += place.length + row.key.length + row.value.length
+      isThere = cursor.next()
+      if (isThere) place = cursor.place()
+      isGroupOver = !isThere || !isWithin()
     }
-    if (isLast) return
-    rest = following
+    if (isGroupOver && bytes < FEW_BYTES) {
+      yield { key, range, rows: reverse ? rows.reverse() : rows }
+      continue
+    }
+    yield { key, range }
+    if (isLast || !isThere) return
+    cursor = tree.cursor({ ...rest, reverse })
+    isThere = cursor.next()
   }
 }

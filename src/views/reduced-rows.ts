@@ -27,17 +27,14 @@ export async function* reducedRows(
   let most = FIRST_GROUPS
   let groups: Group[] = []
   const reduced = async (): Promise<Buffer[]> => {
-    const taken = groups
-    groups = []
-    const results = await reduction.reduce(
-      taken.map(({ range }) => range),
-      signal,
-    )
-    return taken.map(({ key }, i) => rowOf(key, results[i]!))
+    const results = await reduction.reduce(groups, signal)
+    const rows = results.map((result, i) => rowOf(groups[i]!.key, result))
+    groups = groups.slice(results.length)
+    return rows
   }
   for (const group of groupsOf(tree, ranges, options)) {
     if (group !== undefined) groups.push(group)
-    if (groups.length >= most) {
+    while (groups.length >= most) {
       most = Math.min(most * 2, MOST_GROUPS)
       yield await reduced()
     }
@@ -46,7 +43,7 @@ export async function* reducedRows(
       signal.throwIfAborted()
     }
   }
-  if (groups.length > 0) yield await reduced()
+  while (groups.length > 0) yield await reduced()
 }
 
 function rowOf(key: Uint8Array, result: Reduced): Buffer {

@@ -5,12 +5,14 @@
  */
 import { isTurnOver, nextTurn } from '../base/time-slice.ts'
 import type { RowRange, RowReader } from '../indexes/api.ts'
+import { idOf } from '../indexes/keys/row-key.ts'
 import type { Design } from '../scripting/design.ts'
 import type { ReduceLimit } from '../scripting/prelude/views.ts'
 import type { Reductions } from '../scripting/rows.ts'
 import type { Scripting } from '../scripting/scripting.ts'
+import type { Group, GroupRow } from './groups.ts'
 import { JsonList } from './json-list.ts'
-import type { Reduced, Reduction } from './reduction.ts'
+import { MOST_RESULT_BYTES, type Reduced, type Reduction } from './reduction.ts'
 
 /** One piece, which the function is called with. */
 const MOST_PIECE_ROWS = 500
@@ -45,7 +47,7 @@ export interface ScriptReductionOptions {
 }
 
 export function scriptReduction(options: ScriptReductionOptions): Reduction {
-  return { reduce: (ranges, signal) => new ScriptRun(options, signal).reduce(ranges) }
+  return { reduce: (groups, signal) => new ScriptRun(options, signal).reduce(groups) }
 }
 
 class ScriptRun {
@@ -54,23 +56,36 @@ class ScriptRun {
   readonly #list = new JsonList()
   #pieces: Piece[] = []
   #pieceBytes = 0
+  /** Of all that was reduced so far. */
+  #resultBytes = 0
 
   constructor(options: ScriptReductionOptions, signal: AbortSignal) {
     this.#options = options
     this.#signal = signal
   }
 
-  async reduce(ranges: readonly RowRange[]): Promise<Reduced[]> {
+  async reduce(groups: readonly Pick<Group, 'range' | 'rows'>[]): Promise<Reduced[]> {
     const all: Progress[] = []
-    for (const range of ranges) {
+    for (const { range, rows } of groups) {
+      if (this.#resultBytes >= MOST_RESULT_BYTES) break
       const progress: Progress = { partial: [], partialBytes: 0, overflow: undefined }
       all.push(progress)
-      await this.#reduceRows(range, progress)
+      if (rows === undefined) await this.#reduceRows(range, progress)
+      else await this.#reduceFew(rows, progress)
     }
     await this.#send(false)
     for (const progress of all) await this.#reduceAgain(progress)
     await this.#send(true)
     return all.map(({ partial, overflow }) => (overflow === undefined ? partial[0]! : { overflow }))
+  }
+
+  /** Rows that are in memory already: one piece, however long they are. */
+  async #reduceFew(rows: readonly GroupRow[], progress: Progress): Promise<void> {
+    for (const { place, key, value } of rows) this.#list.addRow(key, idOf(place), value)
+    await this.#add({ of: progress, text: this.#list.take() }, false)
+    if (!isTurnOver()) return
+    await nextTurn()
+    this.#signal.throwIfAborted()
   }
 
   async #reduceRows(range: RowRange, progress: Progress): Promise<void> {
@@ -124,16 +139,17 @@ class ScriptRun {
     const signal = this.#signal
     const reductions = await scripting.reduce(design, [view], texts, isAgain, limit, { signal })
     signal.throwIfAborted()
-    for (const [i, { of }] of pieces.entries()) take(of, reductions[i]!)
+    for (const [i, { of }] of pieces.entries()) this.#take(of, reductions[i]!)
   }
-}
 
-function take(progress: Progress, reductions: Reductions): void {
-  if (!Array.isArray(reductions)) {
-    progress.overflow ??= reductions.overflow
-    return
+  #take(progress: Progress, reductions: Reductions): void {
+    if (!Array.isArray(reductions)) {
+      progress.overflow ??= reductions.overflow
+      return
+    }
+    const reduction = reductions[0]!
+    progress.partial.push(reduction)
+    progress.partialBytes += reduction.length
+    this.#resultBytes += reduction.length
   }
-  const [reduction] = reductions
-  progress.partial.push(reduction!)
-  progress.partialBytes += reduction!.length
 }

@@ -37,7 +37,10 @@ t.test('reduces of functions', async (t) => {
       view,
       limit: { ...LIMIT, ...limit },
     })
-    const results = await reduction.reduce(ranges, signal)
+    const results = await reduction.reduce(
+      ranges.map((range) => ({ range })),
+      signal,
+    )
     const read = (each: Reduced): unknown =>
       each instanceof Uint8Array ? (JSON.parse(Buffer.from(each).toString()) as unknown) : each
     return results.map(read)

@@ -4,8 +4,8 @@ import type { ReduceLimit } from '../../scripting/prelude/views.ts'
 import type { RowRange, RowReader } from '../api.ts'
 import { type Builtin, builtinOf, summarizersOf } from './builtin.ts'
 import { refusalText } from './refusal.ts'
-import { isTooLong, type Summarizer } from './summarizer.ts'
-import { partAt } from './tree-reducer.ts'
+import { isTooLong, type Row, type Summarizer } from './summarizer.ts'
+import { MOST_PART_BYTES, partAt } from './tree-reducer.ts'
 
 /** Parts of so many rows are read one by one. */
 const FEW_ROWS = 64
@@ -48,6 +48,17 @@ export class BuiltinReduction {
     const whole = new WholeSummary(this.#tree, this.#index, builtin)
     yield* whole.collectSteps(range)
     return Buffer.from(this.#resultOf(whole, builtin))
+  }
+
+  /** The same of few rows that were read already; undefined where they are too long for a summary. */
+  resultOfRows(rows: readonly Row[]): Uint8Array | undefined {
+    const builtin = this.#builtin
+    if (builtin === 'first') return rows[0]!.value
+    if (builtin === 'last') return rows.at(-1)!.value
+    if (builtin === 'count') return Buffer.from(String(rows.length))
+    const parts = rows.map((row) => builtin.map(row, MOST_PART_BYTES))
+    const summary = builtin.combine(parts, MOST_PART_BYTES)
+    return isTooLong(summary) ? undefined : Buffer.from(builtin.result(summary))
   }
 
   #resultOf({ summary, inputBytes }: WholeSummary, builtin: Summarizer): string {

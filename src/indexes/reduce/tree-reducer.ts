@@ -17,7 +17,7 @@ const VERSION = 1
 const MOST_NAME_BYTES = 255
 const LENGTH_BYTES = 2
 /** A part that is longer is put together for nothing. */
-const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
+export const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
 
 /** Undefined where no reduce keeps summaries. */
 export function treeReducer(reduces: readonly string[]): Reducer | undefined {
