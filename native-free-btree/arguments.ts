@@ -182,9 +182,10 @@ function comparatorOf(what: string, given: Comparator): Comparator {
 
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine } = given
+  const { name, version, maxBytes, map, combine, mapAll } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
+  if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
   return {
@@ -193,6 +194,7 @@ function reducerOf(what: string, given: Reducer): Reducer {
     maxBytes,
     map: (key, value) => map.call(given, key, value),
     combine: (parts) => combine.call(given, parts),
+    ...(mapAll === undefined ? {} : { mapAll: (bytes, bounds) => mapAll.call(given, bytes, bounds) }),
   }
 }
 

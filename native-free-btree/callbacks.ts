@@ -45,22 +45,26 @@ export function comparing(comparator: Comparator): Compare {
  * and for a summary that is longer than it promised.
  */
 export function reducing(reducer: Reducer): Reducer {
-  const { name, version, maxBytes } = reducer
+  const { name, version, maxBytes, mapAll } = reducer
   const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
+  const kept = (given: Uint8Array): Buffer => {
+    const summary = owned(given)
+    const bytes = summary.length
+    if (bytes <= maxBytes) return summary
+    throw new StorageError('INVALID_ARGUMENT', `the reducer ${name} gave more than it promised`, {
+      bytes,
+      maxBytes,
+    })
+  }
   return {
     name,
     version,
     maxBytes,
     map: (key, value) => owned(run(() => reducer.map(new Uint8Array(key), new Uint8Array(value)))),
-    combine: (parts) => {
-      const summary = owned(run(() => reducer.combine(parts.map((part) => new Uint8Array(part)))))
-      if (summary.length <= maxBytes) return summary
-      const bytes = summary.length
-      throw new StorageError('INVALID_ARGUMENT', `the reducer ${name} gave more than it promised`, {
-        bytes,
-        maxBytes,
-      })
-    },
+    combine: (parts) => kept(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
+    ...(mapAll === undefined
+      ? {}
+      : { mapAll: (bytes, bounds) => kept(run(() => mapAll(new Uint8Array(bytes), bounds))) }),
   }
 }
 

@@ -185,7 +185,12 @@ class RangeReduction {
         to = lowerBound(page, end!, compare)
         if (endInclusive === true && cellHasKey(page, to, end!, compare)) to += 1
       }
-      for (let i = from; i < to; i++) this.#addCell(page, i, total)
+      for (let i = from; i < to; i++) {
+        readCell(page, cellOffset(page, i), view)
+        total.count += 1
+        total.bytes += leafCellBytes(page, view)
+      }
+      if (total.reducer !== undefined) mapCells(page, from, to, total.reducer, this.#values, total.parts)
       return
     }
     const children = link instanceof MutableNode && link.pointer === undefined ? link.children : undefined
@@ -196,13 +201,38 @@ class RangeReduction {
       this.#add(child, total, cutLeft && i === from, cutRight && i === to - 1)
     }
   }
+}
 
-  #addCell(page: Buffer, index: number, total: SummaryBuilder): void {
-    readCell(page, cellOffset(page, index), view)
-    total.count += 1
-    total.bytes += leafCellBytes(page, view)
-    if (total.reducer !== undefined) total.parts.push(mapCell(page, index, total.reducer, this.#values))
+/** For fewer entries the copy of their page costs more than their own. */
+const FEW_CELLS = 4
+
+/** Adds what the reducer gives for cells of a leaf to `parts`: for each, or for all together. */
+function mapCells(
+  page: Buffer,
+  from: number,
+  to: number,
+  reducer: Reducer,
+  values: ValueReader,
+  parts: Uint8Array[],
+): void {
+  const { mapAll } = reducer
+  const bounds = mapAll === undefined || to - from < FEW_CELLS ? undefined : boundsOf(page, from, to)
+  if (bounds !== undefined) parts.push(mapAll!(page, bounds))
+  else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
+}
+
+/** As `mapAll` takes them; undefined where a value is not in the page. */
+function boundsOf(page: Buffer, from: number, to: number): Uint32Array | undefined {
+  const bounds = new Uint32Array((to - from) * 4)
+  for (let i = from, at = 0; i < to; i++) {
+    readCell(page, cellOffset(page, i), view)
+    if (view.isReference) return undefined
+    bounds[at++] = view.keyStart
+    bounds[at++] = view.keyEnd
+    bounds[at++] = view.payloadStart
+    bounds[at++] = view.end
   }
+  return bounds
 }
 
 function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
@@ -224,10 +254,12 @@ export function reductionOf(
   if (link.pointer !== undefined) return link.pointer.reduction!
   if (link.reduction !== undefined) return link.reduction
   const parts: Uint8Array[] = []
-  const cells = link.cells
-  for (let i = 0; i < cells; i++) {
-    if (link.leaf) parts.push(mapCell(link.page, i, reducer, values))
-    else parts.push(reductionOf(link.children![i] ?? readPointer(link.page, i, true), tree, source, values))
+  const { cells, page } = link
+  if (link.leaf) mapCells(page, 0, cells, reducer, values, parts)
+  else {
+    for (let i = 0; i < cells; i++) {
+      parts.push(reductionOf(link.children![i] ?? readPointer(page, i, true), tree, source, values))
+    }
   }
   const reduction = reducer.combine(parts)
   link.reduction = reduction

@@ -33,6 +33,13 @@ export const edges: Reducer = {
   version: 1,
   maxBytes: 18,
   map: (key, value) => encodeEdges(value.length, key.subarray(0, 5), key.subarray(0, 5)),
+  mapAll(bytes, bounds) {
+    let sum = 0
+    for (let at = 0; at < bounds.length; at += 4) sum += bounds[at + 3]! - bounds[at + 2]!
+    const edge = (at: number): Uint8Array =>
+      bytes.subarray(bounds[at]!, Math.min(bounds[at]! + 5, bounds[at + 1]!))
+    return encodeEdges(sum, edge(0), edge(bounds.length - 4))
+  },
   combine(parts) {
     const whole = parts.filter((part) => part.length > 0).map(decodeEdges)
     if (whole.length === 0) return new Uint8Array(0)

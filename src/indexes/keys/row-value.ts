@@ -34,9 +34,9 @@ export function encodeRowValue(
   return bytes
 }
 
-/** Where the key's JSON begins and the value's, in bytes that `encodeRowValue` made. */
-export function rowValueParts(bytes: Uint8Array): { keyStart: number; valueStart: number } {
-  let at = 0
+/** Where the key's JSON begins and the value's, in bytes that `encodeRowValue` made, which begin at `start`. */
+export function rowValueParts(bytes: Uint8Array, start = 0): { keyStart: number; valueStart: number } {
+  let at = start
   let length = 0
   for (let shift = 0; ; shift += 7) {
     const byte = bytes[at++]!

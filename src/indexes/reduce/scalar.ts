@@ -16,19 +16,19 @@ const EXACT_DIGITS = 15
 const value = new Float64Array(1)
 const bytes = new Uint8Array(value.buffer)
 
-/** Whether the text of JSON is a number's. */
-export function isNumber(text: Uint8Array): boolean {
-  const first = text[0]!
+/** Whether the text of JSON that begins at `start` is a number's. */
+export function isNumber(text: Uint8Array, start = 0): boolean {
+  const first = text[start]!
   return first === MINUS || (first >= ZERO && first <= ZERO + 9)
 }
 
-/** A number's text; NaN where it is no integer of at most `EXACT_DIGITS` digits. */
-export function shortInteger(text: Uint8Array): number {
-  const isNegative = text[0] === MINUS
-  const first = isNegative ? 1 : 0
-  if (text.length - first > EXACT_DIGITS) return Number.NaN
+/** What a number's text says; NaN where it is no integer of at most `EXACT_DIGITS` digits. */
+export function shortInteger(text: Uint8Array, start = 0, end = text.length): number {
+  const isNegative = text[start] === MINUS
+  const first = isNegative ? start + 1 : start
+  if (end - first > EXACT_DIGITS) return Number.NaN
   let sum = 0
-  for (let at = first; at < text.length; at++) {
+  for (let at = first; at < end; at++) {
     const digit = text[at]! - ZERO
     if (digit < 0 || digit > 9) return Number.NaN
     sum = sum * 10 + digit
@@ -37,11 +37,15 @@ export function shortInteger(text: Uint8Array): number {
   return isNegative && sum !== 0 ? -sum : sum
 }
 
-/** What the text of JSON says, which is a number. */
-export function readNumber(text: Uint8Array): Numeric {
-  const integer = shortInteger(text)
-  if (!Number.isNaN(integer)) return BigInt(integer)
-  return numericOf(Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1'))
+/** What a number's text says. */
+export function readNumber(text: Uint8Array, start = 0, end = text.length): Numeric {
+  const integer = shortInteger(text, start, end)
+  return Number.isNaN(integer) ? readLong(text, start, end) : BigInt(integer)
+}
+
+/** What the text of a number says that is no short integer. */
+export function readLong(text: Uint8Array, start = 0, end = text.length): Numeric {
+  return numericOf(Buffer.from(text.buffer, text.byteOffset + start, end - start).toString('latin1'))
 }
 
 export function writeScalar(target: Uint8Array, at: number, type: number, number: number): void {

@@ -9,14 +9,16 @@
 import { type Lossless, printLossless } from '../../json/lossless.ts'
 import { add, greater, lesser, type Numeric, numericOf, numericText, square } from './numeric.ts'
 import { Refusal, readStructure } from './refusal.ts'
-import { isNumber, readDouble, readNumber, shortInteger, writeDouble } from './scalar.ts'
+import { isNumber, readDouble, readLong, readNumber, shortInteger, writeDouble } from './scalar.ts'
 import {
   EMPTY_SUMMARY,
   isTooLong,
   jsonSummary,
   LONG_SUMMARY,
   NOTHING,
+  ROW_BOUNDS,
   type Row,
+  type Rows,
   type Summarizer,
   textOf,
   textSummary,
@@ -26,6 +28,12 @@ const FIVE = 1
 const TEXT = 3
 /** An error, with which nothing is joined any more. */
 const REFUSED = 4
+/** What of the five is a double. */
+const SUM_BIT = 1
+const COUNT_BIT = 2
+const MIN_BIT = 4
+const MAX_BIT = 8
+const SQUARES_BIT = 16
 const FIVE_BYTES = 2 + 5 * 8
 /** Of integers up to here the square is exact as a double. */
 const MOST_SQUARED = 94_906_265
@@ -55,6 +63,37 @@ export const stats: Summarizer = {
     return summary
   },
 
+  mapAll({ bytes, bounds }: Rows): Uint8Array | undefined {
+    let [sum, least, most, squares] = [0, 0, 0, 0]
+    let doubles = 0
+    for (let at = 0; at < bounds.length; at += ROW_BOUNDS) {
+      const start = bounds[at + 1]!
+      const end = bounds[at + 2]!
+      if (!isNumber(bytes, start)) return undefined
+      let number: number | bigint = shortInteger(bytes, start, end)
+      const isDouble = Number.isNaN(number)
+      if (isDouble) {
+        number = readLong(bytes, start, end)
+        if (typeof number === 'bigint') return undefined
+        doubles |= SUM_BIT | SQUARES_BIT
+      } else if (Math.abs(number) > MOST_SQUARED) return undefined
+      sum += number
+      squares += number * number
+      if (at === 0 || number <= least) {
+        least = number
+        doubles = isDouble ? doubles | MIN_BIT : doubles & ~MIN_BIT
+      }
+      if (at === 0 || number >= most) {
+        most = number
+        doubles = isDouble ? doubles | MAX_BIT : doubles & ~MAX_BIT
+      }
+      if ((doubles & SUM_BIT) === 0 && !(Number.isSafeInteger(sum) && Number.isSafeInteger(squares))) {
+        return undefined
+      }
+    }
+    return writeFive([sum, bounds.length / ROW_BOUNDS, least, most, squares], doubles)
+  },
+
   combine(parts: readonly Uint8Array[], mostBytes: number): Uint8Array {
     return combineShort(parts) ?? combineAny(parts, mostBytes)
   },
@@ -81,18 +120,18 @@ function combineShort(parts: readonly Uint8Array[]): Uint8Array | undefined {
     // Of equal ones the later.
     if (isFirst || min <= least) {
       least = min
-      doubles = (doubles & ~4) | (bits & 4)
+      doubles = (doubles & ~MIN_BIT) | (bits & MIN_BIT)
     }
     if (isFirst || max >= most) {
       most = max
-      doubles = (doubles & ~8) | (bits & 8)
+      doubles = (doubles & ~MAX_BIT) | (bits & MAX_BIT)
     }
     isFirst = false
-    doubles |= bits & (1 | 2 | 16)
+    doubles |= bits & (SUM_BIT | COUNT_BIT | SQUARES_BIT)
     const isExact =
-      ((doubles & 1) !== 0 || Number.isSafeInteger(sum)) &&
-      ((doubles & 2) !== 0 || Number.isSafeInteger(count)) &&
-      ((doubles & 16) !== 0 || Number.isSafeInteger(squares))
+      ((doubles & SUM_BIT) !== 0 || Number.isSafeInteger(sum)) &&
+      ((doubles & COUNT_BIT) !== 0 || Number.isSafeInteger(count)) &&
+      ((doubles & SQUARES_BIT) !== 0 || Number.isSafeInteger(squares))
     if (!isExact) return undefined
   }
   return isFirst ? EMPTY_SUMMARY : writeFive([sum, count, least, most, squares], doubles)

@@ -8,14 +8,25 @@
 import { type Lossless, printLossless } from '../../json/lossless.ts'
 import { add, numericOf, numericText } from './numeric.ts'
 import { BUILTIN_REDUCE_ERROR, Refusal, readStructure } from './refusal.ts'
-import { DOUBLE, INTEGER, isNumber, readDouble, SCALAR_BYTES, shortInteger, writeScalar } from './scalar.ts'
+import {
+  DOUBLE,
+  INTEGER,
+  isNumber,
+  readDouble,
+  readLong,
+  SCALAR_BYTES,
+  shortInteger,
+  writeScalar,
+} from './scalar.ts'
 import {
   EMPTY_SUMMARY,
   isTooLong,
   jsonSummary,
   LONG_SUMMARY,
   NOTHING,
+  ROW_BOUNDS,
   type Row,
+  type Rows,
   type Summarizer,
   textOf,
   textSummary,
@@ -38,8 +49,27 @@ export const sum: Summarizer = {
     if (!isNumber(value)) return jsonSummary(TEXT, value, mostBytes)
     const integer = shortInteger(value)
     if (!Number.isNaN(integer)) return scalar(INTEGER, integer)
-    const number = numericOf(Buffer.from(value).toString('latin1'))
+    const number = readLong(value)
     return typeof number === 'number' ? scalar(DOUBLE, number) : jsonSummary(TEXT, value, mostBytes)
+  },
+
+  mapAll({ bytes, bounds }: Rows): Uint8Array | undefined {
+    let total = 0
+    let type = INTEGER
+    for (let at = 0; at < bounds.length; at += ROW_BOUNDS) {
+      const start = bounds[at + 1]!
+      const end = bounds[at + 2]!
+      if (!isNumber(bytes, start)) return undefined
+      let number: number | bigint = shortInteger(bytes, start, end)
+      if (Number.isNaN(number)) {
+        number = readLong(bytes, start, end)
+        if (typeof number === 'bigint') return undefined
+        type = DOUBLE
+      }
+      total += number
+      if (type === INTEGER && !Number.isSafeInteger(total)) return undefined
+    }
+    return scalar(type, total)
   },
 
   combine(parts: readonly Uint8Array[], mostBytes: number): Uint8Array {

@@ -17,16 +17,34 @@ export interface Row {
   readonly value: Uint8Array
 }
 
+/** Neighbouring rows, in bytes that lie together. */
+export interface Rows {
+  readonly bytes: Uint8Array
+  /** Of row i: where its key begins, where that ends and its value begins, and where that ends. */
+  readonly bounds: Uint32Array
+}
+
 export interface Summarizer {
   /** With the version of the room, what a file says that its summaries are. */
   readonly name: string
   /** Whether CouchDB refuses results that are about as long as what they are made of. */
   readonly mustShrink: boolean
   map(row: Row, mostBytes: number): Uint8Array
+  /** What `combine` gives of what `map` gives; undefined for rows of which it is not to be had for less. */
+  mapAll?(rows: Rows): Uint8Array | undefined
   /** In the order of the rows; associative, but for the rounding of doubles. */
   combine(parts: readonly Uint8Array[], mostBytes: number): Uint8Array
   /** JSON. Of a summary of at least one row, that is not TOO_LONG. */
   result(summary: Uint8Array): string
+}
+
+/** Three bounds are a row. */
+export const ROW_BOUNDS = 3
+
+export function rowAt({ bytes, bounds }: Rows, index: number): Row {
+  const at = index * ROW_BOUNDS
+  const valueStart = bounds[at + 1]!
+  return { key: bytes.subarray(bounds[at]!, valueStart), value: bytes.subarray(valueStart, bounds[at + 2]!) }
 }
 
 export function isTooLong(summary: Uint8Array): boolean {

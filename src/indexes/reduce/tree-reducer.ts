@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import type { Reducer } from '../../../native-free-btree/index.ts'
 import { rowValueParts } from '../keys/row-value.ts'
 import { summarizersOf } from './builtin.ts'
-import { LONG_SUMMARY, type Row, type Summarizer } from './summarizer.ts'
+import { LONG_SUMMARY, ROW_BOUNDS, type Row, type Rows, rowAt, type Summarizer } from './summarizer.ts'
 
 /** What the engine keeps in an inner node for a child. */
 const MOST_BYTES = 1024
@@ -31,6 +31,10 @@ export function treeReducer(reduces: readonly string[]): Reducer | undefined {
       const row = rowOf(value)
       return joined(summarizers.map((summarizer) => summarizer.map(row, MOST_PART_BYTES)))
     },
+    mapAll(bytes, bounds) {
+      const rows = rowsOf(bytes, bounds)
+      return joined(summarizers.map((summarizer) => summarizer.mapAll?.(rows) ?? mapEach(rows, summarizer)))
+    },
     combine(summaries) {
       const columns = summarizers.map((): Uint8Array[] => [])
       for (const summary of summaries) splitInto(summary, columns)
@@ -42,6 +46,26 @@ export function treeReducer(reduces: readonly string[]): Reducer | undefined {
 function rowOf(value: Uint8Array): Row {
   const { keyStart, valueStart } = rowValueParts(value)
   return { key: value.subarray(keyStart, valueStart), value: value.subarray(valueStart) }
+}
+
+/** Of entries as the engine lays them out. */
+function rowsOf(bytes: Uint8Array, entries: Uint32Array): Rows {
+  const count = entries.length / 4
+  const bounds = new Uint32Array(count * ROW_BOUNDS)
+  for (let i = 0; i < count; i++) {
+    const { keyStart, valueStart } = rowValueParts(bytes, entries[4 * i + 2]!)
+    bounds[ROW_BOUNDS * i] = keyStart
+    bounds[ROW_BOUNDS * i + 1] = valueStart
+    bounds[ROW_BOUNDS * i + 2] = entries[4 * i + 3]!
+  }
+  return { bytes, bounds }
+}
+
+function mapEach(rows: Rows, summarizer: Summarizer): Uint8Array {
+  const parts: Uint8Array[] = []
+  const count = rows.bounds.length / ROW_BOUNDS
+  for (let i = 0; i < count; i++) parts.push(summarizer.map(rowAt(rows, i), MOST_PART_BYTES))
+  return summarizer.combine(parts, MOST_PART_BYTES)
 }
 
 /** The part of the summarizer with this index in a summary of the tree. */

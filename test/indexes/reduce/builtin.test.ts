@@ -1,6 +1,7 @@
 /** What built-in reduces give. Results that are written down were recorded from Apache CouchDB 3.5.2. */
 import t from 'tap'
 import { runAtOnce } from '../../../src/base/time-slice.ts'
+import { encodeRowValue } from '../../../src/indexes/keys/row-value.ts'
 import { BuiltinReduction } from '../../../src/indexes/reduce/builtin-reduction.ts'
 import { treeReducer } from '../../../src/indexes/reduce/tree-reducer.ts'
 import { type MemoryRow, MemoryRows } from '../../support/memory-rows.ts'
@@ -133,7 +134,7 @@ t.test('different keys are counted as CouchDB counts them', async (t) => {
   }
   t.equal(distinct(['a', 'b', 'c', 'd', 'e']), 5)
   t.equal(distinct([1, 1, 1, [1], ['1'], { a: 1 }, 1.5, true, null]), 7)
-  for (const count of [100, 1000, 3000, 8000, 15_000]) {
+  for (const count of [100, 2500, 8000]) {
     const keys = Array.from({ length: count }, (_, i) => (i % 2 === 0 ? i : `key ${i}`))
     const estimate = distinct([...keys, ...keys.slice(0, count / 2)]) as number
     t.ok(Math.abs(estimate - count) / count < 0.07, `${estimate} of ${count}`)
@@ -155,7 +156,7 @@ function plain(values: readonly number[], reduce: string): unknown {
 t.test('side by side, of any rows, they are what they are alone and by definition', async (t) => {
   const random = new Random(20_261_128)
   const names = ['_sum', '_stats', '_top_7', '_approx_count_distinct', '_bottom_4', '_count']
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < 30; round++) {
     // Sums of these are exact.
     const values = Array.from({ length: 1 + random.int(120) }, () => (random.int(4000) - 2000) / 8)
     const rows = rowsOf(values)
@@ -167,6 +168,45 @@ t.test('side by side, of any rows, they are what they are alone and by definitio
       t.strictSame(JSON.parse(text), plain(values, name))
     }
   }
+})
+
+t.test('entries that lie together are reduced as each of them is', async (t) => {
+  const random = new Random(3)
+  const texts = [
+    '7',
+    '-12',
+    '0',
+    '2.5',
+    '-0.125',
+    '1e+21',
+    '94906266',
+    '123456789012345678',
+    '"x"',
+    '[1,2]',
+    'null',
+  ]
+  const reducer = treeReducer(['_sum', '_stats', '_top_2', '_approx_count_distinct'])!
+  for (let round = 0; round < 400; round++) {
+    const most = 1 + random.int(texts.length)
+    const values = Array.from({ length: 1 + random.int(12) }, () => Buffer.from(texts[random.int(most)]!))
+    const entries = values.map((value, i) => {
+      const both = Buffer.concat([Buffer.from(String(i % 3)), value])
+      return { key: Buffer.from([i]), value: encodeRowValue(both, 0, 1, 1, both.length) }
+    })
+    const bounds: number[] = []
+    const bytes: Buffer[] = []
+    let at = 0
+    for (const { key, value } of entries) {
+      bytes.push(Buffer.alloc(random.int(3), 9), key, value)
+      at += bytes.at(-3)!.length
+      bounds.push(at, at + key.length, at + key.length, at + key.length + value.length)
+      at += key.length + value.length
+    }
+    const all = reducer.mapAll!(Buffer.concat(bytes), Uint32Array.from(bounds))
+    const each = reducer.combine(entries.map(({ key, value }) => reducer.map(key, value)))
+    if (Buffer.compare(all, each) !== 0) t.strictSame(all, each, String(values))
+  }
+  t.pass()
 })
 
 t.test('what a node keeps is never longer than it may be', async (t) => {
