@@ -8,7 +8,7 @@ import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
 import { type Batch, readBatch } from './batch.ts'
 import type { IndexFile } from './index-file.ts'
-import type { RowMaker } from './row-making.ts'
+import type { MadeRows, RowMaker } from './row-making.ts'
 
 /** Batches that are read and not written. */
 const MOST_UNDER_WAY = 3
@@ -32,7 +32,9 @@ export interface BuildParts {
 
 interface UnderWay {
   readonly batch: Batch
-  readonly rows: Promise<Buffer>
+  readonly rows: AsyncIterator<MadeRows, void, void>
+  /** What is made while others are written. */
+  readonly first: Promise<IteratorResult<MadeRows, void>>
 }
 
 /** Rejects with what the maker rejects with, IndexOutdated, what storage throws, and the signal's reason. */
@@ -52,9 +54,10 @@ export async function build(parts: BuildParts): Promise<void> {
         await database.refresh()
         const batch = readBatch(database, definition, state)
         const rows = maker.make(batch.texts, either)
+        const first = rows.next()
         // It is awaited when its turn has come.
-        rows.catch(() => undefined)
-        underWay.push({ batch, rows })
+        first.catch(() => undefined)
+        underWay.push({ batch, rows, first })
         if (read === 0) {
           const totalChanges = batch.changes + batch.left
           onProgress({ updateSeq: state.updateSeq, changesDone: 0, totalChanges })
@@ -65,8 +68,8 @@ export async function build(parts: BuildParts): Promise<void> {
         await giveWay()
         continue
       }
-      const { batch, rows } = underWay.shift()!
-      await file.write(batch, await rows)
+      const { batch, rows, first } = underWay.shift()!
+      await write(file, batch, rows, first)
       done += batch.changes
       onProgress({
         updateSeq: batch.state.updateSeq,
@@ -77,4 +80,21 @@ export async function build(parts: BuildParts): Promise<void> {
   } finally {
     ended.abort()
   }
+}
+
+/** Many rows of one batch are written in parts; only with the last one does the index say that it has them. */
+async function write(
+  file: IndexFile,
+  batch: Batch,
+  rows: UnderWay['rows'],
+  first: UnderWay['first'],
+): Promise<void> {
+  let done = 0
+  let made = await first
+  while (made.done !== true && done + made.value.count < batch.documents.length) {
+    await file.writePart(batch, done, made.value)
+    done += made.value.count
+    made = await rows.next()
+  }
+  await file.writeLast(batch, done, made.done === true ? undefined : made.value)
 }

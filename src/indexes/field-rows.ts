@@ -7,7 +7,7 @@ import { walkMembers } from '../json/members.ts'
 import { stringText } from '../json/writer.ts'
 import { compileSelector } from '../selector/selector.ts'
 import type { FieldsDefinition } from './api.ts'
-import type { RowMaker } from './row-making.ts'
+import type { MadeRows, RowMaker } from './row-making.ts'
 
 /** The order of `scripting/rows.ts`: a row is its key and its value, each with its end; then the tree's end. */
 const ROW_END = Buffer.from('\x01null\x02\x03')
@@ -150,23 +150,24 @@ export class FieldRows implements RowMaker {
     this.#isMeant = filter === undefined ? () => true : filterOf(filter)
   }
 
-  async make(texts: readonly Uint8Array[]): Promise<Buffer> {
-    const { starts, ends } = this.#finder
+  async *make(texts: readonly Uint8Array[]): AsyncGenerator<MadeRows, void, void> {
     const rows = new RowBuffer()
-    for (const bytes of texts) {
-      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-      if (!this.#finder.find(text) || !this.#isMeant(text)) {
-        rows.byte(NO_ROW)
-        continue
-      }
-      for (let field = 0; field < starts.length; field++) {
-        rows.byte(field === 0 ? X.OPEN_BRACKET : X.COMMA)
-        rows.copy(text, starts[field]!, ends[field]!)
-      }
-      rows.byte(X.CLOSE_BRACKET)
-      rows.copy(ROW_END, 0, ROW_END.length)
+    for (const bytes of texts) this.#putRow(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), rows)
+    if (texts.length > 0) yield { count: texts.length, rows: rows.taken() }
+  }
+
+  #putRow(text: Buffer, rows: RowBuffer): void {
+    if (!this.#finder.find(text) || !this.#isMeant(text)) {
+      rows.byte(NO_ROW)
+      return
     }
-    return rows.taken()
+    const { starts, ends } = this.#finder
+    for (let field = 0; field < starts.length; field++) {
+      rows.byte(field === 0 ? X.OPEN_BRACKET : X.COMMA)
+      rows.copy(text, starts[field]!, ends[field]!)
+    }
+    rows.byte(X.CLOSE_BRACKET)
+    rows.copy(ROW_END, 0, ROW_END.length)
   }
 }
 

@@ -4,7 +4,8 @@
  * - What is in the file follows from the database alone: a file that cannot be read, or was made for something else, or in
  *   another order, is removed and made anew.
  */
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { openStore, type PageCache, StorageError, type Store } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
@@ -25,6 +26,7 @@ import { IDS_TREE, orderOf, rowsTree, treeCountOf, treeOptionsOf } from './index
 import type { KeyOrder } from './keys/key-order.ts'
 import { rowKey } from './keys/row-key.ts'
 import { encodeRowValue } from './keys/row-value.ts'
+import type { MadeRows } from './row-making.ts'
 
 /** Errors after which a file is made anew. */
 const UNUSABLE: ReadonlySet<string> = new Set([
@@ -107,6 +109,7 @@ export class IndexFile {
 
   static async #open(options: IndexFileOptions): Promise<IndexFile> {
     const { path, definition, cache, clock, random } = options
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     const store = await openStore(path, {
       trees: treeOptionsOf(definition),
       cache,
@@ -122,11 +125,25 @@ export class IndexFile {
     return this.#state
   }
 
-  /** Commits the rows of a batch. */
-  async write(batch: Batch, rows: Uint8Array): Promise<void> {
+  /**
+   * Commits the rows of some documents of a batch, from the one at `from` on. The state stays, so that after a crash they come
+   * again; then they are not new.
+   */
+  async writePart(batch: Batch, from: number, made: MadeRows): Promise<void> {
+    const state = { ...this.#state, newUpTo: 0 }
+    await this.store.transact((tx) => {
+      this.#putAll(tx, batch.documents, from, made)
+      writeState(tx, state)
+    })
+    this.#state = state
+  }
+
+  /** Commits the rest of a batch, and that the index has all of it. */
+  async writeLast(batch: Batch, from: number, made: MadeRows | undefined): Promise<void> {
+    if (from + (made?.count ?? 0) !== batch.documents.length) throw new Error('not all documents were mapped')
     await this.store.transact((tx) => {
       for (const document of batch.rowless) this.#remove(tx, document.id)
-      this.#putAll(tx, batch.documents, rows)
+      if (made !== undefined) this.#putAll(tx, batch.documents, from, made)
       writeState(tx, batch.state)
     })
     this.#state = batch.state
@@ -155,8 +172,9 @@ export class IndexFile {
     }
   }
 
-  #putAll(tx: Transaction, documents: readonly BatchDocument[], rows: Uint8Array): void {
-    let current = 0
+  #putAll(tx: Transaction, documents: readonly BatchDocument[], from: number, made: MadeRows): void {
+    const { rows, count } = made
+    let current = from
     let keys = this.#noKeys()
     const finish = (until: number): void => {
       for (; current < until; current++) {
@@ -164,16 +182,16 @@ export class IndexFile {
         keys = this.#noKeys()
       }
     }
-    visitRows(rows, this.#trees.length, (document, tree, keyStart, keyEnd, valueStart, valueEnd) => {
-      finish(document)
-      const { id } = documents[document]!
+    visitRows(rows, this.#trees.length, (offset, tree, keyStart, keyEnd, valueStart, valueEnd) => {
+      finish(from + offset)
+      const { id } = documents[from + offset]!
       const sortKey = this.#orders[tree]!.sortKey(rows.subarray(keyStart, keyEnd), this.#partitionOf(id))
       const ofTree = keys[tree]!
       const key = rowKey(sortKey, id, ofTree.length)
       ofTree.push(sortKey)
       tx.put(this.#trees[tree]!, key, encodeRowValue(rows, keyStart, keyEnd, valueStart, valueEnd))
     })
-    finish(documents.length)
+    finish(from + count)
   }
 
   #noKeys(): Uint8Array[][] {

@@ -8,6 +8,7 @@ import {
   CompactionCancelled,
   compact,
   type PageCache,
+  StorageError,
   StoreCompactionSource,
 } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
@@ -16,7 +17,7 @@ import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
-import { ScriptError } from '../scripting/script-error.ts'
+import { type Failure, ScriptError } from '../scripting/script-error.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import { IndexOutdated } from './batch.ts'
 import { type BuildProgress, build } from './build.ts'
@@ -47,6 +48,9 @@ const DATABASE_IDLE_MS = 10_000
 /** A build that fails for what is in its file is tried again with another one. */
 const MOST_ATTEMPTS = 3
 
+/** The file of a build was removed. */
+class Discarded extends Error {}
+
 export class IndexWriter {
   readonly #options: IndexWriterOptions
   readonly #files: KeptOpen<IndexFile>
@@ -74,30 +78,34 @@ export class IndexWriter {
 
   /** Brings an index up to its database. Resolves with the failure of a map where one ends that. */
   async build(place: IndexPlace & { shared: SharedDatabase }): Promise<IndexCalls['build']['result']> {
-    const running = new AbortController()
-    this.#running.set(place.path, running)
-    try {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return { opened: await this.#build(place, running.signal) }
-        } catch (error) {
-          const isHopeless = attempt === MOST_ATTEMPTS || running.signal.aborted
-          if (isHopeless || !(error instanceof IndexOutdated || isUnusable(error))) throw error
-          this.#options.log.warning('an index is built anew', {
-            path: place.path,
-            reason: describeError(error),
-          })
-          await this.#remove(place.path)
-        }
+    for (let attempt = 1; ; attempt++) {
+      const running = new AbortController()
+      this.#running.set(place.path, running)
+      try {
+        return { opened: await this.#build(place, running.signal) }
+      } catch (error) {
+        if (running.signal.aborted && !(running.signal.reason instanceof Discarded))
+          throw running.signal.reason
+        if (error instanceof ScriptError && !running.signal.aborted) return { failure: failureOf(error) }
+        if (attempt === MOST_ATTEMPTS || !(await this.#isWorthAnother(place.path, error))) throw error
+      } finally {
+        if (this.#running.get(place.path) === running) this.#running.delete(place.path)
       }
-    } catch (error) {
-      if (error instanceof ScriptError && !running.signal.aborted) {
-        return { failure: { kind: error.kind, error: error.error, reason: error.reason } }
-      }
-      throw error
-    } finally {
-      if (this.#running.get(place.path) === running) this.#running.delete(place.path)
     }
+  }
+
+  /** Whether a build that failed may be tried again, with a file that was made anew. */
+  async #isWorthAnother(path: string, error: unknown): Promise<boolean> {
+    if (error instanceof Discarded) return true
+    if (error instanceof IndexOutdated || isUnusable(error)) {
+      this.#options.log.warning('an index is built anew', { path, reason: describeError(error) })
+      this.cancel(path, COMPACTION)
+      await this.#remove(path)
+      return true
+    }
+    // A file that takes no more writes does so again when it is opened again.
+    if (error instanceof StorageError) await this.#files.close((each) => each === path)
+    return false
   }
 
   #build(place: IndexPlace & { shared: SharedDatabase }, signal: AbortSignal): Promise<OpenedIndex> {
@@ -186,32 +194,31 @@ export class IndexWriter {
   }
 
   /** Ends the build, or the compaction. */
-  cancel(path: string, what: 'build' | typeof COMPACTION = 'build'): void {
-    this.#running.get(what === 'build' ? path : `${COMPACTION} ${path}`)?.abort(new Error(CANCELLED))
+  cancel(path: string, what: 'build' | typeof COMPACTION = 'build', reason = new Error(CANCELLED)): void {
+    this.#running.get(what === 'build' ? path : `${COMPACTION} ${path}`)?.abort(reason)
   }
 
-  /** Each path is a file's, or a folder's with all below it. */
+  /** Closes files and removes them, with the work on them. */
   async remove(paths: readonly string[]): Promise<void> {
-    const isMeant = (path: string): boolean =>
-      paths.some((each) => path === each || path.startsWith(`${each}/`))
-    for (const path of this.#files.keys) if (isMeant(path)) this.#cancelAll(path)
-    await this.#files.close(isMeant)
+    for (const path of paths) {
+      this.#cancelAll(path, new Error(CANCELLED))
+      await this.#remove(path)
+    }
   }
 
-  /** Closes the file, when its builds have ended, and removes it. */
+  /** Closes a file and removes it. A build of it begins again. */
   async discard(path: string): Promise<void> {
-    this.#cancelAll(path)
+    this.#cancelAll(path, new Discarded(CANCELLED))
     await this.#remove(path)
   }
 
-  #cancelAll(path: string): void {
-    this.cancel(path)
-    this.cancel(path, COMPACTION)
+  #remove(path: string): Promise<void> {
+    return this.#files.whileClosed(path, () => removeIndexFile(path))
   }
 
-  async #remove(path: string): Promise<void> {
-    await this.#files.close((each) => each === path)
-    await removeIndexFile(path)
+  #cancelAll(path: string, reason: Error): void {
+    this.cancel(path, 'build', reason)
+    this.cancel(path, COMPACTION, reason)
   }
 
   async close(): Promise<void> {
@@ -219,6 +226,10 @@ export class IndexWriter {
     await this.#files.close(() => true)
     await this.#databases.close(() => true)
   }
+}
+
+function failureOf({ kind, error, reason }: ScriptError): Failure {
+  return { kind, error, reason }
 }
 
 function openedOf({ store, state }: IndexFile): OpenedIndex {

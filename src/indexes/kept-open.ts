@@ -33,6 +33,7 @@ interface Entry<T> {
 }
 
 const NOTHING = (): void => undefined
+const NEVER = new Promise<never>(NOTHING)
 
 export class KeptOpen<T extends Closable> {
   readonly #options: KeptOpenOptions
@@ -51,7 +52,8 @@ export class KeptOpen<T extends Closable> {
     let entry = this.#entries.get(key)
     while (entry?.isRetired) {
       await entry.closed
-      entry = this.#entries.get(key)
+      const next = this.#entries.get(key)
+      entry = next === entry ? undefined : next
     }
     entry ??= this.#open(key, open)
     entry.users += 1
@@ -142,5 +144,32 @@ export class KeptOpen<T extends Closable> {
     const meant = [...this.#entries.values()].filter(({ key }) => isMeant(key))
     for (const entry of meant) this.#retire(entry)
     await Promise.all(meant.map(({ closed }) => closed))
+  }
+
+  /** Does `work` when what the key leads to is closed, and before anybody opens it again. */
+  async whileClosed(key: string, work: () => Promise<void>): Promise<void> {
+    let entry = this.#entries.get(key)
+    while (entry !== undefined) {
+      this.#retire(entry)
+      await entry.closed
+      entry = this.#entries.get(key)
+    }
+    const closed = work()
+    const held: Entry<T> = {
+      key,
+      opened: NEVER,
+      value: undefined,
+      users: 0,
+      isRetired: true,
+      closed: closed.catch(NOTHING),
+      noteClosed: NOTHING,
+      cancelTimer: NOTHING,
+    }
+    this.#entries.set(key, held)
+    try {
+      await closed
+    } finally {
+      this.#forget(held)
+    }
   }
 }

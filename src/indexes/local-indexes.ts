@@ -113,8 +113,8 @@ export class LocalIndexes implements Indexes {
     } catch (error) {
       this.#retire(followed)
       const told = databaseErrorOf(error)
-      if (told instanceof DatabaseError && told.kind === 'storageDamaged') this.#damaged(index, followed)
-      else if (!isGone(told)) throw told
+      if (isDamage(told)) this.#damaged(index, followed)
+      if (!isGone(told)) throw told
       return undefined
     } finally {
       this.#release(followed)
@@ -127,19 +127,20 @@ export class LocalIndexes implements Indexes {
     if (this.#followed.has(key)) return
     const opening =
       this.#opening.get(key) ??
-      this.#openFollower(key, index.definition, progress).finally(() => this.#opening.delete(key))
+      this.#openFollower(key, index, progress).finally(() => this.#opening.delete(key))
     this.#opening.set(key, opening)
     await opening
   }
 
-  async #openFollower(key: string, definition: IndexDefinition, progress: SharedProgress): Promise<void> {
+  async #openFollower(key: string, index: IndexOf, progress: SharedProgress): Promise<void> {
     const { cache, clock } = this.#options
-    const options = { trees: treeOptionsOf(definition), clock, ...(cache && { cache }) }
+    const options = { trees: treeOptionsOf(index.definition), clock, ...(cache && { cache }) }
     try {
       const follower = await awaiting(openFollower(progress, options))
       this.#followed.set(key, { key, follower, readers: 0, isRetired: false })
       this.#closeIdle()
     } catch (error) {
+      if (isDamage(error)) this.#options.service.damaged(index)
       // It was closed, or replaced, since: whoever asks again is told of another one.
       if (!isGone(error)) throw error
     }
@@ -202,6 +203,10 @@ export class LocalIndexes implements Indexes {
     for (const followed of all) followed.isRetired = true
     await Promise.all(all.map(({ follower }) => follower.close().catch(() => undefined)))
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof DatabaseError && error.kind === 'storageDamaged'
 }
 
 function isGone(error: unknown): boolean {

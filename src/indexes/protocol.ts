@@ -43,7 +43,7 @@ export interface IndexCalls {
   sizes: { args: IndexPlace; result: IndexSizes }
   /** Answered when the new file has the name. */
   compact: { args: IndexPlace; result: undefined }
-  /** Closes and removes indexes, or all below a folder. */
+  /** Closes and removes indexes. */
   remove: { args: { paths: readonly string[] }; result: undefined }
   /** The file cannot be read: it is made anew when it is asked for. */
   discard: { args: { path: string }; result: undefined }

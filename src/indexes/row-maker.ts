@@ -3,9 +3,7 @@ import { Design } from '../scripting/design.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import type { IndexDefinition, ViewsDefinition } from './api.ts'
 import { FieldRows } from './field-rows.ts'
-import type { RowMaker } from './row-making.ts'
-
-const NO_ROWS = Buffer.alloc(0)
+import type { MadeRows, RowMaker } from './row-making.ts'
 
 class MapRows implements RowMaker {
   readonly #scripting: Scripting
@@ -18,9 +16,8 @@ class MapRows implements RowMaker {
     this.#views = definition.trees.map(({ name }) => name)
   }
 
-  async make(texts: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer> {
-    if (texts.length === 0) return NO_ROWS
-    return this.#scripting.map(this.#design, this.#views, texts, { signal })
+  make(texts: readonly Uint8Array[], signal: AbortSignal): AsyncIterator<MadeRows, void, void> {
+    return this.#scripting.mapSlices(this.#design, this.#views, texts, { signal })
   }
 }
 

@@ -1,5 +1,16 @@
 /** What makes rows of documents. */
+
+/** The rows of some documents, as `scripting/rows.ts` lays them out. */
+export interface MadeRows {
+  /** How many documents they are of. */
+  readonly count: number
+  readonly rows: Uint8Array
+}
+
 export interface RowMaker {
-  /** The rows of these documents, as `scripting/rows.ts` lays them out. */
-  make(texts: readonly Uint8Array[], signal: AbortSignal): Promise<Buffer>
+  /**
+   * The rows of these documents, of some of them at a time and in their order. What is made at once is bounded; the next ones
+   * are made when they are asked for.
+   */
+  make(texts: readonly Uint8Array[], signal: AbortSignal): AsyncIterator<MadeRows, void, void>
 }

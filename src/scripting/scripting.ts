@@ -66,6 +66,12 @@ export interface UpdateResult {
   response: ScriptResponse
 }
 
+/** Documents that were mapped together: how many, and the rows of all, which `visitRows` reads. */
+export interface MappedSlice {
+  count: number
+  rows: Buffer
+}
+
 /** What a rewrite function returns; CouchDB checks the members' types when it uses them. */
 export type Rewrite = Record<string, unknown>
 
@@ -222,8 +228,19 @@ export class Scripting {
     documents: readonly Uint8Array[],
     options: CallOptions = {},
   ): Promise<Buffer> {
-    design.requireLanguage()
     const slices: Uint8Array[] = []
+    for await (const { rows } of this.mapSlices(design, views, documents, options)) slices.push(rows)
+    return slices.length === 1 ? Buffer.from(slices[0]!) : Buffer.concat(slices)
+  }
+
+  /** The same, crossing by crossing: the next documents are mapped when they are asked for. */
+  async *mapSlices(
+    design: Design,
+    views: readonly string[],
+    documents: readonly Uint8Array[],
+    options: CallOptions = {},
+  ): AsyncGenerator<MappedSlice, void, void> {
+    design.requireLanguage()
     for (let done = 0; done < documents.length; ) {
       const bytes = linesOf(documents.slice(done))
       const job = { do: 'map', views, bytes } as const
@@ -232,9 +249,8 @@ export class Scripting {
       const { done: count, start } = readCount(slice)
       if (!(count > 0)) throw new Error('a slice without documents')
       done += count
-      slices.push(slice.subarray(start))
+      yield { count, rows: slice.subarray(start) }
     }
-    return slices.length === 1 ? Buffer.from(slices[0]!) : Buffer.concat(slices)
   }
 
   /**

@@ -70,10 +70,6 @@ export class IndexFolders {
     }
   }
 
-  folderOf(uuid: string): string {
-    return join(this.#root, uuid)
-  }
-
   pathOf(uuid: string, signature: string): string {
     if (!SIGNATURE.test(`${signature}${EXTENSION}`)) throw new TypeError('a signature is hex')
     return join(this.#root, uuid, `${signature}${EXTENSION}`)
@@ -82,8 +78,8 @@ export class IndexFolders {
   /** Makes the folder of a database that is there. */
   async make(name: string, uuid: string): Promise<void> {
     if (this.#known.get(name)?.has(uuid)) return
-    await mkdir(this.folderOf(uuid), { recursive: true, mode: 0o700 })
-    await writeFile(join(this.folderOf(uuid), NAME_FILE), name)
+    await mkdir(join(this.#root, uuid), { recursive: true, mode: 0o700 })
+    await writeFile(join(join(this.#root, uuid), NAME_FILE), name)
     this.#remember(name, uuid)
   }
 
@@ -109,12 +105,5 @@ export class IndexFolders {
   async signaturesOf(uuid: string): Promise<string[]> {
     const names = await this.#list(uuid)
     return [...new Set(names.flatMap((name) => SIGNATURE.exec(name)?.[1] ?? []))]
-  }
-
-  /** Removes one index, which nobody has open. */
-  async removeIndex(uuid: string, signature: string): Promise<void> {
-    for (const name of await this.#list(uuid)) {
-      if (SIGNATURE.exec(name)?.[1] === signature) await rm(join(this.#root, uuid, name), { force: true })
-    }
   }
 }

@@ -15,6 +15,7 @@ import type { OwnedDatabase } from '../database/api/database.ts'
 import { StoredDatabase } from '../database/database.ts'
 import type { IndexInfo } from '../indexes/api.ts'
 import type { BuildProgress } from '../indexes/build.ts'
+import { removeIndexFile } from '../indexes/index-file.ts'
 import { IndexThread } from '../indexes/index-thread-handle.ts'
 import type { IndexPlace, OpenedIndex } from '../indexes/protocol.ts'
 import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
@@ -105,7 +106,8 @@ export class Indexing implements IndexService {
 
   async #removeFolder(name: string, uuid: string): Promise<void> {
     const folders = await this.#folders
-    await this.#thread.present?.ask('remove', { paths: [folders.folderOf(uuid)] })
+    const signatures = await folders.signaturesOf(uuid)
+    await this.#thread.present?.ask('remove', { paths: signatures.map((each) => folders.pathOf(uuid, each)) })
     await folders.remove(name, uuid)
   }
 
@@ -373,8 +375,10 @@ export class Indexing implements IndexService {
     const kept = new Set(signatures)
     for (const signature of await folders.signaturesOf(uuid)) {
       if (kept.has(signature)) continue
-      await this.#thread.present?.ask('remove', { paths: [folders.pathOf(uuid, signature)] })
-      await folders.removeIndex(uuid, signature)
+      const path = folders.pathOf(uuid, signature)
+      const { present } = this.#thread
+      if (present === undefined) await removeIndexFile(path)
+      else await present.ask('remove', { paths: [path] })
     }
     this.#options.log.info('indexes were cleaned up', { database })
   }

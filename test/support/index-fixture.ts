@@ -95,3 +95,11 @@ export function frontOf(server: Server): Front {
     },
   }
 }
+
+/** What `index-server.ts` builds. */
+export const KILLED_VIEWS = viewsDefinition({
+  byN: {
+    map: 'function (doc) { emit(doc.n, doc.text); emit([doc.n % 10, doc._id], null) }',
+    reduces: ['_count'],
+  },
+})
