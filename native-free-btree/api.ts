@@ -17,6 +17,11 @@ export interface Comparator {
   readonly name: string
   readonly version: number
   compare(a: Uint8Array, b: Uint8Array): number
+  /**
+   * Keys whose first byte is below this are in bytewise order among each other, and equal to no other key: `compare` is not
+   * called for two of them. 256 at most; default 0. Pages are laid out by it, so another one needs another `version`.
+   */
+  readonly bytewiseBelow?: number | undefined
 }
 
 /**

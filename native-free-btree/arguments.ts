@@ -11,6 +11,8 @@ import { GENESIS_POSITION, GROUP_ALIGNMENT, GROUP_HEADER_BYTES, REFERENCE_BYTES 
 
 /** Of the names of trees, comparators and reducers, as UTF-8: the file keeps their lengths in one byte. */
 const MAX_NAME_BYTES = 255
+/** What a byte can be. */
+const BYTE_VALUES = 256
 const MAX_VERSION = 2 ** 32 - 1
 /** A node's pointer keeps a reduction behind two bytes of length; longer ones would make inner nodes of two children. */
 const MAX_REDUCTION_BYTES = 1024
@@ -174,10 +176,11 @@ function requireName(what: string, value: unknown): void {
 
 function comparatorOf(what: string, given: Comparator): Comparator {
   requireObject(what, given)
-  const { name, version, compare } = given
+  const { name, version, compare, bytewiseBelow = 0 } = given
   requireFunction(`${what}.compare`, compare)
   requireNamed(what, { name, version })
-  return { name, version, compare: (a, b) => compare.call(given, a, b) }
+  requireWhole(`${what}.bytewiseBelow`, bytewiseBelow, 0, BYTE_VALUES)
+  return { name, version, compare: (a, b) => compare.call(given, a, b), bytewiseBelow }
 }
 
 function reducerOf(what: string, given: Reducer): Reducer {

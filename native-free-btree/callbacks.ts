@@ -9,7 +9,11 @@ import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { bytesOf, refuse } from './arguments.ts'
 import { StorageError } from './errors.ts'
 
-export type Compare = (a: Uint8Array, b: Uint8Array) => number
+export interface Compare {
+  (a: Uint8Array, b: Uint8Array): number
+  /** As the comparator's. Where keys lie in pages, who searches looks at this and calls nobody. */
+  readonly bytewiseBelow: number
+}
 
 let isRunning = false
 
@@ -33,11 +37,14 @@ export function assertOutside(): void {
 
 /** The comparator's order. Throws what it throws, and INVALID_ARGUMENT when it gives no number. */
 export function comparing(comparator: Comparator): Compare {
-  return (a, b) => {
+  const { bytewiseBelow = 0 } = comparator
+  const compare = (a: Uint8Array, b: Uint8Array): number => {
+    if (a[0]! < bytewiseBelow && b[0]! < bytewiseBelow) return Buffer.compare(a, b)
     const order = run(() => comparator.compare(new Uint8Array(a), new Uint8Array(b)))
     if (typeof order === 'number' && !Number.isNaN(order)) return order
     return refuse(`what the comparator ${comparator.name} gives`, 'a number', order)
   }
+  return Object.assign(compare, { bytewiseBelow })
 }
 
 /**

@@ -102,7 +102,10 @@ export class ChangeTable implements Operations {
 
   /** Order of the keys of two operations. */
   order(a: number, b: number): number {
-    if (this.#compare !== undefined) return this.#compare(this.keyOf(a), this.keyOf(b))
+    const compare = this.#compare
+    if (compare !== undefined && !(this.#isBytewise(a, compare) && this.#isBytewise(b, compare))) {
+      return compare(this.keyOf(a), this.keyOf(b))
+    }
     const bytesA = this.bytesOf(a)
     const bytesB = this.bytesOf(b)
     const startA = this.keyStart(a)
@@ -115,6 +118,11 @@ export class ChangeTable implements Operations {
       if (difference !== 0) return difference
     }
     return lengthA - lengthB
+  }
+
+  #isBytewise(index: number, compare: Compare): boolean {
+    const start = this.keyStart(index)
+    return start < this.keyEnd(index) && this.bytesOf(index)[start]! < compare.bytewiseBelow
   }
 
   /** Forgets everything, and gives the memory back. */

@@ -108,15 +108,19 @@ export class CellPage {
     }
   }
 
-  /** Lengthens the prefix as far as the keys in order allow. */
-  protected growPrefix(): void {
+  /** Lengthens the prefix as far as the keys allow. `isBytewise`: so far as the first and the last do. */
+  protected growPrefix(isBytewise: boolean): void {
     const page = this.page
     const first = this.leaf ? 0 : 1
     const last = cellCount(page) - 1
     if (last <= first) return
     readCell(page, cellOffset(page, first), view)
     readCell(page, cellOffset(page, last), other)
-    const shared = sharedBytes(page, view, other, MAX_PREFIX)
+    let shared = sharedBytes(page, view, other, MAX_PREFIX)
+    for (let i = first + 1; !isBytewise && i < last && shared > prefixLength(page); i++) {
+      readCell(page, cellOffset(page, i), other)
+      shared = sharedBytes(page, view, other, shared)
+    }
     if (shared > prefixLength(page)) this.#setPrefix(shared)
   }
 

@@ -149,8 +149,8 @@ export class MutableNode extends CellPage {
     return this.page.readUInt32LE(view.payloadStart + 6)
   }
 
-  /** Moves the cells from `from` on into a new node and returns it. */
-  splitOff(from: number): MutableNode {
+  /** Moves the cells from `from` on into a new node and returns it. `isBytewise`: all keys are in the order of their bytes. */
+  splitOff(from: number, isBytewise: boolean): MutableNode {
     const cells = this.cells
     const right = MutableNode.empty(this.leaf, Math.max(this.page.length, 1024), this.epoch)
     for (let i = from; i < cells; i++) right.appendFrom(this, i, undefined)
@@ -160,7 +160,7 @@ export class MutableNode extends CellPage {
     }
     setCellCount(this.page, from)
     this.origin = undefined
-    this.growPrefix()
+    this.growPrefix(isBytewise)
     if (this.children !== undefined) this.children.length = from
     this.count -= right.count
     this.bytes -= right.bytes

@@ -1,6 +1,7 @@
 /**
  * Pages searched as bytes. A search looks at the heads, which lie side by side, and at the cells only where heads are
- * equal: a cell is a miss of the processor's caches. Trees with a comparator of their own do not use them.
+ * equal: a cell is a miss of the processor's caches. Trees with a comparator use them among keys that are in bytewise order
+ * all the same: on a page whose keys share their first byte, one of them tells.
  */
 import type { Compare } from '../callbacks.ts'
 import { NODE_HEADER_BYTES } from '../format.ts'
@@ -43,6 +44,17 @@ export function compareCellKey(
   return length - keyLength
 }
 
+/** Whether keys with this first byte are in bytewise order among each other; one without any has `undefined`. */
+function isBytewise(first: number | undefined, compare: Compare): boolean {
+  return first! < compare.bytewiseBelow
+}
+
+/** The first byte of the key of cell `index`; undefined when the key is empty. */
+function firstByte(page: Uint8Array, index: number): number | undefined {
+  readCell(page, cellOffset(page, index), scratch)
+  return scratch.keyStart < scratch.keyEnd ? page[scratch.keyStart] : undefined
+}
+
 /**
  * Order of the key of cell `index` against the key that lies in `key` from `start` to `end`.
  * `compare` undefined means bytewise order.
@@ -55,9 +67,27 @@ export function orderOfCell(
   start = 0,
   end = key.length,
 ): number {
-  return compare === undefined
+  return compare === undefined ||
+    (start < end && isBytewise(key[start], compare) && isBytewise(firstByte(page, index), compare))
     ? compareCellKey(page, cellOffset(page, index), key, start, end)
     : compare(cellKey(page, index), partOf(key, start, end))
+}
+
+/** Whether all keys from cell `from` on, which exists, and the one in `key` are in bytewise order. */
+function areBytewise(
+  page: Uint8Array,
+  from: number,
+  key: Uint8Array,
+  compare: Compare,
+  start: number,
+  end: number,
+): boolean {
+  return (
+    start < end &&
+    isBytewise(key[start], compare) &&
+    prefixLength(page) > 0 &&
+    isBytewise(firstByte(page, from), compare)
+  )
 }
 
 function partOf(key: Uint8Array, start: number, end: number): Uint8Array {
@@ -113,11 +143,13 @@ function cellBound(
   if (from >= cells) return cells
   let low = from
   let high = cells
-  if (compare === undefined) {
+  let order = compare
+  if (compare === undefined || areBytewise(page, from, key, compare, start, end)) {
+    order = undefined
     const head = headOf(key, start + prefixLength(page), end)
     low = headBound(page, from, head, false)
-    const order = orderOfPrefix(page, Math.min(low, cells - 1), key, start, end)
-    if (order !== 0) return order > 0 ? from : cells
+    const ofPrefix = orderOfPrefix(page, Math.min(low, cells - 1), key, start, end)
+    if (ofPrefix !== 0) return ofPrefix > 0 ? from : cells
     if (low === cells || headAt(page, low) !== head) return low
     // Heads seldom repeat: the first is mostly the only one to be looked at.
     const first = compareCellKey(page, cellOffset(page, low), key, start, end)
@@ -127,8 +159,8 @@ function cellBound(
   }
   while (low < high) {
     const middle = (low + high) >>> 1
-    const order = orderOfCell(page, middle, key, compare, start, end)
-    if (order < 0 || (above && order === 0)) low = middle + 1
+    const difference = orderOfCell(page, middle, key, order, start, end)
+    if (difference < 0 || (above && difference === 0)) low = middle + 1
     else high = middle
   }
   return low

@@ -4,6 +4,7 @@
  */
 import type { CheckProblem, CheckReport } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
+import type { Compare } from '../callbacks.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { giveWay } from '../disk/system.ts'
 import { StorageError } from '../errors.ts'
@@ -234,8 +235,8 @@ class Check {
 
   /** What searches look at before they look at keys, from cell `first` on. */
   #heads(tree: Tree, at: string, page: Buffer, first: number): void {
-    if (tree.compare !== undefined) return
     const prefix = prefixLength(page)
+    if (tree.compare !== undefined && !this.#areBytewise(tree.compare, page, first)) return
     const shared = first < cellCount(page) ? cellKey(page, first).subarray(0, prefix) : EMPTY
     for (let i = first; i < cellCount(page); i++) {
       const key = cellKey(page, i)
@@ -243,6 +244,12 @@ class Check {
       if (headAt(page, i) !== headOf(key, prefix, key.length))
         this.#problem(at, `the head of key ${i} is wrong`)
     }
+  }
+
+  /** As searches find out: by the first key, and that all share a beginning. */
+  #areBytewise(compare: Compare, page: Buffer, first: number): boolean {
+    if (first >= cellCount(page) || prefixLength(page) === 0) return false
+    return cellKey(page, first)[0]! < compare.bytewiseBelow
   }
 
   async #leaf(

@@ -10,10 +10,10 @@ import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { CellView, copyOf, readCell } from '../page/cell.ts'
-import { cellCount, cellKey, cellOffset, isLeaf } from '../page/layout.ts'
+import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { referenceLength } from '../page/reference.ts'
-import { childIndex, compareCellKey, lowerBound } from '../page/search.ts'
+import { childIndex, lowerBound, orderOfCell } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { Root } from './shares.ts'
 
@@ -176,9 +176,7 @@ export class TreeCursor implements Cursor {
   }
 
   #order(page: Buffer, index: number, key: Uint8Array): number {
-    return this.#compare === undefined
-      ? compareCellKey(page, cellOffset(page, index), key)
-      : this.#compare(cellKey(page, index), key)
+    return orderOfCell(page, index, key, this.#compare)
   }
 
   #nextLeaf(reverse: boolean): boolean {

@@ -71,7 +71,7 @@ export class Rebalance {
       const before = node.memoryBytes
       const cut = appending ? node.cells - (node.leaf ? 1 : 2) : middleOf(node)
       const separator = this.#separator(node, cut)
-      const right = this.#nodes.track(node.splitOff(cut))
+      const right = this.#nodes.track(node.splitOff(cut, this.#nodes.compare === undefined))
       this.#nodes.grew(node.memoryBytes - before)
       const parent = node.parent
       if (parent === undefined) {

@@ -61,7 +61,9 @@ export class GroupOperations {
 
 /** A comparator may call unlike bytes equal, so it is asked. */
 function isKeyOf(builder: GroupBuilder, operation: number, key: Uint8Array, tree: Tree): boolean {
-  if (tree.compare !== undefined) return tree.compare(builder.keyOf(operation), key) === 0
+  if (tree.compare !== undefined && !(key[0]! < tree.compare.bytewiseBelow)) {
+    return tree.compare(builder.keyOf(operation), key) === 0
+  }
   const { bytes, keyStarts, keyEnds } = builder
   const start = keyStarts[operation]!
   if (keyEnds[operation]! - start !== key.length) return false

@@ -2,7 +2,8 @@
  * The last of a row of operations (a group's, or those of a stretch of the log) on each key of one tree, by operation
  * numbers: `HashedKeys` for trees in bytewise order, an
  * open-addressing table that compares keys where they lie in the operations' buffers, so that no object is made for one;
- * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell.
+ * `OrderedKeys` for trees with a comparator, which may call unlike bytes equal, so that only it can tell. Both where some
+ * keys of a comparator's are in bytewise order.
  */
 
 import type { Compare } from '../callbacks.ts'
@@ -25,7 +26,8 @@ export interface KeyIndex {
 }
 
 export function keyIndex(operations: Operations, compare: Compare | undefined): KeyIndex {
-  return compare === undefined ? new HashedKeys(operations) : new OrderedKeys(operations, compare)
+  if (compare === undefined) return new HashedKeys(operations)
+  return compare.bytewiseBelow > 0 ? new MixedKeys(operations, compare) : new OrderedKeys(operations, compare)
 }
 
 const FIRST_SLOTS = 64
@@ -158,5 +160,35 @@ class OrderedKeys implements KeyIndex {
       else high = middle
     }
     return low
+  }
+}
+
+/** No key of the one index is equal to one of the other. */
+class MixedKeys implements KeyIndex {
+  readonly #operations: Operations
+  readonly #bytewiseBelow: number
+  readonly #hashed: HashedKeys
+  readonly #ordered: OrderedKeys
+
+  constructor(operations: Operations, compare: Compare) {
+    this.#operations = operations
+    this.#bytewiseBelow = compare.bytewiseBelow
+    this.#hashed = new HashedKeys(operations)
+    this.#ordered = new OrderedKeys(operations, compare)
+  }
+
+  add(operation: number): void {
+    const all = this.#operations
+    const start = all.keyStart(operation)
+    const isEmpty = start === all.keyEnd(operation)
+    this.#indexOf(isEmpty ? undefined : all.bytesOf(operation)[start]).add(operation)
+  }
+
+  last(key: Uint8Array): number | undefined {
+    return this.#indexOf(key[0]).last(key)
+  }
+
+  #indexOf(firstByte: number | undefined): KeyIndex {
+    return firstByte! < this.#bytewiseBelow ? this.#hashed : this.#ordered
   }
 }

@@ -14,12 +14,12 @@ import {
   StorageError,
 } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
-import { edges, foldedDescending } from './test-trees.ts'
+import { edges, foldedDescending, mixed } from './test-trees.ts'
 import { TreeModel } from './tree-model.ts'
 
-type Models = Record<'plain' | 'folded' | 'summed', TreeModel>
+type Models = Record<'plain' | 'folded' | 'mixed' | 'summed', TreeModel>
 type TreeName = keyof Models
-const NAMES: readonly TreeName[] = ['plain', 'folded', 'summed']
+const NAMES: readonly TreeName[] = ['plain', 'folded', 'mixed', 'summed']
 
 export interface PropertyTarget {
   /** Opens the store as it is; the one before was closed or abandoned. */
@@ -51,6 +51,7 @@ export class PropertyRun {
   readonly #models: Models = {
     plain: new TreeModel(),
     folded: new TreeModel(foldedDescending.compare),
+    mixed: new TreeModel(mixed.compare),
     summed: new TreeModel(Buffer.compare, edges),
   }
   /** What was appended, and its reference. */
@@ -138,7 +139,8 @@ export class PropertyRun {
       return Buffer.from(`${'common/'.repeat(random.int(6))}${random.int(5000)}`)
     }
     const text = `key${random.int(100_000).toString(36)}`
-    return Buffer.from(random.bool(0.3) ? text.toUpperCase() : text)
+    if (random.bool(0.3)) return Buffer.from(text.toUpperCase())
+    return Buffer.from(random.bool(0.4) ? `K${text.slice(1)}` : text)
   }
 
   #key(): Buffer {
@@ -409,7 +411,12 @@ export class PropertyRun {
 }
 
 function copyOf(models: Models): Models {
-  return { plain: models.plain.copy(), folded: models.folded.copy(), summed: models.summed.copy() }
+  return {
+    plain: models.plain.copy(),
+    folded: models.folded.copy(),
+    mixed: models.mixed.copy(),
+    summed: models.summed.copy(),
+  }
 }
 
 function same(actual: Uint8Array | undefined, expected: Buffer | undefined, what: string): void {

@@ -24,6 +24,29 @@ export const foldedDescending: Comparator = {
   },
 }
 
+/** First bytes below are those of keys in bytewise order in `mixed`. */
+const MIXED_BELOW = 0x5b
+
+/**
+ * Upper case stands among lower case. Keys that begin with it, or with less, are in bytewise order among each other; of
+ * others the lowest bit of every byte but the first does not count, so that unlike ones may be equal.
+ */
+export const mixed: Comparator = {
+  name: 'mixed',
+  version: 1,
+  bytewiseBelow: MIXED_BELOW,
+  compare(a, b) {
+    const [ofA, ofB] = [a, b].map((key) => (key.length > 0 && key[0]! < MIXED_BELOW ? 0 : 1))
+    const shared = Math.min(a.length, b.length)
+    for (let i = 0; i < shared; i++) {
+      const byteOfA = i === 0 ? folded(a[i]!) : a[i]! & ~ofA!
+      const byteOfB = i === 0 ? folded(b[i]!) : b[i]! & ~ofB!
+      if (byteOfA !== byteOfB) return byteOfA - byteOfB
+    }
+    return a.length - b.length || ofA! - ofB!
+  },
+}
+
 /**
  * Sum of the values' lengths u48, then how the first and the last key begin, 5 bytes each behind a length:
  * of variable length, and other orders of combining give other results.
@@ -68,6 +91,7 @@ function decodeEdges(bytes: Uint8Array): { sum: number; first: Uint8Array; last:
 export const TEST_TREES: Record<string, TreeOptions> = {
   plain: {},
   folded: { comparator: foldedDescending },
+  mixed: { comparator: mixed },
   summed: { reducer: edges },
   refs: { references: (value) => [value] },
 }

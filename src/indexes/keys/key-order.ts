@@ -2,6 +2,7 @@
 import type { Comparator } from '../../../native-free-btree/index.ts'
 import { compareKeys } from './key-comparison.ts'
 import { collatedArrayStart, collatedKey, rawArrayStart, rawKey } from './sort-key.ts'
+import { BY_TEXT } from './tokens.ts'
 
 export interface KeyOrder {
   /** Of a tree whose keys are row keys. Undefined: bytewise. */
@@ -22,7 +23,9 @@ export const collatedOrder: KeyOrder = {
   comparator: {
     name: `davenport-collation icu ${process.versions['icu']} unicode ${process.versions['unicode']}`,
     version: VERSION,
-    compare: compareKeys,
+    // Keys that the collation holds equal go by their bytes, so that none is taken for another.
+    compare: (a, b) => compareKeys(a, b) || Buffer.compare(a, b),
+    bytewiseBelow: BY_TEXT,
   },
   sortKey: collatedKey,
   arrayStart: collatedArrayStart,
