@@ -1,3 +1,5 @@
+import { crc32 } from 'node:zlib'
+
 /**
  * The one table of errors: every failure that a client can see, with CouchDB's status, error name and
  * reason. A kind's name says what went wrong; several kinds may share one CouchDB name. A thrower may give a
@@ -144,6 +146,8 @@ export class DatabaseError extends Error {
   readonly reason: string
   /** Headers that the answer must carry. */
   readonly headers: Record<string, string>
+  /** A number that stands in the answer and in the log, where CouchDB's workers fail: what was asked can be found by it. */
+  reference: number | undefined
 
   constructor(
     kind: ErrorKind,
@@ -159,6 +163,12 @@ export class DatabaseError extends Error {
     this.reason = reason ?? row.reason
     this.headers = options?.headers ?? {}
   }
+}
+
+/** The same error, to be found in the log by a number. */
+export function referred<T extends DatabaseError>(error: T): T {
+  error.reference ??= crc32(error.stack ?? error.message)
+  return error
 }
 
 /**

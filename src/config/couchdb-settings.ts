@@ -52,8 +52,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   proxy_auth: '*',
   purge: '*',
   query_server_config:
-    'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit ' +
-    'partition_query_limit query_limit',
+    'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit',
   query_servers: '*',
   replicator:
     'auth_plugins cacert_reload_interval_hours cert_file cluster_start_period interval key_file max_churn ' +

@@ -12,6 +12,16 @@ export type FunctionKind =
   | 'validate_doc_update'
   | 'views'
 
+/** A view as it is written: its functions may be anything. */
+export interface WrittenView {
+  readonly name: string
+  readonly map: unknown
+  /** Undefined where it only maps. */
+  readonly reduce: unknown
+  /** Its own `options`. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
 type Members = Record<string, unknown>
 
 /** The language of a design document that names none. */
@@ -53,6 +63,25 @@ export class Design {
     return Object.hasOwn(membersOf(this.#members['views']), name)
   }
 
+  /** What has a map, in the order of the document. */
+  writtenViews(): WrittenView[] {
+    return Object.entries(membersOf(this.#members['views'])).flatMap(([name, members]) => {
+      const { map, reduce, options } = membersOf(members)
+      if (map === undefined) return []
+      return [{ name, map, reduce: reduce ?? undefined, options: membersOf(options) }]
+    })
+  }
+
+  /** Modules that maps and reduces may require. */
+  get library(): unknown {
+    return membersOf(this.#members['views'])['lib']
+  }
+
+  /** A member of `options`. */
+  option(name: string): unknown {
+    return membersOf(this.#members['options'])[name]
+  }
+
   /** Rules, or a function's text; undefined for none. */
   get rewrites(): unknown {
     return Object.hasOwn(this.#members, 'rewrites') ? this.#members['rewrites'] : undefined
@@ -62,10 +91,16 @@ export class Design {
     return this.#calls
   }
 
+  /** JSON: all that views run from. */
+  get viewsText(): Uint8Array<ArrayBuffer> {
+    const views = membersOf(this.#members['views'])
+    return new Uint8Array(Buffer.from(JSON.stringify({ language: this.language, views })))
+  }
+
   /** Equal for design documents whose views are equal. */
   get views(): Program {
     if (this.#views !== undefined) return this.#views
-    const design = new Uint8Array(Buffer.from(JSON.stringify({ views: membersOf(this.#members['views']) })))
+    const design = this.viewsText
     const { owner } = this.#calls
     this.#views = { key: `views ${owner.length} ${owner} ${hashOf(design)}`, design, owner }
     return this.#views

@@ -8,7 +8,30 @@ function ratio(input: string): number {
   return value
 }
 
+/** CouchDB's: no answer has so many rows. */
+const MOST_ROWS = 2 ** 28
+
 export const QUERY_SERVERS = {
+  queryLimit: integer({
+    section: 'query_server_config',
+    key: 'query_limit',
+    default: MOST_ROWS,
+    min: 0,
+    max: MOST_ROWS,
+    infinity: MOST_ROWS,
+    effect: 'live',
+    doc: 'Rows of a view that a request may ask for, and gets at most.',
+  }),
+  partitionQueryLimit: integer({
+    section: 'query_server_config',
+    key: 'partition_query_limit',
+    default: MOST_ROWS,
+    min: 0,
+    max: MOST_ROWS,
+    infinity: MOST_ROWS,
+    effect: 'live',
+    doc: 'The same of a view of a partition.',
+  }),
   reduceLimit: choice<'true' | 'false' | 'log'>({
     section: 'query_server_config',
     key: 'reduce_limit',

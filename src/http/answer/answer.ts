@@ -22,7 +22,15 @@ export interface StreamedAnswer {
   status: number
   headers: Headers
   /** Pieces of any size; the sender gathers them. `return()` is called when the client goes away. */
-  pieces: Iterator<Piece> | AsyncIterator<Piece>
+  pieces: Pieces
+}
+
+export type Pieces = Iterator<Piece> | AsyncIterator<Piece> | MixedPieces
+
+/** Each comes at once, or later. */
+export interface MixedPieces {
+  next(): IteratorResult<Piece> | Promise<IteratorResult<Piece>>
+  return(): Promise<IteratorResult<Piece>>
 }
 
 const JSON_HEADERS: Headers = {
@@ -57,11 +65,7 @@ export function bare(status: number, headers: Headers): WholeAnswer {
 }
 
 /** JSON text in pieces, its newline included. */
-export function jsonStream(
-  status: number,
-  pieces: StreamedAnswer['pieces'],
-  headers: Headers = {},
-): StreamedAnswer {
+export function jsonStream(status: number, pieces: Pieces, headers: Headers = {}): StreamedAnswer {
   return { kind: 'streamed', status, headers: { ...JSON_HEADERS, ...headers }, pieces }
 }
 
@@ -69,7 +73,7 @@ export function jsonStream(
 export function multipartStream(
   type: 'multipart/mixed' | 'multipart/related',
   boundary: string,
-  pieces: StreamedAnswer['pieces'],
+  pieces: Pieces,
 ): StreamedAnswer {
   const headers = { 'content-type': `${type}; boundary="${boundary}"` }
   return { kind: 'streamed', status: 200, headers, pieces }

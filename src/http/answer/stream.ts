@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece, type PieceSource } from '../../documents/piece.ts'
-import type { StreamedAnswer } from './answer.ts'
+import type { Pieces } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
@@ -14,8 +14,6 @@ const CHUNK_BYTES = 32 * 1024
 const CHUNK_SLACK_BYTES = 16 * 1024
 /** Of one code unit. */
 const MAX_UTF8_BYTES = 3
-
-type Pieces = StreamedAnswer['pieces']
 
 export interface Sending {
   /** Writes the head, when there is something to follow it: what fails before can still be told as an answer of its own. */

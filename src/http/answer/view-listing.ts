@@ -1,4 +1,4 @@
-import type { Piece } from '../../documents/piece.ts'
+import { PAUSE, type Piece } from '../../documents/piece.ts'
 
 /** A row begins with text. */
 export type RowPieces = [head: string, ...rest: Piece[]]
@@ -27,13 +27,22 @@ export class MappedRows<Row> implements Iterator<RowPieces> {
   }
 }
 
+/** A row, or the end of a step that found none. */
+export type RowStep = RowPieces | typeof PAUSE
+
 /** What a listing shows: its head is known before the first row. Its rows are returned, read or not. */
 export interface Page {
-  totalRows: number | null
-  offset: number | null
+  /** Undefined, as the offset, where rows are groups. */
+  totalRows?: number | null
+  offset?: number | null
   /** Undefined where it was not asked for, null where it is not known. */
   updateSeq?: string | null | undefined
-  rows: Iterator<RowPieces>
+  rows: Iterator<RowStep>
+}
+
+/** The same, whose rows somebody else is asked for. */
+export interface LatePage extends Omit<Page, 'rows'> {
+  rows: AsyncIterator<RowStep>
 }
 
 /**
@@ -44,25 +53,83 @@ export function* listing(
   pages: readonly (() => Page)[],
   options: { results?: boolean } = {},
 ): Generator<Piece, void, undefined> {
-  if (options.results) yield '{"results":['
-  let separator = options.results ? '\r\n' : ''
+  const text = new ListingText(options.results === true)
+  yield text.start
   for (const open of pages) {
     const page = open()
     try {
-      const updateSeq = page.updateSeq === undefined ? '' : `,"update_seq":${JSON.stringify(page.updateSeq)}`
-      yield `${separator}{"total_rows":${page.totalRows},"offset":${page.offset}${updateSeq},"rows":[\r\n`
-      separator = ',\r\n'
-      let comma = ''
+      yield text.pageStart(page)
       for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
-        const [head, ...rest] = row.value
-        yield comma + head
-        yield* rest
-        comma = ',\r\n'
+        const step = row.value
+        if (step === PAUSE) yield PAUSE
+        else {
+          const [head, ...rest] = step
+          yield text.rowStart(head)
+          yield* rest
+        }
       }
     } finally {
       page.rows.return?.()
     }
-    yield '\r\n]}'
+    yield PAGE_END
   }
-  yield options.results ? '\r\n]}\n' : '\n'
+  yield text.end
+}
+
+/** The same of pages of either kind. */
+export async function* lateListing(
+  pages: readonly (() => Page | LatePage)[],
+  options: { results?: boolean } = {},
+): AsyncGenerator<Piece, void, undefined> {
+  const text = new ListingText(options.results === true)
+  yield text.start
+  for (const open of pages) {
+    const page = open()
+    try {
+      yield text.pageStart(page)
+      for (let row = await page.rows.next(); row.done !== true; row = await page.rows.next()) {
+        const step = row.value
+        if (step === PAUSE) yield PAUSE
+        else {
+          const [head, ...rest] = step
+          yield text.rowStart(head)
+          yield* rest
+        }
+      }
+    } finally {
+      await page.rows.return?.()
+    }
+    yield PAGE_END
+  }
+  yield text.end
+}
+
+const PAGE_END = '\r\n]}'
+
+class ListingText {
+  readonly start: string
+  readonly end: string
+  #separator: string
+  #comma = ''
+
+  constructor(isOfMany: boolean) {
+    this.start = isOfMany ? '{"results":[' : ''
+    this.end = isOfMany ? '\r\n]}\n' : '\n'
+    this.#separator = isOfMany ? '\r\n' : ''
+  }
+
+  pageStart({ totalRows, offset, updateSeq }: Omit<Page, 'rows'>): string {
+    const counts = totalRows === undefined ? '' : `"total_rows":${totalRows},"offset":${offset},`
+    const seq = updateSeq === undefined ? '' : `"update_seq":${JSON.stringify(updateSeq)},`
+    const text = `${this.#separator}{${counts}${seq}"rows":[\r\n`
+    this.#separator = ',\r\n'
+    this.#comma = ''
+    return text
+  }
+
+  rowStart(head: string): string {
+    const start = this.#comma + head
+    this.#comma = ',\r\n'
+    return start
+  }
 }

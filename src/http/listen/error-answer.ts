@@ -1,4 +1,4 @@
-import type { ErrorKind } from '../../base/errors.ts'
+import type { DatabaseError, ErrorKind } from '../../base/errors.ts'
 import { jsonText, type WholeAnswer } from '../answer/answer.ts'
 import { knownError } from '../answer/known-error.ts'
 import type { Exchange } from '../request/exchange.ts'
@@ -19,6 +19,13 @@ export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
       error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
     })
   }
+  if (error.reference !== undefined) {
+    exchange.backend.log.info('request refused', {
+      requestId: exchange.requestId,
+      ref: error.reference,
+      error: error.stack ?? error.message,
+    })
+  }
   const headers = { ...error.headers }
   if (error.status === 401) {
     // A client that wants the browser's own dialogue says so.
@@ -30,6 +37,8 @@ export function errorAnswer(thrown: unknown, exchange: Exchange): WholeAnswer {
 }
 
 /** The JSON of an error, without a newline. */
-export function errorText(error: { error: string; reason: string }): string {
-  return JSON.stringify({ error: error.error, reason: error.reason })
+export function errorText({ error, reason, reference }: ShownError): string {
+  return JSON.stringify({ error, reason, ref: reference })
 }
+
+type ShownError = Pick<DatabaseError, 'error' | 'reason'> & Partial<Pick<DatabaseError, 'reference'>>

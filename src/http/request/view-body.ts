@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { Lossless } from '../../json/lossless.ts'
-import { exactKeySteps } from './exact-keys.ts'
+import { type Lossless, printLossless } from '../../json/lossless.ts'
+import { exactKeySteps, OddKey } from './exact-keys.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Members of a body, which CouchDB checks before all parameters. */
@@ -8,21 +8,23 @@ import type { Exchange } from './exchange.ts'
 /** Beyond that, a request is refused: each query is answered with a listing. */
 const MOST_QUERIES = 10_000
 
-/** The array, undefined where it is absent. Throws badRequest. */
-export function keysOfBody(body: Record<string, unknown>): unknown[] | undefined {
+/** The array, undefined where it is absent. Throws badRequest in the words of its route. */
+export function keysOfBody(
+  body: Record<string, unknown>,
+  reason = '`keys` body member must be an array.',
+): unknown[] | undefined {
   const { keys } = body
   if (keys === undefined) return undefined
-  if (!Array.isArray(keys)) throw new DatabaseError('badRequest', '`keys` body member must be an array.')
+  if (!Array.isArray(keys)) throw new DatabaseError('badRequest', reason)
   return keys
 }
 
 /** The queries of `/queries`. Throws badRequest, and requestTooLarge for too many. */
 export function queriesOfBody(body: Record<string, unknown>): Record<string, unknown>[] {
-  const { queries } = body
+  const queries = queriesMember(body)
   if (queries === undefined) {
     throw new DatabaseError('badRequest', 'POST body must include `queries` parameter.')
   }
-  if (!Array.isArray(queries)) throw new DatabaseError('badRequest', '`queries` member must be an array.')
   if (queries.length > MOST_QUERIES) throw new DatabaseError('requestTooLarge')
   return queries.map((query: unknown) => {
     if (typeof query === 'object' && query !== null && !Array.isArray(query)) {
@@ -32,6 +34,12 @@ export function queriesOfBody(body: Record<string, unknown>): Record<string, unk
   })
 }
 
+/** Undefined where there are none. Throws badRequest. */
+export function queriesMember({ queries }: Record<string, unknown>): unknown[] | undefined {
+  if (queries === undefined || Array.isArray(queries)) return queries
+  throw new DatabaseError('badRequest', '`queries` member must be an array.')
+}
+
 /** `keys` as they were parsed from the body of the request, where they stand at `path`; odd ones as `OddKey`s. */
 export async function exactKeysOfBody(
   exchange: Exchange,
@@ -39,9 +47,24 @@ export async function exactKeysOfBody(
   ...path: (string | number)[]
 ): Promise<unknown[] | undefined> {
   if (keys === undefined || keys.every((key) => typeof key === 'string')) return keys
+  const value = await exactMember(exchange, path)
+  return exchange.inTurns(exactKeySteps(value as Lossless[]))
+}
+
+/** A key as it stands in the body at `path`. */
+export async function exactKeyOfBody(
+  exchange: Exchange,
+  key: unknown,
+  ...path: (string | number)[]
+): Promise<unknown> {
+  if (typeof key !== 'object' || key === null) return key
+  return new OddKey(printLossless(await exactMember(exchange, path)))
+}
+
+async function exactMember(exchange: Exchange, path: readonly (string | number)[]): Promise<Lossless> {
   let value = await exchange.losslessBody()
   for (const name of path) {
     value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]!
   }
-  return exchange.inTurns(exactKeySteps(value as Lossless[]))
+  return value
 }

@@ -16,16 +16,21 @@ import type { Query } from './query.ts'
  * The parameters that `_all_docs`, `_design_docs`, `_local_docs`, `_all_dbs` and `_dbs_info` share with the
  * views. Later ones of a name override earlier ones, and unknown ones are ignored, as CouchDB does.
  */
-export interface ViewParameters {
+export interface ViewParameters extends CommonParameters {
   startKey?: unknown
   endKey?: unknown
   keys?: unknown[] | undefined
+}
+
+/** What means the same wherever it is said. */
+export interface CommonParameters {
   inclusiveEnd: boolean
   descending: boolean
   skip: number
   limit: number | undefined
   includeDocs: boolean
-  conflicts: boolean
+  /** Undefined where nothing is said of it. */
+  conflicts?: boolean | undefined
   attachments: AttachmentWish
   updateSeq: boolean
   /** Of a partitioned database. */
@@ -37,60 +42,20 @@ interface Draft extends ViewParameters {
   grouped?: boolean
 }
 
+/** What a parameter of some name makes of a draft. */
+export type Setters<Parameters> = Readonly<Record<string, (draft: Parameters, raw: Raw) => void>>
+
 type Setter = (draft: Draft, raw: Raw) => void
 
-function startKey(draft: Draft, raw: Raw): void {
-  draft.startKey = readViewKey(raw)
-}
-
-function endKey(draft: Draft, raw: Raw): void {
-  draft.endKey = readViewKey(raw)
-}
-
-function oneOf(name: string, values: readonly unknown[]): Setter {
-  return (_draft, raw) => requireViewOneOf(raw, name, values)
-}
-
-const SETTERS: Record<string, Setter> = {
-  reduce: (draft, raw) => {
-    draft.reduce = readViewBoolean(raw)
-  },
-  key: (draft, raw) => {
-    const value = readViewKey(raw)
-    draft.startKey = value
-    draft.endKey = value
-  },
-  keys: (draft, raw) => {
-    const value = readViewKeys(raw)
-    if (value.length !== 1) {
-      draft.keys = value
-      return
-    }
-    // As in CouchDB: one key is a range, unless the route takes keys.
-    draft.startKey = value[0]
-    draft.endKey = value[0]
-  },
-  startkey: startKey,
-  start_key: startKey,
-  endkey: endKey,
-  end_key: endKey,
+export const COMMON_SETTERS: Setters<CommonParameters> = {
   limit: (draft, raw) => {
     draft.limit = readViewCount(raw)
   },
   skip: (draft, raw) => {
     draft.skip = readViewCount(raw)
   },
-  stale: oneOf('stale', ['ok', 'update_after']),
-  stable: oneOf('stable', ['true', 'false', true, false]),
-  update: oneOf('update', ['true', 'false', 'lazy', true, false]),
   descending: (draft, raw) => {
     draft.descending = readViewBoolean(raw)
-  },
-  group: (draft, raw) => {
-    draft.grouped = readViewBoolean(raw) || draft.grouped === true
-  },
-  group_level: (draft, raw) => {
-    draft.grouped = readViewCount(raw) > 0 || draft.grouped === true
   },
   inclusive_end: (draft, raw) => {
     draft.inclusiveEnd = readViewBoolean(raw)
@@ -116,6 +81,70 @@ const SETTERS: Record<string, Setter> = {
   },
 }
 
+/** What holds where nothing is said. */
+export function commonDefaults(): CommonParameters {
+  return {
+    inclusiveEnd: true,
+    descending: false,
+    skip: 0,
+    limit: undefined,
+    includeDocs: false,
+    attachments: {},
+    updateSeq: false,
+  }
+}
+
+function startKey(draft: Draft, raw: Raw): void {
+  draft.startKey = readViewKey(raw)
+}
+
+function endKey(draft: Draft, raw: Raw): void {
+  draft.endKey = readViewKey(raw)
+}
+
+export const STALE_VALUES: readonly unknown[] = ['ok', 'update_after']
+export const STABLE_VALUES: readonly unknown[] = ['true', 'false', true, false]
+export const UPDATE_VALUES: readonly unknown[] = ['true', 'false', 'lazy', true, false]
+
+function oneOf(name: string, values: readonly unknown[]): Setter {
+  return (_draft, raw) => requireViewOneOf(raw, name, values)
+}
+
+const SETTERS: Setters<Draft> = {
+  ...COMMON_SETTERS,
+  reduce: (draft, raw) => {
+    draft.reduce = readViewBoolean(raw)
+  },
+  key: (draft, raw) => {
+    const value = readViewKey(raw)
+    draft.startKey = value
+    draft.endKey = value
+  },
+  keys: (draft, raw) => {
+    const value = readViewKeys(raw)
+    if (value.length !== 1) {
+      draft.keys = value
+      return
+    }
+    // As in CouchDB: one key is a range, unless the route takes keys.
+    draft.startKey = value[0]
+    draft.endKey = value[0]
+  },
+  startkey: startKey,
+  start_key: startKey,
+  endkey: endKey,
+  end_key: endKey,
+  stale: oneOf('stale', STALE_VALUES),
+  stable: oneOf('stable', STABLE_VALUES),
+  update: oneOf('update', UPDATE_VALUES),
+  group: (draft, raw) => {
+    draft.grouped = readViewBoolean(raw) || draft.grouped === true
+  },
+  group_level: (draft, raw) => {
+    draft.grouped = readViewCount(raw) > 0 || draft.grouped === true
+  },
+}
+
 /** What a route says of its parameters. */
 export interface ViewParameterOptions {
   order?: 'body-first' | 'body-last'
@@ -134,25 +163,16 @@ export function parseViewParameters(
   body: Record<string, unknown> = {},
   options: ViewParameterOptions = {},
 ): ViewParameters {
-  const draft: Draft = {
-    inclusiveEnd: true,
-    descending: false,
-    skip: 0,
-    limit: undefined,
-    includeDocs: false,
-    conflicts: false,
-    attachments: {},
-    updateSeq: false,
-  }
+  const draft: Draft = commonDefaults()
   const fromBody = (): void => {
     draft.keys = options.keys
     for (const [name, value] of Object.entries(body)) {
-      if (value !== undefined) setter(name)?.(draft, { json: value })
+      if (value !== undefined) setterOf(SETTERS, name)?.(draft, { json: value })
     }
   }
   if (options.order !== 'body-last') fromBody()
   draft.keys = options.keys
-  for (const [name, value] of query.pairs) setter(name)?.(draft, { text: value })
+  for (const [name, value] of query.pairs) setterOf(SETTERS, name)?.(draft, { text: value })
   if (options.order === 'body-last') fromBody()
   if (draft.partition !== undefined && options.partitions !== true) {
     throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
@@ -178,8 +198,12 @@ function isCompatible({ keys, startKey, endKey }: ViewParameters): boolean {
   return more.length === 0 && isOnly(startKey) && isOnly(endKey)
 }
 
-function setter(name: string): Setter | undefined {
-  return Object.hasOwn(SETTERS, name) ? SETTERS[name] : undefined
+/** Undefined for a name that means nothing. */
+export function setterOf<Parameters>(
+  setters: Setters<Parameters>,
+  name: string,
+): Setters<Parameters>[string] | undefined {
+  return Object.hasOwn(setters, name) ? setters[name] : undefined
 }
 
 /** The range of ids: every JSON value that is no string sorts before all strings, as in CouchDB. */

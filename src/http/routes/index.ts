@@ -4,6 +4,7 @@ import { bulkDocsResources } from './database/bulk-docs.ts'
 import { bulkGetResources } from './database/bulk-get.ts'
 import { changesResources } from './database/changes.ts'
 import { databaseResources } from './database/database.ts'
+import { indexUpkeepResources } from './database/index-upkeep.ts'
 import { localDocsResources } from './database/local-docs.ts'
 import { partitionResources } from './database/partition.ts'
 import { purgeResources } from './database/purge.ts'
@@ -39,6 +40,7 @@ export const resources: readonly Resource[] = [
   ...databasesResources,
   ...dbUpdatesResources,
   ...designResources,
+  ...indexUpkeepResources,
   ...documentResources,
   ...localDocsResources,
   ...localDocumentResources,

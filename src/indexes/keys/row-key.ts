@@ -59,6 +59,11 @@ export function sortKeyOf(key: Uint8Array): Uint8Array {
   return key.subarray(0, length === NO_LENGTH ? sortKeyEnd(key) : key.length - 3 - length)
 }
 
+/** Whether no row of the same key and document can stand before this one. False says nothing. */
+export function isFirstOfDocument(key: Uint8Array): boolean {
+  return key.at(-1) !== NO_LENGTH && key.at(-2) === 0
+}
+
 /** The place after all rows of a key; also after all that begin with what `partitionStart` and `…ArrayStart` give. */
 export function afterKey(sortKey: Uint8Array): Buffer {
   return Buffer.concat([sortKey, Uint8Array.of(T.AFTER_ALL)])

@@ -213,7 +213,7 @@ function rowText(row: AllDocsRow, parameters: ViewParameters): RowPieces {
   const head = `{"id":${id},"key":${id},"value":{"rev":${stringText(row.rev)}${deleted}}`
   if (!parameters.includeDocs) return [`${head}}`]
   if (row.deleted) return [`${head},"doc":null}`]
-  const { conflicts, attachments } = parameters
+  const { conflicts = false, attachments } = parameters
   const [start, ...rest] = viewPieces(row.document(), { conflicts, attachments })
   return [`${head},"doc":${start}`, ...rest, '}']
 }

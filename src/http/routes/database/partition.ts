@@ -2,6 +2,7 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { checkPartition } from '../../../database/layout/partition.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { encodeComponent } from '../../request/path.ts'
 import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { allDocsOfPartition } from './all-docs.ts'
 
@@ -19,10 +20,20 @@ async function partition(exchange: Exchange): Promise<Answer> {
     exchange.backend.metrics.count('couchdb.httpd.partition_all_docs_requests')
     return handlerOf(allDocsOfPartition(name), exchange.method)(exchange)
   }
-  if (rest[0] === '_find' || rest[0] === '_explain' || rest[0] === '_design') {
+  if (rest[0] === '_design' && rest[2]?.startsWith('_')) return ofDesign(exchange, name, rest)
+  if (rest[0] === '_find' || rest[0] === '_explain') {
     throw new DatabaseError('notImplemented', `${rest[0]} of a partition is not implemented`)
   }
   throw new DatabaseError('missing')
+}
+
+/** What is behind a design document, as if its query string named the partition. */
+function ofDesign(exchange: Exchange, name: string, rest: readonly string[]): Answer | Promise<Answer> {
+  exchange.backend.metrics.count('couchdb.httpd.partition_view_requests')
+  const path = [exchange.place.database ?? '', ...rest].map(encodeComponent).join('/')
+  const parameters = [...exchange.query.pairs.filter(([key]) => key !== 'partition'), ['partition', name]]
+  const query = parameters.map((pair) => pair.map(encodeComponent).join('=')).join('&')
+  return exchange.service.handle(exchange.rewritten({ target: `/${path}?${query}` }))
 }
 
 function info(exchange: Exchange): Answer {

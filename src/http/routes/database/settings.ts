@@ -7,6 +7,7 @@ import type { Exchange } from '../../request/exchange.ts'
 import { readTrueOrFalse } from '../../request/parameters.ts'
 import { withNewline } from '../document/document-read.ts'
 import type { Resource } from '../resource.ts'
+import { compactViews } from './index-upkeep.ts'
 
 /** What a database remembers about itself, and its upkeep. */
 function getSecurity(exchange: Exchange): Answer {
@@ -44,11 +45,6 @@ async function ensureFullCommit(exchange: Exchange): Promise<Answer> {
   return json(201, { ok: true, instance_start_time: exchange.database.instanceStartTime })
 }
 
-/** There are no views, so nothing is left behind by them. */
-function viewCleanup(): Answer {
-  return ok(202)
-}
-
 /** With `dry_run=true` nothing is done, and said what would be. */
 async function compact(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
@@ -61,9 +57,7 @@ async function compact(exchange: Exchange): Promise<Answer> {
     await exchange.backend.compactions.start(exchange.place.database!)
     return ok(202)
   }
-  // A design document's views are not built: there is nothing to compact, if only it exists.
-  exchange.database.get(`_design/${design}`)
-  return ok(202)
+  return compactViews(exchange, design)
 }
 
 /** What the nodes and groups of a new file take beside the keys and values in them. */
@@ -102,11 +96,5 @@ export const settingsResources: Resource[] = [
     endpoint: 'owns-rest',
     allow: 'POST',
     methods: { POST: compact },
-  },
-  {
-    route: 'db/_view_cleanup',
-    endpoint: 'owns-rest',
-    allow: 'POST',
-    methods: { POST: viewCleanup },
   },
 ]

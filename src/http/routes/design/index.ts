@@ -9,6 +9,7 @@ import { listResource } from './list.ts'
 import { rewriteResource } from './rewrite.ts'
 import { showResource } from './show.ts'
 import { updateResource } from './update.ts'
+import { viewResource } from './view.ts'
 
 /** What is not there says so, once the design document is found to be. */
 function absent(route: RouteName, name: string): Resource {
@@ -31,7 +32,7 @@ export const designResources: readonly Resource[] = [
   infoResource,
   rewriteResource,
   listResource,
-  absent('design/_view', '_view'),
+  viewResource,
   absent('design/_search', '_search'),
   absent('design/_search_info', '_search_info'),
   absent('design/_search_disk_size', '_search_disk_size'),

@@ -1,5 +1,6 @@
 /** `_info`: what there is to say of a design document's views. */
-import { createHash } from 'node:crypto'
+import type { IndexInfo } from '../../../indexes/api.ts'
+import { viewsOf } from '../../../views/design-views.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
@@ -7,27 +8,50 @@ import { openDesign } from './design-call.ts'
 
 const DESIGN_PREFIX = '_design/'
 
-/** Nothing is indexed: every document, deleted ones included, would have to be. */
-function info(exchange: Exchange): Answer {
+/** Of a design document whose language has no indexes. */
+const NOTHING: IndexInfo = {
+  updateSeq: 0,
+  purgeSeq: 0,
+  fileBytes: 0,
+  activeBytes: 0,
+  externalBytes: 0,
+  isBuilding: false,
+  isCompacting: false,
+  waiting: 0,
+}
+
+async function info(exchange: Exchange): Promise<Answer> {
   const { design } = openDesign(exchange)
-  const { docCount, docDelCount } = exchange.database.info()
-  const pending = docCount + docDelCount
+  const { database, backend } = exchange
+  const { definition } = viewsOf(design, exchange.id, database.properties.partitioned)
+  const index = design.isJavaScript
+    ? await backend.indexes.info(exchange.lease.database, definition)
+    : NOTHING
+  const pending = changesBehind(exchange, index.updateSeq)
+  const collated = definition.trees.some(({ isRaw }) => !isRaw)
   return json(200, {
     name: exchange.id.slice(DESIGN_PREFIX.length),
     view_index: {
       updates_pending: { minimum: pending, preferred: pending, total: pending },
       waiting_commit: false,
-      waiting_clients: 0,
-      updater_running: false,
-      update_seq: 0,
-      sizes: { file: 0, external: 0, active: 0 },
-      signature: createHash('md5').update(design.views.design).digest('hex'),
-      purge_seq: 0,
+      waiting_clients: index.waiting,
+      updater_running: index.isBuilding,
+      update_seq: index.updateSeq,
+      sizes: { file: index.fileBytes, external: index.externalBytes, active: index.activeBytes },
+      signature: definition.signature,
+      purge_seq: index.purgeSeq,
       language: design.language,
-      compact_running: false,
-      collator_versions: [],
+      compact_running: index.isCompacting,
+      collator_versions: collated ? [process.versions['icu']] : [],
     },
   })
+}
+
+/** Documents that changed since. */
+function changesBehind({ lease }: Exchange, since: number): number {
+  const page = lease.database.changes({ since, limit: 0 })
+  page.rows.return?.()
+  return page.pending()
 }
 
 export const infoResource: Resource = {

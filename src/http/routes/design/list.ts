@@ -1,22 +1,26 @@
 /**
  * `_list/{name}/{view}` and `_list/{name}/{design}/{view}`: rows as a function sends them, while it runs. `_all_docs` is such
- * a view too. A list holds a thread of the sandbox as long as it sends: a client that takes nothing for as long as a function
+ * a view too; attachments are stubs. A list holds a thread of the sandbox as long as it sends: a client that takes nothing for as long as a function
  * may run is cut off.
  */
 import { DatabaseError } from '../../../base/errors.ts'
+import { nextTurn } from '../../../base/time-slice.ts'
 import { functionError, requireFunction } from '../../../design/script-failure.ts'
 import { joinedText } from '../../../documents/document-text.ts'
-import type { Piece } from '../../../documents/piece.ts'
+import { PAUSE, type Piece } from '../../../documents/piece.ts'
 import type { Design } from '../../../scripting/design.ts'
 import type { ScriptResponse } from '../../../scripting/response.ts'
 import type { Answer } from '../../answer/answer.ts'
 import { finalStatus, functionHeaders } from '../../answer/function-answer.ts'
-import type { Page } from '../../answer/view-listing.ts'
+import type { LatePage, Page } from '../../answer/view-listing.ts'
 import { requireServerAdmin } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { allDocsPage } from '../database/all-docs.ts'
 import type { Resource } from '../resource.ts'
 import { calledRequest, callOptions, designView, openDesign } from './design-call.ts'
+import { requestedView } from './view.ts'
+import { viewPages } from './view-pages.ts'
+import { viewTarget } from './view-target.ts'
 
 /** Rows that go to the function in one go. */
 const BATCH_ROWS = 100
@@ -28,32 +32,50 @@ async function list(exchange: Exchange): Promise<Answer> {
   const { rest } = exchange.place
   const [name, first, second] = rest
   if (name === undefined || first === undefined || rest.length > 3) throw new DatabaseError('listError')
-  const isPost = exchange.method === 'POST'
-  if (isPost) await exchange.jsonTypedBody()
+  if (exchange.method === 'POST') await exchange.jsonTypedBody()
   requireFunction(design, ['lists', name])
-  const viewDesign = second === undefined ? design : designNamed(exchange, first)
-  const view = second ?? first
-  if (view !== ALL_DOCS) refuseView(viewDesign, view)
   // The documents of such a database are for others to list.
   if (exchange.place.database?.startsWith('_')) requireServerAdmin(exchange)
-  const page = (await allDocsPage(exchange, isPost))()
+  const rows = await listedRows(exchange, design, first, second)
   try {
     const request = await calledRequest(exchange)
-    return await started(exchange, design, name, page, request)
+    return await started(exchange, design, name, rows, request)
   } catch (error) {
-    page.rows.return?.()
+    rows.release()
     throw functionError(error)
   }
 }
 
-/** Throws missing, deleted. */
-function designNamed(exchange: Exchange, name: string): Design {
-  return exchange.backend.designs.of(exchange.database, designView(exchange, `_design/${name}`))
+/** What a list runs over. */
+interface ListedRows {
+  readonly page: Page | LatePage
+  /** Gives back what the page reads from. */
+  release(): void
 }
 
-function refuseView(design: Design, view: string): never {
-  if (!design.hasView(view)) throw new DatabaseError('noView')
-  throw new DatabaseError('notImplemented', '_view is not implemented')
+/** `first` is the view, or with `second` the design document that has it. Throws as the view does. */
+async function listedRows(
+  exchange: Exchange,
+  design: Design,
+  first: string,
+  second: string | undefined,
+): Promise<ListedRows> {
+  const name = second ?? first
+  const id = second === undefined ? exchange.id : `_design/${first}`
+  const viewDesign = second === undefined ? design : designNamed(exchange, id)
+  if (name === ALL_DOCS) {
+    const page = (await allDocsPage(exchange, exchange.method === 'POST'))()
+    return { page, release: () => void page.rows.return?.() }
+  }
+  const target = viewTarget(exchange, viewDesign, id, name)
+  const asked = { ...(await requestedView(exchange)), attachments: {} }
+  const { pages, release } = await viewPages(exchange, target, [asked])
+  return { page: pages[0]!, release }
+}
+
+/** Throws missing, deleted. */
+function designNamed(exchange: Exchange, id: string): Design {
+  return exchange.backend.designs.of(exchange.database, designView(exchange, id))
 }
 
 /** Rejects as the function fails before it has sent anything. */
@@ -61,19 +83,15 @@ async function started(
   exchange: Exchange,
   design: Design,
   name: string,
-  page: Page,
+  rows: ListedRows,
   request: Buffer,
 ): Promise<Answer> {
-  const { totalRows, offset, updateSeq } = page
-  const head = {
-    total_rows: totalRows,
-    offset,
-    ...(updateSeq === undefined ? {} : { update_seq: updateSeq }),
-  }
+  const { totalRows, offset, updateSeq } = rows.page
+  const head = { total_rows: totalRows, offset, update_seq: updateSeq }
   const { scripting } = exchange.backend.designs
-  const source = (): Promise<readonly Uint8Array[]> => Promise.resolve(nextRows(page))
+  const source = (): Promise<readonly Uint8Array[]> => nextRows(rows.page)
   const steps = scripting.list(design, name, head, request, source, callOptions(exchange))
-  const sent = new SentList(exchange, steps, page)
+  const sent = new SentList(exchange, steps, rows)
   try {
     const beginning = await steps.next()
     if (beginning.done === true || typeof beginning.value === 'string')
@@ -91,12 +109,17 @@ async function started(
   }
 }
 
-function nextRows({ rows }: Page): Uint8Array[] {
+async function nextRows({ rows }: Page | LatePage): Promise<Uint8Array[]> {
   const batch: Uint8Array[] = []
   let bytes = 0
   while (batch.length < BATCH_ROWS && bytes < BATCH_BYTES) {
-    const step = rows.next()
+    const next = rows.next()
+    const step = next instanceof Promise ? await next : next
     if (step.done === true) break
+    if (step.value === PAUSE) {
+      await nextTurn()
+      continue
+    }
     const text = joinedText(step.value)
     batch.push(text)
     bytes += text.length
@@ -108,13 +131,17 @@ function nextRows({ rows }: Page): Uint8Array[] {
 class SentList implements AsyncIterator<Piece> {
   readonly #exchange: Exchange
   readonly #steps: AsyncGenerator<ScriptResponse | string, void, void>
-  readonly #page: Page
+  readonly #rows: ListedRows
   #stalled: NodeJS.Timeout | undefined
 
-  constructor(exchange: Exchange, steps: AsyncGenerator<ScriptResponse | string, void, void>, page: Page) {
+  constructor(
+    exchange: Exchange,
+    steps: AsyncGenerator<ScriptResponse | string, void, void>,
+    rows: ListedRows,
+  ) {
     this.#exchange = exchange
     this.#steps = steps
-    this.#page = page
+    this.#rows = rows
   }
 
   async next(): Promise<IteratorResult<Piece>> {
@@ -135,7 +162,7 @@ class SentList implements AsyncIterator<Piece> {
 
   async return(): Promise<IteratorResult<Piece>> {
     clearTimeout(this.#stalled)
-    this.#page.rows.return?.()
+    this.#rows.release()
     await this.#steps.return()
     return { done: true, value: undefined }
   }

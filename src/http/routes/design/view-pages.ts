@@ -1,0 +1,188 @@
+/** What a view is asked for, as pages of rows: for answers, and for lists. */
+import { DatabaseError, referred } from '../../../base/errors.ts'
+import { isTurnOver } from '../../../base/time-slice.ts'
+import type { Database } from '../../../database/api/database.ts'
+import { functionError } from '../../../design/script-failure.ts'
+import { PAUSE } from '../../../documents/piece.ts'
+import type { Freshness, IndexSnapshot, RowReader } from '../../../indexes/api.ts'
+import { keyOrderOf } from '../../../indexes/keys/key-order.ts'
+import { builtinOf } from '../../../indexes/reduce/builtin.ts'
+import { BuiltinReduction } from '../../../indexes/reduce/builtin-reduction.ts'
+import { type Shape, shapeOf } from '../../../views/query.ts'
+import { QueryRanges } from '../../../views/ranges.ts'
+import { reducedRows } from '../../../views/reduced-rows.ts'
+import { builtinReduction, type Reduction } from '../../../views/reduction.ts'
+import { rowPieces } from '../../../views/row-text.ts'
+import { askedGroups, askedRows, rowsHead } from '../../../views/rows.ts'
+import { scriptReduction } from '../../../views/script-reduction.ts'
+import type { LatePage, Page, RowPieces, RowStep } from '../../answer/view-listing.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { goneSignal } from '../../request/gone-signal.ts'
+import type { RequestedView } from '../../request/view-query.ts'
+import { targetBeforeSwitch, type ViewTarget } from './view-target.ts'
+
+export interface ViewPages {
+  readonly pages: readonly (Page | LatePage)[]
+  /** Whether rows of a page come late. */
+  readonly isLate: boolean
+  /** Gives back what the pages read from, once. */
+  release(): void
+}
+
+/** One query, checked. */
+interface Asked {
+  readonly query: RequestedView & { limit: number }
+  readonly shape: Shape
+  readonly ranges: QueryRanges
+}
+
+const FRESHNESS: readonly Freshness[] = ['current', 'lazy', 'stale']
+
+/**
+ * One page for each query, all of one moment of the index. Throws query_parse_error; rejects with what a map throws that
+ * ends the index, and with clientGone.
+ */
+export async function viewPages(
+  exchange: Exchange,
+  target: ViewTarget,
+  queries: readonly RequestedView[],
+): Promise<ViewPages> {
+  const { definition } = target.views
+  const most = exchange.backend.settings.get(definition.isPartitioned ? 'partitionQueryLimit' : 'queryLimit')
+  const asked = queries.map((query): Asked => {
+    const shape = shapeOf(target.view, query, definition.isPartitioned, most)
+    return {
+      query: { ...query, limit: query.limit ?? most },
+      shape,
+      ranges: new QueryRanges(target.view, query),
+    }
+  })
+  requireLanguage(target)
+  for (const { ranges } of asked) ranges.check()
+  const isOfOld = queries.some(({ buildBeforeSwitch }) => buildBeforeSwitch)
+  const used = isOfOld ? await targetBeforeSwitch(exchange, target) : target
+  const signal = goneSignal(exchange)
+  const snapshot = await openIndex(exchange, used, freshest(queries), signal)
+  try {
+    const pages: (Page | LatePage)[] = []
+    for (const each of asked) pages.push(await openPage(exchange, used, snapshot, each, signal))
+    let release: (() => void) | undefined = () => snapshot.close()
+    return {
+      pages,
+      isLate: asked.some(({ shape: { kind } }) => kind === 'groups'),
+      release() {
+        release?.()
+        release = undefined
+      },
+    }
+  } catch (error) {
+    snapshot.close()
+    throw error
+  }
+}
+
+/** Throws unknown_query_language. */
+function requireLanguage({ design }: ViewTarget): void {
+  try {
+    design.requireLanguage()
+  } catch (error) {
+    throw referred(functionError(error))
+  }
+}
+
+function freshest(queries: readonly RequestedView[]): Freshness {
+  return FRESHNESS.find((each) => queries.some(({ freshness }) => freshness === each)) ?? 'stale'
+}
+
+async function openIndex(
+  exchange: Exchange,
+  { views }: ViewTarget,
+  freshness: Freshness,
+  signal: AbortSignal,
+): Promise<IndexSnapshot> {
+  try {
+    const { indexes } = exchange.backend
+    return await indexes.open(exchange.lease.database, views.definition, { freshness, signal })
+  } catch (error) {
+    if (signal.aborted) throw new DatabaseError('clientGone')
+    throw error instanceof DatabaseError ? error : referred(functionError(error))
+  }
+}
+
+async function openPage(
+  exchange: Exchange,
+  target: ViewTarget,
+  snapshot: IndexSnapshot,
+  { query, shape, ranges }: Asked,
+  signal: AbortSignal,
+): Promise<Page | LatePage> {
+  const tree = snapshot.trees[target.view.tree]!
+  const updateSeq = query.updateSeq ? seqText(exchange.database, snapshot.updateSeq) : undefined
+  if (shape.kind === 'groups') {
+    const reduction = reductionOf(exchange, target, tree, shape.reduce)
+    return { updateSeq, rows: groupRows(tree, { query, shape, ranges }, target, reduction, signal) }
+  }
+  const head = await exchange.inTurns(rowsHead(tree, query, ranges))
+  return { ...head, updateSeq, rows: plainRows(exchange, tree, query, ranges) }
+}
+
+/** The opaque sequence of a change. */
+function seqText(database: Database, since: number): string {
+  const page = database.changes({ since, limit: 0 })
+  page.rows.return?.()
+  return page.lastSeq()
+}
+
+function* plainRows(
+  exchange: Exchange,
+  tree: RowReader,
+  query: RequestedView,
+  ranges: QueryRanges,
+): Generator<RowStep, void, void> {
+  const { includeDocs, conflicts = false, attachments } = query
+  const { database } = exchange
+  const documents = includeDocs ? { database, conflicts, attachments } : undefined
+  for (const cursor of askedRows(tree, query, ranges)) {
+    if (cursor !== undefined) yield rowPieces(cursor, documents)
+    else if (isTurnOver()) yield PAUSE
+  }
+}
+
+async function* groupRows(
+  tree: RowReader,
+  { query, shape, ranges }: Asked,
+  { view }: ViewTarget,
+  reduction: Reduction,
+  signal: AbortSignal,
+): AsyncGenerator<RowStep, void, void> {
+  if (shape.kind !== 'groups') return
+  const { descending: reverse, skip, limit } = query
+  const { compare } = keyOrderOf(view)
+  const options = { level: shape.level, reverse, skip, limit, compare }
+  try {
+    for await (const rows of reducedRows(tree, askedGroups(query, ranges), options, reduction, signal)) {
+      for (const row of rows) yield ['', row] satisfies RowPieces
+    }
+  } catch (error) {
+    throw functionError(error)
+  }
+}
+
+function reductionOf(
+  exchange: Exchange,
+  { design, views, view, name }: ViewTarget,
+  tree: RowReader,
+  reduce: string,
+): Reduction {
+  const { settings, designs } = exchange.backend
+  const limit = {
+    mode: settings.get('reduceLimit'),
+    threshold: settings.get('reduceLimitThreshold'),
+    ratio: settings.get('reduceLimitRatio'),
+  }
+  if (builtinOf(reduce) === undefined) {
+    return scriptReduction({ tree, scripting: designs.scripting, design, view: name, limit })
+  }
+  const { reduces } = views.definition.trees[view.tree]!
+  return builtinReduction(new BuiltinReduction(tree, reduces, reduce, limit))
+}

@@ -1,0 +1,96 @@
+/** `_view/{name}`, by GET and POST, and `_view/{name}/queries`. */
+import { DatabaseError } from '../../../base/errors.ts'
+import { type Answer, jsonStream } from '../../answer/answer.ts'
+import { HeldPieces } from '../../answer/held-pieces.ts'
+import { lateListing, listing, type Page } from '../../answer/view-listing.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { keysOfBody, queriesMember, queriesOfBody } from '../../request/view-body.ts'
+import {
+  bodyMembers,
+  parseOneOfQueries,
+  parseViewQuery,
+  type RequestedView,
+} from '../../request/view-query.ts'
+import { handlerOf, type Methods, type Resource } from '../resource.ts'
+import { ANY_METHOD, openDesign } from './design-call.ts'
+import { type ViewPages, viewPages } from './view-pages.ts'
+import { viewTarget } from './view-target.ts'
+
+const QUERIES = 'queries'
+const KEYS_REASON = '`keys` member must be an array.'
+const NO_QUERIES_REASON = 'The `queries` parameter is no longer supported at this endpoint'
+
+const VIEW: Methods = { allow: 'GET,POST,HEAD', methods: { GET: query, POST: query } }
+const SEVERAL: Methods = { allow: 'POST', methods: { POST: queries } }
+
+/** Behind a design document, which is found before anything else is said. */
+function view(exchange: Exchange): Answer | Promise<Answer> {
+  openDesign(exchange)
+  const { rest } = exchange.place
+  const isSeveral = rest.length === 2 && rest[1] === QUERIES
+  if (!isSeveral && rest.length !== 1) throw notAllowed(VIEW)
+  return handlerOf(isSeveral ? SEVERAL : VIEW, exchange.method)(exchange)
+}
+
+function notAllowed({ allow }: Methods): DatabaseError {
+  return new DatabaseError('methodNotAllowed', `Only ${allow} allowed`, { headers: { allow } })
+}
+
+async function query(exchange: Exchange): Promise<Answer> {
+  const asked = await requestedView(exchange)
+  const { design } = openDesign(exchange)
+  const target = viewTarget(exchange, design, exchange.id, exchange.place.rest[0]!)
+  countReads(exchange, 1)
+  return answer(await viewPages(exchange, target, [asked]), false)
+}
+
+/** What a GET or a POST of one query asks for. Throws badRequest, badContentType, queryParseError. */
+export async function requestedView(exchange: Exchange): Promise<RequestedView> {
+  const { pairs } = exchange.query
+  if (exchange.method !== 'POST') return parseViewQuery(pairs)
+  await exchange.jsonTypedBody()
+  const body = await exchange.jsonObject()
+  if (queriesMember(body) !== undefined) throw new DatabaseError('badRequest', NO_QUERIES_REASON)
+  keysOfBody(body, KEYS_REASON)
+  return parseViewQuery(pairs, await bodyMembers(exchange, body))
+}
+
+async function queries(exchange: Exchange): Promise<Answer> {
+  await exchange.jsonTypedBody()
+  const all = queriesOfBody(await exchange.jsonObject())
+  const { pairs } = exchange.query
+  parseViewQuery(pairs)
+  const { design } = openDesign(exchange)
+  const target = viewTarget(exchange, design, exchange.id, exchange.place.rest[0]!)
+  const asked: RequestedView[] = []
+  for (const [i, each] of all.entries()) {
+    asked.push(parseOneOfQueries(pairs, await bodyMembers(exchange, each, QUERIES, i)))
+  }
+  countReads(exchange, all.length)
+  return answer(await viewPages(exchange, target, asked), true)
+}
+
+function countReads(exchange: Exchange, count: number): void {
+  exchange.backend.metrics.count('couchdb.httpd.view_reads', count)
+}
+
+function answer({ pages, isLate, release }: ViewPages, results: boolean): Answer {
+  const pieces = isLate
+    ? lateListing(
+        pages.map((page) => () => page),
+        { results },
+      )
+    : listing(
+        pages.map((page) => () => page as Page),
+        { results },
+      )
+  return jsonStream(200, new HeldPieces(pieces, release))
+}
+
+export const viewResource: Resource = {
+  route: 'design/_view',
+  endpoint: 'owns-rest',
+  body: 'lookup',
+  allow: VIEW.allow,
+  methods: Object.fromEntries(ANY_METHOD.map((method) => [method, view])),
+}
