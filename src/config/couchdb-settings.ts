@@ -55,12 +55,11 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit',
   query_servers: '*',
   replicator:
-    'auth_plugins cacert_reload_interval_hours cert_file cluster_start_period interval key_file max_churn ' +
-    'max_document_id_length max_history max_jobs missing_doc_retry_msec password priority_coeff request_timeout ' +
-    'session_refresh_interval_sec socket_options ssl_certificate_max_depth startup_jitter usage_coeff ' +
-    'valid_endpoint_protocols valid_endpoint_protocols_log valid_proxy_protocols valid_socket_options ' +
-    'verify_ssl_certificates_log',
-  'replicator.shares': '*',
+    'auth_plugins cacert_reload_interval_hours cert_file cluster_quiet_period cluster_start_period ' +
+    'key_file max_acceptors max_document_id_length missing_doc_retry_msec password request_timeout ' +
+    'session_refresh_interval_sec socket_options ssl_certificate_max_depth update_docs ' +
+    'valid_endpoint_protocols valid_endpoint_protocols_log valid_proxy_protocols ' +
+    'valid_socket_options verify_ssl_certificates_log',
   reshard: '*',
   rexi: '*',
   smoosh: '*',

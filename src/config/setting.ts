@@ -163,6 +163,19 @@ export function contentTypes(input: string): string {
   return input
 }
 
+/** From 0 to 1. */
+export function fraction(input: string): number {
+  const value = /^[01](\.\d{1,10})?$/.test(input) ? Number(input) : Number.NaN
+  if (!(value <= 1)) throw new Error('a number from 0.0 to 1.0')
+  return value
+}
+
+export function shares(input: string): number {
+  const value = /^\d{1,4}$/.test(input) ? Number(input) : Number.NaN
+  if (!(value >= 1 && value <= 1000)) throw new Error('an integer from 1 to 1000')
+  return value
+}
+
 export function dayWindow(input: string): string {
   if (parseDayWindow(input) === undefined) throw new Error('HH:MM-HH:MM')
   return input

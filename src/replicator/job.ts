@@ -2,6 +2,7 @@
  * A replication as the scheduler has it: what is told of it, what has happened to it, and when its turn is. What it does is
  * the runner's; a job that waits holds neither the document that it comes from nor a connection.
  */
+import { NODE } from '../base/node-name.ts'
 import { isoTime } from './iso-time.ts'
 
 /** What is counted while a replication runs, with CouchDB's names, in their order. */
@@ -52,7 +53,6 @@ export interface Run {
 /** Where a job is: `ready` to run as soon as there is room, `resting` after a crash. */
 export type Phase = 'ready' | 'resting' | 'running' | 'stopping' | 'removed'
 
-import { NODE } from '../base/node-name.ts'
 
 export class Job {
   readonly description: JobDescription

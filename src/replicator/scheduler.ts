@@ -4,7 +4,7 @@
  *   that wait; one that is not continuous runs to its end.
  * - Whose turn is: see shares.ts; among equals, who has waited the longest.
  * - One that crashes rests for half a minute, twice as long after each crash in a row, up to some eight hours. The row ends
- *   with a run that was well for `healthThresholdMs`, or was stopped.
+ *   with a run that was well for `healthThresholdSeconds`, or was stopped.
  * - No step is longer than what runs at once, or a burst of starts: those that wait stand in queues.
  */
 import type { Clock } from '../base/clock.ts'
@@ -20,7 +20,7 @@ export interface SchedulerSettings extends ShareSettings {
   readonly maxChurn: number
   readonly maxHistory: number
   readonly intervalMs: number
-  readonly healthThresholdMs: number
+  readonly healthThresholdSeconds: number
   /** In so long as many begin as may run. */
   readonly startupJitterMs: number
 }
@@ -38,6 +38,7 @@ export interface SchedulerOptions {
   metrics: Pick<Metrics, 'count' | 'set'>
 }
 
+const SECOND_MS = 1000
 const REST_MS = 30_000
 const MOST_DOUBLINGS = 10
 /** So many begin at once. */
@@ -52,6 +53,8 @@ export class Scheduler {
   readonly #ids = new NameIndex()
   /** Running, or asked to stop. */
   readonly #running = new Set<Job>()
+  /** Ends of those that are gone and still run, by their ids: the next one of that id waits for it. */
+  readonly #leaving = new Map<string, Promise<void>>()
   readonly #ready = new Heap<Job>(isEarlier)
   readonly #resting = new Heap<Job>(
     (a, b) => a.restsUntilMs < b.restsUntilMs || (a.restsUntilMs === b.restsUntilMs && a.order < b.order),
@@ -96,21 +99,33 @@ export class Scheduler {
     this.#ids.add(job.id)
     this.#note(job, 'added', clock.now())
     this.#shares.jobAdded(job)
-    this.#ready.add(job)
     metrics.count('couch_replicator.jobs.adds')
     this.#scheduleCycle()
-    this.#fill()
+    const leaving = this.#leaving.get(job.id)
+    if (leaving === undefined) this.#enter(job)
+    else void leaving.then(() => this.#enter(job))
     return job
+  }
+
+  #enter(job: Job): void {
+    if (job.phase !== 'ready') return
+    this.#ready.add(job)
+    this.#fill()
   }
 
   /** It is not there any more; resolves when it does not run any more. */
   async remove(job: Job): Promise<void> {
-    if (job.phase === 'removed') return job.run?.ended.then(() => undefined)
+    if (job.phase === 'removed') return this.#leaving.get(job.id)
     this.#options.metrics.count('couch_replicator.jobs.removes')
     const { run } = job
     this.#forget(job)
-    run?.stop()
-    await run?.ended
+    if (run === undefined) return
+    run.stop()
+    const left = run.ended.then(() => {
+      if (this.#leaving.get(job.id) === left) this.#leaving.delete(job.id)
+    })
+    this.#leaving.set(job.id, left)
+    await left
   }
 
   /** Resolves when nothing runs any more. */
@@ -277,7 +292,7 @@ export class Scheduler {
     const { settings, clock, metrics, log, onCrashed } = this.#options
     const nowMs = clock.now()
     const healthyMs = clock.monotonic() - job.lastStartedMs
-    job.errorCount = healthyMs > settings.healthThresholdMs ? 0 : job.errorCount + 1
+    job.errorCount = healthyMs > settings.healthThresholdSeconds * SECOND_MS ? 0 : job.errorCount + 1
     job.note({ type: 'crashed', atMs: nowMs, reason }, settings.maxHistory)
     metrics.count('couch_replicator.jobs.crashes')
     log.warning('a replication has failed', { replication: job.id, reason })

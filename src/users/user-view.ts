@@ -4,7 +4,8 @@
  * administrators alone, and so are local documents, in which services keep how far they have come.
  */
 import { DatabaseError } from '../base/errors.ts'
-import type { AttachmentView, Database, DocumentView, OpenRevision } from '../database/api/database.ts'
+import type { Database, DocumentView, OpenRevision } from '../database/api/database.ts'
+import { ViewWithBody } from '../documents/view-with-body.ts'
 import { walkMembers } from '../json/members.ts'
 
 /** Who looks at documents of `_users`. */
@@ -25,7 +26,7 @@ export function viewOfUser(view: DocumentView, viewer: UserViewer): DocumentView
   if (viewer.name !== null && view.id === `org.couchdb.user:${viewer.name}`) return view
   const body = publicBody(view.body(), viewer.publicFields)
   if (body === undefined) throw new DatabaseError('missing')
-  return new PublicView(view, body)
+  return new ViewWithBody(view, body, { attachments: false })
 }
 
 /** `_users` as somebody sees it who may read documents by their ids, but not list them. */
@@ -75,48 +76,4 @@ function publicBody(body: Buffer, fields: readonly string[]): Buffer | undefined
     if (names.has(name)) parts.push(body.toString('utf8', nameStart, end))
   })
   return parts.length === 0 ? undefined : Buffer.from(`{${parts.join(',')}}`)
-}
-
-class PublicView implements DocumentView {
-  readonly id: string
-  readonly rev: string
-  readonly deleted: boolean
-  readonly localSeq: number
-  readonly expiresAtMs: number | undefined
-  readonly #view: DocumentView
-  readonly #body: Buffer
-
-  constructor(view: DocumentView, body: Buffer) {
-    this.id = view.id
-    this.rev = view.rev
-    this.deleted = view.deleted
-    this.localSeq = view.localSeq
-    this.expiresAtMs = view.expiresAtMs
-    this.#view = view
-    this.#body = body
-  }
-
-  body(): Buffer {
-    return this.#body
-  }
-
-  attachments(): readonly AttachmentView[] {
-    return []
-  }
-
-  revisions() {
-    return this.#view.revisions()
-  }
-
-  revsInfo() {
-    return this.#view.revsInfo()
-  }
-
-  conflicts() {
-    return this.#view.conflicts()
-  }
-
-  deletedConflicts() {
-    return this.#view.deletedConflicts()
-  }
 }

@@ -33,7 +33,7 @@ function simulate(endOf: (job: Job) => { afterMs: number; end: RunEnd } | undefi
     maxChurn: 20,
     maxHistory: 20,
     intervalMs: MINUTE_MS,
-    healthThresholdMs: 120_000,
+    healthThresholdSeconds: 120,
     startupJitterMs: 5000,
     shares: new Map<string, number>(),
     usageCoefficient: 0.5,

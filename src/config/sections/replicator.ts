@@ -1,6 +1,6 @@
-/** What replications take where they do not say, and whom they may reach. */
+/** What replications take where they do not say, whom they may reach, and which of them run. */
 import { certificatePath } from '../listening-settings.ts'
-import { flag, integer, names, networks, text } from '../setting.ts'
+import { entries, flag, fraction, integer, names, networks, shares, text } from '../setting.ts'
 
 export const REPLICATOR = {
   replicationWorkers: integer({
@@ -101,5 +101,81 @@ export const REPLICATOR = {
     parse: networks,
     effect: 'live',
     doc: 'Networks they may not reach under any name: loopback, link-local, private, blocks like 10.0.0.0/8; none for none.',
+  }),
+  replicatorMaxJobs: integer({
+    section: 'replicator',
+    key: 'max_jobs',
+    default: 500,
+    min: 0,
+    max: 100_000,
+    effect: 'live',
+    doc: 'Replications that run at once; the others wait for their turn.',
+  }),
+  replicatorIntervalMs: integer({
+    section: 'replicator',
+    key: 'interval',
+    default: 60_000,
+    min: 1,
+    max: 86_400_000,
+    effect: 'live',
+    doc: 'Milliseconds after which continuous replications are stopped for others that wait.',
+  }),
+  replicatorMaxChurn: integer({
+    section: 'replicator',
+    key: 'max_churn',
+    default: 20,
+    min: 0,
+    max: 100_000,
+    effect: 'live',
+    doc: 'Replications that are stopped for others in one interval.',
+  }),
+  replicatorMaxHistory: integer({
+    section: 'replicator',
+    key: 'max_history',
+    default: 20,
+    min: 1,
+    max: 1000,
+    effect: 'live',
+    doc: 'Events of a replication that are remembered.',
+  }),
+  replicatorHealthThreshold: integer({
+    section: 'replicator',
+    key: 'health_threshold',
+    default: 120,
+    min: 1,
+    max: 86_400,
+    effect: 'live',
+    doc: 'Seconds after which a replication that fails had been well before, so that it begins again at once.',
+  }),
+  replicatorStartupJitterMs: integer({
+    section: 'replicator',
+    key: 'startup_jitter',
+    default: 5000,
+    min: 0,
+    max: 3_600_000,
+    effect: 'live',
+    doc: 'Milliseconds over which replications are begun where many have to; some begin at once.',
+  }),
+  replicatorUsageCoefficient: text({
+    section: 'replicator',
+    key: 'usage_coeff',
+    default: 0.5,
+    parse: fraction,
+    effect: 'live',
+    doc: 'What is left after an interval of the time that the replications of a database have taken, when shares are fair.',
+  }),
+  replicatorPriorityCoefficient: text({
+    section: 'replicator',
+    key: 'priority_coeff',
+    default: 0.98,
+    parse: fraction,
+    effect: 'live',
+    doc: 'What is left after an interval of how far a replication that has run was put back.',
+  }),
+  replicatorShares: entries({
+    section: 'replicator.shares',
+    parseEntry: shares,
+    effect: 'live',
+    doc: 'Shares of the replicator database of that name, 1 to 1000: the more, the more its replications run where not all can. 100 where nothing is said.',
   }),
 }

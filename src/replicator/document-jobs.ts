@@ -1,0 +1,457 @@
+/**
+ * The documents of all `_replicator` databases as jobs of the scheduler. What holds:
+ * - Every document is seen when the server starts, and when it is written: databases are followed by their changes, a page of
+ *   each in turn. One that says that it has completed, or failed, is left alone.
+ * - A change of what is to be done ends the job and begins another one; of anything else it does nothing, and nothing is
+ *   parsed. Deleting the document, or its database, ends the job.
+ * - Of a job that waits only what is shown is kept; the document is read again when its turn comes.
+ */
+import type { Clock } from '../base/clock.ts'
+import { DatabaseError } from '../base/errors.ts'
+import { describeError, type Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
+import { NODE } from '../base/node-name.ts'
+import type { RandomBytes } from '../base/random.ts'
+import { giveWay } from '../base/time-slice.ts'
+import type { ChangeRow, Database } from '../database/api/database.ts'
+import {
+  type ReplicationId,
+  type ReplicationJob,
+  type ReplicationRunner,
+  replicationIdText,
+} from '../replication/api.ts'
+import type { EventBus } from '../server/event-bus.ts'
+import type { DatabaseRegistry } from '../server/registry.ts'
+import { documentFault } from './documents/document-fault.ts'
+import type { DocumentReader } from './document-reader.ts'
+import { DocumentRun } from './document-run.ts'
+import { completedState, failedState, isGone, NO_STATE, stateOf, writeState } from './document-state.ts'
+import { isoTime } from './iso-time.ts'
+import type { Job, Run } from './job.ts'
+import { descriptionOf } from './job-description.ts'
+import { isReplicatorDatabase, replicationDigest } from './documents/replicator-document.ts'
+import type { Scheduler } from './scheduler.ts'
+
+export interface DocumentJobsOptions {
+  databases: Pick<DatabaseRegistry, 'lease' | 'list'>
+  bus: Pick<EventBus, 'on'>
+  scheduler: Scheduler
+  runner: ReplicationRunner
+  reader: DocumentReader
+  clock: Clock
+  random: RandomBytes
+  log: Log
+  metrics: Pick<Metrics, 'count'>
+}
+
+/** A document whose replication is to be done. */
+interface Entry {
+  readonly database: string
+  readonly id: string
+  /** Of what is to be done. */
+  readonly digest: string
+  readonly startTimeMs: number
+  state: 'initializing' | 'error' | 'scheduled'
+  job: Job | undefined
+  error: string | undefined
+  errorCount: number
+  updatedMs: number
+  cancelRetry: (() => void) | undefined
+}
+
+/** A database that is followed. */
+interface Followed {
+  readonly name: string
+  since: string | number
+  readonly entries: Map<string, Entry>
+  isGone: boolean
+}
+
+const PAGE = 100
+/** Before a database that could not be read is looked at again. */
+const REST_MS = 5000
+/** The code of filters is asked for by so many at once. */
+const MOST_LOOKUPS = 10
+const SECOND_MS = 1000
+const FIRST_BACKOFF_SECONDS = 64
+const MOST_DOUBLINGS = 12
+
+export class DocumentJobs {
+  readonly #options: DocumentJobsOptions
+  readonly #followed = new Map<string, Followed>()
+  /** Those in which something may have changed, in the order of their turns. */
+  readonly #changed = new Set<Followed>()
+  readonly #entries = new WeakMap<Job, Entry>()
+  /** Documents with a filter, whose ids depend on its code. */
+  readonly #lookups = new Set<Entry>()
+  #lookupsUnderWay = 0
+  /** What the job that is being added is to do. */
+  #fresh: ReplicationJob | undefined
+  readonly #unsubscribe: readonly (() => void)[]
+  #running: Promise<void> | undefined
+  readonly #cancelRests = new Set<() => void>()
+  #isClosed = false
+
+  constructor(options: DocumentJobsOptions) {
+    this.#options = options
+    const { bus, databases, metrics } = options
+    this.#unsubscribe = [
+      bus.on('updated', (name) => {
+        if (isReplicatorDatabase(name)) this.#follow(name)
+      }),
+      bus.on('deleted', (name) => {
+        if (isReplicatorDatabase(name)) this.#forgetDatabase(name)
+      }),
+    ]
+    metrics.count('couch_replicator.db_scans')
+    for (const name of databases.list()) {
+      if (!isReplicatorDatabase(name)) continue
+      metrics.count('couch_replicator.docs.dbs_found')
+      this.#follow(name)
+    }
+  }
+
+  /** Resolves when nothing is looked at any more. The scheduler's jobs are its own to end. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    for (const cancel of this.#cancelRests) cancel()
+    for (const { entries } of this.#followed.values()) {
+      for (const entry of entries.values()) entry.cancelRetry?.()
+    }
+    await this.#running
+  }
+
+  #follow(name: string): void {
+    let followed = this.#followed.get(name)
+    if (followed === undefined) {
+      followed = { name, since: 0, entries: new Map(), isGone: false }
+      this.#followed.set(name, followed)
+    }
+    this.#changed.add(followed)
+    this.#wake()
+  }
+
+  #forgetDatabase(name: string): void {
+    const followed = this.#followed.get(name)
+    if (followed === undefined) return
+    this.#options.metrics.count('couch_replicator.docs.dbs_deleted')
+    followed.isGone = true
+    this.#followed.delete(name)
+    this.#changed.delete(followed)
+    void this.#dropAll(followed)
+  }
+
+  async #dropAll(followed: Followed): Promise<void> {
+    for (const entry of [...followed.entries.values()]) {
+      this.#drop(followed, entry.id)
+      await giveWay()
+    }
+  }
+
+  #wake(): void {
+    if (this.#isClosed) return
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#changed.size > 0) this.#wake()
+    })
+  }
+
+  /** A page of each in turn. */
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      const [followed] = this.#changed
+      if (followed === undefined) return
+      this.#changed.delete(followed)
+      try {
+        if (await this.#page(followed)) this.#changed.add(followed)
+      } catch (error) {
+        if (!isGone(error)) this.#rest(followed, error)
+      }
+    }
+  }
+
+  #rest(followed: Followed, error: unknown): void {
+    const { log, clock } = this.#options
+    log.error('replications could not be read', { database: followed.name, reason: describeError(error) })
+    const cancel = clock.after(REST_MS, () => {
+      this.#cancelRests.delete(cancel)
+      if (followed.isGone) return
+      this.#changed.add(followed)
+      this.#wake()
+    })
+    this.#cancelRests.add(cancel)
+  }
+
+  /** Whether there may be more. */
+  async #page(followed: Followed): Promise<boolean> {
+    const lease = await this.#options.databases.lease(followed.name)
+    try {
+      const page = lease.database.changes({ since: followed.since, limit: PAGE })
+      let count = 0
+      for (const row of page.rows) {
+        if (this.#isClosed || followed.isGone) return false
+        await this.#see(followed, lease.database, row)
+        followed.since = row.seq
+        count += 1
+        await giveWay()
+      }
+      return count === PAGE
+    } finally {
+      lease.release()
+    }
+  }
+
+  async #see(followed: Followed, database: Database, row: ChangeRow): Promise<void> {
+    const { id, deleted } = row
+    if (id.startsWith('_design/')) return
+    this.#options.metrics.count('couch_replicator.docs.db_changes')
+    if (deleted) {
+      this.#drop(followed, id)
+      return
+    }
+    const body = row.document().body()
+    const state = stateOf(body)
+    if (state === 'completed' || state === 'failed') {
+      this.#drop(followed, id)
+      return
+    }
+    const digest = replicationDigest(body)
+    // What older servers wrote of a replication that ran says nothing of ours.
+    if (state !== undefined) await writeState(database, id, digest, NO_STATE)
+    if (followed.entries.get(id)?.digest === digest) return
+    this.#drop(followed, id)
+    await this.#begin(followed, database, id, digest, body)
+  }
+
+  async #begin(
+    followed: Followed,
+    database: Database,
+    id: string,
+    digest: string,
+    body: Uint8Array,
+  ): Promise<void> {
+    const { clock, reader } = this.#options
+    const nowMs = clock.now()
+    const entry: Entry = {
+      database: followed.name,
+      id,
+      digest,
+      startTimeMs: nowMs,
+      state: 'initializing',
+      job: undefined,
+      error: undefined,
+      errorCount: 0,
+      updatedMs: nowMs,
+      cancelRetry: undefined,
+    }
+    followed.entries.set(id, entry)
+    let job: ReplicationJob
+    try {
+      job = await reader.read(followed.name, id, body)
+    } catch (error) {
+      const fault = documentFault(error)
+      if (fault === undefined) this.#retryLater(entry, describeError(error))
+      else await this.#fail(database, entry, fault)
+      return
+    }
+    if (job.options.choice.kind === 'filter') this.#lookUp(entry)
+    else await this.#schedule(entry, job)
+  }
+
+  /** Asks for the filter's code when its turn comes. */
+  #lookUp(entry: Entry): void {
+    this.#lookups.add(entry)
+    while (this.#lookupsUnderWay < MOST_LOOKUPS && !this.#isClosed) {
+      const [next] = this.#lookups
+      if (next === undefined) return
+      this.#lookups.delete(next)
+      this.#lookupsUnderWay += 1
+      void this.#initialize(next).finally(() => {
+        this.#lookupsUnderWay -= 1
+        const [waiting] = this.#lookups
+        if (waiting !== undefined) this.#lookUp(waiting)
+      })
+    }
+  }
+
+  /** Reads the document again. Never rejects. */
+  async #initialize(entry: Entry): Promise<void> {
+    try {
+      const job = await this.#read(entry)
+      if (job !== undefined) await this.#schedule(entry, job)
+    } catch (error) {
+      this.#retryLater(entry, describeError(error))
+    }
+  }
+
+  /** Undefined: the document does not say that any more. */
+  async #read(entry: Entry): Promise<ReplicationJob | undefined> {
+    const { databases, reader } = this.#options
+    const lease = await databases.lease(entry.database)
+    try {
+      const row = lease.database.lookup(entry.id)
+      if (row === undefined || row.deleted) return undefined
+      const body = row.document().body()
+      if (replicationDigest(body) !== entry.digest) return undefined
+      return await reader.read(entry.database, entry.id, body)
+    } finally {
+      lease.release()
+    }
+  }
+
+  async #schedule(entry: Entry, job: ReplicationJob): Promise<void> {
+    const { runner, scheduler } = this.#options
+    let id: ReplicationId
+    try {
+      id = await runner.idOf(job)
+    } catch (error) {
+      this.#retryLater(entry, describeError(error))
+      return
+    }
+    if (!this.#isCurrent(entry)) return
+    const text = replicationIdText(id)
+    const other = scheduler.find(text)
+    if (other !== undefined) {
+      await this.#refuseSecond(entry, other)
+      return
+    }
+    entry.error = undefined
+    entry.errorCount = 0
+    entry.state = 'scheduled'
+    entry.updatedMs = this.#options.clock.now()
+    this.#fresh = job
+    try {
+      entry.job = scheduler.add(descriptionOf(text, job, entry.startTimeMs))
+      this.#entries.set(entry.job, entry)
+    } finally {
+      this.#fresh = undefined
+    }
+  }
+
+  async #refuseSecond(entry: Entry, { id, description }: Job): Promise<void> {
+    const specified = `Replication \`${id}\` specified by document \`${entry.id}\` already`
+    if (description.documentId === null) {
+      const how = 'running as a transient replication, started via `_replicate` API endpoint'
+      this.#retryLater(entry, `${specified} ${how}`)
+      return
+    }
+    const { documentId, database } = description
+    const reason = `${specified} started, triggered by document \`${documentId}\` from db \`${database}\``
+    const lease = await this.#options.databases.lease(entry.database)
+    try {
+      await this.#fail(lease.database, entry, reason)
+    } finally {
+      lease.release()
+    }
+  }
+
+  async #fail(database: Database, entry: Entry, reason: string): Promise<void> {
+    const { clock, log, metrics } = this.#options
+    log.error('a replication makes no sense', { database: entry.database, id: entry.id, reason })
+    metrics.count('couch_replicator.docs.failed_state_updates')
+    await writeState(database, entry.id, entry.digest, failedState(reason, clock.now()))
+    this.#dropEntry(entry)
+  }
+
+  #retryLater(entry: Entry, reason: string): void {
+    if (!this.#isCurrent(entry) || this.#isClosed) return
+    const { clock, random } = this.#options
+    entry.state = 'error'
+    entry.error = reason
+    entry.errorCount += 1
+    entry.updatedMs = clock.now()
+    const byte = Buffer.alloc(4)
+    random(byte)
+    const most = FIRST_BACKOFF_SECONDS * 2 ** Math.min(entry.errorCount, MOST_DOUBLINGS)
+    const seconds = 1 + (byte.readUInt32BE() % most)
+    entry.cancelRetry = clock.after(seconds * SECOND_MS, () => {
+      entry.cancelRetry = undefined
+      this.#lookUp(entry)
+    })
+  }
+
+  #isCurrent(entry: Entry): boolean {
+    return this.#followed.get(entry.database)?.entries.get(entry.id) === entry
+  }
+
+  #drop(followed: Followed, id: string): void {
+    const entry = followed.entries.get(id)
+    if (entry === undefined) return
+    followed.entries.delete(id)
+    this.#lookups.delete(entry)
+    entry.cancelRetry?.()
+    if (entry.job !== undefined) void this.#options.scheduler.remove(entry.job)
+  }
+
+  #dropEntry(entry: Entry): void {
+    if (this.#isCurrent(entry)) this.#drop(this.#followed.get(entry.database)!, entry.id)
+  }
+
+  /** For the scheduler: does what the job's document says. */
+  run(job: Job): Run {
+    const { runner, databases, clock, metrics } = this.#options
+    const fresh = this.#fresh
+    return new DocumentRun({
+      runner,
+      id: job.id,
+      read: async () => fresh ?? this.#readAgain(job),
+      complete: async (statistics) => {
+        const entry = this.#entries.get(job)
+        if (entry === undefined || !this.#isCurrent(entry)) return
+        const lease = await databases.lease(entry.database)
+        try {
+          const state = completedState(
+            { ...statistics, start_time: isoTime(entry.startTimeMs) },
+            clock.now(),
+          )
+          if (await writeState(lease.database, entry.id, entry.digest, state)) {
+            metrics.count('couch_replicator.docs.completed_state_updates')
+          }
+        } finally {
+          lease.release()
+        }
+      },
+    })
+  }
+
+  /** Undefined: it has been changed or deleted, which is about to be noticed, or its filter has been. */
+  async #readAgain(job: Job): Promise<ReplicationJob | undefined> {
+    const entry = this.#entries.get(job)
+    if (entry === undefined || !this.#isCurrent(entry)) return undefined
+    const read = await this.#read(entry)
+    if (read?.options.choice.kind !== 'filter') return read
+    const id = replicationIdText(await this.#options.runner.idOf(read))
+    if (id === job.id || !this.#isCurrent(entry)) return read
+    void this.#options.scheduler.remove(job)
+    entry.job = undefined
+    entry.state = 'initializing'
+    this.#lookUp(entry)
+    return undefined
+  }
+
+  /** Its document has been told of it. */
+  completed(job: Job): void {
+    const entry = this.#entries.get(job)
+    if (entry !== undefined && entry.job === job) this.#dropEntry(entry)
+  }
+
+  /** As `_scheduler/docs` tells of it; undefined where it is not one whose replication is to be done. */
+  info(database: string, id: string): Record<string, unknown> | undefined {
+    const entry = this.#followed.get(database)?.entries.get(id)
+    if (entry === undefined) return undefined
+    const { job, state, error, errorCount, updatedMs, startTimeMs } = entry
+    const head = { database, doc_id: id, id: job?.id ?? null }
+    if (job !== undefined && state === 'scheduled') return { ...head, ...job.summary() }
+    return {
+      ...head,
+      state,
+      info: error === undefined ? null : { error },
+      error_count: errorCount,
+      node: NODE,
+      last_updated: isoTime(updatedMs),
+      start_time: isoTime(startTimeMs),
+    }
+  }
+}
+
