@@ -13,6 +13,7 @@ import { systemRandom } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import type { Config } from '../config/load.ts'
 import { SettingsRegistry } from '../config/registry.ts'
+import { startReplicator } from '../replicator/start-replicator.ts'
 import { Server } from '../server/server.ts'
 import { EXIT, type Listener, type Parts } from './parts.ts'
 
@@ -160,6 +161,7 @@ async function open(
     random: systemRandom,
     acquireLock: parts.acquireLock,
     metrics,
+    startReplicator,
     restart,
   })
   try {

@@ -22,14 +22,14 @@ import {
 } from '../replication/api.ts'
 import type { EventBus } from '../server/event-bus.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
-import { documentFault } from './documents/document-fault.ts'
 import type { DocumentReader } from './document-reader.ts'
-import { DocumentRun } from './document-run.ts'
+import { DocumentRun, type IdentifiedJob } from './document-run.ts'
 import { completedState, failedState, isGone, NO_STATE, stateOf, writeState } from './document-state.ts'
+import { documentFault } from './documents/document-fault.ts'
+import { isReplicatorDatabase, replicationDigest } from './documents/replicator-document.ts'
 import { isoTime } from './iso-time.ts'
 import type { Job, Run } from './job.ts'
 import { descriptionOf } from './job-description.ts'
-import { isReplicatorDatabase, replicationDigest } from './documents/replicator-document.ts'
 import type { Scheduler } from './scheduler.ts'
 
 export interface DocumentJobsOptions {
@@ -37,6 +37,8 @@ export interface DocumentJobsOptions {
   bus: Pick<EventBus, 'on'>
   scheduler: Scheduler
   runner: ReplicationRunner
+  /** Whether a replication of this id runs that a request began. */
+  isRequested(id: string): boolean
   reader: DocumentReader
   clock: Clock
   random: RandomBytes
@@ -86,7 +88,7 @@ export class DocumentJobs {
   readonly #lookups = new Set<Entry>()
   #lookupsUnderWay = 0
   /** What the job that is being added is to do. */
-  #fresh: ReplicationJob | undefined
+  #fresh: IdentifiedJob | undefined
   readonly #unsubscribe: readonly (() => void)[]
   #running: Promise<void> | undefined
   readonly #cancelRests = new Set<() => void>()
@@ -311,6 +313,11 @@ export class DocumentJobs {
     }
     if (!this.#isCurrent(entry)) return
     const text = replicationIdText(id)
+    if (this.#options.isRequested(text)) {
+      const how = 'running as a transient replication, started via `_replicate` API endpoint'
+      this.#retryLater(entry, `Replication \`${text}\` specified by document \`${entry.id}\` already ${how}`)
+      return
+    }
     const other = scheduler.find(text)
     if (other !== undefined) {
       await this.#refuseSecond(entry, other)
@@ -320,7 +327,7 @@ export class DocumentJobs {
     entry.errorCount = 0
     entry.state = 'scheduled'
     entry.updatedMs = this.#options.clock.now()
-    this.#fresh = job
+    this.#fresh = { job, id }
     try {
       entry.job = scheduler.add(descriptionOf(text, job, entry.startTimeMs))
       this.#entries.set(entry.job, entry)
@@ -331,11 +338,6 @@ export class DocumentJobs {
 
   async #refuseSecond(entry: Entry, { id, description }: Job): Promise<void> {
     const specified = `Replication \`${id}\` specified by document \`${entry.id}\` already`
-    if (description.documentId === null) {
-      const how = 'running as a transient replication, started via `_replicate` API endpoint'
-      this.#retryLater(entry, `${specified} ${how}`)
-      return
-    }
     const { documentId, database } = description
     const reason = `${specified} started, triggered by document \`${documentId}\` from db \`${database}\``
     const lease = await this.#options.databases.lease(entry.database)
@@ -394,17 +396,13 @@ export class DocumentJobs {
     const fresh = this.#fresh
     return new DocumentRun({
       runner,
-      id: job.id,
       read: async () => fresh ?? this.#readAgain(job),
       complete: async (statistics) => {
         const entry = this.#entries.get(job)
         if (entry === undefined || !this.#isCurrent(entry)) return
         const lease = await databases.lease(entry.database)
         try {
-          const state = completedState(
-            { ...statistics, start_time: isoTime(entry.startTimeMs) },
-            clock.now(),
-          )
+          const state = completedState({ ...statistics, start_time: isoTime(entry.startTimeMs) }, clock.now())
           if (await writeState(lease.database, entry.id, entry.digest, state)) {
             metrics.count('couch_replicator.docs.completed_state_updates')
           }
@@ -416,13 +414,14 @@ export class DocumentJobs {
   }
 
   /** Undefined: it has been changed or deleted, which is about to be noticed, or its filter has been. */
-  async #readAgain(job: Job): Promise<ReplicationJob | undefined> {
+  async #readAgain(job: Job): Promise<IdentifiedJob | undefined> {
     const entry = this.#entries.get(job)
     if (entry === undefined || !this.#isCurrent(entry)) return undefined
     const read = await this.#read(entry)
-    if (read?.options.choice.kind !== 'filter') return read
-    const id = replicationIdText(await this.#options.runner.idOf(read))
-    if (id === job.id || !this.#isCurrent(entry)) return read
+    if (read === undefined) return undefined
+    const id = await this.#options.runner.idOf(read)
+    if (replicationIdText(id) === job.id) return { job: read, id }
+    if (!this.#isCurrent(entry)) return undefined
     void this.#options.scheduler.remove(job)
     entry.job = undefined
     entry.state = 'initializing'
@@ -454,4 +453,3 @@ export class DocumentJobs {
     }
   }
 }
-

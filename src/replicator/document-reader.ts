@@ -1,7 +1,7 @@
-import { parseJob, type ReplicationDefaults } from '../replication/job-parser.ts'
 import type { ReplicationJob } from '../replication/api.ts'
-import { type JobOwnerOptions, jobOwner } from './job-owner.ts'
+import { parseJob, type ReplicationDefaults } from '../replication/job-parser.ts'
 import { parsedDocument } from './documents/replicator-document.ts'
+import { type JobOwnerOptions, jobOwner } from './job-owner.ts'
 
 export interface DocumentReaderOptions extends JobOwnerOptions {
   /** Read at each document. */

@@ -9,18 +9,16 @@ import type {
 } from '../replication/api.ts'
 import type { JobStatistics, Run, RunEnd } from './job.ts'
 
-const BASE_LENGTH = 32
-
-/** The parts of an id, of which the first has one length. */
-export function idOfText(text: string): ReplicationId {
-  return { base: text.slice(0, BASE_LENGTH), suffix: text.slice(BASE_LENGTH) }
+/** What is to be done, under its id. */
+export interface IdentifiedJob {
+  readonly job: ReplicationJob
+  readonly id: ReplicationId
 }
 
 export interface DocumentRunOptions {
   runner: Pick<ReplicationRunner, 'start'>
-  id: string
   /** Undefined: there is nothing to do any more. */
-  read(): Promise<ReplicationJob | undefined>
+  read(): Promise<IdentifiedJob | undefined>
   /** The replication has come to its end. What it rejects with is a crash. */
   complete(statistics: JobStatistics): Promise<void>
 }
@@ -46,12 +44,12 @@ export class DocumentRun implements Run {
     return this.#running === undefined ? null : { ...this.#running.progress() }
   }
 
-  async #run({ runner, id, read, complete }: DocumentRunOptions): Promise<RunEnd> {
-    const job = await read()
+  async #run({ runner, read, complete }: DocumentRunOptions): Promise<RunEnd> {
+    const found = await read()
     if (this.#isStopped) return { kind: 'stopped' }
     // What is not what it was is about to be noticed, and must not be tried again at once until then.
-    if (job === undefined) return { kind: 'crashed', reason: 'The document has been changed.' }
-    this.#running = runner.start(job, idOfText(id))
+    if (found === undefined) return { kind: 'crashed', reason: 'The document has been changed.' }
+    this.#running = runner.start(found.job, found.id)
     const outcome = await this.#running.ended
     if (outcome.kind === 'stopped') {
       return this.#isStopped ? { kind: 'stopped' } : { kind: 'crashed', reason: 'It was stopped.' }

@@ -1,7 +1,6 @@
 /** What a document of a `_replicator` database says of its replication: written by the server, read for `_scheduler/docs`. */
 import { DatabaseError } from '../base/errors.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
-import { isoTime } from './iso-time.ts'
 import {
   replicationDigest,
   STATE,
@@ -14,6 +13,7 @@ import {
   urlWithoutCredentials,
   withMembers,
 } from './documents/replicator-document.ts'
+import { isoTime } from './iso-time.ts'
 
 export type StateMembers = Readonly<Record<string, unknown>>
 

@@ -1,6 +1,6 @@
 import type { EndpointPlace, ReplicationJob } from '../replication/api.ts'
-import type { JobDescription } from './job.ts'
 import { urlWithoutCredentials } from './documents/replicator-document.ts'
+import type { JobDescription } from './job.ts'
 
 /** What is told of a replication, without credentials. */
 export function descriptionOf(id: string, job: ReplicationJob, startTimeMs: number): JobDescription {

@@ -51,4 +51,3 @@ function readContext(given: unknown): UserCtx {
   }
   return { name, roles: roles as string[] }
 }
-

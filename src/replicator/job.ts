@@ -53,7 +53,6 @@ export interface Run {
 /** Where a job is: `ready` to run as soon as there is room, `resting` after a crash. */
 export type Phase = 'ready' | 'resting' | 'running' | 'stopping' | 'removed'
 
-
 export class Job {
   readonly description: JobDescription
   /** Who shares what jobs may use: a replicator database, or a user. */
@@ -109,7 +108,7 @@ export class Job {
     return {
       database,
       id,
-      pid: this.isRunning ? `<0.${this.order + 1}.0>` : null,
+      pid: this.isRunning ? pidOf(id) : null,
       source,
       target,
       user,
@@ -148,4 +147,9 @@ export class Job {
       target_proxy: targetProxy,
     }
   }
+}
+
+/** The name of a process, of which there is none: the same for as long as there is the replication. */
+export function pidOf(id: string): string {
+  return `<0.${Number.parseInt(id.slice(0, 5), 16)}.0>`
 }

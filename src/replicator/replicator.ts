@@ -2,7 +2,7 @@
  * The server's replicator: documents of `_replicator` databases and requests become jobs, of which a scheduler lets some run.
  * It lives in the thread that owns the databases; what replicates may be elsewhere.
  */
-import type { CredentialSource, UserCtx } from '../auth/user.ts'
+import type { CredentialSource } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -11,14 +11,14 @@ import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { Database } from '../database/api/database.ts'
-import type { ReplicationRunner } from '../replication/api.ts'
+import { type ReplicationRunner, type RequestedReplication, replicationIdText } from '../replication/api.ts'
+import type { ReplicationDefaults } from '../replication/job-parser.ts'
 import type { EventBus } from '../server/event-bus.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
 import type {
   DocumentsPart,
   DocumentsWish,
   JobsPart,
-  ReplicateOutcome,
   ReplicationInfo,
   ReplicatorService,
 } from '../server/replicator-service.ts'
@@ -27,7 +27,7 @@ import { DocumentReader } from './document-reader.ts'
 import { endedInfo } from './document-state.ts'
 import { REPLICATOR_DATABASE } from './documents/replicator-document.ts'
 import { isoTime } from './iso-time.ts'
-import { RequestJobs } from './request-jobs.ts'
+import { requestedInfo } from './requested-info.ts'
 import { Scheduler } from './scheduler.ts'
 
 export interface ReplicatorOptions {
@@ -36,6 +36,10 @@ export interface ReplicatorOptions {
   bus: Pick<EventBus, 'on'>
   users: CredentialSource
   runner: ReplicationRunner
+  /** Those that requests began. */
+  requested(): readonly RequestedReplication[]
+  /** What a replication takes where its document does not say. */
+  defaults: ReplicationDefaults
   clock: Clock
   random: RandomBytes
   log: Log
@@ -49,21 +53,10 @@ export class Replicator implements ReplicatorService {
   readonly #options: ReplicatorOptions
   readonly #scheduler: Scheduler
   readonly #documents: DocumentJobs
-  readonly #requests: RequestJobs
 
   private constructor(options: ReplicatorOptions) {
     this.#options = options
-    const { settings, runner, clock, log, metrics, users } = options
-    const defaults = settings.view({
-      useCheckpoints: 'replicationCheckpoints',
-      checkpointIntervalMs: 'replicationCheckpointIntervalMs',
-      useBulkGet: 'replicationBulkGet',
-      workers: 'replicationWorkers',
-      batchSize: 'replicationBatchSize',
-      connections: 'replicationConnections',
-      timeoutMs: 'replicationTimeoutMs',
-      retries: 'replicationRetries',
-    })
+    const { settings, clock, log, metrics, users, defaults } = options
     this.#scheduler = new Scheduler({
       settings: settings.view({
         maxJobs: 'replicatorMaxJobs',
@@ -76,20 +69,22 @@ export class Replicator implements ReplicatorService {
         usageCoefficient: 'replicatorUsageCoefficient',
         priorityCoefficient: 'replicatorPriorityCoefficient',
       }),
-      run: (job) => (job.description.database === null ? this.#requests.run(job) : this.#documents.run(job)),
+      run: (job) => this.#documents.run(job),
       onCompleted: (job) => this.#documents.completed(job),
-      // Who asked for it has been told.
-      onCrashed: (job) => job.description.database === null,
       clock,
       log,
       metrics,
     })
     const scheduler = this.#scheduler
-    this.#requests = new RequestJobs({ scheduler, runner, defaults, clock })
     const hasForeignUsers = (): boolean =>
       settings.get('authenticationHandlers').some((handler) => handler === 'proxy' || handler === 'jwt')
     const reader = new DocumentReader({ defaults, users, hasForeignUsers })
-    this.#documents = new DocumentJobs({ ...options, scheduler, reader })
+    this.#documents = new DocumentJobs({
+      ...options,
+      scheduler,
+      reader,
+      isRequested: (id) => this.#requested().has(id),
+    })
   }
 
   /** Makes the database of replications where there is none. */
@@ -106,20 +101,35 @@ export class Replicator implements ReplicatorService {
   async close(): Promise<void> {
     await this.#documents.close()
     await this.#scheduler.close()
-    this.#requests.close()
   }
 
   jobs(skip: number, limit: number): JobsPart {
-    const jobs = this.#scheduler.list(skip, limit).map((job) => job.info())
-    return { total: this.#scheduler.size, jobs }
+    const requested = this.#requested()
+    const total = this.#scheduler.size + requested.size
+    if (requested.size === 0)
+      return { total, jobs: this.#scheduler.list(skip, limit).map((job) => job.info()) }
+    const ids = [...this.#scheduler.ids(), ...requested.keys()].sort().slice(skip, skip + limit)
+    return {
+      total,
+      jobs: ids.map((id) => this.#scheduler.find(id)?.info() ?? requestedInfo(requested.get(id)!)),
+    }
   }
 
   job(id: string): ReplicationInfo | undefined {
-    return this.#scheduler.find(id)?.info()
+    const job = this.#scheduler.find(id)
+    if (job !== undefined) return job.info()
+    const requested = this.#requested().get(id)
+    return requested && requestedInfo(requested)
   }
 
-  replicate(body: Readonly<Record<string, unknown>>, user: UserCtx): Promise<ReplicateOutcome> {
-    return this.#requests.replicate(body, user)
+  /** By their ids; those of which a document has the same are that document's. */
+  #requested(): Map<string, RequestedReplication> {
+    const requested = new Map<string, RequestedReplication>()
+    for (const each of this.#options.requested()) {
+      const id = replicationIdText(each.replication.id)
+      if (this.#scheduler.find(id) === undefined) requested.set(id, each)
+    }
+    return requested
   }
 
   async document(database: string, id: string): Promise<ReplicationInfo | undefined> {

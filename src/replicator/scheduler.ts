@@ -31,8 +31,6 @@ export interface SchedulerOptions {
   run(job: Job): Run
   /** A job's end of its own accord: it is not there any more. */
   onCompleted(job: Job): void
-  /** Hears of crashes; true: the job is not tried again, and not there any more. */
-  onCrashed?(job: Job, reason: string): boolean
   clock: Clock
   log: Log
   metrics: Pick<Metrics, 'count' | 'set'>
@@ -88,6 +86,11 @@ export class Scheduler {
   /** By their ids, in their order. */
   list(skip: number, limit: number): Job[] {
     return this.#ids.list({ skip, limit }).map((id) => this.#jobs.get(id)!)
+  }
+
+  /** Of all, in their order. */
+  ids(): string[] {
+    return this.#ids.list()
   }
 
   /** It runs at once where there is room. There must be none of this id. */
@@ -289,17 +292,13 @@ export class Scheduler {
   }
 
   #crashed(job: Job, reason: string): void {
-    const { settings, clock, metrics, log, onCrashed } = this.#options
+    const { settings, clock, metrics, log } = this.#options
     const nowMs = clock.now()
     const healthyMs = clock.monotonic() - job.lastStartedMs
     job.errorCount = healthyMs > settings.healthThresholdSeconds * SECOND_MS ? 0 : job.errorCount + 1
     job.note({ type: 'crashed', atMs: nowMs, reason }, settings.maxHistory)
     metrics.count('couch_replicator.jobs.crashes')
     log.warning('a replication has failed', { replication: job.id, reason })
-    if (onCrashed?.(job, reason) === true) {
-      this.#forget(job)
-      return
-    }
     const doublings = Math.min(job.errorCount - 1, MOST_DOUBLINGS)
     job.restsUntilMs = clock.monotonic() + (doublings < 0 ? 0 : REST_MS * 2 ** doublings)
     job.phase = 'resting'

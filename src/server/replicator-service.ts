@@ -1,9 +1,7 @@
 /**
  * The replicator as those see it who serve requests: what stands in documents of `_replicator` databases and what requests have
- * asked for, as jobs. Arguments and results are what structured cloning takes, and have no credentials but in `replicate`.
+ * asked for, as jobs. Arguments and results are what structured cloning takes, and have no credentials.
  */
-import type { UserCtx } from '../auth/user.ts'
-import type { ReplicationFailure, ReplicationResult } from '../replication/api.ts'
 
 /** As a client sees a job, or a document. */
 export type ReplicationInfo = Readonly<Record<string, unknown>>
@@ -49,14 +47,6 @@ export interface DocumentsPart {
   readonly next: string | undefined
 }
 
-/** What becomes of what `POST /_replicate` asks for. */
-export type ReplicateOutcome =
-  | { readonly kind: 'completed'; readonly result: ReplicationResult }
-  | { readonly kind: 'failed'; readonly failure: ReplicationFailure }
-  /** It goes on. */
-  | { readonly kind: 'continuous'; readonly id: string }
-  | { readonly kind: 'cancelled'; readonly id: string }
-
 export interface ReplicatorService {
   /** In the order of their ids. */
   jobs(skip: number, limit: number): JobsPart
@@ -64,8 +54,6 @@ export interface ReplicatorService {
   /** Rejects with noDatabase. */
   documents(wish: DocumentsWish): Promise<DocumentsPart>
   document(database: string, id: string): Promise<ReplicationInfo | undefined>
-  /** Throws badRequest, invalidReplication; missing, where there is nothing to cancel; unauthorized, where it is another's. */
-  replicate(body: Readonly<Record<string, unknown>>, user: UserCtx): Promise<ReplicateOutcome>
   /** Resolves when nothing replicates any more. */
   close(): Promise<void>
 }

@@ -51,6 +51,7 @@ import { Indexing } from './indexing.ts'
 import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 import { Replications } from './replications.ts'
+import type { ReplicatorService } from './replicator-service.ts'
 import { Resharding } from './resharding.ts'
 import { UserDatabases } from './user-databases.ts'
 
@@ -71,6 +72,8 @@ export interface ServerOptions extends DatabaseOpener {
   metrics: Metrics
   /** The cache of pages of this thread. */
   cache: CacheFigures
+  /** Makes the one who replicates, when all else is there. He is closed before all else. */
+  startReplicator(server: Server): Promise<ReplicatorService>
   /** Starts a server anew where this one is; see `NodeService.restart`. Undefined: nobody does. */
   restart?: (() => Promise<void>) | undefined
 }
@@ -101,6 +104,8 @@ export class Server {
   readonly expirations: Expirations
   readonly replications: Replications
   readonly authenticator: Authenticator
+  /** Who can sign in. */
+  readonly users: UserCredentials
   readonly administrators: Administrators
   /** Hashes passwords in turns, whoever asks. */
   readonly hasher: CountedHasher
@@ -116,6 +121,7 @@ export class Server {
   /** As this thread reads them. */
   readonly indexes: LocalIndexes
   readonly #userDatabases: UserDatabases
+  #replicator: ReplicatorService | undefined
   readonly #lock: { release(): Promise<void> }
 
   private constructor(
@@ -130,6 +136,7 @@ export class Server {
       events: DatabaseEvents
       expirations: Expirations
       authenticator: Authenticator
+      users: UserCredentials
       administrators: Administrators
       hasher: CountedHasher
       lockOuts: LockOuts
@@ -237,6 +244,7 @@ export class Server {
     })
     this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator
+    this.users = parts.users
     this.administrators = parts.administrators
     this.hasher = parts.hasher
     this.lockOuts = parts.lockOuts
@@ -380,6 +388,7 @@ export class Server {
       events,
       expirations,
       authenticator,
+      users,
       administrators,
       hasher,
       lockOuts,
@@ -387,12 +396,19 @@ export class Server {
       certificates,
       lock,
     }
-    return new Server(options, parts)
+    const server = new Server(options, parts)
+    server.#replicator = await options.startReplicator(server)
+    return server
+  }
+
+  get replicator(): ReplicatorService {
+    return this.#replicator!
   }
 
   /** To be called when no more requests come in. Gives what is running `graceMs`; then everything is closed. */
   async stop(graceMs: number): Promise<void> {
     try {
+      await this.#replicator?.close()
       await this.replications.stop()
       await this.automaticCompaction.stop()
       await this.compactions.stop()

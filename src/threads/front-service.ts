@@ -110,6 +110,7 @@ export class FrontService {
       replicate: ({ body, user }) => server.replications.request(body, user),
       configure: ({ method, args }) => callOn(server.configuration, method, args),
       askNode: ({ method, args }) => callOn(server.node, method, args),
+      askReplicator: ({ method, args }) => callOn(server.replicator, method, args),
       reshard: ({ method, args }) => callOn(server.resharding, method, args),
       prepareIndex: ({ index, untilSeq }, { signal }) => server.indexing.prepare(index, untilSeq, { signal }),
       askIndexes: ({ method, args }) => callOn(server.indexing, method, args),

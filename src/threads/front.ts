@@ -36,7 +36,7 @@ import { FrontDatabases } from './front-databases.ts'
 import type { OpenedDatabase } from './protocol.ts'
 import { remoteConfiguration } from './remote-configuration.ts'
 import { remoteIndexes } from './remote-indexes.ts'
-import { remoteNode, remoteResharding } from './remote-node.ts'
+import { remoteNode, remoteReplicator, remoteResharding } from './remote-node.ts'
 import { remoteWriter } from './remote-writer.ts'
 
 export interface FrontSocket {
@@ -206,6 +206,7 @@ class Front {
         settings: this.#settings,
         node: remoteNode(core),
         resharding: remoteResharding(core),
+        replicator: remoteReplicator(core),
         metrics: this.#metrics,
         uniqueTime: new UniqueTime(uniqueTime),
         authenticator: this.#authenticator(),

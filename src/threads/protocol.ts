@@ -10,7 +10,12 @@ import type { EventLevel, LogFields } from '../base/log.ts'
 import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
-import type { ConfigurationBackend, NodeBackend, ReshardingBackend } from '../http/request/options.ts'
+import type {
+  ConfigurationBackend,
+  NodeBackend,
+  ReplicatorBackend,
+  ReshardingBackend,
+} from '../http/request/options.ts'
 import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import type { NameRange } from '../server/name-index.ts'
@@ -60,6 +65,7 @@ export interface CoreCalls {
   configure: { args: ConfigurationCall; result: unknown }
   /** A method of the server as a node, and of its resharding. */
   askNode: { args: { method: keyof NodeBackend; args: readonly unknown[] }; result: unknown }
+  askReplicator: { args: { method: keyof ReplicatorBackend; args: readonly unknown[] }; result: unknown }
   reshard: { args: { method: keyof ReshardingBackend; args: readonly unknown[] }; result: unknown }
   /** As `IndexService`. */
   prepareIndex: { args: { index: IndexOf; untilSeq: number | undefined }; result: Prepared }

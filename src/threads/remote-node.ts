@@ -1,4 +1,4 @@
-import type { NodeBackend, ReshardingBackend } from '../http/request/options.ts'
+import type { NodeBackend, ReplicatorBackend, ReshardingBackend } from '../http/request/options.ts'
 import type { Core } from './front-channel.ts'
 
 type Methods<T> = { [M in keyof T]: (...args: never[]) => Promise<never> }
@@ -29,6 +29,20 @@ export function remoteResharding(core: Core): ReshardingBackend {
     state: call('state'),
     start: call('start'),
     stop: call('stop'),
+  }
+  return methods
+}
+
+export function remoteReplicator(core: Core): ReplicatorBackend {
+  const call =
+    (method: keyof ReplicatorBackend): Ask =>
+    (...args) =>
+      core.ask('askReplicator', { method, args }) as Promise<never>
+  const methods: Methods<ReplicatorBackend> = {
+    jobs: call('jobs'),
+    job: call('job'),
+    documents: call('documents'),
+    document: call('document'),
   }
   return methods
 }

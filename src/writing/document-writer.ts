@@ -1,20 +1,21 @@
 /**
  * The one way on which requests and replications write documents: as their user may. What holds:
  * - A design document is written by an administrator of the database.
- * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` in that database, and
- *   by the validation functions of the design documents.
+ * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` and of `_replicator`
+ *   in such databases, and by the validation functions of the design documents.
  * - A design document is compiled before it is written.
  * - A password in a document of `_users` is hashed before anything else sees it.
  */
 import type { Caller } from '../auth/hash-queue.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
-import { isDatabaseAdmin, parseSecurity } from '../auth/security.ts'
+import { isDatabaseAdmin, parseSecurity, type Security } from '../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
 import type {
+  CheckedEdit,
   Database,
   DocumentEdit,
   DocumentView,
@@ -27,6 +28,8 @@ import type { DesignDocuments } from '../design/design-documents.ts'
 import { validation } from '../design/validation.ts'
 import { isDesignId } from '../documents/document-id.ts'
 import { revisionOfPath } from '../documents/revision.ts'
+import { type DocumentAuthor, ownedEdit, ownerFault } from '../replicator/documents/document-rules.ts'
+import { isReplicatorDatabase } from '../replicator/documents/replicator-document.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
 import { withHashedPassword } from '../users/user-passwords.ts'
 import { userFault } from '../users/user-rules.ts'
@@ -37,7 +40,7 @@ export interface DocumentWriter {
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
 }
 
-/** Edits in turn of `_users` are made again when another write came first. */
+/** Edits in turn of databases with rules are made again when another write came first. */
 const MOST_ATTEMPTS = 100
 
 /** Who writes. */
@@ -59,10 +62,11 @@ export interface WritingParts {
 }
 
 export function documentWriter(parts: WritingParts, database: Database, author: Author): DocumentWriter {
+  const rules = rulesOf(parts, database, author)
   const writer =
-    database.name === USERS_DATABASE
-      ? new UsersWriter(parts, database, author)
-      : new PlainWriter(parts, database, author.user)
+    rules === undefined
+      ? new PlainWriter(parts, database, author.user)
+      : new RuledWriter(parts, database, author.user, rules)
   return new DesignGuard(database, author.user, writer)
 }
 
@@ -224,26 +228,54 @@ async function updatedInTurn(
   }
 }
 
-class UsersWriter implements DocumentWriter {
+/** What the server itself asks of a database's documents. */
+interface Rules {
+  /** The edit as it is to be stored. Rejects with why it is refused. */
+  ready(edit: DocumentEdit): Promise<DocumentEdit>
+  /** Why what replaces that is refused; undefined where it is not. */
+  fault(edit: CheckedEdit, security: Security): DatabaseError | undefined
+}
+
+/** Undefined: any document may be written. */
+function rulesOf(parts: WritingParts, database: Database, { user, caller }: Author): Rules | undefined {
+  if (database.name === USERS_DATABASE) {
+    const { hasher, random, passwordIterations: iterations } = parts
+    return {
+      ready: (edit) => withHashedPassword(edit, { hasher, iterations, random }, caller),
+      fault: (edit, security) => userFault(edit, user, security),
+    }
+  }
+  if (!isReplicatorDatabase(database.name)) return undefined
+  const authorUnder = (security: Security): DocumentAuthor => ({
+    user,
+    isDatabaseAdmin: isServerAdmin(user) || isDatabaseAdmin(user, security),
+  })
+  return {
+    ready: (edit) => ownedEdit(edit, authorUnder(parseSecurity(database.security()))),
+    fault: (edit, security) => ownerFault(edit, authorUnder(security)),
+  }
+}
+
+class RuledWriter implements DocumentWriter {
   readonly #parts: WritingParts
   readonly #database: Database
-  readonly #author: Author
+  readonly #user: UserCtx
+  readonly #rules: Rules
 
-  constructor(parts: WritingParts, database: Database, author: Author) {
+  constructor(parts: WritingParts, database: Database, user: UserCtx, rules: Rules) {
     this.#parts = parts
     this.#database = database
-    this.#author = author
+    this.#user = user
+    this.#rules = rules
   }
 
   async update(
     edits: readonly DocumentEdit[],
     options: Omit<UpdateOptions, 'check'> = {},
   ): Promise<EditResult[]> {
-    const { designs, hasher, random, passwordIterations } = this.#parts
-    const hashing = { hasher, iterations: passwordIterations, random }
     const prepared = await prepare(edits, async (edit) => {
-      if (isDesign(edit)) await compileDesign(designs, this.#database, edit)
-      return withHashedPassword(edit, hashing, this.#author.caller)
+      if (isDesign(edit)) await compileDesign(this.#parts.designs, this.#database, edit)
+      return this.#rules.ready(edit)
     })
     const check = this.#check()
     return writePrepared(prepared, options, (ready) => this.#database.update(ready, { ...options, check }))
@@ -254,13 +286,12 @@ class UsersWriter implements DocumentWriter {
   }
 
   #check(): EditCheck {
-    const { user } = this.#author
-    const functions = validation(this.#parts.designs, this.#database, user, this.#parts)
+    const functions = validation(this.#parts.designs, this.#database, this.#user, this.#parts)
     return {
       isNeeded: () => true,
       look: async (edits) => {
         const security = parseSecurity(this.#database.security())
-        const refusals = edits.map((edit) => userFault(edit, user, security))
+        const refusals = edits.map((edit) => this.#rules.fault(edit, security))
         if (!functions.isNeeded()) return refusals
         const judged = await functions.look(edits)
         return refusals.map((refusal, at) => refusal ?? judged[at])

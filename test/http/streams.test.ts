@@ -15,11 +15,7 @@ const SOCKET_BYTES = 32 * 1024 * 1024
 
 /** What a backend has beside its databases. */
 function partsOf(server: Server): Omit<Backend, 'databases'> {
-  const { authenticator, configuration, settings, events, tasks, compactions, node, resharding } = server
-  const { metrics, uniqueTime, hasher, designs, indexes, replications, uuid, log, clock, random } = server
-  return {
-    ...{ authenticator, configuration, settings, events, tasks, compactions, node, resharding },
-    ...{ metrics, uniqueTime, hasher, designs, indexes, replications, uuid, log, clock, random },
+  return { ...server }
   }
 }
 

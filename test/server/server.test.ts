@@ -5,6 +5,7 @@ import { UNASKED } from '../../src/base/metrics.ts'
 import { systemRandom } from '../../src/base/random.ts'
 import { withLocalFile } from '../../src/cli/serve.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
+import { startReplicator } from '../../src/replicator/start-replicator.ts'
 import { Server } from '../../src/server/server.ts'
 import { errorLike } from '../support/error-like.ts'
 import { fakeDatabases } from '../support/fake-database.ts'
@@ -28,6 +29,7 @@ async function start(dataDir: string, environment: Record<string, string> = {}) 
     random: systemRandom,
     ...fakeDatabases(),
     metrics: UNASKED,
+    startReplicator,
     async acquireLock(path) {
       if (held.has(path)) throw new Error(`${path} is locked`)
       held.add(path)
@@ -48,7 +50,7 @@ t.test('starts in a new folder, locks it, stops, starts again', async (t) => {
   const again = await start(dataDir)
   t.equal(again.uuid, server.uuid)
   t.match(again.uuid, /^[0-9a-f]{32}$/)
-  t.same(again.databases.list(), ['_users', 'db'])
+  t.same(again.databases.list(), ['_replicator', '_users', 'db'])
   t.match(
     await again.authenticator.authenticate({ cookie: session!.setCookie }),
     { user: { name: 'admin', roles: ['_admin'] }, handler: 'cookie' },

@@ -13,6 +13,8 @@ import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { type HttpServer, startHttp } from '../../src/http/listen/server.ts'
 import type { CorsRules } from '../../src/http/request/cors.ts'
 import { type HttpLimits, limitsOf } from '../../src/http/request/options.ts'
+import type { ReplicationRunner } from '../../src/replication/api.ts'
+import { startReplicator } from '../../src/replicator/start-replicator.ts'
 import { EVENTS_NAME } from '../../src/server/database-events.ts'
 import { Server } from '../../src/server/server.ts'
 import { measuredFileSystem } from '../../src/statistics/measured-file-system.ts'
@@ -50,6 +52,8 @@ export interface TestServerOptions {
   dataDir?: string
   /** Hears of every store that is opened. */
   onStore?: (store: Store) => void
+  /** What replicates; default what the server has. */
+  replications?: ReplicationRunner
   /** Threads that take requests; default what DAVENPORT_TEST_THREADS says where the test can do with it, else 0. */
   threads?: number
 }
@@ -112,6 +116,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     acquireLock: async () => ({ release: async () => {} }),
     metrics,
     cache,
+    startReplicator: (server) => startReplicator(server, options.replications),
   })
   const http = await listen(server, options)
   const url = new URL(http.url)

@@ -12,6 +12,8 @@ import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
 import { type Lossless, losslessSteps } from '../../json/lossless.ts'
 import { parseSteps } from '../../json/value-steps.ts'
+import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
+import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import { USERS_DATABASE } from '../../users/user-document.ts'
 import { usersSeenBy } from '../../users/user-view.ts'
@@ -102,8 +104,8 @@ export class Exchange implements Intake {
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
-  /** `_users` as this user sees it. */
-  #users: Database | undefined
+  /** The path's database as this user sees it. */
+  #seen: Database | undefined
   #body: Promise<Buffer> | undefined
   #text: Promise<Buffer> | undefined
   #lossless: Promise<Lossless> | undefined
@@ -212,15 +214,17 @@ export class Exchange implements Intake {
   /** The database that the path names; routes of a database have it. */
   get database(): Database {
     const { database } = this.lease
-    if (this.place.database !== USERS_DATABASE || this.isServerAdmin) return database
-    this.#users ??= this.#usersSeen(database)
-    return this.#users
+    this.#seen ??= this.isServerAdmin ? database : this.#seenDatabase(database)
+    return this.#seen
   }
 
-  #usersSeen(database: Database): Database {
+  #seenDatabase(database: Database): Database {
+    const { name } = this.user
+    const isUsers = database.name === USERS_DATABASE
+    if (!isUsers && !isReplicatorDatabase(database.name)) return database
     const isAdmin = isDatabaseAdmin(this.user, parseSecurity(database.security()))
-    const { publicFields } = this.limits
-    return usersSeenBy(database, { name: this.user.name, isAdmin, publicFields })
+    if (isUsers) return usersSeenBy(database, { name, isAdmin, publicFields: this.limits.publicFields })
+    return isAdmin ? database : replicatorSeenBy(database, name)
   }
 
   /** A document's id of the path. */
@@ -305,6 +309,7 @@ export class Exchange implements Intake {
     this.#hold?.release()
     this.#lease?.release()
     this.#lease = undefined
+    this.#seen = undefined
   }
 
   /** The body, unpacked. Rejects as `readBody` does; the bound is its route's. */

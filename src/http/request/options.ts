@@ -21,6 +21,7 @@ import type { NodeService } from '../../server/node-service.ts'
 import type { Lease } from '../../server/open-databases.ts'
 import type { DatabaseRegistry } from '../../server/registry.ts'
 import type { Replications } from '../../server/replications.ts'
+import type { JobsPart, ReplicationInfo, ReplicatorService } from '../../server/replicator-service.ts'
 import type { ReshardingState } from '../../server/resharding.ts'
 import type { TaskInfo } from '../../workers/tasks.ts'
 import type { Cors } from './cors.ts'
@@ -63,6 +64,12 @@ export interface NodeBackend extends Pick<NodeService, 'statistics' | 'system' |
   compactions(): Here<ReturnType<NodeService['compactions']>>
 }
 
+/** As `ReplicatorService` has them. */
+export interface ReplicatorBackend extends Pick<ReplicatorService, 'documents' | 'document'> {
+  jobs(skip: number, limit: number): Here<JobsPart>
+  job(id: string): Here<ReplicationInfo | undefined>
+}
+
 /** As `Resharding` has them. */
 export interface ReshardingBackend {
   state(): Here<ReshardingState>
@@ -85,6 +92,7 @@ export interface Backend {
   readonly settings: SettingsRegistry
   readonly node: NodeBackend
   readonly resharding: ReshardingBackend
+  readonly replicator: ReplicatorBackend
   /** What this thread counts. */
   readonly metrics: Metrics
   readonly uniqueTime: UniqueTime

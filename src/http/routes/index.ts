@@ -22,6 +22,7 @@ import { dbUpdatesResources } from './server/db-updates.ts'
 import { nodeResources } from './server/node.ts'
 import { replicateResources } from './server/replicate.ts'
 import { reshardResources } from './server/reshard.ts'
+import { schedulerResources } from './server/scheduler.ts'
 import { sessionResources } from './server/session.ts'
 import { tasksResources } from './server/tasks.ts'
 import { welcomeResources } from './server/welcome.ts'
@@ -50,6 +51,7 @@ export const resources: readonly Resource[] = [
   ...replicateResources,
   ...reshardResources,
   ...revisionsResources,
+  ...schedulerResources,
   ...sessionResources,
   ...settingsResources,
   ...tasksResources,

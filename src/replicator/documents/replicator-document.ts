@@ -168,7 +168,7 @@ function withoutSecrets(value: unknown): unknown {
 
 /** Everything before the last `@` of what is the host's part, or looks like it. */
 export function urlWithoutCredentials(url: string): string {
-  const found = /^([a-z][a-z0-9+.-]*:[/\\]*)([^/?#]*)([^]*)$/i.exec(url)
+  const found = /^([a-z][a-z0-9+.-]*:[/\\]*)([^/?#]*)(.*)$/is.exec(url)
   if (found === null) return url
   const [, scheme, authority, rest] = found
   return `${scheme}${authority!.slice(authority!.lastIndexOf('@') + 1)}${rest}`

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import type { Database } from '../../../database/api/database.ts'
+import { REPLICATOR_DATABASE } from '../../../replicator/documents/replicator-document.ts'
 import { isDatabaseName } from '../../../server/database-name.ts'
 import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
@@ -58,9 +59,10 @@ async function create(exchange: Exchange): Promise<Answer> {
   return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
 
-/** Throws notImplemented for a database of the system that would be a plain one: it would leave replications undone. */
+/** Throws notImplemented for a database of the system that would be a plain one: nothing would come into it. */
 export function requireCreatable(name: string): void {
-  if (name.startsWith('_') && name !== USERS_DATABASE && isDatabaseName(name)) {
+  const isPlain = !name.startsWith('_') || name === USERS_DATABASE || name === REPLICATOR_DATABASE
+  if (!isPlain && isDatabaseName(name)) {
     throw new DatabaseError('notImplemented', `the database ${name} is not implemented`)
   }
 }

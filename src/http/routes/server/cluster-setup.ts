@@ -10,7 +10,7 @@ import type { Resource } from '../resource.ts'
  * `/_cluster_setup`: the setting up of one node. It is set up as soon as the databases exist that the client wants to exist; by
  * default those that the server needs itself. What takes a second node is refused.
  */
-const SYSTEM_DATABASES = ['_users']
+const SYSTEM_DATABASES = ['_users', '_replicator']
 
 const MOST_DATABASES = 100
 

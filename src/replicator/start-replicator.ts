@@ -1,0 +1,16 @@
+import type { ReplicationRunner } from '../replication/api.ts'
+import type { Server } from '../server/server.ts'
+import { Replicator } from './replicator.ts'
+
+/** The replicator of a server. */
+export function startReplicator(
+  server: Server,
+  runner: ReplicationRunner = server.replications,
+): Promise<Replicator> {
+  const { settings, databases, bus, users, clock, random, log, metrics, replications } = server
+  const { defaults } = replications
+  const requested = (): ReturnType<typeof replications.requested> => replications.requested()
+  return Replicator.start({
+    ...{ settings, databases, bus, users, runner, requested, defaults, clock, random, log, metrics },
+  })
+}
