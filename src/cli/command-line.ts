@@ -4,6 +4,7 @@ import { ConfigError } from '../config/ini.ts'
 import { check } from './check.ts'
 import { compact } from './compact.ts'
 import { inspect } from './inspect.ts'
+import { type MigrateFlags, migrate } from './migrate/migrate.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { type ServeFlags, serve } from './serve.ts'
 import { explain } from './system-error.ts'
@@ -12,6 +13,13 @@ import { COMMANDS, type Command, usage } from './usage.ts'
 const COMMON_OPTIONS = {
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
+} as const
+
+const MIGRATE_OPTIONS = {
+  ...COMMON_OPTIONS,
+  all: { type: 'boolean' },
+  continuous: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
 } as const
 
 const SERVE_OPTIONS = {
@@ -23,6 +31,16 @@ const SERVE_OPTIONS = {
   cors: { type: 'string', multiple: true },
   config: { type: 'string' },
 } as const
+
+const OPTIONS = {
+  serve: SERVE_OPTIONS,
+  check: COMMON_OPTIONS,
+  compact: COMMON_OPTIONS,
+  inspect: COMMON_OPTIONS,
+  migrate: MIGRATE_OPTIONS,
+} as const satisfies Record<Command, unknown>
+
+type Flags = ServeFlags & MigrateFlags
 
 /** A command line that makes no sense. */
 class UsageError extends Error {}
@@ -41,11 +59,11 @@ export async function runCommandLine(
   try {
     if (first === 'help') return help(rest, console)
     if (command === undefined) return withoutCommand(args, parts, console)
-    const options = command === 'serve' ? SERVE_OPTIONS : COMMON_OPTIONS
+    const options = OPTIONS[command]
     const { values, positionals } = parse(rest, options)
     if (values.help) console.out(usage(command))
     else if (values.version) console.out(`${parts.version}\n`)
-    else return await runCommand(command, values as ServeFlags, positionals, parts, console)
+    else return await runCommand(command, values as Flags, positionals, parts, console)
     return EXIT.ok
   } catch (error) {
     console.err(`davenport: ${explain(error)}\n`)
@@ -82,7 +100,7 @@ function withoutCommand(args: readonly string[], parts: Parts, console: Console)
 
 function runCommand(
   command: Command,
-  flags: ServeFlags,
+  flags: Flags,
   positionals: readonly string[],
   parts: Parts,
   console: Console,
@@ -90,6 +108,13 @@ function runCommand(
   if (command === 'serve') {
     if (positionals.length > 0) throw new UsageError(`unexpected ${JSON.stringify(positionals[0])}`)
     return serve(flags, parts, console)
+  }
+  if (command === 'migrate') {
+    const [source, target, ...more] = positionals
+    if (source === undefined || target === undefined || more.length > 0) {
+      throw new UsageError('migrate takes SOURCE and TARGET')
+    }
+    return migrate(source, target, flags, parts, console)
   }
   const [file] = positionals
   if (file === undefined || positionals.length > 1) throw new UsageError(`${command} takes one FILE`)
@@ -99,7 +124,7 @@ function runCommand(
 
 function parse(
   args: readonly string[],
-  options: typeof COMMON_OPTIONS | typeof SERVE_OPTIONS,
+  options: (typeof OPTIONS)[Command],
 ): { values: { help?: boolean; version?: boolean } & Record<string, unknown>; positionals: string[] } {
   try {
     const { values, positionals } = parseArgs({

@@ -5,6 +5,7 @@ import type { CacheFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import type { AcquireLock, Server } from '../server/server.ts'
+import type { MigrationParts } from './migrate/peer.ts'
 
 export interface Listener {
   /** With scheme and port, without a slash at the end. */
@@ -57,6 +58,8 @@ export interface Parts {
     path: string,
     onProgress: (done: number, total: number) => void,
   ): Promise<{ bytesBefore: number; bytesAfter: number; resumed: boolean }>
+  /** What replicates without a server, under the settings of the environment. Rejects with ConfigError. */
+  openMigration(environment: Console['environment']): Promise<MigrationParts>
 }
 
 /** The process, as the commands see it. */

@@ -113,4 +113,8 @@ export const systemParts: Parts = {
   },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
   compactFile,
+  async openMigration(environment) {
+    const { openMigration } = await import('./migrate/open-migration.ts')
+    return openMigration(environment)
+  },
 }

@@ -1,7 +1,7 @@
 import { type Setting, textOf } from '../config/setting.ts'
 import { SETTINGS } from '../config/settings.ts'
 
-export const COMMANDS = ['serve', 'check', 'compact', 'inspect'] as const
+export const COMMANDS = ['serve', 'check', 'compact', 'inspect', 'migrate'] as const
 
 export type Command = (typeof COMMANDS)[number]
 
@@ -12,6 +12,8 @@ Commands:
   check FILE      read a whole database file and report what is damaged
   compact FILE    give back the space of a database file that no server has open
   inspect FILE    print what a database file holds
+  migrate SOURCE TARGET
+                  bring databases from one server to another, and compare them
 
   help [COMMAND]  show this, or the help of a command; so do --help and -h
   --version, -v   show the version
@@ -52,6 +54,28 @@ Exit status: 0 done, 1 the file is damaged, 2 it could not be opened.
   --version, -v  show the version
 `
 
+const MIGRATE = `Usage: davenport migrate [options] SOURCE TARGET
+
+Brings the database of the URL SOURCE to the URL TARGET: each is at an Apache CouchDB or at a davenport, and the server
+of TARGET may be a cluster. The target is made where it is missing and gets _security and the bound of revisions of the source;
+documents, design documents and deleted ones among them, are replicated with all their conflicts and attachments. Then both
+are read and compared: documents, leaf revisions, and a digest of all revision trees. It can be ended at any time, and goes
+on where it was when it is started again.
+
+  --all          SOURCE and TARGET are servers: every database but _replicator, _users among them
+  --continuous   go on with what is written meanwhile, until Ctrl-C; then catch up and compare again
+  --dry-run      tell what would be done, and change nothing
+  --help, -h     show this
+  --version, -v  show the version
+
+Environment:
+  DAVENPORT_MIGRATE_SOURCE=name:password  signs in at SOURCE; so does http://name:password@host/, which others
+  DAVENPORT_MIGRATE_TARGET=name:password  can see in the list of processes
+  DAVENPORT_REPLICATOR__KEY=value         a setting of [replicator], for example WORKER_PROCESSES
+
+Exit status: 0 all is equal, 1 something differs or failed, 2 a wrong command line.
+`
+
 function serveUsage(): string {
   return `Usage: davenport serve [options]
 
@@ -88,5 +112,6 @@ export function usage(command?: Command): string {
   if (command === 'serve') return serveUsage()
   if (command === 'check') return CHECK
   if (command === 'compact') return COMPACT
+  if (command === 'migrate') return MIGRATE
   return command === 'inspect' ? INSPECT : MAIN
 }

@@ -71,6 +71,11 @@ const DEFAULTS = {
   retries: 'replicationRetries',
 } as const
 
+/** They follow the settings. */
+export function replicationDefaults(settings: SettingsRegistry): ReplicationDefaults {
+  return settings.view(DEFAULTS)
+}
+
 export class Replications implements ReplicationRunner {
   readonly #options: ReplicationsOptions
   /** What a job takes where it does not say. */
@@ -80,7 +85,7 @@ export class Replications implements ReplicationRunner {
 
   constructor(options: ReplicationsOptions) {
     this.#options = options
-    this.defaults = options.settings.view(DEFAULTS)
+    this.defaults = replicationDefaults(options.settings)
   }
 
   idOf(job: ReplicationJob): Promise<ReplicationId> {

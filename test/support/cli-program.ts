@@ -56,6 +56,9 @@ const parts: Parts = {
       },
     }
   },
+  async openMigration() {
+    throw new Error('there is nobody to speak HTTP')
+  },
   async compactFile(path, onProgress) {
     await readFile(path)
     onProgress(1, 1)
