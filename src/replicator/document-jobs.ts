@@ -7,7 +7,6 @@
  * - Of a job that waits only what is shown is kept; the document is read again when its turn comes.
  */
 import type { Clock } from '../base/clock.ts'
-import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { NODE } from '../base/node-name.ts'

@@ -15,8 +15,7 @@ const SOCKET_BYTES = 32 * 1024 * 1024
 
 /** What a backend has beside its databases. */
 function partsOf(server: Server): Omit<Backend, 'databases'> {
-  return { ...server }
-  }
+  return { ...server, replicator: server.replicator }
 }
 
 /** A server whose only database is endless, in front of the parts of a real one. */

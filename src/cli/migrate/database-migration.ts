@@ -73,7 +73,11 @@ export class DatabaseMigration {
   async plan(): Promise<Plan> {
     const { name } = this.#options
     const info = await this.#get(this.#source, '', 'the source')
-    const { doc_count = 0, doc_del_count = 0, props } = info as {
+    const {
+      doc_count = 0,
+      doc_del_count = 0,
+      props,
+    } = info as {
       doc_count?: number
       doc_del_count?: number
       props?: { partitioned?: boolean }

@@ -138,7 +138,11 @@ class Command {
     const { flags, migration, source, ending } = this.#options
     if (flags.all !== true) return ['']
     const { url, auth } = source
-    const { source: place } = parseJob({ source: { url, auth }, target: { url, auth } }, ADMIN, migration.defaults)
+    const { source: place } = parseJob(
+      { source: { url, auth }, target: { url, auth } },
+      ADMIN,
+      migration.defaults,
+    )
     if (place.kind !== 'remote') throw new MigrationError('SOURCE must be a URL')
     const peer = migration.open(place)
     try {
@@ -272,7 +276,10 @@ class Progress {
 
 function planText({ documents, deleted, isPartitioned, isMissing, copiesSecurity }: Plan): string {
   const kind = isPartitioned ? 'partitioned, ' : ''
-  const steps = [isMissing ? 'would be made' : 'is there', ...(copiesSecurity ? ['would get its _security'] : [])]
+  const steps = [
+    isMissing ? 'would be made' : 'is there',
+    ...(copiesSecurity ? ['would get its _security'] : []),
+  ]
   return `${kind}${documents} documents, ${deleted} deleted; at the target it ${steps.join(' and ')}`
 }
 

@@ -27,7 +27,10 @@ const CONNECTIONS = 4
 export function openMigration(environment: Readonly<Record<string, string | undefined>>): MigrationParts {
   const names = Object.entries(environment).filter(([name]) => !name.startsWith('DAVENPORT_MIGRATE_'))
   const log = createLog({ level: 'none', write: () => undefined, now: () => systemClock.now() })
-  const settings = new SettingsRegistry(loadConfig({ environment: Object.fromEntries(names), flags: {} }), log)
+  const settings = new SettingsRegistry(
+    loadConfig({ environment: Object.fromEntries(names), flags: {} }),
+    log,
+  )
   const connections = new Connections()
   const designs = new DesignDocuments(scriptingOf(settings, { clock: systemClock, log, threads: 0 }))
   const none = async (): Promise<never> => {
@@ -80,7 +83,12 @@ function openPeer(place: RemotePlace, settings: SettingsRegistry, connections: C
   return {
     call({ method, path, query, json, mostBytes = MOST_ANSWER_BYTES }, signal) {
       const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json))
-      const request = { method, path, ...(query && { query }), ...(body && { body, type: 'application/json' }) }
+      const request = {
+        method,
+        path,
+        ...(query && { query }),
+        ...(body && { body, type: 'application/json' }),
+      }
       return peer.json(request, signal, mostBytes)
     },
     close: () => peer.close(),

@@ -70,7 +70,11 @@ async function* pages(peer: MigrationPeer, signal: AbortSignal): AsyncGenerator<
 }
 
 function changeOf(row: unknown): Change {
-  const { id, deleted = false, changes } = row as {
+  const {
+    id,
+    deleted = false,
+    changes,
+  } = row as {
     id: string
     deleted?: boolean
     changes: readonly { rev: string }[]
@@ -106,7 +110,13 @@ async function pathsOf(
   const paths = new Map<string, string>()
   const ask = async (docs: readonly { id: string; rev: string }[]): Promise<void> => {
     const query = { revs: 'true', attachments: 'false' }
-    const call = { method: 'POST', path: '_bulk_get', query, json: { docs }, mostBytes: MOST_ANSWER_BYTES } as const
+    const call = {
+      method: 'POST',
+      path: '_bulk_get',
+      query,
+      json: { docs },
+      mostBytes: MOST_ANSWER_BYTES,
+    } as const
     try {
       const { status, value } = await peer.call(call, signal)
       if (status !== 200) throw new Error(`_bulk_get: status ${status}`)
