@@ -140,7 +140,8 @@ export class PropertyRun {
     }
     const text = `key${random.int(100_000).toString(36)}`
     if (random.bool(0.3)) return Buffer.from(text.toUpperCase())
-    return Buffer.from(random.bool(0.4) ? `K${text.slice(1)}` : text)
+    const first = random.pick(['k', 'K'])
+    return Buffer.from(first + (random.bool(0.2) ? text.slice(1).toUpperCase() : text.slice(1)))
   }
 
   #key(): Buffer {

@@ -29,21 +29,21 @@ const MIXED_BELOW = 0x5b
 
 /**
  * Upper case stands among lower case. Keys that begin with it, or with less, are in bytewise order among each other; of
- * others the lowest bit of every byte but the first does not count, so that unlike ones may be equal.
+ * others the case of every byte but the first does not count, so that unlike ones may be equal.
  */
 export const mixed: Comparator = {
   name: 'mixed',
   version: 1,
   bytewiseBelow: MIXED_BELOW,
   compare(a, b) {
-    const [ofA, ofB] = [a, b].map((key) => (key.length > 0 && key[0]! < MIXED_BELOW ? 0 : 1))
+    const [isFoldedA, isFoldedB] = [a, b].map((key) => !(key[0]! < MIXED_BELOW))
     const shared = Math.min(a.length, b.length)
     for (let i = 0; i < shared; i++) {
-      const byteOfA = i === 0 ? folded(a[i]!) : a[i]! & ~ofA!
-      const byteOfB = i === 0 ? folded(b[i]!) : b[i]! & ~ofB!
+      const byteOfA = i === 0 || isFoldedA ? folded(a[i]!) : a[i]!
+      const byteOfB = i === 0 || isFoldedB ? folded(b[i]!) : b[i]!
       if (byteOfA !== byteOfB) return byteOfA - byteOfB
     }
-    return a.length - b.length || ofA! - ofB!
+    return a.length - b.length || Number(isFoldedA) - Number(isFoldedB)
   },
 }
 
