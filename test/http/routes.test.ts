@@ -140,7 +140,7 @@ t.test('design documents: either spelling writes, one is redirected', async (t) 
   t.equal(reply.status, 301)
   t.match(reply.headers.location, new RegExp(`/${name}/_design/a\\?rev=1-x$`))
   t.equal((await send(`GET /${name}/_design/a`)).status, 200)
-  await refuses(t, `GET /${name}/_design/a/_view/x`, 501, 'not_implemented', '_view is not implemented')
+  await refuses(t, `GET /${name}/_design/a/_view/x`, 404, 'not_found', 'missing_named_view')
   await refuses(t, `GET /${name}/_design/none/_view/x`, 404, 'not_found', 'missing')
 })
 
