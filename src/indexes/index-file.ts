@@ -14,6 +14,7 @@ import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
 import type { Batch, BatchDocument } from './batch.ts'
 import { decodeDocumentRows, encodeDocumentRows } from './document-rows.ts'
+import { canonicalRow, type RowText } from './engine-text.ts'
 import {
   type IndexState,
   readIndexRecord,
@@ -50,6 +51,11 @@ export interface IndexFileOptions {
   readonly clock: Clock
   readonly random: RandomBytes
   readonly log: Log
+}
+
+/** A row before it is written. */
+interface FoundRow extends RowText {
+  readonly tree: number
 }
 
 export function isUnusable(error: unknown): boolean {
@@ -175,23 +181,37 @@ export class IndexFile {
   #putAll(tx: Transaction, documents: readonly BatchDocument[], from: number, made: MadeRows): void {
     const { rows, count } = made
     let current = from
-    let keys = this.#noKeys()
+    let found: FoundRow[] = []
     const finish = (until: number): void => {
       for (; current < until; current++) {
-        this.#finish(tx, documents[current]!, keys)
-        keys = this.#noKeys()
+        const document = documents[current]!
+        this.#finish(tx, document, this.#putRows(tx, document, found))
+        found = []
       }
     }
     visitRows(rows, this.#trees.length, (offset, tree, keyStart, keyEnd, valueStart, valueEnd) => {
       finish(from + offset)
-      const { id } = documents[from + offset]!
-      const sortKey = this.#orders[tree]!.sortKey(rows.subarray(keyStart, keyEnd), this.#partitionOf(id))
-      const ofTree = keys[tree]!
-      const key = rowKey(sortKey, id, ofTree.length)
-      ofTree.push(sortKey)
-      tx.put(this.#trees[tree]!, key, encodeRowValue(rows, keyStart, keyEnd, valueStart, valueEnd))
+      const text = canonicalRow(rows, keyStart, keyEnd, valueStart, valueEnd)
+      found.push({ tree, ...text })
     })
     finish(from + count)
+  }
+
+  /**
+   * By tree and number, the sort keys of a document's rows. Those of equal keys stand in the order in which CouchDB shows them:
+   * what was emitted last comes first.
+   */
+  #putRows(tx: Transaction, { id }: BatchDocument, found: readonly FoundRow[]): Uint8Array[][] {
+    const keys = this.#noKeys()
+    for (let at = found.length - 1; at >= 0; at--) {
+      const { tree, source, keyStart, keyEnd, valueStart, valueEnd } = found[at]!
+      const sortKey = this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), this.#partitionOf(id))
+      const ofTree = keys[tree]!
+      const value = encodeRowValue(source, keyStart, keyEnd, valueStart, valueEnd)
+      tx.put(this.#trees[tree]!, rowKey(sortKey, id, ofTree.length), value)
+      ofTree.push(sortKey)
+    }
+    return keys
   }
 
   #noKeys(): Uint8Array[][] {
