@@ -1,7 +1,7 @@
 /** A database of this server that documents are read from: no text is made or parsed on the way. */
 import { DatabaseError } from '../../base/errors.ts'
 import { giveWay, runInTurns } from '../../base/time-slice.ts'
-import type { AttachmentView, ChangeRow, Database, DocumentView } from '../../database/api/database.ts'
+import type { AttachmentView, ChangeRow, ChangesPage, Database, DocumentView } from '../../database/api/database.ts'
 import { filterError, requireFunction } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
@@ -100,10 +100,7 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
       for (let rows = 0; changes.length < limit && rows < MOST_ROWS; ) {
         signal.throwIfAborted()
         await giveWay()
-        const next = nextRows(
-          page.rows,
-          filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length),
-        )
+        const next = nextRows(page, filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length))
         if (next.length === 0) {
           isEnd = true
           break
@@ -224,10 +221,11 @@ function failed(error: unknown): never {
   throw filterError(error)
 }
 
-function nextRows(rows: Iterator<ChangeRow>, count: number): ChangeRow[] {
+/** None at the end. Several are not read up to the end: their documents could not be read any more. */
+function nextRows(page: ChangesPage, count: number): ChangeRow[] {
   const next: ChangeRow[] = []
-  while (next.length < count) {
-    const row = rows.next()
+  while (next.length < count && (count === 1 || page.pending() > 0)) {
+    const row = page.rows.next()
     if (row.done === true) break
     next.push(row.value)
   }
