@@ -102,6 +102,20 @@ export interface ReplicationProgress {
   readonly through_seq: string | number
 }
 
+export const NO_PROGRESS: ReplicationProgress = {
+  revisions_checked: 0,
+  missing_revisions_found: 0,
+  docs_read: 0,
+  docs_written: 0,
+  changes_pending: null,
+  doc_write_failures: 0,
+  bulk_get_docs: 0,
+  bulk_get_attempts: 0,
+  checkpointed_source_seq: 0,
+  source_seq: 0,
+  through_seq: 0,
+}
+
 /** One entry of a checkpoint's history. Members other than these are kept as they are found. */
 export interface HistoryEntry {
   readonly session_id: string

@@ -35,6 +35,11 @@ export interface IdContext {
   readonly filterCode?: string | undefined
 }
 
+/** The code of a filter function is part of the id. */
+export function needsFilterCode({ options: { choice } }: ReplicationJob): boolean {
+  return choice.kind === 'filter' && !choice.filter.startsWith('_')
+}
+
 export function replicationId(job: ReplicationJob, context: IdContext): ReplicationId {
   const { continuous, createTarget } = job.options
   const suffix = (continuous ? '+continuous' : '') + (createTarget ? '+create_target' : '')

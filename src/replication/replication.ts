@@ -31,6 +31,7 @@ export interface ReplicationOptions {
   readonly source: SourceEndpoint
   readonly target: TargetEndpoint
   readonly parts: ReplicationParts
+  readonly onProgress: () => void
 }
 
 const FIRST_BATCH = 100
@@ -204,7 +205,8 @@ export class Replication {
 
   #passed(seq: Sequence): void {
     this.#throughSeq = seq
-    const { job, parts } = this.#options
+    const { job, parts, onProgress } = this.#options
+    onProgress()
     if (!job.options.useCheckpoints) return
     this.#cancelTimer ??= parts.clock.after(job.options.checkpointIntervalMs, () => {
       this.#cancelTimer = undefined
@@ -223,6 +225,7 @@ export class Replication {
       await this.#checkpointing
     } finally {
       this.#checkpointing = undefined
+      this.#options.onProgress()
     }
   }
 

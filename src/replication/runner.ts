@@ -2,6 +2,7 @@
 import { isServerAdmin } from '../auth/user.ts'
 import {
   type EndpointPlace,
+  NO_PROGRESS,
   ReplicationError,
   type ReplicationId,
   type ReplicationJob,
@@ -18,7 +19,7 @@ import { LocalSource } from './local/local-source.ts'
 import { LocalTarget } from './local/local-target.ts'
 import type { ReplicationParts } from './parts.ts'
 import { Replication } from './replication.ts'
-import { replicationId } from './replication-id.ts'
+import { needsFilterCode, replicationId } from './replication-id.ts'
 
 /** JSON of a document may be so much longer than its body: revisions and what is said of attachments. */
 const BESIDE_THE_BODY_BYTES = 8 * 1024 * 1024
@@ -37,7 +38,7 @@ export class LocalRunner implements ReplicationRunner {
   async idOf(job: ReplicationJob): Promise<ReplicationId> {
     const { uuid } = this.#parts
     const { choice } = job.options
-    if (choice.kind !== 'filter' || choice.filter.startsWith('_')) return replicationId(job, { uuid })
+    if (choice.kind !== 'filter' || !needsFilterCode(job)) return replicationId(job, { uuid })
     const slash = choice.filter.indexOf('/')
     const source = this.#source(job)
     try {
@@ -61,7 +62,8 @@ export class LocalRunner implements ReplicationRunner {
     }
   }
 
-  start(job: ReplicationJob, id: ReplicationId): RunningReplication {
+  /** `onProgress` is called when there is some. */
+  start(job: ReplicationJob, id: ReplicationId, onProgress: () => void = () => {}): RunningReplication {
     const key = id.base + id.suffix
     if (this.#isStopped || this.#running.has(key)) return this.#refused(id)
     let replication: Replication
@@ -71,7 +73,7 @@ export class LocalRunner implements ReplicationRunner {
       onStarted = resolve
     })
     try {
-      replication = this.#replication(job, id)
+      replication = this.#replication(job, id, onProgress)
       ended = replication.run(onStarted)
     } catch (error) {
       // A proxy that must not be used, certificates that cannot be read.
@@ -113,13 +115,14 @@ export class LocalRunner implements ReplicationRunner {
     )
   }
 
-  #replication(job: ReplicationJob, id: ReplicationId): Replication {
+  #replication(job: ReplicationJob, id: ReplicationId, onProgress: () => void): Replication {
     return new Replication({
       job,
       checkpointIds: [id.base, ...id.older],
       source: this.#source(job),
       target: this.#target(job),
       parts: this.#parts,
+      onProgress,
     })
   }
 
@@ -181,21 +184,8 @@ function failedAtOnce(id: ReplicationId, error: unknown): RunningReplication {
     error instanceof ReplicationError
       ? { error: error.error, reason: error.reason, status: error.status, isTransient: error.isTransient }
       : { error: 'replication_failed', reason: 'It could not be started.', status: 500, isTransient: true }
-  const progress = {
-    revisions_checked: 0,
-    missing_revisions_found: 0,
-    docs_read: 0,
-    docs_written: 0,
-    changes_pending: null,
-    doc_write_failures: 0,
-    bulk_get_docs: 0,
-    bulk_get_attempts: 0,
-    checkpointed_source_seq: 0,
-    source_seq: 0,
-    through_seq: 0,
-  }
-  const ended = Promise.resolve<ReplicationOutcome>({ kind: 'failed', failure, progress })
-  return { id, started: Promise.resolve(), ended, progress: () => progress, stop: () => ended }
+  const ended = Promise.resolve<ReplicationOutcome>({ kind: 'failed', failure, progress: NO_PROGRESS })
+  return { id, started: Promise.resolve(), ended, progress: () => NO_PROGRESS, stop: () => ended }
 }
 
 /** As CouchDB trims it: one line of code, on both sides. */

@@ -31,6 +31,7 @@ export interface StoppableRunner extends ReplicationRunner {
 }
 
 export interface ReplicationsOptions {
+  /** Until another one takes its place. */
   readonly runner: StoppableRunner
   readonly tasks: TaskRegistry
   readonly settings: SettingsRegistry
@@ -81,21 +82,28 @@ export class Replications implements ReplicationRunner {
   /** What a job takes where it does not say. */
   readonly defaults: ReplicationDefaults
   readonly #requested = new Map<string, Requested>()
+  #runner: StoppableRunner
   #isStopped = false
 
   constructor(options: ReplicationsOptions) {
     this.#options = options
+    this.#runner = options.runner
     this.defaults = replicationDefaults(options.settings)
   }
 
+  /** Replications are to run elsewhere from now on: before the first one begins. */
+  runIn(runner: StoppableRunner): void {
+    this.#runner = runner
+  }
+
   idOf(job: ReplicationJob): Promise<ReplicationId> {
-    return this.#options.runner.idOf(job)
+    return this.#runner.idOf(job)
   }
 
   /** The same as a task that is shown. */
   start(job: ReplicationJob, id: ReplicationId): RunningReplication {
-    const { runner, tasks } = this.#options
-    const running = runner.start(job, id)
+    const { tasks } = this.#options
+    const running = this.#runner.start(job, id)
     const task = tasks.start({
       type: 'replication',
       database: job.origin?.database ?? null,
@@ -210,7 +218,7 @@ export class Replications implements ReplicationRunner {
   async stop(): Promise<void> {
     this.#isStopped = true
     await Promise.all([...this.#requested.values()].map((each) => this.#end(each)))
-    await this.#options.runner.stop()
+    await this.#runner.stop()
   }
 }
 

@@ -26,6 +26,8 @@ export interface FrontServiceOptions {
   server: Server
   port: MessagePort
   onListening: () => void
+  /** It hears what it is told from its start on. Default: when it has asked for what it needs to take requests. */
+  isAttending?: boolean | undefined
 }
 
 export class FrontService {
@@ -38,11 +40,12 @@ export class FrontService {
   #unwatchEvents: (() => void) | undefined
   #ended = false
   /** It has asked for what it needs to take requests: what was told before is ahead of the answer. */
-  #isAttending = false
+  #isAttending: boolean
 
   constructor(options: FrontServiceOptions) {
     const { server, port, onListening } = options
     this.#server = server
+    this.#isAttending = options.isAttending ?? false
     this.#channel = new Channel({
       port,
       handlers: this.#handlers(),

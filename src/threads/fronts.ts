@@ -14,6 +14,7 @@ import type { Server } from '../server/server.ts'
 import type { FrontSocket, FrontStart } from './front.ts'
 import { FrontService } from './front-service.ts'
 import { ListeningSocket } from './listening-socket.ts'
+import { ThreadRunner } from './thread-runner.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
 /** Collections of a larger one make requests wait longer, those of a smaller one are so frequent that they cost more. */
@@ -76,6 +77,7 @@ export class Fronts {
     const backlog = settings.get('backlog')
     const sockets = await ListeningSocket.openAll(listenAddresses(settings), { ready, backlog })
     const fronts = new Fronts(options, sockets)
+    options.server.replications.runIn(new ThreadRunner(options.server, options.version))
     try {
       const descriptors = await fronts.#descriptors(ready)
       await Promise.all(descriptors.map((each) => fronts.#startOne(each)))

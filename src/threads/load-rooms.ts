@@ -19,6 +19,13 @@ export async function loadHttpRooms(): Promise<void> {
   await import('../http/routes/index.ts')
 }
 
+/** Of the thread that replicates. */
+export async function loadReplicationRooms(): Promise<void> {
+  await loadDatabaseRooms()
+  await import('../documents/changes-filter.ts')
+  await import('../replication/runner.ts')
+}
+
 async function loadDatabaseRooms(): Promise<void> {
   await import('../../native-free-btree/index.ts')
   await import('../json/documents.ts')
