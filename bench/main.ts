@@ -10,6 +10,7 @@ import { hostile } from './hostile.ts'
 import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
 import { manyDatabases } from './many-databases.ts'
+import { replicate } from './replicate.ts'
 import { scanMemory } from './scan-memory.ts'
 import { scripting } from './scripting.ts'
 import { strangers } from './strangers.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   hostile,
   http,
   'many-databases': manyDatabases,
+  replicate,
   'scan-memory': scanMemory,
   scripting,
   'thread-memory': threadMemory,

@@ -14,6 +14,7 @@ import { misuse } from './misuse.ts'
 import { multipart } from './multipart.ts'
 import { readerThreads } from './reader-threads.ts'
 import { readers } from './readers.ts'
+import { replication } from './replication.ts'
 import { scripting } from './scripting.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
@@ -35,6 +36,7 @@ export const TARGETS: readonly Target[] = [
   readerThreads,
   kill,
   threads,
+  replication,
   stores,
   syscalls,
 ]
