@@ -9,7 +9,7 @@
 import { parseArgs } from 'node:util'
 import { call } from '../test/support/replicated.ts'
 import { ADMIN, type ServerProcess, startServerProcess } from '../test/support/server-process.ts'
-import { processCpuUs } from './process-cpu.ts'
+import { mainThreadCpuUs, processCpuUs } from './process-cpu.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
 const BATCH = 500
@@ -63,7 +63,10 @@ const attached: Make = (at) => ({
   _id: idOf(at),
   at,
   _attachments: {
-    a: { content_type: 'application/octet-stream', data: Buffer.alloc(ATTACHED_BYTES, `${at}`).toString('base64') },
+    a: {
+      content_type: 'application/octet-stream',
+      data: Buffer.alloc(ATTACHED_BYTES, `${at}`).toString('base64'),
+    },
   },
 })
 
@@ -80,13 +83,22 @@ async function fill({ url }: Site, database: string, count: number, make: Make):
   }
 }
 
-/** CPU time of all servers, and time. */
-async function measured(sites: readonly Site[], run: () => Promise<void>): Promise<{ cpuS: number; seconds: number }> {
-  const cpu = (): number => sites.reduce((sum, { process }) => sum + processCpuUs(process.child.process.pid!), 0)
-  const before = cpu()
+interface Measured {
+  seconds: number
+  /** CPU time of all servers, and the share of it that their main threads took, which is where others' writes wait. */
+  cpuS: number
+  mainShare: number
+}
+
+async function measured(sites: readonly Site[], run: () => Promise<void>): Promise<Measured> {
+  const sum = (of: (pid: number) => number): number =>
+    sites.reduce((total, { process }) => total + of(process.child.process.pid!), 0)
+  const [before, mainBefore] = [sum(processCpuUs), sum(mainThreadCpuUs)]
   const watch = stopwatch()
   await run()
-  return { seconds: watch(), cpuS: (cpu() - before) / 1e6 }
+  const seconds = watch()
+  const cpuUs = sum(processCpuUs) - before
+  return { seconds, cpuS: cpuUs / 1e6, mainShare: (sum(mainThreadCpuUs) - mainBefore) / cpuUs }
 }
 
 async function compare(
@@ -100,9 +112,12 @@ async function compare(
   const name = what.startsWith('1') && make === plain ? 'plain' : 'attached'
   const sites = [here, there]
   const bulk = await measured(sites, () => fill(here, name, count, make))
-  const tell = (kind: string, { seconds, cpuS }: { seconds: number; cpuS: number }): void => {
+  const tell = (kind: string, { seconds, cpuS, mainShare }: Measured): void => {
     const share = `${(bulk.seconds / seconds).toFixed(2)}x the rate, ${(bulk.cpuS / cpuS).toFixed(2)}x per CPU second`
-    print(`${what}, ${kind}: ${Math.round(count / seconds)} a second, ${Math.round(count / cpuS)} a CPU second: ${share}`)
+    const main = `${Math.round(mainShare * 100)} % in the main threads`
+    print(
+      `${what}, ${kind}: ${Math.round(count / seconds)} a second, ${Math.round(count / cpuS)} a CPU second: ${share}; ${main}`,
+    )
   }
   tell('_bulk_docs', bulk)
   tell('local', await measured(sites, () => replicated(here, name, `${name}-copy`, count)))

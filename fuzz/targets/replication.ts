@@ -8,7 +8,13 @@
  */
 import { join } from 'node:path'
 import type { Random } from '../../test/support/random.ts'
-import { call, type Fault, type FaultyProxy, startFaultyProxy, treesDigest } from '../../test/support/replicated.ts'
+import {
+  call,
+  type Fault,
+  type FaultyProxy,
+  startFaultyProxy,
+  treesDigest,
+} from '../../test/support/replicated.ts'
 import { ADMIN, type ServerProcess, startServerProcess } from '../../test/support/server-process.ts'
 import type { Coverage } from '../coverage.ts'
 import { inDataFolder } from '../data-folder.ts'
@@ -96,7 +102,9 @@ class ReplicationRun {
     await this.#through(other, async (proxy) => {
       const isPush = random.int(2) === 0
       const kills = random.int(6) === 0 && this.#kills < MOST_KILLS_PER_CASE
-      const replicating = this.#replicate(runner, proxy, isPush, random.pick([3, 10, 500])).catch(() => undefined)
+      const replicating = this.#replicate(runner, proxy, isPush, random.pick([3, 10, 500])).catch(
+        () => undefined,
+      )
       if (kills) {
         this.#kills += 1
         this.#coverage.count('killed')
@@ -141,15 +149,26 @@ class ReplicationRun {
       const kind = random.int(6)
       if (kind === 0) {
         const ids = [0, 1, 2].map(() => random.next().toString(16).padStart(8, '0').repeat(4))
-        const doc = { _id: id, _revisions: { start: random.pick([3, 9]), ids }, _deleted: random.int(4) === 0, name }
+        const doc = {
+          _id: id,
+          _revisions: { start: random.pick([3, 9]), ids },
+          _deleted: random.int(4) === 0,
+          name,
+        }
         await call(url, 'POST', '/db/_bulk_docs', { new_edits: false, docs: [doc] })
         continue
       }
       const before = await call(url, 'GET', path)
       const rev = before.body['_rev']
       const data = Buffer.alloc(random.pick([0, 1, 5000, 70_000, 200_000]), random.next()).toString('base64')
-      const attached = kind < 3 ? { _attachments: { a: { content_type: random.pick(['text/plain', 'image/png']), data } } } : {}
-      const doc = { ...(rev === undefined ? {} : { _rev: rev }), ...(kind === 5 ? { _deleted: true } : attached) }
+      const attached =
+        kind < 3
+          ? { _attachments: { a: { content_type: random.pick(['text/plain', 'image/png']), data } } }
+          : {}
+      const doc = {
+        ...(rev === undefined ? {} : { _rev: rev }),
+        ...(kind === 5 ? { _deleted: true } : attached),
+      }
       await call(url, 'PUT', path, { ...doc, name, n: random.next() })
       if (kind < 3) this.#coverage.count('attached')
     }
@@ -165,7 +184,8 @@ class ReplicationRun {
         const [entry] = (answer.body['history'] ?? []) as Record<string, number>[]
         if ((entry?.['doc_write_failures'] ?? 0) > 0) throw new Error(`refused: ${JSON.stringify(entry)}`)
         const again = await this.#replicate(this.#left, proxy, isPush, 500)
-        if (again.body['no_changes'] !== true) throw new Error(`changes after all: ${JSON.stringify(again.body)}`)
+        if (again.body['no_changes'] !== true)
+          throw new Error(`changes after all: ${JSON.stringify(again.body)}`)
       }
       this.#requireSentOnce(proxy)
     })

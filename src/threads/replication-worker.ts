@@ -22,8 +22,8 @@ import { LocalRunner } from '../replication/runner.ts'
 import { Channel } from '../workers/channel.ts'
 import type { CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
-import type { RunnerVocabulary, WorkerVocabulary } from './replication-protocol.ts'
 import { remoteWriter } from './remote-writer.ts'
+import type { RunnerVocabulary, WorkerVocabulary } from './replication-protocol.ts'
 
 /** What the thread is started with. */
 export interface ReplicationThreadStart {
@@ -141,7 +141,11 @@ class ReplicationWorker {
             return { failure: { error: name, reason, status, isTransient } }
           }
         },
-        start: ({ key, job, id }) => this.#start(key, this.#runner.start(job, id, () => this.#tellSoon(key))),
+        start: ({ key, job, id }) =>
+          this.#start(
+            key,
+            this.#runner.start(job, id, () => this.#tellSoon(key)),
+          ),
         stop: ({ key }) => void this.#running.get(key)?.stop(),
         end: () => this.#end(),
       },

@@ -103,7 +103,8 @@ export class ThreadRunner implements StoppableRunner {
   async #begin(key: number, job: ReplicationJob, id: ReplicationId): Promise<void> {
     try {
       const { line } = await this.#running()
-      if (this.#entries.get(key)?.isStopped === true) this.#end(key, { kind: 'stopped', progress: NO_PROGRESS })
+      if (this.#entries.get(key)?.isStopped === true)
+        this.#end(key, { kind: 'stopped', progress: NO_PROGRESS })
       else await line.ask('start', { key, job, id })
     } catch {
       this.#end(key, lost(this.#entries.get(key)))
@@ -218,7 +219,9 @@ export class ThreadRunner implements StoppableRunner {
         },
       })
       const thread: Thread = { line, exited, terminate: () => void worker.terminate() }
-      worker.on('error', (error) => log.error('the thread that replicates failed', { reason: describeError(error) }))
+      worker.on('error', (error) =>
+        log.error('the thread that replicates failed', { reason: describeError(error) }),
+      )
       worker.once('exit', () => {
         this.#thread = undefined
         for (const each of leave) each()

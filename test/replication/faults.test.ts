@@ -42,7 +42,11 @@ for (const direction of ['push', 'pull'] as const) {
     const peer = `${proxy.url.replace('://', `://${username}:${password}@`)}/peer`
     const [source, target] = direction === 'push' ? [here, there] : [there, here]
     const [from, to] = direction === 'push' ? ['own', 'peer'] : ['peer', 'own']
-    for (const [server, name] of [[source, from], [target, to]] as const) await call(server.url, 'PUT', `/${name}`)
+    for (const [server, name] of [
+      [source, from],
+      [target, to],
+    ] as const)
+      await call(server.url, 'PUT', `/${name}`)
     const data = Buffer.alloc(200_000, 'attached').toString('base64')
     const docs = Array.from({ length: DOCUMENTS }, (_, at) => ({
       _id: `doc-${at}`,
@@ -51,7 +55,11 @@ for (const direction of ['push', 'pull'] as const) {
     }))
     await call(source.url, 'POST', `/${from}/_bulk_docs`, { docs })
     const [given, taken] = direction === 'push' ? ['own', peer] : [peer, 'own']
-    const done = await call(here.url, 'POST', '/_replicate', { source: given, target: taken, retries_per_request: 8 })
+    const done = await call(here.url, 'POST', '/_replicate', {
+      source: given,
+      target: taken,
+      retries_per_request: 8,
+    })
     t.equal(done.status, 200, JSON.stringify(done.body))
     t.equal(await treesDigest(target.url, to), await treesDigest(source.url, from))
     const [entry] = done.body['history'] as Record<string, number>[]
@@ -62,7 +70,8 @@ for (const direction of ['push', 'pull'] as const) {
     if (direction === 'push') {
       // What reached the peer, and whose answer was lost or doubled, may be sent again; nothing else.
       const lost = proxy.requests.filter(
-        ({ method, path, fault }) => /_bulk_docs|new_edits/.test(path) && method !== 'GET' && fault !== 'none' && fault !== 'delay',
+        ({ method, path, fault }) =>
+          /_bulk_docs|new_edits/.test(path) && method !== 'GET' && fault !== 'none' && fault !== 'delay',
       ).length
       const repeated = proxy.sent.length - new Set(proxy.sent).size
       t.ok(lost > 0 || repeated === 0, `${repeated} repeated after ${lost} faults`)
@@ -86,9 +95,15 @@ t.test('without faults nothing is sent twice, also where documents change meanwh
   const start = { source: 'own', target: peer, create_target: true, continuous: true }
   t.equal((await call(here.url, 'POST', '/_replicate', start)).status, 202)
   for (let round = 0; round < 10; round++) {
-    const found = await call(here.url, 'POST', '/own/_all_docs', { keys: Array.from({ length: 50 }, (_, n) => `d-${n}`) })
+    const found = await call(here.url, 'POST', '/own/_all_docs', {
+      keys: Array.from({ length: 50 }, (_, n) => `d-${n}`),
+    })
     const rows = found.body['rows'] as { key: string; value?: { rev: string } }[]
-    const docs = rows.map(({ key, value }) => ({ _id: key, round, ...(value === undefined ? {} : { _rev: value.rev }) }))
+    const docs = rows.map(({ key, value }) => ({
+      _id: key,
+      round,
+      ...(value === undefined ? {} : { _rev: value.rev }),
+    }))
     await call(here.url, 'POST', '/own/_bulk_docs', { docs })
   }
   for (let left = 500; left > 0; left--) {
@@ -117,10 +132,18 @@ t.test('a peer without _bulk_get, and one that takes little at once', async (t) 
   const docs = Array.from({ length: 60 }, (_, at) => ({ _id: `d-${at}`, text: 'x'.repeat(2000), at }))
   docs.push({ _id: 'large', text: 'x'.repeat(100_000), at: 0 })
   await call(here.url, 'POST', '/own/_bulk_docs', { docs })
-  const pushed = await call(here.url, 'POST', '/_replicate', { source: 'own', target: peer, create_target: true })
+  const pushed = await call(here.url, 'POST', '/_replicate', {
+    source: 'own',
+    target: peer,
+    create_target: true,
+  })
   const [entry] = pushed.body['history'] as Record<string, number>[]
   t.match(entry, { docs_written: 60, doc_write_failures: 1 }, '413 splits the batch')
-  const pulled = await call(here.url, 'POST', '/_replicate', { source: peer, target: 'again', create_target: true })
+  const pulled = await call(here.url, 'POST', '/_replicate', {
+    source: peer,
+    target: 'again',
+    create_target: true,
+  })
   t.match((pulled.body['history'] as unknown[])[0], { docs_written: 60, bulk_get_docs: 0 })
   t.equal(await treesDigest(here.url, 'again'), await treesDigest(there.url, 'peer'))
 })

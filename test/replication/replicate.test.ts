@@ -41,13 +41,25 @@ async function fill(server: TestServer, database: string, longBytes: number): Pr
   const gone = await call(url, 'GET', `/${database}/gone`)
   await call(url, 'DELETE', `/${database}/gone?rev=${String(gone.body['_rev'])}`)
   await call(url, 'PUT', `/${database}/${encodeURIComponent('é +%/"')}`, { any: 'é\u2028"\\' })
-  await call(url, 'PUT', `/${database}/_design/d`, { filters: { odd: 'function (doc) { return doc.at % 2 === 1 }' } })
+  await call(url, 'PUT', `/${database}/_design/d`, {
+    filters: { odd: 'function (doc) { return doc.at % 2 === 1 }' },
+  })
   const lengths = [0, 1, 100, 64 * 1024, 64 * 1024 + 1, 300_000]
   for (const [at, length] of lengths.entries()) {
-    await upload(server, `/${database}/attached-${at}/${at}.bin`, 'application/octet-stream', Buffer.alloc(length, at))
+    await upload(
+      server,
+      `/${database}/attached-${at}/${at}.bin`,
+      'application/octet-stream',
+      Buffer.alloc(length, at),
+    )
     await upload(server, `/${database}/packed-${at}/${at}.txt`, 'text/plain', Buffer.alloc(length, 'text '))
   }
-  await upload(server, `/${database}/long/long.bin`, 'application/octet-stream', Buffer.alloc(longBytes, 'long'))
+  await upload(
+    server,
+    `/${database}/long/long.bin`,
+    'application/octet-stream',
+    Buffer.alloc(longBytes, 'long'),
+  )
 }
 
 interface Sides {
@@ -119,7 +131,10 @@ t.test('continuous, both ways, with conflicts made on both sides', async (t) => 
   })
   const tasks = await call(runner.url, 'GET', '/_active_tasks')
   const listed = tasks.body as unknown as Record<string, unknown>[]
-  t.same(listed.map(({ type }) => type), ['replication', 'replication'])
+  t.same(
+    listed.map(({ type }) => type),
+    ['replication', 'replication'],
+  )
   t.equal(listed[0]!['replication_id'], there.body['_local_id'])
   t.match(listed[0], { continuous: true, doc_id: null, doc_write_failures: 0, docs_written: Number })
   t.notMatch(JSON.stringify(listed), /secret/)
@@ -127,7 +142,10 @@ t.test('continuous, both ways, with conflicts made on both sides', async (t) => 
     const ended = await call(runner.url, 'POST', '/_replicate', { cancel: true, id: body['_local_id'] })
     t.same(ended.body, { ok: true, _local_id: body['_local_id'] })
   }
-  t.equal((await call(runner.url, 'POST', '/_replicate', { cancel: true, id: there.body['_local_id'] })).status, 404)
+  t.equal(
+    (await call(runner.url, 'POST', '/_replicate', { cancel: true, id: there.body['_local_id'] })).status,
+    404,
+  )
 })
 
 t.test('some of the documents: by ids, by a selector, by a function, winners alone', async (t) => {
@@ -136,7 +154,12 @@ t.test('some of the documents: by ids, by a selector, by a function, winners alo
     await make(source, 'from')
     await fill(source, 'from', 0)
     const ids = async (body: object, to: string): Promise<string[]> => {
-      const made = await call(runner.url, 'POST', '/_replicate', { source: from, target: to, create_target: true, ...body })
+      const made = await call(runner.url, 'POST', '/_replicate', {
+        source: from,
+        target: to,
+        create_target: true,
+        ...body,
+      })
       t.equal(made.status, 200, JSON.stringify(made.body))
       const { body: all } = await call(target.url, 'GET', `/${to}/_all_docs`)
       return (all['rows'] as { id: string }[]).map(({ id }) => id)

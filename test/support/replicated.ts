@@ -31,7 +31,9 @@ export async function allLeaves(url: string, database: string): Promise<[string,
   const { body } = await call(url, 'GET', `/${database}/_changes?style=all_docs`)
   const rows = body['results'] as { id: string; changes: { rev: string }[] }[]
   const wanted = rows.flatMap(({ id, changes }) => changes.map(({ rev }) => ({ id, rev })))
-  const found = await call(url, 'POST', `/${database}/_bulk_get?revs=true&att_encoding_info=true`, { docs: wanted })
+  const found = await call(url, 'POST', `/${database}/_bulk_get?revs=true&att_encoding_info=true`, {
+    docs: wanted,
+  })
   const results = found.body['results'] as { id: string; docs: { ok?: Record<string, unknown> }[] }[]
   const leaves = results.flatMap(({ id, docs }) =>
     docs.map((doc): [string, unknown] => [`${id} ${String(doc.ok?.['_rev'])}`, sorted(doc)]),
@@ -139,7 +141,12 @@ async function forward(
   try {
     if (fault === 'twice') await ask()
     const { head, bytes } = await ask()
-    const { 'transfer-encoding': _coding, 'content-length': _length, connection: _connection, ...headers } = head.headers
+    const {
+      'transfer-encoding': _coding,
+      'content-length': _length,
+      connection: _connection,
+      ...headers
+    } = head.headers
     // What is cut is said to be whole; what is truncated ends where its length says.
     const length = fault === 'truncated' ? Math.floor(bytes.length / 2) : bytes.length
     answer.writeHead(head.statusCode ?? 500, { ...headers, 'content-length': length })

@@ -1,7 +1,13 @@
 /** A database of this server that documents are read from: no text is made or parsed on the way. */
 import { DatabaseError } from '../../base/errors.ts'
 import { giveWay, runInTurns } from '../../base/time-slice.ts'
-import type { AttachmentView, ChangeRow, ChangesPage, Database, DocumentView } from '../../database/api/database.ts'
+import type {
+  AttachmentView,
+  ChangeRow,
+  ChangesPage,
+  Database,
+  DocumentView,
+} from '../../database/api/database.ts'
 import { filterError, requireFunction } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
@@ -100,7 +106,10 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
       for (let rows = 0; changes.length < limit && rows < MOST_ROWS; ) {
         signal.throwIfAborted()
         await giveWay()
-        const next = nextRows(page, filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length))
+        const next = nextRows(
+          page,
+          filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length),
+        )
         if (next.length === 0) {
           isEnd = true
           break
