@@ -43,7 +43,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   'ioq.bypass': '*',
   ken: '*',
   log: 'include_sasl stacktrace_depth syslog_appid syslog_enterprise syslog_facility syslog_host syslog_port write_buffer write_delay',
-  mango: '*',
+  mango: 'index_all_disabled',
   mem3: '*',
   native_query_servers: '*',
   nouveau: '*',

@@ -12,6 +12,7 @@ import { COUCHDB } from './sections/couchdb.ts'
 import { DAVENPORT } from './sections/davenport.ts'
 import { INDEXES } from './sections/indexes.ts'
 import { LOG } from './sections/log.ts'
+import { MANGO } from './sections/mango.ts'
 import { QUERY_SERVERS } from './sections/query-servers.ts'
 import { REPLICATOR } from './sections/replicator.ts'
 import { SSL } from './sections/ssl.ts'
@@ -24,6 +25,7 @@ export const SETTINGS = {
   ...BROWSERS,
   ...AUTHENTICATION,
   ...QUERY_SERVERS,
+  ...MANGO,
   ...LOG,
   ...BACKGROUND,
   ...INDEXES,

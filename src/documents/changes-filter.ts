@@ -2,12 +2,14 @@ import { DatabaseError } from '../base/errors.ts'
 import type { Steps } from '../base/time-slice.ts'
 import type { ChangeRow, Database, DocumentView } from '../database/api/database.ts'
 import { MAX_ID_BYTES } from '../database/layout/layout.ts'
+import { canonicalize } from '../json/documents.ts'
 import { isDeeper } from '../json/print.ts'
-import { parseUpperSteps } from '../json/value-steps.ts'
 import { SelectorBudget } from '../selector/budget.ts'
+import { normalize } from '../selector/condition.ts'
 import { SelectorError } from '../selector/errors.ts'
-import { compileFields, type Projection } from '../selector/fields.ts'
-import { compileSelector, levelsOf, type Selector } from '../selector/selector.ts'
+import { compileFields, readFields } from '../selector/fields.ts'
+import { JsonSlice } from '../selector/json-slice.ts'
+import { compileSelector, type Selector } from '../selector/selector.ts'
 import { isDesignId } from './document-id.ts'
 import { viewText } from './document-text.ts'
 
@@ -21,8 +23,8 @@ export interface ChangesFilter {
   judge?(rows: readonly ChangeRow[]): Promise<readonly (readonly string[])[]>
   /** A feed goes on after a wait: what was limited for a request is limited anew. */
   renew?(): void
-  /** What is shown of a document. */
-  project?: Projection
+  /** The text of what is shown of a document. Throws selectorTimeout. */
+  project?: ((view: DocumentView, members: { conflicts: boolean }) => Buffer) | undefined
 }
 
 /** As in CouchDB: so many documents are looked up, for more the sequence is walked. */
@@ -69,21 +71,35 @@ export function selectorFilter(
   }
   try {
     const budget = new SelectorBudget(budgetMs)
-    const compiled = compileSelector(selector, budget)
-    const matches: Selector = (value) => {
+    const compiled = compileSelector<DocumentView>(normalize(textOf(selector)), viewText, budget)
+    const matches: Selector<DocumentView> = (view) => {
       onEvaluated()
-      return compiled(value)
+      return compiled(view)
     }
-    const levels = levelsOf(selector)
-    const project = fields === undefined ? undefined : compileFields(fields, budget)
     return {
-      project,
-      shown: (row) => matching(database(), row, matches, levels),
+      project: fields === undefined ? undefined : projectionOf(fields, budget),
+      shown: (row) => matching(database(), row, matches),
       renew: () => budget.renew(),
     }
   } catch (error) {
     if (error instanceof SelectorError) throw new DatabaseError('badRequest', error.message)
     throw error
+  }
+}
+
+function textOf(value: unknown): Buffer {
+  return canonicalize(Buffer.from(JSON.stringify(value)))
+}
+
+/** Throws SelectorError. */
+function projectionOf(fields: readonly unknown[], budget: SelectorBudget): ChangesFilter['project'] {
+  let members = { conflicts: false }
+  const names = readFields(new JsonSlice(textOf(fields), 0))
+  const project = compileFields<DocumentView>(names, (view) => viewText(view, members), budget)
+  if (project === undefined) return undefined
+  return (view, wanted) => {
+    members = wanted
+    return project(view)
   }
 }
 
@@ -107,12 +123,11 @@ export function judgedFilter(database: () => Database, judge: DocumentJudge): Ch
 function* matching(
   database: Database,
   row: ChangeRow,
-  matches: Selector,
-  levels: number,
+  matches: Selector<DocumentView>,
 ): Steps<readonly string[]> {
   const shown: string[] = []
   for (const view of listedViews(database, row)) {
-    if (matches(yield* parseUpperSteps(viewText(view).toString(), levels))) shown.push(view.rev)
+    if (matches(view)) shown.push(view.rev)
     yield
   }
   return shown

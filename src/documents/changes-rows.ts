@@ -1,11 +1,9 @@
-import { isTurnOver, runInTurns, type Steps } from '../base/time-slice.ts'
+import { isTurnOver, type Steps } from '../base/time-slice.ts'
 import type { ChangeRow, ChangesPage, Database } from '../database/api/database.ts'
-import { printValue } from '../json/print.ts'
-import { parseSteps, printPieces, SHORT_TEXT } from '../json/value-steps.ts'
 import { stringText } from '../json/writer.ts'
 import type { AttachmentWish } from './attachment-wish.ts'
 import type { ChangesFilter } from './changes-filter.ts'
-import { viewPieces, viewText } from './document-text.ts'
+import { viewPieces } from './document-text.ts'
 import type { Piece, PieceSource } from './piece.ts'
 
 /**
@@ -191,15 +189,8 @@ export class ChangesReader {
     if (project === undefined) {
       return [`${head},"doc":`, ...viewPieces(row.document(), { conflicts, attachments }), '}']
     }
-    const text = viewText(row.document(), { conflicts }).toString()
-    if (text.length > SHORT_TEXT) return [`${head},"doc":`, projected(text, project), '}']
-    return [`${head},"doc":`, printValue(project(JSON.parse(text))), '}']
+    return [`${head},"doc":`, project(row.document(), { conflicts }), '}']
   }
-}
-
-/** What is shown of a long document, made when it is sent. */
-async function* projected(text: string, project: (document: unknown) => unknown): AsyncGenerator<string> {
-  yield* printPieces(project(await runInTurns(parseSteps(text))))
 }
 
 /** A source without a text that ends when the work is done. */

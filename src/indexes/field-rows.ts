@@ -4,7 +4,10 @@
  */
 import * as X from '../json/characters.ts'
 import { walkMembers } from '../json/members.ts'
+import { stringAt } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
+import { normalize } from '../selector/condition.ts'
+import { findSteps, pathStep } from '../selector/path.ts'
 import { compileSelector } from '../selector/selector.ts'
 import type { FieldsDefinition } from './api.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
@@ -171,10 +174,35 @@ export class FieldRows implements RowMaker {
   }
 }
 
+/** Of whole texts of documents. Throws selectorTimeout. */
 function filterOf(filter: Uint8Array): (text: Buffer) => boolean {
-  const selector: unknown = JSON.parse(
-    Buffer.from(filter.buffer, filter.byteOffset, filter.length).toString(),
-  )
-  const matches = compileSelector(selector)
-  return (text) => matches(JSON.parse(text.toString()))
+  const condition = normalize(Buffer.from(filter.buffer, filter.byteOffset, filter.length))
+  const matches = compileSelector<WholeDocument>(condition, ({ text }) => text)
+  return (text) => matches(new WholeDocument(text))
+}
+
+/** A document of which nothing is known but its text, special members included. */
+class WholeDocument {
+  readonly text: Buffer
+
+  constructor(text: Buffer) {
+    this.text = text
+  }
+
+  get id(): string {
+    return this.#special('_id')
+  }
+
+  get rev(): string {
+    return this.#special('_rev')
+  }
+
+  body(): Buffer {
+    return this.text
+  }
+
+  #special(name: string): string {
+    const at = findSteps(this.text, 0, [pathStep(name)])
+    return at < 0 ? '' : stringAt(this.text, at)
+  }
 }

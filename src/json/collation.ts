@@ -54,9 +54,13 @@ function compareObjects(compareStrings: CompareStrings, a: Members, b: Members):
 /** Negative if `a` comes first. As deep as the shallower of the two. */
 export const compareValues: Compare = (a, b) => compareWith(collator.compare, a, b)
 
-function compareBytes(a: string, b: string): number {
+/** By the collation. */
+export const compareStrings: (a: string, b: string) => number = collator.compare
+
+/** By their UTF-8. */
+export function compareStringsByBytes(a: string, b: string): number {
   return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
 }
 
 /** The same with strings in the order of their UTF-8, as document ids go. */
-export const compareRaw: Compare = (a, b) => compareWith(compareBytes, a, b)
+export const compareRaw: Compare = (a, b) => compareWith(compareStringsByBytes, a, b)

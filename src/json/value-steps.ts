@@ -35,15 +35,6 @@ export function* parseSteps(text: string): Steps<unknown> {
   return yield* buildSteps(text, PLAIN)
 }
 
-/**
- * The same without what lies deeper than `levels`: an array or object that begins below them is an empty one. The value
- * itself is at level 0. Objects nested by the million are what a collector takes longest for.
- */
-export function* parseUpperSteps(text: string, levels: number): Steps<unknown> {
-  if (text.length <= SHORT_TEXT) return JSON.parse(text)
-  return yield* buildSteps(text, PLAIN, Number.POSITIVE_INFINITY, levels)
-}
-
 /** The same at once, of what is flat where it is what it should be. Throws RangeError for a long text of more levels. */
 export function parseFlat(text: string, mostLevels: number): unknown {
   return text.length <= SHORT_TEXT ? JSON.parse(text) : runAtOnce(buildSteps(text, PLAIN, mostLevels))
@@ -59,7 +50,6 @@ export function* buildSteps(
   text: string,
   form: ValueForm,
   mostLevels = Number.POSITIVE_INFINITY,
-  keptLevels = Number.POSITIVE_INFINITY,
 ): Steps<unknown> {
   const outer: Container[] = []
   let inner: Container | undefined
@@ -81,13 +71,9 @@ export function* buildSteps(
     /** A container that is not empty. */
     let opened: Container | undefined
     if (isArray || code === OPEN_BRACE) {
-      const levels = inner === undefined ? 0 : outer.length + 1
       if (text.charCodeAt(at + 1) === (isArray ? CLOSE_BRACKET : CLOSE_BRACE)) {
         value = isArray ? [] : {}
         at += 2
-      } else if (levels > keptLevels) {
-        value = isArray ? [] : {}
-        at = yield* endOfContainer(text, at)
       } else {
         at += 1
         // An array that begins empty gets room for many elements with its first one, which most have no use for.
@@ -145,21 +131,6 @@ function endOfScalar(text: string, start: number): number {
     at += 1
   }
   return at
-}
-
-/** Position behind the array or object that begins at `start`. */
-function* endOfContainer(text: string, start: number): Steps<number> {
-  let depth = 0
-  let at = start
-  for (let tokens = 1; ; tokens++) {
-    if (tokens % STEP_TOKENS === 0) yield
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) at = endOfString(text, at)
-    else at += 1
-    if (code === OPEN_BRACKET || code === OPEN_BRACE) depth += 1
-    else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1
-    if (depth === 0) return at
-  }
 }
 
 /** Position behind the string that begins at `start`. */

@@ -1,6 +1,9 @@
+import { type Lossless, parseLossless } from '../json/lossless.ts'
+
 /** CouchDB's names of what can be wrong with a selector or a list of fields. */
 export type SelectorErrorCode =
   | 'bad_arg'
+  | 'bad_field'
   | 'invalid_operator'
   | 'invalid_selector'
   | 'invalid_selector_json'
@@ -20,15 +23,26 @@ export class SelectorError extends Error {
   }
 }
 
-/** A JSON value as Erlang's `~w` prints it, which is how CouchDB repeats arguments. */
-export function printPlain(value: unknown): string {
-  if (typeof value === 'string') return `<<${[...Buffer.from(value)].join(',')}>>`
-  if (Array.isArray(value)) return `[${value.map(printPlain).join(',')}]`
+/** A canonical text of JSON as Erlang's `~w` prints its value, which is how CouchDB repeats arguments. */
+export function printPlain(text: string): string {
+  return print(parseLossless(text))
+}
+
+function print(value: Lossless): string {
+  if (typeof value === 'string') return value.startsWith('n') ? value.slice(1) : printBytes(value.slice(1))
+  if (Array.isArray(value)) return `[${value.map(print).join(',')}]`
   if (typeof value !== 'object' || value === null) return String(value)
-  const members = Object.entries(value).map(([name, member]) => `{${printPlain(name)},${printPlain(member)}}`)
+  const members = Object.entries(value).map(
+    ([name, member]) => `{${printBytes(name.slice(1))},${print(member)}}`,
+  )
   return `{[${members.join(',')}]}`
 }
 
-export function badArgument(operator: string, argument: unknown): SelectorError {
+function printBytes(text: string): string {
+  return `<<${[...Buffer.from(text)].join(',')}>>`
+}
+
+/** `argument` is the text of its value. */
+export function badArgument(operator: string, argument: string): SelectorError {
   return new SelectorError('bad_arg', `Bad argument for operator ${operator}: ${printPlain(argument)}`)
 }

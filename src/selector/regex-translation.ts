@@ -1,33 +1,50 @@
 /**
  * Patterns of PCRE in the words of another engine, where the dialects differ: `$` also stands before a last line
- * break, only a line break ends a line, `\s` is ASCII's, a `]` that comes first in a class is one of it, POSIX
+ * break, only a line break ends a line, `\s` is ASCII's, `\w` ISO 8859-1's, a `]` that comes first in a class is one of it, POSIX
  * classes, `\A \z \Z \h \a \e \x{..}`, `(?P<`, options in front. What the other engine cannot say is refused, never
  * taken for something else.
  */
+/** Letters of ISO 8859-1, which Erlang's tables of characters are of. */
+const UPPER = '\\xc0-\\xd6\\xd8-\\xde'
+const LOWER = '\\xaa\\xb5\\xba\\xdf-\\xf6\\xf8-\\xff'
+const LETTERS = `a-zA-Z${UPPER}${LOWER}`
+const WORD = `${LETTERS}0-9_`
+const NO_WORD = '\\x00-\\/:-@\\[-\\^`{-\\xa9\\xab-\\xb4\\xb6-\\xb9\\xbb-\\xbf\\xd7\\xf7'
+
 const POSIX: Readonly<Record<string, string>> = {
-  alpha: 'a-zA-Z',
+  alpha: LETTERS,
   digit: '0-9',
-  alnum: 'a-zA-Z0-9',
-  upper: 'A-Z',
-  lower: 'a-z',
+  alnum: `${LETTERS}0-9`,
+  upper: `A-Z${UPPER}`,
+  lower: `a-z${LOWER}`,
   space: '\\t-\\r ',
   blank: '\\t ',
   punct: '!-\\/:-@\\[-`{-~',
   xdigit: '0-9a-fA-F',
-  word: '\\w',
+  word: WORD,
   cntrl: '\\x00-\\x1f\\x7f',
   print: ' -~',
   graph: '!-~',
 }
 const INSIDE: Readonly<Record<string, string>> = {
+  w: WORD,
+  W: NO_WORD,
   s: '\\t-\\r ',
   S: '\\x00-\\x08\\x0e-\\x1f!-\\xff',
   h: '\\t ',
   b: '\\x08',
 }
 const BOTH: Readonly<Record<string, string>> = { a: '\\x07', e: '\\x1b' }
-const SAME = /[dDwWnrtfv]/
-const SPACES = { s: '[\\t-\\r ]', S: '[^\\t-\\r ]', h: '[\\t ]', b: '\\b', B: '\\B' }
+const SAME = /[dDnrtfv]/
+const SPACES = {
+  w: `[${WORD}]`,
+  W: `[^${WORD}]`,
+  s: '[\\t-\\r ]',
+  S: '[^\\t-\\r ]',
+  h: '[\\t ]',
+  b: '\\b',
+  B: '\\B',
+}
 /** What stands for nothing that is matched is no alternative, and nothing may follow it but the end of one. */
 const END_OF_BRANCH = /^(?:$|[)|])/
 

@@ -21,6 +21,8 @@ const MOST_BACKTRACKING_LENGTH = 512
 const MOST_CHOICES = 12
 /** Parts times bytes of a text that need no watch: some milliseconds. */
 const QUICK_WORK = 256 * 1024
+/** The square of the length of a text that needs no watch either where a pattern has one choice. */
+const MOST_SQUARE = 4 * 1024 * 1024
 /** A machine that stands still for a moment must not be taken for a pattern that takes too long: it is tried twice. */
 const ATTEMPTS = 2
 const ATTEMPT_MS = 30
@@ -34,8 +36,8 @@ function re2(): typeof import('re2js') {
   return loaded
 }
 
-/** True where a text matches. */
-export type TextTest = (text: string) => boolean
+/** True where a text matches. Throws selectorTimeout. */
+export type TextTest = (text: string, budget: SelectorBudget) => boolean
 
 /** What re2js and JavaScript have in common. */
 interface Matcher {
@@ -49,13 +51,11 @@ interface Engine {
   isQuick(textLength: number): boolean
 }
 
-/**
- * The answer throws selectorTimeout. Throws SyntaxError for a pattern that is none, is too large, or cannot be said here.
- */
-export function compileRegex(pattern: string, budget: SelectorBudget): TextTest {
+/** Throws SyntaxError for a pattern that is none, is too large, or cannot be said here. */
+export function compileRegex(pattern: string): TextTest {
   const engine = linearEngine(pattern) ?? backtrackingEngine(pattern)
   const matcher = engine.compile()
-  return (text) => {
+  return (text, budget) => {
     const subject = Buffer.from(text).toString('latin1')
     return engine.isQuick(subject.length) ? matcher.test(subject) : watched(engine, subject, budget)
   }
@@ -93,7 +93,8 @@ function backtrackingEngine(pattern: string): Engine {
   const compile = (): Matcher => new RegExp(text, ignoresCase ? 'i' : '')
   // Patterns are compiled when they are first used, and only then found too large.
   compile().test('')
-  return { compile, isQuick: () => false }
+  // One choice cannot be nested in another: the time is the square of the length at most.
+  return { compile, isQuick: (length) => choices <= 1 && length * length <= MOST_SQUARE }
 }
 
 /** Throws selectorTimeout. */

@@ -1,197 +1,138 @@
 /**
- * Selectors: which documents a query or a filter means. Written after CouchDB's mango_selector and what its
- * recorded answers show:
- * - A selector is brought down to conditions on fields first, and negations to the conditions, so that
- *   `{"a":{"$not":{"$gt":1}}}` is `a <= 1`. No condition but `{"$exists":false}` holds for a field that is not
- *   there, also not a negated one.
- * - Inside of `$elemMatch`, `$allMatch` and `$keyMapMatch` negations stay as they are written.
- * - Several members of one object must all hold. A value that is no operator, `{}` included, means equality.
+ * Selectors of CouchDB's Mango as tests of documents. What is not in its documentation but in its answers:
+ * - No condition but `{"$exists":false}` holds for a field that is not there, also not a negated one.
  * - `$and`, `$or` and `$nor` of an empty list, negated or not, and the selector `{}` hold for everything; `$all` of
  *   nothing holds for nothing.
- * - Values compare as `collation.ts` says; those of `_id` by their bytes.
- * Numbers are doubles: integers beyond 2^53 are equal to their neighbours, and 1.0 is the integer 1.
+ * - Values compare as `collation.ts` says; those of `_id` by their bytes. What `$all` asks for must be there as it is
+ *   written: 1.0 is not 1 there, and no integer for `$mod`.
+ *
+ * A selector is compiled once into closures over the stored bytes of documents, of which nothing is parsed that is not
+ * compared, and compared only as far as its counterpart in the selector reaches.
  */
-import { type Compare, compareRaw, compareValues } from '../json/collation.ts'
+import { type CompareTexts, compareRawTexts, compareTexts } from '../json/text-order.ts'
+import {
+  advance,
+  bigIntegerAt,
+  elementsOf,
+  enter,
+  isArrayAt,
+  isIntegerAt,
+  isObjectAt,
+  isSameText,
+  isStringAt,
+  numberAt,
+  rankAt,
+  skipString,
+  skipValue,
+  stringAt,
+} from '../json/walk.ts'
 import { SelectorBudget } from './budget.ts'
-import { badArgument, printPlain, SelectorError } from './errors.ts'
-import { makeTest, OPPOSITES, type Test } from './operators.ts'
-import { type FieldPath, findPath, parsePath } from './path.ts'
+import type { Condition, FieldCondition } from './condition.ts'
+import { DocumentFields, LONG_VALUE_BYTES, type StoredDocument } from './document-fields.ts'
+import type { JsonSlice } from './json-slice.ts'
+import { tooLong } from './modesty.ts'
+import { type FieldPath, findSteps, MISSING, parsePath, pathStep } from './path.ts'
 
-/** A compiled selector: whether a parsed document, `_id` and `_rev` included, is meant. */
-export type Selector = (document: unknown) => boolean
+/** Whether a document is meant. Throws selectorTimeout when the budget does not suffice. */
+export type Selector<Document extends StoredDocument> = (document: Document) => boolean
 
-type Match = (value: unknown, compare: Compare) => boolean
+/** A test of the value at a place. */
+type Match = (text: Buffer, at: number) => boolean
 
-/** Nesting of a selector: it bounds the recursion here and in comparisons. */
-const MAX_DEPTH = 500
-/** They bound the time that it takes to read a selector, and of one comparison. */
-const MAX_VALUES = 100_000
-const MAX_OBJECTS = 10_000
-/** Of names and texts. */
-const MAX_CHARACTERS = 2_000_000
 /** Of the paths of all conditions, each from the top. */
 const MAX_PATH_CHARACTERS = 200_000
+const TYPES = ['null', 'boolean', 'number', 'string', 'array', 'object']
 
-const COMBINATIONS: ReadonlySet<string> = new Set(['$and', '$or', '$nor'])
-
-/** The answer throws selectorTimeout when the budget does not suffice. Throws SelectorError. */
-export function compileSelector(selector: unknown, budget = new SelectorBudget()): Selector {
-  if (!isObject(selector)) {
-    const reason = `Selector must be a JSON object, not: ${printPlain(selector)}`
-    throw new SelectorError('invalid_selector_json', reason)
-  }
-  requireModest(selector)
-  if (Object.keys(selector).length === 0) return () => true
-  const match = new SelectorBuilder(budget).build(selector, '', false, false)
-  requireField(selector)
-  return (document) => budget.measure(() => match(document, compareValues))
-}
-
-/** So many levels of a document a selector looks into at most: what lies deeper is the same to it, empty or not. */
-export function levelsOf(selector: unknown): number {
-  let levels = 2
-  for (let level = [selector]; level.length > 0; levels++) {
-    const next: unknown[] = []
-    for (const value of level) {
-      if (typeof value !== 'object' || value === null) continue
-      // A name may be a path of several levels.
-      if (!Array.isArray(value))
-        levels += Object.keys(value).reduce((sum, name) => sum + name.split('.').length - 1, 0)
-      for (const member of Object.values(value)) next.push(member)
-    }
-    level = next
-  }
-  return levels
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function requireModest(selector: unknown): void {
-  let values = 0
-  let objects = 0
-  let characters = 0
-  const requireShort = (more: number): void => {
-    if (values + more <= MAX_VALUES && objects <= MAX_OBJECTS && characters <= MAX_CHARACTERS) return
-    throw tooLong()
-  }
-  let level: unknown[] = [selector]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > MAX_DEPTH) throw new SelectorError('invalid_selector', 'The selector is nested too deeply.')
-    const next: unknown[] = []
-    for (const value of level) {
-      if (typeof value === 'string') characters += value.length
-      if (typeof value !== 'object' || value === null) continue
-      if (!Array.isArray(value)) {
-        objects += 1
-        for (const name of Object.keys(value)) characters += name.length
-      }
-      for (const member of Object.values(value)) next.push(member)
-      requireShort(next.length)
-    }
-    values += level.length
-    requireShort(next.length)
-    level = next
+/** `whole`: the text of a document with its special members. Throws SelectorError. */
+export function compileSelector<Document extends StoredDocument>(
+  condition: Condition,
+  whole: (document: Document) => Buffer,
+  budget = new SelectorBudget(),
+): Selector<Document> {
+  if (condition.kind === 'everything') return () => true
+  const fields = new DocumentFields(whole, budget)
+  const match = new Compilation(fields, budget).outer(condition)
+  const nowhere = Buffer.alloc(0)
+  return (document) => {
+    fields.open(document)
+    return budget.measure(() => match(nowhere, 0))
   }
 }
 
-function tooLong(): SelectorError {
-  return new SelectorError('invalid_selector', 'The selector is too long.')
-}
-
-/** A selector that comes down to one condition must say of which field. */
-function requireField(selector: unknown): void {
-  let value = selector
-  while (isObject(value)) {
-    const [name, ...more] = Object.keys(value)
-    if (name === undefined || (name !== '' && name !== '$not')) {
-      if (more.length > 0 || !name?.startsWith('$') || COMBINATIONS.has(name)) return
-      break
-    }
-    if (more.length > 0) return
-    value = value[name]
-  }
-  throw new SelectorError('invalid_selector', 'One or more conditions is missing a field name.')
-}
-
-class SelectorBuilder {
+class Compilation<Document extends StoredDocument> {
+  readonly #fields: DocumentFields<Document>
   readonly #budget: SelectorBudget
   readonly #paths = new Map<string, FieldPath>()
   #pathCharacters = 0
 
-  constructor(budget: SelectorBudget) {
+  constructor(fields: DocumentFields<Document>, budget: SelectorBudget) {
+    this.#fields = fields
     this.#budget = budget
   }
 
-  /** `path` is the field that operators speak of, '' for the value itself. */
-  build(condition: unknown, path: string, negated: boolean, inner: boolean): Match {
-    if (!isObject(condition)) return this.#leaf('$eq', condition, path, negated)
-    const members = Object.entries(condition)
-    if (members.length === 0) return this.#leaf('$eq', condition, path, negated)
-    if (members.length > 1) {
-      const parts = members.map(([name, argument]) => this.#member(name, argument, path, negated, inner))
-      return negated ? any(parts) : all(parts)
-    }
-    const [name, argument] = members[0]!
-    return this.#member(name, argument, path, negated, inner)
-  }
-
-  #member(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
-    if (COMBINATIONS.has(name)) return this.#combination(name, argument, path, negated, inner)
-    if (name === '$not') {
-      if (!isObject(argument)) throw badArgument(name, argument)
-      if (!inner) return this.build(argument, path, !negated, inner)
-      const match = this.build(argument, path, negated, inner)
-      return (value, compare) => !match(value, compare)
-    }
-    if (name.startsWith('$')) return this.#leaf(name, argument, path, negated)
-    return this.build(argument, path === '' ? name : `${path}.${name}`, negated, inner)
-  }
-
-  #combination(name: string, argument: unknown, path: string, negated: boolean, inner: boolean): Match {
-    if (!Array.isArray(argument)) throw badArgument(name, argument)
-    if (argument.length === 0) return () => true
-    if (name === '$nor' && inner) {
-      const match = any(argument.map((part) => this.build(part, path, negated, inner)))
-      return (value, compare) => !match(value, compare)
-    }
-    const turned = name === '$nor' ? !negated : negated
-    const parts = argument.map((part) => this.build(part, path, turned, inner))
-    const conjunction = name === '$or' ? negated : !negated
-    return conjunction ? all(parts) : any(parts)
-  }
-
-  #leaf(name: string, argument: unknown, path: string, negated: boolean): Match {
-    if (name === '$exists') {
-      if (typeof argument !== 'boolean') throw badArgument(name, argument)
-      return this.#existence(path, argument !== negated)
-    }
-    const opposite = negated ? OPPOSITES[name] : undefined
-    const test = this.#testOf(opposite ?? name, argument)
-    return this.#onField(
-      path,
-      negated && opposite === undefined ? (value, compare) => !test(value, compare) : test,
+  /** A test of the document that is open, wherever it is asked to look. */
+  outer(condition: Condition): Match {
+    if (condition.kind !== 'field') return this.#combined(condition, (part) => this.outer(part))
+    const field = this.#fields.field(this.#parsed(condition.field))
+    const compare = condition.field === '_id' ? compareRawTexts : compareTexts
+    return this.#found(
+      condition,
+      compare,
+      () => field.find(),
+      () => field.text,
     )
   }
 
-  #existence(path: string, wanted: boolean): Match {
-    if (path === '') return () => wanted
-    const parts = this.#parsed(path)
-    return (value) => {
-      this.#budget.step()
-      const found = findPath(value, parts)
-      return found === 'astray' ? false : (found !== 'missing') === wanted
-    }
+  /** A test of a value. */
+  inner(condition: Condition, compare: CompareTexts): Match {
+    if (condition.kind !== 'field') return this.#combined(condition, (part) => this.inner(part, compare))
+    const steps = this.#parsed(condition.field).map(pathStep)
+    const own = condition.field === '_id' ? compareRawTexts : compare
+    return this.#found(
+      condition,
+      own,
+      (text, at) => findSteps(text, at, steps),
+      (text) => text,
+    )
   }
 
-  #onField(path: string, test: Test): Match {
-    const parts = path === '' ? [] : this.#parsed(path)
-    return (value, compare) => {
-      this.#budget.step()
-      const found = findPath(value, parts)
-      if (typeof found === 'string') return false
-      return test(found.value, path === '_id' ? compareRaw : compare)
+  #combined(condition: Exclude<Condition, FieldCondition>, compile: (part: Condition) => Match): Match {
+    switch (condition.kind) {
+      case 'everything':
+        return () => true
+      case '$not': {
+        const match = compile(condition.part)
+        return (text, at) => !match(text, at)
+      }
+    }
+    const parts = condition.parts.map(compile)
+    if (parts.length === 0) return () => true
+    if (condition.kind === '$and') return (text, at) => parts.every((part) => part(text, at))
+    if (condition.kind === '$or') return (text, at) => parts.some((part) => part(text, at))
+    return (text, at) => !parts.some((part) => part(text, at))
+  }
+
+  #found(
+    condition: FieldCondition,
+    compare: CompareTexts,
+    find: (text: Buffer, at: number) => number,
+    textOf: (text: Buffer) => Buffer,
+  ): Match {
+    const budget = this.#budget
+    if (condition.operator === '$exists') {
+      const wanted = condition.argument.toString() === 'true'
+      return (text, at) => {
+        budget.step()
+        const place = find(text, at)
+        return place >= 0 ? wanted : !wanted && place === MISSING
+      }
+    }
+    const test = this.#test(condition, compare)
+    const wanted = !condition.isNegated
+    return (text, at) => {
+      budget.step()
+      const place = find(text, at)
+      return place >= 0 && test(textOf(text), place) === wanted
     }
   }
 
@@ -201,33 +142,155 @@ class SelectorBuilder {
     if (known !== undefined) return known
     this.#pathCharacters += path.length
     if (this.#pathCharacters > MAX_PATH_CHARACTERS) throw tooLong()
-    const parts = parsePath(path)
+    const parts = path === '' ? [] : parsePath(path)
     this.#paths.set(path, parts)
     return parts
   }
 
-  /** The operators that hold a selector, and the others. */
-  #testOf(name: string, argument: unknown): Test {
-    if (name !== '$elemMatch' && name !== '$allMatch' && name !== '$keyMapMatch') {
-      return makeTest(name, argument, this.#budget)
+  #test(condition: FieldCondition, compare: CompareTexts): Match {
+    const { operator, argument, inner, pattern } = condition
+    const { text: wanted, at: wantedAt } = argument
+    const budget = this.#budget
+    switch (operator) {
+      case '$lt':
+        return (text, at) => compare(text, at, wanted, wantedAt) < 0
+      case '$lte':
+        return (text, at) => compare(text, at, wanted, wantedAt) <= 0
+      case '$eq':
+        return (text, at) => compare(text, at, wanted, wantedAt) === 0
+      case '$ne':
+        return (text, at) => compare(text, at, wanted, wantedAt) !== 0
+      case '$gte':
+        return (text, at) => compare(text, at, wanted, wantedAt) >= 0
+      case '$gt':
+        return (text, at) => compare(text, at, wanted, wantedAt) > 0
+      case '$in':
+        return membership(argument, compare, budget)
+      case '$nin': {
+        const isIn = membership(argument, compare, budget)
+        return (text, at) => !isIn(text, at)
+      }
+      case '$all':
+        return containment(argument, budget)
+      case '$type': {
+        const rank = TYPES.indexOf(stringAt(wanted, wantedAt))
+        return (text, at) => rankAt(text, at) === rank
+      }
+      case '$size': {
+        const size = numberAt(wanted, wantedAt)
+        return (text, at) => isArrayAt(text, at) && hasSize(text, at, size)
+      }
+      case '$mod':
+        return division(argument)
+      case '$regex':
+        return (text, at) => isStringAt(text, at) && pattern!(stringAt(text, at), budget)
+      case '$beginsWith': {
+        const start = stringAt(wanted, wantedAt)
+        return (text, at) => isStringAt(text, at) && stringAt(text, at).startsWith(start)
+      }
     }
-    if (!isObject(argument)) throw badArgument(name, argument)
-    const match = this.build(argument, '', false, true)
-    if (name === '$keyMapMatch') {
-      return (value, compare) => isObject(value) && Object.keys(value).some((key) => match(key, compare))
+    return this.#holding(operator, this.inner(inner!, compare))
+  }
+
+  #holding(operator: string, match: Match): Match {
+    const budget = this.#budget
+    if (operator === '$keyMapMatch') {
+      return (text, object) => {
+        if (!isObjectAt(text, object)) return false
+        for (let name = enter(text, object); name >= 0; ) {
+          budget.step()
+          if (match(text, name)) return true
+          name = behind(text, skipString(text, name) + 1, budget)
+        }
+        return false
+      }
     }
-    if (name === '$elemMatch') {
-      return (value, compare) => Array.isArray(value) && value.some((each) => match(each, compare))
+    const isAll = operator === '$allMatch'
+    return (text, array) => {
+      if (!isArrayAt(text, array)) return false
+      const first = enter(text, array)
+      for (let at = first; at >= 0; at = behind(text, at, budget)) {
+        budget.step()
+        if (match(text, at) !== isAll) return !isAll
+      }
+      return isAll && first >= 0
     }
-    return (value, compare) =>
-      Array.isArray(value) && value.length > 0 && value.every((each) => match(each, compare))
   }
 }
 
-function all(parts: readonly Match[]): Match {
-  return (value, compare) => parts.every((part) => part(value, compare))
+/** Position of what follows a value that is walked over; -1 where it was the last. Throws selectorTimeout. */
+function behind(text: Buffer, at: number, budget: SelectorBudget): number {
+  const end = skipValue(text, at)
+  if (end - at >= LONG_VALUE_BYTES) budget.requireTime()
+  return advance(text, end)
 }
 
-function any(parts: readonly Match[]): Match {
-  return (value, compare) => parts.some((part) => part(value, compare))
+/** Whether a value is among those wanted; a list is if one of its elements is. */
+function membership(argument: JsonSlice, compare: CompareTexts, budget: SelectorBudget): Match {
+  const { text: wantedText } = argument
+  const wanted = elementsOf(wantedText, argument.at)
+  // Equal texts are equal in every order, and by their bytes no others are: long lists of ids need no comparison.
+  const texts = new Set(
+    wanted.filter((at) => isStringAt(wantedText, at)).map((at) => stringAt(wantedText, at)),
+  )
+  const isWanted: Match = (text, at) => {
+    budget.step()
+    if (isStringAt(text, at) && texts.size > 0) {
+      const isKnown = texts.has(stringAt(text, at))
+      if (isKnown || compare === compareRawTexts) return isKnown
+    }
+    return wanted.some((wantedAt) => {
+      budget.step()
+      return compare(text, at, wantedText, wantedAt) === 0
+    })
+  }
+  return (text, at) => {
+    if (!isArrayAt(text, at)) return isWanted(text, at)
+    for (let each = enter(text, at); each >= 0; each = behind(text, each, budget)) {
+      if (isWanted(text, each)) return true
+    }
+    return false
+  }
+}
+
+/** Whether all wanted values are elements of a list, or the only one, a list, is the value. */
+function containment(argument: JsonSlice, budget: SelectorBudget): Match {
+  const { text: wantedText } = argument
+  const wanted = elementsOf(wantedText, argument.at).map((at) => ({ at, end: skipValue(wantedText, at) }))
+  const isThat = (text: Buffer, at: number, end: number, one: { at: number; end: number }): boolean => {
+    budget.step()
+    return isSameText(text, at, end, wantedText, one.at, one.end)
+  }
+  return (text, array) => {
+    if (!isArrayAt(text, array) || wanted.length === 0) return false
+    const missing = new Set(wanted)
+    for (let at = enter(text, array); at >= 0 && missing.size > 0; ) {
+      const end = skipValue(text, at)
+      for (const one of missing) if (isThat(text, at, end, one)) missing.delete(one)
+      at = advance(text, end)
+    }
+    if (missing.size === 0) return true
+    return wanted.length === 1 && compareRawTexts(text, array, wantedText, wanted[0]!.at) === 0
+  }
+}
+
+function hasSize(text: Buffer, array: number, size: number): boolean {
+  let count = 0
+  for (let at = enter(text, array); at >= 0; at = advance(text, skipValue(text, at))) {
+    count += 1
+    if (count > size) return false
+  }
+  return count === size
+}
+
+function division(argument: JsonSlice): Match {
+  const { text: wantedText } = argument
+  const [divisor, remainder] = elementsOf(wantedText, argument.at).map((at) => bigIntegerAt(wantedText, at))
+  return (text, at) => {
+    if (!isIntegerAt(text, at)) return false
+    const value = numberAt(text, at)
+    if (!Number.isSafeInteger(value)) return bigIntegerAt(text, at) % divisor! === remainder
+    // Plus 0, for a remainder of -0 is none.
+    return (value % Number(divisor)) + 0 === Number(remainder)
+  }
 }

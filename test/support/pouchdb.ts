@@ -72,3 +72,21 @@ export async function loadPouchDb(): Promise<PouchConstructor> {
   }
   return PouchDB
 }
+
+/** With the plugin `find` over the http adapter. */
+export async function loadFindingPouchDb(): Promise<new (name: string) => FindingPouch> {
+  const PouchDB = (await load('pouchdb-core')) as PouchConstructor
+  PouchDB.plugin(await load('pouchdb-adapter-http'))
+  PouchDB.plugin(await load('pouchdb-find'))
+  return PouchDB as unknown as new (
+    name: string,
+  ) => FindingPouch
+}
+
+export interface FindingPouch extends Pouch {
+  createIndex(index: object): Promise<object>
+  getIndexes(): Promise<object>
+  deleteIndex(index: object): Promise<object>
+  find(query: object): Promise<{ docs: object[]; warning?: string }>
+  explain(query: object): Promise<object>
+}

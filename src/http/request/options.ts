@@ -138,6 +138,9 @@ export interface HttpLimits {
   maxDatabasesInfo: number
   /** Time of a selector, beyond one millisecond for each document. */
   selectorBudgetMs: number
+  /** Documents of a `_find` without a limit, and how many of them it may examine for each result without a warning. */
+  findLimit: number
+  scanWarningThreshold: number
   /** Connections at once; 0: half of the files that the process may open, the rest being for databases. */
   maxConnections: number
   /** Connections that may wait to be taken. */
@@ -184,6 +187,8 @@ const LIMIT_SETTINGS = {
   maxUuids: 'maxUuids',
   maxDatabasesInfo: 'maxDatabasesInfo',
   selectorBudgetMs: 'selectorBudgetMs',
+  findLimit: 'findLimit',
+  scanWarningThreshold: 'scanWarningThreshold',
   maxConnections: 'maxConnections',
   backlog: 'backlog',
   maxHeadBytes: 'maxHeadBytes',

@@ -7,7 +7,7 @@ import { DatabaseError } from '../../base/errors.ts'
 import { isUtf8 } from '../../documents/characters.ts'
 import { readRevision, readRevisions } from '../../documents/revision.ts'
 import { canonicalize } from '../../json/documents.ts'
-import { printJson, printString } from './erlang.ts'
+import { printJson, printString } from '../../json/erlang.ts'
 import { exactKeys } from './exact-keys.ts'
 import type { Query } from './query.ts'
 

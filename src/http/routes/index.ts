@@ -4,8 +4,10 @@ import { bulkDocsResources } from './database/bulk-docs.ts'
 import { bulkGetResources } from './database/bulk-get.ts'
 import { changesResources } from './database/changes.ts'
 import { databaseResources } from './database/database.ts'
+import { findResources } from './database/find.ts'
 import { indexUpkeepResources } from './database/index-upkeep.ts'
 import { localDocsResources } from './database/local-docs.ts'
+import { mangoIndexResources } from './database/mango-index.ts'
 import { partitionResources } from './database/partition.ts'
 import { purgeResources } from './database/purge.ts'
 import { revisionsResources } from './database/revisions.ts'
@@ -43,8 +45,10 @@ export const resources: readonly Resource[] = [
   ...designResources,
   ...indexUpkeepResources,
   ...documentResources,
+  ...findResources,
   ...localDocsResources,
   ...localDocumentResources,
+  ...mangoIndexResources,
   ...nodeResources,
   ...partitionResources,
   ...purgeResources,

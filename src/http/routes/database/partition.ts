@@ -5,6 +5,7 @@ import type { Exchange } from '../../request/exchange.ts'
 import { encodeComponent } from '../../request/path.ts'
 import { handlerOf, type Methods, type Resource } from '../resource.ts'
 import { allDocsOfPartition } from './all-docs.ts'
+import { explainOfPartition, findOfPartition } from './find.ts'
 
 /** `_partition/{p}` and what is under it. */
 async function partition(exchange: Exchange): Promise<Answer> {
@@ -21,8 +22,13 @@ async function partition(exchange: Exchange): Promise<Answer> {
     return handlerOf(allDocsOfPartition(name), exchange.method)(exchange)
   }
   if (rest[0] === '_design' && rest[2]?.startsWith('_')) return ofDesign(exchange, name, rest)
-  if (rest[0] === '_find' || rest[0] === '_explain') {
-    throw new DatabaseError('notImplemented', `${rest[0]} of a partition is not implemented`)
+  if (rest.length === 1 && rest[0] === '_find') {
+    exchange.backend.metrics.count('couchdb.httpd.partition_find_requests')
+    return handlerOf(findOfPartition(name), exchange.method)(exchange)
+  }
+  if (rest.length === 1 && rest[0] === '_explain') {
+    exchange.backend.metrics.count('couchdb.httpd.partition_explain_requests')
+    return handlerOf(explainOfPartition(name), exchange.method)(exchange)
   }
   throw new DatabaseError('missing')
 }

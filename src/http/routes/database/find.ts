@@ -1,0 +1,101 @@
+import { DatabaseError } from '../../../base/errors.ts'
+import { branchPlans } from '../../../mango/branches.ts'
+import { explainText } from '../../../mango/explain.ts'
+import { find } from '../../../mango/find.ts'
+import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
+import { indexesOf } from '../../../mango/mango-index.ts'
+import { plan } from '../../../mango/planner.ts'
+import { QueryMembers } from '../../../mango/query-members.ts'
+import { JsonSlice } from '../../../selector/json-slice.ts'
+import { type Answer, jsonStream, jsonText } from '../../answer/answer.ts'
+import { requireObject } from '../../request/body.ts'
+import type { Exchange } from '../../request/exchange.ts'
+import { goneSignal } from '../../request/gone-signal.ts'
+import { type Methods, type Resource, withNothingBelow } from '../resource.ts'
+
+/** `_find` and `_explain`, of a database and of a partition. */
+
+const OPEN_BRACE = 0x7b
+
+/** The body of a request of Mango, as it stands in its canonical text. Rejects with badRequest where it is no object. */
+export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
+  await exchange.jsonTypedBody()
+  const text = await exchange.jsonText()
+  if (text[0] !== OPEN_BRACE) requireObject(undefined)
+  return new JsonSlice(text, 0)
+}
+
+async function readOptions(exchange: Exchange, partition: string): Promise<FindOptions> {
+  const body = await queryBody(exchange)
+  return readFindOptions(new QueryMembers(body), { limit: exchange.limits.findLimit, partition })
+}
+
+function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
+  return async (exchange) => {
+    const options = await readOptions(exchange, partition)
+    requirePartition(exchange, options, partition)
+    const { database, backend, limits } = exchange
+    const indexes = indexesOf(database)
+    const chosen = plan(indexes, options, true)
+    const branches = branchPlans(indexes, options, chosen)
+    const context = {
+      database,
+      indexes: backend.indexes,
+      metrics: backend.metrics,
+      clock: backend.clock,
+      signal: goneSignal(exchange),
+      selectorBudgetMs: limits.selectorBudgetMs,
+      scanWarningThreshold: limits.scanWarningThreshold,
+    }
+    return jsonStream(200, await find(context, options, chosen, branches))
+  }
+}
+
+function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
+  return async (exchange) => {
+    const options = await readOptions(exchange, partition)
+    requirePartition(exchange, options, partition)
+    const { database } = exchange
+    const indexes = indexesOf(database)
+    const chosen = plan(indexes, options, false)
+    const branches = branchPlans(indexes, options, chosen)
+    return jsonText(200, `${explainText(database, options, chosen, branches)}\n`)
+  }
+}
+
+/** Throws badRequest. */
+function requirePartition({ database }: Exchange, { partition }: FindOptions, ofPath: string): void {
+  if (ofPath !== '' && partition !== ofPath) {
+    throw new DatabaseError('badRequest', '`partition` must match the partition of the path.')
+  }
+  if (partition !== '' && !database.properties.partitioned) {
+    throw new DatabaseError('badRequest', '`partition` is not supported on this database.')
+  }
+}
+
+/** `_partition/{p}/_find`. */
+export function findOfPartition(partition: string): Methods {
+  return { allow: 'POST', methods: { POST: findIn(partition) } }
+}
+
+/** `_partition/{p}/_explain`. */
+export function explainOfPartition(partition: string): Methods {
+  return { allow: 'POST', methods: { POST: explainIn(partition) } }
+}
+
+export const findResources: Resource[] = [
+  withNothingBelow({
+    route: 'db/_find',
+    endpoint: 'owns-rest',
+    body: 'filter',
+    allow: 'POST',
+    methods: { POST: findIn('') },
+  }),
+  withNothingBelow({
+    route: 'db/_explain',
+    endpoint: 'owns-rest',
+    body: 'filter',
+    allow: 'POST',
+    methods: { POST: explainIn('') },
+  }),
+]

@@ -1,0 +1,67 @@
+/**
+ * Where a query goes on, in CouchDB's form: `[{startkey_docid, Id}, {startkey, Key}]` as an external term, packed where that
+ * makes it shorter, in the base64 of URLs. A bookmark may come from anybody: how much it may say is bounded, and what is
+ * not of this form is refused.
+ */
+import { deflateSync, inflateSync } from 'node:zlib'
+import { DatabaseError } from '../base/errors.ts'
+import { canonicalize } from '../json/documents.ts'
+import { stringText } from '../json/writer.ts'
+import { atom, jsonTerm, list, TermReader, tuple, VERSION } from './external-term.ts'
+
+/** The row that was the last one. */
+export interface Bookmark {
+  /** JSON. */
+  readonly key: string
+  readonly id: string
+}
+
+/** What a query without a row answers. */
+export const NO_BOOKMARK = 'nil'
+
+const PACKED = 0x50
+const PACKED_HEAD_BYTES = 6
+/** Unpacked. Keys of rows are shorter. */
+const MOST_BYTES = 8 * 1024 * 1024
+
+export function printBookmark({ key, id }: Bookmark): string {
+  const term = list([
+    tuple(atom('startkey_docid'), jsonTerm(stringText(id))),
+    tuple(atom('startkey'), jsonTerm(key)),
+  ])
+  const packed = deflateSync(term)
+  const head = Buffer.alloc(PACKED_HEAD_BYTES)
+  head[0] = VERSION
+  head[1] = PACKED
+  head.writeUInt32BE(term.length, 2)
+  const isShorter = packed.length + PACKED_HEAD_BYTES - 1 < term.length
+  const bytes = isShorter ? Buffer.concat([head, packed]) : Buffer.concat([Buffer.from([VERSION]), term])
+  return bytes.toString('base64url')
+}
+
+/** Throws invalid_bookmark. */
+export function readBookmark(text: string): Bookmark | undefined {
+  if (text === NO_BOOKMARK) return undefined
+  try {
+    const pairs = new TermReader(termOf(Buffer.from(text, 'base64url'))).pairs()
+    const key = pairs.get('startkey')
+    const id: unknown = JSON.parse(pairs.get('startkey_docid') ?? 'null')
+    if (key === undefined || typeof id !== 'string') throw new RangeError('no bookmark')
+    return { key: canonicalize(Buffer.from(key)).toString(), id }
+  } catch (error) {
+    throw new DatabaseError('invalidBookmark', `Invalid bookmark value: ${stringText(text)}`, {
+      cause: error,
+    })
+  }
+}
+
+/** Throws RangeError, and what unpacking throws. */
+function termOf(bytes: Buffer): Buffer {
+  if (bytes[0] !== VERSION) throw new RangeError('no term')
+  if (bytes[1] !== PACKED) return bytes.subarray(1)
+  const length = bytes.length < PACKED_HEAD_BYTES ? 0 : bytes.readUInt32BE(2)
+  if (length > MOST_BYTES) throw new RangeError('the term is too long')
+  const term = inflateSync(bytes.subarray(PACKED_HEAD_BYTES), { maxOutputLength: Math.max(1, length) })
+  if (term.length !== length) throw new RangeError('the term has another length')
+  return term
+}

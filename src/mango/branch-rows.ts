@@ -1,0 +1,101 @@
+/** The documents of all rows of some plans, in the order of their ids. */
+import { DatabaseError } from '../base/errors.ts'
+import { runInTurns, type Steps } from '../base/time-slice.ts'
+import type { Database, DocumentView } from '../database/api/database.ts'
+import type { IndexSnapshot, RowRange } from '../indexes/api.ts'
+import { stringText } from '../json/writer.ts'
+import type { Bookmark } from './bookmark.ts'
+import { EMPTY_RANGE, type FieldRange } from './field-ranges.ts'
+import type { FindOptions } from './find-options.ts'
+import { rowRange } from './key-range.ts'
+import type { Plan } from './planner.ts'
+import type { Rows, RowsContext } from './rows.ts'
+
+/** Rows are looked up one by one, which costs about so many times what walking over a document costs. */
+const LOOKUP_COST = 4
+/** Ids that are gathered. */
+const MOST_ROWS = 100_000
+const STEP_ROWS = 256
+
+interface Branch {
+  readonly snapshot: IndexSnapshot
+  readonly range: RowRange
+}
+
+/** Undefined where the rows are too many for that to be worth while. Rejects as `Indexes.open` does. */
+export async function openBranches(
+  context: RowsContext,
+  options: FindOptions,
+  plans: readonly Plan[],
+  bookmark: Bookmark | undefined,
+): Promise<Rows | undefined> {
+  const { database, indexes, signal } = context
+  const branches: Branch[] = []
+  const freshness = options.stale || !options.update ? 'stale' : 'current'
+  try {
+    let rows = 0
+    const most = Math.min(MOST_ROWS, database.info().docCount / LOOKUP_COST)
+    for (const { index, ranges } of plans) {
+      const snapshot = await indexes.open(database, index!.definition!, { freshness, signal })
+      const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
+      const range = rowRange(within, options.partition)
+      branches.push({ snapshot, range })
+      rows += snapshot.trees[0]!.reduce(range).count
+      if (rows > most) return undefined
+    }
+    const ids = await runInTurns(idSteps(branches, bookmark), () => signal.throwIfAborted())
+    return new BranchRows(database, ids)
+  } finally {
+    for (const { snapshot } of branches) snapshot.close()
+  }
+}
+
+/** Without repetition, behind the bookmark. */
+function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): Steps<readonly string[]> {
+  const ids = new Set<string>()
+  for (const { snapshot, range } of branches) {
+    const cursor = snapshot.trees[0]!.cursor(range)
+    for (let rows = 1; cursor.next(); rows++) {
+      ids.add(cursor.id())
+      if (rows % STEP_ROWS === 0) yield
+    }
+  }
+  const bytes = [...ids].map((id) => Buffer.from(id))
+  const ordered = bytes.sort((a, b) => Buffer.compare(a, b))
+  const first = bookmark === undefined ? undefined : Buffer.from(bookmark.id)
+  return ordered.filter((id) => first === undefined || Buffer.compare(id, first) > 0).map(String)
+}
+
+class BranchRows implements Rows {
+  readonly isCovering = false
+  readonly #database: Database
+  readonly #ids: readonly string[]
+  #next = 0
+
+  constructor(database: Database, ids: readonly string[]) {
+    this.#database = database
+    this.#ids = ids
+  }
+
+  next(): boolean {
+    this.#next += 1
+    return this.#next <= this.#ids.length
+  }
+
+  key(): string {
+    return stringText(this.#ids[this.#next - 1]!)
+  }
+
+  view(): DocumentView | undefined {
+    try {
+      return this.#database.get(this.#ids[this.#next - 1]!)
+    } catch (error) {
+      if (error instanceof DatabaseError && error.status === 404) return undefined
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#next = this.#ids.length
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * `$or`, beyond CouchDB: where no index serves a selector as a whole, but each of its alternatives has one, the rows of all
+ * of them are put together, if they are few beside what there is in the database. The answer is that of looking at all
+ * documents, in the same order, and a bookmark goes on in either.
+ */
+import type { Condition } from '../selector/condition.ts'
+import type { FieldRange } from './field-ranges.ts'
+import { EMPTY_RANGE } from './field-ranges.ts'
+import type { FindOptions } from './find-options.ts'
+import { shownKeys } from './key-range.ts'
+import { ALL_DOCS, type MangoIndex } from './mango-index.ts'
+import { isEmptyPlan, type Plan, plan } from './planner.ts'
+
+const MOST_BRANCHES = 100
+
+/** A plan for each alternative of a selector; undefined where one of them has none. */
+export function branchPlans(
+  indexes: readonly MangoIndex[],
+  options: FindOptions,
+  whole: Plan,
+): readonly Plan[] | undefined {
+  if (whole.index !== ALL_DOCS || options.sort.length > 0 || options.useIndex.length > 0) return undefined
+  const alternatives = alternativesOf(options.selector)
+  if (alternatives === undefined || alternatives.length > MOST_BRANCHES) return undefined
+  const plans: Plan[] = []
+  for (const selector of alternatives) {
+    const branch = plan(indexes, { ...options, selector }, false)
+    if (branch.index === undefined || branch.index === ALL_DOCS || !isNarrow(branch)) return undefined
+    if (!isEmptyPlan(branch)) plans.push(branch)
+  }
+  return plans
+}
+
+/** What must hold with each alternative of the first `$or`; undefined where there is none. */
+function alternativesOf(selector: Condition): readonly Condition[] | undefined {
+  if (selector.kind === '$or') return selector.parts.length === 0 ? undefined : selector.parts
+  if (selector.kind !== '$and') return undefined
+  const choice = selector.parts.find((part) => part.kind === '$or' && part.parts.length > 0)
+  if (choice?.kind !== '$or') return undefined
+  const others = selector.parts.filter((part) => part !== choice)
+  return choice.parts.map((part) => ({ kind: '$and', parts: [...others, part] }))
+}
+
+/** Whether it looks at less than all there is. */
+function isNarrow({ ranges }: Plan): boolean {
+  const [first] = ranges
+  if (first === undefined) return false
+  return first === EMPTY_RANGE || first.low !== undefined || first.high !== undefined
+}
+
+/** As `_explain` shows it. */
+export function branchText(branch: Plan): string {
+  const ranges = branch.ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
+  const [start, end] = shownKeys(ranges)
+  return `{"index":${branch.index!.shown},"start_key":${start},"end_key":${end}}`
+}

@@ -1,0 +1,317 @@
+/**
+ * A query carried out: rows of an index, or documents in the order of their ids, each held against the selector. What holds:
+ * - Whatever an index says, a document is shown only as it is and if the selector means it as it is.
+ * - Rows are pulled as the client takes them, and others get their turn between them.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Metrics } from '../base/metrics.ts'
+import { isTurnOver } from '../base/time-slice.ts'
+import type { Database, DocumentView } from '../database/api/database.ts'
+import { viewPieces, viewText } from '../documents/document-text.ts'
+import { PAUSE, type Piece } from '../documents/piece.ts'
+import type { Indexes } from '../indexes/api.ts'
+import { stringText } from '../json/writer.ts'
+import { SelectorBudget } from '../selector/budget.ts'
+import { compileFields } from '../selector/fields.ts'
+import { compileSelector } from '../selector/selector.ts'
+import { Aggregation } from './aggregate.ts'
+import { type Bookmark, NO_BOOKMARK, printBookmark, readBookmark } from './bookmark.ts'
+import { openBranches } from './branch-rows.ts'
+import { isCovered, isDescending } from './explain.ts'
+import { EMPTY_RANGE, type FieldRange, fieldRanges, isAllRanges } from './field-ranges.ts'
+import type { FindOptions } from './find-options.ts'
+import { exactRowRange } from './key-range.ts'
+import { ALL_DOCS } from './mango-index.ts'
+import { isEmptyPlan, isNamed, type Plan, shownUseIndex } from './planner.ts'
+import { selecting } from './query-members.ts'
+import { openRows, type Rows } from './rows.ts'
+
+/** What a query is carried out with. */
+export interface FindContext {
+  readonly database: Database
+  readonly indexes: Indexes
+  readonly metrics: Metrics
+  readonly clock: Pick<Clock, 'monotonic'>
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal: AbortSignal
+  readonly selectorBudgetMs: number
+  /** Documents that are examined for each result before a warning; 0: there is none. */
+  readonly scanWarningThreshold: number
+}
+
+const NO_INDEX_WARNING = 'No matching index found, create an index to optimize query time.'
+const SCAN_WARNING =
+  'The number of documents examined is high in proportion to the number of results returned. ' +
+  'Consider adding a more specific index to improve this.'
+
+/** What was examined. */
+export interface FindFigures {
+  keys: number
+  documents: number
+  results: number
+}
+
+/** The documents that a query means, in its order; skipped ones are not among them. */
+export class Matches {
+  readonly figures: FindFigures = { keys: 0, documents: 0, results: 0 }
+  last: Bookmark | undefined
+  readonly #rows: Rows
+  readonly #matches: (view: DocumentView) => boolean
+  #toSkip: number
+  #left: number
+
+  constructor(rows: Rows, options: FindOptions, budget: SelectorBudget) {
+    this.#rows = rows
+    this.#matches = compileSelector<DocumentView>(options.selector, viewText, budget)
+    this.#toSkip = options.skip
+    this.#left = options.limit
+  }
+
+  /** Undefined at the end; PAUSE where others are due. */
+  next(): DocumentView | typeof PAUSE | undefined {
+    while (this.#left > 0 && this.#rows.next()) {
+      this.figures.keys += 1
+      const view = this.#rows.view()
+      if (view !== undefined && this.#isMeant(view)) {
+        this.last = { key: this.#rows.key(), id: view.id }
+        if (this.#toSkip === 0) {
+          this.#left -= 1
+          this.figures.results += 1
+          return view
+        }
+        this.#toSkip -= 1
+      }
+      if (isTurnOver()) return PAUSE
+    }
+    return undefined
+  }
+
+  #isMeant(view: DocumentView): boolean {
+    if (!this.#rows.isCovering) this.figures.documents += 1
+    return this.#matches(view)
+  }
+}
+
+/** The answer to a query, which holds a snapshot until it is read to its end or returned. */
+export class FindAnswer implements Iterator<Piece> {
+  readonly #rows: Rows
+  readonly #pieces: Iterator<Piece>
+
+  constructor(rows: Rows, pieces: Iterator<Piece>) {
+    this.#rows = rows
+    this.#pieces = pieces
+  }
+
+  next(): IteratorResult<Piece> {
+    try {
+      const step = this.#pieces.next()
+      if (step.done === true) this.#rows.close()
+      return step
+    } catch (error) {
+      this.#rows.close()
+      throw error
+    }
+  }
+
+  return(): IteratorResult<Piece> {
+    this.#rows.close()
+    return { done: true, value: undefined }
+  }
+}
+
+/** `plan` has an index. Rejects as `Indexes.open` does; throws invalidBookmark and what is wrong with the selector. */
+export async function find(
+  context: FindContext,
+  options: FindOptions,
+  plan: Plan,
+  branches: readonly Plan[] | undefined,
+): Promise<Iterator<Piece>> {
+  const bookmark = options.bookmark === undefined ? undefined : readBookmark(options.bookmark)
+  const isCounted = options.count || options.aggregate !== undefined
+  if (isEmptyPlan(plan) && !isCounted) return ['{"docs":[\r\n]}\n'][Symbol.iterator]()
+  const carried: Carried = { context, options, plan, hasBranches: false, startMs: context.clock.monotonic() }
+  if (options.count) {
+    const known = await countByIndex(context, options, plan)
+    if (known !== undefined) return countPieces(carried, known)
+  }
+  const budget = new SelectorBudget(context.selectorBudgetMs)
+  const { conflicts } = options
+  const project = selecting(() =>
+    compileFields<DocumentView>(options.fields, (view) => viewText(view, { conflicts }), budget),
+  )
+  const united =
+    branches && !isEmptyPlan(plan) ? await openBranches(context, options, branches, bookmark) : undefined
+  const rows = united ?? (await openWay(context, options, plan, bookmark))
+  carried.hasBranches = united !== undefined
+  if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
+  try {
+    const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
+    const matches = selecting(() => new Matches(rows, { ...options, limit }, budget))
+    return new FindAnswer(rows, piecesOf(carried, matches, budget, project))
+  } catch (error) {
+    rows.close()
+    throw error
+  }
+}
+
+/** A query that is carried out. */
+interface Carried {
+  readonly context: FindContext
+  readonly options: FindOptions
+  readonly plan: Plan
+  /** Whether each alternative of the selector had an index of its own. */
+  hasBranches: boolean
+  readonly startMs: number
+}
+
+function isUnindexed({ plan, hasBranches }: Carried): boolean {
+  return plan.index === ALL_DOCS && !hasBranches
+}
+
+function openWay(
+  context: FindContext,
+  options: FindOptions,
+  plan: Plan,
+  bookmark: Bookmark | undefined,
+): Promise<Rows> | Rows {
+  if (isEmptyPlan(plan)) return NO_ROWS
+  const { conflicts, count, aggregate } = options
+  return openRows(context, options, plan, bookmark, {
+    isReverse: isDescending(options),
+    isCovering: isCovered(plan.index!, options) && !conflicts && !count && aggregate === undefined,
+  })
+}
+
+const NO_ROWS: Rows = {
+  isCovering: false,
+  next: () => false,
+  key: () => 'null',
+  view: () => undefined,
+  close: () => {},
+}
+
+/** Undefined where documents have to be looked at. */
+async function countByIndex(
+  { database, indexes, signal }: FindContext,
+  { selector, partition, stale, update }: FindOptions,
+  { index, ranges }: Plan,
+): Promise<number | undefined> {
+  if (index?.definition === undefined || !isAllRanges(selector, index.columns)) return undefined
+  const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
+  if (within.length < ranges.length || fieldRanges(selector).size !== ranges.length) return undefined
+  const range = exactRowRange(within, partition)
+  if (range === undefined) return undefined
+  const freshness = stale || !update ? 'stale' : 'current'
+  const snapshot = await indexes.open(database, index.definition, { freshness, signal })
+  try {
+    return snapshot.trees[0]!.reduce(range).count
+  } finally {
+    snapshot.close()
+  }
+}
+
+function piecesOf(
+  carried: Carried,
+  matches: Matches,
+  budget: SelectorBudget,
+  project: ((view: DocumentView) => Buffer) | undefined,
+): Iterator<Piece> {
+  const { count, aggregate, conflicts } = carried.options
+  if (count) return countedPieces(carried, matches)
+  if (aggregate !== undefined) {
+    return aggregatedPieces(carried, matches, new Aggregation(aggregate, budget))
+  }
+  const show = (view: DocumentView): readonly Piece[] =>
+    project === undefined ? viewPieces(view, { conflicts }) : [project(view)]
+  return documentPieces(carried, matches, show)
+}
+
+function* countPieces(carried: Carried, results: number): Generator<Piece, void, undefined> {
+  const figures = { keys: 0, documents: 0, results }
+  yield `{"count":${results}`
+  yield* endPieces(carried, figures)
+}
+
+function* countedPieces(carried: Carried, matches: Matches): Generator<Piece, void, undefined> {
+  for (let found = matches.next(); found !== undefined; found = matches.next()) {
+    if (found === PAUSE) yield PAUSE
+  }
+  yield `{"count":${matches.figures.results}`
+  yield* endPieces(carried, matches.figures)
+}
+
+function* aggregatedPieces(
+  carried: Carried,
+  matches: Matches,
+  aggregation: Aggregation,
+): Generator<Piece, void, undefined> {
+  for (let found = matches.next(); found !== undefined; found = matches.next()) {
+    if (found === PAUSE) yield PAUSE
+    else aggregation.add(found)
+  }
+  yield '{"groups":['
+  yield* aggregation.pieces()
+  yield '\r\n]'
+  yield* endPieces(carried, matches.figures)
+}
+
+function* documentPieces(
+  carried: Carried,
+  matches: Matches,
+  show: (view: DocumentView) => readonly Piece[],
+): Generator<Piece, void, undefined> {
+  yield '{"docs":['
+  let separator = '\r\n'
+  for (let found = matches.next(); found !== undefined; found = matches.next()) {
+    if (found === PAUSE) {
+      yield PAUSE
+      continue
+    }
+    yield separator
+    yield* show(found)
+    separator = ',\r\n'
+  }
+  const { last } = matches
+  const bookmark = last === undefined ? (carried.options.bookmark ?? NO_BOOKMARK) : printBookmark(last)
+  yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
+  yield* endPieces(carried, matches.figures)
+}
+
+/** Figures and warnings. */
+function* endPieces(carried: Carried, figures: FindFigures): Generator<Piece, void, undefined> {
+  const { context, options, startMs } = carried
+  const { metrics } = context
+  metrics.count('mango.keys_examined', figures.keys)
+  metrics.count('mango.docs_examined', figures.documents)
+  metrics.count('mango.results_returned', figures.results)
+  if (options.executionStats) {
+    yield `,\r\n"execution_stats": ${statsText(figures, context.clock.monotonic() - startMs)}`
+  }
+  const warnings = warningsOf(carried, figures)
+  if (warnings.length > 0) yield `,\r\n"warning": ${stringText(warnings.join('\n'))}`
+  yield '}\n'
+}
+
+function statsText({ keys, documents, results }: FindFigures, tookMs: number): string {
+  return `{"total_keys_examined":${keys},"total_docs_examined":${documents},"total_quorum_docs_examined":0,"results_returned":${results},"execution_time_ms":${tookMs.toFixed(3)}}`
+}
+
+/** What a client should know of how its query was carried out. */
+function warningsOf(carried: Carried, { documents, results }: FindFigures): string[] {
+  const { metrics, scanWarningThreshold } = carried.context
+  const { useIndex, count, aggregate } = carried.options
+  const { index } = carried.plan
+  const warnings: string[] = []
+  if (useIndex.length > 0 && !isNamed(index!, useIndex)) {
+    metrics.count('mango.query_invalid_index')
+    const why = useIndex.length > 1 ? 'it is not' : 'it does not contain'
+    warnings.push(`${shownUseIndex(useIndex)} was not used because ${why} a valid index for this query.`)
+  }
+  if (isUnindexed(carried)) warnings.push(NO_INDEX_WARNING)
+  const isScan = scanWarningThreshold > 0 && documents > scanWarningThreshold * Math.max(1, results)
+  if (isScan && !count && aggregate === undefined) {
+    metrics.count('mango.too_many_docs_scanned')
+    warnings.push(SCAN_WARNING)
+  }
+  return warnings
+}

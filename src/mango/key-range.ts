@@ -1,0 +1,140 @@
+/** The keys between which a plan looks, in the terms of an index or of ids. */
+import { partitionBounds } from '../database/layout/partition.ts'
+import type { RowRange } from '../indexes/api.ts'
+import { afterDocument, afterKey, beforeDocument } from '../indexes/keys/row-key.ts'
+import { collatedArrayStart, collatedKey, partitionStart } from '../indexes/keys/sort-key.ts'
+import { isNumberAt, isStringAt, numberAt, rankAt, stringAt } from '../json/walk.ts'
+import type { Bookmark } from './bookmark.ts'
+import { type Bound, type FieldRange, isPoint } from './field-ranges.ts'
+
+/** As `_explain` shows what nothing comes after. */
+const MAX = '"<MAX>"'
+const STRING_RANK = 3
+
+/** Values that the first fields have at least, as far as there are such. */
+function lowTexts(ranges: readonly FieldRange[]): string[] {
+  const open = ranges.findIndex(({ low }) => low === undefined)
+  return ranges.slice(0, open < 0 ? undefined : open).map(({ low }) => low!.value.toString())
+}
+
+function highTexts(ranges: readonly FieldRange[]): string[] {
+  const open = ranges.findIndex(({ high }) => high === undefined)
+  return ranges.slice(0, open < 0 ? undefined : open).map(({ high }) => high!.value.toString())
+}
+
+/** JSON of the first and the last key of an index, as `_explain` shows them. */
+export function shownKeys(ranges: readonly FieldRange[]): [start: string, end: string] {
+  return [`[${lowTexts(ranges).join(',')}]`, `[${[...highTexts(ranges), MAX].join(',')}]`]
+}
+
+/** The same of ids. */
+export function shownIds({ low, high }: FieldRange): [start: string, end: string] {
+  return [low?.value.toString() ?? 'null', high?.value.toString() ?? MAX]
+}
+
+/** Rows that may be meant, those of a partition where it is not ''. */
+export function rowRange(ranges: readonly FieldRange[], partition: string): RowRange {
+  const within = partition === '' ? undefined : Buffer.from(partition)
+  const low = lowTexts(ranges)
+  const high = highTexts(ranges)
+  const whole = within === undefined ? undefined : partitionStart(within)
+  return {
+    start: low.length === 0 ? whole : collatedKey(Buffer.from(`[${low.join(',')}]`), within),
+    end:
+      high.length === 0
+        ? whole && afterKey(whole)
+        : afterKey(collatedArrayStart(Buffer.from(`[${high.join(',')}]`), within)),
+  }
+}
+
+/**
+ * The rows that a selector means, and no others, where it says nothing but these ranges of the first fields; undefined where
+ * they are not one behind the other.
+ */
+export function exactRowRange(ranges: readonly FieldRange[], partition: string): RowRange | undefined {
+  const last = ranges.at(-1)
+  if (last === undefined || !ranges.slice(0, -1).every(isPoint)) return undefined
+  if (!ranges.every(({ low, high }) => isExact(low) && isExact(high))) return undefined
+  const within = partition === '' ? undefined : Buffer.from(partition)
+  const points = ranges.slice(0, -1).map(({ low }) => low!.value.toString())
+  const placeOf = (bound: Bound | undefined): Buffer => {
+    const values = bound === undefined ? points : [...points, bound.value.toString()]
+    return collatedArrayStart(Buffer.from(`[${values.join(',')}]`), within)
+  }
+  const { low, high } = last
+  const start = placeOf(low)
+  const end = placeOf(high)
+  return {
+    start: low?.isInclusive === false ? afterKey(start) : start,
+    end: high?.isInclusive === false ? end : afterKey(end),
+  }
+}
+
+/** Integers beyond 2^53 have the place of their neighbours. */
+function isExact(bound: Bound | undefined): boolean {
+  if (bound === undefined) return true
+  const { text, at } = bound.value
+  return !isNumberAt(text, at) || Math.abs(numberAt(text, at)) < Number.MAX_SAFE_INTEGER
+}
+
+/** What is left of a range behind the row that a bookmark names. */
+export function rowsBehind(
+  range: RowRange,
+  bookmark: Bookmark,
+  partition: string,
+  isReverse: boolean,
+): RowRange {
+  const within = partition === '' ? undefined : Buffer.from(partition)
+  const key = collatedKey(Buffer.from(bookmark.key), within)
+  const id = Buffer.from(bookmark.id)
+  return isReverse ? { ...range, end: beforeDocument(key, id) } : { ...range, start: afterDocument(key, id) }
+}
+
+/** A range of ids, `end` exclusive; undefined where it is empty. */
+export interface IdRange {
+  readonly start: string | undefined
+  readonly end: string | undefined
+}
+
+/** Behind an id and before all others. */
+const JUST_BEHIND = '\u0000'
+
+export function idRange({ low, high }: FieldRange, partition: string): IdRange | undefined {
+  const bounds = partition === '' ? undefined : partitionBounds(partition)
+  const start = low === undefined ? undefined : idsFrom(low)
+  const end = high === undefined ? undefined : idsBefore(high)
+  if (start === null || end === null) return undefined
+  return within({ start, end }, bounds)
+}
+
+/** Null where no id is. */
+function idsFrom({ value, isInclusive }: Bound): string | undefined | null {
+  const { text, at } = value
+  if (isStringAt(text, at)) return isInclusive ? stringAt(text, at) : stringAt(text, at) + JUST_BEHIND
+  return rankAt(text, at) < STRING_RANK ? undefined : null
+}
+
+function idsBefore({ value, isInclusive }: Bound): string | undefined | null {
+  const { text, at } = value
+  if (isStringAt(text, at)) return isInclusive ? stringAt(text, at) + JUST_BEHIND : stringAt(text, at)
+  return rankAt(text, at) > STRING_RANK ? undefined : null
+}
+
+/** What is in both. */
+function within(range: IdRange, bounds: IdRange | undefined): IdRange {
+  if (bounds === undefined) return range
+  const start = range.start === undefined || isBefore(range.start, bounds.start!) ? bounds.start : range.start
+  const end = range.end === undefined || isBefore(bounds.end!, range.end) ? bounds.end : range.end
+  return { start, end }
+}
+
+/** What is left of a range behind the document that a bookmark names. */
+export function idsBehind(range: IdRange, { id }: Bookmark, isReverse: boolean): IdRange {
+  if (isReverse) return range.end !== undefined && isBefore(range.end, id) ? range : { ...range, end: id }
+  const start = id + JUST_BEHIND
+  return range.start !== undefined && isBefore(start, range.start) ? range : { ...range, start }
+}
+
+function isBefore(a: string, b: string): boolean {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
+}

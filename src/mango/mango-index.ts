@@ -1,0 +1,151 @@
+/** Indexes of Mango as design documents of the language `query` have them, and `_all_docs`, which every database has. */
+import { createHash } from 'node:crypto'
+import type { Database, DocumentView } from '../database/api/database.ts'
+import { viewText } from '../documents/document-text.ts'
+import type { FieldsDefinition } from '../indexes/api.ts'
+import { isObjectAt, isStringAt, membersOf, stringAt } from '../json/walk.ts'
+import { stringText } from '../json/writer.ts'
+import { normalize } from '../selector/condition.ts'
+import { SelectorError } from '../selector/errors.ts'
+import { JsonSlice } from '../selector/json-slice.ts'
+import { parsePath } from '../selector/path.ts'
+import { type SortFields, sortListText } from './sort.ts'
+
+export interface MangoIndex {
+  /** Id of its design document; undefined for `_all_docs`. */
+  readonly designId: string | undefined
+  readonly name: string
+  readonly isPartitioned: boolean
+  readonly fields: SortFields
+  /** Names of the fields. */
+  readonly columns: readonly string[]
+  /** Canonical JSON of the selector of a partial index. */
+  readonly filter: string | undefined
+  /** As `_index` and `_explain` show it. */
+  readonly shown: string
+  /** What is asked of who builds it; undefined for `_all_docs`. */
+  readonly definition: FieldsDefinition | undefined
+}
+
+export const ALL_DOCS: MangoIndex = {
+  designId: undefined,
+  name: '_all_docs',
+  isPartitioned: false,
+  fields: [['_id', 'asc']],
+  columns: ['_id'],
+  filter: undefined,
+  shown: '{"ddoc":null,"name":"_all_docs","type":"special","def":{"fields":[{"_id":"asc"}]}}',
+  definition: undefined,
+}
+
+const FIRST_ID = '_design/'
+/** Behind every id of a design document. */
+const END_ID = '_design0'
+const EMPTY = '{}'
+
+interface Known {
+  readonly uuid: string
+  readonly version: number
+  readonly indexes: readonly MangoIndex[]
+}
+
+const known = new WeakMap<Database, Known>()
+
+/** `_all_docs` first, then by design document and name. Read again when a design document was written. */
+export function indexesOf(database: Database): readonly MangoIndex[] {
+  // The version first: what is read behind it may be newer, and is then read again.
+  const { uuid, designVersion: version, isFresh } = database
+  const kept = known.get(database)
+  if (kept?.uuid === uuid && kept.version === version) return kept.indexes
+  const indexes = [ALL_DOCS]
+  for (const row of database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false }).rows) {
+    indexes.push(...indexesOfDesign(row.document(), database.properties.partitioned))
+  }
+  if (isFresh) known.set(database, { uuid, version, indexes })
+  return indexes
+}
+
+/** The indexes of a design document, by name; none where its language is another one. */
+export function indexesOfDesign(view: DocumentView, isPartitioned: boolean): readonly MangoIndex[] {
+  const text = viewText(view)
+  const members = membersAt(new JsonSlice(text, 0))
+  if (members.get('language')?.toString() !== '"query"') return []
+  const partitioned = memberOf(members.get('options'), 'partitioned')?.toString()
+  const isLocal = partitioned === undefined ? isPartitioned : partitioned === 'true'
+  const indexes: MangoIndex[] = []
+  for (const [name, made] of membersAt(members.get('views'))) {
+    const index = indexOf(view.id, name, made, isLocal)
+    if (index !== undefined) indexes.push(index)
+  }
+  return indexes.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+}
+
+function membersAt(slice: JsonSlice | undefined): Map<string, JsonSlice> {
+  if (slice === undefined || !isObjectAt(slice.text, slice.at)) return new Map()
+  return new Map(membersOf(slice.text, slice.at).map(([name, at]) => [name, new JsonSlice(slice.text, at)]))
+}
+
+function memberOf(slice: JsonSlice | undefined, name: string): JsonSlice | undefined {
+  return membersAt(slice).get(name)
+}
+
+/** Undefined for what is no index: whoever writes a design document himself may write anything. */
+function indexOf(designId: string, name: string, view: JsonSlice, isLocal: boolean): MangoIndex | undefined {
+  const map = membersAt(memberOf(view, 'map'))
+  const options = memberOf(view, 'options')
+  const columns = membersAt(map.get('fields'))
+  if (columns.size === 0 || options === undefined || !isObjectAt(options.text, options.at)) return undefined
+  const fields: [string, 'asc' | 'desc'][] = []
+  for (const [field, direction] of columns) {
+    if (!isStringAt(direction.text, direction.at)) return undefined
+    fields.push([field, stringAt(direction.text, direction.at) === 'desc' ? 'desc' : 'asc'])
+  }
+  const given = (map.get('partial_filter_selector') ?? map.get('selector'))?.toString() ?? EMPTY
+  const filter = given === EMPTY || given === '[]' ? undefined : given
+  const definition = definitionOf(designId, fields, filter, isLocal)
+  if (definition === undefined) return undefined
+  return {
+    designId,
+    name,
+    isPartitioned: isLocal,
+    fields,
+    columns: fields.map(([field]) => field),
+    filter,
+    shown: `{"ddoc":${stringText(designId)},"name":${stringText(name)},"type":"json","partitioned":${isLocal},"def":${shownDefinition(map, fields)}}`,
+    definition,
+  }
+}
+
+function shownDefinition(map: ReadonlyMap<string, JsonSlice>, fields: SortFields): string {
+  const members = [...map].flatMap(([name, value]) => {
+    if (name === 'fields') return [`"fields":${sortListText(fields)}`]
+    const text = value.toString()
+    return name === 'partial_filter_selector' && text === EMPTY ? [] : [`${stringText(name)}:${text}`]
+  })
+  return `{${members.join(',')}}`
+}
+
+/** Undefined where a field or the filter cannot be read. */
+function definitionOf(
+  designDocument: string,
+  fields: SortFields,
+  filter: string | undefined,
+  isPartitioned: boolean,
+): FieldsDefinition | undefined {
+  try {
+    const paths = fields.map(([field]) => parsePath(field))
+    if (filter !== undefined) normalize(Buffer.from(filter))
+    const said = JSON.stringify({ kind: 'fields', paths, filter, isPartitioned })
+    return {
+      kind: 'fields',
+      signature: createHash('md5').update(said).digest('hex'),
+      fields: paths,
+      filter: filter === undefined ? undefined : Buffer.from(filter),
+      isPartitioned,
+      designDocument,
+    }
+  } catch (error) {
+    if (error instanceof SelectorError) return undefined
+    throw error
+  }
+}

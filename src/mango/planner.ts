@@ -1,0 +1,207 @@
+/**
+ * Which index answers a query. CouchDB's rules:
+ * - An index can be used if the selector, or the sort, has every document that it means have all of the index's fields, and
+ *   if its order is the sort's, fields before those of the sort having one value.
+ * - Partial indexes are used only by those who name them, since nothing proves that a selector means no other documents.
+ * - Of those that can be used the one is chosen that leaves the fewest of the selector's ranges out; then the one with
+ *   the fewest fields; then the first by design document and name. `_all_docs` comes after all others.
+ * - `use_index` is a wish: where it cannot be used another index is, with a warning, unless `allow_fallback` is false.
+ */
+import { DatabaseError } from '../base/errors.ts'
+import type { Condition } from '../selector/condition.ts'
+import {
+  EMPTY_RANGE,
+  fieldRanges,
+  indexableFields,
+  isConstant,
+  type Range,
+  requiresFields,
+} from './field-ranges.ts'
+import type { FindOptions } from './find-options.ts'
+import { ALL_DOCS, type MangoIndex } from './mango-index.ts'
+
+/** Why an index was not chosen. */
+export type Reason =
+  | 'is_partial'
+  | 'scope_mismatch'
+  | 'field_mismatch'
+  | 'sort_order_mismatch'
+  | 'excluded_by_user'
+  | 'unfavored_type'
+  | 'less_overlap'
+  | 'too_many_fields'
+  | 'alphabetically_comes_after'
+
+/** An index that was not chosen. */
+export interface Candidate {
+  readonly index: MangoIndex
+  readonly isUsable: boolean
+  readonly reason: Reason
+  /** The chosen one has 0. */
+  readonly ranking: number
+}
+
+export interface Plan {
+  /** Undefined where none can be used: then there is nothing but the candidates. */
+  readonly index: MangoIndex | undefined
+  /** Of the first fields of the index. */
+  readonly ranges: readonly Range[]
+  readonly candidates: readonly Candidate[]
+}
+
+interface Ranked {
+  readonly index: MangoIndex
+  readonly ranges: readonly Range[]
+  /** Ranges of the selector that the index does not serve. */
+  readonly distance: number
+}
+
+/** Fields that every document has. */
+const EVERYWHERE: ReadonlySet<string> = new Set(['_id', '_rev'])
+const CATCH_ALL: Range = { low: undefined, high: undefined }
+
+/** `indexes` are in the order of `indexesOf`. Throws noUsableIndex and invalidIndex where `mustFind`. */
+export function plan(indexes: readonly MangoIndex[], options: FindOptions, mustFind: boolean): Plan {
+  const { selector, useIndex } = options
+  const named = indexes.filter((index) => isNamed(index, useIndex))
+  const global = indexes.filter((index) => index.filter === undefined || named.includes(index))
+  const isPartitioned = options.partition !== ''
+  const inScope = global.filter((index) => index === ALL_DOCS || index.isPartitioned === isPartitioned)
+  const mismatches = new Map(inScope.map((index) => [index, mismatchOf(index, options)]))
+  const usable = inScope.filter((index) => mismatches.get(index) === undefined)
+  const wanted = usable.filter((index) => isNamed(index, useIndex))
+  const filtered = wanted.length > 0 ? wanted : usable
+  if (mustFind) requireUsable(filtered, wanted, options, indexes)
+  const indexed = filtered.filter((index) => index !== ALL_DOCS)
+  const favored = indexed.length > 0 ? indexed : filtered
+  const ranked = rank(favored, selector)
+  const chosen = ranked[0]
+  const unfavored = filtered.filter((index) => !favored.includes(index))
+  const excluded = usable.filter((index) => !filtered.includes(index))
+  const unusable = inScope.filter((index) => !usable.includes(index))
+  const outOfScope = global.filter((index) => !inScope.includes(index))
+  const partial = indexes.filter((index) => !global.includes(index))
+  const candidates: Candidate[] = ranked.slice(1).map(({ index, distance }, at) => ({
+    index,
+    isUsable: true,
+    reason: notChosenReason(index, distance, chosen!.index),
+    ranking: at + 1,
+  }))
+  let ranking = Math.max(1, ranked.length)
+  const add = (
+    group: readonly MangoIndex[],
+    isUsable: boolean,
+    reasonOf: (index: MangoIndex) => Reason,
+  ): void => {
+    for (const index of group) candidates.push({ index, isUsable, reason: reasonOf(index), ranking })
+    if (group.length > 0) ranking += 1
+  }
+  add(unfavored, true, () => 'unfavored_type')
+  add(excluded, true, () => 'excluded_by_user')
+  add(unusable, false, (index) => mismatches.get(index)!)
+  add(outOfScope, false, () => 'scope_mismatch')
+  add(partial, false, () => 'is_partial')
+  const places = new Map(indexes.map((index, at) => [index, at]))
+  candidates.sort((a, b) => places.get(b.index)! - places.get(a.index)!)
+  return { index: chosen?.index, ranges: rangesOf(chosen, selector), candidates }
+}
+
+/** Whether `use_index` names it. */
+export function isNamed({ designId, name }: MangoIndex, useIndex: readonly string[]): boolean {
+  const [design, wanted] = useIndex
+  if (design === undefined || designId !== designIdOf(design)) return false
+  return wanted === undefined || wanted === name
+}
+
+export function designIdOf(name: string): string {
+  return name.startsWith('_design/') ? name : `_design/${name}`
+}
+
+/** As warnings and errors name it. */
+export function shownUseIndex([design, name]: readonly string[]): string {
+  const shown = designIdOf(design ?? '')
+  return name === undefined ? shown : `${shown}, ${name}`
+}
+
+function requireUsable(
+  filtered: readonly MangoIndex[],
+  wanted: readonly MangoIndex[],
+  { useIndex, allowFallback, partition }: FindOptions,
+  indexes: readonly MangoIndex[],
+): void {
+  const isFallback =
+    wanted.length === 0 && (useIndex.length > 0 || filtered.every((each) => each === ALL_DOCS))
+  if (!allowFallback && isFallback) {
+    if (useIndex.length === 0) {
+      throw new DatabaseError('invalidIndex', 'You must specify an index with the `use_index` parameter.')
+    }
+    const named = shownUseIndex(useIndex)
+    const reason = `${named} specified by \`use_index\` could not be found or it is not suitable.`
+    throw new DatabaseError('invalidIndex', reason)
+  }
+  if (filtered.length > 0) return
+  const isPartitionedDatabase = indexes.some((index) => index.isPartitioned)
+  if (!isPartitionedDatabase) throw new DatabaseError('noUsableIndex')
+  const scope = partition === '' ? 'global' : 'partitioned'
+  const reason = `No ${scope} index exists for this sort, try indexing by the sort fields.`
+  throw new DatabaseError('noUsableIndex', reason)
+}
+
+/** Undefined where it can be used. */
+function mismatchOf(index: MangoIndex, { selector, sort }: FindOptions): Reason | undefined {
+  const sorted = sort.map(([field]) => field)
+  if (index === ALL_DOCS) {
+    if (sorted.length === 0) return undefined
+    if (!indexableFields(selector).includes('_id')) return 'field_mismatch'
+  } else {
+    const required = index.columns.filter((field) => !sorted.includes(field) && !EVERYWHERE.has(field))
+    if (!requiresFields(selector, required)) return 'field_mismatch'
+  }
+  return isInOrder(index.columns, sorted, selector) ? undefined : 'sort_order_mismatch'
+}
+
+function isInOrder(columns: readonly string[], sorted: readonly string[], selector: Condition): boolean {
+  if (sorted.length === 0) return true
+  let first = 0
+  while (first < columns.length && columns[first] !== sorted[0]) {
+    if (!isConstant(selector, columns[first]!)) return false
+    first += 1
+  }
+  return first < columns.length && sorted.every((field, at) => columns[first + at] === field)
+}
+
+/** The best first. */
+function rank(indexes: readonly MangoIndex[], selector: Condition): Ranked[] {
+  const ranges = fieldRanges(selector)
+  const ranked = indexes.map((index): Ranked => {
+    const served: Range[] = []
+    for (const field of index.columns) {
+      const range = ranges.get(field) ?? (index === ALL_DOCS ? CATCH_ALL : undefined)
+      if (range === undefined) break
+      served.push(range)
+    }
+    return { index, ranges: served, distance: ranges.size - served.length }
+  })
+  // Indexes come in the order of their names, and a sort keeps that.
+  return ranked.sort((a, b) => a.distance - b.distance || a.index.columns.length - b.index.columns.length)
+}
+
+function notChosenReason(index: MangoIndex, distance: number, chosen: MangoIndex): Reason {
+  if (distance > 0) return 'less_overlap'
+  return index.columns.length > chosen.columns.length ? 'too_many_fields' : 'alphabetically_comes_after'
+}
+
+/** `$and`, `$or` of nothing alone mean nothing to a query, though they hold for every document. */
+function rangesOf(chosen: Ranked | undefined, selector: Condition): readonly Range[] {
+  const isNothing = (selector.kind === '$and' || selector.kind === '$or') && selector.parts.length === 0
+  return isNothing ? [EMPTY_RANGE] : (chosen?.ranges ?? [])
+}
+
+export function isEmptyPlan({ ranges }: Plan): boolean {
+  return ranges.includes(EMPTY_RANGE)
+}
+
+/** Whether an index has all that is asked for in its keys. */
+export function covers(index: MangoIndex, fields: readonly string[]): boolean {
+  return fields.length > 0 && fields.every((field) => field === '_id' || index.columns.includes(field))
+}

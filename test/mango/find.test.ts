@@ -1,0 +1,189 @@
+/** What queries answer beyond the recordings: figures, alternatives, bookmarks of anybody, indexes that others wrote. */
+import t from 'tap'
+import { ask, type Sending } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
+
+const server = await startTestServer()
+t.teardown(() => server.stop())
+const send = (line: string, sending?: Sending) => ask(server, line, sending)
+const find = async (name: string, json: object) => (await send(`POST /${name}/_find`, { json })).json as Found
+
+interface Found {
+  docs: { _id: string }[]
+  bookmark: string
+  warning?: string
+  count?: number
+  groups?: Record<string, unknown>[]
+  error?: string
+  reason?: string
+  execution_stats?: { total_docs_examined: number; total_keys_examined: number }
+}
+
+async function filled(name: string): Promise<void> {
+  await send(`PUT /${name}`)
+  const docs = Array.from({ length: 300 }, (_, n) => ({
+    _id: `d${String(n).padStart(3, '0')}`,
+    n,
+    even: n % 2 === 0,
+    city: ['Bonn', 'Köln', 'Ulm'][n % 3],
+    ...(n % 10 === 0 && { price: n / 4 }),
+  }))
+  await send(`POST /${name}/_bulk_docs`, { json: { docs } })
+}
+
+t.test('documents are counted, by an index without looking at any', async (t) => {
+  await filled('count')
+  t.match(await find('count', { selector: { n: { $gte: 290 } }, count: true }), { count: 10 })
+  await send('POST /count/_index', { json: { index: { fields: ['city', 'n'] }, ddoc: 'i', name: 'i' } })
+  const query = { selector: { city: 'Ulm', n: { $gt: 2, $lte: 299 } }, count: true, execution_stats: true }
+  t.match(await find('count', query), { count: 99, execution_stats: { total_docs_examined: 0 } })
+  const filtered = {
+    selector: { city: 'Ulm', n: { $gt: 2 }, even: true },
+    count: true,
+    execution_stats: true,
+  }
+  t.match(await find('count', filtered), { count: 49, execution_stats: { total_docs_examined: 100 } })
+  t.match(await find('count', { selector: { $or: [] }, count: true }), { count: 0 })
+  t.match(await find('count', { selector: {}, count: true, skip: 1 }), {
+    error: 'invalid_aggregate',
+    reason: '`skip` means nothing beside `count`.',
+  })
+})
+
+t.test('figures by groups', async (t) => {
+  await filled('groups')
+  const aggregate = {
+    $group: ['city'],
+    documents: { $count: true },
+    priced: { $count: 'price' },
+    total: { $sum: 'price' },
+    mean: { $avg: 'price' },
+    least: { $min: 'n' },
+    most: { $max: 'n' },
+    none: { $min: 'nothing' },
+  }
+  const { groups } = await find('groups', { selector: { n: { $lt: 30 } }, aggregate })
+  t.same(groups, [
+    { group: { city: 'Bonn' }, documents: 10, priced: 1, total: 0, mean: 0, least: 0, most: 27, none: null },
+    {
+      group: { city: 'Köln' },
+      documents: 10,
+      priced: 1,
+      total: 2.5,
+      mean: 2.5,
+      least: 1,
+      most: 28,
+      none: null,
+    },
+    { group: { city: 'Ulm' }, documents: 10, priced: 1, total: 5, mean: 5, least: 2, most: 29, none: null },
+  ])
+  const all = await find('groups', { selector: {}, aggregate: { n: { $sum: 'n' } } })
+  t.same(all.groups, [{ n: 44_850 }])
+  for (const wrong of [
+    5,
+    {},
+    { a: 1 },
+    { a: { $sum: true } },
+    { a: { $median: 'n' } },
+    { $limit: 1, a: { $count: true } },
+  ]) {
+    t.match(await find('groups', { selector: {}, aggregate: wrong }), { error: 'invalid_aggregate' })
+  }
+})
+
+t.test('alternatives that have an index each', async (t) => {
+  await filled('or')
+  for (const field of ['n', 'price']) {
+    await send('POST /or/_index', { json: { index: { fields: [field] }, ddoc: field, name: field } })
+  }
+  const query = { selector: { $or: [{ n: { $lte: 2 } }, { price: { $gte: 70 } }] }, execution_stats: true }
+  const answer = await find('or', query)
+  t.same(
+    answer.docs.map(({ _id }) => _id),
+    ['d000', 'd001', 'd002', 'd280', 'd290'],
+  )
+  t.match(answer.execution_stats, { total_docs_examined: 5 })
+  t.equal(answer.warning, undefined)
+  const first = await find('or', { ...query, limit: 2 })
+  const rest = await find('or', { ...query, bookmark: first.bookmark })
+  t.same(
+    rest.docs.map(({ _id }) => _id),
+    ['d002', 'd280', 'd290'],
+  )
+  const { json } = await send('POST /or/_explain', { json: query })
+  t.match(json, { branches: [{ index: { name: 'n' } }, { index: { name: 'price' } }] })
+  const many = await find('or', {
+    ...query,
+    selector: { $or: [{ n: { $lt: 250 } }, { price: 70 }] },
+    limit: 300,
+  })
+  t.equal(many.docs.length, 251)
+  t.match(many.warning, /^No matching index/)
+})
+
+t.test('keys of an index answer without its documents', async (t) => {
+  await filled('cover')
+  await send('POST /cover/_index', { json: { index: { fields: ['city', 'n'] }, ddoc: 'i', name: 'i' } })
+  const query = {
+    selector: { city: 'Köln', n: { $lt: 5 } },
+    fields: ['_id', 'n', 'city'],
+    execution_stats: true,
+  }
+  const answer = await find('cover', query)
+  t.same(answer.docs, [
+    { _id: 'd001', n: 1, city: 'Köln' },
+    { _id: 'd004', n: 4, city: 'Köln' },
+  ])
+  t.match(answer.execution_stats, { total_docs_examined: 0, total_keys_examined: 2 })
+  t.match(await find('cover', { ...query, fields: ['_rev'] }), { docs: [{ _rev: /^1-/ }, { _rev: /^1-/ }] })
+})
+
+t.test('bookmarks of anybody', async (t) => {
+  await filled('marks')
+  const huge = Buffer.concat([Buffer.from([0x83, 0x50, 0x7f, 0xff, 0xff, 0xff]), Buffer.alloc(50)])
+  const deep = Buffer.concat([
+    Buffer.from([0x83, 0x6c, 0, 0, 0, 1, 0x68, 2, 0x77, 1, 0x61]),
+    Buffer.from('6c00000001'.repeat(100_000), 'hex'),
+  ])
+  for (const bytes of [Buffer.alloc(0), Buffer.from('x'), Buffer.from([0x83]), huge, deep]) {
+    const bookmark = `${bytes.toString('base64url')}A`
+    const { status, json } = await send('POST /marks/_find', { json: { selector: {}, bookmark } })
+    t.match([status, json], [400, { error: 'invalid_bookmark' }])
+  }
+  const { bookmark } = await find('marks', { selector: {}, limit: 298 })
+  t.equal((await find('marks', { selector: {}, bookmark })).docs.length, 2)
+  const last = await find('marks', { selector: {}, limit: 300 })
+  const after = await find('marks', { selector: {}, bookmark: last.bookmark })
+  t.same([after.docs, after.bookmark], [[], last.bookmark])
+})
+
+t.test('indexes that are written as design documents', async (t) => {
+  await filled('own')
+  const views = {
+    good: { map: { fields: { n: 'asc' } }, reduce: '_count', options: { def: { fields: ['n'] } } },
+    bad: { map: { fields: ['n'] }, options: {} },
+    worse: { map: { fields: { 'a..b': 'asc' } }, options: {} },
+  }
+  const design = { language: 'query', views }
+  t.equal((await send('PUT /own/_design/own', { json: design })).status, 201)
+  t.match((await send('GET /own/_index')).json, { total_rows: 2, indexes: [{}, { name: 'good' }] })
+  const answer = await find('own', { selector: { n: 7 }, use_index: 'own' })
+  t.match([answer.docs, answer.warning], [[{ _id: 'd007' }], undefined])
+  await send('PUT /own/d007', { json: { ...answer.docs[0], n: 700 } })
+  t.match((await find('own', { selector: { n: 7 } })).docs, [])
+  t.match((await find('own', { selector: { n: 700 } })).docs, [{ _id: 'd007' }])
+  const several = await send('POST /own/_index/_bulk_delete', { json: { docids: ['own', 'none'] } })
+  t.same(several.json, {
+    success: [{ id: '_design/own', ok: true }],
+    fail: [{ id: '_design/none', error: 'not_found' }],
+  })
+})
+
+t.test('who may make indexes', async (t) => {
+  await send('PUT /guarded')
+  await send('PUT /guarded/_security', { json: { members: { roles: [] }, admins: { roles: ['chief'] } } })
+  const body = { json: { index: { fields: ['a'] } }, as: null }
+  t.equal((await send('POST /guarded/_index', body)).status, 401)
+  t.equal((await send('GET /guarded/_index', { as: null })).status, 200)
+  t.equal((await send('POST /guarded/_find', { json: { selector: {} }, as: null })).status, 200)
+})
