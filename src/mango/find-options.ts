@@ -1,5 +1,5 @@
 /** What a query asks for: the body of `_find` and `_explain`, checked in CouchDB's order. */
-import { DatabaseError } from '../base/errors.ts'
+import { DatabaseError, referred } from '../base/errors.ts'
 import { checkPartition } from '../database/layout/partition.ts'
 import { elementsOf, isArrayAt, isStringAt, stringAt } from '../json/walk.ts'
 import { type Condition, normalize } from '../selector/condition.ts'
@@ -143,5 +143,5 @@ function readStale(slice: JsonSlice | undefined): boolean {
   if (given === undefined || given === 'false' || given === '"false"') return false
   if (given === '"ok"') return true
   const shown = `{invalid_ok_or_false_value,${plain(slice!)}}`
-  throw new DatabaseError('invalidQueryOption', `Unknown Error: mango_opts :: ${shown}`)
+  throw referred(new DatabaseError('invalidQueryOption', `Unknown Error: mango_opts :: ${shown}`))
 }

@@ -1,6 +1,6 @@
 /** Indexes on their way into design documents: what a request says of one, checked in CouchDB's order, and the texts. */
 import { createHash } from 'node:crypto'
-import { DatabaseError } from '../base/errors.ts'
+import { DatabaseError, referred } from '../base/errors.ts'
 import { isObjectAt, membersOf } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
 import { conditionText, normalize } from '../selector/condition.ts'
@@ -55,7 +55,7 @@ function readPartitioned(slice: JsonSlice | undefined): boolean | undefined {
   if (given === undefined) return undefined
   if (given === 'true' || given === 'false') return given === 'true'
   const shown = `{invalid_partitioned_value,${plain(slice!)}}`
-  throw new DatabaseError('invalidQueryOption', `Unknown Error: mango_opts :: ${shown}`)
+  throw referred(new DatabaseError('invalidQueryOption', `Unknown Error: mango_opts :: ${shown}`))
 }
 
 function readView(definition: JsonSlice): string {

@@ -1,4 +1,4 @@
-import { DatabaseError } from '../../../base/errors.ts'
+import { DatabaseError, referred } from '../../../base/errors.ts'
 import type { DocumentView } from '../../../database/api/database.ts'
 import { EMPTY_DOCUMENT } from '../../../documents/document-edit.ts'
 import { scanDocument } from '../../../json/documents.ts'
@@ -47,7 +47,7 @@ function listIndexes({ database, query }: Exchange): Answer {
   const indexes = indexesOf(database)
   const limit = numberOf(query.get('limit'), indexes.length)
   const skip = numberOf(query.get('skip'), 0)
-  if (limit < 1 || skip < 0) throw new DatabaseError('invalidIndexList')
+  if (limit < 1 || skip < 0) throw referred(new DatabaseError('invalidIndexList'))
   const shown = indexes.slice(skip, skip + limit).map((index) => index.shown)
   return jsonText(200, `{"total_rows":${indexes.length},"indexes":[${shown.join(',')}]}\n`)
 }
@@ -56,13 +56,13 @@ function listIndexes({ database, query }: Exchange): Answer {
 function numberOf(text: string | undefined, ifAbsent: number): number {
   if (text === undefined) return ifAbsent
   if (/^[+-]?\d{1,15}$/.test(text)) return Number(text)
-  throw new DatabaseError('invalidIndexList')
+  throw referred(new DatabaseError('invalidIndexList'))
 }
 
 async function createIndex(exchange: Exchange): Promise<Answer> {
   const wanted = readWantedIndex(await queryBody(exchange))
   const { designId, name } = wanted
-  const found = designOf(exchange, designId)
+  const found = await designOf(exchange, designId)
   const before = found?.body()
   const body = bodyWith(before, wanted)
   const isThere = before?.equals(body) === true
@@ -120,7 +120,7 @@ async function remove(
   designId: string,
   isMeant: (index: MangoIndex) => boolean,
 ): Promise<boolean> {
-  const view = designOf(exchange, designId)
+  const view = await designOf(exchange, designId)
   if (view === undefined) return false
   const indexes = indexesOfDesign(view, exchange.database.properties.partitioned)
   const names = indexes.filter(isMeant).map(({ name }) => name)
@@ -129,7 +129,8 @@ async function remove(
   return true
 }
 
-function designOf({ database }: Exchange, designId: string): DocumentView | undefined {
+async function designOf({ database }: Exchange, designId: string): Promise<DocumentView | undefined> {
+  await database.refresh()
   try {
     return database.get(designId)
   } catch (error) {
@@ -149,9 +150,17 @@ async function write(
   if (scanned.body.length > exchange.limits.maxDocumentBytes) throw new DatabaseError('documentTooLarge', id)
   const edit = { id, rev, deleted: body === undefined, body: scanned.body, term: scanned.term }
   const [result] = await requestWriter(exchange).update([edit])
-  if (result!.ok) return
-  if (result!.refusal.kind !== 'conflict') throw result!.refusal
-  throw new DatabaseError('errorSavingDesign', 'Encountered a conflict while saving the design document.')
+  if (!result!.ok) throw savingFailure(result!.refusal)
+}
+
+/** Who may not write is told that; for anything else there is one error, as in CouchDB. */
+function savingFailure(refusal: DatabaseError): DatabaseError {
+  if (refusal.status === 401 || refusal.status === 403) return refusal
+  const reason =
+    refusal.kind === 'conflict'
+      ? 'Encountered a conflict while saving the design document.'
+      : `Unknown error while saving the design document: ${refusal.error}`
+  return referred(new DatabaseError('errorSavingDesign', reason, { cause: refusal }))
 }
 
 export const mangoIndexResources: Resource[] = [
