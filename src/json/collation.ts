@@ -3,9 +3,42 @@
  * false, true, numbers, strings, arrays, objects. Arrays go by their elements, objects by their members in the
  * order of the text, name before value; what is a beginning of the other comes first. Strings go by the root
  * collation of Unicode (CLDR), for which English stands here since it changes nothing of it: the default
- * locale of the machine must not matter. Strings that the collation holds equal are equal.
+ * locale of the machine must not matter. Strings that the collation holds equal are equal. CouchDB's
+ * ICU takes characters as they stand, while JavaScript's puts the marks behind a letter in their canonical order first.
  */
 export const collator = new Intl.Collator('en')
+
+const FIRST_MARK = 0x300
+/** COMBINING GRAPHEME JOINER: no mark moves across it, and it counts for nothing itself. */
+const JOINER = '\u034f'
+/** Characters of a text that are looked at; those behind them go by their canonical order, so that the time is bounded. */
+const MOST_CHARACTERS = 16_384
+
+/** The text, such that the collator takes its marks in the order in which they stand. */
+export function inOrderOfText(text: string): string {
+  return hasMarks(text) && text.normalize('NFD') !== text ? withJoiners(text) : text
+}
+
+function hasMarks(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= FIRST_MARK) return /\p{M}/u.test(text)
+  return false
+}
+
+function withJoiners(text: string): string {
+  const looked = text.slice(0, MOST_CHARACTERS)
+  let joined = ''
+  let before = ''
+  for (const character of looked) {
+    if (/\p{M}/u.test(character) && isMovedBefore(character, before)) joined += JOINER
+    joined += character
+    before = character
+  }
+  return joined + text.slice(MOST_CHARACTERS)
+}
+
+function isMovedBefore(mark: string, character: string): boolean {
+  return (character + mark).normalize('NFD') !== character.normalize('NFD') + mark.normalize('NFD')
+}
 
 export type Compare = (a: unknown, b: unknown) => number
 
@@ -52,7 +85,11 @@ function compareObjects(compareStrings: CompareStrings, a: Members, b: Members):
 }
 
 /** Negative if `a` comes first. As deep as the shallower of the two. */
-export const compareValues: Compare = (a, b) => compareWith(collator.compare, a, b)
+export const compareValues: Compare = (a, b) => compareWith(compareTexts, a, b)
+
+function compareTexts(a: string, b: string): number {
+  return collator.compare(inOrderOfText(a), inOrderOfText(b))
+}
 
 /** By the collation. */
 export const compareStrings: (a: string, b: string) => number = collator.compare

@@ -26,3 +26,16 @@ t.test('every two values stand as recorded', async (t) => {
   t.ok(compareValues('😀', '1') < 0 && compareRaw('😀', '1') > 0)
   t.ok(compareRaw('B', 'a') < 0 && compareRaw('\uffff', '😀') < 0, 'bytes of UTF-8')
 })
+
+t.test('marks count in the order in which they stand', async (t) => {
+  const recorded = ['\u00aa', 'a\u0301\u0323', '\u1ea1', '\u1ea1\u0301', '\u1ea0\u0301', 'ab']
+  for (const [i, a] of recorded.entries()) {
+    for (const [j, b] of recorded.entries()) {
+      if (Math.sign(compareValues(a, b)) !== Math.sign(i - j)) t.fail(`${i} and ${j}`)
+    }
+  }
+  t.equal(compareValues('a\u0323\u0301', '\u1ea1\u0301'), 0)
+  t.equal(compareValues('\u00e1\u0323', 'a\u0301\u0323'), 0)
+  const marks = 'a\u0301\u0323'.repeat(200_000)
+  t.equal(compareValues(marks, marks), 0)
+})

@@ -1,4 +1,5 @@
 /** Random keys of views, likely to be neighbours, and their orders said plainly. */
+import { inOrderOfText } from '../../src/json/collation.ts'
 import type { Random } from './random.ts'
 
 /** An object: its members in the order of the text, whatever JavaScript thinks of their names. */
@@ -24,7 +25,9 @@ const collator = new Intl.Collator('en')
 const COLLATED_TYPES = ['null', 'false', 'true', 'number', 'string', 'array', 'object']
 const RAW_TYPES = ['number', 'false', 'null', 'true', 'object', 'array', 'string']
 
-export const plainCollated: Order = orderWith(COLLATED_TYPES, collator.compare)
+export const plainCollated: Order = orderWith(COLLATED_TYPES, (a, b) =>
+  collator.compare(inOrderOfText(a), inOrderOfText(b)),
+)
 export const plainRaw: Order = orderWith(RAW_TYPES, (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 
 function typeOf(value: KeyValue): string {

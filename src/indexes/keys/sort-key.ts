@@ -1,6 +1,7 @@
 /** From the JSON text of a key to its sort key, as tokens.ts describes it, in one pass and without recursion. */
 import { createHash } from 'node:crypto'
 import * as X from '../../json/characters.ts'
+import { inOrderOfText } from '../../json/collation.ts'
 import { asciiWeights, IGNORED, UNDECIDED } from './ascii-weights.ts'
 import * as T from './tokens.ts'
 
@@ -221,7 +222,7 @@ function writeString(json: Uint8Array, from: number): number {
   if (isPlain && writeWeights(json, from, end)) return end + 1
   const text = textOf(json, from, end)
   const ascii = isAscii(text) ? Buffer.from(text, 'latin1') : undefined
-  if (ascii === undefined || !writeWeights(ascii, 0, ascii.length)) writeText(text)
+  if (ascii === undefined || !writeWeights(ascii, 0, ascii.length)) writeText(inOrderOfText(text))
   return end + 1
 }
 

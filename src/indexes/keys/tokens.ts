@@ -5,7 +5,7 @@
  *   null, false, true   the tag alone
  *   number              8 bytes: the double, big-endian, with its sign turned over, or all of it where it is negative
  *   string              the weights of its characters, where they decide (ascii-weights.ts); else TEXT
- *   text                a varint, twice the number of UTF-16 units and 1 where they have two bytes each; the units
+ *   text                as `inOrderOfText` has it: a varint, twice the number of UTF-16 units and 1 where they have two bytes each; the units
  *   array               its elements; END
  *   object              its members in the order of the text, names as strings before their values; END
  *
