@@ -11,10 +11,11 @@ export class Members {
   }
 }
 
-export type KeyValue = null | boolean | number | string | readonly KeyValue[] | Members
+export type KeyValue = null | boolean | number | bigint | string | readonly KeyValue[] | Members
 
 export function jsonOf(value: KeyValue): string {
   if (Array.isArray(value)) return `[${value.map(jsonOf).join(', ')}]`
+  if (typeof value === 'bigint') return String(value)
   if (!(value instanceof Members)) return Object.is(value, -0) ? '-0' : JSON.stringify(value)
   return `{ ${value.pairs.map(([name, each]) => `${JSON.stringify(name)} :${jsonOf(each)}`).join(',')} }`
 }
@@ -32,6 +33,7 @@ export const plainRaw: Order = orderWith(RAW_TYPES, (a, b) => Buffer.compare(Buf
 
 function typeOf(value: KeyValue): string {
   if (value === null || typeof value === 'boolean') return String(value)
+  if (typeof value === 'bigint') return 'number'
   if (typeof value !== 'object') return typeof value
   return Array.isArray(value) ? 'array' : 'object'
 }
@@ -41,7 +43,8 @@ function orderWith(types: readonly string[], strings: (a: string, b: string) => 
     const difference = types.indexOf(typeOf(a)) - types.indexOf(typeOf(b))
     if (difference !== 0) return difference
     if (typeof a === 'string') return strings(a, b as string)
-    if (typeof a === 'number') return a < (b as number) ? -1 : Number(a > (b as number))
+    if (typeof a === 'number' || typeof a === 'bigint')
+      return a < (b as number) ? -1 : Number(a > (b as number))
     if (a instanceof Members) return list(a.pairs.flat(), (b as Members).pairs.flat())
     return Array.isArray(a) ? list(a, b as readonly KeyValue[]) : 0
   }
@@ -153,10 +156,18 @@ export function arbitraryKey(random: Random, levels = 3): KeyValue {
   return new Members(Array.from({ length }, () => [arbitraryString(random), each()] as const))
 }
 
-function arbitraryNumber(random: Random): number {
+function arbitraryNumber(random: Random): number | bigint {
+  if (random.int(4) === 0) return arbitraryInteger(random)
   if (random.int(2) === 0) return ALL_NUMBERS[random.int(ALL_NUMBERS.length)]!
   if (random.int(2) === 0) return random.int(200) - 100
   return (random.next() - 2 ** 31) * 10 ** (random.int(40) - 20)
+}
+
+/** Near a power of two: doubles have them, and not all of their neighbours. */
+function arbitraryInteger(random: Random): bigint {
+  const integer =
+    2n ** BigInt(50 + random.int(random.pick([8, 80, 970]))) + BigInt(random.between(-70_000, 70_000))
+  return random.bool() ? integer : -integer
 }
 
 export function arbitraryString(random: Random): string {

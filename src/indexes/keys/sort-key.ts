@@ -182,10 +182,25 @@ function writeNumber(json: Uint8Array, from: number, tag: number): number {
   const next = json[end]
   if (end - first > PLAIN_DIGITS || next === X.POINT || next === X.LOWER_E || next === X.UPPER_E) {
     while (end < json.length && isOfNumber(json[end]!)) end += 1
-    value = Number(decoded(json, 'latin1', from, end))
+    const text = decoded(json, 'latin1', from, end)
+    value = Number(text)
+    writeDouble(value, tag)
+    if (T.hasRest(out[at - 8]!, out[at - 7]!)) writeRest(value, text)
+  } else {
+    writeDouble(value, tag)
   }
-  writeDouble(value, tag)
   return end
+}
+
+/** What the integer in `text` is more than its double; nothing for other numbers. */
+function writeRest(double: number, text: string): void {
+  const rest = /^-?\d+$/.test(text) ? BigInt(text) - BigInt(double) : 0n
+  const magnitude = rest < 0n ? -rest : rest
+  const hex = magnitude === 0n ? '' : magnitude.toString(16)
+  const bytes = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')
+  take(1 + bytes.length)
+  out[at++] = T.REST_ZERO + (rest < 0n ? -bytes.length : bytes.length)
+  for (const byte of bytes) out[at++] = rest < 0n ? byte ^ 0xff : byte
 }
 
 function isOfNumber(byte: number): boolean {

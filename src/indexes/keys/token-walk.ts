@@ -57,12 +57,18 @@ export class TextHead {
 
 const head = new TextHead()
 
+function numberEnd(key: Uint8Array, at: number): number {
+  const end = at + 9
+  if (isCutAt(key, at + 2) || !T.hasRest(key[at + 1]!, key[at + 2]!)) return end
+  return isCutAt(key, end) ? end + 1 : end + 1 + Math.abs(key[end]! - T.REST_ZERO)
+}
+
 /** The end of the token at `at`; beyond the cut when it lies there. */
 export function tokenEnd(key: Uint8Array, at: number): number {
   switch (key[at]) {
     case T.NUMBER:
     case T.RAW_NUMBER:
-      return at + 9
+      return numberEnd(key, at)
     case T.STRING: {
       const end = placesEnd(key, at + 1)
       return isCutAt(key, end) ? end : casesEnd(key, at + 1, end)

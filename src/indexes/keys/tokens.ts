@@ -3,7 +3,9 @@
  * mostly the order of the bytes is the order of the values. A value is a row of tokens, each behind a tag:
  *
  *   null, false, true   the tag alone
- *   number              8 bytes: the double, big-endian, with its sign turned over, or all of it where it is negative
+ *   number              8 bytes: the double, big-endian, with its sign turned over, or all of it where it is negative;
+ *                       from 2^53 on, but not for what is infinite as a double, what an integer is more than that:
+ *                       128 and its length in bytes, and these; or 128 less that length, and they turned over
  *   string              the weights of its characters, where they decide (ascii-weights.ts); else TEXT
  *   text                as `inOrderOfText` has it: a varint, twice the number of UTF-16 units and 1 where they have two bytes each; the units
  *   array               its elements; END
@@ -51,3 +53,11 @@ export const AFTER_ALL = 0xff
 export const PARTITION_BYTES = 1024
 export const SORT_KEY_BYTES = 24_576
 export const HASH_BYTES = 32
+
+export const REST_ZERO = 0x80
+
+/** Whether a rest follows the double that begins with these two bytes, in a sort key. */
+export function hasRest(first: number, second: number): boolean {
+  const high = first * 256 + second
+  return (high >= 0xc340 && high < 0xfff0) || (high <= 0x3cbf && high > 0x000f)
+}
