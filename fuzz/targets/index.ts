@@ -19,6 +19,7 @@ import { scripting } from './scripting.ts'
 import { stores } from './stores.ts'
 import { syscalls } from './syscalls.ts'
 import { threads } from './threads.ts'
+import { views } from './views.ts'
 
 export const TARGETS: readonly Target[] = [
   btree,
@@ -39,6 +40,7 @@ export const TARGETS: readonly Target[] = [
   replication,
   stores,
   syscalls,
+  views,
 ]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */

@@ -75,6 +75,8 @@ export class LocalIndexes implements Indexes {
         return snapshot
       }
       snapshot?.close()
+      // It was built as far as that, but not by the thread that is followed: that one has ended, and closed nothing.
+      if (snapshot !== undefined && attempt > 1) this.#retireOf(index)
       if (attempt === MOST_ATTEMPTS) {
         throw new DatabaseError('serviceUnavailable', 'The index changes all the time.')
       }
@@ -164,6 +166,11 @@ export class LocalIndexes implements Indexes {
     if (followed.isRetired) return
     followed.isRetired = true
     if (followed.readers === 0) void followed.follower.close().catch(() => undefined)
+  }
+
+  #retireOf(index: IndexOf): void {
+    const followed = this.#followed.get(keyOf(index))
+    if (followed !== undefined) this.#retire(followed)
   }
 
   #release(followed: Followed): void {

@@ -96,6 +96,14 @@ t.test('when the thread ends those who wait are told, and another one goes on', 
     else t.equal((outcome as Row[]).length, 2 * DOCUMENTS)
   }
   t.same(await read(server), expectedRows())
+  const front = frontOf(server.server)
+  t.teardown(() => front.close())
+  const database = await front.open('db')
+  t.same((await rowsOf(front.indexes, database, KILLED_VIEWS))[0], expectedRows())
+  await server.server.indexing.thread.worker?.terminate()
+  await fill(server, [{ _id: `d${DOCUMENTS}`, n: DOCUMENTS, text: `text ${DOCUMENTS}` }])
+  t.same(await read(server), expectedRows(DOCUMENTS + 1), 'those who followed it follow the next')
+  t.same((await rowsOf(front.indexes, database, KILLED_VIEWS))[0], expectedRows(DOCUMENTS + 1))
 })
 
 t.test('a file that is damaged is built anew', async (t) => {
