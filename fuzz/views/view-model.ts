@@ -53,17 +53,17 @@ export class ViewModel {
     this.#documents.delete(id)
   }
 
-  /** Those of one key and document in the reverse order of their emission. */
-  rows(): ModelRow[] {
+  /** Those of one key and document in the reverse order of their emission, in both directions. */
+  rows(turn: 1 | -1 = 1): ModelRow[] {
     return [...this.#documents.values()]
       .flat()
-      .sort((a, b) => plainCollated(a.key, b.key) || compareIds(a.id, b.id) || b.value - a.value)
+      .sort((a, b) => turn * (plainCollated(a.key, b.key) || compareIds(a.id, b.id)) || b.value - a.value)
   }
 
   /** The rows that a query without `keys` names, before `skip` and `limit`. */
   inRange(query: ModelQuery): ModelRow[] {
-    const rows = query.descending ? this.rows().reverse() : this.rows()
     const turn = query.descending ? -1 : 1
+    const rows = this.rows(turn)
     const { startKey, startId, endKey, endId, inclusiveEnd } = query
     return rows.filter(({ key, id }) => {
       if (startKey !== undefined) {
