@@ -102,3 +102,47 @@ t.test('uuids and the welcome', async (t) => {
   t.match(await couch.uuids(3), { uuids: [/^[0-9a-f]{32}$/, /^[0-9a-f]{32}$/, /^[0-9a-f]{32}$/] })
   t.match(await couch.info(), { couchdb: 'Welcome', version: /^3\./ })
 })
+
+t.test('views', async (t) => {
+  const db = await database()
+  const list = `function (head, req) {
+    start({ headers: { 'content-type': 'text/plain' } })
+    var row
+    while (row = getRow()) send(row.key + ' ')
+    return String(head.total_rows)
+  }`
+  const design = {
+    views: {
+      byNumber: { map: 'function (doc) { emit(doc.n, doc.text) }' },
+      total: { map: 'function (doc) { emit(doc.n % 2, doc.n) }', reduce: '_sum' },
+    },
+    lists: { numbers: list },
+  }
+  await db.bulk({ docs: [1, 2, 3, 4].map((n) => ({ _id: `d${n}`, n, text: `t${n}` })) })
+  await db.insert(design as unknown as Item, '_design/app')
+  const all = await db.view<string>('app', 'byNumber')
+  t.match(all, { total_rows: 4, offset: 0 })
+  t.same(
+    all.rows.map(({ id, key, value }) => [id, key, value]),
+    [1, 2, 3, 4].map((n) => [`d${n}`, n, `t${n}`]),
+  )
+  const some = await db.view('app', 'byNumber', { keys: [3, 1], include_docs: true })
+  t.match(
+    some.rows.map(({ doc }) => doc),
+    [{ n: 3 }, { n: 1 }],
+  )
+  const groups = await db.view('app', 'total', { group: true })
+  t.same(
+    groups.rows.map(({ key, value }) => [key, value]),
+    [
+      [0, 6],
+      [1, 4],
+    ],
+  )
+  t.equal(await db.viewWithList('app', 'byNumber', 'numbers', { startkey: 3 }), '3 4 4')
+  let streamed = ''
+  for await (const chunk of db.viewAsStream('app', 'byNumber', { limit: 1 })) streamed += String(chunk)
+  t.match(JSON.parse(streamed), { rows: [{ id: 'd1' }] })
+  await t.rejects(db.view('app', 'none'), failure({ statusCode: 404, reason: 'missing_named_view' }))
+  t.match(await couch.db.compact(db.config.db, 'app'), { ok: true })
+})

@@ -3,6 +3,8 @@ import { failure } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 import { loadPouchDb, type Pouch } from '../support/pouchdb.ts'
 
+t.setTimeout(180_000)
+
 const PouchDB = await loadPouchDb()
 const server = await startTestServer()
 t.teardown(() => server.stop())
@@ -188,4 +190,56 @@ t.test('attachments replicate both ways', async (t) => {
   await source.replicate.from(middle)
   t.same(await leaves(source), await leaves(middle))
   t.same(Object.keys((await source.get('d'))['_attachments'] as object), ['new'])
+})
+
+t.test('views answer as those that PouchDB makes itself', async (t) => {
+  const there = remote()
+  const here = local()
+  const design = {
+    _id: '_design/app',
+    views: {
+      word: { map: 'function (doc) { emit(doc.word, doc.n); emit([doc.word, doc.n], { _id: doc.next }) }' },
+      stats: { map: 'function (doc) { emit([doc.word, doc.n % 3], doc.n) }', reduce: '_stats' },
+      count: { map: 'function (doc) { emit([doc.word, doc.n % 3], doc.n) }', reduce: '_count' },
+      own: { map: 'function (doc) { emit(doc.n % 4, doc.n) }', reduce: 'function (k, v) { return sum(v) }' },
+    },
+  }
+  // In an order that PouchDB, which knows no collation, has too.
+  const words = ['apple', 'apricot', 'bee', 'zoo', '10', '9', '']
+  const docs = Array.from({ length: 40 }, (_, n) => {
+    return {
+      _id: `w${String(n).padStart(2, '0')}`,
+      n,
+      word: words[n % words.length],
+      next: `w${10 + ((n * 7) % 30)}`,
+    }
+  })
+  await here.bulkDocs(docs)
+  await here.put(design)
+  await here.replicate.to(there)
+  for (const [view, options] of [
+    ['word', {}],
+    ['word', { key: 'apple' }],
+    ['word', { keys: ['zoo', 'none', 'apple', 'zoo'] }],
+    ['word', { startkey: 'a', endkey: 'b', inclusive_end: false }],
+    ['word', { startkey: ['zoo'], endkey: ['zoo', {}], include_docs: true }],
+    ['word', { descending: true, limit: 7, skip: 3 }],
+    ['word', { startkey: 'zoo', endkey: 'apple', descending: true }],
+    ['word', { limit: 0 }],
+    ['stats', {}],
+    ['stats', { group: true }],
+    ['stats', { group_level: 1, startkey: ['apple'], endkey: ['zoo', 1] }],
+    ['count', { group_level: 1, descending: true, limit: 2 }],
+    ['count', { reduce: false, limit: 3 }],
+    ['own', { group: true }],
+    ['own', { key: 2 }],
+  ] as const) {
+    const expected = await here.query(`app/${view}`, options)
+    const found = await there.query(`app/${view}`, options)
+    t.same(found.rows, expected.rows, `${view} ${JSON.stringify(options)}`)
+    // Beside groups PouchDB says nothing of rows in all.
+    if (expected.total_rows !== undefined) t.equal(found.total_rows, expected.total_rows)
+  }
+  await t.rejects(there.query('app/none'), failure({ status: 404, reason: 'missing_named_view' }))
+  await there.viewCleanup()
 })

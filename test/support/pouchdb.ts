@@ -35,6 +35,12 @@ export interface PouchFeed {
   cancel(): void
 }
 
+export interface PouchRows {
+  total_rows?: number
+  offset?: number
+  rows: { id?: string; key: unknown; value: unknown; doc?: PouchDocument }[]
+}
+
 export interface Pouch {
   put(doc: PouchDocument, options?: object): Promise<PouchResult>
   get(id: string, options?: object): Promise<PouchDocument>
@@ -46,6 +52,8 @@ export interface Pouch {
     rows: { id: string; key: string; value: { rev: string; deleted?: boolean }; doc?: PouchDocument }[]
   }>
   changes(options?: object): PouchFeed & Promise<PouchChanges>
+  query(view: string, options?: object): Promise<PouchRows>
+  viewCleanup(): Promise<unknown>
   info(): Promise<{ doc_count: number; update_seq: unknown }>
   destroy(): Promise<unknown>
   close(): Promise<unknown>
@@ -64,12 +72,16 @@ async function load(name: string): Promise<unknown> {
   return ((await import(name)) as { default: unknown }).default
 }
 
-/** With the http and memory adapters and replication. */
+/** With the http and memory adapters, replication and views. */
 export async function loadPouchDb(): Promise<PouchConstructor> {
   const PouchDB = (await load('pouchdb-core')) as PouchConstructor
-  for (const plugin of ['pouchdb-adapter-http', 'pouchdb-adapter-memory', 'pouchdb-replication']) {
-    PouchDB.plugin(await load(plugin))
-  }
+  const plugins = [
+    'pouchdb-adapter-http',
+    'pouchdb-adapter-memory',
+    'pouchdb-replication',
+    'pouchdb-mapreduce',
+  ]
+  for (const plugin of plugins) PouchDB.plugin(await load(plugin))
   return PouchDB
 }
 
