@@ -337,9 +337,33 @@ async function upkeep(t: Test, send: Send): Promise<void> {
     t.equal((await send('POST /kept/_compact/none', { headers })).status, 404)
     t.equal((await send('POST /kept/_view_cleanup', { headers })).status, 202)
     t.match(await info(), { update_seq: 6 }, 'what a design document has stays')
-    const { rev } = (await send('GET /kept/_design/f')).json as { rev: string; _rev: string }
-    t.equal(rev, undefined)
+    const { _rev } = (await send('GET /kept/_design/f')).json as { _rev: string }
+    await send('PUT /kept/_design/f', { json: { _rev, views: { kind: DESIGN.views.kind } } })
+    await send('DELETE /kept/_design/other?rev=' + (await revOf('/kept/_design/other')))
+    t.equal((await send('POST /kept/_view_cleanup', { headers })).status, 202)
+    await send('PUT /kept/_design/again', { json: DESIGN })
+    const again = (await send('GET /kept/_design/again/_info')).json
+    t.match(again, { view_index: { update_seq: 0 } }, 'what none has goes')
   })
+
+  t.test('an index of Mango is told of, and stays', async (t) => {
+    await send('POST /kept/_index', { json: { index: { fields: ['n'] }, ddoc: 'm', name: 'n' } })
+    await send('POST /kept/_find', { json: { selector: { n: 3 } } })
+    const seq = async (): Promise<number> => {
+      const { json } = await send('GET /kept/_design/m/_info')
+      return (json as { view_index: { update_seq: number } }).view_index.update_seq
+    }
+    const built = await seq()
+    t.ok(built > 0)
+    const headers = { 'content-type': 'application/json' }
+    t.equal((await send('POST /kept/_compact/m', { headers })).status, 202)
+    t.equal((await send('POST /kept/_view_cleanup', { headers })).status, 202)
+    t.equal(await seq(), built)
+  })
+
+  async function revOf(path: string): Promise<string> {
+    return ((await send(`GET ${path}`)).json as { _rev: string })._rev
+  }
 }
 
 async function beforeSwitch(t: Test, send: Send): Promise<void> {

@@ -1,10 +1,10 @@
 /** `_view_cleanup` and `_compact/{design document}`: the upkeep of indexes. */
 import type { Steps } from '../../../base/time-slice.ts'
-import { viewsOf } from '../../../views/design-views.ts'
 import { type Answer, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
+import { indexesOf } from './design-indexes.ts'
 
 const FIRST_ID = '_design/'
 /** Behind every id of a design document. */
@@ -18,13 +18,13 @@ async function viewCleanup(exchange: Exchange): Promise<Answer> {
 }
 
 /** Of the indexes that design documents have. */
-function* usedSignatures({ backend, lease: { database } }: Exchange): Steps<string[]> {
+function* usedSignatures(exchange: Exchange): Steps<string[]> {
+  const { database } = exchange.lease
   const signatures = new Set<string>()
   const { rows } = database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false })
   try {
     for (const row of rows) {
-      const design = backend.designs.of(database, row.document())
-      signatures.add(viewsOf(design, row.id, database.properties.partitioned).definition.signature)
+      for (const { signature } of indexesOf(exchange, row.document())) signatures.add(signature)
       yield
     }
   } finally {
@@ -36,9 +36,9 @@ function* usedSignatures({ backend, lease: { database } }: Exchange): Steps<stri
 /** Throws missing, deleted. */
 export async function compactViews(exchange: Exchange, name: string): Promise<Answer> {
   const { backend, lease } = exchange
-  const design = backend.designs.named(lease.database, name)
-  const { definition } = viewsOf(design, `${FIRST_ID}${name}`, lease.database.properties.partitioned)
-  if (design.isJavaScript) await backend.indexes.compact(lease.database, definition)
+  for (const definition of indexesOf(exchange, lease.database.get(`${FIRST_ID}${name}`))) {
+    await backend.indexes.compact(lease.database, definition)
+  }
   return ok(202)
 }
 

@@ -3,6 +3,7 @@ import type { IndexInfo } from '../../../indexes/api.ts'
 import { viewsOf } from '../../../views/design-views.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { indexesOf } from '../database/design-indexes.ts'
 import type { Resource } from '../resource.ts'
 import { openDesign } from './design-call.ts'
 
@@ -24,9 +25,11 @@ async function info(exchange: Exchange): Promise<Answer> {
   const { design } = openDesign(exchange)
   const { database, backend } = exchange
   const { definition } = viewsOf(design, exchange.id, database.properties.partitioned)
-  const index = design.isJavaScript
-    ? await backend.indexes.info(exchange.lease.database, definition)
-    : NOTHING
+  const definitions = indexesOf(exchange, database.get(exchange.id))
+  const infos = await Promise.all(
+    definitions.map((each) => backend.indexes.info(exchange.lease.database, each)),
+  )
+  const index = infos.length === 0 ? NOTHING : infos.reduce(together)
   const pending = changesBehind(exchange, index.updateSeq)
   const collated = definition.trees.some(({ isRaw }) => !isRaw)
   return json(200, {
@@ -45,6 +48,20 @@ async function info(exchange: Exchange): Promise<Answer> {
       collator_versions: collated ? [process.versions['icu']] : [],
     },
   })
+}
+
+/** Of the files of one design document: what all of them have, and what any of them does. */
+function together(a: IndexInfo, b: IndexInfo): IndexInfo {
+  return {
+    updateSeq: Math.min(a.updateSeq, b.updateSeq),
+    purgeSeq: Math.min(a.purgeSeq, b.purgeSeq),
+    fileBytes: a.fileBytes + b.fileBytes,
+    activeBytes: a.activeBytes + b.activeBytes,
+    externalBytes: a.externalBytes + b.externalBytes,
+    isBuilding: a.isBuilding || b.isBuilding,
+    isCompacting: a.isCompacting || b.isCompacting,
+    waiting: a.waiting + b.waiting,
+  }
 }
 
 /** Documents that changed since. */
