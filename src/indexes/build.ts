@@ -10,6 +10,11 @@ import { type Batch, readBatch } from './batch.ts'
 import type { IndexFile } from './index-file.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
 
+/**
+ * After so many changes the nodes are written out, with what reduces give of them: whoever opens the index then has
+ * neither to replay them nor to reduce them.
+ */
+const MANY_CHANGES = 1000
 /** Batches that are read and not written. */
 const MOST_UNDER_WAY = 3
 
@@ -77,6 +82,7 @@ export async function build(parts: BuildParts): Promise<void> {
         totalChanges: Math.max(read, done + batch.left),
       })
     }
+    if (done >= MANY_CHANGES) await file.store.checkpoint()
   } finally {
     ended.abort()
   }
