@@ -11,6 +11,7 @@ import { databaseErrorOf } from '../database/errors/layer-errors.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { Channel } from '../workers/channel.ts'
+import { giveWayToOthers } from '../workers/give-way.ts'
 import { IndexWriter } from './index-writer.ts'
 import type { CoreVocabulary, IndexVocabulary } from './protocol.ts'
 
@@ -39,6 +40,7 @@ async function told<T>(work: Promise<T>): Promise<T> {
 }
 
 export function runIndexThread({ port, settings: given }: IndexThreadStart): void {
+  giveWayToOthers()
   const cache = new PageCache(given.indexCacheBytes)
   const log = leveledLog(given.logLevel, (level, message, fields) =>
     channel.tell('log', { level, message, fields }),

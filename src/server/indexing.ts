@@ -51,6 +51,8 @@ interface Job {
   /** Is built once more although nobody waits. */
   isWanted: boolean
   isCancelled: boolean
+  /** Resolves when nobody wants more. */
+  ended: Promise<void>
   onProgress: (progress: BuildProgress) => void
 }
 
@@ -186,10 +188,11 @@ export class Indexing implements IndexService {
       waiters: new Set(),
       isWanted: true,
       isCancelled: false,
+      ended: Promise.resolve(),
       onProgress: () => {},
     }
     this.#jobs.set(place.path, job)
-    void this.#run(job)
+    job.ended = this.#run(job)
     return job
   }
 
@@ -310,19 +313,28 @@ export class Indexing implements IndexService {
   }
 
   buildLater(index: IndexOf): void {
-    void this.#buildLater(index).catch((error: unknown) => {
+    void this.buildUnasked(index).catch((error: unknown) => {
       const { database } = index
       this.#options.log.warning('an index was not built', { database, reason: describeError(error) })
     })
   }
 
-  async #buildLater(index: IndexOf): Promise<void> {
+  /** Builds an index that nobody waits for. Resolves when that has ended, however it did. */
+  async buildUnasked(index: IndexOf): Promise<void> {
     const { lease } = await this.#lease(index)
+    let job: Job
     try {
-      this.#job(index, await this.#placeOf(index)).isWanted = true
+      job = this.#job(index, await this.#placeOf(index))
+      job.isWanted = true
     } finally {
       lease.release()
     }
+    await job.ended
+  }
+
+  /** Indexes that are built, or wait for their turn. */
+  get building(): number {
+    return this.#jobs.size
   }
 
   async info(index: IndexOf): Promise<IndexInfo> {

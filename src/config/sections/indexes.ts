@@ -1,5 +1,5 @@
 /** Indexes: those of views and of Mango. */
-import { integer } from '../setting.ts'
+import { flag, integer } from '../setting.ts'
 
 export const INDEXES = {
   indexCacheBytes: integer({
@@ -37,5 +37,30 @@ export const INDEXES = {
     max: 1_000_000,
     effect: 'live',
     doc: 'Requests that may wait for indexes; more of them get 503.',
+  }),
+  automaticIndexing: flag({
+    section: 'indexers',
+    key: 'couch_mrview',
+    default: true,
+    effect: 'live',
+    doc: 'Whether indexes are built without being asked for, after writes; not those of design documents with autoupdate false.',
+  }),
+  automaticIndexingDelayMs: integer({
+    section: 'ken',
+    key: 'delay',
+    default: 5000,
+    min: 10,
+    max: 86_400_000,
+    effect: 'live',
+    doc: 'Milliseconds after a write until indexes are built unasked.',
+  }),
+  automaticIndexingLimit: integer({
+    section: 'ken',
+    key: 'limit',
+    default: 1,
+    min: 1,
+    max: 1000,
+    effect: 'live',
+    doc: 'Indexes that are built at once, at most, when one is begun unasked.',
   }),
 }
