@@ -74,13 +74,12 @@ export async function build(parts: BuildParts): Promise<void> {
         continue
       }
       const { batch, rows, first } = underWay.shift()!
-      await write(file, batch, rows, first)
+      const totalChanges = Math.max(read, done + batch.changes + batch.left)
+      await write(file, batch, rows, first, (documents) =>
+        onProgress({ updateSeq: file.state.updateSeq, changesDone: done + documents, totalChanges }),
+      )
       done += batch.changes
-      onProgress({
-        updateSeq: batch.state.updateSeq,
-        changesDone: done,
-        totalChanges: Math.max(read, done + batch.left),
-      })
+      onProgress({ updateSeq: batch.state.updateSeq, changesDone: done, totalChanges })
     }
     if (done >= MANY_CHANGES) await file.store.checkpoint()
   } finally {
@@ -94,12 +93,14 @@ async function write(
   batch: Batch,
   rows: UnderWay['rows'],
   first: UnderWay['first'],
+  onPart: (documents: number) => void,
 ): Promise<void> {
   let done = 0
   let made = await first
   while (made.done !== true && done + made.value.count < batch.documents.length) {
     await file.writePart(batch, done, made.value)
     done += made.value.count
+    onPart(done)
     made = await rows.next()
   }
   await file.writeLast(batch, done, made.done === true ? undefined : made.value)

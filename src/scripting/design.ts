@@ -59,6 +59,11 @@ export class Design {
     return Object.hasOwn(this.#members, 'validate_doc_update')
   }
 
+  /** Whether its indexes may be built without being asked for. */
+  get isAutoUpdated(): boolean {
+    return this.#members['autoupdate'] !== false
+  }
+
   hasView(name: string): boolean {
     return Object.hasOwn(membersOf(this.#members['views']), name)
   }

@@ -39,6 +39,7 @@ import { USERS_DATABASE } from '../users/user-document.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction } from './automatic-compaction.ts'
+import { AutomaticIndexing } from './automatic-indexing.ts'
 import { Certificates } from './certificates.ts'
 import { Compactions } from './compactions.ts'
 import { Configuration } from './configuration.ts'
@@ -47,6 +48,7 @@ import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
+import { definitionsOf } from './index-definitions.ts'
 import { Indexing } from './indexing.ts'
 import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
@@ -118,6 +120,7 @@ export class Server {
   /** Undefined where HTTPS is not served. */
   readonly certificates: Certificates | undefined
   readonly indexing: Indexing
+  readonly automaticIndexing: AutomaticIndexing
   /** As this thread reads them. */
   readonly indexes: LocalIndexes
   readonly #userDatabases: UserDatabases
@@ -211,6 +214,19 @@ export class Server {
     })
     this.expirations = parts.expirations
     this.designs = new DesignDocuments(scriptingOf(settings, { clock, log, threads: 0 }))
+    this.automaticIndexing = new AutomaticIndexing({
+      lease: (name) => this.databases.lease(name),
+      definitionsOf: (database) => definitionsOf(this.designs, database),
+      indexing: this.indexing,
+      bus: parts.bus,
+      clock,
+      log,
+      settings: settings.view({
+        isEnabled: 'automaticIndexing',
+        delayMs: 'automaticIndexingDelayMs',
+        mostAtOnce: 'automaticIndexingLimit',
+      }),
+    })
     this.node = new NodeService({
       metrics: options.metrics,
       cache: options.cache,
@@ -414,7 +430,9 @@ export class Server {
       await this.compactions.stop()
       await this.#userDatabases.close()
       await this.indexes.close()
+      const automaticIndexing = this.automaticIndexing.stop()
       await this.indexing.stop()
+      await automaticIndexing
       await this.designs.scripting.close()
       await this.expirations.close()
       await this.databases.stop(graceMs)

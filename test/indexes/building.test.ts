@@ -8,7 +8,7 @@ import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { frontOf, type Row, rowsOf, viewsDefinition } from '../support/index-fixture.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 interface Bench {
   server: TestServer
@@ -165,6 +165,25 @@ both('who goes is not waited with, and the build goes on', async (t, { server, i
       each instanceof Error ? each.message === 'gone' : (each as Row[][])[0]!.length === 5000,
     ),
   )
+})
+
+const REPEATED = viewsDefinition({
+  repeated: {
+    map: 'function (doc) { emit(1, "first"); emit([1e21], -1.5e-9); emit(1, "second"); emit("1e5", "\\u0001e") }',
+  },
+})
+
+both('rows are in the order and the texts of CouchDB', async (t, { server, indexes, database }) => {
+  await write(server, [{ _id: 'a' }])
+  const snapshot = await indexes.open(database, REPEATED, {
+    freshness: 'current',
+    signal: new AbortController().signal,
+  })
+  const cursor = snapshot.trees[0]!.cursor({})
+  const texts: string[] = []
+  while (cursor.next()) texts.push(`${cursor.key().toString()} ${cursor.value().toString()}`)
+  snapshot.close()
+  t.same(texts, ['1 "second"', '1 "first"', '"1e5" "\\u0001e"', '[1.0e21] -1.5e-9'])
 })
 
 const BY_FIELDS: FieldsDefinition = {
