@@ -363,18 +363,26 @@ export class Indexing implements IndexService {
     const { line } = this.#thread
     const { tasks, log } = this.#options
     const { database, definition } = index
+    let isCancelled = false
     const task = tasks.start({
       type: 'view_compaction',
       database,
       phase: 'view',
       designDocument: definition.designDocument,
-      cancel: () => line.tell('cancel', { path: place.path, what: 'compaction' }),
+      cancel: () => {
+        isCancelled = true
+        line.tell('cancel', { path: place.path, what: 'compaction' })
+      },
     })
     line
       .ask('compact', place)
       .then(
         () => task.end('completed'),
         (error: unknown) => {
+          if (isCancelled) {
+            task.end('cancelled')
+            return
+          }
           task.end('failed', error)
           log.warning('an index was not compacted', { database, reason: describeError(error) })
         },
