@@ -249,7 +249,6 @@ const FORMS: [source: string, expected: undefined | string | RegExp][] = [
   ['function named(doc) { emit(1, 1) }', noFunction('function named(doc) { emit(1, 1) }')],
   ['function(doc) { emit(doc._id, ', /^Compilation of the map function in the 'v' view failed: SyntaxError/],
   ['this is no function', /SyntaxError/],
-  ['', /missing function/],
 ]
 
 t.test('the forms of functions', async (t) => {
@@ -272,6 +271,9 @@ t.test('what is compiled when a design document is written', async (t) => {
   })
   t.match(await compiled({ views: { a: { map }, b: { map: 'function(' } } }), { reason: /in the 'b' view/ })
   t.equal(await compiled({ views: { v: { map, reduce: '_sum' }, lib: { x: 'no (' } } }), undefined)
+  const missing = { error: 'not_found', reason: 'missing function' }
+  t.match(await compiled({ views: { v: { map: '' } } }), missing)
+  t.match(await compiled({ views: { v: { map, reduce: '' } } }), missing)
   t.equal(await compiled({ shows: { s: 'function(' } }), undefined)
   t.equal(await compiled({ language: 'ruby', views: { v: { map: 'whatever' } } }), undefined)
   const ruby = designOf({ language: 'ruby', filters: { f: 'x' }, views: { v: { map: 'whatever' } } })

@@ -156,6 +156,8 @@ async function compileParts(
     const outcome = await attempt((sandbox) => sandbox.runTask({ do: 'compile', view, part }))
     if (!('failure' in outcome)) continue
     const { failure } = outcome
+    // An empty text, which CouchDB does not tell as one that does not compile.
+    if (failure.error === 'not_found') return outcome
     const reason = `Compilation of the ${part} function in the '${view}' view failed: ${failure.reason}`
     return { failure: { ...failure, error: 'compilation_error', reason } }
   }
