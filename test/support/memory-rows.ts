@@ -33,8 +33,14 @@ export class MemoryRows implements RowReader {
   constructor(rows: readonly MemoryRow[], reduces: readonly string[] = [], order: KeyOrder = collatedOrder) {
     this.#order = order
     this.#reducer = treeReducer(reduces)
+    const numbers = new Map<string, number>()
+    const numberOf = ({ id }: MemoryRow): number => {
+      const number = numbers.get(id) ?? 0
+      numbers.set(id, number + 1)
+      return number
+    }
     this.#entries = rows
-      .map((row, number) => this.#entryOf(row, number))
+      .map((row) => this.#entryOf(row, numberOf(row)))
       .sort((a, b) => order.compare(a.place, b.place))
   }
 

@@ -3,6 +3,7 @@
  * `_sum2` is `_sum`. What is no such name has been refused when the design document was written.
  */
 import { distinct } from './distinct.ts'
+import { fingerprint } from './fingerprint.ts'
 import { ranking } from './rank.ts'
 import { stats } from './stats.ts'
 import { sum } from './sum.ts'
@@ -28,11 +29,11 @@ export function builtinOf(reduce: string): Builtin | undefined {
   return BY_PREFIX.find(([prefix]) => reduce.startsWith(prefix))?.[1]
 }
 
-/** Of the reduces of one tree, those that keep summaries in it, in this order and each once. */
+/** What keeps summaries in a tree with these reduces, in this order: built-in ones, each once, and what functions need. */
 export function summarizersOf(reduces: readonly string[]): Summarizer[] {
   const found = new Map<string, Summarizer>()
   for (const reduce of reduces) {
-    const builtin = builtinOf(reduce)
+    const builtin = builtinOf(reduce) ?? fingerprint
     if (typeof builtin === 'object') found.set(builtin.name, builtin)
   }
   return [...found.values()]

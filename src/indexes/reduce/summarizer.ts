@@ -11,8 +11,10 @@ export const TOO_LONG = 0xff
 export const EMPTY_SUMMARY: Uint8Array = Uint8Array.of(NOTHING)
 export const LONG_SUMMARY: Uint8Array = Uint8Array.of(TOO_LONG)
 
-/** Both are JSON. They may be views of bytes that change later. */
+/** Key and value are JSON. They may be views of bytes that change later. */
 export interface Row {
+  /** The key in the tree; not there where it is not asked for. */
+  readonly place?: Uint8Array
   readonly key: Uint8Array
   readonly value: Uint8Array
 }
@@ -22,6 +24,8 @@ export interface Rows {
   readonly bytes: Uint8Array
   /** Of row i: where its key begins, where that ends and its value begins, and where that ends. */
   readonly bounds: Uint32Array
+  /** The same as the engine has them: `mapAll` of its reducers. */
+  readonly entries: Uint32Array
 }
 
 export interface Summarizer {
@@ -41,6 +45,7 @@ export interface Summarizer {
 /** Three bounds are a row. */
 export const ROW_BOUNDS = 3
 
+/** Without its place. */
 export function rowAt({ bytes, bounds }: Rows, index: number): Row {
   const at = index * ROW_BOUNDS
   const valueStart = bounds[at + 1]!

@@ -7,7 +7,16 @@ import { createHash } from 'node:crypto'
 import type { Reducer } from '../../../native-free-btree/index.ts'
 import { rowValueParts } from '../keys/row-value.ts'
 import { summarizersOf } from './builtin.ts'
-import { LONG_SUMMARY, ROW_BOUNDS, type Row, type Rows, rowAt, type Summarizer } from './summarizer.ts'
+import { fingerprint } from './fingerprint.ts'
+import {
+  isTooLong,
+  LONG_SUMMARY,
+  ROW_BOUNDS,
+  type Row,
+  type Rows,
+  rowAt,
+  type Summarizer,
+} from './summarizer.ts'
 
 /** What the engine keeps in an inner node for a child. */
 const MOST_BYTES = 1024
@@ -27,8 +36,8 @@ export function treeReducer(reduces: readonly string[]): Reducer | undefined {
     name: nameOf(summarizers),
     version: VERSION,
     maxBytes: MOST_BYTES,
-    map(_key, value) {
-      const row = rowOf(value)
+    map(key, value) {
+      const row = rowOf(key, value)
       return joined(summarizers.map((summarizer) => summarizer.map(row, MOST_PART_BYTES)))
     },
     mapAll(bytes, bounds) {
@@ -43,9 +52,9 @@ export function treeReducer(reduces: readonly string[]): Reducer | undefined {
   }
 }
 
-function rowOf(value: Uint8Array): Row {
+function rowOf(place: Uint8Array, value: Uint8Array): Row {
   const { keyStart, valueStart } = rowValueParts(value)
-  return { key: value.subarray(keyStart, valueStart), value: value.subarray(valueStart) }
+  return { place, key: value.subarray(keyStart, valueStart), value: value.subarray(valueStart) }
 }
 
 /** Of entries as the engine lays them out. */
@@ -58,7 +67,7 @@ function rowsOf(bytes: Uint8Array, entries: Uint32Array): Rows {
     bounds[ROW_BOUNDS * i + 1] = valueStart
     bounds[ROW_BOUNDS * i + 2] = entries[4 * i + 3]!
   }
-  return { bytes, bounds }
+  return { bytes, bounds, entries }
 }
 
 function mapEach(rows: Rows, summarizer: Summarizer): Uint8Array {
@@ -66,6 +75,14 @@ function mapEach(rows: Rows, summarizer: Summarizer): Uint8Array {
   const count = rows.bounds.length / ROW_BOUNDS
   for (let i = 0; i < count; i++) parts.push(summarizer.map(rowAt(rows, i), MOST_PART_BYTES))
   return summarizer.combine(parts, MOST_PART_BYTES)
+}
+
+/** What the rows are that a summary of a tree with these reduces is of, where functions are among the reduces. */
+export function fingerprintOf(summary: Uint8Array, reduces: readonly string[]): Uint8Array | undefined {
+  const index = summarizersOf(reduces).indexOf(fingerprint)
+  if (index < 0) return undefined
+  const part = partAt(summary, index)
+  return isTooLong(part) ? undefined : part
 }
 
 /** The part of the summarizer with this index in a summary of the tree. */

@@ -180,9 +180,9 @@ function reductionOf(
     threshold: settings.get('reduceLimitThreshold'),
     ratio: settings.get('reduceLimitRatio'),
   }
-  if (builtinOf(reduce) === undefined) {
-    return scriptReduction({ tree, scripting: designs.scripting, design, view: name, limit })
-  }
   const { reduces } = views.definition.trees[view.tree]!
+  if (builtinOf(reduce) === undefined) {
+    return scriptReduction({ tree, reduces, scripting: designs.scripting, design, view: name, limit })
+  }
   return builtinReduction(new BuiltinReduction(tree, reduces, reduce, limit))
 }
