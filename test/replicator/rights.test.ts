@@ -105,6 +105,16 @@ t.test('credentials are their owner’s, wherever a document is read', async (t)
     as: 'bob:bob',
   })
   t.same((found.json as { results: unknown[] }).results, [], 'nobody finds out what he may not see')
+  await ask(server, 'PUT /copy')
+  await ask(server, 'PUT /copy/_security', { json: { members: { names: ['bob'], roles: [] } } })
+  const copied = await ask(server, 'POST /_replicate', {
+    json: { source: 'x/_replicator', target: 'copy' },
+    as: 'bob:bob',
+  })
+  t.equal(copied.status, 200)
+  const copy = await ask(server, 'GET /copy/a', { as: 'bob:bob' })
+  t.match(copy.json, { owner: 'ann', target: 'https://b.test/db?x=1' })
+  t.notMatch(copy.text, PASSWORD)
   await until('it has begun', async () => {
     const { text } = await ask(server, 'GET /_scheduler/jobs')
     t.notMatch(text, PASSWORD)

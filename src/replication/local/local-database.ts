@@ -4,10 +4,12 @@
  *   databases of the server's own are for its administrators.
  * - It is leased for one step at a time: a replication that waits keeps no database open.
  */
-import { isMember, parseSecurity } from '../../auth/security.ts'
+import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database } from '../../database/api/database.ts'
+import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
+import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
 import { ReplicationError } from '../api.ts'
 import type { Endpoint, EndpointInfo, LocalRecord } from '../endpoint.ts'
 import type { ReplicationParts } from '../parts.ts'
@@ -67,13 +69,21 @@ export class LocalDatabase implements Endpoint {
       const lease = await this.parts.databases.lease(this.name)
       try {
         this.requireUse(lease.database)
-        return await step(lease.database)
+        return await step(this.seen(lease.database))
       } finally {
         lease.release()
       }
     } catch (error) {
       throw this.failure(error)
     }
+  }
+
+  /** What is not for the owner's eyes does not go over either. */
+  protected seen(database: Database): Database {
+    const { owner } = this
+    if (!isReplicatorDatabase(this.name) || isServerAdmin(owner)) return database
+    if (isDatabaseAdmin(owner, parseSecurity(database.security()))) return database
+    return replicatorSeenBy(database, owner.name)
   }
 
   protected requireUse(database: Database): void {

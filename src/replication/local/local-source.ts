@@ -195,7 +195,7 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
         const lease = await this.parts.databases.lease(this.name)
         try {
           this.requireUse(lease.database)
-          for (const found of fetched(lease.database, some)) {
+          for (const found of fetched(this.seen(lease.database), some)) {
             await giveWay()
             yield found
           }
