@@ -165,7 +165,9 @@ async function open(
     restart,
   })
   try {
-    return { server, listener: await parts.startHttp(server) }
+    const listener = await parts.startHttp(server)
+    server.replicator.begin()
+    return { server, listener }
   } catch (error) {
     await server.stop(0)
     throw error

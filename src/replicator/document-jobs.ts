@@ -88,14 +88,19 @@ export class DocumentJobs {
   #lookupsUnderWay = 0
   /** What the job that is being added is to do. */
   #fresh: IdentifiedJob | undefined
-  readonly #unsubscribe: readonly (() => void)[]
+  #unsubscribe: readonly (() => void)[] = []
   #running: Promise<void> | undefined
   readonly #cancelRests = new Set<() => void>()
   #isClosed = false
 
   constructor(options: DocumentJobsOptions) {
     this.#options = options
-    const { bus, databases, metrics } = options
+  }
+
+  /** Looks at what is there, and at what comes. */
+  begin(): void {
+    if (this.#isClosed || this.#unsubscribe.length > 0) return
+    const { bus, databases, metrics } = this.#options
     this.#unsubscribe = [
       bus.on('updated', (name) => {
         if (isReplicatorDatabase(name)) this.#follow(name)

@@ -98,6 +98,10 @@ export class Replicator implements ReplicatorService {
     return new Replicator(options)
   }
 
+  begin(): void {
+    this.#documents.begin()
+  }
+
   async close(): Promise<void> {
     await this.#documents.close()
     await this.#scheduler.close()

@@ -54,6 +54,8 @@ export interface ReplicatorService {
   /** Rejects with noDatabase. */
   documents(wish: DocumentsWish): Promise<DocumentsPart>
   document(database: string, id: string): Promise<ReplicationInfo | undefined>
+  /** Documents are done what they say from now on. Replications may have this server for a peer: it must take requests by then. */
+  begin(): void
   /** Resolves when nothing replicates any more. */
   close(): Promise<void>
 }

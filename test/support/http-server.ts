@@ -119,6 +119,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     startReplicator: (server) => startReplicator(server, options.replications),
   })
   const http = await listen(server, options)
+  server.replicator.begin()
   const url = new URL(http.url)
   url.username = NAME
   url.password = PASSWORD
