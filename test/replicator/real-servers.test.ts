@@ -60,9 +60,14 @@ t.test('a document is pulled to its end, fails, is changed and deleted', async (
   })
   await until('it runs', async () => (await infoOf(client, 'moving')).state === 'running')
   await ask(from, 'PUT /db/later', { json: { n: 1 } })
-  await until('a later document has come', async () => (await client.send('GET', '/copy/later')).status === 200)
+  await until(
+    'a later document has come',
+    async () => (await client.send('GET', '/copy/later')).status === 200,
+  )
   await client.send('DELETE', `/_replicator/moving?rev=${changed.rev}`)
-  await until('it is gone', async () => (await client.send('GET', '/_scheduler/jobs')).text.includes('"jobs":[]'))
+  await until('it is gone', async () =>
+    (await client.send('GET', '/_scheduler/jobs')).text.includes('"jobs":[]'),
+  )
   await ask(from, 'PUT /db/latest', { json: { n: 2 } })
   t.equal((await client.send('GET', '/copy/latest')).status, 404)
   t.notMatch(server.child.err, 'secret', 'no password is logged')
@@ -71,7 +76,10 @@ t.test('a document is pulled to its end, fails, is changed and deleted', async (
 t.test('killed in the middle it goes on, and ends with all', async (t) => {
   const from = await source(t)
   const dataDir = t.testdir()
-  const environment = { DAVENPORT_REPLICATOR__WORKER_BATCH_SIZE: '20', DAVENPORT_REPLICATOR__CHECKPOINT_INTERVAL: '50' }
+  const environment = {
+    DAVENPORT_REPLICATOR__WORKER_BATCH_SIZE: '20',
+    DAVENPORT_REPLICATOR__CHECKPOINT_INTERVAL: '50',
+  }
   let server = startServerProcess({ dataDir, environment })
   t.teardown(() => server.kill())
   let client = new HttpClient(await server.port)
