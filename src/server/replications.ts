@@ -83,17 +83,20 @@ export class Replications implements ReplicationRunner {
   readonly defaults: ReplicationDefaults
   readonly #requested = new Map<string, Requested>()
   #runner: StoppableRunner
+  readonly #runners: StoppableRunner[]
   #isStopped = false
 
   constructor(options: ReplicationsOptions) {
     this.#options = options
     this.#runner = options.runner
+    this.#runners = [options.runner]
     this.defaults = replicationDefaults(options.settings)
   }
 
-  /** Replications are to run elsewhere from now on: before the first one begins. */
+  /** Those that begin from now on run elsewhere. */
   runIn(runner: StoppableRunner): void {
     this.#runner = runner
+    this.#runners.push(runner)
   }
 
   idOf(job: ReplicationJob): Promise<ReplicationId> {
@@ -218,7 +221,7 @@ export class Replications implements ReplicationRunner {
   async stop(): Promise<void> {
     this.#isStopped = true
     await Promise.all([...this.#requested.values()].map((each) => this.#end(each)))
-    await this.#runner.stop()
+    await Promise.all(this.#runners.map((runner) => runner.stop()))
   }
 }
 
