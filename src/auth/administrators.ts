@@ -14,7 +14,13 @@ import { describeError, type Log } from '../base/log.ts'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import { CredentialTable } from './credential-table.ts'
-import { formatCouchHash, type PasswordHash, type PasswordHasher, parseCouchHash } from './password-hash.ts'
+import {
+  formatCouchHash,
+  type PasswordHash,
+  type PasswordHasher,
+  type Prf,
+  parseCouchHash,
+} from './password-hash.ts'
 import type { PrivateStore, StoredAdmin } from './private-store.ts'
 import { ADMIN_ROLE, type Credential, type CredentialSource } from './user.ts'
 
@@ -28,6 +34,8 @@ export interface AdministratorsOptions {
   hasher: PasswordHasher
   /** Of new hashes. */
   iterations: () => number
+  /** Default SHA-256. */
+  prf?: () => Prf
   random: RandomBytes
   log: Pick<Log, 'error'>
 }
@@ -159,7 +167,8 @@ async function hashPlain(
 ): Promise<PasswordHash> {
   const { hasher, random } = options
   const iterations = options.iterations()
-  const reusable = previous !== undefined && previous.prf === 'sha256' && previous.iterations === iterations
+  const prf = options.prf?.() ?? 'sha256'
+  const reusable = previous !== undefined && previous.prf === prf && previous.iterations === iterations
   if (reusable && (await hasher.verify(password, previous))) return previous
   return hasher.hash(password, iterations, random)
 }

@@ -77,6 +77,7 @@ export function authenticatorOf(
 ): Authenticator {
   const { source, secrets, now, hasher, random, lockOut, onVerified } = given
   const iterations = settings.get('passwordIterations')
+  const prf = settings.get('passwordPrf')
   const keys = settings.view({ byName: 'jwtKeys' })
   const jwt = settings.view({
     requiredClaims: 'jwtRequiredClaims',
@@ -86,7 +87,7 @@ export function authenticatorOf(
   })
   return new Authenticator({
     source,
-    check: new CredentialCheck({ source, hasher, random, iterations, lockOut, onVerified }),
+    check: new CredentialCheck({ source, hasher, random, iterations, prf, lockOut, onVerified }),
     secrets,
     cookie: settings.view({
       timeoutSeconds: 'sessionTimeoutSeconds',

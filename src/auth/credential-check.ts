@@ -13,7 +13,7 @@ import { LRUCache } from 'lru-cache'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { type Caller, SERVER_ITSELF } from './hash-queue.ts'
 import { type LockOut, lockOutKey } from './lock-out.ts'
-import type { PasswordHash, PasswordHasher } from './password-hash.ts'
+import { decoyHash, type PasswordHash, type PasswordHasher, type Prf } from './password-hash.ts'
 import type { Credential, CredentialSource } from './user.ts'
 
 const MAX_ENTRIES = 1000
@@ -24,6 +24,8 @@ export interface CredentialCheckOptions {
   random: RandomBytes
   /** Of the hash that is computed for an unknown name. */
   iterations: number
+  /** Default SHA-256. */
+  prf?: Prf | undefined
   lockOut: LockOut
   /** Hears of every password that was found right by hashing it. */
   onVerified?: ((credential: Credential, password: string) => void) | undefined
@@ -83,12 +85,7 @@ export class CredentialCheck {
     this.#lockOut = options.lockOut
     this.#onVerified = options.onVerified ?? (() => {})
     this.#key = randomHex(options.random, 32)
-    this.#decoy = {
-      prf: 'sha256',
-      salt: randomHex(options.random, 16),
-      iterations: options.iterations,
-      derivedKey: randomHex(options.random, 32),
-    }
+    this.#decoy = decoyHash(options.prf ?? 'sha256', options.iterations, options.random)
   }
 
   /**

@@ -22,6 +22,17 @@ const PRFS = {
 
 export type Prf = keyof typeof PRFS
 
+/** From the weakest to the strongest. */
+const STRENGTHS = Object.keys(PRFS) as readonly Prf[]
+
+/** Whether a hash is weaker than new ones are. */
+export function isWeaker(
+  hash: Pick<PasswordHash, 'prf' | 'iterations'>,
+  wanted: Pick<PasswordHash, 'prf' | 'iterations'>,
+): boolean {
+  return STRENGTHS.indexOf(hash.prf) < STRENGTHS.indexOf(wanted.prf) || hash.iterations < wanted.iterations
+}
+
 export interface PasswordHash {
   /** `simple` is no such function, and is not iterated. */
   readonly prf: Prf
@@ -33,6 +44,11 @@ export interface PasswordHash {
 
 /** Hashes that wait: of more than that nobody hopes that they are quick, and the others come first. */
 const CROWD = 8
+
+/** A hash that no password has, and that costs as much to try as those that some have. */
+export function decoyHash(prf: Prf, iterations: number, random: RandomBytes): PasswordHash {
+  return { prf, salt: randomHex(random, 16), iterations, derivedKey: randomHex(random, PRFS[prf].bytes) }
+}
 
 const MAX_ITERATIONS = 10_000_000
 
@@ -87,7 +103,7 @@ export function formatCouchHash({ prf, salt, iterations, derivedKey }: PasswordH
 type HashedBy = Pick<PasswordHash, 'salt' | 'iterations' | 'prf'>
 
 export interface PasswordHasher {
-  /** A new PBKDF2-SHA256 hash with a fresh salt. Rejects as `verify` does. */
+  /** A new hash with a fresh salt. Rejects as `verify` does. */
   hash(password: string, iterations: number, random: RandomBytes, caller?: Caller): Promise<PasswordHash>
   /** The same with a salt that is known. */
   rehash(password: string, salt: string, iterations: number, caller?: Caller): Promise<PasswordHash>
@@ -95,8 +111,8 @@ export interface PasswordHasher {
   verify(password: string, hash: PasswordHash, caller?: Caller): Promise<boolean>
 }
 
-/** Hashes off the event loop, a few at a time: see hash-queue.ts. */
-export function createPasswordHasher(): PasswordHasher {
+/** Hashes off the event loop, a few at a time: see hash-queue.ts. `newPrf` says what new hashes are made with. */
+export function createPasswordHasher(newPrf: () => Prf = () => 'sha256'): PasswordHasher {
   const queue = new HashQueue()
   const threads = new DeriveThreads(MOST_RUNNING)
 
@@ -119,8 +135,9 @@ export function createPasswordHasher(): PasswordHasher {
     iterations: number,
     caller: Caller = SERVER_ITSELF,
   ): Promise<PasswordHash> {
-    const key = await derive(password, { salt, iterations, prf: 'sha256' }, caller)
-    return { prf: 'sha256', salt, iterations, derivedKey: Buffer.from(key).toString('hex') }
+    const prf = newPrf()
+    const key = await derive(password, { salt, iterations, prf }, caller)
+    return { prf, salt, iterations, derivedKey: Buffer.from(key).toString('hex') }
   }
 
   return {

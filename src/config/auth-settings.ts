@@ -1,4 +1,5 @@
 /** What settings of authentication may be: each function reads a text, or throws an Error that says what was expected. */
+import { isTuple, parseTerm } from './erlang-terms.ts'
 
 export type HandlerName = 'cookie' | 'default' | 'jwt' | 'proxy'
 
@@ -93,4 +94,22 @@ export function httpUrl(input: string): string {
 export function databasePrefix(input: string): string {
   if (!/^[a-z][a-z0-9_$()+/-]{0,99}$/.test(input)) throw new Error('the beginning of a name of a database')
   return input
+}
+
+/** What a new password has to match, and what whoever gives another one is told. */
+export interface PasswordRule {
+  readonly pattern: string
+  readonly reason: string | undefined
+}
+
+/** CouchDB's list of patterns, each a text, or a tuple of it and a reason. Patterns are read when a password is given. */
+export function passwordRules(input: string): readonly PasswordRule[] {
+  const expected = new Error('patterns as [".{10,}", {"[A-Z]", "It needs a capital."}]')
+  const list = input.trim() === '' ? [] : parseTerm(input)
+  if (!Array.isArray(list)) throw expected
+  return list.map((each) => {
+    const [pattern, reason, ...more] = isTuple(each) ? each.tuple : [each]
+    if (typeof pattern !== 'string' || more.length > 0) throw expected
+    return { pattern, reason: typeof reason === 'string' && reason !== '' ? reason : undefined }
+  })
 }

@@ -129,6 +129,12 @@ export function anyText(input: string): string {
   return input
 }
 
+/** The value of a header (RFC 9110, 5.5), without what is beyond ASCII. */
+export function headerText(input: string): string {
+  if (!/^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/.test(input)) throw new Error('the text of a header')
+  return input
+}
+
 /** Values between commas. */
 export function names(input: string): readonly string[] {
   const values = input.split(',').map((value) => value.trim())

@@ -306,7 +306,10 @@ export class Server {
     if (localFile.text !== (config.sources.local?.text ?? '')) {
       throw new ConfigError(`${localFile.path} has changed since it was read`)
     }
-    const hasher = countedHasher(createPasswordHasher(), options.metrics)
+    const hasher = countedHasher(
+      createPasswordHasher(() => settings.get('passwordPrf')),
+      options.metrics,
+    )
     const store = await PrivateStore.open(dataDir, random)
     const administrators = await Administrators.open({
       dataDir,
@@ -314,6 +317,7 @@ export class Server {
       configured: config.admins,
       hasher,
       iterations: () => settings.get('passwordIterations'),
+      prf: () => settings.get('passwordPrf'),
       random,
       log,
     })
@@ -380,7 +384,11 @@ export class Server {
     const upgrades = new PasswordUpgrades({
       databases,
       hasher,
-      settings: settings.view({ isEnabled: 'upgradeHashes', iterations: 'passwordIterations' }),
+      settings: settings.view({
+        isEnabled: 'upgradeHashes',
+        iterations: 'passwordIterations',
+        prf: 'passwordPrf',
+      }),
       isAdmin: (name) => administrators.find(name) !== undefined,
       log,
     })

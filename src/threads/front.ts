@@ -240,7 +240,11 @@ class Front {
     const upgrades = new PasswordUpgrades({
       databases: this.#databases,
       hasher,
-      settings: this.#settings.view({ isEnabled: 'upgradeHashes', iterations: 'passwordIterations' }),
+      settings: this.#settings.view({
+        isEnabled: 'upgradeHashes',
+        iterations: 'passwordIterations',
+        prf: 'passwordPrf',
+      }),
       isAdmin: (name) => administrators.find(name) !== undefined,
       log: this.#log,
     })

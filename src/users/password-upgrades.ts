@@ -5,7 +5,7 @@
  * - Nobody waits for it, and one that fails is tried again when the user signs in next.
  * - Only the hash that was checked is replaced: a document that has changed meanwhile is left alone.
  */
-import type { PasswordHash, PasswordHasher } from '../auth/password-hash.ts'
+import { isWeaker, type PasswordHash, type PasswordHasher, type Prf } from '../auth/password-hash.ts'
 import type { Credential } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
@@ -19,7 +19,7 @@ const MOST_RUNNING = 16
 export interface PasswordUpgradesOptions {
   databases: { lease(name: string): Promise<{ readonly database: Database; release(): void }> }
   hasher: Pick<PasswordHasher, 'rehash'>
-  settings: { readonly isEnabled: boolean; readonly iterations: number }
+  settings: { readonly isEnabled: boolean; readonly iterations: number; readonly prf: Prf }
   /** Whether the name is an administrator's, whose hash is not in `_users`. */
   isAdmin(name: string): boolean
   log: Pick<Log, 'warning'>
@@ -36,7 +36,7 @@ export class PasswordUpgrades {
   /** The password was found to be the credential's. */
   verified({ name, hash }: Credential, password: string): void {
     const { settings, isAdmin, log } = this.#options
-    if (!settings.isEnabled || !isWeaker(hash, settings.iterations) || isAdmin(name)) return
+    if (!settings.isEnabled || !isWeaker(hash, settings) || isAdmin(name)) return
     if (this.#running.has(name) || this.#running.size >= MOST_RUNNING) return
     this.#running.add(name)
     void this.#upgrade(name, hash, password)
@@ -68,8 +68,4 @@ export class PasswordUpgrades {
       lease.release()
     }
   }
-}
-
-function isWeaker({ prf, iterations }: PasswordHash, wanted: number): boolean {
-  return prf === 'simple' || prf === 'sha' || prf === 'sha224' || iterations < wanted
 }

@@ -5,11 +5,15 @@
 import type { Caller } from '../auth/hash-queue.ts'
 import type { PasswordHash, PasswordHasher } from '../auth/password-hash.ts'
 import { DatabaseError } from '../base/errors.ts'
+import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { runAtOnce, runInTurns } from '../base/time-slice.ts'
+import type { PasswordRule } from '../config/auth-settings.ts'
 import type { DocumentEdit } from '../database/api/database.ts'
 import { SHORT_TEXT_BYTES, scanDocumentSteps } from '../json/documents.ts'
 import { walkMembers } from '../json/members.ts'
+import { SelectorBudget } from '../selector/budget.ts'
+import { compileRegex } from '../selector/regex.ts'
 import { MOST_MEMBER_BYTES, memberTexts } from './user-document.ts'
 
 export interface PasswordHashing {
@@ -17,6 +21,9 @@ export interface PasswordHashing {
   /** Of new hashes. */
   readonly iterations: number
   readonly random: RandomBytes
+  /** What a password has to match. */
+  readonly rules: readonly PasswordRule[]
+  readonly log: Pick<Log, 'error'>
 }
 
 const PASSWORD = new Set(['password'])
@@ -30,12 +37,12 @@ const HASH_MEMBERS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * The edit as it is to be stored. Rejects with forbidden for a password that is no text, and as `PasswordHasher.hash` does;
+ * The edit as it is to be stored. Rejects with forbidden for a password that is no text, as `requireRules` throws, and as `PasswordHasher.hash` does;
  * what it costs is the caller's. Local documents and design documents stay as they are.
  */
 export async function withHashedPassword(
   edit: DocumentEdit,
-  { hasher, iterations, random }: PasswordHashing,
+  { hasher, iterations, random, rules, log }: PasswordHashing,
   caller?: Caller,
 ): Promise<DocumentEdit> {
   if (edit.id.startsWith('_')) return edit
@@ -46,7 +53,28 @@ export async function withHashedPassword(
   if (typeof password !== 'string') {
     throw new DatabaseError('forbidden', `Password value of '${text}' is invalid.`)
   }
+  requireRules(password, rules, log)
   return withHash(edit, await hasher.hash(password, iterations, random, caller))
+}
+
+/**
+ * Throws badRequest for a password that does not match all rules, in CouchDB's words, and forbidden where a rule cannot be
+ * asked: whoever wrote it wanted some passwords not to be taken.
+ */
+function requireRules(password: string, rules: readonly PasswordRule[], log: Pick<Log, 'error'>): void {
+  for (const { pattern, reason } of rules) {
+    let isMatch: boolean
+    try {
+      const budget = new SelectorBudget()
+      isMatch = budget.measure(() => compileRegex(pattern, budget)(password))
+    } catch (error) {
+      log.error('a rule of [chttpd_auth] password_regexp cannot be used', { reason: describeError(error) })
+      throw new DatabaseError('forbidden', 'Server cannot hash passwords at this time.')
+    }
+    if (isMatch) continue
+    const unmet = 'Password does not conform to requirements.'
+    throw new DatabaseError('badRequest', reason === undefined ? unmet : `${unmet} ${reason}`)
+  }
 }
 
 /** The edit with this hash, and without any other and without a password. */

@@ -12,8 +12,10 @@ import { isDatabaseAdmin, parseSecurity, type Security } from '../auth/security.
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type {
   CheckedEdit,
   Database,
@@ -57,8 +59,8 @@ export interface WritingParts {
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
   readonly hasher: Pick<PasswordHasher, 'hash'>
   readonly random: RandomBytes
-  /** Of new hashes of passwords. */
-  readonly passwordIterations: number
+  readonly settings: Pick<SettingsRegistry, 'get'>
+  readonly log: Pick<Log, 'error'>
 }
 
 export function documentWriter(parts: WritingParts, database: Database, author: Author): DocumentWriter {
@@ -239,9 +241,11 @@ interface Rules {
 /** Undefined: any document may be written. */
 function rulesOf(parts: WritingParts, database: Database, { user, caller }: Author): Rules | undefined {
   if (database.name === USERS_DATABASE) {
-    const { hasher, random, passwordIterations: iterations } = parts
+    const { hasher, random, settings, log } = parts
+    const iterations = settings.get('passwordIterations')
+    const hashing = { hasher, iterations, random, rules: settings.get('passwordRules'), log }
     return {
-      ready: (edit) => withHashedPassword(edit, { hasher, iterations, random }, caller),
+      ready: (edit) => withHashedPassword(edit, hashing, caller),
       fault: (edit, security) => userFault(edit, user, security),
     }
   }

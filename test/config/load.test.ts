@@ -44,6 +44,7 @@ const TEXTS = [
     'tlsv1.3',
     'none',
     '0123456789abcdef0123456789abcdef',
+    '["x"]',
   ],
 ]
 

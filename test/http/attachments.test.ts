@@ -360,3 +360,17 @@ t.test('any damage to a multipart body is refused, or does no harm', async (t) =
   }
   t.ok(stored < 150, 'most of it is refused')
 })
+
+t.test('the policy for browsers is the configured one', async (t) => {
+  await put('/db/policy', { json: { _attachments: { a: { content_type: 'text/html', data: 'AA==' } } } })
+  const policy = async (): Promise<unknown> =>
+    (await ask(server, 'GET /db/policy/a')).headers['content-security-policy']
+  const configure = (key: string, json: string): Promise<Reply> =>
+    ask(server, `PUT /_node/_local/_config/csp/attachments_${key}`, { json })
+  t.equal(await policy(), 'sandbox')
+  await configure('header_value', "default-src 'self'")
+  t.equal(await policy(), "default-src 'self'")
+  t.equal((await configure('header_value', 'x\r\nSet-Cookie: a=b')).status, 400)
+  await configure('enable', 'false')
+  t.equal(await policy(), undefined)
+})

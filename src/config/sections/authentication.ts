@@ -7,6 +7,8 @@ import {
   httpUrl,
   jwtKey,
   memberNames,
+  type PasswordRule,
+  passwordRules,
   requiredClaims,
 } from '../auth-settings.ts'
 import { anyText, choice, domain, entries, flag, integer, text } from '../setting.ts'
@@ -92,6 +94,22 @@ export const AUTHENTICATION = {
     max: 10_000_000,
     effect: 'live',
     doc: 'PBKDF2 iterations of new password hashes.',
+  }),
+  passwordPrf: choice({
+    section: 'chttpd_auth',
+    key: 'pbkdf2_prf',
+    default: 'sha256',
+    values: ['sha', 'sha224', 'sha256', 'sha384', 'sha512'],
+    effect: 'live',
+    doc: 'Hash function that PBKDF2 iterates for new password hashes.',
+  }),
+  passwordRules: text({
+    section: 'chttpd_auth',
+    key: 'password_regexp',
+    default: [] as readonly PasswordRule[],
+    parse: passwordRules,
+    effect: 'live',
+    doc: 'What a new password in _users has to match, as CouchDB writes it: [".{10,}", {"[A-Z]+", "It needs a capital."}].',
   }),
   persistentCookies: flag({
     section: 'chttpd_auth',

@@ -1,5 +1,5 @@
-/** What browsers are told of other origins: `[cors]`, `[cors:HOST]`, `[x_frame_options]`. */
-import { entries, flag, integer, names, text } from '../setting.ts'
+/** What browsers are told of other origins: `[cors]`, `[cors:HOST]`, `[x_frame_options]`, `[csp]`. */
+import { entries, flag, headerText, integer, names, text } from '../setting.ts'
 
 /** A key of `[cors:HOST]`, which is given as `HOST/KEY`. */
 function corsOfHost(input: string, name: string): unknown {
@@ -78,5 +78,35 @@ export const BROWSERS = {
     parse: names,
     effect: 'live',
     doc: 'Addresses of this server, as https://db.example, that are shown in frames; others are not; * is every one.',
+  }),
+  attachmentPolicyEnabled: flag({
+    section: 'csp',
+    key: 'attachments_enable',
+    default: true,
+    effect: 'live',
+    doc: 'Whether attachments come with Content-Security-Policy, so that browsers do not run what is in them.',
+  }),
+  attachmentPolicy: text({
+    section: 'csp',
+    key: 'attachments_header_value',
+    default: 'sandbox',
+    parse: headerText,
+    effect: 'live',
+    doc: 'What that says.',
+  }),
+  functionPolicyEnabled: flag({
+    section: 'csp',
+    key: 'showlist_enable',
+    default: true,
+    effect: 'live',
+    doc: 'Whether answers of shows, lists, updates and rewrites come with it.',
+  }),
+  functionPolicy: text({
+    section: 'csp',
+    key: 'showlist_header_value',
+    default: 'sandbox',
+    parse: headerText,
+    effect: 'live',
+    doc: 'What that says, unless the function says something else.',
   }),
 }

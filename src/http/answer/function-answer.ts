@@ -31,13 +31,24 @@ const MOST_HEADERS = 100
 /** Of all names and values, about what clients take. */
 const MOST_HEADER_CHARACTERS = 16 * 1024
 
-/** `own` are headers that the function cannot change. Throws DesignFunctionError for what HTTP cannot say. */
-export function functionAnswer(response: ScriptResponse, status: number, own: Headers = {}): WholeAnswer {
+export interface FunctionHeaders {
+  /** That the function cannot change. */
+  own?: Headers
+  /** `Content-Security-Policy`, unless it says another one. */
+  policy: string | undefined
+}
+
+/** Throws DesignFunctionError for what HTTP cannot say. */
+export function functionAnswer(
+  response: ScriptResponse,
+  status: number,
+  given: FunctionHeaders,
+): WholeAnswer {
   const body = Buffer.from(response.body.buffer, response.body.byteOffset, response.body.length)
   return {
     kind: 'whole',
     status: finalStatus(status),
-    headers: functionHeaders(response, own),
+    headers: functionHeaders(response, given),
     body: response.isJson ? Buffer.concat([body, Buffer.from('\n')]) : body,
   }
 }
@@ -49,12 +60,11 @@ export function finalStatus(status: number): number {
 }
 
 /** Throws DesignFunctionError. */
-export function functionHeaders(response: ScriptResponse, own: Headers = {}): Headers {
+export function functionHeaders(response: ScriptResponse, { own = {}, policy }: FunctionHeaders): Headers {
   // What a function answers is its author's: a browser must not run it with this server's rights.
-  const defaults: Headers = response.isJson
-    ? { 'cache-control': 'must-revalidate' }
-    : { 'content-security-policy': 'sandbox' }
-  const headers = new Map(Object.entries(defaults))
+  const headers = new Map<string, string>()
+  if (response.isJson) headers.set('cache-control', 'must-revalidate')
+  else if (policy !== undefined) headers.set('content-security-policy', policy)
   if (response.contentType !== '') headers.set('content-type', response.contentType)
   let characters = 0
   if (response.headers.length > MOST_HEADERS) throw refused('headers', response.headers.length)

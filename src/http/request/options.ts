@@ -164,8 +164,11 @@ export interface HttpLimits {
   usersSecurityEditable: boolean
   /** Members of documents of `_users` that others may see. */
   publicFields: readonly string[]
-  /** Of new hashes of passwords. */
-  passwordIterations: number
+  /** `Content-Security-Policy` of attachments, and of what functions answer. */
+  attachmentPolicyEnabled: boolean
+  attachmentPolicy: string
+  functionPolicyEnabled: boolean
+  functionPolicy: string
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -203,7 +206,10 @@ const LIMIT_SETTINGS = {
   requireValidUserExceptForUp: 'requireValidUserExceptForUp',
   usersSecurityEditable: 'usersSecurityEditable',
   publicFields: 'publicFields',
-  passwordIterations: 'passwordIterations',
+  attachmentPolicyEnabled: 'attachmentPolicyEnabled',
+  attachmentPolicy: 'attachmentPolicy',
+  functionPolicyEnabled: 'functionPolicyEnabled',
+  functionPolicy: 'functionPolicy',
   rewriteLimit: 'rewriteLimit',
   secureRewrites: 'secureRewrites',
 } as const satisfies Partial<Record<keyof HttpLimits, SettingName>>

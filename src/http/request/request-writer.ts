@@ -6,7 +6,5 @@ import type { Exchange } from './exchange.ts'
 /** `database` is the exchange's, under another lease where the write outlives the request. */
 export function requestWriter(exchange: Exchange, database: Database = exchange.database): DocumentWriter {
   if (exchange.right !== 'writer') throw new Error(`${exchange.place.route} has no right to write`)
-  const { designs, metrics, clock, hasher, random } = exchange.backend
-  const { passwordIterations } = exchange.limits
-  return documentWriter({ designs, metrics, clock, hasher, random, passwordIterations }, database, exchange)
+  return documentWriter(exchange.backend, database, exchange)
 }

@@ -83,11 +83,7 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
 
   async #update(database: Database, edits: readonly DocumentEdit[]): Promise<readonly EditResult[]> {
     if (edits.length === 0) return []
-    const { designs, metrics, clock, hasher, random, settings } = this.parts
-    const passwordIterations = settings.get('passwordIterations')
-    const writer = documentWriter({ designs, metrics, clock, hasher, random, passwordIterations }, database, {
-      user: this.owner,
-    })
+    const writer = documentWriter(this.parts, database, { user: this.owner })
     try {
       return await writer.update(edits, { newEdits: false })
     } catch (error) {

@@ -1,6 +1,7 @@
 /** What the routes of design functions have in common: the function's design document, its document, what it is asked. */
 import { DatabaseError } from '../../../base/errors.ts'
 import type { DocumentView } from '../../../database/api/database.ts'
+import { functionError } from '../../../design/script-failure.ts'
 import { isUtf8 } from '../../../documents/characters.ts'
 import { isLocalId } from '../../../documents/document-id.ts'
 import { localText, viewText } from '../../../documents/document-text.ts'
@@ -63,4 +64,18 @@ export async function calledRequest(exchange: Exchange, id?: string): Promise<Bu
 
 export function callOptions(exchange: Exchange): CallOptions {
   return { signal: goneSignal(exchange) }
+}
+
+/** `Content-Security-Policy` of what a function answers; undefined for none. */
+export function functionPolicy({ limits }: Exchange): string | undefined {
+  return limits.functionPolicyEnabled ? limits.functionPolicy : undefined
+}
+
+/** What a call comes to. Rejects with what whoever asked is told of its failure. */
+export async function outcomeOf<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call
+  } catch (error) {
+    throw functionError(error)
+  }
 }

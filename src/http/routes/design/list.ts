@@ -17,7 +17,7 @@ import { requireServerAdmin } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { allDocsPage } from '../database/all-docs.ts'
 import type { Resource } from '../resource.ts'
-import { calledRequest, callOptions, designView, openDesign } from './design-call.ts'
+import { calledRequest, callOptions, designView, functionPolicy, openDesign } from './design-call.ts'
 import { requestedView } from './view.ts'
 import { viewPages } from './view-pages.ts'
 import { viewTarget } from './view-target.ts'
@@ -100,7 +100,7 @@ async function started(
     return {
       kind: 'streamed',
       status: finalStatus(value.code),
-      headers: functionHeaders(value),
+      headers: functionHeaders(value, { policy: functionPolicy(exchange) }),
       pieces: sent,
     }
   } catch (error) {

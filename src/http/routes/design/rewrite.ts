@@ -3,7 +3,7 @@
  * of whoever sent it. As often as `[chttpd] rewrite_limit`; `secure_rewrites` keeps rules in their database.
  */
 import { DatabaseError } from '../../../base/errors.ts'
-import { DesignFunctionError, functionError } from '../../../design/script-failure.ts'
+import { DesignFunctionError } from '../../../design/script-failure.ts'
 import { ScriptError } from '../../../scripting/script-error.ts'
 import type { Rewrite } from '../../../scripting/scripting.ts'
 import { type Answer, bare } from '../../answer/answer.ts'
@@ -12,7 +12,7 @@ import type { Exchange, Rewriting } from '../../request/exchange.ts'
 import { functionRequest } from '../../request/function-request.ts'
 import { encodeComponent } from '../../request/path.ts'
 import type { Resource } from '../resource.ts'
-import { ANY_METHOD, callOptions, openDesign } from './design-call.ts'
+import { ANY_METHOD, callOptions, functionPolicy, openDesign, outcomeOf } from './design-call.ts'
 import { matchRules, readRules } from './rewrite-rules.ts'
 
 const DESIGN_PREFIX = '_design/'
@@ -30,9 +30,8 @@ async function rewrite(exchange: Exchange): Promise<Answer> {
   const body = exchange.hasBody ? await exchange.body() : undefined
   const shown = Object.entries(functionRequest(exchange, { body })).filter(([name]) => !NOT_SHOWN.has(name))
   const request = Buffer.from(JSON.stringify(Object.fromEntries(shown)))
-  const answer = await exchange.backend.designs.scripting
-    .rewrite(design, request, callOptions(exchange))
-    .catch((error: unknown) => Promise.reject(functionError(error)))
+  const { scripting } = exchange.backend.designs
+  const answer = await outcomeOf(scripting.rewrite(design, request, callOptions(exchange)))
   if (answer === undefined) throw new DatabaseError('rewriteError')
   return byFunction(exchange, answer)
 }
@@ -51,7 +50,9 @@ function byFunction(exchange: Exchange, answer: Rewrite): Answer | Promise<Answe
   const body = textOf(answer, 'body')
   textOf(answer, 'method')
   textOf(answer, 'path')
-  if (code !== undefined) return ownAnswer(code, headers, body)
+  if (code !== undefined) {
+    return ownAnswer(code, headers, { body, policy: functionPolicy(exchange) })
+  }
   if (typeof path !== 'string') {
     throw refused('Rewrite result must produce a new path.')
   }
@@ -67,12 +68,16 @@ function byFunction(exchange: Exchange, answer: Rewrite): Answer | Promise<Answe
 }
 
 /** A function may answer by itself. */
-function ownAnswer(code: unknown, headers: [string, string][], body = ''): Answer {
+function ownAnswer(
+  code: unknown,
+  headers: [string, string][],
+  { body = '', policy }: { body: string | undefined; policy: string | undefined },
+): Answer {
   if (typeof code !== 'number' || !Number.isInteger(code) || code < 200 || code > 599)
     throw refused('bad code')
   const bytes = new Uint8Array(Buffer.from(body))
   const response = { code, hasCode: true, headers, contentType: '', body: bytes, isJson: false }
-  return { ...bare(finalStatus(code), functionHeaders(response)), body: Buffer.from(bytes) }
+  return { ...bare(finalStatus(code), functionHeaders(response, { policy })), body: Buffer.from(bytes) }
 }
 
 /** Of the message's framing a function says nothing: it is that of the body that is there. */

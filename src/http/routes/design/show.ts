@@ -1,6 +1,6 @@
 /** `_show/{name}` and `_show/{name}/{id}`: a document, or none, as a function shows it. */
 import { DatabaseError } from '../../../base/errors.ts'
-import { functionError, requireFunction } from '../../../design/script-failure.ts'
+import { requireFunction } from '../../../design/script-failure.ts'
 import { type Answer, bare } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import { functionAnswer } from '../../answer/function-answer.ts'
@@ -12,7 +12,9 @@ import {
   calledId,
   calledRequest,
   callOptions,
+  functionPolicy,
   openDesign,
+  outcomeOf,
 } from './design-call.ts'
 
 async function show(exchange: Exchange): Promise<Answer> {
@@ -26,10 +28,13 @@ async function show(exchange: Exchange): Promise<Answer> {
   if (exchange.matchesEtag(etag)) return bare(304, { etag })
   const request = await calledRequest(exchange, id)
   const { scripting } = exchange.backend.designs
-  const response = await scripting
-    .show(design, name, document?.text ?? null, request, callOptions(exchange))
-    .catch((error: unknown) => Promise.reject(functionError(error)))
-  return functionAnswer(response, response.code, { etag, vary: 'Accept' })
+  const response = await outcomeOf(
+    scripting.show(design, name, document?.text ?? null, request, callOptions(exchange)),
+  )
+  return functionAnswer(response, response.code, {
+    own: { etag, vary: 'Accept' },
+    policy: functionPolicy(exchange),
+  })
 }
 
 /** As in CouchDB, of the function, the document, who asks and what he takes; the query is not among it. */

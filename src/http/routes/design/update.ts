@@ -1,6 +1,6 @@
 /** `_update/{name}` and `_update/{name}/{id}`: a function makes a document, which is written as any other. */
 import { DatabaseError } from '../../../base/errors.ts'
-import { functionError, requireFunction } from '../../../design/script-failure.ts'
+import { requireFunction } from '../../../design/script-failure.ts'
 import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
 import { asLocalDocument, interactiveEdit, readDocumentText } from '../../../documents/document-edit.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
@@ -17,7 +17,9 @@ import {
   calledId,
   calledRequest,
   callOptions,
+  functionPolicy,
   openDesign,
+  outcomeOf,
 } from './design-call.ts'
 
 async function update(exchange: Exchange): Promise<Answer> {
@@ -30,18 +32,19 @@ async function update(exchange: Exchange): Promise<Answer> {
   // Read behind the body, which takes as long as its client likes: the function is to see what is there now.
   const text = calledDocument(exchange, id)?.text ?? null
   const { scripting } = exchange.backend.designs
-  const { document, response } = await scripting
-    .update(design, name, text, request, callOptions(exchange))
-    .catch((error: unknown) => Promise.reject(functionError(error)))
-  if (document === undefined) return functionAnswer(response, response.code)
+  const { document, response } = await outcomeOf(
+    scripting.update(design, name, text, request, callOptions(exchange)),
+  )
+  const policy = functionPolicy(exchange)
+  if (document === undefined) return functionAnswer(response, response.code, { policy })
   // What HTTP cannot say is refused before anything is written.
-  functionAnswer(response, response.code)
+  functionAnswer(response, response.code, { policy })
   const written = await write(exchange, document)
-  const headers = {
+  const own = {
     'x-couch-update-newrev': toHeader(written.rev) ?? '',
     'x-couch-id': encodeComponent(written.id),
   }
-  return functionAnswer(response, response.hasCode ? response.code : 201, headers)
+  return functionAnswer(response, response.hasCode ? response.code : 201, { own, policy })
 }
 
 /** As the user may. Throws what a write is refused with. */

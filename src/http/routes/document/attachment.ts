@@ -9,6 +9,7 @@ import { acceptsGzip } from '../../request/accept-encoding.ts'
 import { type ByteRange, contentRange, parseByteRanges } from '../../request/byte-range.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { toHeader } from '../../request/header-text.ts'
+import type { HttpLimits } from '../../request/options.ts'
 import type { Resource } from '../resource.ts'
 import { deleteAttachment, putAttachment } from './attachment-write.ts'
 import { openView, parseReadParameters } from './document-read.ts'
@@ -25,20 +26,21 @@ function readAttachment(exchange: Exchange): Answer {
   const etag = `"${attachment.md5.toString('base64')}"`
   const gzip = acceptsGzip(exchange.header('accept-encoding'))
   if (exchange.matchesEtag(etag)) return bare(304, { etag })
-  const headers = headersOf(attachment, etag)
+  const headers = headersOf(attachment, etag, exchange.limits)
   return attachment.encoding === 'identity'
     ? plainAnswer(exchange, attachment, headers)
     : encodedAnswer(attachment, headers, gzip)
 }
 
-function headersOf({ type, encoding }: AttachmentView, etag: string): Headers {
+function headersOf({ type, encoding }: AttachmentView, etag: string, limits: HttpLimits): Headers {
+  const { attachmentPolicyEnabled, attachmentPolicy } = limits
   return {
     etag,
     'cache-control': 'must-revalidate',
     'content-type': headerType(type),
     'accept-ranges': encoding === 'identity' ? 'bytes' : 'none',
     // An attachment is whatever its author uploaded: a browser must not run it with this server's rights.
-    'content-security-policy': 'sandbox',
+    ...(attachmentPolicyEnabled ? { 'content-security-policy': attachmentPolicy } : {}),
   }
 }
 
