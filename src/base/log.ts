@@ -4,7 +4,7 @@
  */
 import type { Clock } from './clock.ts'
 
-/** From the most talkative on; the names are CouchDB's. Requests are logged at `debug`. */
+/** From the most talkative on; the names are CouchDB's. */
 export const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'none'] as const
 
 export type LogLevel = (typeof LOG_LEVELS)[number]
@@ -19,6 +19,8 @@ export interface Log {
   notice(message: string, fields?: LogFields): void
   warning(message: string, fields?: LogFields): void
   error(message: string, fields?: LogFields): void
+  /** Takes lines that another thread has made by `eventLine`, of levels that it found enabled. */
+  append(lines: string): void
 }
 
 /** A log whose lowest level may change. */
@@ -36,20 +38,28 @@ export interface LogOptions {
 
 /** Writes each event as a line. */
 export function createLog({ level, write, now }: LogOptions): LeveledLog {
-  return leveledLog(level, (level, message, fields) => {
-    const time = new Date(now()).toISOString()
-    write(`${JSON.stringify({ time, level, message, ...fields })}\n`)
-  })
+  const take: TakeEvent = (level, message, fields) => write(eventLine(now(), level, message, fields))
+  return leveledLog(level, take, write)
+}
+
+/** An event as a line, its line break included. */
+export function eventLine(
+  nowMs: number,
+  level: EventLevel,
+  message: string,
+  fields: LogFields | undefined,
+): string {
+  const time = new Date(nowMs).toISOString()
+  return `${JSON.stringify({ time, level, message, ...fields })}\n`
 }
 
 /** A level that events have. */
 export type EventLevel = Exclude<LogLevel, 'none'>
 
-/** Hands events of the lowest level and above to `take`. */
-export function leveledLog(
-  level: LogLevel,
-  take: (level: EventLevel, message: string, fields: LogFields | undefined) => void,
-): LeveledLog {
+export type TakeEvent = (level: EventLevel, message: string, fields: LogFields | undefined) => void
+
+/** Hands events of the lowest level and above to `take`, and lines to `append`. */
+export function leveledLog(level: LogLevel, take: TakeEvent, append: (lines: string) => void): LeveledLog {
   let lowest = LOG_LEVELS.indexOf(level)
   const enabled = (level: LogLevel): boolean => level !== 'none' && LOG_LEVELS.indexOf(level) >= lowest
   const at =
@@ -67,6 +77,7 @@ export function leveledLog(
     notice: at('notice'),
     warning: at('warning'),
     error: at('error'),
+    append,
   }
 }
 
@@ -85,6 +96,7 @@ export function countedLog(log: Log, count: (level: EventLevel) => void): Log {
     notice: at('notice'),
     warning: at('warning'),
     error: at('error'),
+    append: (lines) => log.append(lines),
   }
 }
 

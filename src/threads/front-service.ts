@@ -50,7 +50,7 @@ export class FrontService {
       port,
       handlers: this.#handlers(),
       listeners: {
-        log: ({ level, message, fields }) => server.log[level](message, fields),
+        log: ({ lines }) => server.log.append(lines),
         listening: () => onListening(),
         release: ({ handle }) => this.#release(handle),
         unwatch: ({ name }) => this.#unwatch(name),

@@ -14,7 +14,7 @@ import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
 import { Listeners } from '../base/listeners.ts'
-import { describeError, type LeveledLog, leveledLog } from '../base/log.ts'
+import { countedLog, describeError, type EventLevel, eventLine, type Log, leveledLog } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
 import { measureThread } from '../base/thread-figures.ts'
@@ -33,6 +33,7 @@ import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
+import { LogBatch } from './log-batch.ts'
 import type { OpenedDatabase } from './protocol.ts'
 import { remoteConfiguration } from './remote-configuration.ts'
 import { remoteIndexes } from './remote-indexes.ts'
@@ -75,6 +76,8 @@ export interface FrontStart {
   version: string
 }
 
+const URGENT: ReadonlySet<EventLevel> = new Set(['warning', 'error'])
+
 /** Runs until the core says to stop; then the thread ends by itself. */
 export function runFront(start: FrontStart): void {
   void new Front(start).run()
@@ -85,7 +88,8 @@ class Front {
   readonly #channel: Channel<FrontVocabulary, CoreVocabulary>
   readonly #databases: FrontDatabases
   readonly #settings: SettingsRegistry
-  readonly #log: LeveledLog
+  readonly #log: Log
+  readonly #lines: LogBatch
   readonly #cache: PageCache
   readonly #administrators: CredentialTable
   readonly #designs: DesignDocuments
@@ -130,11 +134,16 @@ class Front {
       },
     })
     // The core writes it.
-    this.#log = leveledLog(start.settings.logLevel, (level, message, fields) =>
-      this.#core.tell('log', { level, message, fields }),
+    this.#lines = new LogBatch((lines) => this.#core.tell('log', { lines }))
+    const leveled = leveledLog(
+      start.settings.logLevel,
+      (level, message, fields) =>
+        this.#lines.add(eventLine(systemClock.now(), level, message, fields), URGENT.has(level)),
+      (lines) => this.#lines.add(lines, false),
     )
+    this.#log = countedLog(leveled, (level) => this.#metrics.count(`couch_log.level.${level}`))
     this.#settings = new SettingsRegistry(start.settings, this.#log)
-    this.#settings.subscribe('logLevel', (level) => this.#log.setLevel(level))
+    this.#settings.subscribe('logLevel', (level) => leveled.setLevel(level))
     const { scriptThreads: threads } = start.share
     this.#designs = new DesignDocuments(
       scriptingOf(this.#settings, { clock: systemClock, log: this.#log, threads }),
@@ -299,6 +308,7 @@ class Front {
     await this.#designs.scripting.close()
     await this.#indexes.close()
     await this.#databases.stop(0)
+    this.#lines.flush()
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))
     this.#channel.end(new Error('the front has stopped'))

@@ -6,7 +6,6 @@
 import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
 import type { Credential, UserCtx } from '../auth/user.ts'
-import type { EventLevel, LogFields } from '../base/log.ts'
 import type { ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
@@ -102,8 +101,8 @@ export interface FrontCalls {
 
 /** What a front tells the core. */
 export interface FrontNotices {
-  /** A line of its log. */
-  log: { level: EventLevel; message: string; fields: LogFields | undefined }
+  /** Lines of its log. */
+  log: { lines: string }
   /** It takes requests. */
   listening: undefined
   /** It needs the database no more. */
