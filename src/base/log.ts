@@ -59,7 +59,11 @@ export type EventLevel = Exclude<LogLevel, 'none'>
 export type TakeEvent = (level: EventLevel, message: string, fields: LogFields | undefined) => void
 
 /** Hands events of the lowest level and above to `take`, and lines of other threads, where there are any, to `append`. */
-export function leveledLog(level: LogLevel, take: TakeEvent, append: (lines: string) => void): LeveledLog {
+export function leveledLog(
+  level: LogLevel,
+  take: TakeEvent,
+  append: (lines: string) => void = () => {},
+): LeveledLog {
   let lowest = LOG_LEVELS.indexOf(level)
   const enabled = (level: LogLevel): boolean => level !== 'none' && LOG_LEVELS.indexOf(level) >= lowest
   const at =
