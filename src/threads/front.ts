@@ -14,7 +14,7 @@ import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
 import { Listeners } from '../base/listeners.ts'
-import { countedLog, describeError, type EventLevel, eventLine, type Log, leveledLog } from '../base/log.ts'
+import { describeError, type Log } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
 import { measureThread } from '../base/thread-figures.ts'
@@ -33,7 +33,7 @@ import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
-import { LogBatch } from './log-batch.ts'
+import { threadLog } from './log-batch.ts'
 import type { OpenedDatabase } from './protocol.ts'
 import { remoteConfiguration } from './remote-configuration.ts'
 import { remoteIndexes } from './remote-indexes.ts'
@@ -76,8 +76,6 @@ export interface FrontStart {
   version: string
 }
 
-const URGENT: ReadonlySet<EventLevel> = new Set(['warning', 'error'])
-
 /** Runs until the core says to stop; then the thread ends by itself. */
 export function runFront(start: FrontStart): void {
   void new Front(start).run()
@@ -89,7 +87,7 @@ class Front {
   readonly #databases: FrontDatabases
   readonly #settings: SettingsRegistry
   readonly #log: Log
-  readonly #lines: LogBatch
+  readonly #flushLog: () => void
   readonly #cache: PageCache
   readonly #administrators: CredentialTable
   readonly #designs: DesignDocuments
@@ -134,16 +132,13 @@ class Front {
       },
     })
     // The core writes it.
-    this.#lines = new LogBatch((lines) => this.#core.tell('log', { lines }))
-    const leveled = leveledLog(
-      start.settings.logLevel,
-      (level, message, fields) =>
-        this.#lines.add(eventLine(systemClock.now(), level, message, fields), URGENT.has(level)),
-      (lines) => this.#lines.add(lines, false),
+    const { log, setLevel, flush } = threadLog(start.settings.logLevel, this.#metrics, (lines) =>
+      this.#core.tell('log', { lines }),
     )
-    this.#log = countedLog(leveled, (level) => this.#metrics.count(`couch_log.level.${level}`))
+    this.#log = log
+    this.#flushLog = flush
     this.#settings = new SettingsRegistry(start.settings, this.#log)
-    this.#settings.subscribe('logLevel', (level) => leveled.setLevel(level))
+    this.#settings.subscribe('logLevel', (level) => setLevel(level))
     const { scriptThreads: threads } = start.share
     this.#designs = new DesignDocuments(
       scriptingOf(this.#settings, { clock: systemClock, log: this.#log, threads }),
@@ -308,7 +303,7 @@ class Front {
     await this.#designs.scripting.close()
     await this.#indexes.close()
     await this.#databases.stop(0)
-    this.#lines.flush()
+    this.#flushLog()
     // What was told last goes out before the line ends.
     await new Promise((resolve) => setImmediate(resolve))
     this.#channel.end(new Error('the front has stopped'))

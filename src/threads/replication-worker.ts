@@ -7,7 +7,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { SERVER_ITSELF } from '../auth/hash-queue.ts'
 import { systemClock } from '../base/clock.ts'
-import { type LeveledLog, leveledLog } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
 import { measureThread } from '../base/thread-figures.ts'
@@ -22,6 +22,7 @@ import { LocalRunner } from '../replication/runner.ts'
 import { Channel } from '../workers/channel.ts'
 import type { CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontDatabases } from './front-databases.ts'
+import { threadLog } from './log-batch.ts'
 import { remoteWriter } from './remote-writer.ts'
 import type { RunnerVocabulary, WorkerVocabulary } from './replication-protocol.ts'
 
@@ -54,7 +55,8 @@ class ReplicationWorker {
   readonly #line: Channel<WorkerVocabulary, RunnerVocabulary>
   readonly #databases: FrontDatabases
   readonly #settings: SettingsRegistry
-  readonly #log: LeveledLog
+  readonly #log: Log
+  readonly #flushLog: () => void
   readonly #cache: PageCache
   readonly #metrics: Metrics
   readonly #designs: DesignDocuments
@@ -87,11 +89,13 @@ class ReplicationWorker {
         stop: () => {},
       },
     })
-    this.#log = leveledLog(start.settings.logLevel, (level, message, fields) =>
-      this.#core.tell('log', { level, message, fields }),
+    const { log, setLevel, flush } = threadLog(start.settings.logLevel, this.#metrics, (lines) =>
+      this.#core.tell('log', { lines }),
     )
+    this.#log = log
+    this.#flushLog = flush
     this.#settings = new SettingsRegistry(start.settings, this.#log)
-    this.#settings.subscribe('logLevel', (level) => this.#log.setLevel(level))
+    this.#settings.subscribe('logLevel', setLevel)
     this.#designs = new DesignDocuments(
       scriptingOf(this.#settings, { clock: systemClock, log: this.#log, threads: start.scriptThreads }),
     )
@@ -182,5 +186,6 @@ class ReplicationWorker {
     await this.#runner.stop()
     await this.#designs.scripting.close()
     await this.#databases.stop(0)
+    this.#flushLog()
   }
 }
