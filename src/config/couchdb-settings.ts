@@ -64,7 +64,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   smoosh: '*',
   ssl: 'ecc_curves secure_renegotiate ssl_certificate_max_depth verify_fun',
   vendor: '*',
-  vhosts: '*',
   view_compaction: '*',
 }
 

@@ -60,3 +60,9 @@ export function tlsVersions(input: string): readonly TlsVersion[] {
   if (!list.every(isKnown)) throw new Error('tlsv1.2, tlsv1.3 or both')
   return list
 }
+
+/** Where a host's requests go. */
+export function vhostPath(input: string): string {
+  if (!/^\/[\x21-\x7e]*$/.test(input) || /[?#]/.test(input)) throw new Error('a path, as /db')
+  return input
+}

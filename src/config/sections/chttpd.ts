@@ -1,7 +1,7 @@
-/** `[chttpd]`, and `[prometheus]`, which listens too. */
+/** `[chttpd]`, `[vhosts]`, and `[prometheus]`, which listens too. */
 import { type HandlerName, handlers } from '../auth-settings.ts'
-import { address, addresses } from '../listening-settings.ts'
-import { flag, integer, text } from '../setting.ts'
+import { address, addresses, vhostPath } from '../listening-settings.ts'
+import { entries, flag, integer, text } from '../setting.ts'
 
 export const CHTTPD = {
   metricsPortEnabled: flag({
@@ -156,5 +156,11 @@ export const CHTTPD = {
     default: false,
     effect: 'live',
     doc: 'Whether answers say in X-Frame-Options which pages may show them in a frame: see [x_frame_options].',
+  }),
+  vhosts: entries({
+    section: 'vhosts',
+    parseEntry: vhostPath,
+    effect: 'live',
+    doc: 'Where requests for a host go: a path, by host, as `example.com = /site`; see CouchDB for `*` and `:name`.',
   }),
 }

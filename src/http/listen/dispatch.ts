@@ -11,7 +11,7 @@ import { preflight } from '../request/cors.ts'
 import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
 import { parseTarget } from '../request/path.ts'
 import { Query } from '../request/query.ts'
-import { type Endpoints, resolve } from '../request/resolve.ts'
+import { resolve } from '../request/resolve.ts'
 import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
@@ -40,9 +40,13 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY'])
 
 /** Names the request's route; what was found on the way is kept for the handler. */
-export function rewriteUrl(endpoints: Endpoints, request: { url?: string | undefined }): string {
+export function rewriteUrl(
+  { endpoints, vhosts }: Pick<Service, 'endpoints' | 'vhosts'>,
+  request: { url?: string | undefined },
+): string {
   const message = request as ArrivingMessage
-  const target = parseTarget(message.url ?? '/')
+  const url = message.url ?? '/'
+  const target = parseTarget(vhosts.targetOf(message, url) ?? url)
   const method = effectiveMethod(message)
   const place = resolve(endpoints, method, target.segments)
   const query = target.query.length === 0 ? NO_QUERY : new Query(target.query)

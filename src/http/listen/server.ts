@@ -10,6 +10,7 @@ import { AttachmentCompression } from '../request/compression.ts'
 import type { Service } from '../request/exchange.ts'
 import { defaultConnections, type HttpOptions } from '../request/options.ts'
 import { endpointsOf } from '../request/resolve.ts'
+import { Vhosts } from '../request/vhosts.ts'
 import { resources } from '../routes/index.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { keepUnsentAnswers } from './connections.ts'
@@ -62,7 +63,14 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
   const bodies = new BodyMemory({ totalBytes, longestBytes })
   const endpoints = endpointsOf(resources)
+  let vhosts = new Vhosts(settings.get('vhosts'))
+  settings.subscribe('vhosts', (rules) => {
+    vhosts = new Vhosts(rules)
+  })
   const service: Service = {
+    get vhosts() {
+      return vhosts
+    },
     options,
     limits,
     compression,
@@ -84,7 +92,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const app = fastify({
     logger: false,
     schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
-    rewriteUrl: (request) => rewriteUrl(endpoints, request),
+    rewriteUrl: (request) => rewriteUrl(service, request),
     http: {
       IncomingMessage: UpgradableMessage,
       maxHeaderSize: limits.maxHeadBytes,

@@ -84,7 +84,7 @@ async function accept(
   socket: Socket,
   head: Buffer,
 ): Promise<void> {
-  rewriteUrl(service.endpoints, request)
+  rewriteUrl(service, request)
   const response = new ServerResponse(request)
   const exchange = exchangeOf(service, request, response)
   const { clock } = exchange.backend

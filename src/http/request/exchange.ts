@@ -29,6 +29,7 @@ import { Query } from './query.ts'
 import { type Endpoints, type Place, resolve } from './resolve.ts'
 import type { Right } from './rights.ts'
 import { requestChunks } from './upload.ts'
+import type { Vhosts } from './vhosts.ts'
 
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
@@ -49,6 +50,8 @@ export interface Service {
   readonly uuids: Uuids
   /** Where requests go. */
   readonly endpoints: Endpoints
+  /** And from which hosts. */
+  readonly vhosts: Vhosts
   /** The header `Server`. */
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
