@@ -66,7 +66,7 @@ function requireRules(password: string, rules: readonly PasswordRule[], log: Pic
     let isMatch: boolean
     try {
       const budget = new SelectorBudget()
-      isMatch = budget.measure(() => compileRegex(pattern, budget)(password))
+      isMatch = budget.measure(() => compileRegex(pattern)(password, budget))
     } catch (error) {
       log.error('a rule of [chttpd_auth] password_regexp cannot be used', { reason: describeError(error) })
       throw new DatabaseError('forbidden', 'Server cannot hash passwords at this time.')
