@@ -97,7 +97,9 @@ t.test('the work grows with the length', async (t) => {
   const [small, large] = [hostile(5000), hostile(80_000)]
   for (const [index, text] of large.entries()) {
     cost(small[index]!)
-    const ratio = cost(text) / Math.max(1000, cost(small[index]!))
+    // The least of some: whatever else the process does meanwhile only adds to one.
+    const leastOf = (each: string): number => Math.min(...[1, 2, 3].map(() => cost(each)))
+    const ratio = leastOf(text) / Math.max(1000, leastOf(small[index]!))
     t.ok(ratio < 120, `16 times the length, ${ratio.toFixed(1)} times the time`)
   }
 })
