@@ -47,7 +47,11 @@ t.test('the first start prints a ready URL; a signal stops cleanly', async (t) =
       const put = await fetch(`${url}db`, { method: 'PUT' })
       t.equal(put.status, 200)
     } else {
-      t.same(((await (await fetch(url)).json()) as { names: string[] }).names, ['_users', 'db'])
+      t.same(((await (await fetch(url)).json()) as { names: string[] }).names, [
+        '_replicator',
+        '_users',
+        'db',
+      ])
     }
     await access(join(dataDir, 'server.lock'))
     child.process.kill(signal)

@@ -21,7 +21,7 @@ t.test('normal', async (t) => {
   await send('PUT /a')
   await send('PUT /b%2Fc')
   const page = await updates()
-  t.same(told(page), ['created _users', 'created a', 'created b/c'])
+  t.same(told(page), ['created _users', 'created _replicator', 'created a', 'created b/c'])
   t.same(Object.keys(page), ['results', 'last_seq'])
   await send('PUT /a/doc', { json: {} })
   await send('DELETE /b%2Fc')
@@ -31,7 +31,11 @@ t.test('normal', async (t) => {
   const reply = await send('GET /_db_updates')
   const headers = { 'if-none-match': reply.headers.etag! }
   t.equal((await send('GET /_db_updates', { headers })).status, 304)
-  t.same((await send('GET /_all_dbs')).json, ['_users', 'a'], 'the events are in no database of clients')
+  t.same(
+    (await send('GET /_all_dbs')).json,
+    ['_replicator', '_users', 'a'],
+    'the events are in no database of clients',
+  )
 })
 
 t.test('feeds', async (t) => {

@@ -105,7 +105,7 @@ async function list(port: number, names: readonly string[], documents: number): 
   const client = new HttpClient(port)
   try {
     const listed = await client.json<string[]>('GET', '/_all_dbs')
-    if (listed.join() !== ['_users', ...names].join())
+    if (listed.join() !== ['_replicator', '_users', ...names].join())
       throw new Error(`${listed.length} databases are listed`)
     for (let at = 0; at < names.length; at += INFO_LIMIT) {
       const keys = names.slice(at, at + INFO_LIMIT)
