@@ -319,7 +319,10 @@ t.test('one node is set up by requests, and no more than one', async (t) => {
   for (const action of ['enable_cluster', 'remove_node', 'receive_cookie']) {
     t.match(await setUp({ action }), { status: 501, json: { error: 'not_implemented' } }, action)
   }
-  t.match(await setUp({ action: 'finish_cluster', ensure_dbs_exist: ['_replicator'] }), { status: 501 })
+  t.match(await setUp({ action: 'finish_cluster', ensure_dbs_exist: ['_replicator'] }), {
+    status: 400,
+    json: { reason: 'Cluster is already finished' },
+  })
   await ask(server, 'PUT /_node/_local/_config/couchdb/single_node', { json: 'true' })
   t.same(await state('?ensure_dbs_exist=["no"]'), { state: 'single_node_enabled' })
 })
