@@ -4,10 +4,9 @@
  */
 import * as X from '../json/characters.ts'
 import { walkMembers } from '../json/members.ts'
-import { stringAt } from '../json/walk.ts'
-import { stringText } from '../json/writer.ts'
+import { isArrayAt, isObjectAt, isSameText, skipValue, stringAt } from '../json/walk.ts'
 import { normalize } from '../selector/condition.ts'
-import { findSteps, pathStep } from '../selector/path.ts'
+import { ASTRAY, elementAt, findSteps, type PathStep, pathStep } from '../selector/path.ts'
 import { compileSelector } from '../selector/selector.ts'
 import type { FieldsDefinition } from './api.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
@@ -16,12 +15,11 @@ import type { MadeRows, RowMaker } from './row-making.ts'
 const ROW_END = Buffer.from('\x01null\x02\x03')
 const NO_ROW = 0x03
 const INITIAL_BYTES = 64 * 1024
-const ARRAY_INDEX = /^\+?\d+$/
 
 /** Names that lead on from one place of a document, and the fields that end there. */
 interface Step {
   readonly fields: number[]
-  readonly names: { readonly text: Buffer; readonly index: number; readonly next: Step }[]
+  readonly names: (PathStep & { readonly next: Step })[]
 }
 
 function newStep(): Step {
@@ -44,10 +42,10 @@ class FieldFinder {
   #add(field: number, path: readonly string[]): void {
     let step = this.#root
     for (const name of path) {
-      const text = Buffer.from(stringText(name))
-      let found = step.names.find((each) => each.text.equals(text))
+      const wanted = pathStep(name)
+      let found = step.names.find(({ nameText }) => nameText.equals(wanted.nameText))
       if (found === undefined) {
-        found = { text, index: ARRAY_INDEX.test(name) ? Number(name) : -1, next: newStep() }
+        found = { ...wanted, next: newStep() }
         step.names.push(found)
       }
       step = found.next
@@ -69,53 +67,20 @@ class FieldFinder {
       this.#missing -= 1
     }
     if (step.names.length === 0) return
-    if (text[start] === X.OPEN_BRACE) {
+    if (isObjectAt(text, start)) {
       walkMembers(text, start, (name, nameEnd, value, valueEnd) => {
-        for (const each of step.names) {
-          if (nameEnd - name !== each.text.length) continue
-          if (text.compare(each.text, 0, each.text.length, name, nameEnd) !== 0) continue
-          this.#look(text, value, valueEnd, each.next)
-          return
-        }
+        const found = step.names.find(({ nameText }) =>
+          isSameText(text, name, nameEnd, nameText, 0, nameText.length),
+        )
+        if (found !== undefined) this.#look(text, value, valueEnd, found.next)
       })
-    } else if (text[start] === X.OPEN_BRACKET) {
-      for (const each of step.names) {
-        const at = each.index < 0 ? undefined : elementAt(text, start, end, each.index)
-        if (at !== undefined) this.#look(text, at.start, at.end, each.next)
+    } else if (isArrayAt(text, start)) {
+      for (const { index, next } of step.names) {
+        const at = index < 0 ? ASTRAY : elementAt(text, start, index)
+        if (at >= 0) this.#look(text, at, skipValue(text, at), next)
       }
     }
   }
-}
-
-/** Of the canonical array from `start` to `end`. */
-function elementAt(
-  text: Buffer,
-  start: number,
-  end: number,
-  index: number,
-): { start: number; end: number } | undefined {
-  let depth = 0
-  let left = index
-  let from = start + 1
-  let isText = false
-  if (text[from] === X.CLOSE_BRACKET) return undefined
-  for (let at = from; at < end; at++) {
-    const byte = text[at]!
-    if (isText) {
-      if (byte === X.BACKSLASH) at += 1
-      else if (byte === X.QUOTE) isText = false
-      continue
-    }
-    if (byte === X.QUOTE) isText = true
-    else if (byte === X.OPEN_BRACE || byte === X.OPEN_BRACKET) depth += 1
-    else if (depth > 0 && (byte === X.CLOSE_BRACE || byte === X.CLOSE_BRACKET)) depth -= 1
-    else if (depth === 0 && (byte === X.COMMA || byte === X.CLOSE_BRACKET)) {
-      if (left === 0) return { start: from, end: at }
-      left -= 1
-      from = at + 1
-    }
-  }
-  return undefined
 }
 
 class RowBuffer {

@@ -161,18 +161,6 @@ export function isSameText(
   return true
 }
 
-/** Calls `visit` for each member: the name from `name` to `nameEnd`, quotes included, and its value from `nameEnd + 1` on. */
-export function eachMember(
-  text: Buffer,
-  object: number,
-  visit: (name: number, nameEnd: number, value: number) => number,
-): void {
-  for (let name = enter(text, object); name >= 0; ) {
-    const nameEnd = skipString(text, name)
-    name = advance(text, visit(name, nameEnd, nameEnd + 1))
-  }
-}
-
 /** Positions of the elements of an array. */
 export function elementsOf(text: Buffer, array: number): number[] {
   const elements: number[] = []

@@ -57,7 +57,8 @@ function memberAt(text: Buffer, object: number, nameText: Buffer): number {
   return MISSING
 }
 
-function elementAt(text: Buffer, array: number, index: number): number {
+/** Where the element of the array at `array` begins, or ASTRAY. */
+export function elementAt(text: Buffer, array: number, index: number): number {
   let at = enter(text, array)
   for (let count = 0; at >= 0 && count < index; count++) at = advance(text, skipValue(text, at))
   return at < 0 ? ASTRAY : at

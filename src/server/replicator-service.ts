@@ -22,8 +22,6 @@ export const REPLICATION_STATES = [
   'failed',
 ] as const
 
-export type ReplicationState = (typeof REPLICATION_STATES)[number]
-
 /** Which documents of a database are told of. */
 export interface DocumentsWish {
   readonly database: string

@@ -20,14 +20,6 @@ export const STATE_TIME = '_replication_state_time'
 export const STATE_REASON = '_replication_state_reason'
 export const STATE_STATISTICS = '_replication_stats'
 export const STATE_ID = '_replication_id'
-/** What the server writes into a document, and no part of what is to be done. */
-export const STATE_MEMBERS: ReadonlySet<string> = new Set([
-  STATE,
-  STATE_TIME,
-  STATE_REASON,
-  STATE_ID,
-  STATE_STATISTICS,
-])
 
 /** What a replication is made of. Other members are notes of whoever wrote the document. */
 const MEANINGFUL: ReadonlySet<string> = new Set([
