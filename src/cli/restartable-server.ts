@@ -3,7 +3,9 @@
  * again, everything is opened again, on the port that it had. What holds:
  * - Who asks for a restart is answered before it; other requests have the time that they have when the server stops.
  * - A configuration that makes no sense is refused while the server still runs.
- * - One restart runs at a time. A server that is stopped meanwhile is stopped after it.
+ * - One restart runs at a time, and each server is followed by one: who asks one that is being closed already has asked for
+ *   that restart, and who asks the next one, which may take requests before all of it is open, for another behind it.
+ * - A server that is stopped meanwhile is stopped after the restart.
  */
 import { systemClock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
@@ -39,7 +41,10 @@ export class RestartableServer {
   #opened: Opened
   /** It was closed, and no other could be opened. */
   #isDown = false
+  /** The last restart that was asked for, while it has not ended. */
   #restarting: Promise<void> | undefined
+  /** How many restarts were asked for: the number of the server that the last of them opens. The first server's is 0. */
+  #restarts = 0
   #stopped: Promise<number> | undefined
   /** Rejects when a restart has failed: nothing runs then. */
   readonly failed: Promise<never>
@@ -59,7 +64,7 @@ export class RestartableServer {
     let running: RestartableServer | undefined
     const restart = async (): Promise<void> => {
       if (running === undefined) throw new DatabaseError('serviceUnavailable', 'the server is being started')
-      await running.#restart(restart)
+      await running.#restart(0)
     }
     running = new RestartableServer(options, await open(options, restart, {}))
     return running
@@ -90,26 +95,36 @@ export class RestartableServer {
     return this.#isDown ? EXIT.failure : close(this.#opened, graceMs)
   }
 
-  /** Resolves when a restart is sure to come. Throws badRequest for a configuration that makes no sense. */
-  async #restart(again: () => Promise<void>): Promise<void> {
+  /**
+   * `asked` is the number of the server that was asked. Resolves when a restart is sure to come. Throws badRequest for a
+   * configuration that makes no sense.
+   */
+  async #restart(asked: number): Promise<void> {
     await this.#options.load().catch((error) => {
       throw error instanceof ConfigError ? new DatabaseError('badRequest', error.message) : error
     })
     if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
-    this.#restarting ??= this.#reopen(again).finally(() => {
-      this.#restarting = undefined
-    })
-    this.#restarting.catch((error) => this.#fail(error))
+    if (asked < this.#restarts) return
+    this.#restarts += 1
+    const next = this.#restarts
+    const restarting = Promise.resolve(this.#restarting)
+      .then(() => this.#reopen(next))
+      .finally(() => {
+        if (this.#restarting === restarting) this.#restarting = undefined
+      })
+    this.#restarting = restarting
+    restarting.catch((error) => this.#fail(error))
   }
 
-  async #reopen(again: () => Promise<void>): Promise<void> {
+  /** `number` is that of the server to be opened. */
+  async #reopen(number: number): Promise<void> {
     const { log } = this.#options
     const { server, listener } = this.#opened
     log.notice('starting anew')
     const ports = portsOf(listener.urls)
     await close(this.#opened, server.settings.get('stopGraceMs'))
     try {
-      this.#opened = await open(this.#options, again, ports)
+      this.#opened = await open(this.#options, () => this.#restart(number), ports)
     } catch (error) {
       this.#isDown = true
       log.error('the server could not be started anew', { reason: describeError(error) })

@@ -339,7 +339,7 @@ async function upkeep(t: Test, send: Send): Promise<void> {
     t.match(await info(), { update_seq: 6 }, 'what a design document has stays')
     const { _rev } = (await send('GET /kept/_design/f')).json as { _rev: string }
     await send('PUT /kept/_design/f', { json: { _rev, views: { kind: DESIGN.views.kind } } })
-    await send('DELETE /kept/_design/other?rev=' + (await revOf('/kept/_design/other')))
+    await send(`DELETE /kept/_design/other?rev=${await revOf('/kept/_design/other')}`)
     t.equal((await send('POST /kept/_view_cleanup', { headers })).status, 202)
     await send('PUT /kept/_design/again', { json: DESIGN })
     const again = (await send('GET /kept/_design/again/_info')).json
