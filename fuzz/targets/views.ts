@@ -172,8 +172,8 @@ class ViewLives {
   async #query(): Promise<void> {
     const query = this.#anyQuery()
     const line = `${query.keys === undefined ? 'GET' : 'POST'} /db/${VIEW}?${parameters(query)}`
-    const body = query.keys === undefined ? {} : { body: `{"keys":[${query.keys.map(jsonOf).join(',')}]}` }
-    const sending = { ...body, headers: { 'content-type': 'application/json' } }
+    const body = query.keys && `{"keys":[${query.keys.map(jsonOf).join(',')}]}`
+    const sending = { ...(body !== undefined && { body }), headers: { 'content-type': 'application/json' } }
     let reply = await ask(this.#server, line, sending)
     for (let tries = 0; isPassing(reply); tries++) {
       this.#coverage.count('asked again')
@@ -193,7 +193,7 @@ class ViewLives {
       return
     }
     const texts = [found ?? reply.text, wanted!].map((each) => each.slice(0, 3000))
-    throw new Error(`${line} ${query.keys === undefined ? '' : body}\nfound  ${texts[0]}\nwanted ${texts[1]}`)
+    throw new Error(`${line} ${body ?? ''}\nfound  ${texts[0]}\nwanted ${texts[1]}`)
   }
 
   #anyQuery(): ModelQuery {
@@ -224,6 +224,8 @@ class ViewLives {
       keys === undefined
         ? [this.#model.inRange(query)]
         : keys.map((key) => this.#model.inRange({ ...query, startKey: key, endKey: key }))
+    // One range after the other: descending the last one first, groups excepted.
+    if (keys !== undefined && query.descending === true && level === undefined) parts.reverse()
     const rows =
       level === undefined
         ? parts.flat().map(({ id, key, value }) => ({ id, key: JSON.parse(jsonOf(key)), value }))

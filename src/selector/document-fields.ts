@@ -148,6 +148,8 @@ export class DocumentFields<Document extends StoredDocument> implements FieldsOf
   readonly #budget: SelectorBudget
   readonly #root: Field
   #needsWhole = false
+  /** Whether anything but the id and the revision is asked for. */
+  #needsText = false
   #id: Field | undefined
   #rev: Field | undefined
   #document: Document | undefined
@@ -165,20 +167,28 @@ export class DocumentFields<Document extends StoredDocument> implements FieldsOf
     const [first, ...rest] = path
     if (first === undefined) {
       this.#needsWhole = true
+      this.#needsText = true
       return this.#root
     }
     let field = this.#root.child(first)
     if (first === '_id') this.#id = field
     else if (first === '_rev') this.#rev = field
-    else if (first.startsWith('_')) this.#needsWhole = true
+    else {
+      this.#needsText = true
+      if (first.startsWith('_')) this.#needsWhole = true
+    }
     for (const name of rest) field = field.child(name)
     return field
   }
 
-  /** From now on fields are this document's, as long as its bytes are. */
+  /**
+   * From now on fields are this document's, as long as its bytes are. The text is fetched here, where it is wanted: what that
+   * takes is no part of what a selector may take.
+   */
   open(document: Document): void {
     this.#document = document
     this.turn += 1
+    if (this.#needsText) this.#root.find()
   }
 
   given(field: Field): Buffer | undefined {
