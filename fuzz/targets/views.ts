@@ -229,12 +229,13 @@ class ViewLives {
     const rows =
       level === undefined
         ? parts.flat().map(({ id, key, value }) => ({ id, key: JSON.parse(jsonOf(key)), value }))
-        : parts.flatMap((part) => groups(part, level))
+        : parts.flatMap((part, i) => groups(part, level, keys?.[i]))
     return rows.slice(skip, limit === undefined ? undefined : skip + limit)
   }
 }
 
-function groups(rows: readonly ModelRow[], level: number): unknown[] {
+/** `asked`: the one key that all rows have; a group gives it as it was asked for, not as a document has it. */
+function groups(rows: readonly ModelRow[], level: number, asked?: KeyValue): unknown[] {
   const found: { key: KeyValue; value: number }[] = []
   for (const { key } of rows) {
     const of = level === 0 ? null : Array.isArray(key) && Number.isFinite(level) ? key.slice(0, level) : key
@@ -242,7 +243,7 @@ function groups(rows: readonly ModelRow[], level: number): unknown[] {
     if (last !== undefined && plainCollated(last.key, of) === 0) last.value += 1
     else found.push({ key: of, value: 1 })
   }
-  return found.map(({ key, value }) => ({ key: JSON.parse(jsonOf(key)), value }))
+  return found.map(({ key, value }) => ({ key: JSON.parse(jsonOf(asked ?? key)), value }))
 }
 
 /** An answer after which the same is asked again: a thread had ended, or damage was found. */
