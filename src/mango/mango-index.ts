@@ -21,6 +21,8 @@ export interface MangoIndex {
   readonly columns: readonly string[]
   /** Canonical JSON of the selector of a partial index. */
   readonly filter: string | undefined
+  /** That of the view which the index is in its design document; undefined for none that its rows can have. */
+  readonly reduce: '_count' | undefined
   /** As `_index` and `_explain` show it. */
   readonly shown: string
   /** What is asked of who builds it; undefined for `_all_docs`. */
@@ -34,6 +36,7 @@ export const ALL_DOCS: MangoIndex = {
   fields: [['_id', 'asc']],
   columns: ['_id'],
   filter: undefined,
+  reduce: undefined,
   shown: '{"ddoc":null,"name":"_all_docs","type":"special","def":{"fields":[{"_id":"asc"}]}}',
   definition: undefined,
 }
@@ -111,6 +114,7 @@ function indexOf(designId: string, name: string, view: JsonSlice, isLocal: boole
     fields,
     columns: fields.map(([field]) => field),
     filter,
+    reduce: memberOf(view, 'reduce')?.toString() === '"_count"' ? '_count' : undefined,
     shown: `{"ddoc":${stringText(designId)},"name":${stringText(name)},"type":"json","partitioned":${isLocal},"def":${shownDefinition(map, fields)}}`,
     definition,
   }

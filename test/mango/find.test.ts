@@ -187,3 +187,26 @@ t.test('who may make indexes', async (t) => {
   t.equal((await send('GET /guarded/_index', { as: null })).status, 200)
   t.equal((await send('POST /guarded/_find', { json: { selector: {} }, as: null })).status, 200)
 })
+
+t.test('an index is a view of its design document, too', async (t) => {
+  await filled('viewed')
+  await send('POST /viewed/_index', { json: { index: { fields: ['city', 'n'] }, ddoc: 'i', name: 'i' } })
+  const view = async (query: string) => (await send(`GET /viewed/_design/i/_view/i${query}`)).json
+  t.same(await view(''), { rows: [{ key: null, value: 300 }] })
+  t.same(await view('?group_level=1'), {
+    rows: ['Bonn', 'Köln', 'Ulm'].map((city) => ({ key: [city], value: 100 })),
+  })
+  t.same(await view('?reduce=false&startkey=["Ulm"]&limit=2'), {
+    total_rows: 300,
+    offset: 200,
+    rows: [
+      { id: 'd002', key: ['Ulm', 2], value: null },
+      { id: 'd005', key: ['Ulm', 5], value: null },
+    ],
+  })
+  t.match(await view('?reduce=false&include_docs=true&limit=1'), { rows: [{ doc: { city: 'Bonn', n: 0 } }] })
+  t.match(await send('GET /viewed/_design/i/_view/j'), {
+    status: 404,
+    json: { reason: 'missing_named_view' },
+  })
+})

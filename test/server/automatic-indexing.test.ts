@@ -1,5 +1,6 @@
 /** Indexes are built after writes without being asked for, and long builds are shown among the tasks. */
 import t from 'tap'
+import { indexesOfDesign } from '../../src/mango/mango-index.ts'
 import { viewsOf } from '../../src/views/design-views.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -18,6 +19,7 @@ async function start(config: Record<string, string>): Promise<TestServer> {
   await ask(server, 'PUT /db/_design/manual', {
     json: { autoupdate: false, views: { v: { map: `${MAP} ` } } },
   })
+  await ask(server, 'POST /db/_index', { json: { index: { fields: ['n'] }, ddoc: 'mango' } })
   const docs = Array.from({ length: 100 }, (_, n) => ({ _id: `d${n}`, n }))
   await ask(server, 'POST /db/_bulk_docs', { json: { docs } })
   return server
@@ -27,8 +29,12 @@ async function start(config: Record<string, string>): Promise<TestServer> {
 async function rowsThere({ server }: TestServer, name: string): Promise<number> {
   const lease = await server.databases.lease('db')
   const { database } = lease
+  const id = `_design/${name}`
+  const design = server.designs.named(database, name)
   try {
-    const { definition } = viewsOf(server.designs.named(database, name), `_design/${name}`, false)
+    const definition = design.isJavaScript
+      ? viewsOf(design, id, false).definition
+      : indexesOfDesign(database.get(id), false)[0]!.definition!
     return (await rowsOf(server.indexes, database, definition, { freshness: 'stale' }))[0]!.length
   } finally {
     lease.release()
@@ -39,6 +45,7 @@ t.test('after writes', async (t) => {
   const server = await start(QUICK)
   t.teardown(() => server.stop())
   await until('the index is built', async () => (await rowsThere(server, 'auto')) === 100)
+  await until('so is that of Mango', async () => (await rowsThere(server, 'mango')) === 100)
   t.equal(await rowsThere(server, 'manual'), 0, 'but not where the design document says no')
   await ask(server, 'PUT /db/more', { json: { n: 1000 } })
   await until('it follows', async () => (await rowsThere(server, 'auto')) === 101)
@@ -73,11 +80,11 @@ t.test('a build that takes long is a task, and can be cancelled', async (t) => {
       type: 'indexer',
       database: 'db',
       design_document: '_design/slow',
-      total_changes: 102,
+      total_changes: 103,
       status: 'running',
     },
   ])
-  t.ok(tasks[0]!.changes_done > 0 && tasks[0]!.changes_done <= 102)
+  t.ok(tasks[0]!.changes_done > 0 && tasks[0]!.changes_done <= 103)
   t.equal((await ask(server, `DELETE /_active_tasks/${encodeURIComponent(tasks[0]!.pid)}`)).status, 202)
   t.match(await built, { kind: 'serviceUnavailable' })
   await until('it has ended', async () => ((await ask(server, 'GET /_active_tasks')).json as []).length === 0)

@@ -47,7 +47,7 @@ export async function viewPages(
   target: ViewTarget,
   queries: readonly RequestedView[],
 ): Promise<ViewPages> {
-  const { definition } = target.views
+  const { definition } = target
   const most = exchange.backend.settings.get(definition.isPartitioned ? 'partitionQueryLimit' : 'queryLimit')
   const asked = queries.map((query): Asked => {
     const shape = shapeOf(target.view, query, definition.isPartitioned, most)
@@ -82,7 +82,8 @@ export async function viewPages(
 }
 
 /** Throws unknown_query_language. */
-function requireLanguage({ design }: ViewTarget): void {
+function requireLanguage({ design, definition }: ViewTarget): void {
+  if (definition.kind === 'fields') return
   try {
     design.requireLanguage()
   } catch (error) {
@@ -96,13 +97,13 @@ function freshest(queries: readonly RequestedView[]): Freshness {
 
 async function openIndex(
   exchange: Exchange,
-  { views }: ViewTarget,
+  { definition }: ViewTarget,
   freshness: Freshness,
   signal: AbortSignal,
 ): Promise<IndexSnapshot> {
   try {
     const { indexes } = exchange.backend
-    return await indexes.open(exchange.lease.database, views.definition, { freshness, signal })
+    return await indexes.open(exchange.lease.database, definition, { freshness, signal })
   } catch (error) {
     if (signal.aborted) throw new DatabaseError('clientGone')
     throw error instanceof DatabaseError ? error : referred(functionError(error))
@@ -170,7 +171,7 @@ async function* groupRows(
 
 function reductionOf(
   exchange: Exchange,
-  { design, views, view, name }: ViewTarget,
+  { design, definition, view, name }: ViewTarget,
   tree: RowReader,
   reduce: string,
 ): Reduction {
@@ -180,7 +181,7 @@ function reductionOf(
     threshold: settings.get('reduceLimitThreshold'),
     ratio: settings.get('reduceLimitRatio'),
   }
-  const { reduces } = views.definition.trees[view.tree]!
+  const reduces = definition.kind === 'fields' ? [] : definition.trees[view.tree]!.reduces
   if (builtinOf(reduce) === undefined) {
     return scriptReduction({ tree, reduces, scripting: designs.scripting, design, view: name, limit })
   }

@@ -1,13 +1,15 @@
 /** Which view a request means, and which index answers it. */
 import type { Database } from '../../../database/api/database.ts'
-import type { IndexInfo } from '../../../indexes/api.ts'
+import type { IndexDefinition, IndexInfo } from '../../../indexes/api.ts'
+import { indexesOfDesign } from '../../../mango/mango-index.ts'
 import type { Design } from '../../../scripting/design.ts'
-import { type DesignViews, type View, viewNamed, viewsOf } from '../../../views/design-views.ts'
+import { type View, viewNamed, viewsOf } from '../../../views/design-views.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { designView } from './design-call.ts'
 
 export interface ViewTarget {
   readonly design: Design
-  readonly views: DesignViews
+  readonly definition: IndexDefinition
   readonly view: View
   readonly name: string
   /** Of the design document. */
@@ -18,11 +20,22 @@ export interface ViewTarget {
 const FEW_CHANGES = 1000
 /** Revisions of a design document that are looked at, the newest first. */
 const MOST_REVISIONS = 20
+/** Of design documents whose views are indexes of Mango: such a view has their rows. */
+const MANGO_LANGUAGE = 'query'
 
 /** Throws missing_named_view. */
 export function viewTarget(exchange: Exchange, design: Design, id: string, name: string): ViewTarget {
-  const views = viewsOf(design, id, exchange.database.properties.partitioned)
-  return { design, views, view: viewNamed(views, name), name, id }
+  const { partitioned } = exchange.database.properties
+  if (design.language === MANGO_LANGUAGE) {
+    const indexes = indexesOfDesign(designView(exchange, id), partitioned)
+    const index = indexes.find((each) => each.name === name)
+    if (index?.definition !== undefined) {
+      const view = { tree: 0, isRaw: false, reduce: index.reduce }
+      return { design, definition: index.definition, view, name, id }
+    }
+  }
+  const views = viewsOf(design, id, partitioned)
+  return { design, definition: views.definition, view: viewNamed(views, name), name, id }
 }
 
 /**
@@ -32,11 +45,11 @@ export function viewTarget(exchange: Exchange, design: Design, id: string, name:
 export async function targetBeforeSwitch(exchange: Exchange, target: ViewTarget): Promise<ViewTarget> {
   const { indexes } = exchange.backend
   const database = exchange.lease.database
-  const { definition } = target.views
+  const { definition } = target
   const info = await indexes.info(database, definition)
   if (lacking(database, info) <= FEW_CHANGES) return target
   for (const former of formerTargets(exchange, target)) {
-    const formerInfo = await indexes.info(database, former.views.definition)
+    const formerInfo = await indexes.info(database, former.definition)
     if (formerInfo.updateSeq <= info.updateSeq) continue
     const building = new AbortController()
     const opening = indexes.open(database, definition, { freshness: 'lazy', signal: building.signal })
@@ -51,9 +64,9 @@ function lacking({ updateSeqNumber }: Database, { updateSeq }: IndexInfo): numbe
 }
 
 /** Those with other views, the newest first, as far as their texts are still there. */
-function* formerTargets(exchange: Exchange, { id, name, views }: ViewTarget): Generator<ViewTarget> {
+function* formerTargets(exchange: Exchange, { id, name, definition }: ViewTarget): Generator<ViewTarget> {
   const { database } = exchange
-  const seen = new Set([views.definition.signature])
+  const seen = new Set([definition.signature])
   const revisions = database
     .get(id)
     .revsInfo()
@@ -67,6 +80,6 @@ function* formerTargets(exchange: Exchange, { id, name, views }: ViewTarget): Ge
     const view = former.views.get(name)
     if (view === undefined || !design.isJavaScript || seen.has(former.definition.signature)) continue
     seen.add(former.definition.signature)
-    yield { design, views: former, view, name, id }
+    yield { design, definition: former.definition, view, name, id }
   }
 }
