@@ -99,6 +99,14 @@ export abstract class ReadingDatabase {
     return this.#words.updateSeq
   }
 
+  sequenceOf(seqNumber: number): string {
+    return this.#sequences.format(seqNumber)
+  }
+
+  isOfHistory(sequence: string): boolean {
+    return this.#sequences.isOfHistory(sequence)
+  }
+
   get isFresh(): boolean {
     return this.#store.isFresh
   }

@@ -88,6 +88,8 @@ export interface RowReader {
 export interface IndexSnapshot {
   /** The number of the last change of the database that is in the rows. */
   readonly updateSeq: number
+  /** The same as clients see it; empty before the first change. */
+  readonly sequence: string
   readonly purgeSeq: number
   /** In the order of the definition. */
   readonly trees: readonly RowReader[]

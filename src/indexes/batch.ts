@@ -35,14 +35,14 @@ export interface Batch {
   readonly isLast: boolean
 }
 
-/** The database has forgotten purges that the index has not seen, or is older than the index. */
+/** The database has forgotten purges that the index has not seen, or has not had changes that the index has. */
 export class IndexOutdated extends Error {}
 
 /** Throws IndexOutdated. */
 export function readBatch(
   database: FollowedDatabase,
   definition: IndexDefinition,
-  { updateSeq, purgeSeq, newUpTo }: IndexState,
+  { updateSeq, sequence, purgeSeq, newUpTo }: IndexState,
 ): Batch {
   const derivation = database.derivation()
   try {
@@ -50,11 +50,15 @@ export function readBatch(
       throw new IndexOutdated('the index is newer than its database')
     }
     const isFirst = updateSeq === 0
+    if (!isFirst && !database.isOfHistory(sequence)) {
+      throw new IndexOutdated('a copy of the database was put back since the index was built')
+    }
     const isEmpty = isFirst || derivation.purgeSeq === purgeSeq
     if (!isEmpty && derivation.firstPurge > purgeSeq + 1) {
       throw new IndexOutdated('the database has forgotten what was purged since the index was built')
     }
-    const knownNew = isFirst ? derivation.updateSeq : newUpTo
+    const knownNew = isFirst ? sequenceAt(database, derivation.updateSeq) : newUpTo
+    const lastNew = database.isOfHistory(knownNew) ? Number.parseInt(knownNew, 10) : 0
     const documents: BatchDocument[] = []
     const texts: Uint8Array[] = []
     const rowless: BatchDocument[] = []
@@ -73,7 +77,7 @@ export function readBatch(
       changes += 1
       reached = change.seq
       const id = Buffer.from(change.id)
-      const document = { id, isNew: change.seq <= knownNew }
+      const document = { id, isNew: change.seq <= lastNew }
       if (!isIndexed(definition, change) || !canHaveRows(id)) {
         if (!document.isNew) rowless.push(document)
         continue
@@ -83,8 +87,10 @@ export function readBatch(
       documents.push(document)
       texts.push(text)
     }
+    const builtUpTo = isLast ? derivation.updateSeq : reached
     const state = {
-      updateSeq: isLast ? derivation.updateSeq : reached,
+      updateSeq: builtUpTo,
+      sequence: sequenceAt(database, builtUpTo),
       purgeSeq: derivation.purgeSeq,
       newUpTo: knownNew,
     }
@@ -93,6 +99,10 @@ export function readBatch(
   } finally {
     derivation.close()
   }
+}
+
+function sequenceAt(database: FollowedDatabase, seqNumber: number): string {
+  return seqNumber === 0 ? '' : database.sequenceOf(seqNumber)
 }
 
 function isIndexed(definition: IndexDefinition, { id, deleted }: DerivedChange): boolean {

@@ -39,7 +39,7 @@ const UNUSABLE: ReadonlySet<string> = new Set([
 ])
 /** What lies beside the file, by suffix. */
 const COMPANIONS = ['', '.lock', '.compact', '.compact.creating']
-const START: IndexState = { updateSeq: 0, purgeSeq: 0, newUpTo: 0 }
+const START: IndexState = { updateSeq: 0, sequence: '', purgeSeq: 0, newUpTo: '' }
 const COLON = 0x3a
 
 export interface IndexFileOptions {
@@ -136,7 +136,7 @@ export class IndexFile {
    * again; then they are not new.
    */
   async writePart(batch: Batch, from: number, made: MadeRows): Promise<void> {
-    const state = { ...this.#state, newUpTo: 0 }
+    const state = { ...this.#state, newUpTo: '' }
     await this.store.transact((tx) => {
       this.#putAll(tx, batch.documents, from, made)
       writeState(tx, state)

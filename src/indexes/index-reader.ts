@@ -104,6 +104,7 @@ export function indexSnapshotOf(
   let isOpen = true
   return {
     updateSeq: state?.updateSeq ?? 0,
+    sequence: state?.sequence ?? '',
     purgeSeq: state?.purgeSeq ?? 0,
     trees,
     close() {

@@ -9,7 +9,7 @@
 import type { IndexDefinition } from './api.ts'
 import { META_TREE } from './index-trees.ts'
 
-export const INDEX_FORMAT = 1
+export const INDEX_FORMAT = 2
 
 export interface IndexRecord {
   readonly format: number
@@ -20,10 +20,15 @@ export interface IndexRecord {
 export interface IndexState {
   /** Number of the last change of the database that is in the rows. */
   readonly updateSeq: number
+  /** The same as clients see it: it is of one history of the database. Empty before the first change. */
+  readonly sequence: string
   /** Number of the last purge that is. */
   readonly purgeSeq: number
-  /** Changes up to this one are of documents that had no rows before, since none was there when they were made. */
-  readonly newUpTo: number
+  /**
+   * A change as clients see it, or empty. Up to it, in the history that has it, changes are of documents that had no rows
+   * before, since no row was there when they were made.
+   */
+  readonly newUpTo: string
 }
 
 const INDEX = Buffer.from('index')

@@ -1,5 +1,5 @@
 /**
- * Which trees the file of an index holds. Format 1.
+ * Which trees the file of an index holds. Format 2.
  *
  * | tree | key | value |
  * |---|---|---|

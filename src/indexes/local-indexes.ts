@@ -70,7 +70,9 @@ export class LocalIndexes implements Indexes {
     for (let attempt = 1; ; attempt++) {
       signal.throwIfAborted()
       const snapshot = await this.#snapshot(index)
-      if (snapshot !== undefined && snapshot.updateSeq >= wantedSeq) {
+      // What is of another history than the database's is wrong, not old.
+      const isWrong = snapshot !== undefined && !isOfHistory(database, snapshot)
+      if (snapshot !== undefined && !isWrong && snapshot.updateSeq >= wantedSeq) {
         if (freshness === 'lazy' && snapshot.updateSeq < database.updateSeqNumber) service.buildLater(index)
         return snapshot
       }
@@ -80,7 +82,7 @@ export class LocalIndexes implements Indexes {
       if (attempt === MOST_ATTEMPTS) {
         throw new DatabaseError('serviceUnavailable', 'The index changes all the time.')
       }
-      const untilSeq = freshness === 'current' ? wantedSeq : undefined
+      const untilSeq = freshness === 'current' || isWrong ? wantedSeq : undefined
       const prepared = await service.prepare(index, untilSeq, { signal }).catch((error: unknown) => {
         signal.throwIfAborted()
         throw error
@@ -210,6 +212,10 @@ export class LocalIndexes implements Indexes {
     for (const followed of all) followed.isRetired = true
     await Promise.all(all.map(({ follower }) => follower.close().catch(() => undefined)))
   }
+}
+
+function isOfHistory(database: Database, { updateSeq, sequence }: IndexSnapshot): boolean {
+  return updateSeq === 0 || database.isOfHistory(sequence)
 }
 
 function isDamage(error: unknown): boolean {

@@ -398,6 +398,7 @@ async function givenBack(t: Test, { server }: TestServer, send: Send): Promise<v
       open += 1
       return {
         updateSeq: snapshot.updateSeq,
+        sequence: snapshot.sequence,
         purgeSeq: snapshot.purgeSeq,
         trees: snapshot.trees,
         close() {

@@ -1,6 +1,6 @@
 /** What goes wrong with an index costs time, and never a row. */
 import { setMaxListeners } from 'node:events'
-import { mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -177,6 +177,63 @@ t.test('a file in another order, or of something else, is built anew', async (t)
     t.ok(server.lines.some((line) => line.includes('built anew')))
     await server.stop()
   }
+})
+
+/** Numbers of changes of the lost history against those of the new one: behind it, as many, before it. */
+for (const [lost, written] of [
+  [20, 0],
+  [20, 10],
+  [20, 20],
+  [20, 30],
+] as const) {
+  t.test(
+    `a copy of the database was put back, ${lost} changes later, and has ${written} others`,
+    async (t) => {
+      const dataDir = await newFolder(t)
+      const path = join(dataDir, 'databases', 'db.davenport')
+      const copy = join(dataDir, 'copy')
+      const later = (from: number, count: number): object[] =>
+        documents(from + count)
+          .slice(from)
+          .map((document) => ({ ...document, n: document.n + 1000 }))
+      const before = await startTestServer({ dataDir, threads: 0 })
+      await fill(before, documents(20))
+      t.same(await read(before), expectedRows(20))
+      await copyFile(path, copy)
+      await fill(before, later(20, lost))
+      t.equal((await read(before)).length, 2 * (20 + lost))
+      await before.stop()
+      await copyFile(copy, path)
+      const server = await startTestServer({ dataDir, threads: 0 })
+      t.teardown(() => server.stop())
+      if (written > 0) await fill(server, later(100, written))
+      const front = frontOf(server.server)
+      t.teardown(() => front.close())
+      const there = await front.open('db')
+      const [stale] = await rowsOf(front.indexes, there, KILLED_VIEWS, { freshness: 'stale' })
+      const ids = new Set((await read(server)).map(([, id]) => id))
+      t.same(new Set(stale!.map(([, id]) => id)), ids, 'also where the rows need not be new')
+      t.equal(ids.size, 20 + written)
+      t.notOk(ids.has('d20'), 'what was lost is in no row')
+      t.same((await rowsOf(front.indexes, there, KILLED_VIEWS))[0], await read(server))
+    },
+  )
+}
+
+t.test('an index of a history that the copy has too stays', async (t) => {
+  const dataDir = await newFolder(t)
+  const path = join(dataDir, 'databases', 'db.davenport')
+  const before = await startTestServer({ dataDir, threads: 0 })
+  await fill(before, documents(20))
+  t.same(await read(before), expectedRows(20))
+  await copyFile(path, join(dataDir, 'copy'))
+  await before.stop()
+  await copyFile(join(dataDir, 'copy'), path)
+  const server = await startTestServer({ dataDir, threads: 0 })
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db/d20', { json: { n: 20, text: 'text 20' } })
+  t.same(await read(server), expectedRows(21))
+  t.notOk(server.lines.some((line) => line.includes('built anew')))
 })
 
 t.test('indexes go with their database, and another one of the name has its own', async (t) => {

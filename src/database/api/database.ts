@@ -224,6 +224,10 @@ export interface Database {
   readonly properties: { readonly partitioned: boolean }
   /** Number of the last change; what 'now' means. */
   readonly updateSeqNumber: number
+  /** Of a change of this history, as clients see it. */
+  sequenceOf(seqNumber: number): string
+  /** False for what `sequenceOf` gave before a copy of the file was put back, of a change that the copy does not have. */
+  isOfHistory(sequence: string): boolean
   /**
    * False: reads are behind what was acknowledged, until `refresh`, which is due before the next read that must not be.
    * Always true in the writer's own thread.

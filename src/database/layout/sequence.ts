@@ -112,6 +112,12 @@ export class SequenceCodec {
     return `${seqNumber}-${opaque(this.#epochOf(seqNumber), seqNumber)}`
   }
 
+  /** Whether the number that a sequence tells had that sequence in this history too. */
+  isOfHistory(sequence: string): boolean {
+    const seqNumber = Number.parseInt(sequence, 10)
+    return sequence === this.format(seqNumber)
+  }
+
   /**
    * The number to start after. A sequence of a lost history, or one beyond `current`, gives 0; a plain number
    * is taken as it is (old clients), `now` is `current`. Throws bad_request for anything else.
