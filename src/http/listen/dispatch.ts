@@ -1,6 +1,6 @@
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
@@ -68,24 +68,29 @@ export function answerUnderWay(socket: Socket): ServerResponse | undefined {
 export function registerResources(
   app: FastifyInstance,
   service: Service,
-  methods: string[],
   resources: Iterable<Resource>,
 ): void {
+  const refusals = new Map<string, RouteHandlerMethod>()
   for (const resource of resources) {
-    app.route({
-      method: methods,
-      url: `/${resource.route}`,
-      exposeHeadRoute: false,
-      handler: (request, reply) => {
-        reply.hijack()
-        const line = Pipeline.of(request.raw.socket)
-        const isSafe = SAFE.has(request.raw.method!)
-        const begin = (): void => respond(service, resource, request.raw, reply.raw)
-        if (line.enter(isSafe, reply.raw)) begin()
-        else line.wait(isSafe, begin)
-      },
-    })
+    const handler: RouteHandlerMethod = (request, reply) => {
+      reply.hijack()
+      const line = Pipeline.of(request.raw.socket)
+      const isSafe = SAFE.has(request.raw.method!)
+      const begin = (): void => respond(service, resource, request.raw, reply.raw)
+      if (line.enter(isSafe, reply.raw)) begin()
+      else line.wait(isSafe, begin)
+    }
+    const url = `/${resource.route}`
+    const methods = Object.keys(resource.methods)
+    if (methods.includes('GET')) methods.push('HEAD')
+    app.route({ method: [...new Set(methods)], url, exposeHeadRoute: false, handler })
+    refusals.set(resource.route, handler)
   }
+  // The router holds a kilobyte and more for each method of each route, in each thread: those that a route refuses meet here.
+  app.setNotFoundHandler(function (request, reply) {
+    const { place } = (request.raw as ArrivingMessage).arrival!
+    return refusals.get(place.route)!.call(this, request, reply)
+  })
 }
 
 /**

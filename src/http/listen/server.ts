@@ -109,7 +109,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const methods = METHODS.filter((method) => method !== 'CONNECT')
   // The framework reads no bodies: see body.ts.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
-  registerResources(app, service, methods, resources)
+  registerResources(app, service, resources)
   app.setErrorHandler((error, _request, reply) => {
     options.backend.log.error('the framework failed', { error: describeError(error) })
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
