@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/base/clock.ts'
-import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
+import { chosenTool, type LoadTool } from './http/load.ts'
+import { oneRound, type Round } from './http/round.ts'
 import {
   answerLengths,
   type Databases,
@@ -26,10 +27,10 @@ import {
   startConstant,
   startOurs,
   type Target,
+  threadCounts,
 } from './http/target.ts'
-import { type Load, type Measured, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
+import { type Load, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
 import { describeMachine, machineOf } from './machine.ts'
-import { mainThreadCpuUs, processCpuUs } from './process-cpu.ts'
 import { Progress } from './progress.ts'
 import { writeResults } from './results-file.ts'
 import { median } from './statistics.ts'
@@ -38,13 +39,6 @@ import { type Benchmark, withFolder } from './tools.ts'
 
 /** Before the first round, for the compilers of the servers. */
 const WARM_UP_SECONDS = 4
-
-interface Round extends Measured {
-  requestsPerSecond: number
-  /** NaN where it is not known: of peers, and on other systems than Linux. */
-  cpuUsPerRequest: number
-  mainCpuUsPerRequest: number
-}
 
 interface Figures {
   workload: string
@@ -82,7 +76,7 @@ export const http: Benchmark = {
     })
     const workloads = chosen(values.only)
     const peers = values.peer.map(peerTarget)
-    const { name: tool, load } = loadTool(values.wrk, values.autocannon)
+    const { name: tool, load } = chosenTool(values.wrk, values.autocannon)
     const rounds = Number(values.rounds)
     const seconds = Number(values.seconds)
     const at = new Date(systemClock.now())
@@ -92,7 +86,7 @@ export const http: Benchmark = {
     await withFolder(values.folder, async (dataDir) => {
       const figures = await measured(dataDir, {
         workloads,
-        threads: threadsOf(values.threads),
+        threads: threadCounts(values.threads),
         peers,
         load,
         rounds,
@@ -114,22 +108,6 @@ function chosen(names: readonly string[]): readonly Workload[] {
     )
   }
   return names.length === 0 ? WORKLOADS : WORKLOADS.filter(({ name }) => names.includes(name))
-}
-
-/** Throws RangeError. */
-function threadsOf(list: string | undefined): (string | undefined)[] {
-  if (list === undefined) return [undefined]
-  const counts = list.split(',')
-  if (!counts.every((count) => /^\d+$/.test(count)))
-    throw new RangeError('--threads takes numbers with commas between')
-  return counts
-}
-
-function loadTool(mustBeWrk: boolean, mustBeAutocannon: boolean): { name: string; load: LoadTool } {
-  const wrk = mustBeAutocannon ? undefined : findWrk()
-  if (wrk !== undefined) return { name: 'wrk', load: wrkLoad(wrk) }
-  if (mustBeWrk) throw new Error('wrk is not installed')
-  return { name: 'autocannon', load: autocannonLoad }
 }
 
 interface Plan {
@@ -191,19 +169,6 @@ async function takeTurns(targets: readonly Target[], databases: Databases, plan:
   }
   progress.close()
   return figures
-}
-
-async function oneRound(target: Target, load: Load, tool: LoadTool, seconds: number): Promise<Round> {
-  const { pid } = target
-  const before = pid === undefined ? Number.NaN : processCpuUs(pid)
-  const mainBefore = pid === undefined ? Number.NaN : mainThreadCpuUs(pid)
-  const taken = await tool(target.origin, load, seconds)
-  if (taken.errors > 0)
-    throw new Error(`${target.name}: ${taken.errors} errors at ${load.method} ${load.path}`)
-  const { requests } = taken
-  const cpuUsPerRequest = pid === undefined ? Number.NaN : (processCpuUs(pid) - before) / requests
-  const mainCpuUsPerRequest = pid === undefined ? Number.NaN : (mainThreadCpuUs(pid) - mainBefore) / requests
-  return { ...taken, requestsPerSecond: requests / taken.seconds, cpuUsPerRequest, mainCpuUsPerRequest }
 }
 
 function loadOf(workload: Workload, target: Target, databases: Databases, measurement: number): Load {

@@ -1,168 +1,67 @@
 /**
- * The room of design functions alone: what one thread, and all of them, do in a second. Documents are of about 1 KB.
- * Calls come from `callers` that each wait for their answer, as requests do.
+ * Design functions: what a server makes of them, and the sandbox alone.
+ *
+ * `put`: PUT of new documents of 1 KB over 64 connections, durable, in a database without validation and in one whose design
+ * document has a `validate_doc_update` that lets everything pass. `changes`: `_changes` of a database, as it is, through a
+ * view's map and through a filter function that lets every second document pass; documents are those that were looked at. The
+ * workloads of a group, and the servers, take turns, and a ratio is the median of the rounds': a machine that gets slower is
+ * unfair to none. CPU is that of the server's whole process (not of peers). `room` is the sandbox without a server.
  */
 import { parseArgs } from 'node:util'
-import { systemClock } from '../src/base/clock.ts'
-import { Design } from '../src/scripting/design.ts'
-import { Scripting } from '../src/scripting/scripting.ts'
-import { type Benchmark, percentile, stopwatch } from './tools.ts'
+import { chosenTool } from './http/load.ts'
+import { peerTarget, threadCounts } from './http/target.ts'
+import { measureRoom } from './scripting/room.ts'
+import { measureServers } from './scripting/servers.ts'
+import { GROUPS } from './scripting/workloads.ts'
+import type { Benchmark } from './tools.ts'
 
-const MAPS: Record<string, string> = {
-  simple: 'function(doc) { emit(doc.kind, doc.n); }',
-  'simple, sealed': 'function(doc) { var all = []; all.push(doc.n); emit(doc.kind, all[0]); }',
-  words: 'function(doc) { doc.text.split(" ").forEach(function(word) { emit(word, 1); }); }',
-}
-const VALIDATIONS: Record<string, string> = {
-  trivial: 'function(doc, old, user, security) {}',
-  usual: `function(doc, old, user, security) {
-    if (doc._deleted) return;
-    if (!doc.kind) throw({forbidden: "kind is required"});
-    if (old && old.kind != doc.kind) throw({forbidden: "kind may not change"});
-    if (user.roles.indexOf("_admin") < 0 && user.roles.indexOf("writer") < 0) throw({unauthorized: "who are you"});
-  }`,
-}
-const BATCH = 200
-
-function documentOf(n: number): Buffer {
-  return Buffer.from(
-    JSON.stringify({
-      _id: `document-${n}`,
-      _rev: '1-0123456789abcdef0123456789abcdef',
-      kind: `kind ${n % 7}`,
-      n,
-      title: `The title of document ${n}`,
-      tags: ['one', 'two', 'three'],
-      address: { street: `Street ${n}`, city: 'Cologne', code: 50667 },
-      flag: true,
-      nothing: null,
-      price: 12.5,
-      text: 'lorem ipsum dolor sit amet '.repeat(25),
-    }),
-  )
-}
-
-function designOf(members: object, owner: string): Design {
-  return new Design(Buffer.from(JSON.stringify(members)), owner)
-}
-
-/** What `work` gets done in a second, by so many of it at once; each returns how much it did. */
-async function rateOf(
-  seconds: number,
-  workers: number,
-  work: (worker: number) => Promise<number>,
-): Promise<number> {
-  const elapsed = stopwatch()
-  const untilMs = systemClock.monotonic() + seconds * 1000
-  let done = 0
-  const one = async (worker: number): Promise<void> => {
-    while (systemClock.monotonic() < untilMs) {
-      const more = await work(worker)
-      done += more
-    }
-  }
-  await Promise.all(Array.from({ length: workers }, (_, worker) => one(worker)))
-  return done / elapsed()
-}
+const ROOM = 'room'
+const NAMES = [...Object.keys(GROUPS), ROOM]
 
 export const scripting: Benchmark = {
-  summary: 'design functions in the sandbox: maps, validations, filters; others beside endless loops',
-  flags: '[--seconds 3] [--threads 1] [--callers 64]',
+  summary: 'design functions: writes that are validated, filtered changes, and the sandbox alone',
+  flags:
+    '[--rounds 3] [--seconds 4] [--only put|changes|room ...] [--threads 0,auto] [--peer NAME=http://user:pass@host:port ...] [--room-threads 1] [--callers 64] [--wrk | --autocannon] [--profile] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
       options: {
-        seconds: { type: 'string', default: '3' },
-        threads: { type: 'string', default: '1' },
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '4' },
+        only: { type: 'string', multiple: true, default: NAMES },
+        threads: { type: 'string', default: '0,auto' },
+        peer: { type: 'string', multiple: true, default: [] },
+        'room-threads': { type: 'string', default: '1' },
         callers: { type: 'string', default: '64' },
+        wrk: { type: 'boolean', default: false },
+        autocannon: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
+        folder: { type: 'string' },
       },
     })
-    const [seconds, threads, callers] = [values.seconds, values.threads, values.callers].map(Number) as [
-      number,
-      number,
-      number,
-    ]
-    const room = new Scripting({ clock: systemClock, threads })
-    const documents = Array.from({ length: BATCH }, (_, n) => documentOf(n))
-    const report = (name: string, rate: number): void => {
-      print(`${name.padEnd(34)} ${Math.round(rate).toLocaleString('en').padStart(10)} /s`)
+    for (const name of values.only) {
+      if (!NAMES.includes(name)) throw new RangeError(`there is no ${name}; there are ${NAMES.join(', ')}`)
     }
-    try {
-      for (const [name, map] of Object.entries(MAPS)) {
-        const designs = Array.from({ length: threads }, (_, n) =>
-          designOf({ views: { v: { map } } }, `db${n}`),
-        )
-        const mapped = async (worker: number): Promise<number> => {
-          await room.map(designs[worker % threads]!, ['v'], documents)
-          return BATCH
-        }
-        await rateOf(1, threads * 2, mapped)
-        report(`documents mapped: ${name}`, await rateOf(seconds, threads * 2, mapped))
+    const seconds = Number(values.seconds)
+    const groups = Object.keys(GROUPS).filter((name) => values.only.includes(name))
+    if (groups.length > 0) {
+      const { load } = chosenTool(values.wrk, values.autocannon)
+      const plan = {
+        groups,
+        threads: threadCounts(values.threads),
+        peers: values.peer.map(peerTarget),
+        load,
+        rounds: Number(values.rounds),
+        seconds,
+        profile: values.profile,
+        folder: values.folder,
       }
-      for (const [name, source] of Object.entries(VALIDATIONS)) {
-        const designs = Array.from({ length: threads }, (_, n) =>
-          designOf({ validate_doc_update: source, n }, `db${n}`),
-        )
-        const user = { db: 'db', name: 'ann', roles: ['writer'] }
-        const validated = async (worker: number): Promise<number> => {
-          await room.validate(designs[worker % threads]!, documents[0]!, null, user, {})
-          return 1
-        }
-        await rateOf(1, callers, validated)
-        report(`validations: ${name}, ${callers} callers`, await rateOf(seconds, callers, validated))
-        report(`validations: ${name}, 1 caller`, await rateOf(seconds, 1, validated))
-      }
-      const filter = designOf({ filters: { f: 'function(doc, req) { return doc.n % 2 == 0; }' } }, 'db')
-      const filtered = async (): Promise<number> => {
-        await room.filter(filter, 'f', documents.slice(0, 50), { query: {} })
-        return 50
-      }
-      await rateOf(1, 2, filtered)
-      report('documents filtered, by 50', await rateOf(seconds, 2, filtered))
-      await besideLoops(room, seconds, documents[0]!, print)
-    } finally {
-      await room.close()
+      await measureServers(plan, print)
     }
+    if (!values.only.includes(ROOM)) return
+    await measureRoom(
+      { seconds, threads: Number(values['room-threads']), callers: Number(values.callers) },
+      print,
+    )
   },
-}
-
-/** How long another database's validations take while two design documents run endless loops. */
-async function besideLoops(
-  room: Scripting,
-  seconds: number,
-  document: Buffer,
-  print: (line: string) => void,
-): Promise<void> {
-  const design = designOf({ validate_doc_update: VALIDATIONS['usual'] }, 'good')
-  const times: number[] = []
-  const one = async (): Promise<number> => {
-    const before = systemClock.monotonic()
-    await room.validate(design, document, null, { roles: ['writer'] }, {})
-    times.push(systemClock.monotonic() - before)
-    return 1
-  }
-  for (const loops of [0, 2]) {
-    const stop = new AbortController()
-    const { signal } = stop
-    const looping = Array.from({ length: loops }, (_, n) =>
-      room
-        .validate(
-          designOf({ validate_doc_update: 'function() { for (;;); }', n }, 'bad'),
-          {},
-          null,
-          {},
-          {},
-          { signal },
-        )
-        .catch(() => {}),
-    )
-    times.length = 0
-    const rate = await rateOf(seconds, 1, one)
-    const [median, high] = [percentile(times, 0.5), percentile(times, 0.99)]
-    print(
-      `beside ${loops} endless loops: ${Math.round(rate)} /s, median ${median.toFixed(2)} ms, p99 ${high.toFixed(2)} ms`,
-    )
-    stop.abort()
-    await Promise.all(looping)
-  }
 }

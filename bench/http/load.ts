@@ -53,6 +53,14 @@ export const autocannonLoad: LoadTool = async (origin, load, seconds) => {
   return JSON.parse(stdout) as Measured
 }
 
+/** wrk where it is installed, or as is asked for. Throws Error. */
+export function chosenTool(mustBeWrk: boolean, mustBeAutocannon: boolean): { name: string; load: LoadTool } {
+  const wrk = mustBeAutocannon ? undefined : findWrk()
+  if (wrk !== undefined) return { name: 'wrk', load: wrkLoad(wrk) }
+  if (mustBeWrk) throw new Error('wrk is not installed')
+  return { name: 'autocannon', load: autocannonLoad }
+}
+
 function luaScript(load: Load): string {
   const headers = Object.entries(load.headers).map(
     ([name, value]) => `wrk.headers[ ${lua(name)} ] = ${lua(value)}`,

@@ -42,6 +42,15 @@ export async function startOurs(
   }
 }
 
+/** Numbers of threads that take requests, or `auto`; undefined stands for the default. Throws RangeError. */
+export function threadCounts(list: string | undefined): (string | undefined)[] {
+  if (list === undefined) return [undefined]
+  const counts = list.split(',')
+  if (!counts.every((count) => /^(?:\d+|auto)$/.test(count)))
+    throw new RangeError('--threads takes numbers, or auto, with commas between')
+  return counts
+}
+
 /** `lengths` by method and path. */
 export async function startConstant(lengths: Record<string, number>): Promise<Target> {
   const program = fileURLToPath(new URL('./constant.js', import.meta.url))
@@ -124,7 +133,7 @@ export async function answerLengths(target: Target, databases: Databases): Promi
 }
 
 /** Throws Error for an answer that is no 2xx. */
-async function ask(target: Target, method: string, path: string, body?: string): Promise<string> {
+export async function ask(target: Target, method: string, path: string, body?: string): Promise<string> {
   const headers: Record<string, string> = { 'content-type': 'application/json' }
   if (target.authorization !== undefined) headers['authorization'] = target.authorization
   const response = await fetch(`${target.origin}${path}`, { method, headers, ...(body ? { body } : {}) })

@@ -71,6 +71,7 @@ export class Lines {
   readonly #running = new Map<string, number>()
   #waiting = 0
   #isLooking = false
+  #isPumping = false
   #isClosed = false
   #stopIdling: (() => void) | undefined
 
@@ -106,7 +107,7 @@ export class Lines {
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#enqueue(program, waiting)
-      this.#pump()
+      this.#pumpSoon()
     })
   }
 
@@ -138,6 +139,19 @@ export class Lines {
     if (index < 0) return
     queue.splice(index, 1)
     this.#waiting -= 1
+  }
+
+  /**
+   * Behind what comes in in this round of the event loop: a message to a thread costs more than a call does in it, and so the
+   * calls of all requests that are read together go in one.
+   */
+  #pumpSoon(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    setImmediate(() => {
+      this.#isPumping = false
+      if (!this.#isClosed) this.#pump()
+    })
   }
 
   /** Gives lines to threads as long as there is one of each. */
@@ -212,7 +226,7 @@ export class Lines {
     }
     if (line.queue.length > 0) this.#ready.push(line)
     else if (this.#lines.get(program.key) === line) this.#lines.delete(program.key)
-    this.#pump()
+    this.#pumpSoon()
     this.#idle()
   }
 
