@@ -4,7 +4,7 @@
  *
  * The documents, of 1 KB, are written by `_bulk_docs`, and then as many are read one by one, at random, over connections
  * that are opened at one after another, so that all threads have some. The lines that follow a phase are taken from
- * `smaps_rollup` when it has ended (resident: Rss; of its own: anonymous), and again after some seconds of rest; the peak is
+ * `smaps_rollup` when it has ended (resident: Rss; of its own: anonymous), and again after a minute of rest; the peak is
  * VmHWM. Linux only.
  */
 import { readFile } from 'node:fs/promises'
@@ -28,7 +28,9 @@ const CACHE_BYTES = 256 * 1024 * 1024
 const BODY_BYTES = 1000
 const BATCH = 500
 const WRITERS = 4
-const REST_MS = 5000
+/** The garbage collector gives memory back in the course of a minute in which nothing happens. */
+const REST_MS = 60_000
+const STARTED_MS = 5000
 const DATABASE = 'documents'
 const AUTHORIZATION = `Basic ${Buffer.from(ADMIN).toString('base64')}`
 
@@ -57,6 +59,8 @@ export const threadMemory: Benchmark = {
       const server = startServerProcess({ dataDir, environment })
       try {
         const port = await server.port
+        await sleep(STARTED_MS)
+        await report(server, 'started', print)
         await sleep(REST_MS)
         const idle = await report(server, 'idle', print)
         const random = new Random(Number(values.seed))
