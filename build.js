@@ -10,12 +10,16 @@
  *   program stay: one that was started before may still load them. `--pack` removes them too, and installs the
  *   compiler when it is missing: a package holds what its sources make, and nothing else.
  *
+ * Besides it gets `dist/web/`, what browsers load: pages of our own, compiled from `web/`, and those of others, which are
+ * fetched meanwhile and which no build needs (web-packages.js). `--fetch` tries that again at once.
+ *
  * Two builds at a time are safe without a lock: each has a folder of its own, and a rename is whole. The stamp names
  * every output with its time and number, so whatever another build put in between makes the next build run.
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -28,6 +32,7 @@ import {
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fetchWebPackages } from './web-packages.js'
 
 const ROOT = dirname(fileURLToPath(import.meta.url))
 const OUT = join(ROOT, 'dist')
@@ -36,7 +41,12 @@ const STAMP = '.stamp.json'
 const ASIDE = '.aside-'
 const SOURCE_FOLDERS = ['native-free-btree', 'src', 'bench', 'fuzz', 'test']
 /** Outputs that a running server may load. */
-const OF_THE_PROGRAM = /^(native-free-btree|src)\//
+const OF_THE_PROGRAM = /^(native-free-btree|src|web)\//
+/** What is fetched, and is no output. */
+const FETCHED = /^web\/(?!dashboard\/)/
+/** Where browsers' programs are, which have other types than Node's, and what of it is copied as it is. */
+const WEB = 'web'
+const COPIED = /\.(html|css|svg)$/
 /** A folder aside that is older belongs to a build that was killed. */
 const ABANDONED_MS = 60 * 60 * 1000
 /** Sources that change while they are compiled are compiled again, so many times at most. */
@@ -65,6 +75,7 @@ function digestOfSources(compiler) {
   for (const folder of SOURCE_FOLDERS) {
     for (const name of filesBelow(join(ROOT, folder))) if (name.endsWith('.ts')) add(`${folder}/${name}`)
   }
+  for (const name of filesBelow(join(ROOT, WEB))) add(`${WEB}/${name}`)
   return hash.digest('hex')
 }
 
@@ -132,7 +143,12 @@ async function compileAside(compiler) {
     const digest = digestOfSources(compiler)
     const aside = mkdtempSync(join(ROOT, ASIDE))
     process.on('exit', () => rmSync(aside, { recursive: true, force: true }))
+    run(process.execPath, [compiler.program, '-p', WEB, '--outDir', aside])
     run(process.execPath, [compiler.program, '-p', 'tsconfig.json', '--outDir', aside])
+    cpSync(join(ROOT, WEB), join(aside, WEB), {
+      recursive: true,
+      filter: (path) => statSync(path).isDirectory() || COPIED.test(path),
+    })
     for (const door of DOORS) await writeCommonJsDoor(aside, door)
     if (digestOfSources(compiler) === digest || attempt === ATTEMPTS) return { aside, digest }
   }
@@ -151,7 +167,7 @@ function takeOver(aside, keepsProgram) {
   }
   const current = new Set(made)
   for (const path of filesBelow(OUT)) {
-    if (current.has(path) || path === STAMP) continue
+    if (current.has(path) || path === STAMP || FETCHED.test(path)) continue
     if (!keepsProgram || !OF_THE_PROGRAM.test(path)) rmSync(join(OUT, path), { force: true })
   }
   return Object.fromEntries(made.map((path) => [path, identityOf(path)]))
@@ -167,7 +183,13 @@ async function build(isPacking) {
     process.stderr.write('the compiler is not installed: run npm install first\n')
     process.exit(1)
   }
-  if (!isPacking && isUpToDate(digestOfSources(compiler))) return
+  const isForced = isPacking || process.argv.includes('--fetch')
+  const fetching = fetchWebPackages(join(OUT, WEB), isForced)
+  if (isPacking || !isUpToDate(digestOfSources(compiler))) await make(compiler, isPacking)
+  for (const failure of await fetching) process.stderr.write(`${failure}\n`)
+}
+
+async function make(compiler, isPacking) {
   mkdirSync(OUT, { recursive: true })
   removeAbandoned(Date.now())
   const { aside, digest } = await compileAside(compiler)

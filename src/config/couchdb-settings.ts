@@ -10,7 +10,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'server_header_versions server_options socket_options update_lru_on_read ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
   chttpd_auth:
-    'auth_cache_size authentication_db authentication_redirect max_iterations ' +
+    'auth_cache_size authentication_db max_iterations ' +
     'min_iterations password_scheme require_valid_user users_db_public',
   chttpd_auth_cache: '*',
   cluster: '*',
@@ -27,7 +27,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'max_partition_size plugin_dir stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir view_index_dir',
   couchdb_engines: '*',
-  csp: 'enable header_value utils_enable utils_header_value',
+  csp: 'enable header_value',
   daemons: '*',
   database_compaction: '*',
   ddoc_cache: '*',

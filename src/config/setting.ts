@@ -135,6 +135,13 @@ export function headerText(input: string): string {
   return input
 }
 
+/** The path of a page of this server. */
+export function pathText(input: string): string {
+  if (!/^\/[\x21-\x7e]*$/.test(input) || input.startsWith('//'))
+    throw new Error('a path that begins with one /')
+  return input
+}
+
 /** Values between commas. */
 export function names(input: string): readonly string[] {
   const values = input.split(',').map((value) => value.trim())

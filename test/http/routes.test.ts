@@ -321,7 +321,7 @@ t.test('a validation function protects documents, and neither local ones nor its
 
 t.test('what is not there says so', async (t) => {
   const name = await database()
-  const lines = [`POST /${name}/_shards`, 'GET /_utils/']
+  const lines = [`POST /${name}/_shards`, `GET /${name}/_search_cleanup`]
   for (const line of lines) {
     const { status, json } = await send(line, { json: {} })
     t.match([status, json], [501, { error: 'not_implemented', reason: String }], line)

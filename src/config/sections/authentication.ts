@@ -11,9 +11,17 @@ import {
   passwordRules,
   requiredClaims,
 } from '../auth-settings.ts'
-import { anyText, choice, domain, entries, flag, integer, text } from '../setting.ts'
+import { anyText, choice, domain, entries, flag, integer, pathText, text } from '../setting.ts'
 
 export const AUTHENTICATION = {
+  loginPage: text({
+    section: 'chttpd_auth',
+    key: 'authentication_redirect',
+    default: '/_utils/session.html',
+    parse: pathText,
+    effect: 'live',
+    doc: 'Where a browser that takes HTML alone is sent in the place of 401.',
+  }),
   publicFields: text({
     section: 'chttpd_auth',
     key: 'public_fields',

@@ -94,6 +94,23 @@ export const BROWSERS = {
     effect: 'live',
     doc: 'What that says.',
   }),
+  utilsPolicyEnabled: flag({
+    section: 'csp',
+    key: 'utils_enable',
+    default: true,
+    effect: 'live',
+    doc: 'Whether the pages of /_utils/ come with it.',
+  }),
+  utilsPolicy: text({
+    section: 'csp',
+    key: 'utils_header_value',
+    default:
+      "child-src 'self' data: blob:; default-src 'self'; img-src 'self' data:; font-src 'self'; " +
+      "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline';",
+    parse: headerText,
+    effect: 'live',
+    doc: 'What that says.',
+  }),
   functionPolicyEnabled: flag({
     section: 'csp',
     key: 'showlist_enable',

@@ -164,11 +164,15 @@ export interface HttpLimits {
   usersSecurityEditable: boolean
   /** Members of documents of `_users` that others may see. */
   publicFields: readonly string[]
-  /** `Content-Security-Policy` of attachments, and of what functions answer. */
+  /** `Content-Security-Policy` of attachments, of what functions answer, and of the pages of `_utils`. */
   attachmentPolicyEnabled: boolean
   attachmentPolicy: string
   functionPolicyEnabled: boolean
   functionPolicy: string
+  utilsPolicyEnabled: boolean
+  utilsPolicy: string
+  /** Where who takes HTML alone is sent to sign in. */
+  loginPage: string
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
   feedTimeoutMs: number
   /** A connection on which nothing moves for so long is closed. */
@@ -210,6 +214,9 @@ const LIMIT_SETTINGS = {
   attachmentPolicy: 'attachmentPolicy',
   functionPolicyEnabled: 'functionPolicyEnabled',
   functionPolicy: 'functionPolicy',
+  utilsPolicyEnabled: 'utilsPolicyEnabled',
+  utilsPolicy: 'utilsPolicy',
+  loginPage: 'loginPage',
   rewriteLimit: 'rewriteLimit',
   secureRewrites: 'secureRewrites',
 } as const satisfies Partial<Record<keyof HttpLimits, SettingName>>

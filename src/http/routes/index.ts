@@ -27,6 +27,7 @@ import { reshardResources } from './server/reshard.ts'
 import { schedulerResources } from './server/scheduler.ts'
 import { sessionResources } from './server/session.ts'
 import { tasksResources } from './server/tasks.ts'
+import { utilsResources } from './server/utils.ts'
 import { welcomeResources } from './server/welcome.ts'
 
 /** Every route. Those without `endpoint` have the names that `resolve` gives by position. */
@@ -59,5 +60,6 @@ export const resources: readonly Resource[] = [
   ...sessionResources,
   ...settingsResources,
   ...tasksResources,
+  ...utilsResources,
   ...welcomeResources,
 ]

@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { COUCHDB_VERSION } from '../../../base/version.ts'
-import { type Answer, bare, json, type WholeAnswer } from '../../answer/answer.ts'
+import { type Answer, json, type WholeAnswer } from '../../answer/answer.ts'
 import { contentEtag } from '../../answer/etag.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readNatural } from '../../request/parameters.ts'
@@ -74,13 +74,6 @@ function favicon(exchange: Exchange): WholeAnswer {
   return { kind: 'whole', status: 200, headers, body: ICON }
 }
 
-/** There is no web console; the redirect is what clients that look for one expect first. */
-function utils(exchange: Exchange): Answer {
-  const raw = exchange.rawTarget.split('?', 1)[0]!
-  if (/^\/+_utils$/.test(raw)) return bare(301, { location: exchange.absoluteUri('/_utils/') })
-  throw new DatabaseError('notImplemented', 'there is no web console')
-}
-
 const GET_HEAD = 'GET,HEAD'
 
 export const welcomeResources: Resource[] = [
@@ -88,5 +81,4 @@ export const welcomeResources: Resource[] = [
   { route: '_up', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: up } },
   { route: '_uuids', endpoint: 'owns-rest', allow: 'GET', methods: { GET: uuids } },
   { route: 'favicon.ico', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: favicon } },
-  { route: '_utils', endpoint: 'owns-rest', allow: GET_HEAD, methods: { GET: utils } },
 ]
