@@ -2,7 +2,9 @@
  * The order in which passwords are hashed. A hash costs tenths of a second of a processor, and anybody may ask for one.
  * What holds:
  * - A few hashes run at a time: the processors are for requests first, and short hashes share libuv's four threads with all
- *   file I/O, and must never take them all.
+ *   file I/O, and must never take them all. One processor has none where there are two: a thread of low priority that runs is
+ *   let finish its turn of some milliseconds by Linux's scheduler (6.6 and later) before one that wakes up, so a request waits
+ *   wherever hashes run.
  * - Addresses take turns, whatever each of them asks for: a flood from one delays another's hash by one or two.
  * - Each address has so many waiting at most, and all together; who comes then is refused at once: 429 where the address
  *   itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting
@@ -12,7 +14,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import { networkOf } from './network.ts'
 
-export const MOST_RUNNING = 2
+const MOST_RUNNING = 2
 const MOST_WAITING = 256
 const MOST_WAITING_OF_ONE = 64
 
@@ -36,11 +38,21 @@ type Refusal = 'tooManyHashes' | 'hashesBusy' | 'clientGone'
 
 const RETRY_SECONDS = '5'
 
+/** Hashes at once on a machine of so many processors. */
+export function hashesAtOnce(processors: number): number {
+  return Math.max(1, Math.min(MOST_RUNNING, processors - 1))
+}
+
 export class HashQueue {
+  readonly #mostRunning: number
   /** By address, the one whose turn is next first. None is empty. */
   readonly #lanes = new Map<string, Set<Waiter>>()
   #waiting = 0
   #running = 0
+
+  constructor(mostRunning: number) {
+    this.#mostRunning = mostRunning
+  }
 
   get waiting(): number {
     return this.#waiting
@@ -114,7 +126,7 @@ export class HashQueue {
   /** The oldest of each address in turn. */
   #next(): void {
     for (const [name, lane] of this.#lanes) {
-      if (this.#running >= MOST_RUNNING) return
+      if (this.#running >= this.#mostRunning) return
       const [waiter] = lane
       this.#running += 1
       waiter!.go()

@@ -6,9 +6,10 @@
  * password and salt, in `[admins]` `-hashed-KEY,SALT`: it is read, and made no more.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { type RandomBytes, randomHex } from '../base/random.ts'
 import { DeriveThreads } from '../workers/derive.ts'
-import { type Caller, HashQueue, MOST_RUNNING, SERVER_ITSELF } from './hash-queue.ts'
+import { type Caller, HashQueue, hashesAtOnce, SERVER_ITSELF } from './hash-queue.ts'
 
 /** CouchDB's names of the hash functions: Node's name, and bytes of output. */
 const PRFS = {
@@ -113,8 +114,9 @@ export interface PasswordHasher {
 
 /** Hashes off the event loop, a few at a time: see hash-queue.ts. `newPrf` says what new hashes are made with. */
 export function createPasswordHasher(newPrf: () => Prf = () => 'sha256'): PasswordHasher {
-  const queue = new HashQueue()
-  const threads = new DeriveThreads(MOST_RUNNING)
+  const atOnce = hashesAtOnce(availableParallelism())
+  const queue = new HashQueue(atOnce)
+  const threads = new DeriveThreads(atOnce)
 
   function derive(
     password: string,

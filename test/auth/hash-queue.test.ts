@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Caller, HashQueue } from '../../src/auth/hash-queue.ts'
+import { type Caller, HashQueue, hashesAtOnce } from '../../src/auth/hash-queue.ts'
 import { failure } from '../support/http-request.ts'
 
 /** A caller that can be made to go. */
@@ -18,8 +18,8 @@ function callerOf(address: string): Caller & { go(): void } {
 }
 
 /** Work that ends when it is told to, and the names of what has begun. */
-function setUp() {
-  const queue = new HashQueue()
+function setUp(atOnce = 2) {
+  const queue = new HashQueue(atOnce)
   const begun: string[] = []
   const ends: (() => void)[] = []
   const ask = (name: string, caller: Caller): Promise<string> => {
@@ -47,6 +47,16 @@ t.test('addresses take turns, two at a time', async (t) => {
   void ask('b1', callerOf('10.0.0.2'))
   for (let i = 0; i < 4; i++) await endOne()
   t.same(begun, ['a0', 'a1', 'a2', 'b0', 'a3', 'b1'])
+})
+
+t.test('one processor is left for requests where there are two', async (t) => {
+  t.same([1, 2, 3, 64].map(hashesAtOnce), [1, 1, 2, 2])
+  const { begun, ask, endOne } = setUp(1)
+  for (let i = 0; i < 3; i++) void ask(`a${i}`, callerOf('10.0.0.1'))
+  await new Promise(setImmediate)
+  t.same(begun, ['a0'])
+  await endOne()
+  t.same(begun, ['a0', 'a1'])
 })
 
 t.test('one address has so many waiting, and all have', async (t) => {
