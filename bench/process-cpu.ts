@@ -17,6 +17,25 @@ export function mainThreadCpuUs(pid: number): number {
   return cpuUs(`/proc/${pid}/task/${pid}/stat`)
 }
 
+/**
+ * Of all processes of the machine (proc(5): the first line of /proc/stat, without idle and iowait); NaN where there is no
+ * /proc.
+ */
+export function machineCpuUs(): number {
+  let line: string
+  try {
+    line = readFileSync('/proc/stat', 'latin1')
+  } catch {
+    return Number.NaN
+  }
+  const [user, nice, system, , , irq, softirq] = line
+    .slice(0, line.indexOf('\n'))
+    .split(/\s+/)
+    .slice(1)
+    .map(Number)
+  return (user! + nice! + system! + irq! + softirq!) * TICK_US
+}
+
 function cpuUs(path: string): number {
   let line: string
   try {
