@@ -16,6 +16,7 @@ import { scripting } from './scripting.ts'
 import { strangers } from './strangers.ts'
 import { threadMemory } from './thread-memory.ts'
 import type { Benchmark } from './tools.ts'
+import { views } from './views.ts'
 
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
@@ -31,6 +32,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   scripting,
   'thread-memory': threadMemory,
   strangers,
+  views,
 }
 
 function print(line: string): void {

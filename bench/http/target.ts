@@ -19,6 +19,7 @@ export async function startOurs(
   dataDir: string,
   threads: string | undefined,
   profileFolder: string | undefined,
+  settings: Record<string, string> = {},
 ): Promise<Target> {
   const nodeFlags =
     profileFolder === undefined
@@ -27,6 +28,7 @@ export async function startOurs(
   const environment = {
     DAVENPORT_CHTTPD_AUTH__ITERATIONS: '600000',
     DAVENPORT_DAVENPORT__THREADS: threads ?? 'auto',
+    ...settings,
   }
   const server = startServerProcess({ dataDir, environment, nodeFlags })
   const origin = `http://127.0.0.1:${await server.port}`

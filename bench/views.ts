@@ -1,0 +1,290 @@
+/**
+ * Views of documents of 1 KB: builds, updates, queries of 20 rows at many connections beside GET of one document, full scans,
+ * groups, and what GET waits for while a view is built; beside other servers that speak CouchDB's protocol.
+ *
+ * The load comes from another process, as that of `http`. CPU is that of the server's whole process (Linux only, and not of
+ * peers). Indexes are not built unasked: a build is measured from its request to the first answer. A view that is built
+ * beside requests is built again and again, until they end. `--profile` leaves the .cpuprofile of each thread in the working
+ * directory.
+ */
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { parseArgs } from 'node:util'
+import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
+import { ask, peerTarget, startOurs, type Target } from './http/target.ts'
+import type { Load, Measured } from './http/workload.ts'
+import { describeMachine, machineOf } from './machine.ts'
+import { processCpuUs } from './process-cpu.ts'
+import { Progress } from './progress.ts'
+import { median } from './statistics.ts'
+import { alignedTable } from './text-table.ts'
+import { type Benchmark, stopwatch, withFolder } from './tools.ts'
+
+const BATCH = 1000
+const KINDS = 100
+/** Of a document. */
+const BYTES = 1024
+/** Documents that are changed before an update. */
+const UPDATED = 10_000
+const WARM_UP_SECONDS = 3
+const WORDS = 'the quick brown fox jumps over the lazy dog '
+
+const SIMPLE = 'function (doc) { emit([doc.kind, doc.number], doc.price) }'
+const HEAVY = `function (doc) {
+  var counts = {}
+  doc.note.split(' ').forEach(function (word) { counts[word] = (counts[word] || 0) + 1 })
+  for (var word in counts) emit([word, doc.kind], counts[word])
+}`
+const VIEWS = {
+  simple: { count: { map: SIMPLE, reduce: '_count' }, stats: { map: SIMPLE, reduce: '_stats' } },
+  heavy: { words: { map: HEAVY, reduce: '_sum' } },
+}
+
+interface Figure {
+  /** In a second: documents, rows, or requests. */
+  readonly rate: number
+  /** Of one of them; NaN where it is not known. */
+  readonly cpuUs: number
+  readonly p99Us?: number
+}
+
+interface Measurement {
+  readonly name: string
+  take(): Promise<Figure>
+}
+
+interface Settings {
+  readonly documents: number
+  readonly rounds: number
+  readonly seconds: number
+  readonly connections: number
+  readonly load: LoadTool
+}
+
+export const views: Benchmark = {
+  summary: 'views: builds, updates, queries beside GET, scans, groups, GET beside a build',
+  flags:
+    '[--documents 100000] [--rounds 3] [--seconds 5] [--connections 64] [--threads N] [--peer NAME=http://user:pass@host:port ...] [--only TEXT] [--profile] [--folder PATH]',
+  async run(args, print) {
+    const { values } = parseArgs({
+      args,
+      options: {
+        documents: { type: 'string', default: '100000' },
+        rounds: { type: 'string', default: '3' },
+        seconds: { type: 'string', default: '5' },
+        connections: { type: 'string', default: '64' },
+        threads: { type: 'string' },
+        peer: { type: 'string', multiple: true, default: [] },
+        only: { type: 'string', default: '' },
+        profile: { type: 'boolean', default: false },
+        folder: { type: 'string' },
+      },
+    })
+    const wrk = findWrk()
+    const settings: Settings = {
+      documents: Number(values.documents),
+      rounds: Number(values.rounds),
+      seconds: Number(values.seconds),
+      connections: Number(values.connections),
+      load: wrk === undefined ? autocannonLoad : wrkLoad(wrk),
+    }
+    print(describeMachine(machineOf(values.folder ?? tmpdir())))
+    await withFolder(values.folder, async (dataDir) => {
+      const unasked = { DAVENPORT_INDEXERS__COUCH_MRVIEW: 'false' }
+      const folder = values.profile ? process.cwd() : undefined
+      const ours = await startOurs(dataDir, values.threads, folder, unasked)
+      try {
+        for (const target of [ours, ...values.peer.map(peerTarget)]) {
+          for (const line of await measured(target, settings, values.only)) print(line)
+        }
+      } finally {
+        await ours.stop()
+      }
+    })
+  },
+}
+
+async function measured(target: Target, settings: Settings, only: string): Promise<string[]> {
+  const database = `bench-${randomBytes(4).toString('hex')}`
+  const progress = new Progress(1)
+  try {
+    progress.begin(`${target.name}: documents`)
+    await ask(target, 'PUT', `/${database}`)
+    await write(target, database, settings.documents, (at) => progress.within(at / settings.documents))
+    const asked = new AskedViews(target, database, settings)
+    await asked.put('asked', 'simple')
+    const rows: string[][] = []
+    for (const { name, take } of asked.measurements().filter((each) => each.name.includes(only))) {
+      progress.begin(`${target.name}: ${name}`)
+      const figures: Figure[] = []
+      while (figures.length < settings.rounds) figures.push(await take())
+      const middle = (field: (figure: Figure) => number): number => median(figures.map(field))
+      const [rate, cpuUs] = [middle((each) => each.rate), middle((each) => each.cpuUs)]
+      const p99Ms = middle((each) => (each.p99Us ?? Number.NaN) / 1000)
+      rows.push([
+        name,
+        rate.toFixed(rate < 100 ? 1 : 0),
+        Number.isNaN(cpuUs) ? '-' : cpuUs.toFixed(1),
+        Number.isNaN(p99Ms) ? '' : p99Ms.toFixed(1),
+      ])
+    }
+    progress.close()
+    return alignedTable([
+      [`${target.name}, ${settings.documents} documents`, 'in a second', 'CPU us each', 'p99 ms'],
+      ...rows,
+    ])
+  } finally {
+    await ask(target, 'DELETE', `/${database}`).catch(() => undefined)
+  }
+}
+
+/** Documents from number 0 on; those that are there get another price. */
+async function write(
+  target: Target,
+  database: string,
+  count: number,
+  onBatch: (at: number) => void = () => {},
+): Promise<void> {
+  for (let at = 0; at < count; at += BATCH) {
+    const ids = Array.from({ length: Math.min(BATCH, count - at) }, (_, i) => String(at + i))
+    const text = await ask(target, 'POST', `/${database}/_all_docs`, JSON.stringify({ keys: ids }))
+    const { rows } = JSON.parse(text) as { rows: { value?: { rev: string } }[] }
+    const docs = rows.map(({ value }, i) => ({
+      ...documentOf(at + i),
+      ...(value && { _rev: value.rev, price: Number.parseInt(value.rev, 10) }),
+    }))
+    await ask(target, 'POST', `/${database}/_bulk_docs`, JSON.stringify({ docs }))
+    onBatch(at)
+  }
+}
+
+function documentOf(number: number): Record<string, unknown> {
+  const document = {
+    _id: String(number),
+    kind: `kind ${number % KINDS}`,
+    number,
+    title: `The title of document ${number}`,
+    tags: ['one', 'two', 'three'],
+    address: { street: `Street ${number}`, city: 'Cologne', code: 50667 },
+    price: (number % 1000) / 4,
+    note: '',
+  }
+  const missing = BYTES - JSON.stringify(document).length
+  return { ...document, note: WORDS.repeat(missing).slice(0, missing) }
+}
+
+class AskedViews {
+  readonly #target: Target
+  readonly #database: string
+  readonly #settings: Settings
+  #made = 0
+
+  constructor(target: Target, database: string, settings: Settings) {
+    this.#target = target
+    this.#database = database
+    this.#settings = settings
+  }
+
+  #cpuUs(): number {
+    const { pid } = this.#target
+    return pid === undefined ? Number.NaN : processCpuUs(pid)
+  }
+
+  #ask(method: string, path: string, body?: object): Promise<string> {
+    return ask(this.#target, method, `/${this.#database}/${path}`, body && JSON.stringify(body))
+  }
+
+  async put(name: string, kind: keyof typeof VIEWS): Promise<void> {
+    // No two have one signature.
+    const views = { ...VIEWS[kind], [name]: { map: `function (doc) { /* ${name} */ }` } }
+    await this.#ask('PUT', `_design/${name}`, { views: name === 'asked' ? VIEWS[kind] : views })
+  }
+
+  /** Of `count` things that one request does. */
+  async #once(count: number, request: () => Promise<unknown>): Promise<Figure> {
+    const before = this.#cpuUs()
+    const elapsed = stopwatch()
+    await request()
+    return { rate: count / elapsed(), cpuUs: (this.#cpuUs() - before) / count }
+  }
+
+  async #build(kind: keyof typeof VIEWS): Promise<Figure> {
+    this.#made += 1
+    const name = `built${this.#made}`
+    await this.put(name, kind)
+    const [view] = Object.keys(VIEWS[kind])
+    const { documents } = this.#settings
+    const figure = await this.#once(documents, () => this.#ask('GET', `_design/${name}/_view/${view}`))
+    const { _rev: rev } = JSON.parse(await this.#ask('GET', `_design/${name}`)) as { _rev: string }
+    await this.#ask('DELETE', `_design/${name}?rev=${rev}`)
+    await this.#ask('POST', '_view_cleanup', {})
+    return figure
+  }
+
+  async #load(path: string, beside?: Promise<unknown>): Promise<Figure> {
+    const { documents, connections, load, seconds } = this.#settings
+    const { authorization, origin, name } = this.#target
+    const asked: Load = {
+      method: 'GET',
+      path: `/${this.#database}/${path}`,
+      body: undefined,
+      headers: authorization === undefined ? {} : { authorization },
+      connections,
+      numbers: { kind: 'cycle', count: Math.min(documents, 10_000) },
+    }
+    if (beside === undefined) await load(origin, asked, WARM_UP_SECONDS)
+    const before = this.#cpuUs()
+    const taken: Measured = await load(origin, asked, seconds)
+    if (taken.errors > 0) throw new Error(`${name}: ${taken.errors} errors at ${path}`)
+    const { requests, p99Us } = taken
+    return { rate: requests / taken.seconds, cpuUs: (this.#cpuUs() - before) / requests, p99Us }
+  }
+
+  async #besideBuilds(): Promise<Figure> {
+    let isDone = false
+    const building = async (): Promise<void> => {
+      while (!isDone) await this.#build('simple')
+    }
+    const built = building()
+    try {
+      return { ...(await this.#load('{n}', built)), cpuUs: Number.NaN }
+    } finally {
+      isDone = true
+      await built
+    }
+  }
+
+  measurements(): Measurement[] {
+    const { documents, connections } = this.#settings
+    const kept = '_design/asked/_view'
+    const updated = Math.min(UPDATED, documents)
+    const many = (name: string, path: string): Measurement => ({
+      name: `${name}, ${connections} connections`,
+      take: () => this.#load(path),
+    })
+    const whole = (name: string, count: number, path: string): Measurement => ({
+      name,
+      take: () => this.#once(count, () => this.#ask('GET', path)),
+    })
+    return [
+      { name: 'documents built: simple map, _count and _stats', take: () => this.#build('simple') },
+      { name: 'documents built: heavy map, _sum', take: () => this.#build('heavy') },
+      {
+        name: `documents updated, of ${updated}`,
+        take: async () => {
+          await this.#ask('GET', `${kept}/count`)
+          await write(this.#target, this.#database, updated)
+          return this.#once(updated, () => this.#ask('GET', `${kept}/count`))
+        },
+      },
+      many('GET', '{n}'),
+      many('20 rows of a view', `${kept}/count?reduce=false&limit=20&start_key=["kind%207",{n}]`),
+      many('one reduction', `${kept}/stats?start_key=["kind%207",{n}]`),
+      many('20 groups', `${kept}/stats?group_level=1&limit=20`),
+      whole('rows of a whole view', documents, `${kept}/count?reduce=false`),
+      whole('groups of level 1', KINDS, `${kept}/stats?group_level=1`),
+      whole('groups of level 2', documents, `${kept}/stats?group_level=2`),
+      { name: `GET beside builds, ${connections} connections`, take: () => this.#besideBuilds() },
+    ]
+  }
+}
