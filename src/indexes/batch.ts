@@ -1,8 +1,8 @@
 /** Documents as they come from a database, some at a time. */
 import type { DerivedChange } from '../database/read/derivation.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
-import { viewText } from '../documents/document-text.ts'
 import type { IndexDefinition } from './api.ts'
+import type { DocumentTexts } from './document-texts.ts'
 import type { IndexState } from './index-record.ts'
 import { canHaveRows } from './keys/row-key.ts'
 
@@ -10,7 +10,6 @@ import { canHaveRows } from './keys/row-key.ts'
 const MOST_DOCUMENTS = 1000
 const MOST_BYTES = 1024 * 1024
 const DESIGN_PREFIX = '_design/'
-const ALL_LEAVES = { conflicts: true, deletedConflicts: true }
 
 export interface BatchDocument {
   readonly id: Buffer
@@ -43,6 +42,7 @@ export function readBatch(
   database: FollowedDatabase,
   definition: IndexDefinition,
   { updateSeq, sequence, purgeSeq, newUpTo }: IndexState,
+  documentTexts: DocumentTexts,
 ): Batch {
   const derivation = database.derivation()
   try {
@@ -82,8 +82,8 @@ export function readBatch(
         if (!document.isNew) rowless.push(document)
         continue
       }
-      const text = textOf(definition, change)
-      bytes += text.length
+      const { text, bytesRead } = documentTexts.of(change)
+      bytes += bytesRead
       documents.push(document)
       texts.push(text)
     }
@@ -109,10 +109,4 @@ function isIndexed(definition: IndexDefinition, { id, deleted }: DerivedChange):
   if (deleted) return false
   const withDesignDocuments = definition.kind === 'views' && definition.withDesignDocuments
   return withDesignDocuments || !id.startsWith(DESIGN_PREFIX)
-}
-
-/** As maps see it: with the leaves that lost, as in CouchDB. */
-function textOf(definition: IndexDefinition, change: DerivedChange): Uint8Array {
-  const localSeq = definition.kind === 'views' && definition.withLocalSeq
-  return viewText(change.document(), { ...(change.isPlain ? {} : ALL_LEAVES), localSeq })
 }

@@ -7,6 +7,7 @@ import { giveWay } from '../base/time-slice.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
 import { type Batch, readBatch } from './batch.ts'
+import { DocumentTexts } from './document-texts.ts'
 import type { IndexFile } from './index-file.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
 
@@ -45,6 +46,7 @@ interface UnderWay {
 /** Rejects with what the maker rejects with, IndexOutdated, what storage throws, and the signal's reason. */
 export async function build(parts: BuildParts): Promise<void> {
   const { database, definition, file, maker, signal, onProgress } = parts
+  const texts = new DocumentTexts(definition, maker.members)
   const underWay: UnderWay[] = []
   let { state } = file
   let read = 0
@@ -57,7 +59,7 @@ export async function build(parts: BuildParts): Promise<void> {
       signal.throwIfAborted()
       if (!isRead && underWay.length < MOST_UNDER_WAY) {
         await database.refresh()
-        const batch = readBatch(database, definition, state)
+        const batch = readBatch(database, definition, state, texts)
         const rows = maker.make(batch.texts, either)
         const first = rows.next()
         // It is awaited when its turn has come.

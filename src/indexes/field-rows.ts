@@ -110,6 +110,7 @@ class RowBuffer {
 }
 
 export class FieldRows implements RowMaker {
+  readonly members = undefined
   readonly #finder: FieldFinder
   readonly #isMeant: (text: Buffer) => boolean
 

@@ -9,11 +9,13 @@ class MapRows implements RowMaker {
   readonly #scripting: Scripting
   readonly #design: Design
   readonly #views: readonly string[]
+  readonly members: ReadonlySet<string> | undefined
 
   constructor(scripting: Scripting, definition: ViewsDefinition, owner: string) {
     this.#scripting = scripting
     this.#design = new Design(definition.design, owner)
     this.#views = definition.trees.map(({ name }) => name)
+    this.members = this.#design.membersMapped(this.#views)
   }
 
   make(texts: readonly Uint8Array[], signal: AbortSignal): AsyncIterator<MadeRows, void, void> {

@@ -8,6 +8,8 @@ export interface MadeRows {
 }
 
 export interface RowMaker {
+  /** The members of documents that it looks at; undefined: all. Others may be left out of the texts. */
+  readonly members: ReadonlySet<string> | undefined
   /**
    * The rows of these documents, of some of them at a time and in their order. What is made at once is bounded; the next ones
    * are made when they are asked for.

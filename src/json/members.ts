@@ -7,6 +7,8 @@ const BACKSLASH = 0x5c
 const COMMA = 0x2c
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
+/** Up to here a string's end is looked for byte by byte: a call of `indexOf` costs as much. */
+const NEAR_BYTES = 40
 /** Of brackets and braces alike, which differ in one bit. */
 const BRACKET_BIT = 0x20
 const OPENING = 0x7b
@@ -14,7 +16,15 @@ const CLOSING = 0x7d
 
 /** Position behind the string that begins at `at`. */
 function endOfString(text: Buffer, at: number): number {
-  let quote = at
+  const near = Math.min(at + NEAR_BYTES, text.length)
+  let quote = at + 1
+  for (; quote < near; quote++) {
+    const byte = text[quote]!
+    if (byte === QUOTE) return quote + 1
+    if (byte === BACKSLASH) quote += 1
+  }
+  // Not the byte behind a backslash.
+  quote -= 1
   for (;;) {
     quote = text.indexOf(QUOTE, quote + 1)
     let slashes = 0
@@ -56,6 +66,36 @@ export function walkMembers(
     visit(at, nameEnd, nameEnd + 1, valueEnd)
     at = text[valueEnd] === COMMA ? valueEnd + 1 : valueEnd
   }
+}
+
+/**
+ * Copies those members of a canonical object whose names, texts with their quotes, are among `names`, each with a comma before
+ * it. Returns where they end in `target`, which must have room for all of `text`.
+ */
+export function pickMembers(text: Buffer, names: readonly Buffer[], target: Buffer, start: number): number {
+  let to = start
+  let left = names.length
+  for (let at = 1; left > 0 && at < text.length - 1; ) {
+    const nameEnd = endOfString(text, at)
+    const valueEnd = endOfValue(text, nameEnd + 1)
+    if (isOneOf(names, text, at, nameEnd)) {
+      target[to++] = COMMA
+      to += text.copy(target, to, at, valueEnd)
+      left -= 1
+    }
+    at = valueEnd + 1
+  }
+  return to
+}
+
+function isOneOf(names: readonly Buffer[], text: Buffer, start: number, end: number): boolean {
+  for (const name of names) {
+    if (name.length !== end - start) continue
+    let i = 0
+    while (i < name.length && name[i] === text[start + i]) i += 1
+    if (i === name.length) return true
+  }
+  return false
 }
 
 /** `text` must be a canonical object. Values are views of it. */

@@ -1,5 +1,6 @@
 /** A design document as far as its functions go. Whoever keeps one beside a revision reads it once. */
 import { createHash } from 'node:crypto'
+import { isHarmless, membersRead } from './sandbox/members-read.ts'
 import { ScriptError } from './script-error.ts'
 import type { Program } from './threads/lines.ts'
 
@@ -124,6 +125,20 @@ export class Design {
           ]
         : [{ view, part: 'map' as const }]
     })
+  }
+
+  /** The members of documents that the maps of these views look at. Undefined: they may look at any. */
+  membersMapped(views: readonly string[]): Set<string> | undefined {
+    const all = new Set<string>()
+    const mapped = new Set(views)
+    for (const { name, map, reduce } of this.writtenViews()) {
+      // All run in one engine, where one could change what another meets.
+      if (typeof map !== 'string' || (typeof reduce === 'string' && !isHarmless(reduce))) return undefined
+      const members = membersRead(map)
+      if (members === undefined && (mapped.has(name) || !isHarmless(map))) return undefined
+      if (mapped.has(name)) for (const member of members!) all.add(member)
+    }
+    return all
   }
 
   /** Throws ScriptError unless something is there and its language is run. */

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { asScript } from '../../src/scripting/sandbox/function-statements.ts'
 import { mayWrite } from '../../src/scripting/sandbox/may-write.ts'
+import { membersRead } from '../../src/scripting/sandbox/members-read.ts'
 import { compareMaps } from '../support/compare-maps.ts'
 import { Random } from '../support/random.ts'
 import { RandomFunctions } from '../support/random-functions.ts'
@@ -72,6 +73,60 @@ const WRITING = [
 t.test('which functions could write to their documents', async (t) => {
   for (const source of HARMLESS) t.notOk(mayWrite(source), source)
   for (const source of WRITING) t.ok(mayWrite(source), source)
+})
+
+const READING: [source: string, members: string[]][] = [
+  ['function(doc) { emit(doc.kind, doc.n); }', ['kind', 'n']],
+  ['function(doc) { if (doc.type == "a") emit([doc.a.b, doc["c d"]], null); };', ['type', 'a', 'c d']],
+  ['function (doc) { if (doc && !doc.x && doc.y) emit(doc._id); }', ['x', 'y', '_id']],
+  [
+    'function(doc) { if (!doc) return; doc.tags.forEach(function (tag) { emit(tag, doc.n) }) }',
+    ['tags', 'n'],
+  ],
+  ['(doc) => { for (const k of Object.keys(doc.a)) emit(k, doc?.b) }', ['a', 'b']],
+  ['d => { emit(d.doc, d.x / 2) }', ['doc', 'x']],
+  ['function() { emit(1) }', []],
+  ['function(doc) { /* doc */ emit("doc", doc . a) // (doc)\n }', ['a']],
+]
+const READING_ALL = [
+  'function(doc) { emit(null, doc) }',
+  'function(doc) { for (var k in doc) emit(k, doc.k) }',
+  'function(doc) { emit(doc[doc.name], 1) }',
+  'function(doc) { emit(doc["\\x61"], 1) }',
+  'function(doc) { emit(arguments[0], doc.a) }',
+  'function(doc) { var d = doc; emit(d.a) }',
+  'function(doc) { emit({...doc}, null) }',
+  'function(doc) { emit([...doc.a, doc], null) }',
+  'function(doc) { var {a} = doc; emit(a) }',
+  'function({a, b}) { emit(a, b) }',
+  'function(doc = 1) { emit(doc.a) }',
+  'function(...doc) { emit(doc.a) }',
+  'function(doc) { emit(doc.hasOwnProperty("a")) }',
+  'function(doc) { emit(doc.toString?.()) }',
+  'function(doc) { emit(doc["a"]()) }',
+  'function(doc) { emit(doc.a`x`) }',
+  'function(doc) { emit("a" in doc && 1) }',
+  'function(doc) { emit(doc || 1) }',
+  'function(doc) { emit(d\\u006fc) }',
+  'function(doc) { emit(doc.a); } function(d) { emit(d) }',
+  'function(doc) { emit(doc.a) }, function(d) { emit(d) }',
+  'var f = function(doc) { emit(doc.a) }; f',
+  'function named(doc) { emit(named.arguments[0]) }',
+  'function(doc) { eval("emit(d" + "oc)") }',
+  'function(doc) { emit(require("lib")(doc.a)) }',
+  'function(doc) { Object.prototype.x = 1; emit(doc.a) }',
+  'function(doc) { Object.entries; Object.assign({}, doc.a) }',
+  'function(doc) { emit((function() { return this })().y, doc.a) }',
+  'function(doc) { <!-- `\n emit(doc) \n <!-- ` \n }',
+  'function(doc) { if (doc.a) /[/]"/.test(doc); /"/ }',
+  'doc => emit(doc.a, null)',
+  'function(doc) { emit(doc.a',
+  '',
+]
+
+t.test('which members of documents functions look at', async (t) => {
+  for (const [source, members] of READING) t.same([...(membersRead(source) ?? ['all'])], members, source)
+  for (const source of READING_ALL) t.equal(membersRead(source), undefined, source)
 })
 
 const SCRIPTS: [source: string, script: string][] = [
