@@ -30,6 +30,7 @@ const SERVE_OPTIONS = {
   admin: { type: 'string', multiple: true },
   cors: { type: 'string', multiple: true },
   config: { type: 'string' },
+  gateway: { type: 'string' },
 } as const
 
 const OPTIONS = {

@@ -3,6 +3,7 @@
 import type { Metrics } from '../base/metrics.ts'
 import type { CacheFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import type { RunningGateway } from '../gateway/start-gateway.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import type { AcquireLock, Server } from '../server/server.ts'
 import type { MigrationParts } from './migrate/peer.ts'
@@ -52,6 +53,8 @@ export interface Parts {
   /** How databases are opened under some settings: cache, limits. */
   databaseOpener(settings: SettingsRegistry, metrics: Metrics): DatabaseOpener & { cache: CacheFigures }
   startHttp(server: Server): Promise<Listener>
+  /** Serves Sync Gateway's API as the text of a configuration file says. Rejects with ConfigError. */
+  startGateway(server: Server, opener: DatabaseOpener, configuration: string): Promise<RunningGateway>
   openStore(path: string): Promise<InspectedStore>
   /** Compacts a file that nobody has open. Resolves with its lengths. */
   compactFile(

@@ -15,7 +15,9 @@ import { systemRandom } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import type { Config } from '../config/load.ts'
 import { SettingsRegistry } from '../config/registry.ts'
+import type { RunningGateway } from '../gateway/start-gateway.ts'
 import { startReplicator } from '../replicator/start-replicator.ts'
+import type { DatabaseOpener } from '../server/registry.ts'
 import { Server } from '../server/server.ts'
 import { EXIT, type Listener, type Parts } from './parts.ts'
 
@@ -24,6 +26,8 @@ export interface RestartableServerOptions {
   load(): Promise<Config>
   /** The text of the file that `--config` names, as it is now. */
   readConfigFile(config: Config): Promise<string>
+  /** The text of the file that `--gateway` names, as it is now; undefined: there is no gateway. */
+  readGatewayFile?: (() => Promise<string>) | undefined
   parts: Parts
   log: LeveledLog
   /** The log's level under a setting. */
@@ -33,6 +37,7 @@ export interface RestartableServerOptions {
 interface Opened {
   readonly server: Server
   readonly listener: Listener
+  readonly gateway: RunningGateway | undefined
 }
 
 export class RestartableServer {
@@ -82,6 +87,11 @@ export class RestartableServer {
   /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
   get urls(): readonly string[] {
     return this.#opened.listener.urls
+  }
+
+  /** Undefined where there is none. */
+  get gateway(): RunningGateway | undefined {
+    return this.#opened.gateway
   }
 
   /** Stops the listener, then the rest. Resolves with the exit status. */
@@ -166,8 +176,9 @@ async function open(
   const metrics = new Metrics()
   log.setLevel(options.levelOf(config.logLevel))
   settings.subscribe('logLevel', (level) => log.setLevel(options.levelOf(level)))
+  const opener = parts.databaseOpener(settings, metrics)
   const server = await Server.start({
-    ...parts.databaseOpener(settings, metrics),
+    ...opener,
     settings,
     config,
     readConfigFile: () => options.readConfigFile(config),
@@ -181,21 +192,35 @@ async function open(
   })
   try {
     const listener = await parts.startHttp(server)
+    const gateway = await startGateway(options, server, opener).catch(async (error) => {
+      await listener.stop(0)
+      throw error
+    })
     server.replicator.begin()
-    return { server, listener }
+    return { server, listener, gateway }
   } catch (error) {
     await server.stop(0)
     throw error
   }
 }
 
-async function close({ server, listener }: Opened, graceMs: number): Promise<number> {
+async function startGateway(
+  { parts, readGatewayFile }: RestartableServerOptions,
+  server: Server,
+  opener: DatabaseOpener,
+): Promise<RunningGateway | undefined> {
+  return readGatewayFile === undefined
+    ? undefined
+    : parts.startGateway(server, opener, await readGatewayFile())
+}
+
+async function close({ server, listener, gateway }: Opened, graceMs: number): Promise<number> {
   let status: number = EXIT.ok
   const failed = (error: unknown): void => {
     server.log.error('a part of the server did not stop cleanly', { reason: describeError(error) })
     status = EXIT.failure
   }
-  await listener.stop(graceMs).catch(failed)
+  await Promise.all([listener.stop(graceMs).catch(failed), gateway?.stop(graceMs).catch(failed)])
   await server.stop(0).catch(failed)
   return status
 }

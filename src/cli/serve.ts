@@ -22,6 +22,7 @@ export interface ServeFlags {
   admin?: string[]
   cors?: string[]
   config?: string
+  gateway?: string
 }
 
 /** Longer than any run: it only keeps the process from ending while something else is awaited. */
@@ -29,6 +30,7 @@ const KEEP_ALIVE_MS = 2 ** 30
 
 /** Resolves with the exit status once everything is closed. */
 export async function serve(flags: ServeFlags, parts: Parts, console: Console): Promise<number> {
+  const { gateway } = flags
   const { logLevel, logWriter, logFile } = await readConfig(flags, console)
   const file = logWriter === 'file' ? LogFile.open(logFile, console.err) : undefined
   const write = file === undefined ? console.err : (line: string) => file.write(line)
@@ -47,6 +49,7 @@ export async function serve(flags: ServeFlags, parts: Parts, console: Console): 
     const running = await RestartableServer.start({
       load: () => readConfig(flags, console),
       readConfigFile: (config) => readConfigFile(config.sources.file!.path),
+      readGatewayFile: gateway === undefined ? undefined : () => readNamedFile('--gateway', gateway),
       parts,
       log,
       levelOf: (level) => level,
@@ -92,9 +95,15 @@ async function run(
   return status
 }
 
-function announce({ server, url, urls }: RestartableServer, console: Console): void {
+function announce({ server, url, urls, gateway }: RestartableServer, console: Console): void {
   for (const each of urls) {
     console.out(`davenport listening on ${each.startsWith('unix:') ? each : `${each}/`}\n`)
+  }
+  if (gateway !== undefined) {
+    console.out(
+      `davenport gateway listening on ${gateway.publicUrl}/\n` +
+        `davenport gateway administrators on ${gateway.adminUrl}/\n`,
+    )
   }
   const generated = server.administrators.generated
   if (generated === undefined) return
@@ -134,10 +143,15 @@ export async function withLocalFile(sources: ConfigSources): Promise<Config> {
   return loadConfig({ ...sources, local, file: isBoth ? undefined : sources.file })
 }
 
-async function readConfigFile(path: string): Promise<string> {
+function readConfigFile(path: string): Promise<string> {
+  return readNamedFile('--config', path)
+}
+
+/** Throws ConfigError. */
+async function readNamedFile(option: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
-    throw new ConfigError(`--config: ${explain(error)}`)
+    throw new ConfigError(`${option}: ${explain(error)}`)
   }
 }

@@ -111,6 +111,11 @@ export const systemParts: Parts = {
       throw error
     }
   },
+  async startGateway(server, opener, configuration) {
+    const { readGatewayConfig } = await import('../gateway/config.ts')
+    const { startGateway } = await import('../gateway/start-gateway.ts')
+    return startGateway(server, opener, readGatewayConfig(configuration))
+  },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
   compactFile,
   async openMigration(environment) {

@@ -87,6 +87,7 @@ function serveUsage(): string {
   --cors ORIGIN          serve the scripts of web pages of ORIGIN, with the passwords and cookies that their
                          browser keeps; may be repeated. * is every page: it can then do what its reader may
   --config FILE          read settings from an ini file
+  --gateway FILE         serve the API of Couchbase Sync Gateway too, as FILE configures it: docs/GATEWAY.md
   --help, -h             show this
   --version, -v          show the version
 

@@ -85,6 +85,7 @@ export const ROOMS = [
   'src/http/routes/index.ts',
   'src/http/listen',
   'src/threads',
+  'src/gateway',
   'src/cli',
 ]
 

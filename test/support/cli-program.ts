@@ -56,6 +56,9 @@ const parts: Parts = {
       },
     }
   },
+  async startGateway() {
+    throw new Error('there is nobody to speak HTTP')
+  },
   async openMigration() {
     throw new Error('there is nobody to speak HTTP')
   },

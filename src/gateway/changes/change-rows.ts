@@ -1,0 +1,228 @@
+/**
+ * The changes that somebody may see, in order: the entries of his channels merged, by the index, so that the cost is that of
+ * what he sees. A channel that he has since g is told from its beginning, as `g:n`, to who has not seen g. What holds: a row is of a
+ * channel that the reader has now, and every change of such a channel is told once he asks from before it.
+ */
+import { Heap } from '../../base/heap.ts'
+import type { GatewayDatabase } from '../gateway-database.ts'
+import { ALL_CHANNELS, GUEST, GUEST_LABEL } from '../names.ts'
+import { OWN_PREFIX, parsePrincipalId } from '../principals/principal.ts'
+import { mayReadChannel, type Reader } from '../principals/reader.ts'
+import type { ChannelCursor } from '../store/channel-index.ts'
+import { isBefore, isSame, type SequenceId } from './sequence-id.ts'
+
+export interface ChangeRow {
+  readonly sequence: SequenceId
+  readonly id: string
+  readonly deleted: boolean
+  /** Channels that the document left with this change; undefined where it is still in one of the reader's. */
+  readonly removed: readonly string[] | undefined
+  /** Undefined for accounts as their owners see them. */
+  readonly rev: string | undefined
+  /** It is an account. */
+  readonly isAccount: boolean
+}
+
+/** What is told of one feed at a place. */
+interface Found {
+  sequence: SequenceId
+  id: string
+  deleted: boolean
+  removed: string | undefined
+  rev: string | undefined
+  isAccount: boolean
+}
+
+interface Feed {
+  next(): Found | undefined
+  /** To be called when no more is read of it. */
+  close?(): void
+}
+
+export interface ChangesWish {
+  /** Channels; undefined: all that the reader has. */
+  channels: readonly string[] | undefined
+  activeOnly: boolean
+}
+
+/**
+ * Rows behind `since`, as of now: to be taken to their end, or left, before anything is awaited. `reader` null is an
+ * administrator.
+ */
+export function* changeRows(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  { channels, activeOnly }: ChangesWish,
+  since: SequenceId,
+): Generator<ChangeRow> {
+  const heap = new Heap<{ feed: Feed; found: Found; order: number }>((a, b) =>
+    isSame(a.found.sequence, b.found.sequence)
+      ? a.order < b.order
+      : isBefore(a.found.sequence, b.found.sequence),
+  )
+  const open = [...feeds(database, reader, channels, since)]
+  try {
+    for (const [order, feed] of open.entries()) {
+      const found = feed.next()
+      if (found !== undefined) heap.add({ feed, found, order })
+    }
+    for (let first = heap.takeFirst(); first !== undefined; first = heap.takeFirst()) {
+      const { sequence } = first.found
+      const together = [first]
+      while (heap.first !== undefined && isSame(heap.first.found.sequence, sequence))
+        together.push(heap.takeFirst()!)
+      const row = merged(together.map(({ found }) => found))
+      if (!activeOnly || row.isAccount || (!row.deleted && row.removed === undefined)) yield row
+      for (const each of together) {
+        const found = each.feed.next()
+        if (found !== undefined) heap.add({ ...each, found })
+      }
+    }
+  } finally {
+    for (const feed of open) feed.close?.()
+  }
+}
+
+function merged(found: readonly Found[]): ChangeRow {
+  const removed = found.flatMap((each) => each.removed ?? [])
+  // A document that left some of the reader's channels and is in another one has not left.
+  const current = found.find((each) => each.removed === undefined)
+  const { sequence, id, deleted, rev, isAccount } = current ?? found[0]!
+  return { sequence, id, deleted, rev, isAccount, removed: current === undefined ? removed : undefined }
+}
+
+function* feeds(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  wished: readonly string[] | undefined,
+  since: SequenceId,
+): Generator<Feed> {
+  for (const [channel, added] of channelsOf(reader, wished)) {
+    yield channel === ALL_CHANNELS
+      ? new DocumentsFeed(database, reader === null, added, since)
+      : new ChannelFeed(database, channel, added, since)
+  }
+  if (reader !== null) yield accountFeed(reader, since)
+}
+
+/** Channels to be read, each with the sequence since which the reader has it. */
+function channelsOf(
+  reader: Reader | null,
+  wished: readonly string[] | undefined,
+): Iterable<[string, number]> {
+  if (reader === null) {
+    const names = wished === undefined || wished.includes(ALL_CHANNELS) ? [ALL_CHANNELS] : wished
+    return names.map((name) => [name, 0])
+  }
+  if (wished === undefined || wished.includes(ALL_CHANNELS)) return reader.channels
+  const all = reader.channels.get(ALL_CHANNELS)
+  return [...new Set(wished)]
+    .filter((name) => mayReadChannel(reader, name))
+    .map((name) => [name, Math.min(reader.channels.get(name) ?? all!, all ?? Number.POSITIVE_INFINITY)])
+}
+
+/** Where a channel is read from that the reader has since `added`. */
+function placeOf(added: number, since: SequenceId): number {
+  if (added > since.major) return 0
+  if (since.minor === undefined) return since.major
+  // In the middle of what another grant opened, everything from that grant on is still to come.
+  return added === since.major ? since.minor : since.major - 1
+}
+
+function sequenceOf(seq: number, added: number, since: SequenceId): SequenceId {
+  // Who has seen the grant, and all that it opened, sees changes by their own numbers.
+  const isOpened =
+    seq < added && (added > since.major || (added === since.major && since.minor !== undefined))
+  return isOpened ? { major: added, minor: seq } : { major: seq, minor: undefined }
+}
+
+class ChannelFeed implements Feed {
+  readonly #database: GatewayDatabase
+  readonly #channel: string
+  readonly #added: number
+  readonly #since: SequenceId
+  readonly #cursor: ChannelCursor
+
+  constructor(database: GatewayDatabase, channel: string, added: number, since: SequenceId) {
+    this.#database = database
+    this.#channel = channel
+    this.#added = added
+    this.#since = since
+    this.#cursor = database.channels.cursor(channel, placeOf(added, since))
+  }
+
+  next(): Found | undefined {
+    for (;;) {
+      const entry = this.#cursor.next()
+      if (entry === undefined) return undefined
+      const { id, seq, removal } = entry
+      const sequence = sequenceOf(seq, this.#added, this.#since)
+      if (removal !== undefined) {
+        const { rev, deleted } = removal
+        return { sequence, id, deleted, removed: this.#channel, rev, isAccount: false }
+      }
+      const row = this.#database.database.lookup(id)
+      // What was written since is told at its new place, once the index has it.
+      if (row === undefined || row.document().localSeq !== seq) continue
+      return { sequence, id, deleted: row.deleted, removed: undefined, rev: row.rev, isAccount: false }
+    }
+  }
+}
+
+/** All documents; with all accounts for administrators. */
+class DocumentsFeed implements Feed {
+  readonly #rows: ReturnType<GatewayDatabase['database']['changes']>['rows']
+  readonly #last: number
+  readonly #withAccounts: boolean
+  readonly #added: number
+  readonly #since: SequenceId
+
+  constructor(database: GatewayDatabase, withAccounts: boolean, added: number, since: SequenceId) {
+    this.#rows = database.database.changes({ since: placeOf(added, since) }).rows
+    this.#last = database.indexedSeq
+    this.#withAccounts = withAccounts
+    this.#added = added
+    this.#since = since
+  }
+
+  next(): Found | undefined {
+    for (let row = this.#rows.next(); row.done !== true; row = this.#rows.next()) {
+      const { id, seqNumber, deleted, revs } = row.value
+      if (seqNumber > this.#last) return undefined
+      const sequence = sequenceOf(seqNumber, this.#added, this.#since)
+      if (!id.startsWith(OWN_PREFIX)) {
+        return { sequence, id, deleted, removed: undefined, rev: revs[0]!, isAccount: false }
+      }
+      const account = parsePrincipalId(id)
+      if (!this.#withAccounts || deleted || account === undefined) continue
+      const shown = `_${account.kind}/${account.name}`
+      return { sequence, id: shown, deleted: false, removed: undefined, rev: '', isAccount: true }
+    }
+    return undefined
+  }
+
+  close(): void {
+    this.#rows.return?.()
+  }
+}
+
+/** The reader's own account, if it has changed. */
+function accountFeed(reader: Reader, since: SequenceId): Feed {
+  const sequence: SequenceId = { major: reader.seq, minor: undefined }
+  let isTold = !isBefore(since, sequence) || reader.seq === 0
+  return {
+    next() {
+      if (isTold) return undefined
+      isTold = true
+      const name = reader.name === GUEST ? GUEST_LABEL : reader.name
+      return {
+        sequence,
+        id: `_user/${name}`,
+        deleted: false,
+        removed: undefined,
+        rev: undefined,
+        isAccount: true,
+      }
+    },
+  }
+}

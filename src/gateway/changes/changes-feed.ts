@@ -1,0 +1,75 @@
+/** `_changes` over HTTP: once, until there is something, or for as long as the client stays. */
+import type { Clock } from '../../base/clock.ts'
+import { FLUSH, type Piece } from '../../documents/piece.ts'
+import type { GatewayDatabase } from '../gateway-database.ts'
+import { ChangeWait } from './change-wait.ts'
+import type { ChangesOptions } from './changes-options.ts'
+import { ChangesPasses, type ReaderNow } from './changes-pass.ts'
+
+export interface FeedParts {
+  database: GatewayDatabase
+  reader: ReaderNow
+  options: ChangesOptions
+  clock: Pick<Clock, 'monotonic'>
+  /** Aborted when the client has gone or the server stops. */
+  gone: AbortSignal
+}
+
+/** `{"results":[...],"last_seq":"n"}`; with longpoll not before there is a row, or the time is over. */
+export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
+  const { database, reader, options, clock, gone } = parts
+  const passes = new ChangesPasses(database, reader, options)
+  const wait = options.feed === 'longpoll' ? new ChangeWait(database, gone) : undefined
+  const endMs = clock.monotonic() + options.timeoutMs
+  try {
+    let rows = passes.take()
+    let isOpen = false
+    while (rows.length === 0 && wait !== undefined) {
+      if (!isOpen) {
+        yield '{"results":[\r\n'
+        yield FLUSH
+      }
+      isOpen = true
+      const left = options.timeoutMs === 0 ? undefined : endMs - clock.monotonic()
+      const wakeup = await wait.next(left, options.heartbeatMs)
+      if (wakeup === 'gone' || wakeup === 'timeout') break
+      if (wakeup === 'beat') {
+        yield '\n'
+        yield FLUSH
+        continue
+      }
+      wait.begin()
+      rows = passes.take()
+    }
+    if (!isOpen) yield '{"results":[\r\n'
+    for (let isFirst = true; rows.length > 0; rows = passes.take()) {
+      yield (isFirst ? '' : ',\r\n') + rows.join(',\r\n')
+      isFirst = false
+    }
+    yield `],\r\n"last_seq":"${passes.lastSequence}"}\n`
+  } finally {
+    wait?.stop()
+  }
+}
+
+/** A line of JSON for each row, an empty one when there are no more and as heartbeat. */
+export async function* continuousPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
+  const { database, reader, options, clock, gone } = parts
+  const passes = new ChangesPasses(database, reader, options)
+  const wait = new ChangeWait(database, gone)
+  const endMs = clock.monotonic() + options.timeoutMs
+  try {
+    for (;;) {
+      wait.begin()
+      for (let rows = passes.take(); rows.length > 0; rows = passes.take()) yield `${rows.join('\n')}\n`
+      if (passes.isExhausted) return
+      yield '\n'
+      yield FLUSH
+      const left = options.timeoutMs === 0 ? undefined : endMs - clock.monotonic()
+      const wakeup = await wait.next(left, options.heartbeatMs)
+      if (wakeup === 'gone' || wakeup === 'timeout') return
+    }
+  } finally {
+    wait.stop()
+  }
+}

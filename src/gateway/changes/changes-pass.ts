@@ -1,0 +1,146 @@
+/** Changes as texts: what is sent of a pass over somebody's changes. */
+import type { Piece } from '../../documents/piece.ts'
+import { stringsText, stringText } from '../../json/writer.ts'
+import { documentParts } from '../document-answer.ts'
+import { GatewayError } from '../errors.ts'
+import type { GatewayDatabase } from '../gateway-database.ts'
+import { mayRead, mayReadChannel, type Reader } from '../principals/reader.ts'
+import { findRevision, isDocumentId } from '../reads.ts'
+import { type ChangeRow, changeRows } from './change-rows.ts'
+import type { ChangesOptions } from './changes-options.ts'
+import { formatSequence, type SequenceId, sequenceText } from './sequence-id.ts'
+
+/** Rows that are gathered before others get their turn. */
+const MOST_ROWS = 200
+
+/** Whose changes: as he is now, at each call. Throws when he may read nothing any more. */
+export type ReaderNow = () => Reader | null
+
+/** Goes through somebody's changes, in passes: each sees the rows that there are behind those of the last one. */
+export class ChangesPasses {
+  readonly #database: GatewayDatabase
+  readonly #reader: ReaderNow
+  readonly #options: ChangesOptions
+  #since: SequenceId
+  #left: number
+
+  constructor(database: GatewayDatabase, reader: ReaderNow, options: ChangesOptions) {
+    this.#database = database
+    this.#reader = reader
+    this.#options = options
+    this.#since = options.since
+    this.#left = options.limit ?? Number.POSITIVE_INFINITY
+  }
+
+  /** As many rows were taken as were asked for. */
+  get isExhausted(): boolean {
+    return this.#left <= 0
+  }
+
+  get lastSequence(): string {
+    return formatSequence(this.#since)
+  }
+
+  /** The next rows; none where there are none now. */
+  take(most = MOST_ROWS): string[] {
+    const reader = this.#reader()
+    const texts: string[] = []
+    if (this.#left <= 0) return texts
+    for (const row of changeRows(this.#database, reader, this.#options, this.#since)) {
+      texts.push(rowText(this.#database, reader, row, this.#options))
+      this.#since = row.sequence
+      this.#left -= 1
+      if (texts.length >= most || this.#left <= 0) break
+    }
+    return texts
+  }
+}
+
+function rowText(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  row: ChangeRow,
+  { includeDocs, allLeaves }: Pick<ChangesOptions, 'includeDocs' | 'allLeaves'>,
+): string {
+  const { id, rev, removed } = row
+  const revs =
+    rev === undefined
+      ? []
+      : allLeaves && !row.isAccount && removed === undefined
+        ? leavesOf(database, id, rev)
+        : [rev]
+  const deleted = row.deleted ? ',"deleted":true' : ''
+  const left = removed === undefined ? '' : `,"removed":${stringsText(removed)}`
+  const doc = includeDocs && !row.isAccount ? documentMember(database, reader, id, rev!) : ''
+  const changes = revs.map((each) => `{"rev":${stringText(each)}}`).join(',')
+  return `{"seq":${sequenceText(row.sequence)},"id":${stringText(id)}${deleted}${left}${doc},"changes":[${changes}]}`
+}
+
+function leavesOf(database: GatewayDatabase, id: string, first: string): string[] {
+  const others = (database.leaves(id)?.leaves ?? []).map(({ view }) => view.rev)
+  return [first, ...others.filter((rev) => rev !== first)]
+}
+
+function documentMember(database: GatewayDatabase, reader: Reader | null, id: string, rev: string): string {
+  const seen = findRevision(database, reader, id, rev)
+  return seen === undefined ? '' : `,"doc":${textOf(documentParts(seen, {}, false).json)}`
+}
+
+/** Of pieces without attachments' bytes. */
+export function textOf(pieces: readonly Piece[]): string {
+  return pieces
+    .map((piece) => (typeof piece === 'string' ? piece : Buffer.from(piece as Uint8Array).toString()))
+    .join('')
+}
+
+/** The changes of single documents, in their order: rows, and the last sequence. */
+export function changesOfDocuments(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  options: ChangesOptions,
+): { rows: string[]; last: number } {
+  const found: ChangeRow[] = []
+  for (const id of new Set(options.ids)) {
+    const row = documentRow(database, reader, id, options.since.major)
+    if (row !== undefined && !(options.activeOnly && (row.deleted || row.removed !== undefined)))
+      found.push(row)
+  }
+  found.sort((a, b) => a.sequence.major - b.sequence.major)
+  const shown = found.slice(0, options.limit)
+  return {
+    rows: shown.map((row) => rowText(database, reader, row, options)),
+    last: shown.at(-1)?.sequence.major ?? 0,
+  }
+}
+
+function documentRow(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  id: string,
+  since: number,
+): ChangeRow | undefined {
+  const leaves = isDocumentId(id) ? database.leaves(id) : undefined
+  if (leaves === undefined) return undefined
+  const { state, seq } = leaves.latest.record
+  const { view, record } = leaves.winner
+  const inChannels = [...state.channels].filter(([name]) => mayReadChannel(reader, name))
+  const isIn =
+    mayRead(reader, record.output.channels) || inChannels.some(([, removal]) => removal === undefined)
+  if (isIn) {
+    if (seq <= since) return undefined
+    const sequence = { major: seq, minor: undefined }
+    return { sequence, id, deleted: view.deleted, removed: undefined, rev: view.rev, isAccount: false }
+  }
+  // What he is told of a document that has left is the last that he was to see of it.
+  const removals = inChannels.map(([, removal]) => removal!).sort((a, b) => b.seq - a.seq)
+  const last = removals[0]
+  if (last === undefined || last.seq <= since) return undefined
+  const removed = inChannels.filter(([, removal]) => removal!.seq === last.seq).map(([name]) => name)
+  const sequence = { major: last.seq, minor: undefined }
+  return { sequence, id, deleted: last.deleted, removed, rev: last.rev, isAccount: false }
+}
+
+/** What ends a feed whose reader is nobody any more. */
+export function readerGone(): GatewayError {
+  return new GatewayError(401, 'Login required')
+}

@@ -1,0 +1,257 @@
+/**
+ * A database as the gateway serves it: a database of ours that nobody else writes to, with what follows from its documents in
+ * memory (who is in which channel, what is granted to whom, who may sign in), and the queue through which it is written.
+ */
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { RandomBytes } from '../base/random.ts'
+import { giveWay } from '../base/time-slice.ts'
+import type { AllDocsRow, DocumentView, OwnedDatabase } from '../database/api/database.ts'
+import { parseRevision } from '../database/revisions/revision-id.ts'
+import type { Scripting } from '../scripting/scripting.ts'
+import type { Lease } from '../server/open-databases.ts'
+import type { DatabaseConfig } from './config.ts'
+import { OWN_END, OWN_PREFIX, parsePrincipalId, readPrincipal } from './principals/principal.ts'
+import { Principals } from './principals/principals.ts'
+import type { Reader } from './principals/reader.ts'
+import { Sessions } from './principals/sessions.ts'
+import { ChannelIndex } from './store/channel-index.ts'
+import { leavesOf } from './store/document-leaves.ts'
+import { type GivenDocument, type StateAt, type WriteTarget, writeDocument } from './store/document-write.ts'
+import { Expiries } from './store/expiries.ts'
+import { GrantIndex } from './store/grant-index.ts'
+import { LocalStore } from './store/local-store.ts'
+import { Overrides } from './store/overrides.ts'
+import { type RecordedRevision, recordedRevision } from './store/revision-record.ts'
+import { WriteQueue } from './store/write-queue.ts'
+import { DEFAULT_SYNC, SyncFunction, type SyncUser } from './sync/sync-function.ts'
+
+export interface GatewayDatabaseParts {
+  name: string
+  config: DatabaseConfig
+  lease: Lease<OwnedDatabase>
+  scripting: Scripting
+  clock: Clock
+  random: RandomBytes
+  log: Log
+}
+
+export class GatewayDatabase implements WriteTarget {
+  readonly name: string
+  readonly log: Log
+  readonly clock: Clock
+  readonly database: OwnedDatabase
+  readonly local: LocalStore
+  readonly queue: WriteQueue
+  readonly sessions: Sessions
+  readonly overrides: Overrides
+  readonly random: RandomBytes
+  sync: SyncFunction
+  /** As it is in force. */
+  config: DatabaseConfig
+  /** As an administrator has set it since; it comes into force when the database comes online. */
+  pendingConfig: DatabaseConfig
+  isOnline: boolean
+  /** Since it was opened, in microseconds of Unix time. */
+  readonly startTimeUs: number
+  readonly #scripting: Scripting
+  readonly #lease: Lease<OwnedDatabase>
+  readonly #expiries: Expiries
+  readonly #listeners = new Set<() => void>()
+  /** Ends what goes on for long, at the end and when the database goes offline. */
+  #ended = new AbortController()
+  #isNotifying = false
+  #indexedSeq = 0
+  #channels = new ChannelIndex()
+  #principals = new Principals(new GrantIndex(), new GrantIndex())
+
+  private constructor({ name, config, lease, scripting, clock, random, log }: GatewayDatabaseParts) {
+    this.name = name
+    this.config = config
+    this.pendingConfig = config
+    this.isOnline = config.offline !== true
+    this.log = log
+    this.clock = clock
+    this.random = random
+    this.#lease = lease
+    this.#scripting = scripting
+    this.database = lease.database
+    this.startTimeUs = clock.now() * 1000
+    this.local = new LocalStore(lease.database)
+    this.overrides = new Overrides(this.local)
+    this.sessions = new Sessions(this.local, clock, random)
+    this.sync = this.#syncOf(config)
+    this.queue = new WriteQueue({
+      database: lease.database,
+      log,
+      onWritten: () => this.changed(),
+      onBroken: () => this.#load(),
+    })
+    this.#expiries = new Expiries(clock, (ids) => this.#expire(ids))
+  }
+
+  /** Takes the lease over. */
+  static async open(parts: GatewayDatabaseParts): Promise<GatewayDatabase> {
+    const { config, lease } = parts
+    const opened = new GatewayDatabase(parts)
+    if (config.revs_limit !== undefined) await lease.database.setRevsLimit(config.revs_limit)
+    await opened.#load()
+    return opened
+  }
+
+  get channels(): ChannelIndex {
+    return this.#channels
+  }
+
+  get principals(): Principals {
+    return this.#principals
+  }
+
+  /** Aborted when the database goes offline, is closed or deleted. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  /** The last change that is durable and in all indexes. */
+  get indexedSeq(): number {
+    return this.#indexedSeq
+  }
+
+  /** Calls `listener` when something was written, once for what was written together. Returns what ends that. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  changed(): void {
+    this.#indexedSeq = this.database.updateSeqNumber
+    if (this.#isNotifying) return
+    this.#isNotifying = true
+    setImmediate(() => {
+      this.#isNotifying = false
+      for (const listener of [...this.#listeners]) listener()
+    })
+  }
+
+  readonly recorded = (view: DocumentView): RecordedRevision => this.overrides.apply(recordedRevision(view))
+
+  leaves(id: string) {
+    return leavesOf(this.database, id, this.recorded)
+  }
+
+  write(given: GivenDocument, userName: string | null, signal?: AbortSignal): Promise<string> {
+    return writeDocument(this, given, () => this.#syncUser(userName), signal)
+  }
+
+  #syncUser(name: string | null): SyncUser | null {
+    if (name === null) return null
+    const reader = this.#principals.reader(name)
+    if (reader === undefined) return { name, roles: [], channels: [] }
+    return { name, roles: [...reader.roles.keys()], channels: [...reader.channels.keys()] }
+  }
+
+  moved(
+    id: string,
+    before: StateAt | undefined,
+    after: StateAt | undefined,
+    expiry: number | undefined,
+  ): void {
+    this.#channels.move(id, before, after)
+    const granted = this.#principals.channelGrants.move(id, before?.state.access, after?.state.access)
+    const appointed = this.#principals.roleGrants.move(id, before?.state.roles, after?.state.roles)
+    if (granted || appointed) this.#principals.forget()
+    this.#expiries.set(id, expiry)
+  }
+
+  /** Takes documents away as if they had never been. Resolves with the ids of those that were there. */
+  purge(ids: readonly string[]): Promise<string[]> {
+    return this.queue.alone(async () => {
+      const purged: string[] = []
+      for (const id of ids) if (await this.#purgeOne(id)) purged.push(id)
+      if (purged.length > 0) this.changed()
+      return purged
+    })
+  }
+
+  async #purgeOne(id: string): Promise<boolean> {
+    const leaves = id.startsWith(OWN_PREFIX) ? undefined : this.leaves(id)
+    if (leaves === undefined) return false
+    const revisions = leaves.leaves.map(({ view }) => parseRevision(view.rev))
+    await this.database.purge([{ id, revisions }])
+    const { state, seq } = leaves.latest.record
+    this.moved(id, { state, seq }, undefined, undefined)
+    await this.overrides.forget(id)
+    return true
+  }
+
+  async #expire(ids: readonly string[]): Promise<void> {
+    await this.purge(ids)
+  }
+
+  /** Makes all that is in memory from what is stored. */
+  async #load(): Promise<void> {
+    await this.overrides.load()
+    this.#channels = new ChannelIndex()
+    const principals = new Principals(new GrantIndex(), new GrantIndex())
+    this.#principals = principals
+    for (const { id, deleted, document } of this.database.changes({}).rows) {
+      if (id.startsWith(OWN_PREFIX)) {
+        if (!deleted && parsePrincipalId(id) !== undefined)
+          principals.put(readPrincipal(id, document().body()))
+      } else {
+        const { latest } = this.leaves(id)!
+        const { state, seq, expiry } = latest.record
+        this.moved(id, undefined, { state, seq }, latest.view.deleted ? undefined : expiry)
+      }
+      await giveWay()
+    }
+    this.#indexedSeq = this.database.updateSeqNumber
+  }
+
+  #syncOf(config: DatabaseConfig): SyncFunction {
+    return new SyncFunction(this.#scripting, config.sync ?? DEFAULT_SYNC, this.name)
+  }
+
+  /** The configuration that was set last comes into force. */
+  async takeConfig(): Promise<void> {
+    this.config = this.pendingConfig
+    this.sync = this.#syncOf(this.config)
+    if (this.config.revs_limit !== undefined) await this.database.setRevsLimit(this.config.revs_limit)
+  }
+
+  /** The reader of that name as he is now; undefined where there is none, or he is disabled. */
+  reader(name: string): Reader | undefined {
+    return this.#principals.user(name)?.isDisabled === false ? this.#principals.reader(name) : undefined
+  }
+
+  /** Live documents in the order of their ids, from `startKey` on, without the gateway's own. */
+  *documents(startKey: string | undefined, endKey: string | undefined): Generator<AllDocsRow> {
+    const isBehind = startKey !== undefined && startKey >= OWN_PREFIX
+    if (!isBehind) yield* this.#range(startKey, minimum(endKey, OWN_PREFIX))
+    yield* this.#range(isBehind && startKey > OWN_END ? startKey : OWN_END, endKey)
+  }
+
+  *#range(startKey: string | undefined, endKey: string | undefined): Generator<AllDocsRow> {
+    const { rows } = this.database.allDocs({ startKey, endKey })
+    for (const row of rows) if (!row.id.startsWith(OWN_PREFIX)) yield row
+  }
+
+  /** Feeds end. */
+  interrupt(): void {
+    this.#ended.abort()
+    this.#ended = new AbortController()
+  }
+
+  /** Feeds end, waiting writes are done, the lease is given back. */
+  async close(): Promise<void> {
+    this.#ended.abort()
+    this.#expiries.stop()
+    await this.queue.idle()
+    this.#listeners.clear()
+    this.#lease.release()
+  }
+}
+
+function minimum(a: string | undefined, b: string): string {
+  return a !== undefined && a < b ? a : b
+}

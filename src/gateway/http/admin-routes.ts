@@ -1,0 +1,161 @@
+/** Databases, users and roles, for administrators. */
+import { isObject, type PrincipalConfig } from '../config.ts'
+import { badRequest, GatewayError, missing } from '../errors.ts'
+import { GUEST, GUEST_LABEL } from '../names.ts'
+import type { Principal, PrincipalKind } from '../principals/principal.ts'
+import { deletePrincipal, readWish, savePrincipal } from '../principals/principal-writes.ts'
+import { resynchronise } from '../sync/resync.ts'
+import { type Answer, empty, json, textJson } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+export async function getDatabases({ gateway }: Exchange): Promise<Answer> {
+  return json(gateway.names())
+}
+
+async function configOf(exchange: Exchange): Promise<Record<string, unknown>> {
+  const body = await exchange.json()
+  if (!isObject(body)) throw badRequest('Bad JSON')
+  return body
+}
+
+export async function putDatabase(exchange: Exchange): Promise<Answer> {
+  await exchange.gateway.create(exchange.param(0), await configOf(exchange))
+  return empty(201)
+}
+
+export async function deleteDatabase(exchange: Exchange): Promise<Answer> {
+  await exchange.gateway.delete(exchange.param(0))
+  return textJson({})
+}
+
+export async function getConfig({ database }: Exchange): Promise<Answer> {
+  const { unsupported, ...given } = database.pendingConfig
+  return json({
+    server: 'walrus:',
+    pool: 'default',
+    bucket: database.name,
+    name: database.name,
+    ...given,
+    unsupported: { user_views: {}, oidc_test_provider: {}, ...unsupported },
+  })
+}
+
+export async function putConfig(exchange: Exchange): Promise<Answer> {
+  await exchange.gateway.setConfig(exchange.database, await configOf(exchange))
+  return empty(201)
+}
+
+export async function offline({ database }: Exchange): Promise<Answer> {
+  database.isOnline = false
+  database.interrupt()
+  return empty()
+}
+
+export async function online({ database }: Exchange): Promise<Answer> {
+  await database.takeConfig()
+  database.isOnline = true
+  return empty()
+}
+
+export async function resync({ database, gone }: Exchange): Promise<Answer> {
+  if (database.isOnline) throw new GatewayError(503, 'Database must be _offline before calling /_resync')
+  return json({ changes: await resynchronise(database, gone) })
+}
+
+export async function purge(exchange: Exchange): Promise<Answer> {
+  const wrong = badRequest("_purge document ID's must be passed as a JSON")
+  const body = await exchange.json().catch(() => {
+    throw wrong
+  })
+  if (!isObject(body)) throw wrong
+  const ids = Object.entries(body)
+    .filter(([, revs]) => Array.isArray(revs) && revs.length === 1 && revs[0] === '*')
+    .map(([id]) => id)
+  const purged = await exchange.database.purge(ids)
+  const headers = { 'Cache-Control': 'private, max-age=0, no-cache, no-store' }
+  return json({ purged: Object.fromEntries(purged.map((id) => [id, ['*']])) }, { headers })
+}
+
+export async function compact(): Promise<Answer> {
+  return json({ revs: 0 })
+}
+
+export async function vacuum(): Promise<Answer> {
+  throw new GatewayError(501, 'Vacuum is temporarily out of order')
+}
+
+function listed(kind: PrincipalKind) {
+  return async ({ database }: Exchange): Promise<Answer> => textJson(database.principals.names(kind))
+}
+
+function nameOf(kind: PrincipalKind, name: string): string {
+  return kind === 'user' && name === GUEST_LABEL ? GUEST : name
+}
+
+function shown({ database }: Exchange, principal: Principal): Record<string, unknown> {
+  const { kind, name, email, isDisabled } = principal
+  const reader = kind === 'user' ? database.principals.reader(name) : undefined
+  const channels = kind === 'user' ? reader?.channels : database.principals.roleChannels(name)
+  const isSilentGuest = name === GUEST && kind === 'user' && isDisabled
+  const roles = [...(reader?.roles.keys() ?? [])].sort()
+  return {
+    name: name === GUEST && kind === 'user' ? GUEST_LABEL : name,
+    admin_channels: filled([...principal.channels.keys()].sort()),
+    all_channels: isSilentGuest && principal.channels.size === 0 ? [] : [...(channels?.keys() ?? [])].sort(),
+    email,
+    disabled: isDisabled ? true : undefined,
+    admin_roles: filled([...principal.roles.keys()].sort()),
+    roles: filled(roles),
+  }
+}
+
+function filled(list: string[]): string[] | undefined {
+  return list.length === 0 ? undefined : list
+}
+
+function read(kind: PrincipalKind) {
+  return async (exchange: Exchange): Promise<Answer> => {
+    const principal = exchange.database.principals.find({ kind, name: nameOf(kind, exchange.param(1)) })
+    if (principal === undefined) throw missing()
+    return textJson(shown(exchange, principal))
+  }
+}
+
+function put(kind: PrincipalKind) {
+  return async (exchange: Exchange): Promise<Answer> => {
+    const name = exchange.param(1)
+    const config = (await configOf(exchange)) as PrincipalConfig
+    if (config.name !== undefined && config.name !== null && config.name !== name) {
+      throw badRequest("Name mismatch (can't change name)")
+    }
+    const wish = readWish(kind, nameOf(kind, name), config)
+    const existed = await savePrincipal(exchange.database, wish, exchange.gateway.hashPassword)
+    return empty(existed ? 200 : 201)
+  }
+}
+
+function post(kind: PrincipalKind) {
+  return async (exchange: Exchange): Promise<Answer> => {
+    const config = (await configOf(exchange)) as PrincipalConfig
+    const { name } = config
+    if (name === undefined || name === null || name === '') throw badRequest('Missing name property')
+    if (typeof name !== 'string') throw badRequest('Bad JSON')
+    const wish = readWish(kind, nameOf(kind, name), config)
+    await savePrincipal(exchange.database, wish, exchange.gateway.hashPassword, { mustBeNew: true })
+    return empty(201)
+  }
+}
+
+function remove(kind: PrincipalKind) {
+  return async (exchange: Exchange): Promise<Answer> => {
+    await deletePrincipal(exchange.database, kind, nameOf(kind, exchange.param(1)))
+    return empty()
+  }
+}
+
+function routesOf(kind: PrincipalKind) {
+  return { list: listed(kind), read: read(kind), put: put(kind), post: post(kind), remove: remove(kind) }
+}
+
+export const USERS = routesOf('user')
+export const ROLES = routesOf('role')

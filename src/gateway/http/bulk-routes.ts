@@ -1,0 +1,323 @@
+/** Many documents in one request. */
+import { randomHex } from '../../base/random.ts'
+import { giveWay } from '../../base/time-slice.ts'
+import type { Piece } from '../../documents/piece.ts'
+import { canonicalize, type ScannedDocument, scanDocuments } from '../../json/documents.ts'
+import { stringsText } from '../../json/writer.ts'
+import { isObject } from '../config.ts'
+import { documentParts, errorPart, mixedPart, mixedPieces } from '../document-answer.ts'
+import { badRequest, GatewayError, knownFailure, rowErrorName } from '../errors.ts'
+import { mayReadChannel } from '../principals/reader.ts'
+import { isDocumentId, readCurrent, readRevision, type SeenRevision } from '../reads.ts'
+import { normalRevision } from '../store/document-leaves.ts'
+import { type Answer, json, textJson } from './answer.ts'
+import { newBoundary } from './document-routes.ts'
+import { type Exchange, parsedList } from './exchange.ts'
+import { givenDocument, isWritableId, readDocument } from './given-document.ts'
+
+const LOCAL = '_local/'
+/** Documents of one request that are written side by side. */
+const MOST_AT_ONCE = 64
+
+interface FailedRow {
+  id: string
+  error: string
+  reason: string
+  status: number
+}
+
+type WrittenRow = { id: string; rev: string } | FailedRow
+
+function failedRow(id: string, error: unknown): FailedRow {
+  const known = knownFailure(error)
+  if (known === undefined) throw error
+  const { status, reason } = known
+  return { id, error: rowErrorName(status), reason, status }
+}
+
+export async function postBulkDocs(exchange: Exchange): Promise<Answer> {
+  const batch = scanDocuments(await exchange.jsonText(), { members: ['new_edits'] })
+  if (batch === null) throw badRequest('Bad JSON')
+  if (batch.documents === null) throw badRequest("missing 'docs' property")
+  if (batch.documents.some((each) => each === null)) throw badRequest('Document body must be JSON')
+  const isEdit = batch.members.get('new_edits')?.toString() !== 'false'
+  const documents = batch.documents as readonly ScannedDocument[]
+  const isLocal = (each: ScannedDocument): boolean => idOf(each).startsWith(LOCAL)
+  const rows = await inOrder(
+    documents.filter((each) => !isLocal(each)),
+    (each) => writeOne(exchange, each, isEdit),
+  )
+  for (const each of documents.filter(isLocal)) rows.push(await writeLocal(exchange, each))
+  return json(rows, { status: 201 })
+}
+
+function idOf({ special }: ScannedDocument): string {
+  const text = special.get('_id')
+  return text?.[0] === 0x22 ? (JSON.parse(text.toString()) as string) : ''
+}
+
+/**
+ * Documents are written side by side, so that they share commits; those of one id one after the other, in their order.
+ */
+async function inOrder(
+  documents: readonly ScannedDocument[],
+  write: (document: ScannedDocument) => Promise<WrittenRow>,
+): Promise<WrittenRow[]> {
+  const rows: WrittenRow[] = []
+  const last = new Map<string, Promise<unknown>>()
+  for (let from = 0; from < documents.length; from += MOST_AT_ONCE) {
+    const together = documents.slice(from, from + MOST_AT_ONCE).map((document) => {
+      const id = idOf(document)
+      const before = id === '' ? undefined : last.get(id)
+      const row = before === undefined ? write(document) : before.then(() => write(document))
+      if (id !== '')
+        last.set(
+          id,
+          row.catch(() => undefined),
+        )
+      return row
+    })
+    rows.push(...(await Promise.all(together)))
+    await giveWay()
+  }
+  return rows
+}
+
+async function writeOne(exchange: Exchange, scanned: ScannedDocument, isEdit: boolean): Promise<WrittenRow> {
+  const { gateway, database } = exchange
+  const id = idOf(scanned) || randomHex(gateway.random, 16)
+  try {
+    if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+    const read = readDocument(scanned, gateway.clock.now())
+    if (!isEdit && read.history === undefined) throw badRequest('Bad _revisions')
+    const given = await givenDocument(gateway, database, id, read)
+    const history = isEdit ? undefined : read.history
+    return { id, rev: await database.write({ ...given, history }, exchange.writer, exchange.gone) }
+  } catch (error) {
+    return failedRow(id, error)
+  }
+}
+
+async function writeLocal(exchange: Exchange, scanned: ScannedDocument): Promise<WrittenRow> {
+  const id = idOf(scanned)
+  try {
+    const text = scanned.special.get('_rev')?.toString()
+    const rev = text?.startsWith('"') ? (JSON.parse(text) as string) : undefined
+    return {
+      id,
+      rev: await exchange.database.local.put(id.slice(LOCAL.length), scanned.body, rev || undefined),
+    }
+  } catch (error) {
+    return failedRow(id, error)
+  }
+}
+
+export async function postBulkGet(exchange: Exchange): Promise<Answer> {
+  const body = await exchange.json()
+  if (!isObject(body)) throw badRequest('Bad JSON')
+  if (!exchange.accepts('multipart/')) throw new GatewayError(406, 'Response is multipart')
+  const { docs } = body
+  if (!Array.isArray(docs)) throw badRequest("missing 'docs' property")
+  const boundary = newBoundary(exchange)
+  return {
+    status: 200,
+    headers: { 'Content-Type': `multipart/mixed; boundary="${boundary}"` },
+    pieces: mixedPieces(boundary, bulkParts(exchange, docs)),
+  }
+}
+
+function* bulkParts(exchange: Exchange, docs: readonly unknown[]): Generator<Iterable<Piece>> {
+  for (const each of docs) yield bulkPart(exchange, each)
+}
+
+function bulkPart(exchange: Exchange, wish: unknown): Iterable<Piece> {
+  const members = isObject(wish) ? wish : {}
+  const id = typeof members['id'] === 'string' ? members['id'] : ''
+  const rev = typeof members['rev'] === 'string' ? members['rev'] : undefined
+  try {
+    if (id === '' || (members['rev'] !== undefined && rev === undefined)) {
+      throw badRequest('Invalid doc/rev ID in _bulk_get')
+    }
+    const since = textsOf(members['atts_since'])
+    const from = textsOf(members['revs_from'])
+    const { database, reader } = exchange
+    const seen = readRevision(database, reader, id, rev)
+    const parts = documentParts(
+      seen,
+      {
+        attachmentsSince: exchange.flag('attachments') ? (since ?? []) : undefined,
+        expiry: exchange.flag('show_exp'),
+        revisions: exchange.flag('revs')
+          ? { from: from ?? since ?? [], limit: exchange.count('revs_limit') }
+          : undefined,
+      },
+      true,
+    )
+    return mixedPart(parts, seen, newBoundary(exchange))
+  } catch (error) {
+    const { error: name, reason, status } = failedRow(id, error)
+    return errorPart(JSON.stringify({ error: name, id, reason, rev, status }))
+  }
+}
+
+function textsOf(value: unknown): string[] | undefined {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
+    ? (value as string[])
+    : undefined
+}
+
+/** Of how many generations below a revision a stored one may be its ancestor. */
+const ANCESTOR_GENERATIONS = 100
+
+export async function postRevsDiff(exchange: Exchange): Promise<Answer> {
+  const body = await exchange.json()
+  if (!isObject(body)) throw badRequest('Bad JSON')
+  for (const revs of Object.values(body)) if (textsOf(revs) === undefined) throw badRequest('Bad JSON')
+  const answer = new Map<string, unknown>()
+  for (const [id, revs] of Object.entries(body)) {
+    const missing = missingOf(exchange, id, revs as string[])
+    if (missing !== undefined) answer.set(id, missing)
+    await giveWay()
+  }
+  return textJson(Object.fromEntries(answer))
+}
+
+function missingOf(exchange: Exchange, id: string, revs: readonly string[]) {
+  const { database } = exchange
+  const leaves = isDocumentId(id) ? database.leaves(id)?.leaves : undefined
+  if (revs.length === 0) return undefined
+  if (leaves === undefined) return { missing: revs }
+  const stored = new Set<string>()
+  for (const { view } of leaves) {
+    const { start, ids } = view.revisions()
+    for (const [at, each] of ids.entries()) stored.add(`${start - at}-${each}`)
+  }
+  const missing = revs.filter((rev) => !stored.has(normalRevision(rev) ?? ''))
+  if (missing.length === 0) return undefined
+  const named = new Set(revs.map((rev) => normalRevision(rev)))
+  const possible = new Set<string>()
+  for (const rev of missing) {
+    const generation = Number(/^(\d{1,15})-/.exec(rev)?.[1] ?? 0)
+    if (generation <= 1) continue
+    for (const { view } of leaves) {
+      if (named.has(view.rev)) continue
+      const { start, ids } = view.revisions()
+      if (start < generation && start >= generation - ANCESTOR_GENERATIONS) possible.add(view.rev)
+      else if (start === generation && ids.length > 1) possible.add(`${start - 1}-${ids[1]}`)
+    }
+  }
+  return possible.size === 0 ? { missing } : { missing, possible_ancestors: [...possible] }
+}
+
+export async function getAllDocs(exchange: Exchange): Promise<Answer> {
+  const { query } = exchange
+  const keys = query.get('keys')
+  if (keys === null) return allDocs(exchange, undefined)
+  const list = parsedList(keys)
+  if (list === undefined) throw badRequest('Bad keys')
+  return allDocs(exchange, list)
+}
+
+export async function postAllDocs(exchange: Exchange): Promise<Answer> {
+  const body = JSON.parse(canonicalize(await exchange.jsonText()).toString()) as unknown
+  const keys = isObject(body) ? textsOf(body['keys']) : undefined
+  if (keys === undefined) throw badRequest('Bad/missing keys')
+  return allDocs(exchange, keys)
+}
+
+function allDocs(exchange: Exchange, keys: readonly string[] | undefined): Answer {
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json' },
+    pieces: allDocsPieces(exchange, keys),
+    isJson: true,
+  }
+}
+
+/** A key of the query: JSON, or as it stands. */
+function keyOf(exchange: Exchange, name: string): string | undefined {
+  const text = exchange.text(name)
+  const quoted = text === undefined ? undefined : /^".*"$/s.exec(text)
+  if (quoted === null || quoted === undefined) return text
+  try {
+    return JSON.parse(text!) as string
+  } catch {
+    return text
+  }
+}
+
+async function* allDocsPieces(
+  exchange: Exchange,
+  keys: readonly string[] | undefined,
+): AsyncGenerator<Piece, void, void> {
+  const { database } = exchange
+  const limit = exchange.count('limit') ?? Number.POSITIVE_INFINITY
+  const updateSeq = database.indexedSeq
+  let count = 0
+  yield '{"rows":[\n'
+  const rows = keys === undefined ? listedRows(exchange) : keyedRows(exchange, keys)
+  for (const row of rows) {
+    if (row !== undefined) {
+      yield count === 0 ? '' : ',\n'
+      yield* row
+      count += 1
+      if (count >= limit) break
+    }
+    await giveWay()
+  }
+  yield `],\n"total_rows":${count},"update_seq":${updateSeq}}\n`
+}
+
+/** Undefined for each document that is passed over. */
+function* listedRows(exchange: Exchange): Generator<Piece[] | undefined> {
+  const { database } = exchange
+  for (const { id } of database.documents(keyOf(exchange, 'startkey'), keyOf(exchange, 'endkey'))) {
+    const seen = seenOrFailure(exchange, id)
+    yield 'status' in seen ? undefined : rowOf(exchange, id, seen, exchange.flag('update_seq'))
+  }
+}
+
+function* keyedRows(exchange: Exchange, keys: readonly string[]): Generator<Piece[]> {
+  for (const key of keys) {
+    const seen = seenOrFailure(exchange, key)
+    if ('status' in seen) {
+      yield [JSON.stringify({ key, error: rowErrorName(seen.status), status: seen.status })]
+    } else yield rowOf(exchange, key, seen, false)
+  }
+}
+
+function seenOrFailure({ database, readerNow }: Exchange, id: string): SeenRevision | GatewayError {
+  try {
+    return readCurrent(database, readerNow(), id)
+  } catch (error) {
+    if (error instanceof GatewayError && (error.status === 403 || error.status === 404)) return error
+    throw error
+  }
+}
+
+function rowOf(exchange: Exchange, id: string, seen: SeenRevision, withSequence: boolean): Piece[] {
+  const { view, record } = seen.revision
+  const key = JSON.stringify(id)
+  let value = `{"rev":${JSON.stringify(view.rev)}`
+  if (exchange.flag('channels')) {
+    const reader = exchange.readerNow()
+    const channels = record.output.channels.filter((name) => mayReadChannel(reader, name)).sort()
+    if (channels.length > 0) value += `,"channels":${stringsText(channels)}`
+  }
+  if (exchange.flag('access') && exchange.isAdmin) {
+    const { access, roles } = record.output
+    const granted = [
+      ...access,
+      ...[...roles].map(([name, list]): [string, string[]] => [`role:${name}`, list]),
+    ]
+    if (granted.length > 0) value += `,"access":${JSON.stringify(Object.fromEntries(granted))}`
+  }
+  const pieces: Piece[] = [`{"key":${key},"id":${key},"value":${value}}`]
+  if (exchange.flag('include_docs')) {
+    const wanted = exchange.flag('revs') ? { revisions: { from: [], limit: undefined } } : {}
+    pieces.push(',"doc":', ...documentParts(seen, wanted, false).json)
+  }
+  if (withSequence) pieces.push(`,"update_seq":${view.localSeq}`)
+  pieces.push('}')
+  return pieces
+}

@@ -1,0 +1,45 @@
+import { continuousPieces, resultPieces } from '../changes/changes-feed.ts'
+import { type ChangesOptions, optionsOfRequest } from '../changes/changes-options.ts'
+import { changesOfDocuments } from '../changes/changes-pass.ts'
+import type { Answer } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+const NO_CACHE = { 'Cache-Control': 'private, max-age=0, no-cache, no-store' }
+
+/** Throws 400. */
+export async function changesOptions(exchange: Exchange): Promise<ChangesOptions> {
+  const body = exchange.method === 'POST' ? await exchange.json() : undefined
+  return optionsOfRequest(exchange.query, body, exchange.gateway.config.maxHeartbeatSeconds)
+}
+
+export async function changes(exchange: Exchange): Promise<Answer> {
+  const options = await changesOptions(exchange)
+  const { database, readerNow, gone, gateway } = exchange
+  if (options.feed === 'websocket') {
+    return {
+      status: 400,
+      headers: { 'Content-Type': 'text/plain; charset=utf-8' },
+      body: 'not websocket protocol',
+    }
+  }
+  if (options.ids !== undefined) {
+    const { rows, last } = changesOfDocuments(database, readerNow(), options)
+    const body = `{"results":[\r\n${rows.join(',\r\n')}],\r\n"last_seq":${last}}\n`
+    return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, body }
+  }
+  const parts = { database, reader: readerNow, options, clock: gateway.clock, gone }
+  // What is refused is refused before anything is sent.
+  readerNow()
+  if (options.feed === 'continuous') {
+    return {
+      status: 200,
+      headers: { 'Content-Type': 'application/octet-stream', ...NO_CACHE },
+      pieces: continuousPieces(parts),
+    }
+  }
+  return {
+    status: 200,
+    headers: { 'Content-Type': 'application/json', ...NO_CACHE },
+    pieces: resultPieces(parts),
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * Design documents and their views, for administrators. They are for looking at a database: a view is mapped when it is asked
+ * for, over the documents that there are, and is bounded in its rows.
+ */
+import { giveWay } from '../../base/time-slice.ts'
+import { compareValues } from '../../json/collation.ts'
+import { documentText } from '../../json/writer.ts'
+import { Design } from '../../scripting/design.ts'
+import { visitRows } from '../../scripting/rows.ts'
+import { ScriptError } from '../../scripting/script-error.ts'
+import { isObject } from '../config.ts'
+import { badRequest, forbidden, GatewayError, missing } from '../errors.ts'
+import type { GatewayDatabase } from '../gateway-database.ts'
+import { type Answer, empty, json } from './answer.ts'
+import type { Exchange } from './exchange.ts'
+
+const NOTES = 'design/'
+const MOST_ROWS = 100_000
+const BATCH = 200
+
+interface ViewRow {
+  id: string
+  key: unknown
+  value: unknown
+}
+
+function requireAdmin({ isAdmin }: Exchange): void {
+  if (!isAdmin) throw forbidden()
+}
+
+function designOf({ database }: Exchange, name: string): Record<string, unknown> {
+  const design = database.local.note(NOTES + name)
+  if (!isObject(design)) throw missing()
+  return design
+}
+
+export async function getDesign(exchange: Exchange): Promise<Answer> {
+  requireAdmin(exchange)
+  return json(designOf(exchange, exchange.param(1)))
+}
+
+export async function putDesign(exchange: Exchange): Promise<Answer> {
+  requireAdmin(exchange)
+  const design = await exchange.json()
+  if (!isObject(design)) throw badRequest('Bad JSON')
+  await exchange.database.local.setNote(NOTES + exchange.param(1), design)
+  return empty(201)
+}
+
+export async function deleteDesign(exchange: Exchange): Promise<Answer> {
+  requireAdmin(exchange)
+  designOf(exchange, exchange.param(1))
+  await exchange.database.local.removeNote(NOTES + exchange.param(1))
+  return empty()
+}
+
+export async function getView(exchange: Exchange): Promise<Answer> {
+  requireAdmin(exchange)
+  const { views } = designOf(exchange, exchange.param(1))
+  const view =
+    isObject(views) && Object.hasOwn(views, exchange.param(2)) ? views[exchange.param(2)] : undefined
+  const map = isObject(view) ? view['map'] : undefined
+  if (typeof map !== 'string') throw missing()
+  const all = await mappedRows(exchange, map)
+  const rows = all.filter(wishOf(exchange))
+  if (exchange.flag('descending')) rows.reverse()
+  return json({ total_rows: all.length, rows: rows.slice(0, exchange.count('limit')), Collator: {} })
+}
+
+/** Keys of the query. */
+function wishOf({ query }: Exchange): (row: ViewRow) => boolean {
+  const given = (name: string): unknown => {
+    const text = query.get(name)
+    if (text === null) return undefined
+    try {
+      return JSON.parse(text)
+    } catch {
+      throw badRequest(`Bad value for ${name}`)
+    }
+  }
+  const key = given('key')
+  const start = given('startkey')
+  const end = given('endkey')
+  return (row) =>
+    (key === undefined || compareValues(row.key, key) === 0) &&
+    (start === undefined || compareValues(row.key, start) >= 0) &&
+    (end === undefined || compareValues(row.key, end) <= 0)
+}
+
+/** All rows in order. Rejects with 500 where the map fails, and with 413 for too many. */
+async function mappedRows({ database, gateway, gone }: Exchange, map: string): Promise<ViewRow[]> {
+  const text = `function (doc) { return (${map}\n)(doc, { id: doc._id, rev: doc._rev }) }`
+  const design = new Design(Buffer.from(JSON.stringify({ views: { v: { map: text } } })), database.name)
+  const rows: ViewRow[] = []
+  for (const batch of batchesOf(database)) {
+    let mapped: Buffer
+    try {
+      mapped = await gateway.scripting.map(
+        design,
+        ['v'],
+        batch.map(({ text: each }) => each),
+        { signal: gone },
+      )
+    } catch (error) {
+      if (error instanceof ScriptError) throw new GatewayError(500, error.reason, { cause: error })
+      throw error
+    }
+    visitRows(mapped, 1, (document, _view, keyStart, keyEnd, valueStart, valueEnd) => {
+      const key = JSON.parse(mapped.toString('utf8', keyStart, keyEnd))
+      rows.push({
+        id: batch[document]!.id,
+        key,
+        value: JSON.parse(mapped.toString('utf8', valueStart, valueEnd)),
+      })
+    })
+    if (rows.length > MOST_ROWS) throw new GatewayError(413, 'The view has too many rows')
+    await giveWay()
+  }
+  return rows.sort((a, b) => compareValues(a.key, b.key) || compareValues(a.id, b.id))
+}
+
+function* batchesOf(database: GatewayDatabase): Generator<{ id: string; text: Buffer }[]> {
+  let batch: { id: string; text: Buffer }[] = []
+  for (const row of database.documents(undefined, undefined)) {
+    const { view, body } = database.recorded(row.document())
+    batch.push({ id: view.id, text: documentText(view.id, view.rev, body) })
+    if (batch.length < BATCH) continue
+    yield batch
+    batch = []
+  }
+  if (batch.length > 0) yield batch
+}

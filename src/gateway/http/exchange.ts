@@ -1,0 +1,166 @@
+/** One request on its way through the gateway. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { BodyHold } from '../../http/request/body-memory.ts'
+import { canonicalize } from '../../json/documents.ts'
+import type { ReaderNow } from '../changes/changes-pass.ts'
+import { readerGone } from '../changes/changes-pass.ts'
+import { badRequest, GatewayError } from '../errors.ts'
+import type { Gateway } from '../gateway.ts'
+import type { GatewayDatabase } from '../gateway-database.ts'
+import type { Reader } from '../principals/reader.ts'
+
+export interface ExchangeParts {
+  gateway: Gateway
+  request: IncomingMessage
+  response: ServerResponse
+  isAdmin: boolean
+  query: URLSearchParams
+  hold: BodyHold
+  gone: AbortSignal
+}
+
+export class Exchange {
+  readonly gateway: Gateway
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  /** It came to the administrators' address, where nobody is asked who he is. */
+  readonly isAdmin: boolean
+  readonly query: URLSearchParams
+  readonly hold: BodyHold
+  /** Aborted when the client has gone, or the server stops. */
+  readonly gone: AbortSignal
+  /** Of the path, decoded. */
+  params: readonly string[] = []
+  #database: GatewayDatabase | undefined
+  /** The name of the user; undefined: nobody is signed in, or it is an administrator. */
+  userName: string | undefined
+  /** The session by which he is signed in. */
+  sessionSecret: string | undefined
+
+  constructor({ gateway, request, response, isAdmin, query, hold, gone }: ExchangeParts) {
+    this.gateway = gateway
+    this.request = request
+    this.response = response
+    this.isAdmin = isAdmin
+    this.query = query
+    this.hold = hold
+    this.gone = gone
+  }
+
+  get method(): string {
+    return this.request.method!
+  }
+
+  get database(): GatewayDatabase {
+    return this.#database!
+  }
+
+  set database(database: GatewayDatabase) {
+    this.#database = database
+  }
+
+  get address(): string {
+    return this.request.socket.remoteAddress ?? ''
+  }
+
+  /** Null for an administrator. Throws where the user is no more. */
+  get reader(): Reader | null {
+    return this.readerNow()
+  }
+
+  readonly readerNow: ReaderNow = () => {
+    if (this.isAdmin) return null
+    const reader = this.userName === undefined ? undefined : this.database.reader(this.userName)
+    if (reader === undefined) throw readerGone()
+    return reader
+  }
+
+  /** Who writes; null for an administrator. */
+  get writer(): string | null {
+    return this.isAdmin ? null : this.userName!
+  }
+
+  param(at: number): string {
+    return this.params[at]!
+  }
+
+  /** Undefined where it is not given, or empty. */
+  text(name: string): string | undefined {
+    return this.query.get(name) || undefined
+  }
+
+  flag(name: string): boolean {
+    return this.query.get(name) === 'true'
+  }
+
+  /** A number above 0; undefined for all else. */
+  count(name: string): number | undefined {
+    const text = this.query.get(name)
+    return text !== null && /^\d{1,15}$/.test(text) ? Number(text) || undefined : undefined
+  }
+
+  /** A parameter that is a list of texts in JSON. Throws 400. */
+  list(name: string): string[] | undefined {
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const list = parsedList(text)
+    if (list === undefined) throw badRequest(`${name} URL param is not a JSON string array`)
+    return list
+  }
+
+  accepts(type: string): boolean {
+    const { accept } = this.request.headers
+    return accept === undefined || accept === '' || accept.includes(type) || accept.includes('*/*')
+  }
+
+  header(name: string): string | undefined {
+    const value = this.request.headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+
+  /** The revision that the request is of: a parameter or a header. */
+  get matchedRevision(): string | undefined {
+    return this.text('rev') ?? this.header('if-match')?.replace(/^"(.*)"$/, '$1')
+  }
+
+  /** The whole body. Rejects with 413, and where memory or the client has gone. */
+  async bytes(mostBytes: number): Promise<Buffer> {
+    const chunks: Buffer[] = []
+    let length = 0
+    for await (const chunk of this.request as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > mostBytes) throw new GatewayError(413, 'The body is too long')
+      await this.hold.grow(chunk.length)
+      chunks.push(chunk)
+    }
+    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)
+  }
+
+  /** The text of a body of JSON. Rejects with 415 for another type. */
+  async jsonText(): Promise<Buffer> {
+    const type = this.header('content-type')
+    if (type !== undefined && type !== '' && mediaType(type) !== 'application/json') {
+      throw new GatewayError(415, `Invalid content type ${type}`)
+    }
+    return this.bytes(this.gateway.limits.maxJsonBytes)
+  }
+
+  /** A body of JSON. Rejects with 400 for what is none. */
+  async json(): Promise<unknown> {
+    const text = await this.jsonText()
+    return JSON.parse(canonicalize(text).toString())
+  }
+}
+
+export function mediaType(contentType: string): string {
+  return contentType.split(';', 1)[0]!.trim().toLowerCase()
+}
+
+export function parsedList(text: string): string[] | undefined {
+  try {
+    const list: unknown = JSON.parse(text)
+    return Array.isArray(list) && list.every((each) => typeof each === 'string') ? list : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The gateway's two addresses. What holds:
+ * - Each request is resolved, then its user is found, then its database's state is looked at, and only then its body.
+ * - What fails before an answer has begun is told as an answer; what fails later cuts the connection off.
+ * - When the listener stops, feeds end, and what is left is cut off after the time that it was given.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describeError } from '../../base/log.ts'
+import { sendPieces } from '../../http/answer/stream.ts'
+import { discardRest } from '../../http/listen/lingering.ts'
+import { GatewayError } from '../errors.ts'
+import type { Gateway } from '../gateway.ts'
+import { admit, errorAnswer, exchangeOf, failed, pathOf, SERVER_TOKEN } from './admission.ts'
+import type { Answer } from './answer.ts'
+import { putCors } from './cors.ts'
+import type { Exchange } from './exchange.ts'
+import { methodsOf, resolve } from './routes.ts'
+import { serveWebsockets } from './websocket.ts'
+
+const MAX_HEAD_BYTES = 64 * 1024
+const HEAD_TIMEOUT_MS = 60_000
+const KEEP_ALIVE_MS = 75_000
+const MOST_CONNECTIONS = 10_000
+
+export interface ListenOptions {
+  gateway: Gateway
+  /** `HOST:PORT`. */
+  address: string
+  isAdmin: boolean
+}
+
+export interface GatewayListener {
+  /** Without a slash at the end. */
+  readonly url: string
+  /** Takes no new requests, gives running ones `graceMs`. */
+  stop(graceMs: number): Promise<void>
+}
+
+/** Splits `HOST:PORT`, `:PORT`, `[::1]:PORT`; undefined for what is none. */
+export function parseAddress(text: string): { host: string; port: number } | undefined {
+  const [, bracketed, bare, port] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? []
+  if (port === undefined || Number(port) > 65_535) return undefined
+  return { host: bracketed ?? (bare === '' ? '0.0.0.0' : bare!), port: Number(port) }
+}
+
+/** Rejects as `listen` does. */
+export async function listen({ gateway, address, isAdmin }: ListenOptions): Promise<GatewayListener> {
+  const stopping = new AbortController()
+  const server = createServer(
+    { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+    (request, response) => void serve(gateway, isAdmin, request, response, stopping.signal),
+  )
+  server.maxConnections = MOST_CONNECTIONS
+  server.requestTimeout = 0
+  const sockets = serveWebsockets(server, gateway, isAdmin, stopping.signal)
+  const where = parseAddress(address)!
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  server.on('error', (error) => gateway.log.warning('a connection was lost', { error: describeError(error) }))
+  return { url: urlOf(server), stop: (graceMs) => stop(server, stopping, sockets, graceMs) }
+}
+
+function urlOf(server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+}
+
+function stop(
+  server: Server,
+  stopping: AbortController,
+  sockets: { cut(): void },
+  graceMs: number,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => {
+      server.closeAllConnections()
+      sockets.cut()
+    }, graceMs)
+    server.close(() => {
+      clearTimeout(cut)
+      sockets.cut()
+      resolve()
+    })
+    stopping.abort()
+    server.closeIdleConnections()
+  })
+}
+
+/** Never rejects. */
+async function serve(
+  gateway: Gateway,
+  isAdmin: boolean,
+  request: IncomingMessage,
+  response: ServerResponse,
+  stopping: AbortSignal,
+): Promise<void> {
+  const gone = new AbortController()
+  const leave = (): void => gone.abort()
+  response.once('close', leave)
+  stopping.addEventListener('abort', leave)
+  const exchange = exchangeOf(gateway, isAdmin, request, response, gone.signal)
+  try {
+    let answer: Answer
+    try {
+      answer = await answerOf(exchange)
+      if (answer.isJson && !exchange.accepts('application/json')) answer = notAcceptable(answer)
+    } catch (error) {
+      answer = failed(exchange, error)
+    }
+    await send(exchange, answer)
+  } catch (error) {
+    if (!response.destroyed) {
+      gateway.log.error('an answer broke off', { url: exchange.request.url, error: describeError(error) })
+    }
+    response.destroy()
+  } finally {
+    exchange.hold.release()
+    stopping.removeEventListener('abort', leave)
+  }
+}
+
+async function answerOf(exchange: Exchange): Promise<Answer> {
+  const { gateway, request, response, isAdmin } = exchange
+  const resolved = resolve(pathOf(request), isAdmin)
+  if (resolved === undefined) throw new GatewayError(404, 'unknown URL')
+  if ('redirect' in resolved) {
+    const target = resolved.redirect
+    const headers = { 'Content-Type': 'text/html; charset=utf-8', Location: target }
+    return { status: 301, headers, body: `<a href="${escaped(target)}">Moved Permanently</a>.\n\n` }
+  }
+  const { route, params } = resolved
+  response.setHeader('Server', SERVER_TOKEN)
+  const allowed = methodsOf(route)
+  if (!isAdmin) putCors(gateway.config.cors, request, response, allowed)
+  if (exchange.method === 'OPTIONS') return { status: 204, headers: { Allow: allowed } }
+  const handler = Object.hasOwn(route.methods, exchange.method) ? route.methods[exchange.method] : undefined
+  if (handler === undefined) throw new GatewayError(405, '', { headers: { Allow: allowed } })
+  exchange.params = params
+  await admit(exchange, route)
+  return handler(exchange)
+}
+
+function escaped(text: string): string {
+  return text.replace(/[<>"&]/g, (character) => `&#${character.charCodeAt(0)};`)
+}
+
+function notAcceptable({ headers }: Answer): Answer {
+  const { Etag } = headers
+  return errorAnswer(406, 'only application/json available', Etag === undefined ? {} : { Etag })
+}
+
+async function send(exchange: Exchange, { status, headers, body, pieces }: Answer): Promise<void> {
+  const { request, response } = exchange
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.statusCode = status
+  const rest = discardRest(request)
+  if (request.method === 'HEAD' || status === 204) {
+    await closePieces(pieces)
+    if (body !== undefined) response.setHeader('Content-Length', Buffer.byteLength(body))
+    response.end()
+    return
+  }
+  if (pieces !== undefined) {
+    await sendPieces(response, pieces as never, { beforeEnd: rest })
+    return
+  }
+  response.setHeader('Content-Length', body === undefined ? 0 : Buffer.byteLength(body))
+  if (rest !== undefined) {
+    response.write(body ?? '')
+    await rest
+    response.end()
+  } else response.end(body)
+}
+
+async function closePieces(pieces: Answer['pieces']): Promise<void> {
+  await pieces?.return?.()
+}

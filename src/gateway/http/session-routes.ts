@@ -1,0 +1,124 @@
+/** Sessions: signing in by a cookie, and what administrators do with sessions. */
+
+import { isObject } from '../config.ts'
+import { badRequest, GatewayError, missing } from '../errors.ts'
+import { GUEST, GUEST_LABEL } from '../names.ts'
+import { SESSION_COOKIE } from '../principals/sessions.ts'
+import { timedObject } from '../timed-set.ts'
+import { type Answer, empty, json } from './answer.ts'
+import { allowedOrigin } from './cors.ts'
+import type { Exchange } from './exchange.ts'
+import { callerOf, cookieOf, NO_COOKIE, sessionCookie } from './sign-in.ts'
+
+const MOST_TTL_SECONDS = 2 ** 31
+
+/** What a client is told of who he is. */
+export function sessionInfo({ database }: Pick<Exchange, 'database'>, name: string | undefined): unknown {
+  const reader = name === undefined ? undefined : database.reader(name)
+  return {
+    authentication_handlers: ['default', 'cookie'],
+    ok: true,
+    userCtx: {
+      channels: reader === undefined ? {} : timedObject(reader.ownChannels),
+      name: reader === undefined || reader.name === GUEST ? null : reader.name,
+    },
+  }
+}
+
+export async function getSession(exchange: Exchange): Promise<Answer> {
+  return json(sessionInfo(exchange, exchange.userName))
+}
+
+/** Makes a session, and answers as `getSession`. */
+export async function startSession(exchange: Exchange, name: string): Promise<string> {
+  const session = await exchange.database.sessions.create(name)
+  exchange.response.setHeader('Set-Cookie', cookieOf(exchange, session.secret, session))
+  return session.secret
+}
+
+export async function postSession(exchange: Exchange): Promise<Answer> {
+  requireLoginOrigin(exchange)
+  const name = await namedUser(exchange)
+  await startSession(exchange, name)
+  return json(sessionInfo(exchange, name))
+}
+
+/** The user of the body; where it names none that can sign in, the one who is signed in by other means. */
+async function namedUser(exchange: Exchange): Promise<string> {
+  const signedIn = exchange.userName || undefined
+  try {
+    const body = await exchange.json()
+    if (!isObject(body)) throw badRequest('Bad JSON')
+    const { name, password } = body
+    for (const text of [name, password]) {
+      if (text !== undefined && text !== null && typeof text !== 'string') throw badRequest('Bad JSON')
+    }
+    const isRight =
+      typeof name === 'string' &&
+      name !== GUEST &&
+      (await exchange.gateway.checkPassword(
+        exchange.database,
+        name,
+        String(password ?? ''),
+        callerOf(exchange),
+      ))
+    if (isRight) return name as string
+  } catch (error) {
+    if (signedIn === undefined) throw error
+  }
+  if (signedIn === undefined) throw new GatewayError(401, 'Invalid login')
+  return signedIn
+}
+
+export async function deleteSession(exchange: Exchange): Promise<Answer> {
+  requireLoginOrigin(exchange)
+  const secret = exchange.sessionSecret ?? sessionCookie(exchange.header('cookie'))
+  if (secret === undefined || !(await exchange.database.sessions.end(secret))) throw missing('no session')
+  exchange.response.setHeader('Set-Cookie', NO_COOKIE)
+  return empty()
+}
+
+/** A page of another site must not sign anybody in or out, unless it is said that it may. */
+function requireLoginOrigin(exchange: Exchange): void {
+  const origin = exchange.header('origin')
+  if (origin === undefined || exchange.isAdmin) return
+  if (allowedOrigin(exchange.gateway.config.cors?.LoginOrigin ?? [], origin) === '')
+    throw badRequest('No CORS')
+}
+
+export async function postAdminSession(exchange: Exchange): Promise<Answer> {
+  const body = await exchange.json()
+  if (!isObject(body)) throw badRequest('Bad JSON')
+  const { name, ttl = 24 * 60 * 60 } = body
+  if (typeof ttl !== 'number' || !Number.isInteger(ttl)) throw badRequest('Bad JSON')
+  if (name !== undefined && typeof name !== 'string') throw badRequest('Bad JSON')
+  if (name === undefined || name === GUEST || name === GUEST_LABEL)
+    throw badRequest('Invalid or missing user name')
+  if (ttl < 1 || ttl > MOST_TTL_SECONDS) throw badRequest('Invalid or missing ttl')
+  if (exchange.database.principals.user(name) === undefined)
+    throw missing(`No such user ${JSON.stringify(name)}`)
+  const session = await exchange.database.sessions.create(name, ttl * 1000)
+  const expires = new Date(session.expiresMs).toISOString()
+  return json({ session_id: session.secret, expires, cookie_name: SESSION_COOKIE })
+}
+
+export async function getAdminSession(exchange: Exchange): Promise<Answer> {
+  const session = exchange.database.sessions.find(exchange.param(1))
+  if (session === undefined) throw missing()
+  return json(sessionInfo(exchange, session.user))
+}
+
+export async function deleteAdminSession(exchange: Exchange): Promise<Answer> {
+  if (!(await exchange.database.sessions.end(exchange.param(1)))) throw missing()
+  return empty()
+}
+
+export async function deleteUserSession(exchange: Exchange): Promise<Answer> {
+  if (!(await exchange.database.sessions.end(exchange.param(2), exchange.param(1)))) throw missing()
+  return empty()
+}
+
+export async function deleteUserSessions(exchange: Exchange): Promise<Answer> {
+  await exchange.database.sessions.endAllOf(exchange.param(1))
+  return empty()
+}

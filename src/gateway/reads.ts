@@ -1,0 +1,64 @@
+/**
+ * Who may read which revision. Every route that shows anything of a document comes through here. What holds: a revision shows
+ * its body and attachments to those alone who have one of the channels that the sync function said of this very revision.
+ */
+
+import { forbidden, missing } from './errors.ts'
+import type { GatewayDatabase } from './gateway-database.ts'
+import { mayRead, type Reader } from './principals/reader.ts'
+import { normalRevision } from './store/document-leaves.ts'
+import type { RecordedRevision } from './store/revision-record.ts'
+
+/** A revision as somebody sees it. */
+export interface SeenRevision {
+  readonly revision: RecordedRevision
+  /** He sees of it no more than that it is there. */
+  readonly isRedacted: boolean
+  /** It is the document's winner. */
+  readonly isCurrent: boolean
+}
+
+/** Whether a document of this id may be there: the gateway's own are nobody's. */
+export function isDocumentId(id: string): boolean {
+  return id !== '' && !id.startsWith('_')
+}
+
+/** The present revision. Throws 404, and 403 for who may not read it. */
+export function readCurrent(database: GatewayDatabase, reader: Reader | null, id: string): SeenRevision {
+  const row = isDocumentId(id) ? database.database.lookup(id) : undefined
+  if (row === undefined) throw missing()
+  const revision = database.recorded(row.document())
+  if (!mayRead(reader, revision.record.output.channels)) throw forbidden()
+  if (revision.view.deleted) throw missing('deleted')
+  return { revision, isRedacted: false, isCurrent: true }
+}
+
+/** Undefined where it is not stored. */
+export function findRevision(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  id: string,
+  rev: string,
+): SeenRevision | undefined {
+  const normal = normalRevision(rev)
+  const row = normal !== undefined && isDocumentId(id) ? database.database.lookup(id) : undefined
+  if (row === undefined) return undefined
+  const [found] = database.database.openRevs(id, [normal!])
+  if (found === undefined || !('ok' in found)) return undefined
+  const revision = database.recorded(found.ok)
+  const isRedacted = !mayRead(reader, revision.record.output.channels)
+  return { revision, isRedacted, isCurrent: row.rev === normal }
+}
+
+/** A revision, or the present one. Throws 404, and 403 where the present one may not be read. */
+export function readRevision(
+  database: GatewayDatabase,
+  reader: Reader | null,
+  id: string,
+  rev: string | undefined,
+): SeenRevision {
+  if (rev === undefined || rev === '') return readCurrent(database, reader, id)
+  const found = findRevision(database, reader, id, rev)
+  if (found === undefined) throw missing()
+  return found
+}

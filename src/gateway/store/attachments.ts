@@ -1,0 +1,121 @@
+/** Attachments as the gateway knows them: by the SHA-1 of their bytes, which are stored as they came. */
+import { createHash } from 'node:crypto'
+import type { AttachmentView, OwnedDatabase } from '../../database/api/database.ts'
+import type { ByteSource } from '../../database/attachments/content.ts'
+import {
+  type AttachmentContent,
+  type AttachmentEdit,
+  DEFAULT_CONTENT_TYPE,
+} from '../../database/layout/attachment-records.ts'
+import { stringText } from '../../json/writer.ts'
+import type { AttachmentNote, RecordedRevision } from './revision-record.ts'
+
+/** Of a document on its way in: bytes that were taken in, or the one of that name of the revision before. */
+export type GivenAttachment =
+  | { kind: 'content'; name: string; type: string | undefined; digest: string; content: AttachmentContent }
+  | { kind: 'stub'; name: string; digest: string | undefined }
+
+/** An attachment of a revision, stored or about to be. */
+export interface NotedAttachment extends AttachmentNote {
+  readonly name: string
+  readonly type: string
+  readonly length: number
+  readonly revpos: number
+}
+
+export const NO_DIGEST = ''
+
+/** Takes in the bytes. `md5` is that of the bytes, as other clients name content by it. */
+export async function takeBytes(
+  database: Pick<OwnedDatabase, 'takeAttachment'>,
+  name: string,
+  source: ByteSource,
+  maxBytes: number,
+): Promise<{ content: AttachmentContent; digest: string; md5: string }> {
+  const sha1 = createHash('sha1')
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      sha1.update(chunk)
+      yield chunk
+    }
+  }
+  const content = await database.takeAttachment(hashed(), { name, encoding: 'identity', maxBytes })
+  return { content, digest: `sha1-${sha1.digest('base64')}`, md5: `md5-${content.md5.toString('base64')}` }
+}
+
+/** The attachments of a stored revision. */
+export function notedAttachments({
+  view,
+  record,
+}: RecordedRevision): (NotedAttachment & { view: AttachmentView })[] {
+  return view.attachments().map((info) => {
+    const note = record.attachments.get(info.name)
+    const { name, type, length, revpos } = info
+    return {
+      name,
+      type,
+      length,
+      revpos,
+      digest: note?.digest ?? NO_DIGEST,
+      isUntyped: note?.isUntyped ?? false,
+      view: info,
+    }
+  })
+}
+
+/** How an attachment is told: a stub, its bytes in base64, or a part that follows. */
+export type Telling = { as: 'stub' } | { as: 'follows' } | { as: 'data'; base64: string }
+
+export function attachmentText(attachment: NotedAttachment, telling: Telling): string {
+  const type = attachment.isUntyped ? '' : `"content_type":${stringText(attachment.type)},`
+  const data = telling.as === 'data' ? `"data":"${telling.base64}",` : ''
+  const end = telling.as === 'data' ? '' : `,"${telling.as}":true`
+  const { digest, length, revpos } = attachment
+  return `{${type}${data}"digest":${stringText(digest)},"length":${length},"revpos":${revpos}${end}}`
+}
+
+/** The member `_attachments`, behind others; '' for none. */
+export function attachmentsMember(
+  attachments: readonly NotedAttachment[],
+  telling: (attachment: NotedAttachment) => Telling = () => ({ as: 'stub' }),
+): string {
+  if (attachments.length === 0) return ''
+  const each = attachments.map((one) => `${stringText(one.name)}:${attachmentText(one, telling(one))}`)
+  return `,"_attachments":{${each.join(',')}}`
+}
+
+/** What is stored for a given attachment. */
+export interface ResolvedAttachment {
+  readonly noted: NotedAttachment
+  readonly edit: Exclude<AttachmentEdit, { kind: 'stub' }>
+}
+
+/** The attachments of a new revision, by those of its parent. Undefined in place of a stub that stands for nothing. */
+export function resolveAttachments(
+  given: readonly GivenAttachment[],
+  parent: RecordedRevision | undefined,
+  revpos: number,
+): (ResolvedAttachment | { missing: string; hasDigest: boolean })[] {
+  const known = new Map(parent === undefined ? [] : notedAttachments(parent).map((each) => [each.name, each]))
+  return given.map((each) => {
+    const { name, digest } = each
+    if (each.kind === 'content') {
+      const { content } = each
+      const type = each.type ?? DEFAULT_CONTENT_TYPE
+      return {
+        noted: {
+          name,
+          type,
+          length: content.length,
+          revpos,
+          digest: each.digest,
+          isUntyped: each.type === undefined,
+        },
+        edit: { kind: 'content', name, type, content, revpos },
+      }
+    }
+    const found = known.get(name)
+    if (found === undefined) return { missing: name, hasDigest: digest !== undefined }
+    return { noted: found, edit: { kind: 'stored', info: found.view } }
+  })
+}

@@ -1,0 +1,273 @@
+/**
+ * One write of a document. The revision before it is looked up, the sync function is asked, which takes a moment, and in its
+ * turn the write is checked again: if what the function was shown is no longer so, it is asked anew.
+ */
+import type { DocumentEdit, DocumentView, OwnedDatabase } from '../../database/api/database.ts'
+import {
+  formatRevision,
+  formatRevisionId,
+  nextRevision,
+  parseRevision,
+  parseRevisionId,
+  type Revision,
+} from '../../database/revisions/revision-id.ts'
+import { documentText } from '../../json/writer.ts'
+import { badRequest, GatewayError } from '../errors.ts'
+import type { SyncFunction, SyncUser } from '../sync/sync-function.ts'
+import {
+  attachmentsMember,
+  type GivenAttachment,
+  notedAttachments,
+  type ResolvedAttachment,
+  resolveAttachments,
+} from './attachments.ts'
+import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
+import { nextState } from './document-state.ts'
+import {
+  type DocumentState,
+  EMPTY_STATE,
+  type RecordedRevision,
+  type RevisionRecord,
+  type SyncOutput,
+  withRecord,
+} from './revision-record.ts'
+import type { CheckedWrite, WriteQueue } from './write-queue.ts'
+
+/** A document as a client gives it. */
+export interface GivenDocument {
+  id: string
+  deleted: boolean
+  /** Canonical JSON, without members that begin with `_`. */
+  body: Uint8Array
+  term: Uint8Array
+  /** An edit: the revision that it is of. */
+  rev: string | undefined
+  /** A revision of another replica: newest first, `N-id`. Then `rev` counts for nothing. */
+  history: readonly string[] | undefined
+  attachments: readonly GivenAttachment[]
+  /** Unix time in seconds. */
+  expiry: number | undefined
+}
+
+/** Where documents are written to. */
+export interface WriteTarget {
+  readonly database: OwnedDatabase
+  readonly queue: WriteQueue
+  readonly sync: SyncFunction
+  recorded(view: DocumentView): RecordedRevision
+  /** The document went from one state to another. */
+  moved(id: string, before: StateAt | undefined, after: StateAt, expiry: number | undefined): void
+}
+
+export interface StateAt {
+  state: DocumentState
+  seq: number
+}
+
+/** What a new revision is made of, as the document is now. */
+interface Basis {
+  readonly leaves: DocumentLeaves | undefined
+  readonly parent: RecordedRevision | undefined
+  readonly revision: Revision
+  readonly path: readonly Revision[]
+  readonly attachments: readonly ResolvedAttachment[]
+}
+
+const MOST_ATTEMPTS = 20
+
+class Outdated extends Error {}
+
+/**
+ * Resolves with the revision. `user` says who writes as he is now; null for an administrator. Rejects with 400, 409, and what
+ * the sync function refuses it with.
+ */
+export async function writeDocument(
+  target: WriteTarget,
+  given: GivenDocument,
+  user: () => SyncUser | null,
+  signal?: AbortSignal,
+): Promise<string> {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const basis = basisOf(target, given)
+    if (typeof basis === 'string') return basis
+    const asking = target.sync.asksForUser ? user() : null
+    const { document, before } = shownTexts(given, basis)
+    const output = await target.sync.run({ document, before, user: asking }, signal)
+    try {
+      await target.queue.write({
+        id: given.id,
+        check: () => {
+          const again = basisOf(target, given)
+          if (typeof again === 'string') return undefined
+          if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
+          if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
+          if (target.sync.asksForUser && JSON.stringify(user()) !== JSON.stringify(asking))
+            throw new Outdated()
+          return checkedWrite(target, given, again, output)
+        },
+      })
+      return formatRevision(basis.revision)
+    } catch (error) {
+      if (!(error instanceof Outdated)) throw error
+    }
+  }
+  throw new GatewayError(503, 'The document changes too often')
+}
+
+/** A text: the revision, which is there already. */
+function basisOf(target: WriteTarget, given: GivenDocument): Basis | string {
+  return given.history === undefined
+    ? editBasis(target, given)
+    : replicatedBasis(target, given, given.history)
+}
+
+function editBasis(target: WriteTarget, given: GivenDocument): Basis {
+  const leaves = leavesOf(target.database, given.id, target.recorded)
+  let parent: RecordedRevision | undefined
+  if (given.rev === undefined || given.rev === '') {
+    if (leaves !== undefined && !leaves.winner.view.deleted) throw new GatewayError(409, 'Document exists')
+    parent = leaves?.winner
+  } else {
+    const rev = normalRevision(given.rev)
+    if (rev === undefined) throw badRequest('Invalid revision ID')
+    parent = leaves?.leaves.find((leaf) => leaf.view.rev === rev)
+    if (parent === undefined) throw new GatewayError(409, 'Document revision conflict')
+  }
+  const before = parent === undefined ? null : parseRevision(parent.view.rev)
+  const attachments = resolved(given, parent, (before?.pos ?? 0) + 1)
+  const hashed = attachments.map(({ edit }) =>
+    edit.kind === 'stored' ? edit.info : { name: edit.name, type: edit.type, md5: edit.content.md5 },
+  )
+  const revision = nextRevision(given.deleted, before, given.term, hashed)
+  return { leaves, parent, revision, path: [revision, ...pathOf(parent?.view)], attachments }
+}
+
+function replicatedBasis(
+  target: WriteTarget,
+  given: GivenDocument,
+  history: readonly string[],
+): Basis | string {
+  const path = history.map((rev) => {
+    if (normalRevision(rev) === undefined) throw badRequest('Invalid revision ID')
+    return parseRevision(rev)
+  })
+  const leaves = leavesOf(target.database, given.id, target.recorded)
+  const known = path.findIndex((revision) => isStored(target.database, given.id, revision))
+  const revision = path[0]!
+  if (known === 0) return formatRevision(revision)
+  const parent = known < 0 ? undefined : availableRevision(target, given.id, formatRevision(path[known]!))
+  const attachments = resolved(given, parent, revision.pos)
+  return { leaves, parent, revision, path, attachments }
+}
+
+function isStored(database: OwnedDatabase, id: string, revision: Revision): boolean {
+  const steps = database.missingRevs(id, [revision])
+  for (let step = steps.next(); ; step = steps.next()) if (step.done) return step.value.missing.length === 0
+}
+
+/** Undefined where its body is not kept any more. */
+function availableRevision(target: WriteTarget, id: string, rev: string): RecordedRevision | undefined {
+  const [found] = target.database.openRevs(id, [rev])
+  return found !== undefined && 'ok' in found ? target.recorded(found.ok) : undefined
+}
+
+function pathOf(view: DocumentView | undefined): Revision[] {
+  if (view === undefined) return []
+  const { start, ids } = view.revisions()
+  return ids.map((id, at) => ({ pos: start - at, id: parseRevisionId(id)! }))
+}
+
+function resolved(
+  given: GivenDocument,
+  parent: RecordedRevision | undefined,
+  revpos: number,
+): ResolvedAttachment[] {
+  return resolveAttachments(given.attachments, parent, revpos).map((each) => {
+    if (!('missing' in each)) return each
+    const what = each.hasDigest ? 'Unknown' : 'Missing digest in'
+    throw badRequest(`${what} stub attachment ${JSON.stringify(each.missing)}`)
+  })
+}
+
+/** The documents as the sync function sees them. */
+function shownTexts(given: GivenDocument, basis: Basis): { document: Buffer; before: Buffer | undefined } {
+  const { parent, revision, attachments } = basis
+  const members =
+    (given.deleted ? ',"_deleted":true' : '') + attachmentsMember(attachments.map(({ noted }) => noted))
+  const document = documentText(given.id, formatRevision(revision), given.body, members)
+  return { document, before: parent && shownBefore(parent) }
+}
+
+/** A revision as `oldDoc`. */
+export function shownBefore(parent: RecordedRevision): Buffer {
+  const deleted = parent.view.deleted ? ',"_deleted":true' : ''
+  return documentText(
+    parent.view.id,
+    null,
+    parent.body,
+    deleted + attachmentsMember(notedAttachments(parent)),
+  )
+}
+
+/** A stored revision as `doc`. */
+export function shownRevision(revision: RecordedRevision): Buffer {
+  const { view, body } = revision
+  const deleted = view.deleted ? ',"_deleted":true' : ''
+  return documentText(view.id, view.rev, body, deleted + attachmentsMember(notedAttachments(revision)))
+}
+
+function checkedWrite(
+  target: WriteTarget,
+  given: GivenDocument,
+  basis: Basis,
+  output: SyncOutput,
+): CheckedWrite {
+  const { leaves, revision, path, attachments } = basis
+  const rev = formatRevision(revision)
+  const latest = leaves?.latest.record
+  let record: RevisionRecord | undefined
+  return {
+    edit(seq): DocumentEdit {
+      record = {
+        stamp: (latest?.stamp ?? 0) + 1,
+        seq,
+        output,
+        state: stateAfter(leaves, { rev, deleted: given.deleted, output, path }, seq),
+        attachments: new Map(attachments.map(({ noted }) => [noted.name, noted])),
+        expiry: given.expiry,
+        isReplicated: given.history !== undefined,
+      }
+      return {
+        id: given.id,
+        deleted: given.deleted,
+        body: withRecord(record, given.body),
+        term: given.term,
+        revisions: { start: revision.pos, ids: path.map(({ id }) => formatRevisionId(id)) },
+        attachments: attachments.map(({ edit }) => edit),
+      }
+    },
+    applied(seq) {
+      const before = latest && { state: latest.state, seq: latest.seq }
+      target.moved(given.id, before, { state: record!.state, seq }, given.deleted ? undefined : given.expiry)
+    },
+  }
+}
+
+interface NewLeaf {
+  rev: string
+  deleted: boolean
+  output: SyncOutput
+  path: readonly Revision[]
+}
+
+function stateAfter(leaves: DocumentLeaves | undefined, added: NewLeaf, seq: number): DocumentState {
+  const before = leaves?.latest.record.state ?? EMPTY_STATE
+  const ancestors = new Set(added.path.map(formatRevision))
+  let best: { rev: string; deleted: boolean; output: SyncOutput } = added
+  for (const { view, record } of leaves?.leaves ?? []) {
+    if (ancestors.has(view.rev)) continue
+    if (winsAgainst(view, best)) best = { rev: view.rev, deleted: view.deleted, output: record.output }
+  }
+  if (best.rev === leaves?.winner.view.rev) return before
+  return nextState(before, best.output, { seq, rev: best.rev, deleted: best.deleted })
+}

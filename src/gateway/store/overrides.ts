@@ -1,0 +1,96 @@
+/**
+ * What a resynchronisation has found: what the present sync function says of leaves that were written under another one. A
+ * revision cannot be written twice, so this stands beside the documents, one note a document, and goes before what their
+ * records say. A note is of certain revisions, so that it says nothing of what is written after it.
+ */
+import type { LocalStore } from './local-store.ts'
+import type { DocumentState, RecordedRevision, Removal, SyncOutput } from './revision-record.ts'
+
+export interface Override {
+  output: SyncOutput
+  /** Of the leaf that was written last only. */
+  state: DocumentState | undefined
+}
+
+const NOTES = 'resync/'
+
+type StoredState = {
+  channels: [string, Removal | null][]
+  access: [string, [string, number][]][]
+  roles: [string, [string, number][]][]
+}
+
+type Stored = [
+  rev: string,
+  output: { channels: string[]; access: [string, string[]][]; roles: [string, string[]][] },
+  state: StoredState | null,
+][]
+
+export class Overrides {
+  readonly #local: LocalStore
+  readonly #byId = new Map<string, ReadonlyMap<string, Override>>()
+
+  constructor(local: LocalStore) {
+    this.#local = local
+  }
+
+  async load(): Promise<void> {
+    this.#byId.clear()
+    for (const [name, value] of this.#local.notes(NOTES)) {
+      this.#byId.set(name.slice(NOTES.length), read(value as Stored))
+    }
+  }
+
+  /** The revision as it is to be read. */
+  apply(revision: RecordedRevision): RecordedRevision {
+    if (this.#byId.size === 0) return revision
+    const found = this.#byId.get(revision.view.id)?.get(revision.view.rev)
+    if (found === undefined) return revision
+    const { output, state = revision.record.state } = found
+    return { ...revision, record: { ...revision.record, output, state } }
+  }
+
+  async set(id: string, overrides: ReadonlyMap<string, Override>): Promise<void> {
+    await this.#local.setNote(NOTES + id, written(overrides))
+    this.#byId.set(id, overrides)
+  }
+
+  async forget(id: string): Promise<void> {
+    if (!this.#byId.delete(id)) return
+    await this.#local.removeNote(NOTES + id)
+  }
+}
+
+function written(overrides: ReadonlyMap<string, Override>): Stored {
+  return [...overrides].map(([rev, { output, state }]) => [
+    rev,
+    { channels: output.channels, access: [...output.access], roles: [...output.roles] },
+    state === undefined
+      ? null
+      : {
+          channels: [...state.channels].map(([name, removal]) => [name, removal ?? null]),
+          access: [...state.access].map(([name, set]) => [name, [...set]]),
+          roles: [...state.roles].map(([name, set]) => [name, [...set]]),
+        },
+  ])
+}
+
+function read(stored: Stored): Map<string, Override> {
+  return new Map(
+    stored.map(([rev, { channels, access, roles }, state]) => [
+      rev,
+      {
+        output: { channels, access: new Map(access), roles: new Map(roles) },
+        state: state === null ? undefined : stateOf(state),
+      },
+    ]),
+  )
+}
+
+function stateOf({ channels, access, roles }: StoredState): DocumentState {
+  return {
+    channels: new Map(channels.map(([name, removal]) => [name, removal ?? undefined])),
+    access: new Map(access.map(([name, set]) => [name, new Map(set)])),
+    roles: new Map(roles.map(([name, set]) => [name, new Map(set)])),
+  }
+}
