@@ -24,6 +24,7 @@ import { badRequest, GatewayError } from './errors.ts'
 import { GatewayDatabase } from './gateway-database.ts'
 import { GUEST, GUEST_LABEL, isDatabaseName } from './names.ts'
 import { Oidc } from './oidc/providers.ts'
+import { TestingProvider } from './oidc/testing-provider.ts'
 import type { PrincipalKind } from './principals/principal.ts'
 import { readWish, savePrincipal } from './principals/principal-writes.ts'
 
@@ -53,6 +54,7 @@ export class Gateway {
   readonly scripting: Scripting
   readonly bodies: BodyMemory
   readonly oidc: Oidc
+  readonly testing: TestingProvider
   readonly #server: Server
   readonly #registry: DatabaseRegistry
   readonly #databases = new Map<string, GatewayDatabase>()
@@ -66,7 +68,9 @@ export class Gateway {
     this.random = server.random
     this.log = server.log
     this.scripting = server.designs.scripting
-    this.oidc = new Oidc()
+    const { random, log, hashPassword } = this
+    this.oidc = new Oidc({ random, hashPassword, log })
+    this.testing = new TestingProvider(random, () => server.clock.now())
     this.#server = server
     this.#registry = registry
     this.bodies = new BodyMemory({

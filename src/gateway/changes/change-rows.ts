@@ -178,7 +178,9 @@ class DocumentsFeed implements Feed {
   readonly #since: SequenceId
 
   constructor(database: GatewayDatabase, withAccounts: boolean, added: number, since: SequenceId) {
-    this.#rows = database.database.changes({ since: placeOf(added, since) }).rows
+    // The database takes a number of the future for one of another history.
+    const place = Math.min(placeOf(added, since), database.indexedSeq)
+    this.#rows = database.database.changes({ since: place }).rows
     this.#last = database.indexedSeq
     this.#withAccounts = withAccounts
     this.#added = added

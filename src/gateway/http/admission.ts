@@ -33,7 +33,7 @@ export async function admit(exchange: Exchange, route: Route): Promise<void> {
     route.access === 'free' || (method === 'PUT' && exchange.params.length === 1 && isDatabasePut(route))
   if (isFree) return
   exchange.database = gateway.database(exchange.param(0))
-  if (!isAdmin) await signIn(exchange, { isOpen: route.access === 'open' })
+  if (!isAdmin && route.access !== 'unsigned') await signIn(exchange, { isOpen: route.access === 'open' })
   const isStatus = route.isAlways && (method === 'GET' || method === 'HEAD' || isAdmin)
   if (!exchange.database.isOnline && !isStatus)
     throw new GatewayError(503, 'DB is currently under maintenance')

@@ -16,11 +16,7 @@ export async function changes(exchange: Exchange): Promise<Answer> {
   const options = await changesOptions(exchange)
   const { database, readerNow, gone, gateway } = exchange
   if (options.feed === 'websocket') {
-    return {
-      status: 400,
-      headers: { 'Content-Type': 'text/plain; charset=utf-8' },
-      body: 'not websocket protocol',
-    }
+    return { status: 400, headers: {}, body: 'not websocket protocol' }
   }
   if (options.ids !== undefined) {
     const { rows, last } = changesOfDocuments(database, readerNow(), options)

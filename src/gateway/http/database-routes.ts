@@ -1,6 +1,6 @@
 /** A database as a whole, for everybody. */
 import { GatewayError } from '../errors.ts'
-import { type Answer, json } from './answer.ts'
+import { type Answer, empty, json } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
 const VENDOR_VERSION = 1.5
@@ -14,7 +14,8 @@ export async function welcome({ isAdmin }: Exchange): Promise<Answer> {
   })
 }
 
-export async function getDatabase({ database }: Exchange): Promise<Answer> {
+export async function getDatabase({ database, method }: Exchange): Promise<Answer> {
+  if (method === 'HEAD') return empty()
   return json({
     committed_update_seq: database.indexedSeq,
     compact_running: false,

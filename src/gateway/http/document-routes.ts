@@ -74,8 +74,8 @@ function getOpenRevisions(exchange: Exchange, text: string, wanted: Wanted): Ans
       : revs.map((rev) => findRevision(database, reader, id, rev) ?? { missing: rev })
   const wantedOf = (seen: SeenRevision): Wanted =>
     // What came with its history is answered with it, as Sync Gateway does.
-    seen.revision.record.isReplicated && !seen.isRedacted
-      ? { revisions: { from: [], limit: undefined }, ...definedOf(wanted) }
+    seen.revision.record.historyLength > 0 && !seen.isRedacted
+      ? { revisions: { from: [], limit: seen.revision.record.historyLength }, ...definedOf(wanted) }
       : wanted
   if (!exchange.accepts('multipart/')) {
     return jsonPieces(openRevisionsJson(found, wantedOf))

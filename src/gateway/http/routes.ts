@@ -16,8 +16,11 @@ import * as session from './session-routes.ts'
 
 export type Handler = (exchange: Exchange) => Promise<Answer>
 
-/** Who may ask: `open`, without being signed in; `free`, without that the database is there. */
-export type Access = 'signed in' | 'open' | 'free'
+/**
+ * Who may ask: `open`, also without being signed in; `unsigned`, and what is said of who asks is for somebody else; `free`,
+ * without that the database is there.
+ */
+export type Access = 'signed in' | 'open' | 'unsigned' | 'free'
 
 export interface Route {
   readonly methods: Readonly<Record<string, Handler>>
@@ -104,14 +107,16 @@ const PUBLIC_ONLY: Readonly<Record<string, Route>> = {
   _oidc_challenge: getOnly(oidc.challenge, { access: 'open' }),
   _oidc_callback: getOnly(oidc.callback, { access: 'open' }),
   _oidc_refresh: getOnly(oidc.refresh, { access: 'open' }),
-  '_oidc_testing/.well-known/openid-configuration': getOnly(oidc.testingConfiguration, { access: 'open' }),
-  '_oidc_testing/authorize': route({ GET: oidc.testingAuthorize }, { access: 'open' }),
+  '_oidc_testing/.well-known/openid-configuration': getOnly(oidc.testingConfiguration, {
+    access: 'unsigned',
+  }),
+  '_oidc_testing/authorize': route({ GET: oidc.testingAuthorize }, { access: 'unsigned' }),
   '_oidc_testing/authenticate': route(
     { GET: oidc.testingAuthenticate, POST: oidc.testingAuthenticate },
-    { access: 'open' },
+    { access: 'unsigned' },
   ),
-  '_oidc_testing/token': route({ POST: oidc.testingToken }, { access: 'open' }),
-  '_oidc_testing/certs': getOnly(oidc.testingCertificates, { access: 'open' }),
+  '_oidc_testing/token': route({ POST: oidc.testingToken }, { access: 'unsigned' }),
+  '_oidc_testing/certs': getOnly(oidc.testingCertificates, { access: 'unsigned' }),
 }
 
 const ADMIN_ONLY: Readonly<Record<string, Route>> = {

@@ -8,7 +8,7 @@ import { timedObject } from '../timed-set.ts'
 import { type Answer, empty, json } from './answer.ts'
 import { allowedOrigin } from './cors.ts'
 import type { Exchange } from './exchange.ts'
-import { callerOf, cookieOf, NO_COOKIE, sessionCookie } from './sign-in.ts'
+import { callerOf, cookieOf, NO_COOKIE, requireSignedIn, sessionCookie } from './sign-in.ts'
 
 const MOST_TTL_SECONDS = 2 ** 31
 
@@ -71,6 +71,7 @@ async function namedUser(exchange: Exchange): Promise<string> {
 }
 
 export async function deleteSession(exchange: Exchange): Promise<Answer> {
+  requireSignedIn(exchange)
   requireLoginOrigin(exchange)
   const secret = exchange.sessionSecret ?? sessionCookie(exchange.header('cookie'))
   if (secret === undefined || !(await exchange.database.sessions.end(secret))) throw missing('no session')

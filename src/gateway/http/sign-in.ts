@@ -44,7 +44,12 @@ export async function signIn(exchange: Exchange, { isOpen }: { isOpen: boolean }
     return
   }
   if (database.reader(GUEST) !== undefined) exchange.userName = GUEST
-  else if (!isOpen) throw new GatewayError(401, 'Login required', { headers: CHALLENGE })
+  else if (!isOpen) requireSignedIn(exchange)
+}
+
+/** Throws 401. */
+export function requireSignedIn({ userName }: Exchange): void {
+  if (userName === undefined) throw new GatewayError(401, 'Login required', { headers: CHALLENGE })
 }
 
 export function callerOf(exchange: Exchange): { address: string; onGone(listener: () => void): () => void } {

@@ -26,6 +26,7 @@ const OPTIONS_TIMEOUT_MS = 60_000
 const STALL_MS = 300_000
 const LEAST_PACKED_BYTES = 9
 const DONE = 1000
+const LINGER_MS = 2000
 
 export function serveWebsockets(
   server: Server,
@@ -124,7 +125,8 @@ function refuse(exchange: Exchange, socket: Socket, error: unknown): void {
   response.assignSocket(socket)
   response.shouldKeepAlive = false
   response.setHeader('Server', SERVER_TOKEN)
-  response.once('finish', () => socket.end())
+  // Who has read the answer closes; who does not is closed.
+  socket.setTimeout(LINGER_MS, () => socket.end())
   response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
   response.end(body)
 }
@@ -163,7 +165,7 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
       }
       if (passes.isExhausted) break
       if (!isCurrent) await messages.send('[]')
-      else if (any) await messages.send('')
+      if (isCurrent ? any : !any) await messages.send('')
       isCurrent = true
       let wakeup = await wait.next(leftMs(options, endMs - gateway.clock.monotonic()), options.heartbeatMs)
       while (wakeup === 'beat' && messages.isOpen) {

@@ -235,7 +235,7 @@ function checkedWrite(
         state: stateAfter(leaves, { rev, deleted: given.deleted, output, path }, seq),
         attachments: new Map(attachments.map(({ noted }) => [noted.name, noted])),
         expiry: given.expiry,
-        isReplicated: given.history !== undefined,
+        historyLength: given.history?.length ?? 0,
       }
       return {
         id: given.id,

@@ -52,8 +52,8 @@ export interface RevisionRecord {
   attachments: Map<string, AttachmentNote>
   /** Unix time in seconds. */
   expiry: number | undefined
-  /** It came with its history. */
-  isReplicated: boolean
+  /** Revisions of the history that it came with; 0 for an edit. */
+  historyLength: number
 }
 
 export const EMPTY_OUTPUT: SyncOutput = { channels: [], access: new Map(), roles: new Map() }
@@ -82,7 +82,7 @@ type StoredRecord = [
   appointed: [string, [string, number][]][],
   attachments: [name: string, digest: string, isUntyped: 0 | 1][],
   expiry: number | null,
-  isReplicated: 0 | 1,
+  historyLength: number,
 ]
 
 function timedLists(map: ReadonlyMap<string, TimedSet>): [string, [string, number][]][] {
@@ -110,7 +110,7 @@ export function withRecord(record: RevisionRecord, body: Uint8Array): Buffer {
     timedLists(state.roles),
     [...record.attachments].map(([name, { digest, isUntyped }]) => [name, digest, isUntyped ? 1 : 0]),
     record.expiry ?? null,
-    record.isReplicated ? 1 : 0,
+    record.historyLength,
   ]
   const text = Buffer.from(JSON.stringify(stored))
   if (body.length === EMPTY_BODY_BYTES) return Buffer.concat([PREFIX, text, Buffer.from('}')])
@@ -145,7 +145,7 @@ function split(bytes: Buffer): { record: Buffer; body: Buffer } | undefined {
 }
 
 function recordOf(text: Buffer): RevisionRecord {
-  const [stamp, seq, channels, access, roles, state, granted, appointed, attachments, expiry, isReplicated] =
+  const [stamp, seq, channels, access, roles, state, granted, appointed, attachments, expiry, historyLength] =
     JSON.parse(text.toString()) as StoredRecord
   return {
     stamp,
@@ -165,7 +165,7 @@ function recordOf(text: Buffer): RevisionRecord {
       attachments.map(([name, digest, isUntyped]) => [name, { digest, isUntyped: isUntyped === 1 }]),
     ),
     expiry: expiry ?? undefined,
-    isReplicated: isReplicated === 1,
+    historyLength,
   }
 }
 
@@ -176,7 +176,7 @@ const NO_RECORD: RevisionRecord = {
   state: EMPTY_STATE,
   attachments: new Map(),
   expiry: undefined,
-  isReplicated: false,
+  historyLength: 0,
 }
 
 /** A stored revision, and what the gateway knows of it. */
