@@ -48,21 +48,25 @@ const SCAN_WARNING =
 export interface FindFigures {
   keys: number
   documents: number
+  /** Of these, those that CouchDB would have read of several copies. */
+  quorumDocuments: number
   results: number
 }
 
 /** The documents that a query means, in its order; skipped ones are not among them. */
 export class Matches {
-  readonly figures: FindFigures = { keys: 0, documents: 0, results: 0 }
+  readonly figures: FindFigures = { keys: 0, documents: 0, quorumDocuments: 0, results: 0 }
   last: Bookmark | undefined
   readonly #rows: Rows
   readonly #matches: (view: DocumentView) => boolean
+  readonly #isOfQuorum: boolean
   #toSkip: number
   #left: number
 
   constructor(rows: Rows, options: FindOptions, budget: SelectorBudget) {
     this.#rows = rows
     this.#matches = compileSelector<DocumentView>(options.selector, viewText, budget)
+    this.#isOfQuorum = options.r > 1
     this.#toSkip = options.skip
     this.#left = options.limit
   }
@@ -87,7 +91,10 @@ export class Matches {
   }
 
   #isMeant(view: DocumentView): boolean {
-    if (!this.#rows.isCovering) this.figures.documents += 1
+    if (!this.#rows.isCovering) {
+      this.figures.documents += 1
+      if (this.#isOfQuorum) this.figures.quorumDocuments += 1
+    }
     return this.#matches(view)
   }
 }
@@ -227,7 +234,7 @@ function piecesOf(
 }
 
 function* countPieces(carried: Carried, results: number): Generator<Piece, void, undefined> {
-  const figures = { keys: 0, documents: 0, results }
+  const figures = { keys: 0, documents: 0, quorumDocuments: 0, results }
   yield `{"count":${results}`
   yield* endPieces(carried, figures)
 }
@@ -292,8 +299,9 @@ function* endPieces(carried: Carried, figures: FindFigures): Generator<Piece, vo
   yield '}\n'
 }
 
-function statsText({ keys, documents, results }: FindFigures, tookMs: number): string {
-  return `{"total_keys_examined":${keys},"total_docs_examined":${documents},"total_quorum_docs_examined":0,"results_returned":${results},"execution_time_ms":${tookMs.toFixed(3)}}`
+function statsText({ keys, documents, quorumDocuments, results }: FindFigures, tookMs: number): string {
+  const others = documents - quorumDocuments
+  return `{"total_keys_examined":${keys},"total_docs_examined":${others},"total_quorum_docs_examined":${quorumDocuments},"results_returned":${results},"execution_time_ms":${tookMs.toFixed(3)}}`
 }
 
 /** What a client should know of how its query was carried out. */

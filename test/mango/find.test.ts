@@ -16,7 +16,11 @@ interface Found {
   groups?: Record<string, unknown>[]
   error?: string
   reason?: string
-  execution_stats?: { total_docs_examined: number; total_keys_examined: number }
+  execution_stats?: {
+    total_docs_examined: number
+    total_quorum_docs_examined: number
+    total_keys_examined: number
+  }
 }
 
 async function filled(name: string): Promise<void> {
@@ -43,6 +47,10 @@ t.test('documents are counted, by an index without looking at any', async (t) =>
     execution_stats: true,
   }
   t.match(await find('count', filtered), { count: 49, execution_stats: { total_docs_examined: 100 } })
+  t.match(await find('count', { ...filtered, r: 2 }), {
+    count: 49,
+    execution_stats: { total_docs_examined: 0, total_quorum_docs_examined: 100 },
+  })
   t.match(await find('count', { selector: { $or: [] }, count: true }), { count: 0 })
   t.match(await find('count', { selector: {}, count: true, skip: 1 }), {
     error: 'invalid_aggregate',
