@@ -9,6 +9,7 @@ import { growth } from './growth.ts'
 import { hostile } from './hostile.ts'
 import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
+import { mango } from './mango.ts'
 import { manyDatabases } from './many-databases.ts'
 import { replicate } from './replicate.ts'
 import { scanMemory } from './scan-memory.ts'
@@ -26,6 +27,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   growth,
   hostile,
   http,
+  mango,
   'many-databases': manyDatabases,
   replicate,
   'scan-memory': scanMemory,

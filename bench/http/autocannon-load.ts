@@ -11,13 +11,17 @@ const { origin, load, seconds } = JSON.parse(await text(process.stdin)) as {
 const { method, path, body, headers, connections, numbers } = load
 let number = 0
 
-function nextPath(): string {
+function nextNumber(): string {
   number += 1
-  const shown =
-    numbers.kind === 'fresh'
-      ? ((number * SCATTER) % SCATTER_MODULUS).toString(16).padStart(8, '0')
-      : String(number % numbers.count)
-  return path.replace('{n}', shown)
+  return numbers.kind === 'fresh'
+    ? ((number * SCATTER) % SCATTER_MODULUS).toString(16).padStart(8, '0')
+    : String(number % numbers.count)
+}
+
+function withNumber(request: { path?: string | undefined }): typeof request {
+  const shown = nextNumber()
+  const numbered = body?.includes('{n}') ? { body: body.replace('{n}', shown) } : {}
+  return { ...request, path: path.replace('{n}', shown), ...numbered }
 }
 
 const result = await autocannon({
@@ -29,9 +33,9 @@ const result = await autocannon({
   requests: [
     {
       method: method as 'GET',
-      ...(body === undefined ? {} : { body }),
+      ...(body === undefined ? {} : { body: body.replace('{n}', '0') }),
       path: path.replace('{n}', '0'),
-      ...(path.includes('{n}') ? { setupRequest: (request) => ({ ...request, path: nextPath() }) } : {}),
+      ...(`${path} ${body}`.includes('{n}') ? { setupRequest: withNumber } : {}),
     },
   ],
 })

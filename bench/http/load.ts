@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { type Load, type Measured, type Numbers, SCATTER, SCATTER_MODULUS } from './workload.ts'
+import { type Load, type Measured, SCATTER, SCATTER_MODULUS } from './workload.ts'
 
 export type LoadTool = (origin: string, load: Load, seconds: number) => Promise<Measured>
 
@@ -65,12 +65,12 @@ function luaScript(load: Load): string {
   const headers = Object.entries(load.headers).map(
     ([name, value]) => `wrk.headers[ ${lua(name)} ] = ${lua(value)}`,
   )
-  const [before = '', after] = load.path.split('{n}')
+  const isNumbered = `${load.path} ${load.body}`.includes('{n}')
   return [
     ...headers,
     `wrk.method = ${lua(load.method)}`,
     load.body === undefined ? '' : `wrk.body = ${lua(load.body)}`,
-    ...(after === undefined ? oneRequest(before) : numbered(before, after, load.numbers)),
+    ...(isNumbered ? numbered(load) : oneRequest(load.path)),
     'done = function(summary, latency)',
     '  local e = summary.errors',
     '  io.write(string.format(',
@@ -90,21 +90,27 @@ function oneRequest(path: string): string[] {
   ]
 }
 
-function numbered(before: string, after: string, numbers: Numbers): string[] {
-  const path = (number: string): string => `wrk.format(nil, ${lua(before)} .. ${number} .. ${lua(after)})`
+function numbered({ path, body, numbers }: Load): string[] {
+  const request = (number: string): string =>
+    `wrk.format(nil, ${filled(path, number)}, nil, ${body === undefined ? 'nil' : filled(body, number)})`
   if (numbers.kind === 'fresh') {
     const scattered = `string.format("%08x", n * ${SCATTER} % ${SCATTER_MODULUS})`
-    return ['local n = 0', 'request = function()', '  n = n + 1', `  return ${path(scattered)}`, 'end']
+    return ['local n = 0', 'request = function()', '  n = n + 1', `  return ${request(scattered)}`, 'end']
   }
   return [
     'local n = 0',
     'local texts = {}',
-    `init = function() for i = 0, ${numbers.count - 1} do texts[i] = ${path('i')} end end`,
+    `init = function() for i = 0, ${numbers.count - 1} do texts[i] = ${request('i')} end end`,
     'request = function()',
     `  n = (n + 1) % ${numbers.count}`,
     '  return texts[n]',
     'end',
   ]
+}
+
+/** Lua for a text with a number, which is Lua too. */
+function filled(text: string, number: string): string {
+  return text.split('{n}').map(lua).join(` .. ${number} .. `)
 }
 
 /** A string of Lua with any bytes in it. */

@@ -1,10 +1,9 @@
 /** What the servers are asked for. One table for all of them, so that none gets another question. */
 
-/** `{n}` in the path stands for a document's number. */
+/** `{n}` in the path, or in the body, stands for a number. */
 export interface Load {
   method: string
   path: string
-  /** Every request has the same one. */
   body: string | undefined
   headers: Record<string, string>
   connections: number
