@@ -109,8 +109,11 @@ export interface ValueSource {
   readonly isCurrent: boolean
   /** Of the file, as `Store.salt`: what a reference is handed to another thread with. */
   readonly salt: bigint
-  /** As in `Store`. */
-  read(reference: Reference): Buffer
+  /**
+   * As in `Store`. `room` may be asked for memory of so many bytes that the value is put into: who reads many can use the same
+   * memory again and again.
+   */
+  read(reference: Reference, room?: (bytes: number) => Buffer): Buffer
   lengthOf(reference: Reference): number
   readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
   /** The file stays open until the returned function is called, or the store is closed. */

@@ -111,9 +111,9 @@ class FileBytes implements ValueSource {
     return this.#open.salt
   }
 
-  read(reference: Reference): Buffer {
+  read(reference: Reference, room?: (bytes: number) => Buffer): Buffer {
     this.#open.touch()
-    return this.#open.values.read(referenceOf(reference))
+    return this.#open.values.read(referenceOf(reference), room)
   }
 
   hold(): () => void {

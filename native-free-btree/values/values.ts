@@ -65,13 +65,16 @@ export class ValueReader {
     this.#ahead = new ReadAhead(file)
   }
 
-  /** The whole value. Throws DAMAGED, and VALUE_TOO_LARGE beyond 1 GiB (stream those). */
-  read(reference: Reference): Buffer {
-    return this.readAt(reference, 0)
+  /**
+   * The whole value, in memory of `room` where it is asked for some. Throws DAMAGED, and VALUE_TOO_LARGE beyond 1 GiB (stream
+   * those).
+   */
+  read(reference: Reference, room?: (bytes: number) => Buffer): Buffer {
+    return this.readAt(reference, 0, room)
   }
 
   /** As `read`, of the reference at `offset` of `bytes`. */
-  readAt(bytes: Uint8Array, offset: number): Buffer {
+  readAt(bytes: Uint8Array, offset: number, room: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer {
     if ((bytes[offset + 11]! & 128) !== 0)
       return this.#chunked(bytes.subarray(offset, offset + REFERENCE_BYTES))
     const lengthHigh = bytes[offset + 10]! | (bytes[offset + 11]! << 8)
@@ -79,14 +82,16 @@ export class ValueReader {
     if (length > MAX_CHUNK_BYTES) throw notAReference()
     const positionHigh = bytes[offset + 4]! | (bytes[offset + 5]! << 8)
     const position = positionHigh * 2 ** 32 + readU32(bytes, offset)
-    return this.#value(position, length, readU32(bytes, offset + 12))
+    return this.#value(position, length, readU32(bytes, offset + 12), room)
   }
 
-  #value(position: number, length: number, check: number): Buffer {
+  #value(position: number, length: number, check: number, room: (bytes: number) => Buffer): Buffer {
     const recordBytes = VALUE_HEADER_BYTES + length
     const ahead = this.#ahead.find(position, recordBytes)
     if (ahead >= 0) {
-      if (this.#landedDefect(ahead, position, length, check) === undefined) return copyLanded(ahead, length)
+      if (this.#landedDefect(ahead, position, length, check) === undefined) {
+        return copyLanded(ahead, length, room)
+      }
       this.#ahead.drop()
     }
     const cached = this.#cache?.get(position, length, check)
@@ -97,7 +102,7 @@ export class ValueReader {
     if (read < recordBytes) throw damagedValue(position, `only ${read} of ${recordBytes} bytes are there`)
     const defect = this.#landedDefect(ROOM_START, position, length, check)
     if (defect !== undefined) throw damagedValue(position, defect)
-    const value = copyLanded(ROOM_START, length)
+    const value = copyLanded(ROOM_START, length, room)
     this.#cache?.add(position, check, value)
     return value
   }
@@ -192,8 +197,8 @@ function hashDefect(bytes: Buffer, offset: number, check: number): string | unde
 }
 
 /** The value of the record at `offset` of `landing`, for the caller to keep. */
-function copyLanded(offset: number, length: number): Buffer {
-  const value = Buffer.allocUnsafe(length)
+function copyLanded(offset: number, length: number, room: (bytes: number) => Buffer): Buffer {
+  const value = room(length)
   const start = offset + VALUE_HEADER_BYTES
   value.set(landingBytes.subarray(start, start + length))
   return value

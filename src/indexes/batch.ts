@@ -9,12 +9,33 @@ import { canHaveRows } from './keys/row-key.ts'
 /** As many documents cross into the sandbox at once: see `Scripting.map`. */
 const MOST_DOCUMENTS = 1000
 const MOST_BYTES = 1024 * 1024
+/** The last document of a batch may go beyond its bytes. */
+const ROOM_TO_SPARE_BYTES = 64 * 1024
 const DESIGN_PREFIX = '_design/'
 
 export interface BatchDocument {
   readonly id: Buffer
   /** It has no rows yet. */
   readonly isNew: boolean
+}
+
+/** Memory for the texts of one batch, which can be used again when nobody looks at them any more. */
+export class TextRoom {
+  #bytes = Buffer.allocUnsafeSlow(MOST_BYTES + ROOM_TO_SPARE_BYTES)
+  #used = 0
+
+  begin(): void {
+    this.#used = 0
+  }
+
+  /** Where it does not suffice, other memory. */
+  readonly take = (bytes: number): Buffer => {
+    const end = this.#used + bytes
+    if (end > this.#bytes.length) return Buffer.allocUnsafe(bytes)
+    const room = this.#bytes.subarray(this.#used, end)
+    this.#used = end
+    return room
+  }
 }
 
 /** What comes behind a state of an index. */
@@ -37,28 +58,31 @@ export interface Batch {
 /** The database has forgotten purges that the index has not seen, or has not had changes that the index has. */
 export class IndexOutdated extends Error {}
 
-/** Throws IndexOutdated. */
+/** `room` is for the texts. Throws IndexOutdated. */
 export function readBatch(
   database: FollowedDatabase,
   definition: IndexDefinition,
   { updateSeq, sequence, purgeSeq, newUpTo }: IndexState,
   documentTexts: DocumentTexts,
+  room: TextRoom,
 ): Batch {
   const derivation = database.derivation()
   try {
     if (derivation.updateSeq < updateSeq || derivation.purgeSeq < purgeSeq) {
       throw new IndexOutdated('the index is newer than its database')
     }
-    const isFirst = updateSeq === 0
-    if (!isFirst && !database.isOfHistory(sequence)) {
+    // Where parts of a first batch were written there are rows, though the index has no change as a whole.
+    const isFirst = newUpTo === undefined
+    if (updateSeq > 0 && !database.isOfHistory(sequence)) {
       throw new IndexOutdated('a copy of the database was put back since the index was built')
     }
     const isEmpty = isFirst || derivation.purgeSeq === purgeSeq
     if (!isEmpty && derivation.firstPurge > purgeSeq + 1) {
       throw new IndexOutdated('the database has forgotten what was purged since the index was built')
     }
-    const knownNew = isFirst ? sequenceAt(database, derivation.updateSeq) : newUpTo
+    const knownNew = newUpTo ?? sequenceAt(database, derivation.updateSeq)
     const lastNew = database.isOfHistory(knownNew) ? Number.parseInt(knownNew, 10) : 0
+    room.begin()
     const documents: BatchDocument[] = []
     const texts: Uint8Array[] = []
     const rowless: BatchDocument[] = []
@@ -82,7 +106,7 @@ export function readBatch(
         if (!document.isNew) rowless.push(document)
         continue
       }
-      const { text, bytesRead } = documentTexts.of(change)
+      const { text, bytesRead } = documentTexts.of(change, room.take)
       bytes += bytesRead
       documents.push(document)
       texts.push(text)

@@ -6,7 +6,7 @@
 import { giveWay } from '../base/time-slice.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
-import { type Batch, readBatch } from './batch.ts'
+import { type Batch, readBatch, TextRoom } from './batch.ts'
 import { DocumentTexts } from './document-texts.ts'
 import type { IndexFile } from './index-file.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
@@ -16,6 +16,8 @@ import type { MadeRows, RowMaker } from './row-making.ts'
  * neither to replay them nor to reduce them.
  */
 const MANY_CHANGES = 1000
+/** An index of so many changes is worth a file that is made as a whole. */
+const MANY_FIRST_CHANGES = 4000
 /** Batches that are read and not written. */
 const MOST_UNDER_WAY = 3
 
@@ -52,6 +54,9 @@ export async function build(parts: BuildParts): Promise<void> {
   let read = 0
   let done = 0
   let isRead = false
+  // Texts of a batch are looked at until its rows are written.
+  const rooms = Array.from({ length: MOST_UNDER_WAY + 1 }, () => new TextRoom())
+  let turn = 0
   const ended = new AbortController()
   const either = AbortSignal.any([signal, ended.signal])
   try {
@@ -59,7 +64,8 @@ export async function build(parts: BuildParts): Promise<void> {
       signal.throwIfAborted()
       if (!isRead && underWay.length < MOST_UNDER_WAY) {
         await database.refresh()
-        const batch = readBatch(database, definition, state, texts)
+        const room = rooms[turn++ % rooms.length]!
+        const batch = readBatch(database, definition, state, texts, room)
         const rows = maker.make(batch.texts, either)
         const first = rows.next()
         // It is awaited when its turn has come.
@@ -67,6 +73,7 @@ export async function build(parts: BuildParts): Promise<void> {
         underWay.push({ batch, rows, first })
         if (read === 0) {
           const totalChanges = batch.changes + batch.left
+          if (state.newUpTo === undefined && totalChanges >= MANY_FIRST_CHANGES) file.beginCollecting()
           onProgress({ updateSeq: state.updateSeq, changesDone: 0, totalChanges })
         }
         state = batch.state
@@ -81,11 +88,13 @@ export async function build(parts: BuildParts): Promise<void> {
         onProgress({ updateSeq: file.state.updateSeq, changesDone: done + documents, totalChanges }),
       )
       done += batch.changes
-      onProgress({ updateSeq: batch.state.updateSeq, changesDone: done, totalChanges })
+      onProgress({ updateSeq: file.state.updateSeq, changesDone: done, totalChanges })
     }
+    await file.finishCollecting()
     if (done >= MANY_CHANGES) await file.store.checkpoint()
   } finally {
     ended.abort()
+    file.dropCollected()
   }
 }
 

@@ -7,6 +7,17 @@ import { ByteReader, ByteWriter } from '../base/byte-codec.ts'
 
 const writer = new ByteWriter()
 
+/** Of a document that has one row, in the first tree. */
+export function encodeOneRow(key: Uint8Array): Buffer {
+  const { length } = key
+  if (length >= 0x80) return encodeDocumentRows([[key]])!
+  const bytes = Buffer.allocUnsafe(length + 2)
+  bytes[0] = 1
+  bytes[1] = length
+  bytes.set(key, 2)
+  return bytes
+}
+
 /** By tree. Undefined where there is no row. */
 export function encodeDocumentRows(trees: readonly (readonly Uint8Array[])[]): Buffer | undefined {
   let last = trees.length

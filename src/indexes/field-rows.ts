@@ -3,17 +3,23 @@
  * CouchDB a document has a row if all fields are there, whatever their values; a part of a path may be an index into an array.
  */
 import * as X from '../json/characters.ts'
-import { walkMembers } from '../json/members.ts'
-import { isArrayAt, isObjectAt, isSameText, skipValue, stringAt } from '../json/walk.ts'
+import {
+  advance,
+  enter,
+  isArrayAt,
+  isObjectAt,
+  isSameText,
+  skipString,
+  skipValue,
+  stringAt,
+} from '../json/walk.ts'
 import { normalize } from '../selector/condition.ts'
 import { ASTRAY, elementAt, findSteps, type PathStep, pathStep } from '../selector/path.ts'
 import { compileSelector } from '../selector/selector.ts'
 import type { FieldsDefinition } from './api.ts'
 import type { MadeRows, RowMaker } from './row-making.ts'
 
-/** The order of `scripting/rows.ts`: a row is its key and its value, each with its end; then the tree's end. */
-const ROW_END = Buffer.from('\x01null\x02\x03')
-const NO_ROW = 0x03
+const VALUE = Buffer.from('null')
 const INITIAL_BYTES = 64 * 1024
 
 /** Names that lead on from one place of a document, and the fields that end there. */
@@ -56,31 +62,60 @@ class FieldFinder {
   /** Whether all of them are there; then `starts` and `ends` say where. */
   find(text: Buffer): boolean {
     this.#missing = this.starts.length
-    this.#look(text, 0, text.length, this.#root)
+    this.#look(text, 0, this.#root)
     return this.#missing === 0
   }
 
-  #look(text: Buffer, start: number, end: number, step: Step): void {
-    for (const field of step.fields) {
+  /** Ends when all are found. Returns the end of the value at `start`; -1 where it was not walked over. */
+  #look(text: Buffer, start: number, step: Step): number {
+    if (step.fields.length > 0) return this.#note(text, start, step)
+    if (isObjectAt(text, start)) this.#lookIntoObject(text, start, step)
+    else if (isArrayAt(text, start)) {
+      for (const { index, next } of step.names) {
+        const at = index < 0 ? ASTRAY : elementAt(text, start, index)
+        if (at >= 0) this.#look(text, at, next)
+      }
+    }
+    return -1
+  }
+
+  #note(text: Buffer, start: number, { fields, names }: Step): number {
+    const end = skipValue(text, start)
+    for (const field of fields) {
       this.starts[field] = start
       this.ends[field] = end
       this.#missing -= 1
     }
-    if (step.names.length === 0) return
-    if (isObjectAt(text, start)) {
-      walkMembers(text, start, (name, nameEnd, value, valueEnd) => {
-        const found = step.names.find(({ nameText }) =>
-          isSameText(text, name, nameEnd, nameText, 0, nameText.length),
-        )
-        if (found !== undefined) this.#look(text, value, valueEnd, found.next)
-      })
-    } else if (isArrayAt(text, start)) {
-      for (const { index, next } of step.names) {
-        const at = index < 0 ? ASTRAY : elementAt(text, start, index)
-        if (at >= 0) this.#look(text, at, skipValue(text, at), next)
+    if (names.length > 0) this.#look(text, start, { fields: [], names })
+    return end
+  }
+
+  #lookIntoObject(text: Buffer, object: number, { names }: Step): void {
+    let left = names.length
+    for (let name = enter(text, object); name >= 0; ) {
+      const nameEnd = skipString(text, name)
+      const found = nameAt(text, name, nameEnd, names)
+      let end = -1
+      if (found !== undefined) {
+        end = this.#look(text, nameEnd + 1, found.next)
+        left -= 1
+        if (left === 0) return
       }
+      name = advance(text, end < 0 ? skipValue(text, nameEnd + 1) : end)
     }
   }
+}
+
+function nameAt(
+  text: Buffer,
+  name: number,
+  nameEnd: number,
+  names: Step['names'],
+): Step['names'][0] | undefined {
+  for (const one of names) {
+    if (isSameText(text, name, nameEnd, one.nameText, 0, one.nameText.length)) return one
+  }
+  return undefined
 }
 
 class RowBuffer {
@@ -104,9 +139,19 @@ class RowBuffer {
     this.#length += source.copy(this.#bytes, this.#length, start, end)
   }
 
+  get length(): number {
+    return this.#length
+  }
+
   taken(): Buffer {
     return this.#bytes.subarray(0, this.#length)
   }
+}
+
+/** Whether rows need more of documents than their bodies: members that are no part of these begin with an underscore. */
+export function readsSpecialMembers({ fields, filter }: FieldsDefinition): boolean {
+  if (fields.some(([name]) => name!.startsWith('_'))) return true
+  return filter !== undefined && Buffer.from(filter).includes('"_')
 }
 
 export class FieldRows implements RowMaker {
@@ -121,33 +166,37 @@ export class FieldRows implements RowMaker {
 
   async *make(texts: readonly Uint8Array[]): AsyncGenerator<MadeRows, void, void> {
     const rows = new RowBuffer()
-    for (const bytes of texts) this.#putRow(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), rows)
-    if (texts.length > 0) yield { count: texts.length, rows: rows.taken() }
+    const bounds = new Uint32Array(3 * texts.length)
+    for (const [at, bytes] of texts.entries()) {
+      const text = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      if (!this.#finder.find(text) || !this.#isMeant(text)) continue
+      bounds[3 * at] = rows.length
+      this.#putKey(text, rows)
+      bounds[3 * at + 1] = rows.length
+      rows.copy(VALUE, 0, VALUE.length)
+      bounds[3 * at + 2] = rows.length
+    }
+    if (texts.length > 0) yield { count: texts.length, rows: rows.taken(), bounds }
   }
 
-  #putRow(text: Buffer, rows: RowBuffer): void {
-    if (!this.#finder.find(text) || !this.#isMeant(text)) {
-      rows.byte(NO_ROW)
-      return
-    }
+  #putKey(text: Buffer, rows: RowBuffer): void {
     const { starts, ends } = this.#finder
     for (let field = 0; field < starts.length; field++) {
       rows.byte(field === 0 ? X.OPEN_BRACKET : X.COMMA)
       rows.copy(text, starts[field]!, ends[field]!)
     }
     rows.byte(X.CLOSE_BRACKET)
-    rows.copy(ROW_END, 0, ROW_END.length)
   }
 }
 
-/** Of whole texts of documents. Throws selectorTimeout. */
+/** Of texts of documents. Throws selectorTimeout. */
 function filterOf(filter: Uint8Array): (text: Buffer) => boolean {
   const condition = normalize(Buffer.from(filter.buffer, filter.byteOffset, filter.length))
   const matches = compileSelector<WholeDocument>(condition, ({ text }) => text)
   return (text) => matches(new WholeDocument(text))
 }
 
-/** A document of which nothing is known but its text, special members included. */
+/** A document of which nothing is known but its text, special members included where they are looked at. */
 class WholeDocument {
   readonly text: Buffer
 

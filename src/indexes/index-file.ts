@@ -1,21 +1,34 @@
 /**
  * The file of an index, in the thread that writes it. What holds:
  * - A commit has all rows of the documents up to its state, and none that such a document had before.
+ * - Of an index that is built from nothing the first rows are collected in memory, sorted, and become a file as a whole, which
+ *   takes the place of the one without rows. What was collected and is not in a file is nowhere.
  * - What is in the file follows from the database alone: a file that cannot be read, or was made for something else, or in
  *   another order, is removed and made anew.
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { openStore, type PageCache, StorageError, type Store } from '../../native-free-btree/index.ts'
+import {
+  NewFile,
+  nodeFileSystem,
+  openStore,
+  type PageCache,
+  removeNewFile,
+  StorageError,
+  type Store,
+} from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { giveWay } from '../base/time-slice.ts'
 import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
 import type { Batch, BatchDocument } from './batch.ts'
-import { decodeDocumentRows, encodeDocumentRows } from './document-rows.ts'
+import { CollectedEntries, MOST_ENTRIES } from './collected-entries.ts'
+import { decodeDocumentRows, encodeDocumentRows, encodeOneRow } from './document-rows.ts'
 import { canonicalRow, type RowText } from './engine-text.ts'
 import {
+  type IndexRecord,
   type IndexState,
   readIndexRecord,
   readState,
@@ -23,7 +36,7 @@ import {
   writeIndexRecord,
   writeState,
 } from './index-record.ts'
-import { IDS_TREE, orderOf, rowsTree, treeCountOf, treeOptionsOf } from './index-trees.ts'
+import { IDS_TREE, META_TREE, orderOf, rowsTree, treeCountOf, treeOptionsOf } from './index-trees.ts'
 import type { KeyOrder } from './keys/key-order.ts'
 import { rowKey } from './keys/row-key.ts'
 import { encodeRowValue } from './keys/row-value.ts'
@@ -39,8 +52,12 @@ const UNUSABLE: ReadonlySet<string> = new Set([
 ])
 /** What lies beside the file, by suffix. */
 const COMPANIONS = ['', '.lock', '.compact', '.compact.creating']
-const START: IndexState = { updateSeq: 0, sequence: '', purgeSeq: 0, newUpTo: '' }
+const START: IndexState = { updateSeq: 0, sequence: '', purgeSeq: 0, newUpTo: undefined }
 const COLON = 0x3a
+const NO_KEYS: Uint8Array[][] = [[]]
+/** What is collected before it becomes a file: then bytes, or this time, have been enough. A crash costs no more than that. */
+const MOST_COLLECTED_BYTES = 64 * 1024 * 1024
+const MOST_COLLECTED_MS = 5000
 
 export interface IndexFileOptions {
   readonly path: string
@@ -80,6 +97,9 @@ export class IndexFile {
   readonly #orders: readonly KeyOrder[]
   readonly #trees: readonly string[]
   #state: IndexState
+  #collected: Collected | undefined
+  /** Resolves when no other file is being made for the place of this one. */
+  #replacing: Promise<unknown> = Promise.resolve()
 
   private constructor(store: Store, options: IndexFileOptions) {
     this.store = store
@@ -136,6 +156,11 @@ export class IndexFile {
    * again; then they are not new.
    */
   async writePart(batch: Batch, from: number, made: MadeRows): Promise<void> {
+    if (this.#collected !== undefined && isOfNewDocuments(batch)) {
+      this.#putAll(this.#collected, batch.documents, from, made)
+      return
+    }
+    await this.finishCollecting()
     const state = { ...this.#state, newUpTo: '' }
     await this.store.transact((tx) => {
       this.#putAll(tx, batch.documents, from, made)
@@ -147,12 +172,81 @@ export class IndexFile {
   /** Commits the rest of a batch, and that the index has all of it. */
   async writeLast(batch: Batch, from: number, made: MadeRows | undefined): Promise<void> {
     if (from + (made?.count ?? 0) !== batch.documents.length) throw new Error('not all documents were mapped')
+    const collected = this.#collected
+    if (collected !== undefined && isOfNewDocuments(batch)) {
+      if (made !== undefined) this.#putAll(collected, batch.documents, from, made)
+      collected.state = batch.state
+      if (this.#isEnough(collected)) await this.finishCollecting()
+      return
+    }
+    await this.finishCollecting()
     await this.store.transact((tx) => {
       for (const document of batch.rowless) this.#remove(tx, document.id)
       if (made !== undefined) this.#putAll(tx, batch.documents, from, made)
       writeState(tx, batch.state)
     })
     this.#state = batch.state
+  }
+
+  /** From now on rows of new documents are collected. To be called where there are none yet. */
+  beginCollecting(): void {
+    const trees = treeOptionsOf(this.#options.definition)
+    const entries = new Map(
+      [IDS_TREE, ...this.#trees].map((name) => [name, new CollectedEntries(trees[name]!.comparator)]),
+    )
+    this.#collected = new Collected(entries, this.#options.clock.monotonic())
+  }
+
+  /** What was collected is in the file then. */
+  async finishCollecting(): Promise<void> {
+    const collected = this.#collected
+    this.#collected = undefined
+    if (collected?.state === undefined) return
+    const { entries, state } = collected
+    await this.replacing(() => this.#load(entries, state))
+    this.#state = state
+  }
+
+  /** What was collected is forgotten. */
+  dropCollected(): void {
+    this.#collected = undefined
+  }
+
+  #isEnough({ entries, startMs }: Collected): boolean {
+    let bytes = 0
+    for (const each of entries.values()) {
+      if (each.count > MOST_ENTRIES / 2) return true
+      bytes += each.bytes
+    }
+    return bytes > MOST_COLLECTED_BYTES || this.#options.clock.monotonic() - startMs > MOST_COLLECTED_MS
+  }
+
+  /** Makes a file for the place of this one; whoever else does so waits. */
+  replacing<T>(make: () => Promise<T>): Promise<T> {
+    const made = this.#replacing.then(make)
+    this.#replacing = made.catch(() => undefined)
+    return made
+  }
+
+  async #load(entries: ReadonlyMap<string, CollectedEntries>, state: IndexState): Promise<void> {
+    const { path, database, definition, cache, clock, random } = this.#options
+    const options = { trees: treeOptionsOf(definition), cache, clock, random }
+    const file = await NewFile.open(path, this.store, options)
+    try {
+      for (const [name, collected] of entries) await loadTree(file, name, collected)
+      await loadTree(file, META_TREE, metaEntries(recordOf(database, definition), state))
+      await file.finish()
+      const turn = await this.store.turn()
+      try {
+        await turn.replaceWith(file.path)
+      } finally {
+        turn.giveBack()
+      }
+    } catch (error) {
+      await file.close().catch(() => undefined)
+      await removeNewFile(nodeFileSystem, path).catch(() => undefined)
+      throw error
+    }
   }
 
   #remove(tx: Transaction, id: Buffer): void {
@@ -179,6 +273,10 @@ export class IndexFile {
   }
 
   #putAll(tx: Transaction, documents: readonly BatchDocument[], from: number, made: MadeRows): void {
+    if (made.bounds !== undefined) {
+      this.#putSingle(tx, documents, from, made.rows, made.bounds)
+      return
+    }
     const { rows, count } = made
     let current = from
     let found: FoundRow[] = []
@@ -214,6 +312,30 @@ export class IndexFile {
     return keys
   }
 
+  /** Documents that have one row in one tree, or none. */
+  #putSingle(
+    tx: Transaction,
+    documents: readonly BatchDocument[],
+    from: number,
+    rows: Uint8Array,
+    bounds: Uint32Array,
+  ): void {
+    const [tree, order] = [this.#trees[0]!, this.#orders[0]!]
+    for (let at = 0; 3 * at < bounds.length; at++) {
+      const document = documents[from + at]!
+      const [start, valueStart, end] = [bounds[3 * at]!, bounds[3 * at + 1]!, bounds[3 * at + 2]!]
+      if (end === 0) {
+        this.#finish(tx, document, NO_KEYS)
+        continue
+      }
+      const { id } = document
+      const sortKey = order.sortKey(rows.subarray(start, valueStart), this.#partitionOf(id))
+      tx.put(tree, rowKey(sortKey, id, 0), encodeRowValue(rows, start, valueStart, valueStart, end))
+      if (document.isNew) tx.put(IDS_TREE, id, encodeOneRow(sortKey))
+      else this.#finish(tx, document, [[sortKey]])
+    }
+  }
+
   #noKeys(): Uint8Array[][] {
     return this.#trees.map(() => [])
   }
@@ -235,4 +357,52 @@ export class IndexFile {
   async close(): Promise<void> {
     await this.store.close()
   }
+}
+
+/** Rows that are in no file yet. All documents that they are of are new. */
+class Collected implements Transaction {
+  readonly entries: ReadonlyMap<string, CollectedEntries>
+  readonly startMs: number
+  /** Of the index with all of them; undefined before the first batch. */
+  state: IndexState | undefined
+
+  constructor(entries: ReadonlyMap<string, CollectedEntries>, startMs: number) {
+    this.entries = entries
+    this.startMs = startMs
+  }
+
+  get(): undefined {
+    return undefined
+  }
+
+  put(tree: string, key: Uint8Array, value: Uint8Array): void {
+    this.entries.get(tree)!.add(key, value)
+  }
+
+  delete(): void {}
+}
+
+function isOfNewDocuments({ documents, rowless }: Batch): boolean {
+  return rowless.length === 0 && documents.every(({ isNew }) => isNew)
+}
+
+function metaEntries(record: IndexRecord, state: IndexState): CollectedEntries {
+  const entries = new CollectedEntries(undefined)
+  const tx = { put: (_meta: string, key: Uint8Array, value: Uint8Array) => entries.add(key, value) }
+  writeIndexRecord(tx, record)
+  writeState(tx, state)
+  return entries
+}
+
+async function loadTree(file: NewFile, name: string, collected: CollectedEntries): Promise<void> {
+  const entries = collected.sorted()
+  for (let next = entries.next(); next.done !== true; ) {
+    await file.fill((filling) => {
+      for (; next.done !== true && !filling.isFull; next = entries.next()) {
+        filling.add(name, next.value.key, next.value.value)
+      }
+    })
+    await giveWay()
+  }
+  await file.finishLoad(name)
 }

@@ -26,9 +26,9 @@ export interface IndexState {
   readonly purgeSeq: number
   /**
    * A change as clients see it, or empty. Up to it, in the history that has it, changes are of documents that had no rows
-   * before, since no row was there when they were made.
+   * before, since no row was there when they were made. Undefined before anything was written: then all are.
    */
-  readonly newUpTo: string
+  readonly newUpTo: string | undefined
 }
 
 const INDEX = Buffer.from('index')

@@ -151,24 +151,26 @@ export class IndexWriter {
     this.#running.set(key, running)
     const { clock, random, cache } = this.#options
     try {
-      await this.#withFile(place, async ({ store }) => {
-        const source = new StoreCompactionSource(store)
-        try {
-          await compact(source, {
-            trees: treeOptionsOf(place.definition),
-            clock,
-            random,
-            cache,
-            fillBytes: COMPACTION_FILL_BYTES,
-            pace: async () => {
-              if (running.signal.aborted) throw new CompactionCancelled(false)
-              await giveWay()
-            },
-          })
-        } finally {
-          await source.end()
-        }
-      })
+      await this.#withFile(place, (file) =>
+        file.replacing(async () => {
+          const source = new StoreCompactionSource(file.store)
+          try {
+            await compact(source, {
+              trees: treeOptionsOf(place.definition),
+              clock,
+              random,
+              cache,
+              fillBytes: COMPACTION_FILL_BYTES,
+              pace: async () => {
+                if (running.signal.aborted) throw new CompactionCancelled(false)
+                await giveWay()
+              },
+            })
+          } finally {
+            await source.end()
+          }
+        }),
+      )
     } finally {
       this.#running.delete(key)
     }

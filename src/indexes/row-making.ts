@@ -5,6 +5,11 @@ export interface MadeRows {
   /** How many documents they are of. */
   readonly count: number
   readonly rows: Uint8Array
+  /**
+   * Where no document has more than one row, and all are canonical: of each document where its key begins, where its value
+   * begins and where that ends, in `rows` which then have no other layout; three zeros for no row.
+   */
+  readonly bounds?: Uint32Array | undefined
 }
 
 export interface RowMaker {

@@ -8,14 +8,23 @@ import * as X from './characters.ts'
 /** Of brackets and braces alike, which differ in one bit. */
 const BRACKET_BIT = 0x20
 const MOST_EXACT_DIGITS = 15
+const SHORT_STRING_BYTES = 32
 
 /** Position behind the string that begins at `at`. */
 export function skipString(text: Buffer, at: number): number {
   let end = at + 1
-  for (;;) {
+  for (const far = end + SHORT_STRING_BYTES; end < far; ) {
     const byte = text[end]!
     if (byte === X.QUOTE) return end + 1
     end += byte === X.BACKSLASH ? 2 : 1
+  }
+  // The engine's own search costs a call, and is much faster on the way.
+  for (const start = end; ; ) {
+    end = text.indexOf(X.QUOTE, end)
+    let slashes = 0
+    while (end - slashes > start && text[end - 1 - slashes] === X.BACKSLASH) slashes += 1
+    end += 1
+    if (slashes % 2 === 0) return end
   }
 }
 

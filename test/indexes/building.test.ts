@@ -211,3 +211,70 @@ both('indexes of fields have the documents with all of them', async (t, { server
     ],
   ])
 })
+
+/** So many documents are made a file as a whole. */
+const MANY = 4500
+
+both(
+  'the first rows of many documents, and what becomes of them',
+  async (t, { server, indexes, database }) => {
+    interface Doc {
+      _id: string
+      _rev?: string
+      n: number
+      kind?: string
+    }
+    const docs = new Map<string, Doc>()
+    const put = async (changed: readonly Doc[]): Promise<void> => {
+      const written = await write(server, changed)
+      for (const [at, doc] of changed.entries()) docs.set(doc._id, { ...doc, _rev: written[at]!.rev })
+    }
+    await put(
+      Array.from({ length: MANY }, (_, n) => ({
+        _id: `d${n}`,
+        n: (n * 7919) % MANY,
+        ...(n % 3 > 0 && { kind: ['é', 'plain'][n % 2]! }),
+      })),
+    )
+    const byKind: FieldsDefinition = {
+      kind: 'fields',
+      signature: 'f00',
+      fields: [['kind'], ['n']],
+      filter: Buffer.from('{"n":{"$gt":10}}'),
+      isPartitioned: false,
+    }
+    const byId: FieldsDefinition = {
+      ...byKind,
+      signature: 'f01',
+      fields: [['n'], ['_id']],
+      filter: undefined,
+    }
+    const check = async (when: string): Promise<void> => {
+      const all = [...docs.values()].sort((a, b) => a.n - b.n)
+      const kinds = all.filter(({ n, kind }) => kind !== undefined && n > 10)
+      const expected = [
+        ...kinds.filter(({ kind }) => kind === 'é'),
+        ...kinds.filter(({ kind }) => kind === 'plain'),
+      ].map(({ _id, kind, n }): Row => [[kind, n], _id, null])
+      t.same(await rowsOf(indexes, database, byKind), [expected], `${when}: a partial index`)
+      const ids = all.map(({ _id, n }): Row => [[n, _id], _id, null])
+      t.same(await rowsOf(indexes, database, byId), [ids], `${when}: an index with ids`)
+      const views = all.map(({ _id, n }): Row => [n, _id, _id])
+      t.same(await rowsOf(indexes, database, BY_N), [views, []], `${when}: a view`)
+    }
+    await check('at first')
+    const some = [...docs.values()].filter((_, at) => at % 5 === 0)
+    await put(some.map((doc) => ({ ...doc, n: doc.n + 0.5 })))
+    const gone = [...docs.values()].filter((_, at) => at % 7 === 0)
+    await write(
+      server,
+      gone.map(({ _id, _rev }) => ({ _id, _rev, _deleted: true })),
+    )
+    for (const { _id } of gone) docs.delete(_id)
+    const { _id: purged, _rev } = docs.get('d1')!
+    await ask(server, 'POST /db/_purge', { json: { [purged]: [_rev] } })
+    docs.delete(purged)
+    await put([{ _id: 'late', n: -1, kind: 'plain' }])
+    await check('after changes')
+  },
+)

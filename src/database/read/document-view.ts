@@ -94,6 +94,12 @@ export class StoredView implements DocumentView {
     return this.#parts.id
   }
 
+  /** The body in memory of `room`, and nothing of it is kept here. */
+  bodyIn(room: (bytes: number) => Buffer): Buffer {
+    const { source, reference } = this.#parts
+    return reading(() => source.values.read(reference, room))
+  }
+
   get rev(): string {
     this.#rev ??= formatRevision(this.#parts.revision)
     return this.#rev

@@ -1,0 +1,157 @@
+/**
+ * Entries of one tree that come in any order and are given in the tree's. They lie in one piece of memory. Where bytes decide
+ * the order, the first bytes in which keys differ are sorted as numbers, and only keys that agree in these are compared.
+ */
+import type { Comparator } from '../../native-free-btree/index.ts'
+
+const FIRST_BYTES = 64 * 1024
+const FIRST_ENTRIES = 1024
+/** An entry's number shares eight bytes with five of its key. */
+export const MOST_ENTRIES = 2 ** 24
+const HEAD_BYTES = 5
+
+export interface Entry {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+export class CollectedEntries {
+  readonly #comparator: Comparator | undefined
+  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  /** Where the key of each begins, and its value; it ends where the next one begins. */
+  #starts = new Uint32Array(2 * FIRST_ENTRIES + 1)
+  #count = 0
+  /** All bits that first bytes of keys have. */
+  #firstBits = 0
+
+  constructor(comparator: Comparator | undefined) {
+    this.#comparator = comparator
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get bytes(): number {
+    return this.#starts[2 * this.#count]!
+  }
+
+  /** No two entries have one key, and no key is empty. */
+  add(key: Uint8Array, value: Uint8Array): void {
+    const at = this.bytes
+    const valueAt = at + key.length
+    const end = valueAt + value.length
+    this.#reserve(end)
+    this.#bytes.set(key, at)
+    this.#bytes.set(value, valueAt)
+    const slot = 2 * this.#count
+    this.#starts[slot + 1] = valueAt
+    this.#starts[slot + 2] = end
+    this.#firstBits |= key[0]!
+    this.#count += 1
+  }
+
+  #reserve(end: number): void {
+    if (end > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, end))
+      grown.set(this.#bytes.subarray(0, this.bytes))
+      this.#bytes = grown
+    }
+    if (2 * this.#count + 2 >= this.#starts.length) {
+      const grown = new Uint32Array(2 * this.#starts.length)
+      grown.set(this.#starts)
+      this.#starts = grown
+    }
+  }
+
+  /** Views of what was added. */
+  *sorted(): Generator<Entry, void, void> {
+    const starts = this.#starts
+    for (const number of this.#order()) {
+      const slot = 2 * number
+      yield {
+        key: this.#bytes.subarray(starts[slot], starts[slot + 1]),
+        value: this.#bytes.subarray(starts[slot + 1], starts[slot + 2]),
+      }
+    }
+  }
+
+  /** Numbers of entries, in the order of their keys. */
+  #order(): Uint32Array {
+    const comparator = this.#comparator
+    if (comparator === undefined || this.#firstBits < (comparator.bytewiseBelow ?? 0)) return this.#byBytes()
+    const order = Uint32Array.from({ length: this.#count }, (_, number) => number)
+    return order.sort((a, b) => comparator.compare(this.#key(a), this.#key(b)))
+  }
+
+  #key(number: number): Buffer {
+    return this.#bytes.subarray(this.#starts[2 * number], this.#starts[2 * number + 1])
+  }
+
+  #byBytes(): Uint32Array {
+    const count = this.#count
+    const shared = this.#sharedBytes()
+    const heads = new BigUint64Array(count)
+    const halves = new Uint32Array(heads.buffer)
+    for (let number = 0; number < count; number++) {
+      const at = this.#starts[2 * number]! + shared
+      const length = this.#starts[2 * number + 1]! - at
+      // The lower half comes first, as on every machine that Node runs on.
+      halves[2 * number] = (length > 4 ? this.#bytes[at + 4]! << 24 : 0) | number
+      halves[2 * number + 1] = this.#firstBytes(at, length)
+    }
+    heads.sort()
+    const order = new Uint32Array(count)
+    let runStart = 0
+    for (let i = 0; i < count; i++) {
+      order[i] = halves[2 * i]! & (MOST_ENTRIES - 1)
+      const isSame =
+        halves[2 * i + 1] === halves[2 * runStart + 1] &&
+        halves[2 * i]! >>> 24 === halves[2 * runStart]! >>> 24
+      if (isSame) continue
+      this.#sortRun(order, runStart, i, shared + HEAD_BYTES)
+      runStart = i
+    }
+    this.#sortRun(order, runStart, count, shared + HEAD_BYTES)
+    return order
+  }
+
+  /** Four bytes as a number; zeros stand for those that are not there. */
+  #firstBytes(at: number, length: number): number {
+    const bytes = this.#bytes
+    if (length >= 4) return bytes.readUInt32BE(at)
+    let head = 0
+    for (let i = 0; i < 4; i++) head = head * 256 + (i < length ? bytes[at + i]! : 0)
+    return head
+  }
+
+  /** Bytes that all keys begin with. */
+  #sharedBytes(): number {
+    const bytes = this.#bytes
+    let shared = this.#count === 0 ? 0 : this.#starts[1]!
+    for (let number = 1; number < this.#count && shared > 0; number++) {
+      const at = this.#starts[2 * number]!
+      shared = Math.min(shared, this.#starts[2 * number + 1]! - at)
+      let same = 0
+      while (same < shared && bytes[same] === bytes[at + same]) same += 1
+      shared = same
+    }
+    return shared
+  }
+
+  /** Of keys that agree in their first bytes, as far as they have so many. */
+  #sortRun(order: Uint32Array, from: number, to: number, agreed: number): void {
+    if (to - from < 2) return
+    const bytes = this.#bytes
+    const starts = this.#starts
+    order.subarray(from, to).sort((a, b) => {
+      const [aEnd, bEnd] = [starts[2 * a + 1]!, starts[2 * b + 1]!]
+      let i = Math.min(starts[2 * a]! + agreed, aEnd)
+      let j = Math.min(starts[2 * b]! + agreed, bEnd)
+      // One that is shorter than what they agree in is compared whole: zeros stood for what it lacks.
+      if (i === aEnd || j === bEnd) [i, j] = [starts[2 * a]!, starts[2 * b]!]
+      for (; i < aEnd && j < bEnd; i++, j++) if (bytes[i] !== bytes[j]) return bytes[i]! - bytes[j]!
+      return aEnd - i - (bEnd - j)
+    })
+  }
+}

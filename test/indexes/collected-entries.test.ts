@@ -1,0 +1,60 @@
+/** Entries that were collected in any order against a plain sort of them. */
+import t from 'tap'
+import { CollectedEntries } from '../../src/indexes/collected-entries.ts'
+import { collatedOrder } from '../../src/indexes/keys/key-order.ts'
+import { rowKey } from '../../src/indexes/keys/row-key.ts'
+import { arbitraryKey, jsonOf } from '../support/arbitrary-keys.ts'
+import { propertySeed } from '../support/property-seed.ts'
+import { Random } from '../support/random.ts'
+
+const random = new Random(propertySeed(t))
+const { comparator } = collatedOrder
+
+function sortedKeys(entries: CollectedEntries): string[] {
+  return [...entries.sorted()].map(({ key, value }) => {
+    t.equal(value.toString(), `of ${key.toString('hex')}`)
+    return key.toString('hex')
+  })
+}
+
+function check(name: string, keys: readonly Buffer[], isCollated: boolean): void {
+  const entries = new CollectedEntries(isCollated ? comparator : undefined)
+  const distinct = new Map(keys.map((key) => [key.toString('hex'), key]))
+  for (const [hex, key] of distinct) entries.add(key, Buffer.from(`of ${hex}`))
+  const compare = isCollated ? comparator!.compare : Buffer.compare
+  const expected = [...distinct.values()].sort(compare).map((key) => key.toString('hex'))
+  t.same(sortedKeys(entries), expected, name)
+  t.equal(entries.count, distinct.size)
+}
+
+check('none', [], false)
+check('one', [Buffer.from('a')], false)
+check(
+  'beginnings of each other, and zeros',
+  ['a', 'a\0', 'a\0\0', 'a\0\0\0\0\0', 'a\0\0\0\0\0\0', 'ab', 'b'].map((key) => Buffer.from(key)),
+  false,
+)
+
+for (const [name, shared, alphabet, most] of [
+  ['that agree in much', 'a shared beginning of all', 2, 12],
+  ['of few bytes', '', 2, 7],
+  ['of any bytes', '', 256, 30],
+  ['with bytes above 127', 'x', 256, 6],
+] as const) {
+  const keys = Array.from({ length: 3000 }, () => {
+    const rest = Buffer.from(Array.from({ length: random.int(most) }, () => random.int(alphabet)))
+    return Buffer.concat([Buffer.from(shared || 'k'), rest])
+  })
+  check(name, keys, false)
+}
+
+const rows = Array.from({ length: 2000 }, (_, n) => {
+  const sortKey = collatedOrder.sortKey(Buffer.from(jsonOf(arbitraryKey(random, 2))))
+  return rowKey(sortKey, Buffer.from(String(n)), 0)
+})
+check('rows, some of which bytes do not decide', rows, true)
+const numbers = Array.from({ length: 2000 }, (_, n) => {
+  const sortKey = collatedOrder.sortKey(Buffer.from(JSON.stringify([random.int(500) - 250, `text ${n % 7}`])))
+  return rowKey(sortKey, Buffer.from(String(n)), 0)
+})
+check('rows that bytes decide', numbers, true)
