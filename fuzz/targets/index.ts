@@ -10,6 +10,7 @@ import { database } from './database.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
+import { mango } from './mango.ts'
 import { misuse } from './misuse.ts'
 import { multipart } from './multipart.ts'
 import { readerThreads } from './reader-threads.ts'
@@ -41,6 +42,7 @@ export const TARGETS: readonly Target[] = [
   stores,
   syscalls,
   views,
+  mango,
 ]
 
 /** Everything that can be asked for by name: the targets, and the canary, which must fail. */
