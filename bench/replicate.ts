@@ -1,14 +1,15 @@
 /**
  * Replications: documents of 1 KB, and documents with an attachment of 10 KB, from one database of a server to another one, and over
  * HTTP between two processes, beside `_bulk_docs` with the same documents in the same run; and how long catching up some changes takes
- * behind very many documents that are there already.
+ * behind very many documents that are there already; and what replications cost that have nothing to do.
  *
  * Wanted: at least half as many documents in a second locally as by `_bulk_docs`, three tenths over HTTP, in CPU time of all
- * processes that take part, since both share the machine; catching up within a second.
+ * processes that take part, since both share the machine; catching up within a second. What is idle: idle-replications.ts.
  */
 import { parseArgs } from 'node:util'
 import { call } from '../test/support/replicated.ts'
 import { ADMIN, type ServerProcess, startServerProcess } from '../test/support/server-process.ts'
+import { idleReplications, TELLING_MEMORY } from './idle-replications.ts'
 import { mainThreadCpuUs, processCpuUs } from './process-cpu.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
@@ -23,14 +24,16 @@ interface Site {
 
 export const replicate: Benchmark = {
   summary: 'replications beside _bulk_docs: documents and attachments, local and over HTTP; catching up',
-  flags: '[--documents 20000] [--attached 5000] [--behind 100000] [--threads 0] [--folder PATH]',
+  flags:
+    '[--documents 20000] [--attached 5000] [--behind 1000000] [--idle 100] [--threads 0] [--folder PATH]; 0 leaves a part out',
   async run(args, print) {
     const { values } = parseArgs({
       args,
       options: {
         documents: { type: 'string', default: '20000' },
         attached: { type: 'string', default: '5000' },
-        behind: { type: 'string', default: '100000' },
+        behind: { type: 'string', default: '1000000' },
+        idle: { type: 'string', default: '100' },
         threads: { type: 'string', default: '0' },
         folder: { type: 'string' },
       },
@@ -39,15 +42,26 @@ export const replicate: Benchmark = {
       const environment = { DAVENPORT_DAVENPORT__THREADS: values.threads }
       const sites = await Promise.all(
         ['here', 'there'].map(async (name): Promise<Site> => {
-          const process = startServerProcess({ dataDir: `${folder}/${name}`, environment })
+          const process = startServerProcess({
+            dataDir: `${folder}/${name}`,
+            environment,
+            nodeFlags: TELLING_MEMORY,
+          })
           return { process, url: `http://${ADMIN}@127.0.0.1:${await process.port}` }
         }),
       )
       const [here, there] = sites as [Site, Site]
       try {
-        await compare('1 KB documents', here, there, Number(values.documents), plain, print)
-        await compare('10 KB attachments', here, there, Number(values.attached), attached, print)
-        await catchUp(here, Number(values.behind), print)
+        const [documents, attachments, behind, idle] = [
+          values.documents,
+          values.attached,
+          values.behind,
+          values.idle,
+        ].map(Number) as [number, number, number, number]
+        if (documents > 0) await compare('1 KB documents', here, there, documents, plain, print)
+        if (attachments > 0) await compare('10 KB attachments', here, there, attachments, attached, print)
+        if (behind > 0) await catchUp(here, there, behind, print)
+        if (idle > 0) await idleReplications([here, there], idle, print)
       } finally {
         await Promise.all(sites.map(({ process }) => process.kill()))
       }
@@ -131,12 +145,29 @@ async function replicated({ url }: Site, source: string, target: string, count: 
   if (entry?.['docs_written'] !== count) throw new Error(`written: ${JSON.stringify(body)}`)
 }
 
-async function catchUp(here: Site, behind: number, print: (line: string) => void): Promise<void> {
-  await fill(here, 'large', behind, (at) => ({ _id: idOf(at), at }))
-  await replicated(here, 'large', 'large-copy', behind)
-  await call(here.url, 'POST', '/large/_bulk_docs', {
-    docs: Array.from({ length: 100 }, (_, at) => ({ _id: `new-${at}`, at })),
-  })
-  const { seconds } = await measured([here], () => replicated(here, 'large', 'large-copy', behind + 100))
-  print(`100 changes behind ${behind} documents: ${seconds.toFixed(3)} s`)
+/** Of a target that is a database of the server, and one that is another server's. */
+async function catchUp(
+  here: Site,
+  there: Site,
+  behind: number,
+  print: (line: string) => void,
+): Promise<void> {
+  await fill(here, 'large', behind, (at) => ({ _id: idOf(at) }))
+  let more = 0
+  for (const [kind, target] of [
+    ['local', 'large-copy'],
+    ['push', `${there.url}/large`],
+  ] as const) {
+    await replicated(here, 'large', target, behind + more)
+    await call(here.url, 'POST', '/large/_bulk_docs', {
+      docs: Array.from({ length: 100 }, (_, at) => ({ _id: `${kind}-${at}`, at })),
+    })
+    more += 100
+    const { seconds, cpuS } = await measured([here, there], () =>
+      replicated(here, 'large', target, behind + more),
+    )
+    print(
+      `100 changes behind ${behind} documents, ${kind}: ${seconds.toFixed(3)} s, ${cpuS.toFixed(2)} s of CPU`,
+    )
+  }
 }

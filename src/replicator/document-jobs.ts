@@ -19,6 +19,7 @@ import {
   type ReplicationRunner,
   replicationIdText,
 } from '../replication/api.ts'
+import { needsFilterCode } from '../replication/replication-id.ts'
 import type { EventBus } from '../server/event-bus.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
 import type { DocumentReader } from './document-reader.ts'
@@ -76,6 +77,9 @@ const MOST_LOOKUPS = 10
 const SECOND_MS = 1000
 const FIRST_BACKOFF_SECONDS = 64
 const MOST_DOUBLINGS = 12
+/** Before a filter's code is looked at again; longer where there are many. */
+const FILTER_SECONDS = 60
+const DAY_SECONDS = 86_400
 
 export class DocumentJobs {
   readonly #options: DocumentJobsOptions
@@ -338,6 +342,31 @@ export class DocumentJobs {
     } finally {
       this.#fresh = undefined
     }
+    if (needsFilterCode(job)) this.#lookAgainLater(entry)
+  }
+
+  /** As CouchDB's `filter_backoff`: the code of a filter may change while its replication runs. */
+  #lookAgainLater(entry: Entry): void {
+    const { clock, scheduler } = this.#options
+    const mostSeconds = 1 + Math.min(DAY_SECONDS, Math.floor(scheduler.size / 5))
+    const seconds = FILTER_SECONDS + this.#randomUpTo(mostSeconds)
+    entry.cancelRetry = clock.after(seconds * SECOND_MS, () => {
+      entry.cancelRetry = undefined
+      void this.#lookAgain(entry)
+    })
+  }
+
+  /** Never rejects. A code that cannot be had says nothing about the replication that runs. */
+  async #lookAgain(entry: Entry): Promise<void> {
+    const { job } = entry
+    if (job === undefined || this.#isClosed || !this.#isCurrent(entry)) return
+    try {
+      await this.#readAgain(job)
+    } catch (error) {
+      this.#options.log.debug('a filter could not be looked at', { reason: describeError(error) })
+    }
+    if (entry.job === job && entry.cancelRetry === undefined && this.#isCurrent(entry))
+      this.#lookAgainLater(entry)
   }
 
   async #refuseSecond(entry: Entry, { id, description }: Job): Promise<void> {
@@ -362,19 +391,25 @@ export class DocumentJobs {
 
   #retryLater(entry: Entry, reason: string): void {
     if (!this.#isCurrent(entry) || this.#isClosed) return
-    const { clock, random } = this.#options
+    const { clock } = this.#options
     entry.state = 'error'
     entry.error = reason
     entry.errorCount += 1
     entry.updatedMs = clock.now()
-    const byte = Buffer.alloc(4)
-    random(byte)
     const most = FIRST_BACKOFF_SECONDS * 2 ** Math.min(entry.errorCount, MOST_DOUBLINGS)
-    const seconds = 1 + (byte.readUInt32BE() % most)
+    const seconds = this.#randomUpTo(most)
+    entry.cancelRetry?.()
     entry.cancelRetry = clock.after(seconds * SECOND_MS, () => {
       entry.cancelRetry = undefined
       this.#lookUp(entry)
     })
+  }
+
+  /** From 1 on. */
+  #randomUpTo(most: number): number {
+    const bytes = Buffer.alloc(4)
+    this.#options.random(bytes)
+    return 1 + (bytes.readUInt32BE() % most)
   }
 
   #isCurrent(entry: Entry): boolean {
@@ -427,6 +462,8 @@ export class DocumentJobs {
     if (replicationIdText(id) === job.id) return { job: read, id }
     if (!this.#isCurrent(entry)) return undefined
     void this.#options.scheduler.remove(job)
+    entry.cancelRetry?.()
+    entry.cancelRetry = undefined
     entry.job = undefined
     entry.state = 'initializing'
     this.#lookUp(entry)

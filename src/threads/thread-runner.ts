@@ -1,7 +1,7 @@
 /**
  * Runs replications in a thread of its own. What holds:
  * - The thread is begun with the first replication and ended when there was none for a while.
- * - When it ends otherwise, what ran in it has failed, and may be begun again in another one.
+ * - When it ends otherwise, what ran in it has failed, and may be begun again in another one. While one ends, the next may begin.
  */
 import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
@@ -42,6 +42,8 @@ interface Entry {
   onStarted: () => void
   onEnded: (outcome: ReplicationOutcome) => void
   isStopped: boolean
+  /** Where it runs. */
+  thread: Promise<Thread> | undefined
 }
 
 interface Thread {
@@ -56,6 +58,7 @@ export class ThreadRunner implements StoppableRunner {
   readonly #entries = new Map<number, Entry>()
   #lastKey = 0
   #thread: Promise<Thread> | undefined
+  readonly #ending = new Set<Promise<void>>()
   #cancelIdle: (() => void) | undefined
   #isStopped = false
 
@@ -66,11 +69,14 @@ export class ThreadRunner implements StoppableRunner {
 
   async idOf(job: ReplicationJob): Promise<ReplicationId> {
     if (!needsFilterCode(job)) return replicationId(job, { uuid: this.#server.uuid })
-    const { line } = await this.#running()
-    const answer = await line.ask('idOf', { job })
-    if ('failure' in answer) throw new ReplicationError(answer.failure)
-    this.#restIfIdle()
-    return answer.id
+    try {
+      const { line } = await this.#running()
+      const answer = await line.ask('idOf', { job })
+      if ('failure' in answer) throw new ReplicationError(answer.failure)
+      return answer.id
+    } finally {
+      this.#restIfIdle()
+    }
   }
 
   start(job: ReplicationJob, id: ReplicationId): RunningReplication {
@@ -84,9 +90,9 @@ export class ThreadRunner implements StoppableRunner {
     const ended = new Promise<ReplicationOutcome>((resolve) => {
       onEnded = resolve
     })
-    const entry: Entry = { progress: NO_PROGRESS, onStarted, onEnded, isStopped: false }
+    const entry: Entry = { progress: NO_PROGRESS, onStarted, onEnded, isStopped: false, thread: undefined }
     this.#entries.set(key, entry)
-    void this.#begin(key, job, id)
+    void this.#begin(key, entry, job, id)
     return {
       id,
       started,
@@ -94,28 +100,28 @@ export class ThreadRunner implements StoppableRunner {
       progress: () => entry.progress,
       stop: () => {
         entry.isStopped = true
-        void this.#stopOne(key)
+        void this.#stopOne(key, entry)
         return ended
       },
     }
   }
 
-  async #begin(key: number, job: ReplicationJob, id: ReplicationId): Promise<void> {
+  async #begin(key: number, entry: Entry, job: ReplicationJob, id: ReplicationId): Promise<void> {
     try {
-      const { line } = await this.#running()
-      if (this.#entries.get(key)?.isStopped === true)
-        this.#end(key, { kind: 'stopped', progress: NO_PROGRESS })
+      entry.thread = this.#running()
+      const { line } = await entry.thread
+      if (entry.isStopped) this.#end(key, { kind: 'stopped', progress: NO_PROGRESS })
       else await line.ask('start', { key, job, id })
     } catch {
-      this.#end(key, lost(this.#entries.get(key)))
+      this.#end(key, lost(entry))
     }
   }
 
-  async #stopOne(key: number): Promise<void> {
+  async #stopOne(key: number, entry: Entry): Promise<void> {
     try {
-      await (await this.#thread)?.line.ask('stop', { key })
+      await (await entry.thread)?.line.ask('stop', { key })
     } catch {
-      this.#end(key, lost(this.#entries.get(key)))
+      this.#end(key, lost(entry))
     }
   }
 
@@ -133,12 +139,20 @@ export class ThreadRunner implements StoppableRunner {
   async stop(): Promise<void> {
     this.#isStopped = true
     this.#cancelIdle?.()
-    await this.#endThread()
+    this.#endThread()
+    await Promise.all(this.#ending)
   }
 
-  async #endThread(): Promise<void> {
+  #endThread(): void {
     const begun = this.#thread
     if (begun === undefined) return
+    // What begins meanwhile is not for one that takes nothing any more.
+    this.#thread = undefined
+    const ended = this.#endOne(begun).finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
+  }
+
+  async #endOne(begun: Promise<Thread>): Promise<void> {
     const thread = await begun.catch(() => undefined)
     if (thread === undefined) return
     const cancel = this.#server.clock.after(END_MS, () => thread.terminate())
@@ -152,7 +166,7 @@ export class ThreadRunner implements StoppableRunner {
     if (this.#entries.size > 0 || this.#isStopped || this.#thread === undefined) return
     this.#cancelIdle?.()
     this.#cancelIdle = this.#server.clock.after(IDLE_MS, () => {
-      if (this.#entries.size === 0) void this.#endThread()
+      if (this.#entries.size === 0) this.#endThread()
     })
   }
 
@@ -200,7 +214,7 @@ export class ThreadRunner implements StoppableRunner {
       audience.join(() => service.hasHeard()),
       server.node.join({ metrics, measure: () => service.measure() }),
     ]
-    return new Promise((resolve, reject) => {
+    const begun = new Promise<Thread>((resolve, reject) => {
       let onExit = (): void => {}
       const exited = new Promise<void>((exit) => {
         onExit = exit
@@ -223,15 +237,16 @@ export class ThreadRunner implements StoppableRunner {
         log.error('the thread that replicates failed', { reason: describeError(error) }),
       )
       worker.once('exit', () => {
-        this.#thread = undefined
+        if (this.#thread === begun) this.#thread = undefined
         for (const each of leave) each()
         service.end()
         line.end(new Error('the thread that replicates has ended'))
-        for (const [key, entry] of [...this.#entries]) this.#end(key, lost(entry))
+        for (const [key, entry] of [...this.#entries]) if (entry.thread === begun) this.#end(key, lost(entry))
         reject(new Error('the thread that replicates ended at its start'))
         onExit()
       })
     })
+    return begun
   }
 }
 

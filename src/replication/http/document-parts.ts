@@ -57,7 +57,11 @@ async function outcomeOf(part: ReceivedPart, mostBytes: number): Promise<PartOut
 
 async function documentOf(text: Buffer, inner?: MultipartReader): Promise<PartOutcome> {
   try {
-    const follow = (name: string, encodedLength: number) => () => partBytes(inner, name, encodedLength)
+    const names = new Set<string>()
+    const follow = (name: string, encodedLength: number) => {
+      names.add(name)
+      return () => partBytes(inner, name, names, encodedLength)
+    }
     return { kind: 'document', document: await readTransferred(text, follow) }
   } catch (error) {
     if (error instanceof DatabaseError && error.kind !== 'invalidJson') {
@@ -67,16 +71,21 @@ async function documentOf(text: Buffer, inner?: MultipartReader): Promise<PartOu
   }
 }
 
-/** The bytes of the next part, which is to be this attachment's. */
+/**
+ * The bytes of the next part, which is to be this attachment's. A name that no attachment has says nothing: CouchDB writes names into
+ * headers as they are, quotation marks included.
+ */
 async function* partBytes(
   inner: MultipartReader | undefined,
   name: string,
+  names: ReadonlySet<string>,
   encodedLength: number,
 ): AsyncGenerator<Buffer> {
   const part = inner && (await brokenLater(inner.nextPart()))
   if (part === undefined) throw new BrokenAnswer('an attachment that is missing')
   const said = parameterOf(part, 'filename')
-  if (said !== undefined && said !== name) throw new BrokenAnswer('attachments in another order')
+  if (said !== undefined && said !== name && names.has(said))
+    throw new BrokenAnswer('attachments in another order')
   let left = encodedLength
   try {
     for await (const chunk of part.body) {

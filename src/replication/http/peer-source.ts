@@ -60,7 +60,9 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       return await this.#readChanges(request, wish, limit.signal)
     } catch (error) {
       if (!(error instanceof WaitedEnough)) throw error
-      return { changes: [], lastSeq: wish.since, isEnd: true, pending: undefined }
+      // Of what a filter kept back in the meantime the next answer says how far it goes: it is not to be looked at again.
+      const isEnd = this.#options.choice.kind === 'all'
+      return { changes: [], lastSeq: wish.since, isEnd, pending: undefined }
     } finally {
       cancel()
       signal.removeEventListener('abort', leave)
@@ -79,10 +81,12 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     }
     if (choice.kind === 'all') return { method: 'GET', path: '_changes', query, isWaiting }
     if (choice.kind === 'filter') {
-      for (const [name, value] of Object.entries(choice.query)) {
-        query[name] = typeof value === 'string' ? value : JSON.stringify(value)
-      }
       query['filter'] = choice.filter
+      for (const [name, value] of Object.entries(choice.query)) {
+        // As in CouchDB: how changes are read is not the filter's to say.
+        if (!Object.hasOwn(query, name))
+          query[name] = typeof value === 'string' ? value : JSON.stringify(value)
+      }
       return { method: 'GET', path: '_changes', query, isWaiting }
     }
     const [filter, body] =

@@ -133,6 +133,7 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
         // Then its status says enough.
       }
       if (status === 412) throw new MissingStubError()
+      if (status === 404) throw this.notFound()
       if (status === 401) this.requireAllowed(status)
       return refusalOf(document, status, value)
     } catch (error) {

@@ -7,6 +7,7 @@
  * - No error tells a password: URLs are shown without credentials, headers not at all.
  */
 import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import { errors } from 'undici'
 import type { Clock } from '../../base/clock.ts'
 import type { RandomBytes } from '../../base/random.ts'
@@ -63,6 +64,8 @@ const FIRST_WAIT_MS = 250
 const MOST_WAIT_MS = 60_000
 /** A peer may ask for more patience. */
 const MOST_RETRY_AFTER_MS = 300_000
+/** A wait that ends after so long has been well. */
+const WELL_WAITED_MS = 10_000
 /** Slower answers are none. */
 const LEAST_BYTES_PER_SECOND = 256
 const MOST_ERROR_BYTES = 64 * 1024
@@ -141,7 +144,9 @@ export class Peer {
     signal: AbortSignal,
     use: (answer: PeerAnswer) => Promise<T>,
   ): Promise<T> {
+    const { clock } = this.#options
     for (let attempt = 0; ; attempt++) {
+      const startMs = clock.monotonic()
       const outcome = await this.#attempt(request, signal)
       if (!('answer' in outcome)) {
         await this.#wait(request, attempt, outcome, signal)
@@ -153,6 +158,8 @@ export class Peer {
         outcome.answer.close()
         signal.throwIfAborted()
         if (!(error instanceof BrokenAnswer)) throw error
+        // Whatever stands between may end what waits for long: that is no failure in a row.
+        if (request.isWaiting === true && clock.monotonic() - startMs >= WELL_WAITED_MS) attempt = 0
         await this.#wait(request, attempt, { reason: error.message }, signal)
       }
     }
@@ -208,13 +215,12 @@ export class Peer {
 
   async #authenticated(request: PeerRequest, signal: AbortSignal, isAgain: boolean): Promise<RawAnswer> {
     const proof = await this.#session?.headers(signal, isAgain)
-    const url = this.#urlOf(request)
-    return this.#redirected(url, request, proof ?? {}, signal)
+    return this.#redirected(this.#urlOf(request), request, proof ?? {}, signal)
   }
 
   #urlOf({ path, query = {} }: PeerRequest): URL {
     const url = new URL(this.#url)
-    if (path !== '') url.pathname += `${url.pathname.endsWith('/') ? '' : '/'}${path}`
+    if (path !== '') url.pathname = pathBelow(url, DOTS.has(path) ? '' : path)
     else if (url.pathname.length > 1) url.pathname = url.pathname.replace(/\/$/, '')
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value)
     return url
@@ -229,7 +235,9 @@ export class Peer {
     let url = first
     for (let redirects = 0; ; redirects++) {
       const isHome = url.origin === first.origin
-      const answer = await this.#send(url, request, isHome ? proof : {}, isHome, signal)
+      // A URL has no way to say the ids `.` and `..`; a request's path has.
+      const path = url === first && DOTS.has(request.path) ? url.pathname + request.path : url.pathname
+      const answer = await this.#send(url, path, request, isHome ? proof : {}, isHome, signal)
       const isFollowed =
         REDIRECTS.has(answer.status) &&
         (request.method === 'GET' || request.method === 'HEAD' || answer.status > 303) &&
@@ -246,6 +254,7 @@ export class Peer {
 
   async #send(
     url: URL,
+    path: string,
     { method, accept, type, body, bodyBytes, isWaiting }: PeerRequest,
     proof: Readonly<Record<string, string>>,
     isHome: boolean,
@@ -265,7 +274,7 @@ export class Peer {
     try {
       const answer = await connection.dispatcher.request({
         origin: url.origin,
-        path: url.pathname + url.search,
+        path: path + url.search,
         method,
         headers,
         body: typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : (body ?? null),
@@ -287,7 +296,7 @@ export class Peer {
         location: received['location'] === undefined ? undefined : textOf(received['location']),
         cookies: [received['set-cookie'] ?? []].flat(),
         afterMs: retryAfterMs(textOf(received['retry-after']), clock.now()),
-        body: steadily(answer.body, {
+        body: steadily(plainBody(answer.body, textOf(received['content-encoding'])), {
           clock,
           timeoutMs,
           leastRate,
@@ -305,7 +314,7 @@ export class Peer {
   async #login(text: string, signal: AbortSignal): Promise<{ status: number; cookies: readonly string[] }> {
     const url = new URL('/_session', this.#url)
     const request = { method: 'POST', path: '', type: 'application/json', body: Buffer.from(text) } as const
-    const answer = await this.#send(url, request, {}, true, signal)
+    const answer = await this.#send(url, url.pathname, request, {}, true, signal)
     try {
       await readAll(answer, MOST_ERROR_BYTES)
     } finally {
@@ -349,6 +358,30 @@ async function* endingWith(body: AsyncIterable<Buffer>, end: () => void): AsyncG
     yield* body
   } finally {
     end()
+  }
+}
+
+const DOTS: ReadonlySet<string> = new Set(['.', '..'])
+
+function pathBelow({ pathname }: URL, path: string): string {
+  return `${pathname}${pathname.endsWith('/') ? '' : '/'}${path}`
+}
+
+/** Nobody asks for packed answers; some peers, or what stands before them, pack all the same. */
+function plainBody(body: Readable, coding: string): AsyncIterable<Buffer> {
+  return /^(?:x-)?gzip$/i.test(coding.trim()) ? unpacked(body) : body
+}
+
+async function* unpacked(body: Readable): AsyncGenerator<Buffer> {
+  const gunzip = createGunzip()
+  // What comes in a packed stream of heartbeats is to be seen at once: `pipe` hands on each piece.
+  body.on('error', (error) => gunzip.destroy(error))
+  body.pipe(gunzip)
+  try {
+    for await (const chunk of gunzip) yield chunk as Buffer
+  } finally {
+    gunzip.destroy()
+    body.destroy()
   }
 }
 
