@@ -8,6 +8,7 @@
  * unfair to none. CPU is that of the server's whole process (not of peers). `room` is the sandbox without a server.
  */
 import { parseArgs } from 'node:util'
+import type { SandboxKind } from '../src/scripting/scripting.ts'
 import { chosenTool } from './http/load.ts'
 import { peerTarget, threadCounts } from './http/target.ts'
 import { measureRoom } from './scripting/room.ts'
@@ -21,7 +22,7 @@ const NAMES = [...Object.keys(GROUPS), ROOM]
 export const scripting: Benchmark = {
   summary: 'design functions: writes that are validated, filtered changes, and the sandbox alone',
   flags:
-    '[--rounds 3] [--seconds 4] [--only put|changes|room ...] [--threads 0,auto] [--peer NAME=http://user:pass@host:port ...] [--room-threads 1] [--callers 64] [--wrk | --autocannon] [--profile] [--folder PATH]',
+    '[--rounds 3] [--seconds 4] [--only put|changes|room ...] [--threads 0,auto] [--sandbox quickjs|v8] [--peer NAME=http://user:pass@host:port ...] [--room-threads 1] [--callers 64] [--wrk | --autocannon] [--profile] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
@@ -30,6 +31,7 @@ export const scripting: Benchmark = {
         seconds: { type: 'string', default: '4' },
         only: { type: 'string', multiple: true, default: NAMES },
         threads: { type: 'string', default: '0,auto' },
+        sandbox: { type: 'string', default: 'quickjs' },
         peer: { type: 'string', multiple: true, default: [] },
         'room-threads': { type: 'string', default: '1' },
         callers: { type: 'string', default: '64' },
@@ -42,6 +44,7 @@ export const scripting: Benchmark = {
     for (const name of values.only) {
       if (!NAMES.includes(name)) throw new RangeError(`there is no ${name}; there are ${NAMES.join(', ')}`)
     }
+    const sandbox = sandboxOf(values.sandbox)
     const seconds = Number(values.seconds)
     const groups = Object.keys(GROUPS).filter((name) => values.only.includes(name))
     if (groups.length > 0) {
@@ -49,6 +52,7 @@ export const scripting: Benchmark = {
       const plan = {
         groups,
         threads: threadCounts(values.threads),
+        sandbox,
         peers: values.peer.map(peerTarget),
         load,
         rounds: Number(values.rounds),
@@ -60,8 +64,14 @@ export const scripting: Benchmark = {
     }
     if (!values.only.includes(ROOM)) return
     await measureRoom(
-      { seconds, threads: Number(values['room-threads']), callers: Number(values.callers) },
+      { seconds, threads: Number(values['room-threads']), callers: Number(values.callers), sandbox },
       print,
     )
   },
+}
+
+/** Throws RangeError. */
+function sandboxOf(name: string): SandboxKind {
+  if (name !== 'quickjs' && name !== 'v8') throw new RangeError('--sandbox is quickjs or v8')
+  return name
 }

@@ -4,7 +4,7 @@
  */
 import { systemClock } from '../../src/base/clock.ts'
 import { Design } from '../../src/scripting/design.ts'
-import { Scripting } from '../../src/scripting/scripting.ts'
+import { type SandboxKind, Scripting } from '../../src/scripting/scripting.ts'
 import { percentile, stopwatch } from '../tools.ts'
 
 const MAPS: Record<string, string> = {
@@ -68,13 +68,14 @@ export interface RoomOptions {
   seconds: number
   threads: number
   callers: number
+  sandbox: SandboxKind
 }
 
 export async function measureRoom(
-  { seconds, threads, callers }: RoomOptions,
+  { seconds, threads, callers, sandbox }: RoomOptions,
   print: (line: string) => void,
 ): Promise<void> {
-  const room = new Scripting({ clock: systemClock, threads })
+  const room = new Scripting({ clock: systemClock, threads, sandbox })
   const documents = Array.from({ length: BATCH }, (_, n) => documentOf(n))
   const report = (name: string, rate: number): void => {
     print(`${name.padEnd(34)} ${Math.round(rate).toLocaleString('en').padStart(10)} /s`)

@@ -1,6 +1,7 @@
 /** Workloads of design functions at servers, in turns. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import type { SandboxKind } from '../../src/scripting/scripting.ts'
 import type { LoadTool } from '../http/load.ts'
 import { oneRound, type Round } from '../http/round.ts'
 import { ask, startOurs, type Target } from '../http/target.ts'
@@ -22,6 +23,7 @@ export interface ServersPlan {
   groups: readonly string[]
   /** Of each server of ours; undefined: as it is by default. */
   threads: readonly (string | undefined)[]
+  sandbox: SandboxKind
   peers: readonly Target[]
   load: LoadTool
   rounds: number
@@ -42,7 +44,8 @@ export async function measureServers(plan: ServersPlan, print: (line: string) =>
     try {
       for (const threads of plan.threads) {
         const folder = join(dataDir, threads ?? 'default')
-        ours.push(await startOurs(folder, threads, plan.profile ? process.cwd() : undefined))
+        const environment = { DAVENPORT_DAVENPORT__SANDBOX: plan.sandbox }
+        ours.push(await startOurs(folder, threads, plan.profile ? process.cwd() : undefined, environment))
       }
       for (const target of [...ours, ...plan.peers]) {
         prepared.push(target)

@@ -15,6 +15,7 @@ export function scriptingOf(
   const scripting = new Scripting({
     clock,
     threads,
+    sandbox: settings.get('sandbox'),
     limits: limits(),
     onLog: (database, lines) => {
       for (const line of lines) log.info('a design function says', { database, line })

@@ -28,15 +28,22 @@ import { linesOf } from './json-lines.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListSource, runList } from './list.ts'
 import type { ReduceLimit } from './prelude/views.ts'
+import { ScriptProcess } from './processes/script-process.ts'
 import type { ScriptResponse } from './response.ts'
 import { type Reductions, readCount, readReductions } from './rows.ts'
 import { WebAssembly } from './sandbox/web-assembly.ts'
 import { ScriptError } from './script-error.ts'
 import { Lines } from './threads/lines.ts'
 import type { Outcome, Reading } from './threads/protocol.ts'
+import type { StartRunner } from './threads/runner.ts'
+import { ScriptThread } from './threads/script-thread.ts'
+
+/** What runs functions: QuickJS, which is a border against them, or V8, which is faster and none. */
+export type SandboxKind = 'quickjs' | 'v8'
 
 export interface ScriptingOptions {
   clock: Clock
+  sandbox?: SandboxKind
   limits?: Partial<Limits>
   /** Threads that work at once; 0 for as many as there are processors. */
   threads?: number
@@ -89,19 +96,19 @@ export class Scripting {
   constructor(options: ScriptingOptions) {
     const threads = options.threads ?? 0
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
-    this.#lines = new Lines(
-      {
-        clock: options.clock,
-        limits: () => this.#limits,
-        threads: threads > 0 ? threads : availableParallelism(),
-        mostThreads: options.mostThreads ?? DEFAULT_MOST_THREADS,
-        mostSandboxes: options.mostSandboxes ?? DEFAULT_MOST_SANDBOXES,
-        idleMs: options.idleMs ?? DEFAULT_IDLE_MS,
-        mostWaiting: options.mostWaiting ?? DEFAULT_MOST_WAITING,
-        onLog: options.onLog ?? (() => {}),
-      },
-      compiledModule,
-    )
+    const idleMs = options.idleMs ?? DEFAULT_IDLE_MS
+    const mostSandboxes = options.mostSandboxes ?? DEFAULT_MOST_SANDBOXES
+    const runners = { clock: options.clock, idleMs, mostSandboxes }
+    this.#lines = new Lines({
+      clock: options.clock,
+      limits: () => this.#limits,
+      threads: threads > 0 ? threads : availableParallelism(),
+      mostThreads: options.mostThreads ?? DEFAULT_MOST_THREADS,
+      idleMs,
+      mostWaiting: options.mostWaiting ?? DEFAULT_MOST_WAITING,
+      onLog: options.onLog ?? (() => {}),
+      prepare: options.sandbox === 'v8' ? async () => processes(runners) : () => threadsOf(runners),
+    })
   }
 
   /** Threads that there are now. */
@@ -305,6 +312,21 @@ export class Scripting {
     const call = taskText('call', path, values)
     return this.#lines.run(design.calls, { call, reading }, options.signal)
   }
+}
+
+interface RunnerOptions {
+  clock: Clock
+  mostSandboxes: number
+  idleMs: number
+}
+
+async function threadsOf(options: RunnerOptions): Promise<StartRunner> {
+  const module = await compiledModule()
+  return (_, onGone) => new ScriptThread({ ...options, module, onGone })
+}
+
+function processes(options: RunnerOptions): StartRunner {
+  return ({ memoryBytes }, onGone) => new ScriptProcess({ ...options, memoryBytes, onGone })
 }
 
 /** Compiled once for all threads, when there is somebody to use it. */

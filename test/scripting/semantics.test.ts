@@ -1,7 +1,7 @@
 /** What design functions may say and what it means, mostly as recorded from Apache CouchDB 3.5.2. */
 import t from 'tap'
 import type { ScriptResponse } from '../../src/scripting/response.ts'
-import { designOf, json, outcomeOf, rowsOf, scripting } from '../support/scripting.ts'
+import { designOf, json, outcomeOf, rowsOf, SANDBOX, scripting } from '../support/scripting.ts'
 
 const room = scripting()
 t.teardown(() => room.close())
@@ -27,7 +27,15 @@ const VALIDATIONS: [body: string, expected: unknown][] = [
   ['throw(1)', undefined],
   ['throw(null)', thrown('unknown_error', 'null')],
   ['throw(undefined)', thrown('unknown_error', 'undefined')],
-  ['null.x', thrown('TypeError', "TypeError: cannot read property 'x' of null")],
+  [
+    'null.x',
+    thrown(
+      'TypeError',
+      SANDBOX === 'v8'
+        ? "TypeError: Cannot read properties of null (reading 'x')"
+        : "TypeError: cannot read property 'x' of null",
+    ),
+  ],
   [
     'throw({forbidden: JSON.stringify([user.name, user.roles, security, old, Object.keys(doc).sort()])})',
     thrown('forbidden', '["admin",["_admin"],{"members":{}},null,["_id","how"]]'),

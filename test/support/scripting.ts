@@ -3,10 +3,13 @@ import { systemClock } from '../../src/base/clock.ts'
 import { Design } from '../../src/scripting/design.ts'
 import { visitRows } from '../../src/scripting/rows.ts'
 import { ScriptError } from '../../src/scripting/script-error.ts'
-import { Scripting, type ScriptingOptions } from '../../src/scripting/scripting.ts'
+import { type SandboxKind, Scripting, type ScriptingOptions } from '../../src/scripting/scripting.ts'
+
+/** What runs the functions of a test file: it is run once more for the other sandbox, by a file that says so before. */
+export const SANDBOX: SandboxKind = process.env['DAVENPORT_TEST_SANDBOX'] === 'v8' ? 'v8' : 'quickjs'
 
 export function scripting(options: Partial<ScriptingOptions> = {}): Scripting {
-  return new Scripting({ clock: systemClock, ...options })
+  return new Scripting({ clock: systemClock, sandbox: SANDBOX, ...options })
 }
 
 export function designOf(members: object, owner = 'db'): Design {

@@ -1,6 +1,6 @@
 /** `[davenport]`: what CouchDB has no setting for. */
 import { fileMode, socketPath } from '../listening-settings.ts'
-import { integer, text, threads } from '../setting.ts'
+import { choice, integer, text, threads } from '../setting.ts'
 
 export const DAVENPORT = {
   headTimeoutMs: integer({
@@ -62,6 +62,14 @@ export const DAVENPORT = {
     parse: threads,
     effect: 'restart',
     doc: 'Threads that take requests; auto is one fewer than processors, 0 leaves them to the one that writes.',
+  }),
+  sandbox: choice({
+    section: 'davenport',
+    key: 'sandbox',
+    default: 'quickjs',
+    values: ['quickjs', 'v8'],
+    effect: 'restart',
+    doc: 'What runs design functions: quickjs is a border against hostile code, v8 is faster and none: see SECURITY.md.',
   }),
   maxJsonSize: integer({
     section: 'davenport',

@@ -9,10 +9,17 @@ import { type Limits, MOST_LOG_CHARACTERS } from '../limits.ts'
 import { OPERATION, PRELUDE } from '../prelude/prelude.ts'
 import type { Task } from '../prelude/run.ts'
 import type { ReduceLimit } from '../prelude/views.ts'
-import { CRASHED, type Failure, OUT_OF_MEMORY, OUT_OF_STACK, TIMED_OUT, TOO_LONG } from '../script-error.ts'
+import { CRASHED, type Failure, OUT_OF_MEMORY, OUT_OF_STACK, TIMED_OUT } from '../script-error.ts'
 import { type Ending, Engine } from './engine.ts'
-import { asScript } from './function-statements.ts'
-import { mayWrite } from './may-write.ts'
+import {
+  bounded,
+  type OpenSandbox,
+  type Outcome,
+  type RowExchange,
+  readTold,
+  wiringText,
+} from './open-sandbox.ts'
+import { mayAnyWrite, scriptOf } from './source-texts.ts'
 import type { CompiledModule } from './web-assembly.ts'
 
 export interface SandboxOptions {
@@ -23,22 +30,12 @@ export interface SandboxOptions {
   onStep: () => void
 }
 
-/** What a list's `getRow` does: sends, and waits for rows. Undefined ends the list. */
-export type RowExchange = (step: string) => Buffer | undefined
-
-export type Outcome = { bytes: Buffer } | { failure: Failure }
-
 /** An engine begins with the room's own code, whose time is nobody's; no engine should ever need as long. */
 const OPENING_MS = 60_000
-/** Batches pause after so long, so that calls of other design documents get the thread. */
-const SLICE_MS = 100
 /** An engine that has grown by so much of what its values may have is let go, and counts as full. */
 const MOST_GROWN_SHARE = 0.5
 
-const RESULT = 'R'.charCodeAt(0)
-const ERROR = 'E'.charCodeAt(0)
-
-export class Sandbox {
+export class Sandbox implements OpenSandbox {
   readonly #options: SandboxOptions
   readonly #engine: Engine
   readonly #readSteps: () => number
@@ -73,21 +70,13 @@ export class Sandbox {
       host: (operation, text) => shared.serve(operation, text),
     })
     const word = engine.sharedWord()
-    const wiring = {
-      operations: OPERATION,
-      limits: {
-        mostRows: limits.rowsPerDocument,
-        mostCharacters: limits.resultBytes,
-        sliceMs: Math.min(SLICE_MS, limits.timeoutMs),
-      },
-    }
     try {
       const prelude = engine.evaluate(PRELUDE, 'davenport')
       const fixed = [
         engine.hostFunction(),
         word.value,
         engine.string(design),
-        engine.string(Buffer.from(JSON.stringify(wiring))),
+        engine.string(Buffer.from(wiringText(limits))),
       ]
       const entryOf = (name: string): number => {
         const values = fixed.map((value) => engine.copy(value))
@@ -106,7 +95,6 @@ export class Sandbox {
     }
   }
 
-  /** Whether it must not be used again. */
   get isSpent(): boolean {
     return this.#isSpent
   }
@@ -115,7 +103,6 @@ export class Sandbox {
     return this.#engine.grownBytes
   }
 
-  /** Lines of `log` since they were taken before. */
   takeLog(): string[] {
     return this.#shared.takeLog()
   }
@@ -123,15 +110,13 @@ export class Sandbox {
   run(task: Uint8Array, exchange?: RowExchange): Outcome {
     const engine = this.#engine
     const outcome = this.#enter(() => engine.callForText(this.#entries.run, [engine.string(task)]), exchange)
-    const length = 'bytes' in outcome ? outcome.bytes.length : outcome.failure.reason.length
-    return length > this.#options.limits.resultBytes ? { failure: TOO_LONG } : outcome
+    return bounded(outcome, this.#options.limits)
   }
 
   runTask(task: Task): Outcome {
     return this.run(Buffer.from(JSON.stringify(task)))
   }
 
-  /** Documents are on one line each, and the last line ends too. See `rows.ts` for what comes back. */
   map(views: readonly string[], texts: Uint8Array): Outcome {
     const engine = this.#engine
     return this.#enter(() =>
@@ -168,27 +153,13 @@ export class Sandbox {
       this.#isSpent = true
       return { failure: failureOf(ending.error, this.#shared) }
     }
-    const outcome = this.#read(ending.bytes)
+    const told = readTold(ending.bytes)
+    if ('end' in told) {
+      this.#isSpent = true
+      return { failure: failureOf(told.end, this.#shared) }
+    }
     if (!this.#isSpent && (this.#engine.hasJobs || this.#hasGrown())) this.#isSpent = true
-    return outcome
-  }
-
-  #read(bytes: Buffer): Outcome {
-    const [status] = bytes
-    if (status === RESULT) return { bytes: bytes.subarray(1) }
-    let told: [string, string] = ['unnamed_error', '']
-    try {
-      told = JSON.parse(bytes.toString('utf8', 1)) as [string, string]
-    } catch {
-      this.#isSpent = true
-    }
-    const [error, reason] = told.map(String) as [string, string]
-    if (status !== ERROR) {
-      this.#isSpent = true
-      return { failure: failureOf(error, this.#shared) }
-    }
-    if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
-    return { failure: { kind: kindOf(error), error, reason } }
+    return told
   }
 
   #hasGrown(): boolean {
@@ -262,32 +233,6 @@ class Shared {
     this.#deadlineMs = this.#options.nowMs() + this.#options.limits.timeoutMs
     return rows?.toString() ?? ''
   }
-}
-
-function scriptOf(source: string): string {
-  try {
-    return asScript(source)
-  } catch {
-    // A literal too long for the host's own regular expressions.
-    return source
-  }
-}
-
-/** A design document of which a function may write to the documents that it is given. */
-function mayAnyWrite(design: Uint8Array): boolean {
-  try {
-    const { views } = JSON.parse(Buffer.from(design).toString()) as {
-      views?: Record<string, { map?: unknown }>
-    }
-    return Object.values(views ?? {}).some(({ map }) => typeof map === 'string' && mayWrite(map))
-  } catch {
-    return true
-  }
-}
-
-function kindOf(error: string): Failure['kind'] {
-  if (error === 'compilation_error') return 'compilation'
-  return error === 'not_found' ? 'missing' : 'thrown'
 }
 
 /** Of what the engine says when it is at an end; anything else is the room's own, or a trap. */

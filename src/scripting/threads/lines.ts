@@ -12,10 +12,9 @@ import type { TransferListItem } from 'node:worker_threads'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../base/clock.ts'
 import type { Limits } from '../limits.ts'
-import type { CompiledModule } from '../sandbox/web-assembly.ts'
 import { BUSY, CANCELLED, CRASHED, type Failure, ScriptError } from '../script-error.ts'
 import type { Job, Outcome, Reading, Work } from './protocol.ts'
-import { ScriptThread, ThreadGone } from './script-thread.ts'
+import { type Runner, RunnerGone, type StartRunner } from './runner.ts'
 
 export interface LinesOptions {
   clock: Clock
@@ -23,10 +22,11 @@ export interface LinesOptions {
   /** Threads that run at once when none is held up. */
   threads: number
   mostThreads: number
-  mostSandboxes: number
   idleMs: number
   mostWaiting: number
   onLog: (owner: string, lines: readonly string[]) => void
+  /** Resolves with what starts one of the threads, or of the processes that stand for them. */
+  prepare: () => Promise<StartRunner>
 }
 
 export interface Program {
@@ -41,6 +41,8 @@ export type Errand = { call: Buffer; reading: Reading } | { job: Job; transfer: 
 
 interface Waiting {
   errand: Errand
+  /** Its runner ended, and nobody knows whether for its sake. */
+  isSuspect: boolean
   resolve: (outcome: Outcome) => void
   reject: (error: Error) => void
 }
@@ -62,12 +64,11 @@ const SLICE_MS = 100
 
 export class Lines {
   readonly #options: LinesOptions
-  readonly #compile: () => Promise<CompiledModule>
-  #module: CompiledModule | undefined
+  #startRunner: StartRunner | undefined
   readonly #lines = new Map<string, Line>()
   #ready: Line[] = []
-  readonly #threads = new Set<ScriptThread>()
-  readonly #places = new LRUCache<string, ScriptThread>({ max: MOST_REMEMBERED })
+  readonly #threads = new Set<Runner>()
+  readonly #places = new LRUCache<string, Runner>({ max: MOST_REMEMBERED })
   readonly #running = new Map<string, number>()
   #waiting = 0
   #isLooking = false
@@ -75,9 +76,8 @@ export class Lines {
   #isClosed = false
   #stopIdling: (() => void) | undefined
 
-  constructor(options: LinesOptions, compile: () => Promise<CompiledModule>) {
+  constructor(options: LinesOptions) {
     this.#options = options
-    this.#compile = compile
   }
 
   get threads(): number {
@@ -86,7 +86,7 @@ export class Lines {
 
   /** Rejects with ScriptError where there is no outcome; a failure of the function is an outcome. */
   async run(program: Program, errand: Errand, signal?: AbortSignal): Promise<Outcome> {
-    this.#module ??= await this.#compile()
+    this.#startRunner ??= await this.#options.prepare()
     if (this.#isClosed || signal?.aborted === true) throw new ScriptError(CANCELLED)
     if (this.#waiting >= this.#options.mostWaiting) throw new ScriptError(BUSY)
     return new Promise((resolve, reject) => {
@@ -96,6 +96,7 @@ export class Lines {
       }
       const waiting: Waiting = {
         errand,
+        isSuspect: false,
         resolve: (outcome) => {
           signal?.removeEventListener('abort', onAbort)
           resolve(outcome)
@@ -175,11 +176,15 @@ export class Lines {
     return (this.#running.get(owner) ?? 0) < share
   }
 
-  #threadFor({ program }: Line): ScriptThread | undefined {
+  #threadFor({ program }: Line): Runner | undefined {
+    const { threads, mostThreads, clock, limits } = this.#options
     const known = this.#places.get(program.key)
-    if (known !== undefined && !known.isBusy && !known.isGone) return known
-    for (const thread of this.#threads) if (!thread.isBusy && !thread.isGone) return thread
-    const { threads, mostThreads, clock } = this.#options
+    if (known !== undefined && this.#threads.has(known) && isFree(known, limits())) return known
+    for (const thread of this.#threads) {
+      if (isFree(thread, limits())) return thread
+      // Its place is for one that keeps to the limits that there are now.
+      if (!thread.isBusy && !thread.isGone) this.#end(thread)
+    }
     if (this.#threads.size >= mostThreads) return undefined
     const impatientMs = clock.monotonic() - PATIENCE_MS
     const working = [...this.#threads].filter(({ busySinceMs }) => busySinceMs > impatientMs).length
@@ -196,20 +201,14 @@ export class Lines {
     })
   }
 
-  #start(): ScriptThread {
-    const { clock, mostSandboxes, idleMs } = this.#options
-    const thread = new ScriptThread({
-      module: this.#module!,
-      clock,
-      mostSandboxes,
-      idleMs,
-      onGone: (gone) => this.#threads.delete(gone),
-    })
+  #start(): Runner {
+    const { limits } = this.#options
+    const thread = this.#startRunner!(limits(), (gone) => this.#threads.delete(gone))
     this.#threads.add(thread)
     return thread
   }
 
-  async #runOn(thread: ScriptThread, line: Line): Promise<void> {
+  async #runOn(thread: Runner, line: Line): Promise<void> {
     const { program } = line
     const batch = this.#take(line)
     if (batch.length > 0) {
@@ -237,17 +236,17 @@ export class Lines {
     while (queue.length > 0 && taken.length < MOST_JOINED) {
       const next = queue[0]!
       const isCall = 'call' in next.errand
-      if (taken.length > 0 && (!isCall || bytes > MOST_JOINED_BYTES)) break
+      if (taken.length > 0 && (!isCall || next.isSuspect || bytes > MOST_JOINED_BYTES)) break
       queue.shift()
       this.#waiting -= 1
       taken.push(next)
-      if (!('call' in next.errand)) break
+      if (!('call' in next.errand) || next.isSuspect) break
       bytes += next.errand.call.length
     }
     return taken
   }
 
-  async #perform(thread: ScriptThread, program: Program, batch: Waiting[], line: Line): Promise<void> {
+  async #perform(thread: Runner, program: Program, batch: Waiting[], line: Line): Promise<void> {
     const limits = this.#options.limits()
     const { job, transfer } = jobOf(batch)
     // What is given away with a job cannot be sent once more, and so it comes with all that it needs.
@@ -271,19 +270,30 @@ export class Lines {
     }
   }
 
-  /** Those before the call that ended the thread run again: what functions answer is all that they do. */
+  /**
+   * Others than the call that ended the thread run again: what functions answer is all that they do. Where nobody knows which
+   * it was, all of them do, once more and each alone.
+   */
   #settleGone(error: unknown, batch: Waiting[], line: Line): void {
-    if (!(error instanceof ThreadGone)) {
+    if (!(error instanceof RunnerGone)) {
       for (const waiting of batch) waiting.reject(error as Error)
       return
     }
     const failure: Failure = { kind: error.kind, error: error.error, reason: error.reason }
     const others = batch.filter((waiting, index) => {
-      if (index === error.call || this.#isClosed) waiting.resolve({ failure })
-      return index !== error.call && !this.#isClosed
+      const isAnswered =
+        this.#isClosed || (error.call === undefined ? !mayRunAgain(waiting) : index === error.call)
+      if (isAnswered) waiting.resolve({ failure })
+      else if (error.call === undefined) waiting.isSuspect = true
+      return !isAnswered
     })
     line.queue.unshift(...others)
     this.#waiting += others.length
+  }
+
+  #end(thread: Runner): void {
+    this.#threads.delete(thread)
+    void thread.end(CANCELLED)
   }
 
   /** Threads that had nothing to do for long end. */
@@ -299,6 +309,15 @@ export class Lines {
       this.#idle()
     })
   }
+}
+
+function isFree(thread: Runner, limits: Limits): boolean {
+  return !thread.isBusy && !thread.isGone && thread.suits(limits)
+}
+
+/** A list has been read from meanwhile. */
+function mayRunAgain({ errand, isSuspect }: Waiting): boolean {
+  return !isSuspect && ('call' in errand || errand.job.do !== 'list')
 }
 
 function jobOf(batch: readonly Waiting[]): {

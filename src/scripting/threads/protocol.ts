@@ -17,7 +17,7 @@ export interface ThreadData {
 /** What is made of a call's text. */
 export type Reading = 'text' | 'response' | 'update'
 
-export type Job =
+export type PlainJob =
   /** Texts of tasks, one behind the other in `bytes`. */
   | { do: 'calls'; calls: { length: number; reading: Reading }[]; bytes: Uint8Array<ArrayBuffer> }
   /** Compiles the functions of views; for the first that is none, the failure. */
@@ -30,7 +30,19 @@ export type Job =
       isAgain: boolean
       limit: ReduceLimit
     }
-  | { do: 'list'; text: string; port: MessagePort; answers: SharedArrayBuffer }
+
+export interface ListJob {
+  do: 'list'
+  text: string
+}
+
+/** `port` is where its steps are told, and their answers come. */
+export interface ThreadListJob extends ListJob {
+  port: MessagePort
+  answers: SharedArrayBuffer
+}
+
+export type Job = PlainJob | ThreadListJob
 
 export interface Work {
   /** Names the design document and what of it is open. */

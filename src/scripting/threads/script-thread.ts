@@ -6,25 +6,16 @@
 import { type TransferListItem, Worker } from 'node:worker_threads'
 import type { Clock } from '../../base/clock.ts'
 import type { CompiledModule } from '../sandbox/web-assembly.ts'
-import { CRASHED, type Failure, ScriptError, TIMED_OUT } from '../script-error.ts'
+import { CRASHED, type Failure, TIMED_OUT } from '../script-error.ts'
 import { Progress, type Reply, type ThreadData, type Work } from './protocol.ts'
+import { type Runner, RunnerGone } from './runner.ts'
 
 export interface ScriptThreadOptions {
   module: CompiledModule
   clock: Clock
   mostSandboxes: number
   idleMs: number
-  onGone: (thread: ScriptThread) => void
-}
-
-/** Why a job has no reply: its thread ended while it ran this call of it. */
-export class ThreadGone extends ScriptError {
-  readonly call: number
-
-  constructor(failure: Failure, call: number) {
-    super(failure)
-    this.call = call
-  }
+  onGone: (runner: Runner) => void
 }
 
 /** Beyond the time of a step, for the engine to end it itself. */
@@ -35,7 +26,7 @@ const HEAP_MEGABYTES = 192
 /** The engine's frames lie on the thread's stack, several times as long as on its own. */
 const STACK_MEGABYTES = 16
 
-export class ScriptThread {
+export class ScriptThread implements Runner {
   readonly #options: ScriptThreadOptions
   readonly #worker: Worker
   readonly #progress = new Progress()
@@ -73,7 +64,11 @@ export class ScriptThread {
     return this.#isGone
   }
 
-  /** `stepMs` is what a step may take. Rejects with ThreadGone. */
+  /** Engines are opened with the limits of their work. */
+  suits(): boolean {
+    return true
+  }
+
   run(work: Work, transfer: readonly TransferListItem[], stepMs: number): Promise<Reply> {
     this.#busySinceMs = this.#options.clock.monotonic()
     this.#progress.call = 0
@@ -81,7 +76,7 @@ export class ScriptThread {
       this.#resolve = resolve
       this.#reject = reject
       if (this.#isGone) {
-        this.#settle(() => reject(new ThreadGone(CRASHED, 0)))
+        this.#settle(() => reject(new RunnerGone(CRASHED, 0)))
         return
       }
       this.#worker.ref()
@@ -128,6 +123,6 @@ export class ScriptThread {
     this.#isGone = true
     const { call } = this.#progress
     this.#options.onGone(this)
-    this.#settle((_, reject) => reject(new ThreadGone(this.#failure, call)))
+    this.#settle((_, reject) => reject(new RunnerGone(this.#failure, call)))
   }
 }

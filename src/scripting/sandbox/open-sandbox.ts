@@ -1,0 +1,70 @@
+/** One design document in one engine, whichever: its functions are compiled as they are called. */
+import type { Limits } from '../limits.ts'
+import { OPERATION } from '../prelude/prelude.ts'
+import type { Task } from '../prelude/run.ts'
+import type { ReduceLimit } from '../prelude/views.ts'
+import { type Failure, TOO_LONG } from '../script-error.ts'
+
+/** What a list's `getRow` does: sends, and waits for rows. Undefined ends the list. */
+export type RowExchange = (step: string) => Buffer | undefined
+
+export type Outcome = { bytes: Buffer } | { failure: Failure }
+
+export interface OpenSandbox {
+  /** Whether it must not be used again. */
+  readonly isSpent: boolean
+  /** What its engine has taken of memory of its own, beyond what it began with. */
+  readonly grownBytes: number
+  /** Lines of `log` since they were taken before. */
+  takeLog(): string[]
+  run(task: Uint8Array, exchange?: RowExchange): Outcome
+  runTask(task: Task): Outcome
+  /** Documents are on one line each, and the last line ends too. See `rows.ts` for what comes back. */
+  map(views: readonly string[], texts: Uint8Array): Outcome
+  reduce(views: readonly string[], texts: Uint8Array, isAgain: boolean, limit: ReduceLimit): Outcome
+}
+
+/** Batches pause after so long, so that calls of other design documents get the thread. */
+const SLICE_MS = 100
+
+/** `Wiring` of the prelude, as JSON. */
+export function wiringText({ rowsPerDocument, resultBytes, timeoutMs }: Limits): string {
+  return JSON.stringify({
+    operations: OPERATION,
+    limits: {
+      mostRows: rowsPerDocument,
+      mostCharacters: resultBytes,
+      sliceMs: Math.min(SLICE_MS, timeoutMs),
+    },
+  })
+}
+
+const RESULT = 'R'.charCodeAt(0)
+const ERROR = 'E'.charCodeAt(0)
+
+/** What an entry of the prelude returns: an outcome, or what the engine said of its end. */
+export function readTold(bytes: Buffer): Outcome | { end: string } {
+  const [status] = bytes
+  if (status === RESULT) return { bytes: bytes.subarray(1) }
+  let told: [string, string]
+  try {
+    told = JSON.parse(bytes.toString('utf8', 1)) as [string, string]
+  } catch {
+    return { end: '' }
+  }
+  const [error, reason] = told.map(String) as [string, string]
+  if (status !== ERROR) return { end: error }
+  if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
+  return { failure: { kind: kindOf(error), error, reason } }
+}
+
+/** `outcome`, unless it is longer than it may be. */
+export function bounded(outcome: Outcome, { resultBytes }: Limits): Outcome {
+  const length = 'bytes' in outcome ? outcome.bytes.length : outcome.failure.reason.length
+  return length > resultBytes ? { failure: TOO_LONG } : outcome
+}
+
+function kindOf(error: string): Failure['kind'] {
+  if (error === 'compilation_error') return 'compilation'
+  return error === 'not_found' ? 'missing' : 'thrown'
+}
