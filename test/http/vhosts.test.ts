@@ -65,6 +65,41 @@ for (const threads of [0, 2]) {
     t.equal((await on('GET /doc', { as: null })).status, 401)
     t.match((await on('GET /_session')).json, { ok: true })
     t.match((await ask(server, 'GET /')).json, { couchdb: 'Welcome' }, 'other hosts are the server itself')
+    await ask(server, 'PUT /site/_design/d', {
+      json: {
+        shows: { way: 'function(doc, req) { return {json: req} }' },
+        rewrites: [
+          { from: 'there', to: '_rewrite/then' },
+          { from: 'then', to: '_show/way' },
+        ],
+      },
+    })
+    const shown = async (reply: Promise<Reply>): Promise<object> => {
+      const { headers, path, raw_path, requested_path } = (await reply).json as Record<string, unknown>
+      const own = Object.entries(headers as object).filter(([name]) => name.startsWith('x-couchdb-'))
+      return { way: Object.fromEntries(own), path, raw_path, requested_path }
+    }
+    const way = '/_design/d/_show/way'
+    const path = ['site', '_design', 'd', '_show', 'way']
+    t.same(await shown(on(`GET ${way}?a=1`)), {
+      way: { 'x-couchdb-vhost-path': `${way}?a=1` },
+      path,
+      raw_path: `/site${way}?a=1`,
+      requested_path: ['_design', 'd', '_show', 'way?a=1'],
+    })
+    const there = '/_design/d/_rewrite/there'
+    t.same(await shown(on(`GET ${there}`)), {
+      way: { 'x-couchdb-vhost-path': there, 'x-couchdb-requested-path': `/site${there}` },
+      path,
+      raw_path: `/site${way}`,
+      requested_path: ['_design', 'd', '_rewrite', 'there'],
+    })
+    t.same(await shown(ask(server, `GET /site${there}`)), {
+      way: { 'x-couchdb-requested-path': `/site${there}` },
+      path,
+      raw_path: `/site${way}`,
+      requested_path: ['site', '_design', 'd', '_rewrite', 'there'],
+    })
     const none = await ask(server, 'PUT /_node/_local/_config/vhosts/other.example', { json: 'site' })
     t.equal(none.status, 400, 'a target is a path')
     await ask(server, 'DELETE /_node/_local/_config/vhosts/site.example')

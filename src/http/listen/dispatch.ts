@@ -46,11 +46,12 @@ export function rewriteUrl(
 ): string {
   const message = request as ArrivingMessage
   const url = message.url ?? '/'
-  const target = parseTarget(vhosts.targetOf(message, url) ?? url)
+  const hostTarget = vhosts.targetOf(message, url)
+  const target = parseTarget(hostTarget ?? url)
   const method = effectiveMethod(message)
   const place = resolve(endpoints, method, target.segments)
   const query = target.query.length === 0 ? NO_QUERY : new Query(target.query)
-  message.arrival = { method, place, query, malformed: target.malformed }
+  message.arrival = { method, place, query, malformed: target.malformed, hostTarget }
   return `/${place.route}`
 }
 

@@ -70,6 +70,8 @@ export interface Arrival {
   query: Query
   /** The target cannot be read; place and query mean nothing. */
   malformed: boolean
+  /** Where the rule for its host leads; undefined where there is none. */
+  hostTarget?: string | undefined
 }
 
 /** What a design document's rules made of a request. */
@@ -116,6 +118,7 @@ export class Exchange implements Intake {
   /** The request that this one was made of, and how. */
   readonly #outer: Exchange | undefined
   readonly #rewriting: Rewriting | undefined
+  readonly #hostTarget: string | undefined
   #inner: Exchange | undefined
 
   constructor(
@@ -135,6 +138,7 @@ export class Exchange implements Intake {
     this.requestId = requestId
     this.#outer = origin?.outer
     this.#rewriting = origin?.rewriting
+    this.#hostTarget = arrival.hostTarget
   }
 
   /**
@@ -168,6 +172,25 @@ export class Exchange implements Intake {
   get rawTarget(): string {
     if (this.#rewriting !== undefined) return this.#rewriting.target
     return (this.request as IncomingMessage & { originalUrl?: string }).originalUrl ?? ''
+  }
+
+  /** The target that it is handled at, behind the rule for its host and what rewrites made of it. */
+  get handledTarget(): string {
+    return this.#rewriting === undefined ? (this.#hostTarget ?? this.rawTarget) : this.rawTarget
+  }
+
+  /** What a function is shown of where the request came from, besides what the client sent: in CouchDB's headers. */
+  get wayHeaders(): Record<string, string> {
+    const { first } = this
+    return {
+      ...(first.#hostTarget === undefined ? {} : { 'x-couchdb-vhost-path': first.rawTarget }),
+      ...(first === this ? {} : { 'x-couchdb-requested-path': first.handledTarget }),
+    }
+  }
+
+  /** The request before all rewrites. */
+  get first(): Exchange {
+    return this.#outer === undefined ? this : this.#outer.first
   }
 
   /** Bytes of the body that have been read. */

@@ -27,19 +27,20 @@ export function functionRequest(
   { id, body }: { id?: string | undefined; body?: Buffer | undefined } = {},
 ): FunctionRequest {
   const { database, user, query, request } = exchange
-  const [rawPath] = exchange.rawTarget.split('?', 1) as [string]
+  const target = exchange.handledTarget
+  const [rawPath] = target.split('?', 1) as [string]
   const type = exchange.header('content-type') ?? ''
-  const path = rawPath.split('/').slice(1).map(decoded)
   return {
     info: { db_name: database.name, ...infoOf(exchange) },
     uuid: exchange.uuids.next(),
     id: id ?? null,
     method: exchange.shownMethod,
-    requested_path: path,
-    path,
-    raw_path: exchange.rawTarget,
+    // CouchDB takes the query for a part of the last one here.
+    requested_path: partsOf(exchange.first.rawTarget),
+    path: partsOf(rawPath),
+    raw_path: target,
     query: queryOf(query),
-    headers: headersOf(exchange.rawHeaders),
+    headers: { ...headersOf(exchange.rawHeaders), ...exchange.wayHeaders },
     body: body === undefined ? NO_BODY : body.toString(),
     peer: request.socket.remoteAddress ?? '',
     form:
@@ -76,6 +77,13 @@ function queryOf({ pairs }: Query): Record<string, unknown> {
   return Object.fromEntries(
     pairs.map(([name, value]) => [name, JSON_PARAMETERS.has(name) ? readJson(value) : value]),
   )
+}
+
+function partsOf(path: string): string[] {
+  return path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decoded)
 }
 
 function decoded(part: string): string {
