@@ -7,6 +7,9 @@ import { CellView, readCell } from './cell.ts'
 import { cellOffset } from './layout.ts'
 
 const scratch = new CellView()
+const COUNT_AT = 18
+/** Of the two highest bytes of a u48. */
+const HIGH_SCALE = 2 ** 32
 
 /** Where a node lies in the file and what its entries add up to. */
 export interface NodePointer {
@@ -26,10 +29,17 @@ export function readPointer(page: Buffer, index: number, hasReduction: boolean):
     position: page.readUIntLE(at, 6),
     length: page.readUInt32LE(at + 6),
     hash: page.readBigUInt64LE(at + 10),
-    count: page.readUIntLE(at + 18, 6),
+    count: page.readUIntLE(at + COUNT_AT, 6),
     bytes: page.readUIntLE(at + 24, 6),
     reduction: hasReduction ? Buffer.from(page.subarray(at + POINTER_BYTES, scratch.end)) : undefined,
   }
+}
+
+/** How many entries a child has, without the rest of its pointer. */
+export function countBelow(page: Buffer, index: number): number {
+  readCell(page, cellOffset(page, index), scratch)
+  const at = scratch.payloadStart + COUNT_AT
+  return page.readUInt32LE(at) + page.readUInt16LE(at + 4) * HIGH_SCALE
 }
 
 /** Bytes that a pointer takes. */

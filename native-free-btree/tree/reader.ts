@@ -7,7 +7,7 @@ import { StorageError } from '../errors.ts'
 import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
-import { type NodePointer, readPointer } from '../page/pointer.ts'
+import { countBelow, type NodePointer, readPointer } from '../page/pointer.ts'
 import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { TreeCursor } from './cursor.ts'
@@ -95,20 +95,37 @@ export class RootReader implements TreeReader {
   }
 
   rank(key: Uint8Array): number {
-    return this.#reduceBelow({ end: bytesOf('a key', key) }, false).count
+    this.#assertOpen()
+    if (this.#root === undefined) return 0
+    return rankBelow(this.#root, bytesOf('a key', key), this.#source, this.#tree.compare)
   }
 
   reduce(range: Range = {}): Summary {
-    return this.#reduceBelow(checkedRange(range), true)
-  }
-
-  #reduceBelow(range: Range, withReduction: boolean): Summary {
+    const checked = checkedRange(range)
     this.#assertOpen()
-    const reducer = withReduction ? this.#tree.reducer : undefined
-    const total = new SummaryBuilder(reducer)
+    const total = new SummaryBuilder(this.#tree.reducer)
     if (this.#root !== undefined)
-      new RangeReduction(this.#tree, this.#source, this.#values, range).add(this.#root, total)
+      new RangeReduction(this.#tree, this.#source, this.#values, checked).add(this.#root, total)
     return total.summary()
+  }
+}
+
+/** Entries before a key: from each node on the way, those of the children before. */
+function rankBelow(
+  root: MutableNode | NodePointer,
+  key: Uint8Array,
+  source: PageSource,
+  compare: Compare | undefined,
+): number {
+  let link = root
+  let rank = 0
+  for (;;) {
+    const page = source.pageOf(link)
+    if (isLeaf(page)) return rank + lowerBound(page, key, compare)
+    const children = link instanceof MutableNode && link.pointer === undefined ? link.children : undefined
+    const index = childIndex(page, key, compare)
+    for (let i = 0; i < index; i++) rank += children?.[i]?.count ?? countBelow(page, i)
+    link = children?.[index] ?? readPointer(page, index, false)
   }
 }
 

@@ -108,7 +108,8 @@ async function sendSource(
 
 /**
  * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
- * are written one behind the other into one chunk: a row costs two copies and no allocation.
+ * are written one behind the other into one chunk: a row costs two copies and no allocation. An answer that is one
+ * short text takes no chunk: it would be as much memory again as all else of the request.
  */
 class Gathered {
   #text = ''
@@ -141,6 +142,11 @@ class Gathered {
 
   /** Everything so far. The bytes are the caller's. */
   take(): Buffer {
+    if (this.#chunk === undefined && this.#full.length === 0) {
+      const text = this.#text
+      this.#text = ''
+      return Buffer.from(text)
+    }
     this.#writeText()
     this.#close()
     const full = this.#full

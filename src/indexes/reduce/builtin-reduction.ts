@@ -40,9 +40,13 @@ export class BuiltinReduction {
       const cursor = this.#tree.cursor({ ...range, reverse: builtin === 'last' })
       return cursor.next() ? cursor.value() : undefined
     }
+    if (builtin === 'count') {
+      // The tree may have summaries of other reduces, which nobody asks for here.
+      const count = countOf(this.#tree, range)
+      return count === 0 ? undefined : Buffer.from(String(count))
+    }
     const { count, reduction } = this.#tree.reduce(range)
     if (count === 0) return undefined
-    if (builtin === 'count') return Buffer.from(String(count))
     const part = partAt(reduction!, this.#index)
     if (!isTooLong(part)) return Buffer.from(builtin.result(part))
     const whole = new WholeSummary(this.#tree, this.#index, builtin)
@@ -70,6 +74,11 @@ export class BuiltinReduction {
       `Reduce output must shrink more rapidly: input size: ${inputBytes} output size: ${length}`,
     )
   }
+}
+
+function countOf(tree: RowReader, { start, end }: RowRange): number {
+  const low = start === undefined ? 0 : tree.rank(start)
+  return Math.max(0, (end === undefined ? tree.count() : tree.rank(end)) - low)
 }
 
 /** A summary that is too long for the tree: joined from those below it that are not, and from rows. */
