@@ -58,7 +58,9 @@ export function runIndexThread({ port, settings: given }: IndexThreadStart): voi
     mostFiles: given.mostOpenIndexes,
     mostDatabases: given.mostIndexBuilds,
     follow: (shared) => openFollowed(shared, NO_WRITER, { cache, clock }),
+    settings,
     onProgress: (path, progress) => channel.tell('building', { path, progress }),
+    onCompaction: (path, progress) => channel.tell('compacting', { path, progress }),
   })
   const channel: Channel<IndexVocabulary, CoreVocabulary> = new Channel({
     port,

@@ -7,7 +7,7 @@ import type { SettingsRegistry } from '../config/registry.ts'
 import { Channel } from '../workers/channel.ts'
 import type { BuildProgress } from './build.ts'
 import type { IndexThreadStart } from './index-service-thread.ts'
-import type { CoreVocabulary, IndexVocabulary } from './protocol.ts'
+import type { CompactionProgress, CoreVocabulary, IndexVocabulary } from './protocol.ts'
 
 const PROGRAM = new URL('./index-thread.js', import.meta.url)
 const MEBIBYTE = 1024 * 1024
@@ -19,6 +19,7 @@ export interface IndexThreadOptions {
   readonly clock: Clock
   readonly log: Log
   onProgress(path: string, progress: BuildProgress): void
+  onCompaction(path: string, progress: CompactionProgress): void
 }
 
 type Line = Channel<CoreVocabulary, IndexVocabulary>
@@ -56,7 +57,7 @@ export class IndexThread {
   }
 
   #start(): Running {
-    const { settings, log, onProgress } = this.#options
+    const { settings, log, onProgress, onCompaction } = this.#options
     const { port1, port2 } = new MessageChannel()
     const start: IndexThreadStart = { port: port2, settings: settings.values() }
     const worker = new Worker(PROGRAM, {
@@ -70,6 +71,7 @@ export class IndexThread {
       listeners: {
         log: ({ level, message, fields }) => log[level](message, fields),
         building: ({ path, progress }) => onProgress(path, progress),
+        compacting: ({ path, progress }) => onCompaction(path, progress),
       },
     })
     const unsubscribe = settings.onAny((name) => line.tell('setting', { name, value: settings.get(name) }))

@@ -15,16 +15,19 @@ import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import { type Failure, ScriptError } from '../scripting/script-error.ts'
 import type { Scripting } from '../scripting/scripting.ts'
+import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
+import { Pacer } from '../workers/pacer.ts'
 import { IndexOutdated } from './batch.ts'
 import { type BuildProgress, build } from './build.ts'
 import { IndexFile, isUnusable, removeIndexFile } from './index-file.ts'
 import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
 import { KeptOpen } from './kept-open.ts'
-import type { IndexCalls, IndexPlace, IndexSizes, OpenedIndex } from './protocol.ts'
+import type { CompactionProgress, IndexCalls, IndexPlace, IndexSizes, OpenedIndex } from './protocol.ts'
 import { rowMakerOf } from './row-maker.ts'
 
 export interface IndexWriterOptions {
@@ -36,11 +39,15 @@ export interface IndexWriterOptions {
   readonly mostFiles: number
   readonly mostDatabases: number
   follow(shared: SharedDatabase): Promise<FollowedDatabase>
+  /** Of compactions: how fast they may be. */
+  readonly settings: Pick<SettingsRegistry, 'get'>
   onProgress(path: string, progress: BuildProgress): void
+  onCompaction(path: string, progress: CompactionProgress): void
 }
 
 const COMPACTION = 'compaction'
 const COMPACTION_FILL_BYTES = 256 * 1024
+const PROGRESS_MS = 200
 const CANCELLED = 'the work on the index was cancelled'
 const FILE_IDLE_MS = 300_000
 /** A database that was compacted takes room on the disk as long as its old file is open. */
@@ -149,7 +156,11 @@ export class IndexWriter {
     const running = new AbortController()
     const key = `${COMPACTION} ${place.path}`
     this.#running.set(key, running)
-    const { clock, random, cache } = this.#options
+    const { clock, random, cache, settings, onCompaction } = this.#options
+    const control = new JobControl()
+    running.signal.addEventListener('abort', () => (control.stop = STOP.discard))
+    const pacer = new Pacer(control, settings.get('compactionBytesPerSecond'), () => clock.monotonic())
+    let toldMs = Number.NEGATIVE_INFINITY
     try {
       await this.#withFile(place, (file) =>
         file.replacing(async () => {
@@ -161,8 +172,15 @@ export class IndexWriter {
               random,
               cache,
               fillBytes: COMPACTION_FILL_BYTES,
-              pace: async () => {
+              onProgress({ changesDone, totalChanges, bytesDone, bytesTotal }) {
+                if (clock.monotonic() - toldMs < PROGRESS_MS) return
+                toldMs = clock.monotonic()
+                onCompaction(place.path, { changesDone, totalChanges, bytesDone, bytesTotal })
+              },
+              pace: async (bytes) => {
                 if (running.signal.aborted) throw new CompactionCancelled(false)
+                control.share = settings.get('compactionSharePercent') * (WHOLE_SHARE / 100)
+                await pacer.pause(bytes)
                 await giveWay()
               },
             })

@@ -67,9 +67,15 @@ export class LocalIndexes implements Indexes {
     const { service } = this.#options
     const index: IndexOf = { database: database.name, uuid: database.uuid, definition }
     const wantedSeq = freshness === 'current' ? database.updateSeqNumber : 0
+    // What is built anew has no rows before it is built.
+    let isLost = false
     for (let attempt = 1; ; attempt++) {
+      const onDamage = (error: unknown): undefined => {
+        if (!isDamage(error) || attempt === MOST_ATTEMPTS) throw error
+        isLost = true
+      }
       signal.throwIfAborted()
-      const snapshot = await this.#snapshot(index)
+      const snapshot = await this.#snapshot(index).catch(onDamage)
       // What is of another history than the database's is wrong, not old.
       const isWrong = snapshot !== undefined && !isOfHistory(database, snapshot)
       if (snapshot !== undefined && !isWrong && snapshot.updateSeq >= wantedSeq) {
@@ -82,13 +88,14 @@ export class LocalIndexes implements Indexes {
       if (attempt === MOST_ATTEMPTS) {
         throw new DatabaseError('serviceUnavailable', 'The index changes all the time.')
       }
-      const untilSeq = freshness === 'current' || isWrong ? wantedSeq : undefined
+      isLost ||= isWrong
+      const untilSeq = freshness === 'current' || isLost ? wantedSeq : undefined
       const prepared = await service.prepare(index, untilSeq, { signal }).catch((error: unknown) => {
         signal.throwIfAborted()
         throw error
       })
       if ('failure' in prepared) throw new ScriptError(prepared.failure)
-      await this.#follow(index, prepared.progress)
+      await this.#follow(index, prepared.progress).catch(onDamage)
     }
   }
 

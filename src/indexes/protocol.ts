@@ -10,6 +10,14 @@ import type { Failure as ScriptFailure } from '../scripting/script-error.ts'
 import type { IndexDefinition } from './api.ts'
 import type { BuildProgress } from './build.ts'
 
+/** Entries that are copied, and the length of the new file, of those known so far. */
+export interface CompactionProgress {
+  readonly changesDone: number
+  readonly totalChanges: number
+  readonly bytesDone: number
+  readonly bytesTotal: number
+}
+
 /** What is needed to open an index. */
 export interface IndexPlace {
   readonly path: string
@@ -61,6 +69,7 @@ export interface IndexNotices {
 export interface CoreNotices {
   log: { level: EventLevel; message: string; fields: LogFields | undefined }
   building: { path: string; progress: BuildProgress }
+  compacting: { path: string; progress: CompactionProgress }
 }
 
 export interface IndexVocabulary {

@@ -24,6 +24,6 @@ export interface IndexService {
   info(index: IndexOf): Promise<IndexInfo>
   compact(index: IndexOf): Promise<void>
   cleanUp(database: string, uuid: string, signatures: readonly string[]): Promise<void>
-  /** Bytes of it are not what was written. */
+  /** Bytes of it are not what was written. Who has it prepared after that gets another one. */
   damaged(index: IndexOf): void
 }

@@ -64,7 +64,10 @@ export class Indexing implements IndexService {
   readonly #jobs = new Map<string, Job>()
   /** Of builds that wait for their turn. */
   readonly #turns: (() => void)[] = []
-  readonly #compacting = new Set<string>()
+  /** By path. */
+  readonly #compacting = new Map<string, Task>()
+  /** Those that are damaged, by path, until they have gone. */
+  readonly #discarding = new Map<string, Promise<void>>()
   readonly #unsubscribe: () => void
   #building = 0
   #waiting = 0
@@ -79,6 +82,7 @@ export class Indexing implements IndexService {
       clock,
       log,
       onProgress: (path, progress) => this.#jobs.get(path)?.onProgress(progress),
+      onCompaction: (path, progress) => this.#compacting.get(path)?.update({ phase: 'view', ...progress }),
     })
     this.#folders = IndexFolders.open(dataDir, hasDatabase, log)
     this.#folders.catch((error: unknown) =>
@@ -139,6 +143,7 @@ export class Indexing implements IndexService {
     const { lease } = await this.#lease(index)
     try {
       const place = await this.#placeOf(index)
+      await this.#discarding.get(place.path)
       signal.throwIfAborted()
       if (untilSeq === undefined) return await this.#thread.line.ask('open', place)
       return await this.#wait(index, place, untilSeq, signal)
@@ -359,7 +364,6 @@ export class Indexing implements IndexService {
     lease.release()
     const place = await this.#placeOf(index)
     if (this.#compacting.has(place.path)) return
-    this.#compacting.add(place.path)
     const { line } = this.#thread
     const { tasks, log } = this.#options
     const { database, definition } = index
@@ -374,6 +378,7 @@ export class Indexing implements IndexService {
         line.tell('cancel', { path: place.path, what: 'compaction' })
       },
     })
+    this.#compacting.set(place.path, task)
     line
       .ask('compact', place)
       .then(
@@ -408,10 +413,20 @@ export class Indexing implements IndexService {
       database,
       signature: definition.signature,
     })
-    this.#later(async () => {
-      const path = (await this.#folders).pathOf(uuid, definition.signature)
-      await this.#thread.line.ask('discard', { path })
-    })
+    void this.#folders
+      .then((folders) => this.#discard(folders.pathOf(uuid, definition.signature)))
+      .catch((error: unknown) =>
+        this.#options.log.warning('a damaged index stays', { database, reason: describeError(error) }),
+      )
+  }
+
+  #discard(path: string): Promise<void> {
+    const before = this.#discarding.get(path)
+    if (before !== undefined) return before
+    const asked = async (): Promise<void> => void (await this.#thread.line.ask('discard', { path }))
+    const discarding = asked().finally(() => this.#discarding.delete(path))
+    this.#discarding.set(path, discarding)
+    return discarding
   }
 
   /** Ends all builds where they are. */

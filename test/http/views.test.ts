@@ -321,7 +321,8 @@ async function upkeep(t: Test, send: Send): Promise<void> {
       updates_pending: { total: number }
       signature: string
     }> => ((await send('GET /kept/_design/f/_info')).json as { view_index: never }).view_index
-    t.match(await info(), { update_seq: 0, updates_pending: { total: 6 } })
+    const { update_seq, updates_pending } = await info()
+    t.equal(update_seq + updates_pending.total, 6, 'it may have been built unasked')
     await send('GET /kept/_design/f/_view/kind')
     const built = await info()
     t.match(built, { update_seq: 6, updates_pending: { total: 0 } })
