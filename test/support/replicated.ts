@@ -72,9 +72,9 @@ export interface FaultyProxy {
 
 const DELAY_MS = 30
 
-/** In front of `port`; `faultOf` says what happens to each request. */
+/** In front of `port`, which may change; `faultOf` says what happens to each request. */
 export async function startFaultyProxy(
-  port: number,
+  port: number | (() => number),
   faultOf: (method: string, path: string) => Fault,
 ): Promise<FaultyProxy> {
   const sent: string[] = []
@@ -96,7 +96,7 @@ export async function startFaultyProxy(
       answer.end('{"error":"made_up","reason":"on purpose"}')
       return
     }
-    void forward(incoming, answer, port, fault, sent)
+    void forward(incoming, answer, typeof port === 'number' ? port : port(), fault, sent)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

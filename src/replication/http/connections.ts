@@ -3,8 +3,7 @@
  * keeps no more than the connection on which it waits.
  */
 import { readFileSync } from 'node:fs'
-import { rootCertificates } from 'node:tls'
-import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import { Agent, buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici'
 import { AddressGuard, type AddressRules } from './address-guard.ts'
 
 /** How a peer is reached. */
@@ -14,7 +13,7 @@ export interface Route {
   /** Undefined: every host may be reached. */
   readonly rules: AddressRules | undefined
   readonly verifiesCertificates: boolean
-  /** File of trusted certificates. */
+  /** File of trusted certificates, instead of the usual ones. */
   readonly certificates: string | undefined
   readonly timeoutMs: number
 }
@@ -77,7 +76,7 @@ function connect(route: Route): Pick<Shared, 'dispatcher' | 'guard'> {
   const guard = rules === undefined ? undefined : new AddressGuard(rules)
   const tls = {
     rejectUnauthorized: verifiesCertificates,
-    ...(certificates === undefined ? {} : { ca: [readFileSync(certificates, 'utf8'), ...rootCertificates] }),
+    ...(certificates === undefined ? {} : { ca: readFileSync(certificates, 'utf8') }),
   }
   const reach = {
     timeout: timeoutMs,
@@ -93,6 +92,11 @@ function connect(route: Route): Pick<Shared, 'dispatcher' | 'guard'> {
   if (proxy === undefined)
     return { dispatcher: new Agent({ ...common, connect: { ...tls, ...reach } }), guard }
   guard?.requireHost(new URL(proxy).hostname)
+  if (new URL(proxy).protocol === 'socks5:') {
+    // Not by ProxyAgent: with settings of TLS that speaks TLS with the proxy itself.
+    const options = { connect: buildConnector(reach), requestTls: tls }
+    return { dispatcher: new Socks5ProxyAgent(proxy, options), guard }
+  }
   const dispatcher = new ProxyAgent({
     ...common,
     uri: proxy,
