@@ -26,21 +26,6 @@ export function isTuple(term: Term | undefined): term is Tuple {
   return typeof term === 'object' && 'tuple' in term
 }
 
-/** `[{name, value}, name]`, as options are given: each name with its value, true where there is none. */
-export function parseOptions(text: string): ReadonlyMap<string, Term | true> {
-  const expected = new Error('options as [{nodelay, true}]')
-  const list = text.trim() === '' ? [] : parseTerm(text)
-  if (!Array.isArray(list)) throw expected
-  const options = new Map<string, Term | true>()
-  for (const each of list) {
-    const [name, value] = isTuple(each) ? each.tuple : [each, true as const]
-    if (typeof name !== 'object' || !('atom' in name)) throw expected
-    if (value === undefined || (isTuple(each) && each.tuple.length !== 2)) throw expected
-    options.set(name.atom, value)
-  }
-  return options
-}
-
 const TOKEN = /\s*(?:([[\]{},])|"((?:[^"\\]|\\.)*)"|(-?\d+)|([a-z][A-Za-z0-9_@]*))/suy
 
 class TermReader {
