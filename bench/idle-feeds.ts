@@ -8,7 +8,6 @@
  * them; the limit is read first. Linux only.
  */
 import { readFile } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import {
@@ -17,6 +16,7 @@ import {
   type ServerProcess,
   startServerProcess,
 } from '../test/support/server-process.ts'
+import { type Feed, openFeeds, openFilesLimit } from './feed-sockets.ts'
 import { type Benchmark, megabytes, percentile, stopwatch, withFolder } from './tools.ts'
 
 const MOST_BYTES = 64 * 1024
@@ -24,18 +24,8 @@ const MOST_CPU = 0.02
 const MOST_SECONDS = 5
 /** Files that a process needs beside the sockets of the feeds. */
 const OTHER_FILES = 100
-/** Connections that are opened at the same time. */
-const OPENING = 100
 const TICKS_PER_SECOND = 100
 const AUTHORIZATION = `Basic ${Buffer.from(ADMIN).toString('base64')}`
-
-interface Feed {
-  socket: Socket
-  /** Resolves when the server has answered. */
-  opened: Promise<void>
-  /** Resolves with the time when the text has come. */
-  receives(text: string): Promise<number>
-}
 
 export const idleFeeds: Benchmark = {
   summary: 'thousands of idle continuous feeds: memory, CPU, time of a write to all',
@@ -76,13 +66,14 @@ async function measure(
   const port = await server.port
   await request(port, 'PUT', '/db')
   // What the first requests compile and allocate is no feed's.
-  const first = await openFeeds(port, 50, heartbeatMs)
+  const path = `/db/_changes?feed=continuous&since=now&heartbeat=${heartbeatMs}`
+  const first = await openFeeds(port, path, 50)
   await writeToAll(port, first, 'warm')
   for (const { socket } of first) socket.destroy()
   await sleep(500)
   const before = (await processMemory(server)).residentBytes
   const lap = stopwatch()
-  const feeds = await openFeeds(port, count, heartbeatMs)
+  const feeds = await openFeeds(port, path, count)
   print(`opened: ${lap().toFixed(1)} s`)
   const opened = (await processMemory(server)).residentBytes
   const seconds: number[] = []
@@ -109,41 +100,6 @@ async function measure(
   if (perFeed > MOST_BYTES || cpu > MOST_CPU || slowest > MOST_SECONDS) process.exitCode = 1
 }
 
-async function openFeeds(port: number, count: number, heartbeatMs: number): Promise<Feed[]> {
-  const feeds: Feed[] = []
-  while (feeds.length < count) {
-    const group = Array.from({ length: Math.min(OPENING, count - feeds.length) }, () =>
-      openFeed(port, heartbeatMs),
-    )
-    await Promise.all(group.map(({ opened }) => opened))
-    feeds.push(...group)
-  }
-  return feeds
-}
-
-function openFeed(port: number, heartbeatMs: number): Feed {
-  const socket = connect(port, '127.0.0.1')
-  let text = ''
-  let wake: () => void = () => {}
-  const until = (wanted: string): Promise<number> =>
-    new Promise((resolve, reject) => {
-      wake = () => {
-        if (text.includes(wanted)) resolve(performance.now())
-      }
-      socket.once('close', () => reject(new Error(`a feed ended: ${text}`)))
-      wake()
-    })
-  socket.setEncoding('utf8')
-  socket.on('data', (chunk: string) => {
-    text = text.slice(-200) + chunk
-    wake()
-  })
-  socket.on('error', () => undefined)
-  const path = `/db/_changes?feed=continuous&since=now&heartbeat=${heartbeatMs}`
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${AUTHORIZATION}\r\n\r\n`)
-  return { socket, opened: until('HTTP/1.1 200').then(() => undefined), receives: until }
-}
-
 /** Seconds from the request to the last feed. */
 async function writeToAll(port: number, feeds: readonly Feed[], id: string): Promise<number> {
   const arrivals = feeds.map(({ receives }) => receives(`"id":"${id}"`))
@@ -156,11 +112,6 @@ async function request(port: number, method: string, path: string, body?: string
   const headers = { authorization: AUTHORIZATION, 'content-type': 'application/json' }
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers, body: body ?? null })
   if (!answer.ok) throw new Error(`${method} ${path} was answered with ${answer.status}`)
-}
-
-async function openFilesLimit(): Promise<number> {
-  const limits = await readFile('/proc/self/limits', 'utf8')
-  return Number(/^Max open files\s+(\d+)/m.exec(limits)![1])
 }
 
 /** Time on a CPU, user and system (proc(5): fields 14 and 15 of stat). */

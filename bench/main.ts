@@ -5,6 +5,7 @@
 import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
+import { connections } from './connections.ts'
 import { growth } from './growth.ts'
 import { hostile } from './hostile.ts'
 import { http } from './http.ts'
@@ -22,6 +23,7 @@ import { views } from './views.ts'
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
   compaction,
+  connections,
   'idle-feeds': idleFeeds,
   btree,
   growth,
