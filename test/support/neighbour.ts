@@ -56,4 +56,6 @@ try {
   report.failure = (error as Error).message
 }
 client.close()
-process.send!(report, () => process.disconnect())
+process.send!(report, () => {
+  if (process.connected) process.disconnect()
+})
