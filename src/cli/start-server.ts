@@ -21,6 +21,8 @@ export interface StartOptions {
    *  environment is not read. Requests are taken in the caller's thread unless `DAVENPORT_DAVENPORT__THREADS` says
    *  otherwise. */
   settings?: Readonly<Record<string, string>>
+  /** Serves the API of Couchbase Sync Gateway too: the text of its configuration file. Default: it does not. */
+  gateway?: string
   /** Takes each line of the log, its line break included. Default: there is no log. */
   log?: (line: string) => void
 }
@@ -30,6 +32,8 @@ export interface RunningServer {
   readonly url: string
   /** Of everything that it listens on, the one above first; a Unix socket's is `unix:PATH`. */
   readonly urls: readonly string[]
+  /** Where the gateway is, without a slash at the end. */
+  readonly gateway: { readonly publicUrl: string; readonly adminUrl: string } | undefined
   /** The administrator that this start has made, for want of a configured one. */
   readonly generatedAdmin: { readonly name: string; readonly password: string } | undefined
   /**
@@ -44,7 +48,7 @@ export interface RunningServer {
  * LOCKED when another server has the folder, and as `listen` does (EADDRINUSE, EACCES).
  */
 export async function startServer(options: StartOptions = {}): Promise<RunningServer> {
-  const { dataDir, host, port, admins, settings, log: write } = options
+  const { dataDir, host, port, admins, settings, gateway, log: write } = options
   const flags = { dataDir, host, port: port === undefined ? undefined : String(port), admins }
   const environment = { DAVENPORT_DAVENPORT__THREADS: '0', ...settings }
   const silent = write === undefined
@@ -52,6 +56,7 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
   const running = await RestartableServer.start({
     load: () => withLocalFile({ environment, flags }),
     readConfigFile: async () => '',
+    readGatewayFile: gateway === undefined ? undefined : async () => gateway,
     parts: systemParts,
     log,
     levelOf: (level) => (silent ? 'none' : level),
@@ -63,6 +68,9 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
     },
     get urls() {
       return running.urls
+    },
+    get gateway() {
+      return running.gateway
     },
     generatedAdmin,
     async stop(graceMs) {

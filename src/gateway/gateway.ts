@@ -16,9 +16,12 @@ import type { RandomBytes } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import { BodyMemory } from '../http/request/body-memory.ts'
 import type { Scripting } from '../scripting/scripting.ts'
+import { AutomaticCompaction } from '../server/automatic-compaction.ts'
+import { Compactions } from '../server/compactions.ts'
 import { EventBus } from '../server/event-bus.ts'
 import { type DatabaseOpener, DatabaseRegistry } from '../server/registry.ts'
 import type { Server } from '../server/server.ts'
+import { WorkerPool } from '../workers/pool.ts'
 import { type DatabaseConfig, databaseConfig, type GatewayConfig, type PrincipalConfig } from './config.ts'
 import { badRequest, GatewayError } from './errors.ts'
 import { GatewayDatabase } from './gateway-database.ts'
@@ -57,12 +60,14 @@ export class Gateway {
   readonly testing: TestingProvider
   readonly #server: Server
   readonly #registry: DatabaseRegistry
+  readonly #compactions: Compactions
+  readonly #automaticCompaction: AutomaticCompaction
   readonly #databases = new Map<string, GatewayDatabase>()
   readonly #checks = new WeakMap<GatewayDatabase, CredentialCheck>()
   /** Names that are being made or deleted. */
   readonly #changing = new Set<string>()
 
-  private constructor({ server, config }: GatewayParts, registry: DatabaseRegistry) {
+  private constructor({ server, config }: GatewayParts, registry: DatabaseRegistry, bus: EventBus) {
     this.config = config
     this.clock = server.clock
     this.random = server.random
@@ -73,6 +78,9 @@ export class Gateway {
     this.testing = new TestingProvider(random, () => server.clock.now())
     this.#server = server
     this.#registry = registry
+    const { compactions, automaticCompaction } = compactionsOf(server, registry, bus)
+    this.#compactions = compactions
+    this.#automaticCompaction = automaticCompaction
     this.bodies = new BodyMemory({
       totalBytes: server.settings.get('bodyMemoryBytes'),
       longestBytes: this.limits.maxJsonBytes,
@@ -84,16 +92,17 @@ export class Gateway {
     const { server, opener, config } = parts
     const dataDir = join(server.settings.get('databaseDir'), FOLDER)
     await mkdir(dataDir, { recursive: true })
+    const bus = new EventBus(server.log)
     const registry = await DatabaseRegistry.open({
       ...opener,
       dataDir,
       maxOpen: MOST_DATABASES,
       initialSecurity: undefined,
-      bus: new EventBus(server.log),
+      bus,
       clock: server.clock,
       log: server.log,
     })
-    const gateway = new Gateway(parts, registry)
+    const gateway = new Gateway(parts, registry, bus)
     try {
       for (const [name, each] of config.databases) await gateway.#serveConfigured(name, each)
       for (const name of registry.list()) if (!config.databases.has(name)) await gateway.#serveKept(name)
@@ -264,8 +273,15 @@ export class Gateway {
     return check
   }
 
+  /** Begins to give back the space that old revisions take. */
+  compact(database: GatewayDatabase): Promise<void> {
+    return this.#compactions.start(database.name)
+  }
+
   /** To be called when no more requests come in. */
   async stop(): Promise<void> {
+    await this.#automaticCompaction.stop()
+    await this.#compactions.stop()
     for (const database of this.#databases.values()) {
       await database.close().catch((error: unknown) => {
         this.log.error('a gateway database did not close', {
@@ -276,6 +292,44 @@ export class Gateway {
     }
     await this.#registry.stop(0)
   }
+}
+
+/** The compactions of the gateway's databases, under the server's settings. */
+function compactionsOf(server: Server, registry: DatabaseRegistry, bus: EventBus) {
+  const { settings, clock, log, tasks } = server
+  const lease = (name: string) => registry.lease(name)
+  const compactions = new Compactions({
+    lease,
+    pool: new WorkerPool({
+      threads: settings.get('workerThreads'),
+      memoryBytes: settings.get('workerMemoryBytes'),
+      idleMs: settings.get('workerIdleMs'),
+    }),
+    tasks,
+    clock,
+    settings: settings.view({
+      bytesPerSecond: 'compactionBytesPerSecond',
+      sharePercent: 'compactionSharePercent',
+      cacheBytes: 'compactionCacheBytes',
+      reserveBytes: 'compactionReserveBytes',
+    }),
+    onCompacted: (name) => bus.tell('compacted', name),
+  })
+  const automaticCompaction = new AutomaticCompaction({
+    lease,
+    compactions,
+    bus,
+    clock,
+    log,
+    settings: settings.view({
+      fragmentationPercent: 'compactionFragmentationPercent',
+      leastFileBytes: 'compactionLeastFileBytes',
+      mostAtOnce: 'compactionMostAtOnce',
+      intervalMs: 'compactionIntervalMs',
+      window: 'compactionWindow',
+    }),
+  })
+  return { compactions, automaticCompaction }
 }
 
 /** Throws 400. */

@@ -97,10 +97,11 @@ function* feeds(
   wished: readonly string[] | undefined,
   since: SequenceId,
 ): Generator<Feed> {
-  for (const [channel, added] of channelsOf(reader, wished)) {
+  const channels = new Map(channelsOf(reader, wished))
+  for (const [channel, added] of channels) {
     yield channel === ALL_CHANNELS
       ? new DocumentsFeed(database, reader === null, added, since)
-      : new ChannelFeed(database, channel, added, since)
+      : new ChannelFeed(database, channels, channel, since)
   }
   if (reader !== null) yield accountFeed(reader, since)
 }
@@ -138,13 +139,22 @@ function sequenceOf(seq: number, added: number, since: SequenceId): SequenceId {
 
 class ChannelFeed implements Feed {
   readonly #database: GatewayDatabase
+  /** All that are read, with the sequences since which the reader has them. */
+  readonly #channels: ReadonlyMap<string, number>
   readonly #channel: string
   readonly #added: number
   readonly #since: SequenceId
   readonly #cursor: ChannelCursor
 
-  constructor(database: GatewayDatabase, channel: string, added: number, since: SequenceId) {
+  constructor(
+    database: GatewayDatabase,
+    channels: ReadonlyMap<string, number>,
+    channel: string,
+    since: SequenceId,
+  ) {
+    const added = channels.get(channel)!
     this.#database = database
+    this.#channels = channels
     this.#channel = channel
     this.#added = added
     this.#since = since
@@ -158,6 +168,7 @@ class ChannelFeed implements Feed {
       const { id, seq, removal } = entry
       const sequence = sequenceOf(seq, this.#added, this.#since)
       if (removal !== undefined) {
+        if (this.#isStillSeen(id)) continue
         const { rev, deleted } = removal
         return { sequence, id, deleted, removed: this.#channel, rev, isAccount: false }
       }
@@ -166,6 +177,19 @@ class ChannelFeed implements Feed {
       if (row === undefined || row.document().localSeq !== seq) continue
       return { sequence, id, deleted: row.deleted, removed: undefined, rev: row.rev, isAccount: false }
     }
+  }
+
+  /**
+   * Whether the document is in another channel that is read. Then its row there is all that is told of it: that it left a
+   * channel may be told later than that, by a grant, and who hears it would let go of what he has.
+   */
+  #isStillSeen(id: string): boolean {
+    if (this.#channels.has(ALL_CHANNELS)) return true
+    const state = this.#database.leaves(id)?.latest.record.state
+    for (const [name, removal] of state?.channels ?? []) {
+      if (removal === undefined && this.#channels.has(name)) return true
+    }
+    return false
   }
 }
 

@@ -71,7 +71,7 @@ function rowText(
         : [rev]
   const deleted = row.deleted ? ',"deleted":true' : ''
   const left = removed === undefined ? '' : `,"removed":${stringsText(removed)}`
-  const doc = includeDocs && !row.isAccount ? documentMember(database, reader, id, rev!) : ''
+  const doc = includeDocs && !row.isAccount ? documentMember(database, reader, row) : ''
   const changes = revs.map((each) => `{"rev":${stringText(each)}}`).join(',')
   return `{"seq":${sequenceText(row.sequence)},"id":${stringText(id)}${deleted}${left}${doc},"changes":[${changes}]}`
 }
@@ -81,9 +81,14 @@ function leavesOf(database: GatewayDatabase, id: string, first: string): string[
   return [first, ...others.filter((rev) => rev !== first)]
 }
 
-function documentMember(database: GatewayDatabase, reader: Reader | null, id: string, rev: string): string {
+function documentMember(database: GatewayDatabase, reader: Reader | null, row: ChangeRow): string {
+  const { id } = row
+  const rev = row.rev!
   const seen = findRevision(database, reader, id, rev)
-  return seen === undefined ? '' : `,"doc":${textOf(documentParts(seen, {}, false).json)}`
+  if (seen !== undefined) return `,"doc":${textOf(documentParts(seen, {}, false).json)}`
+  // Old revisions go with a compaction.
+  const state = row.deleted ? '"_deleted":true' : '"_removed":true'
+  return `,"doc":{"_id":${stringText(id)},"_rev":${stringText(rev)},${state}}`
 }
 
 /** Of pieces without attachments' bytes. */

@@ -76,7 +76,8 @@ export async function purge(exchange: Exchange): Promise<Answer> {
   return json({ purged: Object.fromEntries(purged.map((id) => [id, ['*']])) }, { headers })
 }
 
-export async function compact(): Promise<Answer> {
+export async function compact({ gateway, database }: Exchange): Promise<Answer> {
+  await gateway.compact(database)
   return json({ revs: 0 })
 }
 

@@ -23,6 +23,9 @@ import { givenDocument, isWritableId, readDocument } from './given-document.ts'
 import { readMultipartDocument } from './multipart-document.ts'
 
 const BOUNDARY_BYTES = 16
+const SNIFFED_BYTES = 512
+/** Tab, line breaks, form feed, escape. */
+const TEXT_CONTROLS: readonly number[] = [0x09, 0x0a, 0x0c, 0x0d, 0x1b]
 
 export function newBoundary({ gateway }: Pick<Exchange, 'gateway'>): string {
   return randomHex(gateway.random, BOUNDARY_BYTES)
@@ -184,7 +187,7 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
   const range = rangeOf(exchange.header('range'), attachment.length)
   const headers: Record<string, string> = {
     Etag: `"${attachment.digest}"`,
-    'Content-Type': attachment.isUntyped ? 'application/octet-stream' : attachment.type,
+    'Content-Type': attachment.isUntyped ? await typeOf(attachment) : attachment.type,
     'Content-Length': String(range === undefined ? attachment.length : range.end - range.start),
   }
   // A page of an administrator's browser must not run what a user has stored.
@@ -193,6 +196,14 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
     headers['Content-Range'] = `bytes ${range.start}-${range.end - 1}/${attachment.length}`
   const status = range === undefined ? 200 : 206
   return { status, headers: headers, pieces: bytesOf(attachment, range) }
+}
+
+/** Text or not, by the beginning of the bytes: no more than that may be guessed, or a browser runs what it is not to. */
+async function typeOf({ view, length }: NotedAttachment & { view: AttachmentView }): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of view.storedBytes(0, Math.min(length, SNIFFED_BYTES))) chunks.push(chunk)
+  const isBinary = Buffer.concat(chunks).some((byte) => byte < 0x20 && !TEXT_CONTROLS.includes(byte))
+  return isBinary ? 'application/octet-stream' : 'text/plain; charset=utf-8'
 }
 
 interface Range {

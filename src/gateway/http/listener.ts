@@ -22,6 +22,7 @@ const MAX_HEAD_BYTES = 64 * 1024
 const HEAD_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_MS = 75_000
 const MOST_CONNECTIONS = 10_000
+const STALL_MS = 300_000
 
 export interface ListenOptions {
   gateway: Gateway
@@ -53,6 +54,7 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
   )
   server.maxConnections = MOST_CONNECTIONS
   server.requestTimeout = 0
+  cutStalled(server)
   const sockets = serveWebsockets(server, gateway, isAdmin, stopping.signal)
   const where = parseAddress(address)!
   await new Promise<void>((resolve, reject) => {
@@ -64,6 +66,21 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
   })
   server.on('error', (error) => gateway.log.warning('a connection was lost', { error: describeError(error) }))
   return { url: urlOf(server), stop: (graceMs) => stop(server, stopping, sockets, graceMs) }
+}
+
+/**
+ * Cuts connections on which nothing has moved for long though the client is to send a body, or to take an answer. Feeds that
+ * have nothing to say are left.
+ */
+function cutStalled(server: Server): void {
+  const answers = new WeakMap<object, ServerResponse>()
+  server.on('request', (request, response) => answers.set(request.socket, response))
+  server.setTimeout(STALL_MS, (socket) => {
+    const answer = answers.get(socket)
+    const isStalled = answer === undefined || !answer.req.complete || answer.writableNeedDrain
+    if (isStalled || answer.writableFinished) socket.destroy()
+    else socket.setTimeout(STALL_MS)
+  })
 }
 
 function urlOf(server: Server): string {
@@ -113,7 +130,11 @@ async function serve(
     } catch (error) {
       answer = failed(exchange, error)
     }
-    await send(exchange, answer)
+    await send(exchange, answer).catch((error: unknown) => {
+      if (response.headersSent || response.destroyed) throw error
+      for (const name of response.getHeaderNames()) if (name !== 'server') response.removeHeader(name)
+      return send(exchange, failed(exchange, error))
+    })
   } catch (error) {
     if (!response.destroyed) {
       gateway.log.error('an answer broke off', { url: exchange.request.url, error: describeError(error) })

@@ -94,7 +94,9 @@ export async function savePrincipal(
       let after: Principal | undefined
       return {
         edit(seq) {
-          after = wished(before ?? newPrincipal(wish.kind, wish.name), wish, hash, seq)
+          const wasDeleted = database.database.lookup(principalId(wish.kind, wish.name))?.deleted === true
+          const backSince = wasDeleted ? seq : 0
+          after = wished(before ?? { ...newPrincipal(wish.kind, wish.name), backSince }, wish, hash, seq)
           return principalEdit(database, wish, principalText(after), false)
         },
         applied() {

@@ -12,6 +12,8 @@ export interface Principal {
   readonly name: string
   /** The sequence of its last change. */
   readonly seq: number
+  /** The sequence at which it came back after it had been deleted; 0 if it never was. What it was granted before counts from then. */
+  readonly backSince: number
   /** Given by an administrator. */
   readonly channels: TimedSet
   /** Of a user, given by an administrator. */
@@ -45,6 +47,7 @@ export function newPrincipal(kind: PrincipalKind, name: string): Principal {
     kind,
     name,
     seq: 0,
+    backSince: 0,
     channels: new Map(),
     roles: new Map(),
     email: undefined,
@@ -55,9 +58,10 @@ export function newPrincipal(kind: PrincipalKind, name: string): Principal {
 }
 
 export function principalText(principal: Principal): Buffer {
-  const { seq, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = principal
+  const { seq, backSince, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = principal
   const members = {
     seq,
+    backSince,
     channels: [...channels],
     roles: [...roles],
     email,
@@ -70,11 +74,14 @@ export function principalText(principal: Principal): Buffer {
 
 export function readPrincipal(id: string, text: Buffer): Principal {
   const { kind, name } = parsePrincipalId(id)!
-  const { seq, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = JSON.parse(text.toString())
+  const { seq, backSince, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = JSON.parse(
+    text.toString(),
+  )
   return {
     kind,
     name,
     seq,
+    backSince: backSince ?? 0,
     channels: new Map(channels),
     roles: new Map(roles),
     email: email ?? undefined,

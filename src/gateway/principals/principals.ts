@@ -79,7 +79,7 @@ export class Principals {
     if (user === undefined) return undefined
     const ownChannels = this.#own(user, name)
     const roles = new Map(user.roles)
-    for (const [role, seq] of this.roleGrants.of(name)) addTimed(roles, role, seq)
+    for (const [role, seq] of this.roleGrants.of(name)) addTimed(roles, role, Math.max(seq, user.backSince))
     const channels = new Map(ownChannels)
     for (const [role, since] of roles) {
       for (const [channel, seq] of this.roleChannels(role) ?? [])
@@ -92,7 +92,9 @@ export class Principals {
 
   #own(principal: Principal, granted: string): TimedSet {
     const channels = new Map(principal.channels)
-    for (const [channel, seq] of this.channelGrants.of(granted)) addTimed(channels, channel, seq)
+    for (const [channel, seq] of this.channelGrants.of(granted)) {
+      addTimed(channels, channel, Math.max(seq, principal.backSince))
+    }
     addTimed(channels, PUBLIC_CHANNEL, PUBLIC_SINCE)
     return channels
   }

@@ -1,0 +1,107 @@
+/**
+ * What a gateway's database must show to whom, as plainly as it can be said: all revisions of all documents, and who has which
+ * channels now. Every revision has a secret, a text that is nowhere else, in its body and in its attachment.
+ */
+
+export interface ModelRevision {
+  rev: string
+  parent: string | undefined
+  deleted: boolean
+  channels: readonly string[]
+  /** Channels by user or `role:` and role. */
+  access: readonly [string, readonly string[]][]
+  /** Roles, as `role:` and role, by user. */
+  roles: readonly [string, readonly string[]][]
+  secret: string
+}
+
+export interface ModelUser {
+  channels: Set<string>
+  roles: Set<string>
+}
+
+export class GatewayModel {
+  readonly documents = new Map<string, Map<string, ModelRevision>>()
+  readonly users = new Map<string, ModelUser>()
+  readonly roles = new Map<string, Set<string>>()
+  readonly #secrets = new Map<string, ModelRevision>()
+
+  add(id: string, revision: ModelRevision): void {
+    let revisions = this.documents.get(id)
+    if (revisions === undefined) {
+      revisions = new Map()
+      this.documents.set(id, revisions)
+    }
+    revisions.set(revision.rev, revision)
+    if (!revision.deleted || revision.channels.length > 0 || revision.secret.startsWith('secret')) {
+      this.#secrets.set(revision.secret, revision)
+    }
+  }
+
+  /** The winner first. */
+  leaves(id: string): ModelRevision[] {
+    const all = [...(this.documents.get(id)?.values() ?? [])]
+    const parents = new Set(all.map(({ parent }) => parent))
+    return all.filter(({ rev }) => !parents.has(rev)).sort((a, b) => (wins(a, b) ? -1 : 1))
+  }
+
+  winner(id: string): ModelRevision | undefined {
+    return this.leaves(id)[0]
+  }
+
+  channelsOf(name: string): Set<string> {
+    const user = this.users.get(name)!
+    const roles = new Set([
+      ...user.roles,
+      ...this.#granted('roles', name).map((role) => role.slice('role:'.length)),
+    ])
+    const channels = new Set(['!', ...user.channels, ...this.#granted('access', name)])
+    for (const role of roles) {
+      const ofRole = this.roles.get(role)
+      if (ofRole === undefined) continue
+      for (const channel of [...ofRole, ...this.#granted('access', `role:${role}`)]) channels.add(channel)
+    }
+    return channels
+  }
+
+  #granted(kind: 'access' | 'roles', name: string): string[] {
+    const granted: string[] = []
+    for (const id of this.documents.keys()) {
+      for (const [who, what] of this.winner(id)?.[kind] ?? []) if (who === name) granted.push(...what)
+    }
+    return granted.filter((each) => each !== '*')
+  }
+
+  maySee(name: string, revision: ModelRevision): boolean {
+    const channels = this.channelsOf(name)
+    return channels.has('*') || revision.channels.some((channel) => channels.has(channel))
+  }
+
+  /** Live documents that a user is to see, with their revisions. */
+  visible(name: string): Map<string, string> {
+    const found = new Map<string, string>()
+    for (const id of this.documents.keys()) {
+      const winner = this.winner(id)!
+      if (!winner.deleted && this.maySee(name, winner)) found.set(id, winner.rev)
+    }
+    return found
+  }
+
+  /** Secrets in a text that a user may not see; as they stand, and in base64. */
+  leaks(name: string, text: string): string[] {
+    const found: string[] = []
+    for (const [secret, revision] of this.#secrets) {
+      const isThere = text.includes(secret) || text.includes(Buffer.from(secret).toString('base64'))
+      if (isThere && !this.maySee(name, revision)) found.push(secret)
+    }
+    return found
+  }
+}
+
+function wins(a: ModelRevision, b: ModelRevision): boolean {
+  if (a.deleted !== b.deleted) return b.deleted
+  const [generationA, idA] = a.rev.split('-') as [string, string]
+  const [generationB, idB] = b.rev.split('-') as [string, string]
+  if (generationA !== generationB) return Number(generationA) > Number(generationB)
+  return idA > idB
+}

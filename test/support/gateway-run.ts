@@ -1,0 +1,404 @@
+/**
+ * Random writes, grants, revocations and reads, each against the model. What is checked after every step:
+ * - Nothing that a user is answered has a secret of a revision that he may not see, by any route.
+ * - He sees every document that he may see: by itself, in `_all_docs`, and in `_changes`, from the beginning and from where he
+ *   was, however he got to see it.
+ */
+import { GatewayModel, type ModelRevision } from './gateway-model.ts'
+import type { GatewayAnswer, GatewayRequest } from './gateway-server.ts'
+import type { Random } from './random.ts'
+
+/** Where requests go. */
+export interface GatewayTarget {
+  ask(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
+  admin(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
+}
+
+export const SYNC = `function (doc, oldDoc) {
+  if (doc.refused) throw({ forbidden: 'refused' });
+  if (doc.guarded) requireAccess(doc.channels);
+  channel(doc.channels);
+  (doc.access || []).forEach(function (each) { access(each[0], each[1]); });
+  (doc.roles || []).forEach(function (each) { role(each[0], each[1]); });
+}`
+
+const USERS = ['ann', 'bob', 'eve', 'joe']
+const ROLES = ['editors', 'readers']
+const CHANNELS = ['a', 'b', 'c', 'd', '__proto__']
+const DOCUMENTS = 12
+const PASSWORD = 'password'
+/** Of a revision without a body. */
+const NO_SECRET = 'no secret'
+
+class Difference extends Error {}
+
+interface Content {
+  secret: string
+  channels: string[]
+  access: [string, string[]][]
+  roles: [string, string[]][]
+  _attachments: unknown
+}
+
+function expect(isRight: boolean, what: string, found?: unknown): asserts isRight {
+  if (!isRight) throw new Difference(`${what}: ${typeof found === 'string' ? found : JSON.stringify(found)}`)
+}
+
+/** What a client has that pulls. */
+interface Replica {
+  since: string
+  revs: Map<string, string>
+}
+
+export class GatewayRun {
+  readonly #random: Random
+  readonly #target: () => GatewayTarget
+  readonly #model = new GatewayModel()
+  readonly #replicas = new Map<string, Replica>()
+  readonly #db = '/db'
+  #secrets = 0
+  /** Steps by what they were. */
+  readonly counts = new Map<string, number>()
+
+  constructor(random: Random, target: () => GatewayTarget) {
+    this.#random = random
+    this.#target = target
+  }
+
+  async begin(): Promise<void> {
+    const made = await this.#target().admin(`PUT ${this.#db}/`, { body: { sync: SYNC } })
+    expect(made.status === 201, 'the database was made', made.text)
+    for (const name of USERS) await this.#putUser(name)
+    for (const name of ROLES) await this.#putRole(name)
+  }
+
+  async step(): Promise<void> {
+    const [name, play] = this.#random.pick(this.#steps)
+    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+    await play()
+    await this.check(this.#random.pick(USERS))
+  }
+
+  async checkAll(): Promise<void> {
+    for (const name of USERS) await this.check(name)
+  }
+
+  readonly #steps: readonly [string, () => Promise<void>][] = [
+    ['write', () => this.#write()],
+    ['write', () => this.#write()],
+    ['write', () => this.#write()],
+    ['grant', () => this.#write({ grants: true })],
+    ['grant', () => this.#write({ grants: true })],
+    ['delete', () => this.#delete()],
+    ['conflict', () => this.#conflict()],
+    ['refused', () => this.#refused()],
+    ['guarded', () => this.#guarded()],
+    ['user', () => this.#putUser(this.#random.pick(USERS))],
+    ['role', () => this.#putRole(this.#random.pick(ROLES))],
+    ['role gone', () => this.#deleteRole(this.#random.pick(ROLES))],
+    ['attachment', () => this.#attach()],
+    ['purge', () => this.#purge()],
+    ['compaction', () => this.#compact()],
+  ]
+
+  #some<T>(items: readonly T[], most = 2): T[] {
+    return this.#random.shuffle([...items]).slice(0, this.#random.int(most + 1))
+  }
+
+  async #putUser(name: string): Promise<void> {
+    const channels = this.#random.bool(0.1) ? ['*'] : this.#some(CHANNELS)
+    const roles = this.#some(ROLES, 1)
+    const body = { password: PASSWORD, admin_channels: channels, admin_roles: roles }
+    const { status, text } = await this.#target().admin(`PUT ${this.#db}/_user/${name}`, { body })
+    expect(status < 300, `user ${name}`, text)
+    this.#model.users.set(name, { channels: new Set(channels), roles: new Set(roles) })
+  }
+
+  async #putRole(name: string): Promise<void> {
+    const channels = this.#some(CHANNELS)
+    const { status, text } = await this.#target().admin(`PUT ${this.#db}/_role/${name}`, {
+      body: { admin_channels: channels },
+    })
+    expect(status < 300, `role ${name}`, text)
+    this.#model.roles.set(name, new Set(channels))
+  }
+
+  async #deleteRole(name: string): Promise<void> {
+    const { status, text } = await this.#target().admin(`DELETE ${this.#db}/_role/${name}`)
+    expect(status === (this.#model.roles.has(name) ? 200 : 404), `role ${name} goes`, text)
+    this.#model.roles.delete(name)
+  }
+
+  #id(): string {
+    return `doc${this.#random.int(DOCUMENTS)}`
+  }
+
+  #content({ grants = false } = {}): Content {
+    this.#secrets += 1
+    const secret = `secret${String(this.#secrets).padStart(6, '0')}`
+    const channels = this.#random.bool(0.05) ? [this.#random.pick(['*', '!'])] : this.#some(CHANNELS, 3)
+    const access: [string, string[]][] = []
+    const roles: [string, string[]][] = []
+    if (grants) {
+      const who = this.#random.pick([...USERS, ...ROLES.map((role) => `role:${role}`)])
+      if (this.#random.bool(0.7)) access.push([who, this.#some(CHANNELS)])
+      else roles.push([this.#random.pick(USERS), [`role:${this.#random.pick(ROLES)}`]])
+    }
+    const data = Buffer.from(secret).toString('base64')
+    return { secret, channels, access, roles, _attachments: { a: { data, content_type: 'text/plain' } } }
+  }
+
+  #remember(id: string, rev: string, parent: string | undefined, deleted: boolean, content: Content): void {
+    const { secret, channels, access, roles } = content
+    const said = channels.includes('*') ? ['*'] : channels
+    this.#model.add(id, { rev, parent, deleted, channels: said, access, roles, secret })
+  }
+
+  /** An administrator or a user writes on top of the winner, or another leaf. */
+  async #write({ grants = false } = {}): Promise<void> {
+    const id = this.#id()
+    const leaves = this.#model.leaves(id)
+    const leaf = leaves.length > 0 && this.#random.bool(0.8) ? leaves[0] : this.#oneOf(leaves)
+    const content = this.#content({ grants })
+    const query = leaf === undefined ? '' : `?rev=${leaf.rev}`
+    const request = { body: content }
+    const answer = this.#random.bool()
+      ? await this.#target().admin(`PUT ${this.#db}/${id}${query}`, request)
+      : await this.#target().ask(`PUT ${this.#db}/${id}${query}`, { ...request, as: this.#someone() })
+    expect(answer.status === 201, `write ${id}${query}`, answer.text)
+    this.#remember(id, answer.json.rev, leaf?.rev, false, content)
+  }
+
+  #oneOf(leaves: readonly ModelRevision[]): ModelRevision | undefined {
+    return leaves.length === 0 ? undefined : this.#random.pick(leaves)
+  }
+
+  #someone(): string {
+    return `${this.#random.pick(USERS)}:${PASSWORD}`
+  }
+
+  async #delete(): Promise<void> {
+    const id = this.#id()
+    const leaf = this.#oneOf(this.#model.leaves(id))
+    if (leaf === undefined) return
+    if (this.#random.bool()) {
+      const { status, text, json } = await this.#target().admin(`DELETE ${this.#db}/${id}?rev=${leaf.rev}`)
+      expect(status === 200, `delete ${id}`, text)
+      const content = { ...this.#content(), secret: NO_SECRET, channels: [], access: [], roles: [] }
+      this.#remember(id, json.rev, leaf.rev, true, content)
+      return
+    }
+    const content = this.#content()
+    const { status, text, json } = await this.#target().admin(`PUT ${this.#db}/${id}?rev=${leaf.rev}`, {
+      body: { ...content, _deleted: true },
+    })
+    expect(status === 201, `a tombstone of ${id}`, text)
+    this.#remember(id, json.rev, leaf.rev, true, content)
+  }
+
+  /** Revisions of another replica, which fork anywhere. */
+  async #conflict(): Promise<void> {
+    const id = this.#id()
+    const known = [...(this.#model.documents.get(id)?.values() ?? [])]
+    const parent = known.length > 0 && this.#random.bool(0.8) ? this.#random.pick(known) : undefined
+    const ancestors = parent === undefined ? [] : this.#pathOf(id, parent)
+    const start = ancestors.length === 0 ? 1 : Number(ancestors[0]!.split('-')[0]) + 1
+    const hash = Buffer.from(this.#random.bytes(16)).toString('hex')
+    const rev = `${start}-${hash}`
+    const content = this.#content({ grants: this.#random.bool(0.3) })
+    const deleted = this.#random.bool(0.2)
+    const ids = [hash, ...ancestors.map((each) => each.split('-')[1]!)]
+    const body = {
+      new_edits: false,
+      docs: [
+        {
+          _id: id,
+          _rev: rev,
+          ...content,
+          ...(deleted ? { _deleted: true } : {}),
+          _revisions: { start, ids },
+        },
+      ],
+    }
+    const { text, json } = await this.#target().ask(`POST ${this.#db}/_bulk_docs`, {
+      body,
+      as: this.#someone(),
+    })
+    expect(json?.[0]?.rev === rev, `a conflict in ${id}`, text)
+    this.#remember(id, rev, parent?.rev, deleted, content)
+  }
+
+  #pathOf(id: string, from: ModelRevision): string[] {
+    const path: string[] = []
+    for (let each: ModelRevision | undefined = from; each !== undefined; ) {
+      path.push(each.rev)
+      each = each.parent === undefined ? undefined : this.#model.documents.get(id)!.get(each.parent)
+    }
+    return path
+  }
+
+  async #refused(): Promise<void> {
+    const id = this.#id()
+    const rev = this.#model.winner(id)?.rev
+    const body = { ...this.#content(), refused: true, ...(rev === undefined ? {} : { _rev: rev }) }
+    const { status, text } = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: this.#someone() })
+    expect(status === 403, `a refused write of ${id}`, text)
+  }
+
+  async #guarded(): Promise<void> {
+    const id = this.#id()
+    const parent = this.#model.winner(id)
+    const name = this.#random.pick(USERS)
+    const content = this.#content()
+    const body = { ...content, guarded: true, ...(parent === undefined ? {} : { _rev: parent.rev }) }
+    const channels = this.#model.channelsOf(name)
+    const { status, text, json } = await this.#target().ask(`PUT ${this.#db}/${id}`, {
+      body,
+      as: `${name}:${PASSWORD}`,
+    })
+    const isAllowed = content.channels.some((channel) => channels.has(channel))
+    expect(status === (isAllowed ? 201 : 403), `a guarded write of ${id}`, text)
+    if (isAllowed) this.#remember(id, json.rev, parent?.rev, false, content)
+  }
+
+  /** An attachment that is put by itself keeps the document's channels, and is of the new revision. */
+  async #attach(): Promise<void> {
+    const id = this.#id()
+    const winner = this.#model.winner(id)
+    if (winner === undefined || winner.deleted) return
+    const name = this.#random.pick(USERS)
+    const content = this.#content()
+    const { status, text, json } = await this.#target().ask(`PUT ${this.#db}/${id}/b?rev=${winner.rev}`, {
+      text: content.secret,
+      headers: { 'content-type': 'text/plain' },
+      as: `${name}:${PASSWORD}`,
+    })
+    const isAllowed = this.#model.maySee(name, winner)
+    expect(status === (isAllowed ? 201 : 404), `an attachment of ${id}`, text)
+    if (!isAllowed) return
+    const { channels, access, roles } = winner
+    const said = { ...content, channels: [...channels], access: [...access], roles: [...roles] } as never
+    this.#remember(id, json.rev, winner.rev, false, said)
+  }
+
+  async #purge(): Promise<void> {
+    if (this.#random.bool(0.7)) return
+    const id = this.#id()
+    const { json, text } = await this.#target().admin(`POST ${this.#db}/_purge`, { body: { [id]: ['*'] } })
+    expect((json?.purged[id] !== undefined) === this.#model.documents.has(id), `purge ${id}`, text)
+    this.#model.documents.delete(id)
+    // Clients do not hear of it.
+    for (const { revs } of this.#replicas.values()) revs.delete(id)
+  }
+
+  async #compact(): Promise<void> {
+    if (this.#random.bool(0.7)) return
+    const { status, text } = await this.#target().admin(`POST ${this.#db}/_compact`)
+    expect(status === 200, 'compact', text)
+  }
+
+  async #ask(name: string, line: string, request: GatewayRequest = {}): Promise<GatewayAnswer> {
+    const answer = await this.#target().ask(line, { ...request, as: `${name}:${PASSWORD}` })
+    const leaks = this.#model.leaks(name, answer.text)
+    expect(leaks.length === 0, `${name} was told by ${line}`, { leaks, text: answer.text })
+    return answer
+  }
+
+  /** What one user sees. */
+  async check(name: string): Promise<void> {
+    const visible = this.#model.visible(name)
+    await this.#checkDocument(name, this.#id())
+    await this.#checkListing(name, visible)
+    await this.#checkChanges(name, visible)
+    await this.#checkBulkGet(name)
+  }
+
+  async #checkDocument(name: string, id: string): Promise<void> {
+    const winner = this.#model.winner(id)
+    const { status, json } = await this.#ask(name, `GET ${this.#db}/${id}`)
+    const isSeen = winner !== undefined && this.#model.maySee(name, winner)
+    const wanted = winner === undefined ? 404 : !isSeen ? 403 : winner.deleted ? 404 : 200
+    expect(status === wanted, `${name} gets ${id}, ${wanted} wanted`, status)
+    if (status === 200) expect(json._rev === winner!.rev, `${name} gets ${id}`, json)
+    await this.#ask(name, `GET ${this.#db}/${id}?attachments=true&revs=true`)
+    await this.#ask(name, `GET ${this.#db}/${id}/a`)
+    await this.#ask(name, `GET ${this.#db}/${id}/b`)
+    await this.#ask(name, `GET ${this.#db}/${id}?open_revs=all&attachments=true`)
+    await this.#ask(name, `POST ${this.#db}/_revs_diff`, { body: { [id]: ['9-a'] } })
+    const revisions = [...(this.#model.documents.get(id)?.values() ?? [])]
+    const isLeaf = new Set(this.#model.leaves(id).map(({ rev }) => rev))
+    for (const revision of this.#random.shuffle(revisions).slice(0, 3)) {
+      const { rev, secret } = revision
+      const answer = await this.#ask(name, `GET ${this.#db}/${id}?rev=${rev}&attachments=true`)
+      await this.#ask(name, `GET ${this.#db}/${id}/a?rev=${rev}`)
+      // Bodies of revisions that are no leaves go with compactions.
+      if (!isLeaf.has(rev)) continue
+      const shows =
+        answer.text.includes(secret) || answer.text.includes(Buffer.from(secret).toString('base64'))
+      expect(
+        shows === (this.#model.maySee(name, revision) && secret !== NO_SECRET),
+        `${name} gets ${id} ${rev}`,
+        answer.text,
+      )
+    }
+  }
+
+  async #checkListing(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
+    const { json } = await this.#ask(name, `GET ${this.#db}/_all_docs?include_docs=true&channels=true`)
+    const listed = json.rows.map((row: { id: string; value: { rev: string } }) => [row.id, row.value.rev])
+    const wanted = [...visible].sort(([a], [b]) => (a < b ? -1 : 1))
+    expect(
+      JSON.stringify(listed) === JSON.stringify(wanted),
+      `${name} lists, wanted ${JSON.stringify(wanted)}`,
+      listed,
+    )
+  }
+
+  async #checkChanges(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
+    const fresh: Replica = { since: '0', revs: new Map() }
+    await this.#pull(name, fresh, 1 + this.#random.int(5))
+    this.#compare(name, fresh, visible, 'from the beginning')
+    let replica = this.#replicas.get(name)
+    if (replica === undefined) {
+      replica = { since: '0', revs: new Map() }
+      this.#replicas.set(name, replica)
+    }
+    await this.#pull(name, replica, 1 + this.#random.int(20))
+    this.#compare(name, replica, visible, `up to ${replica.since}`)
+  }
+
+  async #pull(name: string, replica: Replica, limit: number): Promise<void> {
+    for (let round = 0; ; round++) {
+      expect(round < 1000, `${name} gets no end of changes`, replica.since)
+      const query = `since=${replica.since}&limit=${limit}&include_docs=true&style=all_docs`
+      const { json, text } = await this.#ask(name, `GET ${this.#db}/_changes?${query}`)
+      expect(Array.isArray(json?.results), `${name} asks for changes`, text)
+      for (const row of json.results) {
+        if (row.id.startsWith('_user/')) continue
+        if (row.deleted || row.removed !== undefined) replica.revs.delete(row.id)
+        else replica.revs.set(row.id, row.changes[0].rev)
+      }
+      replica.since = json.last_seq
+      if (json.results.length < limit) return
+    }
+  }
+
+  #compare(name: string, { revs }: Replica, visible: ReadonlyMap<string, string>, what: string): void {
+    for (const [id, rev] of visible) {
+      expect(revs.get(id) === rev, `${name} has ${id} ${what}, ${rev} wanted`, revs.get(id) ?? null)
+    }
+  }
+
+  async #checkBulkGet(name: string): Promise<void> {
+    const docs: unknown[] = []
+    for (const [id, revisions] of this.#model.documents) {
+      docs.push({ id })
+      for (const rev of revisions.keys()) docs.push({ id, rev })
+    }
+    const headers = { accept: 'multipart/mixed' }
+    await this.#ask(name, `POST ${this.#db}/_bulk_get?attachments=true&revs=true`, {
+      body: { docs },
+      headers,
+    })
+  }
+}
