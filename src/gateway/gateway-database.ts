@@ -2,6 +2,7 @@
  * A database as the gateway serves it: a database of ours that nobody else writes to, with what follows from its documents in
  * memory (who is in which channel, what is granted to whom, who may sign in), and the queue through which it is written.
  */
+import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
@@ -59,7 +60,7 @@ export class GatewayDatabase implements WriteTarget {
   readonly #expiries: Expiries
   readonly #listeners = new Set<() => void>()
   /** Ends what goes on for long, at the end and when the database goes offline. */
-  #ended = new AbortController()
+  #ended = feedsEnd()
   #isNotifying = false
   #indexedSeq = 0
   #channels = new ChannelIndex()
@@ -239,7 +240,7 @@ export class GatewayDatabase implements WriteTarget {
   /** Feeds end. */
   interrupt(): void {
     this.#ended.abort()
-    this.#ended = new AbortController()
+    this.#ended = feedsEnd()
   }
 
   /** Feeds end, waiting writes are done, the lease is given back. */
@@ -250,6 +251,13 @@ export class GatewayDatabase implements WriteTarget {
     this.#listeners.clear()
     this.#lease.release()
   }
+}
+
+/** Every feed listens to it. */
+function feedsEnd(): AbortController {
+  const end = new AbortController()
+  setMaxListeners(0, end.signal)
+  return end
 }
 
 function minimum(a: string | undefined, b: string): string {

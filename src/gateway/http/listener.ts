@@ -4,6 +4,7 @@
  * - What fails before an answer has begun is told as an answer; what fails later cuts the connection off.
  * - When the listener stops, feeds end, and what is left is cut off after the time that it was given.
  */
+import { setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describeError } from '../../base/log.ts'
@@ -48,6 +49,8 @@ export function parseAddress(text: string): { host: string; port: number } | und
 /** Rejects as `listen` does. */
 export async function listen({ gateway, address, isAdmin }: ListenOptions): Promise<GatewayListener> {
   const stopping = new AbortController()
+  // Every request listens.
+  setMaxListeners(0, stopping.signal)
   const server = createServer(
     { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
     (request, response) => void serve(gateway, isAdmin, request, response, stopping.signal),
