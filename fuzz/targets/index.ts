@@ -7,6 +7,7 @@ import { corruption } from './corruption.ts'
 import { crash } from './crash.ts'
 import { credentials } from './credentials.ts'
 import { database } from './database.ts'
+import { gateway } from './gateway.ts'
 import { httpBodies } from './http-bodies.ts'
 import { json } from './json.ts'
 import { kill } from './kill.ts'
@@ -39,6 +40,7 @@ export const TARGETS: readonly Target[] = [
   kill,
   threads,
   replication,
+  gateway,
   stores,
   syscalls,
   views,

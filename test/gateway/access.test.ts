@@ -19,7 +19,7 @@ t.test('nobody sees what he may not, and everybody what he may', async (t) => {
     try {
       await run.begin()
       for (let life = 0; life <= RESTARTS; life++) {
-        for (let step = 0; step < STEPS; step++) await run.step()
+        for (let step = 0; step < STEPS; step++) await run.step(random.fork())
         await server.stop()
         server = await GatewayServer.start(folder)
         await run.checkAll()

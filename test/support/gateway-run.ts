@@ -51,7 +51,8 @@ interface Replica {
 }
 
 export class GatewayRun {
-  readonly #random: Random
+  /** Of the step that is being played. */
+  #random: Random
   readonly #target: () => GatewayTarget
   readonly #model = new GatewayModel()
   readonly #replicas = new Map<string, Replica>()
@@ -72,7 +73,9 @@ export class GatewayRun {
     for (const name of ROLES) await this.#putRole(name)
   }
 
-  async step(): Promise<void> {
+  /** One step, drawn from `random`. */
+  async step(random: Random): Promise<void> {
+    this.#random = random
     const [name, play] = this.#random.pick(this.#steps)
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     await play()

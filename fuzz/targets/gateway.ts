@@ -1,0 +1,44 @@
+/**
+ * The life of a gateway's database, on real files, with restarts and compactions, against a plain model. Invariants:
+ * - No user is answered anything of a revision that he may not see, by any route.
+ * - Every user sees every document that he may see, in listings and in `_changes`, from the beginning and from where he was.
+ * - Both hold again after a restart.
+ */
+import { GatewayRun } from '../../test/support/gateway-run.ts'
+import { GatewayServer } from '../../test/support/gateway-server.ts'
+import { inDataFolder } from '../data-folder.ts'
+import type { Script } from '../script.ts'
+import { playerOf, type Target } from '../target.ts'
+
+const RESTART_PROBABILITY = 0.03
+
+async function play(script: Script, folder: string): Promise<void> {
+  let server = await GatewayServer.start(folder)
+  const run = new GatewayRun(script.setup(), () => server)
+  try {
+    await run.begin()
+    for (const random of script.events()) {
+      await run.step(random)
+      if (!random.bool(RESTART_PROBABILITY)) continue
+      await server.stop()
+      server = await GatewayServer.start(folder)
+      script.coverage.count('restarted')
+      await run.checkAll()
+    }
+    await run.checkAll()
+    for (const [name, times] of run.counts) script.coverage.count(name, times)
+  } finally {
+    await server.stop()
+  }
+}
+
+export const gateway: Target = {
+  name: 'gateway',
+  summary: 'users of a gateway see what they may and nothing else, across restarts and compactions',
+  caseEvents: 60,
+  smokeEvents: 120,
+  rarePaths: ['conflict', 'grant'],
+  repeats: false,
+  hangMs: 120_000,
+  open: playerOf((script) => inDataFolder((folder) => play(script, folder))),
+}
