@@ -136,7 +136,7 @@ t.test('the package', async (t) => {
       t.ok(paths.includes(path), path)
     }
     t.same(
-      paths.filter((path) => /^dist\/(?!src\/|native-free-btree\/)/.test(path)),
+      paths.filter((path) => /^dist\/(?!src\/|native-free-btree\/|web\/)/.test(path)),
       [],
       'nothing of tests, benchmarks and fuzzer',
     )
