@@ -5,17 +5,12 @@
  * - Rows, groups and counts of any query are those of the model, in its order.
  * - Damage, and the end of a thread, is answered with an error at most, and then with the rows.
  */
-import { mkdtemp, open, readdir, rm, stat, truncate } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { jsonOf, type KeyValue, plainCollated } from '../../test/support/arbitrary-keys.ts'
-import { ask, type Reply } from '../../test/support/http-request.ts'
-import { startTestServer, type TestServer } from '../../test/support/http-server.ts'
 import type { Random } from '../../test/support/random.ts'
 import type { Coverage } from '../coverage.ts'
 import type { Script } from '../script.ts'
 import type { Target } from '../target.ts'
+import { IndexedServer } from '../views/indexed-server.ts'
 import {
   MODEL_VIEW,
   type ModelQuery,
@@ -25,57 +20,42 @@ import {
   ViewModel,
 } from '../views/view-model.ts'
 
-const MOST_TRIES = 30
 const VIEW = '_design/d/_view/v'
 const NO_ROWS = /No rows can match/
 
 class ViewLives {
-  readonly #folder: string
+  readonly #server: IndexedServer
   readonly #coverage: Coverage
   readonly #model = new ViewModel()
   readonly #revisions = new Map<string, string>()
-  #server: TestServer
   #random!: Random
   #number = 0
 
-  private constructor(folder: string, server: TestServer, coverage: Coverage) {
-    this.#folder = folder
+  private constructor(server: IndexedServer, coverage: Coverage) {
     this.#server = server
     this.#coverage = coverage
   }
 
   static async play(script: Script): Promise<void> {
-    const folder = await mkdtemp(join(tmpdir(), 'davenport-fuzz-views-'))
-    const lives = new ViewLives(
-      folder,
-      await startTestServer({ dataDir: folder, threads: 0 }),
-      script.coverage,
-    )
+    const server = await IndexedServer.start(script.coverage)
+    const lives = new ViewLives(server, script.coverage)
     try {
-      await lives.#ask('PUT /db')
-      await lives.#ask('PUT /db/_design/d', { views: { v: MODEL_VIEW } })
+      await server.ask('PUT /db/_design/d', { views: { v: MODEL_VIEW } })
       for (const random of script.events()) {
         lives.#random = random
         await lives.#event(random.int(100))
       }
     } finally {
-      await lives.#server.stop()
-      await rm(folder, { recursive: true, force: true })
+      await server.stop()
     }
-  }
-
-  async #ask(line: string, json?: unknown): Promise<Reply> {
-    const reply = await ask(this.#server, line, json === undefined ? {} : { json })
-    if (reply.status >= 400) throw new Error(`${line}: ${reply.status} ${reply.text}`)
-    return reply
   }
 
   async #event(kind: number): Promise<void> {
     if (kind < 30) await this.#write()
     else if (kind < 34) await this.#purge()
-    else if (kind < 37) await this.#compact()
-    else if (kind < 39) await this.#endThread()
-    else if (kind < 41) await this.#restart()
+    else if (kind < 37) await this.#server.compact(this.#random.bool() ? undefined : 'd')
+    else if (kind < 39) await this.#server.endThread()
+    else if (kind < 41) await this.#server.restart(this.#random)
     else await this.#query()
   }
 
@@ -98,15 +78,10 @@ class ViewLives {
       else this.#model.put(id, this.#number, keys)
       return `{${members.join(',')}}`
     })
-    const { text, json } = await ask(this.#server, 'POST /db/_bulk_docs', {
-      body: `{"docs":[${docs.join(',')}]}`,
-      headers: { 'content-type': 'application/json' },
-    })
+    const revs = await this.#server.write(docs)
     for (const [index, [id, keys]] of [...writes].entries()) {
-      const { rev } = (json as { rev?: string }[])[index]!
-      if (rev === undefined) throw new Error(`a document was not written: ${text.slice(0, 500)}`)
       if (keys === undefined) this.#revisions.delete(id)
-      else this.#revisions.set(id, rev)
+      else this.#revisions.set(id, revs[index]!)
     }
   }
 
@@ -127,46 +102,9 @@ class ViewLives {
     const id = this.#random.pick([...this.#revisions.keys(), 'nothing'])
     const rev = this.#revisions.get(id)
     if (rev === undefined) return
-    await this.#ask('POST /db/_purge', { [id]: [rev] })
+    await this.#server.purge(id, rev)
     this.#model.delete(id)
     this.#revisions.delete(id)
-    this.#coverage.count('purges')
-  }
-
-  async #compact(): Promise<void> {
-    await this.#ask(this.#random.bool() ? 'POST /db/_compact' : 'POST /db/_compact/d', {})
-    this.#coverage.count('compactions')
-  }
-
-  async #endThread(): Promise<void> {
-    await this.#server.server.indexing.thread.worker?.terminate()
-    this.#coverage.count('threadsEnded')
-  }
-
-  async #restart(): Promise<void> {
-    await this.#server.stop()
-    const views = join(this.#folder, 'views')
-    const names = await readdir(views, { recursive: true }).catch(() => [])
-    for (const name of names.filter((each) => each.endsWith('.davenport')))
-      await this.#damage(join(views, name))
-    this.#server = await startTestServer({ dataDir: this.#folder, threads: 0 })
-    this.#coverage.count('restarts')
-  }
-
-  async #damage(path: string): Promise<void> {
-    const random = this.#random
-    const { size } = await stat(path)
-    const kind = random.int(3)
-    if (kind === 0) return
-    this.#coverage.count(kind === 1 ? 'cut' : 'damaged')
-    if (kind === 1) {
-      await truncate(path, random.int(size))
-      return
-    }
-    const file = await open(path, 'r+')
-    const length = random.pick([1, 100, 5000])
-    await file.write(random.bytes(length), 0, length, random.int(size))
-    await file.close()
   }
 
   async #query(): Promise<void> {
@@ -174,13 +112,7 @@ class ViewLives {
     const line = `${query.keys === undefined ? 'GET' : 'POST'} /db/${VIEW}?${parameters(query)}`
     const body = query.keys && `{"keys":[${query.keys.map(jsonOf).join(',')}]}`
     const sending = { ...(body !== undefined && { body }), headers: { 'content-type': 'application/json' } }
-    let reply = await ask(this.#server, line, sending)
-    for (let tries = 0; isPassing(reply); tries++) {
-      this.#coverage.count('asked again')
-      if (tries === MOST_TRIES) throw new Error(`${line}: ${reply.status} ${reply.text} again and again`)
-      await sleep(100)
-      reply = await ask(this.#server, line, sending)
-    }
+    const reply = await this.#server.askAgain(line, sending)
     this.#coverage.count('queries')
     const expected = this.#expected(query)
     const isReversed = reply.status === 400 && NO_ROWS.test(reply.text)
@@ -244,11 +176,6 @@ function groups(rows: readonly ModelRow[], level: number, asked?: KeyValue): unk
     else found.push({ key: of, value: 1 })
   }
   return found.map(({ key, value }) => ({ key: JSON.parse(jsonOf(asked ?? key)), value }))
-}
-
-/** An answer after which the same is asked again: a thread had ended, or damage was found. */
-function isPassing(reply: Reply): boolean {
-  return reply.status === 503 || reply.status === 500
 }
 
 function parameters(query: ModelQuery): string {
