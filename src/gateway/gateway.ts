@@ -16,8 +16,8 @@ import type { RandomBytes } from '../base/random.ts'
 import { ConfigError } from '../config/ini.ts'
 import { BodyMemory } from '../http/request/body-memory.ts'
 import type { Scripting } from '../scripting/scripting.ts'
-import { AutomaticCompaction } from '../server/automatic-compaction.ts'
-import { Compactions } from '../server/compactions.ts'
+import { AutomaticCompaction, automaticCompactionSettings } from '../server/automatic-compaction.ts'
+import { Compactions, compactionSettings } from '../server/compactions.ts'
 import { EventBus } from '../server/event-bus.ts'
 import { type DatabaseOpener, DatabaseRegistry } from '../server/registry.ts'
 import type { Server } from '../server/server.ts'
@@ -307,12 +307,7 @@ function compactionsOf(server: Server, registry: DatabaseRegistry, bus: EventBus
     }),
     tasks,
     clock,
-    settings: settings.view({
-      bytesPerSecond: 'compactionBytesPerSecond',
-      sharePercent: 'compactionSharePercent',
-      cacheBytes: 'compactionCacheBytes',
-      reserveBytes: 'compactionReserveBytes',
-    }),
+    settings: compactionSettings(settings),
     onCompacted: (name) => bus.tell('compacted', name),
   })
   const automaticCompaction = new AutomaticCompaction({
@@ -321,13 +316,7 @@ function compactionsOf(server: Server, registry: DatabaseRegistry, bus: EventBus
     bus,
     clock,
     log,
-    settings: settings.view({
-      fragmentationPercent: 'compactionFragmentationPercent',
-      leastFileBytes: 'compactionLeastFileBytes',
-      mostAtOnce: 'compactionMostAtOnce',
-      intervalMs: 'compactionIntervalMs',
-      window: 'compactionWindow',
-    }),
+    settings: automaticCompactionSettings(settings),
   })
   return { compactions, automaticCompaction }
 }

@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { isWithin, parseDayWindow } from '../config/day-window.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type { Compactions } from './compactions.ts'
 import type { EventBus } from './event-bus.ts'
 import type { Lease } from './open-databases.ts'
@@ -27,6 +28,18 @@ export interface AutomaticCompactionSettings {
   readonly intervalMs: number
   /** Hours of the day, as 22:00-06:00; undefined: all day. */
   readonly window: string | undefined
+}
+
+export function automaticCompactionSettings(
+  settings: Pick<SettingsRegistry, 'view'>,
+): AutomaticCompactionSettings {
+  return settings.view({
+    fragmentationPercent: 'compactionFragmentationPercent',
+    leastFileBytes: 'compactionLeastFileBytes',
+    mostAtOnce: 'compactionMostAtOnce',
+    intervalMs: 'compactionIntervalMs',
+    window: 'compactionWindow',
+  })
 }
 
 export interface AutomaticCompactionOptions {

@@ -10,6 +10,7 @@ import { performance } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import { type CompactionReport, serveSource } from '../workers/compaction-job.ts'
 import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
@@ -37,6 +38,15 @@ export interface CompactionSettings {
   readonly cacheBytes: number
   /** Bytes that must be left on the disk beside what a compaction needs. */
   readonly reserveBytes: number
+}
+
+export function compactionSettings(settings: Pick<SettingsRegistry, 'view'>): CompactionSettings {
+  return settings.view({
+    bytesPerSecond: 'compactionBytesPerSecond',
+    sharePercent: 'compactionSharePercent',
+    cacheBytes: 'compactionCacheBytes',
+    reserveBytes: 'compactionReserveBytes',
+  })
 }
 
 export interface CompactionsOptions {

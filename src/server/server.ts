@@ -38,10 +38,10 @@ import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
-import { AutomaticCompaction } from './automatic-compaction.ts'
+import { AutomaticCompaction, automaticCompactionSettings } from './automatic-compaction.ts'
 import { AutomaticIndexing } from './automatic-indexing.ts'
 import { Certificates } from './certificates.ts'
-import { Compactions } from './compactions.ts'
+import { Compactions, compactionSettings } from './compactions.ts'
 import { Configuration } from './configuration.ts'
 import { type CountedHasher, countedHasher } from './counted-hasher.ts'
 import { DatabaseEvents } from './database-events.ts'
@@ -170,12 +170,7 @@ export class Server {
       }),
       tasks: this.tasks,
       clock,
-      settings: settings.view({
-        bytesPerSecond: 'compactionBytesPerSecond',
-        sharePercent: 'compactionSharePercent',
-        cacheBytes: 'compactionCacheBytes',
-        reserveBytes: 'compactionReserveBytes',
-      }),
+      settings: compactionSettings(settings),
       onCompacted: (name) => parts.bus.tell('compacted', name),
       freeBytes: async () => {
         const { bavail, bsize } = await statfs(parts.dataDir)
@@ -188,13 +183,7 @@ export class Server {
       bus: parts.bus,
       clock,
       log,
-      settings: settings.view({
-        fragmentationPercent: 'compactionFragmentationPercent',
-        leastFileBytes: 'compactionLeastFileBytes',
-        mostAtOnce: 'compactionMostAtOnce',
-        intervalMs: 'compactionIntervalMs',
-        window: 'compactionWindow',
-      }),
+      settings: automaticCompactionSettings(settings),
     })
     this.indexing = new Indexing({
       dataDir: parts.dataDir,
