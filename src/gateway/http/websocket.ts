@@ -3,12 +3,12 @@
  * message has the options; then rows go out, in lists of a few, an empty list once when everything so far was sent, and an empty
  * message whenever it is again, and as heartbeat. With `accept_encoding: gzip` long messages are pieces of one gzip stream.
  */
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { type Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { constants, createGzip, type Gzip } from 'node:zlib'
-import { type WebSocket, WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
 import { describeError } from '../../base/log.ts'
+import { type Upgrade, upgradesOf, type Websockets } from '../../http/listen/upgrades.ts'
 import { ChangeWait } from '../changes/change-wait.ts'
 import { type ChangesOptions, optionsOfMessage, optionsOfRequest } from '../changes/changes-options.ts'
 import { ChangesPasses } from '../changes/changes-pass.ts'
@@ -18,8 +18,6 @@ import { admit, exchangeOf, failed, pathOf, SERVER_TOKEN } from './admission.ts'
 import type { Exchange } from './exchange.ts'
 import { resolve } from './routes.ts'
 
-const MAX_MESSAGE_BYTES = 1024 * 1024
-const MAX_PONG_BYTES = 64 * 1024
 const MOST_ROWS = 20
 const OPTIONS_TIMEOUT_MS = 60_000
 /** A client that takes nothing for so long is cut off. */
@@ -33,36 +31,15 @@ export function serveWebsockets(
   gateway: Gateway,
   isAdmin: boolean,
   stopping: AbortSignal,
-): { cut(): void } {
-  const sockets = new Set<Duplex>()
-  const upgrader = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-    autoPong: false,
-  })
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    void accept(gateway, isAdmin, upgrader, request, socket, head, stopping)
-  })
-  return {
-    cut() {
-      for (const socket of sockets) socket.destroy()
-    },
-  }
+): Websockets {
+  return upgradesOf(server, (upgrade) => void accept(gateway, isAdmin, upgrade, stopping))
 }
 
 /** Never rejects. */
 async function accept(
   gateway: Gateway,
   isAdmin: boolean,
-  upgrader: WebSocketServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
+  { request, socket, take }: Upgrade,
   stopping: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController()
@@ -80,10 +57,7 @@ async function accept(
       return
     }
     if (socket.destroyed) return
-    const client = await new Promise<WebSocket | undefined>((done) => {
-      socket.once('close', () => done(undefined))
-      upgrader.handleUpgrade(request, socket, head, done)
-    })
+    const client = await take()
     if (client !== undefined) await serve(exchange, client, defaults)
   } catch (error) {
     gateway.log.error('a WebSocket of the gateway broke off', { error: describeError(error) })
@@ -133,10 +107,6 @@ function refuse(exchange: Exchange, socket: Socket, error: unknown): void {
 
 async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOptions): Promise<void> {
   const { gateway, database, readerNow, gone } = exchange
-  client.on('error', () => client.terminate())
-  client.on('ping', (data) => {
-    if (client.bufferedAmount < MAX_PONG_BYTES) client.pong(data)
-  })
   const text = await firstMessage(client, gone)
   if (text === undefined) return
   let options: ChangesOptions

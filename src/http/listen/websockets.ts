@@ -6,10 +6,8 @@
  *   CORS allows it what it brings.
  * - When the server stops, feeds end with a close frame; who does not answer it in time is cut off.
  */
-import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import { type Server, ServerResponse } from 'node:http'
+import type { WebSocket } from 'ws'
 import { DatabaseError } from '../../base/errors.ts'
 import { knownError } from '../answer/known-error.ts'
 import { closeOf, openWebsocketFeed } from '../feeds/websocket-feed.ts'
@@ -21,11 +19,8 @@ import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatc
 import { errorAnswer } from './error-answer.ts'
 import { logRequest } from './request-log.ts'
 import { sendWhole } from './send.ts'
+import { type Upgrade, upgradesOf, type Websockets } from './upgrades.ts'
 
-/** The options of a feed, and whatever else clients send. */
-const MAX_MESSAGE_BYTES = 1024 * 1024
-/** A client that does not read gets no answers to its pings beyond this. */
-const MAX_PONG_BYTES = 64 * 1024
 const GOING_AWAY = 1001
 const DONE = 1000
 
@@ -43,47 +38,12 @@ export class UpgradableMessage extends ArrivingMessage {
   }
 }
 
-export interface Websockets {
-  /** Cuts off every connection, those that are still to come too. */
-  cut(): void
-}
-
 export function serveWebsockets(server: Server, service: Service): Websockets {
-  const sockets = new Set<Duplex>()
-  const upgrader = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-    autoPong: false,
-  })
-  let isCut = false
-  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
-    if (isCut) {
-      socket.destroy()
-      return
-    }
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    service.background(accept(service, upgrader, request, socket, head))
-  })
-  return {
-    cut() {
-      isCut = true
-      for (const socket of sockets) socket.destroy()
-    },
-  }
+  return upgradesOf(server, (upgrade) => service.background(accept(service, upgrade)))
 }
 
 /** Resolves when the connection is done with. Never rejects. */
-async function accept(
-  service: Service,
-  upgrader: WebSocketServer,
-  request: IncomingMessage,
-  socket: Socket,
-  head: Buffer,
-): Promise<void> {
+async function accept(service: Service, { request, socket, take }: Upgrade): Promise<void> {
   rewriteUrl(service, request)
   const response = new ServerResponse(request)
   const exchange = exchangeOf(service, request, response)
@@ -100,10 +60,7 @@ async function accept(
       return
     }
     if (socket.destroyed) return
-    const client = await new Promise<WebSocket | undefined>((resolve) => {
-      socket.once('close', () => resolve(undefined))
-      upgrader.handleUpgrade(request, socket, head, resolve)
-    })
+    const client = await take()
     if (client === undefined) return
     response.statusCode = 101
     await serve(exchange, client)
@@ -144,10 +101,6 @@ function requireKnownOrigin(exchange: Exchange): void {
 }
 
 async function serve(exchange: Exchange, client: WebSocket): Promise<void> {
-  client.on('error', () => client.terminate())
-  client.on('ping', (data) => {
-    if (client.bufferedAmount < MAX_PONG_BYTES) client.pong(data)
-  })
   try {
     const message = await firstMessage(exchange, client)
     if (message === undefined) return
