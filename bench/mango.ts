@@ -7,87 +7,28 @@
  * run one connection asks for documents, and what it waits for is shown too.
  */
 import { randomBytes } from 'node:crypto'
-import { tmpdir } from 'node:os'
-import { parseArgs } from 'node:util'
-import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
-import { ask, peerTarget, startOurs, type Target } from './http/target.ts'
-import type { Load } from './http/workload.ts'
-import { describeMachine, machineOf } from './machine.ts'
-import { processCpuUs } from './process-cpu.ts'
+import { ask, type Target } from './http/target.ts'
+import {
+  BATCH,
+  benchmarkOnTargets,
+  documentOf,
+  type Figure,
+  loaded,
+  type Measurement,
+  once,
+  type Settings,
+} from './on-targets.ts'
 import { Progress } from './progress.ts'
 import { median } from './statistics.ts'
 import { alignedTable } from './text-table.ts'
-import { type Benchmark, percentile, stopwatch, withFolder } from './tools.ts'
+import { percentile, stopwatch } from './tools.ts'
 
-const BATCH = 1000
-const KINDS = 100
-const WARM_UP_SECONDS = 3
-const WORDS = 'the quick brown fox jumps over the lazy dog '
+export const mango = benchmarkOnTargets(
+  'Mango: index builds, _find on an index beside GET, counts, full scans, figures by groups',
+  measured,
+)
 
-interface Figure {
-  /** In a second: documents, or requests. */
-  readonly rate: number
-  /** Of one document, or one request; NaN where it is not known. */
-  readonly cpuUs: number
-}
-
-interface Measurement {
-  readonly name: string
-  take(): Promise<Figure>
-}
-
-interface Settings {
-  readonly documents: number
-  readonly rounds: number
-  readonly seconds: number
-  readonly connections: number
-  readonly load: LoadTool
-}
-
-export const mango: Benchmark = {
-  summary: 'Mango: index builds, _find on an index beside GET, counts, full scans, figures by groups',
-  flags:
-    '[--documents 100000] [--rounds 3] [--seconds 5] [--connections 64] [--threads N] [--peer NAME=http://user:pass@host:port ...] [--only TEXT] [--profile] [--folder PATH]',
-  async run(args, print) {
-    const { values } = parseArgs({
-      args,
-      options: {
-        documents: { type: 'string', default: '100000' },
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        connections: { type: 'string', default: '64' },
-        threads: { type: 'string' },
-        peer: { type: 'string', multiple: true, default: [] },
-        only: { type: 'string', default: '' },
-        profile: { type: 'boolean', default: false },
-        folder: { type: 'string' },
-      },
-    })
-    const wrk = findWrk()
-    const settings: Settings = {
-      documents: Number(values.documents),
-      rounds: Number(values.rounds),
-      seconds: Number(values.seconds),
-      connections: Number(values.connections),
-      load: wrk === undefined ? autocannonLoad : wrkLoad(wrk),
-    }
-    print(describeMachine(machineOf(values.folder ?? tmpdir())))
-    await withFolder(values.folder, async (dataDir) => {
-      const unasked = { DAVENPORT_INDEXERS__COUCH_MRVIEW: 'false' }
-      const folder = values.profile ? process.cwd() : undefined
-      const ours = await startOurs(dataDir, values.threads, folder, unasked)
-      try {
-        for (const target of [ours, ...values.peer.map(peerTarget)]) {
-          for (const line of await measured(target, settings, values.only)) print(line)
-        }
-      } finally {
-        await ours.stop()
-      }
-    })
-  },
-}
-
-async function measured(target: Target, settings: Settings, only: string): Promise<string[]> {
+async function measured(target: Target, settings: Settings): Promise<string[]> {
   const database = `bench-${randomBytes(4).toString('hex')}`
   const progress = new Progress(1)
   try {
@@ -95,13 +36,15 @@ async function measured(target: Target, settings: Settings, only: string): Promi
     await ask(target, 'PUT', `/${database}`)
     for (let at = 0; at < settings.documents; at += BATCH) {
       const docs = Array.from({ length: Math.min(BATCH, settings.documents - at) }, (_, i) =>
-        documentOf(at + i),
+        documentOf(at + i, scattered(at + i)),
       )
       await ask(target, 'POST', `/${database}/_bulk_docs`, JSON.stringify({ docs }))
       progress.within(at / settings.documents)
     }
     const waits: number[] = []
-    const chosen = measurements(target, database, settings, waits).filter(({ name }) => name.includes(only))
+    const chosen = measurements(target, database, settings, waits).filter(({ name }) =>
+      name.includes(settings.only),
+    )
     const rows: string[][] = []
     for (const { name, take } of chosen) {
       progress.begin(`${target.name}: ${name}`)
@@ -131,41 +74,19 @@ async function measured(target: Target, settings: Settings, only: string): Promi
   }
 }
 
-function documentOf(number: number): Record<string, unknown> {
-  const document = {
-    _id: String(number),
-    kind: `kind ${number % KINDS}`,
-    // Scattered, so that rows are not written in the order of the documents.
-    n: Math.imul(number, 0x9e3779b1) >>> 0,
-    number,
-    title: `The title of document ${number}`,
-    tags: ['one', 'two', 'three'],
-    address: { street: `Street ${number}`, city: 'Cologne', code: 50667 },
-    price: (number % 1000) / 4,
-    note: '',
-  }
-  const missing = 1024 - JSON.stringify(document).length
-  return { ...document, note: WORDS.repeat(missing).slice(0, missing) }
+/** So that rows are not written in the order of the documents. */
+function scattered(number: number): { n: number } {
+  return { n: Math.imul(number, 0x9e3779b1) >>> 0 }
 }
 
-function measurements(
-  target: Target,
-  database: string,
-  { documents, seconds, connections, load }: Settings,
-  waits: number[],
-): Measurement[] {
-  const cpuUs = (): number => (target.pid === undefined ? Number.NaN : processCpuUs(target.pid))
+function measurements(target: Target, database: string, settings: Settings, waits: number[]): Measurement[] {
+  const { documents, connections } = settings
   const find = (query: object): Promise<string> =>
     ask(target, 'POST', `/${database}/_find`, JSON.stringify(query))
   let built = 0
 
   /** `query` looks at all documents. */
-  const once = async (query: object): Promise<Figure> => {
-    const before = cpuUs()
-    const elapsed = stopwatch()
-    await find(query)
-    return { rate: documents / elapsed(), cpuUs: (cpuUs() - before) / documents }
-  }
+  const ofAll = (query: object): Promise<Figure> => once(target, documents, () => find(query))
   const build = (name: string, fields: string[], filter?: object): Measurement => ({
     name,
     async take() {
@@ -174,7 +95,7 @@ function measurements(
       const index = { fields, ...(filter && { partial_filter_selector: filter }) }
       await ask(target, 'POST', `/${database}/_index`, JSON.stringify({ index, ddoc, name: ddoc }))
       const selector = Object.fromEntries(fields.map((field) => [field, { $exists: true }]))
-      const figure = await once({ selector, use_index: ddoc, limit: 1 })
+      const figure = await ofAll({ selector, use_index: ddoc, limit: 1 })
       await ask(target, 'DELETE', `/${database}/_index/${ddoc}/json/${ddoc}`)
       await ask(target, 'POST', `/${database}/_view_cleanup`, '{}')
       return figure
@@ -182,18 +103,13 @@ function measurements(
   })
   const many = (name: string, method: string, path: string, query?: object): Measurement => ({
     name: `${name}, ${connections} connections`,
-    async take() {
-      const headers: Record<string, string> = { 'content-type': 'application/json' }
-      if (target.authorization !== undefined) headers['authorization'] = target.authorization
-      const body = query && JSON.stringify(query).replace('"{n}"', '{n}')
-      const numbers = { kind: 'cycle', count: Math.min(documents, 10_000) } as const
-      const asked: Load = { method, path: `/${database}/${path}`, body, headers, connections, numbers }
-      await load(target.origin, asked, WARM_UP_SECONDS)
-      const before = cpuUs()
-      const taken = await load(target.origin, asked, seconds)
-      if (taken.errors > 0) throw new Error(`${target.name}: ${taken.errors} errors at ${name}`)
-      return { rate: taken.requests / taken.seconds, cpuUs: (cpuUs() - before) / taken.requests }
-    },
+    take: () =>
+      loaded(target, settings, {
+        method,
+        path: `/${database}/${path}`,
+        body: query && JSON.stringify(query).replace('"{n}"', '{n}'),
+        headers: { 'content-type': 'application/json' },
+      }),
   })
   const indexed: Measurement = {
     name: 'index that the rest is asked of',
@@ -210,12 +126,12 @@ function measurements(
         )
       }
       await find({ selector: { kind: 'kind 1', number: { $gte: 0 } }, limit: 1 })
-      return once({ selector: { number: { $gte: 0 } }, limit: 1 })
+      return ofAll({ selector: { number: { $gte: 0 } }, limit: 1 })
     },
   }
   const scan = (name: string, query: object): Measurement => ({
     name,
-    take: () => once({ limit: 10, ...query }),
+    take: () => ofAll({ limit: 10, ...query }),
   })
   const group = { $group: ['kind'], count: { $count: true }, sum: { $sum: 'price' } }
   return [
@@ -248,7 +164,7 @@ function measurements(
     {
       name: 'documents scanned beside GETs',
       async take() {
-        const scanned = once({ selector: { price: { $gt: 1e6 } } })
+        const scanned = ofAll({ selector: { price: { $gt: 1e6 } } })
         let isDone = false
         scanned.finally(() => (isDone = true)).catch(() => undefined)
         while (!isDone) {

@@ -8,26 +8,24 @@
  * directory.
  */
 import { randomBytes } from 'node:crypto'
-import { tmpdir } from 'node:os'
-import { parseArgs } from 'node:util'
-import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
-import { ask, peerTarget, startOurs, type Target } from './http/target.ts'
-import type { Load, Measured } from './http/workload.ts'
-import { describeMachine, machineOf } from './machine.ts'
-import { processCpuUs } from './process-cpu.ts'
+import { ask, type Target } from './http/target.ts'
+import {
+  BATCH,
+  benchmarkOnTargets,
+  documentOf,
+  type Figure,
+  KINDS,
+  loaded,
+  type Measurement,
+  once,
+  type Settings,
+} from './on-targets.ts'
 import { Progress } from './progress.ts'
 import { median } from './statistics.ts'
 import { alignedTable } from './text-table.ts'
-import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
-const BATCH = 1000
-const KINDS = 100
-/** Of a document. */
-const BYTES = 1024
 /** Documents that are changed before an update. */
 const UPDATED = 10_000
-const WARM_UP_SECONDS = 3
-const WORDS = 'the quick brown fox jumps over the lazy dog '
 
 const SIMPLE = 'function (doc) { emit([doc.kind, doc.number], doc.price) }'
 const HEAVY = `function (doc) {
@@ -40,71 +38,12 @@ const VIEWS = {
   heavy: { words: { map: HEAVY, reduce: '_sum' } },
 }
 
-interface Figure {
-  /** In a second: documents, rows, or requests. */
-  readonly rate: number
-  /** Of one of them; NaN where it is not known. */
-  readonly cpuUs: number
-  readonly p99Us?: number
-}
+export const views = benchmarkOnTargets(
+  'views: builds, updates, queries beside GET, scans, groups, GET beside a build',
+  measured,
+)
 
-interface Measurement {
-  readonly name: string
-  take(): Promise<Figure>
-}
-
-interface Settings {
-  readonly documents: number
-  readonly rounds: number
-  readonly seconds: number
-  readonly connections: number
-  readonly load: LoadTool
-}
-
-export const views: Benchmark = {
-  summary: 'views: builds, updates, queries beside GET, scans, groups, GET beside a build',
-  flags:
-    '[--documents 100000] [--rounds 3] [--seconds 5] [--connections 64] [--threads N] [--peer NAME=http://user:pass@host:port ...] [--only TEXT] [--profile] [--folder PATH]',
-  async run(args, print) {
-    const { values } = parseArgs({
-      args,
-      options: {
-        documents: { type: 'string', default: '100000' },
-        rounds: { type: 'string', default: '3' },
-        seconds: { type: 'string', default: '5' },
-        connections: { type: 'string', default: '64' },
-        threads: { type: 'string' },
-        peer: { type: 'string', multiple: true, default: [] },
-        only: { type: 'string', default: '' },
-        profile: { type: 'boolean', default: false },
-        folder: { type: 'string' },
-      },
-    })
-    const wrk = findWrk()
-    const settings: Settings = {
-      documents: Number(values.documents),
-      rounds: Number(values.rounds),
-      seconds: Number(values.seconds),
-      connections: Number(values.connections),
-      load: wrk === undefined ? autocannonLoad : wrkLoad(wrk),
-    }
-    print(describeMachine(machineOf(values.folder ?? tmpdir())))
-    await withFolder(values.folder, async (dataDir) => {
-      const unasked = { DAVENPORT_INDEXERS__COUCH_MRVIEW: 'false' }
-      const folder = values.profile ? process.cwd() : undefined
-      const ours = await startOurs(dataDir, values.threads, folder, unasked)
-      try {
-        for (const target of [ours, ...values.peer.map(peerTarget)]) {
-          for (const line of await measured(target, settings, values.only)) print(line)
-        }
-      } finally {
-        await ours.stop()
-      }
-    })
-  },
-}
-
-async function measured(target: Target, settings: Settings, only: string): Promise<string[]> {
+async function measured(target: Target, settings: Settings): Promise<string[]> {
   const database = `bench-${randomBytes(4).toString('hex')}`
   const progress = new Progress(1)
   try {
@@ -114,7 +53,7 @@ async function measured(target: Target, settings: Settings, only: string): Promi
     const asked = new AskedViews(target, database, settings)
     await asked.put('asked', 'simple')
     const rows: string[][] = []
-    for (const { name, take } of asked.measurements().filter((each) => each.name.includes(only))) {
+    for (const { name, take } of asked.measurements().filter((each) => each.name.includes(settings.only))) {
       progress.begin(`${target.name}: ${name}`)
       const figures: Figure[] = []
       while (figures.length < settings.rounds) figures.push(await take())
@@ -158,21 +97,6 @@ async function write(
   }
 }
 
-function documentOf(number: number): Record<string, unknown> {
-  const document = {
-    _id: String(number),
-    kind: `kind ${number % KINDS}`,
-    number,
-    title: `The title of document ${number}`,
-    tags: ['one', 'two', 'three'],
-    address: { street: `Street ${number}`, city: 'Cologne', code: 50667 },
-    price: (number % 1000) / 4,
-    note: '',
-  }
-  const missing = BYTES - JSON.stringify(document).length
-  return { ...document, note: WORDS.repeat(missing).slice(0, missing) }
-}
-
 class AskedViews {
   readonly #target: Target
   readonly #database: string
@@ -185,11 +109,6 @@ class AskedViews {
     this.#settings = settings
   }
 
-  #cpuUs(): number {
-    const { pid } = this.#target
-    return pid === undefined ? Number.NaN : processCpuUs(pid)
-  }
-
   #ask(method: string, path: string, body?: object): Promise<string> {
     return ask(this.#target, method, `/${this.#database}/${path}`, body && JSON.stringify(body))
   }
@@ -200,12 +119,8 @@ class AskedViews {
     await this.#ask('PUT', `_design/${name}`, { views: name === 'asked' ? VIEWS[kind] : views })
   }
 
-  /** Of `count` things that one request does. */
-  async #once(count: number, request: () => Promise<unknown>): Promise<Figure> {
-    const before = this.#cpuUs()
-    const elapsed = stopwatch()
-    await request()
-    return { rate: count / elapsed(), cpuUs: (this.#cpuUs() - before) / count }
+  #once(count: number, request: () => Promise<unknown>): Promise<Figure> {
+    return once(this.#target, count, request)
   }
 
   async #build(kind: keyof typeof VIEWS): Promise<Figure> {
@@ -221,23 +136,9 @@ class AskedViews {
     return figure
   }
 
-  async #load(path: string, beside?: Promise<unknown>): Promise<Figure> {
-    const { documents, connections, load, seconds } = this.#settings
-    const { authorization, origin, name } = this.#target
-    const asked: Load = {
-      method: 'GET',
-      path: `/${this.#database}/${path}`,
-      body: undefined,
-      headers: authorization === undefined ? {} : { authorization },
-      connections,
-      numbers: { kind: 'cycle', count: Math.min(documents, 10_000) },
-    }
-    if (beside === undefined) await load(origin, asked, WARM_UP_SECONDS)
-    const before = this.#cpuUs()
-    const taken: Measured = await load(origin, asked, seconds)
-    if (taken.errors > 0) throw new Error(`${name}: ${taken.errors} errors at ${path}`)
-    const { requests, p99Us } = taken
-    return { rate: requests / taken.seconds, cpuUs: (this.#cpuUs() - before) / requests, p99Us }
+  #load(path: string, warmsUp = true): Promise<Figure> {
+    const asked = { method: 'GET', path: `/${this.#database}/${path}`, body: undefined, headers: {} }
+    return loaded(this.#target, this.#settings, asked, warmsUp)
   }
 
   async #besideBuilds(): Promise<Figure> {
@@ -247,7 +148,7 @@ class AskedViews {
     }
     const built = building()
     try {
-      return { ...(await this.#load('{n}', built)), cpuUs: Number.NaN }
+      return { ...(await this.#load('{n}', false)), cpuUs: Number.NaN }
     } finally {
       isDone = true
       await built
