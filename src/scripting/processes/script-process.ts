@@ -10,7 +10,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Limits } from '../limits.ts'
 import { CRASHED, type Failure, OUT_OF_MEMORY, TIMED_OUT } from '../script-error.ts'
 import type { Job, ListStep, Reply, Work } from '../threads/protocol.ts'
-import { type Runner, RunnerGone } from '../threads/runner.ts'
+import { OwedReply, type Runner, RunnerGone } from '../threads/runner.ts'
 import { FrameReader, frameOf, type Sent, type Told } from './frames.ts'
 import { NOTES, type Note } from './watch.ts'
 
@@ -57,14 +57,12 @@ export class ScriptProcess implements Runner {
   readonly #ended: Promise<void>
   readonly #frames = new FrameReader()
   #notes = ''
-  #resolve: ((reply: Reply) => void) | undefined
-  #reject: ((error: Error) => void) | undefined
+  readonly #reply = new OwedReply()
   /** Of the list that runs. */
   #port: MessagePort | undefined
   #isGone = false
   /** Why it was ended from here. */
   #failure: Failure | undefined
-  #busySinceMs = 0
 
   constructor(options: ScriptProcessOptions) {
     this.#options = options
@@ -98,11 +96,11 @@ export class ScriptProcess implements Runner {
   }
 
   get isBusy(): boolean {
-    return this.#resolve !== undefined
+    return this.#reply.isOwed
   }
 
   get busySinceMs(): number {
-    return this.#busySinceMs
+    return this.#reply.sinceMs
   }
 
   get isGone(): boolean {
@@ -115,18 +113,15 @@ export class ScriptProcess implements Runner {
   }
 
   /** The process watches the time of its steps itself. */
-  run(work: Work): Promise<Reply> {
-    this.#busySinceMs = this.#options.clock.monotonic()
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-      if (this.#isGone) {
-        this.#settle(() => reject(new RunnerGone(CRASHED, 0)))
-        return
-      }
-      this.#hold(true)
-      this.#send({ work: { ...work, job: this.#sentJob(work.job) } })
-    })
+  async run(work: Work): Promise<Reply> {
+    const owed = this.#reply.begin(this.#options.clock.monotonic())
+    if (this.#isGone) {
+      this.#settle(new RunnerGone(CRASHED, 0))
+      return owed
+    }
+    this.#hold(true)
+    this.#send({ work: { ...work, job: this.#sentJob(work.job) } })
+    return owed
   }
 
   end(failure: Failure): Promise<void> {
@@ -154,7 +149,7 @@ export class ScriptProcess implements Runner {
       for (const frame of this.#frames.take(piece)) {
         const told = frame as Told
         if ('step' in told) this.#port?.postMessage(told.step satisfies ListStep)
-        else this.#settle((resolve) => resolve(told.reply))
+        else this.#settle(told.reply)
       }
     } catch {
       void this.end(CRASHED)
@@ -169,14 +164,11 @@ export class ScriptProcess implements Runner {
     }
   }
 
-  #settle(settle: (resolve: (reply: Reply) => void, reject: (error: Error) => void) => void): void {
-    const [resolve, reject] = [this.#resolve, this.#reject]
-    this.#resolve = undefined
-    this.#reject = undefined
+  #settle(reply: Reply | RunnerGone): void {
     this.#port?.close()
     this.#port = undefined
     this.#hold(false)
-    if (resolve !== undefined && reject !== undefined) settle(resolve, reject)
+    this.#reply.give(reply)
   }
 
   #onExit(code?: number | null, signal?: NodeJS.Signals | null): void {
@@ -184,7 +176,7 @@ export class ScriptProcess implements Runner {
     for (const pipe of this.#pipes) pipe.destroy()
     const gone = this.#goneBy(code, signal)
     this.#options.onGone(this)
-    this.#settle((_, reject) => reject(gone))
+    this.#settle(gone)
   }
 
   #goneBy(code: unknown, signal: unknown): RunnerGone {

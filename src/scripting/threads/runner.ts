@@ -26,3 +26,32 @@ export class RunnerGone extends ScriptError {
     this.call = call
   }
 }
+
+/** The reply that a runner owes for its work, of which it has one at a time. */
+export class OwedReply {
+  /** When the work was given. */
+  sinceMs = 0
+  #resolve: ((reply: Reply) => void) | undefined
+  #reject: ((error: Error) => void) | undefined
+
+  get isOwed(): boolean {
+    return this.#resolve !== undefined
+  }
+
+  begin(nowMs: number): Promise<Reply> {
+    this.sinceMs = nowMs
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  /** Where none is owed, nothing happens. */
+  give(reply: Reply | RunnerGone): void {
+    const [resolve, reject] = [this.#resolve, this.#reject]
+    this.#resolve = undefined
+    this.#reject = undefined
+    if (reply instanceof RunnerGone) reject?.(reply)
+    else resolve?.(reply)
+  }
+}

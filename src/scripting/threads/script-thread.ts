@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { CompiledModule } from '../sandbox/web-assembly.ts'
 import { CRASHED, type Failure, TIMED_OUT } from '../script-error.ts'
 import { Progress, type Reply, type ThreadData, type Work } from './protocol.ts'
-import { type Runner, RunnerGone } from './runner.ts'
+import { OwedReply, type Runner, RunnerGone } from './runner.ts'
 
 export interface ScriptThreadOptions {
   module: CompiledModule
@@ -30,13 +30,11 @@ export class ScriptThread implements Runner {
   readonly #options: ScriptThreadOptions
   readonly #worker: Worker
   readonly #progress = new Progress()
-  #resolve: ((reply: Reply) => void) | undefined
-  #reject: ((error: Error) => void) | undefined
+  readonly #reply = new OwedReply()
   #stopWatching: (() => void) | undefined
   #isGone = false
   /** Why it was ended. */
   #failure: Failure = CRASHED
-  #busySinceMs = 0
 
   constructor(options: ScriptThreadOptions) {
     this.#options = options
@@ -47,17 +45,17 @@ export class ScriptThread implements Runner {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES, stackSizeMb: STACK_MEGABYTES },
     })
     this.#worker.unref()
-    this.#worker.on('message', (reply: Reply) => this.#settle((resolve) => resolve(reply)))
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply))
     this.#worker.on('error', () => {})
     this.#worker.on('exit', () => this.#onExit())
   }
 
   get isBusy(): boolean {
-    return this.#resolve !== undefined
+    return this.#reply.isOwed
   }
 
   get busySinceMs(): number {
-    return this.#busySinceMs
+    return this.#reply.sinceMs
   }
 
   get isGone(): boolean {
@@ -69,22 +67,19 @@ export class ScriptThread implements Runner {
     return true
   }
 
-  run(work: Work, transfer: readonly TransferListItem[], stepMs: number): Promise<Reply> {
-    this.#busySinceMs = this.#options.clock.monotonic()
+  async run(work: Work, transfer: readonly TransferListItem[], stepMs: number): Promise<Reply> {
+    const owed = this.#reply.begin(this.#options.clock.monotonic())
     this.#progress.call = 0
-    return new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-      if (this.#isGone) {
-        this.#settle(() => reject(new RunnerGone(CRASHED, 0)))
-        return
-      }
-      this.#worker.ref()
-      // Until the thread has begun, its time is the machine's.
-      this.#progress.isWaiting = true
-      this.#watch(stepMs + GRACE_MS)
-      this.#worker.postMessage(work, transfer)
-    })
+    if (this.#isGone) {
+      this.#settle(new RunnerGone(CRASHED, 0))
+      return owed
+    }
+    this.#worker.ref()
+    // Until the thread has begun, its time is the machine's.
+    this.#progress.isWaiting = true
+    this.#watch(stepMs + GRACE_MS)
+    this.#worker.postMessage(work, transfer)
+    return owed
   }
 
   end(failure: Failure): Promise<void> {
@@ -110,19 +105,16 @@ export class ScriptThread implements Runner {
     check()
   }
 
-  #settle(settle: (resolve: (reply: Reply) => void, reject: (error: Error) => void) => void): void {
-    const [resolve, reject] = [this.#resolve, this.#reject]
-    this.#resolve = undefined
-    this.#reject = undefined
+  #settle(reply: Reply | RunnerGone): void {
     this.#stopWatching?.()
     this.#worker.unref()
-    if (resolve !== undefined && reject !== undefined) settle(resolve, reject)
+    this.#reply.give(reply)
   }
 
   #onExit(): void {
     this.#isGone = true
     const { call } = this.#progress
     this.#options.onGone(this)
-    this.#settle((_, reject) => reject(new RunnerGone(this.#failure, call)))
+    this.#settle(new RunnerGone(this.#failure, call))
   }
 }
