@@ -96,8 +96,8 @@ export class RootReader implements TreeReader {
 
   rank(key: Uint8Array): number {
     this.#assertOpen()
-    if (this.#root === undefined) return 0
-    return rankBelow(this.#root, bytesOf('a key', key), this.#source, this.#tree.compare)
+    const bytes = bytesOf('a key', key)
+    return this.#root === undefined ? 0 : rankBelow(this.#root, bytes, this.#source, this.#tree.compare)
   }
 
   reduce(range: Range = {}): Summary {
