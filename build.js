@@ -52,7 +52,7 @@ const ABANDONED_MS = 60 * 60 * 1000
 /** Sources that change while they are compiled are compiled again, so many times at most. */
 const ATTEMPTS = 5
 /** The modules that `exports` names in package.json. */
-const DOORS = ['native-free-btree/index', 'src/cli/start-server']
+const DOORS = ['native-free-btree/index', 'src/cli/start-server', 'src/lab/index']
 
 /** Every file below `folder`, as paths relative to it, sorted. */
 function filesBelow(folder) {

@@ -1,7 +1,7 @@
 /** Results as JSON, by default below bench/results, named by the time of the run. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { repositoryRoot } from './peers/packages.ts'
+import { repositoryRoot } from '../src/lab/peers/packages.ts'
 
 /**
  * Writes `content` and returns the path; undefined when `out` is empty.

@@ -1,4 +1,4 @@
-import { PeerMissing } from '../bench/peers/adapter.ts'
+import { PeerMissing } from '../src/lab/peers/adapter.ts'
 import { Coverage } from './coverage.ts'
 import { type JobReport, runJobs } from './jobs.ts'
 import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'

@@ -4,7 +4,7 @@
  * where npx can get them.
  */
 import { execFile } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { makeClone, outsideFolder, REPOSITORY } from './support/clone.ts'
@@ -45,19 +45,22 @@ const LOADS: Record<string, string> = {
   'load.mjs': `
     import { openStore, StorageError } from 'davenport-db/btree'
     import { startServer } from 'davenport-db'
+    import { defineStore } from 'davenport-db/lab'
     import manifest from 'davenport-db/package.json' with { type: 'json' }
     import { use } from './use.cjs'
-    await use({ openStore, StorageError, startServer, manifest }, 'esm')`,
+    await use({ openStore, StorageError, startServer, defineStore, manifest }, 'esm')`,
   'load.cjs': `
     const { openStore, StorageError } = require('davenport-db/btree')
     const { startServer } = require('davenport-db')
+    const { defineStore } = require('davenport-db/lab')
     const manifest = require('davenport-db/package.json')
     import('davenport-db/btree').then((esm) => {
       if (esm.openStore !== openStore) throw new Error('the engine was loaded twice')
-      return require('./use.cjs').use({ openStore, StorageError, startServer, manifest }, 'cjs')
+      return require('./use.cjs').use({ openStore, StorageError, startServer, defineStore, manifest }, 'cjs')
     })`,
   'use.cjs': `
-    exports.use = async ({ openStore, StorageError, startServer, manifest }, name) => {
+    exports.use = async ({ openStore, StorageError, startServer, defineStore, manifest }, name) => {
+      if (defineStore(manifest) !== manifest) throw new Error('a store is not given back')
       const store = await openStore(name + '.nfb', { trees: { words: {} } })
       await store.transact((tx) => tx.put('words', Buffer.from('one'), Buffer.from('1')))
       if (store.get('words', Buffer.from('one')).toString() !== '1') throw new Error('not stored')
@@ -77,6 +80,10 @@ const LOADS: Record<string, string> = {
 const TYPED = `
   import { openStore, PageCache, StorageError, type Store } from 'davenport-db/btree'
   import { startServer, type RunningServer, type StartOptions } from 'davenport-db'
+  import { defineStore, type OpenedStore, type Store as LabStore } from 'davenport-db/lab'
+  export function adapter(opened: OpenedStore, { capabilities }: LabStore): LabStore {
+    return defineStore({ name: 'mine', capabilities, open: () => opened })
+  }
   export async function use(options: StartOptions): Promise<Buffer | undefined> {
     const server: RunningServer = await startServer(options)
     const url: string = server.url
@@ -113,6 +120,12 @@ async function runsWith(t: Test, node: string, folder: string): Promise<void> {
   t.equal((await run(node, [program, '--version'], folder)).out, `${manifest.version}\n`)
   const checked = await run(node, [program, 'check', 'cjs.nfb'], folder)
   t.match(checked.out, /cjs\.nfb: sound/)
+  const held = await run(node, [program, 'lab', 'check', '--store', './file-log.mjs'], folder)
+  t.match(
+    held.out,
+    /^file-log\n[\s\S]*the adapter does what it promises/,
+    `the lab takes an adapter: ${held.err}`,
+  )
 }
 
 /** The program of a release of Node; undefined when it cannot be had. */
@@ -160,6 +173,7 @@ t.test('the package', async (t) => {
   t.notOk(installed.failed, installed.err)
   t.notMatch(installed.err, /EBADENGINE|deprecated/, 'without a warning')
   for (const [name, text] of Object.entries(LOADS)) writeFileSync(join(home, name), text)
+  cpSync(join(REPOSITORY, 'docs', 'lab', 'file-log.mjs'), join(home, 'file-log.mjs'))
 
   await t.test('runs', async (t) => {
     await runsWith(t, process.execPath, home)

@@ -1,6 +1,6 @@
 /** Commits with a clock on each. */
 import { performance } from 'node:perf_hooks'
-import type { Operation, StoreAdapter } from '../peers/adapter.ts'
+import type { Operation, StoreAdapter } from '../../src/lab/peers/adapter.ts'
 import type { BareFile } from '../peers/bare-file.ts'
 import { cpuUs, threadCpuUs } from '../process-figures.ts'
 import { Samples } from '../statistics.ts'

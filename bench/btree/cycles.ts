@@ -1,5 +1,5 @@
 /** Checkpoint cycles of our store, as seen from outside after each commit. */
-import type { StoreAdapter } from '../peers/adapter.ts'
+import type { StoreAdapter } from '../../src/lab/peers/adapter.ts'
 
 /** Whole cycles that are measured. */
 export const CYCLES = 3

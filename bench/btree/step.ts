@@ -1,5 +1,5 @@
 /** One step of the work: what it is given, what it gives back. Each runs in a process of its own. */
-import type { Engine } from '../peers/adapter.ts'
+import type { Engine } from '../../src/lab/peers/adapter.ts'
 
 /** Name of the loop that only writes and syncs. */
 export const BARE = 'bare loop'

@@ -1,8 +1,8 @@
 /** All engines by name, ours first. */
-import type { Engine } from './adapter.ts'
-import { betterSqlite3Engine } from './better-sqlite3.ts'
-import { classicLevelEngine } from './classic-level.ts'
-import { lmdbEngine } from './lmdb.ts'
+import type { Engine } from '../../src/lab/peers/adapter.ts'
+import { betterSqlite3Engine } from '../../src/lab/peers/better-sqlite3.ts'
+import { classicLevelEngine } from '../../src/lab/peers/classic-level.ts'
+import { lmdbEngine } from '../../src/lab/peers/lmdb.ts'
 import { nativeEngine } from './native.ts'
 
 export const OURS = 'native-free-btree'

@@ -13,8 +13,14 @@ import {
   type StoreOptions,
   type Transaction,
 } from '../../native-free-btree/index.ts'
-import type { Engine, OpenOptions, Operation, ScanOptions, StoreAdapter } from './adapter.ts'
-import { repositoryRoot } from './packages.ts'
+import type {
+  Engine,
+  OpenOptions,
+  Operation,
+  ScanOptions,
+  StoreAdapter,
+} from '../../src/lab/peers/adapter.ts'
+import { repositoryRoot } from '../../src/lab/peers/packages.ts'
 
 const SEQ_BYTES = 6
 const REFERENCE_BYTES = 16

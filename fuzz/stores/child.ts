@@ -5,8 +5,8 @@
  * the next: what was said is a lower bound, and it is at most one commit of each lane behind.
  */
 import { writeSync } from 'node:fs'
-import type { StoreAdapter } from '../../bench/peers/adapter.ts'
 import { engineNamed } from '../../bench/peers/engines.ts'
+import type { StoreAdapter } from '../../src/lab/peers/adapter.ts'
 import { type Lane, makeLanes } from './lanes.ts'
 
 const CACHE_BYTES = 1024 * 1024

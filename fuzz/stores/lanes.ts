@@ -3,7 +3,7 @@
  * time; commit n of a lane is drawn from the seed, the lane and n alone, so that every process can work out what the
  * lane holds after any number of commits. Each commit writes its number under the lane's key `count`.
  */
-import type { Operation } from '../../bench/peers/adapter.ts'
+import type { Operation } from '../../src/lab/peers/adapter.ts'
 import { Random } from '../../test/support/random.ts'
 import { patternBytes } from '../../test/support/test-trees.ts'
 import { derivedSeed } from '../script.ts'

@@ -59,6 +59,11 @@ export async function runCommandLine(
   const command = COMMANDS.find((name) => name === first)
   try {
     if (first === 'help') return help(rest, console)
+    if (first === 'lab') {
+      // Servers do without its modules.
+      const { runLab } = await import('../lab/command-line.ts')
+      return await runLab(rest, console)
+    }
     if (command === undefined) return withoutCommand(args, parts, console)
     const options = OPTIONS[command]
     const { values, positionals } = parse(rest, options)

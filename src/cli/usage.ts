@@ -14,6 +14,7 @@ Commands:
   inspect FILE    print what a database file holds
   migrate SOURCE TARGET
                   bring databases from one server to another, and compare them
+  lab COMMAND     measure storage engines of your own and break them: davenport lab --help
 
   help [COMMAND]  show this, or the help of a command; so do --help and -h
   --version, -v   show the version

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Cycles, kindsOf } from '../../bench/btree/cycles.ts'
 import { overCycles, Updates } from '../../bench/btree/steps/updates.ts'
-import { unsyncedFileSystem } from '../../bench/btree/unsynced.ts'
 import { Documents, numberOf } from '../../bench/documents.ts'
-import { type Engine, PeerMissing, type StoreAdapter } from '../../bench/peers/adapter.ts'
 import { BareFile } from '../../bench/peers/bare-file.ts'
 import { ENGINE_NAMES, engineNamed } from '../../bench/peers/engines.ts'
 import { openNative } from '../../bench/peers/native.ts'
+import { type Engine, PeerMissing, type StoreAdapter } from '../../src/lab/peers/adapter.ts'
+import { unsyncedFileSystem } from '../../src/lab/stores/unsynced.ts'
 
 const COUNT = 300
 const CACHE = { cacheBytes: 1024 * 1024 }
@@ -122,7 +122,7 @@ t.test('documents are made alike and are all different', async (t) => {
 
 t.test('an engine that is unknown, a peer that is not there', async (t) => {
   t.throws(() => engineNamed('oracle'), RangeError)
-  const { loadPeer } = await import('../../bench/peers/packages.ts')
+  const { loadPeer } = await import('../../src/lab/peers/packages.ts')
   t.throws(() => loadPeer('not-a-peer-of-ours'), { message: /npm run peers/ })
 })
 

@@ -37,6 +37,7 @@ export const ROOMS = [
   'native-free-btree/copy',
   'native-free-btree/index.ts',
   'src/base',
+  'src/lab',
   'src/web',
   'src/json',
   'src/config',

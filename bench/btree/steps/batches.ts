@@ -4,9 +4,9 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Engine, Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
 import { Documents } from '../../documents.ts'
-import type { Engine, Operation, StoreAdapter } from '../../peers/adapter.ts'
 import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import { CommitSamples } from '../commits.ts'
 import type { Figures, StepContext } from '../step.ts'

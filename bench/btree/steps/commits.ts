@@ -8,8 +8,8 @@
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Documents } from '../../documents.ts'
-import type { Operation, StoreAdapter } from '../../peers/adapter.ts'
 import { BareFile } from '../../peers/bare-file.ts'
 import { OURS } from '../../peers/engines.ts'
 import { cpuUs } from '../../process-figures.ts'

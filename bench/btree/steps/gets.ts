@@ -3,9 +3,9 @@
  * made outside the timed blocks; every value is checked for its length, one in 64 for its document.
  */
 import { performance } from 'node:perf_hooks'
+import type { StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
 import { BODY_BYTES, Documents, numberOf } from '../../documents.ts'
-import type { StoreAdapter } from '../../peers/adapter.ts'
 import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 

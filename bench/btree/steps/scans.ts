@@ -1,8 +1,8 @@
 /** Everything with its body, in each order that the engine keeps, and ranges of 100 from random ids. */
 import { performance } from 'node:perf_hooks'
+import type { Order, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
 import { BODY_BYTES, Documents, ID_BYTES } from '../../documents.ts'
-import type { Order, StoreAdapter } from '../../peers/adapter.ts'
 import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 

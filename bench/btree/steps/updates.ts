@@ -4,15 +4,16 @@
  * changes no byte. The others get a fixed number of updates. The kernel counts for all (`/proc/self/io`); what
  * our store counts itself is given by kind beside it.
  */
+
+import type { Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
+import { unsyncedFileSystem } from '../../../src/lab/stores/unsynced.ts'
 import { Random } from '../../../test/support/random.ts'
 import { Documents } from '../../documents.ts'
-import type { Operation, StoreAdapter } from '../../peers/adapter.ts'
 import { OURS } from '../../peers/engines.ts'
 import { openNative } from '../../peers/native.ts'
 import { writtenBytes } from '../../process-figures.ts'
 import { CYCLES, Cycles, kindsOf } from '../cycles.ts'
 import type { Figures, StepContext } from '../step.ts'
-import { unsyncedFileSystem } from '../unsynced.ts'
 
 export const UPDATE_BATCHES = [1, 10, 100, 1000]
 /** A cycle that does not end is given up after as many updates as this many times the documents. */

@@ -4,8 +4,8 @@
  * more than one at a time: for those, batches of 64 made by hand are measured as well.
  */
 import { performance } from 'node:perf_hooks'
+import type { StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Documents } from '../../documents.ts'
-import type { StoreAdapter } from '../../peers/adapter.ts'
 import { cpuUs } from '../../process-figures.ts'
 import { Samples } from '../../statistics.ts'
 import type { Figures, StepContext } from '../step.ts'

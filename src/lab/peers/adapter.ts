@@ -3,11 +3,9 @@
  * bytewise order. Nothing here or in the adapters knows what is measured or broken with them.
  */
 
-/** Without a value it deletes the key. */
-export interface Operation {
-  key: Buffer
-  value: Buffer | undefined
-}
+import type { Operation } from '../api.ts'
+
+export type { Operation }
 
 /** `id`: by key. `seq`: by the time of the last change; only for engines that keep it. */
 export type Order = 'id' | 'seq'
@@ -23,11 +21,16 @@ export interface ScanOptions {
 export interface OpenOptions {
   /** The engine's own cache, where it has one. */
   cacheBytes: number
+  /** Settings that differ from what makes commits durable, by the engine's own names, as text. */
+  settings?: Readonly<Record<string, string>>
 }
 
 export interface StoreAdapter {
-  /** Resolves once all operations, together, are durable. May be called again before it has resolved. */
-  commit(operations: readonly Operation[]): Promise<void>
+  /**
+   * Resolves once all operations, together, are durable; where `durable` is false and the engine can go without a sync
+   * for one commit, once they are visible. May be called again before it has resolved.
+   */
+  commit(operations: readonly Operation[], durable?: boolean): Promise<void>
   /** The same without leaving the thread, where the engine can. */
   commitSync?(operations: readonly Operation[]): void
   /** A copy that the caller may keep. */
@@ -50,6 +53,8 @@ export interface Engine {
   readonly orders: readonly Order[]
   /** Opens or makes the store at `path`, a file or a folder of the engine's own. */
   open(path: string, options: OpenOptions): Promise<StoreAdapter>
+  /** Names of what `settings` may hold; none where it is left out. */
+  readonly settings?: readonly string[]
 }
 
 export class PeerMissing extends Error {}

@@ -15,6 +15,9 @@ interface Database {
   close(): Promise<void>
 }
 
+/** Options of the library that decide about syncs. */
+const FLAGS = ['overlappingSync', 'noSync', 'noMetaSync'] as const
+
 interface Lmdb {
   open(path: string, options: Record<string, unknown>): Database
 }
@@ -76,8 +79,13 @@ export function lmdbEngine(): Engine {
     version,
     durability: 'overlappingSync: false',
     orders: ['id'],
-    async open(path) {
-      const options = { encoding: 'binary', keyEncoding: 'binary', overlappingSync: false, noSubdir: true }
+    settings: FLAGS,
+    async open(path, { settings = {} }) {
+      const flags = Object.fromEntries(
+        Object.entries(settings).map(([name, value]) => [name, value === 'true']),
+      )
+      const fixed = { encoding: 'binary', keyEncoding: 'binary', noSubdir: true }
+      const options = { ...fixed, overlappingSync: false, ...flags }
       return new LmdbAdapter(module.open(path, options))
     },
   }

@@ -1,6 +1,6 @@
 /**
- * better-sqlite3 in WAL mode with `synchronous = FULL`, one table WITHOUT ROWID, so that there is one tree; its
- * page cache has the budget.
+ * better-sqlite3 in WAL mode with `synchronous = FULL`, unless set otherwise, one table WITHOUT ROWID, so that there is
+ * one tree; its page cache has the budget.
  */
 import type { Engine, Operation, ScanOptions, StoreAdapter } from './adapter.ts'
 import { loadPeer } from './packages.ts'
@@ -23,6 +23,9 @@ interface Database {
 }
 
 type Sqlite = new (path: string) => Database
+
+/** Those that decide about what a power cut leaves, in the order in which they are set. */
+const PRAGMAS = ['locking_mode', 'journal_mode', 'synchronous', 'wal_autocheckpoint'] as const
 
 /** Rows that are fetched as one array rather than stepped through. */
 const SMALL_RANGE = 1000
@@ -90,10 +93,18 @@ export function betterSqlite3Engine(): Engine {
     version,
     durability: 'WAL, synchronous = FULL',
     orders: ['id'],
-    async open(path, { cacheBytes }) {
+    settings: PRAGMAS,
+    async open(path, { cacheBytes, settings = {} }) {
       const database = new module(path)
-      database.pragma('journal_mode = WAL')
-      database.pragma('synchronous = FULL')
+      const pragmas: Partial<Record<string, string>> = {
+        journal_mode: 'WAL',
+        synchronous: 'FULL',
+        ...settings,
+      }
+      for (const name of PRAGMAS) {
+        const value = pragmas[name]
+        if (value !== undefined) database.pragma(`${name} = ${value}`)
+      }
       database.pragma(`cache_size = -${Math.floor(cacheBytes / 1024)}`)
       database.exec(
         'CREATE TABLE IF NOT EXISTS documents (id BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID',

@@ -1,5 +1,5 @@
 /** The real disk without waiting for it: for what depends on the bytes alone. */
-import { type FileSystem, nodeFileSystem, type StorageFile } from '../../native-free-btree/index.ts'
+import { type FileSystem, nodeFileSystem, type StorageFile } from '../../../native-free-btree/index.ts'
 
 export const unsyncedFileSystem: FileSystem = {
   ...nodeFileSystem,

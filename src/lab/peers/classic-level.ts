@@ -1,8 +1,7 @@
-/** classic-level (LevelDB) with `sync: true` on every write; its block cache has the budget. */
+/** classic-level (LevelDB) with `sync: true` on every durable write, unless set otherwise; its block cache has the budget. */
 import type { Engine, Operation, ScanOptions, StoreAdapter } from './adapter.ts'
 import { loadPeer } from './packages.ts'
 
-const SYNC = { sync: true }
 /** Entries fetched by one call of an iterator. */
 const FETCHED_ENTRIES = 1000
 
@@ -29,19 +28,22 @@ interface ClassicLevel {
 
 class LevelAdapter implements StoreAdapter {
   readonly #level: Level
+  readonly #syncs: boolean
 
-  constructor(level: Level) {
+  constructor(level: Level, syncs: boolean) {
     this.#level = level
+    this.#syncs = syncs
   }
 
-  commit(operations: readonly Operation[]): Promise<void> {
+  commit(operations: readonly Operation[], durable = true): Promise<void> {
+    const options = { sync: durable && this.#syncs }
     const first = operations[0]
     if (operations.length === 1 && first !== undefined) {
       return first.value === undefined
-        ? this.#level.del(first.key, SYNC)
-        : this.#level.put(first.key, first.value, SYNC)
+        ? this.#level.del(first.key, options)
+        : this.#level.put(first.key, first.value, options)
     }
-    return this.#level.batch(operations.map(batchOperation), SYNC)
+    return this.#level.batch(operations.map(batchOperation), options)
   }
 
   get(key: Buffer): Buffer | undefined {
@@ -84,11 +86,12 @@ export function classicLevelEngine(): Engine {
     version,
     durability: 'sync: true',
     orders: ['id'],
-    async open(path, { cacheBytes }) {
+    settings: ['sync'],
+    async open(path, { cacheBytes, settings = {} }) {
       const options = { keyEncoding: 'buffer', valueEncoding: 'buffer', cacheSize: cacheBytes }
       const level = new module.ClassicLevel(path, options)
       await level.open()
-      return new LevelAdapter(level)
+      return new LevelAdapter(level, settings['sync'] !== 'false')
     },
   }
 }
