@@ -8,11 +8,14 @@ import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import type { Clock } from './clock.ts'
 import { StorageError } from './errors.ts'
 import { GENESIS_POSITION, GROUP_ALIGNMENT, GROUP_HEADER_BYTES, REFERENCE_BYTES } from './format.ts'
+import type { MapOptions } from './inspection.ts'
 
 /** Of the names of trees, comparators and reducers, as UTF-8: the file keeps their lengths in one byte. */
 const MAX_NAME_BYTES = 255
 /** What a byte can be. */
 const BYTE_VALUES = 256
+/** Of a map. */
+const MOST_BUCKETS = 65_536
 const MAX_VERSION = 2 ** 32 - 1
 /** A node's pointer keeps a reduction behind two bytes of length; longer ones would make inner nodes of two children. */
 const MAX_REDUCTION_BYTES = 1024
@@ -267,6 +270,18 @@ function clockOf(given: unknown): Clock {
     },
     after: (delayMs, callback) => clock.after(delayMs, callback),
   }
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function mapOptions(given: MapOptions | undefined): MapOptions {
+  if (given === undefined) return {}
+  requireObject('options', given)
+  const options = { ...given }
+  if (options.buckets !== undefined) requireWhole('buckets', options.buckets, 1, MOST_BUCKETS)
+  if (options.values !== undefined) requireFunction('values', options.values)
+  if (options.onProgress !== undefined) requireFunction('onProgress', options.onProgress)
+  requireSignal(options.signal)
+  return options
 }
 
 /** For a tree that the store has not, whatever was given as its name. */

@@ -6,8 +6,9 @@
  * - It runs while pages are being changed, so it may not call the library: whatever it asks is refused.
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
-import { bytesOf, refuse } from './arguments.ts'
+import { bytesOf, referenceOf, refuse } from './arguments.ts'
 import { StorageError } from './errors.ts'
+import type { MapOptions, NamedValue } from './inspection.ts'
 
 export interface Compare {
   (a: Uint8Array, b: Uint8Array): number
@@ -26,12 +27,12 @@ function run<T>(callback: () => T): T {
   }
 }
 
-/** Throws INVALID_ARGUMENT within a comparator, a reducer or `references`. */
+/** Throws INVALID_ARGUMENT within a comparator, a reducer, `references` or a map's `values`. */
 export function assertOutside(): void {
   if (!isRunning) return
   throw new StorageError(
     'INVALID_ARGUMENT',
-    'a comparator, a reducer and `references` must not call the library',
+    "a comparator, a reducer, `references` and a map's `values` must not call the library",
   )
 }
 
@@ -81,4 +82,15 @@ export function referring(
 ): (value: Uint8Array) => Uint8Array[] {
   return (value) =>
     run(() => [...references(new Uint8Array(value))]).map((reference) => bytesOf('a reference', reference))
+}
+
+/** As `values` of a map's options. Throws what it throws, and INVALID_ARGUMENT. */
+export function naming(
+  values: NonNullable<MapOptions['values']>,
+): (tree: string, value: Uint8Array) => NamedValue[] {
+  return (tree, value) =>
+    run(() => [...values(tree, new Uint8Array(value))]).map(({ reference, kind }) => {
+      if (typeof kind !== 'string') refuse('a kind of values', 'a string', kind)
+      return { reference: referenceOf(reference), kind }
+    })
 }

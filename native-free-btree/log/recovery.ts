@@ -85,6 +85,8 @@ function refuseVersion(version: number, draft: number): void {
 }
 
 export interface Genesis extends Identity {
+  /** Length of the group. */
+  bytes: number
   start: WalkState
 }
 
@@ -103,6 +105,7 @@ export async function readGenesis(file: StorageFile): Promise<Genesis | undefine
   return {
     uuid: Buffer.from(payload.subarray(0, 16)),
     salt: header.salt,
+    bytes: header.length,
     start: {
       position: readU64(payload, 16),
       lastHash: header.hash,

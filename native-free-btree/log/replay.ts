@@ -116,11 +116,13 @@ export class Replay {
   }
 }
 
-/** Length of the rest of a record that replay passes over. */
-function bytesBehindType(type: number, reader: ByteReader): number {
+/** Length of the rest of a record of a type that has its length behind it. Throws RangeError for any other. */
+export function bytesBehindType(type: number, reader: ByteReader): number {
   reader.need(4)
   const length = reader.bytes.readUInt32LE(reader.at)
   if (type === RECORD_VALUE || type === RECORD_INDEX) return VALUE_HEADER_BYTES - 1 + length
-  if (type === RECORD_NODE || type === RECORD_CHECKPOINT) return BLOCK_HEADER_BYTES - 1 + length
+  if (type === RECORD_NODE || type === RECORD_CHECKPOINT || type === RECORD_TREE) {
+    return BLOCK_HEADER_BYTES - 1 + length
+  }
   throw new RangeError(`record type ${type} is unknown`)
 }

@@ -21,6 +21,7 @@ export const ROOMS = [
   'native-free-btree/errors.ts',
   'native-free-btree/format.ts',
   'native-free-btree/clock.ts',
+  'native-free-btree/inspection.ts',
   'native-free-btree/api.ts',
   'native-free-btree/arguments.ts',
   'native-free-btree/callbacks.ts',
