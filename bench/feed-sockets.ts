@@ -5,7 +5,7 @@ import { ADMIN } from '../test/support/server-process.ts'
 
 /** Connections that are opened at the same time. */
 const OPENING = 100
-const AUTHORIZATION = `Basic ${Buffer.from(ADMIN).toString('base64')}`
+const AS_ADMIN = `Authorization: Basic ${Buffer.from(ADMIN).toString('base64')}`
 
 export interface Feed {
   socket: Socket
@@ -15,11 +15,21 @@ export interface Feed {
   receives(text: string): Promise<number>
 }
 
-/** Some at a time. Rejects when one ends before it was answered. */
-export async function openFeeds(port: number, path: string, count: number): Promise<Feed[]> {
+/**
+ * Some at a time. `headerOf` gives the header that says who asks, by the number of the feed. Rejects when one ends before it was
+ * answered.
+ */
+export async function openFeeds(
+  port: number,
+  path: string,
+  count: number,
+  headerOf: (number: number) => string = () => AS_ADMIN,
+): Promise<Feed[]> {
   const feeds: Feed[] = []
   while (feeds.length < count) {
-    const group = Array.from({ length: Math.min(OPENING, count - feeds.length) }, () => openFeed(port, path))
+    const group = Array.from({ length: Math.min(OPENING, count - feeds.length) }, (_, at) =>
+      openFeed(port, path, headerOf(feeds.length + at)),
+    )
     await Promise.all(group.map(({ opened }) => opened))
     feeds.push(...group)
   }
@@ -31,7 +41,7 @@ export async function openSockets(port: number, path: string, count: number): Pr
   return (await openFeeds(port, path, count)).map(({ socket }) => socket)
 }
 
-function openFeed(port: number, path: string): Feed {
+function openFeed(port: number, path: string, header: string): Feed {
   const socket = connect(port, '127.0.0.1')
   let text = ''
   let wake: () => void = () => {}
@@ -49,7 +59,7 @@ function openFeed(port: number, path: string): Feed {
     wake()
   })
   socket.on('error', () => undefined)
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${AUTHORIZATION}\r\n\r\n`)
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`)
   return { socket, opened: until('HTTP/1.1 200').then(() => undefined), receives: until }
 }
 

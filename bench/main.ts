@@ -6,6 +6,7 @@ import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
 import { connections } from './connections.ts'
+import { gateway } from './gateway.ts'
 import { growth } from './growth.ts'
 import { hostile } from './hostile.ts'
 import { http } from './http.ts'
@@ -26,6 +27,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   connections,
   'idle-feeds': idleFeeds,
   btree,
+  gateway,
   growth,
   hostile,
   http,

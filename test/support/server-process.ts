@@ -21,6 +21,8 @@ export interface ServerProcessOptions {
   under?: readonly string[] | undefined
   /** Another program than the command line's own, which can be sent messages; its path is from this folder. */
   program?: string | undefined
+  /** Of the command line, beside the others. */
+  moreArguments?: readonly string[] | undefined
 }
 
 export interface ServerProcess {
@@ -38,7 +40,7 @@ const QUICK = { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2' }
 
 export function startServerProcess(options: ServerProcessOptions): ServerProcess {
   const { dataDir, environment, openFiles, nodeFlags, under, program } = options
-  const args = ['serve', '--port', '0', '--data-dir', dataDir]
+  const args = ['serve', '--port', '0', '--data-dir', dataDir, ...(options.moreArguments ?? [])]
   if (options.admin !== null) args.push('--admin', ADMIN)
   const limits = { openFiles, nodeFlags, under, hasMessages: program !== undefined }
   const child = startChild(program ?? '../../src/cli/main.js', args, { ...QUICK, ...environment }, limits)
