@@ -189,11 +189,23 @@ export interface ReplicationRunner {
   start(job: ReplicationJob, id: ReplicationId): RunningReplication
 }
 
-/** A replication that a request began, for those who list what runs. */
+/** A replication that a request asks for, for whoever says when it runs. */
 export interface RequestedReplication {
   readonly job: ReplicationJob
-  readonly startedAtMs: number
-  readonly replication: RunningReplication
+  readonly id: ReplicationId
+  readonly requestedAtMs: number
+  /** Begins it, or begins it again. */
+  start(): RunningReplication
+  /** It has ended, and is not begun again. To be called once. */
+  end(outcome: ReplicationOutcome): void
+}
+
+/** Those that requests ask for, in the order in which they may run. */
+export interface RequestedQueue {
+  /** It begins when its turn comes. False: there is one of its id, which nobody requested. */
+  add(requested: RequestedReplication): boolean
+  /** Ends it, if it has not ended yet; resolves when it has been told of it. */
+  remove(requested: RequestedReplication): Promise<void>
 }
 
 /** How an endpoint is shown: a URL without its password, with a slash at its end. */

@@ -37,8 +37,6 @@ export interface DocumentJobsOptions {
   bus: Pick<EventBus, 'on'>
   scheduler: Scheduler
   runner: ReplicationRunner
-  /** Whether a replication of this id runs that a request began. */
-  isRequested(id: string): boolean
   reader: DocumentReader
   clock: Clock
   random: RandomBytes
@@ -321,12 +319,12 @@ export class DocumentJobs {
     }
     if (!this.#isCurrent(entry)) return
     const text = replicationIdText(id)
-    if (this.#options.isRequested(text)) {
+    const other = scheduler.find(text)
+    if (other?.isRequested === true) {
       const how = 'running as a transient replication, started via `_replicate` API endpoint'
       this.#retryLater(entry, `Replication \`${text}\` specified by document \`${entry.id}\` already ${how}`)
       return
     }
-    const other = scheduler.find(text)
     if (other !== undefined) {
       await this.#refuseSecond(entry, other)
       return
@@ -470,8 +468,8 @@ export class DocumentJobs {
     return undefined
   }
 
-  /** Its document has been told of it. */
-  completed(job: Job): void {
+  /** For the scheduler. Its document has been told of it. */
+  ended(job: Job): void {
     const entry = this.#entries.get(job)
     if (entry !== undefined && entry.job === job) this.#dropEntry(entry)
   }

@@ -38,7 +38,10 @@ export interface JobEvent {
 export type RunEnd =
   | { readonly kind: 'completed' }
   | { readonly kind: 'stopped' }
+  /** It is to be tried again. */
   | { readonly kind: 'crashed'; readonly reason: string }
+  /** It is not. */
+  | { readonly kind: 'failed'; readonly reason: string }
 
 /** A replication that runs. */
 export interface Run {
@@ -86,6 +89,11 @@ export class Job {
 
   get isContinuous(): boolean {
     return this.description.isContinuous
+  }
+
+  /** No document's. */
+  get isRequested(): boolean {
+    return this.description.database === null
   }
 
   /** Holds a place among those that run. */
@@ -150,6 +158,6 @@ export class Job {
 }
 
 /** The name of a process, of which there is none: the same for as long as there is the replication. */
-export function pidOf(id: string): string {
+function pidOf(id: string): string {
   return `<0.${Number.parseInt(id.slice(0, 5), 16)}.0>`
 }

@@ -11,7 +11,7 @@ import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { Database } from '../database/api/database.ts'
-import { type ReplicationRunner, type RequestedReplication, replicationIdText } from '../replication/api.ts'
+import type { ReplicationRunner, RequestedQueue } from '../replication/api.ts'
 import type { ReplicationDefaults } from '../replication/job-parser.ts'
 import type { EventBus } from '../server/event-bus.ts'
 import type { DatabaseRegistry } from '../server/registry.ts'
@@ -27,7 +27,8 @@ import { DocumentReader } from './document-reader.ts'
 import { endedInfo } from './document-state.ts'
 import { REPLICATOR_DATABASE } from './documents/replicator-document.ts'
 import { isoTime } from './iso-time.ts'
-import { requestedInfo } from './requested-info.ts'
+import type { Job } from './job.ts'
+import { RequestedJobs } from './requested-jobs.ts'
 import { Scheduler } from './scheduler.ts'
 
 export interface ReplicatorOptions {
@@ -36,8 +37,8 @@ export interface ReplicatorOptions {
   bus: Pick<EventBus, 'on'>
   users: CredentialSource
   runner: ReplicationRunner
-  /** Those that requests began. */
-  requested(): readonly RequestedReplication[]
+  /** Hears who says when those run that requests ask for. */
+  scheduleBy(queue: RequestedQueue): void
   /** What a replication takes where its document does not say. */
   defaults: ReplicationDefaults
   clock: Clock
@@ -53,6 +54,7 @@ export class Replicator implements ReplicatorService {
   readonly #options: ReplicatorOptions
   readonly #scheduler: Scheduler
   readonly #documents: DocumentJobs
+  readonly #requests: RequestedJobs
 
   private constructor(options: ReplicatorOptions) {
     this.#options = options
@@ -69,8 +71,8 @@ export class Replicator implements ReplicatorService {
         usageCoefficient: 'replicatorUsageCoefficient',
         priorityCoefficient: 'replicatorPriorityCoefficient',
       }),
-      run: (job) => this.#documents.run(job),
-      onCompleted: (job) => this.#documents.completed(job),
+      run: (job) => this.#whose(job).run(job),
+      onEnded: (job) => this.#whose(job).ended(job),
       clock,
       log,
       metrics,
@@ -79,12 +81,13 @@ export class Replicator implements ReplicatorService {
     const hasForeignUsers = (): boolean =>
       settings.get('authenticationHandlers').some((handler) => handler === 'proxy' || handler === 'jwt')
     const reader = new DocumentReader({ defaults, users, hasForeignUsers })
-    this.#documents = new DocumentJobs({
-      ...options,
-      scheduler,
-      reader,
-      isRequested: (id) => this.#requested().has(id),
-    })
+    this.#documents = new DocumentJobs({ ...options, scheduler, reader })
+    this.#requests = new RequestedJobs(scheduler)
+    options.scheduleBy(this.#requests)
+  }
+
+  #whose(job: Job): DocumentJobs | RequestedJobs {
+    return job.isRequested ? this.#requests : this.#documents
   }
 
   /** Makes the database of replications where there is none. */
@@ -108,32 +111,12 @@ export class Replicator implements ReplicatorService {
   }
 
   jobs(skip: number, limit: number): JobsPart {
-    const requested = this.#requested()
-    const total = this.#scheduler.size + requested.size
-    if (requested.size === 0)
-      return { total, jobs: this.#scheduler.list(skip, limit).map((job) => job.info()) }
-    const ids = [...this.#scheduler.ids(), ...requested.keys()].sort().slice(skip, skip + limit)
-    return {
-      total,
-      jobs: ids.map((id) => this.#scheduler.find(id)?.info() ?? requestedInfo(requested.get(id)!)),
-    }
+    const jobs = this.#scheduler.list(skip, limit).map((job) => job.info())
+    return { total: this.#scheduler.size, jobs }
   }
 
   job(id: string): ReplicationInfo | undefined {
-    const job = this.#scheduler.find(id)
-    if (job !== undefined) return job.info()
-    const requested = this.#requested().get(id)
-    return requested && requestedInfo(requested)
-  }
-
-  /** By their ids; those of which a document has the same are that document's. */
-  #requested(): Map<string, RequestedReplication> {
-    const requested = new Map<string, RequestedReplication>()
-    for (const each of this.#options.requested()) {
-      const id = replicationIdText(each.replication.id)
-      if (this.#scheduler.find(id) === undefined) requested.set(id, each)
-    }
-    return requested
+    return this.#scheduler.find(id)?.info()
   }
 
   async document(database: string, id: string): Promise<ReplicationInfo | undefined> {

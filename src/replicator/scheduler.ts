@@ -3,8 +3,9 @@
  * - At most `maxJobs` run at once. Where more would, at most `maxChurn` continuous ones are stopped in an interval for others
  *   that wait; one that is not continuous runs to its end.
  * - Whose turn is: see shares.ts; among equals, who has waited the longest.
- * - One that crashes rests for half a minute, twice as long after each crash in a row, up to some eight hours. The row ends
- *   with a run that was well for `healthThresholdSeconds`, or was stopped.
+ * - A document's that crashes rests for half a minute, twice as long after each crash in a row, up to some eight hours; a
+ *   request's, which CouchDB gives up, for five seconds, and up to some ten minutes. The row ends with a run that was well for
+ *   `healthThresholdSeconds`, or was stopped.
  * - No step is longer than what runs at once, or a burst of starts: those that wait stand in queues.
  */
 import type { Clock } from '../base/clock.ts'
@@ -29,16 +30,17 @@ export interface SchedulerOptions {
   settings: SchedulerSettings
   /** Begins a replication. What it throws is a crash. */
   run(job: Job): Run
-  /** A job's end of its own accord: it is not there any more. */
-  onCompleted(job: Job): void
+  /** It has completed, or failed for good: it is not there any more. */
+  onEnded(job: Job): void
   clock: Clock
   log: Log
   metrics: Pick<Metrics, 'count' | 'set'>
 }
 
 const SECOND_MS = 1000
-const REST_MS = 30_000
-const MOST_DOUBLINGS = 10
+/** After crashes. */
+const DOCUMENT_REST = { firstMs: 30_000, mostDoublings: 10 }
+const REQUEST_REST = { firstMs: 5000, mostDoublings: 7 }
 /** So many begin at once. */
 const BURST = 20
 /** So many cease to rest in one step. */
@@ -86,11 +88,6 @@ export class Scheduler {
   /** By their ids, in their order. */
   list(skip: number, limit: number): Job[] {
     return this.#ids.list({ skip, limit }).map((id) => this.#jobs.get(id)!)
-  }
-
-  /** Of all, in their order. */
-  ids(): string[] {
-    return this.#ids.list()
   }
 
   /** It runs at once where there is room. There must be none of this id. */
@@ -266,7 +263,7 @@ export class Scheduler {
   }
 
   #ended(job: Job, end: RunEnd): void {
-    const { clock, metrics, log, onCompleted } = this.#options
+    const { clock, metrics, log, onEnded } = this.#options
     job.statistics()
     job.run = undefined
     this.#running.delete(job)
@@ -278,7 +275,15 @@ export class Scheduler {
     if (end.kind === 'completed') {
       this.#forget(job)
       log.notice('a replication has completed', { replication: job.id })
-      onCompleted(job)
+      onEnded(job)
+    } else if (end.kind === 'failed') {
+      metrics.count('couch_replicator.jobs.crashes')
+      this.#forget(job)
+      const { source, target } = job.description
+      log.error('a replication has failed for good', {
+        ...{ replication: job.id, source, target, reason: end.reason },
+      })
+      onEnded(job)
     } else if (end.kind === 'stopped') {
       metrics.count('couch_replicator.jobs.stops')
       this.#note(job, 'stopped', clock.now())
@@ -299,8 +304,9 @@ export class Scheduler {
     job.note({ type: 'crashed', atMs: nowMs, reason }, settings.maxHistory)
     metrics.count('couch_replicator.jobs.crashes')
     log.warning('a replication has failed', { replication: job.id, reason })
-    const doublings = Math.min(job.errorCount - 1, MOST_DOUBLINGS)
-    job.restsUntilMs = clock.monotonic() + (doublings < 0 ? 0 : REST_MS * 2 ** doublings)
+    const { firstMs, mostDoublings } = job.isRequested ? REQUEST_REST : DOCUMENT_REST
+    const doublings = Math.min(job.errorCount - 1, mostDoublings)
+    job.restsUntilMs = clock.monotonic() + (doublings < 0 ? 0 : firstMs * 2 ** doublings)
     job.phase = 'resting'
     this.#resting.add(job)
   }

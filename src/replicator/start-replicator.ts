@@ -9,8 +9,8 @@ export function startReplicator(
 ): Promise<Replicator> {
   const { settings, databases, bus, users, clock, random, log, metrics, replications } = server
   const { defaults } = replications
-  const requested = (): ReturnType<typeof replications.requested> => replications.requested()
   return Replicator.start({
-    ...{ settings, databases, bus, users, runner, requested, defaults, clock, random, log, metrics },
+    ...{ settings, databases, bus, users, runner, defaults, clock, random, log, metrics },
+    scheduleBy: (queue) => replications.scheduleBy(queue),
   })
 }

@@ -1,14 +1,13 @@
 /**
  * The replications of a server: those that requests begin, and the way to begin others. What holds:
  * - Of the same id one runs at a time; asking again while it runs is waiting with those who wait.
- * - A continuous one that fails is begun again, after longer and longer waits, until it is cancelled. Others end.
+ * - When one that a request asked for runs is said by a queue, which they share with those of documents.
  * - It is cancelled by whoever began it, and by administrators.
  * - Those that requests began end with the server. What they have done is in their checkpoints.
  */
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
-import type { Log } from '../base/log.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import {
   ReplicationError,
@@ -17,6 +16,7 @@ import {
   type ReplicationJob,
   type ReplicationOutcome,
   type ReplicationRunner,
+  type RequestedQueue,
   type RequestedReplication,
   type RunningReplication,
   replicationIdText,
@@ -36,7 +36,6 @@ export interface ReplicationsOptions {
   readonly tasks: TaskRegistry
   readonly settings: SettingsRegistry
   readonly clock: Clock
-  readonly log: Log
 }
 
 /** What `POST /_replicate` answers. */
@@ -46,20 +45,14 @@ export interface ReplicationAnswer {
 }
 
 interface Requested extends RequestedReplication {
-  replication: RunningReplication
-  readonly id: ReplicationId
   /** Resolves when it has ended for good. */
   readonly ended: Promise<ReplicationOutcome>
   isCancelled: boolean
-  /** Ends the wait before it is begun again. */
-  hurry: () => void
 }
 
 /** That requests began. */
 const MOST_REQUESTED = 500
 const MOST_REQUESTED_BY_ONE = 100
-const FIRST_RESTART_MS = 5000
-const MOST_RESTART_MS = 600_000
 
 const DEFAULTS = {
   useCheckpoints: 'replicationCheckpoints',
@@ -84,6 +77,7 @@ export class Replications implements ReplicationRunner {
   readonly #requested = new Map<string, Requested>()
   #runner: StoppableRunner
   readonly #runners: StoppableRunner[]
+  #queue: RequestedQueue | undefined
   #isStopped = false
 
   constructor(options: ReplicationsOptions) {
@@ -97,6 +91,11 @@ export class Replications implements ReplicationRunner {
   runIn(runner: StoppableRunner): void {
     this.#runner = runner
     this.#runners.push(runner)
+  }
+
+  /** Says when those that requests ask for run. To be called before there are any. */
+  scheduleBy(queue: RequestedQueue): void {
+    this.#queue = queue
   }
 
   idOf(job: ReplicationJob): Promise<ReplicationId> {
@@ -119,11 +118,6 @@ export class Replications implements ReplicationRunner {
       else task.end(outcome.kind === 'stopped' ? 'cancelled' : 'completed')
     })
     return running
-  }
-
-  /** Those that requests began, and that run, or wait to be begun again. */
-  requested(): readonly RequestedReplication[] {
-    return [...this.#requested.values()]
   }
 
   /**
@@ -154,52 +148,29 @@ export class Replications implements ReplicationRunner {
       requireOwner(running.job, user)
       return running
     }
+    if (this.#isStopped) throw new DatabaseError('shuttingDown')
     const own = [...this.#requested.values()].filter((each) => each.job.owner.name === user.name).length
     const most = isServerAdmin(user) ? MOST_REQUESTED : MOST_REQUESTED_BY_ONE
     if (this.#requested.size >= MOST_REQUESTED || own >= most) throw new DatabaseError('tooManyReplications')
-    const { clock } = this.#options
-    const replication = this.start(job, id)
+    let onEnded = (_outcome: ReplicationOutcome): void => {}
+    const ended = new Promise<ReplicationOutcome>((resolve) => {
+      onEnded = resolve
+    })
     const requested: Requested = {
       job,
       id,
-      startedAtMs: clock.now(),
-      replication,
-      ended: Promise.resolve().then(() => this.#untilEnd(requested)),
+      requestedAtMs: this.#options.clock.now(),
+      ended,
       isCancelled: false,
-      hurry: () => {},
+      start: () => this.start(job, id),
+      end: (outcome) => {
+        if (this.#requested.get(key) === requested) this.#requested.delete(key)
+        onEnded(outcome)
+      },
     }
+    if (!this.#queue!.add(requested)) throw duplicateJob()
     this.#requested.set(key, requested)
     return requested
-  }
-
-  async #untilEnd(requested: Requested): Promise<ReplicationOutcome> {
-    const { job, id } = requested
-    const { clock, log } = this.#options
-    let waitMs = FIRST_RESTART_MS
-    try {
-      for (;;) {
-        const begunMs = clock.monotonic()
-        const outcome = await requested.replication.ended
-        if (outcome.kind === 'failed') logFailure(log, job, id, outcome.failure)
-        if (!job.options.continuous || outcome.kind !== 'failed' || !outcome.failure.isTransient)
-          return outcome
-        if (requested.isCancelled || this.#isStopped) return outcome
-        if (clock.monotonic() - begunMs > MOST_RESTART_MS) waitMs = FIRST_RESTART_MS
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(waitMs, resolve)
-          requested.hurry = () => {
-            cancel()
-            resolve()
-          }
-        })
-        waitMs = Math.min(MOST_RESTART_MS, waitMs * 2)
-        if (requested.isCancelled || this.#isStopped) return outcome
-        requested.replication = this.start(job, id)
-      }
-    } finally {
-      const key = replicationIdText(id)
-      if (this.#requested.get(key) === requested) this.#requested.delete(key)
-    }
   }
 
   async #cancel(key: string, user: UserCtx): Promise<ReplicationAnswer> {
@@ -212,9 +183,7 @@ export class Replications implements ReplicationRunner {
 
   async #end(requested: Requested): Promise<void> {
     requested.isCancelled = true
-    requested.hurry()
-    await requested.replication.stop()
-    await requested.ended
+    await this.#queue!.remove(requested)
   }
 
   /** Ends all, after a checkpoint each. */
@@ -230,6 +199,16 @@ function requireOwner(job: ReplicationJob, user: UserCtx): void {
   throw new DatabaseError('unauthorized', 'You are not a server admin.')
 }
 
+/** A document's. */
+function duplicateJob(): ReplicationError {
+  return new ReplicationError({
+    error: 'duplicate_job',
+    reason: "The same replication is a document's already.",
+    status: 409,
+    isTransient: false,
+  })
+}
+
 /** In CouchDB's members; nothing of it has credentials. */
 function describeJob(job: ReplicationJob, id: ReplicationId): Record<string, unknown> {
   const { continuous, checkpointIntervalMs } = job.options
@@ -242,16 +221,6 @@ function describeJob(job: ReplicationJob, id: ReplicationId): Record<string, unk
     continuous,
     checkpoint_interval: checkpointIntervalMs,
   }
-}
-
-function logFailure(
-  log: Log,
-  job: ReplicationJob,
-  id: ReplicationId,
-  { error, reason }: ReplicationFailure,
-): void {
-  const { source, target } = describeJob(job, id) as { source: string; target: string }
-  log.error('a replication failed', { id: replicationIdText(id), source, target, error, reason })
 }
 
 function answerOf(outcome: ReplicationOutcome): ReplicationAnswer {

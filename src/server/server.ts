@@ -245,7 +245,6 @@ export class Server {
       tasks: this.tasks,
       settings,
       clock,
-      log,
     })
     this.#userDatabases = new UserDatabases({ settings, databases, bus: parts.bus, clock, log })
     this.authenticator = parts.authenticator

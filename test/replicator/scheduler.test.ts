@@ -67,7 +67,7 @@ function simulate(endOf: (job: Job) => { afterMs: number; end: RunEnd } | undefi
   const scheduler = new Scheduler({
     settings,
     run,
-    onCompleted: (job) => completed.push(job.id),
+    onEnded: (job) => completed.push(job.id),
     clock,
     log: recordingLog().log,
     metrics: { count() {}, set() {} },

@@ -28,7 +28,7 @@ export interface FakeReplication {
   readonly id: ReplicationId
   readonly isRunning: boolean
   complete(progress?: Partial<ReplicationProgress>): void
-  fail(error: string, reason: string): void
+  fail(error: string, reason: string, isTransient?: boolean): void
 }
 
 export class FakeReplications implements ReplicationRunner {
@@ -51,6 +51,8 @@ export class FakeReplications implements ReplicationRunner {
     return replicationId(job, { uuid: 'a'.repeat(32), filterCode: this.filterCode })
   }
 
+  async stop(): Promise<void> {}
+
   start(job: ReplicationJob, id: ReplicationId): RunningReplication {
     let isRunning = true
     let progress = NO_PROGRESS
@@ -71,8 +73,8 @@ export class FakeReplications implements ReplicationRunner {
         progress = { ...NO_PROGRESS, ...made }
         end({ kind: 'completed', result: { session_id: 'a' }, progress })
       },
-      fail(error, reason) {
-        end({ kind: 'failed', failure: { error, reason, status: 500, isTransient: true }, progress })
+      fail(error, reason, isTransient = true) {
+        end({ kind: 'failed', failure: { error, reason, status: 500, isTransient }, progress })
       },
     }
     this.begun.push(replication)
