@@ -173,6 +173,11 @@ export const ERRORS = {
     error: 'service_unavailable',
     reason: 'Too many passwords wait to be checked.',
   },
+  mapsBusy: {
+    status: 503,
+    error: 'service_unavailable',
+    reason: 'Too many maps of files wait to be made.',
+  },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
   badContentType: {

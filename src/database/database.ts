@@ -105,6 +105,10 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     )
   }
 
+  get path(): string {
+    return this.#store.get().path
+  }
+
   async refresh(): Promise<void> {
     this.#store.get()
   }

@@ -4,6 +4,7 @@ import { DatabaseError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { type CacheFigures, measureThread, type ThreadFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import type { DatabaseMap } from '../database/layout/file-map.ts'
 import { statisticsAt } from '../statistics/statistics-tree.ts'
 import { openFiles, type SystemFigures, systemAnswer, systemFigures } from '../statistics/system-figures.ts'
 import { type Figures, Totals } from '../statistics/totals.ts'
@@ -28,6 +29,7 @@ export interface NodeServiceOptions {
   pendingEvents: () => number
   hashing: () => number
   compacting: () => number
+  fileMap: (name: string) => Promise<DatabaseMap>
   /** See `restart`. */
   restart: (() => Promise<void>) | undefined
 }
@@ -75,6 +77,14 @@ export class NodeService {
   /** Compactions that run and that wait, as `_smoosh` tells of them. */
   compactions(): { active: number; waiting: number; starting: number } {
     return { active: this.#options.compacting(), waiting: 0, starting: 0 }
+  }
+
+  /**
+   * Where in a database's file lies what, of now or of when the file was a little shorter: made in a thread of its own, one map
+   * at a time. Throws noDatabase, mapsBusy, and what leasing a database throws.
+   */
+  fileMap(name: string): Promise<DatabaseMap> {
+    return this.#options.fileMap(name)
   }
 
   /**

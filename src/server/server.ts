@@ -28,6 +28,7 @@ import { isLocal, listenAddresses } from '../config/listen-addresses.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import type { DatabaseMap } from '../database/layout/file-map.ts'
 import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { LocalIndexes } from '../indexes/local-indexes.ts'
@@ -36,6 +37,7 @@ import { LocalRunner } from '../replication/runner.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
+import { FileMaps } from '../workers/file-maps.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction, automaticCompactionSettings } from './automatic-compaction.ts'
@@ -123,6 +125,7 @@ export class Server {
   readonly automaticIndexing: AutomaticIndexing
   /** As this thread reads them. */
   readonly indexes: LocalIndexes
+  readonly #fileMaps = new FileMaps()
   readonly #userDatabases: UserDatabases
   #replicator: ReplicatorService | undefined
   readonly #lock: { release(): Promise<void> }
@@ -225,6 +228,7 @@ export class Server {
       pendingEvents: () => this.events.pending,
       hashing: () => this.hasher.pending,
       compacting: () => this.compactions.running,
+      fileMap: (name) => this.#fileMap(name),
       restart: options.restart,
     })
     const { databases } = this
@@ -413,6 +417,16 @@ export class Server {
     return server
   }
 
+  async #fileMap(name: string): Promise<DatabaseMap> {
+    const lease = await this.databases.lease(name)
+    const { database } = lease
+    const { uuid, path } = database
+    const fileBytes = database.info().sizes.file
+    // The map is made of the file itself, whatever becomes of the database meanwhile.
+    lease.release()
+    return this.#fileMaps.map({ uuid, path, fileBytes })
+  }
+
   get replicator(): ReplicatorService {
     return this.#replicator!
   }
@@ -424,6 +438,7 @@ export class Server {
       await this.replications.stop()
       await this.automaticCompaction.stop()
       await this.compactions.stop()
+      await this.#fileMaps.close()
       await this.#userDatabases.close()
       await this.indexes.close()
       const automaticIndexing = this.automaticIndexing.stop()

@@ -15,6 +15,7 @@ export function remoteNode(core: Core): NodeBackend {
     system: call('system'),
     metricsPage: call('metricsPage'),
     compactions: call('compactions'),
+    fileMap: call('fileMap'),
     restart: call('restart'),
   }
   return methods

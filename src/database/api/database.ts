@@ -321,6 +321,8 @@ export interface Database {
 
 /** A database in the thread that writes it: what the server does of its own accord. */
 export interface OwnedDatabase extends Database {
+  /** Of its file. */
+  readonly path: string
   /** When the first document expires; undefined while none does. */
   nextExpiry(): number | undefined
   /** Deletes documents whose time has come at `nowMs`, the earliest first, at most `limit`. Resolves with their number. */

@@ -60,7 +60,8 @@ export interface ConfigurationBackend {
 }
 
 /** As `NodeService` has them. */
-export interface NodeBackend extends Pick<NodeService, 'statistics' | 'system' | 'metricsPage' | 'restart'> {
+export interface NodeBackend
+  extends Pick<NodeService, 'statistics' | 'system' | 'metricsPage' | 'fileMap' | 'restart'> {
   compactions(): Here<ReturnType<NodeService['compactions']>>
 }
 
