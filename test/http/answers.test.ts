@@ -1,6 +1,6 @@
 /**
  * The bytes of answers, at the sizes where they go out in another way: a short body in one piece with its head,
- * a longer one beside it, listings in chunks into which short pieces are copied and long ones are not.
+ * a longer one beside it, short listings like those, others in chunks into which short pieces are copied and long ones are not.
  */
 import { connect } from 'node:net'
 import t from 'tap'
@@ -9,6 +9,8 @@ import { startTestServer } from '../support/http-server.ts'
 
 /** Where answers change the way that they are sent, and far from it. */
 const SIZES = [0, 1, 4000, 12_100, 12_250, 12_288, 16_384, 32_700, 32_768, 49_152, 70_000]
+/** A listing of a document whose text has as many bytes goes out in chunks. */
+const SHORT_TEXT = 32_000
 /** One, two, three and four bytes of UTF-8. */
 const LETTERS = ['x', 'é', '→', '😀']
 
@@ -25,6 +27,7 @@ t.test('every byte, whatever the size', async (t) => {
     LETTERS.map((letter) => ({ _id: `${letter}${size}`, text: letter.repeat(size / letter.length) })),
   )
   t.equal((await ask(server, 'POST /db/_bulk_docs', { json: { docs } })).status, 201)
+  let whole = 0
   for (const { _id, text } of docs) {
     const path = `/db/${encodeURIComponent(_id)}`
     const got = await ask(server, `GET ${path}`)
@@ -34,10 +37,22 @@ t.test('every byte, whatever the size', async (t) => {
     t.equal(head.text, '')
     t.same(head.headers['content-length'], got.headers['content-length'])
     t.same(head.headers.etag, got.headers.etag)
+    const row = await ask(server, `GET /db/_all_docs?include_docs=true&key="${encodeURIComponent(_id)}"`)
+    t.same(
+      (row.json as { rows: Row[] }).rows.map(({ doc }) => doc.text),
+      [text],
+    )
+    const length = row.headers['content-length']
+    if (length === undefined) continue
+    t.ok(Buffer.byteLength(text) < SHORT_TEXT)
+    t.equal(length, String(Buffer.byteLength(row.text)))
+    whole += 1
   }
+  t.ok(whole > 0, 'a short listing has its length, unless it gave way to others')
   const bytewise = [...docs].sort((a, b) => Buffer.compare(Buffer.from(a._id), Buffer.from(b._id)))
   const listed = await ask(server, 'GET /db/_all_docs?include_docs=true')
   const rows = (listed.json as { rows: Row[] }).rows
+  t.equal(listed.headers['content-length'], undefined)
   t.same(
     rows.map((row) => [row.id, row.doc._id, row.doc.text]),
     bytewise.map(({ _id, text }) => [_id, _id, text]),

@@ -2,38 +2,82 @@ import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece, type PieceSource } from '../../documents/piece.ts'
 import type { Pieces } from './answer.ts'
+import { CHUNK_BYTES, Gathered } from './gathered.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
  * `CHUNK_BYTES`, a chunk that the socket does not take at once is waited for, and others get their turn between
  * chunks, and between pieces where those take long. When the client goes away the iterator is returned, so a scan's
- * snapshot is freed.
+ * snapshot is freed. An answer whose pieces all come at once, and are no chunk, goes out whole, with its length.
  */
-const CHUNK_BYTES = 32 * 1024
-/** What a chunk takes beside, so that most pieces that go beyond its bound are still in it. */
-const CHUNK_SLACK_BYTES = 16 * 1024
-/** Of one code unit. */
-const MAX_UTF8_BYTES = 3
 
 export interface Sending {
   /** Writes the head, when there is something to follow it: what fails before can still be told as an answer of its own. */
   begin?: () => void
+  /** Writes the head with the length of the body, and the body, which is the caller's until he has returned. */
+  whole?: ((body: Buffer) => void) | undefined
   /** The answer's end waits for it. */
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
   onBytes?: (bytes: number) => void
 }
 
+type Step = IteratorResult<Piece>
+
 /**
- * Resolves when everything was handed to the socket, or when the client has gone. Rejects as the pieces do.
+ * Resolves when everything was handed to the socket, or when the client has gone; undefined where that is so already.
+ * Rejects as the pieces do.
  */
-export async function sendPieces(
+export function sendPieces(
   response: ServerResponse,
   pieces: Pieces,
-  { begin = () => {}, beforeEnd, onBytes = () => {} }: Sending = {},
+  sending: Sending = {},
+): Promise<void> | undefined {
+  const { whole, beforeEnd } = sending
+  if (whole === undefined || beforeEnd !== undefined) {
+    return sendGathered(response, pieces, new Gathered(), undefined, sending)
+  }
+  const gathered = Gathered.atDesk()
+  let step: Step | Promise<Step>
+  try {
+    step = gatherAtOnce(pieces, gathered)
+    if (!(step instanceof Promise) && step.done === true) {
+      gathered.show(whole)
+      return undefined
+    }
+  } catch (error) {
+    return failed(pieces, error)
+  } finally {
+    gathered.leaveDesk()
+  }
+  return sendGathered(response, pieces, gathered, step, sending)
+}
+
+/** The first step that is no piece to be gathered, or that is too much. */
+function gatherAtOnce(pieces: Pieces, gathered: Gathered): Step | Promise<Step> {
+  for (;;) {
+    const step = pieces.next()
+    if (step instanceof Promise || step.done === true) return step
+    const { value } = step
+    if (typeof value !== 'string' && !(value instanceof Uint8Array)) return step
+    if (gathered.size >= CHUNK_BYTES || isTurnOver()) return step
+    gathered.add(value)
+  }
+}
+
+async function failed(pieces: Pieces, error: unknown): Promise<never> {
+  await pieces.return?.()
+  throw error
+}
+
+async function sendGathered(
+  response: ServerResponse,
+  pieces: Pieces,
+  gathered: Gathered,
+  first: Step | Promise<Step> | undefined,
+  { begin = () => {}, beforeEnd, onBytes = () => {} }: Sending,
 ): Promise<void> {
   const client = new Client(response)
-  const gathered = new Gathered()
   let finished = false
   let begun = false
   const take = (): Buffer => {
@@ -54,8 +98,7 @@ export async function sendPieces(
     begun = true
   }
   try {
-    while (!client.gone) {
-      const next = pieces.next()
+    for (let next = first ?? pieces.next(); !client.gone; next = pieces.next()) {
       const step = next instanceof Promise ? await client.unlessGone(next) : next
       if (step === undefined) break
       if (step.done === true) {
@@ -87,7 +130,7 @@ export async function sendPieces(
 }
 
 function isSource(piece: Piece): piece is PieceSource {
-  return typeof piece === 'object' && Symbol.asyncIterator in piece
+  return typeof piece === 'object' && !(piece instanceof Uint8Array)
 }
 
 /** False when the client has gone. */
@@ -104,89 +147,6 @@ async function sendSource(
     else if (isTurnOver()) await nextTurn()
   }
   return !client.gone
-}
-
-/**
- * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
- * are written one behind the other into one chunk: a row costs two copies and no allocation. An answer that is one
- * short text takes no chunk: it would be as much memory again as all else of the request.
- */
-class Gathered {
-  #text = ''
-  /** Whole ones, before what is in `#chunk`. */
-  #full: Buffer[] = []
-  #fullBytes = 0
-  #chunk: Buffer | undefined
-  #used = 0
-
-  /** Bytes, and code units of what is still text. */
-  get size(): number {
-    return this.#fullBytes + this.#used + this.#text.length
-  }
-
-  add(piece: string | Uint8Array): void {
-    if (typeof piece === 'string') {
-      this.#text += piece
-      return
-    }
-    this.#writeText()
-    if (piece.length > CHUNK_BYTES) {
-      this.#close()
-      this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
-      return
-    }
-    const chunk = this.#room(piece.length)
-    chunk.set(piece, this.#used)
-    this.#used += piece.length
-  }
-
-  /** Everything so far. The bytes are the caller's. */
-  take(): Buffer {
-    if (this.#chunk === undefined && this.#full.length === 0) {
-      const text = this.#text
-      this.#text = ''
-      return Buffer.from(text)
-    }
-    this.#writeText()
-    this.#close()
-    const full = this.#full
-    const bytes = this.#fullBytes
-    this.#full = []
-    this.#fullBytes = 0
-    return full.length === 1 ? full[0]! : Buffer.concat(full, bytes)
-  }
-
-  #writeText(): void {
-    const text = this.#text
-    if (text === '') return
-    this.#text = ''
-    const most = text.length * MAX_UTF8_BYTES
-    if (most > CHUNK_BYTES) {
-      this.#close()
-      this.#push(Buffer.from(text, 'utf8'))
-      return
-    }
-    const chunk = this.#room(most)
-    this.#used += chunk.write(text, this.#used)
-  }
-
-  #room(bytes: number): Buffer {
-    if (this.#chunk !== undefined && this.#used + bytes <= this.#chunk.length) return this.#chunk
-    this.#close()
-    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
-    return this.#chunk
-  }
-
-  #close(): void {
-    if (this.#chunk !== undefined && this.#used > 0) this.#push(this.#chunk.subarray(0, this.#used))
-    this.#chunk = undefined
-    this.#used = 0
-  }
-
-  #push(chunk: Buffer): void {
-    this.#full.push(chunk)
-    this.#fullBytes += chunk.length
-  }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
-import type { Answer, StreamedAnswer } from '../answer/answer.ts'
+import type { Answer } from '../answer/answer.ts'
 import { knownError } from '../answer/known-error.ts'
 import { authorize } from '../request/access.ts'
 import { preflight } from '../request/cors.ts'
@@ -115,25 +115,22 @@ function respond(
   } catch (error) {
     answer = errorAnswer(error, exchange)
   }
-  if (answer instanceof Promise || answer.kind === 'streamed') {
+  if (answer instanceof Promise) {
     void respondLater(exchange, answer, startMs)
     return
   }
+  let sending: Promise<void> | undefined
   try {
-    sendWhole(exchange, answer)
+    sending = send(exchange, answer)
   } catch (error) {
     breakOff(exchange, error)
-  } finally {
-    finish(exchange, startMs)
   }
+  if (sending === undefined) finish(exchange, startMs)
+  else void finishLater(exchange, sending, startMs)
 }
 
 /** Never rejects. */
-async function respondLater(
-  exchange: Exchange,
-  handled: Answer | Promise<Answer>,
-  startMs: number,
-): Promise<void> {
+async function respondLater(exchange: Exchange, handled: Promise<Answer>, startMs: number): Promise<void> {
   try {
     let answer: Answer
     try {
@@ -145,12 +142,8 @@ async function respondLater(
       }
       answer = errorAnswer(error, exchange)
     }
-    if (answer.kind === 'whole') sendWhole(exchange, answer)
-    else await streamed(exchange, answer)
-    const isGone = exchange.response.destroyed && !exchange.response.writableFinished
-    if (answer.kind === 'streamed' && isGone) {
-      exchange.backend.metrics.count('couchdb.httpd.abandoned_streaming_requests')
-    }
+    const sending = send(exchange, answer)
+    if (sending !== undefined) await sending
   } catch (error) {
     breakOff(exchange, error)
   } finally {
@@ -158,14 +151,39 @@ async function respondLater(
   }
 }
 
-/** What fails before the head has gone out is an answer like any other. */
-async function streamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+/** Never rejects. */
+async function finishLater(exchange: Exchange, sending: Promise<void>, startMs: number): Promise<void> {
   try {
-    await sendStreamed(exchange, answer)
+    await sending
   } catch (error) {
-    if (exchange.response.headersSent) throw error
-    sendWhole(exchange, errorAnswer(error, exchange))
+    breakOff(exchange, error)
+  } finally {
+    finish(exchange, startMs)
   }
+}
+
+/** Undefined where it was handed over. */
+function send(exchange: Exchange, answer: Answer): Promise<void> | undefined {
+  if (answer.kind === 'whole') {
+    sendWhole(exchange, answer)
+    return undefined
+  }
+  return sendStreamed(exchange, answer)?.then(
+    () => noteAbandoned(exchange),
+    (error: unknown) => failBeforeHead(exchange, error),
+  )
+}
+
+function noteAbandoned({ response, backend }: Exchange): void {
+  if (response.destroyed && !response.writableFinished) {
+    backend.metrics.count('couchdb.httpd.abandoned_streaming_requests')
+  }
+}
+
+/** What fails before the head has gone out is an answer like any other. */
+function failBeforeHead(exchange: Exchange, error: unknown): void {
+  if (exchange.response.headersSent) throw error
+  sendWhole(exchange, errorAnswer(error, exchange))
 }
 
 /**

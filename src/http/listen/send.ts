@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { BytePace } from '../../base/byte-pace.ts'
 import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
@@ -32,35 +33,54 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
     else response.write(body)
     void rest.then(() => response.end())
   } else if (bodiless) response.end()
-  else if (body.length <= MAX_JOINED_BYTES) response.end(body.toString('latin1'), 'latin1')
+  else if (body.length <= MAX_JOINED_BYTES) endJoined(response, body)
   else response.end(body)
 }
 
+/** A short body, in one piece with the head that was written. */
+function endJoined(response: ServerResponse, body: Buffer): void {
+  response.end(body.toString('latin1'), 'latin1')
+}
+
 /**
- * Writes an answer piece by piece. Resolves when it was handed over or the client has gone. The pieces are always
- * read to their end or returned.
+ * Writes an answer piece by piece, or whole where that is all there at once. Resolves when it was handed over or the client
+ * has gone; undefined where that is so already. The pieces are always read to their end or returned.
  */
-export async function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+export function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promise<void> | undefined {
   const { request, response } = exchange
-  const begin = (): void => void response.writeHead(answer.status, headOf(exchange, answer.headers))
-  if (response.destroyed) {
-    await answer.pieces.return?.()
-    return
-  }
+  if (request.method === 'HEAD' || response.destroyed) return sendHead(exchange, answer)
   const rest = discardRest(request, { pace: paceOf(exchange) })
-  if (request.method === 'HEAD') {
-    await answer.pieces.return?.()
-    if (response.destroyed) return
-    begin()
-    response.flushHeaders()
-    await rest
-    response.end()
-  } else {
-    const onBytes = (bytes: number): void => {
+  const hasLength = answer.headers['content-length'] !== undefined
+  return sendPieces(response, answer.pieces, {
+    begin: () => void response.writeHead(answer.status, headOf(exchange, answer.headers)),
+    whole: hasLength ? undefined : (body) => sendShort(exchange, answer, body),
+    beforeEnd: rest,
+    onBytes: (bytes) => {
       exchange.sentBytes += bytes
-    }
-    await sendPieces(response, answer.pieces, { begin, beforeEnd: rest, onBytes })
-  }
+    },
+  })
+}
+
+function sendShort(exchange: Exchange, { status, headers }: StreamedAnswer, body: Buffer): void {
+  const { response } = exchange
+  const head = headOf(exchange, headers)
+  head.push('Content-Length', String(body.length))
+  response.writeHead(status, head)
+  exchange.sentBytes += body.length
+  if (body.length <= MAX_JOINED_BYTES) endJoined(response, body)
+  else response.end(Buffer.from(body))
+}
+
+/** What nobody wants the rest of. */
+async function sendHead(exchange: Exchange, answer: StreamedAnswer): Promise<void> {
+  const { request, response } = exchange
+  await answer.pieces.return?.()
+  if (response.destroyed) return
+  const rest = discardRest(request, { pace: paceOf(exchange) })
+  response.writeHead(answer.status, headOf(exchange, answer.headers))
+  response.flushHeaders()
+  await rest
+  response.end()
 }
 
 /** Undefined for those who are known: they are read as fast as they send. */
