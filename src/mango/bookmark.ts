@@ -1,6 +1,6 @@
 /**
- * Where a query goes on, in CouchDB's form: `[{startkey_docid, Id}, {startkey, Key}]` as an external term, packed where that
- * makes it shorter, in the base64 of URLs. A bookmark may come from anybody: how much it may say is bounded, and what is
+ * Where a query goes on, in CouchDB's form: `[{startkey_docid, Id}, {startkey, Key}]` as an external term, a long one packed
+ * where that makes it shorter, in the base64 of URLs. A bookmark may come from anybody: how much it may say is bounded, and what is
  * not of this form is refused.
  */
 import { deflateSync, inflateSync } from 'node:zlib'
@@ -21,22 +21,30 @@ export const NO_BOOKMARK = 'nil'
 
 const PACKED = 0x50
 const PACKED_HEAD_BYTES = 6
+/** Below, packing takes as long as a whole query does, for some bytes of an answer of which most are documents. */
+const LEAST_PACKED_BYTES = 1024
 /** Unpacked. Keys of rows are shorter. */
 const MOST_BYTES = 8 * 1024 * 1024
 
+const PLAIN_HEAD = Buffer.from([VERSION])
+const ID_NAME = atom('startkey_docid')
+const KEY_NAME = atom('startkey')
+
 export function printBookmark({ key, id }: Bookmark): string {
-  const term = list([
-    tuple(atom('startkey_docid'), jsonTerm(stringText(id))),
-    tuple(atom('startkey'), jsonTerm(key)),
-  ])
+  const term = list([tuple(ID_NAME, jsonTerm(stringText(id))), tuple(KEY_NAME, jsonTerm(key))])
+  return (packedTerm(term) ?? Buffer.concat([PLAIN_HEAD, term])).toString('base64url')
+}
+
+/** Undefined where that is not worth while. */
+function packedTerm(term: Buffer): Buffer | undefined {
+  if (term.length < LEAST_PACKED_BYTES) return undefined
   const packed = deflateSync(term)
+  if (packed.length + PACKED_HEAD_BYTES > term.length) return undefined
   const head = Buffer.alloc(PACKED_HEAD_BYTES)
   head[0] = VERSION
   head[1] = PACKED
   head.writeUInt32BE(term.length, 2)
-  const isShorter = packed.length + PACKED_HEAD_BYTES - 1 < term.length
-  const bytes = isShorter ? Buffer.concat([head, packed]) : Buffer.concat([Buffer.from([VERSION]), term])
-  return bytes.toString('base64url')
+  return Buffer.concat([head, packed])
 }
 
 /** Throws invalid_bookmark. */

@@ -165,6 +165,22 @@ t.test('bookmarks of anybody', async (t) => {
   t.same([after.docs, after.bookmark], [[], last.bookmark])
 })
 
+t.test('a bookmark of a long key, and of one that is packed', async (t) => {
+  await send('PUT /long')
+  const names = [0, 1, 2].map((at) => `${'name '.repeat(600)}${at}`)
+  const docs = names.map((name, at) => ({ _id: String(at), name }))
+  await send('POST /long/_bulk_docs', { json: { docs } })
+  await send('POST /long/_index', { json: { index: { fields: ['name'] } } })
+  const query = { selector: { name: { $gt: null } }, limit: 1, fields: ['_id'] }
+  let bookmark: string | undefined
+  for (const _id of ['0', '1', '2']) {
+    const page = await find('long', { ...query, ...(bookmark && { bookmark }) })
+    t.same(page.docs, [{ _id }])
+    t.ok(page.bookmark.length < 1000, 'a key that repeats itself is packed')
+    bookmark = page.bookmark
+  }
+})
+
 t.test('indexes that are written as design documents', async (t) => {
   await filled('own')
   const views = {
