@@ -2,9 +2,8 @@
  * The order in which passwords are hashed. A hash costs tenths of a second of a processor, and anybody may ask for one.
  * What holds:
  * - A few hashes run at a time: the processors are for requests first, and short hashes share libuv's four threads with all
- *   file I/O, and must never take them all. One processor has none where there are two: a thread of low priority that runs is
- *   let finish its turn of some milliseconds by Linux's scheduler (6.6 and later) before one that wakes up, so a request waits
- *   wherever hashes run.
+ *   file I/O, and must never take them all. One processor has none where there are two: where hashes cannot be made to give
+ *   way at once (`src/workers/give-way.ts`), a request waits for some milliseconds wherever they run.
  * - Addresses take turns, whatever each of them asks for: a flood from one delays another's hash by one or two.
  * - Each address has so many waiting at most, and all together; who comes then is refused at once: 429 where the address
  *   itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting

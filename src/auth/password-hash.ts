@@ -43,9 +43,6 @@ export interface PasswordHash {
   readonly derivedKey: string
 }
 
-/** Hashes that wait: of more than that nobody hopes that they are quick, and the others come first. */
-const CROWD = 8
-
 /** A hash that no password has, and that costs as much to try as those that some have. */
 export function decoyHash(prf: Prf, iterations: number, random: RandomBytes): PasswordHash {
   return { prf, salt: randomHex(random, 16), iterations, derivedKey: randomHex(random, PRFS[prf].bytes) }
@@ -126,8 +123,7 @@ export function createPasswordHasher(newPrf: () => Prf = () => 'sha256'): Passwo
     const { bytes, digest } = PRFS[prf]
     return queue.run(caller, async () => {
       if (prf === 'simple') return createHash('sha1').update(password).update(salt).digest()
-      const isCrowded = queue.waiting >= CROWD
-      return threads.derive({ password, salt, iterations, bytes, digest, isCrowded })
+      return threads.derive({ password, salt, iterations, bytes, digest })
     })
   }
 

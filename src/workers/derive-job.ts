@@ -5,6 +5,11 @@ export interface Derivation {
   readonly iterations: number
   readonly bytes: number
   readonly digest: string
-  /** Many others wait: the thread has next to nothing of processors that somebody else wants. */
-  readonly isCrowded?: boolean
+}
+
+/** Of a processor that others want: nothing, or a tenth. All jobs of a thread have the same. */
+export type Share = 'whatIsLeft' | 'little'
+
+export interface DeriveJob extends Derivation {
+  readonly share: Share
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { pbkdf2Sync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
@@ -14,13 +15,66 @@ function expected({ password, salt, iterations, bytes, digest }: Derivation): st
 
 const hex = (key: Uint8Array): string => Buffer.from(key).toString('hex')
 
-/** Of each thread of this process; `nice` is the 17th field behind the name (proc(5)). */
-function niceness(): number[] {
-  return readdirSync('/proc/self/task').map((thread) => {
-    const text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
-    return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[16])
+interface Scheduled {
+  nice: number
+  policy: number
+}
+
+/** Of each thread of this process; the 17th and the 39th field behind the name are `nice` and `policy` (proc(5)). */
+function scheduled(): Scheduled[] {
+  return readdirSync('/proc/self/task').flatMap((thread) => {
+    let text: string
+    try {
+      text = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+    } catch {
+      return [] // It has ended.
+    }
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return [{ nice: Number(fields[16]), policy: Number(fields[38]) }]
   })
 }
+
+const LOWEST = 19
+const BELOW_NORMAL = 10
+const SCHED_IDLE = 5
+const SLOW: Derivation = { ...LONG, iterations: 1_500_000 }
+
+const skip = process.platform === 'linux' ? false : 'threads have priorities of their own on Linux alone'
+const hasPolicies = spawnSync('chrt', ['-i', '0', 'true']).status === 0
+
+/** Rejects when the key is derived before. */
+async function whileDeriving(threads: DeriveThreads, isSo: () => boolean): Promise<void> {
+  let isOver = false
+  const work = threads.derive(SLOW).finally(() => {
+    isOver = true
+  })
+  await until('threads give way', () => isOver || isSo())
+  if (isOver) throw new Error('no thread gave way')
+  await work
+}
+
+t.test('the thread takes what the others leave', { skip }, async (t) => {
+  const own = scheduled().filter(({ nice, policy }) => nice === LOWEST || policy === SCHED_IDLE)
+  t.same(own, [], 'none does by itself')
+  await whileDeriving(new DeriveThreads(1), () => scheduled().some(({ nice }) => nice === LOWEST))
+  const sunk = scheduled().filter(({ nice }) => nice === LOWEST)
+  t.same(
+    sunk,
+    [{ nice: LOWEST, policy: hasPolicies ? SCHED_IDLE : 0 }],
+    'one, and under the policy for it if there is one',
+  )
+})
+
+t.test(
+  'a key that takes too long there is derived by a thread with a share of its own',
+  { skip },
+  async (t) => {
+    const threads = new DeriveThreads(1, () => 0)
+    const shares = (): number[] => scheduled().map(({ nice }) => nice)
+    await whileDeriving(threads, () => shares().includes(LOWEST) && shares().includes(BELOW_NORMAL))
+    t.equal(hex(await threads.derive(LONG)), expected(LONG), 'while another one is late, too')
+  },
+)
 
 t.test('keys are the same in threads and out of them, several at once', async (t) => {
   const threads = new DeriveThreads(2)
@@ -30,34 +84,4 @@ t.test('keys are the same in threads and out of them, several at once', async (t
   const unknown = { ...LONG, digest: 'none' }
   await t.rejects(threads.derive(unknown), 'what cannot be derived is an error')
   t.equal(hex(await threads.derive(LONG)), expected(LONG), 'and harms nobody')
-})
-
-const skip = process.platform === 'linux' ? false : 'threads have priorities of their own on Linux alone'
-
-t.test('where many wait it has next to nothing', { skip }, async (t) => {
-  const threads = new DeriveThreads(1)
-  const lowest = (): number => niceness().filter((each) => each === 19).length
-  let isOver = false
-  await threads.derive(LONG)
-  const work = threads.derive({ ...LONG, iterations: 3_000_000, isCrowded: true }).finally(() => {
-    isOver = true
-  })
-  await until('a thread sinks', () => isOver || lowest() > 0)
-  t.equal(lowest(), 1)
-  await work
-})
-
-t.test('the thread has less of the processors than the others', { skip }, async (t) => {
-  const threads = new DeriveThreads(1)
-  const own = Math.min(...niceness())
-  const below = (): number => niceness().filter((each) => each > own).length
-  // Threads of before wait for work a while.
-  const before = below()
-  let isOver = false
-  const work = threads.derive({ ...LONG, iterations: 3_000_000 }).finally(() => {
-    isOver = true
-  })
-  await until('a thread gives way', () => isOver || below() > before)
-  t.equal(below() - before, 1, 'none but that one')
-  await work
 })
