@@ -14,11 +14,17 @@ import type { Lease } from '../server/open-databases.ts'
 import type { DatabaseConfig } from './config.ts'
 import { OWN_END, OWN_PREFIX, parsePrincipalId, readPrincipal } from './principals/principal.ts'
 import { Principals } from './principals/principals.ts'
-import type { Reader } from './principals/reader.ts'
+import { mayRead, type Reader } from './principals/reader.ts'
 import { Sessions } from './principals/sessions.ts'
 import { ChannelIndex } from './store/channel-index.ts'
 import { leavesOf } from './store/document-leaves.ts'
-import { type GivenDocument, type StateAt, type WriteTarget, writeDocument } from './store/document-write.ts'
+import {
+  type GivenDocument,
+  type StateAt,
+  type Writer,
+  type WriteTarget,
+  writeDocument,
+} from './store/document-write.ts'
 import { Expiries } from './store/expiries.ts'
 import { GrantIndex } from './store/grant-index.ts'
 import { LocalStore } from './store/local-store.ts'
@@ -140,8 +146,16 @@ export class GatewayDatabase implements WriteTarget {
     return leavesOf(this.database, id, this.recorded)
   }
 
+  /** `userName` null is an administrator. As `writeDocument`. */
   write(given: GivenDocument, userName: string | null, signal?: AbortSignal): Promise<string> {
-    return writeDocument(this, given, () => this.#syncUser(userName), signal)
+    const writer: Writer = {
+      asked: () => this.#syncUser(userName),
+      mayRead: ({ record }) => {
+        const reader = userName === null ? null : this.reader(userName)
+        return reader !== undefined && mayRead(reader, record.output.channels)
+      },
+    }
+    return writeDocument(this, given, writer, signal)
   }
 
   #syncUser(name: string | null): SyncUser | null {

@@ -4,6 +4,7 @@
  * - He sees every document that he may see: by itself, in `_all_docs`, and in `_changes`, from the beginning and from where he
  *   was, however he got to see it.
  */
+import { createHash } from 'node:crypto'
 import { GatewayModel, type ModelRevision } from './gateway-model.ts'
 import type { GatewayAnswer, GatewayRequest } from './gateway-server.ts'
 import type { Random } from './random.ts'
@@ -100,6 +101,7 @@ export class GatewayRun {
     ['role', () => this.#putRole(this.#random.pick(ROLES))],
     ['role gone', () => this.#deleteRole(this.#random.pick(ROLES))],
     ['attachment', () => this.#attach()],
+    ['stolen stub', () => this.#steal()],
     ['purge', () => this.#purge()],
     ['compaction', () => this.#compact()],
   ]
@@ -282,6 +284,25 @@ export class GatewayRun {
     const { channels, access, roles } = winner
     const said = { ...content, channels: [...channels], access: [...access], roles: [...roles] } as never
     this.#remember(id, json.rev, winner.rev, false, said)
+  }
+
+  /** Who may not see a revision does not get its attachment by a stub in a revision of his own, on top of it or beside it. */
+  async #steal(): Promise<void> {
+    const id = this.#id()
+    const name = this.#random.pick(USERS)
+    const leaf = this.#oneOf(this.#model.leaves(id).filter((each) => !this.#model.maySee(name, each)))
+    if (leaf === undefined || leaf.secret === NO_SECRET) return
+    const sha1 = createHash('sha1').update(leaf.secret).digest('base64')
+    const digest = this.#random.bool() ? { digest: `sha1-${sha1}` } : {}
+    const content = { ...this.#content(), channels: ['!'], _attachments: { a: { stub: true, ...digest } } }
+    const as = `${name}:${PASSWORD}`
+    const put = await this.#target().ask(`PUT ${this.#db}/${id}?rev=${leaf.rev}`, { body: content, as })
+    expect(put.status === 400, `${name} puts a stub of ${id} ${leaf.rev}`, put.text)
+    const [generation, hash] = leaf.rev.split('-') as [string, string]
+    const _revisions = { start: Number(generation) + 1, ids: ['abc', hash] }
+    const body = { new_edits: false, docs: [{ _id: id, ...content, _revisions }] }
+    const { json, text } = await this.#target().ask(`POST ${this.#db}/_bulk_docs`, { body, as })
+    expect(json?.[0]?.status === 400, `${name} replicates a stub of ${id} ${leaf.rev}`, text)
   }
 
   async #purge(): Promise<void> {

@@ -64,6 +64,13 @@ export interface StateAt {
   seq: number
 }
 
+/** Who writes, as he is at each call. */
+export interface Writer {
+  /** As the sync function may require him to be; null for an administrator. */
+  asked(): SyncUser | null
+  mayRead(revision: RecordedRevision): boolean
+}
+
 /** What a new revision is made of, as the document is now. */
 interface Basis {
   readonly leaves: DocumentLeaves | undefined
@@ -77,31 +84,28 @@ const MOST_ATTEMPTS = 20
 
 class Outdated extends Error {}
 
-/**
- * Resolves with the revision. `user` says who writes as he is now; null for an administrator. Rejects with 400, 409, and what
- * the sync function refuses it with.
- */
+/** Resolves with the revision. Rejects with 400, 409, and what the sync function refuses it with. */
 export async function writeDocument(
   target: WriteTarget,
   given: GivenDocument,
-  user: () => SyncUser | null,
+  writer: Writer,
   signal?: AbortSignal,
 ): Promise<string> {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const basis = basisOf(target, given)
+    const basis = basisOf(target, given, writer)
     if (typeof basis === 'string') return basis
-    const asking = target.sync.asksForUser ? user() : null
+    const asking = target.sync.asksForUser ? writer.asked() : null
     const { document, before } = shownTexts(given, basis)
     const output = await target.sync.run({ document, before, user: asking }, signal)
     try {
       await target.queue.write({
         id: given.id,
         check: () => {
-          const again = basisOf(target, given)
+          const again = basisOf(target, given, writer)
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
-          if (target.sync.asksForUser && JSON.stringify(user()) !== JSON.stringify(asking))
+          if (target.sync.asksForUser && JSON.stringify(writer.asked()) !== JSON.stringify(asking))
             throw new Outdated()
           return checkedWrite(target, given, again, output)
         },
@@ -115,13 +119,13 @@ export async function writeDocument(
 }
 
 /** A text: the revision, which is there already. */
-function basisOf(target: WriteTarget, given: GivenDocument): Basis | string {
+function basisOf(target: WriteTarget, given: GivenDocument, writer: Writer): Basis | string {
   return given.history === undefined
-    ? editBasis(target, given)
-    : replicatedBasis(target, given, given.history)
+    ? editBasis(target, given, writer)
+    : replicatedBasis(target, given, writer, given.history)
 }
 
-function editBasis(target: WriteTarget, given: GivenDocument): Basis {
+function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer): Basis {
   const leaves = leavesOf(target.database, given.id, target.recorded)
   let parent: RecordedRevision | undefined
   if (given.rev === undefined || given.rev === '') {
@@ -134,7 +138,7 @@ function editBasis(target: WriteTarget, given: GivenDocument): Basis {
     if (parent === undefined) throw new GatewayError(409, 'Document revision conflict')
   }
   const before = parent === undefined ? null : parseRevision(parent.view.rev)
-  const attachments = resolved(given, parent, (before?.pos ?? 0) + 1)
+  const attachments = resolved(given, readable(parent, writer), (before?.pos ?? 0) + 1)
   const hashed = attachments.map(({ edit }) =>
     edit.kind === 'stored' ? edit.info : { name: edit.name, type: edit.type, md5: edit.content.md5 },
   )
@@ -145,6 +149,7 @@ function editBasis(target: WriteTarget, given: GivenDocument): Basis {
 function replicatedBasis(
   target: WriteTarget,
   given: GivenDocument,
+  writer: Writer,
   history: readonly string[],
 ): Basis | string {
   const path = history.map((rev) => {
@@ -156,7 +161,7 @@ function replicatedBasis(
   const revision = path[0]!
   if (known === 0) return formatRevision(revision)
   const parent = known < 0 ? undefined : availableRevision(target, given.id, formatRevision(path[known]!))
-  const attachments = resolved(given, parent, revision.pos)
+  const attachments = resolved(given, readable(parent, writer), revision.pos)
   return { leaves, parent, revision, path, attachments }
 }
 
@@ -175,6 +180,11 @@ function pathOf(view: DocumentView | undefined): Revision[] {
   if (view === undefined) return []
   const { start, ids } = view.revisions()
   return ids.map((id, at) => ({ pos: start - at, id: parseRevisionId(id)! }))
+}
+
+/** A stub stands for bytes that the writer may read: else he would get them by a revision of his own, in his own channels. */
+function readable(parent: RecordedRevision | undefined, writer: Writer): RecordedRevision | undefined {
+  return parent !== undefined && writer.mayRead(parent) ? parent : undefined
 }
 
 function resolved(
