@@ -20,17 +20,25 @@ export type PartOutcome =
   /** What no document can be made of; its id may be unknown. */
   | { readonly kind: 'unreadable'; readonly reason: string }
 
+/** Bytes that no document is made of: before, between and behind them. */
+const MOST_SKIPPED_BYTES = 16 * 1024 * 1024
+
 /** Throws BrokenAnswer. */
 export async function* documentParts(
   answer: PeerAnswer,
   mostBytes: number,
 ): AsyncGenerator<PartOutcome, void, void> {
-  const reader = broken(() => new MultipartReader(received(answer.body), boundaryOf(answer.type)))
+  // Of what is received up to a document; its attachments have lengths.
+  const room = { bytes: Number.POSITIVE_INFINITY }
+  const reader = broken(() => new MultipartReader(received(answer.body, room), boundaryOf(answer.type)))
   try {
     for (;;) {
+      room.bytes = mostBytes + MOST_SKIPPED_BYTES
       const part = await brokenLater(reader.nextPart())
       if (part === undefined) return
-      yield await brokenLater(outcomeOf(part, mostBytes))
+      const outcome = await brokenLater(outcomeOf(part, mostBytes))
+      room.bytes = Number.POSITIVE_INFINITY
+      yield outcome
     }
   } finally {
     answer.close()
@@ -105,10 +113,9 @@ async function wholeText(body: AsyncIterable<Buffer>, mostBytes: number): Promis
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes <= mostBytes) chunks.push(chunk)
-    else chunks.length = 0
+    if (bytes > mostBytes) return undefined
+    chunks.push(chunk)
   }
-  if (bytes > mostBytes) return undefined
   // The canonical text may be a view of it, and what was received lies in a connection's buffers.
   return Buffer.concat(chunks, bytes)
 }
@@ -127,9 +134,12 @@ function membersOf(text: Buffer | undefined): Record<string, unknown> {
   throw new BrokenAnswer('an error that is no JSON')
 }
 
-/** What ends before the first part is an empty answer, as CouchDB gives it for no documents. */
-async function* received(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  for await (const chunk of body) yield chunk
+async function* received(body: AsyncIterable<Buffer>, room: { bytes: number }): AsyncGenerator<Buffer> {
+  for await (const chunk of body) {
+    room.bytes -= chunk.length
+    if (room.bytes < 0) throw new BrokenAnswer('an answer without documents')
+    yield chunk
+  }
 }
 
 function asBroken(error: unknown): unknown {

@@ -40,7 +40,8 @@ export class PeerDatabase implements Endpoint {
     this.requireAllowed(status)
     if (status !== 200) throw this.peer.failure(request, `status ${status}`, status)
     const { _id, _rev: rev, _revisions, ...body } = objectOf(value)
-    return { body, rev: String(rev) }
+    if (typeof rev !== 'string') throw this.badAnswer(request.path)
+    return { body, rev }
   }
 
   async writeLocal(

@@ -10,6 +10,7 @@ import type {
   TransferredDocument,
   WantedRevision,
 } from '../endpoint.ts'
+import { pause } from '../pause.ts'
 import { documentParts, type PartOutcome } from './document-parts.ts'
 import { readTransferred } from './document-texts.ts'
 import { BrokenAnswer, type PeerAnswer, type PeerRequest, readAll } from './peer.ts'
@@ -25,12 +26,20 @@ export interface PeerSourceOptions extends PeerDatabaseOptions {
   readonly choice: DocumentChoice
   readonly winningRevsOnly: boolean
   readonly useBulkGet: boolean
-  readonly clock: Pick<Clock, 'after'>
+  readonly clock: Pick<Clock, 'after' | 'monotonic'>
 }
 
 /** After so long a feed that waits is asked for anew. */
 const LONGEST_WAIT_MS = 300_000
+/** A peer's filter may look at so much, with nothing but heartbeats to be seen. */
+const LONGEST_SCAN_MS = 3_600_000
 const MOST_HEARTBEAT_MS = 10_000
+/** One that does not wait, although it is asked to, is waited for here. */
+const SHORT_WAIT_MS = 1000
+const FIRST_PAUSE_MS = 100
+const MOST_PAUSE_MS = 10_000
+/** Documents, and refusals, that may come beside what was asked for. */
+const MOST_UNASKED = 100
 /** Revisions whose attachments are known; they go into a URL. */
 const MOST_ATTS_SINCE = 20
 /** What a source says of `_bulk_get` that has none. */
@@ -39,6 +48,8 @@ const NO_BULK_GET = new Set([400, 404, 405, 415, 501])
 export class PeerSource extends PeerDatabase implements SourceEndpoint {
   readonly #options: PeerSourceOptions
   #usesBulkGet: boolean
+  /** Waits in a row that were none. */
+  #shortWaits = 0
 
   constructor(options: PeerSourceOptions) {
     super(options)
@@ -50,23 +61,40 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     wish: ChangesPageWish & { readonly isWaiting: boolean },
     signal: AbortSignal,
   ): Promise<SourceChanges> {
+    const { clock, choice } = this.#options
     const request = this.#changesRequest(wish)
-    if (!wish.isWaiting) return this.#readChanges(request, wish, signal)
     const limit = new AbortController()
     const leave = (): void => limit.abort(signal.reason)
     signal.addEventListener('abort', leave, { once: true })
-    const cancel = this.#options.clock.after(LONGEST_WAIT_MS, () => limit.abort(new WaitedEnough()))
+    if (signal.aborted) leave()
+    const startMs = clock.monotonic()
+    const cancel = clock.after(wish.isWaiting ? LONGEST_WAIT_MS : LONGEST_SCAN_MS, () =>
+      limit.abort(new WaitedEnough()),
+    )
     try {
-      return await this.#readChanges(request, wish, limit.signal)
+      const found = await this.#readChanges(request, wish, limit.signal)
+      if (wish.isWaiting) await this.#rest(found, clock.monotonic() - startMs, signal)
+      return found
     } catch (error) {
       if (!(error instanceof WaitedEnough)) throw error
+      if (!wish.isWaiting) throw this.peer.failure(request, 'it took too long')
       // Of what a filter kept back in the meantime the next answer says how far it goes: it is not to be looked at again.
-      const isEnd = this.#options.choice.kind === 'all'
-      return { changes: [], lastSeq: wish.since, isEnd, pending: undefined }
+      return { changes: [], lastSeq: wish.since, isEnd: choice.kind === 'all', pending: undefined }
     } finally {
       cancel()
       signal.removeEventListener('abort', leave)
     }
+  }
+
+  /** What answers at once, and with nothing, is not to be asked all the time. */
+  async #rest({ changes }: SourceChanges, waitedMs: number, signal: AbortSignal): Promise<void> {
+    if (changes.length > 0 || waitedMs >= SHORT_WAIT_MS) {
+      this.#shortWaits = 0
+      return
+    }
+    const pauseMs = Math.min(MOST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#shortWaits)
+    this.#shortWaits += 1
+    await pause(this.#options.clock, pauseMs, signal)
   }
 
   #changesRequest({ since, limit, isWaiting }: ChangesPageWish & { isWaiting: boolean }): PeerRequest {
@@ -80,6 +108,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       heartbeat: String(heartbeatMs),
     }
     if (choice.kind === 'all') return { method: 'GET', path: '_changes', query, isWaiting }
+    const isSlow = true
     if (choice.kind === 'filter') {
       query['filter'] = choice.filter
       for (const [name, value] of Object.entries(choice.query)) {
@@ -87,7 +116,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
         if (!Object.hasOwn(query, name))
           query[name] = typeof value === 'string' ? value : JSON.stringify(value)
       }
-      return { method: 'GET', path: '_changes', query, isWaiting }
+      return { method: 'GET', path: '_changes', query, isWaiting, isSlow }
     }
     const [filter, body] =
       choice.kind === 'ids'
@@ -95,7 +124,8 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
         : ['_selector', { selector: choice.selector }]
     query['filter'] = filter as string
     const text = Buffer.from(JSON.stringify(body))
-    return { method: 'POST', path: '_changes', query, type: 'application/json', body: text, isWaiting }
+    const rest = { type: 'application/json', body: text, isWaiting, isSlow }
+    return { method: 'POST', path: '_changes', query, ...rest }
   }
 
   async #readChanges(
@@ -110,6 +140,9 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     if (status !== 200) throw this.#refused('_changes', status, value)
     if (!Array.isArray(results) || lastSeq === undefined) throw this.badAnswer('_changes')
     const changes = results.map((row) => this.#changeOf(row))
+    if (changes.length > 0 && String(sequenceOf(lastSeq)) === String(wish.since)) {
+      throw this.peer.failure(request, 'changes that do not go on')
+    }
     return {
       changes,
       lastSeq: sequenceOf(lastSeq),
@@ -127,7 +160,8 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
 
   #changeOf(row: unknown): SourceChange {
     const { id, seq, changes, deleted } = objectOf(row)
-    if (typeof id !== 'string' || !Array.isArray(changes)) throw this.badAnswer('_changes')
+    if (typeof id !== 'string' || !Array.isArray(changes) || changes.length === 0)
+      throw this.badAnswer('_changes')
     const revs = changes.map((each) => objectOf(each)['rev'])
     if (!revs.every((rev) => typeof rev === 'string')) throw this.badAnswer('_changes')
     return { id, seq: sequenceOf(seq), revs, deleted: deleted === true }
@@ -146,9 +180,14 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       const answer = await this.#bulkGet(left.wishes(), signal)
       if (answer === undefined) break
       try {
+        let unasked = 0
         for await (const part of this.#bulkParts(answer)) {
           const found = left.take(part)
-          if (found === undefined) continue
+          if (found === undefined) {
+            unasked += 1
+            if (unasked > MOST_UNASKED + wanted.length) throw nobodyAsked()
+            continue
+          }
           if (found.kind === 'document') count.bulkGetDocs(1)
           yield found
         }
@@ -203,14 +242,18 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     for (let attempt = 1; left.has(wish); attempt++) {
       const answer = await this.peer.request(request, signal)
       const { status, type } = answer
-      if (status !== 200 || !/^multipart\//i.test(type)) {
+      if (status !== 200) {
         yield left.refuse(wish, await this.#refusal(wish, answer))
         return
       }
       try {
+        if (!/^multipart\//i.test(type)) throw new BrokenAnswer('an answer without documents')
+        let unasked = 0
         for await (const part of documentParts(answer, this.mostDocumentBytes)) {
           const found = left.take(part, wish)
           if (found !== undefined) yield found
+          else if (++unasked > MOST_UNASKED) throw nobodyAsked()
+          if (!left.has(wish)) break
         }
         if (left.has(wish)) yield left.refuse(wish, undefined)
       } catch (error) {
@@ -252,6 +295,10 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
 const MOST_BREAKS = 5
 
 class WaitedEnough extends Error {}
+
+function nobodyAsked(): BrokenAnswer {
+  return new BrokenAnswer('documents that nobody asked for')
+}
 
 export function filterFailure(design: string, shown: string): ReplicationError {
   return new ReplicationError({

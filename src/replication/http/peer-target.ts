@@ -10,8 +10,11 @@ import {
 } from '../endpoint.ts'
 import { attachmentsText, documentTexts, relatedBody } from './document-texts.ts'
 import { BrokenAnswer, readAll } from './peer.ts'
-import { MOST_ANSWER_BYTES, objectOf, PeerDatabase, type PeerDatabaseOptions } from './peer-database.ts'
+import { objectOf, PeerDatabase, type PeerDatabaseOptions } from './peer-database.ts'
 import { pathOf } from './peer-source.ts'
+
+/** Of what is answered to one document. */
+const MOST_WRITTEN_BYTES = 1024 * 1024
 
 export interface PeerTargetOptions extends PeerDatabaseOptions {
   readonly random: RandomBytes
@@ -46,18 +49,17 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     const { status, value } = await this.ask(request, signal)
     this.requireAllowed(status)
     if (status === 404) throw this.notFound()
-    if (status !== 200 || typeof value !== 'object' || value === null) {
-      throw this.peer.failure(request, `status ${status}`, status)
-    }
+    if (status !== 200) throw this.peer.failure(request, `status ${status}`, status)
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.badAnswer('_revs_diff')
     return Object.entries(value).map(([id, said]) => {
       const { missing, possible_ancestors: ancestors } = objectOf(said)
-      const asked = new Set(revisions.get(id))
-      return {
-        id,
-        // What was not asked for is not for the source to be asked for.
-        missing: textsOf(missing).filter((rev) => asked.has(rev)),
-        possibleAncestors: textsOf(ancestors),
+      const asked: readonly unknown[] = revisions.get(id) ?? []
+      // What it does not list it has, as far as anybody knows: a list that makes no sense says nothing.
+      if (!Array.isArray(missing) || !missing.every((rev) => asked.includes(rev))) {
+        throw this.badAnswer('_revs_diff')
       }
+      return { id, missing: missing as string[], possibleAncestors: textsOf(ancestors) }
     })
   }
 
@@ -75,6 +77,7 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     const request = { method: 'POST', path: '_bulk_docs', type: 'application/json', body } as const
     const { status, value } = await this.ask(request, signal)
     if (status < 300) return this.#refusals(documents, value)
+    if (status < 400) throw this.peer.failure(request, `status ${status}`, status)
     if (status === 401) this.requireAllowed(status)
     if (status === 404) throw this.notFound()
     if (documents.length === 1) return [refusalOf(documents[0]!, status, value)]
@@ -92,11 +95,11 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     const ids = new Map(documents.map((document) => [document.id, document]))
     return value.flatMap((each): WriteRefusal[] => {
       const { id, rev, error, reason } = objectOf(each)
-      if (typeof error !== 'string') return []
+      if (error === undefined || error === null || error === false) return []
       const document = known.get(`${String(id)} ${String(rev)}`) ?? ids.get(String(id))
-      return document === undefined
-        ? []
-        : [{ id: document.id, rev: document.rev, error, reason: String(reason) }]
+      if (document === undefined) throw this.badAnswer('_bulk_docs')
+      const name = typeof error === 'string' ? error : 'http_error_code'
+      return [{ id: document.id, rev: document.rev, error: name, reason: String(reason) }]
     })
   }
 
@@ -123,15 +126,21 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     } as const
     try {
       const answer = await this.peer.request(request, signal)
-      const text = await readAll(answer, MOST_ANSWER_BYTES)
+      const text = await readAll(answer, MOST_WRITTEN_BYTES)
       const { status } = answer
-      if (status < 300) return undefined
       let value: unknown
       try {
         value = JSON.parse(text.toString())
       } catch {
         // Then its status says enough.
       }
+      if (status < 300) {
+        // Something between may answer in the database's place.
+        const { ok, rev } = objectOf(value)
+        if (ok === true || typeof rev === 'string') return undefined
+        throw new BrokenAnswer('an answer that is none')
+      }
+      if (status < 400) throw this.peer.failure(request, `status ${status}`, status)
       if (status === 412) throw new MissingStubError()
       if (status === 404) throw this.notFound()
       if (status === 401) this.requireAllowed(status)

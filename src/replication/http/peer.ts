@@ -43,6 +43,8 @@ export interface PeerRequest {
   readonly repeats?: boolean
   /** It waits for something to happen: it takes no turn, and may be slow. */
   readonly isWaiting?: boolean
+  /** Its answer may be nothing but heartbeats for long; whoever asks ends it. */
+  readonly isSlow?: boolean
 }
 
 export interface PeerAnswer {
@@ -255,7 +257,7 @@ export class Peer {
   async #send(
     url: URL,
     path: string,
-    { method, accept, type, body, bodyBytes, isWaiting }: PeerRequest,
+    { method, accept, type, body, bodyBytes, isWaiting, isSlow }: PeerRequest,
     proof: Readonly<Record<string, string>>,
     isHome: boolean,
     signal: AbortSignal,
@@ -289,7 +291,7 @@ export class Peer {
         signal.removeEventListener('abort', onAbort)
         abort.abort(new BrokenAnswer('given up'))
       }
-      const leastRate = isWaiting === true ? 0 : LEAST_BYTES_PER_SECOND
+      const leastRate = isWaiting === true || isSlow === true ? 0 : LEAST_BYTES_PER_SECOND
       return {
         status: statusCode,
         type: textOf(received['content-type']),
