@@ -4,8 +4,11 @@
  * - A histogram has base-2 bins with eight to an octave, as CouchDB's: 14 bits of a value's binary form (IEEE 754) choose
  *   the bin. It keeps the values of some seconds back, a second in each slot; a slot is emptied when its turn comes again.
  * - What is counted costs an addition, what is measured two and the time, whether anybody asks or not.
+ * - Times of requests by kind are in bins that only ever grow: whoever wants those of a while takes a difference.
  */
 import { METRIC_NAMES, METRICS, type MetricName } from './metric-table.ts'
+import { REQUEST_KINDS, type RequestKind } from './request-kinds.ts'
+import { SlowRequests } from './slow-requests.ts'
 
 /** Bins are of the values of which 0.01 and 4,000,000 are the first and the last, in whatever unit. */
 const LEAST = 0.01
@@ -28,6 +31,10 @@ function indexOf(value: number): number {
 
 const FIRST_INDEX = indexOf(LEAST)
 export const BIN_COUNT = indexOf(MOST) - FIRST_INDEX + 1
+
+function binOf(value: number): number {
+  return indexOf(Math.min(MOST, Math.max(LEAST, value))) - FIRST_INDEX
+}
 
 /** The least value of a bin; of the one behind the last, the bound of the last. */
 export function binStart(bin: number): number {
@@ -63,7 +70,12 @@ const COUNTERS = length
 /** The second that a slot holds, and its bins. */
 const SLOT_WORDS = 1 + BIN_COUNT
 const COUNTER_BYTES = COUNTERS * 8
-const BYTES = COUNTER_BYTES + MEASURED.length * SLOTS * SLOT_WORDS * 4
+const SLOTS_LENGTH = MEASURED.length * SLOTS * SLOT_WORDS
+/** Bins of all kinds of requests, one kind behind the other. */
+export const KIND_BIN_COUNT = REQUEST_KINDS.length * BIN_COUNT
+const BYTES = COUNTER_BYTES + (SLOTS_LENGTH + KIND_BIN_COUNT) * 4
+
+const KIND_STARTS = new Map<RequestKind, number>(REQUEST_KINDS.map((kind, at) => [kind, at * BIN_COUNT]))
 
 const STATUS_INDEXES = new Int32Array(600).fill(-1)
 const METHOD_INDEXES = new Map<string, number>()
@@ -81,11 +93,15 @@ export class Metrics {
   readonly buffer: SharedArrayBuffer
   readonly #counters: Float64Array
   readonly #slots: Uint32Array
+  readonly #kinds: Uint32Array
+  /** Of the thread that counts; others have to ask for them. */
+  readonly slowRequests = new SlowRequests()
 
   constructor(buffer = new SharedArrayBuffer(BYTES)) {
     this.buffer = buffer
     this.#counters = new Float64Array(buffer, 0, COUNTERS)
-    this.#slots = new Uint32Array(buffer, COUNTER_BYTES)
+    this.#slots = new Uint32Array(buffer, COUNTER_BYTES, SLOTS_LENGTH)
+    this.#kinds = new Uint32Array(buffer, COUNTER_BYTES + SLOTS_LENGTH * 4, KIND_BIN_COUNT)
   }
 
   count(name: MetricName, by = 1): void {
@@ -116,10 +132,19 @@ export class Metrics {
     const counters = this.#counters
     counters[index] = counters[index]! + 1
     counters[index + 1] = counters[index + 1]! + value
-    const start = this.#slot(name, nowMs)
-    const bin = indexOf(Math.min(MOST, Math.max(LEAST, value))) - FIRST_INDEX
-    const at = start + 1 + bin
+    const at = this.#slot(name, nowMs) + 1 + binOf(value)
     this.#slots[at] = this.#slots[at]! + 1
+  }
+
+  /** A request of the kind has taken so many milliseconds. */
+  observeRequest(kind: RequestKind, durationMs: number): void {
+    const at = KIND_STARTS.get(kind)! + binOf(durationMs)
+    this.#kinds[at] = this.#kinds[at]! + 1
+  }
+
+  /** Adds all times of requests, by kind and bin, to `bins`, which has `KIND_BIN_COUNT`. */
+  addKindBins(bins: Float64Array): void {
+    for (let at = 0; at < KIND_BIN_COUNT; at++) bins[at] = bins[at]! + this.#kinds[at]!
   }
 
   /** Where the slot of the second begins, emptied if it was another's. */
@@ -165,6 +190,7 @@ export class Metrics {
         this.#counters[index + 1] = this.#counters[index + 1]! + ended.sum(name)
       }
     }
+    for (let at = 0; at < KIND_BIN_COUNT; at++) this.#kinds[at] = this.#kinds[at]! + ended.#kinds[at]!
     for (let start = 0; start < ended.#slots.length; start += SLOT_WORDS) {
       const second = ended.#slots[start]!
       if (second < this.#slots[start]!) continue

@@ -1,6 +1,8 @@
 /** What a thread says of itself when it is asked. */
 import { getHeapCodeStatistics } from 'node:v8'
+import { type LoopFigures, loopFigures } from './loop-watch.ts'
 import type { Metrics } from './metrics.ts'
+import type { SlowRequest } from './slow-requests.ts'
 
 export interface ThreadFigures {
   /** Bytes of its heap, and of those that are used. */
@@ -17,6 +19,23 @@ export interface ThreadFigures {
   readonly waitingCalls: number
 }
 
+/** What it says to who looks on. */
+export interface ThreadLook extends LoopFigures {
+  readonly slowRequests: readonly SlowRequest[]
+}
+
+/** The same for who looks on every second or so; `metrics` take what its cache has counted. */
+export function lookAtThread(metrics: Metrics, cache: CacheFigures, nowMs: number): ThreadLook {
+  countCache(metrics, cache)
+  return { ...loopFigures(), slowRequests: metrics.slowRequests.list(nowMs) }
+}
+
+function countCache(metrics: Metrics, cache: CacheFigures): void {
+  metrics.set('couchdb.bt_engine_cache.hits', cache.hits)
+  metrics.set('couchdb.bt_engine_cache.misses', cache.misses)
+  metrics.set('couchdb.bt_engine_cache.full', cache.evictions)
+}
+
 /** A cache of pages, as far as it is told of. */
 export interface CacheFigures {
   readonly cachedBytes: number
@@ -28,9 +47,7 @@ export interface CacheFigures {
 
 /** Measures the thread that calls it, whose `metrics` take what its cache has counted. */
 export function measureThread(metrics: Metrics, cache: CacheFigures, waitingCalls: number): ThreadFigures {
-  metrics.set('couchdb.bt_engine_cache.hits', cache.hits)
-  metrics.set('couchdb.bt_engine_cache.misses', cache.misses)
-  metrics.set('couchdb.bt_engine_cache.full', cache.evictions)
+  countCache(metrics, cache)
   const { heapTotal, heapUsed, arrayBuffers } = process.memoryUsage()
   return {
     heapBytes: heapTotal,

@@ -2,7 +2,13 @@
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
-import { type CacheFigures, measureThread, type ThreadFigures } from '../base/thread-figures.ts'
+import {
+  type CacheFigures,
+  lookAtThread,
+  measureThread,
+  type ThreadFigures,
+  type ThreadLook,
+} from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { DatabaseMap } from '../database/layout/file-map.ts'
 import { statisticsAt } from '../statistics/statistics-tree.ts'
@@ -17,6 +23,8 @@ export interface CountingThread {
   readonly metrics: Metrics
   /** Undefined where the thread has nothing to say yet. Rejects when it has ended. */
   measure(): Promise<ThreadFigures | undefined>
+  /** The same for who looks on all the time. */
+  look(): Promise<ThreadLook | undefined>
 }
 
 export interface NodeServiceOptions {
@@ -37,22 +45,23 @@ export interface NodeServiceOptions {
 export class NodeService {
   readonly #options: NodeServiceOptions
   readonly #startMs: number
-  readonly #totals = new Totals()
+  /** What all threads count. */
+  readonly totals = new Totals()
   readonly #threads = new Set<CountingThread>()
 
   constructor(options: NodeServiceOptions) {
     this.#options = options
     this.#startMs = options.clock.monotonic()
-    this.#totals.add(options.metrics)
+    this.totals.add(options.metrics)
   }
 
   /** Returns what is to be called when the thread has ended. */
   join(thread: CountingThread): () => void {
     this.#threads.add(thread)
-    this.#totals.add(thread.metrics)
+    this.totals.add(thread.metrics)
     return () => {
       this.#threads.delete(thread)
-      this.#totals.end(thread.metrics)
+      this.totals.end(thread.metrics)
     }
   }
 
@@ -102,7 +111,7 @@ export class NodeService {
   async #figures(): Promise<Figures> {
     const { clock, settings, openDatabases, pendingEvents } = this.#options
     const files = await openFiles()
-    return this.#totals.figures(clock.now(), settings.get('statisticsSeconds'), {
+    return this.totals.figures(clock.now(), settings.get('statisticsSeconds'), {
       'couchdb.open_databases': openDatabases(),
       'couchdb.open_os_files': files ?? openDatabases(),
       'global_changes.listener_pending_updates': pendingEvents(),
@@ -120,21 +129,31 @@ export class NodeService {
     })
   }
 
+  /** How this thread is, and the others that answer, since the last look; what their caches have counted is counted then. */
+  async look(): Promise<ThreadLook[]> {
+    const { metrics, cache, clock } = this.#options
+    return [lookAtThread(metrics, cache, clock.now()), ...(await this.#ofOthers((thread) => thread.look()))]
+  }
+
   /** Figures of this thread and of the others that answer. */
   async #measure(): Promise<ThreadFigures[]> {
     const { metrics, cache } = this.#options
-    const others = await Promise.all([...this.#threads].map((thread) => this.#patiently(thread)))
-    return [measureThread(metrics, cache, 0), ...others.filter((figures) => figures !== undefined)]
+    return [measureThread(metrics, cache, 0), ...(await this.#ofOthers((thread) => thread.measure()))]
   }
 
-  #patiently(thread: CountingThread): Promise<ThreadFigures | undefined> {
+  async #ofOthers<T>(ask: (thread: CountingThread) => Promise<T | undefined>): Promise<T[]> {
+    const others = await Promise.all([...this.#threads].map((thread) => this.#patiently(ask(thread))))
+    return others.filter((answer): answer is Awaited<T> & T => answer !== undefined)
+  }
+
+  #patiently<T>(asking: Promise<T | undefined>): Promise<T | undefined> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(PATIENCE_MS, () => resolve(undefined))
-      const done = (figures: ThreadFigures | undefined): void => {
+      const done = (answer: T | undefined): void => {
         cancel()
-        resolve(figures)
+        resolve(answer)
       }
-      thread.measure().then(done, () => done(undefined))
+      asking.then(done, () => done(undefined))
     })
   }
 }

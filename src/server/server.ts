@@ -46,6 +46,7 @@ import { Certificates } from './certificates.ts'
 import { Compactions, compactionSettings } from './compactions.ts'
 import { Configuration } from './configuration.ts'
 import { type CountedHasher, countedHasher } from './counted-hasher.ts'
+import { Dashboard } from './dashboard.ts'
 import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
@@ -90,6 +91,8 @@ export class Server {
   /** What this thread counts. */
   readonly metrics: Metrics
   readonly node: NodeService
+  /** What `/_dashboard/` shows of it. */
+  readonly dashboard: Dashboard
   readonly resharding = new Resharding()
   /** Of ids that are made of the time, in all threads. */
   readonly uniqueTime = new UniqueTime()
@@ -232,6 +235,14 @@ export class Server {
       restart: options.restart,
     })
     const { databases } = this
+    this.dashboard = new Dashboard({
+      node: this.node,
+      tasks: this.tasks,
+      databases,
+      bus: parts.bus,
+      most: settings.get('maxOpenDatabases'),
+      clock,
+    })
     this.replications = new Replications({
       runner: new LocalRunner({
         databases,

@@ -47,6 +47,14 @@ const EMPTY: Summary = {
   histogram: [[0, 0]],
 }
 
+/** The values below which such shares of all lie, in the unit of the bins; 0 where there are none. */
+export function quantiles(bins: Float64Array, shares: readonly number[]): number[] {
+  const filled = filledOf(bins)
+  if (filled.length === 0) return shares.map(() => 0)
+  const n = total(filled, () => 1)
+  return shares.map((share) => percentileOf(filled, n * share))
+}
+
 interface Filled {
   readonly start: number
   readonly end: number

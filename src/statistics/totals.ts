@@ -1,6 +1,6 @@
 /** The figures of all threads of a server together, those that have ended included. */
 import { METRIC_NAMES, METRICS, type MetricName } from '../base/metric-table.ts'
-import { BIN_COUNT, Metrics } from '../base/metrics.ts'
+import { BIN_COUNT, KIND_BIN_COUNT, Metrics } from '../base/metrics.ts'
 import { type Summary, summarize } from './summary.ts'
 
 /** A histogram over the time that is looked back on, and all that it has ever had. */
@@ -27,17 +27,43 @@ export class Totals {
     if (this.#threads.delete(thread)) this.#ended.absorb(thread)
   }
 
+  /** What each of the counters is by now; of a histogram, the number of its values. */
+  sums(names: readonly MetricName[]): number[] {
+    const all = this.#all()
+    return names.map((name) => all.reduce((total, metrics) => total + metrics.value(name), 0))
+  }
+
+  /** All times of requests that there ever were, by kind and bin. */
+  kindBins(): Float64Array {
+    const bins = new Float64Array(KIND_BIN_COUNT)
+    for (const metrics of this.#all()) metrics.addKindBins(bins)
+    return bins
+  }
+
+  /** The values that a histogram has had in the last `seconds`. */
+  bins(name: MetricName, nowMs: number, seconds: number): Float64Array {
+    const bins = new Float64Array(BIN_COUNT)
+    for (const metrics of this.#all()) metrics.addBins(name, bins, nowMs, seconds)
+    return bins
+  }
+
+  #all(): Metrics[] {
+    return [this.#ended, ...this.#threads]
+  }
+
   /** `now` are the figures that are looked up when somebody asks. */
   figures(nowMs: number, windowSeconds: number, now: Partial<Record<MetricName, number>>): Figures {
-    const all = [this.#ended, ...this.#threads]
+    const all = this.#all()
     const sum = (of: (metrics: Metrics) => number): number =>
       all.reduce((total, metrics) => total + of(metrics), 0)
     const figure = (name: MetricName): number | Distribution => {
       const count = now[name] ?? sum((metrics) => metrics.value(name))
       if (METRICS.get(name)!.kind !== 'histogram') return count
-      const bins = new Float64Array(BIN_COUNT)
-      for (const metrics of all) metrics.addBins(name, bins, nowMs, windowSeconds)
-      return { summary: summarize(bins), count, sum: sum((metrics) => metrics.sum(name)) }
+      return {
+        summary: summarize(this.bins(name, nowMs, windowSeconds)),
+        count,
+        sum: sum((metrics) => metrics.sum(name)),
+      }
     }
     return new Map(METRIC_NAMES.map((name) => [name, figure(name)]))
   }

@@ -5,7 +5,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Caller } from '../auth/hash-queue.ts'
 import { DatabaseError } from '../base/errors.ts'
-import type { ThreadFigures } from '../base/thread-figures.ts'
+import type { ThreadFigures, ThreadLook } from '../base/thread-figures.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import type { RemoteCalls } from '../database/api/remote-writer.ts'
 import { StoredDatabase } from '../database/database.ts'
@@ -72,6 +72,11 @@ export class FrontService {
     return this.#isAttending ? this.#channel.ask('measure', undefined) : undefined
   }
 
+  /** The same for who looks on. */
+  async look(): Promise<ThreadLook | undefined> {
+    return this.#isAttending ? this.#channel.ask('look', undefined) : undefined
+  }
+
   /** The front has gone. */
   end(): void {
     if (this.#ended) return
@@ -113,6 +118,7 @@ export class FrontService {
       replicate: ({ body, user }) => server.replications.request(body, user),
       configure: ({ method, args }) => callOn(server.configuration, method, args),
       askNode: ({ method, args }) => callOn(server.node, method, args),
+      look: ({ since }) => server.dashboard.look(since),
       askReplicator: ({ method, args }) => callOn(server.replicator, method, args),
       reshard: ({ method, args }) => callOn(server.resharding, method, args),
       prepareIndex: ({ index, untilSeq }, { signal }) => server.indexing.prepare(index, untilSeq, { signal }),

@@ -17,7 +17,7 @@ import { Listeners } from '../base/listeners.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
-import { measureThread } from '../base/thread-figures.ts'
+import { lookAtThread, measureThread } from '../base/thread-figures.ts'
 import { UniqueTime } from '../base/uuids.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
@@ -114,6 +114,7 @@ class Front {
       handlers: {
         hasHeard: () => undefined,
         measure: () => measureThread(this.#metrics, this.#cache, this.#channel.waiting),
+        look: () => lookAtThread(this.#metrics, this.#cache, systemClock.now()),
       },
       listeners: {
         retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
@@ -209,6 +210,7 @@ class Front {
         configuration: remoteConfiguration(core),
         settings: this.#settings,
         node: remoteNode(core),
+        dashboard: { look: (since) => core.ask('look', { since }) },
         resharding: remoteResharding(core),
         replicator: remoteReplicator(core),
         metrics: this.#metrics,

@@ -142,7 +142,11 @@ export class Fronts {
         failure = error
         server.log.error('a thread failed', { reason: describeError(error) })
       })
-      const leave = server.node.join({ metrics, measure: () => service.measure() })
+      const leave = server.node.join({
+        metrics,
+        measure: () => service.measure(),
+        look: () => service.look(),
+      })
       const exited = new Promise<void>((exit) => {
         worker.once('exit', () => {
           this.#running.delete(running)

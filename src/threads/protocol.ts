@@ -6,7 +6,7 @@
 import type { LockOutKey } from '../auth/lock-out.ts'
 import type { PasswordHash } from '../auth/password-hash.ts'
 import type { Credential, UserCtx } from '../auth/user.ts'
-import type { ThreadFigures } from '../base/thread-figures.ts'
+import type { ThreadFigures, ThreadLook } from '../base/thread-figures.ts'
 import type { SettingName } from '../config/settings.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type {
@@ -17,6 +17,7 @@ import type {
 } from '../http/request/options.ts'
 import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
+import type { Look } from '../server/dashboard.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { ReplicationAnswer } from '../server/replications.ts'
 import type { TaskInfo } from '../workers/tasks.ts'
@@ -64,6 +65,8 @@ export interface CoreCalls {
   configure: { args: ConfigurationCall; result: unknown }
   /** A method of the server as a node, and of its resharding. */
   askNode: { args: { method: keyof NodeBackend; args: readonly unknown[] }; result: unknown }
+  /** What has changed on the dashboard. */
+  look: { args: { since: number }; result: Look }
   askReplicator: { args: { method: keyof ReplicatorBackend; args: readonly unknown[] }; result: unknown }
   reshard: { args: { method: keyof ReshardingBackend; args: readonly unknown[] }; result: unknown }
   /** As `IndexService`. */
@@ -97,6 +100,8 @@ export interface FrontCalls {
   hasHeard: { args: undefined; result: undefined }
   /** What the thread says of itself; what its cache has counted is in its metrics then. */
   measure: { args: undefined; result: ThreadFigures }
+  /** The same for who looks on. */
+  look: { args: undefined; result: ThreadLook }
 }
 
 /** What a front tells the core. */

@@ -10,7 +10,7 @@ import { systemClock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { systemRandom } from '../base/random.ts'
-import { measureThread } from '../base/thread-figures.ts'
+import { lookAtThread, measureThread } from '../base/thread-figures.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
 import { openFollowed } from '../database/shared/open-followed.ts'
@@ -74,6 +74,7 @@ class ReplicationWorker {
       handlers: {
         hasHeard: () => undefined,
         measure: () => measureThread(this.#metrics, this.#cache, this.#core.waiting),
+        look: () => lookAtThread(this.#metrics, this.#cache, systemClock.now()),
       },
       listeners: {
         retire: ({ handle, kind }) => this.#databases.retire(handle, kind),

@@ -212,7 +212,7 @@ export class ThreadRunner implements StoppableRunner {
       databases.onFull(() => service.channel.tell('makeRoom', undefined)),
       bus.on('compacted', (name) => service.channel.tell('compacted', { name })),
       audience.join(() => service.hasHeard()),
-      server.node.join({ metrics, measure: () => service.measure() }),
+      server.node.join({ metrics, measure: () => service.measure(), look: () => service.look() }),
     ]
     const begun = new Promise<Thread>((resolve, reject) => {
       let onExit = (): void => {}

@@ -21,6 +21,7 @@ const TITLES: Readonly<Record<Kind, string>> = {
 /** Of what is found by its place and not by its name. */
 const SHOWN: Readonly<Partial<Record<RouteName, string>>> = {
   _utils: '/_utils',
+  _dashboard: '/_dashboard/…',
   _backup: '/_backup/{db}',
   _node: '/_node/{node}/…',
   _scheduler: '/_scheduler/…',
@@ -34,6 +35,7 @@ const SHOWN: Readonly<Partial<Record<RouteName, string>>> = {
 
 function shownPath({ route, path }: Line): string {
   const isBelow = path.startsWith(`/${route}/`) && !route.startsWith('db') && path.includes('/', 1)
+  if (path === '/_dashboard/events/more') return '/_dashboard/events'
   if (isBelow && /\/(more|_stats|_system|_prometheus)$/.test(path)) {
     return path.replace('_local', '{node}').replace('/more', '/…')
   }

@@ -17,7 +17,7 @@ const PLACES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ]
 /** A page that takes longer for one step hangs; generous, since a machine may be busy with other things. */
-const STEP_TIMEOUT_MS = 30_000
+const STEP_TIMEOUT_MS = 20_000
 /** As the console tells an answer of 400 and above, of which there is a fault already. */
 const TOLD_TWICE = /^Failed to load resource: the server responded with a status of/
 

@@ -74,7 +74,11 @@ export function frontOf(server: Server): Front {
   const service = new FrontService({ server, port: port1, onListening: () => undefined })
   const core = new Channel<FrontVocabulary, CoreVocabulary>({
     port: port2,
-    handlers: { hasHeard: () => undefined, measure: () => Promise.reject(new Error('not measured')) },
+    handlers: {
+      hasHeard: () => undefined,
+      measure: () => Promise.reject(new Error('not measured')),
+      look: () => Promise.reject(new Error('not looked at')),
+    },
     listeners: {} as never,
   })
   const indexes = new LocalIndexes({ service: remoteIndexes(core), clock: systemClock, mostOpen: 10 })

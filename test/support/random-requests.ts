@@ -13,6 +13,7 @@ const names = [
     '_scheduler',
     '_cluster_setup',
     '_utils',
+    '_dashboard',
     '_replicate',
     '_up',
     '%FF',
@@ -147,7 +148,7 @@ export async function sendRandom(server: TestServer, request: RandomRequest): Pr
   const reply = await ask(server, `${method} /${parts.join('/')}${search && `?${search}`}`, sending)
   if (reply.status === 500) throw new Error(`defect: ${server.lines.at(-1)}`)
   // Who asks for a page that is not there is told so in plain text, as by CouchDB.
-  const isPage = parts[0] === '_utils' && reply.status === 404
+  const isPage = ['_utils', '_dashboard'].includes(parts[0]!) && reply.status === 404
   if (reply.status >= 400 && method !== 'HEAD' && !isPage) {
     const { error, reason } = (reply.json ?? {}) as Record<string, unknown>
     if (typeof error !== 'string') throw new Error(`no error in ${reply.text}`)

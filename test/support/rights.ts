@@ -36,6 +36,7 @@ export const PATHS: Readonly<Record<RouteName, string>> = {
   _session: '/_session',
   'favicon.ico': '/favicon.ico',
   _utils: '/_utils/',
+  _dashboard: '/_dashboard/',
   _replicate: '/_replicate',
   _all_dbs: '/_all_dbs',
   _dbs_info: '/_dbs_info',
@@ -126,7 +127,9 @@ export function lines(): Line[] {
 function linesBelow(route: RouteName, methods: readonly string[]): Line[] {
   const { below = {} }: Rule = RULES[route]
   return Object.entries(below).map(([beginning, right]): Line => {
-    const rest = beginning.replaceAll('*', route === '_node' ? '_local' : 'more')
+    const named = beginning.replaceAll('*', route === '_node' ? '_local' : 'more')
+    // The stream of events has no end: what is below it is not there.
+    const rest = named === 'events' ? `${named}/more` : named
     return { route, path: `/${route}/${rest}`, methods, right }
   })
 }

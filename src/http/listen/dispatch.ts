@@ -16,7 +16,8 @@ import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
-import { logRequest } from './request-log.ts'
+import { kindOf } from './request-kind.ts'
+import { isFeed, logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
 
 /**
@@ -211,10 +212,32 @@ function finish(exchange: Exchange, startMs: number): void {
   const { clock, metrics } = exchange.backend
   const { response } = exchange
   const durationMs = clock.monotonic() - startMs
-  metrics.observe('couchdb.request_time', durationMs, clock.now())
+  const nowMs = clock.now()
+  metrics.observe('couchdb.request_time', durationMs, nowMs)
+  if (!isFeed(exchange)) countRequest(exchange, durationMs, nowMs)
   if (response.headersSent) metrics.countStatus(response.statusCode)
   if (response.destroyed && !response.writableFinished) metrics.count('couchdb.httpd.aborted_requests')
   logRequest(exchange, durationMs)
+}
+
+/** For those who look on: what takes as long as its client wants is not among what is told of. */
+function countRequest(
+  { backend, place, method, response }: Exchange,
+  durationMs: number,
+  nowMs: number,
+): void {
+  const { metrics } = backend
+  metrics.observeRequest(kindOf(place.route, method), durationMs)
+  if (!metrics.slowRequests.admits(durationMs, nowMs)) return
+  const { route, database = null } = place
+  metrics.slowRequests.note({
+    method,
+    route,
+    database,
+    status: response.statusCode,
+    durationMs,
+    endedMs: nowMs,
+  })
 }
 
 /** The exchange of a request that `rewriteUrl` has seen. */

@@ -38,7 +38,8 @@ function fieldsOf(exchange: Exchange, durationMs: number) {
 }
 
 /** What lasts as long as its client wants it to. */
-function isFeed({ place, query }: Exchange): boolean {
+export function isFeed({ place, query }: Exchange): boolean {
+  if (place.route === '_dashboard') return place.rest[0] === 'events'
   if (place.route !== 'db/_changes' && place.route !== '_db_updates') return false
   return !['normal', undefined].includes(query.get('feed'))
 }

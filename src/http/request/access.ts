@@ -1,4 +1,4 @@
-import { METRICS_ROLE } from '../../auth/user.ts'
+import { isServerAdmin, METRICS_ROLE, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { databaseAdminRefusal } from '../../writing/document-writer.ts'
 import type { Exchange } from './exchange.ts'
@@ -55,9 +55,14 @@ function requireName(exchange: Exchange): void {
   throw new DatabaseError('unauthorized', 'You are not an authenticated user')
 }
 
+/** Whether it is somebody who reads figures. */
+export function mayReadMetrics(user: UserCtx): boolean {
+  return isServerAdmin(user) || user.roles.includes(METRICS_ROLE)
+}
+
 /** Throws unauthorized. */
 function requireMetrics(exchange: Exchange): void {
-  if (exchange.isServerAdmin || exchange.user.roles.includes(METRICS_ROLE)) return
+  if (mayReadMetrics(exchange.user)) return
   throw new DatabaseError('unauthorized', 'You are not a server admin or read-only metrics user')
 }
 

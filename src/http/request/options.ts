@@ -15,6 +15,7 @@ import type { Indexes } from '../../indexes/api.ts'
 import type { Certificates } from '../../server/certificates.ts'
 import type { Compactions } from '../../server/compactions.ts'
 import type { ChangeOptions, SectionTexts } from '../../server/configuration.ts'
+import type { Dashboard } from '../../server/dashboard.ts'
 import type { DatabaseEvents } from '../../server/database-events.ts'
 import type { NameRange } from '../../server/name-index.ts'
 import type { NodeService } from '../../server/node-service.ts'
@@ -92,6 +93,7 @@ export interface Backend {
   /** Read by whoever needs them at the moment of the request. */
   readonly settings: SettingsRegistry
   readonly node: NodeBackend
+  readonly dashboard: Pick<Dashboard, 'look'>
   readonly resharding: ReshardingBackend
   readonly replicator: ReplicatorBackend
   /** What this thread counts. */

@@ -55,6 +55,7 @@ export const RULES = {
   _session: OPEN_WHEN_BARE,
   'favicon.ico': OPEN,
   _utils: OPEN,
+  _dashboard: { right: 'open', below: { events: 'metrics' } },
   _replicate: { right: 'open', methods: { GET: 'signed-in', POST: 'signed-in' } },
   _all_dbs: SERVER_ADMIN,
   _dbs_info: SERVER_ADMIN,

@@ -19,6 +19,7 @@ import { localDocumentResources } from './document/local-document.ts'
 import type { Resource } from './resource.ts'
 import { absentResources } from './server/absent.ts'
 import { clusterSetupResources } from './server/cluster-setup.ts'
+import { dashboardResources } from './server/dashboard.ts'
 import { databasesResources } from './server/databases.ts'
 import { dbUpdatesResources } from './server/db-updates.ts'
 import { nodeResources } from './server/node.ts'
@@ -40,6 +41,7 @@ export const resources: readonly Resource[] = [
   ...bulkGetResources,
   ...changesResources,
   ...clusterSetupResources,
+  ...dashboardResources,
   ...databaseResources,
   ...databasesResources,
   ...dbUpdatesResources,

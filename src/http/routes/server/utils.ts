@@ -21,6 +21,7 @@ const MISSING = `<!DOCTYPE html>
 <p>The pages that belong here are fetched from npm when davenport is built, and there was no network then.
 <p>In the folder of its sources <code>npm run build -- --fetch</code> tries it again; a server that runs needs no restart.
 The package <code>davenport-db</code> of npm carries them.
+<p><a href="../_dashboard/">The dashboard</a> is there without it.
 `
 
 async function utils(exchange: Exchange): Promise<Answer> {

@@ -14,7 +14,7 @@ function welcome(exchange: Exchange): Answer {
     version: COUCHDB_VERSION,
     git_sha: `davenport-${exchange.service.options.version}`,
     uuid: exchange.backend.uuid,
-    features: [],
+    features: ['partitioned', 'scheduler'],
     vendor: { name: 'Davenport', version: exchange.service.options.version },
   })
 }

@@ -1,0 +1,61 @@
+import { builtFolder } from '../../../web/web-folder.ts'
+import { type Answer, bare, type Headers } from '../../answer/answer.ts'
+import { DashboardFeed } from '../../feeds/dashboard-feed.ts'
+import { fileAnswer, filePath, isWithoutSlash, noFile } from '../../pages/file-answer.ts'
+import { mayReadMetrics } from '../../request/access.ts'
+import type { Exchange, Service } from '../../request/exchange.ts'
+import type { Resource } from '../resource.ts'
+
+/** `/_dashboard/`: a page of our own, and `/_dashboard/events`, the stream that feeds it. */
+
+const PAGES = builtFolder('dashboard')
+
+const HEADERS: Headers = {
+  'cache-control': 'private, must-revalidate',
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
+
+/** Made for the first who looks on. */
+const FEEDS = new WeakMap<Service, DashboardFeed>()
+
+async function dashboard(exchange: Exchange): Promise<Answer> {
+  const { rest } = exchange.place
+  if (rest.length === 1 && rest[0] === 'events') return events(exchange)
+  if (isWithoutSlash(exchange, '_dashboard')) {
+    return bare(301, { location: exchange.absoluteUri('/_dashboard/') })
+  }
+  const file = await PAGES.find(filePath(exchange))
+  return file === undefined ? noFile(HEADERS) : fileAnswer(exchange, file, HEADERS)
+}
+
+function events(exchange: Exchange): Answer {
+  const { service } = exchange
+  let feed = FEEDS.get(service)
+  if (feed === undefined) {
+    feed = new DashboardFeed(service)
+    FEEDS.set(service, feed)
+  }
+  return feed.join(exchange, () => isStillAllowed(exchange))
+}
+
+/** Whether the same credentials would be let in now. */
+async function isStillAllowed({ backend, caller, isSecure, request }: Exchange): Promise<boolean> {
+  const { headers, socket } = request
+  const { authenticator } = backend
+  try {
+    const { user } =
+      authenticator.recall(headers, socket.remoteAddress ?? '') ??
+      (await authenticator.authenticate(headers, { tolerant: false, caller, isSecure }))
+    return mayReadMetrics(user)
+  } catch {
+    return false
+  }
+}
+
+export const dashboardResources: Resource[] = [
+  { route: '_dashboard', endpoint: 'owns-rest', allow: 'GET,HEAD', methods: { GET: dashboard } },
+]
