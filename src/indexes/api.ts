@@ -110,6 +110,8 @@ export interface IndexInfo {
 
 /** The indexes of all databases, for this thread. */
 export interface Indexes {
+  /** What `open` would give, where that takes no waiting; undefined: it has to be asked. */
+  openNow(database: Database, definition: IndexDefinition, freshness: Freshness): IndexSnapshot | undefined
   /**
    * A snapshot of the index, which is made and built where it has to be. Rejects with the failure of a map that ends the build,
    * with what storage throws, and when the signal is aborted: the wait ends, the build goes on.

@@ -59,6 +59,26 @@ export class LocalIndexes implements Indexes {
     return this.#followed.size
   }
 
+  openNow(database: Database, definition: IndexDefinition, freshness: Freshness): IndexSnapshot | undefined {
+    const index: IndexOf = { database: database.name, uuid: database.uuid, definition }
+    const followed = this.#followed.get(keyOf(index))
+    if (followed === undefined || !followed.follower.isFresh) return undefined
+    const wantedSeq = freshness === 'current' ? database.updateSeqNumber : 0
+    let snapshot: IndexSnapshot
+    try {
+      snapshot = this.#snapshotOf(index, followed)
+    } catch {
+      // `open` meets it again, and knows what to do about it.
+      return undefined
+    }
+    if (!isOfHistory(database, snapshot) || snapshot.updateSeq < wantedSeq) {
+      snapshot.close()
+      return undefined
+    }
+    this.#buildIfLazy(index, database, snapshot, freshness)
+    return snapshot
+  }
+
   async open(
     database: Database,
     definition: IndexDefinition,
@@ -79,7 +99,7 @@ export class LocalIndexes implements Indexes {
       // What is of another history than the database's is wrong, not old.
       const isWrong = snapshot !== undefined && !isOfHistory(database, snapshot)
       if (snapshot !== undefined && !isWrong && snapshot.updateSeq >= wantedSeq) {
-        if (freshness === 'lazy' && snapshot.updateSeq < database.updateSeqNumber) service.buildLater(index)
+        this.#buildIfLazy(index, database, snapshot, freshness)
         return snapshot
       }
       snapshot?.close()
@@ -106,21 +126,7 @@ export class LocalIndexes implements Indexes {
     followed.readers += 1
     try {
       if (!followed.follower.isFresh) await followed.follower.catchUp()
-      const snapshot = followed.follower.snapshot()
-      try {
-        followed.readers += 1
-        this.#used(followed)
-        return indexSnapshotOf(
-          snapshot,
-          index.definition,
-          () => this.#damaged(index, followed),
-          () => this.#release(followed),
-        )
-      } catch (error) {
-        snapshot.close()
-        this.#release(followed)
-        throw error
-      }
+      return this.#snapshotOf(index, followed)
     } catch (error) {
       this.#retire(followed)
       const told = databaseErrorOf(error)
@@ -130,6 +136,29 @@ export class LocalIndexes implements Indexes {
     } finally {
       this.#release(followed)
     }
+  }
+
+  /** Of what the follower has taken in. Throws as it does, and what storage throws. */
+  #snapshotOf(index: IndexOf, followed: Followed): IndexSnapshot {
+    const snapshot = followed.follower.snapshot()
+    followed.readers += 1
+    try {
+      this.#used(followed)
+      return indexSnapshotOf(
+        snapshot,
+        index.definition,
+        () => this.#damaged(index, followed),
+        () => this.#release(followed),
+      )
+    } catch (error) {
+      snapshot.close()
+      this.#release(followed)
+      throw error
+    }
+  }
+
+  #buildIfLazy(index: IndexOf, database: Database, { updateSeq }: IndexSnapshot, freshness: Freshness): void {
+    if (freshness === 'lazy' && updateSeq < database.updateSeqNumber) this.#options.service.buildLater(index)
   }
 
   /** Where the index is not followed: by one opening, however many ask. */

@@ -9,7 +9,7 @@ import { EMPTY_RANGE, type FieldRange } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
 import { rowRange } from './key-range.ts'
 import type { Plan } from './planner.ts'
-import type { Rows, RowsContext } from './rows.ts'
+import { openIndex, type Rows, type RowsContext } from './rows.ts'
 
 /** Rows are looked up one by one, which costs about so many times what walking over a document costs. */
 const LOOKUP_COST = 4
@@ -29,20 +29,20 @@ export async function openBranches(
   plans: readonly Plan[],
   bookmark: Bookmark | undefined,
 ): Promise<Rows | undefined> {
-  const { database, indexes, signal } = context
+  const { database } = context
   const branches: Branch[] = []
-  const freshness = options.stale || !options.update ? 'stale' : 'current'
   try {
     let rows = 0
     const most = Math.min(MOST_ROWS, database.info().docCount / LOOKUP_COST)
     for (const { index, ranges } of plans) {
-      const snapshot = await indexes.open(database, index!.definition!, { freshness, signal })
+      const snapshot = await openIndex(context, index!.definition!, options)
       const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
       const range = rowRange(within, options.partition)
       branches.push({ snapshot, range })
       rows += snapshot.trees[0]!.reduce(range).count
       if (rows > most) return undefined
     }
+    const signal = context.signal()
     const ids = await runInTurns(idSteps(branches, bookmark), () => signal.throwIfAborted())
     return new BranchRows(database, ids)
   } finally {

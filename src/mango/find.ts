@@ -6,10 +6,9 @@
 import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { isTurnOver } from '../base/time-slice.ts'
-import type { Database, DocumentView } from '../database/api/database.ts'
+import type { DocumentView } from '../database/api/database.ts'
 import { viewPieces, viewText } from '../documents/document-text.ts'
 import { PAUSE, type Piece } from '../documents/piece.ts'
-import type { Indexes } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from '../selector/budget.ts'
 import { compileFields } from '../selector/fields.ts'
@@ -24,16 +23,12 @@ import { exactRowRange } from './key-range.ts'
 import { ALL_DOCS } from './mango-index.ts'
 import { isEmptyPlan, isNamed, type Plan, shownUseIndex } from './planner.ts'
 import { selecting } from './query-members.ts'
-import { openRows, type Rows } from './rows.ts'
+import { openIndex, openRows, type Rows, type RowsContext } from './rows.ts'
 
 /** What a query is carried out with. */
-export interface FindContext {
-  readonly database: Database
-  readonly indexes: Indexes
+export interface FindContext extends RowsContext {
   readonly metrics: Metrics
   readonly clock: Pick<Clock, 'monotonic'>
-  /** Aborted when nobody wants the answer any more. */
-  readonly signal: AbortSignal
   readonly selectorBudgetMs: number
   /** Documents that are examined for each result before a warning; 0: there is none. */
   readonly scanWarningThreshold: number
@@ -199,17 +194,17 @@ const NO_ROWS: Rows = {
 
 /** Undefined where documents have to be looked at. */
 async function countByIndex(
-  { database, indexes, signal }: FindContext,
-  { selector, partition, stale, update }: FindOptions,
+  context: FindContext,
+  options: FindOptions,
   { index, ranges }: Plan,
 ): Promise<number | undefined> {
+  const { selector, partition } = options
   if (index?.definition === undefined || !isAllRanges(selector, index.columns)) return undefined
   const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
   if (within.length < ranges.length || fieldRanges(selector).size !== ranges.length) return undefined
   const range = exactRowRange(within, partition)
   if (range === undefined) return undefined
-  const freshness = stale || !update ? 'stale' : 'current'
-  const snapshot = await indexes.open(database, index.definition, { freshness, signal })
+  const snapshot = await openIndex(context, index.definition, options)
   try {
     return snapshot.trees[0]!.reduce(range).count
   } finally {

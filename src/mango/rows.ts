@@ -2,7 +2,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsRow, Database, DocumentView } from '../database/api/database.ts'
 import { isDesignId } from '../documents/document-id.ts'
-import type { Indexes, IndexSnapshot, RowCursor } from '../indexes/api.ts'
+import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
 import type { Bookmark } from './bookmark.ts'
 import { CoveredDocuments } from './covered-document.ts'
@@ -28,7 +28,19 @@ export interface Rows {
 export interface RowsContext {
   readonly database: Database
   readonly indexes: Indexes
-  readonly signal: AbortSignal
+  /** Aborted when nobody wants the answer any more. It is asked for by who has to wait. */
+  signal(): AbortSignal
+}
+
+/** At once where it can be. Rejects as `Indexes.open` does. */
+export function openIndex(
+  { database, indexes, signal }: RowsContext,
+  definition: FieldsDefinition,
+  { stale, update }: Pick<FindOptions, 'stale' | 'update'>,
+): IndexSnapshot | Promise<IndexSnapshot> {
+  const freshness = stale || !update ? 'stale' : 'current'
+  const now = indexes.openNow(database, definition, freshness)
+  return now ?? indexes.open(database, definition, { freshness, signal: signal() })
 }
 
 interface Way {
@@ -38,12 +50,14 @@ interface Way {
 
 /** `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
 export async function openRows(
-  { database, indexes, signal }: RowsContext,
-  { partition, stale, update }: FindOptions,
+  context: RowsContext,
+  options: FindOptions,
   plan: Plan,
   bookmark: Bookmark | undefined,
   { isReverse, isCovering }: Way,
 ): Promise<Rows> {
+  const { database } = context
+  const { partition } = options
   const index = plan.index!
   const ranges = plan.ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
   if (index === ALL_DOCS) {
@@ -51,8 +65,7 @@ export async function openRows(
     const rest = range && bookmark ? idsBehind(range, bookmark, isReverse) : range
     return new DocumentRows(database, rest, isReverse)
   }
-  const freshness = stale || !update ? 'stale' : 'current'
-  const snapshot = await indexes.open(database, index.definition!, { freshness, signal })
+  const snapshot = await openIndex(context, index.definition!, options)
   const whole = rowRange(ranges, partition)
   const range = bookmark ? rowsBehind(whole, bookmark, partition, isReverse) : whole
   const cursor = snapshot.trees[0]!.cursor({ ...range, reverse: isReverse })

@@ -38,12 +38,16 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const indexes = indexesOf(database)
     const chosen = plan(indexes, options, true)
     const branches = branchPlans(indexes, options, chosen)
+    let signal: AbortSignal | undefined
     const context = {
       database,
       indexes: backend.indexes,
       metrics: backend.metrics,
       clock: backend.clock,
-      signal: goneSignal(exchange),
+      signal: () => {
+        signal ??= goneSignal(exchange)
+        return signal
+      },
       selectorBudgetMs: limits.selectorBudgetMs,
       scanWarningThreshold: limits.scanWarningThreshold,
     }

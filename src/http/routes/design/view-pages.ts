@@ -4,7 +4,7 @@ import { isTurnOver } from '../../../base/time-slice.ts'
 import type { Database } from '../../../database/api/database.ts'
 import { functionError } from '../../../design/script-failure.ts'
 import { PAUSE } from '../../../documents/piece.ts'
-import type { Freshness, IndexSnapshot, RowReader } from '../../../indexes/api.ts'
+import type { Freshness, IndexDefinition, IndexSnapshot, RowReader } from '../../../indexes/api.ts'
 import { keyOrderOf } from '../../../indexes/keys/key-order.ts'
 import { builtinOf } from '../../../indexes/reduce/builtin.ts'
 import { BuiltinReduction } from '../../../indexes/reduce/builtin-reduction.ts'
@@ -61,11 +61,10 @@ export async function viewPages(
   for (const { ranges } of asked) ranges.check()
   const isOfOld = queries.some(({ buildBeforeSwitch }) => buildBeforeSwitch)
   const used = isOfOld ? await targetBeforeSwitch(exchange, target) : target
-  const signal = goneSignal(exchange)
-  const snapshot = await openIndex(exchange, used, freshest(queries), signal)
+  const snapshot = await openIndex(exchange, used, freshest(queries))
   try {
     const pages: (Page | LatePage)[] = []
-    for (const each of asked) pages.push(await openPage(exchange, used, snapshot, each, signal))
+    for (const each of asked) pages.push(await openPage(exchange, used, snapshot, each))
     let release: (() => void) | undefined = () => snapshot.close()
     return {
       pages,
@@ -95,12 +94,21 @@ function freshest(queries: readonly RequestedView[]): Freshness {
   return FRESHNESS.find((each) => queries.some(({ freshness }) => freshness === each)) ?? 'stale'
 }
 
-async function openIndex(
+function openIndex(
   exchange: Exchange,
   { definition }: ViewTarget,
   freshness: Freshness,
-  signal: AbortSignal,
+): IndexSnapshot | Promise<IndexSnapshot> {
+  const now = exchange.backend.indexes.openNow(exchange.lease.database, definition, freshness)
+  return now ?? openLater(exchange, definition, freshness)
+}
+
+async function openLater(
+  exchange: Exchange,
+  definition: IndexDefinition,
+  freshness: Freshness,
 ): Promise<IndexSnapshot> {
+  const signal = goneSignal(exchange)
   try {
     const { indexes } = exchange.backend
     return await indexes.open(exchange.lease.database, definition, { freshness, signal })
@@ -115,12 +123,12 @@ async function openPage(
   target: ViewTarget,
   snapshot: IndexSnapshot,
   { query, shape, ranges }: Asked,
-  signal: AbortSignal,
 ): Promise<Page | LatePage> {
   const tree = snapshot.trees[target.view.tree]!
   const updateSeq = query.updateSeq ? seqText(exchange.database, snapshot.updateSeq) : undefined
   if (shape.kind === 'groups') {
     const reduction = reductionOf(exchange, target, tree, shape.reduce)
+    const signal = goneSignal(exchange)
     return { updateSeq, rows: groupRows(tree, { query, shape, ranges }, target, reduction, signal) }
   }
   const head = await exchange.inTurns(rowsHead(tree, query, ranges))
