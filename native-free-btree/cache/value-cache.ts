@@ -33,6 +33,9 @@ const USED = 0x80000000
 /** Hashes of values that were refused lately, one a slot. */
 const REFUSED_SLOTS = 2 ** 15
 
+/** Gives memory of so many bytes. */
+type Room = (bytes: number) => Buffer
+
 interface Segment {
   readonly number: number
   readonly bytes: Uint8Array
@@ -82,8 +85,8 @@ export class ValueCache {
     if (this.#files.size === 0) this.#clear()
   }
 
-  /** A copy of the value that a reference with these parts names, if it is here. */
-  get(file: number, position: number, length: number, check: number): Buffer | undefined {
+  /** A copy in `room` of the value that a reference with these parts names, if it is here. */
+  get(file: number, position: number, length: number, check: number, room: Room): Buffer | undefined {
     const location = this.#find(hashOf(file, position), file, position)
     if (location === 0) return undefined
     const { words, bytes } = this.#segments[location >>> OFFSET_BITS]!
@@ -92,7 +95,7 @@ export class ValueCache {
     const owner = words[at + 3]!
     if (owner < USED) words[at + 3] = owner + USED
     const start = at * 4 + ENTRY_HEADER_BYTES
-    const value = Buffer.allocUnsafe(length)
+    const value = room(length)
     value.set(bytes.subarray(start, start + length))
     return value
   }
@@ -242,9 +245,9 @@ export class ValueSpace {
     this.#cache = cache
   }
 
-  /** A copy of the value that a reference with these parts names, if it is here. */
-  get(position: number, length: number, check: number): Buffer | undefined {
-    return this.#file === 0 ? undefined : this.#cache.get(this.#file, position, length, check)
+  /** A copy in `room` of the value that a reference with these parts names, if it is here. */
+  get(position: number, length: number, check: number, room: Room = Buffer.allocUnsafe): Buffer | undefined {
+    return this.#file === 0 ? undefined : this.#cache.get(this.#file, position, length, check, room)
   }
 
   /** Takes in a verified value. Long ones, and those of no bytes, are left out. */

@@ -94,7 +94,7 @@ export class ValueReader {
       }
       this.#ahead.drop()
     }
-    const cached = this.#cache?.get(position, length, check)
+    const cached = this.#cache?.get(position, length, check, room)
     if (cached !== undefined) return cached
     if (recordBytes > ROOM_BYTES)
       return this.#record({ position, length, chunked: false, check }, RECORD_VALUE, length)

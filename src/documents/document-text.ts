@@ -50,7 +50,11 @@ export function viewPieces(
   return attachments.length === 0 ? [head, inner, tail] : [head, inner, members, ...attachments, CLOSE]
 }
 
-/** What stands behind the body, attachments excepted. */
+/** What stands behind the body, attachments excepted: members, each with a comma before it. */
+export function membersText(view: DocumentView, wanted: DocumentMembers): string {
+  return membersOf(view, wanted).members
+}
+
 function membersOf(view: DocumentView, wanted: DocumentMembers): { members: string; hasMeta: boolean } {
   let meta = ''
   if (wanted.revsInfo) {

@@ -53,7 +53,8 @@ export function documentPieces(
   return [headText(id, rev, body), body.subarray(1, body.length - 1), `${members}}`]
 }
 
-function headText(id: string, rev: string | null, body: Uint8Array): string {
+/** What stands before the members of `body`, an object, in `documentText`. */
+export function headText(id: string, rev: string | null, body: Uint8Array): string {
   const revision = rev === null ? '' : `,"_rev":${stringText(rev)}`
   const comma = body.length > EMPTY_BODY_SIZE ? ',' : ''
   return `{"_id":${stringText(id)}${revision}${comma}`

@@ -7,7 +7,7 @@ import { deflateSync, inflateSync } from 'node:zlib'
 import { DatabaseError } from '../base/errors.ts'
 import { canonicalize } from '../json/documents.ts'
 import { stringText } from '../json/writer.ts'
-import { atom, jsonTerm, list, TermReader, tuple, VERSION } from './external-term.ts'
+import { atom, jsonTerm, list, stringTerm, TermReader, tuple, VERSION } from './external-term.ts'
 
 /** The row that was the last one. */
 export interface Bookmark {
@@ -31,7 +31,7 @@ const ID_NAME = atom('startkey_docid')
 const KEY_NAME = atom('startkey')
 
 export function printBookmark({ key, id }: Bookmark): string {
-  const term = list([tuple(ID_NAME, jsonTerm(stringText(id))), tuple(KEY_NAME, jsonTerm(key))])
+  const term = list([tuple(ID_NAME, stringTerm(id)), tuple(KEY_NAME, jsonTerm(key))])
   return (packedTerm(term) ?? Buffer.concat([PLAIN_HEAD, term])).toString('base64url')
 }
 

@@ -82,8 +82,12 @@ class BranchRows implements Rows {
     return this.#next <= this.#ids.length
   }
 
-  key(): string {
-    return stringText(this.#ids[this.#next - 1]!)
+  keyOf(_row: number, id: string): string {
+    return stringText(id)
+  }
+
+  isProven(): boolean {
+    return false
   }
 
   view(): DocumentView | undefined {

@@ -20,6 +20,7 @@ const LIST = 0x6c
 const BINARY = 0x6d
 const SMALL_BIG = 0x6e
 
+const STRING_HEAD_BYTES = 5
 const MOST_LEVELS = 500
 /** What stands before the value in the term of `{"k":value}`. */
 const MEMBER_HEAD_BYTES = 15
@@ -38,6 +39,15 @@ export function list(parts: readonly Uint8Array[]): Buffer {
   head[0] = LIST
   head.writeUInt32BE(parts.length, 1)
   return Buffer.concat([head, ...parts, Buffer.from([EMPTY_LIST])])
+}
+
+export function stringTerm(value: string): Buffer {
+  const bytes = Buffer.byteLength(value)
+  const term = Buffer.allocUnsafe(STRING_HEAD_BYTES + bytes)
+  term[0] = BINARY
+  term.writeUInt32BE(bytes, 1)
+  term.write(value, STRING_HEAD_BYTES)
+  return term
 }
 
 /** `text` is canonical JSON. */

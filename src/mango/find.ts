@@ -7,8 +7,9 @@ import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { isTurnOver } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
-import { viewPieces, viewText } from '../documents/document-text.ts'
+import { viewText } from '../documents/document-text.ts'
 import { PAUSE, type Piece } from '../documents/piece.ts'
+import { TextRoom } from '../documents/text-room.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from '../selector/budget.ts'
 import { compileFields } from '../selector/fields.ts'
@@ -34,6 +35,9 @@ export interface FindContext extends RowsContext {
   readonly scanWarningThreshold: number
 }
 
+/** The thread's: whoever is shown a document takes it at once. */
+const room = new TextRoom()
+
 const NO_INDEX_WARNING = 'No matching index found, create an index to optimize query time.'
 const SCAN_WARNING =
   'The number of documents examined is high in proportion to the number of results returned. ' +
@@ -51,13 +55,16 @@ export interface FindFigures {
 /** The documents that a query means, in its order; skipped ones are not among them. */
 export class Matches {
   readonly figures: FindFigures = { keys: 0, documents: 0, quorumDocuments: 0, results: 0 }
-  last: Bookmark | undefined
   readonly #rows: Rows
   readonly #matches: (view: DocumentView) => boolean
   readonly #isOfQuorum: boolean
   #toSkip: number
   #left: number
+  /** Number of the row of the last one, and its document. */
+  #lastRow = 0
+  #lastId = ''
 
+  /** Throws what is wrong with the selector. */
   constructor(rows: Rows, options: FindOptions, budget: SelectorBudget) {
     this.#rows = rows
     this.#matches = compileSelector<DocumentView>(options.selector, viewText, budget)
@@ -72,7 +79,8 @@ export class Matches {
       this.figures.keys += 1
       const view = this.#rows.view()
       if (view !== undefined && this.#isMeant(view)) {
-        this.last = { key: this.#rows.key(), id: view.id }
+        this.#lastRow = this.figures.keys
+        this.#lastId = view.id
         if (this.#toSkip === 0) {
           this.#left -= 1
           this.figures.results += 1
@@ -85,12 +93,18 @@ export class Matches {
     return undefined
   }
 
+  /** The row of the last one, skipped or not; undefined for none. */
+  last(): Bookmark | undefined {
+    if (this.#lastRow === 0) return undefined
+    return { key: this.#rows.keyOf(this.#lastRow, this.#lastId), id: this.#lastId }
+  }
+
   #isMeant(view: DocumentView): boolean {
     if (!this.#rows.isCovering) {
       this.figures.documents += 1
       if (this.#isOfQuorum) this.figures.quorumDocuments += 1
     }
-    return this.#matches(view)
+    return this.#rows.isProven(view) || this.#matches(view)
   }
 }
 
@@ -181,14 +195,16 @@ function openWay(
   return openRows(context, options, plan, bookmark, {
     isReverse: isDescending(options),
     isCovering: isCovered(plan.index!, options) && !conflicts && !count && aggregate === undefined,
+    room: room.take,
   })
 }
 
 const NO_ROWS: Rows = {
   isCovering: false,
   next: () => false,
-  key: () => 'null',
+  keyOf: () => 'null',
   view: () => undefined,
+  isProven: () => false,
   close: () => {},
 }
 
@@ -223,8 +239,9 @@ function piecesOf(
   if (aggregate !== undefined) {
     return aggregatedPieces(carried, matches, new Aggregation(aggregate, budget))
   }
-  const show = (view: DocumentView): readonly Piece[] =>
-    project === undefined ? viewPieces(view, { conflicts }) : [project(view)]
+  const wanted = { conflicts }
+  const show = (separator: string, view: DocumentView): readonly Piece[] =>
+    project === undefined ? room.pieces(separator, view, wanted) : [separator, project(view)]
   return documentPieces(carried, matches, show)
 }
 
@@ -260,7 +277,7 @@ function* aggregatedPieces(
 function* documentPieces(
   carried: Carried,
   matches: Matches,
-  show: (view: DocumentView) => readonly Piece[],
+  show: (separator: string, view: DocumentView) => readonly Piece[],
 ): Generator<Piece, void, undefined> {
   yield '{"docs":['
   let separator = '\r\n'
@@ -269,11 +286,10 @@ function* documentPieces(
       yield PAUSE
       continue
     }
-    yield separator
-    yield* show(found)
+    yield* show(separator, found)
     separator = ',\r\n'
   }
-  const { last } = matches
+  const last = matches.last()
   const bookmark = last === undefined ? (carried.options.bookmark ?? NO_BOOKMARK) : printBookmark(last)
   yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
   yield* endPieces(carried, matches.figures)

@@ -3,9 +3,12 @@ import { partitionBounds } from '../database/layout/partition.ts'
 import type { RowRange } from '../indexes/api.ts'
 import { afterDocument, afterKey, beforeDocument } from '../indexes/keys/row-key.ts'
 import { collatedArrayStart, collatedKey, partitionStart } from '../indexes/keys/sort-key.ts'
+import { SORT_KEY_BYTES } from '../indexes/keys/tokens.ts'
 import { isNumberAt, isStringAt, numberAt, rankAt, stringAt } from '../json/walk.ts'
+import type { Condition } from '../selector/condition.ts'
 import type { Bookmark } from './bookmark.ts'
-import { type Bound, type FieldRange, isPoint } from './field-ranges.ts'
+import { type Bound, EMPTY_RANGE, type FieldRange, isAllRanges, isPoint } from './field-ranges.ts'
+import type { Plan } from './planner.ts'
 
 /** As `_explain` shows what nothing comes after. */
 const MAX = '"<MAX>"'
@@ -64,10 +67,27 @@ export function exactRowRange(ranges: readonly FieldRange[], partition: string):
   const { low, high } = last
   const start = placeOf(low)
   const end = placeOf(high)
+  if (isCut(start) || isCut(end)) return undefined
   return {
     start: low?.isInclusive === false ? afterKey(start) : start,
     end: high?.isInclusive === false ? end : afterKey(end),
   }
+}
+
+/** Whether other keys may have the same place, since it does not tell all of a long one. */
+function isCut(place: Uint8Array | undefined): boolean {
+  return place !== undefined && place.length >= SORT_KEY_BYTES
+}
+
+/** Whether the rows in `range`, that of `rowRange`, are those that the selector means, and no others. */
+export function isExactPlan({ index, ranges, isWhole }: Plan, selector: Condition, range: RowRange): boolean {
+  if (isCut(range.start) || isCut(range.end)) return false
+  if (!isWhole || index === undefined || !isAllRanges(selector, index.columns)) return false
+  const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
+  const last = within.at(-1)
+  if (last === undefined || within.length < ranges.length) return false
+  if (last.low?.isInclusive === false || last.high?.isInclusive === false) return false
+  return within.slice(0, -1).every(isPoint) && within.every(({ low, high }) => isExact(low) && isExact(high))
 }
 
 /** Integers beyond 2^53 have the place of their neighbours. */

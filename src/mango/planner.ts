@@ -46,6 +46,8 @@ export interface Plan {
   readonly index: MangoIndex | undefined
   /** Of the first fields of the index. */
   readonly ranges: readonly Range[]
+  /** Whether these are all that the selector says. */
+  readonly isWhole: boolean
   readonly candidates: readonly Candidate[]
 }
 
@@ -103,7 +105,8 @@ export function plan(indexes: readonly MangoIndex[], options: FindOptions, mustF
   add(partial, false, () => 'is_partial')
   const places = new Map(indexes.map((index, at) => [index, at]))
   candidates.sort((a, b) => places.get(b.index)! - places.get(a.index)!)
-  return { index: chosen?.index, ranges: rangesOf(chosen, selector), candidates }
+  const isWhole = chosen?.distance === 0
+  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
 }
 
 /** Whether `use_index` names it. */

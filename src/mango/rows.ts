@@ -2,13 +2,13 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsRow, Database, DocumentView } from '../database/api/database.ts'
 import { isDesignId } from '../documents/document-id.ts'
-import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor } from '../indexes/api.ts'
+import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor, RowRange } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
 import type { Bookmark } from './bookmark.ts'
 import { CoveredDocuments } from './covered-document.ts'
 import { EMPTY_RANGE, type FieldRange } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
-import { idRange, idsBehind, rowRange, rowsBehind } from './key-range.ts'
+import { idRange, idsBehind, isExactPlan, rowRange, rowsBehind } from './key-range.ts'
 import { ALL_DOCS } from './mango-index.ts'
 import type { Plan } from './planner.ts'
 
@@ -18,10 +18,12 @@ export interface Rows {
   readonly isCovering: boolean
   /** False at the end. */
   next(): boolean
-  /** JSON of the key of the row. */
-  key(): string
-  /** Undefined where the document has gone meanwhile. */
+  /** JSON of the key of the row of that number, the first being 1, which is the document's. */
+  keyOf(row: number, id: string): string
+  /** The document, good until another row's is asked for. Undefined where it has gone meanwhile. */
   view(): DocumentView | undefined
+  /** Whether the row alone says that the selector means the document. */
+  isProven(view: DocumentView): boolean
   close(): void
 }
 
@@ -46,6 +48,8 @@ export function openIndex(
 interface Way {
   readonly isReverse: boolean
   readonly isCovering: boolean
+  /** Bodies are read to it. */
+  readonly room: (bytes: number) => Buffer
 }
 
 /** `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
@@ -54,7 +58,7 @@ export async function openRows(
   options: FindOptions,
   plan: Plan,
   bookmark: Bookmark | undefined,
-  { isReverse, isCovering }: Way,
+  { isReverse, isCovering, room }: Way,
 ): Promise<Rows> {
   const { database } = context
   const { partition } = options
@@ -68,13 +72,14 @@ export async function openRows(
   const snapshot = await openIndex(context, index.definition!, options)
   const whole = rowRange(ranges, partition)
   const range = bookmark ? rowsBehind(whole, bookmark, partition, isReverse) : whole
-  const cursor = snapshot.trees[0]!.cursor({ ...range, reverse: isReverse })
-  return new IndexRows(
+  return new IndexRows({
     database,
     snapshot,
-    cursor,
-    isCovering ? new CoveredDocuments(index.definition!.fields) : undefined,
-  )
+    range: { ...range, reverse: isReverse },
+    isExact: isExactPlan(plan, options.selector, whole),
+    covered: isCovering ? new CoveredDocuments(index.definition!.fields) : undefined,
+    room,
+  })
 }
 
 /** All but design documents. */
@@ -112,12 +117,16 @@ class DocumentRows implements Rows {
     }
   }
 
-  key(): string {
-    return stringText(this.#row!.id)
+  keyOf(_row: number, id: string): string {
+    return stringText(id)
   }
 
   view(): DocumentView {
     return this.#row!.document()
+  }
+
+  isProven(): boolean {
+    return false
   }
 
   close(): void {
@@ -125,49 +134,59 @@ class DocumentRows implements Rows {
   }
 }
 
+interface IndexWalk {
+  readonly database: Database
+  readonly snapshot: IndexSnapshot
+  readonly range: RowRange & { readonly reverse: boolean }
+  /** What is in the range is meant, as far as the index is as new as the document. */
+  readonly isExact: boolean
+  readonly covered: CoveredDocuments | undefined
+  readonly room: (bytes: number) => Buffer
+}
+
 class IndexRows implements Rows {
   readonly isCovering: boolean
-  readonly #database: Database
-  readonly #snapshot: IndexSnapshot
+  readonly #walk: IndexWalk
   readonly #cursor: RowCursor
-  readonly #covered: CoveredDocuments | undefined
   #isClosed = false
 
-  constructor(
-    database: Database,
-    snapshot: IndexSnapshot,
-    cursor: RowCursor,
-    covered: CoveredDocuments | undefined,
-  ) {
-    this.#database = database
-    this.#snapshot = snapshot
-    this.#cursor = cursor
-    this.#covered = covered
-    this.isCovering = covered !== undefined
+  constructor(walk: IndexWalk) {
+    this.#walk = walk
+    this.#cursor = walk.snapshot.trees[0]!.cursor(walk.range)
+    this.isCovering = walk.covered !== undefined
   }
 
   next(): boolean {
     return this.#cursor.next()
   }
 
-  key(): string {
-    return this.#cursor.key().toString()
+  /** Found again, since few are asked for. */
+  keyOf(row: number): string {
+    const { snapshot, range } = this.#walk
+    const cursor = snapshot.trees[0]!.cursor({ ...range, skip: row - 1 })
+    cursor.next()
+    return cursor.key().toString()
   }
 
   view(): DocumentView | undefined {
+    const { database, covered, room } = this.#walk
     const id = this.#cursor.id()
-    if (this.#covered !== undefined) return this.#covered.of(id, this.#cursor.key())
+    if (covered !== undefined) return covered.of(id, this.#cursor.key())
     try {
-      return this.#database.get(id)
+      return database.get(id, { room })
     } catch (error) {
       if (error instanceof DatabaseError && error.status === 404) return undefined
       throw error
     }
   }
 
+  isProven(view: DocumentView): boolean {
+    return this.#walk.isExact && view.localSeq <= this.#walk.snapshot.updateSeq
+  }
+
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#snapshot.close()
+    this.#walk.snapshot.close()
   }
 }

@@ -181,6 +181,32 @@ t.test('a bookmark of a long key, and of one that is packed', async (t) => {
   }
 })
 
+t.test('keys that are too long to tell all of themselves are told apart by their documents', async (t) => {
+  await send('PUT /cut')
+  const start = 'x'.repeat(30_000)
+  const docs = ['a', 'b', 'c'].map((end) => ({ _id: end, name: start + end }))
+  await send('POST /cut/_bulk_docs', { json: { docs } })
+  await send('POST /cut/_index', { json: { index: { fields: ['name'] } } })
+  const selector = { name: { $eq: `${start}b` } }
+  t.match(await find('cut', { selector, count: true }), { count: 1 })
+  t.same((await find('cut', { selector, fields: ['_id'] })).docs, [{ _id: 'b' }])
+  t.same(
+    (await find('cut', { selector })).docs.map(({ _id }) => _id),
+    ['b'],
+  )
+})
+
+t.test('a document that has changed since its row was written is looked at', async (t) => {
+  await filled('old')
+  await send('POST /old/_index', { json: { index: { fields: ['n'] } } })
+  const selector = { n: { $gte: 290 } }
+  const { docs } = await find('old', { selector })
+  await send(`PUT /old/${docs[0]!._id}`, { json: { ...docs[0], n: 1 } })
+  const stale = await find('old', { selector, update: false })
+  t.equal(stale.docs.length, docs.length - 1)
+  t.notOk(stale.docs.some(({ _id }) => _id === docs[0]!._id))
+})
+
 t.test('indexes that are written as design documents', async (t) => {
   await filled('own')
   const views = {

@@ -106,6 +106,11 @@ export interface GetOptions {
   rev?: string | undefined
   /** With `rev`: the leaf that `rev` leads to, the best one where there are several. */
   latest?: boolean | undefined
+  /**
+   * Memory of so many bytes for the winner's body, which the view keeps: who reads many documents, one after the other, can give
+   * the same memory again and again, and forgets each view before the next.
+   */
+  room?: ((bytes: number) => Buffer) | undefined
 }
 
 export type OpenRevision = { ok: DocumentView } | { missing: string }

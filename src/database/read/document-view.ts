@@ -35,6 +35,8 @@ export interface ViewSource {
 
 export interface ViewParts {
   source: ViewSource
+  /** Gives memory for the body. */
+  room?: ((bytes: number) => Buffer) | undefined
   id: string
   revision: Revision
   deleted: boolean
@@ -119,8 +121,8 @@ export class StoredView implements DocumentView {
 
   body(): Buffer {
     if (this.#body === undefined) {
-      const { source, reference } = this.#parts
-      this.#body = reading(() => source.values.read(reference))
+      const { source, reference, room } = this.#parts
+      this.#body = reading(() => source.values.read(reference, room))
       source.metrics?.count('couchdb.database_reads')
     }
     return this.#body
@@ -174,9 +176,15 @@ export function leafSummaries(tree: RevisionTree): LeafSummary[] {
   return tree.leaves().map((leaf) => ({ revision: leaf, deleted: leaf.value!.deleted }))
 }
 
-export function viewOfWinner(source: ViewSource, id: string, info: DocumentInfo): StoredView {
+export function viewOfWinner(
+  source: ViewSource,
+  id: string,
+  info: DocumentInfo,
+  room?: (bytes: number) => Buffer,
+): StoredView {
   return new StoredView({
     source,
+    room,
     id,
     revision: info.winner,
     deleted: info.deleted,

@@ -28,7 +28,7 @@ export function getDocument(store: DocumentSource, id: string, options: GetOptio
   if (info === undefined) throw new DatabaseError('missing')
   if (revision === undefined) {
     if (info.deleted) throw new DatabaseError('deleted')
-    return viewOfWinner(store, id, info)
+    return viewOfWinner(store, id, info, options.room)
   }
   const named = info.tree().find(revision.pos, revision.id)
   const node = named !== null && options.latest ? info.tree().leafFinder()(named)[0]! : named
