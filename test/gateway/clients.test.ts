@@ -1,0 +1,118 @@
+/** The clients that a gateway is for, two users of overlapping channels each: Couchbase Lite 1 in imitation, PouchDB itself. */
+import { randomBytes } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { CouchbaseLite } from '../support/couchbase-lite.ts'
+import { GatewayServer } from '../support/gateway-server.ts'
+import { loadPouchDb, type Pouch } from '../support/pouchdb.ts'
+import { until } from '../support/until.ts'
+
+t.setTimeout(120_000)
+
+const SYNC = `function (doc, oldDoc) {
+  if (oldDoc && !oldDoc._deleted) requireAccess(oldDoc.channels);
+  if (!doc._deleted) requireAccess(doc.channels);
+  channel(doc.channels);
+}`
+const PASSWORD = 'password'
+
+async function serverOf(t: Test): Promise<GatewayServer> {
+  const user = (channels: string[]) => ({ password: PASSWORD, admin_channels: channels })
+  const users = { ann: user(['anns', 'shared']), bob: user(['bobs', 'shared']) }
+  const server = await GatewayServer.start(t.testdir(), { databases: { db: { sync: SYNC, users } } })
+  t.teardown(() => server.stop())
+  return server
+}
+
+t.test('Couchbase Lite 1', async (t) => {
+  const server = await serverOf(t)
+  const clients: CouchbaseLite[] = []
+  const clientOf = async (name: string, checkpoint = name): Promise<CouchbaseLite> => {
+    const client = new CouchbaseLite(`${server.publicUrl}/db`, `${name}:${PASSWORD}`, checkpoint)
+    await client.begin()
+    clients.push(client)
+    return client
+  }
+  const ann = await clientOf('ann')
+  const bob = await clientOf('bob')
+  const long = randomBytes(5000)
+  ann.edit('own', { channels: ['anns'], n: 1 })
+  ann.edit('both', { channels: ['shared'], n: 1 }, { long, short: Buffer.from('short') })
+  ann.edit('none', { channels: ['bobs'], n: 1 })
+  t.same([...(await ann.push())], [['none', 403]], 'the sync function refuses what is not hers')
+  ann.follow('websocket')
+  bob.follow('longpoll')
+  bob.edit('his', { channels: ['bobs'] })
+  t.equal((await bob.push()).size, 0)
+  await until('bob has what both see', () => bob.documents.has('both'))
+  const pulled = bob.documents.get('both')!
+  t.equal(pulled.body['n'], 1)
+  t.same(pulled.history, ann.documents.get('both')!.history)
+  t.same(pulled.attachments.get('long'), long)
+  t.same(pulled.attachments.get('short'), Buffer.from('short'))
+
+  bob.edit('both', { channels: ['shared'], n: 2 })
+  bob.edit('more', { channels: ['shared'] })
+  t.equal((await bob.push()).size, 0)
+  await until(
+    'ann hears of both',
+    () => ann.documents.get('both')?.body['n'] === 2 && ann.documents.has('more'),
+  )
+  t.same(ann.documents.get('both')!.history, bob.documents.get('both')!.history)
+
+  ann.edit('more', { channels: ['anns'] })
+  t.equal((await ann.push()).size, 0)
+  await until('bob lets go of what left his channels', () => !bob.documents.has('more'))
+  bob.edit('both', undefined)
+  t.equal((await bob.push()).size, 0)
+  await until('ann lets go of what was deleted', () => !ann.documents.has('both'))
+  t.notOk(bob.heardOf.has('own'))
+  t.notOk(ann.heardOf.has('his'))
+
+  await bob.stop()
+  const again = await clientOf('bob')
+  t.equal(again.since, bob.since, 'it goes on where its checkpoint is')
+  again.follow('websocket')
+  ann.edit('later', { channels: ['shared'] })
+  t.equal((await ann.push()).size, 0)
+  await until('bob has what came later', () => again.documents.has('later'))
+  t.same([...again.heardOf], ['later'])
+  await Promise.all(clients.map((client) => client.stop()))
+})
+
+t.test('PouchDB, live', async (t) => {
+  const server = await serverOf(t)
+  const PouchDB = await loadPouchDb()
+  const users = ['ann', 'bob'].map((name) => {
+    const url = `${server.publicUrl.replace('//', `//${name}:${PASSWORD}@`)}/db`
+    const remote = new PouchDB(url, { skip_setup: true })
+    const local = new PouchDB(`gateway-${name}`, { adapter: 'memory' })
+    const options = { live: true, retry: false, heartbeat: 30_000 }
+    const feeds = [local.replicate.from(remote, options), local.replicate.to(remote, options)]
+    const failures: unknown[] = []
+    for (const feed of feeds) feed.on('error', (error) => failures.push(error))
+    return { local, feeds, failures }
+  })
+  const [ann, bob] = users as [(typeof users)[0], (typeof users)[0]]
+  const has = async (local: Pouch, id: string): Promise<unknown> =>
+    local.get(id).then(
+      (found) => found['n'],
+      () => undefined,
+    )
+  const own = await ann.local.put({ _id: 'own', channels: ['anns'], n: 1 })
+  await ann.local.put({ _id: 'both', channels: ['shared'], n: 1 })
+  await bob.local.put({ _id: 'his', channels: ['bobs'], n: 1 })
+  await until('bob has what both see', async () => (await has(bob.local, 'both')) === 1)
+  await bob.local.put({ ...(await bob.local.get('both')), n: 2 })
+  await until('ann has the edit', async () => (await has(ann.local, 'both')) === 2)
+  t.equal(await has(bob.local, 'own'), undefined)
+  await ann.local.put({ _id: 'own', _rev: own.rev, channels: ['shared'], n: 2 })
+  await until('bob has what came into his channel', async () => (await has(bob.local, 'own')) === 2)
+  await ann.local.remove(await ann.local.get('both'))
+  await until('it is gone at bob', async () => (await has(bob.local, 'both')) === undefined)
+  t.equal(await has(ann.local, 'his'), undefined)
+  for (const { local, feeds, failures } of users) {
+    t.same(failures, [])
+    for (const feed of feeds) feed.cancel()
+    await local.destroy()
+  }
+})
