@@ -1,13 +1,14 @@
 /**
- * A database as the gateway serves it: a database of ours that nobody else writes to, with what follows from its documents in
- * memory (who is in which channel, what is granted to whom, who may sign in), and the queue through which it is written.
+ * A database as the gateway serves it: a database of ours that nobody else writes to, with what follows from its documents: an
+ * index of who is in which channel, and, in memory, what is granted to whom and who may sign in; and the queue through which it is
+ * written.
  */
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
-import type { AllDocsRow, DocumentView, OwnedDatabase } from '../database/api/database.ts'
+import type { AllDocsRow, DocumentEdit, DocumentView, OwnedDatabase } from '../database/api/database.ts'
 import { parseRevision } from '../database/revisions/revision-id.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import type { Lease } from '../server/open-databases.ts'
@@ -18,20 +19,23 @@ import { mayRead, type Reader } from './principals/reader.ts'
 import { Sessions } from './principals/sessions.ts'
 import { ChannelIndex } from './store/channel-index.ts'
 import { leavesOf } from './store/document-leaves.ts'
-import {
-  type GivenDocument,
-  type StateAt,
-  type Writer,
-  type WriteTarget,
-  writeDocument,
-} from './store/document-write.ts'
+import { type GivenDocument, type Writer, type WriteTarget, writeDocument } from './store/document-write.ts'
 import { Expiries } from './store/expiries.ts'
 import { GrantIndex } from './store/grant-index.ts'
-import { LocalStore } from './store/local-store.ts'
+import { indexEdits, indexedDocuments, indexNames, type StateAt, stateAt } from './store/index-entries.ts'
+import { LocalStore, noteEdit } from './store/local-store.ts'
 import { Overrides } from './store/overrides.ts'
 import { type RecordedRevision, recordedRevision } from './store/revision-record.ts'
 import { WriteQueue } from './store/write-queue.ts'
 import { DEFAULT_SYNC, SyncFunction, type SyncUser } from './sync/sync-function.ts'
+
+/** The note that the index is there, of this form. */
+const INDEX = 'index'
+const INDEX_VERSION = 1
+/** Entries that are written together when the index is made. */
+const INDEX_BATCH = 1000
+/** Notes of documents that are on their way out. */
+const PURGES = 'purge/'
 
 export interface GatewayDatabaseParts {
   name: string
@@ -69,7 +73,7 @@ export class GatewayDatabase implements WriteTarget {
   #ended = feedsEnd()
   #isNotifying = false
   #indexedSeq = 0
-  #channels = new ChannelIndex()
+  #channels: ChannelIndex
   #principals = new Principals(new GrantIndex(), new GrantIndex())
 
   private constructor({ name, config, lease, scripting, clock, random, log }: GatewayDatabaseParts) {
@@ -86,6 +90,7 @@ export class GatewayDatabase implements WriteTarget {
     this.startTimeUs = clock.now() * 1000
     this.local = new LocalStore(lease.database)
     this.overrides = new Overrides(this.local)
+    this.#channels = new ChannelIndex(this.local, 0)
     this.sessions = new Sessions(this.local, clock, random)
     this.sync = this.#syncOf(config)
     this.queue = new WriteQueue({
@@ -165,17 +170,12 @@ export class GatewayDatabase implements WriteTarget {
     return { name, roles: [...reader.roles.keys()], channels: [...reader.channels.keys()] }
   }
 
-  moved(
-    id: string,
-    before: StateAt | undefined,
-    after: StateAt | undefined,
-    expiry: number | undefined,
-  ): void {
-    this.#channels.move(id, before, after)
+  moved(id: string, before: StateAt | undefined, after: StateAt | undefined): void {
+    if (after !== undefined) this.#channels.moved(after)
     const granted = this.#principals.channelGrants.move(id, before?.state.access, after?.state.access)
     const appointed = this.#principals.roleGrants.move(id, before?.state.roles, after?.state.roles)
     if (granted || appointed) this.#principals.forget()
-    this.#expiries.set(id, expiry)
+    this.#expiries.set(id, after?.expiry)
   }
 
   /** Takes documents away as if they had never been. Resolves with the ids of those that were there. */
@@ -188,15 +188,23 @@ export class GatewayDatabase implements WriteTarget {
     })
   }
 
+  /** What the index has of it goes first, with a note that the document is to follow, for one that breaks off. */
   async #purgeOne(id: string): Promise<boolean> {
     const leaves = id.startsWith(OWN_PREFIX) ? undefined : this.leaves(id)
     if (leaves === undefined) return false
-    const revisions = leaves.leaves.map(({ view }) => parseRevision(view.rev))
-    await this.database.purge([{ id, revisions }])
-    const { state, seq } = leaves.latest.record
-    this.moved(id, { state, seq }, undefined, undefined)
-    await this.overrides.forget(id)
+    const before = stateAt(leaves.latest)
+    await this.local.change([noteEdit(PURGES + id, '1'), ...indexEdits(id, before, undefined)])
+    this.moved(id, before, undefined)
+    await this.#takeAway(id)
     return true
+  }
+
+  async #takeAway(id: string): Promise<void> {
+    const leaves = this.leaves(id)?.leaves ?? []
+    const revisions = leaves.map(({ view }) => parseRevision(view.rev))
+    if (revisions.length > 0) await this.database.purge([{ id, revisions }])
+    await this.overrides.forget(id)
+    await this.local.change([noteEdit(PURGES + id, undefined)])
   }
 
   async #expire(ids: readonly string[]): Promise<void> {
@@ -206,21 +214,46 @@ export class GatewayDatabase implements WriteTarget {
   /** Makes all that is in memory from what is stored. */
   async #load(): Promise<void> {
     await this.overrides.load()
-    this.#channels = new ChannelIndex()
+    if (this.local.note(INDEX) !== INDEX_VERSION) await this.#index()
+    for (const [name] of [...this.local.notes(PURGES)]) await this.#takeAway(name.slice(PURGES.length))
+    this.#channels = new ChannelIndex(this.local, this.database.updateSeqNumber)
     const principals = new Principals(new GrantIndex(), new GrantIndex())
     this.#principals = principals
-    for (const { id, deleted, document } of this.database.changes({}).rows) {
-      if (id.startsWith(OWN_PREFIX)) {
-        if (!deleted && parsePrincipalId(id) !== undefined)
-          principals.put(readPrincipal(id, document().body()))
-      } else {
-        const { latest } = this.leaves(id)!
-        const { state, seq, expiry } = latest.record
-        this.moved(id, undefined, { state, seq }, latest.view.deleted ? undefined : expiry)
-      }
+    for (const { id, document } of this.database.allDocs({ startKey: OWN_PREFIX, endKey: OWN_END }).rows) {
+      if (parsePrincipalId(id) !== undefined) principals.put(readPrincipal(id, document().body()))
       await giveWay()
     }
+    for (const [id, { access, roles }, expiry] of indexedDocuments(this.local)) {
+      principals.channelGrants.move(id, undefined, access)
+      principals.roleGrants.move(id, undefined, roles)
+      this.#expiries.set(id, expiry)
+      await giveWay()
+    }
+    principals.forget()
     this.#indexedSeq = this.database.updateSeqNumber
+  }
+
+  /** Makes the index from the documents. */
+  async #index(): Promise<void> {
+    await this.local.removeNote(INDEX)
+    let edits: DocumentEdit[] = []
+    const write = async (least: number): Promise<void> => {
+      if (edits.length < least) return
+      await this.local.change(edits)
+      edits = []
+    }
+    for (const name of indexNames(this.local)) {
+      edits.push(noteEdit(name, undefined))
+      await write(INDEX_BATCH)
+    }
+    for (const { id } of this.database.changes({}).rows) {
+      if (id.startsWith(OWN_PREFIX)) continue
+      edits.push(...indexEdits(id, undefined, stateAt(this.leaves(id)!.latest)))
+      await write(INDEX_BATCH)
+      await giveWay()
+    }
+    await write(1)
+    await this.local.setNote(INDEX, INDEX_VERSION)
   }
 
   #syncOf(config: DatabaseConfig): SyncFunction {

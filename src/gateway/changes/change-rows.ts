@@ -144,7 +144,8 @@ class ChannelFeed implements Feed {
   readonly #channel: string
   readonly #added: number
   readonly #since: SequenceId
-  readonly #cursor: ChannelCursor
+  readonly #cursor: ChannelCursor | undefined
+  readonly #last: number
 
   constructor(
     database: GatewayDatabase,
@@ -159,12 +160,14 @@ class ChannelFeed implements Feed {
     this.#added = added
     this.#since = since
     this.#cursor = database.channels.cursor(channel, placeOf(added, since))
+    this.#last = database.indexedSeq
   }
 
   next(): Found | undefined {
     for (;;) {
-      const entry = this.#cursor.next()
-      if (entry === undefined) return undefined
+      const entry = this.#cursor?.next()
+      // What is durable and not yet acknowledged is told with the next pass.
+      if (entry === undefined || entry.seq > this.#last) return undefined
       const { id, seq, removal } = entry
       const sequence = sequenceOf(seq, this.#added, this.#since)
       if (removal !== undefined) {
@@ -177,6 +180,10 @@ class ChannelFeed implements Feed {
       if (row === undefined || row.document().localSeq !== seq) continue
       return { sequence, id, deleted: row.deleted, removed: undefined, rev: row.rev, isAccount: false }
     }
+  }
+
+  close(): void {
+    this.#cursor?.close()
   }
 
   /**

@@ -93,11 +93,11 @@ export async function savePrincipal(
       if (before !== undefined && isAsWished(before, wish)) return undefined
       let after: Principal | undefined
       return {
-        edit(seq) {
+        edits(seq) {
           const wasDeleted = database.database.lookup(principalId(wish.kind, wish.name))?.deleted === true
           const backSince = wasDeleted ? seq : 0
           after = wished(before ?? { ...newPrincipal(wish.kind, wish.name), backSince }, wish, hash, seq)
-          return principalEdit(database, wish, principalText(after), false)
+          return [principalEdit(database, wish, principalText(after), false)]
         },
         applied() {
           database.principals.put(after!)
@@ -165,7 +165,7 @@ export async function deletePrincipal(
     check() {
       if (database.principals.find({ kind, name }) === undefined) throw missing()
       return {
-        edit: () => principalEdit(database, { kind, name }, EMPTY, true),
+        edits: () => [principalEdit(database, { kind, name }, EMPTY, true)],
         applied: () => database.principals.remove({ kind, name }),
       }
     },

@@ -1,128 +1,56 @@
 /**
- * Which documents are in a channel, by the sequence: what `_changes` reads. It follows from the documents' states alone:
- * each channel that a document is in, or has left, has one entry of it. It is taken along by whoever writes, document by
- * document in the order of the sequence, before the write is acknowledged, and made anew from the documents when a database is
- * opened. So it never says more than what is durable, and whoever heard of a write finds it.
+ * Which documents are in a channel, by the sequence: what `_changes` reads. The entries are in the database (see
+ * `index-entries.ts`); what is in memory is where a channel's last one is, of the channels that were written to lately, so that
+ * who has seen all of his channels is not looked up in the database with each write of others.
  */
-import type { DocumentState, Removal } from './revision-record.ts'
+import { type ChannelEntry, channelEntries, type StateAt } from './index-entries.ts'
+import type { LocalStore } from './local-store.ts'
 
-export interface ChannelEntry {
-  readonly seq: number
-  readonly id: string
-  /** Undefined: the document is in the channel. */
-  readonly removal: Removal | undefined
-}
+const MOST_HEADS = 100_000
 
-/** Entries that were taken out, in a row of so many at least, before those left are brought together. */
-const LEAST_DEAD = 64
-
-/** The entries of one channel in the order of the sequence. New ones come at the end; others go anywhere. */
-class ChannelLog {
-  #entries: (ChannelEntry | undefined)[] = []
-  /** Sequences of all places, those of dead entries too. */
-  #sequences: number[] = []
-  #dead = 0
-
-  get isEmpty(): boolean {
-    return this.#entries.length === this.#dead
-  }
-
-  add(entry: ChannelEntry): void {
-    const last = this.#sequences.at(-1)
-    if (last === undefined || entry.seq > last) {
-      this.#entries.push(entry)
-      this.#sequences.push(entry.seq)
-      return
-    }
-    const at = this.placeBehind(entry.seq)
-    this.#entries.splice(at, 0, entry)
-    this.#sequences.splice(at, 0, entry.seq)
-  }
-
-  remove(seq: number, id: string): void {
-    for (let at = this.placeBehind(seq - 1); this.#sequences[at] === seq; at++) {
-      if (this.#entries[at]?.id !== id) continue
-      this.#entries[at] = undefined
-      this.#dead += 1
-      break
-    }
-    if (this.#dead >= LEAST_DEAD && this.#dead * 2 > this.#entries.length) this.#tidy()
-  }
-
-  #tidy(): void {
-    this.#entries = this.#entries.filter((entry) => entry !== undefined)
-    this.#sequences = this.#entries.map((entry) => entry!.seq)
-    this.#dead = 0
-  }
-
-  /** The first place whose sequence is above `seq`. */
-  placeBehind(seq: number): number {
-    let low = 0
-    let high = this.#sequences.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#sequences[middle]! > seq) high = middle
-      else low = middle + 1
-    }
-    return low
-  }
-
-  /** Undefined for a dead place; null at the end. */
-  at(place: number): ChannelEntry | undefined | null {
-    return place < this.#entries.length ? this.#entries[place] : null
-  }
-}
-
-/** Walks a channel upwards. Not to be used once something was written. */
+/** Walks a channel upwards. To be closed. */
 export class ChannelCursor {
-  readonly #log: ChannelLog | undefined
-  #place: number
+  readonly #entries: Generator<ChannelEntry>
 
-  constructor(log: ChannelLog | undefined, since: number) {
-    this.#log = log
-    this.#place = log?.placeBehind(since) ?? 0
+  constructor(entries: Generator<ChannelEntry>) {
+    this.#entries = entries
   }
 
   next(): ChannelEntry | undefined {
-    if (this.#log === undefined) return undefined
-    for (;;) {
-      const entry = this.#log.at(this.#place)
-      if (entry === null) return undefined
-      this.#place += 1
-      if (entry !== undefined) return entry
-    }
+    return this.#entries.next().value ?? undefined
+  }
+
+  close(): void {
+    this.#entries.return(undefined)
   }
 }
 
 export class ChannelIndex {
-  readonly #channels = new Map<string, ChannelLog>()
+  readonly #local: LocalStore
+  /** Of each channel that has an entry behind the floor, the last one. */
+  readonly #heads = new Map<string, number>()
+  #floor: number
 
-  /** Takes a document from one state to another. `seq` and `nextSeq` are where it stood and stands. */
-  move(
-    id: string,
-    before: { state: DocumentState; seq: number } | undefined,
-    after: { state: DocumentState; seq: number } | undefined,
-  ): void {
-    if (before !== undefined) {
-      for (const [name, removal] of before.state.channels) {
-        const log = this.#channels.get(name)
-        log?.remove(removal?.seq ?? before.seq, id)
-        if (log?.isEmpty) this.#channels.delete(name)
-      }
-    }
-    if (after === undefined) return
-    for (const [name, removal] of after.state.channels) {
-      let log = this.#channels.get(name)
-      if (log === undefined) {
-        log = new ChannelLog()
-        this.#channels.set(name, log)
-      }
-      log.add({ seq: removal?.seq ?? after.seq, id, removal })
-    }
+  /** Behind `floor` nothing is written yet. */
+  constructor(local: LocalStore, floor: number) {
+    this.#local = local
+    this.#floor = floor
   }
 
-  /** The entries of a channel behind `since`. */
-  cursor(channel: string, since: number): ChannelCursor {
-    return new ChannelCursor(this.#channels.get(channel), since)
+  /** A document is in this state, with its entries. */
+  moved({ state, seq }: StateAt): void {
+    for (const [channel, removal] of state.channels) {
+      const at = removal?.seq ?? seq
+      if (at > (this.#heads.get(channel) ?? this.#floor)) this.#heads.set(channel, at)
+    }
+    if (this.#heads.size <= MOST_HEADS) return
+    for (const at of this.#heads.values()) if (at > this.#floor) this.#floor = at
+    this.#heads.clear()
+  }
+
+  /** The entries of a channel behind `since`; undefined where there are none. */
+  cursor(channel: string, since: number): ChannelCursor | undefined {
+    if (since >= (this.#heads.get(channel) ?? this.#floor)) return undefined
+    return new ChannelCursor(channelEntries(this.#local, channel, since))
   }
 }

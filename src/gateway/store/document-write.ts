@@ -6,6 +6,7 @@ import type { DocumentEdit, DocumentView, OwnedDatabase } from '../../database/a
 import {
   formatRevision,
   formatRevisionId,
+  MAX_GENERATION,
   nextRevision,
   parseRevision,
   parseRevisionId,
@@ -23,6 +24,7 @@ import {
 } from './attachments.ts'
 import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
 import { nextState } from './document-state.ts'
+import { indexEdits, type StateAt, stateAt } from './index-entries.ts'
 import {
   type DocumentState,
   EMPTY_STATE,
@@ -56,12 +58,7 @@ export interface WriteTarget {
   readonly sync: SyncFunction
   recorded(view: DocumentView): RecordedRevision
   /** The document went from one state to another. */
-  moved(id: string, before: StateAt | undefined, after: StateAt, expiry: number | undefined): void
-}
-
-export interface StateAt {
-  state: DocumentState
-  seq: number
+  moved(id: string, before: StateAt | undefined, after: StateAt): void
 }
 
 /** Who writes, as he is at each call. */
@@ -154,7 +151,9 @@ function replicatedBasis(
 ): Basis | string {
   const path = history.map((rev) => {
     if (normalRevision(rev) === undefined) throw badRequest('Invalid revision ID')
-    return parseRevision(rev)
+    const revision = parseRevision(rev)
+    if (revision.pos > MAX_GENERATION) throw badRequest('Invalid revision ID')
+    return revision
   })
   const leaves = leavesOf(target.database, given.id, target.recorded)
   const known = path.findIndex((revision) => isStored(target.database, given.id, revision))
@@ -234,12 +233,13 @@ function checkedWrite(
 ): CheckedWrite {
   const { leaves, revision, path, attachments } = basis
   const rev = formatRevision(revision)
-  const latest = leaves?.latest.record
-  let record: RevisionRecord | undefined
+  const latest = leaves?.latest
+  const before = latest && stateAt(latest)
+  let after: StateAt | undefined
   return {
-    edit(seq): DocumentEdit {
-      record = {
-        stamp: (latest?.stamp ?? 0) + 1,
+    edits(seq): DocumentEdit[] {
+      const record: RevisionRecord = {
+        stamp: (latest?.record.stamp ?? 0) + 1,
         seq,
         output,
         state: stateAfter(leaves, { rev, deleted: given.deleted, output, path }, seq),
@@ -247,18 +247,19 @@ function checkedWrite(
         expiry: given.expiry,
         historyLength: given.history?.length ?? 0,
       }
-      return {
+      after = { state: record.state, seq, expiry: given.deleted ? undefined : given.expiry }
+      const edit: DocumentEdit = {
         id: given.id,
         deleted: given.deleted,
         body: withRecord(record, given.body),
         term: given.term,
         revisions: { start: revision.pos, ids: path.map(({ id }) => formatRevisionId(id)) },
-        attachments: attachments.map(({ edit }) => edit),
+        attachments: attachments.map(({ edit: each }) => each),
       }
+      return [edit, ...indexEdits(given.id, before, after)]
     },
-    applied(seq) {
-      const before = latest && { state: latest.state, seq: latest.seq }
-      target.moved(given.id, before, { state: record!.state, seq }, given.deleted ? undefined : given.expiry)
+    applied() {
+      target.moved(given.id, before, after!)
     },
   }
 }

@@ -3,7 +3,7 @@
  * documents and the gateway's own notes, as local documents of the database, apart by the beginning of their ids. Changes
  * of it are made one after the other.
  */
-import type { OwnedDatabase } from '../../database/api/database.ts'
+import type { DocumentEdit, OwnedDatabase } from '../../database/api/database.ts'
 import { GatewayError, missing } from '../errors.ts'
 
 const CLIENT = 'doc/'
@@ -14,6 +14,15 @@ export interface ClientLocal {
   rev: string
   /** Canonical JSON. */
   body: Buffer
+}
+
+const LOCAL = '_local/'
+const NOTHING = Buffer.alloc(0)
+
+/** What writes a note, or takes it away, in one transaction with other edits. `text` is JSON. */
+export function noteEdit(name: string, text: string | undefined): DocumentEdit {
+  const body = text === undefined ? NOTHING : Buffer.from(text)
+  return { id: `${LOCAL}${OWN}${name}`, deleted: text === undefined, body, term: NOTHING }
 }
 
 export class LocalStore {
@@ -73,10 +82,17 @@ export class LocalStore {
     })
   }
 
-  /** Notes whose names begin so, as they are now. */
-  *notes(prefix: string): Generator<[name: string, value: unknown]> {
+  /** Writes notes and takes them away, all or none. Rejects as the database does. */
+  async change(edits: readonly DocumentEdit[]): Promise<void> {
+    if (edits.length === 0) return
+    const results = await this.#database.update(edits, { newEdits: false })
+    for (const result of results) if (!result.ok) throw result.refusal
+  }
+
+  /** Notes whose names begin so, as they are now, in order; from that with `first` behind the prefix on. */
+  *notes(prefix: string, first = ''): Generator<[name: string, value: unknown]> {
     const startKey = OWN + prefix
-    const rows = this.#database.localDocs({ startKey, endKey: `${startKey}\u{10ffff}` })
+    const rows = this.#database.localDocs({ startKey: startKey + first, endKey: `${startKey}\u{10ffff}` })
     for (const { id, body } of rows) yield [id.slice(OWN.length), JSON.parse(body.toString())]
   }
 

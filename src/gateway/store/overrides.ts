@@ -3,7 +3,8 @@
  * revision cannot be written twice, so this stands beside the documents, one note a document, and goes before what their
  * records say. A note is of certain revisions, so that it says nothing of what is written after it.
  */
-import type { LocalStore } from './local-store.ts'
+import type { DocumentEdit } from '../../database/api/database.ts'
+import { type LocalStore, noteEdit } from './local-store.ts'
 import type { DocumentState, RecordedRevision, Removal, SyncOutput } from './revision-record.ts'
 
 export interface Override {
@@ -50,8 +51,13 @@ export class Overrides {
     return { ...revision, record: { ...revision.record, output, state } }
   }
 
-  async set(id: string, overrides: ReadonlyMap<string, Override>): Promise<void> {
-    await this.#local.setNote(NOTES + id, written(overrides))
+  /** `more` is written with it. */
+  async set(
+    id: string,
+    overrides: ReadonlyMap<string, Override>,
+    more: readonly DocumentEdit[],
+  ): Promise<void> {
+    await this.#local.change([noteEdit(NOTES + id, JSON.stringify(written(overrides))), ...more])
     this.#byId.set(id, overrides)
   }
 

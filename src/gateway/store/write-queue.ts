@@ -4,7 +4,7 @@
  * record holds, is known before: nobody else writes to the database. What holds:
  * - A document is in a group once at most; its next write is in a later one.
  * - Documents take their numbers in the order of their ids, as the database gives them.
- * - A write is acknowledged when it is durable and all indexes in memory have it.
+ * - A write is acknowledged when it is durable, with its entries in the index, and what is in memory has it.
  */
 import { describeError, type Log } from '../../base/log.ts'
 import type { DocumentEdit, OwnedDatabase } from '../../database/api/database.ts'
@@ -13,10 +13,10 @@ import { GatewayError } from '../errors.ts'
 
 /** A write that was found to be possible. */
 export interface CheckedWrite {
-  /** `seq` is the number that it will have. */
-  edit(seq: number): DocumentEdit
-  /** It is durable: indexes are to take it. */
-  applied(seq: number): void
+  /** The document's edit, and what is written with it beside the sequence. `seq` is the number that it will have. */
+  edits(seq: number): DocumentEdit[]
+  /** It is durable: what is in memory is to take it. */
+  applied(): void
 }
 
 export interface Write {
@@ -41,9 +41,9 @@ const MOST_WAITING = 10_000
 export interface WriteQueueOptions {
   database: OwnedDatabase
   log: Log
-  /** Something was written, and the indexes have it. */
+  /** Something was written, and what is in memory has it. */
   onWritten(): void
-  /** Numbers are not what they were said to be: indexes in memory have to be made anew. */
+  /** Numbers are not what they were said to be: the index has to be made anew. */
   onBroken(): Promise<void>
 }
 
@@ -137,10 +137,14 @@ export class WriteQueue {
     const { database } = this.#options
     const base = database.updateSeqNumber
     try {
-      const edits = checked.map(({ write }, at) => write.edit(base + 1 + at))
+      const edits = checked.flatMap(({ write }, at) => write.edits(base + 1 + at))
       const results = await database.update(edits, { newEdits: false })
       const refused = results.find((result) => !result.ok)
-      if (refused !== undefined && !refused.ok) throw refused.refusal
+      if (refused !== undefined && !refused.ok) {
+        // Entries of the index were written for what was refused.
+        await this.#repair(refused.refusal)
+        throw refused.refusal
+      }
     } catch (error) {
       if (database.updateSeqNumber !== base) await this.#repair(error)
       // Whose fault it was is seen when each is written by itself.
@@ -150,13 +154,13 @@ export class WriteQueue {
     }
     if (database.updateSeqNumber !== base + checked.length) {
       await this.#repair(new Error('documents were written by somebody else'))
-    } else for (const [at, { write }] of checked.entries()) write.applied(base + 1 + at)
+    } else for (const { write } of checked) write.applied()
     for (const { queued } of checked) queued.resolve()
     this.#options.onWritten()
   }
 
   async #repair(error: unknown): Promise<void> {
-    this.#options.log.error('the indexes of a gateway database are made anew', {
+    this.#options.log.error('the index of a gateway database is made anew', {
       reason: describeError(error),
     })
     await this.#options.onBroken()

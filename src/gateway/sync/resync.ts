@@ -8,6 +8,7 @@ import type { GatewayDatabase } from '../gateway-database.ts'
 import { OWN_PREFIX } from '../principals/principal.ts'
 import { nextState } from '../store/document-state.ts'
 import { shownBefore, shownRevision } from '../store/document-write.ts'
+import { indexEdits, stateAt } from '../store/index-entries.ts'
 import type { Override } from '../store/overrides.ts'
 import { EMPTY_OUTPUT, type RecordedRevision, type SyncOutput } from '../store/revision-record.ts'
 
@@ -43,17 +44,18 @@ function resyncDocument(database: GatewayDatabase, id: string, gone: AbortSignal
     }
     if (!isChanged) return false
     const { winner, latest } = leaves
-    const { state, seq, expiry } = latest.record
+    const before = stateAt(latest)
     const { rev, deleted } = winner.view
-    const next = nextState(state, outputs.get(rev)!, { seq, rev, deleted })
+    const next = nextState(before.state, outputs.get(rev)!, { seq: before.seq, rev, deleted })
+    const after = { ...before, state: next }
     const overrides = new Map<string, Override>(
       [...outputs].map(([each, output]) => [
         each,
         { output, state: each === latest.view.rev ? next : undefined },
       ]),
     )
-    await database.overrides.set(id, overrides)
-    database.moved(id, { state, seq }, { state: next, seq }, winner.view.deleted ? undefined : expiry)
+    await database.overrides.set(id, overrides, indexEdits(id, before, after))
+    database.moved(id, before, after)
     return true
   })
 }
