@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import t from 'tap'
 import { formatSequence, parseSequence } from '../../src/gateway/changes/sequence-id.ts'
 import { DEFAULT_ADMIN_INTERFACE, readGatewayConfig } from '../../src/gateway/config.ts'
@@ -113,4 +114,21 @@ t.test("the ids of the gateway's own documents lead nowhere", async (t) => {
     '{"purged":{}}',
   )
   await server.stop()
+})
+
+t.test("a request to upgrade to HTTP/2, as Java's client sends, is an ordinary one", async (t) => {
+  const server = await GatewayServer.start(t.testdir(), { databases: { db: {} } })
+  t.teardown(() => server.stop())
+  const headers = {
+    connection: 'Upgrade, HTTP2-Settings',
+    upgrade: 'h2c',
+    'http2-settings': 'AAMAAABkAAQAAP',
+  }
+  const status = await new Promise((resolve, reject) => {
+    const sent = request(`${server.adminUrl}/db/d`, { method: 'PUT', headers }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode))
+    })
+    sent.on('error', reject).end('{}')
+  })
+  t.equal(status, 201)
 })

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { describeError } from '../../base/log.ts'
 import { sendPieces } from '../../http/answer/stream.ts'
 import { discardRest } from '../../http/listen/lingering.ts'
+import { UpgradableMessage } from '../../http/listen/upgrades.ts'
 import { GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import { admit, errorAnswer, exchangeOf, failed, pathOf, SERVER_TOKEN } from './admission.ts'
@@ -52,7 +53,12 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
   // Every request listens.
   setMaxListeners(0, stopping.signal)
   const server = createServer(
-    { maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: HEAD_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS },
+    {
+      IncomingMessage: UpgradableMessage,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
     (request, response) => void serve(gateway, isAdmin, request, response, stopping.signal),
   )
   server.maxConnections = MOST_CONNECTIONS

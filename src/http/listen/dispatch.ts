@@ -1,4 +1,4 @@
-import { IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
@@ -19,13 +19,14 @@ import { Pipeline } from './pipeline.ts'
 import { kindOf } from './request-kind.ts'
 import { isFeed, logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
+import { UpgradableMessage } from './upgrades.ts'
 
 /**
  * A request with room for what is known of it from its target. Members that are added to a message later (which is
  * what the framework does with `originalUrl`) change its shape for the engine while code compiled for the shape
  * without them runs, which is then thrown away, again and again: half as much CPU again for every request.
  */
-export class ArrivingMessage extends IncomingMessage {
+export class ArrivingMessage extends UpgradableMessage {
   /** The target as it came: `url` is the route's name after `rewriteUrl`. */
   originalUrl: string | undefined = undefined
   arrival: Arrival | undefined = undefined

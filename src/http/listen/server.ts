@@ -14,13 +14,13 @@ import { Vhosts } from '../request/vhosts.ts'
 import { resources } from '../routes/index.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { keepUnsentAnswers } from './connections.ts'
-import { handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
+import { ArrivingMessage, handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
 import { paceOfStrangers } from './lingering.ts'
 import { refuseMalformed } from './malformed.ts'
 import { MoreSockets } from './more-sockets.ts'
 import { serverToken } from './server-token.ts'
 import { urlOf } from './sockets.ts'
-import { serveWebsockets, UpgradableMessage } from './websockets.ts'
+import { serveWebsockets } from './websockets.ts'
 
 /**
  * The listening server. Bounds that matter: the bytes and the time of a head, no total time for a request (uploads may be
@@ -94,7 +94,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     schemaController: { compilersFactory: { buildValidator: noSchema, buildSerializer: noSchema } },
     rewriteUrl: (request) => rewriteUrl(service, request),
     http: {
-      IncomingMessage: UpgradableMessage,
+      IncomingMessage: ArrivingMessage,
       maxHeaderSize: limits.maxHeadBytes,
       headersTimeout: limits.headTimeoutMs,
       connectionsCheckingInterval: Math.min(MAX_CHECK_MS, limits.headTimeoutMs),

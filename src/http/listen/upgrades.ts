@@ -1,5 +1,5 @@
 /** WebSockets of a server, before anything is said over them. */
-import type { IncomingMessage, Server } from 'node:http'
+import { IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
 
@@ -7,6 +7,23 @@ import { type WebSocket, WebSocketServer } from 'ws'
 const MAX_MESSAGE_BYTES = 1024 * 1024
 /** A client that does not read gets no answers to its pings beyond this. */
 const MAX_PONG_BYTES = 64 * 1024
+
+/**
+ * A request that leaves HTTP only for a WebSocket: one to upgrade to anything else (`h2c`, which Java's client always asks for) is an
+ * ordinary request. To be given to the HTTP server.
+ */
+export class UpgradableMessage extends IncomingMessage {
+  declare asked: boolean | null
+
+  set upgrade(asked: boolean | null) {
+    this.asked = asked
+  }
+
+  get upgrade(): boolean | null {
+    if (this.asked !== true || this.method === 'CONNECT') return this.asked
+    return this.headers.upgrade?.toLowerCase() === 'websocket'
+  }
+}
 
 /** A request that may become a WebSocket. */
 export interface Upgrade {

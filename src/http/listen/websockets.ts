@@ -1,7 +1,6 @@
 /**
  * Requests that ask for a WebSocket. Only `GET /{db}/_changes?feed=websocket` gets one; it is authenticated and
  * authorised like any other request, and any other is refused like any other. What holds:
- * - A request to upgrade to anything else (`h2c`, which Java's client always asks for) is an ordinary request.
  * - Browsers send cookies with WebSockets of any page and ask nobody: a page of another origin is refused unless
  *   CORS allows it what it brings.
  * - When the server stops, feeds end with a close frame; who does not answer it in time is cut off.
@@ -15,7 +14,7 @@ import { authorize } from '../request/access.ts'
 import { allowedOrigin } from '../request/cors.ts'
 import type { Exchange, Service } from '../request/exchange.ts'
 import { rightOf } from '../request/rights.ts'
-import { ArrivingMessage, authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
+import { authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
 import { errorAnswer } from './error-answer.ts'
 import { logRequest } from './request-log.ts'
 import { sendWhole } from './send.ts'
@@ -23,20 +22,6 @@ import { type Upgrade, upgradesOf, type Websockets } from './upgrades.ts'
 
 const GOING_AWAY = 1001
 const DONE = 1000
-
-/** A request that leaves HTTP only for a WebSocket. To be given to the HTTP server. */
-export class UpgradableMessage extends ArrivingMessage {
-  declare asked: boolean | null
-
-  set upgrade(asked: boolean | null) {
-    this.asked = asked
-  }
-
-  get upgrade(): boolean | null {
-    if (this.asked !== true || this.method === 'CONNECT') return this.asked
-    return this.headers.upgrade?.toLowerCase() === 'websocket'
-  }
-}
 
 export function serveWebsockets(server: Server, service: Service): Websockets {
   return upgradesOf(server, (upgrade) => service.background(accept(service, upgrade)))
