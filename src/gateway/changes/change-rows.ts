@@ -21,6 +21,8 @@ export interface ChangeRow {
   readonly rev: string | undefined
   /** It is an account. */
   readonly isAccount: boolean
+  /** Nothing is to be told of it: it is here so that who looks at many of them can leave off. */
+  readonly isPassedOver: boolean
 }
 
 /** What is told of one feed at a place. */
@@ -31,6 +33,7 @@ interface Found {
   removed: string | undefined
   rev: string | undefined
   isAccount: boolean
+  isPassedOver: boolean
 }
 
 interface Feed {
@@ -72,7 +75,8 @@ export function* changeRows(
       while (heap.first !== undefined && isSame(heap.first.found.sequence, sequence))
         together.push(heap.takeFirst()!)
       const row = merged(together.map(({ found }) => found))
-      if (!activeOnly || row.isAccount || (!row.deleted && row.removed === undefined)) yield row
+      const isActive = row.isAccount || (!row.deleted && row.removed === undefined)
+      yield activeOnly && !isActive ? { ...row, isPassedOver: true } : row
       for (const each of together) {
         const found = each.feed.next()
         if (found !== undefined) heap.add({ ...each, found })
@@ -83,12 +87,13 @@ export function* changeRows(
   }
 }
 
-function merged(found: readonly Found[]): ChangeRow {
+function merged(together: readonly Found[]): ChangeRow {
+  const told = together.filter(({ isPassedOver }) => !isPassedOver)
+  const found = told.length === 0 ? together : told
   const removed = found.flatMap((each) => each.removed ?? [])
   // A document that left some of the reader's channels and is in another one has not left.
   const current = found.find((each) => each.removed === undefined)
-  const { sequence, id, deleted, rev, isAccount } = current ?? found[0]!
-  return { sequence, id, deleted, rev, isAccount, removed: current === undefined ? removed : undefined }
+  return { ...(current ?? found[0]!), removed: current === undefined ? removed : undefined }
 }
 
 function* feeds(
@@ -164,22 +169,21 @@ class ChannelFeed implements Feed {
   }
 
   next(): Found | undefined {
-    for (;;) {
-      const entry = this.#cursor?.next()
-      // What is durable and not yet acknowledged is told with the next pass.
-      if (entry === undefined || entry.seq > this.#last) return undefined
-      const { id, seq, removal } = entry
-      const sequence = sequenceOf(seq, this.#added, this.#since)
-      if (removal !== undefined) {
-        if (this.#isStillSeen(id)) continue
-        const { rev, deleted } = removal
-        return { sequence, id, deleted, removed: this.#channel, rev, isAccount: false }
-      }
-      const row = this.#database.database.lookup(id)
-      // What was written since is told at its new place, once the index has it.
-      if (row === undefined || row.document().localSeq !== seq) continue
-      return { sequence, id, deleted: row.deleted, removed: undefined, rev: row.rev, isAccount: false }
+    const entry = this.#cursor?.next()
+    // What is durable and not yet acknowledged is told with the next pass.
+    if (entry === undefined || entry.seq > this.#last) return undefined
+    const { id, seq, removal } = entry
+    const sequence = sequenceOf(seq, this.#added, this.#since)
+    if (removal !== undefined) {
+      const { rev, deleted } = removal
+      const isPassedOver = this.#isStillSeen(id)
+      return { sequence, id, deleted, removed: this.#channel, rev, isAccount: false, isPassedOver }
     }
+    const row = this.#database.database.lookup(id)
+    // What was written since is told at its new place, once the index has it.
+    const isPassedOver = row?.document().localSeq !== seq
+    const { deleted = false, rev } = row ?? {}
+    return { sequence, id, deleted, removed: undefined, rev, isAccount: false, isPassedOver }
   }
 
   close(): void {
@@ -224,12 +228,14 @@ class DocumentsFeed implements Feed {
       if (seqNumber > this.#last) return undefined
       const sequence = sequenceOf(seqNumber, this.#added, this.#since)
       if (!id.startsWith(OWN_PREFIX)) {
-        return { sequence, id, deleted, removed: undefined, rev: revs[0]!, isAccount: false }
+        const told = { removed: undefined, rev: revs[0]!, isAccount: false, isPassedOver: false }
+        return { sequence, id, deleted, ...told }
       }
       const account = parsePrincipalId(id)
       if (!this.#withAccounts || deleted || account === undefined) continue
       const shown = `_${account.kind}/${account.name}`
-      return { sequence, id: shown, deleted: false, removed: undefined, rev: '', isAccount: true }
+      const told = { removed: undefined, rev: '', isAccount: true, isPassedOver: false }
+      return { sequence, id: shown, deleted: false, ...told }
     }
     return undefined
   }
@@ -255,6 +261,7 @@ function accountFeed(reader: Reader, since: SequenceId): Feed {
         removed: undefined,
         rev: undefined,
         isAccount: true,
+        isPassedOver: false,
       }
     },
   }

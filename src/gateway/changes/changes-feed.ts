@@ -18,11 +18,11 @@ export interface FeedParts {
 /** `{"results":[...],"last_seq":"n"}`; with longpoll not before there is a row, or the time is over. */
 export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
   const { database, reader, options, clock, gone } = parts
-  const passes = new ChangesPasses(database, reader, options)
+  const passes = new ChangesPasses(database, reader, options, gone)
   const wait = options.feed === 'longpoll' ? new ChangeWait(database, gone) : undefined
   const endMs = clock.monotonic() + options.timeoutMs
   try {
-    let rows = passes.take()
+    let rows = await passes.take()
     let isOpen = false
     while (rows.length === 0 && wait !== undefined) {
       if (!isOpen) {
@@ -39,10 +39,10 @@ export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, voi
         continue
       }
       wait.begin()
-      rows = passes.take()
+      rows = await passes.take()
     }
     if (!isOpen) yield '{"results":[\r\n'
-    for (let isFirst = true; rows.length > 0; rows = passes.take()) {
+    for (let isFirst = true; rows.length > 0; rows = await passes.take()) {
       yield (isFirst ? '' : ',\r\n') + rows.join(',\r\n')
       isFirst = false
     }
@@ -55,13 +55,14 @@ export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, voi
 /** A line of JSON for each row, an empty one when there are no more and as heartbeat. */
 export async function* continuousPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
   const { database, reader, options, clock, gone } = parts
-  const passes = new ChangesPasses(database, reader, options)
+  const passes = new ChangesPasses(database, reader, options, gone)
   const wait = new ChangeWait(database, gone)
   const endMs = clock.monotonic() + options.timeoutMs
   try {
     for (;;) {
       wait.begin()
-      for (let rows = passes.take(); rows.length > 0; rows = passes.take()) yield `${rows.join('\n')}\n`
+      for (let rows = await passes.take(); rows.length > 0; rows = await passes.take())
+        yield `${rows.join('\n')}\n`
       if (passes.isExhausted) return
       yield '\n'
       yield FLUSH

@@ -1,4 +1,5 @@
 /** Changes as texts: what is sent of a pass over somebody's changes. */
+import { giveWay, nextTurn } from '../../base/time-slice.ts'
 import type { Piece } from '../../documents/piece.ts'
 import { stringsText, stringText } from '../../json/writer.ts'
 import { documentParts } from '../document-answer.ts'
@@ -12,6 +13,8 @@ import { formatSequence, type SequenceId, sequenceText } from './sequence-id.ts'
 
 /** Rows that are gathered before others get their turn. */
 const MOST_ROWS = 200
+/** Rows that are looked at and not told, before others get their turn. */
+const MOST_PASSED_OVER = 500
 
 /** Whose changes: as he is now, at each call. Throws when he may read nothing any more. */
 export type ReaderNow = () => Reader | null
@@ -21,14 +24,21 @@ export class ChangesPasses {
   readonly #database: GatewayDatabase
   readonly #reader: ReaderNow
   readonly #options: ChangesOptions
+  readonly #gone: AbortSignal
+  /** Of the last row that was told. */
   #since: SequenceId
+  /** Of the last one that was looked at. */
+  #place: SequenceId
   #left: number
 
-  constructor(database: GatewayDatabase, reader: ReaderNow, options: ChangesOptions) {
+  /** `gone` aborts when the client has gone. */
+  constructor(database: GatewayDatabase, reader: ReaderNow, options: ChangesOptions, gone: AbortSignal) {
     this.#database = database
     this.#reader = reader
     this.#options = options
+    this.#gone = gone
     this.#since = options.since
+    this.#place = options.since
     this.#left = options.limit ?? Number.POSITIVE_INFINITY
   }
 
@@ -41,18 +51,34 @@ export class ChangesPasses {
     return formatSequence(this.#since)
   }
 
-  /** The next rows; none where there are none now. */
-  take(most = MOST_ROWS): string[] {
+  /** The next rows; none where there are none now, and where the client has gone. */
+  async take(most = MOST_ROWS): Promise<string[]> {
+    for (;;) {
+      const texts: string[] = []
+      const hasMore = this.#step(texts, most)
+      if (texts.length > 0 || !hasMore || this.#gone.aborted) return texts
+      await nextTurn()
+    }
+  }
+
+  /** Returns whether it left off before the end for having passed over many. */
+  #step(texts: string[], most: number): boolean {
     const reader = this.#reader()
-    const texts: string[] = []
-    if (this.#left <= 0) return texts
-    for (const row of changeRows(this.#database, reader, this.#options, this.#since)) {
+    if (this.#left <= 0) return false
+    let passedOver = 0
+    for (const row of changeRows(this.#database, reader, this.#options, this.#place)) {
+      this.#place = row.sequence
+      if (row.isPassedOver) {
+        passedOver += 1
+        if (passedOver >= MOST_PASSED_OVER) return true
+        continue
+      }
       texts.push(rowText(this.#database, reader, row, this.#options))
       this.#since = row.sequence
       this.#left -= 1
       if (texts.length >= most || this.#left <= 0) break
     }
-    return texts
+    return false
   }
 }
 
@@ -99,23 +125,26 @@ export function textOf(pieces: readonly Piece[]): string {
 }
 
 /** The changes of single documents, in their order: rows, and the last sequence. */
-export function changesOfDocuments(
+export async function changesOfDocuments(
   database: GatewayDatabase,
-  reader: Reader | null,
+  readerNow: ReaderNow,
   options: ChangesOptions,
-): { rows: string[]; last: number } {
+): Promise<{ rows: string[]; last: number }> {
   const found: ChangeRow[] = []
   for (const id of new Set(options.ids)) {
-    const row = documentRow(database, reader, id, options.since.major)
+    const row = documentRow(database, readerNow(), id, options.since.major)
     if (row !== undefined && !(options.activeOnly && (row.deleted || row.removed !== undefined)))
       found.push(row)
+    await giveWay()
   }
   found.sort((a, b) => a.sequence.major - b.sequence.major)
   const shown = found.slice(0, options.limit)
-  return {
-    rows: shown.map((row) => rowText(database, reader, row, options)),
-    last: shown.at(-1)?.sequence.major ?? 0,
+  const rows: string[] = []
+  for (const row of shown) {
+    rows.push(rowText(database, readerNow(), row, options))
+    await giveWay()
   }
+  return { rows, last: shown.at(-1)?.sequence.major ?? 0 }
 }
 
 function documentRow(
@@ -134,7 +163,8 @@ function documentRow(
   if (isIn) {
     if (seq <= since) return undefined
     const sequence = { major: seq, minor: undefined }
-    return { sequence, id, deleted: view.deleted, removed: undefined, rev: view.rev, isAccount: false }
+    const { deleted, rev } = view
+    return { sequence, id, deleted, removed: undefined, rev, isAccount: false, isPassedOver: false }
   }
   // What he is told of a document that has left is the last that he was to see of it.
   const removals = inChannels.map(([, removal]) => removal!).sort((a, b) => b.seq - a.seq)
@@ -142,7 +172,8 @@ function documentRow(
   if (last === undefined || last.seq <= since) return undefined
   const removed = inChannels.filter(([, removal]) => removal!.seq === last.seq).map(([name]) => name)
   const sequence = { major: last.seq, minor: undefined }
-  return { sequence, id, deleted: last.deleted, removed, rev: last.rev, isAccount: false }
+  const { deleted, rev } = last
+  return { sequence, id, deleted, removed, rev, isAccount: false, isPassedOver: false }
 }
 
 /** What ends a feed whose reader is nobody any more. */

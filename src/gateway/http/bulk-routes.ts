@@ -175,36 +175,33 @@ export async function postRevsDiff(exchange: Exchange): Promise<Answer> {
   for (const revs of Object.values(body)) if (textsOf(revs) === undefined) throw badRequest('Bad JSON')
   const answer = new Map<string, unknown>()
   for (const [id, revs] of Object.entries(body)) {
-    const missing = missingOf(exchange, id, revs as string[])
+    const missing = await missingOf(exchange, id, revs as string[])
     if (missing !== undefined) answer.set(id, missing)
     await giveWay()
   }
   return textJson(Object.fromEntries(answer))
 }
 
-function missingOf(exchange: Exchange, id: string, revs: readonly string[]) {
+async function missingOf(exchange: Exchange, id: string, revs: readonly string[]) {
   const { database } = exchange
   const leaves = isDocumentId(id) ? database.leaves(id)?.leaves : undefined
   if (revs.length === 0) return undefined
   if (leaves === undefined) return { missing: revs }
-  const stored = new Set<string>()
-  for (const { view } of leaves) {
-    const { start, ids } = view.revisions()
-    for (const [at, each] of ids.entries()) stored.add(`${start - at}-${each}`)
-  }
+  const paths = leaves.map(({ view }) => ({ rev: view.rev, ...view.revisions() }))
+  const stored = new Set(paths.flatMap(({ start, ids }) => ids.map((each, at) => `${start - at}-${each}`)))
   const missing = revs.filter((rev) => !stored.has(normalRevision(rev) ?? ''))
   if (missing.length === 0) return undefined
   const named = new Set(revs.map((rev) => normalRevision(rev)))
+  const others = paths.filter(({ rev }) => !named.has(rev))
+  const generations = new Set(missing.map((rev) => Number(/^(\d{1,15})-/.exec(rev)?.[1] ?? 0)))
   const possible = new Set<string>()
-  for (const rev of missing) {
-    const generation = Number(/^(\d{1,15})-/.exec(rev)?.[1] ?? 0)
+  for (const generation of generations) {
     if (generation <= 1) continue
-    for (const { view } of leaves) {
-      if (named.has(view.rev)) continue
-      const { start, ids } = view.revisions()
-      if (start < generation && start >= generation - ANCESTOR_GENERATIONS) possible.add(view.rev)
+    for (const { rev, start, ids } of others) {
+      if (start < generation && start >= generation - ANCESTOR_GENERATIONS) possible.add(rev)
       else if (start === generation && ids.length > 1) possible.add(`${start - 1}-${ids[1]}`)
     }
+    await giveWay()
   }
   return possible.size === 0 ? { missing } : { missing, possible_ancestors: [...possible] }
 }

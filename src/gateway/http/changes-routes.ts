@@ -19,7 +19,7 @@ export async function changes(exchange: Exchange): Promise<Answer> {
     return { status: 400, headers: {}, body: 'not websocket protocol' }
   }
   if (options.ids !== undefined) {
-    const { rows, last } = changesOfDocuments(database, readerNow(), options)
+    const { rows, last } = await changesOfDocuments(database, readerNow, options)
     const body = `{"results":[\r\n${rows.join(',\r\n')}],\r\n"last_seq":${last}}\n`
     return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, body }
   }

@@ -119,16 +119,16 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
   const messages = new Messages(client, options.compresses)
   const wait = new ChangeWait(database, gone)
   const endMs = gateway.clock.monotonic() + options.timeoutMs
-  const passes = new ChangesPasses(database, readerNow, options)
+  const passes = new ChangesPasses(database, readerNow, options, gone)
   try {
     let isCurrent = false
     while (messages.isOpen) {
       wait.begin()
       let any = false
       for (
-        let rows = passes.take(MOST_ROWS);
+        let rows = await passes.take(MOST_ROWS);
         rows.length > 0 && messages.isOpen;
-        rows = passes.take(MOST_ROWS)
+        rows = await passes.take(MOST_ROWS)
       ) {
         any = true
         await messages.send(`[${rows.join(',')}]`)
