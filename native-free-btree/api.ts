@@ -340,7 +340,7 @@ export interface Store extends StoreReader {
   turn(): Promise<Turn>
   /** Makes the writer wait before each group, so that a compaction can catch up. 0: it does not. */
   slowDown(delayMs: number): void
-  /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. */
+  /** Walks everything: groups, nodes, order, counts, references. Yields to the event loop as it goes. Progress is in bytes. */
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport>
   /**
    * A read-only store moves on to what is durable: every commit that was acknowledged before the call, wherever its

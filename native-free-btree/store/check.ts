@@ -32,7 +32,7 @@ export async function checkStore(
 ): Promise<CheckReport> {
   const run = new Check(file, source, salt, onProgress)
   const trees = [...roots]
-  run.total = durableEnd + trees.reduce((sum, { root }) => sum + (root?.count ?? 0), 0)
+  run.total = durableEnd + trees.reduce((sum, { root }) => sum + (root?.bytes ?? 0), 0)
   await run.superblocks()
   await run.groups(durableEnd, looksBehind)
   for (const { tree, root } of trees) await run.tree(tree, root)
@@ -281,7 +281,7 @@ class Check {
       if (tree.reducer !== undefined) parts.push(tree.reducer.map(key, value))
     }
     this.report.entries += cells
-    await this.#step(cells)
+    await this.#step(bytes)
     return { count: cells, bytes, depth: 1, reduction: tree.reducer?.combine(parts) }
   }
 

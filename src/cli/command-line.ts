@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 import { describeError } from '../base/log.ts'
 import { ConfigError } from '../config/ini.ts'
-import { check } from './check.ts'
+import { check, type ReportFlags } from './check.ts'
 import { compact } from './compact.ts'
-import { inspect } from './inspect.ts'
+import { type InspectFlags, inspect, reasonAgainstFlags } from './inspect/inspect.ts'
 import { type MigrateFlags, migrate } from './migrate/migrate.ts'
 import { type Console, EXIT, type Parts } from './parts.ts'
 import { type ServeFlags, serve } from './serve.ts'
@@ -20,6 +20,16 @@ const MIGRATE_OPTIONS = {
   all: { type: 'boolean' },
   continuous: { type: 'boolean' },
   'dry-run': { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const
+
+const REPORT_OPTIONS = { ...COMMON_OPTIONS, json: { type: 'boolean' } } as const
+
+const INSPECT_OPTIONS = {
+  ...REPORT_OPTIONS,
+  map: { type: 'string' },
+  at: { type: 'string' },
+  node: { type: 'string' },
 } as const
 
 const SERVE_OPTIONS = {
@@ -35,13 +45,13 @@ const SERVE_OPTIONS = {
 
 const OPTIONS = {
   serve: SERVE_OPTIONS,
-  check: COMMON_OPTIONS,
-  compact: COMMON_OPTIONS,
-  inspect: COMMON_OPTIONS,
+  check: REPORT_OPTIONS,
+  compact: REPORT_OPTIONS,
+  inspect: INSPECT_OPTIONS,
   migrate: MIGRATE_OPTIONS,
 } as const satisfies Record<Command, unknown>
 
-type Flags = ServeFlags & MigrateFlags
+type Flags = ServeFlags & MigrateFlags & ReportFlags & InspectFlags
 
 /** A command line that makes no sense. */
 class UsageError extends Error {}
@@ -124,13 +134,16 @@ function runCommand(
   }
   const [file] = positionals
   if (file === undefined || positionals.length > 1) throw new UsageError(`${command} takes one FILE`)
-  if (command === 'check') return check(file, parts, console)
-  return command === 'compact' ? compact(file, parts, console) : inspect(file, parts, console)
+  if (command === 'check') return check(file, flags, parts, console)
+  if (command === 'compact') return compact(file, flags, parts, console)
+  const reason = reasonAgainstFlags(file, flags)
+  if (reason !== undefined) throw new UsageError(reason)
+  return inspect(file, flags, parts, console)
 }
 
 function parse(
   args: readonly string[],
-  options: (typeof OPTIONS)[Command],
+  options: (typeof OPTIONS)[Command] | typeof COMMON_OPTIONS,
 ): { values: { help?: boolean; version?: boolean } & Record<string, unknown>; positionals: string[] } {
   try {
     const { values, positionals } = parseArgs({

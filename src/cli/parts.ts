@@ -1,5 +1,6 @@
 /** What the command line needs of the layers below it, given by `main.ts` so that tests can give others. */
 
+import type { FileInspection } from '../../native-free-btree/index.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { CacheFigures } from '../base/thread-figures.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
@@ -56,6 +57,8 @@ export interface Parts {
   /** Serves Sync Gateway's API as the text of a configuration file says. Rejects with ConfigError. */
   startGateway(server: Server, opener: DatabaseOpener, configuration: string): Promise<RunningGateway>
   openStore(path: string): Promise<InspectedStore>
+  /** Opens a file to tell what its bytes are. */
+  openInspection(path: string): Promise<FileInspection>
   /** Compacts a file that nobody has open. Resolves with its lengths. */
   compactFile(
     path: string,

@@ -2,6 +2,7 @@
 import {
   acquireLock,
   nodeFileSystem,
+  openInspection,
   openStore,
   PageCache,
   writerFileSystem,
@@ -117,6 +118,7 @@ export const systemParts: Parts = {
     return startGateway(server, opener, readGatewayConfig(configuration))
   },
   openStore: (path) => openStore(path, { readOnly: true, trees: TREE_OPTIONS }),
+  openInspection: (path) => openInspection(path, { trees: TREE_OPTIONS }),
   compactFile,
   async openMigration(environment) {
     const { openMigration } = await import('./migrate/open-migration.ts')

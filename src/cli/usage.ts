@@ -11,7 +11,7 @@ Commands:
   serve           run the server
   check FILE      read a whole database file and report what is damaged
   compact FILE    give back the space of a database file that no server has open
-  inspect FILE    print what a database file holds
+  inspect FILE    show what a database file holds, and draw a map of it
   migrate SOURCE TARGET
                   bring databases from one server to another, and compare them
   lab COMMAND     measure storage engines of your own and break them: davenport lab --help
@@ -29,6 +29,7 @@ whole, a superblock is torn. It is told, and the next opening recovers from it.
 Exit status: 0 the file is sound, 1 it is damaged, 2 it could not be checked (there is no such file, it cannot be read,
 or another version wrote it).
 
+  --json         print one object of JSON, for programs
   --help, -h     show this
   --version, -v  show the version
 `
@@ -41,16 +42,24 @@ POST /{db}/_compact. When it is stopped at any moment FILE is whole, and the nex
 
 Exit status: 0 done, 1 it failed, 2 there is no such file, or it cannot be read.
 
+  --json         print one object of JSON, for programs
   --help, -h     show this
   --version, -v  show the version
 `
 
-const INSPECT = `Usage: davenport inspect FILE
+const INSPECT = `Usage: davenport inspect [options] FILE
 
-Prints a database file's identity, its last commit, the state it was left in, and the size of its trees.
+Prints a database file's identity, its last commit, the state it was left in, and the size of its trees. With one of the options
+it shows more. FILE is only read; it may be in use by a server. docs/INSPECT.md tells how to read what is shown.
 
 Exit status: 0 done, 1 the file is damaged, 2 it could not be opened.
 
+  --map OUT      write a map of the file to OUT: what its bytes are for, and where they lie. OUT.html can be opened down to
+                 the cells of trees and the bytes of groups; OUT.svg is the drawing alone; OUT.json is for programs
+  --at POSITION  show the group of the log in which POSITION lies, with its records from there on
+  --node TREE/N/M
+                 show a node and its cells: that of the tree's root, its child N, that one's child M
+  --json         print one object of JSON, for programs
   --help, -h     show this
   --version, -v  show the version
 `
@@ -66,6 +75,7 @@ on where it was when it is started again.
   --all          SOURCE and TARGET are servers: every database but _replicator, _users among them
   --continuous   go on with what is written meanwhile, until Ctrl-C; then catch up and compare again
   --dry-run      tell what would be done, and change nothing
+  --json         print a line of JSON for each database, for programs
   --help, -h     show this
   --version, -v  show the version
 

@@ -1,7 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { ProgressBar } from '../../src/cli/progress-bar.ts'
 import { startChild } from '../support/child.ts'
 
 async function run(args: readonly string[], environment: Record<string, string> = {}) {
@@ -21,7 +20,7 @@ t.test('help and version', async (t) => {
     [['serve', '--help'], /--data-dir[\s\S]*\[chttpd\] max_http_request_size = 4294967296/],
     [['check', '--help'], /Exit status: 0 the file is sound/],
     [['compact', '--help'], /Usage: davenport compact FILE/],
-    [['inspect', '--help'], /^Usage: davenport inspect FILE/],
+    [['inspect', '--help'], /^Usage: davenport inspect \[options\] FILE/],
     [['--version'], /^1\.2\.3\n$/],
     [['-v'], /^1\.2\.3\n$/],
     [['serve', '--version'], /^1\.2\.3\n$/],
@@ -60,6 +59,12 @@ t.test('what makes no sense is status 2, with the reason on standard error', asy
     [['check', through], /x: a part of this path is a file, not a folder \(ENOTDIR\)/],
     [['check', '/dev/null'], /null: this is a device/],
     [['inspect', missing], /missing: there is no such file/],
+    [['inspect', missing, '--map', 'x.html'], /missing: there is no such file/],
+    [['inspect', missing, '--map', 'x.png'], /--map x.png: its name must end with .html, .svg, .json/],
+    [['inspect', 'x.svg', '--map', './x.svg'], /this is the database file/],
+    [['inspect', missing, '--at', 'x'], /--at x: expected a position/],
+    [['inspect', missing, '--node', 'id/x'], /--node id\/x: expected TREE/],
+    [['inspect', missing, '--node', 'id', '--at', '1'], /one of --map, --at and --node/],
     [['help', 'fly'], /unknown command "fly"/],
   ] as const) {
     const { status, out, err } = await run(args)
@@ -90,23 +95,24 @@ t.test('check and inspect', async (t) => {
     t.equal(worse.status, 1)
     t.match(worse.err, /worse: group at 8192 is damaged/)
   }
+  const told = await run(['check', '--json', join(folder, 'bad')])
+  t.equal(told.status, 1)
+  t.match(JSON.parse(told.out), {
+    sound: false,
+    problemCount: 1,
+    problems: [{ where: 'id at 4096' }],
+    nodes: 2,
+  })
+  const compacted = await run(['compact', '--json', join(folder, 'sound')])
+  t.match(JSON.parse(compacted.out), { bytesBefore: 10, bytesAfter: 4, resumed: false })
+  const summary = await run(['inspect', '--json', join(folder, 'sound')])
+  t.match(JSON.parse(summary.out), { uuid: 'u', bytes: 109, trees: { id: { count: 3 } } })
   const inspected = await run(['inspect', join(folder, 'sound')])
   t.equal(inspected.status, 0)
   t.match(
     inspected.out,
     /uuid: u\ncommit: 7\nbytes: 109\nstate: cut\ntree id: 3 entries, 50 bytes, depth 1\n$/,
   )
-})
-
-t.test('the progress bar draws once a percent and clears up after itself', async (t) => {
-  const drawn: string[] = []
-  const bar = new ProgressBar((text) => drawn.push(text))
-  for (let done = 0; done <= 1000; done++) bar.update(done, 1000)
-  t.equal(drawn.length, 101)
-  t.equal(drawn[50], `\r[${'#'.repeat(15)}${' '.repeat(15)}]  50 %`)
-  bar.clear()
-  t.match(drawn.at(-1), /^\r +\r$/)
-  t.equal(drawn.at(-1)!.length, drawn[0]!.length + 1)
 })
 
 t.test('a bad configuration file names its line', async (t) => {

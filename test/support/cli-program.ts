@@ -67,6 +67,9 @@ const parts: Parts = {
     onProgress(1, 1)
     return { bytesBefore: 10, bytesAfter: 4, resumed: false }
   },
+  async openInspection() {
+    throw new Error('there is no file')
+  },
   async openStore(path) {
     const { damaged, problems, leftovers = [] } = JSON.parse(await readFile(path, 'utf8'))
     if (damaged) throw new Error('group at 8192 is damaged')

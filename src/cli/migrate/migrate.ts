@@ -3,13 +3,13 @@
  * database after the other; what fails in one keeps none of the others from going. Nothing is kept but in the target and in the
  * checkpoints of both, so that it can be ended and started again.
  */
-import { systemClock } from '../../base/clock.ts'
 import { describeError } from '../../base/log.ts'
+import type { ProgressLine } from '../../base/progress-line.ts'
 import { ConfigError } from '../../config/ini.ts'
 import type { ReplicationOutcome, RunningReplication } from '../../replication/api.ts'
 import { parseJob } from '../../replication/job-parser.ts'
 import { type Console, EXIT, type Parts } from '../parts.ts'
-import { ProgressBar } from '../progress-bar.ts'
+import { progressOf } from '../progress.ts'
 import {
   type Comparison,
   DatabaseMigration,
@@ -24,6 +24,7 @@ export interface MigrateFlags {
   all?: boolean
   continuous?: boolean
   'dry-run'?: boolean
+  json?: boolean
 }
 
 /** A side as it was named: of a database, or of a server. */
@@ -121,7 +122,7 @@ class Command {
       failed.push(...(await this.#follow(names.filter((name) => !failed.includes(name)))))
     }
     if (this.#isEnded && flags.continuous !== true) console.err('davenport: ended; start it again to go on\n')
-    if (flags.all === true) this.#tellAll(names.length, failed)
+    if (flags.all === true && flags.json !== true) this.#tellAll(names.length, failed)
     const isWhole = failed.length === 0 && (!this.#isEnded || flags.continuous === true)
     return isWhole ? EXIT.ok : EXIT.failure
   }
@@ -170,6 +171,15 @@ class Command {
     return name === '' ? this.#options.source.url.replace(/^.*\//, '') : name
   }
 
+  /** What came out of a database: for people, or as one line of JSON. */
+  #tell(name: string, text: string, result: object): void {
+    const { console, flags } = this.#options
+    const database = this.#shown(name)
+    console.out(
+      flags.json === true ? `${JSON.stringify({ database, ...result })}\n` : `${database}: ${text}\n`,
+    )
+  }
+
   /** Never rejects. */
   async #isDone(name: string): Promise<boolean> {
     const { console, flags } = this.#options
@@ -179,7 +189,7 @@ class Command {
       try {
         const plan = await database.plan()
         if (flags['dry-run'] === true) {
-          console.out(`${this.#shown(name)}: ${planText(plan)}\n`)
+          this.#tell(name, planText(plan), { plan })
           return true
         }
         return await this.#migrate(name, database, plan, progress)
@@ -189,6 +199,7 @@ class Command {
       }
     } catch (error) {
       console.err(`davenport: ${this.#shown(name)}: ${describeError(error)}\n`)
+      if (flags.json === true) this.#tell(name, '', { error: describeError(error) })
       return false
     }
   }
@@ -199,13 +210,12 @@ class Command {
     plan: Plan,
     progress: Progress,
   ): Promise<boolean> {
-    const { console } = this.#options
     await database.prepare(plan)
     requireWhole(await database.replicate(plan))
     progress.end()
     const comparison = await database.compare(plan)
     progress.end()
-    console.out(`${this.#shown(name)}: ${comparisonText(comparison)}\n`)
+    this.#tell(name, comparisonText(comparison), comparison)
     return comparison.isEqual
   }
 
@@ -225,7 +235,8 @@ class Command {
           console.err(`davenport: ${this.#shown(name)}: ${failureText(outcome)}\n`)
         })
       }
-      console.out(`following ${names.length === 1 ? 'it' : `${names.length} databases`}; Ctrl-C ends it\n`)
+      if (this.#options.flags.json !== true)
+        console.out(`following ${names.length === 1 ? 'it' : `${names.length} databases`}; Ctrl-C ends it\n`)
       if (!this.#isEnded) await new Promise((resolve) => ending.signal.addEventListener('abort', resolve))
     } finally {
       await Promise.all(running.map((each) => each.stop()))
@@ -243,11 +254,11 @@ class Command {
 
 const ADMIN = { name: null, roles: ['_admin'] } as const
 
-/** A bar for each phase, on a terminal. */
+/** A bar for each phase. */
 class Progress {
   readonly #console: Console
   readonly #name: string
-  #bar: ProgressBar | undefined
+  #line: ProgressLine | undefined
   #phase: string | undefined
 
   constructor(console: Console, name: string) {
@@ -256,20 +267,17 @@ class Progress {
   }
 
   readonly tell = (phase: string, done: number, total: number): void => {
-    const { err, errIsTerminal } = this.#console
-    if (!errIsTerminal) return
     if (phase !== this.#phase) {
       this.end()
-      err(`${this.#name}: ${phase}\n`)
       this.#phase = phase
-      this.#bar = new ProgressBar(err, { clock: systemClock, unit: 'documents' })
+      this.#line = progressOf(this.#console, `${this.#name}: ${phase}`, 'documents')
     }
-    this.#bar?.update(done, total)
+    this.#line?.update(done, total)
   }
 
   end(): void {
-    this.#bar?.clear()
-    this.#bar = undefined
+    this.#line?.end()
+    this.#line = undefined
     this.#phase = undefined
   }
 }
