@@ -1,30 +1,29 @@
 /** Where a long run stands, on standard error: a bar on a terminal, elsewhere a line for each step. */
-const BAR_CELLS = 30
+import { systemClock } from '../src/base/clock.ts'
+import { ProgressLine } from '../src/base/progress-line.ts'
 
 export class Progress {
-  readonly #stream: NodeJS.WriteStream
+  readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>
   readonly #steps: number
+  readonly #line: ProgressLine
   #done = 0
-  #label = ''
 
-  constructor(steps: number, stream: NodeJS.WriteStream = process.stderr) {
+  constructor(steps: number, stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr) {
     this.#steps = steps
     this.#stream = stream
+    const write = (text: string): void => void stream.write(text)
+    this.#line = new ProgressLine({ write, isTerminal: stream.isTTY, clock: systemClock })
   }
 
   begin(label: string): void {
-    this.#label = label
+    this.#line.relabel(label)
     if (this.#stream.isTTY) this.within(0)
     else this.#stream.write(`${this.#done + 1}/${this.#steps} ${label}\n`)
   }
 
   /** Within the step, 0 to 1. */
   within(share: number): void {
-    if (!this.#stream.isTTY) return
-    const all = Math.min((this.#done + share) / this.#steps, 1)
-    const full = Math.round(all * BAR_CELLS)
-    const bar = '#'.repeat(full) + '.'.repeat(BAR_CELLS - full)
-    this.#stream.write(`\r\x1b[K[${bar}] ${String(Math.floor(all * 100)).padStart(3)} %  ${this.#label}`)
+    this.#line.update(Math.min(this.#done + share, this.#steps), this.#steps)
   }
 
   end(): void {
@@ -33,6 +32,6 @@ export class Progress {
 
   /** Takes the bar away. */
   close(): void {
-    if (this.#stream.isTTY) this.#stream.write('\r\x1b[K')
+    this.#line.end()
   }
 }

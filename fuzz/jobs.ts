@@ -9,6 +9,8 @@ export interface JobReport {
   readonly failed: number
   readonly events: number
   readonly coverage: readonly (readonly [string, number])[]
+  /** The command that repeats the case that failed. */
+  readonly repeat?: string | undefined
 }
 
 /** Runs them side by side; their output goes where this process writes. A job that dies counts as failed. */
@@ -30,7 +32,7 @@ function runJob(options: RunOptions, job: number): Promise<JobReport> {
   if (options.threads !== undefined) args.push('--threads', String(options.threads))
   if (!options.shrinks) args.push('--no-shrink')
   const child = spawn(process.execPath, [process.argv[1]!, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', options.json ? 2 : 'inherit', 'inherit', 'ipc'],
   })
   let report: JobReport = { passed: 0, failed: 1, events: 0, coverage: [] }
   child.on('message', (message) => {

@@ -1,8 +1,10 @@
+import { systemClock } from '../src/base/clock.ts'
+import { ProgressLine } from '../src/base/progress-line.ts'
 import { PeerMissing } from '../src/lab/peers/adapter.ts'
 import { Coverage } from './coverage.ts'
 import { type JobReport, runJobs } from './jobs.ts'
 import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
-import { commandFor, print, printCoverage, printFailure, printTotals } from './report.ts'
+import { commandFor, keepOutputForJson, print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget, shortestFailure } from './run.ts'
 import { smoke } from './smoke.ts'
 import { ToolMissing } from './syscalls/recorder.ts'
@@ -13,8 +15,18 @@ const SHRINK_SECONDS = 60
 
 async function runAlone(target: Target, options: RunOptions): Promise<JobReport> {
   print(`${target.name}, seed ${options.seed}`)
-  const { passed, events, coverage, failure } = await runTarget(target, options)
-  const report = { passed, failed: failure === undefined ? 0 : 1, events, coverage: coverage.entries() }
+  const progress = progressOf(target, options)
+  const { passed, events, coverage, failure } = await runTarget(target, {
+    ...options,
+    onProgress: progress?.tell,
+  }).finally(() => progress?.end())
+  const report = {
+    passed,
+    failed: failure === undefined ? 0 : 1,
+    events,
+    coverage: coverage.entries(),
+    repeat: failure && commandFor(target.name, failure),
+  }
   if (failure === undefined) return report
   printFailure(target.name, failure)
   if (target.repeats === false) print('(time decides here too: it may take some tries)')
@@ -26,6 +38,26 @@ async function runAlone(target: Target, options: RunOptions): Promise<JobReport>
     print(`repeat with: ${commandFor(target.name, shortest)}`)
   }
   return report
+}
+
+/** Undefined in a job of many, whose lines would mix. */
+function progressOf(target: Target, { events: most, seconds: mostSeconds }: RunOptions) {
+  if (process.send !== undefined) return undefined
+  const isCounted = Number.isFinite(most)
+  const line = new ProgressLine({
+    write: (text) => void process.stderr.write(text),
+    isTerminal: process.stderr.isTTY === true,
+    clock: systemClock,
+    label: target.name,
+    unit: isCounted ? 'events' : undefined,
+  })
+  return {
+    tell(events: number, seconds: number): void {
+      if (isCounted) line.update(events, most)
+      else line.update(seconds, mostSeconds)
+    },
+    end: (): void => line.end(),
+  }
 }
 
 async function runAll(options: RunOptions): Promise<boolean> {
@@ -49,10 +81,21 @@ async function runAll(options: RunOptions): Promise<boolean> {
     )
   }
   const failed = sum((report) => report.failed) + (untrodden.length > 0 && !isShort ? 1 : 0)
-  printTotals(
-    sum(({ passed }) => passed),
-    failed,
-  )
+  const passed = sum((report) => report.passed)
+  printTotals(passed, failed)
+  if (options.json) {
+    const report = {
+      target: target.name,
+      seed: options.seed,
+      events: sum(({ events }) => events),
+      passed,
+      failed,
+      untrodden,
+      coverage: Object.fromEntries(coverage.entries()),
+      repeat: reports.flatMap(({ repeat }) => repeat ?? []),
+    }
+    process.stdout.write(`${JSON.stringify(report)}\n`)
+  }
   return failed === 0
 }
 
@@ -62,6 +105,7 @@ function list(): void {
 
 async function main(): Promise<boolean> {
   const options = readOptions(process.argv.slice(2))
+  if (options.json && options.command === 'run') keepOutputForJson()
   if (options.command === 'help') print(USAGE)
   else if (options.command === 'list') list()
   else if (options.command === 'smoke') return smoke(options.seed)

@@ -14,6 +14,8 @@ export interface RunOptions {
   /** The numbers of the events of a single case. */
   readonly only: readonly number[] | undefined
   readonly shrinks: boolean
+  /** Of a run: a report in JSON on standard output. */
+  readonly json: boolean
   /** Of the target `stores`. */
   readonly store: string | undefined
   /** Of the target `threads`. */
@@ -31,6 +33,7 @@ export const USAGE = `Usage: npm run fuzz -- <command or options>
   --store S      of the target 'stores': native-free-btree, lmdb, classic-level or better-sqlite3
   --threads N    of the target 'threads': so many threads take requests (default 4; 0: the main thread does)
   --no-shrink    do not look for the shortest event list of a failure
+  --json         of a run: print one object of JSON, and what is for people on standard error
 
   list           the targets
   smoke          every target for some seconds, the seeds that once failed, and the canary, which must fail
@@ -61,6 +64,7 @@ export function readOptions(args: readonly string[]): RunOptions {
     store: values.store,
     threads: whole(values.threads, 'threads'),
     shrinks: values['no-shrink'] !== true,
+    json: values.json === true,
   }
 }
 
@@ -81,6 +85,7 @@ function parse(args: readonly string[]) {
         store: text,
         threads: text,
         'no-shrink': flag,
+        json: flag,
         help: { type: 'boolean', short: 'h' },
       },
     })

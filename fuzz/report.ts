@@ -2,8 +2,15 @@
 import type { Failure } from './case.ts'
 import type { Coverage } from './coverage.ts'
 
+let stream: NodeJS.WriteStream = process.stdout
+
+/** Standard output is for a report in JSON: what is printed for people goes to standard error. */
+export function keepOutputForJson(): void {
+  stream = process.stderr
+}
+
 export function print(text = ''): void {
-  process.stdout.write(`${text}\n`)
+  stream.write(`${text}\n`)
 }
 
 /** The command that plays exactly this case. */

@@ -15,6 +15,8 @@ export interface RunLimits {
   readonly only?: readonly number[] | undefined
   readonly store?: string | undefined
   readonly threads?: number | undefined
+  /** Hears after each case how many events there were, and for how long, of what was asked for. */
+  readonly onProgress?: ((events: number, seconds: number) => void) | undefined
 }
 
 export interface RunOutcome {
@@ -31,7 +33,8 @@ function caseSeed(seed: number, index: number): number {
 
 export async function runTarget(target: Target, limits: RunLimits): Promise<RunOutcome> {
   const coverage = new Coverage()
-  const endMs = systemClock.now() + limits.seconds * 1000
+  const beginMs = systemClock.now()
+  const endMs = beginMs + limits.seconds * 1000
   const player = await target.open({ store: limits.store, threads: limits.threads })
   let events = 0
   let passed = 0
@@ -43,6 +46,7 @@ export async function runTarget(target: Target, limits: RunLimits): Promise<RunO
       const numbers = limits.only ?? firstEvents(count)
       const failure = await playCase(target, player, caseSeed(limits.seed, index), numbers, coverage)
       events += failure === undefined ? numbers.length : failure.numbers.length
+      limits.onProgress?.(events, (systemClock.now() - beginMs) / 1000)
       if (failure !== undefined) return { passed, events, coverage, failure }
       passed += 1
     }

@@ -1,5 +1,6 @@
 /** How far a command is: a bar on a terminal, lines in a pipe. */
 import t from 'tap'
+import { Progress } from '../../bench/progress.ts'
 import { ProgressLine } from '../../src/base/progress-line.ts'
 
 function line(isTerminal: boolean, unit?: string) {
@@ -53,5 +54,26 @@ t.test('elsewhere a line now and then, and none for what is done soon', (t) => {
   clock.nowMs = 19_000
   lines.update(6000, 10_000)
   t.same(drawn, ['work: 50 %  500 entries/s, 10 s left\n'])
+  t.end()
+})
+
+t.test('a benchmark tells of its steps: in a bar, or a line each', (t) => {
+  for (const isTTY of [true, false]) {
+    const written: string[] = []
+    const write = (text: string): boolean => written.push(text) > 0
+    const progress = new Progress(4, { isTTY, write } as NodeJS.WriteStream)
+    for (const step of ['one', 'two']) {
+      progress.begin(step)
+      progress.within(0.5)
+      progress.end()
+    }
+    progress.close()
+    if (isTTY) {
+      const bars = written.map((text) => /\]\s+(\d+) % {2}(\w+)/.exec(text)?.slice(1).join(' '))
+      t.same(bars, ['0 one', '12 one', '25 two', '37 two', undefined])
+    } else {
+      t.same(written, ['1/4 one\n', '2/4 two\n'])
+    }
+  }
   t.end()
 })

@@ -46,6 +46,13 @@ t.test('a failure is repeated by its seed and events, and shrinks to what it nee
   t.same(untroddenPaths(twoInACase, coverage), ['never'])
 })
 
+t.test('who watches a run hears of every case', async (t) => {
+  const told: number[] = []
+  const limits = { seed: 1, events: 120, seconds: 20, onProgress: (events: number) => told.push(events) }
+  await runTarget({ ...twoInACase, open: playerOf(async (script) => void [...script.events()]) }, limits)
+  t.same(told, [50, 100, 120])
+})
+
 t.test('the canary is caught', async (t) => {
   const { failure } = await runTarget(canary, { seed: 1, events: canary.smokeEvents, seconds: 20 })
   t.ok(failure)
