@@ -109,3 +109,16 @@ t.test('nodes and groups', async (t) => {
   t.equal(json.records[0].position, position - 5)
   t.match(await run(path, '--at', '999999999'), { status: 1, err: /no group of this file is at 999999999/ })
 })
+
+t.test('what makes no sense', async (t) => {
+  for (const [args, pattern] of [
+    [['x', '--map', 'x.png'], /--map x.png: its name must end with .html, .svg, .json/],
+    [['x.svg', '--map', './x.svg'], /this is the database file/],
+    [['x', '--at', 'x'], /--at x: expected a position/],
+    [['x', '--node', 'id/x'], /--node id\/x: expected TREE/],
+    [['x', '--node', 'id', '--at', '1'], /one of --map, --at and --node/],
+    [['missing', '--map', 'x.html'], /missing: there is no such file/],
+  ] as const) {
+    t.match(await run(...args), { status: 2, out: '', err: pattern })
+  }
+})
