@@ -43,7 +43,7 @@ const SOURCE_FOLDERS = ['native-free-btree', 'src', 'bench', 'fuzz', 'test']
 /** Outputs that a running server may load. */
 const OF_THE_PROGRAM = /^(native-free-btree|src|web)\//
 /** What is fetched, and is no output. */
-const FETCHED = /^web\/(?!dashboard\/)/
+const FETCHED = /^web\/(?!(?:api|dashboard)\/)/
 /** Where browsers' programs are, which have other types than Node's, and what of it is copied as it is. */
 const WEB = 'web'
 const COPIED = /\.(html|css|svg)$/

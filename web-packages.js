@@ -20,6 +20,16 @@ const PACKAGES = [
       'sha512-5ZwPKqstwmQclSHifWBmbyzlBOLoBB3gssGaiEFLPcIzHO0Zxz+uPr/D/Fs6DGH7Hfohw7s6zqcjwU9CRcshfw==',
     files: [/^package\/dist\/release\/(.+)$/, /^package\/(LICENSE)$/],
   },
+  {
+    name: 'swagger-ui-dist',
+    version: '5.35.0',
+    integrity:
+      'sha512-U06rpMtW9V3XPGOBeamTUSr0Z09jMX4IJuANpE/EZbAhw0G8CgwrzU4YmXkn/h0wCDNsXdGarTNNHC3sU8yVUQ==',
+    files: [
+      /^package\/(swagger-ui\.css|swagger-ui-bundle\.js(?:\.LICENSE\.txt)?)$/,
+      /^package\/(LICENSE|NOTICE)$/,
+    ],
+  },
 ]
 
 const INTEGRITY = '.integrity'

@@ -80,6 +80,7 @@ export const ROOMS = [
   'src/http/feeds',
   'src/http/pages',
   'src/http/routes/resource.ts',
+  'src/http/openapi',
   'src/http/routes/document',
   'src/http/routes/database',
   'src/http/routes/design',

@@ -37,6 +37,8 @@ export const PATHS: Readonly<Record<RouteName, string>> = {
   'favicon.ico': '/favicon.ico',
   _utils: '/_utils/',
   _dashboard: '/_dashboard/',
+  '_dashboard/api': '/_dashboard/api/',
+  '_openapi.json': '/_openapi.json',
   _replicate: '/_replicate',
   _all_dbs: '/_all_dbs',
   _dbs_info: '/_dbs_info',

@@ -69,6 +69,9 @@ const SETTERS: Record<string, (draft: Draft, value: string) => void> = {
   },
 }
 
+/** What the query string may say, in lower case. */
+export const CHANGES_PARAMETERS: readonly string[] = Object.keys(SETTERS)
+
 /** Throws badRequest. `lastEventId` is the header that a reconnecting event source sends. */
 export function parseChangesParameters(query: Query, lastEventId: string | undefined): ChangesParameters {
   const draft: Draft = {

@@ -25,7 +25,8 @@ export type EndpointKind = 'alone' | 'owns-rest' | 'owns-database'
 export interface Declared {
   /**
    * Its name. An endpoint's is its path, in which `db` stands for the database: `_up`, `db/_changes`,
-   * `db/_all_docs/queries`; `design` stands for a design document of a database: `design/_show`.
+   * `db/_all_docs/queries`; `design` stands for a design document of a database: `design/_show`. One of the server may have
+   * two parts: `_dashboard/api`.
    */
   route: string
   /** Undefined for what is found by its position: databases, documents, attachments. */
@@ -41,6 +42,8 @@ interface Endpoint {
 export interface Endpoints {
   /** By the first part. Other names there are of databases. */
   readonly server: ReadonlyMap<string, Endpoint>
+  /** By the first part and the second one. */
+  readonly below: ReadonlyMap<string, ReadonlyMap<string, Endpoint>>
   /** By the part behind the database. */
   readonly database: ReadonlyMap<string, Endpoint>
   /** By that part and the one behind it, which is the last. */
@@ -51,6 +54,7 @@ export interface Endpoints {
 
 export function endpointsOf(declarations: Iterable<Declared>): Endpoints {
   const server = new Map<string, Endpoint>()
+  const below = new Map<string, Map<string, Endpoint>>()
   const database = new Map<string, Endpoint>()
   const nested = new Map<string, Map<string, Endpoint>>()
   const design = new Map<string, Endpoint>()
@@ -59,10 +63,11 @@ export function endpointsOf(declarations: Iterable<Declared>): Endpoints {
     const [first, second, third] = route.split('/')
     if (first === 'design') design.set(second!, { route, kind })
     else if (second === undefined) server.set(first!, { route, kind })
+    else if (first !== 'db') below.set(first!, (below.get(first!) ?? new Map()).set(second, { route, kind }))
     else if (third === undefined) database.set(second, { route, kind })
     else nested.set(second, (nested.get(second) ?? new Map()).set(third, { route, kind }))
   }
-  return { server, database, nested, design }
+  return { server, below, database, nested, design }
 }
 
 const NOTHING: readonly string[] = []
@@ -71,6 +76,12 @@ const NOTHING: readonly string[] = []
 export function resolve(endpoints: Endpoints, method: string, segments: readonly string[]): Place {
   const database = segments[0]
   if (database === undefined) return { route: 'welcome', rest: NOTHING }
+  if (segments.length > 1 && database.startsWith('_')) {
+    const below = endpoints.below.get(database)?.get(segments[1]!)
+    if (below !== undefined && (segments.length === 2 || below.kind !== 'alone')) {
+      return { route: below.route, rest: segments.slice(2) }
+    }
+  }
   const endpoint = endpoints.server.get(database)
   if (endpoint !== undefined) {
     const { route, kind } = endpoint

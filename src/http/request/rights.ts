@@ -56,6 +56,8 @@ export const RULES = {
   'favicon.ico': OPEN,
   _utils: OPEN,
   _dashboard: { right: 'open', below: { events: 'metrics' } },
+  '_dashboard/api': OPEN,
+  '_openapi.json': OPEN_WHEN_BARE,
   _replicate: { right: 'open', methods: { GET: 'signed-in', POST: 'signed-in' } },
   _all_dbs: SERVER_ADMIN,
   _dbs_info: SERVER_ADMIN,

@@ -145,6 +145,9 @@ const SETTERS: Setters<Draft> = {
   },
 }
 
+/** What the query string may say. */
+export const LISTING_PARAMETERS: readonly string[] = Object.keys(SETTERS)
+
 /** What a route says of its parameters. */
 export interface ViewParameterOptions {
   order?: 'body-first' | 'body-last'

@@ -102,6 +102,9 @@ const SETTERS: Setters<Draft> = {
   },
 }
 
+/** What the query string may say. */
+export const VIEW_PARAMETERS: readonly string[] = Object.keys(SETTERS)
+
 /** Of a request: what the query string says counts for more than the body's members. Throws queryParseError, invalidJson. */
 export function parseViewQuery(
   pairs: readonly (readonly [string, string])[],

@@ -18,11 +18,13 @@ import { documentResources } from './document/document.ts'
 import { localDocumentResources } from './document/local-document.ts'
 import type { Resource } from './resource.ts'
 import { absentResources } from './server/absent.ts'
+import { apiPageResources } from './server/api-page.ts'
 import { clusterSetupResources } from './server/cluster-setup.ts'
 import { dashboardResources } from './server/dashboard.ts'
 import { databasesResources } from './server/databases.ts'
 import { dbUpdatesResources } from './server/db-updates.ts'
 import { nodeResources } from './server/node.ts'
+import { openApiResources } from './server/openapi.ts'
 import { replicateResources } from './server/replicate.ts'
 import { reshardResources } from './server/reshard.ts'
 import { schedulerResources } from './server/scheduler.ts'
@@ -35,6 +37,7 @@ import { welcomeResources } from './server/welcome.ts'
 export const resources: readonly Resource[] = [
   ...absentResources,
   ...allDocsResources,
+  ...apiPageResources,
   ...attachmentResources,
   ...backupResources,
   ...bulkDocsResources,
@@ -53,6 +56,7 @@ export const resources: readonly Resource[] = [
   ...localDocumentResources,
   ...mangoIndexResources,
   ...nodeResources,
+  ...openApiResources(() => resources),
   ...partitionResources,
   ...purgeResources,
   ...replicateResources,

@@ -1,6 +1,7 @@
 import { builtFolder } from '../../../web/web-folder.ts'
 import { type Answer, bare, type Headers } from '../../answer/answer.ts'
 import { fileAnswer, filePath, isWithoutSlash, noFile } from '../../pages/file-answer.ts'
+import { notFetched } from '../../pages/not-fetched.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
 
@@ -12,18 +13,6 @@ const FAUXTON = builtFolder('fauxton')
 const SESSION_PAGE = 'session.html'
 const LOGIN = '/_utils/#login'
 
-/** Instead of pages that were not fetched when the program was built. */
-const MISSING = `<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Fauxton is not installed</title>
-<h1>Fauxton is not installed</h1>
-<p>The pages that belong here are fetched from npm when davenport is built, and there was no network then.
-<p>In the folder of its sources <code>npm run build -- --fetch</code> tries it again; a server that runs needs no restart.
-The package <code>davenport-db</code> of npm carries them.
-<p><a href="../_dashboard/">The dashboard</a> is there without it.
-`
-
 async function utils(exchange: Exchange): Promise<Answer> {
   if (isWithoutSlash(exchange, '_utils')) return bare(301, { location: exchange.absoluteUri('/_utils/') })
   const path = filePath(exchange)
@@ -32,7 +21,7 @@ async function utils(exchange: Exchange): Promise<Answer> {
   if (file !== undefined) return fileAnswer(exchange, file, headers)
   if (path === SESSION_PAGE) return bare(302, { location: exchange.absoluteUri(LOGIN) })
   if (path !== 'index.html') return noFile(headers)
-  return { kind: 'whole', status: 404, headers: { ...headers, 'content-type': 'text/html' }, body: MISSING }
+  return notFetched('Fauxton', headers)
 }
 
 function headersOf({ limits }: Exchange): Headers {
