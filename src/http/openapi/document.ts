@@ -173,11 +173,11 @@ function contentPart(content: Readonly<Record<string, Schema>>): Part {
 function responsesPart(parts: SharedParts, { answers = {} }: Operation, kinds: readonly ErrorKind[]): Part {
   const responses: Part = {}
   for (const [status, answer] of Object.entries(answers)) responses[status] = answerPart(answer)
-  for (const [status, { name, description, schema, examples }] of parts.errors(kinds)) {
+  for (const [status, error] of parts.errors(kinds)) {
+    const { description, schema, examples } = error
     const answer: DescribedAnswer | undefined = answers[status]
     if (answer === undefined) {
-      const content = { 'application/json': { schema, examples } }
-      responses[status] = parts.response(name, { description, content })
+      responses[status] = parts.response(error)
       continue
     }
     const own = answer.content?.['application/json']
@@ -217,6 +217,8 @@ class SharedParts {
   readonly parameters: Part = {}
   readonly responses: Part = {}
   readonly #errors = new Map<string, ReadonlyMap<number, ErrorResponse>>()
+  /** Of responses, by their keys. */
+  readonly #names = new Map<string, string>()
 
   parameter(key: string): Part {
     if (!Object.hasOwn(PARAMETERS, key)) throw new Error(`there is no parameter ${key}`)
@@ -234,8 +236,14 @@ class SharedParts {
     return found
   }
 
-  response(name: string, response: Part): Part {
-    this.responses[name] = response
+  /** Named by its status and how many of that status were there before. */
+  response({ key, status, description, schema, examples }: ErrorResponse): Part {
+    const known = this.#names.get(key)
+    if (known !== undefined) return refTo('responses', known)
+    const before = Object.keys(this.responses).filter((name) => name.startsWith(`${status}-`)).length
+    const name = `${status}-${before + 1}`
+    this.#names.set(key, name)
+    this.responses[name] = { description, content: { 'application/json': { schema, examples } } }
     return refTo('responses', name)
   }
 }

@@ -3,8 +3,9 @@ import { ERRORS, type ErrorKind } from '../../base/errors.ts'
 import { oneOf, ref, type Schema } from './schema.ts'
 
 export interface ErrorResponse {
-  /** Among the responses that operations share. */
-  readonly name: string
+  /** The same for the same answer. */
+  readonly key: string
+  readonly status: number
   readonly description: string
   readonly schema: Schema
   readonly examples: Readonly<Record<string, { readonly value: unknown }>>
@@ -41,7 +42,8 @@ function responseOf(status: number, kinds: readonly ErrorKind[], isAnyName: bool
   if (isAnyName) lines.push('- what a function of a design document throws, under the name that it gives')
   const named = { type: 'object', properties: { error: oneOf(names) } }
   return {
-    name: [status, ...kinds, ...(isAnyName ? ['any'] : [])].join('.'),
+    key: [status, ...kinds, isAnyName].join(),
+    status,
     description: lines.join('\n'),
     schema: isAnyName ? ref('Error') : { allOf: [ref('Error'), named] },
     examples: Object.fromEntries(
