@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { type Clock, systemClock } from '../../src/base/clock.ts'
 import { FakeReplications } from '../support/fake-replications.ts'
 import { ask, type Reply } from '../support/http-request.ts'
 import { startTestServer, type TestServer, type TestServerOptions } from '../support/http-server.ts'
@@ -228,6 +229,52 @@ t.test('the server stops, and goes on where it was', async (t) => {
   await until('those that had not ended have begun', () => again.running.length === 2)
   t.same(again.begun.map(({ job }) => job.origin!.docId).sort(), ['a', 'b'])
   await stateIs(server, '_replicator/c', 'completed')
+})
+
+t.test("a filter's code is looked at again each minute; another one is another replication", async (t) => {
+  const timers = new Set<() => void>()
+  const clock: Clock = {
+    ...systemClock,
+    after(delayMs, callback) {
+      if (delayMs <= 60_000 || delayMs > 62_000) return systemClock.after(delayMs, callback)
+      timers.add(callback)
+      return () => timers.delete(callback)
+    },
+  }
+  const { server, fake } = await start(t, { clock })
+  const pass = (): void => {
+    const due = [...timers]
+    timers.clear()
+    for (const each of due) each()
+  }
+  const job = { source: SOURCE, target: TARGET, continuous: true }
+  await put(server, '/_replicator/plain', job)
+  await put(server, '/_replicator/filtered', { ...job, filter: 'd/f' })
+  await until('both run', () => fake.running.length === 2)
+  t.equal(timers.size, 1)
+  const [first] = fake.begun.filter(({ job: { origin } }) => origin!.docId === 'filtered')
+  for (const code of [fake.filterCode, undefined, fake.filterCode]) {
+    fake.filterCode = code
+    const { ids } = fake
+    pass()
+    await until('it has been looked at', () => fake.ids > ids && timers.size === 1)
+    t.equal(first!.isRunning, true, 'the same code, or none that can be had, ends nothing')
+  }
+  fake.filterCode = 'function (doc) { return false }'
+  pass()
+  await until('another one runs', () => fake.begun.length === 3 && fake.running.length === 2)
+  t.equal(first!.isRunning, false)
+  const { id } = fake.begun[2]!
+  t.not(id.base, first!.id.base)
+  t.match(await get(server, '/_scheduler/docs/_replicator/filtered'), {
+    state: 'running',
+    id: `${id.base}+continuous`,
+    error_count: 0,
+  })
+  t.equal(timers.size, 1, 'it is looked at again, too')
+  const { _rev } = await get(server, '/_replicator/filtered')
+  await ask(server, `DELETE /_replicator/filtered?rev=${_rev as string}`)
+  await until('nobody looks any more', () => timers.size === 0)
 })
 
 t.test('replications of requests are told of among those of documents', async (t) => {
