@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import type { Random } from '../../test/support/random.ts'
 import {
   call,
+  FAULTS,
   type Fault,
   type FaultyProxy,
   startFaultyProxy,
@@ -21,16 +22,6 @@ import { inDataFolder } from '../data-folder.ts'
 import type { Script } from '../script.ts'
 import { playerOf, type Target } from '../target.ts'
 
-const FAULTS: readonly Fault[] = [
-  'drop',
-  'cut',
-  'truncated',
-  'twice',
-  'delay',
-  { status: 500 },
-  { status: 503, retryAfter: '0' },
-  { status: 429, retryAfter: '0' },
-]
 const IDS = 12
 const MOST_KILLS_PER_CASE = 3
 

@@ -8,7 +8,7 @@ import t from 'tap'
 import { loadPouchDb, type Pouch } from '../support/pouchdb.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
-import { call, type Fault, type Reply, startFaultyProxy, treesDigest } from '../support/replicated.ts'
+import { call, FAULTS, type Reply, startFaultyProxy, treesDigest } from '../support/replicated.ts'
 import { ADMIN, type ServerProcess, startServerProcess } from '../support/server-process.ts'
 
 t.setTimeout(0)
@@ -19,16 +19,6 @@ const WORKERS = 4
 const MOST_LOAD_MS = 400
 const LONG_BYTES = 50 * 1024 * 1024
 const LENGTHS = [0, 1, 1000, 70_000, 2_000_000]
-const FAULTS: readonly Fault[] = [
-  'drop',
-  'cut',
-  'truncated',
-  'twice',
-  'delay',
-  { status: 500 },
-  { status: 503, retryAfter: '0' },
-  { status: 429, retryAfter: '1' },
-]
 
 const ENVIRONMENT = {
   DAVENPORT_DAVENPORT__THREADS: process.env['DAVENPORT_TEST_THREADS'] ?? '0',

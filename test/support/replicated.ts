@@ -61,6 +61,18 @@ export type Fault =
   | 'delay'
   | { status: number; retryAfter?: string }
 
+/** One of each kind; none of them lets anybody wait for long. */
+export const FAULTS: readonly Fault[] = [
+  'drop',
+  'cut',
+  'truncated',
+  'twice',
+  'delay',
+  { status: 500 },
+  { status: 503, retryAfter: '0' },
+  { status: 429, retryAfter: '0' },
+]
+
 export interface FaultyProxy {
   /** `http://127.0.0.1:PORT` */
   readonly url: string

@@ -17,8 +17,12 @@ const WORDS: Readonly<Record<string, readonly string[]>> = {
   'link-local': LINK_LOCAL,
   private: PRIVATE,
 }
-/** IPv4 addresses within IPv6 ones: mapped, compatible, translated. */
-const EMBEDDED = /^(?:::ffff:|::|64:ff9b::)(\d+\.\d+\.\d+\.\d+)$/i
+/**
+ * IPv4 addresses within IPv6 ones, as URLs write them: compatible, mapped and translated (RFC 4291, 2765, 6052, 8215) at their end;
+ * of 6to4 (RFC 3056) behind the prefix.
+ */
+const EMBEDDED = /^(?:::|::ffff:|::ffff:0:|64:ff9b::|64:ff9b:1::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/
+const SIX_TO_FOUR = /^2002:([0-9a-f]{1,4}):([0-9a-f]{0,4}):/
 
 export interface AddressRules {
   /** Names of hosts, with `*` for any part. */
@@ -81,9 +85,9 @@ function plainAddress(address: string): string {
   if (isIP(address) !== 6) return address
   const [bare] = address.split('%') as [string]
   const short = new URL(`http://[${bare}]/`).hostname.slice(1, -1)
-  const hex = /^(?:::ffff:|64:ff9b::)([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short)
-  if (hex === null) return EMBEDDED.exec(short)?.[1] ?? short
-  const [high, low] = [Number.parseInt(hex[1]!, 16), Number.parseInt(hex[2]!, 16)]
+  const hex = EMBEDDED.exec(short) ?? SIX_TO_FOUR.exec(short)
+  if (hex === null) return short
+  const [high, low] = [Number.parseInt(hex[1]!, 16), Number.parseInt(hex[2]! || '0', 16)]
   return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.')
 }
 
