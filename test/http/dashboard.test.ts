@@ -120,6 +120,20 @@ t.test('everything at first, then what has changed', async (t) => {
   onlooker.leave()
 })
 
+t.test('the map of a file', async (t) => {
+  const { status, json } = await ask(server, 'GET /_dashboard/map?db=_users')
+  t.equal(status, 200)
+  const { fileBytes, totals } = json as { fileBytes: number; totals: number[] }
+  t.equal(
+    totals.reduce((sum, bytes) => sum + bytes, 0),
+    fileBytes,
+    'every byte is one of something',
+  )
+  t.equal((await ask(server, 'GET /_dashboard/map')).status, 400)
+  t.equal((await ask(server, 'GET /_dashboard/map?db=nothing')).status, 404)
+  t.equal((await ask(server, 'GET /_dashboard/map?db=_users', { as: 'eve:secret' })).status, 401)
+})
+
 t.test('a stream ends with the right to it', async (t) => {
   await ask(server, 'PUT /_node/_local/_config/admins/grace', { json: 'secret' })
   const credentials = Buffer.from('grace:secret').toString('base64')

@@ -35,7 +35,7 @@ const SHOWN: Readonly<Partial<Record<RouteName, string>>> = {
 
 function shownPath({ route, path }: Line): string {
   const isBelow = path.startsWith(`/${route}/`) && !route.startsWith('db') && path.includes('/', 1)
-  if (path === '/_dashboard/events/more') return '/_dashboard/events'
+  if (/^\/_dashboard\/./.test(path)) return path.replace('/more', '')
   if (isBelow && /\/(more|_stats|_system|_prometheus)$/.test(path)) {
     return path.replace('_local', '{node}').replace('/more', '/…')
   }

@@ -1,5 +1,6 @@
 /** The table of databases: filtered and a page at a time, so that only the rows that are seen are drawn. */
 import { byId, KeyedList, make, makeBar, setBar, setText } from './elements.ts'
+import { drawMap, type FileMap } from './file-map.ts'
 import { bytesText, numberText } from './format.ts'
 import type { DatabaseRow } from './sections.ts'
 
@@ -16,11 +17,17 @@ export class Databases {
   readonly #pageText = byId('page')
   readonly #previous = byId<HTMLButtonElement>('previous')
   readonly #next = byId<HTMLButtonElement>('next')
+  readonly #map = byId<HTMLDialogElement>('map-dialog')
   readonly #list: KeyedList<DatabaseRow | undefined>
 
-  /** `compact` is called with the database that somebody wants to compact; undefined: nobody here may. */
-  constructor(compact: ((name: string) => void) | undefined) {
-    this.#list = new KeyedList(byId('databases'), (name) => databaseRow(name, compact))
+  /** `fetchMap` resolves to undefined where there is no map; `compact` is called with the database that somebody wants to compact; undefined: nobody here may. */
+  constructor(
+    fetchMap: (name: string) => Promise<FileMap | undefined>,
+    compact: ((name: string) => void) | undefined,
+  ) {
+    const showMap = (name: string): void => void this.#showMap(name, fetchMap)
+    this.#list = new KeyedList(byId('databases'), (name) => databaseRow(name, showMap, compact))
+    byId('map-close').addEventListener('click', () => this.#map.close())
     this.#filter.addEventListener('input', () => this.#turnTo(0))
     this.#previous.addEventListener('click', () => this.#turnTo(this.#page - 1))
     this.#next.addEventListener('click', () => this.#turnTo(this.#page + 1))
@@ -54,21 +61,34 @@ export class Databases {
     this.#next.disabled = this.#page === pages - 1
   }
 
+  async #showMap(name: string, fetchMap: (name: string) => Promise<FileMap | undefined>): Promise<void> {
+    const map = await fetchMap(name)
+    if (map === undefined) return
+    setText(byId('map-title'), `The file of ${name}`)
+    byId('map').replaceChildren(drawMap(name, map))
+    this.#map.showModal()
+  }
+
   #turnTo(page: number): void {
     this.#page = page
     this.draw()
   }
 }
 
-function databaseRow(name: string, compact: ((name: string) => void) | undefined) {
+function databaseRow(
+  name: string,
+  showMap: (name: string) => void,
+  compact: ((name: string) => void) | undefined,
+) {
   const figures = Array.from({ length: 5 }, () => make('td', { class: 'number' }))
   const bar = makeBar()
-  const action = make('td')
-  if (compact !== undefined) {
-    const button = make('button', { type: 'button', 'aria-label': `Compact ${name}` }, 'Compact')
-    button.addEventListener('click', () => compact(name))
-    action.append(button)
+  const button = (title: string, run: (name: string) => void): HTMLElement => {
+    const made = make('button', { type: 'button', 'aria-label': `${title} ${name}` }, title)
+    made.addEventListener('click', () => run(name))
+    return made
   }
+  const action = make('td', {}, button('Map', showMap))
+  if (compact !== undefined) action.append(' ', button('Compact', compact))
   const head = make('th', { scope: 'row', title: name }, name)
   const element = make('tr', {}, head, ...figures, make('td', {}, bar), action)
   const update = (row: DatabaseRow | undefined): void => {

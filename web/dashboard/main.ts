@@ -4,9 +4,10 @@
  */
 import { Databases } from './databases.ts'
 import { byId, setText } from './elements.ts'
+import type { FileMap } from './file-map.ts'
 import { durationText } from './format.ts'
 import type { DatabaseRow, Sections, TaskInfo } from './sections.ts'
-import { currentSession, type Session, send, signIn, signOut } from './session.ts'
+import { ask, currentSession, type Session, send, signIn, signOut } from './session.ts'
 import { RequestTables } from './tables.ts'
 import { Tasks } from './tasks.ts'
 import { followTheme } from './theme.ts'
@@ -54,6 +55,13 @@ async function act(done: string, method: string, path: string): Promise<void> {
   tell(wrong ?? done)
 }
 
+async function fetchMap(name: string): Promise<FileMap | undefined> {
+  const answer = await ask<FileMap>(`map?db=${encodeURIComponent(name)}`)
+  if (typeof answer !== 'string') return answer
+  tell(answer)
+  return undefined
+}
+
 /** What is drawn depends on what its user may do. */
 function viewFor({ isAdmin }: Session): View {
   if (view?.isAdmin === isAdmin) return view
@@ -68,7 +76,7 @@ function viewFor({ isAdmin }: Session): View {
     tiles: new Tiles(),
     tables: new RequestTables(),
     tasks: new Tasks(isAdmin ? end : undefined),
-    databases: new Databases(isAdmin ? compact : undefined),
+    databases: new Databases(fetchMap, isAdmin ? compact : undefined),
   }
   return view
 }

@@ -31,6 +31,17 @@ export async function signOut(): Promise<void> {
   await send('DELETE', '../_session')
 }
 
+/** Resolves to the answer, or to what the server has against it. */
+export async function ask<T>(path: string): Promise<T | string> {
+  try {
+    const response = await fetch(path, { headers: JSON_HEADERS })
+    const answer = (await response.json()) as T & { reason?: string }
+    return response.ok ? answer : (answer.reason ?? `The server answered ${response.status}.`)
+  } catch {
+    return 'The server cannot be reached.'
+  }
+}
+
 /** Resolves to what the server has against it, undefined where it has nothing. */
 export async function send(method: string, path: string, body?: unknown): Promise<string | undefined> {
   try {

@@ -21,6 +21,7 @@ class Tile {
       const line = document.createElementNS(SVG, 'svg')
       line.setAttribute('viewBox', `0 0 ${POINTS - 1} ${HEIGHT}`)
       line.setAttribute('preserveAspectRatio', 'none')
+      line.setAttribute('class', 'line')
       line.setAttribute('aria-hidden', 'true')
       this.#path = document.createElementNS(SVG, 'path')
       line.append(this.#path)

@@ -152,6 +152,7 @@ const FEEDS = {
 
 const OTHERS = {
   count: count('How many.'),
+  db: query('The name of a database.'),
   basic: flag('Nobody signed in is answered with 401.'),
   next: query('Where a browser is sent afterwards.'),
   fail: query('Where a browser is sent where the password is wrong.'),

@@ -316,6 +316,14 @@ const SERVER: Readonly<Record<string, Schema>> = {
   }),
   Up: object({ status: oneOf(['ok']), seeds: map(anything()) }),
   Down: object({ status: oneOf(['maintenance_mode', 'nolb']) }),
+  FileMap: openObject({
+    commit: integer(),
+    fileBytes: integer(),
+    bucketBytes: integer(),
+    kinds: list(openObject({ part: string(), family: string(), title: string() })),
+    totals: list(integer()),
+    buckets: list(list(integer())),
+  }),
   Uuids: object({ uuids: list(string()) }),
   Session: object({
     ok: oneOf([true]),

@@ -317,6 +317,11 @@ export const SERVER_ROUTES = {
         },
         errors: ['serviceUnavailable'],
       }),
+      get('/_dashboard/map', 'Where in the file of a database lies what', {
+        parameters: ['db'],
+        answers: { 200: jsonAnswer('FileMap', 'The map, as of the last commit or a little before.') },
+        errors: ['noDatabase', 'mapsBusy'],
+      }),
     ],
   },
   '_dashboard/api': { tag: 'pages', paths: pages('/_dashboard/api', 'the page that shows this document') },

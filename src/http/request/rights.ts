@@ -55,7 +55,7 @@ export const RULES = {
   _session: OPEN_WHEN_BARE,
   'favicon.ico': OPEN,
   _utils: OPEN,
-  _dashboard: { right: 'open', below: { events: 'metrics' } },
+  _dashboard: { right: 'open', below: { events: 'metrics', map: 'metrics' } },
   '_dashboard/api': OPEN,
   '_openapi.json': OPEN_WHEN_BARE,
   _replicate: { right: 'open', methods: { GET: 'signed-in', POST: 'signed-in' } },
