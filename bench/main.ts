@@ -6,6 +6,7 @@ import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
 import { connections } from './connections.ts'
+import { dashboard } from './dashboard.ts'
 import { gateway } from './gateway.ts'
 import { growth } from './growth.ts'
 import { hostile } from './hostile.ts'
@@ -25,6 +26,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
   compaction,
   connections,
+  dashboard,
   'idle-feeds': idleFeeds,
   btree,
   gateway,
