@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
-import { isTurnOver } from '../base/time-slice.ts'
+import { ShortWork } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
 import { viewText } from '../documents/document-text.ts'
 import { PAUSE, type Piece } from '../documents/piece.ts'
@@ -58,6 +58,7 @@ export class Matches {
   readonly #rows: Rows
   readonly #matches: (view: DocumentView) => boolean
   readonly #isOfQuorum: boolean
+  readonly #work = new ShortWork()
   #toSkip: number
   #left: number
   /** Number of the row of the last one, and its document. */
@@ -88,7 +89,7 @@ export class Matches {
         }
         this.#toSkip -= 1
       }
-      if (isTurnOver()) return PAUSE
+      if (this.#work.isTurnOver()) return PAUSE
     }
     return undefined
   }

@@ -6,7 +6,7 @@
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import t from 'tap'
-import { isTurnOver, nextTurn, runInTurns } from '../../src/base/time-slice.ts'
+import { isTurnOver, nextTurn, runInTurns, ShortWork } from '../../src/base/time-slice.ts'
 import { parseTarget } from '../../src/http/request/path.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
@@ -99,7 +99,7 @@ t.test('all long work of a turn shares one slice, and each goes on in its turn',
   const stepsOfTurn: number[] = []
   function* work(name: number): Generator<void, number, void> {
     for (let step = 0; step < 5; step++) {
-      time.advance(4)
+      time.advance(1)
       order.push(name)
       stepsOfTurn[counter.turns] = (stepsOfTurn[counter.turns] ?? 0) + 1
       yield
@@ -113,10 +113,24 @@ t.test('all long work of a turn shares one slice, and each goes on in its turn',
   t.equal(
     first,
     4 + 5,
-    'a slice of 10 ms begins behind the first step, and each other takes the step that it begins with',
+    'a slice of 3 ms begins behind the first step, and each other takes the step that it begins with',
   )
   t.ok(later.length > 0 && Math.max(...later) <= 3, `later turns took ${later.join()} steps`)
   t.same(new Set(order.slice(0, 18)), new Set(names), 'nobody is done before all have begun')
+})
+
+t.test('short work has its first millisecond, whoever has used up the turn', async (t) => {
+  const time = steppedTime(t)
+  // No turn of the tests before is open any more.
+  await new Promise((resolve) => setImmediate(resolve))
+  isTurnOver()
+  time.advance(3)
+  t.ok(isTurnOver())
+  const work = new ShortWork()
+  t.notOk(work.isTurnOver())
+  time.advance(1)
+  t.ok(work.isTurnOver())
+  await nextTurn()
 })
 
 t.test('who gave way goes on while others do not stop', async (t) => {

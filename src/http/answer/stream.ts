@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { isTurnOver, nextTurn } from '../../base/time-slice.ts'
+import { isTurnOver, nextTurn, ShortWork } from '../../base/time-slice.ts'
 import { FLUSH, PAUSE, type Piece, type PieceSource } from '../../documents/piece.ts'
 import type { Pieces } from './answer.ts'
 import { CHUNK_BYTES, Gathered } from './gathered.ts'
@@ -55,12 +55,13 @@ export function sendPieces(
 
 /** The first step that is no piece to be gathered, or that is too much. */
 function gatherAtOnce(pieces: Pieces, gathered: Gathered): Step | Promise<Step> {
+  const work = new ShortWork()
   for (;;) {
     const step = pieces.next()
     if (step instanceof Promise || step.done === true) return step
     const { value } = step
     if (typeof value !== 'string' && !(value instanceof Uint8Array)) return step
-    if (gathered.size >= CHUNK_BYTES || isTurnOver()) return step
+    if (gathered.size >= CHUNK_BYTES || work.isTurnOver()) return step
     gathered.add(value)
   }
 }
