@@ -16,6 +16,8 @@ export interface MangoIndex {
   readonly designId: string | undefined
   readonly name: string
   readonly isPartitioned: boolean
+  /** Whether queries use it. As in CouchDB, a view that was written without `options` is a view and no more. */
+  readonly isOffered: boolean
   readonly fields: SortFields
   /** Names of the fields. */
   readonly columns: readonly string[]
@@ -33,6 +35,7 @@ export const ALL_DOCS: MangoIndex = {
   designId: undefined,
   name: '_all_docs',
   isPartitioned: false,
+  isOffered: true,
   fields: [['_id', 'asc']],
   columns: ['_id'],
   filter: undefined,
@@ -62,13 +65,14 @@ export function indexesOf(database: Database): readonly MangoIndex[] {
   if (kept?.uuid === uuid && kept.version === version) return kept.indexes
   const indexes = [ALL_DOCS]
   for (const row of database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false }).rows) {
-    indexes.push(...indexesOfDesign(row.document(), database.properties.partitioned))
+    const all = indexesOfDesign(row.document(), database.properties.partitioned)
+    indexes.push(...all.filter(({ isOffered }) => isOffered))
   }
   if (isFresh) known.set(database, { uuid, version, indexes })
   return indexes
 }
 
-/** The indexes of a design document, by name; none where its language is another one. */
+/** What a design document has rows of, by name; nothing where its language is another one. */
 export function indexesOfDesign(view: DocumentView, isPartitioned: boolean): readonly MangoIndex[] {
   const text = viewText(view)
   const members = membersAt(new JsonSlice(text, 0))
@@ -97,7 +101,7 @@ function indexOf(designId: string, name: string, view: JsonSlice, isLocal: boole
   const map = membersAt(memberOf(view, 'map'))
   const options = memberOf(view, 'options')
   const columns = membersAt(map.get('fields'))
-  if (columns.size === 0 || options === undefined || !isObjectAt(options.text, options.at)) return undefined
+  if (columns.size === 0) return undefined
   const fields: [string, 'asc' | 'desc'][] = []
   for (const [field, direction] of columns) {
     if (!isStringAt(direction.text, direction.at)) return undefined
@@ -111,6 +115,7 @@ function indexOf(designId: string, name: string, view: JsonSlice, isLocal: boole
     designId,
     name,
     isPartitioned: isLocal,
+    isOffered: options !== undefined && isObjectAt(options.text, options.at),
     fields,
     columns: fields.map(([field]) => field),
     filter,

@@ -213,10 +213,21 @@ t.test('indexes that are written as design documents', async (t) => {
     good: { map: { fields: { n: 'asc' } }, reduce: '_count', options: { def: { fields: ['n'] } } },
     bad: { map: { fields: ['n'] }, options: {} },
     worse: { map: { fields: { 'a..b': 'asc' } }, options: {} },
+    plain: { map: { fields: { n: 'asc' } } },
   }
   const design = { language: 'query', views }
   t.equal((await send('PUT /own/_design/own', { json: design })).status, 201)
   t.match((await send('GET /own/_index')).json, { total_rows: 2, indexes: [{}, { name: 'good' }] })
+  t.match((await send('GET /own/_design/own/_view/plain?limit=1')).json, {
+    total_rows: 300,
+    rows: [{ id: 'd000', key: [0], value: null }],
+  })
+  for (const name of ['bad', 'worse', 'none']) {
+    t.match(await send(`GET /own/_design/own/_view/${name}`), {
+      status: 404,
+      json: { reason: 'missing_named_view' },
+    })
+  }
   const answer = await find('own', { selector: { n: 7 }, use_index: 'own' })
   t.match([answer.docs, answer.warning], [[{ _id: 'd007' }], undefined])
   await send('PUT /own/d007', { json: { ...answer.docs[0], n: 700 } })

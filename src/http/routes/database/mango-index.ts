@@ -123,7 +123,7 @@ async function remove(
   const view = await designOf(exchange, designId)
   if (view === undefined) return false
   const indexes = indexesOfDesign(view, exchange.database.properties.partitioned)
-  const names = indexes.filter(isMeant).map(({ name }) => name)
+  const names = indexes.filter((index) => index.isOffered && isMeant(index)).map(({ name }) => name)
   if (names.length === 0) return false
   await write(exchange, designId, bodyWithout(view.body(), names), view.rev)
   return true

@@ -1,4 +1,5 @@
 /** Which view a request means, and which index answers it. */
+import { DatabaseError } from '../../../base/errors.ts'
 import type { Database } from '../../../database/api/database.ts'
 import type { IndexDefinition, IndexInfo } from '../../../indexes/api.ts'
 import { indexesOfDesign } from '../../../mango/mango-index.ts'
@@ -29,10 +30,9 @@ export function viewTarget(exchange: Exchange, design: Design, id: string, name:
   if (design.language === MANGO_LANGUAGE) {
     const indexes = indexesOfDesign(designView(exchange, id), partitioned)
     const index = indexes.find((each) => each.name === name)
-    if (index?.definition !== undefined) {
-      const view = { tree: 0, isRaw: false, reduce: index.reduce }
-      return { design, definition: index.definition, view, name, id }
-    }
+    if (index?.definition === undefined) throw new DatabaseError('noView')
+    const view = { tree: 0, isRaw: false, reduce: index.reduce }
+    return { design, definition: index.definition, view, name, id }
   }
   const views = viewsOf(design, id, partitioned)
   return { design, definition: views.definition, view: viewNamed(views, name), name, id }
