@@ -7,9 +7,9 @@ import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { ShortWork } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
+import { DocumentRoom } from '../documents/document-room.ts'
 import { viewText } from '../documents/document-text.ts'
 import { PAUSE, type Piece } from '../documents/piece.ts'
-import { TextRoom } from '../documents/text-room.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from '../selector/budget.ts'
 import { compileFields } from '../selector/fields.ts'
@@ -36,7 +36,7 @@ export interface FindContext extends RowsContext {
 }
 
 /** The thread's: whoever is shown a document takes it at once. */
-const room = new TextRoom()
+const room = new DocumentRoom()
 
 const NO_INDEX_WARNING = 'No matching index found, create an index to optimize query time.'
 const SCAN_WARNING =

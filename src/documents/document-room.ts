@@ -15,7 +15,7 @@ const CLOSE = '}'
  * body that lies there, whose last brace is the text's. What is shown of a document is good until another one is read, in this
  * turn or a later one: it has to be taken at once.
  */
-export class TextRoom {
+export class DocumentRoom {
   readonly #bytes = Buffer.allocUnsafeSlow(HEAD_BYTES + MOST_BODY_BYTES)
   /** The body that was read last, if it is in this memory. */
   #body: Buffer | undefined
