@@ -1,9 +1,9 @@
 /** Case after case of one target, until one fails or what was asked for is done. */
 import { systemClock } from '../src/base/clock.ts'
+import { shrink } from '../src/lab/shrink.ts'
 import { type Failure, playCase } from './case.ts'
 import { Coverage } from './coverage.ts'
 import { derivedSeed, firstEvents } from './script.ts'
-import { shrink } from './shrink.ts'
 import type { Player, Target } from './target.ts'
 
 export interface RunLimits {

@@ -3,18 +3,12 @@
  * of the seed and its number alone, so that leaving some events out does not change what the others do: that is
  * what lets a failing case be shrunk.
  */
-import { Random } from '../test/support/random.ts'
+import { derivedSeed, Random } from '../src/lab/random.ts'
 import type { Coverage } from './coverage.ts'
 
-const SETUP = 0xffff_ffff
+export { derivedSeed }
 
-/** A seed made of another and a number; well mixed, and the same everywhere. */
-export function derivedSeed(seed: number, number: number): number {
-  let hash = (seed ^ Math.imul(number + 1, 0x9e37_79b9)) >>> 0
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
-}
+const SETUP = 0xffff_ffff
 
 export class Script {
   readonly seed: number

@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { StorageFile } from '../native-free-btree/disk/file-system.ts'
+import { SparseImage } from '../src/lab/disk/sparse-image.ts'
 import { Random } from './support/random.ts'
 import { SimulatedClock, seededRandomBytes } from './support/simulated-clock.ts'
 import {
@@ -11,7 +12,6 @@ import {
   zeroRange,
 } from './support/simulated-damage.ts'
 import { SimulatedDisk } from './support/simulated-disk.ts'
-import { SparseImage } from './support/sparse-image.ts'
 
 const SEEDS = Array.from({ length: 200 }, (_, i) => i + 1)
 

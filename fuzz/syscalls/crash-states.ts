@@ -7,10 +7,16 @@
  *   own, so that of a rename between folders either half may be kept alone.
  */
 
+import { crashProfile, randomCrashImage, selectedCrashImage } from '../../src/lab/disk/simulated-crash.ts'
+import { PAGE_SIZE, type SparseImage } from '../../src/lab/disk/sparse-image.ts'
+import {
+  applyChange,
+  collect,
+  type Pending,
+  type TracedFile,
+  type TracedTree,
+} from '../../src/lab/syscalls/traced-tree.ts'
 import type { Random } from '../../test/support/random.ts'
-import { crashProfile, randomCrashImage, selectedCrashImage } from '../../test/support/simulated-crash.ts'
-import { PAGE_SIZE, type SparseImage } from '../../test/support/sparse-image.ts'
-import { applyChange, collect, type Pending, type TracedFile, type TracedTree } from './traced-tree.ts'
 
 export interface CrashState {
   /** Files by their paths. */

@@ -4,10 +4,10 @@
  * middle of the load does is the target `kill`. After each process what the calls come to is compared with the
  * folder as it is, byte for byte: the model has missed nothing.
  */
-import { accessSync, constants } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
 import type { Random } from '../../test/support/random.ts'
 import { startServerProcess } from '../../test/support/server-process.ts'
 import { RecordedLoad } from './recorded-load.ts'
@@ -28,25 +28,6 @@ export interface Recording {
   readonly requests: RecordedRequests
   /** Moments over all of it. */
   readonly moments: number
-}
-
-/** A program that has to be installed. */
-export class ToolMissing extends Error {}
-
-/** The path of strace. Throws ToolMissing when it is not there. */
-export function findStrace(): string {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const path = join(folder, 'strace')
-    try {
-      accessSync(path, constants.X_OK)
-      return path
-    } catch {
-      // It may be in the next one.
-    }
-  }
-  throw new ToolMissing(
-    'strace is needed to record system calls, and is not there (Debian: apt-get install strace)',
-  )
 }
 
 /** Records three servers in `folder`: the first and the last are stopped, the second is killed. */

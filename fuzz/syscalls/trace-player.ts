@@ -6,8 +6,19 @@
  * Calls that would change the folder in a way that is not understood are errors; so are writes that came short.
  */
 import { join } from 'node:path'
-import { bytesOf, bytesOfVector, parseTrace, TraceError, type TraceEvent } from './strace.ts'
-import { type Finish, type TracedFile, type TracedNode, TracedTree } from './traced-tree.ts'
+import {
+  bytesOf,
+  bytesOfVector,
+  parseTrace,
+  TraceError,
+  type TraceEvent,
+} from '../../src/lab/syscalls/strace.ts'
+import {
+  type Finish,
+  type TracedFile,
+  type TracedNode,
+  TracedTree,
+} from '../../src/lab/syscalls/traced-tree.ts'
 
 /** The calls that have to be recorded. */
 export const TRACED_CALLS = [

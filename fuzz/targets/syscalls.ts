@@ -12,10 +12,11 @@
  * two models of names.
  */
 import { readFile } from 'node:fs/promises'
+import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
 import { inDataFolder } from '../data-folder.ts'
 import type { Script } from '../script.ts'
 import { Exploration } from '../syscalls/exploration.ts'
-import { findStrace, record } from '../syscalls/recorder.ts'
+import { record } from '../syscalls/recorder.ts'
 import type { Target } from '../target.ts'
 
 const CASE_EVENTS = 100

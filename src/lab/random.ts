@@ -107,3 +107,11 @@ export class Random {
     return new Random(this.next())
   }
 }
+
+/** A seed made of another and a number; well mixed, and the same everywhere. */
+export function derivedSeed(seed: number, number: number): number {
+  let hash = (seed ^ Math.imul(number + 1, 0x9e37_79b9)) >>> 0
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

@@ -1,21 +1,24 @@
 /** What `davenport lab --help` and its commands' help say. */
 import { BUILT_IN_NAMES } from './load-store.ts'
 
-export const LAB_COMMANDS = ['check'] as const
+export const LAB_COMMANDS = ['check', 'fuzz', 'replay'] as const
 
 export type LabCommand = (typeof LAB_COMMANDS)[number]
 
-const STORE = `  --store STORE      the file of an adapter (./my-store.js), or one of
+const STORE = `  --store STORE      the file of an adapter (./my-store.mjs), a program that speaks lines of JSON with its words
+                     ("python3 my_store.py"), or one of
                      ${BUILT_IN_NAMES.join(', ')}
   --set NAME=VALUE   a setting for the store; may be repeated
 `
 
-const MAIN = `Usage: davenport lab COMMAND --store STORE [options]
+const MAIN = `Usage: davenport lab COMMAND [options]
 
 Measures storage engines and breaks them. An adapter is one file of yours: docs/LAB.md leads through one.
 
 Commands:
-  check    hold an adapter against the interface, before anything is measured or broken
+  check --store STORE   hold an adapter against the interface, before anything is measured or broken
+  fuzz --store STORE    kill the store, or cut its power, and ask for what it had acknowledged
+  replay FILE           play again what fuzz has found
 
 ${STORE}  --help, -h         show this, or the help of a command
 `
@@ -29,6 +32,39 @@ Exit status: 0 all held, 1 something was broken, 2 there is no such store, or it
 ${STORE}  --help, -h         show this
 `
 
+const FUZZ = `Usage: davenport lab fuzz --store STORE [options]
+
+The store commits in a process of its own. Every write that was acknowledged has to be there after a crash, transactions whole,
+in their order, and nothing that nobody wrote. What goes wrong is cut down and written to a file for replay.
+
+  --depth 1  the process is killed at random moments, and started again on what it left (the default)
+  --depth 2  its system calls are recorded (this needs strace), what a power cut at any of them may leave is built as
+             the model of a file system says, and the store is started on that
+
+Exit status: 0 nothing was found, 1 something was, 2 there is no such store, or it cannot be loaded.
+
+${STORE}  --seed NUMBER      what is drawn: the same seed gives the same commits
+  --seconds NUMBER   for how long; 60 unless --lives or --states says when to end
+  --lives NUMBER     depth 1: how often the store is started
+  --no-shrink        depth 1: leave what was found as long as it was
+  --model MODEL      depth 2: ext4-ordered (the default), ext4-writeback, posix-strict
+  --states NUMBER    depth 2: how many states are tried
+  --commits NUMBER   depth 2: how many commits are recorded at a time; 150
+  --out FOLDER       where what was found is written: ./davenport-lab
+  --help, -h         show this
+`
+
+const REPLAY = `Usage: davenport lab replay FILE
+
+Plays again what fuzz has found and written to FILE.
+
+Exit status: 0 it does not go wrong any more, 1 it does, 2 FILE is no replay, or its store cannot be loaded.
+
+  --help, -h         show this
+`
+
+const COMMANDS: Readonly<Record<LabCommand, string>> = { check: CHECK, fuzz: FUZZ, replay: REPLAY }
+
 export function labUsage(command?: LabCommand): string {
-  return command === 'check' ? CHECK : MAIN
+  return command === undefined ? MAIN : COMMANDS[command]
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { shrink } from '../../fuzz/shrink.ts'
+import { shrink } from '../../src/lab/shrink.ts'
 
 const all = Array.from({ length: 60 }, (_, number) => number)
 

@@ -6,7 +6,8 @@ import t from 'tap'
 import { runLab } from '../../src/lab/command-line.ts'
 import { checkStore } from '../../src/lab/contract/contract.ts'
 import { defineStore, type OpenedStore, type Store } from '../../src/lab/index.ts'
-import { loadStore, storeIn } from '../../src/lab/load-store.ts'
+import { loadStore } from '../../src/lab/load-store.ts'
+import { storeIn } from '../../src/lab/store-shape.ts'
 import { memoryStore } from '../../src/lab/stores/memory.ts'
 
 const TOY = fileURLToPath(new URL('../../../docs/lab/file-log.mjs', import.meta.url))

@@ -2,8 +2,9 @@
  * Damage to data at rest: what a medium, a controller or a careless hand does to synced bytes. Each function
  * changes what is durable and what reads show alike, as if the machine had restarted since.
  */
+
+import { PAGE_SIZE, type SparseImage } from '../../src/lab/disk/sparse-image.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
-import { PAGE_SIZE, type SparseImage } from './sparse-image.ts'
 
 function damage(disk: SimulatedDisk, path: string, change: (image: SparseImage) => void): void {
   const inode = disk.inode(path)

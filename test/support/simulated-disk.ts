@@ -16,12 +16,17 @@ import { dirname } from 'node:path'
 import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError } from '../../native-free-btree/errors.ts'
 import { pagePool } from '../../native-free-btree/page/pool.ts'
+import {
+  type CrashOptions,
+  crashProfile,
+  randomCrashImage,
+  selectedCrashImage,
+} from '../../src/lab/disk/simulated-crash.ts'
+import { type PendingOperation, SimulatedInode } from '../../src/lab/disk/simulated-inode.ts'
+import { PAGE_SIZE, SparseImage } from '../../src/lab/disk/sparse-image.ts'
 import { Random } from './random.ts'
-import { type CrashOptions, crashProfile, randomCrashImage, selectedCrashImage } from './simulated-crash.ts'
 import { type Fault, FaultPlan, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'
 import { SimulatedFile } from './simulated-file.ts'
-import { type PendingOperation, SimulatedInode } from './simulated-inode.ts'
-import { PAGE_SIZE, SparseImage } from './sparse-image.ts'
 
 // Whoever looks at a page that was given back finds nonsense, not what it held.
 pagePool.poisons = true

@@ -2,9 +2,9 @@
 
 import type { OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError } from '../../native-free-btree/errors.ts'
+import type { SimulatedInode } from '../../src/lab/disk/simulated-inode.ts'
 import type { Random } from './random.ts'
 import { type Fault, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'
-import type { SimulatedInode } from './simulated-inode.ts'
 
 /** What a file needs of its disk. */
 export interface FileHost {

@@ -7,7 +7,7 @@
  * `lost` in their operation, so reads still show them, no later sync writes them, and only new bytes written
  * over them become durable (https://lwn.net/Articles/752063/: the pages of a failed fsync count as clean).
  */
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 import { PAGE_SIZE, SparseImage } from './sparse-image.ts'
 
 export const SECTOR_SIZE = 512

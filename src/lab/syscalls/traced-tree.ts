@@ -7,7 +7,7 @@
  *   returned. An fsync of the file does not make its name durable, and a folder that is lost takes all in it along.
  */
 import { basename, dirname } from 'node:path'
-import { type PendingOperation, SimulatedInode } from '../../test/support/simulated-inode.ts'
+import { type PendingOperation, SimulatedInode } from '../disk/simulated-inode.ts'
 import { TraceError } from './strace.ts'
 
 export interface TracedFile {
@@ -37,11 +37,17 @@ export interface NameChange {
   readonly node: TracedNode
   readonly sets?: string
   readonly unsets?: string
+  /** Of a rename between folders, which is two changes, the other one: set in the second. */
+  readonly firstHalf?: NameChange
+  /** Whether the name was another file's. */
+  readonly replaces?: boolean
   settled: boolean
 }
 
 /** Finishes what a call began: to be called when it returned. */
 export type Finish = () => void
+
+type Names = Pick<NameChange, 'sets' | 'unsets' | 'firstHalf' | 'replaces'>
 
 function emptyFolder(path: string): TracedFolder {
   return { kind: 'folder', path, visible: new Map(), durable: new Map(), pending: [] }
@@ -55,6 +61,11 @@ export class TracedTree {
   /** `path` is the folder's own. Its name is taken to be durable. */
   constructor(path: string) {
     this.root = emptyFolder(path)
+  }
+
+  /** Number that the next change will have. */
+  get sequence(): number {
+    return this.#sequence
   }
 
   contains(path: string): boolean {
@@ -74,13 +85,15 @@ export class TracedTree {
     return folder
   }
 
-  #change(folder: TracedFolder, node: TracedNode, names: { sets?: string; unsets?: string }): Finish {
+  #change(folder: TracedFolder, node: TracedNode, names: Names): Finish {
+    return settling(this.#begin(folder, node, names))
+  }
+
+  #begin(folder: TracedFolder, node: TracedNode, names: Names): NameChange {
     const change = { sequence: this.#sequence++, folder, node, ...names, settled: false }
     applyChange(folder.visible, change)
     folder.pending.push(change)
-    return () => {
-      change.settled = true
-    }
+    return change
   }
 
   createFile(path: string): { file: TracedFile; finish: Finish } {
@@ -110,15 +123,15 @@ export class TracedTree {
     const node = this.#node(from)
     if (node.kind === 'folder') throw new TraceError(`${from}: folders that are renamed are not understood`)
     const [source, target] = [this.#folderOf(from), this.#folderOf(to)]
+    const replaces = target.visible.has(basename(to))
     if (source === target) {
-      return this.#change(target, node, { sets: basename(to), unsets: basename(from) })
+      return this.#change(target, node, { sets: basename(to), unsets: basename(from), replaces })
     }
-    const finishes = [
-      this.#change(target, node, { sets: basename(to) }),
-      this.#change(source, node, { unsets: basename(from) }),
-    ]
+    const firstHalf = this.#begin(target, node, { sets: basename(to), replaces })
+    const second = this.#begin(source, node, { unsets: basename(from), firstHalf })
     return () => {
-      for (const finish of finishes) finish()
+      firstHalf.settled = true
+      second.settled = true
     }
   }
 
@@ -157,6 +170,15 @@ export class TracedTree {
     }
   }
 
+  /** Changes of names that are settled become durable, up to this sequence, over all folders. */
+  hardenNames(sequence: number): void {
+    const isCovered = (change: NameChange) => change.settled && change.sequence <= sequence
+    for (const folder of this.folders()) {
+      for (const change of folder.pending) if (isCovered(change)) applyChange(folder.durable, change)
+      folder.pending = folder.pending.filter((change) => !isCovered(change))
+    }
+  }
+
   /** All folders that have a name or may have one after a crash, each before those in it. */
   folders(): TracedFolder[] {
     const found = new Set([this.root])
@@ -179,6 +201,12 @@ export class TracedTree {
     const files = new Map<string, TracedFile>()
     collect(this.root, this.root.path, (folder) => folder.visible, files)
     return files
+  }
+}
+
+function settling(change: NameChange): Finish {
+  return () => {
+    change.settled = true
   }
 }
 

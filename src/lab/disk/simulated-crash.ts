@@ -7,7 +7,7 @@
  *   independent of which data landed. Where the file is long enough but the data did not land it shows zeros or,
  *   as file systems without ordered data do, whatever the blocks held before.
  */
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 import {
   applyRanges,
   applyWhole,

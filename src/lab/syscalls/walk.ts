@@ -1,0 +1,55 @@
+/** Goes over the moments of a recording, with what had been acknowledged at each. */
+import type { Bounds } from '../crash/verdict.ts'
+import type { Model } from './models.ts'
+import type { Acknowledged, Recording } from './recording.ts'
+import { type StoreMoment, StorePlayer } from './store-player.ts'
+
+export interface Place {
+  /** Index of the session. */
+  readonly session: number
+  readonly kind: StoreMoment['kind']
+  /** Line of its trace; 0 for its end. */
+  readonly line: number
+}
+
+export interface WalkedMoment {
+  readonly place: Place
+  /** Of each lane. At most one commit of a lane is under way. */
+  readonly bounds: readonly Bounds[]
+  readonly player: StorePlayer
+}
+
+/**
+ * The moments from the first at which the store had said that it is open. What the player holds goes on with the walk.
+ * @param lanes how many there are.
+ */
+export function* walk(
+  { folder, sessions }: Recording,
+  model: Model,
+  lanes: number,
+  rebuiltFiles: readonly string[],
+): Generator<WalkedMoment, void, void> {
+  const durable = Array.from({ length: lanes }, () => 0)
+  const acknowledged = [...durable]
+  let waiting = new Map<number, Acknowledged>()
+  let isOpen = false
+  const onAnswer = (id: number): boolean => {
+    const answered = waiting.get(id)
+    if (answered === undefined) return false
+    isOpen = true
+    if (answered.commit === undefined) return true
+    const { lane, number, durable: isDurable } = answered.commit
+    acknowledged[lane] = number
+    if (isDurable) durable[lane] = number
+    return isDurable
+  }
+  const player = new StorePlayer({ folder, rebuiltFiles, journalsNames: model !== 'posix-strict', onAnswer })
+  for (const [session, { trace, acknowledged: answers }] of sessions.entries()) {
+    waiting = new Map(answers.map((answer) => [answer.id, answer]))
+    for (const { kind, line } of player.play(trace)) {
+      if (!isOpen) continue
+      const bounds = durable.map((low, lane) => ({ low, high: acknowledged[lane]! + 1 }))
+      yield { place: { session, kind, line }, bounds, player }
+    }
+  }
+}
