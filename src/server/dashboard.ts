@@ -23,7 +23,9 @@ const MOST_TASKS = 50
 const MOST_ENDED = 5
 /** A loop that is later than that is told of: timers are not more exact. */
 const LATE_MS = 3
-const MEBIBYTE = 1024 * 1024
+/** In so large steps are they told: what moves to and fro a little would be sent each time. */
+const BUSY_STEP = 0.02
+const MEMORY_STEP = 4 * 1024 * 1024
 /** What the names of sections of databases begin with. */
 const OF_A_DATABASE = 'db:'
 
@@ -126,9 +128,12 @@ export class Dashboard {
     const lateMs = Math.round(most(({ lateMs }) => lateMs))
     this.#put('process', {
       threads: threads.length,
-      busy: Math.round(most(({ busy }) => busy) * 100) / 100,
+      busy: rounded(
+        most(({ busy }) => busy),
+        BUSY_STEP,
+      ),
       lateMs: lateMs < LATE_MS ? 0 : lateMs,
-      memory: Math.round(process.memoryUsage.rss() / MEBIBYTE) * MEBIBYTE,
+      memory: rounded(process.memoryUsage.rss(), MEMORY_STEP),
       open: this.#options.databases.openCount,
     })
     const slow = threads.flatMap(({ slowRequests }) => slowRequests)
@@ -163,6 +168,10 @@ export class Dashboard {
     }
     return text
   }
+}
+
+function rounded(value: number, step: number): number {
+  return Number((Math.round(value / step) * step).toPrecision(12))
 }
 
 function sectionOf(database: string): string {
