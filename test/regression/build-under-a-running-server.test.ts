@@ -75,8 +75,9 @@ t.test('a server goes on while what it runs from is built anew', async (t) => {
 t.test('sources that make no program leave what was built before', async (t) => {
   const root = join(outsideFolder(t), 'clone')
   makeClone(root, ['bench', 'fuzz', 'test', 'src'])
-  for (const folder of ['bench', 'fuzz', 'test', 'src/cli'])
+  for (const folder of ['bench', 'fuzz', 'test', 'src/cli', 'src/lab'])
     mkdirSync(join(root, folder), { recursive: true })
+  writeFileSync(join(root, 'src/lab/index.ts'), 'export {}\n')
   writeFileSync(join(root, 'src/cli/start-server.ts'), 'export const a: number = 1\n')
   const build = () => promisify(execFile)(process.execPath, ['build.js'], { cwd: root })
   await build()

@@ -34,7 +34,8 @@ export function sendPieces(
   sending: Sending = {},
 ): Promise<void> | undefined {
   const { whole, beforeEnd } = sending
-  if (whole === undefined || beforeEnd !== undefined) {
+  // Nothing is begun for a client who has gone: nobody would hear how it ends.
+  if (whole === undefined || beforeEnd !== undefined || response.destroyed) {
     return sendGathered(response, pieces, new Gathered(), undefined, sending)
   }
   const gathered = Gathered.atDesk()
@@ -99,7 +100,10 @@ async function sendGathered(
     begun = true
   }
   try {
-    for (let next = first ?? pieces.next(); !client.gone; next = pieces.next()) {
+    let ahead = first
+    while (!client.gone) {
+      const next = ahead ?? pieces.next()
+      ahead = undefined
       const step = next instanceof Promise ? await client.unlessGone(next) : next
       if (step === undefined) break
       if (step.done === true) {
