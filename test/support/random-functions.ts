@@ -141,13 +141,13 @@ export class RandomFunctions {
       case 4:
         return `doc.${this.#pick(NAMES)} = ${e()}; emit(doc.${this.#pick(NAMES)}, doc);`
       case 5:
-        return `for (var ${name} in Object(${e()})) { emit(${name}, 2); }`
+        return `var ${name}l = Object(${e()}); for (var ${name} in ${name}l) { emit(${name}, 2); }`
       case 6:
-        return `for (const ${name} of [].concat(${e()})) { emit(${name}, 3); }`
+        return `var ${name}l = [].concat(${e()}); for (const ${name} of ${name}l) { emit(${name}, 3); }`
       case 7:
         return `switch (${e()}) { case ${e()}: ${inner()} break; default: ${inner()} }`
       case 8:
-        // QuickJS does not find the end of a pattern in which a template literal is divided.
+        // QuickJS does not find the end of a pattern, or of a loop's head, in which a template literal is divided.
         return `const {a: ${name} = ${this.#atom()}, ...${name}r} = Object(${e()}); emit(${name}, ${name}r);`
       case 9:
         return `[].concat(doc.list || []).forEach(function(${name}) { emit(${name}, ${e()}); });`
