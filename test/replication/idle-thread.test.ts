@@ -1,4 +1,8 @@
-/** The thread that replicates ends when it has been idle for a while, and takes nothing with it that begins meanwhile. */
+/**
+ * The thread that replicates ends when it has been idle for a while, and takes nothing with it that begins meanwhile. One that waits
+ * for changes waits.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { type Clock, systemClock } from '../../src/base/clock.ts'
@@ -49,4 +53,26 @@ t.test('what begins while an idle thread ends has another one', async (t) => {
   t.match(body, { jobs: [{ history: [{ type: 'started' }, { type: 'added' }] }] }, 'nothing has failed')
   t.equal(workers.length, 2)
   t.same(idle, [], 'what runs is not idle')
+})
+
+t.test('a continuous replication of a local database watches it once for each change', async (t) => {
+  const { server, url, stop } = await startTestServer({ threads: 0 })
+  const { databases } = server
+  const watch = databases.watch.bind(databases)
+  let watches = 0
+  databases.watch = (name, watcher) => {
+    watches += 1
+    return watch(name, watcher)
+  }
+  server.replications.runIn(new ThreadRunner(server, '0.0.0-test'))
+  t.teardown(() => stop(0))
+  for (const name of ['own', 'copy']) await call(url, 'PUT', `/${name}`)
+  const job = { source: 'own', target: 'copy', continuous: true }
+  t.match((await call(url, 'POST', '/_replicate', job)).body, { ok: true })
+  for (const id of ['a', 'b', 'c']) {
+    await call(url, 'PUT', `/own/${id}`, {})
+    await until(id, async () => (await call(url, 'GET', `/copy/${id}`)).status === 200)
+    await sleep(100)
+  }
+  t.ok(watches >= 1 && watches <= 8, `${watches} watches`)
 })

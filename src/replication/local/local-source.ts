@@ -54,36 +54,45 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
     wish: ChangesPageWish & { readonly isWaiting: boolean },
     signal: AbortSignal,
   ): Promise<SourceChanges> {
-    // The watch begins first: what is written meanwhile wakes it.
-    const watch = wish.isWaiting ? this.#watch(signal) : undefined
+    if (!wish.isWaiting) return this.use((database) => this.#page(database, wish, signal))
+    // One watch for the whole wait: one that begins anew may be told at once of what nobody has written.
+    const watch = this.#watch(signal)
     try {
-      const found = await this.use((database) => this.#page(database, wish, signal))
-      if (watch === undefined || found.changes.length > 0 || found.lastSeq !== wish.since) return found
-      await watch.changed
-      return found
+      for (;;) {
+        const changed = watch.next()
+        const found = await this.use((database) => this.#page(database, wish, signal))
+        if (found.changes.length > 0 || found.lastSeq !== wish.since) return found
+        await changed
+        signal.throwIfAborted()
+      }
     } finally {
-      watch?.end()
+      watch.end()
     }
   }
 
-  /** `changed` resolves when the database was written to or deleted; rejects with the signal's reason. */
-  #watch(signal: AbortSignal): { changed: Promise<void>; end(): void } {
-    let end = (): void => {}
-    const changed = new Promise<void>((resolve, reject) => {
-      const unwatch = this.parts.databases.watch(this.name, {
-        changed: () => resolve(),
-        deleted: () => resolve(),
-      })
-      const leave = (): void => reject(signal.reason)
-      signal.addEventListener('abort', leave, { once: true })
-      if (signal.aborted) leave()
-      end = () => {
-        unwatch()
-        signal.removeEventListener('abort', leave)
-      }
+  /**
+   * `next` resolves when the database is written to or deleted after the call, or the signal is aborted: whoever calls it before
+   * he looks misses nothing.
+   */
+  #watch(signal: AbortSignal): { next(): Promise<void>; end(): void } {
+    let wake = (): void => {}
+    const unwatch = this.parts.databases.watch(this.name, {
+      changed: () => wake(),
+      deleted: () => wake(),
     })
-    changed.catch(() => undefined)
-    return { changed, end: () => end() }
+    const onAbort = (): void => wake()
+    signal.addEventListener('abort', onAbort, { once: true })
+    return {
+      next: () =>
+        new Promise((resolve) => {
+          wake = resolve
+          if (signal.aborted) resolve()
+        }),
+      end: () => {
+        unwatch()
+        signal.removeEventListener('abort', onAbort)
+      },
+    }
   }
 
   async #page(
