@@ -17,7 +17,8 @@ export interface IdleSite {
 }
 
 const MOST_KILOBYTES = 50
-const SETTLE_MS = 3000
+/** What a start and an end leave to be done: trees are written, and databases closed. */
+const SETTLE_MS = 30_000
 /** A step of what the kernel counts is 10 ms. */
 const IDLE_MS = 30_000
 const TOLD = /memory (\d+) of (\d+)\n/g
