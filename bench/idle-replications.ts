@@ -17,8 +17,10 @@ export interface IdleSite {
 }
 
 const MOST_KILOBYTES = 50
-/** What a start and an end leave to be done: trees are written, and databases closed. */
-const SETTLE_MS = 30_000
+/** What a start and an end leave to be done, such as trees that are written, is over when the server takes next to nothing for so long. */
+const SETTLE_STEP_MS = 10_000
+const SETTLED_SHARE = 0.5
+const MOST_STEPS = 12
 /** A step of what the kernel counts is 10 ms. */
 const IDLE_MS = 30_000
 const TOLD = /memory (\d+) of (\d+)\n/g
@@ -58,8 +60,8 @@ export async function idleReplications(
       const { status, body } = await call(here.url, 'POST', '/_replicate', once)
       if (status !== 200) throw new Error(JSON.stringify(body))
     }
-    await sleep(SETTLE_MS)
-    const without = await shareOf(here)
+    await settled(here)
+    const without = await shareOf(here, IDLE_MS)
     const before = await memoryOf(here)
     const start = (name: string, rest: object): Promise<unknown> =>
       call(here.url, 'POST', '/_replicate', {
@@ -69,9 +71,9 @@ export async function idleReplications(
         ...rest,
       })
     for (const name of names) await start(name, {})
-    await sleep(SETTLE_MS)
+    await settled(here)
     const kilobytes = ((await memoryOf(here)) - before) / count / 1024
-    const share = await shareOf(here)
+    const share = await shareOf(here, IDLE_MS)
     print(
       `${count} idle, ${kind}: ${kilobytes.toFixed(1)} KB each (at most ${MOST_KILOBYTES}), ${share.toFixed(2)} % of a core, ${without.toFixed(2)} % without them`,
     )
@@ -81,11 +83,17 @@ export async function idleReplications(
 }
 
 /** Of a core, in per cent, that the server takes while nobody asks it for anything. */
-async function shareOf({ process }: IdleSite): Promise<number> {
+async function shareOf({ process }: IdleSite, forMs: number): Promise<number> {
   const pid = process.child.process.pid!
   const [cpuBefore, startMs] = [processCpuUs(pid), performance.now()]
-  await sleep(IDLE_MS)
+  await sleep(forMs)
   return (processCpuUs(pid) - cpuBefore) / 10 / (performance.now() - startMs)
+}
+
+async function settled(site: IdleSite): Promise<void> {
+  for (let step = 0; step < MOST_STEPS; step++) {
+    if ((await shareOf(site, SETTLE_STEP_MS)) < SETTLED_SHARE) return
+  }
 }
 
 let asked = 0

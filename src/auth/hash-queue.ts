@@ -5,8 +5,8 @@
  *   file I/O, and must never take them all. One processor has none where there are two: where hashes cannot be made to give
  *   way at once (`src/workers/give-way.ts`), a request waits for some milliseconds wherever they run.
  * - Addresses take turns, whatever each of them asks for: a flood from one delays another's hash by one or two.
- * - Each address has so many waiting at most, and all together; who comes then is refused at once: 429 where the address
- *   itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting
+ * - Each address has so many waiting at most, and all together, at each thread that takes requests; who comes then is refused at once,
+ *   without a word to another thread: 429 where the address itself asks too much (its client can do something about that), 503 where all do. An address that has few waiting
  *   takes the place of the last one of the address that has most.
  * - Who has gone is waited for no more, and takes no place.
  */

@@ -3,11 +3,12 @@
  * is made of local parts and of calls, so routes do not know which they have.
  */
 import { closeSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { type Authenticator, authenticatorOf } from '../auth/authenticator.ts'
 import { CredentialTable } from '../auth/credential-table.ts'
-import { type Caller, SERVER_ITSELF } from '../auth/hash-queue.ts'
+import { type Caller, HashQueue, hashesAtOnce, SERVER_ITSELF } from '../auth/hash-queue.ts'
 import { type LockOut, LockOutSlots } from '../auth/lock-out.ts'
 import type { PasswordHasher } from '../auth/password-hash.ts'
 import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
@@ -276,18 +277,26 @@ class Front {
     }
   }
 
-  /** Passwords are hashed in the core's queue, which all fronts share; who has gone leaves it. */
+  /**
+   * Whoever wants a password hashed waits here, so that the core hears of a flood of them no more than it can hash; its own queue
+   * lets the fronts take turns. Who has gone leaves both.
+   */
   #hasher(): PasswordHasher {
     const core = this.#core
+    const queue = new HashQueue(hashesAtOnce(availableParallelism()))
+    const inTurn = <T>(
+      caller: Caller = SERVER_ITSELF,
+      ask: (address: string, signal: AbortSignal) => Promise<T>,
+    ): Promise<T> => queue.run(caller, () => whileThere(caller, ask))
     const hash = (password: string, salt: string | undefined, iterations: number, caller?: Caller) =>
-      whileThere(caller, (address, signal) =>
+      inTurn(caller, (address, signal) =>
         core.ask('hashPassword', { password, salt, iterations, address }, { signal }),
       )
     return {
       hash: (password, iterations, _random, caller) => hash(password, undefined, iterations, caller),
       rehash: hash,
       verify: (password, hash, caller) =>
-        whileThere(caller, (address, signal) =>
+        inTurn(caller, (address, signal) =>
           core.ask('verifyPassword', { password, hash, address }, { signal }),
         ),
     }
@@ -314,7 +323,7 @@ class Front {
 
 /** The signal is aborted when the caller has gone. */
 async function whileThere<T>(
-  caller: Caller = SERVER_ITSELF,
+  caller: Caller,
   ask: (address: string, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const gone = new AbortController()
