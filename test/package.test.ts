@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { findStrace, ToolMissing } from '../src/lab/syscalls/find-strace.ts'
 import { makeClone, outsideFolder, REPOSITORY } from './support/clone.ts'
 import { isLong } from './support/test-run.ts'
 
@@ -77,6 +78,20 @@ const LOADS: Record<string, string> = {
     }`,
 }
 
+/** A store that somebody writes against the installed package: the one of the documents, with its syncs left out. */
+const HASTY = `
+  import { defineStore } from 'davenport-db/lab'
+  import right from './file-log.mjs'
+  export default defineStore({
+    ...right,
+    name: 'hasty',
+    open(folder) {
+      const log = right.open(folder)
+      const commit = log.commit.bind(log)
+      return Object.assign(log, { commit: (operations) => commit(operations, { durable: false }) })
+    },
+  })`
+
 const TYPED = `
   import { openStore, PageCache, StorageError, type Store } from 'davenport-db/btree'
   import { startServer, type RunningServer, type StartOptions } from 'davenport-db'
@@ -128,6 +143,27 @@ async function runsWith(t: Test, node: string, folder: string): Promise<void> {
   )
 }
 
+/** The lab breaks a store that leaves its syncs out, and leaves the right one whole. */
+async function labBreaks(t: Test, folder: string): Promise<void> {
+  const program = join(folder, 'node_modules', '.bin', 'davenport')
+  const lab = (...words: string[]) => run(process.execPath, [program, 'lab', ...words], folder)
+  const fuzz = (...words: string[]) => lab('fuzz', '--seed', '1', ...words)
+  const killed = await fuzz('--store', './hasty.mjs', '--lives', '2')
+  t.match(killed.out, /kills: \d[\s\S]*nothing was found/, `a kill shows nothing of syncs: ${killed.err}`)
+  try {
+    findStrace()
+  } catch (error) {
+    if (!(error instanceof ToolMissing)) throw error
+    t.comment(error.message)
+    return
+  }
+  const cuts = ['--depth', '2', '--commits', '6', '--states', '12']
+  const found = await fuzz('--store', './hasty.mjs', ...cuts)
+  t.match(found.out, /FOUND acknowledged write lost/, `a power cut does: ${found.err}`)
+  const again = await lab('replay', /davenport-lab\/\S*\.json/.exec(found.out)?.[0] ?? '')
+  t.match(again.out, /now: acknowledged write lost/, `and again: ${again.err}`)
+}
+
 /** The program of a release of Node; undefined when it cannot be had. */
 async function nodeOf(release: string, folder: string): Promise<string | undefined> {
   const args = ['-y', '--prefer-offline', '-p', `node@${release}`, 'node', '-p', 'process.execPath']
@@ -173,7 +209,11 @@ t.test('the package', async (t) => {
   t.notOk(installed.failed, installed.err)
   t.notMatch(installed.err, /EBADENGINE|deprecated/, 'without a warning')
   for (const [name, text] of Object.entries(LOADS)) writeFileSync(join(home, name), text)
-  cpSync(join(REPOSITORY, 'docs', 'lab', 'file-log.mjs'), join(home, 'file-log.mjs'))
+  cpSync(
+    join(home, 'node_modules', 'davenport-db', 'docs', 'lab', 'file-log.mjs'),
+    join(home, 'file-log.mjs'),
+  )
+  writeFileSync(join(home, 'hasty.mjs'), HASTY)
 
   await t.test('runs', async (t) => {
     await runsWith(t, process.execPath, home)
@@ -183,6 +223,8 @@ t.test('the package', async (t) => {
       else await runsWith(t, node, home)
     }
   })
+
+  await t.test('has the whole lab', (t) => labBreaks(t, home))
 
   await t.test('has its types', async (t) => {
     const compiler = join(REPOSITORY, 'node_modules', 'typescript', 'bin', 'tsc')

@@ -26,7 +26,9 @@ export interface PeerPackage<T> {
 
 /** Throws PeerMissing when the package is not installed, or its addon does not load here. */
 export function loadPeer<T>(name: string): PeerPackage<T> {
-  const homes = [process.cwd(), join(repositoryRoot(), 'bench', 'peers')]
+  const checkout = join(repositoryRoot(), 'bench', 'peers')
+  const isCheckout = existsSync(join(checkout, 'package.json'))
+  const homes = isCheckout ? [process.cwd(), checkout] : [process.cwd()]
   const home = homes.find((folder) => packageFolder(folder, name) !== undefined)
   const folder = home === undefined ? undefined : packageFolder(home, name)
   try {
@@ -35,7 +37,7 @@ export function loadPeer<T>(name: string): PeerPackage<T> {
     const require = createRequire(join(home, 'package.json'))
     return { module: require(name) as T, version: (JSON.parse(manifest) as { version: string }).version }
   } catch (error) {
-    const how = `npm install ${name}, or in a checkout ${INSTALL_COMMAND}`
+    const how = `npm install ${name}${isCheckout ? `, or here ${INSTALL_COMMAND}` : ''}`
     throw new PeerMissing(`${name} is not installed (${how}): ${messageOf(error)}`)
   }
 }
