@@ -17,7 +17,7 @@ import {
 import { BatchLine } from './batch-line.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { SourceChanges, SourceEndpoint, TargetEndpoint } from './endpoint.ts'
-import { BrokenAnswer } from './http/peer.ts'
+import { BrokenAnswer } from './http/peer-answer.ts'
 import type { ReplicationParts } from './parts.ts'
 import { type Counts, countsOf } from './statistics.ts'
 import { Transfer } from './transfer.ts'

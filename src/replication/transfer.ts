@@ -17,7 +17,7 @@ import {
   type WantedRevision,
   type WriteRefusal,
 } from './endpoint.ts'
-import { BrokenAnswer } from './http/peer.ts'
+import { BrokenAnswer } from './http/peer-answer.ts'
 import { pause } from './pause.ts'
 import type { Counts } from './statistics.ts'
 

@@ -3,7 +3,8 @@
  * keeps no more than the connection on which it waits.
  */
 import { readFileSync } from 'node:fs'
-import { Agent, buildConnector, type Dispatcher, ProxyAgent, Socks5ProxyAgent } from 'undici'
+import { createRequire } from 'node:module'
+import type { Dispatcher } from 'undici'
 import { AddressGuard, type AddressRules } from './address-guard.ts'
 
 /** How a peer is reached. */
@@ -34,6 +35,8 @@ interface Shared {
 const KEEP_ALIVE_MS = 10_000
 const MOST_KEEP_ALIVE_MS = 60_000
 const MOST_HEAD_BYTES = 64 * 1024
+
+const require = createRequire(import.meta.url)
 
 export class Connections {
   readonly #shared = new Map<string, Shared>()
@@ -71,8 +74,10 @@ export class Connections {
   }
 }
 
+/** The client is loaded with the first peer: its many modules would be a good part of what a server's start costs. */
 function connect(route: Route): Pick<Shared, 'dispatcher' | 'guard'> {
   const { proxy, rules, verifiesCertificates, certificates, timeoutMs } = route
+  const { Agent, buildConnector, ProxyAgent, Socks5ProxyAgent } = require('undici') as typeof import('undici')
   const guard = rules === undefined ? undefined : new AddressGuard(rules)
   const tls = {
     rejectUnauthorized: verifiesCertificates,

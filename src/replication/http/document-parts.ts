@@ -11,7 +11,7 @@ import {
 } from '../../documents/multipart-reader.ts'
 import type { TransferredDocument } from '../endpoint.ts'
 import { readTransferred } from './document-texts.ts'
-import { BrokenAnswer, type PeerAnswer } from './peer.ts'
+import { BrokenAnswer, type PeerAnswer } from './peer-answer.ts'
 
 export type PartOutcome =
   | { readonly kind: 'document'; readonly document: TransferredDocument }

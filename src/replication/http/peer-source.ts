@@ -13,7 +13,8 @@ import type {
 import { pause } from '../pause.ts'
 import { documentParts, type PartOutcome } from './document-parts.ts'
 import { readTransferred } from './document-texts.ts'
-import { BrokenAnswer, type PeerAnswer, type PeerRequest, readAll } from './peer.ts'
+import type { PeerRequest } from './peer.ts'
+import { BrokenAnswer, type PeerAnswer, readAll } from './peer-answer.ts'
 import {
   MOST_ANSWER_BYTES,
   objectOf,
@@ -21,6 +22,7 @@ import {
   type PeerDatabaseOptions,
   sequenceOf,
 } from './peer-database.ts'
+import { Wishes } from './wishes.ts'
 
 export interface PeerSourceOptions extends PeerDatabaseOptions {
   readonly choice: DocumentChoice
@@ -172,17 +174,17 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     count: { bulkGetAttempts(count: number): void; bulkGetDocs(count: number): void },
     signal: AbortSignal,
   ): AsyncGenerator<FetchedRevision, void, void> {
-    const left = new Left(wanted)
+    const wishes = new Wishes(wanted)
     // A source that brings nothing more is left to single requests, which tell of each what is wrong.
-    for (let before = 0; this.#usesBulkGet && left.size > 0 && left.size !== before; ) {
-      before = left.size
-      count.bulkGetAttempts(left.size)
-      const answer = await this.#bulkGet(left.wishes(), signal)
+    for (let before = 0; this.#usesBulkGet && wishes.size > 0 && wishes.size !== before; ) {
+      before = wishes.size
+      count.bulkGetAttempts(wishes.size)
+      const answer = await this.#bulkGet(wishes.left(), signal)
       if (answer === undefined) break
       try {
         let unasked = 0
         for await (const part of this.#bulkParts(answer)) {
-          const found = left.take(part)
+          const found = wishes.take(part)
           if (found === undefined) {
             unasked += 1
             if (unasked > MOST_UNASKED + wanted.length) throw nobodyAsked()
@@ -199,8 +201,8 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
         answer.close()
       }
     }
-    for (const wish of left.wishes()) {
-      if (left.has(wish)) yield* this.#fetchOne(wish, left, signal)
+    for (const wish of wishes.left()) {
+      if (wishes.has(wish)) yield* this.#fetchOne(wish, wishes, signal)
     }
   }
 
@@ -234,28 +236,32 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
   }
 
   /** One revision; one that cannot be read is refused, or missing. */
-  async *#fetchOne(wish: WantedRevision, left: Left, signal: AbortSignal): AsyncGenerator<FetchedRevision> {
+  async *#fetchOne(
+    wish: WantedRevision,
+    wishes: Wishes,
+    signal: AbortSignal,
+  ): AsyncGenerator<FetchedRevision> {
     const { id, rev, attsSince } = wish
     const query: Record<string, string> = { revs: 'true', latest: 'true', open_revs: JSON.stringify([rev]) }
     if (attsSince.length > 0) query['atts_since'] = JSON.stringify(attsSince.slice(0, MOST_ATTS_SINCE))
     const request: PeerRequest = { method: 'GET', path: pathOf(id), query, accept: 'multipart/mixed' }
-    for (let attempt = 1; left.has(wish); attempt++) {
+    for (let attempt = 1; wishes.has(wish); attempt++) {
       const answer = await this.peer.request(request, signal)
       const { status, type } = answer
       if (status !== 200) {
-        yield left.refuse(wish, await this.#refusal(wish, answer))
+        yield wishes.refuse(wish, await this.#refusal(wish, answer))
         return
       }
       try {
         if (!/^multipart\//i.test(type)) throw new BrokenAnswer('an answer without documents')
         let unasked = 0
         for await (const part of documentParts(answer, this.mostDocumentBytes)) {
-          const found = left.take(part, wish)
+          const found = wishes.take(part, wish)
           if (found !== undefined) yield found
           else if (++unasked > MOST_UNASKED) throw nobodyAsked()
-          if (!left.has(wish)) break
+          if (!wishes.has(wish)) break
         }
-        if (left.has(wish)) yield left.refuse(wish, undefined)
+        if (wishes.has(wish)) yield wishes.refuse(wish, undefined)
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof BrokenAnswer) || attempt > MOST_BREAKS) {
@@ -348,69 +354,4 @@ function plainDocument(document: unknown): Promise<TransferredDocument> {
   return readTransferred(Buffer.from(JSON.stringify(document)), () => {
     throw new BrokenAnswer('an attachment without its data')
   })
-}
-
-/** What is still to come. */
-class Left {
-  readonly #byId = new Map<string, WantedRevision[]>()
-  size = 0
-
-  constructor(wanted: readonly WantedRevision[]) {
-    for (const wish of wanted) {
-      const those = this.#byId.get(wish.id)
-      if (those === undefined) this.#byId.set(wish.id, [wish])
-      else those.push(wish)
-    }
-    this.size = wanted.length
-  }
-
-  wishes(): WantedRevision[] {
-    return [...this.#byId.values()].flat()
-  }
-
-  has(wish: WantedRevision): boolean {
-    return this.#byId.get(wish.id)?.includes(wish) === true
-  }
-
-  /** What the part is for; undefined for what nobody asked for, or has come already. */
-  take(part: PartOutcome, alone?: WantedRevision): FetchedRevision | undefined {
-    if (part.kind === 'unreadable') {
-      // Without an id: it is known by what is left over when each is read alone.
-      return alone === undefined ? undefined : this.refuse(alone, part.reason)
-    }
-    if (part.kind === 'error') {
-      const { id, rev, missing, error, reason } = part.members
-      const wish =
-        alone ?? this.#byId.get(String(id))?.find((each) => each.rev === rev || each.rev === missing)
-      if (wish === undefined) return undefined
-      const isMissing = error === undefined || error === 'not_found'
-      return this.refuse(wish, isMissing ? undefined : `${String(error)}: ${String(reason)}`)
-    }
-    const { document } = part
-    const { start, ids } = document.revisions
-    const those = this.#byId.get(document.id) ?? []
-    const path = new Set(ids.map((each, at) => `${start - at}-${each}`))
-    const rest = those.filter((wish) => !path.has(wish.rev))
-    if (rest.length === those.length) return undefined
-    this.#keep(document.id, rest, those.length - rest.length)
-    return { kind: 'document', document }
-  }
-
-  refuse(wish: WantedRevision, reason: string | undefined): FetchedRevision {
-    const { id, rev } = wish
-    const those = this.#byId.get(id) ?? []
-    this.#keep(
-      id,
-      those.filter((each) => each !== wish),
-      1,
-    )
-    if (reason === undefined) return { kind: 'missing', id, rev }
-    return { kind: 'refused', refusal: { id, rev, error: 'not_read', reason } }
-  }
-
-  #keep(id: string, those: WantedRevision[], gone: number): void {
-    this.size -= gone
-    if (those.length === 0) this.#byId.delete(id)
-    else this.#byId.set(id, those)
-  }
 }

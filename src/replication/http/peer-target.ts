@@ -9,7 +9,7 @@ import {
   type WriteRefusal,
 } from '../endpoint.ts'
 import { attachmentsText, documentTexts, relatedBody } from './document-texts.ts'
-import { BrokenAnswer, readAll } from './peer.ts'
+import { BrokenAnswer, readAll } from './peer-answer.ts'
 import { objectOf, PeerDatabase, type PeerDatabaseOptions } from './peer-database.ts'
 import { pathOf } from './peer-source.ts'
 
