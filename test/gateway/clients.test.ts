@@ -1,5 +1,6 @@
 /** The clients that a gateway is for, two users of overlapping channels each: Couchbase Lite 1 in imitation, PouchDB itself. */
 import { randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { CouchbaseLite } from '../support/couchbase-lite.ts'
 import { GatewayServer } from '../support/gateway-server.ts'
@@ -77,6 +78,21 @@ t.test('Couchbase Lite 1', async (t) => {
   await until('bob has what came later', () => again.documents.has('later'))
   t.same([...again.heardOf], ['later'])
   await Promise.all(clients.map((client) => client.stop()))
+})
+
+t.test('a packed body', async (t) => {
+  const server = await serverOf(t)
+  const text = new Uint8Array(gzipSync('{"channels":["anns"]}'))
+  const put = (coding: string) =>
+    server.ask('PUT /db/packed', {
+      as: `ann:${PASSWORD}`,
+      text,
+      headers: { 'content-type': 'application/json', 'content-encoding': coding },
+    })
+  t.equal((await put('br')).status, 415, 'no other coding than gzip')
+  t.equal((await put('gzip')).status, 201)
+  const { json } = await server.ask('GET /db/packed', { as: `ann:${PASSWORD}` })
+  t.same(json.channels, ['anns'])
 })
 
 t.test('PouchDB, live', async (t) => {

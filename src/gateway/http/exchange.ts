@@ -1,5 +1,6 @@
 /** One request on its way through the gateway. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { readBody } from '../../http/request/body.ts'
 import type { BodyHold } from '../../http/request/body-memory.ts'
 import { canonicalize } from '../../json/documents.ts'
 import type { ReaderNow } from '../changes/changes-pass.ts'
@@ -123,17 +124,9 @@ export class Exchange {
     return this.text('rev') ?? this.header('if-match')?.replace(/^"(.*)"$/, '$1')
   }
 
-  /** The whole body. Rejects with 413, and where memory or the client has gone. */
-  async bytes(mostBytes: number): Promise<Buffer> {
-    const chunks: Buffer[] = []
-    let length = 0
-    for await (const chunk of this.request as AsyncIterable<Buffer>) {
-      length += chunk.length
-      if (length > mostBytes) throw new GatewayError(413, 'The body is too long')
-      await this.hold.grow(chunk.length)
-      chunks.push(chunk)
-    }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)
+  /** The whole body, unpacked where it is packed. Rejects as `readBody` does: 413, 415, and where memory or the client has gone. */
+  bytes(mostBytes: number): Promise<Buffer> {
+    return readBody(this.request, mostBytes, this.hold)
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */

@@ -11,6 +11,7 @@ import { describeError } from '../../base/log.ts'
 import { sendPieces } from '../../http/answer/stream.ts'
 import { discardRest } from '../../http/listen/lingering.ts'
 import { UpgradableMessage } from '../../http/listen/upgrades.ts'
+import { GONE } from '../../http/request/gone-signal.ts'
 import { GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import { admit, errorAnswer, exchangeOf, failed, pathOf, SERVER_TOKEN } from './admission.ts'
@@ -50,8 +51,13 @@ export function parseAddress(text: string): { host: string; port: number } | und
 /** Rejects as `listen` does. */
 export async function listen({ gateway, address, isAdmin }: ListenOptions): Promise<GatewayListener> {
   const stopping = new AbortController()
-  // Every request listens.
+  // Every WebSocket listens.
   setMaxListeners(0, stopping.signal)
+  // A set, for a listener of the signal costs each request several times as much.
+  const running = new Set<AbortController>()
+  stopping.signal.addEventListener('abort', () => {
+    for (const gone of running) gone.abort(GONE)
+  })
   const server = createServer(
     {
       IncomingMessage: UpgradableMessage,
@@ -59,7 +65,8 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
       headersTimeout: HEAD_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    (request, response) => void serve(gateway, isAdmin, request, response, stopping.signal),
+    (request, response) =>
+      void serve({ gateway, isAdmin, running, isStopping: () => stopping.signal.aborted }, request, response),
   )
   server.maxConnections = MOST_CONNECTIONS
   server.requestTimeout = 0
@@ -118,18 +125,24 @@ function stop(
   })
 }
 
+interface Serving {
+  gateway: Gateway
+  isAdmin: boolean
+  /** What ends each request that is under way, when the listener stops. */
+  running: Set<AbortController>
+  isStopping(): boolean
+}
+
 /** Never rejects. */
 async function serve(
-  gateway: Gateway,
-  isAdmin: boolean,
+  { gateway, isAdmin, running, isStopping }: Serving,
   request: IncomingMessage,
   response: ServerResponse,
-  stopping: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController()
-  const leave = (): void => gone.abort()
-  response.once('close', leave)
-  stopping.addEventListener('abort', leave)
+  response.once('close', () => gone.abort(GONE))
+  running.add(gone)
+  if (isStopping()) gone.abort(GONE)
   const exchange = exchangeOf(gateway, isAdmin, request, response, gone.signal)
   try {
     let answer: Answer
@@ -151,7 +164,7 @@ async function serve(
     response.destroy()
   } finally {
     exchange.hold.release()
-    stopping.removeEventListener('abort', leave)
+    running.delete(gone)
   }
 }
 

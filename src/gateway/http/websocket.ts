@@ -9,6 +9,7 @@ import { constants, createGzip, type Gzip } from 'node:zlib'
 import type { WebSocket } from 'ws'
 import { describeError } from '../../base/log.ts'
 import { type Upgrade, upgradesOf, type Websockets } from '../../http/listen/upgrades.ts'
+import { GONE } from '../../http/request/gone-signal.ts'
 import { ChangeWait } from '../changes/change-wait.ts'
 import { type ChangesOptions, optionsOfMessage, optionsOfRequest } from '../changes/changes-options.ts'
 import { ChangesPasses } from '../changes/changes-pass.ts'
@@ -43,7 +44,7 @@ async function accept(
   stopping: AbortSignal,
 ): Promise<void> {
   const gone = new AbortController()
-  const leave = (): void => gone.abort()
+  const leave = (): void => gone.abort(GONE)
   socket.once('close', leave)
   stopping.addEventListener('abort', leave)
   const response = new ServerResponse(request)

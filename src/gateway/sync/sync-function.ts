@@ -30,6 +30,9 @@ export const DEFAULT_SYNC = 'function (doc, oldDoc) { channel(doc.channels); }'
 
 const REQUIRES = /\brequire(?:User|Role|Access)\b/
 const NULL = Buffer.from('null')
+const NEW = Buffer.from('{"new":')
+const OLD = Buffer.from(',"old":')
+const NOBODY = Buffer.from(',"user":null}')
 
 function exception(cause?: unknown): GatewayError {
   return new GatewayError(500, 'Exception in JS sync function', { cause })
@@ -51,21 +54,19 @@ export class SyncFunction {
   /** Rejects with a GatewayError where the function refuses the revision, fails or says what makes no sense. */
   async run({ document, before, user }: SyncInput, signal?: AbortSignal): Promise<SyncOutput> {
     const request = Buffer.concat([
-      Buffer.from('{"method":"POST","new":'),
+      NEW,
       document,
-      Buffer.from(',"old":'),
+      OLD,
       before ?? NULL,
-      Buffer.from(`,"user":${JSON.stringify(user)}}`),
+      user === null ? NOBODY : Buffer.from(`,"user":${JSON.stringify(user)}}`),
     ])
     const options = signal === undefined ? {} : { signal }
-    const { response } = await this.#scripting
-      .update(this.#design, 'run', null, request, options)
-      .catch((error: unknown) => {
-        if (!(error instanceof ScriptError)) throw error
-        if (error.kind === 'busy' || error.kind === 'cancelled') throw new GatewayError(503, error.reason)
-        throw exception(error)
-      })
-    return outputOf(JSON.parse(Buffer.from(response.body).toString()))
+    const said = await this.#scripting.rewrite(this.#design, request, options).catch((error: unknown) => {
+      if (!(error instanceof ScriptError)) throw error
+      if (error.kind === 'busy' || error.kind === 'cancelled') throw new GatewayError(503, error.reason)
+      throw exception(error)
+    })
+    return outputOf(said ?? {})
   }
 }
 

@@ -7,8 +7,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
 /**
- * Called with the document and null; its request is `{new, old, user}`, `user` null where nothing is required of him. The
- * answer is `{rejection: [status, reason]}` or `{channels, access, roles}`, lists in the order of the calls.
+ * Called with `{new, old, user}`, `user` null where nothing is required of him. The answer is `{rejection: [status, reason]}` or
+ * `{channels, access, roles}`, lists in the order of the calls. It is run as a rewrite is: of all kinds of functions that one's
+ * answer comes back as it is, without being made an answer to a request on the way.
  */
 const RUN = `(function () {
   var output;
@@ -49,14 +50,13 @@ const RUN = `(function () {
       if (user !== null && !hasAny(listOf(channels), user.channels)) throw { forbidden: 'missing channel access' };
     }
   };
-  var stringify = JSON.stringify;
   var decide;
   function prepare() {
     globalThis._ = require('lib/underscore');
     for (var name in given) globalThis[name] = given[name];
     decide = require('lib/sync');
   }
-  return function (nothing, request) {
+  return function (request) {
     output = { channels: [], access: [], roles: [] };
     user = request.user;
     if (decide === undefined) prepare();
@@ -67,7 +67,7 @@ const RUN = `(function () {
       else if (thrown.unauthorized) reject(401, thrown.unauthorized);
       else throw thrown;
     }
-    return [null, stringify(output.rejection ? { rejection: output.rejection } : output)];
+    return output.rejection ? { rejection: output.rejection } : output;
   };
 })()`
 
@@ -89,7 +89,7 @@ export function syncDesignText(source: string): Buffer {
     JSON.stringify({
       language: 'javascript',
       lib: { sync, underscore: underscoreText() },
-      updates: { run: RUN },
+      rewrites: RUN,
     }),
   )
 }

@@ -2,7 +2,7 @@ import { DatabaseError } from '../../base/errors.ts'
 import type { Exchange } from './exchange.ts'
 
 /** One for all: without it each request would make an exception, with its stack, when its answer has gone out. */
-const GONE = new DatabaseError('clientGone')
+export const GONE = new DatabaseError('clientGone')
 
 /** Aborted when the client goes, or has its answer. */
 export function goneSignal({ response }: Exchange): AbortSignal {
