@@ -69,6 +69,8 @@ t.test('Couchbase Lite 1', async (t) => {
   t.notOk(bob.heardOf.has('own'))
   t.notOk(ann.heardOf.has('his'))
 
+  const { update_seq } = (await server.admin('GET /db/')).json
+  await until('bob has heard of what he did himself', () => Number(bob.since) >= update_seq)
   await bob.stop()
   const again = await clientOf('bob')
   t.equal(again.since, bob.since, 'it goes on where its checkpoint is')
