@@ -12,6 +12,7 @@ import type { AllDocsRow, DocumentEdit, DocumentView, OwnedDatabase } from '../d
 import { parseRevision } from '../database/revisions/revision-id.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import type { Lease } from '../server/open-databases.ts'
+import { Bells } from './changes/bells.ts'
 import type { DatabaseConfig } from './config.ts'
 import { OWN_END, OWN_PREFIX, parsePrincipalId, readPrincipal } from './principals/principal.ts'
 import { Principals } from './principals/principals.ts'
@@ -68,13 +69,13 @@ export class GatewayDatabase implements WriteTarget {
   readonly #scripting: Scripting
   readonly #lease: Lease<OwnedDatabase>
   readonly #expiries: Expiries
-  readonly #listeners = new Set<() => void>()
+  readonly bells = new Bells()
   /** Ends what goes on for long, at the end and when the database goes offline. */
   #ended = feedsEnd()
   #isNotifying = false
   #indexedSeq = 0
   #channels: ChannelIndex
-  #principals = new Principals(new GrantIndex(), new GrantIndex())
+  #principals = this.#newPrincipals()
 
   private constructor({ name, config, lease, scripting, clock, random, log }: GatewayDatabaseParts) {
     this.name = name
@@ -97,7 +98,10 @@ export class GatewayDatabase implements WriteTarget {
       database: lease.database,
       log,
       onWritten: () => this.changed(),
-      onBroken: () => this.#load(),
+      onBroken: async () => {
+        await this.#load()
+        this.changed()
+      },
     })
     this.#expiries = new Expiries(clock, (ids) => this.#expire(ids))
   }
@@ -129,20 +133,19 @@ export class GatewayDatabase implements WriteTarget {
     return this.#indexedSeq
   }
 
-  /** Calls `listener` when something was written, once for what was written together. Returns what ends that. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
+  /** Something was written, and what is in memory has it. Who follows is told once of what was written together. */
   changed(): void {
     this.#indexedSeq = this.database.updateSeqNumber
     if (this.#isNotifying) return
     this.#isNotifying = true
     setImmediate(() => {
       this.#isNotifying = false
-      for (const listener of [...this.#listeners]) listener()
+      this.bells.ring()
     })
+  }
+
+  #newPrincipals(): Principals {
+    return new Principals(new GrantIndex(), new GrantIndex(), () => this.bells.changedReaders())
   }
 
   readonly recorded = (view: DocumentView): RecordedRevision => this.overrides.apply(recordedRevision(view))
@@ -171,7 +174,10 @@ export class GatewayDatabase implements WriteTarget {
   }
 
   moved(id: string, before: StateAt | undefined, after: StateAt | undefined): void {
-    if (after !== undefined) this.#channels.moved(after)
+    if (after !== undefined) {
+      this.#channels.moved(after)
+      this.bells.moved(after)
+    }
     const granted = this.#principals.channelGrants.move(id, before?.state.access, after?.state.access)
     const appointed = this.#principals.roleGrants.move(id, before?.state.roles, after?.state.roles)
     if (granted || appointed) this.#principals.forget()
@@ -217,7 +223,7 @@ export class GatewayDatabase implements WriteTarget {
     if (this.local.note(INDEX) !== INDEX_VERSION) await this.#index()
     for (const [name] of [...this.local.notes(PURGES)]) await this.#takeAway(name.slice(PURGES.length))
     this.#channels = new ChannelIndex(this.local, this.database.updateSeqNumber)
-    const principals = new Principals(new GrantIndex(), new GrantIndex())
+    const principals = this.#newPrincipals()
     this.#principals = principals
     for (const { id, document } of this.database.allDocs({ startKey: OWN_PREFIX, endKey: OWN_END }).rows) {
       if (parsePrincipalId(id) !== undefined) principals.put(readPrincipal(id, document().body()))
@@ -295,7 +301,6 @@ export class GatewayDatabase implements WriteTarget {
     this.#ended.abort()
     this.#expiries.stop()
     await this.queue.idle()
-    this.#listeners.clear()
     this.#lease.release()
   }
 }

@@ -127,6 +127,15 @@ function channelsOf(
     .map((name) => [name, Math.min(reader.channels.get(name) ?? all!, all ?? Number.POSITIVE_INFINITY)])
 }
 
+/** The channels that a pass reads; undefined where any change may be told. */
+export function channelsRead(
+  reader: Reader | null,
+  wished: readonly string[] | undefined,
+): ReadonlySet<string> | undefined {
+  const names = new Set([...channelsOf(reader, wished)].map(([name]) => name))
+  return names.has(ALL_CHANNELS) ? undefined : names
+}
+
 /** Where a channel is read from that the reader has since `added`. */
 function placeOf(added: number, since: SequenceId): number {
   if (added > since.major) return 0

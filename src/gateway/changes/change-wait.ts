@@ -2,32 +2,46 @@ import type { GatewayDatabase } from '../gateway-database.ts'
 
 export type Wakeup = 'change' | 'beat' | 'timeout' | 'gone'
 
+/** The channels that a pass would read now, the same set while they stay the same; undefined for everything. */
+export type Watched = () => ReadonlySet<string> | undefined
+
 /**
- * Waits for changes of a database on behalf of one client: nothing that happens between two waits is missed. `gone` aborts
+ * Waits for changes of channels on behalf of one client: nothing that happens between two waits is missed. `gone` aborts
  * when the client has gone or the server stops.
  */
 export class ChangeWait {
   readonly #gone: AbortSignal
   readonly #ended: AbortSignal
-  readonly #unsubscribe: () => void
+  readonly #database: GatewayDatabase
+  readonly #watched: Watched
+  #unlisten: (() => void) | undefined
+  /** What it listens for. */
+  #channels: ReadonlySet<string> | undefined
   #hasChanged = false
   #wake: ((wakeup: Wakeup) => void) | undefined
   readonly #onEnd = (): void => this.#wake?.('gone')
+  readonly #ring = (): void => {
+    this.#hasChanged = true
+    this.#wake?.('change')
+  }
 
-  constructor(database: GatewayDatabase, gone: AbortSignal) {
+  constructor(database: GatewayDatabase, watched: Watched, gone: AbortSignal) {
+    this.#database = database
+    this.#watched = watched
     this.#gone = gone
     this.#ended = database.ended
-    this.#unsubscribe = database.onChange(() => {
-      this.#hasChanged = true
-      this.#wake?.('change')
-    })
     gone.addEventListener('abort', this.#onEnd)
     this.#ended.addEventListener('abort', this.#onEnd)
   }
 
-  /** What is seen from now on is as new as all changes so far. */
+  /** What is seen from now on is as new as all changes so far. To be called before each pass. Throws as `watched` does. */
   begin(): void {
     this.#hasChanged = false
+    const channels = this.#watched()
+    if (this.#unlisten !== undefined && channels === this.#channels) return
+    this.#unlisten?.()
+    this.#channels = channels
+    this.#unlisten = this.#database.bells.listen(this.#ring, channels)
   }
 
   /** `deadlineMs` and `beatMs` from now; undefined for never. */
@@ -48,7 +62,7 @@ export class ChangeWait {
   }
 
   stop(): void {
-    this.#unsubscribe()
+    this.#unlisten?.()
     this.#gone.removeEventListener('abort', this.#onEnd)
     this.#ended.removeEventListener('abort', this.#onEnd)
     this.#wake?.('gone')

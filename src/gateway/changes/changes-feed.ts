@@ -19,9 +19,10 @@ export interface FeedParts {
 export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
   const { database, reader, options, clock, gone } = parts
   const passes = new ChangesPasses(database, reader, options, gone)
-  const wait = options.feed === 'longpoll' ? new ChangeWait(database, gone) : undefined
+  const wait = options.feed === 'longpoll' ? new ChangeWait(database, passes.watched, gone) : undefined
   const endMs = clock.monotonic() + options.timeoutMs
   try {
+    wait?.begin()
     let rows = await passes.take()
     let isOpen = false
     while (rows.length === 0 && wait !== undefined) {
@@ -56,19 +57,24 @@ export async function* resultPieces(parts: FeedParts): AsyncGenerator<Piece, voi
 export async function* continuousPieces(parts: FeedParts): AsyncGenerator<Piece, void, void> {
   const { database, reader, options, clock, gone } = parts
   const passes = new ChangesPasses(database, reader, options, gone)
-  const wait = new ChangeWait(database, gone)
+  const wait = new ChangeWait(database, passes.watched, gone)
   const endMs = clock.monotonic() + options.timeoutMs
   try {
-    for (;;) {
+    for (let isDue = true; ; ) {
       wait.begin()
-      for (let rows = await passes.take(); rows.length > 0; rows = await passes.take())
+      for (let rows = await passes.take(); rows.length > 0; rows = await passes.take()) {
+        isDue = true
         yield `${rows.join('\n')}\n`
+      }
       if (passes.isExhausted) return
-      yield '\n'
-      yield FLUSH
+      if (isDue) {
+        yield '\n'
+        yield FLUSH
+      }
       const left = options.timeoutMs === 0 ? undefined : endMs - clock.monotonic()
       const wakeup = await wait.next(left, options.heartbeatMs)
       if (wakeup === 'gone' || wakeup === 'timeout') return
+      isDue = wakeup === 'beat'
     }
   } finally {
     wait.stop()

@@ -7,7 +7,7 @@ import { GatewayError } from '../errors.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
 import { mayRead, mayReadChannel, type Reader } from '../principals/reader.ts'
 import { findRevision, isDocumentId } from '../reads.ts'
-import { type ChangeRow, changeRows } from './change-rows.ts'
+import { type ChangeRow, changeRows, channelsRead } from './change-rows.ts'
 import type { ChangesOptions } from './changes-options.ts'
 import { formatSequence, type SequenceId, sequenceText } from './sequence-id.ts'
 
@@ -30,6 +30,9 @@ export class ChangesPasses {
   /** Of the last one that was looked at. */
   #place: SequenceId
   #left: number
+  /** Of whom `#watched` is. */
+  #watcher: Reader | null | undefined
+  #watched: ReadonlySet<string> | undefined
 
   /** `gone` aborts when the client has gone. */
   constructor(database: GatewayDatabase, reader: ReaderNow, options: ChangesOptions, gone: AbortSignal) {
@@ -49,6 +52,16 @@ export class ChangesPasses {
 
   get lastSequence(): string {
     return formatSequence(this.#since)
+  }
+
+  /** See `Watched`. A reader is another object whenever he may read something else than before. */
+  readonly watched = (): ReadonlySet<string> | undefined => {
+    const reader = this.#reader()
+    if (reader !== this.#watcher) {
+      this.#watcher = reader
+      this.#watched = channelsRead(reader, this.#options.channels)
+    }
+    return this.#watched
   }
 
   /** The next rows; none where there are none now, and where the client has gone. */

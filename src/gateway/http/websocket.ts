@@ -118,9 +118,9 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
     return
   }
   const messages = new Messages(client, options.compresses)
-  const wait = new ChangeWait(database, gone)
-  const endMs = gateway.clock.monotonic() + options.timeoutMs
   const passes = new ChangesPasses(database, readerNow, options, gone)
+  const wait = new ChangeWait(database, passes.watched, gone)
+  const endMs = gateway.clock.monotonic() + options.timeoutMs
   try {
     let isCurrent = false
     while (messages.isOpen) {

@@ -21,8 +21,11 @@ export class Principals {
   readonly roleGrants: GrantIndex
   /** Computed since the last change. */
   readonly #readers = new Map<string, Reader>()
+  readonly #onForget: () => void
 
-  constructor(channelGrants: GrantIndex, roleGrants: GrantIndex) {
+  /** `onForget` is called when readers may be others than they were. */
+  constructor(channelGrants: GrantIndex, roleGrants: GrantIndex, onForget: () => void) {
+    this.#onForget = onForget
     this.channelGrants = channelGrants
     this.roleGrants = roleGrants
     const guest = { ...newPrincipal('user', GUEST), isDisabled: true }
@@ -63,6 +66,7 @@ export class Principals {
   /** Something that readers are computed from has changed. */
   forget(): void {
     this.#readers.clear()
+    this.#onForget()
   }
 
   /** Channels of a role, if there is one. */
