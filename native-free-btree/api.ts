@@ -38,6 +38,7 @@ export interface Reducer {
   /**
    * What `combine` gives of what `map` gives of neighbouring entries, from one call for all, where that is quicker. Entry i lies
    * in `bytes`: its key from `bounds[4 * i]` to `bounds[4 * i + 1]`, its value from `bounds[4 * i + 2]` to `bounds[4 * i + 3]`.
+   * `bytes` holds other entries after the call.
    */
   mapAll?(bytes: Uint8Array, bounds: Uint32Array): Uint8Array
 }

@@ -48,6 +48,18 @@ export function comparing(comparator: Comparator): Compare {
   return Object.assign(compare, { bytewiseBelow })
 }
 
+/** Pages up to here are copied to where the one before was. */
+const LENT_BYTES = 64 * 1024
+let desk: Uint8Array | undefined
+
+/** A copy that is good until the next one. */
+function lent(bytes: Uint8Array): Uint8Array {
+  if (bytes.length > LENT_BYTES) return new Uint8Array(bytes)
+  desk ??= new Uint8Array(LENT_BYTES)
+  desk.set(bytes)
+  return desk
+}
+
 /**
  * The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes
  * and for a summary that is longer than it promised.
@@ -72,7 +84,7 @@ export function reducing(reducer: Reducer): Reducer {
     combine: (parts) => kept(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
     ...(mapAll === undefined
       ? {}
-      : { mapAll: (bytes, bounds) => kept(run(() => mapAll(new Uint8Array(bytes), bounds))) }),
+      : { mapAll: (bytes, bounds) => kept(run(() => mapAll(lent(bytes), bounds))) }),
   }
 }
 

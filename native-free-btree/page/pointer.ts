@@ -8,6 +8,7 @@ import { cellOffset } from './layout.ts'
 
 const scratch = new CellView()
 const COUNT_AT = 18
+const BYTES_AT = 24
 /** Of the two highest bytes of a u48. */
 const HIGH_SCALE = 2 ** 32
 
@@ -30,7 +31,7 @@ export function readPointer(page: Buffer, index: number, hasReduction: boolean):
     length: page.readUInt32LE(at + 6),
     hash: page.readBigUInt64LE(at + 10),
     count: page.readUIntLE(at + COUNT_AT, 6),
-    bytes: page.readUIntLE(at + 24, 6),
+    bytes: page.readUIntLE(at + BYTES_AT, 6),
     reduction: hasReduction ? Buffer.from(page.subarray(at + POINTER_BYTES, scratch.end)) : undefined,
   }
 }
@@ -40,6 +41,18 @@ export function countBelow(page: Buffer, index: number): number {
   readCell(page, cellOffset(page, index), scratch)
   const at = scratch.payloadStart + COUNT_AT
   return page.readUInt32LE(at) + page.readUInt16LE(at + 4) * HIGH_SCALE
+}
+
+/** Bytes of the entries below a child, without the rest of its pointer. */
+export function bytesBelow(page: Buffer, index: number): number {
+  readCell(page, cellOffset(page, index), scratch)
+  return page.readUIntLE(scratch.payloadStart + BYTES_AT, 6)
+}
+
+/** A child's reduction, without the rest of its pointer: a view of the page. */
+export function reductionBelow(page: Buffer, index: number): Buffer {
+  readCell(page, cellOffset(page, index), scratch)
+  return page.subarray(scratch.payloadStart + POINTER_BYTES, scratch.end)
 }
 
 /** Bytes that a pointer takes. */

@@ -7,7 +7,7 @@ import { StorageError } from '../errors.ts'
 import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
-import { countBelow, type NodePointer, readPointer } from '../page/pointer.ts'
+import { bytesBelow, countBelow, type NodePointer, readPointer, reductionBelow } from '../page/pointer.ts'
 import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { TreeCursor } from './cursor.ts'
@@ -147,6 +147,7 @@ class SummaryBuilder {
   count = 0
   bytes = 0
   readonly reducer: Reducer | undefined
+  /** Some are views of pages: they are for the reducer alone, which is given copies. */
   readonly parts: Uint8Array[] = []
 
   constructor(reducer: Reducer | undefined) {
@@ -214,8 +215,16 @@ class RangeReduction {
     if (cutLeft) from = childIndex(page, start!, compare)
     if (cutRight) to = childIndex(page, end!, compare) + 1
     for (let i = from; i < to; i++) {
-      const child = children?.[i] ?? readPointer(page, i, this.#tree.definition.reducerName !== '')
-      this.#add(child, total, cutLeft && i === from, cutRight && i === to - 1)
+      const isCutLeft = cutLeft && i === from
+      const isCutRight = cutRight && i === to - 1
+      const child = children?.[i]
+      if (child !== undefined || isCutLeft || isCutRight) {
+        this.#add(child ?? readPointer(page, i, false), total, isCutLeft, isCutRight)
+        continue
+      }
+      total.count += countBelow(page, i)
+      total.bytes += bytesBelow(page, i)
+      if (total.reducer !== undefined) total.parts.push(reductionBelow(page, i))
     }
   }
 }

@@ -87,6 +87,8 @@ function* cutRange(
   let rest: RowRange = { start, end }
   let cursor = tree.cursor({ ...rest, reverse })
   let isThere = cursor.next()
+  // Where the group begins, in the direction of travel, as long as groups are long.
+  let rank: number | undefined
   while (isThere) {
     let place = cursor.place()
     const group = groupOf(place, level)
@@ -100,6 +102,19 @@ function* cutRange(
       ? { ...rest, start: isLast ? start : group.start }
       : { ...rest, end: isLast ? end : group.end }
     rest = reverse ? { start, end: group.start } : { start: group.end, end }
+    if (rank !== undefined) {
+      const endRank = rankOf(tree, reverse ? range.start : range.end, reverse)
+      const count = Math.abs(endRank - rank)
+      rank = endRank
+      if (count > FEW_ROWS) {
+        yield { key, range }
+        if (isLast) return
+        cursor = tree.cursor({ ...rest, reverse })
+        isThere = cursor.next()
+        continue
+      }
+      rank = undefined
+    }
     const isWithin = (): boolean =>
       reverse ? compare(place, group.start) >= 0 : compare(place, group.end) < 0
     const rows: GroupRow[] = []
@@ -121,5 +136,13 @@ function* cutRange(
     if (isLast || !isThere) return
     cursor = tree.cursor({ ...rest, reverse })
     isThere = cursor.next()
+    // Such groups have neighbours like them: what is read of those would be read for nothing.
+    if (isThere) rank = rankOf(tree, reverse ? rest.end : rest.start, reverse)
   }
+}
+
+/** Rows before a bound; of a missing one: all, or none where it is that at which a walk backwards ends. */
+function rankOf(tree: RowReader, bound: Uint8Array | undefined, reverse: boolean): number {
+  if (bound !== undefined) return tree.rank(bound)
+  return reverse ? 0 : tree.count()
 }

@@ -1,6 +1,7 @@
-/** The rows of a reduced view as JSON, as many together as were reduced together. */
-import { isTurnOver, nextTurn } from '../base/time-slice.ts'
+/** The rows of a reduced view as JSON: an object with `key` and `value` for each group. */
+import { isTurnOver, nextTurn, type Steps } from '../base/time-slice.ts'
 import type { RowReader } from '../indexes/api.ts'
+import type { BuiltinReduction } from '../indexes/reduce/builtin-reduction.ts'
 import { stringText } from '../json/writer.ts'
 import { type Group, type GroupOptions, groupsOf, type KeyedRange } from './groups.ts'
 import type { Reduced, Reduction } from './reduction.ts'
@@ -13,9 +14,28 @@ const KEY = Buffer.from('{"key":')
 const VALUE = Buffer.from(',"value":')
 const END = Buffer.from('}')
 
+/** By a built-in reduce, from the tree's summaries. Undefined after a step that found none to give. */
+export function* builtinRows(
+  tree: RowReader,
+  ranges: Iterable<KeyedRange>,
+  options: GroupOptions,
+  builtin: BuiltinReduction,
+): Generator<Buffer | undefined, void, void> {
+  for (const group of groupsOf(tree, ranges, options)) {
+    if (group === undefined) {
+      yield undefined
+      continue
+    }
+    const { key, range, rows } = group
+    const result = (rows && builtin.resultOfRows(rows)) ?? (yield* stepped(builtin.resultSteps(range)))
+    if (result === undefined) throw new Error('a group without rows')
+    yield rowOf(key, result)
+  }
+}
+
 /**
- * Each is an object with `key` and `value`, or with the error of a reduction that is too long, whose key is null as in CouchDB.
- * Rejects when the signal is aborted.
+ * By a function that somebody else runs: as many rows together as were reduced together. One whose reduction is too long has an
+ * error, and null for a key, as in CouchDB. Rejects when the signal is aborted.
  */
 export async function* reducedRows(
   tree: RowReader,
@@ -49,4 +69,12 @@ export async function* reducedRows(
 function rowOf(key: Uint8Array, result: Reduced): Buffer {
   if (result instanceof Uint8Array) return Buffer.concat([KEY, key, VALUE, result, END])
   return Buffer.from(`{"key":null,"error":"reduce_overflow_error","reason":${stringText(result.overflow)}}`)
+}
+
+function* stepped<T>(steps: Steps<T>): Generator<undefined, T, void> {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+    yield undefined
+  }
 }

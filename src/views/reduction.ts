@@ -1,6 +1,4 @@
-/** How the groups of a view are reduced, whoever does it. */
-import { runInTurns } from '../base/time-slice.ts'
-import type { BuiltinReduction } from '../indexes/reduce/builtin-reduction.ts'
+/** How the groups of a view are reduced by somebody who is asked for it. */
 import type { Group } from './groups.ts'
 
 /** JSON, or why there is none: a function's result was too long for what it was made of. */
@@ -16,22 +14,3 @@ export interface Reduction {
 
 /** So much is held at a time, and one result more. */
 export const MOST_RESULT_BYTES = 256 * 1024
-
-/** By a built-in reduce, from the tree's summaries. */
-export function builtinReduction(builtin: BuiltinReduction): Reduction {
-  return {
-    async reduce(groups, signal) {
-      const results: Reduced[] = []
-      let bytes = 0
-      for (const { range, rows } of groups) {
-        let result = rows === undefined ? undefined : builtin.resultOfRows(rows)
-        result ??= await runInTurns(builtin.resultSteps(range), () => signal.throwIfAborted())
-        if (result === undefined) throw new Error('a group without rows')
-        results.push(result)
-        bytes += result.length
-        if (bytes >= MOST_RESULT_BYTES) break
-      }
-      return results
-    },
-  }
-}

@@ -9,9 +9,11 @@ export const INTEGER = 1
 export const DOUBLE = 2
 
 const MINUS = 0x2d
+const POINT = 0x2e
 const ZERO = 0x30
 /** Integers of so many digits are exact as doubles. */
 const EXACT_DIGITS = 15
+const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => Number(`1e${power}`))
 
 const value = new Float64Array(1)
 const bytes = new Uint8Array(value.buffer)
@@ -43,8 +45,31 @@ export function readNumber(text: Uint8Array, start = 0, end = text.length): Nume
   return Number.isNaN(integer) ? readLong(text, start, end) : BigInt(integer)
 }
 
+/**
+ * What a text of digits with a point among them says, as a double; NaN where it is anything else, or has more than
+ * `EXACT_DIGITS`: of fewer, their integer and its power of ten are exact, and so one division rounds as reading the text does.
+ */
+function shortDecimal(text: Uint8Array, start: number, end: number): number {
+  const isNegative = text[start] === MINUS
+  const first = isNegative ? start + 1 : start
+  if (end - first > EXACT_DIGITS + 1) return Number.NaN
+  let digits = 0
+  let point = -1
+  for (let at = first; at < end; at++) {
+    const digit = text[at]! - ZERO
+    if (digit >= 0 && digit <= 9) digits = digits * 10 + digit
+    else if (text[at] === POINT && point < 0) point = at
+    else return Number.NaN
+  }
+  if (point < 0) return Number.NaN
+  const number = digits / POWERS_OF_TEN[end - point - 1]!
+  return isNegative ? -number : number
+}
+
 /** What the text of a number says that is no short integer. */
 export function readLong(text: Uint8Array, start = 0, end = text.length): Numeric {
+  const decimal = shortDecimal(text, start, end)
+  if (!Number.isNaN(decimal)) return decimal
   return numericOf(Buffer.from(text.buffer, text.byteOffset + start, end - start).toString('latin1'))
 }
 

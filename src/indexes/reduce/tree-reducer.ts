@@ -25,6 +25,8 @@ const VERSION = 1
 /** The engine's. */
 const MOST_NAME_BYTES = 255
 const LENGTH_BYTES = 2
+/** V8 keeps the bytes of shorter arrays beside their objects, until somebody makes a view of them. */
+const HEAP_BYTES = 64
 /** A part that is longer is put together for nothing. */
 export const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
 
@@ -102,9 +104,17 @@ function splitInto(summary: Uint8Array, columns: readonly Uint8Array[][]): void 
   let at = 0
   for (const column of columns) {
     const end = at + LENGTH_BYTES + lengthAt(summary, at)
-    column.push(summary.subarray(at + LENGTH_BYTES, end))
+    column.push(bytesOf(summary, at + LENGTH_BYTES, end))
     at = end
   }
+}
+
+/** A view of short bytes would move them out of the heap: a copy costs less. */
+function bytesOf(summary: Uint8Array, start: number, end: number): Uint8Array {
+  if (summary.length > HEAP_BYTES) return summary.subarray(start, end)
+  const part = new Uint8Array(end - start)
+  for (let i = 0; i < part.length; i++) part[i] = summary[start + i]!
+  return part
 }
 
 function lengthAt(summary: Uint8Array, at: number): number {

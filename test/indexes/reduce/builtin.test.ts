@@ -3,6 +3,7 @@ import t from 'tap'
 import { runAtOnce } from '../../../src/base/time-slice.ts'
 import { encodeRowValue } from '../../../src/indexes/keys/row-value.ts'
 import { BuiltinReduction } from '../../../src/indexes/reduce/builtin-reduction.ts'
+import { readNumber } from '../../../src/indexes/reduce/scalar.ts'
 import { treeReducer } from '../../../src/indexes/reduce/tree-reducer.ts'
 import { type MemoryRow, MemoryRows } from '../../support/memory-rows.ts'
 import { Random } from '../../support/random.ts'
@@ -243,4 +244,18 @@ t.test('a sum of many members is limited as CouchDB limits it, unless the limit 
   const reduction = new BuiltinReduction(tree, ['_sum'], '_sum', { ...LIMIT, mode: 'false' })
   const result = JSON.parse(String(runAtOnce(reduction.resultSteps({})))) as object
   t.equal(Object.keys(result).length, 800)
+})
+
+t.test('doubles are read as their texts say', async (t) => {
+  const random = new Random(7)
+  const digits = (count: number): string =>
+    Array.from({ length: count }, () => String(random.int(10))).join('')
+  const texts = ['0.0', '-0.0', '0.1', '9.007199254740993', '123456789012345.6', '0.000000000000001']
+  for (let i = 0; i < 5000; i++) {
+    const exponent = random.int(4) === 0 ? `e${random.int(40) - 20}` : ''
+    const text = `${digits(1 + random.int(10))}.${digits(1 + random.int(12))}${exponent}`
+    texts.push(random.int(2) === 0 ? text : `-${text}`)
+  }
+  const wrong = texts.filter((text) => !Object.is(readNumber(Buffer.from(text)), Number(text)))
+  t.strictSame(wrong, [])
 })

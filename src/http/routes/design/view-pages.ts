@@ -1,6 +1,7 @@
 /** What a view is asked for, as pages of rows: for answers, and for lists. */
 import { DatabaseError, referred } from '../../../base/errors.ts'
 import { isTurnOver } from '../../../base/time-slice.ts'
+import type { SettingsRegistry } from '../../../config/registry.ts'
 import type { Database } from '../../../database/api/database.ts'
 import { functionError } from '../../../design/script-failure.ts'
 import { PAUSE } from '../../../documents/piece.ts'
@@ -8,14 +9,16 @@ import type { Freshness, IndexDefinition, IndexSnapshot, RowReader } from '../..
 import { keyOrderOf } from '../../../indexes/keys/key-order.ts'
 import { builtinOf } from '../../../indexes/reduce/builtin.ts'
 import { BuiltinReduction } from '../../../indexes/reduce/builtin-reduction.ts'
+import type { ReduceLimit } from '../../../scripting/prelude/views.ts'
+import type { View } from '../../../views/design-views.ts'
+import type { GroupOptions, KeyedRange } from '../../../views/groups.ts'
 import { type Shape, shapeOf } from '../../../views/query.ts'
 import { QueryRanges } from '../../../views/ranges.ts'
-import { reducedRows } from '../../../views/reduced-rows.ts'
-import { builtinReduction, type Reduction } from '../../../views/reduction.ts'
+import { builtinRows, reducedRows } from '../../../views/reduced-rows.ts'
 import { rowPieces } from '../../../views/row-text.ts'
 import { askedGroups, askedRows, rowsHead } from '../../../views/rows.ts'
 import { scriptReduction } from '../../../views/script-reduction.ts'
-import type { LatePage, Page, RowPieces, RowStep } from '../../answer/view-listing.ts'
+import type { LatePage, Page, RowStep } from '../../answer/view-listing.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { goneSignal } from '../../request/gone-signal.ts'
 import type { RequestedView } from '../../request/view-query.ts'
@@ -68,7 +71,7 @@ export async function viewPages(
     let release: (() => void) | undefined = () => snapshot.close()
     return {
       pages,
-      isLate: asked.some(({ shape: { kind } }) => kind === 'groups'),
+      isLate: asked.some(({ shape }) => shape.kind === 'groups' && builtinOf(shape.reduce) === undefined),
       release() {
         release?.()
         release = undefined
@@ -127,9 +130,15 @@ async function openPage(
   const tree = snapshot.trees[target.view.tree]!
   const updateSeq = query.updateSeq ? seqText(exchange.database, snapshot.updateSeq) : undefined
   if (shape.kind === 'groups') {
-    const reduction = reductionOf(exchange, target, tree, shape.reduce)
+    const { compare } = keyOrderOf(target.view)
+    const { descending: reverse, skip, limit } = query
+    const options = { level: shape.level, reverse, skip, limit, compare }
+    const groups: Groups = { tree, ranges: askedGroups(query, ranges), options, reduce: shape.reduce }
     const signal = goneSignal(exchange)
-    return { updateSeq, rows: groupRows(tree, { query, shape, ranges }, target, reduction, signal) }
+    const isLate = builtinOf(shape.reduce) === undefined
+    return isLate
+      ? { updateSeq, rows: lateGroupRows(exchange, target, groups, signal) }
+      : { updateSeq, rows: groupRows(exchange, target, groups, signal) }
   }
   const head = await exchange.inTurns(rowsHead(tree, query, ranges))
   return { ...head, updateSeq, rows: plainRows(exchange, tree, query, ranges) }
@@ -157,41 +166,62 @@ function* plainRows(
   }
 }
 
-async function* groupRows(
-  tree: RowReader,
-  { query, shape, ranges }: Asked,
-  { view }: ViewTarget,
-  reduction: Reduction,
+interface Groups {
+  readonly tree: RowReader
+  readonly ranges: Iterable<KeyedRange>
+  readonly options: GroupOptions
+  readonly reduce: string
+}
+
+/** Of a built-in reduce. */
+function* groupRows(
+  { backend: { settings } }: Exchange,
+  { definition, view }: ViewTarget,
+  { tree, ranges, options, reduce }: Groups,
+  signal: AbortSignal,
+): Generator<RowStep, void, void> {
+  const builtin = new BuiltinReduction(tree, reducesOf(definition, view), reduce, reduceLimit(settings))
+  for (const row of builtinRows(tree, ranges, options, builtin)) {
+    if (row !== undefined) yield ['', row]
+    else if (isTurnOver()) {
+      yield PAUSE
+      signal.throwIfAborted()
+    }
+  }
+}
+
+/** Of a function. */
+async function* lateGroupRows(
+  { backend: { settings, designs } }: Exchange,
+  { design, definition, view, name }: ViewTarget,
+  { tree, ranges, options }: Groups,
   signal: AbortSignal,
 ): AsyncGenerator<RowStep, void, void> {
-  if (shape.kind !== 'groups') return
-  const { descending: reverse, skip, limit } = query
-  const { compare } = keyOrderOf(view)
-  const options = { level: shape.level, reverse, skip, limit, compare }
+  const reduction = scriptReduction({
+    tree,
+    reduces: reducesOf(definition, view),
+    scripting: designs.scripting,
+    design,
+    view: name,
+    limit: reduceLimit(settings),
+  })
   try {
-    for await (const rows of reducedRows(tree, askedGroups(query, ranges), options, reduction, signal)) {
-      for (const row of rows) yield ['', row] satisfies RowPieces
+    for await (const rows of reducedRows(tree, ranges, options, reduction, signal)) {
+      for (const row of rows) yield ['', row]
     }
   } catch (error) {
     throw functionError(error)
   }
 }
 
-function reductionOf(
-  exchange: Exchange,
-  { design, definition, view, name }: ViewTarget,
-  tree: RowReader,
-  reduce: string,
-): Reduction {
-  const { settings, designs } = exchange.backend
-  const limit = {
+function reducesOf(definition: IndexDefinition, { tree }: View): readonly string[] {
+  return definition.kind === 'fields' ? [] : definition.trees[tree]!.reduces
+}
+
+function reduceLimit(settings: SettingsRegistry): ReduceLimit {
+  return {
     mode: settings.get('reduceLimit'),
     threshold: settings.get('reduceLimitThreshold'),
     ratio: settings.get('reduceLimitRatio'),
   }
-  const reduces = definition.kind === 'fields' ? [] : definition.trees[view.tree]!.reduces
-  if (builtinOf(reduce) === undefined) {
-    return scriptReduction({ tree, reduces, scripting: designs.scripting, design, view: name, limit })
-  }
-  return builtinReduction(new BuiltinReduction(tree, reduces, reduce, limit))
 }
