@@ -6,8 +6,9 @@ import { Scripting } from '../scripting/scripting.ts'
 /** What runs the functions of a thread of a server with these settings, whose live ones it follows. */
 export function scriptingOf(
   settings: SettingsRegistry,
-  { clock, log, threads }: { clock: Clock; log: Pick<Log, 'info'>; threads: number },
+  options: { clock: Clock; log: Pick<Log, 'info'>; threads: number; restsOften?: boolean },
 ): Scripting {
+  const { clock, log, threads, restsOften = false } = options
   const limits = () => ({
     timeoutMs: settings.get('functionTimeoutMs'),
     memoryBytes: settings.get('functionMemoryBytes'),
@@ -15,6 +16,7 @@ export function scriptingOf(
   const scripting = new Scripting({
     clock,
     threads,
+    restsOften,
     sandbox: settings.get('sandbox'),
     limits: limits(),
     onLog: (database, lines) => {

@@ -1,4 +1,5 @@
 /** Documents as they come from a database, some at a time. */
+import { restIfDue } from '../base/rest.ts'
 import type { DerivedChange } from '../database/read/derivation.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
@@ -98,6 +99,7 @@ export function readBatch(
         isLast = false
         break
       }
+      restIfDue()
       changes += 1
       reached = change.seq
       const id = Buffer.from(change.id)

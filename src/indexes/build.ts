@@ -3,6 +3,7 @@
  * are made, and others are read. What is written is whole batches in their order, so a build may end at any moment, and the
  * next one goes on from there.
  */
+import { restIfDue } from '../base/rest.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
@@ -68,6 +69,7 @@ export async function build(parts: BuildParts): Promise<void> {
         const batch = readBatch(database, definition, state, texts, room)
         const rows = maker.make(batch.texts, either)
         const first = rows.next()
+        restIfDue()
         // It is awaited when its turn has come.
         first.catch(() => undefined)
         underWay.push({ batch, rows, first })

@@ -2,6 +2,7 @@
  * The rows of an index of Mango, from the texts of documents: no document is parsed, but where a filter asks for it. As in
  * CouchDB a document has a row if all fields are there, whatever their values; a part of a path may be an index into an array.
  */
+import { restIfDue } from '../base/rest.ts'
 import * as X from '../json/characters.ts'
 import {
   advance,
@@ -168,6 +169,7 @@ export class FieldRows implements RowMaker {
     const rows = new RowBuffer()
     const bounds = new Uint32Array(3 * texts.length)
     for (const [at, bytes] of texts.entries()) {
+      restIfDue()
       const text = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
       if (!this.#finder.find(text) || !this.#isMeant(text)) continue
       bounds[3 * at] = rows.length

@@ -20,6 +20,7 @@ import {
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { restIfDue } from '../base/rest.ts'
 import { giveWay } from '../base/time-slice.ts'
 import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
@@ -282,6 +283,7 @@ export class IndexFile {
     let found: FoundRow[] = []
     const finish = (until: number): void => {
       for (; current < until; current++) {
+        restIfDue()
         const document = documents[current]!
         this.#finish(tx, document, this.#putRows(tx, document, found))
         found = []
@@ -322,6 +324,7 @@ export class IndexFile {
   ): void {
     const [tree, order] = [this.#trees[0]!, this.#orders[0]!]
     for (let at = 0; 3 * at < bounds.length; at++) {
+      restIfDue()
       const document = documents[from + at]!
       const [start, valueStart, end] = [bounds[3 * at]!, bounds[3 * at + 1]!, bounds[3 * at + 2]!]
       if (end === 0) {
@@ -399,6 +402,7 @@ async function loadTree(file: NewFile, name: string, collected: CollectedEntries
   for (let next = entries.next(); next.done !== true; ) {
     await file.fill((filling) => {
       for (; next.done !== true && !filling.isFull; next = entries.next()) {
+        restIfDue()
         filling.add(name, next.value.key, next.value.value)
       }
     })

@@ -4,6 +4,7 @@ import { PageCache } from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { leveledLog } from '../base/log.ts'
 import { systemRandom } from '../base/random.ts'
+import { restOften } from '../base/rest.ts'
 import { SettingsRegistry } from '../config/registry.ts'
 import type { Settings } from '../config/settings.ts'
 import type { RemoteWriter } from '../database/api/remote-writer.ts'
@@ -41,6 +42,7 @@ async function told<T>(work: Promise<T>): Promise<T> {
 
 export function runIndexThread({ port, settings: given }: IndexThreadStart): void {
   giveWayToOthers()
+  restOften()
   const cache = new PageCache(given.indexCacheBytes)
   const log = leveledLog(given.logLevel, (level, message, fields) =>
     channel.tell('log', { level, message, fields }),
@@ -48,7 +50,7 @@ export function runIndexThread({ port, settings: given }: IndexThreadStart): voi
   const settings = new SettingsRegistry(given, log)
   settings.subscribe('logLevel', (level) => log.setLevel(level))
   const clock = systemClock
-  const scripting = scriptingOf(settings, { clock, log, threads: 0 })
+  const scripting = scriptingOf(settings, { clock, log, threads: 0, restsOften: true })
   const writer = new IndexWriter({
     cache,
     scripting,

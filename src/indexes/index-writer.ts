@@ -14,6 +14,7 @@ import {
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { restIfDue } from '../base/rest.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { SharedDatabase } from '../database/api/remote-writer.ts'
@@ -181,6 +182,7 @@ export class IndexWriter {
                 if (running.signal.aborted) throw new CompactionCancelled(false)
                 control.share = settings.get('compactionSharePercent') * (WHOLE_SHARE / 100)
                 await pacer.pause(bytes)
+                restIfDue()
                 await giveWay()
               },
             })

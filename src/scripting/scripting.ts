@@ -49,6 +49,8 @@ export interface ScriptingOptions {
   threads?: number
   /** Threads in all, with those that are held up by an endless loop or a list's slow reader. */
   mostThreads?: number
+  /** Threads rest while they map: see `base/rest.ts`. */
+  restsOften?: boolean
   /** Engines that one thread keeps warm. */
   mostSandboxes?: number
   /** After so long unused engines and threads are let go. */
@@ -98,7 +100,8 @@ export class Scripting {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
     const idleMs = options.idleMs ?? DEFAULT_IDLE_MS
     const mostSandboxes = options.mostSandboxes ?? DEFAULT_MOST_SANDBOXES
-    const runners = { clock: options.clock, idleMs, mostSandboxes }
+    const { clock, restsOften = false } = options
+    const runners = { clock, idleMs, mostSandboxes, restsOften }
     this.#lines = new Lines({
       clock: options.clock,
       limits: () => this.#limits,
@@ -316,6 +319,7 @@ export class Scripting {
 
 interface RunnerOptions {
   clock: Clock
+  restsOften: boolean
   mostSandboxes: number
   idleMs: number
 }

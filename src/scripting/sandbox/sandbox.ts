@@ -5,6 +5,7 @@
  * - After an end that the code did not choose (time, memory, stack, a trap) the engine is in no state to trust: `isSpent`,
  *   and so it is when code has left promises, or memory has grown that would never be given back.
  */
+import { restIfDue } from '../../base/rest.ts'
 import { type Limits, MOST_LOG_CHARACTERS } from '../limits.ts'
 import { OPERATION, PRELUDE } from '../prelude/prelude.ts'
 import type { Task } from '../prelude/run.ts'
@@ -194,6 +195,7 @@ class Shared {
 
   mayGoOn(): boolean {
     if (this.isOver) return false
+    restIfDue()
     const now = this.#options.nowMs()
     const steps = this.#readSteps()
     if (steps !== this.#steps) {

@@ -12,6 +12,7 @@ export interface ThreadData {
   progress: SharedArrayBuffer
   mostSandboxes: number
   idleMs: number
+  restsOften: boolean
 }
 
 /** What is made of a call's text. */

@@ -15,6 +15,7 @@ export interface ScriptThreadOptions {
   clock: Clock
   mostSandboxes: number
   idleMs: number
+  restsOften: boolean
   onGone: (runner: Runner) => void
 }
 
@@ -38,8 +39,9 @@ export class ScriptThread implements Runner {
 
   constructor(options: ScriptThreadOptions) {
     this.#options = options
-    const { module, mostSandboxes, idleMs } = options
-    const workerData: ThreadData = { module, progress: this.#progress.shared, mostSandboxes, idleMs }
+    const { module, mostSandboxes, idleMs, restsOften } = options
+    const progress = this.#progress.shared
+    const workerData: ThreadData = { module, progress, mostSandboxes, idleMs, restsOften }
     this.#worker = new Worker(new URL('./thread.js', import.meta.url), {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MEGABYTES, stackSizeMb: STACK_MEGABYTES },

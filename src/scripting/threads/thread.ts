@@ -1,6 +1,7 @@
 /** A thread that runs design functions in QuickJS. What it holds is what is warm; it can be ended at any moment. */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../base/clock.ts'
+import { restOften } from '../../base/rest.ts'
 import { Sandbox } from '../sandbox/sandbox.ts'
 import { type Conversation, Performer } from './performer.ts'
 import {
@@ -13,7 +14,8 @@ import {
   type Work,
 } from './protocol.ts'
 
-const { module, progress: shared, mostSandboxes, idleMs } = workerData as ThreadData
+const { module, progress: shared, mostSandboxes, idleMs, restsOften } = workerData as ThreadData
+if (restsOften) restOften()
 const progress = new Progress(shared)
 const nowMs = (): number => systemClock.monotonic()
 const onStep = (): void => progress.step()
