@@ -158,7 +158,7 @@ async function labBreaks(t: Test, folder: string): Promise<void> {
     return
   }
   const cuts = ['--depth', '2', '--commits', '6', '--states', '12']
-  const found = await fuzz('--store', './hasty.mjs', ...cuts)
+  const found = await fuzz('--store', './hasty.mjs', '--first', ...cuts)
   t.match(found.out, /FOUND acknowledged write lost/, `a power cut does: ${found.err}`)
   const again = await lab('replay', /davenport-lab\/\S*\.json/.exec(found.out)?.[0] ?? '')
   t.match(again.out, /now: acknowledged write lost/, `and again: ${again.err}`)

@@ -21,6 +21,7 @@ const OPTIONS = {
   model: { type: 'string' },
   states: { type: 'string' },
   commits: { type: 'string' },
+  first: { type: 'boolean' },
   out: { type: 'string' },
   'no-shrink': { type: 'boolean' },
 } as const
@@ -38,6 +39,7 @@ const TAKES: Readonly<Record<LabCommand, readonly string[]>> = {
     'model',
     'states',
     'commits',
+    'first',
     'out',
     'no-shrink',
   ],
@@ -108,6 +110,7 @@ async function runCommand(
         commits: numberOf('commits', values.commits) ?? DEFAULT_COMMITS,
         states: states ?? Number.POSITIVE_INFINITY,
         seconds: seconds ?? (states === undefined ? DEFAULT_SECONDS : Number.POSITIVE_INFINITY),
+        isFirstEnough: values.first === true,
         out: values.out ?? DEFAULT_OUT,
       },
       console,

@@ -50,6 +50,7 @@ ${STORE}  --seed NUMBER      what is drawn: the same seed gives the same commits
   --model MODEL      depth 2: ext4-ordered (the default), ext4-writeback, posix-strict
   --states NUMBER    depth 2: how many states are tried
   --commits NUMBER   depth 2: how many commits are recorded at a time; 150
+  --first            depth 2: end with the first that is found
   --out FOLDER       where what was found is written: ./davenport-lab
   --help, -h         show this
 `

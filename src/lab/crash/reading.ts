@@ -31,7 +31,7 @@ export async function judgeStore(
 
 async function contentsOf(
   opened: Opened,
-  { orderedScans }: Capabilities,
+  { orderedScans, concurrentWriters }: Capabilities,
   lanes: readonly Lane[],
   bounds: readonly Bounds[],
 ): Promise<Map<string, Buffer>> {
@@ -55,12 +55,14 @@ async function contentsOf(
     found.set(name, value)
   }
   const step = Math.max(1, Math.floor(written.length / POINT_READS))
-  for (let at = 0; at < written.length; at += step) {
-    const key = written[at]!
+  const compare = async (key: string) => {
     const value = await opened.get(Buffer.from(key))
     const listed = found.get(key)
     const isSame = value === undefined || listed === undefined ? value === listed : value.equals(listed)
     if (!isSame) throw new Wrong('scan wrong', `get and scan show different things of ${key}`)
   }
+  const keys = written.filter((_, index) => index % step === 0)
+  if (concurrentWriters) await Promise.all(keys.map(compare))
+  else for (const key of keys) await compare(key)
   return found
 }

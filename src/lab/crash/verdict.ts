@@ -15,13 +15,24 @@ export type WrongKind =
   | 'write refused'
   | 'ended by itself'
 
+/** Those of which the store tells the reason. */
+const REASONED: readonly WrongKind[] = ['not opened', 'not read', 'write refused', 'ended by itself']
+
 /** What a crash must not do to a store. */
 export class Wrong extends Error {
   readonly kind: WrongKind
+  /** The message without the kind. */
+  readonly what: string
 
-  constructor(kind: WrongKind, message: string) {
-    super(`${kind}: ${message}`)
+  constructor(kind: WrongKind, what: string) {
+    super(`${kind}: ${what}`)
     this.kind = kind
+    this.what = what
+  }
+
+  /** The same for what goes wrong in the same way: by the kind, and the reason without its numbers where the store gave one. */
+  get signature(): string {
+    return REASONED.includes(this.kind) ? `${this.kind}: ${this.what.replaceAll(/\d+/g, '#')}` : this.kind
   }
 }
 

@@ -90,7 +90,11 @@ export class StoreProcess {
     if (this.#end !== undefined) throw this.#end
     const id = ++this.#ids
     const answered = new Promise<Answer>((resolve, reject) => this.#waiting.set(id, { resolve, reject }))
-    this.#child.stdin!.write(`${JSON.stringify({ id, ...request })}\n`)
+    const stdin = this.#child.stdin!
+    // What is asked at once goes in one write.
+    stdin.cork()
+    stdin.write(`${JSON.stringify({ id, ...request })}\n`)
+    process.nextTick(() => stdin.uncork())
     try {
       return await within(ANSWER_MS, `${request.do} over the pipe`, answered)
     } finally {

@@ -1,34 +1,28 @@
 /**
- * Tries states of a recording until one is wrong. At each moment that kind of choice is made which was made least where
- * the same things were pending; states that were tried are not tried again.
+ * Tries states of a recording, and goes on after what is wrong: each way to go wrong is cut down and told once. States
+ * that were tried are not tried again.
  */
-import { createHash } from 'node:crypto'
 import { systemClock } from '../../base/clock.ts'
 import type { Coverage } from '../coverage.ts'
-import { makeLanes } from '../crash/lanes.ts'
+import { type Lane, makeLanes } from '../crash/lanes.ts'
 import type { CrashSubject } from '../crash/subject.ts'
-import type { Bounds, Wrong } from '../crash/verdict.ts'
+import type { Wrong } from '../crash/verdict.ts'
 import { derivedSeed, Random } from '../random.ts'
 import { shrink } from '../shrink.ts'
-import {
-  type Choice,
-  drawnFate,
-  type Fate,
-  isName,
-  LOST,
-  legalise,
-  type Model,
-  pendingOf,
-  stateOf,
-} from './models.ts'
-import { type PictureRow, pictureOf } from './picture.ts'
+import { buildState, digestOf } from './built-state.ts'
+import { Draws } from './draws.ts'
+import type { Finds, StateFailure } from './finds.ts'
+import { type Choice, LOST, legalise, type Model, pendingOf } from './models.ts'
+import { pictureOf } from './picture.ts'
 import type { Recording } from './recording.ts'
+import { StatePool } from './state-pool.ts'
 import { StateRunner } from './state-runner.ts'
-import type { Pending, TracedTree } from './traced-tree.ts'
-import { type Place, type WalkedMoment, walk } from './walk.ts'
+import { momentAt, type Place, type WalkedMoment, walk } from './walk.ts'
 
+/** States of each moment that are drawn in one walk over the recording, the first walk excepted, which draws one. */
+const DRAWN_AT_ONCE = 4
 /** Rounds that bring nothing new, after which all is taken to have been tried. */
-const IDLE_ROUNDS = 12
+const IDLE_ROUNDS = 3
 const SHRINK_MS = 20_000
 
 export interface StateLimits {
@@ -38,145 +32,139 @@ export interface StateLimits {
   readonly endMs: number
 }
 
-export interface StateFailure {
+/** A state that is wrong, as it was found. */
+interface Broken {
   readonly wrong: Wrong
   readonly place: Place
-  readonly fates: readonly (readonly [sequence: number, fate: Fate])[]
-  readonly picture: readonly PictureRow[]
+  readonly fates: Choice
 }
 
-type Draw = (pending: readonly Pending[], random: Random) => Map<number, Fate>
-
-function fatesOf(chosen: readonly Pending[], fate: (each: Pending) => Fate = () => LOST): Map<number, Fate> {
-  return new Map(chosen.map((each) => [each.sequence, fate(each)]))
-}
-
-const one =
-  (kind: 'lost' | 'torn' | 'hollow'): Draw =>
-  (pending, random) =>
-    fatesOf([random.pick(pending)], () => (kind === 'lost' ? LOST : { kind, seed: random.next() }))
-
-const DRAWS: readonly (readonly [name: string, draw: Draw])[] = [
-  ['all kept', () => new Map()],
-  ['all lost', (pending) => fatesOf(pending)],
-  ['lost from one on', (pending, random) => fatesOf(pending.slice(random.int(pending.length)))],
-  ['one lost', one('lost')],
-  ['one torn', one('torn')],
-  ['one hollow', one('hollow')],
-  ['data lost', (pending) => fatesOf(pending.filter((each) => !isName(each)))],
-  ['names lost', (pending) => fatesOf(pending.filter(isName))],
-  [
-    'any',
-    (pending, random) => {
-      const share = random.pick([0.1, 0.5, 0.9])
-      return fatesOf(
-        pending.filter(() => random.bool(share)),
-        (each) => drawnFate(each, random),
-      )
-    },
-  ],
-]
-
+/** Resolves when so many states were tried, the time is up, nothing is new, or `finds` wants no more. */
 export async function explore(
   subject: CrashSubject,
   recording: Recording,
   model: Model,
   limits: StateLimits,
   coverage: Coverage,
-): Promise<StateFailure | undefined> {
-  const { capabilities, rebuiltFiles = [] } = subject.introduction
-  const lanes = makeLanes(recording.seed, capabilities)
-  const runner = new StateRunner(subject, lanes)
-  const search = new Search(runner, model, coverage)
+  finds: Finds,
+): Promise<void> {
+  const search = new Search(subject, recording, model, limits, coverage, finds)
   try {
-    for (let round = 0, idle = 0; idle < IDLE_ROUNDS; round++) {
-      const before = search.tried
-      let moments = 0
-      for (const moment of walk(recording, model, lanes.length, rebuiltFiles)) {
-        if (search.tried >= limits.states || systemClock.monotonic() >= limits.endMs) return undefined
-        const random = new Random(derivedSeed(derivedSeed(limits.seed, round), moments++))
-        const failure = await search.look(moment, random)
-        if (failure !== undefined) return failure
-      }
-      coverage.most('moments', moments)
-      idle = search.tried === before ? idle + 1 : 0
-    }
-    return undefined
+    await search.run()
   } finally {
-    await runner.close()
+    await search.close()
   }
 }
 
 class Search {
-  readonly #runner: StateRunner
+  readonly #subject: CrashSubject
+  readonly #recording: Recording
   readonly #model: Model
+  readonly #limits: StateLimits
   readonly #coverage: Coverage
-  readonly #made = new Map<string, number>()
+  readonly #finds: Finds
+  readonly #lanes: readonly Lane[]
+  readonly #rebuiltFiles: readonly string[]
+  readonly #pool: StatePool
+  readonly #draws = new Draws()
   readonly #known = new Set<string>()
+  /** Found, and not yet told. */
+  #broken: Broken[] = []
 
-  constructor(runner: StateRunner, model: Model, coverage: Coverage) {
-    this.#runner = runner
+  constructor(
+    subject: CrashSubject,
+    recording: Recording,
+    model: Model,
+    limits: StateLimits,
+    coverage: Coverage,
+    finds: Finds,
+  ) {
+    const { capabilities, rebuiltFiles = [] } = subject.introduction
+    this.#subject = subject
+    this.#recording = recording
     this.#model = model
+    this.#limits = limits
     this.#coverage = coverage
+    this.#finds = finds
+    this.#lanes = makeLanes(recording.seed, capabilities)
+    this.#rebuiltFiles = rebuiltFiles
+    this.#pool = new StatePool(subject, this.#lanes)
   }
 
-  get tried(): number {
-    return this.#known.size
+  async run(): Promise<void> {
+    for (let round = 0, idle = 0; idle < IDLE_ROUNDS && this.#goesOn(); round++) {
+      const before = this.#known.size
+      let moments = 0
+      for (const moment of walk(this.#recording, this.#model, this.#lanes.length, this.#rebuiltFiles)) {
+        const random = new Random(derivedSeed(derivedSeed(this.#limits.seed, round), moments++))
+        for (let drawn = 0; drawn < (round === 0 ? 1 : DRAWN_AT_ONCE) && this.#goesOn(); drawn++) {
+          await this.#look(moment, random)
+        }
+        if (this.#broken.length > 0) await this.#tell()
+        if (!this.#goesOn()) break
+      }
+      this.#coverage.most('moments', moments)
+      idle = this.#known.size === before ? idle + 1 : 0
+    }
+    await this.#tell()
   }
 
-  /** Tries one state of a moment. */
-  async look({ player, bounds, place }: WalkedMoment, random: Random): Promise<StateFailure | undefined> {
+  #goesOn(): boolean {
+    const { states, endMs } = this.#limits
+    return this.#known.size < states && systemClock.monotonic() < endMs && !this.#finds.isEnough
+  }
+
+  /** Begins to try one state of a moment. */
+  async #look({ player, bounds, place }: WalkedMoment, random: Random): Promise<void> {
     const { tree } = player
-    const pending = pendingOf(tree)
-    const [name, draw] = pending.length === 0 ? DRAWS[0]! : this.#leastMade(pending, random)
-    const fates = legalise(tree, this.#model, draw(pending, random))
-    const digest = digestOf(tree, this.#model, fates, bounds)
-    if (this.#known.has(digest)) return undefined
+    const { name, choice } = this.#draws.draw(pendingOf(tree), random)
+    const fates = legalise(tree, this.#model, choice)
+    const state = buildState(tree, this.#model, fates, this.#rebuiltFiles)
+    const digest = digestOf(state, bounds)
+    if (this.#known.has(digest)) return
     this.#known.add(digest)
     this.#coverage.count('states')
     this.#coverage.count(`states: ${name}`)
-    const wrong = await this.#runner.check(tree, this.#model, fates, bounds)
-    if (wrong === undefined) return undefined
-    const shortest = await this.#shortest(tree, fates, bounds, wrong)
-    const picture = pictureOf(pending, shortest.fates, player)
-    return { wrong: shortest.wrong, place, fates: [...shortest.fates], picture }
+    const isKnown = (wrong: Wrong) => this.#finds.has(wrong)
+    await this.#pool.begin(state, bounds, isKnown, (wrong) => {
+      if (wrong !== undefined && this.#finds.add(wrong)) this.#broken.push({ wrong, place, fates })
+    })
   }
 
-  #leastMade(pending: readonly Pending[], random: Random): (typeof DRAWS)[number] {
-    const what = [...new Set(pending.map((each) => (isName(each) ? `name` : each.kind)))].sort().join()
-    const key = (name: string) => `${what} ${Math.min(pending.length, 4)} ${name}`
-    const counts = DRAWS.map(([name]) => this.#made.get(key(name)) ?? 0)
-    const least = Math.min(...counts)
-    const chosen = random.pick(DRAWS.filter((_, index) => counts[index] === least))
-    this.#made.set(key(chosen[0]), least + 1)
-    return chosen
+  /** Tells of what was found since, when all that was begun has been checked. */
+  async #tell(): Promise<void> {
+    await this.#pool.settled()
+    const broken = this.#broken
+    this.#broken = []
+    for (const each of broken) await this.#finds.tell(await this.#shortest(each), this.#recording)
   }
 
-  /** The fewest losses that are still wrong. */
-  async #shortest(
-    tree: TracedTree,
-    fates: Choice,
-    bounds: readonly Bounds[],
-    wrong: Wrong,
-  ): Promise<{ fates: Map<number, Fate>; wrong: Wrong }> {
+  /** The fewest losses that are still wrong in the same way. */
+  async #shortest({ wrong, place, fates }: Broken): Promise<StateFailure> {
+    const moment = momentAt(this.#recording, this.#model, this.#lanes.length, this.#rebuiltFiles, place)!
+    const { tree } = moment.player
     const endMs = systemClock.monotonic() + SHRINK_MS
-    let best = { fates: new Map(fates), wrong }
+    const runner = new StateRunner(this.#subject, this.#lanes)
+    let best = { wrong, fates: new Map(fates) }
     const fails = async (sequences: readonly number[]) => {
       const fewer = new Map(sequences.map((sequence) => [sequence, fates.get(sequence) ?? LOST]))
       const legal = legalise(tree, this.#model, fewer)
-      const again = await this.#runner.check(tree, this.#model, legal, bounds)
-      if (again !== undefined) best = { fates: legal, wrong: again }
-      return again !== undefined
+      const state = buildState(tree, this.#model, legal, this.#rebuiltFiles)
+      const again = await runner.check(state, moment.bounds)
+      if (again?.signature !== wrong.signature) return false
+      best = { wrong: again, fates: legal }
+      return true
     }
-    if (fates.size > 1) await shrink([...fates.keys()], fails, () => systemClock.monotonic() < endMs)
-    return best
+    try {
+      if (fates.size > 1) await shrink([...fates.keys()], fails, () => systemClock.monotonic() < endMs)
+    } finally {
+      await runner.close()
+    }
+    const picture = pictureOf(pendingOf(tree), best.fates, moment.player)
+    return { wrong: best.wrong, place, fates: [...best.fates], picture }
   }
-}
 
-function digestOf(tree: TracedTree, model: Model, fates: Choice, bounds: readonly Bounds[]): string {
-  const hash = createHash('sha1')
-  for (const [path, { image }] of stateOf(tree, model, fates)) {
-    hash.update(`${path}\0${image.length}\0`).update(image.slice(0, image.length))
+  async close(): Promise<void> {
+    await this.#pool.close()
   }
-  return hash.update(bounds.map(({ low, high }) => `${low},${high}`).join()).digest('base64')
 }

@@ -4,12 +4,13 @@ import { makeLanes } from '../crash/lanes.ts'
 import type { CrashSubject } from '../crash/subject.ts'
 import type { Wrong } from '../crash/verdict.ts'
 import { LabError } from '../lab-error.ts'
-import type { StateFailure } from './exploration.ts'
+import { buildState } from './built-state.ts'
+import type { StateFailure } from './finds.ts'
 import { type Fate, type Model, pendingOf } from './models.ts'
 import { type PictureRow, pictureOf } from './picture.ts'
 import type { Acknowledged, Recording } from './recording.ts'
 import { StateRunner } from './state-runner.ts'
-import { type Place, walk } from './walk.ts'
+import { momentAt, type Place } from './walk.ts'
 
 export interface StateCase {
   readonly model: Model
@@ -46,17 +47,15 @@ export async function playState(
   const { capabilities, rebuiltFiles = [] } = subject.introduction
   const lanes = makeLanes(seed, capabilities)
   const choice = new Map(fates)
+  const moment = momentAt(recording, model, lanes.length, rebuiltFiles, place)
+  if (moment === undefined) throw new LabError('the trace does not come to the moment of the crash')
+  const { tree } = moment.player
+  const picture = pictureOf(pendingOf(tree), choice, moment.player)
   const runner = new StateRunner(subject, lanes)
   try {
-    for (const moment of walk(recording, model, lanes.length, rebuiltFiles)) {
-      const { session, kind, line } = moment.place
-      if (session !== place.session || kind !== place.kind || line !== place.line) continue
-      const { tree } = moment.player
-      const picture = pictureOf(pendingOf(tree), choice, moment.player)
-      return { wrong: await runner.check(tree, model, choice, moment.bounds), picture }
-    }
+    const state = buildState(tree, model, choice, rebuiltFiles)
+    return { wrong: await runner.check(state, moment.bounds), picture }
   } finally {
     await runner.close()
   }
-  throw new LabError('the trace does not come to the moment of the crash')
 }

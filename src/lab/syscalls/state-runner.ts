@@ -1,18 +1,16 @@
 /** Puts states on a disk and lets the store open them, in processes that are used for many. */
-import { accessSync, constants } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Lane } from '../crash/lanes.ts'
 import { judgeStore } from '../crash/reading.ts'
 import type { CrashSubject } from '../crash/subject.ts'
 import { type Bounds, Wrong } from '../crash/verdict.ts'
 import { messageOf } from '../lab-error.ts'
 import type { StoreProcess } from '../pipe/store-process.ts'
-import { type Choice, foldersOf, type Model, stateOf } from './models.ts'
-import type { TracedTree } from './traced-tree.ts'
+import { type BuiltState, layState } from './built-state.ts'
 
-const MOST_OPENINGS = 200
+const MOST_OPENINGS = 500
 const MEMORY_DISK = '/dev/shm'
 
 export class StateRunner {
@@ -28,28 +26,26 @@ export class StateRunner {
     this.#lanes = lanes
   }
 
-  /** What is wrong with a state; undefined when nothing is. A wrong one is tried again in a new process. */
+  /**
+   * What is wrong with a state; undefined when nothing is. A wrong one is tried again in a new process, unless it goes
+   * wrong in a way that `isKnown`.
+   */
   async check(
-    tree: TracedTree,
-    model: Model,
-    fates: Choice,
+    state: BuiltState,
     bounds: readonly Bounds[],
+    isKnown: (wrong: Wrong) => boolean = () => false,
   ): Promise<Wrong | undefined> {
     const isNew = this.#process === undefined
-    const wrong = await this.#try(tree, model, fates, bounds)
-    if (wrong === undefined || isNew) return wrong
-    return this.#try(tree, model, fates, bounds)
+    const wrong = await this.#try(state, bounds)
+    if (wrong === undefined || isKnown(wrong)) return wrong
+    await this.#drop()
+    return isNew ? wrong : this.#try(state, bounds)
   }
 
-  async #try(
-    tree: TracedTree,
-    model: Model,
-    fates: Choice,
-    bounds: readonly Bounds[],
-  ): Promise<Wrong | undefined> {
-    this.#base ??= await mkdtemp(join(placeOfStates(), 'davenport-lab-states-'))
+  async #try(state: BuiltState, bounds: readonly Bounds[]): Promise<Wrong | undefined> {
+    this.#base ??= mkdtempSync(join(placeOfStates(), 'davenport-lab-states-'))
     const folder = join(this.#base, String(this.#states++))
-    await lay(tree, model, fates, folder, this.#subject.introduction.rebuiltFiles ?? [])
+    layState(state, folder)
     const process = this.#process ?? this.#subject.start()
     this.#process = process
     this.#openings += 1
@@ -58,11 +54,10 @@ export class StateRunner {
       await this.#judge(process, folder, bounds)
     } catch (error) {
       if (!(error instanceof Wrong)) throw error
-      wrong = error
+      wrong = new Wrong(error.kind, error.what.replaceAll(folder, 'FOLDER'))
     }
-    const isUsedUp = !this.#subject.reopens || this.#openings >= MOST_OPENINGS
-    if (wrong !== undefined || isUsedUp) await this.#drop()
-    await rm(folder, { recursive: true, force: true })
+    if (!this.#subject.reopens || process.hasEnded || this.#openings >= MOST_OPENINGS) await this.#drop()
+    rmSync(folder, { recursive: true, force: true })
     return wrong
   }
 
@@ -71,8 +66,15 @@ export class StateRunner {
     const opened = await open().catch((error: unknown) => {
       throw new Wrong('not opened', messageOf(error))
     })
-    await judgeStore(opened, this.#subject.introduction.capabilities, this.#lanes, bounds)
-    await opened.close().catch((error: unknown) => {
+    try {
+      await judgeStore(opened, this.#subject.introduction.capabilities, this.#lanes, bounds)
+    } catch (error) {
+      // Whoever cannot be closed opens no other state.
+      await opened.close().catch(() => process.kill())
+      throw error
+    }
+    await opened.close().catch(async (error: unknown) => {
+      await process.kill()
       throw new Wrong('not read', `close: ${messageOf(error)}`)
     })
   }
@@ -85,7 +87,7 @@ export class StateRunner {
 
   async close(): Promise<void> {
     await this.#drop()
-    if (this.#base !== undefined) await rm(this.#base, { recursive: true, force: true })
+    if (this.#base !== undefined) rmSync(this.#base, { recursive: true, force: true })
   }
 }
 
@@ -96,23 +98,5 @@ function placeOfStates(): string {
     return MEMORY_DISK
   } catch {
     return tmpdir()
-  }
-}
-
-/** Writes a state into a new folder. Files that the store makes anew are left out. */
-async function lay(
-  tree: TracedTree,
-  model: Model,
-  fates: Choice,
-  folder: string,
-  rebuiltFiles: readonly string[],
-): Promise<void> {
-  await mkdir(folder)
-  const placeOf = (path: string) => join(folder, path.slice(tree.root.path.length))
-  for (const path of foldersOf(tree, fates)) await mkdir(placeOf(path))
-  for (const [path, { image }] of stateOf(tree, model, fates)) {
-    if (rebuiltFiles.some((end) => path.endsWith(end))) continue
-    await mkdir(dirname(placeOf(path)), { recursive: true })
-    await writeFile(placeOf(path), image.slice(0, image.length))
   }
 }

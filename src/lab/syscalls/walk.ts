@@ -53,3 +53,18 @@ export function* walk(
     }
   }
 }
+
+/** The moment at `place`; undefined where the recording does not come to it. */
+export function momentAt(
+  recording: Recording,
+  model: Model,
+  lanes: number,
+  rebuiltFiles: readonly string[],
+  place: Place,
+): WalkedMoment | undefined {
+  for (const moment of walk(recording, model, lanes, rebuiltFiles)) {
+    const { session, kind, line } = moment.place
+    if (session === place.session && kind === place.kind && line === place.line) return moment
+  }
+  return undefined
+}
