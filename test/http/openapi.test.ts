@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import fc from 'fast-check'
 import t from 'tap'
-import { ERRORS, type ErrorKind } from '../../src/base/errors.ts'
+import { ERRORS } from '../../src/base/errors.ts'
 import { DESCRIPTIONS } from '../../src/http/openapi/descriptions.ts'
 import type { OpenApiDocument } from '../../src/http/openapi/document.ts'
 import { CHANGES_PARAMETERS } from '../../src/http/request/changes-parameters.ts'
@@ -101,9 +101,6 @@ t.test('every route with each of its methods, and nothing else', async (t) => {
   }
 })
 
-/** Of what no route asks for. */
-const OF_NO_ROUTE = new Set<string>(['mapsBusy'] satisfies ErrorKind[])
-
 t.test('every error of the table', async (t) => {
   const shown = new Map<string, Set<string>>()
   const look = (responses: Part): void => {
@@ -115,7 +112,6 @@ t.test('every error of the table', async (t) => {
   }
   for (const { operation } of api.operations) look(operation['responses'] as Part)
   for (const [kind, { status }] of Object.entries(ERRORS)) {
-    if (OF_NO_ROUTE.has(kind) && !shown.has(kind)) continue
     t.same([...(shown.get(kind) ?? [])], [String(status)], kind)
   }
   t.same(

@@ -1,10 +1,14 @@
 /** `/_dashboard/api/`: the page that shows `/_openapi.json`, driven in Chromium. */
 import t from 'tap'
+import { isAccessible } from '../support/accessibility.ts'
 import { skipWithoutBrowser, startBrowser } from '../support/browser.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 
 t.setTimeout(300_000)
+
+/** What axe-core says of the viewer's own elements: links within buttons, and selections without a label. */
+const OF_THE_VIEWER = ['nested-interactive', 'select-name']
 
 const server = await startTestServer()
 t.teardown(() => server.stop())
@@ -45,5 +49,10 @@ t.test('in a browser', { skip: skipWithoutBrowser(), timeout: 300_000 }, async (
   const told = up.locator('.live-responses-table .highlight-code').first()
   await told.waitFor()
   t.match(await told.textContent(), /"status": "ok"/, 'a request is tried out')
+  await isAccessible(t, page, 'with an operation that is open', OF_THE_VIEWER)
+  await page.setViewportSize({ width: 390, height: 844 })
+  const widths = '[document.documentElement.scrollWidth, innerWidth]'
+  const [scrolled, seen] = (await page.evaluate(widths)) as number[]
+  t.equal(scrolled, seen, 'the page is no wider than the screen')
   t.strictSame(faults(), [])
 })

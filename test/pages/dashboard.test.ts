@@ -1,31 +1,9 @@
 /** `/_dashboard/`, driven in Chromium: log-in, figures that move, tasks, buttons, the keyboard, and what axe-core finds. */
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { isAccessible } from '../support/accessibility.ts'
 import { skipWithoutBrowser, startBrowser } from '../support/browser.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-interface Violation {
-  readonly id: string
-  readonly impact: string
-  readonly nodes: readonly { readonly html: string }[]
-}
-
-/** Nothing that keeps anybody from using the page. */
-async function isAccessible(t: Test, page: Page, what: string): Promise<void> {
-  const run = 'axe.run().then(({ violations }) => violations)'
-  const violations = (await page.evaluate(`${AXE};${run}`)) as Violation[]
-  const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-  t.strictSame(
-    serious.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
-    [],
-    what,
-  )
-}
 
 t.test('the dashboard', { skip: skipWithoutBrowser() }, async (t) => {
   const server = await startTestServer()
