@@ -85,6 +85,9 @@ t.test('the dashboard', { skip: skipWithoutBrowser() }, async (t) => {
     const widths = '[document.documentElement.scrollWidth, innerWidth]'
     const [scrolled, seen] = (await page.evaluate(widths)) as number[]
     t.equal(scrolled, seen, 'the page is no wider than the screen')
+    const table = "document.querySelector('.databases').parentElement"
+    const [inside, shown] = (await page.evaluate(`[${table}.scrollWidth, ${table}.clientWidth]`)) as number[]
+    t.equal(inside, shown, 'the buttons of databases are seen')
     await button('Theme: system').click()
     await button('Theme: light').waitFor()
     await isAccessible(t, page, 'light, by choice')
