@@ -27,6 +27,9 @@ class TreeRowCursor implements RowCursor {
   readonly #cursor: Cursor
   readonly #guard: Guard
   #value: Buffer | undefined
+  /** In `#value`. */
+  #keyStart = 0
+  #valueStart = 0
 
   constructor(cursor: Cursor, guard: Guard) {
     this.#cursor = cursor
@@ -39,13 +42,17 @@ class TreeRowCursor implements RowCursor {
   }
 
   #both(): Buffer {
-    this.#value ??= this.#guard(() => this.#cursor.value())
+    if (this.#value === undefined) {
+      this.#value = this.#guard(() => this.#cursor.value())
+      const { keyStart, valueStart } = rowValueParts(this.#value)
+      this.#keyStart = keyStart
+      this.#valueStart = valueStart
+    }
     return this.#value
   }
 
   key(): Buffer {
-    const { keyStart, valueStart } = rowValueParts(this.#both())
-    return this.#both().subarray(keyStart, valueStart)
+    return this.#both().subarray(this.#keyStart, this.#valueStart)
   }
 
   id(): string {
@@ -53,7 +60,7 @@ class TreeRowCursor implements RowCursor {
   }
 
   value(): Buffer {
-    return this.#both().subarray(rowValueParts(this.#both()).valueStart)
+    return this.#both().subarray(this.#valueStart)
   }
 
   place(): Buffer {

@@ -58,16 +58,22 @@ export function* listing(
   for (const open of pages) {
     const page = open()
     try {
-      yield text.pageStart(page)
+      let short = text.pageStart(page)
       for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
         const step = row.value
-        if (step === PAUSE) yield PAUSE
-        else {
-          const [head, ...rest] = step
-          yield text.rowStart(head)
-          yield* rest
+        if (step === PAUSE) {
+          yield short
+          short = ''
+          yield PAUSE
+          continue
         }
+        short += text.rowStart(step[0])
+        if (step.length === 1 && short.length < SHORT_TEXT) continue
+        yield short
+        short = ''
+        for (let i = 1; i < step.length; i++) yield step[i]!
       }
+      yield short
     } finally {
       page.rows.return?.()
     }
@@ -103,6 +109,9 @@ export async function* lateListing(
   }
   yield text.end
 }
+
+/** Rows that are one text each are put together up to here: each piece costs as much as such a row. */
+const SHORT_TEXT = 2048
 
 const PAGE_END = '\r\n]}'
 

@@ -61,8 +61,13 @@ export function readMatch(text: string, pattern: RegExp, reason: string): string
 
 /** A text that is JSON (`startkey`, `doc_ids`). Throws invalidJson. */
 export function readJson(text: string): unknown {
+  return JSON.parse(readJsonText(text))
+}
+
+/** The same as canonical text. */
+export function readJsonText(text: string): string {
   if (!isUtf8(text)) throw new DatabaseError('invalidJson')
-  return JSON.parse(canonicalize(Buffer.from(text, 'utf8')).toString('utf8'))
+  return canonicalize(Buffer.from(text, 'utf8')).toString('utf8')
 }
 
 /** A text that is a JSON array of revisions (`open_revs`, `atts_since`). Throws invalidJson, badRequest. */

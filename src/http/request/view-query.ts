@@ -1,12 +1,12 @@
 /** What is asked of a view: from the query string, and from the members of a body. */
 import type { AttachmentWish } from '../../documents/attachment-wish.ts'
-import { canonicalize } from '../../json/documents.ts'
 import type { ViewQuery } from '../../views/query.ts'
 import { exactKeys, keyText } from './exact-keys.ts'
 import type { Exchange } from './exchange.ts'
 import {
   type Raw,
   readJson,
+  readJsonText,
   readViewBoolean,
   readViewCount,
   readViewText,
@@ -153,9 +153,7 @@ export async function bodyMembers(
 }
 
 function readKeyText(raw: Raw): string {
-  if ('json' in raw) return keyText(raw.json)
-  readJson(raw.text)
-  return canonicalize(Buffer.from(raw.text)).toString()
+  return 'json' in raw ? keyText(raw.json) : readJsonText(raw.text)
 }
 
 /** Null for what is no array. */

@@ -1,6 +1,6 @@
 /** What a view is asked for, as pages of rows: for answers, and for lists. */
 import { DatabaseError, referred } from '../../../base/errors.ts'
-import { isTurnOver } from '../../../base/time-slice.ts'
+import { isTurnOver, runAtOnce, type Steps } from '../../../base/time-slice.ts'
 import type { SettingsRegistry } from '../../../config/registry.ts'
 import type { Database } from '../../../database/api/database.ts'
 import { functionError } from '../../../design/script-failure.ts'
@@ -16,7 +16,7 @@ import { type Shape, shapeOf } from '../../../views/query.ts'
 import { QueryRanges } from '../../../views/ranges.ts'
 import { builtinRows, reducedRows } from '../../../views/reduced-rows.ts'
 import { rowPieces } from '../../../views/row-text.ts'
-import { askedGroups, askedRows, rowsHead } from '../../../views/rows.ts'
+import { askedGroups, askedRows, type RowsHead, rowsHead } from '../../../views/rows.ts'
 import { scriptReduction } from '../../../views/script-reduction.ts'
 import type { LatePage, Page, RowStep } from '../../answer/view-listing.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -42,14 +42,14 @@ interface Asked {
 const FRESHNESS: readonly Freshness[] = ['current', 'lazy', 'stale']
 
 /**
- * One page for each query, all of one moment of the index. Throws query_parse_error; rejects with what a map throws that
- * ends the index, and with clientGone.
+ * One page for each query, all of one moment of the index; at once where nothing has to be waited for. Throws query_parse_error;
+ * rejects with what a map throws that ends the index, and with clientGone.
  */
-export async function viewPages(
+export function viewPages(
   exchange: Exchange,
   target: ViewTarget,
   queries: readonly RequestedView[],
-): Promise<ViewPages> {
+): ViewPages | Promise<ViewPages> {
   const { definition } = target
   const most = exchange.backend.settings.get(definition.isPartitioned ? 'partitionQueryLimit' : 'queryLimit')
   const asked = queries.map((query): Asked => {
@@ -62,24 +62,71 @@ export async function viewPages(
   })
   requireLanguage(target)
   for (const { ranges } of asked) ranges.check()
-  const isOfOld = queries.some(({ buildBeforeSwitch }) => buildBeforeSwitch)
-  const used = isOfOld ? await targetBeforeSwitch(exchange, target) : target
-  const snapshot = await openIndex(exchange, used, freshest(queries))
+  const freshness = freshest(queries)
+  if (queries.some(({ buildBeforeSwitch }) => buildBeforeSwitch)) {
+    return targetBeforeSwitch(exchange, target).then((used) => pagesLater(exchange, used, asked, freshness))
+  }
+  const snapshot = openNow(exchange, target, freshness)
+  return snapshot === undefined || asked.some(({ query }) => query.keys)
+    ? pagesLater(exchange, target, asked, freshness, snapshot)
+    : pagesNow(exchange, target, asked, snapshot)
+}
+
+/** The snapshot is the pages' from now on. */
+function pagesNow(
+  exchange: Exchange,
+  target: ViewTarget,
+  asked: readonly Asked[],
+  snapshot: IndexSnapshot,
+): ViewPages {
   try {
-    const pages: (Page | LatePage)[] = []
-    for (const each of asked) pages.push(await openPage(exchange, used, snapshot, each))
-    let release: (() => void) | undefined = () => snapshot.close()
-    return {
-      pages,
-      isLate: asked.some(({ shape }) => shape.kind === 'groups' && builtinOf(shape.reduce) === undefined),
-      release() {
-        release?.()
-        release = undefined
-      },
-    }
+    const pages = asked.map((each) => {
+      const tree = snapshot.trees[target.view.tree]!
+      const head = headSteps(tree, each)
+      return openPage(exchange, target, snapshot, each, head && runAtOnce(head))
+    })
+    return viewPagesOf(pages, asked, snapshot)
   } catch (error) {
     snapshot.close()
     throw error
+  }
+}
+
+async function pagesLater(
+  exchange: Exchange,
+  target: ViewTarget,
+  asked: readonly Asked[],
+  freshness: Freshness,
+  opened?: IndexSnapshot,
+): Promise<ViewPages> {
+  const snapshot =
+    opened ?? openNow(exchange, target, freshness) ?? (await openLater(exchange, target, freshness))
+  try {
+    const pages: (Page | LatePage)[] = []
+    for (const each of asked) {
+      const head = headSteps(snapshot.trees[target.view.tree]!, each)
+      pages.push(openPage(exchange, target, snapshot, each, head && (await exchange.inTurns(head))))
+    }
+    return viewPagesOf(pages, asked, snapshot)
+  } catch (error) {
+    snapshot.close()
+    throw error
+  }
+}
+
+function viewPagesOf(
+  pages: readonly (Page | LatePage)[],
+  asked: readonly Asked[],
+  snapshot: IndexSnapshot,
+): ViewPages {
+  let release: (() => void) | undefined = () => snapshot.close()
+  return {
+    pages,
+    isLate: asked.some(({ shape }) => shape.kind === 'groups' && builtinOf(shape.reduce) === undefined),
+    release() {
+      release?.()
+      release = undefined
+    },
   }
 }
 
@@ -97,18 +144,17 @@ function freshest(queries: readonly RequestedView[]): Freshness {
   return FRESHNESS.find((each) => queries.some(({ freshness }) => freshness === each)) ?? 'stale'
 }
 
-function openIndex(
+function openNow(
   exchange: Exchange,
   { definition }: ViewTarget,
   freshness: Freshness,
-): IndexSnapshot | Promise<IndexSnapshot> {
-  const now = exchange.backend.indexes.openNow(exchange.lease.database, definition, freshness)
-  return now ?? openLater(exchange, definition, freshness)
+): IndexSnapshot | undefined {
+  return exchange.backend.indexes.openNow(exchange.lease.database, definition, freshness)
 }
 
 async function openLater(
   exchange: Exchange,
-  definition: IndexDefinition,
+  { definition }: ViewTarget,
   freshness: Freshness,
 ): Promise<IndexSnapshot> {
   const signal = goneSignal(exchange)
@@ -121,12 +167,19 @@ async function openLater(
   }
 }
 
-async function openPage(
+/** Undefined for groups. Without keys it is one step. */
+function headSteps(tree: RowReader, { query, shape, ranges }: Asked): Steps<RowsHead> | undefined {
+  return shape.kind === 'rows' ? rowsHead(tree, query, ranges) : undefined
+}
+
+/** `head`: of rows. */
+function openPage(
   exchange: Exchange,
   target: ViewTarget,
   snapshot: IndexSnapshot,
   { query, shape, ranges }: Asked,
-): Promise<Page | LatePage> {
+  head: RowsHead | undefined,
+): Page | LatePage {
   const tree = snapshot.trees[target.view.tree]!
   const updateSeq = query.updateSeq ? seqText(exchange.database, snapshot.updateSeq) : undefined
   if (shape.kind === 'groups') {
@@ -140,7 +193,6 @@ async function openPage(
       ? { updateSeq, rows: lateGroupRows(exchange, target, groups, signal) }
       : { updateSeq, rows: groupRows(exchange, target, groups, signal) }
   }
-  const head = await exchange.inTurns(rowsHead(tree, query, ranges))
   return { ...head, updateSeq, rows: plainRows(exchange, tree, query, ranges) }
 }
 

@@ -36,18 +36,28 @@ function notAllowed({ allow }: Methods): DatabaseError {
   return new DatabaseError('methodNotAllowed', `Only ${allow} allowed`, { headers: { allow } })
 }
 
-async function query(exchange: Exchange): Promise<Answer> {
-  const asked = await requestedView(exchange)
+function query(exchange: Exchange): Answer | Promise<Answer> {
+  const asked = requestedView(exchange)
+  return asked instanceof Promise
+    ? asked.then((later) => answered(exchange, later))
+    : answered(exchange, asked)
+}
+
+function answered(exchange: Exchange, asked: RequestedView): Answer | Promise<Answer> {
   const { design } = openDesign(exchange)
   const target = viewTarget(exchange, design, exchange.id, exchange.place.rest[0]!)
   countReads(exchange, 1)
-  return answer(await viewPages(exchange, target, [asked]), false)
+  const pages = viewPages(exchange, target, [asked])
+  return pages instanceof Promise ? pages.then((later) => answer(later, false)) : answer(pages, false)
 }
 
-/** What a GET or a POST of one query asks for. Throws badRequest, badContentType, queryParseError. */
-export async function requestedView(exchange: Exchange): Promise<RequestedView> {
+/** What a GET or a POST of one query asks for. Throws, or rejects with, badRequest, badContentType, queryParseError. */
+export function requestedView(exchange: Exchange): RequestedView | Promise<RequestedView> {
+  return exchange.method === 'POST' ? postedView(exchange) : parseViewQuery(exchange.query.pairs)
+}
+
+async function postedView(exchange: Exchange): Promise<RequestedView> {
   const { pairs } = exchange.query
-  if (exchange.method !== 'POST') return parseViewQuery(pairs)
   await exchange.jsonTypedBody()
   const body = await exchange.jsonObject()
   if (queriesMember(body) !== undefined) throw new DatabaseError('badRequest', NO_QUERIES_REASON)
