@@ -4,8 +4,8 @@
  *
  * The load comes from another process, as that of `http`. CPU is that of the server's whole process (Linux only, and not of
  * peers). Indexes are not built unasked: a build is measured from its request to the first answer. A view that is built
- * beside requests is built again and again, until they end. `--profile` leaves the .cpuprofile of each thread in the working
- * directory.
+ * beside requests is built again and again, until they end; each such round follows one without builds, and what is shown of
+ * the 99th percentile is the median of the rounds' ratios. `--profile` leaves the .cpuprofile of each thread in the working directory.
  */
 import { randomBytes } from 'node:crypto'
 import { ask, type Target } from './http/target.ts'
@@ -26,6 +26,8 @@ import { alignedTable } from './text-table.ts'
 
 /** Documents that are changed before an update. */
 const UPDATED = 10_000
+/** Of GET beside builds: one ratio of two tails says little. */
+const LEAST_PAIRS = 5
 
 const SIMPLE = 'function (doc) { emit([doc.kind, doc.number], doc.price) }'
 const HEAVY = `function (doc) {
@@ -67,14 +69,48 @@ async function measured(target: Target, settings: Settings): Promise<string[]> {
         Number.isNaN(p99Ms) ? '' : p99Ms.toFixed(1),
       ])
     }
+    const name = `GET beside builds, ${settings.connections} connections`
+    const beside: string[] = []
+    if (name.includes(settings.only)) {
+      progress.begin(`${target.name}: ${name}`)
+      const pairs: BesideBuilds[] = []
+      while (pairs.length < Math.max(LEAST_PAIRS, settings.rounds)) pairs.push(await asked.besideBuilds())
+      beside.push(...besideTable(name, pairs))
+    }
     progress.close()
-    return alignedTable([
+    const measurements = alignedTable([
       [`${target.name}, ${settings.documents} documents`, 'in a second', 'CPU us each', 'p99 ms'],
       ...rows,
     ])
+    return [...(rows.length > 0 ? measurements : []), ...beside]
   } finally {
     await ask(target, 'DELETE', `/${database}`).catch(() => undefined)
   }
+}
+
+/** One round of GET without builds, and one beside them. */
+interface BesideBuilds {
+  readonly without: Figure
+  readonly beside: Figure
+  /** Documents a second. */
+  readonly built: number
+}
+
+function besideTable(name: string, pairs: readonly BesideBuilds[]): string[] {
+  const row = (title: string, figure: (pair: BesideBuilds) => number, digits: number): string[] => {
+    const figures = pairs.map(figure)
+    const shown = [median(figures), Math.min(...figures), Math.max(...figures)]
+    return [title, ...shown.map((each) => each.toFixed(digits))]
+  }
+  const p99Ms = ({ p99Us }: Figure): number => (p99Us ?? Number.NaN) / 1000
+  return alignedTable([
+    [`${name}, ${pairs.length} rounds`, 'median', 'least', 'most'],
+    row('p99 ms without', ({ without }) => p99Ms(without), 1),
+    row('p99 ms beside', ({ beside }) => p99Ms(beside), 1),
+    row('p99, beside / without', ({ beside, without }) => p99Ms(beside) / p99Ms(without), 2),
+    row('rate, beside / without', ({ beside, without }) => beside.rate / without.rate, 2),
+    row('documents built in a second', ({ built }) => built, 0),
+  ])
 }
 
 /** Documents from number 0 on; those that are there get another price. */
@@ -141,18 +177,23 @@ class AskedViews {
     return loaded(this.#target, this.#settings, asked, warmsUp)
   }
 
-  async #besideBuilds(): Promise<Figure> {
+  async besideBuilds(): Promise<BesideBuilds> {
+    const without = await this.#load('{n}')
+    const rates: number[] = []
     let isDone = false
     const building = async (): Promise<void> => {
-      while (!isDone) await this.#build('simple')
+      while (!isDone) rates.push((await this.#build('simple')).rate)
     }
     const built = building()
+    let beside: Figure
     try {
-      return { ...(await this.#load('{n}', false)), cpuUs: Number.NaN }
+      beside = await this.#load('{n}', false)
     } finally {
       isDone = true
       await built
     }
+    // The last one ended when there were no requests any more.
+    return { without, beside, built: median(rates.length > 1 ? rates.slice(0, -1) : rates) }
   }
 
   measurements(): Measurement[] {
@@ -185,7 +226,6 @@ class AskedViews {
       whole('rows of a whole view', documents, `${kept}/count?reduce=false`),
       whole('groups of level 1', KINDS, `${kept}/stats?group_level=1`),
       whole('groups of level 2', documents, `${kept}/stats?group_level=2`),
-      { name: `GET beside builds, ${connections} connections`, take: () => this.#besideBuilds() },
     ]
   }
 }
