@@ -9,6 +9,7 @@ import { openStore } from '../../native-free-btree/index.ts'
 import type { Database } from '../../src/database/api/database.ts'
 import type { ViewsDefinition } from '../../src/indexes/api.ts'
 import { treeOptionsOf } from '../../src/indexes/index-trees.ts'
+import type { TaskInfo } from '../../src/workers/tasks.ts'
 import { startChild } from '../support/child.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -259,36 +260,53 @@ t.test('a compaction of the database does not disturb its indexes', async (t) =>
   t.same(await read(server), expectedRows(3001))
 })
 
-t.test('a compaction of an index leaves its rows', async (t) => {
-  const server = await startTestServer({ threads: 0 })
-  t.teardown(() => server.stop())
-  await fill(server, documents(2000))
-  await read(server)
-  const { database, release } = await leased(server)
-  t.teardown(release)
-  const { indexes, tasks } = server.server
-  const [path] = await indexPaths(server.folder)
-  const before = (await stat(path!)).size
-  for (let round = 0; round < 3; round++) {
-    const { json } = await ask(server, 'GET /db/_all_docs')
-    const docs = (json as { rows: { id: string; value: { rev: string } }[] }).rows.map(({ id, value }) => {
-      const n = Number(id.slice(1))
-      return { _id: id, _rev: value.rev, n, text: `text ${n}` }
-    })
-    await ask(server, 'POST /db/_bulk_docs', { json: { docs } })
+t.test(
+  'a compaction of an index tells how far it is, holds up neither builds nor queries, and leaves its rows',
+  async (t) => {
+    const config = { DAVENPORT_COMPACTION__BYTES_PER_SECOND: '100000' }
+    const server = await startTestServer({ threads: 0, config })
+    t.teardown(() => server.stop())
+    await fill(server, documents(2000))
     await read(server)
-  }
-  const grown = (await stat(path!)).size
-  t.ok(grown > before)
-  await indexes.compact(database, KILLED_VIEWS)
-  await until('it has ended', () => tasks.list().length === 0)
-  t.match(tasks.history()[0], { type: 'view_compaction', status: 'completed' })
-  t.ok((await stat(path!)).size < grown)
-  t.same(await read(server), expectedRows(2000))
-  const info = await indexes.info(database, KILLED_VIEWS)
-  t.match(info, { updateSeq: database.updateSeqNumber, isBuilding: false, isCompacting: false, waiting: 0 })
-  t.ok(info.fileBytes >= info.activeBytes && info.activeBytes > info.externalBytes && info.externalBytes > 0)
-})
+    const { database, release } = await leased(server)
+    t.teardown(release)
+    const { indexes, tasks } = server.server
+    const [path] = await indexPaths(server.folder)
+    const before = (await stat(path!)).size
+    for (let round = 0; round < 3; round++) {
+      const { json } = await ask(server, 'GET /db/_all_docs')
+      const docs = (json as { rows: { id: string; value: { rev: string } }[] }).rows.map(({ id, value }) => {
+        const n = Number(id.slice(1))
+        return { _id: id, _rev: value.rev, n, text: `text ${n}` }
+      })
+      await ask(server, 'POST /db/_bulk_docs', { json: { docs } })
+      await read(server)
+    }
+    const grown = (await stat(path!)).size
+    t.ok(grown > before)
+    await indexes.compact(database, KILLED_VIEWS)
+    const compaction = (): TaskInfo | undefined =>
+      tasks.list().find(({ type, changes_done }) => type === 'view_compaction' && changes_done > 0)
+    await until('it is on its way', () => compaction() !== undefined)
+    const first = compaction()!
+    t.ok(first.changes_done < first.total_changes, 'and not at its end')
+    await ask(server, 'PUT /db/d2000', { json: { n: 2000, text: 'text 2000' } })
+    t.same(await read(server), expectedRows(2001))
+    t.ok(
+      compaction()!.changes_done >= first.changes_done,
+      'what was built meanwhile did not wait for its end',
+    )
+    await until('it has ended', () => tasks.list().length === 0)
+    t.match(tasks.history()[0], { type: 'view_compaction', status: 'completed' })
+    t.ok((await stat(path!)).size < grown)
+    t.same(await read(server), expectedRows(2001))
+    const info = await indexes.info(database, KILLED_VIEWS)
+    t.match(info, { updateSeq: database.updateSeqNumber, isBuilding: false, isCompacting: false, waiting: 0 })
+    t.ok(
+      info.fileBytes >= info.activeBytes && info.activeBytes > info.externalBytes && info.externalBytes > 0,
+    )
+  },
+)
 
 t.test('purges that were forgotten let the index be built anew', async (t) => {
   const server = await startTestServer({ threads: 0 })
