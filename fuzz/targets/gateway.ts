@@ -1,9 +1,11 @@
 /**
- * The life of a gateway's database, on real files, with restarts and compactions, against a plain model. Invariants:
+ * The life of a gateway's database, on real files, with restarts, compactions and crashes within writes, against a plain model.
+ * Invariants:
  * - No user is answered anything of a revision that he may not see, by any route.
  * - Every user sees every document that he may see, in listings and in `_changes`, from the beginning and from where he was.
- * - Both hold again after a restart.
+ * - Both hold again after a restart, and after a crash that leaves any beginning of what was being written.
  */
+import { crashWithinSteps } from '../../test/support/gateway-crash.ts'
 import { GatewayRun } from '../../test/support/gateway-run.ts'
 import { GatewayServer } from '../../test/support/gateway-server.ts'
 import { inDataFolder } from '../data-folder.ts'
@@ -11,6 +13,7 @@ import type { Script } from '../script.ts'
 import { playerOf, type Target } from '../target.ts'
 
 const RESTART_PROBABILITY = 0.03
+const CRASH_PROBABILITY = 0.05
 
 async function play(script: Script, folder: string): Promise<void> {
   let server = await GatewayServer.start(folder)
@@ -18,7 +21,11 @@ async function play(script: Script, folder: string): Promise<void> {
   try {
     await run.begin()
     for (const random of script.events()) {
-      await run.step(random)
+      if (random.bool(CRASH_PROBABILITY)) {
+        const crash = await crashWithinSteps(folder, server, run, random)
+        if (crash !== undefined)
+          script.coverage.count(crash.had < crash.of ? 'crashed within' : 'crashed behind')
+      } else await run.step(random)
       if (!random.bool(RESTART_PROBABILITY)) continue
       await server.stop()
       server = await GatewayServer.start(folder)
@@ -34,10 +41,10 @@ async function play(script: Script, folder: string): Promise<void> {
 
 export const gateway: Target = {
   name: 'gateway',
-  summary: 'users of a gateway see what they may and nothing else, across restarts and compactions',
+  summary: 'users of a gateway see what they may and nothing else, across restarts, compactions and crashes',
   caseEvents: 60,
-  smokeEvents: 120,
-  rarePaths: ['conflict', 'grant'],
+  smokeEvents: 90,
+  rarePaths: ['conflict', 'grant', 'crashed within'],
   repeats: false,
   hangMs: 120_000,
   open: playerOf((script) => inDataFolder((folder) => play(script, folder))),

@@ -13,6 +13,8 @@ export interface ModelRevision {
   /** Roles, as `role:` and role, by user. */
   roles: readonly [string, readonly string[]][]
   secret: string
+  /** The sync function asks whoever writes for one of the channels that the body names. */
+  isGuarded: boolean
 }
 
 export interface ModelUser {
@@ -25,6 +27,16 @@ export class GatewayModel {
   readonly users = new Map<string, ModelUser>()
   readonly roles = new Map<string, Set<string>>()
   readonly #secrets = new Map<string, ModelRevision>()
+
+  /** As it is now. */
+  copy(): GatewayModel {
+    const copy = new GatewayModel()
+    for (const [id, revisions] of this.documents) copy.documents.set(id, new Map(revisions))
+    for (const [name, user] of this.users) copy.users.set(name, user)
+    for (const [name, channels] of this.roles) copy.roles.set(name, channels)
+    for (const [secret, revision] of this.#secrets) copy.#secrets.set(secret, revision)
+    return copy
+  }
 
   add(id: string, revision: ModelRevision): void {
     let revisions = this.documents.get(id)

@@ -55,16 +55,26 @@ export class GatewayRun {
   /** Of the step that is being played. */
   #random: Random
   readonly #target: () => GatewayTarget
-  readonly #model = new GatewayModel()
+  readonly #model: GatewayModel
   readonly #replicas = new Map<string, Replica>()
   readonly #db = '/db'
   #secrets = 0
   /** Steps by what they were. */
   readonly counts = new Map<string, number>()
 
-  constructor(random: Random, target: () => GatewayTarget) {
+  constructor(random: Random, target: () => GatewayTarget, model = new GatewayModel()) {
     this.#random = random
     this.#target = target
+    this.#model = model
+  }
+
+  /** The same, as it is now, for a copy of the database that goes its own way. */
+  fork(random: Random, target: () => GatewayTarget): GatewayRun {
+    const copy = new GatewayRun(random, target, this.#model.copy())
+    copy.#secrets = this.#secrets
+    for (const [name, { since, revs }] of this.#replicas)
+      copy.#replicas.set(name, { since, revs: new Map(revs) })
+    return copy
   }
 
   async begin(): Promise<void> {
@@ -153,10 +163,17 @@ export class GatewayRun {
     return { secret, channels, access, roles, _attachments: { a: { data, content_type: 'text/plain' } } }
   }
 
-  #remember(id: string, rev: string, parent: string | undefined, deleted: boolean, content: Content): void {
+  #remember(
+    id: string,
+    rev: string,
+    parent: string | undefined,
+    deleted: boolean,
+    content: Content,
+    isGuarded = false,
+  ): void {
     const { secret, channels, access, roles } = content
     const said = channels.includes('*') ? ['*'] : channels
-    this.#model.add(id, { rev, parent, deleted, channels: said, access, roles, secret })
+    this.#model.add(id, { rev, parent, deleted, channels: said, access, roles, secret, isGuarded })
   }
 
   /** An administrator or a user writes on top of the winner, or another leaf. */
@@ -263,7 +280,7 @@ export class GatewayRun {
     })
     const isAllowed = content.channels.some((channel) => channels.has(channel))
     expect(status === (isAllowed ? 201 : 403), `a guarded write of ${id}`, text)
-    if (isAllowed) this.#remember(id, json.rev, parent?.rev, false, content)
+    if (isAllowed) this.#remember(id, json.rev, parent?.rev, false, content, true)
   }
 
   /** An attachment that is put by itself keeps the document's channels, and is of the new revision. */
@@ -278,12 +295,16 @@ export class GatewayRun {
       headers: { 'content-type': 'text/plain' },
       as: `${name}:${PASSWORD}`,
     })
-    const isAllowed = this.#model.maySee(name, winner)
-    expect(status === (isAllowed ? 201 : 404), `an attachment of ${id}`, text)
+    const isSeen = this.#model.maySee(name, winner)
+    // Having all channels is not having this one, where the function asks for it.
+    const channelsNow = this.#model.channelsOf(name)
+    const isRefused = winner.isGuarded && !winner.channels.some((channel) => channelsNow.has(channel))
+    const isAllowed = isSeen && !isRefused
+    expect(status === (isAllowed ? 201 : isSeen ? 403 : 404), `an attachment of ${id}`, text)
     if (!isAllowed) return
     const { channels, access, roles } = winner
     const said = { ...content, channels: [...channels], access: [...access], roles: [...roles] } as never
-    this.#remember(id, json.rev, winner.rev, false, said)
+    this.#remember(id, json.rev, winner.rev, false, said, winner.isGuarded)
   }
 
   /** Who may not see a revision does not get its attachment by a stub in a revision of his own, on top of it or beside it. */
