@@ -98,7 +98,7 @@ export async function writeDocument(
       await target.queue.write({
         id: given.id,
         check: () => {
-          const again = basisOf(target, given, writer)
+          const again = basisAgain(target, given, writer, basis)
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
@@ -113,6 +113,17 @@ export async function writeDocument(
     }
   }
   throw new GatewayError(503, 'The document changes too often')
+}
+
+/** A document that was not there and still is not has the same basis as before. */
+function basisAgain(
+  target: WriteTarget,
+  given: GivenDocument,
+  writer: Writer,
+  before: Basis,
+): Basis | string {
+  const isStillNew = before.leaves === undefined && target.database.lookup(given.id) === undefined
+  return isStillNew ? before : basisOf(target, given, writer)
 }
 
 /** A text: the revision, which is there already. */
