@@ -37,19 +37,26 @@ const DRAWS: readonly (readonly [name: string, draw: Draw])[] = [
   ],
 ]
 
-/** Makes that kind of choice which was made least where the same things were pending. */
+/** A draw that brought nothing new counts as so many. */
+const IDLE_DRAW = 12
+
+/** Makes that kind of choice which was made least where the same things were pending; one that brings nothing new, seldom. */
 export class Draws {
   readonly #made = new Map<string, number>()
 
-  /** Not every model allows it. */
-  draw(pending: readonly Pending[], random: Random): { name: string; choice: Map<number, Fate> } {
-    if (pending.length === 0) return { name: ALL_KEPT, choice: new Map() }
+  /** Not every model allows the choice. `wasIdle` is to be called when it came to a state that was known. */
+  draw(
+    pending: readonly Pending[],
+    random: Random,
+  ): { name: string; choice: Map<number, Fate>; wasIdle: () => void } {
+    if (pending.length === 0) return { name: ALL_KEPT, choice: new Map(), wasIdle: () => {} }
     const what = [...new Set(pending.map((each) => (isName(each) ? 'name' : each.kind)))].sort().join()
     const key = (name: string) => `${what} ${Math.min(pending.length, 4)} ${name}`
     const counts = DRAWS.map(([name]) => this.#made.get(key(name)) ?? 0)
     const least = Math.min(...counts)
     const [name, draw] = random.pick(DRAWS.filter((_, index) => counts[index] === least))
     this.#made.set(key(name), least + 1)
-    return { name, choice: draw(pending, random) }
+    const wasIdle = () => this.#made.set(key(name), least + IDLE_DRAW)
+    return { name, choice: draw(pending, random), wasIdle }
   }
 }

@@ -16,7 +16,6 @@ import { type Choice, LOST, legalise, type Model, pendingOf } from './models.ts'
 import { pictureOf } from './picture.ts'
 import type { Recording } from './recording.ts'
 import { StatePool } from './state-pool.ts'
-import { StateRunner } from './state-runner.ts'
 import { momentAt, type Place, type WalkedMoment, walk } from './walk.ts'
 
 /** States of each moment that are drawn in one walk over the recording, the first walk excepted, which draws one. */
@@ -57,7 +56,6 @@ export async function explore(
 }
 
 class Search {
-  readonly #subject: CrashSubject
   readonly #recording: Recording
   readonly #model: Model
   readonly #limits: StateLimits
@@ -80,7 +78,6 @@ class Search {
     finds: Finds,
   ) {
     const { capabilities, rebuiltFiles = [] } = subject.introduction
-    this.#subject = subject
     this.#recording = recording
     this.#model = model
     this.#limits = limits
@@ -88,7 +85,7 @@ class Search {
     this.#finds = finds
     this.#lanes = makeLanes(recording.seed, capabilities)
     this.#rebuiltFiles = rebuiltFiles
-    this.#pool = new StatePool(subject, this.#lanes)
+    this.#pool = new StatePool(subject, this.#lanes, limits.states)
   }
 
   async run(): Promise<void> {
@@ -117,11 +114,14 @@ class Search {
   /** Begins to try one state of a moment. */
   async #look({ player, bounds, place }: WalkedMoment, random: Random): Promise<void> {
     const { tree } = player
-    const { name, choice } = this.#draws.draw(pendingOf(tree), random)
+    const { name, choice, wasIdle } = this.#draws.draw(pendingOf(tree), random)
     const fates = legalise(tree, this.#model, choice)
     const state = buildState(tree, this.#model, fates, this.#rebuiltFiles)
     const digest = digestOf(state, bounds)
-    if (this.#known.has(digest)) return
+    if (this.#known.has(digest)) {
+      wasIdle()
+      return
+    }
     this.#known.add(digest)
     this.#coverage.count('states')
     this.#coverage.count(`states: ${name}`)
@@ -144,22 +144,18 @@ class Search {
     const moment = momentAt(this.#recording, this.#model, this.#lanes.length, this.#rebuiltFiles, place)!
     const { tree } = moment.player
     const endMs = systemClock.monotonic() + SHRINK_MS
-    const runner = new StateRunner(this.#subject, this.#lanes)
     let best = { wrong, fates: new Map(fates) }
     const fails = async (sequences: readonly number[]) => {
       const fewer = new Map(sequences.map((sequence) => [sequence, fates.get(sequence) ?? LOST]))
       const legal = legalise(tree, this.#model, fewer)
       const state = buildState(tree, this.#model, legal, this.#rebuiltFiles)
-      const again = await runner.check(state, moment.bounds)
-      if (again?.signature !== wrong.signature) return false
+      const isSame = ({ signature }: Wrong) => signature === wrong.signature
+      const again = await this.#pool.check(state, moment.bounds, isSame)
+      if (again === undefined || !isSame(again)) return false
       best = { wrong: again, fates: legal }
       return true
     }
-    try {
-      if (fates.size > 1) await shrink([...fates.keys()], fails, () => systemClock.monotonic() < endMs)
-    } finally {
-      await runner.close()
-    }
+    if (fates.size > 1) await shrink([...fates.keys()], fails, () => systemClock.monotonic() < endMs)
     const picture = pictureOf(pendingOf(tree), best.fates, moment.player)
     return { wrong: best.wrong, place, fates: [...best.fates], picture }
   }

@@ -7,6 +7,8 @@ import type { BuiltState } from './built-state.ts'
 import { StateRunner } from './state-runner.ts'
 
 const MOST_RUNNERS = 4
+/** A process more is worth its start for so many states. */
+const STATES_EACH = 50
 
 export class StatePool {
   readonly #idle: StateRunner[]
@@ -14,8 +16,9 @@ export class StatePool {
   readonly #running = new Set<Promise<void>>()
   #error: { readonly error: unknown } | undefined
 
-  constructor(subject: CrashSubject, lanes: readonly Lane[]) {
-    const count = Math.min(MOST_RUNNERS, Math.max(1, availableParallelism()))
+  /** @param states how many there may be. */
+  constructor(subject: CrashSubject, lanes: readonly Lane[], states: number) {
+    const count = Math.max(1, Math.min(MOST_RUNNERS, availableParallelism(), Math.ceil(states / STATES_EACH)))
     this.#all = Array.from({ length: count }, () => new StateRunner(subject, lanes))
     this.#idle = [...this.#all]
   }
@@ -44,6 +47,15 @@ export class StatePool {
         this.#running.delete(running)
       })
     this.#running.add(running)
+  }
+
+  /** As StateRunner's, when none is being checked. */
+  check(
+    state: BuiltState,
+    bounds: readonly Bounds[],
+    isKnown: (wrong: Wrong) => boolean,
+  ): Promise<Wrong | undefined> {
+    return this.#all[0]!.check(state, bounds, isKnown)
   }
 
   /** Resolves when none is being checked. */
