@@ -1,10 +1,9 @@
-import { systemClock } from '../src/base/clock.ts'
-import { ProgressLine } from '../src/base/progress-line.ts'
 import { PeerMissing } from '../src/lab/peers/adapter.ts'
 import { ToolMissing } from '../src/lab/syscalls/find-strace.ts'
 import { Coverage } from './coverage.ts'
 import { type JobReport, runJobs } from './jobs.ts'
 import { type RunOptions, readOptions, USAGE, UsageError } from './options.ts'
+import { progressOf } from './progress.ts'
 import { commandFor, keepOutputForJson, print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget, shortestFailure } from './run.ts'
 import { smoke } from './smoke.ts'
@@ -15,7 +14,7 @@ const SHRINK_SECONDS = 60
 
 async function runAlone(target: Target, options: RunOptions): Promise<JobReport> {
   print(`${target.name}, seed ${options.seed}`)
-  const progress = progressOf(target, options)
+  const progress = progressOf(target.name, options)
   const { passed, events, coverage, failure } = await runTarget(target, {
     ...options,
     onProgress: progress?.tell,
@@ -38,26 +37,6 @@ async function runAlone(target: Target, options: RunOptions): Promise<JobReport>
     print(`repeat with: ${commandFor(target.name, shortest)}`)
   }
   return report
-}
-
-/** Undefined in a job of many, whose lines would mix. */
-function progressOf(target: Target, { events: most, seconds: mostSeconds }: RunOptions) {
-  if (process.send !== undefined) return undefined
-  const isCounted = Number.isFinite(most)
-  const line = new ProgressLine({
-    write: (text) => void process.stderr.write(text),
-    isTerminal: process.stderr.isTTY === true,
-    clock: systemClock,
-    label: target.name,
-    unit: isCounted ? 'events' : undefined,
-  })
-  return {
-    tell(events: number, seconds: number): void {
-      if (isCounted) line.update(events, most)
-      else line.update(seconds, mostSeconds)
-    },
-    end: (): void => line.end(),
-  }
 }
 
 async function runAll(options: RunOptions): Promise<boolean> {

@@ -4,6 +4,7 @@
  */
 import { Coverage } from './coverage.ts'
 import { knownSeeds } from './known-seeds.ts'
+import { progressOf } from './progress.ts'
 import { print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget } from './run.ts'
 import { derivedSeed, firstEvents } from './script.ts'
@@ -26,8 +27,9 @@ export async function smoke(seed: number): Promise<boolean> {
     else failed += 1
   }
   print(`seed ${seed}`)
-  for (const target of TARGETS.filter(({ smokeEvents }) => smokeEvents > 0))
-    tell(await smokeOne(target, seed))
+  const targets = TARGETS.filter(({ smokeEvents }) => smokeEvents > 0)
+  for (const [at, target] of targets.entries())
+    tell(await smokeOne(target, seed, `${target.name}, ${at + 1} of ${targets.length} targets`))
   for (const known of knownSeeds()) {
     const target = BY_NAME.get(known.target)
     if (target === undefined) throw new Error(`known-seeds.json names no target: ${known.target}`)
@@ -43,7 +45,7 @@ export async function smoke(seed: number): Promise<boolean> {
   return failed === 0
 }
 
-async function smokeOne(target: Target, seed: number): Promise<boolean> {
+async function smokeOne(target: Target, seed: number, label: string): Promise<boolean> {
   const coverage = new Coverage()
   let events = 0
   // Rare paths are rare: a run that missed one is given some more.
@@ -53,7 +55,10 @@ async function smokeOne(target: Target, seed: number): Promise<boolean> {
       events: target.smokeEvents,
       seconds: Number.POSITIVE_INFINITY,
     }
-    const outcome = await runTarget(target, limits)
+    const progress = progressOf(label, limits)
+    const outcome = await runTarget(target, { ...limits, onProgress: progress?.tell }).finally(() =>
+      progress?.end(),
+    )
     coverage.add(outcome.coverage.entries())
     events += outcome.events
     if (outcome.failure !== undefined) {
