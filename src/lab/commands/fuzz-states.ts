@@ -53,7 +53,7 @@ export async function fuzzStates(options: StateOptions, console: LabConsole): Pr
       const recording = await recorded(subject, drawn, options.commits, place)
       coverage.count('recordings')
       const limits = { seed: recording.seed, states: states - coverage.of('states'), endMs }
-      await explore(subject, recording, model, limits, coverage, finds)
+      await explore({ subject, recording, model, limits, coverage, finds })
     } catch (error) {
       if (!(error instanceof Wrong)) throw error
       console.out(`FOUND without any crash: ${error.message}\n`)

@@ -31,6 +31,15 @@ export interface StateLimits {
   readonly endMs: number
 }
 
+export interface Exploration {
+  readonly subject: CrashSubject
+  readonly recording: Recording
+  readonly model: Model
+  readonly limits: StateLimits
+  readonly coverage: Coverage
+  readonly finds: Finds
+}
+
 /** A state that is wrong, as it was found. */
 interface Broken {
   readonly wrong: Wrong
@@ -39,15 +48,8 @@ interface Broken {
 }
 
 /** Resolves when so many states were tried, the time is up, nothing is new, or `finds` wants no more. */
-export async function explore(
-  subject: CrashSubject,
-  recording: Recording,
-  model: Model,
-  limits: StateLimits,
-  coverage: Coverage,
-  finds: Finds,
-): Promise<void> {
-  const search = new Search(subject, recording, model, limits, coverage, finds)
+export async function explore(exploration: Exploration): Promise<void> {
+  const search = new Search(exploration)
   try {
     await search.run()
   } finally {
@@ -69,14 +71,7 @@ class Search {
   /** Found, and not yet told. */
   #broken: Broken[] = []
 
-  constructor(
-    subject: CrashSubject,
-    recording: Recording,
-    model: Model,
-    limits: StateLimits,
-    coverage: Coverage,
-    finds: Finds,
-  ) {
+  constructor({ subject, recording, model, limits, coverage, finds }: Exploration) {
     const { capabilities, rebuiltFiles = [] } = subject.introduction
     this.#recording = recording
     this.#model = model
