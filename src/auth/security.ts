@@ -5,6 +5,9 @@
  * - `members` may read and write. Without a single name or role in `members` the database is public: everybody
  *   may read and write, design documents excepted.
  * - `readers` is the old name of `members` and counts where `members` is absent.
+ *
+ * And one of our own: `channels: true` lets members see the documents of their channels and no others (see `src/channels`).
+ * Administrators see everything.
  */
 import { DatabaseError } from '../base/errors.ts'
 import { isServerAdmin, type UserCtx } from './user.ts'
@@ -17,6 +20,8 @@ interface Group {
 export interface Security {
   admins: Group
   members: Group
+  /** Who is no administrator sees the documents of his channels alone. */
+  channels: boolean
 }
 
 /** Of a database whose `_security` was never set: nobody but server administrators. */
@@ -57,7 +62,17 @@ export function readSecurity(value: unknown): Security {
           ? value['readers']
           : {},
     ),
+    channels: Object.hasOwn(value, 'channels') && value['channels'] === true,
   }
+}
+
+/**
+ * Checks the members that CouchDB does not have before they are stored, so that nobody takes a database for guarded that is not.
+ * Throws bad_request.
+ */
+export function requireChannelMembers(value: unknown): void {
+  const given = isObject(value) && Object.hasOwn(value, 'channels') ? value['channels'] : false
+  if (typeof given !== 'boolean') throw new DatabaseError('badRequest', 'channels must be true or false')
 }
 
 export function isDatabaseAdmin(user: UserCtx, security: Security): boolean {
@@ -68,6 +83,11 @@ export function isMember(user: UserCtx, security: Security): boolean {
   const { members } = security
   const isPublic = members.names.length === 0 && members.roles.length === 0
   return isPublic || isDatabaseAdmin(user, security) || isIn(user, members)
+}
+
+/** Whether the user is to see of the database what is in his channels, and nothing else. */
+export function isChannelled(user: UserCtx, security: Security): boolean {
+  return security.channels && !isDatabaseAdmin(user, security)
 }
 
 function isIn(user: UserCtx, group: Group): boolean {

@@ -61,6 +61,7 @@ export const ROOMS = [
   'src/workers',
   'src/auth',
   'src/users',
+  'src/channels',
   'src/design',
   'src/replication/api.ts',
   'src/replication/job-parser.ts',

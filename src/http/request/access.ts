@@ -1,8 +1,9 @@
 import { isServerAdmin, METRICS_ROLE, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { channelRefusal } from '../../channels/channelled-database.ts'
 import { databaseAdminRefusal } from '../../writing/document-writer.ts'
 import type { Exchange } from './exchange.ts'
-import type { Right } from './rights.ts'
+import { answersByChannels, type Right, type RouteName } from './rights.ts'
 
 /** Whom `_security` lets in there; the other names with an underscore are for administrators of the server. */
 const SYSTEM_DATABASES = new Set(['_users', '_replicator'])
@@ -45,8 +46,16 @@ function requireUse(exchange: Exchange, right: DatabaseRight): void {
     throw new DatabaseError('unauthorized', 'You are not a server or db admin.')
   }
   if (!exchange.isMember) throw new DatabaseError(refusal(exchange))
+  requireChannelAnswer(exchange)
   const isOfServer = right === 'insider' && exchange.place.database?.startsWith('_') === true
   if (right === 'settings' || isOfServer) requireDatabaseAdmin(exchange)
+}
+
+/** Who sees his channels alone is answered where the route has an answer for him. Throws forbidden. */
+function requireChannelAnswer(exchange: Exchange): void {
+  if (!exchange.isChannelled) return
+  if (answersByChannels(exchange.place.route as RouteName, exchange.method)) return
+  throw channelRefusal()
 }
 
 /** Throws unauthorized. */

@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Caller } from '../../auth/hash-queue.ts'
-import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
+import { isChannelled, isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
 import type { BytePace } from '../../base/byte-pace.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { Uuids } from '../../base/uuids.ts'
+import { channelledDatabase } from '../../channels/channelled-database.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
@@ -240,12 +241,23 @@ export class Exchange implements Intake {
   /** The database that the path names; routes of a database have it. */
   get database(): Database {
     const { database } = this.lease
-    this.#seen ??= this.isServerAdmin ? database : this.#seenDatabase(database)
+    this.#seen ??= this.seen(database)
     return this.#seen
+  }
+
+  /** A database as this user sees it. */
+  seen(database: Database): Database {
+    return this.isServerAdmin ? database : this.#seenDatabase(database)
+  }
+
+  /** Whether the user sees of the path's database what is in his channels, and nothing else. */
+  get isChannelled(): boolean {
+    return !this.isServerAdmin && isChannelled(this.user, parseSecurity(this.lease.database.security()))
   }
 
   #seenDatabase(database: Database): Database {
     const { name } = this.user
+    if (isChannelled(this.user, parseSecurity(database.security()))) return channelledDatabase(database)
     const isUsers = database.name === USERS_DATABASE
     if (!isUsers && !isReplicatorDatabase(database.name)) return database
     const isAdmin = isDatabaseAdmin(this.user, parseSecurity(database.security()))

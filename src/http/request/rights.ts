@@ -132,6 +132,71 @@ export const RULES = {
 
 export type RouteName = keyof typeof RULES
 
+type DatabaseRoute = Extract<RouteName, 'database' | `db/${string}` | `design/${string}`>
+
+const REFUSED: readonly string[] = []
+
+/**
+ * Of a database with channels, the methods that have an answer for who sees his channels alone. Everything else is refused
+ * him, and a route that is not in the table does not compile.
+ */
+export const CHANNEL_ANSWERS: Readonly<Record<DatabaseRoute, readonly string[]>> = {
+  database: REFUSED,
+  'db/_all_docs': REFUSED,
+  'db/_all_docs/queries': REFUSED,
+  'db/_changes': REFUSED,
+  'db/_design_docs': REFUSED,
+  'db/_design_docs/queries': REFUSED,
+  'db/_local_docs': REFUSED,
+  'db/_local_docs/queries': REFUSED,
+  'db/_partition': REFUSED,
+  'db/_bulk_get': REFUSED,
+  'db/_bulk_docs': REFUSED,
+  'db/_revs_diff': REFUSED,
+  'db/_missing_revs': REFUSED,
+  'db/_security': REFUSED,
+  'db/_revs_limit': REFUSED,
+  'db/_purged_infos_limit': REFUSED,
+  'db/_purged_infos': REFUSED,
+  'db/_purge': REFUSED,
+  'db/_ensure_full_commit': ['POST'],
+  'db/_compact': REFUSED,
+  'db/_view_cleanup': REFUSED,
+  'db/_auto_purge': REFUSED,
+  'db/_temp_view': REFUSED,
+  'db/_find': REFUSED,
+  'db/_explain': REFUSED,
+  'db/_index': REFUSED,
+  'db/_shards': REFUSED,
+  'db/_sync_shards': REFUSED,
+  'db/_search_cleanup': REFUSED,
+  'db/_nouveau_cleanup': REFUSED,
+  'db/document': REFUSED,
+  'db/attachment': REFUSED,
+  'db/local': REFUSED,
+  'db/local-nameless': REFUSED,
+  'db/local-attachment': REFUSED,
+  'db/design-redirect': REFUSED,
+  'design/_show': REFUSED,
+  'design/_list': REFUSED,
+  'design/_update': REFUSED,
+  'design/_rewrite': REFUSED,
+  'design/_info': REFUSED,
+  'design/_view': REFUSED,
+  'design/_search': REFUSED,
+  'design/_search_info': REFUSED,
+  'design/_search_disk_size': REFUSED,
+  'design/_nouveau': REFUSED,
+  'design/_nouveau_info': REFUSED,
+  'design/_geo': REFUSED,
+  'design/_geo_info': REFUSED,
+}
+
+/** Whether the route has an answer for who sees his channels alone. `method` of HEAD is GET. */
+export function answersByChannels(route: RouteName, method: string): boolean {
+  return Object.hasOwn(CHANNEL_ANSWERS, route) && CHANNEL_ANSWERS[route as DatabaseRoute].includes(method)
+}
+
 /** `rest` is what is behind the route's name in the path. */
 export function rightOf(route: RouteName, method: string, rest: readonly string[]): Right {
   const { right, methods, below }: Rule = RULES[route]

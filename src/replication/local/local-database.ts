@@ -1,10 +1,10 @@
 /**
  * A database of this server as one side of a replication. What holds:
- * - It is used as the job's owner may: whoever is no member reads and writes nothing, and this is looked at again at every step. The
+ * - It is used as the job's owner may: whoever is no member, or sees his channels alone, reads and writes nothing, and this is looked at again at every step. The
  *   databases of the server's own are for its administrators.
  * - It is leased for one step at a time: a replication that waits keeps no database open.
  */
-import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
+import { isChannelled, isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Database } from '../../database/api/database.ts'
@@ -90,7 +90,8 @@ export class LocalDatabase implements Endpoint {
     const { owner } = this
     if (isServerAdmin(owner)) return
     const isOfServer = this.name.startsWith('_')
-    if (!isOfServer && isMember(owner, parseSecurity(database.security()))) return
+    const security = parseSecurity(database.security())
+    if (!isOfServer && isMember(owner, security) && !isChannelled(owner, security)) return
     throw new DatabaseError(owner.name === null ? 'unauthorized' : 'forbidden')
   }
 

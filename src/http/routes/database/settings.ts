@@ -1,4 +1,4 @@
-import { DEFAULT_SECURITY_TEXT, readSecurity } from '../../../auth/security.ts'
+import { DEFAULT_SECURITY_TEXT, readSecurity, requireChannelMembers } from '../../../auth/security.ts'
 import { DatabaseError } from '../../../base/errors.ts'
 import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
@@ -21,7 +21,9 @@ async function putSecurity(exchange: Exchange): Promise<Answer> {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
   const text = await exchange.jsonText()
-  readSecurity(await exchange.jsonBody())
+  const value = await exchange.jsonBody()
+  readSecurity(value)
+  requireChannelMembers(value)
   await exchange.database.setSecurity(text)
   return ok()
 }

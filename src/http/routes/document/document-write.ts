@@ -141,7 +141,7 @@ async function writeLater(exchange: Exchange, edit: DocumentEdit, newEdits: bool
   const lease = await databases.lease(exchange.place.database!)
   const note = (error: unknown): void =>
     log.error('batch write failed', { requestId: exchange.requestId, error: String(error) })
-  const write = requestWriter(exchange, lease.database)
+  const write = requestWriter(exchange, exchange.seen(lease.database))
     .update([edit], { newEdits })
     .then((results) => {
       for (const result of results) if (!result.ok) note(result.refusal.message)
