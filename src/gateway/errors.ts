@@ -4,27 +4,10 @@
  */
 import { STATUS_CODES } from 'node:http'
 import { DatabaseError } from '../base/errors.ts'
+import { GatewayError } from '../channels/gateway-error.ts'
 import { JsonSyntaxError } from '../json/documents.ts'
 
-export interface FailureOptions {
-  headers?: Record<string, string>
-  cause?: unknown
-}
-
-/** What a client is told. */
-export class GatewayError extends Error {
-  override readonly name = 'GatewayError'
-  readonly status: number
-  readonly reason: string
-  readonly headers: Readonly<Record<string, string>>
-
-  constructor(status: number, reason: string, { headers = {}, cause }: FailureOptions = {}) {
-    super(`${status}: ${reason}`, cause === undefined ? undefined : { cause })
-    this.status = status
-    this.reason = reason
-    this.headers = headers
-  }
-}
+export { badRequest, forbidden, GatewayError, missing } from '../channels/gateway-error.ts'
 
 /** Where Go's names of statuses are not Node's. */
 const GO_STATUS: Readonly<Record<number, string>> = {
@@ -55,18 +38,6 @@ export function errorName(status: number): string {
 /** The `error` of a row or a part. */
 export function rowErrorName(status: number): string {
   return ROW_NAMES[status] ?? String(status)
-}
-
-export function badRequest(reason: string): GatewayError {
-  return new GatewayError(400, reason)
-}
-
-export function missing(reason = 'missing'): GatewayError {
-  return new GatewayError(404, reason)
-}
-
-export function forbidden(): GatewayError {
-  return new GatewayError(403, 'forbidden')
 }
 
 /** Undefined for what no client may be told more of than that it happened. */

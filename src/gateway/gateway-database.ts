@@ -8,6 +8,14 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
+import type { ChangeSource } from '../channels/change-rows.ts'
+import { ChannelIndex } from '../channels/channel-index.ts'
+import type { DocumentState } from '../channels/document-state.ts'
+import { GrantIndex } from '../channels/grant-index.ts'
+import { indexEdits, indexedDocuments, indexNames, type StateAt } from '../channels/index-entries.ts'
+import { noteEdit } from '../channels/notes.ts'
+import { mayRead, type Reader } from '../channels/reader.ts'
+import { DEFAULT_SYNC, SyncFunction, type SyncUser } from '../channels/sync-function.ts'
 import type { AllDocsRow, DocumentEdit, DocumentView, OwnedDatabase } from '../database/api/database.ts'
 import { parseRevision } from '../database/revisions/revision-id.ts'
 import type { Scripting } from '../scripting/scripting.ts'
@@ -16,19 +24,14 @@ import { Bells } from './changes/bells.ts'
 import type { DatabaseConfig } from './config.ts'
 import { OWN_END, OWN_PREFIX, parsePrincipalId, readPrincipal } from './principals/principal.ts'
 import { Principals } from './principals/principals.ts'
-import { mayRead, type Reader } from './principals/reader.ts'
 import { Sessions } from './principals/sessions.ts'
-import { ChannelIndex } from './store/channel-index.ts'
 import { leavesOf } from './store/document-leaves.ts'
 import { type GivenDocument, type Writer, type WriteTarget, writeDocument } from './store/document-write.ts'
 import { Expiries } from './store/expiries.ts'
-import { GrantIndex } from './store/grant-index.ts'
-import { indexEdits, indexedDocuments, indexNames, type StateAt, stateAt } from './store/index-entries.ts'
-import { LocalStore, noteEdit } from './store/local-store.ts'
+import { LocalStore } from './store/local-store.ts'
 import { Overrides } from './store/overrides.ts'
-import { type RecordedRevision, recordedRevision } from './store/revision-record.ts'
+import { type RecordedRevision, recordedRevision, stateAt } from './store/revision-record.ts'
 import { WriteQueue } from './store/write-queue.ts'
-import { DEFAULT_SYNC, SyncFunction, type SyncUser } from './sync/sync-function.ts'
 
 /** The note that the index is there, of this form. */
 const INDEX = 'index'
@@ -48,7 +51,7 @@ export interface GatewayDatabaseParts {
   log: Log
 }
 
-export class GatewayDatabase implements WriteTarget {
+export class GatewayDatabase implements WriteTarget, ChangeSource {
   readonly name: string
   readonly log: Log
   readonly clock: Clock
@@ -152,6 +155,16 @@ export class GatewayDatabase implements WriteTarget {
 
   leaves(id: string) {
     return leavesOf(this.database, id, this.recorded)
+  }
+
+  stateOf(id: string): DocumentState | undefined {
+    return this.leaves(id)?.latest.record.state
+  }
+
+  accountOf(id: string): string | null | undefined {
+    if (!id.startsWith(OWN_PREFIX)) return undefined
+    const account = parsePrincipalId(id)
+    return account === undefined ? null : `_${account.kind}/${account.name}`
   }
 
   /** `userName` null is an administrator. As `writeDocument`. */

@@ -3,9 +3,9 @@
  * its body and attachments to those alone who have one of the channels that the sync function said of this very revision.
  */
 
+import { mayRead, type Reader } from '../channels/reader.ts'
 import { forbidden, missing } from './errors.ts'
 import type { GatewayDatabase } from './gateway-database.ts'
-import { mayRead, type Reader } from './principals/reader.ts'
 import { normalRevision } from './store/document-leaves.ts'
 import type { RecordedRevision } from './store/revision-record.ts'
 

@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import t from 'tap'
-import { formatSequence, parseSequence } from '../../src/gateway/changes/sequence-id.ts'
+import { formatSequence, parseSequence } from '../../src/channels/sequence-id.ts'
 import { DEFAULT_ADMIN_INTERFACE, readGatewayConfig } from '../../src/gateway/config.ts'
 import { parseAddress } from '../../src/gateway/http/listener.ts'
 import { GatewayServer } from '../support/gateway-server.ts'

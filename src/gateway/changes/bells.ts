@@ -2,8 +2,9 @@
  * Who is woken by what was written: of a thousand who follow a database those alone who have one of the channels that the
  * write touched. What holds: whoever may be told of a change by a pass over what he has now is rung.
  */
-import { ALL_CHANNELS } from '../names.ts'
-import type { StateAt } from '../store/index-entries.ts'
+
+import type { StateAt } from '../../channels/index-entries.ts'
+import { ALL_CHANNELS } from '../../channels/names.ts'
 
 /** Channels of one listener that are kept apart; who has more hears of everything. */
 const MOST_CHANNELS = 1000

@@ -1,7 +1,8 @@
 /** What is asked of `_changes`: in the query, in a body, or in the first message of a WebSocket. */
+
+import { parseSequence, type SequenceId } from '../../channels/sequence-id.ts'
 import { isObject } from '../config.ts'
 import { badRequest } from '../errors.ts'
-import { parseSequence, type SequenceId } from './sequence-id.ts'
 
 export type FeedType = 'normal' | 'longpoll' | 'continuous' | 'websocket'
 

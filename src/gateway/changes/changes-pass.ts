@@ -1,15 +1,15 @@
 /** Changes as texts: what is sent of a pass over somebody's changes. */
 import { giveWay, nextTurn } from '../../base/time-slice.ts'
+import { type ChangeRow, changeRows, channelsRead } from '../../channels/change-rows.ts'
+import { mayRead, mayReadChannel, type Reader } from '../../channels/reader.ts'
+import { formatSequence, type SequenceId, sequenceText } from '../../channels/sequence-id.ts'
 import type { Piece } from '../../documents/piece.ts'
 import { stringsText, stringText } from '../../json/writer.ts'
 import { documentParts } from '../document-answer.ts'
 import { GatewayError } from '../errors.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
-import { mayRead, mayReadChannel, type Reader } from '../principals/reader.ts'
 import { findRevision, isDocumentId } from '../reads.ts'
-import { type ChangeRow, changeRows, channelsRead } from './change-rows.ts'
 import type { ChangesOptions } from './changes-options.ts'
-import { formatSequence, type SequenceId, sequenceText } from './sequence-id.ts'
 
 /** Rows that are gathered before others get their turn. */
 const MOST_ROWS = 200

@@ -1,7 +1,8 @@
 /** Databases, users and roles, for administrators. */
+
+import { GUEST, GUEST_LABEL } from '../../channels/names.ts'
 import { isObject, type PrincipalConfig } from '../config.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
-import { GUEST, GUEST_LABEL } from '../names.ts'
 import type { Principal, PrincipalKind } from '../principals/principal.ts'
 import { deletePrincipal, readWish, savePrincipal } from '../principals/principal-writes.ts'
 import { resynchronise } from '../sync/resync.ts'

@@ -1,6 +1,7 @@
 /** One document: read, written, deleted; and its attachments. */
 
 import { randomHex } from '../../base/random.ts'
+import { mayRead } from '../../channels/reader.ts'
 import type { AttachmentView } from '../../database/api/database.ts'
 import type { Piece } from '../../documents/piece.ts'
 import { scanDocument } from '../../json/documents.ts'
@@ -13,7 +14,6 @@ import {
   type Wanted,
 } from '../document-answer.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
-import { mayRead } from '../principals/reader.ts'
 import { findRevision, isDocumentId, readRevision, type SeenRevision } from '../reads.ts'
 import type { GivenAttachment, NotedAttachment } from '../store/attachments.ts'
 import { notedAttachments, takeBytes } from '../store/attachments.ts'

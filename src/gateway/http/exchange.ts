@@ -1,5 +1,6 @@
 /** One request on its way through the gateway. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Reader } from '../../channels/reader.ts'
 import { readBody } from '../../http/request/body.ts'
 import type { BodyHold } from '../../http/request/body-memory.ts'
 import { canonicalize } from '../../json/documents.ts'
@@ -8,7 +9,6 @@ import { readerGone } from '../changes/changes-pass.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
-import type { Reader } from '../principals/reader.ts'
 
 export interface ExchangeParts {
   gateway: Gateway

@@ -1,10 +1,10 @@
 /** Sessions: signing in by a cookie, and what administrators do with sessions. */
 
+import { GUEST, GUEST_LABEL } from '../../channels/names.ts'
+import { timedObject } from '../../channels/timed-set.ts'
 import { isObject } from '../config.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
-import { GUEST, GUEST_LABEL } from '../names.ts'
 import { SESSION_COOKIE } from '../principals/sessions.ts'
-import { timedObject } from '../timed-set.ts'
 import { type Answer, empty, json } from './answer.ts'
 import { allowedOrigin } from './cors.ts'
 import type { Exchange } from './exchange.ts'

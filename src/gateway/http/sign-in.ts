@@ -3,8 +3,8 @@
  * wrong with a password or a token is told; a session that is none counts as nothing.
  */
 import { parseBasic } from '../../auth/basic.ts'
+import { GUEST } from '../../channels/names.ts'
 import { GatewayError } from '../errors.ts'
-import { GUEST } from '../names.ts'
 import { SESSION_COOKIE, type Session } from '../principals/sessions.ts'
 import type { Exchange } from './exchange.ts'
 

@@ -2,9 +2,9 @@
 import { decodeJwt } from 'jose'
 import { describeError, type Log } from '../../base/log.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
+import { isPrincipalName } from '../../channels/names.ts'
 import type { OidcProviderConfig } from '../config.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
-import { isPrincipalName } from '../names.ts'
 import { type HashPassword, readWish, savePrincipal } from '../principals/principal-writes.ts'
 import type { Identity, ProviderClient } from './provider-client.ts'
 

@@ -1,6 +1,8 @@
 /** Changes of users and roles, and what an administrator may say of them. */
 
 import type { PasswordHash } from '../../auth/password-hash.ts'
+import { ALL_CHANNELS, GUEST, isChannelName, isPrincipalName } from '../../channels/names.ts'
+import { hasExactly, updatedSet } from '../../channels/timed-set.ts'
 import type { DocumentEdit } from '../../database/api/database.ts'
 import {
   formatRevisionId,
@@ -12,8 +14,6 @@ import {
 import type { PrincipalConfig } from '../config.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
-import { ALL_CHANNELS, GUEST, isChannelName, isPrincipalName } from '../names.ts'
-import { hasExactly, updatedSet } from '../timed-set.ts'
 import type { Principal } from './principal.ts'
 import { newPrincipal, type PrincipalKind, principalId, principalText } from './principal.ts'
 

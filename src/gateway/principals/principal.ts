@@ -3,7 +3,7 @@
  * place in the one update sequence; their ids cannot be a client's, and no route reads documents of such ids.
  */
 import { isPasswordHash, type PasswordHash } from '../../auth/password-hash.ts'
-import type { TimedSet } from '../timed-set.ts'
+import type { TimedSet } from '../../channels/timed-set.ts'
 
 export type PrincipalKind = 'user' | 'role'
 

@@ -3,14 +3,11 @@
  * channels since when. What is asked is answered from what is durable now.
  */
 
-import { GUEST, PUBLIC_CHANNEL, ROLE_PREFIX } from '../names.ts'
-import type { GrantIndex } from '../store/grant-index.ts'
-import { addTimed, type TimedSet } from '../timed-set.ts'
+import type { GrantIndex } from '../../channels/grant-index.ts'
+import { GUEST, ROLE_PREFIX } from '../../channels/names.ts'
+import { channelsOf, type Reader, readerOf } from '../../channels/reader.ts'
+import type { TimedSet } from '../../channels/timed-set.ts'
 import { newPrincipal, type Principal } from './principal.ts'
-import type { Reader } from './reader.ts'
-
-/** Everybody has the public channel since before anything was written. */
-const PUBLIC_SINCE = 1
 
 export class Principals {
   readonly #users = new Map<string, Principal>()
@@ -72,7 +69,7 @@ export class Principals {
   /** Channels of a role, if there is one. */
   roleChannels(name: string): TimedSet | undefined {
     const role = this.#roles.get(name)
-    return role && this.#own(role, `${ROLE_PREFIX}${name}`)
+    return role && channelsOf(role, `${ROLE_PREFIX}${name}`, this)
   }
 
   /** Undefined where nobody has that name. A disabled user is one. */
@@ -81,25 +78,8 @@ export class Principals {
     if (known !== undefined) return known
     const user = this.#users.get(name)
     if (user === undefined) return undefined
-    const ownChannels = this.#own(user, name)
-    const roles = new Map(user.roles)
-    for (const [role, seq] of this.roleGrants.of(name)) addTimed(roles, role, Math.max(seq, user.backSince))
-    const channels = new Map(ownChannels)
-    for (const [role, since] of roles) {
-      for (const [channel, seq] of this.roleChannels(role) ?? [])
-        addTimed(channels, channel, Math.max(seq, since))
-    }
-    const reader = { name, channels, ownChannels, roles, seq: user.seq }
+    const reader = readerOf(user, this, (role) => this.#roles.get(role))
     this.#readers.set(name, reader)
     return reader
-  }
-
-  #own(principal: Principal, granted: string): TimedSet {
-    const channels = new Map(principal.channels)
-    for (const [channel, seq] of this.channelGrants.of(granted)) {
-      addTimed(channels, channel, Math.max(seq, principal.backSince))
-    }
-    addTimed(channels, PUBLIC_CHANNEL, PUBLIC_SINCE)
-    return channels
   }
 }

@@ -2,6 +2,10 @@
  * One write of a document. The revision before it is looked up, the sync function is asked, which takes a moment, and in its
  * turn the write is checked again: if what the function was shown is no longer so, it is asked anew.
  */
+
+import { type DocumentState, EMPTY_STATE, nextState, type SyncOutput } from '../../channels/document-state.ts'
+import { indexEdits, type StateAt } from '../../channels/index-entries.ts'
+import type { SyncFunction, SyncUser } from '../../channels/sync-function.ts'
 import type { DocumentEdit, DocumentView, OwnedDatabase } from '../../database/api/database.ts'
 import {
   formatRevision,
@@ -14,7 +18,6 @@ import {
 } from '../../database/revisions/revision-id.ts'
 import { documentText } from '../../json/writer.ts'
 import { badRequest, GatewayError } from '../errors.ts'
-import type { SyncFunction, SyncUser } from '../sync/sync-function.ts'
 import {
   attachmentsMember,
   type GivenAttachment,
@@ -23,16 +26,7 @@ import {
   resolveAttachments,
 } from './attachments.ts'
 import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
-import { nextState } from './document-state.ts'
-import { indexEdits, type StateAt, stateAt } from './index-entries.ts'
-import {
-  type DocumentState,
-  EMPTY_STATE,
-  type RecordedRevision,
-  type RevisionRecord,
-  type SyncOutput,
-  withRecord,
-} from './revision-record.ts'
+import { type RecordedRevision, type RevisionRecord, stateAt, withRecord } from './revision-record.ts'
 import type { CheckedWrite, WriteQueue } from './write-queue.ts'
 
 /** A document as a client gives it. */

@@ -3,11 +3,11 @@
  * documents and the gateway's own notes, as local documents of the database, apart by the beginning of their ids. Changes
  * of it are made one after the other.
  */
-import type { DocumentEdit, OwnedDatabase } from '../../database/api/database.ts'
+import { Notes, OWN } from '../../channels/notes.ts'
+import type { OwnedDatabase } from '../../database/api/database.ts'
 import { GatewayError, missing } from '../errors.ts'
 
 const CLIENT = 'doc/'
-const OWN = 'own/'
 
 export interface ClientLocal {
   /** `0-N`. */
@@ -16,20 +16,12 @@ export interface ClientLocal {
   body: Buffer
 }
 
-const LOCAL = '_local/'
-const NOTHING = Buffer.alloc(0)
-
-/** What writes a note, or takes it away, in one transaction with other edits. `text` is JSON. */
-export function noteEdit(name: string, text: string | undefined): DocumentEdit {
-  const body = text === undefined ? NOTHING : Buffer.from(text)
-  return { id: `${LOCAL}${OWN}${name}`, deleted: text === undefined, body, term: NOTHING }
-}
-
-export class LocalStore {
+export class LocalStore extends Notes {
   readonly #database: OwnedDatabase
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(database: OwnedDatabase) {
+    super(database)
     this.#database = database
   }
 
@@ -63,12 +55,6 @@ export class LocalStore {
     if (found?.rev !== rev) throw new GatewayError(409, 'Document update conflict')
   }
 
-  /** Of a note of the gateway; undefined where there is none. */
-  note(name: string): unknown {
-    const found = this.#database.getLocal(OWN + name)
-    return found && JSON.parse(found.body.toString())
-  }
-
   async setNote(name: string, value: unknown): Promise<void> {
     await this.#inTurn(() =>
       this.#database.putLocal(OWN + name, Buffer.from(JSON.stringify(value)), undefined),
@@ -80,20 +66,6 @@ export class LocalStore {
       if (this.#database.getLocal(OWN + name) !== undefined)
         await this.#database.deleteLocal(OWN + name, undefined)
     })
-  }
-
-  /** Writes notes and takes them away, all or none. Rejects as the database does. */
-  async change(edits: readonly DocumentEdit[]): Promise<void> {
-    if (edits.length === 0) return
-    const results = await this.#database.update(edits, { newEdits: false })
-    for (const result of results) if (!result.ok) throw result.refusal
-  }
-
-  /** Notes whose names begin so, as they are now, in order; from that with `first` behind the prefix on. */
-  *notes(prefix: string, first = ''): Generator<[name: string, value: unknown]> {
-    const startKey = OWN + prefix
-    const rows = this.#database.localDocs({ startKey: startKey + first, endKey: `${startKey}\u{10ffff}` })
-    for (const { id, body } of rows) yield [id.slice(OWN.length), JSON.parse(body.toString())]
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

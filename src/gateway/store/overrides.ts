@@ -3,9 +3,20 @@
  * revision cannot be written twice, so this stands beside the documents, one note a document, and goes before what their
  * records say. A note is of certain revisions, so that it says nothing of what is written after it.
  */
+
+import type { DocumentState, SyncOutput } from '../../channels/document-state.ts'
+import { noteEdit } from '../../channels/notes.ts'
+import {
+  outputOf,
+  type StoredOutput,
+  type StoredState,
+  stateOf,
+  storedOutput,
+  storedState,
+} from '../../channels/stored-state.ts'
 import type { DocumentEdit } from '../../database/api/database.ts'
-import { type LocalStore, noteEdit } from './local-store.ts'
-import type { DocumentState, RecordedRevision, Removal, SyncOutput } from './revision-record.ts'
+import type { LocalStore } from './local-store.ts'
+import type { RecordedRevision } from './revision-record.ts'
 
 export interface Override {
   output: SyncOutput
@@ -15,17 +26,7 @@ export interface Override {
 
 const NOTES = 'resync/'
 
-type StoredState = {
-  channels: [string, Removal | null][]
-  access: [string, [string, number][]][]
-  roles: [string, [string, number][]][]
-}
-
-type Stored = [
-  rev: string,
-  output: { channels: string[]; access: [string, string[]][]; roles: [string, string[]][] },
-  state: StoredState | null,
-][]
+type Stored = [rev: string, output: StoredOutput, state: StoredState | null][]
 
 export class Overrides {
   readonly #local: LocalStore
@@ -70,33 +71,16 @@ export class Overrides {
 function written(overrides: ReadonlyMap<string, Override>): Stored {
   return [...overrides].map(([rev, { output, state }]) => [
     rev,
-    { channels: output.channels, access: [...output.access], roles: [...output.roles] },
-    state === undefined
-      ? null
-      : {
-          channels: [...state.channels].map(([name, removal]) => [name, removal ?? null]),
-          access: [...state.access].map(([name, set]) => [name, [...set]]),
-          roles: [...state.roles].map(([name, set]) => [name, [...set]]),
-        },
+    storedOutput(output),
+    state === undefined ? null : storedState(state),
   ])
 }
 
 function read(stored: Stored): Map<string, Override> {
   return new Map(
-    stored.map(([rev, { channels, access, roles }, state]) => [
+    stored.map(([rev, output, state]) => [
       rev,
-      {
-        output: { channels, access: new Map(access), roles: new Map(roles) },
-        state: state === null ? undefined : stateOf(state),
-      },
+      { output: outputOf(output), state: state === null ? undefined : stateOf(state) },
     ]),
   )
-}
-
-function stateOf({ channels, access, roles }: StoredState): DocumentState {
-  return {
-    channels: new Map(channels.map(([name, removal]) => [name, removal ?? undefined])),
-    access: new Map(access.map(([name, set]) => [name, new Map(set)])),
-    roles: new Map(roles.map(([name, set]) => [name, new Map(set)])),
-  }
 }

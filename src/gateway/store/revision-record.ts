@@ -7,32 +7,16 @@
  * whole document's after this write: in which channels it is, which ones it has left and where, and what it grants since
  * when; that of the revision that was written last is the document's. `stamp` tells which that is, among the leaves.
  */
+
+import {
+  type DocumentState,
+  EMPTY_OUTPUT,
+  EMPTY_STATE,
+  type SyncOutput,
+} from '../../channels/document-state.ts'
+import type { StateAt } from '../../channels/index-entries.ts'
+import type { TimedSet } from '../../channels/timed-set.ts'
 import type { DocumentView } from '../../database/api/database.ts'
-import type { TimedSet } from '../timed-set.ts'
-
-/** What the sync function says of a revision. */
-export interface SyncOutput {
-  channels: string[]
-  /** Channels by user, or `role:` and a role. */
-  access: Map<string, string[]>
-  /** Roles by user. */
-  roles: Map<string, string[]>
-}
-
-/** Where a document left a channel. */
-export interface Removal {
-  seq: number
-  rev: string
-  deleted: boolean
-}
-
-export interface DocumentState {
-  /** Undefined: it is in the channel. */
-  channels: Map<string, Removal | undefined>
-  /** Channels, by user or role, with the sequence of the grant. */
-  access: Map<string, TimedSet>
-  roles: Map<string, TimedSet>
-}
 
 /** What an attachment has that the database does not keep. */
 export interface AttachmentNote {
@@ -55,9 +39,6 @@ export interface RevisionRecord {
   /** Revisions of the history that it came with; 0 for an edit. */
   historyLength: number
 }
-
-export const EMPTY_OUTPUT: SyncOutput = { channels: [], access: new Map(), roles: new Map() }
-export const EMPTY_STATE: DocumentState = { channels: new Map(), access: new Map(), roles: new Map() }
 
 const PREFIX = Buffer.from('{"_sync":')
 const EMPTY_BODY_BYTES = 2
@@ -193,4 +174,10 @@ export function recordedRevision(view: DocumentView): RecordedRevision {
   const parts = split(bytes)
   if (parts === undefined) return { view, record: NO_RECORD, body: bytes }
   return { view, record: recordOf(parts.record), body: parts.body }
+}
+
+/** Of the leaf that was written last. */
+export function stateAt({ view, record }: RecordedRevision): StateAt {
+  const { state, seq, expiry } = record
+  return { state, seq, expiry: view.deleted ? undefined : expiry }
 }

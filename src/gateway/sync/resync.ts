@@ -3,14 +3,14 @@
  * documents (see `store/overrides.ts`), document by document, so that one that is broken off can be done again.
  */
 import { giveWay } from '../../base/time-slice.ts'
+import { EMPTY_OUTPUT, nextState, type SyncOutput } from '../../channels/document-state.ts'
+import { indexEdits } from '../../channels/index-entries.ts'
 import { GatewayError } from '../errors.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
 import { OWN_PREFIX } from '../principals/principal.ts'
-import { nextState } from '../store/document-state.ts'
 import { shownBefore, shownRevision } from '../store/document-write.ts'
-import { indexEdits, stateAt } from '../store/index-entries.ts'
 import type { Override } from '../store/overrides.ts'
-import { EMPTY_OUTPUT, type RecordedRevision, type SyncOutput } from '../store/revision-record.ts'
+import { type RecordedRevision, stateAt } from '../store/revision-record.ts'
 
 /** Resolves with the number of documents of which it says something else than before. */
 export async function resynchronise(database: GatewayDatabase, gone: AbortSignal): Promise<number> {

@@ -4,7 +4,7 @@
  * who has seen all of his channels is not looked up in the database with each write of others.
  */
 import { type ChannelEntry, channelEntries, type StateAt } from './index-entries.ts'
-import type { LocalStore } from './local-store.ts'
+import type { Notes } from './notes.ts'
 
 const MOST_HEADS = 100_000
 
@@ -26,14 +26,14 @@ export class ChannelCursor {
 }
 
 export class ChannelIndex {
-  readonly #local: LocalStore
+  readonly #notes: Notes
   /** Of each channel that has an entry behind the floor, the last one. */
   readonly #heads = new Map<string, number>()
   #floor: number
 
   /** Behind `floor` nothing is written yet. */
-  constructor(local: LocalStore, floor: number) {
-    this.#local = local
+  constructor(notes: Notes, floor: number) {
+    this.#notes = notes
     this.#floor = floor
   }
 
@@ -51,6 +51,6 @@ export class ChannelIndex {
   /** The entries of a channel behind `since`; undefined where there are none. */
   cursor(channel: string, since: number): ChannelCursor | undefined {
     if (since >= (this.#heads.get(channel) ?? this.#floor)) return undefined
-    return new ChannelCursor(channelEntries(this.#local, channel, since))
+    return new ChannelCursor(channelEntries(this.#notes, channel, since))
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The index of a gateway's database: entries beside the documents, written in the transaction of each write, so that neither a
- * crash nor a copy parts them. They follow from the documents' states alone. As notes of the database (see `local-store.ts`):
+ * crash nor a copy parts them. They follow from the documents' states alone. As notes of a database (see `notes.ts`):
  *
  * | name | value |
  * |---|---|
@@ -11,10 +11,10 @@
  * channel at most.
  */
 import { hash } from 'node:crypto'
-import type { DocumentEdit } from '../../database/api/database.ts'
-import type { TimedSet } from '../timed-set.ts'
-import { type LocalStore, noteEdit } from './local-store.ts'
-import type { DocumentState, RecordedRevision, Removal } from './revision-record.ts'
+import type { DocumentEdit } from '../database/api/database.ts'
+import type { DocumentState, Removal } from './document-state.ts'
+import { type Notes, noteEdit } from './notes.ts'
+import type { TimedSet } from './timed-set.ts'
 
 /** A document's state, and where it stands. */
 export interface StateAt {
@@ -22,12 +22,6 @@ export interface StateAt {
   seq: number
   /** Unix time in seconds. */
   expiry: number | undefined
-}
-
-/** Of the leaf that was written last. */
-export function stateAt({ view, record }: RecordedRevision): StateAt {
-  const { state, seq, expiry } = record
-  return { state, seq, expiry: view.deleted ? undefined : expiry }
 }
 
 export interface ChannelEntry {
@@ -99,15 +93,15 @@ export function indexEdits(
 }
 
 /** The names of all entries. */
-export function* indexNames(local: LocalStore): Generator<string> {
-  for (const prefix of [CHANNELS, DOCUMENTS]) for (const [name] of local.notes(prefix)) yield name
+export function* indexNames(notes: Notes): Generator<string> {
+  for (const prefix of [CHANNELS, DOCUMENTS]) for (const [name] of notes.notes(prefix)) yield name
 }
 
 /** What documents grant and when they expire: all of those that have any of it. */
 export function* indexedDocuments(
-  local: LocalStore,
+  notes: Notes,
 ): Generator<[id: string, Pick<DocumentState, 'access' | 'roles'>, expiry: number | undefined]> {
-  for (const [name, value] of local.notes(DOCUMENTS)) {
+  for (const [name, value] of notes.notes(DOCUMENTS)) {
     const [access, roles, expiry] = value as StoredDocument
     const granted = { access: timedMaps(access), roles: timedMaps(roles) }
     yield [name.slice(DOCUMENTS.length), granted, expiry ?? undefined]
@@ -115,9 +109,9 @@ export function* indexedDocuments(
 }
 
 /** The entries of a channel behind `since`, upwards, as of now. To be taken to the end, or returned. */
-export function* channelEntries(local: LocalStore, channel: string, since: number): Generator<ChannelEntry> {
+export function* channelEntries(notes: Notes, channel: string, since: number): Generator<ChannelEntry> {
   const place = placeOf(channel)
-  for (const [name, value] of local.notes(place, digitsOf(since + 1))) {
+  for (const [name, value] of notes.notes(place, digitsOf(since + 1))) {
     const seq = Number.parseInt(name.slice(place.length), 16)
     const [id, rev, deleted] = value as [id: string, rev?: string, deleted?: 0 | 1]
     yield { seq, id, removal: rev === undefined ? undefined : { seq, rev, deleted: deleted === 1 } }

@@ -2,12 +2,12 @@
  * A database's sync function: what it says of a revision. It runs in the sandbox, where nobody's turn waits for it. What it
  * says is checked here: nothing that comes back from the sandbox is trusted.
  */
-import { Design } from '../../scripting/design.ts'
-import { ScriptError } from '../../scripting/script-error.ts'
-import type { Scripting } from '../../scripting/scripting.ts'
-import { GatewayError } from '../errors.ts'
-import { ALL_CHANNELS, isChannelName, isPrincipalName, ROLE_PREFIX } from '../names.ts'
-import type { SyncOutput } from '../store/revision-record.ts'
+import { Design } from '../scripting/design.ts'
+import { ScriptError } from '../scripting/script-error.ts'
+import type { Scripting } from '../scripting/scripting.ts'
+import type { SyncOutput } from './document-state.ts'
+import { GatewayError } from './gateway-error.ts'
+import { ALL_CHANNELS, isChannelName, isPrincipalName, ROLE_PREFIX } from './names.ts'
 import { syncDesignText } from './sync-script.ts'
 
 /** Who writes, as the function may require him to be; null for an administrator. */

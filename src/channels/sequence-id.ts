@@ -3,7 +3,7 @@
  * its channel: all of those stand where g would, in their order, before g itself. `l::n` and `l:g:n` say that l is the last change
  * before one that was missing when they were told: who goes on from them goes on from l.
  */
-import { badRequest } from '../errors.ts'
+import { badRequest } from './gateway-error.ts'
 
 export interface SequenceId {
   /** The change, or the grant. */

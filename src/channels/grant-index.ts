@@ -1,5 +1,5 @@
 /** What documents grant: channels to users and roles, roles to users, each since the earliest document that grants it. */
-import type { TimedSet } from '../timed-set.ts'
+import type { TimedSet } from './timed-set.ts'
 
 type Granted = ReadonlyMap<string, TimedSet>
 

@@ -3,13 +3,25 @@
  * what he sees. A channel that he has since g is told from its beginning, as `g:n`, to who has not seen g. What holds: a row is of a
  * channel that the reader has now, and every change of such a channel is told once he asks from before it.
  */
-import { Heap } from '../../base/heap.ts'
-import type { GatewayDatabase } from '../gateway-database.ts'
-import { ALL_CHANNELS, GUEST, GUEST_LABEL } from '../names.ts'
-import { OWN_PREFIX, parsePrincipalId } from '../principals/principal.ts'
-import { mayReadChannel, type Reader } from '../principals/reader.ts'
-import type { ChannelCursor } from '../store/channel-index.ts'
+import { Heap } from '../base/heap.ts'
+import type { Database } from '../database/api/database.ts'
+import type { ChannelCursor, ChannelIndex } from './channel-index.ts'
+import type { DocumentState } from './document-state.ts'
+import { ALL_CHANNELS, GUEST, GUEST_LABEL } from './names.ts'
+import { mayReadChannel, type Reader } from './reader.ts'
 import { isBefore, isSame, type SequenceId } from './sequence-id.ts'
+
+/** What changes are read from: a database, and the index of its channels. */
+export interface ChangeSource {
+  readonly database: Pick<Database, 'lookup' | 'changes'>
+  readonly channels: Pick<ChannelIndex, 'cursor'>
+  /** The last change that is in the index; later ones are not told. */
+  readonly indexedSeq: number
+  /** Of a document that is there; undefined where nothing is known of it. */
+  stateOf(id: string): DocumentState | undefined
+  /** Undefined for a document; null for what is never told; of an account the id that its changes have. */
+  accountOf(id: string): string | null | undefined
+}
 
 export interface ChangeRow {
   readonly sequence: SequenceId
@@ -53,7 +65,7 @@ export interface ChangesWish {
  * administrator.
  */
 export function* changeRows(
-  database: GatewayDatabase,
+  source: ChangeSource,
   reader: Reader | null,
   { channels, activeOnly }: ChangesWish,
   since: SequenceId,
@@ -63,7 +75,7 @@ export function* changeRows(
       ? a.order < b.order
       : isBefore(a.found.sequence, b.found.sequence),
   )
-  const open = [...feeds(database, reader, channels, since)]
+  const open = [...feeds(source, reader, channels, since)]
   try {
     for (const [order, feed] of open.entries()) {
       const found = feed.next()
@@ -97,7 +109,7 @@ function merged(together: readonly Found[]): ChangeRow {
 }
 
 function* feeds(
-  database: GatewayDatabase,
+  source: ChangeSource,
   reader: Reader | null,
   wished: readonly string[] | undefined,
   since: SequenceId,
@@ -105,8 +117,8 @@ function* feeds(
   const channels = new Map(channelsOf(reader, wished))
   for (const [channel, added] of channels) {
     yield channel === ALL_CHANNELS
-      ? new DocumentsFeed(database, reader === null, added, since)
-      : new ChannelFeed(database, channels, channel, since)
+      ? new DocumentsFeed(source, reader === null, added, since)
+      : new ChannelFeed(source, channels, channel, since)
   }
   if (reader !== null) yield accountFeed(reader, since)
 }
@@ -152,7 +164,7 @@ function sequenceOf(seq: number, added: number, since: SequenceId): SequenceId {
 }
 
 class ChannelFeed implements Feed {
-  readonly #database: GatewayDatabase
+  readonly #source: ChangeSource
   /** All that are read, with the sequences since which the reader has them. */
   readonly #channels: ReadonlyMap<string, number>
   readonly #channel: string
@@ -162,19 +174,19 @@ class ChannelFeed implements Feed {
   readonly #last: number
 
   constructor(
-    database: GatewayDatabase,
+    source: ChangeSource,
     channels: ReadonlyMap<string, number>,
     channel: string,
     since: SequenceId,
   ) {
     const added = channels.get(channel)!
-    this.#database = database
+    this.#source = source
     this.#channels = channels
     this.#channel = channel
     this.#added = added
     this.#since = since
-    this.#cursor = database.channels.cursor(channel, placeOf(added, since))
-    this.#last = database.indexedSeq
+    this.#cursor = source.channels.cursor(channel, placeOf(added, since))
+    this.#last = source.indexedSeq
   }
 
   next(): Found | undefined {
@@ -188,7 +200,7 @@ class ChannelFeed implements Feed {
       const isPassedOver = this.#isStillSeen(id)
       return { sequence, id, deleted, removed: this.#channel, rev, isAccount: false, isPassedOver }
     }
-    const row = this.#database.database.lookup(id)
+    const row = this.#source.database.lookup(id)
     // What was written since is told at its new place, once the index has it.
     const isPassedOver = row?.document().localSeq !== seq
     const { deleted = false, rev } = row ?? {}
@@ -205,7 +217,7 @@ class ChannelFeed implements Feed {
    */
   #isStillSeen(id: string): boolean {
     if (this.#channels.has(ALL_CHANNELS)) return true
-    const state = this.#database.leaves(id)?.latest.record.state
+    const state = this.#source.stateOf(id)
     for (const [name, removal] of state?.channels ?? []) {
       if (removal === undefined && this.#channels.has(name)) return true
     }
@@ -215,17 +227,19 @@ class ChannelFeed implements Feed {
 
 /** All documents; with all accounts for administrators. */
 class DocumentsFeed implements Feed {
-  readonly #rows: ReturnType<GatewayDatabase['database']['changes']>['rows']
+  readonly #source: ChangeSource
+  readonly #rows: ReturnType<Database['changes']>['rows']
   readonly #last: number
   readonly #withAccounts: boolean
   readonly #added: number
   readonly #since: SequenceId
 
-  constructor(database: GatewayDatabase, withAccounts: boolean, added: number, since: SequenceId) {
+  constructor(source: ChangeSource, withAccounts: boolean, added: number, since: SequenceId) {
     // The database takes a number of the future for one of another history.
-    const place = Math.min(placeOf(added, since), database.indexedSeq)
-    this.#rows = database.database.changes({ since: place }).rows
-    this.#last = database.indexedSeq
+    const place = Math.min(placeOf(added, since), source.indexedSeq)
+    this.#source = source
+    this.#rows = source.database.changes({ since: place }).rows
+    this.#last = source.indexedSeq
     this.#withAccounts = withAccounts
     this.#added = added
     this.#since = since
@@ -236,15 +250,14 @@ class DocumentsFeed implements Feed {
       const { id, seqNumber, deleted, revs } = row.value
       if (seqNumber > this.#last) return undefined
       const sequence = sequenceOf(seqNumber, this.#added, this.#since)
-      if (!id.startsWith(OWN_PREFIX)) {
+      const account = this.#source.accountOf(id)
+      if (account === undefined) {
         const told = { removed: undefined, rev: revs[0]!, isAccount: false, isPassedOver: false }
         return { sequence, id, deleted, ...told }
       }
-      const account = parsePrincipalId(id)
-      if (!this.#withAccounts || deleted || account === undefined) continue
-      const shown = `_${account.kind}/${account.name}`
+      if (!this.#withAccounts || deleted || account === null) continue
       const told = { removed: undefined, rev: '', isAccount: true, isPassedOver: false }
-      return { sequence, id: shown, deleted: false, ...told }
+      return { sequence, id: account, deleted: false, ...told }
     }
     return undefined
   }

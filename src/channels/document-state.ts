@@ -1,5 +1,31 @@
-import { type TimedSet, updatedSet } from '../timed-set.ts'
-import type { DocumentState, Removal, SyncOutput } from './revision-record.ts'
+import { type TimedSet, updatedSet } from './timed-set.ts'
+
+/** What the sync function says of a revision. */
+export interface SyncOutput {
+  channels: string[]
+  /** Channels by user, or `role:` and a role. */
+  access: Map<string, string[]>
+  /** Roles by user. */
+  roles: Map<string, string[]>
+}
+
+/** Where a document left a channel. */
+export interface Removal {
+  seq: number
+  rev: string
+  deleted: boolean
+}
+
+export interface DocumentState {
+  /** Undefined: it is in the channel. */
+  channels: Map<string, Removal | undefined>
+  /** Channels, by user or role, with the sequence of the grant. */
+  access: Map<string, TimedSet>
+  roles: Map<string, TimedSet>
+}
+
+export const EMPTY_OUTPUT: SyncOutput = { channels: [], access: new Map(), roles: new Map() }
+export const EMPTY_STATE: DocumentState = { channels: new Map(), access: new Map(), roles: new Map() }
 
 /**
  * Channels that a document remembers to have left. The oldest are forgotten: who has not asked for changes since does not
