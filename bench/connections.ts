@@ -13,14 +13,14 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { machineCpuUs, processCpuUs } from '../src/lab/measure/process-cpu.ts'
+import { median } from '../src/lab/measure/statistics.ts'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { hostileRequests } from '../test/support/hostile-requests.ts'
 import { besideHostile } from '../test/support/hostile-run.ts'
 import { HttpClient } from '../test/support/http-client.ts'
 import { processMemory, type ServerProcess, startServerProcess } from '../test/support/server-process.ts'
 import { type Feed, openFeeds, openFilesLimit, openSockets } from './feed-sockets.ts'
-import { machineCpuUs, processCpuUs } from './process-cpu.ts'
-import { median } from './statistics.ts'
-import { alignedTable } from './text-table.ts'
 import { type Benchmark, megabytes, percentile, stopwatch, withFolder } from './tools.ts'
 
 const MOST_IDLE_BYTES = 32 * 1024

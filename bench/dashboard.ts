@@ -12,9 +12,9 @@ import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { HttpClient } from '../test/support/http-client.ts'
 import { ADMIN, startServerProcess } from '../test/support/server-process.ts'
-import { processCpuUs } from './process-cpu.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
 const MOST_CPU = 0.01

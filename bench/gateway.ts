@@ -14,6 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
+import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import {
   ADMIN,
   processMemory,
@@ -23,8 +25,6 @@ import {
 import { type Feed, openFeeds } from './feed-sockets.ts'
 import { chosenTool } from './http/load.ts'
 import { DOCUMENT, type Load } from './http/workload.ts'
-import { describeMachine, machineOf } from './machine.ts'
-import { processCpuUs } from './process-cpu.ts'
 import { type Benchmark, megabytes, percentile, stopwatch, withFolder } from './tools.ts'
 
 const LEAST_RATIO = 0.6

@@ -1,9 +1,10 @@
 /** The tables of `bench -- growth`: a column for each size. */
+
+import { alignedTable, shownFigure } from '../src/lab/measure/text-table.ts'
 import { type Line, line, spreadCell } from './btree/report.ts'
 import type { Results } from './btree/results.ts'
 import { UPDATE_BATCHES } from './btree/steps/updates.ts'
 import { holds, MEMORY_TARGET_BYTES, updateTargets, type Verdict, verdict } from './btree/targets.ts'
-import { alignedTable, shownFigure } from './text-table.ts'
 
 const LINES: readonly Line[] = [
   line('load.rate', 'load: documents', 'rate'),

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { hostileRequests } from '../test/support/hostile-requests.ts'
 import { besideHostile } from '../test/support/hostile-run.ts'
 import { HttpClient } from '../test/support/http-client.ts'
@@ -14,7 +15,6 @@ import {
   type ServerProcess,
   startServerProcess,
 } from '../test/support/server-process.ts'
-import { alignedTable } from './text-table.ts'
 import { type Benchmark, megabytes, withFolder } from './tools.ts'
 
 const MOST_WAIT_MS = 100

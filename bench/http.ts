@@ -15,6 +15,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '../src/base/clock.ts'
+import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
+import { Progress } from '../src/lab/measure/progress.ts'
+import { median } from '../src/lab/measure/statistics.ts'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { chosenTool, type LoadTool } from './http/load.ts'
 import { oneRound, type Round } from './http/round.ts'
 import {
@@ -30,11 +34,7 @@ import {
   threadCounts,
 } from './http/target.ts'
 import { type Load, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
-import { describeMachine, machineOf } from './machine.ts'
-import { Progress } from './progress.ts'
 import { writeResults } from './results-file.ts'
-import { median } from './statistics.ts'
-import { alignedTable } from './text-table.ts'
 import { type Benchmark, withFolder } from './tools.ts'
 
 /** Before the first round, for the compilers of the servers. */

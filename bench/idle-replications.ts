@@ -7,9 +7,9 @@
  * that of the same server with the same databases and without them.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { call } from '../test/support/replicated.ts'
 import type { ServerProcess } from '../test/support/server-process.ts'
-import { processCpuUs } from './process-cpu.ts'
 
 export interface IdleSite {
   readonly process: ServerProcess

@@ -7,6 +7,9 @@
  * run one connection asks for documents, and what it waits for is shown too.
  */
 import { randomBytes } from 'node:crypto'
+import { Progress } from '../src/lab/measure/progress.ts'
+import { median } from '../src/lab/measure/statistics.ts'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { ask, type Target } from './http/target.ts'
 import {
   BATCH,
@@ -18,9 +21,6 @@ import {
   once,
   type Settings,
 } from './on-targets.ts'
-import { Progress } from './progress.ts'
-import { median } from './statistics.ts'
-import { alignedTable } from './text-table.ts'
 import { percentile, stopwatch } from './tools.ts'
 
 export const mango = benchmarkOnTargets(

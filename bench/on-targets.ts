@@ -5,11 +5,11 @@
  */
 import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
+import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
+import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
 import { peerTarget, startOurs, type Target } from './http/target.ts'
 import type { Load } from './http/workload.ts'
-import { describeMachine, machineOf } from './machine.ts'
-import { processCpuUs } from './process-cpu.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
 /** Documents that are written at once. */

@@ -7,10 +7,10 @@
  * processes that take part, since both share the machine; catching up within a second. What is idle: idle-replications.ts.
  */
 import { parseArgs } from 'node:util'
+import { mainThreadCpuUs, processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { call } from '../test/support/replicated.ts'
 import { ADMIN, type ServerProcess, startServerProcess } from '../test/support/server-process.ts'
 import { idleReplications, TELLING_MEMORY } from './idle-replications.ts'
-import { mainThreadCpuUs, processCpuUs } from './process-cpu.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
 const BATCH = 500

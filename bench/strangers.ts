@@ -16,6 +16,9 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
+import { machineCpuUs, processCpuUs } from '../src/lab/measure/process-cpu.ts'
+import { median } from '../src/lab/measure/statistics.ts'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { besideHostile } from '../test/support/hostile-run.ts'
 import { HttpClient } from '../test/support/http-client.ts'
 import {
@@ -24,9 +27,6 @@ import {
   type ServerProcess,
   startServerProcess,
 } from '../test/support/server-process.ts'
-import { machineCpuUs, processCpuUs } from './process-cpu.ts'
-import { median } from './statistics.ts'
-import { alignedTable } from './text-table.ts'
 import { type Benchmark, megabytes, percentile, withFolder } from './tools.ts'
 
 const REQUESTS_PER_SECOND = 200

@@ -8,6 +8,9 @@
  * the 99th percentile is the median of the rounds' ratios. `--profile` leaves the .cpuprofile of each thread in the working directory.
  */
 import { randomBytes } from 'node:crypto'
+import { Progress } from '../src/lab/measure/progress.ts'
+import { median } from '../src/lab/measure/statistics.ts'
+import { alignedTable } from '../src/lab/measure/text-table.ts'
 import { ask, type Target } from './http/target.ts'
 import {
   BATCH,
@@ -20,9 +23,6 @@ import {
   once,
   type Settings,
 } from './on-targets.ts'
-import { Progress } from './progress.ts'
-import { median } from './statistics.ts'
-import { alignedTable } from './text-table.ts'
 
 /** Documents that are changed before an update. */
 const UPDATED = 10_000

@@ -1,9 +1,9 @@
 /** Commits with a clock on each. */
 import { performance } from 'node:perf_hooks'
+import { cpuUs, threadCpuUs } from '../../src/lab/measure/process-figures.ts'
+import { Samples } from '../../src/lab/measure/statistics.ts'
 import type { Operation, StoreAdapter } from '../../src/lab/peers/adapter.ts'
 import type { BareFile } from '../peers/bare-file.ts'
-import { cpuUs, threadCpuUs } from '../process-figures.ts'
-import { Samples } from '../statistics.ts'
 
 /** Wall time, CPU of the process and CPU of the thread of each commit, in µs. */
 export class CommitSamples {

@@ -1,6 +1,7 @@
 /** The tables of a run. */
+
+import { alignedTable, shownFigure, shownSpread, type Unit } from '../../src/lab/measure/text-table.ts'
 import { OURS } from '../peers/engines.ts'
-import { alignedTable, shownFigure, shownSpread, type Unit } from '../text-table.ts'
 import type { Results } from './results.ts'
 import { UPDATE_BATCHES } from './steps/updates.ts'
 import type { Verdict } from './targets.ts'

@@ -1,5 +1,5 @@
 /** Figures of all rounds, by engine and name. */
-import { type Spread, spreadOf } from '../statistics.ts'
+import { type Spread, spreadOf } from '../../src/lab/measure/statistics.ts'
 import type { Figures } from './step.ts'
 
 export class Results {

@@ -1,8 +1,8 @@
 /** What was promised, against what was measured. */
 
-import { DOCUMENT_BYTES } from '../documents.ts'
+import { DOCUMENT_BYTES } from '../../src/lab/measure/documents.ts'
+import { shownFigure, type Unit } from '../../src/lab/measure/text-table.ts'
 import { OURS } from '../peers/engines.ts'
-import { shownFigure, type Unit } from '../text-table.ts'
 import type { Results } from './results.ts'
 import { BARE } from './step.ts'
 import { BARE_STYLES } from './steps/commits.ts'

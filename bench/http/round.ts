@@ -1,5 +1,5 @@
 /** One measurement of one server: what the load tool saw, and what the server's process took for it. */
-import { mainThreadCpuUs, processCpuUs } from '../process-cpu.ts'
+import { mainThreadCpuUs, processCpuUs } from '../../src/lab/measure/process-cpu.ts'
 import type { LoadTool } from './load.ts'
 import type { Target } from './target.ts'
 import type { Load, Measured } from './workload.ts'

@@ -1,14 +1,14 @@
 /** Workloads of design functions at servers, in turns. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { Progress } from '../../src/lab/measure/progress.ts'
+import { median } from '../../src/lab/measure/statistics.ts'
+import { alignedTable } from '../../src/lab/measure/text-table.ts'
 import type { SandboxKind } from '../../src/scripting/scripting.ts'
 import type { LoadTool } from '../http/load.ts'
 import { oneRound, type Round } from '../http/round.ts'
 import { ask, startOurs, type Target } from '../http/target.ts'
 import type { Load } from '../http/workload.ts'
-import { Progress } from '../progress.ts'
-import { median } from '../statistics.ts'
-import { alignedTable } from '../text-table.ts'
 import { withFolder } from '../tools.ts'
 import {
   CHANGES,

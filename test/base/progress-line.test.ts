@@ -1,7 +1,7 @@
 /** How far a command is: a bar on a terminal, lines in a pipe. */
 import t from 'tap'
-import { Progress } from '../../bench/progress.ts'
 import { ProgressLine } from '../../src/base/progress-line.ts'
+import { Progress } from '../../src/lab/measure/progress.ts'
 
 function line(isTerminal: boolean, unit?: string) {
   const drawn: string[] = []

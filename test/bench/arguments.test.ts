@@ -1,9 +1,9 @@
 import t from 'tap'
 import { PARTS, parseBtreeArguments } from '../../bench/btree/arguments.ts'
-import { parseCounts } from '../../bench/btree/children.ts'
 import { operationsOf, plannedStep, turnOrder } from '../../bench/btree/plan.ts'
 import { parseGrowthArguments, sizesUpTo } from '../../bench/growth.ts'
 import { ENGINE_NAMES, OURS } from '../../bench/peers/engines.ts'
+import { parseCounts } from '../../src/lab/measure/step-process.ts'
 
 t.test('what btree is asked for', async (t) => {
   const usual = parseBtreeArguments([])

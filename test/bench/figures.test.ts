@@ -2,8 +2,8 @@ import t from 'tap'
 import { spreadCell } from '../../bench/btree/report.ts'
 import { Results } from '../../bench/btree/results.ts'
 import { btreeTargets, type Verdict } from '../../bench/btree/targets.ts'
-import { median, rankedValue, Samples, spreadOf } from '../../bench/statistics.ts'
-import { alignedTable, shownFigure, shownSpread } from '../../bench/text-table.ts'
+import { median, rankedValue, Samples, spreadOf } from '../../src/lab/measure/statistics.ts'
+import { alignedTable, shownFigure, shownSpread } from '../../src/lab/measure/text-table.ts'
 
 t.test('medians and spreads', async (t) => {
   t.equal(median([3, 1, 2]), 2)

@@ -4,10 +4,10 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { Documents } from '../../../src/lab/measure/documents.ts'
+import { cpuUs, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { Engine, Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
-import { Documents } from '../../documents.ts'
-import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import { CommitSamples } from '../commits.ts'
 import type { Figures, StepContext } from '../step.ts'
 

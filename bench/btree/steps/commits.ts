@@ -8,11 +8,11 @@
  */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { Documents } from '../../../src/lab/measure/documents.ts'
+import { cpuUs } from '../../../src/lab/measure/process-figures.ts'
 import type { Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
-import { Documents } from '../../documents.ts'
 import { BareFile } from '../../peers/bare-file.ts'
 import { OURS } from '../../peers/engines.ts'
-import { cpuUs } from '../../process-figures.ts'
 import { CommitSamples } from '../commits.ts'
 import { BARE, type Figures, type StepContext } from '../step.ts'
 

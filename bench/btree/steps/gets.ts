@@ -3,10 +3,10 @@
  * made outside the timed blocks; every value is checked for its length, one in 64 for its document.
  */
 import { performance } from 'node:perf_hooks'
+import { BODY_BYTES, Documents, numberOf } from '../../../src/lab/measure/documents.ts'
+import { cpuUs, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
-import { BODY_BYTES, Documents, numberOf } from '../../documents.ts'
-import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 const BLOCK = 5000

@@ -4,9 +4,9 @@
  * costs, measured before.
  */
 import { performance } from 'node:perf_hooks'
-import { DOCUMENT_BYTES, Documents } from '../../documents.ts'
+import { DOCUMENT_BYTES, Documents } from '../../../src/lab/measure/documents.ts'
+import { cpuUs, folderBytes, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import { BareFile } from '../../peers/bare-file.ts'
-import { cpuUs, folderBytes, peakMemoryBytes } from '../../process-figures.ts'
 import { CommitSamples } from '../commits.ts'
 import { BARE, type Figures, type StepContext } from '../step.ts'
 

@@ -1,6 +1,6 @@
 /** The first documents in each order, with their bodies; a tenth of them before, to warm the code and the cache. */
 import { performance } from 'node:perf_hooks'
-import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
+import { cpuUs, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 /** `operations` is the number of documents to visit. */

@@ -1,7 +1,7 @@
 /** Opening a store that was killed, until it answers its first get. */
 import { performance } from 'node:perf_hooks'
-import { Documents } from '../../documents.ts'
-import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
+import { Documents } from '../../../src/lab/measure/documents.ts'
+import { cpuUs, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 export async function reopen(context: StepContext): Promise<Figures> {

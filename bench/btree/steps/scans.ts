@@ -1,9 +1,9 @@
 /** Everything with its body, in each order that the engine keeps, and ranges of 100 from random ids. */
 import { performance } from 'node:perf_hooks'
+import { BODY_BYTES, Documents, ID_BYTES } from '../../../src/lab/measure/documents.ts'
+import { cpuUs, peakMemoryBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { Order, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { Random } from '../../../test/support/random.ts'
-import { BODY_BYTES, Documents, ID_BYTES } from '../../documents.ts'
-import { cpuUs, peakMemoryBytes } from '../../process-figures.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 const RANGE = 100

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { Documents } from '../../documents.ts'
+import { Documents } from '../../../src/lab/measure/documents.ts'
 import { BareFile } from '../../peers/bare-file.ts'
 import { BARE, type Figures, type StepContext } from '../step.ts'
 

@@ -5,13 +5,13 @@
  * our store counts itself is given by kind beside it.
  */
 
+import { Documents } from '../../../src/lab/measure/documents.ts'
+import { writtenBytes } from '../../../src/lab/measure/process-figures.ts'
 import type { Operation, StoreAdapter } from '../../../src/lab/peers/adapter.ts'
 import { unsyncedFileSystem } from '../../../src/lab/stores/unsynced.ts'
 import { Random } from '../../../test/support/random.ts'
-import { Documents } from '../../documents.ts'
 import { OURS } from '../../peers/engines.ts'
 import { openNative } from '../../peers/native.ts'
-import { writtenBytes } from '../../process-figures.ts'
 import { CYCLES, Cycles, kindsOf } from '../cycles.ts'
 import type { Figures, StepContext } from '../step.ts'
 

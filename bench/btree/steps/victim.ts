@@ -1,6 +1,7 @@
 /** Random updates in batches of 100, each durable, until the process is killed. */
+
+import { Documents } from '../../../src/lab/measure/documents.ts'
 import { Random } from '../../../test/support/random.ts'
-import { Documents } from '../../documents.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 const BATCH = 100

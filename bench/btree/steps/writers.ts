@@ -4,10 +4,10 @@
  * more than one at a time: for those, batches of 64 made by hand are measured as well.
  */
 import { performance } from 'node:perf_hooks'
+import { Documents } from '../../../src/lab/measure/documents.ts'
+import { cpuUs } from '../../../src/lab/measure/process-figures.ts'
+import { Samples } from '../../../src/lab/measure/statistics.ts'
 import type { StoreAdapter } from '../../../src/lab/peers/adapter.ts'
-import { Documents } from '../../documents.ts'
-import { cpuUs } from '../../process-figures.ts'
-import { Samples } from '../../statistics.ts'
 import type { Figures, StepContext } from '../step.ts'
 
 const WRITERS = 64

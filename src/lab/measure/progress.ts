@@ -1,6 +1,6 @@
 /** Where a long run stands, on standard error: a bar on a terminal, elsewhere a line for each step. */
-import { systemClock } from '../src/base/clock.ts'
-import { ProgressLine } from '../src/base/progress-line.ts'
+import { systemClock } from '../../base/clock.ts'
+import { ProgressLine } from '../../base/progress-line.ts'
 
 export class Progress {
   readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>

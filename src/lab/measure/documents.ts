@@ -3,7 +3,7 @@
  * uuids, bodies of JSON that hold the number and a version. Two numbers never share an id: the first 8 digits
  * are a permutation of the 32-bit numbers.
  */
-import type { Operation } from '../src/lab/peers/adapter.ts'
+import type { Operation } from '../peers/adapter.ts'
 
 export const ID_BYTES = 32
 export const BODY_BYTES = 301
