@@ -148,6 +148,9 @@ async function labBreaks(t: Test, folder: string): Promise<void> {
   const program = join(folder, 'node_modules', '.bin', 'davenport')
   const lab = (...words: string[]) => run(process.execPath, [program, 'lab', ...words], folder)
   const fuzz = (...words: string[]) => lab('fuzz', '--seed', '1', ...words)
+  const bench = ['--workload', 'load-random', '--records', '200', '--rounds', '1']
+  const measured = await lab('bench', '--store', './file-log.mjs', ...bench)
+  t.match(measured.out, /\n {2}file-log +\d/, `a store is measured: ${measured.err}`)
   const killed = await fuzz('--store', './hasty.mjs', '--lives', '2')
   t.match(killed.out, /kills: \d[\s\S]*nothing was found/, `a kill shows nothing of syncs: ${killed.err}`)
   try {

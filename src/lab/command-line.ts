@@ -1,6 +1,10 @@
 /** `davenport lab`: reads the words behind it and runs one of the lab's commands. */
 import { parseArgs } from 'node:util'
 import { systemRandom } from '../base/random.ts'
+import { DISTRIBUTIONS } from './bench/chooser.ts'
+import type { StoreWords } from './bench/run.ts'
+import { workloadsOf } from './bench/workloads.ts'
+import { bench } from './commands/bench.ts'
 import { check } from './commands/check.ts'
 import { fuzz } from './commands/fuzz.ts'
 import { fuzzStates } from './commands/fuzz-states.ts'
@@ -12,7 +16,7 @@ import { LAB_COMMANDS, type LabCommand, labUsage } from './usage.ts'
 
 const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
-  store: { type: 'string' },
+  store: { type: 'string', multiple: true },
   set: { type: 'string', multiple: true },
   seed: { type: 'string' },
   seconds: { type: 'string' },
@@ -24,6 +28,17 @@ const OPTIONS = {
   first: { type: 'boolean' },
   out: { type: 'string' },
   'no-shrink': { type: 'boolean' },
+  workload: { type: 'string', multiple: true },
+  records: { type: 'string' },
+  rounds: { type: 'string' },
+  operations: { type: 'string' },
+  openings: { type: 'string' },
+  cache: { type: 'string' },
+  'not-durable': { type: 'boolean' },
+  distribution: { type: 'string' },
+  folder: { type: 'string' },
+  json: { type: 'string' },
+  html: { type: 'string' },
 } as const
 
 /** Of OPTIONS, beside `help`, what each command takes. */
@@ -44,11 +59,31 @@ const TAKES: Readonly<Record<LabCommand, readonly string[]>> = {
     'no-shrink',
   ],
   replay: [],
+  bench: [
+    'store',
+    'set',
+    'workload',
+    'records',
+    'rounds',
+    'seconds',
+    'operations',
+    'openings',
+    'seed',
+    'cache',
+    'not-durable',
+    'distribution',
+    'folder',
+    'json',
+    'html',
+  ],
 }
 
 const DEFAULT_SECONDS = 60
 const DEFAULT_COMMITS = 150
 const DEFAULT_OUT = 'davenport-lab'
+
+const BENCH_DEFAULTS = { records: 100_000, rounds: 3, seconds: 3, openings: 3, cacheMebibytes: 256, seed: 1 }
+const MEBIBYTE = 1024 * 1024
 
 /** Runs one command; `args` are the words behind `lab`. Resolves with the exit status. */
 export async function runLab(args: readonly string[], console: LabConsole): Promise<LabStatus> {
@@ -79,7 +114,7 @@ async function runCommand(
   args: readonly string[],
   console: LabConsole,
 ): Promise<LabStatus> {
-  const { values, positionals } = parse(args)
+  const { values, positionals, tokens } = parse(args)
   if (values.help === true) {
     console.out(labUsage(command))
     return 0
@@ -93,9 +128,12 @@ async function runCommand(
     return replay(path, console)
   }
   if (path !== undefined) throw new LabError(`unexpected ${JSON.stringify(path)}`)
-  const { store } = values
-  if (store === undefined) throw new LabError(`${command} needs --store: davenport lab ${command} --help`)
-  const settings = settingsOf(values.set ?? [])
+  const stores = storesOf(tokens)
+  const [only, another] = stores
+  if (only === undefined) throw new LabError(`${command} needs --store: davenport lab ${command} --help`)
+  if (command === 'bench') return benchOf(stores, values, console)
+  if (another !== undefined) throw new LabError(`${command} takes one --store`)
+  const { words: store, settings } = only
   if (command === 'check') return check(store, settings, console)
   const seconds = numberOf('seconds', values.seconds)
   const seed = numberOf('seed', values.seed) ?? drawnSeed()
@@ -147,21 +185,79 @@ function modelOf(name: string = MODELS[0]): Model {
 
 function parse(args: readonly string[]) {
   try {
-    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+    return parseArgs({
+      args: [...args],
+      options: OPTIONS,
+      allowPositionals: true,
+      strict: true,
+      tokens: true,
+    })
   } catch (error) {
     throw new LabError(messageOf(error))
   }
 }
 
-/** `NAME=VALUE` each. */
-function settingsOf(words: readonly string[]): Record<string, string> {
-  const settings: Record<string, string> = {}
-  for (const word of words) {
-    const equals = word.indexOf('=')
-    if (equals < 1) throw new LabError(`--set takes NAME=VALUE, not ${JSON.stringify(word)}`)
-    settings[word.slice(0, equals)] = word.slice(equals + 1)
+type Parsed = ReturnType<typeof parse>
+
+/** The stores in their order, each with the settings behind it; settings before the first are for all of them. */
+function storesOf(tokens: Parsed['tokens']): StoreWords[] {
+  const common: Record<string, string> = {}
+  const stores: { words: string; settings: Record<string, string> }[] = []
+  for (const token of tokens) {
+    if (token.kind !== 'option' || token.value === undefined) continue
+    if (token.name === 'store') stores.push({ words: token.value, settings: { ...common } })
+    if (token.name !== 'set') continue
+    const equals = token.value.indexOf('=')
+    if (equals < 1) throw new LabError(`--set takes NAME=VALUE, not ${JSON.stringify(token.value)}`)
+    const settings = stores.at(-1)?.settings ?? common
+    settings[token.value.slice(0, equals)] = token.value.slice(equals + 1)
   }
-  return settings
+  return stores
+}
+
+function benchOf(
+  stores: readonly StoreWords[],
+  values: Parsed['values'],
+  console: LabConsole,
+): Promise<LabStatus> {
+  const number = (name: 'records' | 'rounds' | 'seconds' | 'openings' | 'seed', least: number): number => {
+    const found = numberOf(name, values[name]) ?? BENCH_DEFAULTS[name]
+    if (found < least) throw new LabError(`--${name} has to be at least ${least}`)
+    return found
+  }
+  const { distribution } = values
+  const chosen = DISTRIBUTIONS.find((each) => each === distribution)
+  if (distribution !== undefined && chosen === undefined) {
+    throw new LabError(
+      `--distribution takes ${DISTRIBUTIONS.join(', ')}, not ${JSON.stringify(distribution)}`,
+    )
+  }
+  return bench(
+    {
+      stores,
+      workloads: workloadsNamed(values.workload ?? ['all']),
+      records: number('records', 1),
+      rounds: number('rounds', 1),
+      seconds: number('seconds', 1),
+      actions: numberOf('operations', values.operations) ?? Number.MAX_SAFE_INTEGER,
+      kills: number('openings', 1),
+      seed: number('seed', 0),
+      cacheBytes: (numberOf('cache', values.cache) ?? BENCH_DEFAULTS.cacheMebibytes) * MEBIBYTE,
+      durable: values['not-durable'] !== true,
+      distribution: chosen,
+      folder: values.folder,
+    },
+    { json: values.json, html: values.html },
+    console,
+  )
+}
+
+function workloadsNamed(words: readonly string[]): ReturnType<typeof workloadsOf> {
+  try {
+    return workloadsOf(words.flatMap((word) => word.split(',')))
+  } catch (error) {
+    throw new LabError(`--workload: ${messageOf(error)}`)
+  }
 }
 
 function numberOf(name: string, text: string | undefined): number | undefined {

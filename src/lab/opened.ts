@@ -109,7 +109,12 @@ export async function openStoreOf(
   options: Partial<OpenOptions> = {},
 ): Promise<Opened> {
   const all = { settings: {}, cacheBytes: 16 * 1024 * 1024, ...options }
-  const opened: unknown = await within(MOST_MS, 'open()', store.open(folder, all))
+  return new Opened(await openedBy(store, folder, all))
+}
+
+/** What a store's `open` gives, without anything around it. Throws LabError for what is no open store. */
+export async function openedBy(store: Store, folder: string, options: OpenOptions): Promise<OpenedStore> {
+  const opened: unknown = await within(MOST_MS, 'open()', store.open(folder, options))
   requireFunctions(opened, ['get', 'close'], 'what open() gave')
   const { commit, put, delete: remove } = opened as Partial<OpenedStore>
   const writes = typeof commit === 'function' || (typeof put === 'function' && typeof remove === 'function')
@@ -120,7 +125,7 @@ export async function openStoreOf(
   if (store.capabilities.orderedScans && typeof (opened as Partial<OpenedStore>).scan !== 'function') {
     throw new LabError('the store promises orderedScans, and what open() gave has no scan()')
   }
-  return new Opened(opened as OpenedStore)
+  return opened as OpenedStore
 }
 
 function requireFunctions(value: unknown, names: readonly string[], what: string): void {

@@ -1,7 +1,10 @@
 /** What `davenport lab --help` and its commands' help say. */
+import { WORKLOADS } from './bench/workloads.ts'
 import { BUILT_IN_NAMES } from './load-store.ts'
 
-export const LAB_COMMANDS = ['check', 'fuzz', 'replay'] as const
+export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench'] as const
+
+const LINE = 110
 
 export type LabCommand = (typeof LAB_COMMANDS)[number]
 
@@ -19,6 +22,7 @@ Commands:
   check --store STORE   hold an adapter against the interface, before anything is measured or broken
   fuzz --store STORE    kill the store, or cut its power, and ask for what it had acknowledged
   replay FILE           play again what fuzz has found
+  bench --store STORE   measure stores: latencies, throughput against time, amplification, opening and recovery
 
 ${STORE}  --help, -h         show this, or the help of a command
 `
@@ -64,7 +68,50 @@ Exit status: 0 it does not go wrong any more, 1 it does, 2 FILE is no replay, or
   --help, -h         show this
 `
 
-const COMMANDS: Readonly<Record<LabCommand, string>> = { check: CHECK, fuzz: FUZZ, replay: REPLAY }
+const BENCH = `Usage: davenport lab bench --store STORE [--store STORE …] [options]
+
+Each store does each workload in a process of its own, in rounds, the stores in turn within each. What a store does not promise
+is left out, and said so.
+
+Exit status: 0 all was measured, 1 something failed, 2 there is no such store, or it cannot be loaded.
+
+${STORE}                     (those before the first --store are for all, others for the store before them)
+  --workload NAME    all (the default), own, ycsb, or some of
+${wrapped(
+  WORKLOADS.map(({ name }) => name),
+  21,
+)}
+                     apart by commas, or repeated
+  --records NUMBER   documents and records that are loaded; 100000
+  --rounds NUMBER    3
+  --seconds NUMBER   of each workload in each round, and as much as a quarter before to warm up; 3
+  --operations NUMBER  most of each workload, for short tries
+  --openings NUMBER  how often a store is opened, and killed, in each round; 3
+  --cache NUMBER     MiB for the store's own cache; 256
+  --not-durable      writes need not be durable
+  --distribution NAME  zipfian, uniform or latest for all of YCSB's workloads, in place of their own
+  --seed NUMBER      1
+  --folder FOLDER    where the stores are made: the file system is measured too; the system's for temporary files
+  --json FILE        all figures of all rounds
+  --help, -h         show this
+`
+
+/** Words apart by commas, in lines behind so many spaces. */
+function wrapped(words: readonly string[], indent: number): string {
+  const lines = ['']
+  for (const word of words) {
+    if (`${lines.at(-1)} ${word}`.length > LINE - indent) lines.push('')
+    lines[lines.length - 1] += `${lines.at(-1) === '' ? '' : ' '}${word}`
+  }
+  return lines.map((line) => `${' '.repeat(indent)}${line}`).join('\n')
+}
+
+const COMMANDS: Readonly<Record<LabCommand, string>> = {
+  check: CHECK,
+  fuzz: FUZZ,
+  replay: REPLAY,
+  bench: BENCH,
+}
 
 export function labUsage(command?: LabCommand): string {
   return command === undefined ? MAIN : COMMANDS[command]

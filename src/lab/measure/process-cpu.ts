@@ -6,6 +6,9 @@ const TICK_US = 10_000
 /** Fields of what follows the command's name: utime is the 14th of the line, stime the 15th. */
 const UTIME = 11
 const STIME = 12
+/** cutime and cstime: of children that were waited for. */
+const UTIME_OF_ENDED = 13
+const STIME_OF_ENDED = 14
 
 /** Of all threads. Microseconds, in steps of 10 ms; NaN where there is no /proc. */
 export function processCpuUs(pid: number): number {
@@ -36,13 +39,18 @@ export function machineCpuUs(): number {
   return (user! + nice! + system! + irq! + softirq!) * TICK_US
 }
 
-function cpuUs(path: string): number {
+/** Of this process and of all that it, or one of them, has started and that have ended. */
+export function treeCpuUs(): number {
+  return cpuUs('/proc/self/stat', [UTIME, STIME, UTIME_OF_ENDED, STIME_OF_ENDED])
+}
+
+function cpuUs(path: string, fields: readonly number[] = [UTIME, STIME]): number {
   let line: string
   try {
     line = readFileSync(path, 'latin1')
   } catch {
     return Number.NaN
   }
-  const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[UTIME]) + Number(fields[STIME])) * TICK_US
+  const words = line.slice(line.lastIndexOf(')') + 2).split(' ')
+  return fields.reduce((sum, field) => sum + Number(words[field]), 0) * TICK_US
 }

@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** The unit of `st_blocks` (stat(2)), whatever the file system's own is. */
+const STAT_BLOCK = 512
+
 /** CPU time of all threads of this process in µs, the kernel's share included. */
 export function cpuUs(): number {
   const { user, system } = process.cpuUsage()
@@ -25,12 +28,27 @@ export function writtenBytes(): number {
   return fieldOf('/proc/self/io', /^wchar: (\d+)$/m)
 }
 
-function fieldOf(path: string, pattern: RegExp): number {
+/** Bytes that this process made the kernel send to a device, or will once they are flushed; of a tmpfs none. */
+export function deviceBytes(): number {
+  return fieldOf('/proc/self/io', /^write_bytes: (\d+)$/m)
+}
+
+/** A number in a file of the kernel's; NaN where it is not there. */
+export function fieldOf(path: string, pattern: RegExp): number {
   try {
     return Number(pattern.exec(readFileSync(path, 'utf8'))?.[1] ?? Number.NaN)
   } catch {
     return Number.NaN
   }
+}
+
+/** Room that all files in a folder take, holes left out. */
+export function allocatedBytes(folder: string): number {
+  let total = 0
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) total += statSync(join(entry.parentPath, entry.name)).blocks * STAT_BLOCK
+  }
+  return total
 }
 
 /** Lengths of all files in a folder, added up. */

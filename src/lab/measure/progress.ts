@@ -2,13 +2,18 @@
 import { systemClock } from '../../base/clock.ts'
 import { ProgressLine } from '../../base/progress-line.ts'
 
+export interface ProgressStream {
+  readonly isTTY: boolean
+  write(text: string): unknown
+}
+
 export class Progress {
-  readonly #stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'>
+  readonly #stream: ProgressStream
   readonly #steps: number
   readonly #line: ProgressLine
   #done = 0
 
-  constructor(steps: number, stream: Pick<NodeJS.WriteStream, 'isTTY' | 'write'> = process.stderr) {
+  constructor(steps: number, stream: ProgressStream = process.stderr) {
     this.#steps = steps
     this.#stream = stream
     const write = (text: string): void => void stream.write(text)

@@ -81,6 +81,11 @@ export class StoreProcess {
     return this.#ids + 1
   }
 
+  /** Also the number of its process group. Undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   get hasEnded(): boolean {
     return this.#end !== undefined
   }

@@ -13,8 +13,9 @@ import { LabError } from '../lab-error.ts'
 import { unsyncedFileSystem } from './unsynced.ts'
 
 const TREE = 'entries'
-/** A checkpoint after so little that crashes meet some. */
-const CHECKPOINT_LOG_BYTES = 256 * 1024
+/** With a cache as small as crashes are tried with, a checkpoint comes after so little that they meet some. */
+const SMALL_CACHE_BYTES = 8 * 1024 * 1024
+const SMALL_CHECKPOINT_LOG_BYTES = 256 * 1024
 
 class NativeReads implements Snapshot {
   readonly #snapshot: NativeSnapshot
@@ -100,7 +101,7 @@ export const nativeStore: Store = {
     const store = await openStore(join(folder, 'store.nfb'), {
       trees: { [TREE]: {} },
       cache: new PageCache(cacheBytes),
-      checkpointLogBytes: CHECKPOINT_LOG_BYTES,
+      ...(cacheBytes < SMALL_CACHE_BYTES ? { checkpointLogBytes: SMALL_CHECKPOINT_LOG_BYTES } : {}),
       ...(chosen === undefined ? {} : { fileSystem: chosen }),
     })
     return new NativeStore(store)
