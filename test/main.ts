@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 
 /** Run by `test:long` alone; the ones that take the longest first. */
 const LONG_ONLY = [
+  'package',
   'system/kill',
   'system/scan-memory',
   'system/hostile-requests',
@@ -27,7 +28,6 @@ const LONG_ONLY = [
 /** Run by both, over more cases by `test:long`. */
 const LONGER = [
   'native-free-btree/crash',
-  'package',
   'native-free-btree/lock',
   'native-free-btree/tree-property',
   'native-free-btree/corruption',

@@ -1,7 +1,6 @@
 /**
  * What users install: packed from a copy of the sources that was never built, installed into an empty folder, run,
- * and loaded from ES modules, CommonJS and TypeScript. `npm run test:long` does it with the other releases of Node too,
- * where npx can get them.
+ * and loaded from ES modules, CommonJS and TypeScript; with the other releases of Node too, where npx can get them.
  */
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,7 +8,6 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { findStrace, ToolMissing } from '../src/lab/syscalls/find-strace.ts'
 import { makeClone, outsideFolder, REPOSITORY } from './support/clone.ts'
-import { isLong } from './support/test-run.ts'
 
 t.setTimeout(600_000)
 
@@ -220,7 +218,7 @@ t.test('the package', async (t) => {
 
   await t.test('runs', async (t) => {
     await runsWith(t, process.execPath, home)
-    for (const release of isLong ? OTHER_NODES : []) {
+    for (const release of OTHER_NODES) {
       const node = await nodeOf(release, folder)
       if (node === undefined) t.comment(`there is no Node ${release} to be had`)
       else await runsWith(t, node, home)
