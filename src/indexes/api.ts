@@ -70,6 +70,8 @@ export interface RowCursor {
   id(): string
   /** JSON. */
   value(): Buffer
+  /** Key and value as they lie together: `keys/row-value.ts`. */
+  stored(): Buffer
   /** The row's place, for `RowRange.start`, and with one byte behind it for the place after it. */
   place(): Buffer
 }

@@ -3,56 +3,54 @@ import type { Cursor, Snapshot, TreeReader } from '../../native-free-btree/index
 import { DatabaseError } from '../base/errors.ts'
 import { databaseErrorOf } from '../database/errors/layer-errors.ts'
 import type { IndexDefinition, IndexSnapshot, RowCursor, RowRange, RowReader } from './api.ts'
-import { readState } from './index-record.ts'
+import { type IndexState, readState } from './index-record.ts'
 import { META_TREE, rowsTree, treeCountOf } from './index-trees.ts'
 import { idOf } from './keys/row-key.ts'
 import { rowValueParts } from './keys/row-value.ts'
 
-/** Runs a read; `onDamage` hears of bytes that are not what was written. */
-type Guard = <T>(read: () => T) => T
+/** Throws what a read that failed is told as; who makes one hears of bytes that are not what was written. */
+type Tell = (error: unknown) => never
 
-function guardOf(onDamage: () => void): Guard {
-  return (read) => {
-    try {
-      return read()
-    } catch (error) {
-      const told = databaseErrorOf(error)
-      if (told instanceof DatabaseError && told.kind === 'storageDamaged') onDamage()
-      throw told
-    }
+function tellerOf(onDamage: () => void): Tell {
+  return (error) => {
+    const told = databaseErrorOf(error)
+    if (told instanceof DatabaseError && told.kind === 'storageDamaged') onDamage()
+    throw told
   }
 }
 
 class TreeRowCursor implements RowCursor {
   readonly #cursor: Cursor
-  readonly #guard: Guard
-  #value: Buffer | undefined
-  /** In `#value`. */
-  #keyStart = 0
-  #valueStart = 0
+  readonly #tell: Tell
+  #stored: Buffer | undefined
 
-  constructor(cursor: Cursor, guard: Guard) {
+  constructor(cursor: Cursor, tell: Tell) {
     this.#cursor = cursor
-    this.#guard = guard
+    this.#tell = tell
   }
 
   next(): boolean {
-    this.#value = undefined
-    return this.#guard(() => this.#cursor.next())
+    this.#stored = undefined
+    try {
+      return this.#cursor.next()
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 
-  #both(): Buffer {
-    if (this.#value === undefined) {
-      this.#value = this.#guard(() => this.#cursor.value())
-      const { keyStart, valueStart } = rowValueParts(this.#value)
-      this.#keyStart = keyStart
-      this.#valueStart = valueStart
+  stored(): Buffer {
+    try {
+      this.#stored ??= this.#cursor.value()
+      return this.#stored
+    } catch (error) {
+      return this.#tell(error)
     }
-    return this.#value
   }
 
   key(): Buffer {
-    return this.#both().subarray(this.#keyStart, this.#valueStart)
+    const stored = this.stored()
+    const { keyStart, valueStart } = rowValueParts(stored)
+    return stored.subarray(keyStart, valueStart)
   }
 
   id(): string {
@@ -60,54 +58,98 @@ class TreeRowCursor implements RowCursor {
   }
 
   value(): Buffer {
-    return this.#both().subarray(this.#valueStart)
+    const stored = this.stored()
+    return stored.subarray(rowValueParts(stored).valueStart)
   }
 
   place(): Buffer {
-    return this.#guard(() => this.#cursor.key())
+    try {
+      return this.#cursor.key()
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 }
 
 class TreeRows implements RowReader {
   readonly #tree: TreeReader
-  readonly #guard: Guard
+  readonly #tell: Tell
 
-  constructor(tree: TreeReader, guard: Guard) {
+  constructor(tree: TreeReader, tell: Tell) {
     this.#tree = tree
-    this.#guard = guard
+    this.#tell = tell
   }
 
   count(): number {
-    return this.#guard(() => this.#tree.count())
+    try {
+      return this.#tree.count()
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 
   rank(place: Uint8Array): number {
-    return this.#guard(() => this.#tree.rank(place))
+    try {
+      return this.#tree.rank(place)
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 
   cursor({ start, end, reverse, skip }: RowRange & { reverse?: boolean; skip?: number }): RowCursor {
-    const cursor = this.#guard(() => this.#tree.cursor({ start, end, reverse, skip }))
-    return new TreeRowCursor(cursor, this.#guard)
+    try {
+      return new TreeRowCursor(this.#tree.cursor({ start, end, reverse, skip }), this.#tell)
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 
   reduce({ start, end }: RowRange): { count: number; reduction: Uint8Array | undefined } {
-    const { count, reduction } = this.#guard(() => this.#tree.reduce({ start, end }))
-    return { count, reduction }
+    try {
+      const { count, reduction } = this.#tree.reduce({ start, end })
+      return { count, reduction }
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 }
 
-/** The snapshot belongs to it; `onClosed` runs once. */
+/** The state of the commit that was read last of one file: what it says changes with a commit alone. */
+export class KnownState {
+  #commit = -1
+  #state: IndexState | undefined
+
+  /** Throws what storage throws. */
+  of(snapshot: Snapshot): IndexState | undefined {
+    if (snapshot.commit !== this.#commit) {
+      const meta = snapshot.tree(META_TREE)
+      this.#state = readState({ get: (_meta, key) => meta.get(key) })
+      this.#commit = snapshot.commit
+    }
+    return this.#state
+  }
+}
+
+/** The snapshot, of the file that `known` is of, belongs to it; `onClosed` runs once. */
 export function indexSnapshotOf(
   snapshot: Snapshot,
+  known: KnownState,
   definition: IndexDefinition,
   onDamage: () => void,
   onClosed: () => void,
 ): IndexSnapshot {
-  const guard = guardOf(onDamage)
-  const state = guard(() => readState({ get: (_meta, key) => snapshot.tree(META_TREE).get(key) }))
-  const trees = Array.from({ length: treeCountOf(definition) }, (_, tree) =>
-    guard(() => new TreeRows(snapshot.tree(rowsTree(tree)), guard)),
-  )
+  const tell = tellerOf(onDamage)
+  const trees: TreeRows[] = []
+  let state: IndexState | undefined
+  try {
+    state = known.of(snapshot)
+    const count = treeCountOf(definition)
+    for (let tree = 0; tree < count; tree++) {
+      trees.push(new TreeRows(snapshot.tree(rowsTree(tree)), tell))
+    }
+  } catch (error) {
+    tell(error)
+  }
   let isOpen = true
   return {
     updateSeq: state?.updateSeq ?? 0,

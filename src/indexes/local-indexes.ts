@@ -17,7 +17,7 @@ import type { Database } from '../database/api/database.ts'
 import { awaiting, databaseErrorOf } from '../database/errors/layer-errors.ts'
 import { ScriptError } from '../scripting/script-error.ts'
 import type { Freshness, IndexDefinition, Indexes, IndexInfo, IndexSnapshot } from './api.ts'
-import { indexSnapshotOf } from './index-reader.ts'
+import { indexSnapshotOf, KnownState } from './index-reader.ts'
 import { treeOptionsOf } from './index-trees.ts'
 import type { IndexOf, IndexService } from './service.ts'
 
@@ -35,6 +35,7 @@ export interface LocalIndexesOptions {
 interface Followed {
   readonly key: string
   readonly follower: Follower
+  readonly state: KnownState
   readers: number
   /** Closed when nobody reads it any more. */
   isRetired: boolean
@@ -146,6 +147,7 @@ export class LocalIndexes implements Indexes {
       this.#used(followed)
       return indexSnapshotOf(
         snapshot,
+        followed.state,
         index.definition,
         () => this.#damaged(index, followed),
         () => this.#release(followed),
@@ -177,7 +179,13 @@ export class LocalIndexes implements Indexes {
     const options = { trees: treeOptionsOf(index.definition), clock, ...(cache && { cache }) }
     try {
       const follower = await awaiting(openFollower(progress, options))
-      this.#followed.set(key, { key, follower, readers: 0, isRetired: false })
+      this.#followed.set(key, {
+        key,
+        follower,
+        state: new KnownState(),
+        readers: 0,
+        isRetired: false,
+      })
       this.#closeIdle()
     } catch (error) {
       if (isDamage(error)) this.#options.service.damaged(index)

@@ -15,6 +15,7 @@ export class QueryRanges {
   readonly #query: ViewQuery
   readonly #order: KeyOrder
   readonly #partition: Buffer | undefined
+  #whole: RowRange | undefined
 
   constructor(view: View, query: ViewQuery) {
     this.#query = query
@@ -37,7 +38,8 @@ export class QueryRanges {
 
   /** What lies between the query's bounds. */
   whole(): RowRange {
-    return this.#between(this.#query.startKey, this.#query.endKey)
+    this.#whole ??= this.#between(this.#query.startKey, this.#query.endKey)
+    return this.#whole
   }
 
   /** The rows of one of its keys. */

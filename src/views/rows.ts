@@ -80,10 +80,19 @@ export function* askedRows(
         continue
       }
     }
-    for (const row of descending ? rowsBackwards(tree, range, skip) : rowsOf(tree, range, skip)) {
-      yield row
-      left -= 1
-      if (left === 0) return
+    if (descending) {
+      for (const row of rowsBackwards(tree, range, skip)) {
+        yield row
+        left -= 1
+        if (left === 0) return
+      }
+    } else {
+      const cursor = tree.cursor({ ...range, skip })
+      while (cursor.next()) {
+        yield cursor
+        left -= 1
+        if (left === 0) return
+      }
     }
     skip = 0
     yield undefined

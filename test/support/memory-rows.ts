@@ -19,6 +19,7 @@ interface Entry {
   readonly key: Buffer
   readonly id: string
   readonly value: Buffer
+  readonly stored: Buffer
   readonly summary: Uint8Array | undefined
 }
 
@@ -50,7 +51,7 @@ export class MemoryRows implements RowReader {
     const both = Buffer.concat([keyText, text])
     const place = rowKey(this.#order.sortKey(keyText), Buffer.from(id), number)
     const stored = encodeRowValue(both, 0, keyText.length, keyText.length, both.length)
-    return { place, key: keyText, id, value: text, summary: this.#reducer?.map(place, stored) }
+    return { place, key: keyText, id, value: text, stored, summary: this.#reducer?.map(place, stored) }
   }
 
   count(): number {
@@ -80,6 +81,7 @@ export class MemoryRows implements RowReader {
       key: () => entries[at]!.key,
       id: () => entries[at]!.id,
       value: () => entries[at]!.value,
+      stored: () => entries[at]!.stored,
       place: () => entries[at]!.place,
     }
   }

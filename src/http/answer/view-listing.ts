@@ -38,10 +38,12 @@ export interface Page {
   /** Undefined where it was not asked for, null where it is not known. */
   updateSeq?: string | null | undefined
   rows: Iterator<RowStep>
+  /** The same rows with what stands between them, which are asked for instead where there are such. */
+  texts?: Iterable<Piece> | undefined
 }
 
 /** The same, whose rows somebody else is asked for. */
-export interface LatePage extends Omit<Page, 'rows'> {
+export interface LatePage extends Omit<Page, 'rows' | 'texts'> {
   rows: AsyncIterator<RowStep>
 }
 
@@ -59,6 +61,12 @@ export function* listing(
     const page = open()
     try {
       let short = text.pageStart(page)
+      if (page.texts !== undefined) {
+        yield short
+        yield* page.texts
+        yield PAGE_END
+        continue
+      }
       for (let row = page.rows.next(); row.done !== true; row = page.rows.next()) {
         const step = row.value
         if (step === PAUSE) {

@@ -42,12 +42,20 @@ interface Draft extends ViewParameters {
   grouped?: boolean
 }
 
-/** What a parameter of some name makes of a draft. */
-export type Setters<Parameters> = Readonly<Record<string, (draft: Parameters, raw: Raw) => void>>
+type SetterOf<Parameters> = (draft: Parameters, raw: Raw) => void
 
-type Setter = (draft: Draft, raw: Raw) => void
+/** What a parameter of some name makes of a draft; of a name that means nothing there is none. */
+export type Setters<Parameters> = ReadonlyMap<string, SetterOf<Parameters>>
 
-export const COMMON_SETTERS: Setters<CommonParameters> = {
+export function settersOf<Parameters>(
+  setters: Readonly<Record<string, SetterOf<Parameters>>>,
+): Setters<Parameters> {
+  return new Map(Object.entries(setters))
+}
+
+type Setter = SetterOf<Draft>
+
+export const COMMON_SETTERS: Readonly<Record<string, SetterOf<CommonParameters>>> = {
   limit: (draft, raw) => {
     draft.limit = readViewCount(raw)
   },
@@ -110,7 +118,7 @@ function oneOf(name: string, values: readonly unknown[]): Setter {
   return (_draft, raw) => requireViewOneOf(raw, name, values)
 }
 
-const SETTERS: Setters<Draft> = {
+const SETTERS = settersOf<Draft>({
   ...COMMON_SETTERS,
   reduce: (draft, raw) => {
     draft.reduce = readViewBoolean(raw)
@@ -143,10 +151,10 @@ const SETTERS: Setters<Draft> = {
   group_level: (draft, raw) => {
     draft.grouped = readViewCount(raw) > 0 || draft.grouped === true
   },
-}
+})
 
 /** What the query string may say. */
-export const LISTING_PARAMETERS: readonly string[] = Object.keys(SETTERS)
+export const LISTING_PARAMETERS: readonly string[] = [...SETTERS.keys()]
 
 /** What a route says of its parameters. */
 export interface ViewParameterOptions {
@@ -170,12 +178,12 @@ export function parseViewParameters(
   const fromBody = (): void => {
     draft.keys = options.keys
     for (const [name, value] of Object.entries(body)) {
-      if (value !== undefined) setterOf(SETTERS, name)?.(draft, { json: value })
+      if (value !== undefined) SETTERS.get(name)?.(draft, { json: value })
     }
   }
   if (options.order !== 'body-last') fromBody()
   draft.keys = options.keys
-  for (const [name, value] of query.pairs) setterOf(SETTERS, name)?.(draft, { text: value })
+  for (const [name, value] of query.pairs) SETTERS.get(name)?.(draft, { text: value })
   if (options.order === 'body-last') fromBody()
   if (draft.partition !== undefined && options.partitions !== true) {
     throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
@@ -199,14 +207,6 @@ function isCompatible({ keys, startKey, endKey }: ViewParameters): boolean {
   const [only, ...more] = keys
   const isOnly = (key: unknown): boolean => key !== undefined && keyText(key) === keyText(only)
   return more.length === 0 && isOnly(startKey) && isOnly(endKey)
-}
-
-/** Undefined for a name that means nothing. */
-export function setterOf<Parameters>(
-  setters: Setters<Parameters>,
-  name: string,
-): Setters<Parameters>[string] | undefined {
-  return Object.hasOwn(setters, name) ? setters[name] : undefined
 }
 
 /** The range of ids: every JSON value that is no string sorts before all strings, as in CouchDB. */

@@ -16,11 +16,9 @@ import { exactKeyOfBody, exactKeysOfBody } from './view-body.ts'
 import {
   COMMON_SETTERS,
   type CommonParameters,
-  commonDefaults,
-  type Setters,
   STABLE_VALUES,
   STALE_VALUES,
-  setterOf,
+  settersOf,
   UPDATE_VALUES,
 } from './view-parameters.ts'
 
@@ -55,7 +53,7 @@ function endId(draft: Draft, raw: Raw): void {
   draft.endId = readViewText(raw)
 }
 
-const SETTERS: Setters<Draft> = {
+const SETTERS = settersOf<Draft>({
   ...COMMON_SETTERS,
   key: (draft, raw) => {
     draft.startKey = readKeyText(raw)
@@ -100,18 +98,18 @@ const SETTERS: Setters<Draft> = {
   build_before_switch: (draft, raw) => {
     draft.buildBeforeSwitch = readViewBoolean(raw)
   },
-}
+})
 
 /** What the query string may say. */
-export const VIEW_PARAMETERS: readonly string[] = Object.keys(SETTERS)
+export const VIEW_PARAMETERS: readonly string[] = [...SETTERS.keys()]
 
 /** Of a request: what the query string says counts for more than the body's members. Throws queryParseError, invalidJson. */
 export function parseViewQuery(
   pairs: readonly (readonly [string, string])[],
   members: readonly BodyMember[] = [],
 ): RequestedView {
-  const draft: Draft = { ...commonDefaults(), freshness: 'current', buildBeforeSwitch: false }
-  for (const [name, raw] of members) setterOf(SETTERS, name)?.(draft, raw)
+  const draft = viewDefaults()
+  for (const [name, raw] of members) SETTERS.get(name)?.(draft, raw)
   setAll(draft, pairs)
   return draft
 }
@@ -127,12 +125,37 @@ export function parseOneOfQueries(
     group: undefined,
     groupLevel: undefined,
   }
-  for (const [name, raw] of members) setterOf(SETTERS, name)?.(draft, raw)
+  for (const [name, raw] of members) SETTERS.get(name)?.(draft, raw)
   return draft
 }
 
+/** Every member is there from the start: queries have one shape, whatever they say. */
+function viewDefaults(): Draft {
+  return {
+    startKey: undefined,
+    endKey: undefined,
+    keys: undefined,
+    startId: undefined,
+    endId: undefined,
+    inclusiveEnd: true,
+    descending: false,
+    skip: 0,
+    limit: undefined,
+    includeDocs: false,
+    conflicts: undefined,
+    attachments: {},
+    reduce: undefined,
+    group: undefined,
+    groupLevel: undefined,
+    updateSeq: false,
+    freshness: 'current',
+    partition: undefined,
+    buildBeforeSwitch: false,
+  }
+}
+
 function setAll(draft: Draft, pairs: readonly (readonly [string, string])[]): void {
-  for (const [name, text] of pairs) setterOf(SETTERS, name)?.(draft, { text })
+  for (const [name, text] of pairs) SETTERS.get(name)?.(draft, { text })
 }
 
 /** The members of an object of the body that stands at `path`. */

@@ -53,6 +53,15 @@ export function idOf(key: Uint8Array): string {
   return unescaped(key, end - length, end)
 }
 
+/** Behind the id in a row's key, whose length as it is written there is known. */
+export const BYTES_BEHIND_ID = 3
+
+/** Where the id begins in a row's key, as it is written there; -1 where it has to be looked for. */
+export function idStart(key: Uint8Array): number {
+  const length = key[key.length - 1]!
+  return length === NO_LENGTH ? -1 : key.length - BYTES_BEHIND_ID - length
+}
+
 /** The sort key of a row's key: a view of it. */
 export function sortKeyOf(key: Uint8Array): Uint8Array {
   const length = key.at(-1)!

@@ -1,5 +1,6 @@
 /** `_view/{name}`, by GET and POST, and `_view/{name}/queries`. */
 import { DatabaseError } from '../../../base/errors.ts'
+import type { Design } from '../../../scripting/design.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { HeldPieces } from '../../answer/held-pieces.ts'
 import { lateListing, listing, type Page } from '../../answer/view-listing.ts'
@@ -20,31 +21,31 @@ const QUERIES = 'queries'
 const KEYS_REASON = '`keys` member must be an array.'
 const NO_QUERIES_REASON = 'The `queries` parameter is no longer supported at this endpoint'
 
-const VIEW: Methods = { allow: 'GET,POST,HEAD', methods: { GET: query, POST: query } }
+/** A GET is answered from the design document that was found. */
+const VIEW: Methods = { allow: 'GET,POST,HEAD', methods: { POST: posted } }
 const SEVERAL: Methods = { allow: 'POST', methods: { POST: queries } }
 
 /** Behind a design document, which is found before anything else is said. */
 function view(exchange: Exchange): Answer | Promise<Answer> {
-  openDesign(exchange)
+  const { design } = openDesign(exchange)
   const { rest } = exchange.place
   const isSeveral = rest.length === 2 && rest[1] === QUERIES
   if (!isSeveral && rest.length !== 1) throw notAllowed(VIEW)
-  return handlerOf(isSeveral ? SEVERAL : VIEW, exchange.method)(exchange)
+  if (isSeveral) return handlerOf(SEVERAL, exchange.method)(exchange)
+  if (exchange.method === 'GET') return answered(exchange, parseViewQuery(exchange.query.pairs), design)
+  return handlerOf(VIEW, exchange.method)(exchange)
 }
 
 function notAllowed({ allow }: Methods): DatabaseError {
   return new DatabaseError('methodNotAllowed', `Only ${allow} allowed`, { headers: { allow } })
 }
 
-function query(exchange: Exchange): Answer | Promise<Answer> {
-  const asked = requestedView(exchange)
-  return asked instanceof Promise
-    ? asked.then((later) => answered(exchange, later))
-    : answered(exchange, asked)
+async function posted(exchange: Exchange): Promise<Answer> {
+  const asked = await postedView(exchange)
+  return answered(exchange, asked, openDesign(exchange).design)
 }
 
-function answered(exchange: Exchange, asked: RequestedView): Answer | Promise<Answer> {
-  const { design } = openDesign(exchange)
+function answered(exchange: Exchange, asked: RequestedView, design: Design): Answer | Promise<Answer> {
   const target = viewTarget(exchange, design, exchange.id, exchange.place.rest[0]!)
   countReads(exchange, 1)
   const pages = viewPages(exchange, target, [asked])
