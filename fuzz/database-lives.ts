@@ -11,6 +11,7 @@ import {
   StorageError,
   type Store,
 } from '../native-free-btree/index.ts'
+import type { Compression } from '../src/base/compression.ts'
 import { DatabaseError } from '../src/base/errors.ts'
 import { compact } from '../src/database/compaction/compaction.ts'
 import type { StoredDatabase } from '../src/database/database.ts'
@@ -33,6 +34,8 @@ import {
 } from './database-versions.ts'
 
 const PATH = '/d/a.nfb'
+/** A file may have bodies of each kind. */
+const COMPRESSIONS: readonly Compression[] = ['none', 'snappy', 'deflate_1']
 
 interface Opened {
   readonly database: StoredDatabase
@@ -55,6 +58,8 @@ export class DatabaseLives {
   #clock = new SimulatedClock()
   #life: Opened | undefined
   #stepsLeft = 0
+  /** Of what is written in this life, in `COMPRESSIONS`. */
+  #compression = 0
   #committed = 0
   #acknowledged = emptyVersion()
   #inFlight: DatabaseVersion[] = []
@@ -97,6 +102,7 @@ export class DatabaseLives {
     const crashAt =
       disk.operations +
       (random.bool(0.45) ? random.between(1, 9) : random.between(5, this.#compacts ? 300 : 60))
+    this.#compression = crashAt % COMPRESSIONS.length
     disk.onOperation = (kind, _path, n) => {
       if (n >= crashAt && this.#after === undefined) this.#after = disk.crash()
       else if (kind === 'sync' || this.#random.bool(0.15)) this.#capture(`${this.#phase}, before a ${kind}`)
@@ -171,6 +177,7 @@ export class DatabaseLives {
       },
       clock: this.#clock,
       random: seededRandomBytes(this.#random),
+      compression: () => COMPRESSIONS[this.#compression]!,
       openStore: async (path, options) => {
         const store = await openStore(path, options)
         keep(store)
@@ -445,6 +452,7 @@ export class DatabaseLives {
         fillBytes: random.between(300, 3000),
         stretchBytes: random.pick([300, 3000, 100_000]),
         turnBytes: random.pick([0, 1000, 10_000]),
+        compression: COMPRESSIONS[(this.#compression + this.#stepsLeft) % COMPRESSIONS.length],
         pace,
       })
       this.#coverage.count('compactions')

@@ -75,12 +75,24 @@ export class ReferenceCopies {
     this.#long.set(textOf(key), await this.#file.copyLong({ readStream }, key))
   }
 
-  /** Copies the value, or names the copy that `copyLong` made. */
-  copy(appender: Appender, reference: Reference): Reference {
+  /** Length of the value that a reference names, of either file. */
+  lengthOf(reference: Reference): number {
+    return this.#source.lengthOf(reference)
+  }
+
+  /**
+   * Copies the value, or names the copy that `copyLong` made. `change` gives what is appended in the place of a value that is
+   * not long.
+   */
+  copy(
+    appender: Appender,
+    reference: Reference,
+    change: (value: Buffer) => Uint8Array = (value) => value,
+  ): Reference {
     const key = textOf(reference)
     const long = this.#long.get(key)
     this.#long.delete(key)
-    return long ?? appender.append(this.#source.read(reference))
+    return long ?? appender.append(change(this.#source.read(reference)))
   }
 
   /** The copy of a value that many entries may name, which is made with the first of them. */

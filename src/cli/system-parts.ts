@@ -8,6 +8,7 @@ import {
   writerFileSystem,
 } from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { DiskRoom } from '../base/disk-room.ts'
 import { packageVersion } from '../base/version.ts'
 import { listenAddresses } from '../config/listen-addresses.ts'
@@ -82,7 +83,8 @@ export const systemParts: Parts = {
       },
       clock: systemClock,
     })
-    const options = { store, metrics, refusal: () => room.refusal() }
+    const compression = (): Compression => settings.get('fileCompression')
+    const options = { store, metrics, refusal: () => room.refusal(), compression }
     // What the server writes for itself is no document of anybody's.
     const optionsOf = (name: string) => (name === EVENTS_NAME ? { ...options, metrics: undefined } : options)
     return {

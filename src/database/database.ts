@@ -4,6 +4,7 @@
  */
 import { type Store, StoreCompactionSource } from '../../native-free-btree/index.ts'
 import type { Clock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
@@ -50,6 +51,8 @@ export interface StoredParts {
   metrics: Metrics
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   refusal: () => string | undefined
+  /** Of bodies that are written now. */
+  compression: () => Compression
 }
 
 export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
@@ -67,7 +70,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     store: Store,
     name: string,
     record: DatabaseRecord,
-    { random, clock, metrics, refusal }: StoredParts,
+    { random, clock, metrics, refusal, compression }: StoredParts,
   ) {
     const open = new WritableStore(store, metrics)
     const words = new DatabaseWords()
@@ -94,15 +97,16 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
       clock,
       metrics,
     })
-    this.#edits = new EditPath(
-      {
+    this.#edits = new EditPath({
+      writer: {
         write: (part, results, allOrNothing) => this.#writes.write(part, results, allOrNothing),
         append: (source) => this.append(source),
       },
-      this,
-      record.properties.partitioned,
+      database: this,
+      partitioned: record.properties.partitioned,
       clock,
-    )
+      compression,
+    })
   }
 
   get path(): string {

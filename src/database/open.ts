@@ -6,6 +6,7 @@ import {
   type StoreOptions,
 } from '../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { type Metrics, UNASKED } from '../base/metrics.ts'
 import { type RandomBytes, randomHex, systemRandom } from '../base/random.ts'
@@ -32,6 +33,8 @@ export interface DatabaseOptions {
   metrics?: Metrics | undefined
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   refusal?: (() => string | undefined) | undefined
+  /** Of bodies that are written from now on. Default: none. */
+  compression?: (() => Compression) | undefined
   /** The engine's `openStore`, or a stand-in for it. */
   openStore?: typeof openStore | undefined
 }
@@ -52,10 +55,11 @@ async function open(path: string, create: boolean, options: DatabaseOptions): Pr
 function partsOf({
   random = systemRandom,
   clock = systemClock,
-  metrics,
-  refusal,
+  metrics = UNASKED,
+  refusal = () => undefined,
+  compression = () => 'none',
 }: DatabaseOptions): StoredParts {
-  return { random, clock, metrics: metrics ?? UNASKED, refusal: refusal ?? (() => undefined) }
+  return { random, clock, metrics, refusal, compression }
 }
 
 /** Closes the store when the database cannot be made from it. */

@@ -9,10 +9,11 @@
 import { performance } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
-import { type CompactionReport, serveSource } from '../workers/compaction-job.ts'
+import { type CompactionJob, type CompactionReport, serveSource } from '../workers/compaction-job.ts'
 import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
 import type { WorkerPool } from '../workers/pool.ts'
 import type { Task, TaskOutcome, TaskRegistry } from '../workers/tasks.ts'
@@ -28,7 +29,7 @@ const BUSY_DIVISOR = 2
 /** What a compaction writes, as a multiple of the bytes in use. */
 const NEEDED = 1.2
 
-/** They are read whenever they are needed, so they may change; a job keeps the rate and the cache that it began with. */
+/** They are read whenever they are needed, so they may change; a job keeps the rate, the cache and the compression that it began with. */
 export interface CompactionSettings {
   /** 0: as fast as it goes. */
   readonly bytesPerSecond: number
@@ -38,6 +39,8 @@ export interface CompactionSettings {
   readonly cacheBytes: number
   /** Bytes that must be left on the disk beside what a compaction needs. */
   readonly reserveBytes: number
+  /** Of bodies that are not packed yet. */
+  readonly compression: Compression
 }
 
 export function compactionSettings(settings: Pick<SettingsRegistry, 'view'>): CompactionSettings {
@@ -46,6 +49,7 @@ export function compactionSettings(settings: Pick<SettingsRegistry, 'view'>): Co
     sharePercent: 'compactionSharePercent',
     cacheBytes: 'compactionCacheBytes',
     reserveBytes: 'compactionReserveBytes',
+    compression: 'fileCompression',
   })
 }
 
@@ -186,12 +190,13 @@ export class Compactions {
     task: Task,
   ): Promise<CompactionReport> {
     const { pool, settings, worker = WORKER } = this.#options
-    const { bytesPerSecond, cacheBytes } = settings
+    const { bytesPerSecond, cacheBytes, compression } = settings
     const source = database.beginCompaction()
     const { port1, port2 } = new MessageChannel()
     const close = serveSource(port1, source, (progress) => task.update(progress))
     const { path, uuid, salt } = source
-    const job = { path, uuid, salt, port: port2, control: control.shared, bytesPerSecond, cacheBytes }
+    const rest = { bytesPerSecond, cacheBytes, compression }
+    const job: CompactionJob = { path, uuid, salt, port: port2, control: control.shared, ...rest }
     try {
       return await pool.run<CompactionReport>(worker, job, { transfer: [port2], signal })
     } finally {

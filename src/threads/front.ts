@@ -165,8 +165,13 @@ class Front {
   }
 
   #follow({ handle, shared }: OpenedDatabase, onClosed: () => void) {
-    const options = { cache: this.#cache, clock: systemClock, metrics: this.#metrics, onClosed }
-    return openFollowed(shared, remoteWriter(this.#core, handle), options)
+    return openFollowed(shared, remoteWriter(this.#core, handle), {
+      cache: this.#cache,
+      clock: systemClock,
+      metrics: this.#metrics,
+      compression: () => this.#settings.get('fileCompression'),
+      onClosed,
+    })
   }
 
   /** Rejects with what keeps it from taking requests: the thread ends then. */

@@ -110,6 +110,7 @@ class ReplicationWorker {
           cache: this.#cache,
           clock: systemClock,
           metrics: this.#metrics,
+          compression: () => this.#settings.get('fileCompression'),
           onClosed,
         }),
     })

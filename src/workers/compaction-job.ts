@@ -1,6 +1,7 @@
 /** The two ends of a compaction that runs in a worker: messages over one port, and shared control words. */
 import type { MessagePort } from 'node:worker_threads'
 import type { CompactionSource, SnapshotHandle } from '../../native-free-btree/index.ts'
+import type { Compression } from '../base/compression.ts'
 import { describeError } from '../base/log.ts'
 import type { CompactionProgress } from '../database/api/compaction.ts'
 
@@ -14,6 +15,8 @@ export interface CompactionJob {
   /** 0: as fast as it goes. */
   bytesPerSecond: number
   cacheBytes: number
+  /** Of bodies that are not packed yet. */
+  compression: Compression
 }
 
 export interface CompactionReport {

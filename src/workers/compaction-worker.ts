@@ -41,6 +41,7 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
       clock: systemClock,
       random: systemRandom,
       cache,
+      compression: job.compression,
       fillBytes: fillBytesOf(job.bytesPerSecond),
       onProgress,
       pace,

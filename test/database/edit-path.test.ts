@@ -10,8 +10,8 @@ const LONG_MS = 15
 
 t.test('parts that are refused while others are still handed over', async (t) => {
   let parts = 0
-  const path = new EditPath(
-    {
+  const path = new EditPath({
+    writer: {
       write: async () => {
         parts += 1
         const until = performance.now() + LONG_MS
@@ -20,15 +20,16 @@ t.test('parts that are refused while others are still handed over', async (t) =>
       },
       append: () => Promise.reject(new Error('nothing is to be appended')),
     },
-    {
+    database: {
       isFresh: true,
       refresh: async () => {},
       checkStamp: () => ({ design: 0, settings: 0 }),
       replacedBy: () => undefined,
     },
-    false,
-    { now: () => 0 },
-  )
+    partitioned: false,
+    clock: { now: () => 0 },
+    compression: () => 'none',
+  })
   const edits = Array.from({ length: 1500 }, (_, n) => edit(`d${n}`))
   t.match(await settled(path.update(edits)), { status: 503, reason: 'part 1' }, 'the first is told')
   t.equal(parts, 3, 'and all were handed over')

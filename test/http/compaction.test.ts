@@ -204,7 +204,13 @@ function other(server: TestServer, worker: string, memoryBytes = 64 * 1024 * 102
     pool: new WorkerPool({ threads: 1, memoryBytes, idleMs: 1000 }),
     tasks: server.server.tasks,
     clock: systemClock,
-    settings: { bytesPerSecond: 0, sharePercent: 100, cacheBytes: 1024 * 1024, reserveBytes: 0 },
+    settings: {
+      bytesPerSecond: 0,
+      sharePercent: 100,
+      cacheBytes: 1024 * 1024,
+      reserveBytes: 0,
+      compression: 'none',
+    },
     worker: pathToFileURL(worker).href,
   })
 }

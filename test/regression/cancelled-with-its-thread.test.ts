@@ -35,7 +35,13 @@ t.test('what is cancelled takes its file with it, however it ends', async (t) =>
     pool,
     tasks: server.server.tasks,
     clock: systemClock,
-    settings: { bytesPerSecond: 0, sharePercent: 100, cacheBytes: 1024 * 1024, reserveBytes: 0 },
+    settings: {
+      bytesPerSecond: 0,
+      sharePercent: 100,
+      cacheBytes: 1024 * 1024,
+      reserveBytes: 0,
+      compression: 'none',
+    },
     stopGraceMs: 10,
     worker: pathToFileURL(join(folder, 'worker.mjs')).href,
   })

@@ -23,7 +23,13 @@ t.test('progress moves in small steps at a low rate', async (t) => {
     pool: new WorkerPool({ threads: 1, memoryBytes: 64 * 1024 * 1024, idleMs: 1000 }),
     tasks: { start: () => task } as unknown as TaskRegistry,
     clock: systemClock,
-    settings: { bytesPerSecond: 100_000, sharePercent: 100, cacheBytes: 1024 * 1024, reserveBytes: 0 },
+    settings: {
+      bytesPerSecond: 100_000,
+      sharePercent: 100,
+      cacheBytes: 1024 * 1024,
+      reserveBytes: 0,
+      compression: 'none',
+    },
   })
   await compactions.start('a')
   await compactions.ended('a')

@@ -46,6 +46,7 @@ export const ROOMS = [
   'src/database/errors',
   'src/database/revisions',
   'src/database/layout',
+  'src/database/bodies',
   'src/database/attachments',
   'src/database/api',
   'src/database/read',

@@ -34,9 +34,9 @@ export function testOptions(disk: MemoryDisk): DatabaseOptions {
   }
 }
 
-export async function testDatabase(): Promise<TestDatabase> {
+export async function testDatabase(more: Pick<DatabaseOptions, 'compression'> = {}): Promise<TestDatabase> {
   const disk = new MemoryDisk()
-  const options = testOptions(disk)
+  const options = { ...testOptions(disk), ...more }
   const fixture: TestDatabase = {
     disk,
     database: await createDatabase('/data/a', 'a', options),
@@ -51,13 +51,16 @@ export async function testDatabase(): Promise<TestDatabase> {
 }
 
 /** A database in `folder`, on the engine. */
-export async function fileDatabase(folder: string): Promise<Pick<TestDatabase, 'database' | 'reopen'>> {
+export async function fileDatabase(
+  folder: string,
+  options: Pick<DatabaseOptions, 'compression'> = {},
+): Promise<Pick<TestDatabase, 'database' | 'reopen'>> {
   const path = join(folder, 'a.nfb')
   const fixture = {
-    database: await createDatabase(path, 'a'),
+    database: await createDatabase(path, 'a', options),
     reopen: async () => {
       await fixture.database.close()
-      fixture.database = await openDatabase(path, 'a')
+      fixture.database = await openDatabase(path, 'a', options)
       return fixture.database
     },
   }

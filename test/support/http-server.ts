@@ -95,8 +95,6 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const metrics = new Metrics()
   const cache = new PageCache(CACHE_BYTES)
   const fileSystem = measuredFileSystem(nodeFileSystem, metrics, clock)
-  const files = { clock, openStore: noted, store: { cache, fileSystem } }
-  const filesOf = (name: string) => (name === EVENTS_NAME ? files : { ...files, metrics })
   const config = await withLocalFile({
     environment: {
       DAVENPORT_CHTTPD_AUTH__ITERATIONS: '10',
@@ -105,10 +103,14 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     flags: { dataDir: folder, admins: [`${NAME}:${PASSWORD}`], port: String(options.port ?? 0) },
   })
+  const settings = new SettingsRegistry(config, log)
+  const compression = () => settings.get('fileCompression')
+  const files = { clock, openStore: noted, store: { cache, fileSystem }, compression }
+  const filesOf = (name: string) => (name === EVENTS_NAME ? files : { ...files, metrics })
   const server = await Server.start({
     openDatabase: (path, name) => openDatabase(path, name, filesOf(name)),
     createDatabase: (path, name, properties) => createDatabase(path, name, { ...filesOf(name), properties }),
-    settings: new SettingsRegistry(config, log),
+    settings,
     config,
     log,
     clock,

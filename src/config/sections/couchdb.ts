@@ -1,4 +1,5 @@
 /** `[couchdb]`, and the small sections beside it: `[attachments]`, `[quickjs]`, `[stats]`, `[uuids]`. */
+import { type Compression, compressionOf } from '../../base/compression.ts'
 import { MOST_WINDOW_SECONDS } from '../../base/metrics.ts'
 import { UUID_ALGORITHMS } from '../../base/uuids.ts'
 import { anyText, choice, contentTypes, flag, integer, text, uuid } from '../setting.ts'
@@ -20,6 +21,15 @@ export const COUCHDB = {
     parse: uuid,
     effect: 'restart',
     doc: 'The id of the server, 32 hex digits; its own by default. With that of an Apache CouchDB its replications go on here.',
+  }),
+  fileCompression: text<Compression>({
+    section: 'couchdb',
+    key: 'file_compression',
+    default: 'none',
+    parse: compressionOf,
+    effect: 'live',
+    listed: true,
+    doc: 'How document bodies are packed that are written or compacted from now on: none, snappy, deflate_1 to deflate_9.',
   }),
   maxDocumentSize: integer({
     section: 'couchdb',

@@ -6,6 +6,7 @@ import {
   type CompactionOptions as StoreCompactionOptions,
   type CompactionProgress as StoreProgress,
 } from '../../../native-free-btree/index.ts'
+import type { Compression } from '../../base/compression.ts'
 import type { CompactionPhase, CompactionProgress } from '../api/compaction.ts'
 import { TREES } from '../layout/layout.ts'
 import { TREE_OPTIONS } from '../layout/tree-options.ts'
@@ -13,15 +14,17 @@ import { DatabaseRewrite } from './rewrite.ts'
 
 export interface CompactionOptions extends Omit<StoreCompactionOptions, 'trees' | 'rewrite' | 'onProgress'> {
   onProgress?: ((progress: CompactionProgress) => void) | undefined
+  /** Of bodies that are not packed yet. Default: none. */
+  compression?: Compression | undefined
 }
 
 /** Compacts. When it resolves the new file has the name, durably. Rejects as the engine's `compact` does. */
 export function compact(source: CompactionSource, options: CompactionOptions): Promise<CompactionResult> {
-  const { onProgress, ...others } = options
+  const { onProgress, compression = 'none', ...others } = options
   return compactStore(source, {
     ...others,
     trees: TREE_OPTIONS,
-    rewrite: (snapshot, copies) => new DatabaseRewrite(snapshot, copies),
+    rewrite: (snapshot, copies) => new DatabaseRewrite(snapshot, copies, compression),
     onProgress:
       onProgress && (({ phase, tree, ...rest }) => onProgress({ ...rest, phase: phaseOf(phase, tree) })),
   })

@@ -1,6 +1,6 @@
 /**
  * What the entries of a database become in the new file of a compaction: bodies and attachments of leaves are copied,
- * and named by their copies; bodies of other revisions stay behind, and so does an attachment that no leaf has.
+ * and named by their copies, packed where the setting says so; bodies of other revisions stay behind, and so does an attachment that no leaf has.
  *
  * The order is that of the bodies. The tree `seq` comes first, its winners' bodies in the order of the changes,
  * which is about their order in the old file; then the tree `id`, in its own order, so that nothing is sorted. Where
@@ -17,7 +17,9 @@ import type {
   Rewrite,
   Transaction,
 } from '../../../native-free-btree/index.ts'
+import type { Compression } from '../../base/compression.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { isPacked, packed } from '../bodies/stored-text.ts'
 import {
   type AttachmentInfo,
   decodeAttachments,
@@ -45,9 +47,11 @@ export class DatabaseRewrite implements Rewrite {
   readonly #copies: ReferenceCopies
   /** As it was when the compaction began: histories of that moment are cut by it. */
   readonly #revsLimit: number
+  readonly #compression: Compression
 
-  constructor(source: FileSnapshot, copies: ReferenceCopies) {
+  constructor(source: FileSnapshot, copies: ReferenceCopies, compression: Compression) {
     this.#copies = copies
+    this.#compression = compression
     const settings = readRecord({ get: (tree, key) => source.tree(tree).get(key) }, 'settings')
     this.#revsLimit = settings?.revsLimit ?? DEFAULT_SETTINGS.revsLimit
     const hasDocuments = source.treeNames.includes(TREES.id)
@@ -62,7 +66,7 @@ export class DatabaseRewrite implements Rewrite {
 
   entry(appender: Appender, tree: string, _key: Buffer, value: Buffer): Uint8Array | undefined {
     if (tree === TREES.seq) {
-      return withReference(value, this.#copies.copy(appender, decodeChangeEntry(value).reference))
+      return withReference(value, this.#copyBody(appender, decodeChangeEntry(value).reference))
     }
     if (tree === TREES.id) return this.#document(appender, value)
     return tree === TREES.attachments ? this.#content(value) : value
@@ -94,9 +98,12 @@ export class DatabaseRewrite implements Rewrite {
     }
     if (isPlain(value, this.#revsLimit)) {
       const { seq, reference } = decodeInfo(value)
-      const copy = Buffer.from(value)
-      copy.set(winnerOf(seq), reference.byteOffset - value.byteOffset)
-      return copy
+      const body = winnerOf(seq)
+      if (this.#copies.lengthOf(body) === this.#copies.lengthOf(reference)) {
+        const copy = Buffer.from(value)
+        copy.set(body, reference.byteOffset - value.byteOffset)
+        return copy
+      }
     }
     const tree = decodeInfoTree(value)
     tree.stem(this.#revsLimit)
@@ -126,15 +133,23 @@ export class DatabaseRewrite implements Rewrite {
       const value = leaf.value!
       const old = referenceOf(value.body)
       const body = encodeStoredBody(
-        bodyOf(leaf, index) ?? this.#copies.copy(appender, old),
+        bodyOf(leaf, index) ?? this.#copyBody(appender, old),
         validates(value.body),
       )
       const attachments = encodeAttachments(
         this.#copyAttachments(appender, decodeAttachments(value.attachments)),
       )
-      leaf.value = { ...value, body, attachments }
+      const gain = this.#copies.lengthOf(old) - this.#copies.lengthOf(referenceOf(body))
+      leaf.value = { ...value, body, attachments, activeSize: value.activeSize - gain }
     }
     return encodeInfo(tree, expiresAtMs)
+  }
+
+  /** A text is packed, as it would be if it were written now; what is packed stays as it is. */
+  #copyBody(appender: Appender, reference: Reference): Reference {
+    return this.#copies.copy(appender, reference, (stored) =>
+      isPacked(stored) ? stored : packed(stored, this.#compression),
+    )
   }
 
   #copyAttachments(appender: Appender, attachments: readonly AttachmentInfo[]): AttachmentInfo[] {

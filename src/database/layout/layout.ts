@@ -15,8 +15,8 @@
  *
  * What a revision keeps of its attachments is in `attachments.ts`.
  *
- * Bodies (canonical JSON, without the `_` members) are appended to the store once and named by references;
- * neither tree holds a body. Every document has exactly one entry in `id` and one in `seq`, deleted or not.
+ * Bodies (canonical JSON, without the `_` members, packed or not: `stored-text.ts`) are appended to the store once and
+ * named by references; neither tree holds a body. Every document has exactly one entry in `id` and one in `seq`, deleted or not.
  *
  * Summary of `id`, 30 bytes, five integers of 6 bytes: live documents, deleted documents, bytes of stored
  * bodies and attachments of leaf revisions (active), bytes of uncompressed JSON and attachments of leaf

@@ -3,6 +3,7 @@ import type { Reference, ValueSource } from '../../../native-free-btree/index.ts
 import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { plainBytes, storedBytes } from '../attachments/content.ts'
+import { readText } from '../bodies/stored-text.ts'
 import { reading } from '../errors/layer-errors.ts'
 import {
   type AttachmentEncoding,
@@ -99,7 +100,7 @@ export class StoredView implements DocumentView {
   /** The body in memory of `room`, and nothing of it is kept here. */
   bodyIn(room: (bytes: number) => Buffer): Buffer {
     const { source, reference } = this.#parts
-    return reading(() => source.values.read(reference, room))
+    return reading(() => readText(source.values, reference, room))
   }
 
   get rev(): string {
@@ -122,7 +123,7 @@ export class StoredView implements DocumentView {
   body(): Buffer {
     if (this.#body === undefined) {
       const { source, reference, room } = this.#parts
-      this.#body = reading(() => source.values.read(reference, room))
+      this.#body = reading(() => readText(source.values, reference, room))
       source.metrics?.count('couchdb.database_reads')
     }
     return this.#body

@@ -7,6 +7,7 @@
  */
 import type { Follower, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { Compression } from '../../base/compression.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import type {
@@ -38,6 +39,8 @@ export interface FollowedParts {
   clock: Pick<Clock, 'now'>
   /** Takes what is counted. */
   metrics: Metrics
+  /** Of bodies that are written now. */
+  compression: () => Compression
   /** Runs once, when the database has been closed here. */
   onClosed: () => void
 }
@@ -57,7 +60,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     follower: Follower,
     { name, record, epochs, words: buffer }: SharedDatabase,
     writer: RemoteWriter,
-    { clock, metrics, onClosed }: FollowedParts,
+    { clock, metrics, compression, onClosed }: FollowedParts,
   ) {
     const store = new OpenStore(follower)
     const words = new DatabaseWords(buffer)
@@ -67,18 +70,19 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     this.#writer = writer
     this.#onClosed = onClosed
     this.#told = words.updateSeq
-    this.#edits = new EditPath(
-      {
+    this.#edits = new EditPath({
+      writer: {
         write: (part, results, allOrNothing) => this.#write(part, results, allOrNothing),
         append: async (source) => {
           const { reference, salt } = await this.#append(source)
           return { reference, source: { salt } }
         },
       },
-      this,
-      record.properties.partitioned,
+      database: this,
+      partitioned: record.properties.partitioned,
       clock,
-    )
+      compression,
+    })
   }
 
   async refresh(): Promise<void> {

@@ -1,5 +1,6 @@
 import { type FileSystem, openFollower, type PageCache } from '../../../native-free-btree/index.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
+import type { Compression } from '../../base/compression.ts'
 import { type Metrics, UNASKED } from '../../base/metrics.ts'
 import type { RemoteWriter, SharedDatabase } from '../api/remote-writer.ts'
 import { awaiting } from '../errors/layer-errors.ts'
@@ -13,6 +14,8 @@ export interface FollowOptions {
   clock?: Clock | undefined
   /** Takes what is counted. Default: nobody asks. */
   metrics?: Metrics | undefined
+  /** Of bodies that are written from now on. Default: none. */
+  compression?: (() => Compression) | undefined
   /** Runs once, when the database has been closed here. */
   onClosed?: (() => void) | undefined
   /** The engine's `openFollower`, or a stand-in for it. */
@@ -29,7 +32,8 @@ export async function openFollowed(
   options: FollowOptions = {},
 ): Promise<FollowedDatabase> {
   const { cache, fileSystem, clock = systemClock, metrics = UNASKED, onClosed = () => {} } = options
+  const { compression = () => 'none' } = options
   const given = { trees: TREE_OPTIONS, clock, ...(cache && { cache }), ...(fileSystem && { fileSystem }) }
   const follower = await awaiting((options.openFollower ?? openFollower)(shared.progress, given))
-  return new FollowedDatabase(follower, shared, writer, { clock, metrics, onClosed })
+  return new FollowedDatabase(follower, shared, writer, { clock, metrics, compression, onClosed })
 }

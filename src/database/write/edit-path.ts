@@ -4,6 +4,7 @@
  * here, and in the thread that calls.
  */
 import type { Clock } from '../../base/clock.ts'
+import type { Compression } from '../../base/compression.ts'
 import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
 import { giveWay, runAtOnce, runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { CheckedEdit, DocumentEdit, EditCheck, EditResult, UpdateOptions } from '../api/database.ts'
@@ -73,22 +74,34 @@ async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   for (const each of settled) if (each.status === 'rejected') throw each.reason
 }
 
+export interface EditPathParts {
+  readonly writer: EditWriter
+  readonly database: EditedDatabase
+  readonly partitioned: boolean
+  readonly clock: Pick<Clock, 'now'>
+  /** Of bodies that are written now. */
+  readonly compression: () => Compression
+}
+
 export class EditPath {
   readonly #writer: EditWriter
   readonly #database: EditedDatabase
   readonly #partitioned: boolean
   readonly #clock: Pick<Clock, 'now'>
+  readonly #compression: () => Compression
 
-  constructor(writer: EditWriter, database: EditedDatabase, partitioned: boolean, clock: Pick<Clock, 'now'>) {
+  constructor({ writer, database, partitioned, clock, compression }: EditPathParts) {
     this.#writer = writer
     this.#database = database
     this.#partitioned = partitioned
     this.#clock = clock
+    this.#compression = compression
   }
 
   /** What edits of a request made now have in common. */
   context(newEdits: boolean, stamp: CheckStamp | undefined): EditContext {
-    return { newEdits, stamp, partitioned: this.#partitioned, nowMs: this.#clock.now() }
+    const compression = this.#compression()
+    return { newEdits, stamp, partitioned: this.#partitioned, nowMs: this.#clock.now(), compression }
   }
 
   /** As `Database.update`. */

@@ -3,10 +3,13 @@
  * depend on what is stored. Edits of one document are put together and documents sorted by id, as CouchDB
  * does, which also decides the order of their numbers in the update sequence.
  */
+
+import type { Compression } from '../../base/compression.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { sortSteps } from '../../base/sort-steps.ts'
 import { runAtOnce, type Steps } from '../../base/time-slice.ts'
 import type { DocumentEdit } from '../api/database.ts'
+import { packed } from '../bodies/stored-text.ts'
 import {
   descriptionBytes,
   MOST_DESCRIPTION_BYTES,
@@ -34,6 +37,7 @@ export interface ReadyEdit {
   /** Its place in the request. */
   place: number
   deleted: boolean
+  /** As it is stored: see `stored-text.ts`. */
   body: Uint8Array
   term: Uint8Array
   /** The body has a `validate_doc_update` and is a design document's. */
@@ -142,12 +146,14 @@ export interface EditContext {
   partitioned: boolean
   /** What intervals of expiry count from. */
   nowMs: number
+  /** Default: none. */
+  compression?: Compression | undefined
 }
 
 const ORDINARY = { validates: false, fault: undefined } as const
 
 function readyEdit(edit: PlacedEdit, place: number, design: boolean, context: EditContext): ReadyEdit {
-  const { newEdits, partitioned, nowMs } = context
+  const { newEdits, partitioned, nowMs, compression = 'none' } = context
   const { deleted, body, term, expiry } = edit
   const parent = newEdits && edit.rev !== undefined ? parseRevision(edit.rev) : undefined
   const attachments = edit.attachments ?? NO_ATTACHMENTS
@@ -158,7 +164,7 @@ function readyEdit(edit: PlacedEdit, place: number, design: boolean, context: Ed
   return {
     place,
     deleted,
-    body,
+    body: packed(body, compression),
     term,
     validates,
     fault,

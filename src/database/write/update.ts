@@ -17,6 +17,7 @@
 import type { Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../../base/errors.ts'
 import type { EditResult } from '../api/database.ts'
+import { textBytesOf } from '../bodies/stored-text.ts'
 import {
   type AttachmentInfo,
   attachmentSizes,
@@ -117,7 +118,7 @@ class DocumentMerge {
         deleted: edit.deleted,
         seq: this.#seq,
         body: encodeStoredBody(reference, edit.validates),
-        size: edit.body.length + sizes.external,
+        size: textBytesOf(edit.body) + sizes.external,
         activeSize: edit.body.length + sizes.active,
         attachments: encodeAttachments(attachments),
       },
