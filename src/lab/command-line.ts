@@ -6,6 +6,7 @@ import type { StoreWords } from './bench/run.ts'
 import { workloadsOf } from './bench/workloads.ts'
 import { bench } from './commands/bench.ts'
 import { check } from './commands/check.ts'
+import { compare } from './commands/compare.ts'
 import { fuzz } from './commands/fuzz.ts'
 import { fuzzStates } from './commands/fuzz-states.ts'
 import { replay } from './commands/replay.ts'
@@ -59,6 +60,7 @@ const TAKES: Readonly<Record<LabCommand, readonly string[]>> = {
     'no-shrink',
   ],
   replay: [],
+  compare: [],
   bench: [
     'store',
     'set',
@@ -126,6 +128,12 @@ async function runCommand(
   if (command === 'replay') {
     if (path === undefined || more.length > 0) throw new LabError('replay takes one FILE')
     return replay(path, console)
+  }
+  if (command === 'compare') {
+    const [other, ...rest] = more
+    if (path === undefined || other === undefined || rest.length > 0)
+      throw new LabError('compare takes two files: A.json B.json')
+    return compare(path, other, console)
   }
   if (path !== undefined) throw new LabError(`unexpected ${JSON.stringify(path)}`)
   const stores = storesOf(tokens)

@@ -2,7 +2,7 @@
 import { WORKLOADS } from './bench/workloads.ts'
 import { BUILT_IN_NAMES } from './load-store.ts'
 
-export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench'] as const
+export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench', 'compare'] as const
 
 const LINE = 110
 
@@ -23,6 +23,7 @@ Commands:
   fuzz --store STORE    kill the store, or cut its power, and ask for what it had acknowledged
   replay FILE           play again what fuzz has found
   bench --store STORE   measure stores: latencies, throughput against time, amplification, opening and recovery
+  compare A B           hold two runs of bench that were written by --json against each other
 
 ${STORE}  --help, -h         show this, or the help of a command
 `
@@ -93,6 +94,17 @@ ${wrapped(
   --seed NUMBER      1
   --folder FOLDER    where the stores are made: the file system is measured too; the system's for temporary files
   --json FILE        all figures of all rounds
+  --html FILE        one page with plots
+  --help, -h         show this
+`
+
+const COMPARE = `Usage: davenport lab compare A.json B.json
+
+Tells for each figure of two runs of bench how many times A's B's is, with a 95 % interval: Welch's, of the logarithms of the
+rounds' figures. Stores are matched by their names and settings; of files with one store each, those.
+
+Exit status: 0 they were compared, 2 they cannot be.
+
   --help, -h         show this
 `
 
@@ -111,6 +123,7 @@ const COMMANDS: Readonly<Record<LabCommand, string>> = {
   fuzz: FUZZ,
   replay: REPLAY,
   bench: BENCH,
+  compare: COMPARE,
 }
 
 export function labUsage(command?: LabCommand): string {

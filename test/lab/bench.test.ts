@@ -1,17 +1,20 @@
 /** `lab bench`: what is drawn, what is recorded, and a whole run as small as it can be. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import type { BenchFile } from '../../src/lab/bench/bench-file.ts'
 import { chooserOf, fnvHash64, Zipfian, zeta } from '../../src/lab/bench/chooser.ts'
-import type { Job } from '../../src/lab/bench/job.ts'
+import { ratioOf, studentReach } from '../../src/lab/bench/interval.ts'
+import type { Job, RunResult } from '../../src/lab/bench/job.ts'
 import { killAmidUpdates, openings } from '../../src/lab/bench/opening.ts'
-import { Recorder } from '../../src/lab/bench/recorder.ts'
+import { PERCENTILES, Recorder } from '../../src/lab/bench/recorder.ts'
+import { reportHtml } from '../../src/lab/bench/report-html.ts'
 import { reasonAgainst, WORKLOADS, workloadsOf } from '../../src/lab/bench/workloads.ts'
 import { MIXES, RECORD_BYTES, type YcsbName, YcsbSource } from '../../src/lab/bench/ycsb.ts'
 import { runLab } from '../../src/lab/command-line.ts'
 import { Documents } from '../../src/lab/measure/documents.ts'
+import { machineOf } from '../../src/lab/measure/machine.ts'
 import { withOpened } from '../../src/lab/opened.ts'
 import { Random } from '../../src/lab/random.ts'
 import { nativeStore } from '../../src/lab/stores/native.ts'
@@ -193,4 +196,79 @@ t.test('opening after a kill', async (t) => {
   )
   t.match(found.figures, { openMs: Number, firstReadMs: Number })
   t.equal(found.latencies['open']?.count, 1)
+})
+
+t.test('intervals', async (t) => {
+  // From tables of Student's distribution.
+  for (const [freedom, reach] of [
+    [1, 12.706],
+    [2, 4.303],
+    [4, 2.776],
+    [30, 2.042],
+  ] as const) {
+    t.ok(Math.abs(studentReach(freedom, 0.95) - reach) < 0.001, `${freedom}: ${studentReach(freedom, 0.95)}`)
+  }
+  const same = ratioOf([100, 110, 90], [98, 108, 94])
+  t.ok(same.interval![0] < 1 && same.interval![1] > 1, 'no difference')
+  const twice = ratioOf([100, 101, 99], [200, 203, 199])
+  t.ok(twice.interval![0] > 1.9 && twice.interval![1] < 2.1 && Math.abs(twice.ratio - 2) < 0.02)
+  t.same(ratioOf([100], [200, 201]).interval, undefined, 'one round has no spread')
+  t.same(ratioOf([3, 3], [6, 6]).interval?.map(Math.round), [2, 2])
+})
+
+t.test('two runs, and a page', async (t) => {
+  const folder = t.testdir()
+  const round = (rate: number, us: number): RunResult => ({
+    figures: { rate, cpuUs: us },
+    latencies: {
+      read: {
+        count: 9,
+        meanUs: us,
+        percentiles: PERCENTILES.map((share) => [share, us * (1 + share / 100)]),
+      },
+    },
+    buckets: [rate / 10, rate / 20, rate / 10],
+  })
+  const fileOf = (rates: readonly number[]): BenchFile => ({
+    format: 'davenport-lab-bench',
+    version: 1,
+    date: '2026-01-01T00:00:00.000Z',
+    seconds: 1,
+    machine: machineOf(folder),
+    othersCores: 0,
+    asked: { records: 10, rounds: rates.length, cacheBytes: 2 ** 20, workloads: ['gets'] },
+    bucketMs: 100,
+    stores: ['one', '<two>'].map((label) => ({
+      ...{ label, words: label, settings: {}, name: label, version: '1', leftOut: [], failures: [] },
+      capabilities: nativeStore.capabilities,
+      workloads: {
+        gets: { about: 'gets', unit: 'operations', rounds: rates.map((rate) => round(rate, 1e4 / rate)) },
+      },
+    })),
+  })
+  const [a, b] = [join(folder, 'a.json'), join(folder, 'b.json')]
+  writeFileSync(a, JSON.stringify(fileOf([1000, 1010, 990])))
+  writeFileSync(b, JSON.stringify(fileOf([2000, 2010, 1990])))
+  let out = ''
+  const console = {
+    out: (text: string) => {
+      out += text
+    },
+    err: (text: string) => {
+      out += text
+    },
+  }
+  t.equal(await runLab(['compare', a, b], console), 0)
+  t.match(out, /\none\n[\s\S]*gets: in a second +1\.00 k\/s +2\.00 k\/s +2\.00x +1\.9\d to 2\.0\d +better\n/)
+  t.match(out, /gets: p99 +[\d.]+ µs +[\d.]+ µs +0\.50x +0\.\d\d to 0\.5\d +better\n/)
+  out = ''
+  t.equal(await runLab(['compare', a, join(folder, 'none.json')], console), 2)
+  t.match(out, /cannot be read/)
+
+  const html = reportHtml(fileOf([1000, 2000]))
+  t.notMatch(html, /<script|https?:|<two>/, 'by itself, and what a store is called is text')
+  t.equal(html.match(/<svg class="plot"/g)?.length, 3)
+  t.equal(html.match(/<polyline/g)?.length, 4, 'a line for each store in each plot of lines')
+  t.match(html, /prefers-color-scheme:dark/)
+  t.notMatch(html, /NaN|Infinity|undefined/)
 })

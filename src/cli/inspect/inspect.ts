@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import type { DescribedField, FileInspection, NodeHandle } from '../../../native-free-btree/index.ts'
+import { plainText, shownBytes } from '../../base/page-text.ts'
 import { databaseMap, mapValues } from '../../database/layout/file-map.ts'
 import { type Console, EXIT, type Parts } from '../parts.ts'
 import { progressOf } from '../progress.ts'
@@ -8,7 +9,6 @@ import { withFile, withStoreFile } from '../store-file.ts'
 import { mapPage } from './map-page.ts'
 import { mapSvg } from './map-svg.ts'
 import { cellText, nodeName } from './node-outline.ts'
-import { plainText, shownBytes } from './page-text.ts'
 
 export interface InspectFlags {
   readonly json?: boolean

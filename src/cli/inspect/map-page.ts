@@ -1,9 +1,9 @@
 /** A page that shows a database's file to those who want to know: it needs no server, and asks nobody for anything. */
 import type { DescribedField, DescribedGroup, FileInspection } from '../../../native-free-btree/index.ts'
+import { bytesText, escapeHtml, percentText } from '../../base/page-text.ts'
 import type { DatabaseMap } from '../../database/layout/file-map.ts'
 import { mapCells, mapStyle } from './map-svg.ts'
 import { treeOutline } from './node-outline.ts'
-import { bytesText, escapeHtml, percentText } from './page-text.ts'
 
 /** The newest groups, and their first records. */
 const MOST_GROUPS = 12

@@ -1,6 +1,7 @@
 /** A map of a file as a drawing: a row of cells after the other, each a stretch of the file, divided among what lies in it. */
+
+import { bytesText, escapeHtml, percentText } from '../../base/page-text.ts'
 import { type DatabaseMap, MAP_FAMILIES, type MapFamily } from '../../database/layout/file-map.ts'
-import { bytesText, escapeHtml, percentText } from './page-text.ts'
 
 const WIDTH = 1000
 const COLUMNS = 80

@@ -1,6 +1,6 @@
 /** Nodes of trees as parts of a page that can be opened, down to the cells: as many as a page may have. */
 import type { DescribedCell, FileInspection, NodeHandle } from '../../../native-free-btree/index.ts'
-import { bytesText, escapeHtml, shownBytes } from './page-text.ts'
+import { bytesText, escapeHtml, shownBytes } from '../../base/page-text.ts'
 
 /** Of one tree. */
 const MOST_NODES = 60

@@ -146,6 +146,12 @@ function sparkline(buckets: readonly number[]): string {
 }
 
 function sizesTable(file: BenchFile): string[] {
+  const rows = sizesOf(file)
+  return rows.length === 0 ? [] : alignedTable([['', ...file.stores.map(({ label }) => label)], ...rows])
+}
+
+/** A row for each of the figures of each workload, with a cell for each store; those that nobody has are left out. */
+export function sizesOf(file: BenchFile): string[][] {
   const rows: string[][] = []
   for (const { name, stores } of workloadsOf(file)) {
     for (const [figure, label, unit] of SIZES) {
@@ -156,8 +162,7 @@ function sizesTable(file: BenchFile): string[] {
       if (cells.some((cell) => cell !== '-')) rows.push([`${name}: ${label}`, ...cells])
     }
   }
-  if (rows.length === 0) return []
-  return alignedTable([['', ...file.stores.map(({ label }) => label)], ...rows])
+  return rows
 }
 
 /** What was left out, and what failed. */

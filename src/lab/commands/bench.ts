@@ -1,5 +1,6 @@
 /** `davenport lab bench`. */
 import { writeFile } from 'node:fs/promises'
+import { reportHtml } from '../bench/report-html.ts'
 import { reportText } from '../bench/report-text.ts'
 import { type BenchOptions, runBench, stepsOf } from '../bench/run.ts'
 import type { LabConsole, LabStatus } from '../console.ts'
@@ -14,7 +15,7 @@ export interface BenchOutputs {
 /** 1 when something could not be measured that should have been. */
 export async function bench(
   options: BenchOptions,
-  { json }: BenchOutputs,
+  { json, html }: BenchOutputs,
   console: LabConsole,
 ): Promise<LabStatus> {
   const write = (text: string): void => console.err(text)
@@ -23,6 +24,7 @@ export async function bench(
   progress.close()
   console.out(reportText(file))
   if (json !== undefined) await written(json, `${JSON.stringify(file)}\n`, console)
+  if (html !== undefined) await written(html, reportHtml(file), console)
   return file.stores.some(({ failures }) => failures.length > 0) ? 1 : 0
 }
 

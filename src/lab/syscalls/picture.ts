@@ -1,4 +1,5 @@
 /** What reached the disk and what did not, of the changes that no sync had covered: as text, and as SVG. */
+import { escapeHtml } from '../../base/page-text.ts'
 import { type Choice, isName } from './models.ts'
 import type { StorePlayer } from './store-player.ts'
 import type { Pending } from './traced-tree.ts'
@@ -63,16 +64,15 @@ export function pictureText(rows: readonly PictureRow[]): string {
 const ROW = 20
 
 export function pictureSvg(rows: readonly PictureRow[], title: string): string {
-  const escaped = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
   const lines = rows.map(({ fate, line, call, what }, index) => {
     const y = (index + 2) * ROW
     const mark = `<circle cx="14" cy="${y - 4}" r="6" fill="${fate === 'kept' ? COLOURS.kept : 'none'}" stroke="${COLOURS[fate]}" stroke-width="2"/>`
-    return `${mark}<text x="30" y="${y}">${escaped(`${fate}  line ${line}  ${call}  ${what}`)}</text>`
+    return `${mark}<text x="30" y="${y}">${escapeHtml(`${fate}  line ${line}  ${call}  ${what}`)}</text>`
   })
   const height = (rows.length + 3) * ROW
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="900" height="${height}" font-family="monospace" font-size="13">`,
-    `<text x="8" y="${ROW}">${escaped(title)}</text>`,
+    `<text x="8" y="${ROW}">${escapeHtml(title)}</text>`,
     ...lines,
     '</svg>\n',
   ].join('\n')
