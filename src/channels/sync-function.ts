@@ -43,10 +43,12 @@ export class SyncFunction {
   readonly #design: Design
   /** It can look at who writes, so that what it says of him may be outdated. */
   readonly asksForUser: boolean
+  readonly source: string
 
   /** `owner` is the database, whose share of the threads this is. */
   constructor(scripting: Scripting, source: string, owner: string) {
     this.#scripting = scripting
+    this.source = source
     this.#design = new Design(syncDesignText(source), owner)
     this.asksForUser = REQUIRES.test(source)
   }
@@ -107,4 +109,26 @@ function grantsOf(list: unknown, prefix: string): Map<string, string[]> {
   return new Map(
     [...grants].filter(([, values]) => values.size > 0).map(([name, values]) => [name, [...values]]),
   )
+}
+
+/** Functions by the database that they are of, made once as long as the text is the same. The oldest goes beyond a number. */
+export class SyncFunctions {
+  readonly #scripting: Scripting
+  readonly #most: number
+  readonly #byOwner = new Map<string, SyncFunction>()
+
+  constructor(scripting: Scripting, most = 200) {
+    this.#scripting = scripting
+    this.#most = most
+  }
+
+  get(owner: string, source: string): SyncFunction {
+    const known = this.#byOwner.get(owner)
+    this.#byOwner.delete(owner)
+    const found = known?.source === source ? known : new SyncFunction(this.#scripting, source, owner)
+    this.#byOwner.set(owner, found)
+    const [oldest] = this.#byOwner.keys()
+    if (this.#byOwner.size > this.#most) this.#byOwner.delete(oldest!)
+    return found
+  }
 }

@@ -17,12 +17,12 @@ import { GUEST, GUEST_LABEL, isDatabaseName } from '../channels/names.ts'
 import { ConfigError } from '../config/ini.ts'
 import { BodyMemory } from '../http/request/body-memory.ts'
 import type { Scripting } from '../scripting/scripting.ts'
-import { AutomaticCompaction, automaticCompactionSettings } from '../server/automatic-compaction.ts'
-import { Compactions, compactionSettings } from '../server/compactions.ts'
+import type { AutomaticCompaction } from '../server/automatic-compaction.ts'
+import type { Compactions } from '../server/compactions.ts'
 import { EventBus } from '../server/event-bus.ts'
+import { ownCompactions } from '../server/own-compactions.ts'
 import { type DatabaseOpener, DatabaseRegistry } from '../server/registry.ts'
 import type { Server } from '../server/server.ts'
-import { WorkerPool } from '../workers/pool.ts'
 import { type DatabaseConfig, databaseConfig, type GatewayConfig, type PrincipalConfig } from './config.ts'
 import { badRequest, GatewayError } from './errors.ts'
 import { GatewayDatabase } from './gateway-database.ts'
@@ -78,7 +78,7 @@ export class Gateway {
     this.testing = new TestingProvider(random, () => server.clock.now())
     this.#server = server
     this.#registry = registry
-    const { compactions, automaticCompaction } = compactionsOf(server, registry, bus)
+    const { compactions, automaticCompaction } = ownCompactions(server, registry, bus)
     this.#compactions = compactions
     this.#automaticCompaction = automaticCompaction
     this.bodies = new BodyMemory({
@@ -292,33 +292,6 @@ export class Gateway {
     }
     await this.#registry.stop(0)
   }
-}
-
-/** The compactions of the gateway's databases, under the server's settings. */
-function compactionsOf(server: Server, registry: DatabaseRegistry, bus: EventBus) {
-  const { settings, clock, log, tasks } = server
-  const lease = (name: string) => registry.lease(name)
-  const compactions = new Compactions({
-    lease,
-    pool: new WorkerPool({
-      threads: settings.get('workerThreads'),
-      memoryBytes: settings.get('workerMemoryBytes'),
-      idleMs: settings.get('workerIdleMs'),
-    }),
-    tasks,
-    clock,
-    settings: compactionSettings(settings),
-    onCompacted: (name) => bus.tell('compacted', name),
-  })
-  const automaticCompaction = new AutomaticCompaction({
-    lease,
-    compactions,
-    bus,
-    clock,
-    log,
-    settings: automaticCompactionSettings(settings),
-  })
-  return { compactions, automaticCompaction }
 }
 
 /** Throws 400. */

@@ -121,8 +121,8 @@ class DocumentRows implements Rows {
     return stringText(id)
   }
 
-  view(): DocumentView {
-    return this.#row!.document()
+  view(): DocumentView | undefined {
+    return this.#row!.isHidden ? undefined : this.#row!.document()
   }
 
   isProven(): boolean {

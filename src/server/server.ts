@@ -3,7 +3,7 @@
  * folder is locked before anything in it is read and until everything in it is closed.
  *
  * DATA/ holds `server.lock`, `private.json`, `local.ini`, `admin-password` (while that password is valid), `databases/`,
- * `drafts/`, `views/` and `events.davenport`.
+ * `drafts/`, `views/`, `channels/` and `events.davenport`.
  */
 import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -43,6 +43,7 @@ import { TaskRegistry } from '../workers/tasks.ts'
 import { AutomaticCompaction, automaticCompactionSettings } from './automatic-compaction.ts'
 import { AutomaticIndexing } from './automatic-indexing.ts'
 import { Certificates } from './certificates.ts'
+import { ChannelService } from './channel-service.ts'
 import { Compactions, compactionSettings } from './compactions.ts'
 import { Configuration } from './configuration.ts'
 import { type CountedHasher, countedHasher } from './counted-hasher.ts'
@@ -124,6 +125,8 @@ export class Server {
   readonly designs: DesignDocuments
   /** Undefined where HTTPS is not served. */
   readonly certificates: Certificates | undefined
+  /** What users see of databases with channels. */
+  readonly channels: ChannelService
   readonly indexing: Indexing
   readonly automaticIndexing: AutomaticIndexing
   /** As this thread reads them. */
@@ -209,6 +212,17 @@ export class Server {
     })
     this.expirations = parts.expirations
     this.designs = new DesignDocuments(scriptingOf(settings, { clock, log, threads: 0 }))
+    this.channels = new ChannelService({
+      dataDir: parts.dataDir,
+      databases: this.databases,
+      opener: options,
+      scripting: this.designs.scripting,
+      bus: parts.bus,
+      tasks: this.tasks,
+      settings,
+      clock,
+      log,
+    })
     this.automaticIndexing = new AutomaticIndexing({
       lease: (name) => this.databases.lease(name),
       definitionsOf: (database) => definitionsOf(this.designs, database),
@@ -455,6 +469,7 @@ export class Server {
       const automaticIndexing = this.automaticIndexing.stop()
       await this.indexing.stop()
       await automaticIndexing
+      await this.channels.close(graceMs)
       await this.designs.scripting.close()
       await this.expirations.close()
       await this.databases.stop(graceMs)

@@ -19,6 +19,8 @@ const RETIRE_GRACE_MS = 2000
 const MOST_OPENINGS = 10
 
 export interface FrontDatabasesOptions {
+  /** Default documents. */
+  kind?: 'documents' | 'channels'
   core: Core
   maxOpen: number
   clock: Clock
@@ -29,6 +31,7 @@ export interface FrontDatabasesOptions {
 
 export class FrontDatabases {
   readonly #core: Core
+  readonly #kind: 'documents' | 'channels'
   readonly #open: OpenDatabases<FollowedDatabase>
   readonly #watchers: Watchers
   /** Names by handle. */
@@ -41,6 +44,7 @@ export class FrontDatabases {
 
   constructor(options: FrontDatabasesOptions) {
     this.#core = options.core
+    this.#kind = options.kind ?? 'documents'
     this.#watchers = new Watchers(options.log)
     this.#open = new OpenDatabases({
       maxOpen: options.maxOpen,
@@ -68,7 +72,7 @@ export class FrontDatabases {
   async #openInCore(name: string): Promise<{ opened: OpenedDatabase; isRetired: boolean }> {
     this.#opening += 1
     try {
-      const opened = await this.#core.ask('open', { name })
+      const opened = await this.#core.ask('open', { name, kind: this.#kind })
       return { opened, isRetired: this.#retired.has(opened.handle) }
     } finally {
       this.#opening -= 1

@@ -93,7 +93,8 @@ export class FrontService {
     const server = this.#server
     const { databases, events, tasks, compactions } = server
     return {
-      open: ({ name }) => this.#open(name),
+      open: ({ name, kind }) => this.#open(name, kind),
+      lookIntoChannels: ({ name, user }, { signal }) => server.channels.look(name, user, signal),
       openEvents: () => this.#openEvents(),
       update: async ({ handle, allOrNothing }, { bytes }) =>
         new WithBytes(await this.#service(handle).update(bytes, { allOrNothing })),
@@ -136,8 +137,9 @@ export class FrontService {
     }
   }
 
-  async #open(name: string): Promise<CoreCalls['open']['result']> {
-    const lease = await this.#server.databases.lease(name)
+  async #open(name: string, kind: CoreCalls['open']['args']['kind']): Promise<CoreCalls['open']['result']> {
+    const { databases, channels } = this.#server
+    const lease = await (kind === 'documents' ? databases : channels).lease(name)
     if (this.#ended) {
       lease.release()
       throw new DatabaseError('shuttingDown')
@@ -154,8 +156,8 @@ export class FrontService {
     }
     if (signal.aborted) retire()
     else signal.addEventListener('abort', retire, { once: true })
-    const { databases } = this.#server
-    return { handle, shared: database.share(), shards: databases.shardsOf(name) }
+    const shards = kind === 'documents' ? databases.shardsOf(name) : undefined
+    return { handle, shared: database.share(), shards }
   }
 
   #openEvents(): CoreCalls['open']['result'] {

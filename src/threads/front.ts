@@ -33,6 +33,7 @@ import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
+import { FrontChannels } from './front-channels.ts'
 import { FrontDatabases } from './front-databases.ts'
 import { threadLog } from './log-batch.ts'
 import type { OpenedDatabase } from './protocol.ts'
@@ -86,6 +87,7 @@ class Front {
   readonly #start: FrontStart
   readonly #channel: Channel<FrontVocabulary, CoreVocabulary>
   readonly #databases: FrontDatabases
+  readonly #channels: FrontChannels
   readonly #settings: SettingsRegistry
   readonly #log: Log
   readonly #flushLog: () => void
@@ -118,12 +120,18 @@ class Front {
         look: () => lookAtThread(this.#metrics, this.#cache, systemClock.now()),
       },
       listeners: {
-        retire: ({ handle, kind }) => this.#databases.retire(handle, kind),
+        retire: ({ handle, kind }) => {
+          this.#databases.retire(handle, kind)
+          this.#channels.retire(handle, kind)
+        },
         changed: ({ name }) => this.#databases.changed(name),
         deleted: ({ name }) => this.#databases.deleted(name),
         compacted: ({ name }) => void this.#databases.compacted(name),
         eventsChanged: () => this.#eventsChanged(),
-        makeRoom: () => this.#databases.makeRoom(),
+        makeRoom: () => {
+          this.#databases.makeRoom()
+          this.#channels.makeRoom()
+        },
         certificate: ({ material }) => {
           this.#certificate = material
           this.#certificateChanged.tell(material)
@@ -156,6 +164,13 @@ class Front {
       maxOpen: start.share.maxOpen,
       clock: systemClock,
       log: this.#log,
+      follow: (opened, onClosed) => this.#follow(opened, onClosed),
+    })
+    this.#channels = new FrontChannels({
+      core: this.#core,
+      clock: systemClock,
+      log: this.#log,
+      scripting: this.#designs.scripting,
       follow: (opened, onClosed) => this.#follow(opened, onClosed),
     })
   }
@@ -199,6 +214,7 @@ class Front {
       version,
       backend: {
         databases: this.#databases,
+        channels: this.#channels,
         events: {
           database: events,
           flush: async () => {
@@ -318,6 +334,7 @@ class Front {
     await this.#http?.stop(graceMs)
     await this.#designs.scripting.close()
     await this.#indexes.close()
+    await this.#channels.stop(0)
     await this.#databases.stop(0)
     this.#flushLog()
     // What was told last goes out before the line ends.

@@ -17,6 +17,7 @@ import type {
 } from '../http/request/options.ts'
 import type { IndexOf, IndexService, Prepared } from '../indexes/service.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
+import type { UserLook } from '../server/channel-service.ts'
 import type { Look } from '../server/dashboard.ts'
 import type { NameRange } from '../server/name-index.ts'
 import type { ReplicationAnswer } from '../server/replications.ts'
@@ -32,8 +33,10 @@ export interface OpenedDatabase {
 
 /** By method: its arguments and its result. `bytes` says in which direction bytes go. */
 export interface CoreCalls {
-  /** The handle of a database, which the core keeps open for the front. */
-  open: { args: { name: string }; result: OpenedDatabase }
+  /** The handle of a database, or of the index of its channels, which the core keeps open for the front. */
+  open: { args: { name: string; kind: 'documents' | 'channels' }; result: OpenedDatabase }
+  /** What somebody sees of a database with channels. */
+  lookIntoChannels: { args: { name: string; user: UserCtx }; result: UserLook }
   /** The same for the database of events. */
   openEvents: { args: undefined; result: OpenedDatabase }
   /** Encoded edits in, encoded results out. */

@@ -86,7 +86,7 @@ export function frontOf(server: Server): Front {
   return {
     indexes,
     async open(name) {
-      const { handle, shared } = await core.ask('open', { name })
+      const { handle, shared } = await core.ask('open', { name, kind: 'documents' })
       const database = await openFollowed(shared, remoteWriter(core, handle))
       databases.push(database)
       return database

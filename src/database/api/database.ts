@@ -132,6 +132,8 @@ export interface AllDocsRow {
   deleted: boolean
   /** The winning revision's view, for include_docs and conflicts. */
   document(): DocumentView
+  /** Nothing is to be shown of it: it is here so that who looks at many of them can leave off. */
+  isHidden?: true
 }
 
 export interface AllDocsPage {
@@ -139,6 +141,8 @@ export interface AllDocsPage {
   totalRows: number
   /** Live documents before the first row, in the direction of travel. */
   offset: number
+  /** Neither of them is known. */
+  isUncounted?: true
   updateSeq: string
   rows: IterableIterator<AllDocsRow>
 }

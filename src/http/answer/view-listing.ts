@@ -7,21 +7,21 @@ export type RowPieces = [head: string, ...rest: Piece[]]
  * Rows on their way out. A class and not a generator: one that was never started does not pass `return()` on, and
  * rows hold a snapshot until they hear it.
  */
-export class MappedRows<Row> implements Iterator<RowPieces> {
+export class MappedRows<Row, Step extends RowStep = RowPieces> implements Iterator<Step> {
   readonly #rows: Iterator<Row>
-  readonly #map: (row: Row) => RowPieces
+  readonly #map: (row: Row) => Step
 
-  constructor(rows: Iterator<Row>, map: (row: Row) => RowPieces) {
+  constructor(rows: Iterator<Row>, map: (row: Row) => Step) {
     this.#rows = rows
     this.#map = map
   }
 
-  next(): IteratorResult<RowPieces> {
+  next(): IteratorResult<Step> {
     const step = this.#rows.next()
     return step.done === true ? step : { done: false, value: this.#map(step.value) }
   }
 
-  return(): IteratorResult<RowPieces> {
+  return(): IteratorResult<Step> {
     this.#rows.return?.()
     return { done: true, value: undefined }
   }

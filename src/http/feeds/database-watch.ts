@@ -23,6 +23,7 @@ export function watchDatabase(exchange: Exchange, client: Client): ChangeWaiter 
     if (wakeup !== 'changed') return wakeup
     try {
       await exchange.openDatabase()
+      await exchange.lookUpChannels()
       return wakeup
     } catch (error) {
       if (error instanceof DatabaseError) return 'ended'

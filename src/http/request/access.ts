@@ -32,9 +32,11 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
     if (right === 'lister' || !SYSTEM_DATABASES.has(database)) requireServerAdmin(exchange)
   }
   const opening = exchange.openDatabase()
-  if (opening !== undefined) return opening.then(() => requireUse(exchange, right))
-  requireUse(exchange, right)
-  return undefined
+  const use = (): Promise<void> | undefined => {
+    requireUse(exchange, right)
+    return exchange.lookUpChannels()
+  }
+  return opening === undefined ? use() : opening.then(use)
 }
 
 type DatabaseRight = Exclude<Right, 'open' | 'signed-in' | 'metrics' | 'server-admin'>

@@ -7,7 +7,9 @@ import type { BytePace } from '../../base/byte-pace.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { Uuids } from '../../base/uuids.ts'
-import { channelledDatabase } from '../../channels/channelled-database.ts'
+import type { HeldSight } from '../../channels/channel-sight.ts'
+import { channelledDatabase, channelRefusal } from '../../channels/channelled-database.ts'
+import { channelledWrites } from '../../channels/channelled-writes.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
@@ -24,6 +26,7 @@ import { readBody, requireContentType, requireObject } from './body.ts'
 import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
+import { goneSignal } from './gone-signal.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent, parseTarget } from './path.ts'
 import { Query } from './query.ts'
@@ -110,6 +113,9 @@ export class Exchange implements Intake {
   /** What its route takes a body for. */
   bodyKind: BodyKind = 'setting'
   #lease: Lease | undefined
+  /** By which somebody sees his channels of the path's database. */
+  #sight: HeldSight | undefined
+  #gone: AbortSignal | undefined
   /** The path's database as this user sees it. */
   #seen: Database | undefined
   #body: Promise<Buffer> | undefined
@@ -245,6 +251,13 @@ export class Exchange implements Intake {
     return this.#seen
   }
 
+  /** The database as what this user writes goes to it. Throws forbidden where he may write nothing. */
+  get writtenDatabase(): Database {
+    if (!this.isChannelled) return this.database
+    if (this.#sight === undefined) throw channelRefusal()
+    return channelledWrites(this.lease.database, this.#sight)
+  }
+
   /** A database as this user sees it. */
   seen(database: Database): Database {
     return this.isServerAdmin ? database : this.#seenDatabase(database)
@@ -255,9 +268,35 @@ export class Exchange implements Intake {
     return !this.isServerAdmin && isChannelled(this.user, parseSecurity(this.lease.database.security()))
   }
 
+  /**
+   * For who sees his channels alone: finds out what he sees now. To be called whenever the database was leased, once it is known
+   * that he may use it. Rejects with serviceUnavailable, and with forbidden for who is no member any more.
+   */
+  lookUpChannels(): Promise<void> | undefined {
+    return this.isChannelled ? this.#lookUpChannels() : undefined
+  }
+
+  /** One for all that a feed waits for. */
+  get #goneSignal(): AbortSignal {
+    this.#gone ??= goneSignal(this)
+    return this.#gone
+  }
+
+  async #lookUpChannels(): Promise<void> {
+    const { database } = this.lease
+    if (!isMember(this.user, parseSecurity(database.security()))) throw new DatabaseError('forbidden')
+    const sight = await this.backend.channels.sight(database, this.user, this.#goneSignal)
+    this.#sight?.release()
+    this.#sight = sight
+    this.#seen = undefined
+    // What it says is as new as the database was meanwhile.
+    if (!database.isFresh) await database.refresh()
+  }
+
   #seenDatabase(database: Database): Database {
     const { name } = this.user
-    if (isChannelled(this.user, parseSecurity(database.security()))) return channelledDatabase(database)
+    if (isChannelled(this.user, parseSecurity(database.security())))
+      return channelledDatabase(database, this.#sight)
     const isUsers = database.name === USERS_DATABASE
     if (!isUsers && !isReplicatorDatabase(database.name)) return database
     const isAdmin = isDatabaseAdmin(this.user, parseSecurity(database.security()))
@@ -347,6 +386,8 @@ export class Exchange implements Intake {
     this.#hold?.release()
     this.#lease?.release()
     this.#lease = undefined
+    this.#sight?.release()
+    this.#sight = undefined
     this.#seen = undefined
   }
 

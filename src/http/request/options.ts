@@ -1,11 +1,13 @@
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PasswordHasher } from '../../auth/password-hash.ts'
+import type { UserCtx } from '../../auth/user.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import { openFileLimit } from '../../base/open-file-limit.ts'
 import type { RandomBytes } from '../../base/random.ts'
 import type { UniqueTime } from '../../base/uuids.ts'
+import type { HeldSight } from '../../channels/channel-sight.ts'
 import type { ListenAddress } from '../../config/listen-addresses.ts'
 import type { SettingsRegistry } from '../../config/registry.ts'
 import type { SettingName } from '../../config/settings.ts'
@@ -41,6 +43,12 @@ export interface DatabasesBackend extends Pick<DatabaseRegistry, 'watch' | 'crea
   has(name: string): Here<boolean>
   /** Of a database that is leased. */
   shardsOf(name: string): number | undefined
+}
+
+/** Of databases with channels: what somebody sees by. It must be released. */
+export interface ChannelsBackend {
+  /** Of a leased database, as it is now or later. Rejects with serviceUnavailable. */
+  sight(database: Database, user: UserCtx, signal: AbortSignal): Promise<HeldSight>
 }
 
 /** As `TaskRegistry` has them. */
@@ -85,6 +93,7 @@ export interface ReshardingBackend {
  */
 export interface Backend {
   readonly databases: DatabasesBackend
+  readonly channels: ChannelsBackend
   readonly events: Pick<DatabaseEvents, 'flush'> & { readonly database: Database }
   readonly tasks: TasksBackend
   readonly compactions: Pick<Compactions, 'start'>

@@ -2,6 +2,7 @@ import type { AllDocsOptions, AllDocsRow, Database } from '../../../database/api
 import { checkPartition, partitionBounds } from '../../../database/layout/partition.ts'
 import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
 import { viewPieces } from '../../../documents/document-text.ts'
+import { PAUSE } from '../../../documents/piece.ts'
 import { stringText } from '../../../json/writer.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
@@ -122,10 +123,10 @@ function rangePage(
 ): Page {
   const page = database.allDocs(empty ? { ...options, limit: 0 } : options)
   return {
-    totalRows: page.totalRows,
-    offset: page.offset,
+    totalRows: page.isUncounted ? null : page.totalRows,
+    offset: page.isUncounted ? null : page.offset,
     updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
-    rows: new MappedRows(page.rows, (row) => rowText(row, parameters)),
+    rows: new MappedRows(page.rows, (row) => (row.isHidden ? PAUSE : rowText(row, parameters))),
   }
 }
 
@@ -180,7 +181,9 @@ function keysPage(
   page.rows.return?.()
   const totalRows =
     namespace === 'all'
-      ? page.totalRows
+      ? page.isUncounted
+        ? null
+        : page.totalRows
       : rank(database, DESIGN_END, false) - rank(database, DESIGN_START, false)
   const updateSeq = parameters.updateSeq ? null : undefined
   return { totalRows, offset: null, updateSeq, rows: keyTexts(database, chosen, parameters) }

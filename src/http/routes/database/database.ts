@@ -33,11 +33,19 @@ export function databaseInfo(database: Database, shards: number): Record<string,
 }
 
 function read(exchange: Exchange): Answer {
+  if (exchange.isChannelled) return json(200, channelledInfo(exchange.database))
   const { databases, metrics, clock } = exchange.backend
   const startMs = clock.monotonic()
   const info = databaseInfo(exchange.database, databases.shardsOf(exchange.place.database!) ?? 1)
   metrics.observe('couchdb.dbinfo', clock.monotonic() - startMs, clock.now())
   return json(200, info)
+}
+
+/** For who sees his channels alone: what replicators ask for, and nothing that is counted. */
+function channelledInfo(database: Database): Record<string, unknown> {
+  const { instanceStartTime, name } = database
+  const { updateSeq } = database.allDocs({ limit: 0 })
+  return { instance_start_time: instanceStartTime, db_name: name, update_seq: updateSeq }
 }
 
 const PLACEMENT = /^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/

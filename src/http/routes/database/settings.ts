@@ -1,5 +1,6 @@
 import { DEFAULT_SECURITY_TEXT, readSecurity, requireChannelMembers } from '../../../auth/security.ts'
 import { DatabaseError } from '../../../base/errors.ts'
+import { readChannelSettings } from '../../../channels/channel-settings.ts'
 import { USERS_DATABASE } from '../../../users/user-document.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
@@ -24,6 +25,7 @@ async function putSecurity(exchange: Exchange): Promise<Answer> {
   const value = await exchange.jsonBody()
   readSecurity(value)
   requireChannelMembers(value)
+  if (readSecurity(value).channels) readChannelSettings(value as Record<string, unknown>)
   await exchange.database.setSecurity(text)
   return ok()
 }

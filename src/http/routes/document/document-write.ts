@@ -104,8 +104,9 @@ export async function bodyDocument(exchange: Exchange): Promise<ParsedDocument> 
   return readDocumentText(exchange, await exchange.body())
 }
 
+/** What a user's channels are asked for is there as long as his request. */
 function isBatched(exchange: Exchange): boolean {
-  return exchange.query.get('batch') === 'ok'
+  return exchange.query.get('batch') === 'ok' && !exchange.isChannelled
 }
 
 /** Whether the query does not say `new_edits=false`. */
