@@ -72,7 +72,7 @@ export async function runCommandLine(
     if (first === 'lab') {
       // Servers do without its modules.
       const { runLab } = await import('../lab/command-line.ts')
-      return await runLab(rest, console)
+      return await runLab(rest, console, parts.openInspection)
     }
     if (command === undefined) return withoutCommand(args, parts, console)
     const options = OPTIONS[command]

@@ -10,6 +10,7 @@ import { compare } from './commands/compare.ts'
 import { fuzz } from './commands/fuzz.ts'
 import { fuzzStates } from './commands/fuzz-states.ts'
 import { replay } from './commands/replay.ts'
+import { type OpensInspection, openWithoutOrders, show } from './commands/show.ts'
 import type { LabConsole, LabStatus } from './console.ts'
 import { LabError, messageOf } from './lab-error.ts'
 import { MODELS, type Model } from './syscalls/models.ts'
@@ -40,6 +41,9 @@ const OPTIONS = {
   folder: { type: 'string' },
   json: { type: 'string' },
   html: { type: 'string' },
+  at: { type: 'string' },
+  tree: { type: 'string' },
+  key: { type: 'string' },
 } as const
 
 /** Of OPTIONS, beside `help`, what each command takes. */
@@ -61,6 +65,7 @@ const TAKES: Readonly<Record<LabCommand, readonly string[]>> = {
   ],
   replay: [],
   compare: [],
+  show: ['at', 'tree', 'key'],
   bench: [
     'store',
     'set',
@@ -87,13 +92,20 @@ const DEFAULT_OUT = 'davenport-lab'
 const BENCH_DEFAULTS = { records: 100_000, rounds: 3, seconds: 3, openings: 3, cacheMebibytes: 256, seed: 1 }
 const MEBIBYTE = 1024 * 1024
 
-/** Runs one command; `args` are the words behind `lab`. Resolves with the exit status. */
-export async function runLab(args: readonly string[], console: LabConsole): Promise<LabStatus> {
+/**
+ * Runs one command; `args` are the words behind `lab`. Resolves with the exit status.
+ * @param open for files of trees with orders of their own.
+ */
+export async function runLab(
+  args: readonly string[],
+  console: LabConsole,
+  open: OpensInspection = openWithoutOrders,
+): Promise<LabStatus> {
   const [first = '', ...rest] = args
   const command = LAB_COMMANDS.find((name) => name === first)
   try {
     if (command === undefined) return withoutCommand(first, console)
-    return await runCommand(command, rest, console)
+    return await runCommand(command, rest, console, open)
   } catch (error) {
     if (!(error instanceof LabError)) throw error
     console.err(`davenport lab: ${messageOf(error)}\n`)
@@ -115,6 +127,7 @@ async function runCommand(
   command: LabCommand,
   args: readonly string[],
   console: LabConsole,
+  open: OpensInspection,
 ): Promise<LabStatus> {
   const { values, positionals, tokens } = parse(args)
   if (values.help === true) {
@@ -128,6 +141,10 @@ async function runCommand(
   if (command === 'replay') {
     if (path === undefined || more.length > 0) throw new LabError('replay takes one FILE')
     return replay(path, console)
+  }
+  if (command === 'show') {
+    if (path === undefined || more.length > 0) throw new LabError('show takes one FILE')
+    return show(path, { at: values.at, tree: values.tree, key: values.key }, open, console)
   }
   if (command === 'compare') {
     const [other, ...rest] = more

@@ -2,7 +2,7 @@
 import { WORKLOADS } from './bench/workloads.ts'
 import { BUILT_IN_NAMES } from './load-store.ts'
 
-export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench', 'compare'] as const
+export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench', 'compare', 'show'] as const
 
 const LINE = 110
 
@@ -24,6 +24,7 @@ Commands:
   replay FILE           play again what fuzz has found
   bench --store STORE   measure stores: latencies, throughput against time, amplification, opening and recovery
   compare A B           hold two runs of bench that were written by --json against each other
+  show FILE             step through one of our files: superblocks, groups, trees, nodes, cells
 
 ${STORE}  --help, -h         show this, or the help of a command
 `
@@ -108,6 +109,19 @@ Exit status: 0 they were compared, 2 they cannot be.
   --help, -h         show this
 `
 
+const SHOW = `Usage: davenport lab show FILE [options]
+
+Shows a file of native-free-btree under the names that FORMAT.md has: a database's, or an adapter's store.nfb. It only reads, and the
+file may be open elsewhere. In a terminal one goes through it by keys; elsewhere the file, its superblocks and its last
+group are printed, and of each tree the way from the root to the first leaf.
+
+Exit status: 0 it was shown, 1 it is damaged there, 2 there is no such file or place.
+
+  --at PLACE         superblocks; the position of a byte in a group; a node: TREE, or TREE/3/0 for the root's child 3's child 0
+  --tree TREE --key KEY  the way from the root to the leaf where the key is or would be; KEY is text, or 0x and hex
+  --help, -h         show this
+`
+
 /** Words apart by commas, in lines behind so many spaces. */
 function wrapped(words: readonly string[], indent: number): string {
   const lines = ['']
@@ -124,6 +138,7 @@ const COMMANDS: Readonly<Record<LabCommand, string>> = {
   replay: REPLAY,
   bench: BENCH,
   compare: COMPARE,
+  show: SHOW,
 }
 
 export function labUsage(command?: LabCommand): string {

@@ -1,14 +1,21 @@
 import { writeFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
-import type { DescribedField, FileInspection, NodeHandle } from '../../../native-free-btree/index.ts'
-import { plainText, shownBytes } from '../../base/page-text.ts'
+import type { FileInspection } from '../../../native-free-btree/index.ts'
 import { databaseMap, mapValues } from '../../database/layout/file-map.ts'
+import {
+  cellLine,
+  groupLines,
+  type NodePlace,
+  nodeAt,
+  nodeHead,
+  nodeName,
+  nodePlace,
+} from '../../lab/show/node-text.ts'
 import { type Console, EXIT, type Parts } from '../parts.ts'
 import { progressOf } from '../progress.ts'
 import { withFile, withStoreFile } from '../store-file.ts'
 import { mapPage } from './map-page.ts'
 import { mapSvg } from './map-svg.ts'
-import { cellText, nodeName } from './node-outline.ts'
 
 export interface InspectFlags {
   readonly json?: boolean
@@ -34,7 +41,7 @@ export function reasonAgainstFlags(file: string, { map, at, node }: InspectFlags
   }
   if (map !== undefined && resolve(map) === resolve(file)) return `--map ${map}: this is the database file`
   if (at !== undefined && !/^\d{1,15}$/.test(at)) return `--at ${at}: expected a position in the file`
-  if (node !== undefined && !/^[^/]+(\/\d{1,9})*$/.test(node)) {
+  if (node !== undefined && nodePlace(node) === undefined) {
     return `--node ${node}: expected TREE or TREE/NUMBER/NUMBER…`
   }
   return undefined
@@ -46,7 +53,8 @@ export function inspect(file: string, flags: InspectFlags, parts: Parts, console
   if (map !== undefined) return inspected(file, parts, console, (it) => writeMap(it, file, map, console))
   if (at !== undefined)
     return inspected(file, parts, console, (it) => showGroup(it, Number(at), flags, console))
-  if (node !== undefined) return inspected(file, parts, console, (it) => showNode(it, node, console))
+  const place = node === undefined ? undefined : nodePlace(node)
+  if (place !== undefined) return inspected(file, parts, console, (it) => showNode(it, place, console))
   return summarize(file, flags, parts, console)
 }
 
@@ -132,46 +140,16 @@ async function showGroup(
     console.out(`${JSON.stringify(group)}\n`)
     return
   }
-  const { type, length, fields, records, recordCount } = group
-  const lines = [
-    `${type} group at ${start}, ${length} bytes, ${recordCount} records`,
-    ...fields.map(fieldLine),
-  ]
-  for (const record of records) {
-    lines.push(
-      `${record.type} at ${record.position}, ${record.length} bytes`,
-      ...record.fields.map(fieldLine),
-    )
-  }
-  console.out(`${lines.map(plainText).join('\n')}\n`)
-}
-
-function fieldLine({ position, length, type, name, value }: DescribedField): string {
-  return `  ${String(position).padStart(12)} ${String(length).padStart(6)}  ${type.padEnd(9)} ${name}: ${value}`
+  console.out(`${groupLines(group).join('\n')}\n`)
 }
 
 /** A node by its place: the tree, and from the root on the number of each child. */
-async function showNode(inspection: FileInspection, name: string, console: Console): Promise<void> {
-  const [tree = '', ...numbers] = name.split('/')
-  let handle: NodeHandle | undefined = inspection.root(tree)
-  const path: number[] = []
-  for (const number of numbers.map(Number)) {
-    handle = handle && inspection.node(handle).cells[number]?.child
-    path.push(number)
-    if (handle === undefined) throw new Error(`there is no node ${nodeName(tree, path)}`)
-  }
-  if (handle === undefined) {
-    console.out(`the tree ${tree} is empty\n`)
+async function showNode(inspection: FileInspection, place: NodePlace, console: Console): Promise<void> {
+  const node = nodeAt(inspection, place)
+  if (node === undefined) {
+    console.out(`the tree ${place.tree} is empty\n`)
     return
   }
-  const { kind, position, length, count, bytes, base, cells } = inspection.node(handle)
-  const place = position === undefined ? 'in memory' : `at ${position}, ${length} bytes`
-  const patch = base === undefined ? '' : `, a patch of the page at ${base.position}`
-  const lines = [
-    `${kind} ${name} ${place}${patch}: ${count} entries of ${bytes} bytes`,
-    ...cells.map(
-      (cell, index) => `  ${String(index).padStart(5)}  ${shownBytes(cell.key)}  ${cellText(cell)}`,
-    ),
-  ]
-  console.out(`${lines.map(plainText).join('\n')}\n`)
+  const lines = [nodeHead(nodeName(place.tree, place.path), node), ...node.cells.map(cellLine)]
+  console.out(`${lines.join('\n')}\n`)
 }

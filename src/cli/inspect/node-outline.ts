@@ -1,6 +1,7 @@
 /** Nodes of trees as parts of a page that can be opened, down to the cells: as many as a page may have. */
 import type { DescribedCell, FileInspection, NodeHandle } from '../../../native-free-btree/index.ts'
 import { bytesText, escapeHtml, shownBytes } from '../../base/page-text.ts'
+import { cellText, nodeName } from '../../lab/show/node-text.ts'
 
 /** Of one tree. */
 const MOST_NODES = 60
@@ -8,11 +9,6 @@ const MOST_NODES = 60
 const MOST_OPENED = 8
 /** Of one node. */
 const MOST_CELLS = 100
-
-/** What a node is called on the command line: its tree, and from the root on the number of each child. */
-export function nodeName(tree: string, path: readonly number[]): string {
-  return [tree, ...path].join('/')
-}
 
 /** The node and what lies below it. `file` is the file's name, for who wants to see what is left out. */
 export function treeOutline(inspection: FileInspection, tree: string, file: string): string {
@@ -80,14 +76,4 @@ function keyOf({ key, child }: DescribedCell, index: number): string {
 
 function contentOf(cell: DescribedCell): string {
   return `<span class="soft">${escapeHtml(cellText(cell))}</span>`
-}
-
-/** What stands behind a cell's key. */
-export function cellText({ value, reference, child }: DescribedCell): string {
-  if (value !== undefined) return `${value.length} bytes: ${shownBytes(value)}`
-  if (reference !== undefined) {
-    return `${reference.length} bytes at ${reference.position}${reference.isIndex ? ', in chunks' : ''}`
-  }
-  const place = child!.position === undefined ? 'in memory' : `at ${child!.position}`
-  return `node ${place}: ${child!.count} entries of ${bytesText(child!.bytes)}`
 }
