@@ -20,8 +20,10 @@ import type { AllDocsRow, DocumentEdit, DocumentView, OwnedDatabase } from '../d
 import { parseRevision } from '../database/revisions/revision-id.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import type { Lease } from '../server/open-databases.ts'
+import type { TaskRegistry } from '../workers/tasks.ts'
 import { Bells } from './changes/bells.ts'
 import type { DatabaseConfig } from './config.ts'
+import { GatewayError } from './errors.ts'
 import { OWN_END, OWN_PREFIX, parsePrincipalId, readPrincipal } from './principals/principal.ts'
 import { Principals } from './principals/principals.ts'
 import { Sessions } from './principals/sessions.ts'
@@ -32,6 +34,9 @@ import { LocalStore } from './store/local-store.ts'
 import { Overrides } from './store/overrides.ts'
 import { type RecordedRevision, recordedRevision, stateAt } from './store/revision-record.ts'
 import { WriteQueue } from './store/write-queue.ts'
+import { Resync } from './sync/resync.ts'
+import { SyncMark } from './sync/sync-mark.ts'
+import { Visits } from './visits.ts'
 
 /** The note that the index is there, of this form. */
 const INDEX = 'index'
@@ -46,6 +51,7 @@ export interface GatewayDatabaseParts {
   config: DatabaseConfig
   lease: Lease<OwnedDatabase>
   scripting: Scripting
+  tasks: TaskRegistry
   clock: Clock
   random: RandomBytes
   log: Log
@@ -61,6 +67,9 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
   readonly sessions: Sessions
   readonly overrides: Overrides
   readonly random: RandomBytes
+  readonly mark: SyncMark
+  readonly resync: Resync
+  readonly visits: Visits
   sync: SyncFunction
   /** As it is in force. */
   config: DatabaseConfig
@@ -75,12 +84,14 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
   readonly bells = new Bells()
   /** Ends what goes on for long, at the end and when the database goes offline. */
   #ended = feedsEnd()
+  /** When what was broken off has ended. */
+  #comesOnline = false
   #isNotifying = false
   #indexedSeq = 0
   #channels: ChannelIndex
   #principals = this.#newPrincipals()
 
-  private constructor({ name, config, lease, scripting, clock, random, log }: GatewayDatabaseParts) {
+  private constructor({ name, config, lease, scripting, tasks, clock, random, log }: GatewayDatabaseParts) {
     this.name = name
     this.config = config
     this.pendingConfig = config
@@ -94,6 +105,9 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
     this.startTimeUs = clock.now() * 1000
     this.local = new LocalStore(lease.database)
     this.overrides = new Overrides(this.local)
+    this.mark = new SyncMark(this.local)
+    this.resync = new Resync(this, tasks)
+    this.visits = new Visits(clock)
     this.#channels = new ChannelIndex(this.local, 0)
     this.sessions = new Sessions(this.local, clock, random)
     this.sync = this.#syncOf(config)
@@ -115,6 +129,10 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
     const opened = new GatewayDatabase(parts)
     if (config.revs_limit !== undefined) await lease.database.setRevsLimit(config.revs_limit)
     await opened.#load()
+    opened.mark.load()
+    await opened.#markFunction(config)
+    // One that was broken off ends before anybody sees what it has done.
+    if (opened.mark.place !== undefined) opened.#resume()
     return opened
   }
 
@@ -232,7 +250,7 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
 
   /** Makes all that is in memory from what is stored. */
   async #load(): Promise<void> {
-    await this.overrides.load()
+    this.overrides.load()
     if (this.local.note(INDEX) !== INDEX_VERSION) await this.#index()
     for (const [name] of [...this.local.notes(PURGES)]) await this.#takeAway(name.slice(PURGES.length))
     this.#channels = new ChannelIndex(this.local, this.database.updateSeqNumber)
@@ -281,9 +299,68 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
 
   /** The configuration that was set last comes into force. */
   async takeConfig(): Promise<void> {
-    this.config = this.pendingConfig
-    this.sync = this.#syncOf(this.config)
-    if (this.config.revs_limit !== undefined) await this.database.setRevsLimit(this.config.revs_limit)
+    const config = this.pendingConfig
+    // First, so that nothing is written under a function that the mark does not know of.
+    await this.#markFunction(config)
+    if (config.sync !== this.config.sync) this.sync = this.#syncOf(config)
+    this.config = config
+    if (config.revs_limit !== undefined) await this.database.setRevsLimit(config.revs_limit)
+  }
+
+  async #markFunction({ sync = DEFAULT_SYNC }: DatabaseConfig): Promise<void> {
+    const isOther = await this.mark.take(sync, () => this.#hasDocuments())
+    if (!isOther || !this.mark.isMixed) return
+    this.log.warning('documents are under another sync function than the one in force', {
+      database: this.name,
+    })
+  }
+
+  async #hasDocuments(): Promise<boolean> {
+    for (const { id } of this.database.changes({}).rows) {
+      if (!id.startsWith(OWN_PREFIX)) return true
+      await giveWay()
+    }
+    return false
+  }
+
+  #resume(): void {
+    this.#comesOnline = this.isOnline
+    this.isOnline = false
+    const done = (): void => {
+      this.isOnline = this.#comesOnline
+    }
+    // What became of it else is in the log, with its task.
+    this.resync.start().then(done, () => undefined)
+  }
+
+  /** Feeds end, and users are let in no more. Resolves when the last one has left. */
+  async goOffline(): Promise<void> {
+    this.isOnline = false
+    this.#comesOnline = false
+    this.interrupt()
+    await this.visits.left()
+  }
+
+  /** Rejects with 503 while a resynchronisation is not done. */
+  async goOnline(): Promise<void> {
+    if (this.isOnline) return
+    this.#requireResynced()
+    await this.takeConfig()
+    this.#requireResynced()
+    this.isOnline = true
+  }
+
+  #requireResynced(): void {
+    if (this.resync.isRunning) {
+      const reason = 'Database _resync is in progress, this may take some time, try again later'
+      throw new GatewayError(503, reason)
+    }
+    if (this.mark.place !== undefined) {
+      throw new GatewayError(
+        503,
+        'Database _resync was broken off, and has to be called once more before _online',
+      )
+    }
   }
 
   /** The reader of that name as he is now; undefined where there is none, or he is disabled. */
@@ -313,6 +390,7 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
   async close(): Promise<void> {
     this.#ended.abort()
     this.#expiries.stop()
+    await this.resync.stop()
     await this.queue.idle()
     this.#lease.release()
   }

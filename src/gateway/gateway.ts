@@ -156,9 +156,19 @@ export class Gateway {
     const lease = await this.#registry.lease(name)
     try {
       const { scripting, clock, random, log } = this
+      const { tasks } = this.#server
       const kept = lease.database.getLocal(`own/${CONFIG_NOTE}`)
       const config = given ?? (kept === undefined ? {} : JSON.parse(kept.body.toString()))
-      const database = await GatewayDatabase.open({ name, config, lease, scripting, clock, random, log })
+      const database = await GatewayDatabase.open({
+        name,
+        config,
+        lease,
+        scripting,
+        tasks,
+        clock,
+        random,
+        log,
+      })
       await this.#makePrincipals(database)
       this.#databases.set(name, database)
       return database

@@ -5,7 +5,6 @@ import { isObject, type PrincipalConfig } from '../config.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
 import type { Principal, PrincipalKind } from '../principals/principal.ts'
 import { deletePrincipal, readWish, savePrincipal } from '../principals/principal-writes.ts'
-import { resynchronise } from '../sync/resync.ts'
 import { type Answer, empty, json, textJson } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -47,20 +46,40 @@ export async function putConfig(exchange: Exchange): Promise<Answer> {
 }
 
 export async function offline({ database }: Exchange): Promise<Answer> {
-  database.isOnline = false
-  database.interrupt()
+  await database.goOffline()
   return empty()
 }
 
 export async function online({ database }: Exchange): Promise<Answer> {
-  await database.takeConfig()
-  database.isOnline = true
+  await database.goOnline()
   return empty()
 }
 
-export async function resync({ database, gone }: Exchange): Promise<Answer> {
+/** Answers at its end. It goes on without the client. */
+export async function postResync({ database, gone }: Exchange): Promise<Answer> {
+  const { resync } = database
+  if (resync.isRunning) throw new GatewayError(503, 'Database _resync is already in progress')
   if (database.isOnline) throw new GatewayError(503, 'Database must be _offline before calling /_resync')
-  return json({ changes: await resynchronise(database, gone) })
+  return json({ changes: await unlessGone(resync.start(), gone) })
+}
+
+function unlessGone<T>(work: Promise<T>, gone: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = (): void => reject(gone.reason as Error)
+    gone.addEventListener('abort', leave, { once: true })
+    if (gone.aborted) leave()
+    work.then(resolve, reject).finally(() => gone.removeEventListener('abort', leave))
+  })
+}
+
+export async function getResync({ database }: Exchange): Promise<Answer> {
+  const { status, isRunning } = database.resync
+  const { since, changes } = database.mark.place ?? { since: 0, changes: 0 }
+  const isUnderWay = isRunning || status === 'stopped'
+  return json({
+    status,
+    ...(isUnderWay ? { docs_changed: changes, since, update_seq: database.indexedSeq } : {}),
+  })
 }
 
 export async function purge(exchange: Exchange): Promise<Answer> {

@@ -37,6 +37,7 @@ export async function admit(exchange: Exchange, route: Route): Promise<void> {
   const isStatus = route.isAlways && (method === 'GET' || method === 'HEAD' || isAdmin)
   if (!exchange.database.isOnline && !isStatus)
     throw new GatewayError(503, 'DB is currently under maintenance')
+  if (!isAdmin && !isStatus) exchange.visit = exchange.database.visits.enter(() => exchange.request.destroy())
 }
 
 /** `PUT /{db}/`, of a database that need not be there. */

@@ -1,4 +1,5 @@
 /** Many documents in one request. */
+import { setMaxListeners } from 'node:events'
 import { randomHex } from '../../base/random.ts'
 import { giveWay } from '../../base/time-slice.ts'
 import { mayReadChannel } from '../../channels/reader.ts'
@@ -43,6 +44,8 @@ export async function postBulkDocs(exchange: Exchange): Promise<Answer> {
   const isEdit = batch.members.get('new_edits')?.toString() !== 'false'
   const documents = batch.documents as readonly ScannedDocument[]
   const isLocal = (each: ScannedDocument): boolean => idOf(each).startsWith(LOCAL)
+  // Every document's call of the sync function listens.
+  setMaxListeners(0, exchange.gone)
   const rows = await inOrder(
     documents.filter((each) => !isLocal(each)),
     (each) => writeOne(exchange, each, isEdit),

@@ -23,7 +23,7 @@ export async function getDatabase({ database, method }: Exchange): Promise<Answe
     disk_format_version: 0,
     instance_start_time: database.startTimeUs,
     purge_seq: 0,
-    state: database.isOnline ? 'Online' : 'Offline',
+    state: database.isOnline ? 'Online' : database.resync.isRunning ? 'Resyncing' : 'Offline',
     update_seq: database.indexedSeq,
   })
 }

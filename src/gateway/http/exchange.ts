@@ -37,6 +37,8 @@ export class Exchange {
   userName: string | undefined
   /** The session by which he is signed in. */
   sessionSecret: string | undefined
+  /** A user's, to be called when nothing more is read or answered. */
+  visit: (() => void) | undefined
 
   constructor({ gateway, request, response, isAdmin, query, hold, gone }: ExchangeParts) {
     this.gateway = gateway

@@ -163,6 +163,7 @@ async function serve(
     }
     response.destroy()
   } finally {
+    exchange.visit?.()
     exchange.hold.release()
     running.delete(gone)
   }

@@ -130,7 +130,7 @@ const ADMIN_ONLY: Readonly<Record<string, Route>> = {
   '_role/': route({ GET: admin.ROLES.list, POST: admin.ROLES.post }),
   '_role/*': route({ GET: admin.ROLES.read, PUT: admin.ROLES.put, DELETE: admin.ROLES.remove }),
   _config: route({ GET: admin.getConfig, PUT: admin.putConfig }, { isAlways: true }),
-  _resync: route({ POST: admin.resync }, { isAlways: true }),
+  _resync: route({ GET: admin.getResync, POST: admin.postResync }, { isAlways: true }),
   _offline: route({ POST: admin.offline }, { isAlways: true }),
   _online: route({ POST: admin.online }, { isAlways: true }),
   _purge: route({ POST: admin.purge }),

@@ -64,6 +64,7 @@ async function accept(
     gateway.log.error('a WebSocket of the gateway broke off', { error: describeError(error) })
     socket.destroy()
   } finally {
+    exchange.visit?.()
     exchange.hold.release()
     stopping.removeEventListener('abort', leave)
   }

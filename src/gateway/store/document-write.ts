@@ -85,18 +85,20 @@ export async function writeDocument(
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const basis = basisOf(target, given, writer)
     if (typeof basis === 'string') return basis
-    const asking = target.sync.asksForUser ? writer.asked() : null
+    const { sync } = target
+    const asking = sync.asksForUser ? writer.asked() : null
     const { document, before } = shownTexts(given, basis)
-    const output = await target.sync.run({ document, before, user: asking }, signal)
+    const output = await sync.run({ document, before, user: asking }, signal)
     try {
       await target.queue.write({
         id: given.id,
         check: () => {
+          if (target.sync !== sync) throw new Outdated()
           const again = basisAgain(target, given, writer, basis)
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
-          if (target.sync.asksForUser && JSON.stringify(writer.asked()) !== JSON.stringify(asking))
+          if (sync.asksForUser && JSON.stringify(writer.asked()) !== JSON.stringify(asking))
             throw new Outdated()
           return checkedWrite(target, given, again, output)
         },

@@ -1,10 +1,10 @@
 /**
- * What a resynchronisation has found: what the present sync function says of leaves that were written under another one. A
+ * What resynchronisations have found: what a later sync function says of revisions that were written under another one. A
  * revision cannot be written twice, so this stands beside the documents, one note a document, and goes before what their
  * records say. A note is of certain revisions, so that it says nothing of what is written after it.
  */
-
-import type { DocumentState, SyncOutput } from '../../channels/document-state.ts'
+import { LRUCache } from 'lru-cache'
+import { type DocumentState, EMPTY_STATE, type SyncOutput } from '../../channels/document-state.ts'
 import { noteEdit } from '../../channels/notes.ts'
 import {
   outputOf,
@@ -24,63 +24,100 @@ export interface Override {
   state: DocumentState | undefined
 }
 
-const NOTES = 'resync/'
+/** Of one document. */
+export interface DocumentOverrides {
+  byRevision: ReadonlyMap<string, Override>
+  /** The number of the resynchronisation that found it. */
+  run: number
+  /** The document's state before that. */
+  before: DocumentState
+}
 
-type Stored = [rev: string, output: StoredOutput, state: StoredState | null][]
+const NOTES = 'resync/'
+/** Documents whose overrides, or that they have none, are kept in memory. */
+const MOST_KEPT = 10_000
+const NONE: DocumentOverrides = { byRevision: new Map(), run: 0, before: EMPTY_STATE }
+
+type StoredOverride = [rev: string, output: StoredOutput, state: StoredState | null]
+
+type Stored = { run: number; before: StoredState; revisions: StoredOverride[] }
 
 export class Overrides {
   readonly #local: LocalStore
-  readonly #byId = new Map<string, ReadonlyMap<string, Override>>()
+  readonly #kept = new LRUCache<string, DocumentOverrides>({ max: MOST_KEPT })
+  /** There may be some. */
+  #hasAny = false
 
   constructor(local: LocalStore) {
     this.#local = local
   }
 
-  async load(): Promise<void> {
-    this.#byId.clear()
-    for (const [name, value] of this.#local.notes(NOTES)) {
-      this.#byId.set(name.slice(NOTES.length), read(value as Stored))
+  load(): void {
+    this.#kept.clear()
+    const notes = this.#local.notes(NOTES)
+    this.#hasAny = notes.next().done !== true
+    notes.return(undefined)
+  }
+
+  /** Undefined where there are none. */
+  of(id: string): DocumentOverrides | undefined {
+    if (!this.#hasAny) return undefined
+    let found = this.#kept.get(id)
+    if (found === undefined) {
+      const stored = this.#local.note(NOTES + id)
+      found = stored === undefined ? NONE : read(stored as Stored | StoredOverride[])
+      this.#kept.set(id, found)
     }
+    return found === NONE ? undefined : found
   }
 
   /** The revision as it is to be read. */
   apply(revision: RecordedRevision): RecordedRevision {
-    if (this.#byId.size === 0) return revision
-    const found = this.#byId.get(revision.view.id)?.get(revision.view.rev)
+    const found = this.of(revision.view.id)?.byRevision.get(revision.view.rev)
     if (found === undefined) return revision
     const { output, state = revision.record.state } = found
     return { ...revision, record: { ...revision.record, output, state } }
   }
 
-  /** `more` is written with it. */
-  async set(
-    id: string,
-    overrides: ReadonlyMap<string, Override>,
-    more: readonly DocumentEdit[],
-  ): Promise<void> {
-    await this.#local.change([noteEdit(NOTES + id, JSON.stringify(written(overrides))), ...more])
-    this.#byId.set(id, overrides)
+  /** What writes them, in the place of those that the document has; `written` is to be called when it is durable. */
+  edit(id: string, overrides: DocumentOverrides): { edit: DocumentEdit; written(): void } {
+    return {
+      edit: noteEdit(NOTES + id, JSON.stringify(written(overrides))),
+      written: () => {
+        this.#hasAny = true
+        this.#kept.set(id, overrides)
+      },
+    }
   }
 
   async forget(id: string): Promise<void> {
-    if (!this.#byId.delete(id)) return
+    if (this.of(id) === undefined) return
     await this.#local.removeNote(NOTES + id)
+    this.#kept.delete(id)
   }
 }
 
-function written(overrides: ReadonlyMap<string, Override>): Stored {
-  return [...overrides].map(([rev, { output, state }]) => [
-    rev,
-    storedOutput(output),
-    state === undefined ? null : storedState(state),
-  ])
+function written({ byRevision, run, before }: DocumentOverrides): Stored {
+  const revisions = [...byRevision].map(
+    ([rev, { output, state }]): StoredOverride => [
+      rev,
+      storedOutput(output),
+      state === undefined ? null : storedState(state),
+    ],
+  )
+  return { run, before: storedState(before), revisions }
 }
 
-function read(stored: Stored): Map<string, Override> {
-  return new Map(
-    stored.map(([rev, output, state]) => [
+/** A list alone is what a version before wrote, of resynchronisations that all count as ended. */
+function read(stored: Stored | StoredOverride[]): DocumentOverrides {
+  const { run, before, revisions } = Array.isArray(stored)
+    ? { run: 0, before: undefined, revisions: stored }
+    : stored
+  const byRevision = new Map(
+    revisions.map(([rev, output, state]) => [
       rev,
       { output: outputOf(output), state: state === null ? undefined : stateOf(state) },
     ]),
   )
+  return { byRevision, run, before: before === undefined ? EMPTY_STATE : stateOf(before) }
 }
