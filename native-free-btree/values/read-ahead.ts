@@ -58,6 +58,19 @@ export class ReadAhead {
     return WINDOW_START + position - windowFrom
   }
 
+  /** As `find`, where the window holds the bytes already; else -1, and nothing is read. */
+  held(position: number, length: number): number {
+    const isHeld = owner === this && position >= windowFrom && position + length <= windowTo
+    return isHeld ? this.find(position, length) : -1
+  }
+
+  /** The walk goes on over bytes that were had from elsewhere. */
+  pass(position: number, length: number): void {
+    this.#follow(position, position + length)
+    this.#lastFrom = position
+    this.#lastTo = position + length
+  }
+
   /** Forgets the window: what it holds at some place is not what belongs there. */
   drop(): void {
     if (owner === this) owner = undefined

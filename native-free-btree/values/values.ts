@@ -87,15 +87,24 @@ export class ValueReader {
 
   #value(position: number, length: number, check: number, room: (bytes: number) => Buffer): Buffer {
     const recordBytes = VALUE_HEADER_BYTES + length
-    const ahead = this.#ahead.find(position, recordBytes)
+    let ahead = this.#ahead.held(position, recordBytes)
+    if (ahead < 0) {
+      // Where it is in memory no window has to be read for it.
+      const cached = this.#cache?.get(position, length, check, room)
+      if (cached !== undefined) {
+        this.#ahead.pass(position, recordBytes)
+        return cached
+      }
+      ahead = this.#ahead.find(position, recordBytes)
+    }
     if (ahead >= 0) {
       if (this.#landedDefect(ahead, position, length, check) === undefined) {
         return copyLanded(ahead, length, room)
       }
       this.#ahead.drop()
+      const cached = this.#cache?.get(position, length, check, room)
+      if (cached !== undefined) return cached
     }
-    const cached = this.#cache?.get(position, length, check, room)
-    if (cached !== undefined) return cached
     if (recordBytes > ROOM_BYTES)
       return this.#record({ position, length, chunked: false, check }, RECORD_VALUE, length)
     const read = this.#file.readSync(roomFor(recordBytes), position)

@@ -22,7 +22,7 @@ import type {
   PartitionInfo,
   PurgedRevisions,
 } from './api/database.ts'
-import { reading } from './errors/layer-errors.ts'
+import { databaseErrorOf, reading } from './errors/layer-errors.ts'
 import { idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
 import type { DatabaseProperties, DatabaseRecord } from './layout/meta-records.ts'
 import { checkNamesPartition, partitionBounds } from './layout/partition.ts'
@@ -199,7 +199,11 @@ export abstract class ReadingDatabase {
 
   get(id: string, options: GetOptions = {}): DocumentView {
     this.requireReadable(id)
-    return reading(() => getDocument(this.#documents(), id, options))
+    try {
+      return getDocument(this.#documents(), id, options)
+    } catch (error) {
+      throw databaseErrorOf(error)
+    }
   }
 
   openRevs(id: string, revs: 'all' | readonly string[], options: { latest?: boolean } = {}): OpenRevision[] {

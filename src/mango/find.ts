@@ -287,7 +287,8 @@ function* documentPieces(
       yield PAUSE
       continue
     }
-    yield* show(separator, found)
+    const pieces = show(separator, found)
+    for (let i = 0; i < pieces.length; i++) yield pieces[i]!
     separator = ',\r\n'
   }
   const last = matches.last()

@@ -149,6 +149,8 @@ class IndexRows implements Rows {
   readonly #walk: IndexWalk
   readonly #cursor: RowCursor
   #isClosed = false
+  /** Number of the row that the cursor stands at; 0 where it stands at none. */
+  #row = 0
 
   constructor(walk: IndexWalk) {
     this.#walk = walk
@@ -157,11 +159,14 @@ class IndexRows implements Rows {
   }
 
   next(): boolean {
-    return this.#cursor.next()
+    const isThere = this.#cursor.next()
+    this.#row = isThere ? this.#row + 1 : 0
+    return isThere
   }
 
-  /** Found again, since few are asked for. */
+  /** Of a row that was passed it is found again, since few are asked for. */
   keyOf(row: number): string {
+    if (row === this.#row) return this.#cursor.key().toString()
     const { snapshot, range } = this.#walk
     const cursor = snapshot.trees[0]!.cursor({ ...range, skip: row - 1 })
     cursor.next()

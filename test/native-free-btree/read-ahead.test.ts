@@ -1,8 +1,9 @@
 /** Values that are read in the order of the file, and what a window over damaged or changing bytes gives. */
 import t from 'tap'
+import { ValueCache, ValueSpace } from '../../native-free-btree/cache/value-cache.ts'
 import { saltHalves } from '../../native-free-btree/disk/checksum.ts'
 import { RECORD_VALUE, VALUE_HEADER_BYTES } from '../../native-free-btree/format.ts'
-import { encodeReference } from '../../native-free-btree/page/reference.ts'
+import { encodeReference, readReference } from '../../native-free-btree/page/reference.ts'
 import { ValueReader, writeValueHeader } from '../../native-free-btree/values/values.ts'
 import { MemoryFile } from '../support/memory-file.ts'
 import { propertySeed } from '../support/property-seed.ts'
@@ -113,6 +114,19 @@ t.test('bytes that changed behind the window’s back are read again', async (t)
   const reference = writeRecord(file, written[40]!.position, other)
   t.same(values.read(written[39]!.reference), written[39]!.value)
   t.same(values.read(reference), other)
+})
+
+t.test('what is in memory is not read again for a walk, which goes on behind it', async (t) => {
+  const { file, written } = makeFile(lengthsOf(200), () => 0)
+  const space = new ValueSpace(new ValueCache({ allowanceBytes: () => 2 ** 24, onValuesGrown: () => {} }))
+  const values = new ValueReader(file, SALT, space)
+  for (const { position, value, reference } of written.slice(0, 100)) {
+    space.add(position, readReference(reference).check, value)
+  }
+  for (const { reference, value } of written.slice(0, 100)) t.same(values.read(reference), value)
+  t.equal(file.reads, 0)
+  for (const { reference, value } of written.slice(100)) t.same(values.read(reference), value)
+  t.ok(file.reads < 5, `${file.reads} reads`)
 })
 
 t.test('many walks share the one window and get their own values', async (t) => {

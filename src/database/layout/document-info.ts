@@ -13,7 +13,7 @@
  */
 import type { Reference } from '../../../native-free-btree/index.ts'
 import type { RevisionTree } from '../revisions/revision-tree.ts'
-import { decodeTree, decodeWinner, encodeTree } from '../revisions/revision-tree-codec.ts'
+import { decodeTree, decodeWinner, encodeTree, type Winner } from '../revisions/revision-tree-codec.ts'
 import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
 import { referenceOf, validates } from './stored-body.ts'
 
@@ -80,19 +80,40 @@ export function decodeInfoTree(value: Buffer): RevisionTree {
 /** Throws storage_damaged or ByteFormatError for bytes that are no document. */
 export function decodeInfo(value: Buffer): DocumentInfo {
   checkVersion(value, TREES.id)
-  const winner = decodeWinner(value.subarray(treeAt(value)))
-  let tree: RevisionTree | undefined
-  return {
-    seq: winner.updateSeq,
-    deleted: winner.deleted,
-    expiresAtMs: expiryOfInfo(value),
-    winner,
-    reference: referenceOf(winner.body),
-    attachments: winner.attachments,
-    tree: () => {
-      tree ??= decodeInfoTree(value)
-      return tree
-    },
+  return new StoredInfo(value, decodeWinner(value.subarray(treeAt(value))))
+}
+
+class StoredInfo implements DocumentInfo {
+  readonly winner: Winner
+  readonly reference: Reference
+  readonly #value: Buffer
+  #tree: RevisionTree | undefined
+
+  constructor(value: Buffer, winner: Winner) {
+    this.#value = value
+    this.winner = winner
+    this.reference = referenceOf(winner.body)
+  }
+
+  get seq(): number {
+    return this.winner.updateSeq
+  }
+
+  get deleted(): boolean {
+    return this.winner.deleted
+  }
+
+  get expiresAtMs(): number | undefined {
+    return expiryOfInfo(this.#value)
+  }
+
+  get attachments(): Uint8Array | null {
+    return this.winner.attachments
+  }
+
+  tree(): RevisionTree {
+    this.#tree ??= decodeInfoTree(this.#value)
+    return this.#tree
   }
 }
 

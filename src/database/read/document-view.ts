@@ -4,7 +4,7 @@ import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { plainBytes, storedBytes } from '../attachments/content.ts'
 import { readText } from '../bodies/stored-text.ts'
-import { reading } from '../errors/layer-errors.ts'
+import { databaseErrorOf, reading } from '../errors/layer-errors.ts'
 import {
   type AttachmentEncoding,
   type AttachmentInfo,
@@ -35,14 +35,14 @@ export interface ViewSource {
 }
 
 export interface ViewParts {
-  source: ViewSource
+  readonly source: ViewSource
   /** Gives memory for the body. */
-  room?: ((bytes: number) => Buffer) | undefined
-  id: string
-  revision: Revision
-  deleted: boolean
-  reference: Reference
-  localSeq: number
+  readonly room?: ((bytes: number) => Buffer) | undefined
+  readonly id: string
+  readonly revision: Revision
+  readonly deleted: boolean
+  readonly reference: Reference
+  readonly localSeq: number
   expiresAtMs(): number | undefined
   /** Encoded; null for none. */
   attachments(): Uint8Array | null
@@ -50,6 +50,8 @@ export interface ViewParts {
   leaves(): readonly LeafSummary[]
   tree(): RevisionTree
 }
+
+const NO_ATTACHMENTS: readonly AttachmentView[] = []
 
 class StoredAttachment implements AttachmentView {
   readonly name: string
@@ -117,22 +119,27 @@ export class StoredView implements DocumentView {
   }
 
   get expiresAtMs(): number | undefined {
-    return reading(this.#parts.expiresAtMs)
+    return reading(() => this.#parts.expiresAtMs())
   }
 
   body(): Buffer {
     if (this.#body === undefined) {
       const { source, reference, room } = this.#parts
-      this.#body = reading(() => readText(source.values, reference, room))
+      try {
+        this.#body = readText(source.values, reference, room)
+      } catch (error) {
+        throw databaseErrorOf(error)
+      }
       source.metrics?.count('couchdb.database_reads')
     }
     return this.#body
   }
 
   attachments(): readonly AttachmentView[] {
-    const bodies = this.#parts.source.values
-    const encoded = reading(this.#parts.attachments)
-    if (encoded === null) return []
+    const parts = this.#parts
+    const encoded = reading(() => parts.attachments())
+    if (encoded === null) return NO_ATTACHMENTS
+    const bodies = parts.source.values
     this.#attachments ??= reading(() => decodeAttachments(encoded)).map(
       (info) => new StoredAttachment(info, bodies),
     )
@@ -140,8 +147,8 @@ export class StoredView implements DocumentView {
   }
 
   #node(): RevisionNode {
-    const { tree, revision } = this.#parts
-    return reading(() => tree().find(revision.pos, revision.id)!)
+    const parts = this.#parts
+    return reading(() => parts.tree().find(parts.revision.pos, parts.revision.id)!)
   }
 
   revisions(): { start: number; ids: string[] } {
@@ -157,9 +164,9 @@ export class StoredView implements DocumentView {
   }
 
   #otherLeaves(deleted: boolean): string[] {
-    const { leaves, revision } = this.#parts
-    return reading(leaves)
-      .filter((leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, revision) !== 0)
+    const parts = this.#parts
+    return reading(() => parts.leaves())
+      .filter((leaf) => leaf.deleted === deleted && compareRevisions(leaf.revision, parts.revision) !== 0)
       .map((leaf) => formatRevision(leaf.revision))
   }
 
@@ -183,19 +190,59 @@ export function viewOfWinner(
   info: DocumentInfo,
   room?: (bytes: number) => Buffer,
 ): StoredView {
-  return new StoredView({
-    source,
-    room,
-    id,
-    revision: info.winner,
-    deleted: info.deleted,
-    reference: info.reference,
-    localSeq: info.seq,
-    expiresAtMs: () => info.expiresAtMs,
-    attachments: () => info.attachments,
-    leaves: () => leafSummaries(info.tree()),
-    tree: info.tree,
-  })
+  return new StoredView(new WinnerParts(source, id, info, room))
+}
+
+/** A class, since most documents that are shown are these: of their functions few are ever called. */
+class WinnerParts implements ViewParts {
+  readonly source: ViewSource
+  readonly room: ((bytes: number) => Buffer) | undefined
+  readonly id: string
+  readonly #info: DocumentInfo
+
+  constructor(
+    source: ViewSource,
+    id: string,
+    info: DocumentInfo,
+    room: ((bytes: number) => Buffer) | undefined,
+  ) {
+    this.source = source
+    this.room = room
+    this.id = id
+    this.#info = info
+  }
+
+  get revision(): Revision {
+    return this.#info.winner
+  }
+
+  get deleted(): boolean {
+    return this.#info.deleted
+  }
+
+  get reference(): Reference {
+    return this.#info.reference
+  }
+
+  get localSeq(): number {
+    return this.#info.seq
+  }
+
+  expiresAtMs(): number | undefined {
+    return this.#info.expiresAtMs
+  }
+
+  attachments(): Uint8Array | null {
+    return this.#info.attachments
+  }
+
+  leaves(): readonly LeafSummary[] {
+    return leafSummaries(this.#info.tree())
+  }
+
+  tree(): RevisionTree {
+    return this.#info.tree()
+  }
 }
 
 /** Undefined when only the revision's id is known. */
@@ -217,6 +264,6 @@ export function viewOfNode(
     expiresAtMs: () => info.expiresAtMs,
     attachments: () => value.attachments,
     leaves: () => leafSummaries(info.tree()),
-    tree: info.tree,
+    tree: () => info.tree(),
   })
 }
