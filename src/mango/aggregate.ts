@@ -9,8 +9,11 @@
  *   group either. Groups come in the order of views.
  */
 import { DatabaseError } from '../base/errors.ts'
+import { sortSteps } from '../base/sort-steps.ts'
+import { isTurnOver } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
 import { viewText } from '../documents/document-text.ts'
+import { PAUSE } from '../documents/piece.ts'
 import { floatText } from '../json/float-text.ts'
 import { compareTexts } from '../json/text-order.ts'
 import { isNumberAt, isObjectAt, isStringAt, membersOf, numberAt, skipValue, stringAt } from '../json/walk.ts'
@@ -147,11 +150,13 @@ export class Aggregation {
   }
 
   /** JSON of the list of groups. */
-  *pieces(): Generator<string, void, undefined> {
-    const ordered = [...this.#groups].map(([text, running]) => ({ text: Buffer.from(text), running }))
-    if (this.#groupOf !== undefined) ordered.sort((a, b) => compareTexts(a.text, 0, b.text, 0))
+  *pieces(): Generator<string | typeof PAUSE, void, undefined> {
+    const groups = [...this.#groups].map(([text, running]) => ({ text: Buffer.from(text), running }))
+    const sorting = sortSteps(groups, (a, b) => compareTexts(a.text, 0, b.text, 0))
+    let step = sorting.next()
+    for (; step.done !== true; step = sorting.next()) if (isTurnOver()) yield PAUSE
     let separator = '\r\n'
-    for (const { text, running } of ordered) {
+    for (const { text, running } of step.value) {
       const group = this.#groupOf === undefined ? '' : `"group":${text},`
       const figures = this.#figures.map(
         ({ name, operator }, at) => `${stringText(name)}:${resultText(operator, running[at]!)}`,

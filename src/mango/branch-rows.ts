@@ -1,5 +1,6 @@
 /** The documents of all rows of some plans, in the order of their ids. */
 import { DatabaseError } from '../base/errors.ts'
+import { sortSteps } from '../base/sort-steps.ts'
 import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
 import type { IndexSnapshot, RowRange } from '../indexes/api.ts'
@@ -51,7 +52,7 @@ export async function openBranches(
 }
 
 /** Without repetition, behind the bookmark. */
-function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): Steps<readonly string[]> {
+function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): Steps<readonly Buffer[]> {
   const ids = new Set<string>()
   for (const { snapshot, range } of branches) {
     const cursor = snapshot.trees[0]!.cursor(range)
@@ -60,19 +61,25 @@ function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): 
       if (rows % STEP_ROWS === 0) yield
     }
   }
-  const bytes = [...ids].map((id) => Buffer.from(id))
-  const ordered = bytes.sort((a, b) => Buffer.compare(a, b))
   const first = bookmark === undefined ? undefined : Buffer.from(bookmark.id)
-  return ordered.filter((id) => first === undefined || Buffer.compare(id, first) > 0).map(String)
+  const wanted: Buffer[] = []
+  let looked = 0
+  for (const text of ids) {
+    const id = Buffer.from(text)
+    if (first === undefined || Buffer.compare(id, first) > 0) wanted.push(id)
+    looked += 1
+    if (looked % STEP_ROWS === 0) yield
+  }
+  return yield* sortSteps(wanted, Buffer.compare)
 }
 
 class BranchRows implements Rows {
   readonly isCovering = false
   readonly #database: Database
-  readonly #ids: readonly string[]
+  readonly #ids: readonly Buffer[]
   #next = 0
 
-  constructor(database: Database, ids: readonly string[]) {
+  constructor(database: Database, ids: readonly Buffer[]) {
     this.#database = database
     this.#ids = ids
   }
@@ -92,7 +99,7 @@ class BranchRows implements Rows {
 
   view(): DocumentView | undefined {
     try {
-      return this.#database.get(this.#ids[this.#next - 1]!)
+      return this.#database.get(this.#ids[this.#next - 1]!.toString())
     } catch (error) {
       if (error instanceof DatabaseError && error.status === 404) return undefined
       throw error

@@ -1,5 +1,6 @@
 /** Indexes of Mango as design documents of the language `query` have them, and `_all_docs`, which every database has. */
 import { createHash } from 'node:crypto'
+import type { Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
 import { viewText } from '../documents/document-text.ts'
 import type { FieldsDefinition } from '../indexes/api.ts'
@@ -57,16 +58,22 @@ interface Known {
 
 const known = new WeakMap<Database, Known>()
 
-/** `_all_docs` first, then by design document and name. Read again when a design document was written. */
-export function indexesOf(database: Database): readonly MangoIndex[] {
+/** `_all_docs` first, then by design document and name. Undefined where they have to be read. */
+export function knownIndexes(database: Database): readonly MangoIndex[] | undefined {
+  const kept = known.get(database)
+  const isCurrent = kept?.uuid === database.uuid && kept.version === database.designVersion
+  return isCurrent ? kept.indexes : undefined
+}
+
+/** The same, read from the design documents, of which there may be any number. They are known then until one is written. */
+export function* indexSteps(database: Database): Steps<readonly MangoIndex[]> {
   // The version first: what is read behind it may be newer, and is then read again.
   const { uuid, designVersion: version, isFresh } = database
-  const kept = known.get(database)
-  if (kept?.uuid === uuid && kept.version === version) return kept.indexes
   const indexes = [ALL_DOCS]
   for (const row of database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false }).rows) {
     const all = indexesOfDesign(row.document(), database.properties.partitioned)
     indexes.push(...all.filter(({ isOffered }) => isOffered))
+    yield
   }
   if (isFresh) known.set(database, { uuid, version, indexes })
   return indexes

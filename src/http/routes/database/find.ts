@@ -3,7 +3,7 @@ import { branchPlans } from '../../../mango/branches.ts'
 import { explainText } from '../../../mango/explain.ts'
 import { find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
-import { indexesOf } from '../../../mango/mango-index.ts'
+import { indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
 import { plan } from '../../../mango/planner.ts'
 import { QueryMembers } from '../../../mango/query-members.ts'
 import { JsonSlice } from '../../../selector/json-slice.ts'
@@ -25,6 +25,11 @@ export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
   return new JsonSlice(text, 0)
 }
 
+/** The database's indexes for queries. Rejects with clientGone. */
+export async function mangoIndexes(exchange: Exchange): Promise<readonly MangoIndex[]> {
+  return knownIndexes(exchange.database) ?? exchange.inTurns(indexSteps(exchange.database))
+}
+
 async function readOptions(exchange: Exchange, partition: string): Promise<FindOptions> {
   const body = await queryBody(exchange)
   return readFindOptions(new QueryMembers(body), { limit: exchange.limits.findLimit, partition })
@@ -35,7 +40,7 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const options = await readOptions(exchange, partition)
     requirePartition(exchange, options, partition)
     const { database, backend, limits } = exchange
-    const indexes = indexesOf(database)
+    const indexes = knownIndexes(database) ?? (await mangoIndexes(exchange))
     const chosen = plan(indexes, options, true)
     const branches = branchPlans(indexes, options, chosen)
     let signal: AbortSignal | undefined
@@ -60,7 +65,7 @@ function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const options = await readOptions(exchange, partition)
     requirePartition(exchange, options, partition)
     const { database } = exchange
-    const indexes = indexesOf(database)
+    const indexes = await mangoIndexes(exchange)
     const chosen = plan(indexes, options, false)
     const branches = branchPlans(indexes, options, chosen)
     return jsonText(200, `${explainText(database, options, chosen, branches)}\n`)

@@ -6,7 +6,7 @@ import { elementsOf, isArrayAt } from '../../../json/walk.ts'
 import { stringText } from '../../../json/writer.ts'
 import { readIndexName } from '../../../mango/find-options.ts'
 import { bodyWith, bodyWithout, readWantedIndex } from '../../../mango/index-definition.ts'
-import { indexesOf, indexesOfDesign, type MangoIndex } from '../../../mango/mango-index.ts'
+import { indexesOfDesign, type MangoIndex } from '../../../mango/mango-index.ts'
 import { designIdOf } from '../../../mango/planner.ts'
 import { plain, QueryMembers } from '../../../mango/query-members.ts'
 import { JsonSlice } from '../../../selector/json-slice.ts'
@@ -14,7 +14,7 @@ import { type Answer, jsonText, ok } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { requestWriter } from '../../request/request-writer.ts'
 import type { Resource } from '../resource.ts'
-import { queryBody } from './find.ts'
+import { mangoIndexes, queryBody } from './find.ts'
 
 /** `_index`: indexes of Mango, which are in design documents of the language `query`. */
 
@@ -43,8 +43,9 @@ function notAllowed(allow: string): DatabaseError {
   return new DatabaseError('methodNotAllowed', `Only ${allow} allowed`, { headers: { allow } })
 }
 
-function listIndexes({ database, query }: Exchange): Answer {
-  const indexes = indexesOf(database)
+async function listIndexes(exchange: Exchange): Promise<Answer> {
+  const { query } = exchange
+  const indexes = await mangoIndexes(exchange)
   const limit = numberOf(query.get('limit'), indexes.length)
   const skip = numberOf(query.get('skip'), 0)
   if (limit < 1 || skip < 0) throw referred(new DatabaseError('invalidIndexList'))

@@ -50,18 +50,37 @@ export function viewPages(
   target: ViewTarget,
   queries: readonly RequestedView[],
 ): ViewPages | Promise<ViewPages> {
-  const { definition } = target
-  const most = exchange.backend.settings.get(definition.isPartitioned ? 'partitionQueryLimit' : 'queryLimit')
-  const asked = queries.map((query): Asked => {
-    const shape = shapeOf(target.view, query, definition.isPartitioned, most)
-    return {
-      query: { ...query, limit: query.limit ?? most },
-      shape,
-      ranges: new QueryRanges(target.view, query),
-    }
-  })
+  const { isPartitioned } = target.definition
+  const most = exchange.backend.settings.get(isPartitioned ? 'partitionQueryLimit' : 'queryLimit')
+  const steps = askedSteps(target, queries, most)
+  if (queries.length === 1) return pagesOf(exchange, target, runAtOnce(steps), queries)
+  return exchange.inTurns(steps).then((asked) => pagesOf(exchange, target, asked, queries))
+}
+
+/** All queries are read, and then looked at more closely. `most` rows may be asked for. */
+function* askedSteps(target: ViewTarget, queries: readonly RequestedView[], most: number): Steps<Asked[]> {
+  const { isPartitioned } = target.definition
+  const asked: Asked[] = []
+  for (const query of queries) {
+    const shape = shapeOf(target.view, query, isPartitioned, most)
+    const ranges = new QueryRanges(target.view, query)
+    asked.push({ query: { ...query, limit: query.limit ?? most }, shape, ranges })
+    yield
+  }
   requireLanguage(target)
-  for (const { ranges } of asked) ranges.check()
+  for (const { ranges } of asked) {
+    ranges.check()
+    yield
+  }
+  return asked
+}
+
+function pagesOf(
+  exchange: Exchange,
+  target: ViewTarget,
+  asked: readonly Asked[],
+  queries: readonly RequestedView[],
+): ViewPages | Promise<ViewPages> {
   const freshness = freshest(queries)
   if (queries.some(({ buildBeforeSwitch }) => buildBeforeSwitch)) {
     return targetBeforeSwitch(exchange, target).then((used) => pagesLater(exchange, used, asked, freshness))
@@ -99,8 +118,7 @@ async function pagesLater(
   freshness: Freshness,
   opened?: IndexSnapshot,
 ): Promise<ViewPages> {
-  const snapshot =
-    opened ?? openNow(exchange, target, freshness) ?? (await openLater(exchange, target, freshness))
+  const snapshot = opened ?? (await openLater(exchange, target, freshness))
   try {
     const pages: (Page | LatePage)[] = []
     for (const each of asked) {

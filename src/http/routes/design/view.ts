@@ -1,5 +1,6 @@
 /** `_view/{name}`, by GET and POST, and `_view/{name}/queries`. */
 import { DatabaseError } from '../../../base/errors.ts'
+import { giveWay } from '../../../base/time-slice.ts'
 import type { Design } from '../../../scripting/design.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { HeldPieces } from '../../answer/held-pieces.ts'
@@ -76,6 +77,7 @@ async function queries(exchange: Exchange): Promise<Answer> {
   const asked: RequestedView[] = []
   for (const [i, each] of all.entries()) {
     asked.push(parseOneOfQueries(pairs, await bodyMembers(exchange, each, QUERIES, i)))
+    await giveWay()
   }
   countReads(exchange, all.length)
   return answer(await viewPages(exchange, target, asked), true)
