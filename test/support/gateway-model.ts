@@ -26,6 +26,8 @@ export class GatewayModel {
   readonly documents = new Map<string, Map<string, ModelRevision>>()
   readonly users = new Map<string, ModelUser>()
   readonly roles = new Map<string, Set<string>>()
+  /** Roles are there once an administrator has made them; otherwise any name is a role. */
+  rolesAreGiven = true
   readonly #secrets = new Map<string, ModelRevision>()
 
   /** As it is now. */
@@ -69,7 +71,7 @@ export class GatewayModel {
     ])
     const channels = new Set(['!', ...user.channels, ...this.#granted('access', name)])
     for (const role of roles) {
-      const ofRole = this.roles.get(role)
+      const ofRole = this.roles.get(role) ?? (this.rolesAreGiven ? undefined : [])
       if (ofRole === undefined) continue
       for (const channel of [...ofRole, ...this.#granted('access', `role:${role}`)]) channels.add(channel)
     }

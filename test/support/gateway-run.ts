@@ -45,6 +45,9 @@ function expect(isRight: boolean, what: string, found?: unknown): asserts isRigh
   if (!isRight) throw new Difference(`${what}: ${typeof found === 'string' ? found : JSON.stringify(found)}`)
 }
 
+/** By which the target is asked: a target of CouchDB's takes the gateway's requests for users, roles and upkeep. */
+export type GatewayApi = 'gateway' | 'couchdb'
+
 /** What a client has that pulls. */
 interface Replica {
   since: string
@@ -56,21 +59,28 @@ export class GatewayRun {
   #random: Random
   readonly #target: () => GatewayTarget
   readonly #model: GatewayModel
+  readonly #api: GatewayApi
   readonly #replicas = new Map<string, Replica>()
   readonly #db = '/db'
   #secrets = 0
   /** Steps by what they were. */
   readonly counts = new Map<string, number>()
 
-  constructor(random: Random, target: () => GatewayTarget, model = new GatewayModel()) {
+  constructor(
+    random: Random,
+    target: () => GatewayTarget,
+    { model = new GatewayModel(), api = 'gateway' }: { model?: GatewayModel; api?: GatewayApi } = {},
+  ) {
     this.#random = random
     this.#target = target
     this.#model = model
+    this.#api = api
+    model.rolesAreGiven = api === 'gateway'
   }
 
   /** The same, as it is now, for a copy of the database that goes its own way. */
   fork(random: Random, target: () => GatewayTarget): GatewayRun {
-    const copy = new GatewayRun(random, target, this.#model.copy())
+    const copy = new GatewayRun(random, target, { model: this.#model.copy(), api: this.#api })
     copy.#secrets = this.#secrets
     for (const [name, { since, revs }] of this.#replicas)
       copy.#replicas.set(name, { since, revs: new Map(revs) })
@@ -184,11 +194,27 @@ export class GatewayRun {
     const content = this.#content({ grants })
     const query = leaf === undefined ? '' : `?rev=${leaf.rev}`
     const request = { body: content }
-    const answer = this.#random.bool()
-      ? await this.#target().admin(`PUT ${this.#db}/${id}${query}`, request)
-      : await this.#target().ask(`PUT ${this.#db}/${id}${query}`, { ...request, as: this.#someone() })
+    const name = this.#random.bool() ? undefined : this.#random.pick(USERS)
+    const answer =
+      name === undefined
+        ? await this.#target().admin(`PUT ${this.#db}/${id}${query}`, request)
+        : await this.#target().ask(`PUT ${this.#db}/${id}${query}`, { ...request, as: `${name}:${PASSWORD}` })
+    if (this.#isBlind(name, leaf, answer)) return
     expect(answer.status === 201, `write ${id}${query}`, answer.text)
     this.#remember(id, answer.json.rev, leaf?.rev, false, content)
+  }
+
+  /** By CouchDB's API nobody replaces a revision that he may not see, but a deletion of which he was told. */
+  #isBlind(
+    name: string | undefined,
+    replaced: ModelRevision | undefined,
+    { status, text }: GatewayAnswer,
+  ): boolean {
+    if (this.#api === 'gateway' || name === undefined || replaced === undefined) return false
+    if (this.#model.maySee(name, replaced)) return false
+    if (replaced.deleted && status !== 409) return false
+    expect(status === 409, `${name} replaces what he may not see`, text)
+    return true
   }
 
   #oneOf(leaves: readonly ModelRevision[]): ModelRevision | undefined {
@@ -246,7 +272,8 @@ export class GatewayRun {
       body,
       as: this.#someone(),
     })
-    expect(json?.[0]?.rev === rev, `a conflict in ${id}`, text)
+    const isWritten = this.#api === 'gateway' ? json?.[0]?.rev === rev : json?.length === 0
+    expect(isWritten, `a conflict in ${id}`, text)
     this.#remember(id, rev, parent?.rev, deleted, content)
   }
 
@@ -263,8 +290,10 @@ export class GatewayRun {
     const id = this.#id()
     const rev = this.#model.winner(id)?.rev
     const body = { ...this.#content(), refused: true, ...(rev === undefined ? {} : { _rev: rev }) }
-    const { status, text } = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: this.#someone() })
-    expect(status === 403, `a refused write of ${id}`, text)
+    const name = this.#random.pick(USERS)
+    const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
+    if (this.#isBlind(name, this.#model.winner(id), answer)) return
+    expect(answer.status === 403, `a refused write of ${id}`, answer.text)
   }
 
   async #guarded(): Promise<void> {
@@ -274,10 +303,9 @@ export class GatewayRun {
     const content = this.#content()
     const body = { ...content, guarded: true, ...(parent === undefined ? {} : { _rev: parent.rev }) }
     const channels = this.#model.channelsOf(name)
-    const { status, text, json } = await this.#target().ask(`PUT ${this.#db}/${id}`, {
-      body,
-      as: `${name}:${PASSWORD}`,
-    })
+    const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
+    if (this.#isBlind(name, parent, answer)) return
+    const { status, text, json } = answer
     const isAllowed = content.channels.some((channel) => channels.has(channel))
     expect(status === (isAllowed ? 201 : 403), `a guarded write of ${id}`, text)
     if (isAllowed) this.#remember(id, json.rev, parent?.rev, false, content, true)
@@ -300,7 +328,8 @@ export class GatewayRun {
     const channelsNow = this.#model.channelsOf(name)
     const isRefused = winner.isGuarded && !winner.channels.some((channel) => channelsNow.has(channel))
     const isAllowed = isSeen && !isRefused
-    expect(status === (isAllowed ? 201 : isSeen ? 403 : 404), `an attachment of ${id}`, text)
+    const unseen = this.#api === 'gateway' ? 404 : 409
+    expect(status === (isAllowed ? 201 : isSeen ? 403 : unseen), `an attachment of ${id}`, text)
     if (!isAllowed) return
     const { channels, access, roles } = winner
     const said = { ...content, channels: [...channels], access: [...access], roles: [...roles] } as never
@@ -318,12 +347,15 @@ export class GatewayRun {
     const content = { ...this.#content(), channels: ['!'], _attachments: { a: { stub: true, ...digest } } }
     const as = `${name}:${PASSWORD}`
     const put = await this.#target().ask(`PUT ${this.#db}/${id}?rev=${leaf.rev}`, { body: content, as })
-    expect(put.status === 400, `${name} puts a stub of ${id} ${leaf.rev}`, put.text)
+    const isGateway = this.#api === 'gateway'
+    const refusals = isGateway ? [400] : [409, 412]
+    expect(refusals.includes(put.status), `${name} puts a stub of ${id} ${leaf.rev}`, put.text)
     const [generation, hash] = leaf.rev.split('-') as [string, string]
     const _revisions = { start: Number(generation) + 1, ids: ['abc', hash] }
     const body = { new_edits: false, docs: [{ _id: id, ...content, _revisions }] }
     const { json, text } = await this.#target().ask(`POST ${this.#db}/_bulk_docs`, { body, as })
-    expect(json?.[0]?.status === 400, `${name} replicates a stub of ${id} ${leaf.rev}`, text)
+    const isRefused = isGateway ? json?.[0]?.status === 400 : json?.[0]?.error === 'missing_stub'
+    expect(isRefused, `${name} replicates a stub of ${id} ${leaf.rev}`, text)
   }
 
   async #purge(): Promise<void> {
@@ -356,13 +388,23 @@ export class GatewayRun {
     await this.#checkListing(name, visible)
     await this.#checkChanges(name, visible)
     await this.#checkBulkGet(name)
+    if (this.#api === 'couchdb') await this.#checkFind(name, visible)
+  }
+
+  async #checkFind(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
+    const body = { selector: { secret: { $gt: null } }, fields: ['_id', '_rev', 'secret'], limit: 100 }
+    const { json, text } = await this.#ask(name, `POST ${this.#db}/_find`, { body })
+    const found = json?.docs?.map(({ _id, _rev }: { _id: string; _rev: string }) => [_id, _rev])
+    const wanted = [...visible].sort(([a], [b]) => (a < b ? -1 : 1))
+    expect(JSON.stringify(found) === JSON.stringify(wanted), `${name} finds`, text)
   }
 
   async #checkDocument(name: string, id: string): Promise<void> {
     const winner = this.#model.winner(id)
     const { status, json } = await this.#ask(name, `GET ${this.#db}/${id}`)
     const isSeen = winner !== undefined && this.#model.maySee(name, winner)
-    const wanted = winner === undefined ? 404 : !isSeen ? 403 : winner.deleted ? 404 : 200
+    const hidden = this.#api === 'couchdb' && winner?.deleted ? 404 : 403
+    const wanted = winner === undefined ? 404 : !isSeen ? hidden : winner.deleted ? 404 : 200
     expect(status === wanted, `${name} gets ${id}, ${wanted} wanted`, status)
     if (status === 200) expect(json._rev === winner!.rev, `${name} gets ${id}`, json)
     await this.#ask(name, `GET ${this.#db}/${id}?attachments=true&revs=true`)

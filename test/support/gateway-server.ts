@@ -25,14 +25,18 @@ export class GatewayServer {
     this.#server = server
   }
 
-  static async start(dataDir: string, config: Record<string, unknown> = {}): Promise<GatewayServer> {
+  static async start(
+    dataDir: string,
+    config: Record<string, unknown> = {},
+    threads = 0,
+  ): Promise<GatewayServer> {
     return new GatewayServer(
       await startServer({
         dataDir,
         port: 0,
         admins: ['admin:secret'],
         gateway: JSON.stringify({ interface: '127.0.0.1:0', adminInterface: '127.0.0.1:0', ...config }),
-        settings: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', DAVENPORT_DAVENPORT__THREADS: '0' },
+        settings: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', DAVENPORT_DAVENPORT__THREADS: String(threads) },
       }),
     )
   }
@@ -64,7 +68,7 @@ export class GatewayServer {
   }
 }
 
-async function send(
+export async function send(
   url: string,
   line: string,
   { as, body, text, headers }: GatewayRequest,

@@ -1,9 +1,10 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import { channelRefusal } from '../../../channels/channelled-database.ts'
 import { branchPlans } from '../../../mango/branches.ts'
 import { explainText } from '../../../mango/explain.ts'
 import { find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
-import { indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
+import { ALL_DOCS, indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
 import { plan } from '../../../mango/planner.ts'
 import { QueryMembers } from '../../../mango/query-members.ts'
 import { JsonSlice } from '../../../selector/json-slice.ts'
@@ -27,7 +28,12 @@ export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
 
 /** The database's indexes for queries. Rejects with clientGone. */
 export async function mangoIndexes(exchange: Exchange): Promise<readonly MangoIndex[]> {
-  return knownIndexes(exchange.database) ?? exchange.inTurns(indexSteps(exchange.database))
+  return atOnce(exchange) ?? exchange.inTurns(indexSteps(exchange.database))
+}
+
+/** Indexes hold rows of all documents: who sees his channels alone has none but the documents that he sees. */
+function atOnce(exchange: Exchange): readonly MangoIndex[] | undefined {
+  return exchange.isChannelled ? [ALL_DOCS] : knownIndexes(exchange.database)
 }
 
 async function readOptions(exchange: Exchange, partition: string): Promise<FindOptions> {
@@ -40,7 +46,8 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const options = await readOptions(exchange, partition)
     requirePartition(exchange, options, partition)
     const { database, backend, limits } = exchange
-    const indexes = knownIndexes(database) ?? (await mangoIndexes(exchange))
+    const indexes = atOnce(exchange) ?? (await mangoIndexes(exchange))
+    if (exchange.isChannelled && (options.count || options.aggregate !== undefined)) throw channelRefusal()
     const chosen = plan(indexes, options, true)
     const branches = branchPlans(indexes, options, chosen)
     let signal: AbortSignal | undefined
