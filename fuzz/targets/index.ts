@@ -2,6 +2,7 @@
 import type { Target } from '../target.ts'
 import { btree } from './btree.ts'
 import { canary } from './canary.ts'
+import { channels } from './channels.ts'
 import { compaction } from './compaction.ts'
 import { corruption } from './corruption.ts'
 import { crash } from './crash.ts'
@@ -41,6 +42,7 @@ export const TARGETS: readonly Target[] = [
   threads,
   replication,
   gateway,
+  channels,
   stores,
   syscalls,
   views,

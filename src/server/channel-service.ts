@@ -104,17 +104,36 @@ export class ChannelService {
     const { registry } = await this.#open()
     const lease = await this.#options.databases.lease(name)
     try {
-      const { database } = lease
-      if (!registry.has(name)) await registry.create(name).catch(unlessThere)
-      const index = await registry.lease(name)
-      try {
-        return { look: await this.#lookInto(database, index.database, user, signal), index }
-      } catch (error) {
-        index.release()
-        throw error
-      }
+      const find = () => this.#lookBy(registry, lease.database, user, signal)
+      return await find().catch(async (error: unknown) => {
+        if (!(error instanceof DatabaseError) || error.kind !== 'storageDamaged') throw error
+        // It follows from the database. If that is what is damaged, the same is met again.
+        this.#options.log.warning('an index of channels is made anew', {
+          database: name,
+          reason: error.reason,
+        })
+        await registry.delete(name)
+        return find()
+      })
     } finally {
       lease.release()
+    }
+  }
+
+  async #lookBy(
+    registry: DatabaseRegistry,
+    database: OwnedDatabase,
+    user: UserCtx,
+    signal: AbortSignal,
+  ): Promise<{ look: UserLook; index: Lease<OwnedDatabase> }> {
+    const { name } = database
+    if (!registry.has(name)) await registry.create(name).catch(unlessThere)
+    const index = await registry.lease(name)
+    try {
+      return { look: await this.#lookInto(database, index.database, user, signal), index }
+    } catch (error) {
+      index.release()
+      throw error
     }
   }
 
