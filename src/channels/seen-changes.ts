@@ -129,8 +129,10 @@ class SeenRows implements IterableIterator<ChangeRow> {
     return { ...base, deleted: view.deleted, revs, document: () => view }
   }
 
+  /** Whether there was more stays known. */
   return(): IteratorResult<ChangeRow> {
-    this.#next = { done: true, value: undefined }
+    if (this.#left <= 0) this.#peeked()
+    else this.#next = { done: true, value: undefined }
     this.#rows.return(undefined)
     return { done: true, value: undefined }
   }

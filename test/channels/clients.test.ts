@@ -46,7 +46,8 @@ t.test('feeds', async (t) => {
   const first = await ann('GET /db/_changes?include_docs=true')
   t.same(idsOf(first), ['hers', 'both'])
   t.notMatch(first.text, 'bobs')
-  t.same(idsOf(await ann('GET /db/_changes?limit=1')), ['hers'])
+  t.match((await ann('GET /db/_changes?limit=1')).json, { results: [{ id: 'hers' }], pending: 1 })
+  t.match((await ann('GET /db/_changes?limit=5')).json, { pending: 0 })
   t.same(idsOf(await ann('GET /db/_changes?filter=_doc_ids&doc_ids=["both","his"]')), ['both'])
   t.same(idsOf(await ann('POST /db/_changes?filter=_selector', { selector: { n: { $lt: 3 } } })), ['hers'])
   for (const refused of ['filter=_view&view=a/b', 'filter=a/b', 'descending=true']) {

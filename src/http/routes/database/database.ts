@@ -44,7 +44,8 @@ function read(exchange: Exchange): Answer {
 /** For who sees his channels alone: what replicators ask for, and nothing that is counted. */
 function channelledInfo(database: Database): Record<string, unknown> {
   const { instanceStartTime, name } = database
-  const { updateSeq } = database.allDocs({ limit: 0 })
+  const { updateSeq, rows } = database.allDocs({ limit: 0 })
+  rows.return?.()
   return { instance_start_time: instanceStartTime, db_name: name, update_seq: updateSeq }
 }
 
