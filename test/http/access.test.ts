@@ -1,6 +1,12 @@
 /** Refusals, also of users that are no server administrators, whom only databases' `_security` knows. */
 import t from 'tap'
-import { isDatabaseAdmin, isMember, readSecurity, type Security } from '../../src/auth/security.ts'
+import {
+  isChannelled,
+  isDatabaseAdmin,
+  isMember,
+  readSecurity,
+  type Security,
+} from '../../src/auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../src/auth/user.ts'
 import { authorize, requireDatabaseAdmin } from '../../src/http/request/access.ts'
 import type { Exchange } from '../../src/http/request/exchange.ts'
@@ -20,7 +26,10 @@ function exchangeOf(user: UserCtx, security: Security): Exchange {
     isServerAdmin: isServerAdmin(user),
     isDatabaseAdmin: isDatabaseAdmin(user, security),
     isMember: isMember(user, security),
+    isChannelled: isChannelled(user, security),
+    method: 'GET',
     openDatabase: () => undefined,
+    lookUpChannels: () => undefined,
   }
   return exchange as unknown as Exchange
 }
@@ -47,6 +56,14 @@ t.test('writers of design documents and settings', async (t) => {
     errorLike({ status: 401, reason }),
   )
   requireDatabaseAdmin(exchangeOf(EVE, CLOSED))
+})
+
+t.test('who sees his channels alone', async (t) => {
+  const guarded = readSecurity({ members: { roles: ['staff'] }, admins: { roles: ['boss'] }, channels: true })
+  const refusal = errorLike({ status: 403, error: 'forbidden', reason: /^You see your channels/ })
+  t.throws(() => authorize(exchangeOf(CLEO, guarded), 'member'), refusal)
+  t.equal(authorize(exchangeOf(EVE, guarded), 'member'), undefined)
+  t.equal(authorize(exchangeOf(ROOT, guarded), 'member'), undefined)
 })
 
 t.test('administrators', async (t) => {
