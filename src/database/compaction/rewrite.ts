@@ -185,12 +185,13 @@ function referencesOf(
 
 /** One leaf, no older body, no attachments, a history within the limit: most documents. Then the winner's reference is the only one. */
 function isPlain(value: Buffer, revsLimit: number): boolean {
-  const { attachments, tree } = decodeInfo(value)
+  const info = decodeInfo(value)
+  if (info.attachments !== null) return false
+  const tree = info.tree()
   return (
-    attachments === null &&
-    tree().nodes.length <= revsLimit &&
-    tree().nodes.every((node) => node.children === 0 || node.value === null) &&
-    tree().leaves().length === 1
+    tree.nodes.length <= revsLimit &&
+    tree.nodes.every((node) => node.children === 0 || node.value === null) &&
+    tree.leaves().length === 1
   )
 }
 
