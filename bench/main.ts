@@ -5,6 +5,7 @@
 import { attachmentMemory } from './attachment-memory.ts'
 import { btree } from './btree.ts'
 import { compaction } from './compaction.ts'
+import { compression } from './compression.ts'
 import { connections } from './connections.ts'
 import { dashboard } from './dashboard.ts'
 import { gateway } from './gateway.ts'
@@ -25,6 +26,7 @@ import { views } from './views.ts'
 const BENCHMARKS: Record<string, Benchmark> = {
   'attachment-memory': attachmentMemory,
   compaction,
+  compression,
   connections,
   dashboard,
   'idle-feeds': idleFeeds,
