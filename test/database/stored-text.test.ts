@@ -14,6 +14,7 @@ import {
   replicated,
   testDatabase,
 } from '../support/database-fixture.ts'
+import { sharedDatabase } from '../support/followed-fixture.ts'
 
 const KINDS: readonly Compression[] = ['none', 'snappy', 'deflate_1', 'deflate_9']
 
@@ -127,6 +128,17 @@ t.test('a database whose setting changes shows the same as one that packs nothin
       return { id: '0-0', rev: winner.rev, deleted: false, body, term }
     })
   for (const { ok } of await Promise.all([append(), append()])) t.ok(ok)
+})
+
+t.test('what a thread beside the writer packs is read in both', async (t) => {
+  const { core, follow } = await sharedDatabase(t)
+  const { database } = await follow({ compression: () => 'snappy' })
+  const body = repetitive(4)
+  await put(database, edit('a:1', body))
+  for (const each of [core, database]) t.equal(each.get('a:1').body().toString(), JSON.stringify(body))
+  const { active, external } = core.partitionInfo('a').sizes
+  t.equal(external, JSON.stringify(body).length)
+  t.ok(active < external / 4, 'and was packed where it came in')
 })
 
 t.test('a compaction packs what is not packed, and leaves what is', async (t) => {

@@ -266,6 +266,42 @@ for (const [what, code, reason] of FAILURES) {
   })
 }
 
+t.test(
+  'bodies are packed from the moment on that the setting changes, and by the next compaction',
+  async (t) => {
+    const server = await startTestServer()
+    t.teardown(() => server.stop())
+    await call(server, 'PUT', '/a')
+    await fill(server, 20, 1)
+    type Sizes = { active: number; external: number }
+    const sizes = async () => (await call(server, 'GET', '/a')).body['sizes'] as unknown as Sizes
+    const before = await sizes()
+    t.ok(before.active > before.external)
+    const setting = '/_node/_local/_config/couchdb/file_compression'
+    t.equal((await call(server, 'PUT', setting, 'zip')).status, 400)
+    t.match(await call(server, 'PUT', setting, 'snappy'), { status: 200, body: 'none' })
+    const text = 'y'.repeat(5000)
+    await call(server, 'PUT', '/a/packed', { text })
+    const written = await sizes()
+    t.ok(written.external > before.external + 5000)
+    t.ok(written.active < before.active + 1000, 'what is written is packed')
+    await server.server.compactions.start('a')
+    await server.server.compactions.ended('a')
+    const compacted = await sizes()
+    t.ok(compacted.active < written.active - 20 * 400, 'and what is compacted')
+    t.equal(compacted.external, written.external)
+    t.match((await call(server, 'GET', '/a/packed')).body, { text })
+    const found = await call(server, 'POST', '/a/_find', { selector: { text }, fields: ['_id'] })
+    t.match(found.body, { docs: [{ _id: 'packed' }] })
+    for (const path of ['/a/_all_docs?include_docs=true', '/a/_changes?include_docs=true']) {
+      const { body } = await call(server, 'GET', path)
+      const { rows = [], results = rows } = body as Record<string, { doc: { text: string } }[]>
+      const docs = results.map(({ doc }) => doc.text)
+      t.same(docs.sort(), [...new Array<string>(20).fill('x'.repeat(500)), text], path)
+    }
+  },
+)
+
 t.test('an idle pool has no threads', async (t) => {
   const pool = new WorkerPool({ threads: 2, memoryBytes: 64 * 1024 * 1024, idleMs: 50 })
   const folder = t.testdir({ 'worker.mjs': 'export default (n) => n * 2' })
