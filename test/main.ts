@@ -23,6 +23,7 @@ const LONG_ONLY = [
   'system/readme',
   'bench/btree',
   'fuzz/run',
+  'lab/toys',
   'native-free-btree/space',
 ]
 /** Run by both, over more cases by `test:long`. */

@@ -14,7 +14,7 @@ import { quoted } from '../support/tracing-file-system.ts'
 t.setTimeout(300_000)
 
 const toy = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url))
-const RENAMING = toy('test/lab/renaming-store.mjs')
+const RENAMING = toy('docs/lab/renaming.mjs')
 
 function play(lines: readonly string[], journalsNames: boolean, rebuiltFiles: readonly string[] = []) {
   const answers: number[] = []

@@ -4,6 +4,10 @@ import type { Terminal } from './browser.ts'
 /** Keys that nobody has asked for yet; who types more than that ahead loses it. */
 const MOST_AHEAD = 64
 
+/** Of a terminal that does not tell its size. */
+const USUAL_ROWS = 24
+const USUAL_COLUMNS = 80
+
 /** The process's own terminal, until `end`; undefined where it has none on both sides. */
 export function processTerminal(): (Terminal & { end(): void }) | undefined {
   const { stdin, stdout } = process
@@ -24,10 +28,10 @@ export function processTerminal(): (Terminal & { end(): void }) | undefined {
   stdin.on('keypress', onKey).on('end', onEnd).resume()
   return {
     get rows() {
-      return stdout.rows
+      return stdout.rows || USUAL_ROWS
     },
     get columns() {
-      return stdout.columns
+      return stdout.columns || USUAL_COLUMNS
     },
     write: (text) => void stdout.write(text),
     key: () =>
