@@ -10,6 +10,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../src/base/clock.ts'
+import { runLab } from '../src/lab/command-line.ts'
 import { DOCUMENT_BYTES } from '../src/lab/measure/documents.ts'
 import { describeMachine, type Machine, machineOf } from '../src/lab/measure/machine.ts'
 import { Progress } from '../src/lab/measure/progress.ts'
@@ -37,8 +38,12 @@ const SYNC_COMMITS = [50, 250] as const
 export const btree: Benchmark = {
   summary: 'the storage engine beside lmdb, classic-level, better-sqlite3',
   flags:
-    '[--documents 1000000] [--rounds 3] [--engines ours,lmdb] [--only load,gets] [--kills 10] [--seed 1] [--folder PATH] [--out FILE] [--profile FOLDER]',
+    '[--documents 1000000] [--rounds 3] [--engines ours,lmdb] [--only load,gets] [--kills 10] [--seed 1] [--folder PATH] [--out FILE] [--profile FOLDER]\n       npm run bench -- btree --store STORE …, as davenport lab bench --help says',
   async run(args, print) {
+    if (args.some((word) => /^--store(=|$)/.test(word))) {
+      process.exitCode = await benchStores(args)
+      return
+    }
     const wanted = parseBtreeArguments(args)
     const engines = installed(wanted.engines, print)
     await withFolder(wanted.folder, async (folder) => {
@@ -72,6 +77,13 @@ export const btree: Benchmark = {
       if (path !== undefined) print(`written to ${path}`)
     })
   },
+}
+
+/** Stores of others go to `davenport lab bench`, with the words that it takes. Resolves with the exit status. */
+function benchStores(args: readonly string[]): Promise<number> {
+  const out = (text: string): void => void process.stdout.write(text)
+  const err = (text: string): void => void process.stderr.write(text)
+  return runLab(['bench', ...args], { out, err })
 }
 
 function describe({ documents, rounds }: BtreeArguments, machine: Machine): string[] {
