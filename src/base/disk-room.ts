@@ -3,6 +3,7 @@
  * meanwhile has to fit in the reserve.
  */
 import { statfsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import type { Clock } from './clock.ts'
 
 const KEPT_MS = 1000
@@ -53,4 +54,10 @@ export class DiskRoom {
       return Number.POSITIVE_INFINITY
     }
   }
+}
+
+/** Bytes that the disk of a folder has free for this process. Rejects where the system does not tell. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
 }

@@ -1,5 +1,7 @@
 /** Compactions of databases in a folder of their own: those of the gateway, and the indexes of channels. */
+
 import type { Clock } from '../base/clock.ts'
+import { freeBytes } from '../base/disk-room.ts'
 import type { Log } from '../base/log.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import { WorkerPool } from '../workers/pool.ts'
@@ -34,6 +36,7 @@ export function ownCompactions(
     clock,
     settings: compactionSettings(settings),
     onCompacted: (name) => bus.tell('compacted', name),
+    freeBytes: () => freeBytes(settings.get('databaseDir')),
   })
   const automaticCompaction = new AutomaticCompaction({
     lease,

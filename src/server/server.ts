@@ -5,7 +5,6 @@
  * DATA/ holds `server.lock`, `private.json`, `local.ini`, `admin-password` (while that password is valid), `databases/`,
  * `drafts/`, `views/`, `channels/` and `events.davenport`.
  */
-import { statfs } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { PageCache } from '../../native-free-btree/index.ts'
 import { Administrators } from '../auth/administrators.ts'
@@ -16,6 +15,7 @@ import { PrivateStore } from '../auth/private-store.ts'
 import { SessionSecrets } from '../auth/session-secrets.ts'
 import { Audience } from '../base/audience.ts'
 import type { Clock } from '../base/clock.ts'
+import { freeBytes } from '../base/disk-room.ts'
 import { makeDirectory } from '../base/durable-file.ts'
 import { countedLog, describeError, type Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -181,10 +181,7 @@ export class Server {
       clock,
       settings: compactionSettings(settings),
       onCompacted: (name) => parts.bus.tell('compacted', name),
-      freeBytes: async () => {
-        const { bavail, bsize } = await statfs(parts.dataDir)
-        return bavail * bsize
-      },
+      freeBytes: () => freeBytes(parts.dataDir),
     })
     this.automaticCompaction = new AutomaticCompaction({
       lease: (name) => this.databases.lease(name),

@@ -24,7 +24,7 @@ t.test('nobody sees what he may not, and everybody what he may', async (t) => {
       await run.begin()
       for (let step = 0; step < STEPS; step++) await run.step(random.fork())
       await server.stop()
-      server = await GatewayServer.start(folder, {}, 1)
+      server = await GatewayServer.start(folder, {}, { DAVENPORT_DAVENPORT__THREADS: '1' })
       await run.checkAll()
       for (let step = 0; step < STEPS; step++) await run.step(random.fork())
     } catch (error) {

@@ -116,19 +116,28 @@ t.test("the ids of the gateway's own documents lead nowhere", async (t) => {
   await server.stop()
 })
 
-t.test("a request to upgrade to HTTP/2, as Java's client sends, is an ordinary one", async (t) => {
-  const server = await GatewayServer.start(t.testdir(), { databases: { db: {} } })
-  t.teardown(() => server.stop())
-  const headers = {
-    connection: 'Upgrade, HTTP2-Settings',
-    upgrade: 'h2c',
-    'http2-settings': 'AAMAAABkAAQAAP',
-  }
-  const status = await new Promise((resolve, reject) => {
-    const sent = request(`${server.adminUrl}/db/d`, { method: 'PUT', headers }, (answer) => {
-      answer.resume().on('end', () => resolve(answer.statusCode))
+t.test(
+  "a compaction without room, and a request to upgrade to HTTP/2, as Java's client sends, which is an ordinary one",
+  async (t) => {
+    const full = { DAVENPORT_COMPACTION__RESERVE_BYTES: String(2 ** 50) }
+    const server = await GatewayServer.start(t.testdir(), { databases: { db: {} } }, full)
+    t.teardown(() => server.stop())
+    t.equal(
+      (await server.admin('POST /db/_compact')).status,
+      507,
+      'the disk has to have room for the new file',
+    )
+    const headers = {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade: 'h2c',
+      'http2-settings': 'AAMAAABkAAQAAP',
+    }
+    const status = await new Promise((resolve, reject) => {
+      const sent = request(`${server.adminUrl}/db/d`, { method: 'PUT', headers }, (answer) => {
+        answer.resume().on('end', () => resolve(answer.statusCode))
+      })
+      sent.on('error', reject).end('{}')
     })
-    sent.on('error', reject).end('{}')
-  })
-  t.equal(status, 201)
-})
+    t.equal(status, 201)
+  },
+)

@@ -25,10 +25,11 @@ export class GatewayServer {
     this.#server = server
   }
 
+  /** `settings` by their names in the environment; by default there are no threads. */
   static async start(
     dataDir: string,
     config: Record<string, unknown> = {},
-    threads = 0,
+    settings: Record<string, string> = {},
   ): Promise<GatewayServer> {
     return new GatewayServer(
       await startServer({
@@ -36,7 +37,7 @@ export class GatewayServer {
         port: 0,
         admins: ['admin:secret'],
         gateway: JSON.stringify({ interface: '127.0.0.1:0', adminInterface: '127.0.0.1:0', ...config }),
-        settings: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', DAVENPORT_DAVENPORT__THREADS: String(threads) },
+        settings: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', DAVENPORT_DAVENPORT__THREADS: '0', ...settings },
       }),
     )
   }
