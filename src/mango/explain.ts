@@ -28,7 +28,10 @@ export function explainText(
     `"limit":${limit}`,
     `"skip":${skip}`,
     `"fields":${stringsText(fields)}`,
-    `"index_candidates":[${plan.candidates.map((each) => candidateText(each, fields)).join(',')}]`,
+    `"index_candidates":[${plan
+      .candidates()
+      .map((each) => candidateText(each, fields))
+      .join(',')}]`,
     `"selector_hints":[${hintsText(options)}]`,
     ...(index === undefined ? [] : planTexts(index, options, plan)),
     ...(branches === undefined ? [] : [`"branches":[${branches.map(branchText).join(',')}]`]),

@@ -48,7 +48,8 @@ export interface Plan {
   readonly ranges: readonly Range[]
   /** Whether these are all that the selector says. */
   readonly isWhole: boolean
-  readonly candidates: readonly Candidate[]
+  /** The others, for who explains it. */
+  candidates(): readonly Candidate[]
 }
 
 interface Ranked {
@@ -78,6 +79,30 @@ export function plan(indexes: readonly MangoIndex[], options: FindOptions, mustF
   const favored = indexed.length > 0 ? indexed : filtered
   const ranked = rank(favored, selector)
   const chosen = ranked[0]
+  const isWhole = chosen?.distance === 0
+  const candidates = (): Candidate[] => {
+    const groups = { usable, filtered, favored, inScope, global }
+    return candidatesOf(indexes, ranked, groups, mismatches)
+  }
+  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
+}
+
+/** Which indexes were left after each step of a choice. */
+interface Left {
+  readonly global: readonly MangoIndex[]
+  readonly inScope: readonly MangoIndex[]
+  readonly usable: readonly MangoIndex[]
+  readonly filtered: readonly MangoIndex[]
+  readonly favored: readonly MangoIndex[]
+}
+
+function candidatesOf(
+  indexes: readonly MangoIndex[],
+  ranked: readonly Ranked[],
+  { global, inScope, usable, filtered, favored }: Left,
+  mismatches: ReadonlyMap<MangoIndex, Reason | undefined>,
+): Candidate[] {
+  const chosen = ranked[0]
   const unfavored = filtered.filter((index) => !favored.includes(index))
   const excluded = usable.filter((index) => !filtered.includes(index))
   const unusable = inScope.filter((index) => !usable.includes(index))
@@ -104,9 +129,7 @@ export function plan(indexes: readonly MangoIndex[], options: FindOptions, mustF
   add(outOfScope, false, () => 'scope_mismatch')
   add(partial, false, () => 'is_partial')
   const places = new Map(indexes.map((index, at) => [index, at]))
-  candidates.sort((a, b) => places.get(b.index)! - places.get(a.index)!)
-  const isWhole = chosen?.distance === 0
-  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
+  return candidates.sort((a, b) => places.get(b.index)! - places.get(a.index)!)
 }
 
 /** Whether `use_index` names it. */
