@@ -54,9 +54,13 @@ async function play(script: Script, folder: string): Promise<void> {
       const before = await contentOf(join(folder, INDEX))
       script.coverage.count(await changeIndex(folder, index, random))
       index = before
-      server = await GatewayServer.start(folder, {}, {
-        DAVENPORT_DAVENPORT__THREADS: String(random.int(MOST_THREADS + 1)),
-      })
+      server = await GatewayServer.start(
+        folder,
+        {},
+        {
+          DAVENPORT_DAVENPORT__THREADS: String(random.int(MOST_THREADS + 1)),
+        },
+      )
       await run.checkAll()
     }
     await run.checkAll()
