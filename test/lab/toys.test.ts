@@ -13,7 +13,7 @@ t.setTimeout(1_200_000)
 const toy = (name: string): string => fileURLToPath(new URL(`../../../docs/lab/${name}`, import.meta.url))
 const [RIGHT, PLANTED] = [toy('file-log.mjs'), toy('renaming.mjs')]
 
-const STATES = 250
+const STATES = 40
 /** What a bug may take; a bug that is there at every other moment is found by the first few. */
 const MOST_STATES_OF_A_BUG = 2000
 
