@@ -35,6 +35,8 @@ const GRANTS = 'grants'
 const VERSION = 1
 /** Documents that are taken together. */
 const BATCH = 64
+/** Of their bodies, beyond the last document's. */
+const MOST_BYTES = 4 * 1024 * 1024
 const MOST_EDITS = 1000
 const HASH_DIGITS = 16
 /** What is longer has no place among the notes: such a document is in no channel. */
@@ -136,9 +138,10 @@ export class ChannelIndexer {
     // Under another function all documents are taken anew; what they have left stays known.
     const since = position?.sync === function_ ? position.seq : 0
     const last = database.updateSeqNumber
-    const rows = [...database.changes({ since, limit: BATCH }).rows]
-    const seq = rows.length < BATCH ? last : rows.at(-1)!.seqNumber
-    const ids = new Set([...purged, ...rows.map(({ id }) => id)])
+    const { changed, end } = batchBehind(database, since)
+    const seq = end ?? last
+    // All of them are taken as they are in this turn: nothing of what is written later comes in.
+    const ids = new Set([...purged, ...changed])
     const taken = await Promise.all(
       [...ids].map((id) => this.#take(database, sync, id, purged.has(id), signal)),
     )
@@ -180,16 +183,17 @@ export class ChannelIndexer {
     const isKnown = !isPurged && before?.sync === function_
     const known = new Map(isKnown ? before.leaves.map((leaf) => [leaf.rev, leaf.output]) : [])
     const { localSeq: seq, rev, deleted } = winner
-    const views = [winner]
-    const leaves: RecordedLeaf[] = []
-    for (const other of [...winner.conflicts(), ...winner.deletedConflicts()]) {
+    const others = [...winner.conflicts(), ...winner.deletedConflicts()]
+    const leaves: RecordedLeaf[] = [{ rev, output: await outputOf(database, sync, winner, signal) }]
+    // One after the other: a document may have thousands, and each of their texts is in memory for its turn alone.
+    for (const other of others) {
       const output = known.get(other)
-      if (output === undefined) views.push(...present(database, id, other))
-      else leaves.push({ rev: other, output })
+      if (output !== undefined) leaves.push({ rev: other, output })
+      else {
+        for (const view of present(database, id, other))
+          leaves.push({ rev: other, output: await outputOf(database, sync, view, signal) })
+      }
     }
-    for (const view of views)
-      leaves.push({ rev: view.rev, output: await outputOf(database, sync, view, signal) })
-    leaves.sort((a, b) => Number(b.rev === rev) - Number(a.rev === rev))
     const state = nextState(before?.state ?? EMPTY_STATE, leaves[0]!.output, { seq, rev, deleted })
     return { id, before, after: { seq, sync: function_, deleted, leaves, state } }
   }
@@ -244,6 +248,18 @@ function changesGrants({ before, after }: Taken): boolean {
 
 function hashOf({ source }: SyncFunction): string {
   return hash('sha256', source, 'hex').slice(0, HASH_DIGITS)
+}
+
+/** Ids of the next documents, some of them and so many that their bodies have a bound. `end` undefined: there are no more. */
+function batchBehind(database: Database, since: number): { changed: string[]; end: number | undefined } {
+  const changed: string[] = []
+  let bytes = 0
+  for (const row of database.changes({ since, limit: BATCH }).rows) {
+    changed.push(row.id)
+    bytes += row.document().body().length
+    if (changed.length === BATCH || bytes >= MOST_BYTES) return { changed, end: row.seqNumber }
+  }
+  return { changed, end: undefined }
 }
 
 function present(database: Database, id: string, rev: string): DocumentView[] {

@@ -43,6 +43,7 @@ const TEXTS = [
     '660',
     'tlsv1.3',
     'none',
+    'snappy',
     '0123456789abcdef0123456789abcdef',
     '["x"]',
   ],
