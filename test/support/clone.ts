@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
@@ -17,13 +17,15 @@ export function outsideFolder(t: Pick<Test, 'teardown'>): string {
   return folder
 }
 
-/** Makes `clone`: this repository as it is cloned, not built, with the packages installed. */
+/** Makes `clone`: this repository as it is cloned, not built, with the packages installed. `except` are paths in it. */
 export function makeClone(clone: string, except: readonly string[] = []): void {
   cpSync(REPOSITORY, clone, {
     recursive: true,
     filter: (path) => {
       const name = basename(path)
-      return !NOT_CLONED.has(name) && !name.startsWith('.aside-') && !except.includes(name)
+      return (
+        !NOT_CLONED.has(name) && !name.startsWith('.aside-') && !except.includes(relative(REPOSITORY, path))
+      )
     },
   })
   symlinkSync(join(REPOSITORY, 'node_modules'), join(clone, 'node_modules'))
