@@ -8,7 +8,7 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { Database, DocumentView, RevisionInfo } from '../database/api/database.ts'
 import { isDesignId } from '../documents/document-id.ts'
-import { ViewWithBody } from '../documents/view-with-body.ts'
+import { NarrowedView, ViewWithBody } from '../documents/narrowed-view.ts'
 import { grantsVersionOf, purgeSeqOf } from './channel-indexer.ts'
 import type { ChannelSight } from './channel-sight.ts'
 import { type DocumentRecord, recordOf } from './document-record.ts'
@@ -117,56 +117,31 @@ export class SeenDocuments {
 }
 
 /** A request that began now would be answered. */
-function changing(): DatabaseError {
+export function changing(): DatabaseError {
   return new DatabaseError('serviceUnavailable', 'The database has just been changed: ask again.')
 }
 
 /** A revision without what it says of others. */
-class SeenView implements DocumentView {
-  readonly id: string
-  readonly rev: string
-  readonly deleted: boolean
-  readonly localSeq: number
-  readonly expiresAtMs: number | undefined
-  readonly #view: DocumentView
+class SeenView extends NarrowedView {
   readonly #conflicts: string[]
   readonly #deletedConflicts: string[]
 
   constructor(view: DocumentView, conflicts: string[], deletedConflicts: string[]) {
-    this.id = view.id
-    this.rev = view.rev
-    this.deleted = view.deleted
-    this.localSeq = view.localSeq
-    this.expiresAtMs = view.expiresAtMs
-    this.#view = view
+    super(view)
     this.#conflicts = conflicts
     this.#deletedConflicts = deletedConflicts
   }
 
-  body(): Buffer {
-    return this.#view.body()
-  }
-
-  attachments() {
-    return this.#view.attachments()
-  }
-
-  revisions() {
-    return this.#view.revisions()
-  }
-
   /** Older revisions are not shown. */
-  revsInfo(): RevisionInfo[] {
-    return this.#view
-      .revsInfo()
-      .map(({ rev, status }) => ({ rev, status: rev === this.rev ? status : 'missing' }))
+  override revsInfo(): RevisionInfo[] {
+    return super.revsInfo().map(({ rev, status }) => ({ rev, status: rev === this.rev ? status : 'missing' }))
   }
 
-  conflicts(): string[] {
+  override conflicts(): string[] {
     return this.#conflicts
   }
 
-  deletedConflicts(): string[] {
+  override deletedConflicts(): string[] {
     return this.#deletedConflicts
   }
 }

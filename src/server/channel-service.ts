@@ -15,6 +15,7 @@ import type { HeldSight } from '../channels/channel-sight.ts'
 import { channelRefusal } from '../channels/channelled-database.ts'
 import { databaseReader, readerTag } from '../channels/database-reader.ts'
 import type { Reader } from '../channels/reader.ts'
+import { changing } from '../channels/seen-documents.ts'
 import { SyncFunctions } from '../channels/sync-function.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { Database, OwnedDatabase } from '../database/api/database.ts'
@@ -147,9 +148,7 @@ export class ChannelService {
     for (;;) {
       const stored = database.security()
       const settings = channelSettings(stored)
-      if (settings === undefined) {
-        throw new DatabaseError('serviceUnavailable', 'The database has just been changed: ask again.')
-      }
+      if (settings === undefined) throw changing()
       const seq = await indexer.catchUp(database, this.#functions.get(database.name, settings.sync), signal)
       // Under what `_security` says now, and what documents grant up to that change.
       if (database.security() !== stored) continue

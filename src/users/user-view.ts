@@ -5,7 +5,7 @@
  */
 import { DatabaseError } from '../base/errors.ts'
 import type { Database, DocumentView, OpenRevision } from '../database/api/database.ts'
-import { ViewWithBody } from '../documents/view-with-body.ts'
+import { ViewWithBody } from '../documents/narrowed-view.ts'
 import { walkMembers } from '../json/members.ts'
 
 /** Who looks at documents of `_users`. */

@@ -3,8 +3,7 @@ import t, { type Test } from 'tap'
 import { openChangesSocket } from '../support/changes-socket.ts'
 import { ask, type Reply } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
-import { loadPouchDb, type Pouch } from '../support/pouchdb.ts'
-import { until } from '../support/until.ts'
+import { twoLiveUsers } from '../support/two-live-users.ts'
 
 t.setTimeout(120_000)
 
@@ -110,37 +109,5 @@ t.test('feeds', async (t) => {
 
 t.test('PouchDB, live', async (t) => {
   const server = await start(t, 1)
-  const PouchDB = await loadPouchDb()
-  const users = ['ann', 'bob'].map((name) => {
-    const remote = new PouchDB(`${server.http.url.replace('//', `//${name}:pw@`)}/db`, { skip_setup: true })
-    const local = new PouchDB(`channels-${name}`, { adapter: 'memory' })
-    const options = { live: true, retry: false, heartbeat: 30_000 }
-    const feeds = [local.replicate.from(remote, options), local.replicate.to(remote, options)]
-    const failures: unknown[] = []
-    for (const feed of feeds) feed.on('error', (error) => failures.push(error))
-    return { local, feeds, failures }
-  })
-  const [ann, bob] = users as [(typeof users)[0], (typeof users)[0]]
-  const has = async (local: Pouch, id: string): Promise<unknown> =>
-    local.get(id).then(
-      (found) => found['n'],
-      () => undefined,
-    )
-  const own = await ann.local.put({ _id: 'own', channels: ['anns'], n: 1 })
-  await ann.local.put({ _id: 'both', channels: ['shared'], n: 1 })
-  await bob.local.put({ _id: 'his', channels: ['bobs'], n: 1 })
-  await until('bob has what both see', async () => (await has(bob.local, 'both')) === 1)
-  await bob.local.put({ ...(await bob.local.get('both')), n: 2 })
-  await until('ann has the edit', async () => (await has(ann.local, 'both')) === 2)
-  t.equal(await has(bob.local, 'own'), undefined)
-  await ann.local.put({ _id: 'own', _rev: own.rev, channels: ['shared'], n: 2 })
-  await until('bob has what came into his channel', async () => (await has(bob.local, 'own')) === 2)
-  await ann.local.remove(await ann.local.get('both'))
-  await until('it is gone at bob', async () => (await has(bob.local, 'both')) === undefined)
-  t.equal(await has(ann.local, 'his'), undefined)
-  for (const { local, feeds, failures } of users) {
-    t.same(failures, [])
-    for (const feed of feeds) feed.cancel()
-    await local.destroy()
-  }
+  await twoLiveUsers(t, 'channels', (name) => `${server.http.url.replace('//', `//${name}:pw@`)}/db`)
 })

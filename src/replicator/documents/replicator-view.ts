@@ -10,7 +10,7 @@ import type {
   DocumentView,
   OpenRevision,
 } from '../../database/api/database.ts'
-import { ViewWithBody } from '../../documents/view-with-body.ts'
+import { ViewWithBody } from '../../documents/narrowed-view.ts'
 import { shortMembers, withoutCredentials } from './replicator-document.ts'
 
 const OWNER: ReadonlySet<string> = new Set(['owner'])
