@@ -81,11 +81,9 @@ t.test('mutated texts are accepted exactly when the plain implementation accepts
       const bytes = mutations.reduce(mutate, Buffer.from(text))
       const result = scanned(bytes)
       deepStrictEqual(result, expected(bytes))
-      deepStrictEqual(
-        orNoJson(() => scanDocuments(Buffer.concat([Buffer.from('{"docs":['), bytes, Buffer.from(']}')]))) ===
-          'no JSON',
-        parsePlain(Buffer.concat([Buffer.from('['), bytes, Buffer.from(']')])) === null,
-      )
+      // A mutated text may close the list and go on with the next member: only the whole batch says what is JSON.
+      const batch = Buffer.concat([Buffer.from('{"docs":['), bytes, Buffer.from(']}')])
+      strictEqual(orNoJson(() => scanDocuments(batch)) === 'no JSON', parsePlain(batch) === null)
       if (result === 'no JSON') refused++
       else accepted++
     }),
