@@ -5,6 +5,7 @@ import { request } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
 import { listenOnFile } from '../../src/http/listen/socket-file.ts'
 import { ask } from '../support/http-request.ts'
@@ -198,21 +199,52 @@ t.test('a name that is not a forgotten socket stays', async (t) => {
   })
 })
 
-t.test('of those who take a name at once one gets it', async (t) => {
+t.test('of those who take a name at once one gets it, a free one and one of a dead socket', async (t) => {
   const folder = folderFor(t)
   const path = join(folder, 's')
-  for (let round = 0; round < 10; round++) {
-    const servers = Array.from({ length: 5 }, () => createServer((socket) => socket.end()))
+  for (let round = 0; round < 30; round++) {
+    const servers = Array.from({ length: 6 }, () => createServer((socket) => socket.end()))
     const files = await Promise.allSettled(
-      servers.map((server) => listenOnFile(server, { path, mode: 0o600 })),
+      servers.map(async (server, n) => {
+        await setTimeout(n % 3)
+        return listenOnFile(server, { path, mode: 0o600 })
+      }),
     )
     const got = files.flatMap((file) => (file.status === 'fulfilled' ? [file.value] : []))
     t.equal(got.length, 1)
+    t.same(readdirSync(folder), ['s'], 'what they made on their way is gone')
     const client = connect(path)
     await once(client, 'connect')
     client.destroy()
-    for (const server of servers) if (server.listening) server.close()
     // Every other time the name is left behind.
     if (round % 2 === 0) await got[0]!.remove()
+    // Closing takes away the draft's name alone, so what is left behind is a dead socket.
+    for (const server of servers) if (server.listening) server.close()
   }
+})
+
+t.test('a claim on a dead socket is of no weight when the claimant is dead, too', async (t) => {
+  const folder = folderFor(t)
+  const path = join(folder, 's')
+  const dead = async (name: string) => {
+    const server = createServer()
+    await listenOnFile(server, { path: name, mode: 0o600 })
+    await once(server.close(), 'close')
+    return lstatSync(name).ino
+  }
+  const ino = await dead(path)
+  const claim = join(folder, `.${ino.toString(36)}`)
+  await dead(join(folder, `.${(await dead(claim)).toString(36)}`))
+  const server = createServer()
+  t.teardown(() => server.close())
+  const file = await listenOnFile(server, { path, mode: 0o600 })
+  t.same(readdirSync(folder), ['s'])
+  await file.remove()
+
+  await dead(path)
+  const claimant = createServer()
+  t.teardown(() => claimant.close())
+  const living = join(folder, `.${lstatSync(path).ino.toString(36)}`)
+  await listenOnFile(claimant, { path: living, mode: 0o600 })
+  await t.rejects(listenOnFile(createServer(), { path, mode: 0o600 }), { code: 'EADDRINUSE' })
 })
