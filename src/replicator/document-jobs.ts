@@ -1,14 +1,12 @@
 /**
  * The documents of all `_replicator` databases as jobs of the scheduler. What holds:
- * - Every document is seen when the server starts, and when it is written: databases are followed by their changes, a page of
- *   each in turn. One that says that it has completed, or failed, is left alone.
+ * - Every document is seen when the server starts, and when it is written (followed-databases.ts). One that says that it has
+ *   completed, or failed, is left alone.
  * - A change of what is to be done ends the job and begins another one; of anything else it does nothing, and nothing is
  *   parsed. Deleting the document, or its database, ends the job.
  * - Of a job that waits only what is shown is kept; the document is read again when its turn comes.
  */
-import type { Clock } from '../base/clock.ts'
-import { describeError, type Log } from '../base/log.ts'
-import type { Metrics } from '../base/metrics.ts'
+import { describeError } from '../base/log.ts'
 import { NODE } from '../base/node-name.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
@@ -20,28 +18,22 @@ import {
   replicationIdText,
 } from '../replication/api.ts'
 import { needsFilterCode } from '../replication/replication-id.ts'
-import type { EventBus } from '../server/event-bus.ts'
-import type { DatabaseRegistry } from '../server/registry.ts'
 import type { DocumentReader } from './document-reader.ts'
 import { DocumentRun, type IdentifiedJob } from './document-run.ts'
-import { completedState, failedState, isGone, NO_STATE, stateOf, writeState } from './document-state.ts'
+import { completedState, failedState, NO_STATE, stateOf, writeState } from './document-state.ts'
 import { documentFault } from './documents/document-fault.ts'
-import { isReplicatorDatabase, replicationDigest } from './documents/replicator-document.ts'
+import { replicationDigest } from './documents/replicator-document.ts'
+import { type FollowedDatabase, FollowedDatabases, type FollowingOptions } from './followed-databases.ts'
 import { isoTime } from './iso-time.ts'
 import type { Job, Run } from './job.ts'
 import { descriptionOf } from './job-description.ts'
 import type { Scheduler } from './scheduler.ts'
 
-export interface DocumentJobsOptions {
-  databases: Pick<DatabaseRegistry, 'lease' | 'list'>
-  bus: Pick<EventBus, 'on'>
+export interface DocumentJobsOptions extends FollowingOptions {
   scheduler: Scheduler
   runner: ReplicationRunner
   reader: DocumentReader
-  clock: Clock
   random: RandomBytes
-  log: Log
-  metrics: Pick<Metrics, 'count'>
 }
 
 /** A document whose replication is to be done. */
@@ -59,17 +51,8 @@ interface Entry {
   cancelRetry: (() => void) | undefined
 }
 
-/** A database that is followed. */
-interface Followed {
-  readonly name: string
-  since: string | number
-  readonly entries: Map<string, Entry>
-  isGone: boolean
-}
+type Followed = FollowedDatabase<Entry>
 
-const PAGE = 100
-/** Before a database that could not be read is looked at again. */
-const REST_MS = 5000
 /** The code of filters is asked for by so many at once. */
 const MOST_LOOKUPS = 10
 const SECOND_MS = 1000
@@ -81,132 +64,41 @@ const DAY_SECONDS = 86_400
 
 export class DocumentJobs {
   readonly #options: DocumentJobsOptions
-  readonly #followed = new Map<string, Followed>()
-  /** Those in which something may have changed, in the order of their turns. */
-  readonly #changed = new Set<Followed>()
+  readonly #databases: FollowedDatabases<Entry>
   readonly #entries = new WeakMap<Job, Entry>()
   /** Documents with a filter, whose ids depend on its code. */
   readonly #lookups = new Set<Entry>()
   #lookupsUnderWay = 0
   /** What the job that is being added is to do. */
   #fresh: IdentifiedJob | undefined
-  #unsubscribe: readonly (() => void)[] = []
-  #running: Promise<void> | undefined
-  readonly #cancelRests = new Set<() => void>()
   #isClosed = false
 
   constructor(options: DocumentJobsOptions) {
     this.#options = options
+    this.#databases = new FollowedDatabases<Entry>(options, {
+      see: (followed, database, row) => this.#see(followed, database, row),
+      forget: (followed) => void this.#dropAll(followed),
+    })
   }
 
   /** Looks at what is there, and at what comes. */
   begin(): void {
-    if (this.#isClosed || this.#unsubscribe.length > 0) return
-    const { bus, databases, metrics } = this.#options
-    this.#unsubscribe = [
-      bus.on('updated', (name) => {
-        if (isReplicatorDatabase(name)) this.#follow(name)
-      }),
-      bus.on('deleted', (name) => {
-        if (isReplicatorDatabase(name)) this.#forgetDatabase(name)
-      }),
-    ]
-    metrics.count('couch_replicator.db_scans')
-    for (const name of databases.list()) {
-      if (!isReplicatorDatabase(name)) continue
-      metrics.count('couch_replicator.docs.dbs_found')
-      this.#follow(name)
-    }
+    this.#databases.begin()
   }
 
   /** Resolves when nothing is looked at any more. The scheduler's jobs are its own to end. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    for (const cancel of this.#cancelRests) cancel()
-    for (const { entries } of this.#followed.values()) {
-      for (const entry of entries.values()) entry.cancelRetry?.()
+    for (const { kept } of this.#databases) {
+      for (const entry of kept.values()) entry.cancelRetry?.()
     }
-    await this.#running
-  }
-
-  #follow(name: string): void {
-    let followed = this.#followed.get(name)
-    if (followed === undefined) {
-      followed = { name, since: 0, entries: new Map(), isGone: false }
-      this.#followed.set(name, followed)
-    }
-    this.#changed.add(followed)
-    this.#wake()
-  }
-
-  #forgetDatabase(name: string): void {
-    const followed = this.#followed.get(name)
-    if (followed === undefined) return
-    this.#options.metrics.count('couch_replicator.docs.dbs_deleted')
-    followed.isGone = true
-    this.#followed.delete(name)
-    this.#changed.delete(followed)
-    void this.#dropAll(followed)
+    await this.#databases.close()
   }
 
   async #dropAll(followed: Followed): Promise<void> {
-    for (const entry of [...followed.entries.values()]) {
+    for (const entry of [...followed.kept.values()]) {
       this.#drop(followed, entry.id)
       await giveWay()
-    }
-  }
-
-  #wake(): void {
-    if (this.#isClosed) return
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined
-      if (this.#changed.size > 0) this.#wake()
-    })
-  }
-
-  /** A page of each in turn. */
-  async #run(): Promise<void> {
-    while (!this.#isClosed) {
-      const [followed] = this.#changed
-      if (followed === undefined) return
-      this.#changed.delete(followed)
-      try {
-        if (await this.#page(followed)) this.#changed.add(followed)
-      } catch (error) {
-        if (!isGone(error)) this.#rest(followed, error)
-      }
-    }
-  }
-
-  #rest(followed: Followed, error: unknown): void {
-    const { log, clock } = this.#options
-    log.error('replications could not be read', { database: followed.name, reason: describeError(error) })
-    const cancel = clock.after(REST_MS, () => {
-      this.#cancelRests.delete(cancel)
-      if (followed.isGone) return
-      this.#changed.add(followed)
-      this.#wake()
-    })
-    this.#cancelRests.add(cancel)
-  }
-
-  /** Whether there may be more. */
-  async #page(followed: Followed): Promise<boolean> {
-    const lease = await this.#options.databases.lease(followed.name)
-    try {
-      const page = lease.database.changes({ since: followed.since, limit: PAGE })
-      let count = 0
-      for (const row of page.rows) {
-        if (this.#isClosed || followed.isGone) return false
-        await this.#see(followed, lease.database, row)
-        followed.since = row.seq
-        count += 1
-        await giveWay()
-      }
-      return count === PAGE
-    } finally {
-      lease.release()
     }
   }
 
@@ -227,7 +119,7 @@ export class DocumentJobs {
     const digest = replicationDigest(body)
     // What older servers wrote of a replication that ran says nothing of ours.
     if (state !== undefined) await writeState(database, id, digest, NO_STATE)
-    if (followed.entries.get(id)?.digest === digest) return
+    if (followed.kept.get(id)?.digest === digest) return
     this.#drop(followed, id)
     await this.#begin(followed, database, id, digest, body)
   }
@@ -253,7 +145,7 @@ export class DocumentJobs {
       updatedMs: nowMs,
       cancelRetry: undefined,
     }
-    followed.entries.set(id, entry)
+    followed.kept.set(id, entry)
     let job: ReplicationJob
     try {
       job = await reader.read(followed.name, id, body)
@@ -411,20 +303,20 @@ export class DocumentJobs {
   }
 
   #isCurrent(entry: Entry): boolean {
-    return this.#followed.get(entry.database)?.entries.get(entry.id) === entry
+    return this.#databases.get(entry.database)?.kept.get(entry.id) === entry
   }
 
   #drop(followed: Followed, id: string): void {
-    const entry = followed.entries.get(id)
+    const entry = followed.kept.get(id)
     if (entry === undefined) return
-    followed.entries.delete(id)
+    followed.kept.delete(id)
     this.#lookups.delete(entry)
     entry.cancelRetry?.()
     if (entry.job !== undefined) void this.#options.scheduler.remove(entry.job)
   }
 
   #dropEntry(entry: Entry): void {
-    if (this.#isCurrent(entry)) this.#drop(this.#followed.get(entry.database)!, entry.id)
+    if (this.#isCurrent(entry)) this.#drop(this.#databases.get(entry.database)!, entry.id)
   }
 
   /** For the scheduler: does what the job's document says. */
@@ -476,7 +368,7 @@ export class DocumentJobs {
 
   /** As `_scheduler/docs` tells of it; undefined where it is not one whose replication is to be done. */
   info(database: string, id: string): Record<string, unknown> | undefined {
-    const entry = this.#followed.get(database)?.entries.get(id)
+    const entry = this.#databases.get(database)?.kept.get(id)
     if (entry === undefined) return undefined
     const { job, state, error, errorCount, updatedMs, startTimeMs } = entry
     const head = { database, doc_id: id, id: job?.id ?? null }
