@@ -17,7 +17,7 @@ export async function twoLiveUsers(
     const feeds = [local.replicate.from(remote, options), local.replicate.to(remote, options)]
     const failures: unknown[] = []
     for (const feed of feeds) feed.on('error', (error) => failures.push(error))
-    return { local, feeds, failures }
+    return { local, remote, feeds, failures }
   })
   const [ann, bob] = users as [(typeof users)[0], (typeof users)[0]]
   const has = async (local: Pouch, id: string): Promise<unknown> =>
@@ -37,9 +37,12 @@ export async function twoLiveUsers(
   await ann.local.remove(await ann.local.get('both'))
   await until('it is gone at bob', async () => (await has(bob.local, 'both')) === undefined)
   t.equal(await has(ann.local, 'his'), undefined)
-  for (const { local, feeds, failures } of users) {
+  for (const { local, remote, feeds, failures } of users) {
     t.same(failures, [])
     for (const feed of feeds) feed.cancel()
+    await Promise.allSettled(feeds)
+    // A cancelled replication leaves a request on its way: it is answered before this one, so while the server runs.
+    await remote.info()
     await local.destroy()
   }
 }
