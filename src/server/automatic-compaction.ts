@@ -1,17 +1,15 @@
 /**
  * Which databases are compacted without being asked. What holds:
- * - Only databases that have changed since they were last looked at are looked at: where nothing changes there is no
- *   timer, and a database that nobody uses is not opened.
  * - A database is compacted when its file is long enough, and enough of it is not needed any more; within the hours
  *   that are allowed, while the event loop has time to spare, and not more databases at once than are allowed.
  * - What cannot be compacted now (no room, too busy, out of hours) is looked at again later.
  */
-import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { isWithin, parseDayWindow } from '../config/day-window.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
+import { ChangedDatabases } from './changed-databases.ts'
 import type { Compactions } from './compactions.ts'
 import type { EventBus } from './event-bus.ts'
 import type { Lease } from './open-databases.ts'
@@ -62,62 +60,34 @@ function isForNow(error: unknown): boolean {
 
 export class AutomaticCompaction {
   readonly #options: AutomaticCompactionOptions
-  /** Changed since they were looked at. */
-  readonly #changed = new Set<string>()
-  #cancelTimer: (() => void) | undefined
-  #looking: Promise<void> = Promise.resolve()
-  #loadBefore = performance.eventLoopUtilization()
-  #stopped = false
-  readonly #unsubscribe: readonly (() => void)[]
+  readonly #changed: ChangedDatabases
 
   constructor(options: AutomaticCompactionOptions) {
     this.#options = options
-    const { bus } = options
-    this.#unsubscribe = [
-      bus.on('updated', (name) => this.#note(name)),
-      bus.on('deleted', (name) => this.#changed.delete(name)),
-    ]
-  }
-
-  #note(name: string): void {
-    if (this.#options.settings.fragmentationPercent === 0) return
-    this.#changed.add(name)
-    this.#arm()
-  }
-
-  /** Resolves when nothing is being looked at any more. */
-  async stop(): Promise<void> {
-    this.#stopped = true
-    for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    this.#cancelTimer?.()
-    await this.#looking
-  }
-
-  #arm(): void {
-    if (this.#cancelTimer !== undefined || this.#stopped) return
-    this.#loadBefore = performance.eventLoopUtilization()
-    this.#cancelTimer = this.#options.clock.after(this.#options.settings.intervalMs, () => {
-      this.#cancelTimer = undefined
-      this.#looking = this.#look().finally(() => {
-        if (this.#changed.size > 0) this.#arm()
-      })
+    const { bus, clock, settings, compactions } = options
+    this.#changed = new ChangedDatabases({
+      bus,
+      clock,
+      busyShare: BUSY,
+      isEnabled: () => settings.fragmentationPercent > 0,
+      delayMs: () => settings.intervalMs,
+      hasRoom: () => compactions.running < settings.mostAtOnce && this.#isAllowedHour(),
+      look: (name) => this.#look(name),
     })
   }
 
-  async #look(): Promise<void> {
-    const { compactions, settings, log } = this.#options
-    if (settings.fragmentationPercent === 0) this.#changed.clear()
-    const { utilization } = performance.eventLoopUtilization(this.#loadBefore)
-    if (utilization > BUSY || !this.#isAllowedHour()) return
-    for (const name of [...this.#changed]) {
-      if (this.#stopped || compactions.running >= settings.mostAtOnce) return
-      try {
-        this.#changed.delete(name)
-        if (await this.#isWorthIt(name)) await compactions.start(name)
-      } catch (error) {
-        if (isForNow(error)) this.#changed.add(name)
-        log.warning('an automatic compaction was not begun', { database: name, reason: describeError(error) })
-      }
+  /** Resolves when nothing is being looked at any more. */
+  stop(): Promise<void> {
+    return this.#changed.stop()
+  }
+
+  async #look(name: string): Promise<void> {
+    const { compactions, log } = this.#options
+    try {
+      if (await this.#isWorthIt(name)) await compactions.start(name)
+    } catch (error) {
+      if (isForNow(error)) this.#changed.add(name)
+      log.warning('an automatic compaction was not begun', { database: name, reason: describeError(error) })
     }
   }
 

@@ -1,15 +1,13 @@
 /**
  * Which indexes are built without being asked for. What holds:
- * - Only databases that were written to since they were last looked at are looked at: where nothing is written there is no
- *   timer, no database is opened, and no thread started.
  * - Not more indexes are built at once than are allowed, and none is begun while the event loop has no time to spare; what
  *   cannot be built now is looked at again later.
  */
-import { performance } from 'node:perf_hooks'
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Database } from '../database/api/database.ts'
 import type { IndexDefinition } from '../indexes/api.ts'
+import { ChangedDatabases } from './changed-databases.ts'
 import type { EventBus } from './event-bus.ts'
 import type { Indexing } from './indexing.ts'
 import type { Lease } from './open-databases.ts'
@@ -39,62 +37,33 @@ export interface AutomaticIndexingOptions {
 
 export class AutomaticIndexing {
   readonly #options: AutomaticIndexingOptions
-  /** Written to since they were looked at. */
-  readonly #changed = new Set<string>()
-  readonly #unsubscribe: readonly (() => void)[]
-  #cancelTimer: (() => void) | undefined
-  #looking: Promise<void> = Promise.resolve()
-  #loadBefore = performance.eventLoopUtilization()
-  #stopped = false
+  readonly #changed: ChangedDatabases
 
   constructor(options: AutomaticIndexingOptions) {
     this.#options = options
-    const { bus } = options
-    this.#unsubscribe = [
-      bus.on('updated', (name) => this.#note(name)),
-      bus.on('deleted', (name) => this.#changed.delete(name)),
-    ]
-  }
-
-  #note(name: string): void {
-    if (!this.#options.settings.isEnabled) return
-    this.#changed.add(name)
-    this.#arm()
-  }
-
-  /** Resolves when nothing is being looked at any more. */
-  async stop(): Promise<void> {
-    this.#stopped = true
-    for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    this.#cancelTimer?.()
-    await this.#looking
-  }
-
-  #arm(): void {
-    if (this.#cancelTimer !== undefined || this.#stopped) return
-    this.#loadBefore = performance.eventLoopUtilization()
-    this.#cancelTimer = this.#options.clock.after(this.#options.settings.delayMs, () => {
-      // Writes while this looks are of the next look.
-      this.#looking = this.#look().finally(() => {
-        this.#cancelTimer = undefined
-        if (this.#changed.size > 0) this.#arm()
-      })
+    const { bus, clock, settings, indexing } = options
+    this.#changed = new ChangedDatabases({
+      bus,
+      clock,
+      busyShare: BUSY,
+      isEnabled: () => settings.isEnabled,
+      delayMs: () => settings.delayMs,
+      hasRoom: () => indexing.building < settings.mostAtOnce,
+      look: (name) => this.#look(name),
     })
   }
 
-  async #look(): Promise<void> {
-    const { settings, indexing, log } = this.#options
-    if (!settings.isEnabled) this.#changed.clear()
-    const { utilization } = performance.eventLoopUtilization(this.#loadBefore)
-    if (utilization > BUSY) return
-    for (const name of [...this.#changed]) {
-      if (this.#stopped || indexing.building >= settings.mostAtOnce) return
-      this.#changed.delete(name)
-      try {
-        await this.#build(name)
-      } catch (error) {
-        log.info('indexes were not built unasked', { database: name, reason: describeError(error) })
-      }
+  /** Resolves when nothing is being looked at any more. */
+  stop(): Promise<void> {
+    return this.#changed.stop()
+  }
+
+  async #look(name: string): Promise<void> {
+    try {
+      await this.#build(name)
+    } catch (error) {
+      const reason = describeError(error)
+      this.#options.log.info('indexes were not built unasked', { database: name, reason })
     }
   }
 
@@ -110,7 +79,7 @@ export class AutomaticIndexing {
     }
     const running = new Set<Promise<void>>()
     for (const definition of definitions) {
-      if (this.#stopped) break
+      if (this.#changed.isStopped) break
       while (running.size >= settings.mostAtOnce) await Promise.race(running)
       const build: Promise<void> = indexing
         .buildUnasked({ database: name, uuid, definition })
