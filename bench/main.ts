@@ -8,6 +8,7 @@ import { compaction } from './compaction.ts'
 import { compression } from './compression.ts'
 import { connections } from './connections.ts'
 import { dashboard } from './dashboard.ts'
+import { documents } from './documents.ts'
 import { gateway } from './gateway.ts'
 import { growth } from './growth.ts'
 import { hostile } from './hostile.ts'
@@ -31,6 +32,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   dashboard,
   'idle-feeds': idleFeeds,
   btree,
+  documents,
   gateway,
   growth,
   hostile,

@@ -8,13 +8,16 @@ import { text } from 'node:stream/consumers'
 import { fastify } from 'fastify'
 
 const MAX_BODY_BYTES = 2 ** 26
+const LONG_BYTES = 2 ** 16
 
 /** By the path below the database, `{n}` for a document's. */
 const lengths = JSON.parse(await text(process.stdin)) as Record<string, number>
 const app = fastify({ logger: false, bodyLimit: MAX_BODY_BYTES })
 for (const [route, length] of Object.entries(lengths)) {
   const [method, path] = route.split(' ', 2)
-  const constant = JSON.stringify('x'.repeat(Math.max(0, length - 2)))
+  const text = JSON.stringify('x'.repeat(Math.max(0, length - 2)))
+  // A short text goes out with its head in one piece; a long one would be copied for each answer.
+  const constant = length > LONG_BYTES ? Buffer.from(text) : text
   app.route({
     method: method!,
     url: `/:db/${path!.replace('{n}', ':id')}`,
