@@ -9,14 +9,21 @@ import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
 import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
 import { peerTarget, startOurs, type Target } from './http/target.ts'
-import type { Load } from './http/workload.ts'
+import type { Load, Measured } from './http/workload.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 
 /** Documents that are written at once. */
 export const BATCH = 1000
 export const KINDS = 100
 const BYTES = 1024
-const WARM_UP_SECONDS = 3
+/**
+ * Of one round before what is measured. What a request runs is compiled as such requests come: a GET is as fast as it gets after a
+ * second, a `_find` of 20 documents after some thousands. So rounds follow until two in a row were no faster than the best.
+ */
+const WARM_UP_SECONDS = 2
+const MOST_WARM_UPS = 10
+/** A round is faster when its rate is as much higher. */
+const LEAST_GAIN = 1.05
 const WORDS = 'the quick brown fox jumps over the lazy dog '
 
 export interface Figure {
@@ -116,11 +123,22 @@ export async function loaded(
   const headers = { ...asked.headers, ...(authorization !== undefined && { authorization }) }
   const numbers = { kind: 'cycle', count: Math.min(documents, 10_000) } as const
   const whole: Load = { ...asked, headers, connections, numbers }
-  if (warmsUp) await load(origin, whole, WARM_UP_SECONDS)
+  if (warmsUp) await warmUp(() => load(origin, whole, WARM_UP_SECONDS))
   const before = cpuUsOf(target)
   const { requests, seconds: took, errors, p99Us } = await load(origin, whole, seconds)
   if (errors > 0) throw new Error(`${name}: ${errors} errors at ${asked.method} ${asked.path}`)
   return { rate: requests / took, cpuUs: (cpuUsOf(target) - before) / requests, p99Us }
+}
+
+async function warmUp(round: () => Promise<Measured>): Promise<void> {
+  let best = 0
+  let slower = 0
+  for (let rounds = 0; rounds < MOST_WARM_UPS && slower < 2; rounds++) {
+    const { requests, seconds } = await round()
+    const rate = requests / seconds
+    slower = rate > best * LEAST_GAIN ? 0 : slower + 1
+    best = Math.max(best, rate)
+  }
 }
 
 /** One of `KINDS` kinds, of `BYTES` bytes. `more`: members that it has besides. */
