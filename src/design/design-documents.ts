@@ -4,28 +4,30 @@
  * - Which of them validate is looked up again when a design document was written.
  */
 import { LRUCache } from 'lru-cache'
+import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
+import { designViews } from '../documents/design-views.ts'
 import { viewText } from '../documents/document-text.ts'
 import { Design } from '../scripting/design.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import { functionError } from './script-failure.ts'
 
 const MOST_KEPT = 500
-const FIRST_ID = '_design/'
-/** Behind every id of a design document. */
-const END_ID = '_design0'
+const ID_HEAD = '_design/'
 
-interface Validating {
+/** What was found, or is being looked for, in a version of a database's design documents. */
+interface Found<T> {
   readonly uuid: string
   readonly version: number
-  readonly designs: readonly Design[]
+  readonly designs: T
 }
 
 export class DesignDocuments {
   readonly scripting: Scripting
   /** By database, id and revision. */
   readonly #kept = new LRUCache<string, Design>({ max: MOST_KEPT })
-  readonly #validating = new WeakMap<Database, Validating>()
+  readonly #validating = new WeakMap<Database, Found<readonly Design[]>>()
+  readonly #looking = new WeakMap<Database, Found<Promise<readonly Design[]>>>()
 
   constructor(scripting: Scripting) {
     this.scripting = scripting
@@ -33,7 +35,7 @@ export class DesignDocuments {
 
   /** The design document `_design/NAME`. Throws missing, deleted. */
   named(database: Database, name: string): Design {
-    return this.of(database, database.get(`${FIRST_ID}${name}`))
+    return this.of(database, database.get(`${ID_HEAD}${name}`))
   }
 
   /** What a revision of a design document is. */
@@ -47,18 +49,37 @@ export class DesignDocuments {
     return design
   }
 
-  /** Those with a `validate_doc_update`, in the order of their ids. */
-  validating(database: Database): readonly Design[] {
+  /**
+   * Those with a `validate_doc_update`, in the order of their ids, as the design documents are now or later: a promise where they have
+   * to be read, of which there may be any number. Whoever asks meanwhile waits for the same reading.
+   */
+  validating(database: Database): readonly Design[] | Promise<readonly Design[]> {
+    const known = currentOf(this.#validating, database)
+    if (known !== undefined) return known
+    const looking = currentOf(this.#looking, database)
+    if (looking !== undefined) return looking
     // The version first: what is read behind it may be newer, and is then read again.
     const { uuid, designVersion: version, isFresh } = database
-    const known = this.#validating.get(database)
-    if (known?.uuid === uuid && known.version === version) return known.designs
-    const designs: Design[] = []
-    for (const row of database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false }).rows) {
-      const design = this.of(database, row.document())
-      if (design.validates) designs.push(design)
+    const reading = runInTurns(this.#validatingSteps(database))
+    // What is behind its version is for nobody else.
+    if (!isFresh) return reading
+    const mine = { uuid, version, designs: reading }
+    this.#looking.set(database, mine)
+    const end = (designs?: readonly Design[]): void => {
+      if (this.#looking.get(database) === mine) this.#looking.delete(database)
+      if (designs !== undefined) this.#validating.set(database, { uuid, version, designs })
     }
-    if (isFresh) this.#validating.set(database, { uuid, version, designs })
+    reading.then(end, () => end())
+    return reading
+  }
+
+  *#validatingSteps(database: Database): Steps<readonly Design[]> {
+    const designs: Design[] = []
+    for (const view of designViews(database)) {
+      const design = this.of(database, view)
+      if (design.validates) designs.push(design)
+      yield
+    }
     return designs
   }
 
@@ -70,4 +91,9 @@ export class DesignDocuments {
       throw functionError(error)
     }
   }
+}
+
+function currentOf<T>(all: WeakMap<Database, Found<T>>, database: Database): T | undefined {
+  const found = all.get(database)
+  return found?.uuid === database.uuid && found.version === database.designVersion ? found.designs : undefined
 }

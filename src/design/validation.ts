@@ -32,8 +32,8 @@ export function validation(
 ): EditCheck {
   return {
     isNeeded: () => database.hasValidation(),
-    look: (edits) => {
-      const designs = documents.validating(database)
+    look: async (edits) => {
+      const designs = await documents.validating(database)
       const context = Buffer.from(JSON.stringify({ db: database.name, name: user.name, roles: user.roles }))
       const validate = measured(documents, figures)
       const security = securityText(database.security())

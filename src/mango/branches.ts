@@ -3,28 +3,45 @@
  * of them are put together, if they are few beside what there is in the database. The answer is that of looking at all
  * documents, in the same order, and a bookmark goes on in either.
  */
+import type { Steps } from '../base/time-slice.ts'
 import type { Condition } from '../selector/condition.ts'
 import type { FieldRange } from './field-ranges.ts'
 import { EMPTY_RANGE } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
 import { shownKeys } from './key-range.ts'
 import { ALL_DOCS, type MangoIndex } from './mango-index.ts'
-import { isEmptyPlan, type Plan, plan } from './planner.ts'
+import { isEmptyPlan, type Plan, planSteps } from './planner.ts'
 
 const MOST_BRANCHES = 100
 
-/** A plan for each alternative of a selector; undefined where one of them has none. */
-export function branchPlans(
+/** How a query is carried out. */
+export interface QueryPlans {
+  readonly whole: Plan
+  /** One for each alternative of the selector; undefined where one of them has none, or where there are no alternatives. */
+  readonly branches: readonly Plan[] | undefined
+}
+
+/** As `planSteps`, an index of a plan in each step. */
+export function* queryPlans(
+  indexes: readonly MangoIndex[],
+  options: FindOptions,
+  mustFind: boolean,
+): Steps<QueryPlans> {
+  const whole = yield* planSteps(indexes, options, mustFind)
+  return { whole, branches: yield* branchPlans(indexes, options, whole) }
+}
+
+function* branchPlans(
   indexes: readonly MangoIndex[],
   options: FindOptions,
   whole: Plan,
-): readonly Plan[] | undefined {
+): Steps<readonly Plan[] | undefined> {
   if (whole.index !== ALL_DOCS || options.sort.length > 0 || options.useIndex.length > 0) return undefined
   const alternatives = alternativesOf(options.selector)
   if (alternatives === undefined || alternatives.length > MOST_BRANCHES) return undefined
   const plans: Plan[] = []
   for (const selector of alternatives) {
-    const branch = plan(indexes, { ...options, selector }, false)
+    const branch = yield* planSteps(indexes, { ...options, selector }, false)
     if (branch.index === undefined || branch.index === ALL_DOCS || !isNarrow(branch)) return undefined
     if (!isEmptyPlan(branch)) plans.push(branch)
   }

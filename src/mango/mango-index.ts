@@ -1,7 +1,8 @@
 /** Indexes of Mango as design documents of the language `query` have them, and `_all_docs`, which every database has. */
 import { createHash } from 'node:crypto'
-import type { Steps } from '../base/time-slice.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
+import { designViews } from '../documents/design-views.ts'
 import { viewText } from '../documents/document-text.ts'
 import type { FieldsDefinition } from '../indexes/api.ts'
 import { isObjectAt, isStringAt, membersOf, stringAt } from '../json/walk.ts'
@@ -45,9 +46,6 @@ export const ALL_DOCS: MangoIndex = {
   definition: undefined,
 }
 
-const FIRST_ID = '_design/'
-/** Behind every id of a design document. */
-const END_ID = '_design0'
 const EMPTY = '{}'
 
 interface Known {
@@ -70,9 +68,9 @@ export function* indexSteps(database: Database): Steps<readonly MangoIndex[]> {
   // The version first: what is read behind it may be newer, and is then read again.
   const { uuid, designVersion: version, isFresh } = database
   const indexes = [ALL_DOCS]
-  for (const row of database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false }).rows) {
-    const all = indexesOfDesign(row.document(), database.properties.partitioned)
-    indexes.push(...all.filter(({ isOffered }) => isOffered))
+  for (const view of designViews(database)) {
+    const all = yield* designIndexSteps(view, database.properties.partitioned)
+    for (const index of all) if (index.isOffered) indexes.push(index)
     yield
   }
   if (isFresh) known.set(database, { uuid, version, indexes })
@@ -81,17 +79,23 @@ export function* indexSteps(database: Database): Steps<readonly MangoIndex[]> {
 
 /** What a design document has rows of, by name; nothing where its language is another one. */
 export function indexesOfDesign(view: DocumentView, isPartitioned: boolean): readonly MangoIndex[] {
+  return runAtOnce(designIndexSteps(view, isPartitioned))
+}
+
+/** The same in steps. */
+export function* designIndexSteps(view: DocumentView, isPartitioned: boolean): Steps<readonly MangoIndex[]> {
   const text = viewText(view)
   const members = membersAt(new JsonSlice(text, 0))
   if (members.get('language')?.toString() !== '"query"') return []
   const partitioned = memberOf(members.get('options'), 'partitioned')?.toString()
   const isLocal = partitioned === undefined ? isPartitioned : partitioned === 'true'
-  const indexes: MangoIndex[] = []
+  const indexes: { readonly index: MangoIndex; readonly name: Buffer }[] = []
   for (const [name, made] of membersAt(members.get('views'))) {
     const index = indexOf(view.id, name, made, isLocal)
-    if (index !== undefined) indexes.push(index)
+    if (index !== undefined) indexes.push({ index, name: Buffer.from(name) })
+    yield
   }
-  return indexes.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+  return indexes.sort((a, b) => Buffer.compare(a.name, b.name)).map(({ index }) => index)
 }
 
 function membersAt(slice: JsonSlice | undefined): Map<string, JsonSlice> {

@@ -8,6 +8,7 @@
  * - `use_index` is a wish: where it cannot be used another index is, with a warning, unless `allow_fallback` is false.
  */
 import { DatabaseError } from '../base/errors.ts'
+import type { Steps } from '../base/time-slice.ts'
 import type { Condition } from '../selector/condition.ts'
 import {
   EMPTY_RANGE,
@@ -63,51 +64,71 @@ interface Ranked {
 const EVERYWHERE: ReadonlySet<string> = new Set(['_id', '_rev'])
 const CATCH_ALL: Range = { low: undefined, high: undefined }
 
-/** `indexes` are in the order of `indexesOf`. Throws noUsableIndex and invalidIndex where `mustFind`. */
-export function plan(indexes: readonly MangoIndex[], options: FindOptions, mustFind: boolean): Plan {
+/** `indexes` are in the order of `indexSteps`. Throws noUsableIndex and invalidIndex where `mustFind`. */
+export function* planSteps(
+  indexes: readonly MangoIndex[],
+  options: FindOptions,
+  mustFind: boolean,
+): Steps<Plan> {
   const { selector, useIndex } = options
-  const named = indexes.filter((index) => isNamed(index, useIndex))
-  const global = indexes.filter((index) => index.filter === undefined || named.includes(index))
   const isPartitioned = options.partition !== ''
-  const inScope = global.filter((index) => index === ALL_DOCS || index.isPartitioned === isPartitioned)
-  const mismatches = new Map(inScope.map((index) => [index, mismatchOf(index, options)]))
-  const usable = inScope.filter((index) => mismatches.get(index) === undefined)
-  const wanted = usable.filter((index) => isNamed(index, useIndex))
-  const filtered = wanted.length > 0 ? wanted : usable
+  const left: Left = { global: new Set(), inScope: new Set(), usable: [], mismatches: new Map() }
+  const wanted: MangoIndex[] = []
+  for (const index of indexes) {
+    yield
+    const isWanted = isNamed(index, useIndex)
+    if (index.filter !== undefined && !isWanted) continue
+    left.global.add(index)
+    if (index !== ALL_DOCS && index.isPartitioned !== isPartitioned) continue
+    left.inScope.add(index)
+    const mismatch = mismatchOf(index, options)
+    left.mismatches.set(index, mismatch)
+    if (mismatch !== undefined) continue
+    left.usable.push(index)
+    if (isWanted) wanted.push(index)
+  }
+  const filtered = wanted.length > 0 ? wanted : left.usable
   if (mustFind) requireUsable(filtered, wanted, options, indexes)
   const indexed = filtered.filter((index) => index !== ALL_DOCS)
   const favored = indexed.length > 0 ? indexed : filtered
-  const ranked = rank(favored, selector)
-  const chosen = ranked[0]
-  const isWhole = chosen?.distance === 0
-  const candidates = (): Candidate[] => {
-    const groups = { usable, filtered, favored, inScope, global }
-    return candidatesOf(indexes, ranked, groups, mismatches)
+  const ranges = fieldRanges(selector)
+  const ranked: Ranked[] = []
+  let chosen: Ranked | undefined
+  for (const index of favored) {
+    yield
+    const each = rankedOf(index, ranges)
+    ranked.push(each)
+    if (chosen === undefined || compareRanked(each, chosen) < 0) chosen = each
   }
+  const isWhole = chosen?.distance === 0
+  const candidates = (): Candidate[] => candidatesOf(indexes, ranked.sort(compareRanked), filtered, left)
   return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
 }
 
-/** Which indexes were left after each step of a choice. */
+/** Which indexes were left after the first steps of a choice. */
 interface Left {
-  readonly global: readonly MangoIndex[]
-  readonly inScope: readonly MangoIndex[]
-  readonly usable: readonly MangoIndex[]
-  readonly filtered: readonly MangoIndex[]
-  readonly favored: readonly MangoIndex[]
+  /** All but partial ones that nobody named. */
+  readonly global: Set<MangoIndex>
+  readonly inScope: Set<MangoIndex>
+  readonly usable: MangoIndex[]
+  /** Of those in scope. */
+  readonly mismatches: Map<MangoIndex, Reason | undefined>
 }
 
 function candidatesOf(
   indexes: readonly MangoIndex[],
   ranked: readonly Ranked[],
-  { global, inScope, usable, filtered, favored }: Left,
-  mismatches: ReadonlyMap<MangoIndex, Reason | undefined>,
+  filtered: readonly MangoIndex[],
+  { global, inScope, usable, mismatches }: Left,
 ): Candidate[] {
   const chosen = ranked[0]
-  const unfavored = filtered.filter((index) => !favored.includes(index))
-  const excluded = usable.filter((index) => !filtered.includes(index))
-  const unusable = inScope.filter((index) => !usable.includes(index))
-  const outOfScope = global.filter((index) => !inScope.includes(index))
-  const partial = indexes.filter((index) => !global.includes(index))
+  const favored = new Set(ranked.map(({ index }) => index))
+  const notFiltered = new Set(usable)
+  for (const index of filtered) notFiltered.delete(index)
+  const unfavored = filtered.filter((index) => !favored.has(index))
+  const unusable = [...inScope].filter((index) => mismatches.get(index) !== undefined)
+  const outOfScope = [...global].filter((index) => !inScope.has(index))
+  const partial = indexes.filter((index) => !global.has(index))
   const candidates: Candidate[] = ranked.slice(1).map(({ index, distance }, at) => ({
     index,
     isUsable: true,
@@ -116,15 +137,16 @@ function candidatesOf(
   }))
   let ranking = Math.max(1, ranked.length)
   const add = (
-    group: readonly MangoIndex[],
+    group: Iterable<MangoIndex>,
     isUsable: boolean,
     reasonOf: (index: MangoIndex) => Reason,
   ): void => {
+    const before = candidates.length
     for (const index of group) candidates.push({ index, isUsable, reason: reasonOf(index), ranking })
-    if (group.length > 0) ranking += 1
+    if (candidates.length > before) ranking += 1
   }
   add(unfavored, true, () => 'unfavored_type')
-  add(excluded, true, () => 'excluded_by_user')
+  add(notFiltered, true, () => 'excluded_by_user')
   add(unusable, false, (index) => mismatches.get(index)!)
   add(outOfScope, false, () => 'scope_mismatch')
   add(partial, false, () => 'is_partial')
@@ -196,20 +218,19 @@ function isInOrder(columns: readonly string[], sorted: readonly string[], select
   return first < columns.length && sorted.every((field, at) => columns[first + at] === field)
 }
 
-/** The best first. */
-function rank(indexes: readonly MangoIndex[], selector: Condition): Ranked[] {
-  const ranges = fieldRanges(selector)
-  const ranked = indexes.map((index): Ranked => {
-    const served: Range[] = []
-    for (const field of index.columns) {
-      const range = ranges.get(field) ?? (index === ALL_DOCS ? CATCH_ALL : undefined)
-      if (range === undefined) break
-      served.push(range)
-    }
-    return { index, ranges: served, distance: ranges.size - served.length }
-  })
-  // Indexes come in the order of their names, and a sort keeps that.
-  return ranked.sort((a, b) => a.distance - b.distance || a.index.columns.length - b.index.columns.length)
+function rankedOf(index: MangoIndex, ranges: ReadonlyMap<string, Range>): Ranked {
+  const served: Range[] = []
+  for (const field of index.columns) {
+    const range = ranges.get(field) ?? (index === ALL_DOCS ? CATCH_ALL : undefined)
+    if (range === undefined) break
+    served.push(range)
+  }
+  return { index, ranges: served, distance: ranges.size - served.length }
+}
+
+/** The best first. Of those that are alike the first by name is, which is the one that comes first. */
+function compareRanked(a: Ranked, b: Ranked): number {
+  return a.distance - b.distance || a.index.columns.length - b.index.columns.length
 }
 
 function notChosenReason(index: MangoIndex, distance: number, chosen: MangoIndex): Reason {

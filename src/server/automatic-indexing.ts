@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
+import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { Database } from '../database/api/database.ts'
 import type { IndexDefinition } from '../indexes/api.ts'
 import { ChangedDatabases } from './changed-databases.ts'
@@ -26,7 +27,7 @@ export interface AutomaticIndexingSettings {
 export interface AutomaticIndexingOptions {
   lease(name: string): Promise<Lease>
   /** The indexes of a database that may be built unasked. */
-  definitionsOf(database: Database): readonly IndexDefinition[]
+  definitions(database: Database): Steps<readonly IndexDefinition[]>
   readonly indexing: Pick<Indexing, 'buildUnasked' | 'building'>
   /** Tells what was written. */
   readonly bus: EventBus
@@ -68,12 +69,12 @@ export class AutomaticIndexing {
   }
 
   async #build(name: string): Promise<void> {
-    const { indexing, lease: leaseOf, definitionsOf, settings } = this.#options
+    const { indexing, lease: leaseOf, settings } = this.#options
     const lease = await leaseOf(name)
     const { uuid } = lease.database
     let definitions: readonly IndexDefinition[]
     try {
-      definitions = definitionsOf(lease.database)
+      definitions = await runInTurns(this.#options.definitions(lease.database))
     } finally {
       lease.release()
     }

@@ -52,7 +52,7 @@ import { DatabaseEvents } from './database-events.ts'
 import { DATABASE_EXTENSION } from './database-name.ts'
 import { EventBus } from './event-bus.ts'
 import { Expirations } from './expirations.ts'
-import { definitionsOf } from './index-definitions.ts'
+import { definitionSteps } from './index-definitions.ts'
 import { Indexing } from './indexing.ts'
 import { NodeService } from './node-service.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
@@ -222,7 +222,7 @@ export class Server {
     })
     this.automaticIndexing = new AutomaticIndexing({
       lease: (name) => this.databases.lease(name),
-      definitionsOf: (database) => definitionsOf(this.designs, database),
+      definitions: (database) => definitionSteps(this.designs, database),
       indexing: this.indexing,
       bus: parts.bus,
       clock,

@@ -1,11 +1,11 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import { runAtOnce } from '../../../base/time-slice.ts'
 import { channelRefusal } from '../../../channels/channelled-database.ts'
-import { branchPlans } from '../../../mango/branches.ts'
+import { queryPlans } from '../../../mango/branches.ts'
 import { explainText } from '../../../mango/explain.ts'
 import { find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
 import { ALL_DOCS, indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
-import { plan } from '../../../mango/planner.ts'
 import { QueryMembers } from '../../../mango/query-members.ts'
 import { JsonSlice } from '../../../selector/json-slice.ts'
 import { type Answer, jsonStream, jsonText } from '../../answer/answer.ts'
@@ -17,6 +17,8 @@ import { type Methods, type Resource, withNothingBelow } from '../resource.ts'
 /** `_find` and `_explain`, of a database and of a partition. */
 
 const OPEN_BRACE = 0x7b
+/** A plan of so many takes no turn of its own. */
+const FEW_INDEXES = 20
 
 /** The body of a request of Mango, as it stands in its canonical text. Rejects with badRequest where it is no object. */
 export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
@@ -48,8 +50,9 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const { database, backend, limits } = exchange
     const indexes = atOnce(exchange) ?? (await mangoIndexes(exchange))
     if (exchange.isChannelled && (options.count || options.aggregate !== undefined)) throw channelRefusal()
-    const chosen = plan(indexes, options, true)
-    const branches = branchPlans(indexes, options, chosen)
+    const steps = queryPlans(indexes, options, true)
+    const { whole, branches } =
+      indexes.length <= FEW_INDEXES ? runAtOnce(steps) : await exchange.inTurns(steps)
     let signal: AbortSignal | undefined
     const context = {
       database,
@@ -63,7 +66,7 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
       selectorBudgetMs: limits.selectorBudgetMs,
       scanWarningThreshold: limits.scanWarningThreshold,
     }
-    return jsonStream(200, await find(context, options, chosen, branches))
+    return jsonStream(200, await find(context, options, whole, branches))
   }
 }
 
@@ -73,9 +76,8 @@ function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     requirePartition(exchange, options, partition)
     const { database } = exchange
     const indexes = await mangoIndexes(exchange)
-    const chosen = plan(indexes, options, false)
-    const branches = branchPlans(indexes, options, chosen)
-    return jsonText(200, `${explainText(database, options, chosen, branches)}\n`)
+    const { whole, branches } = await exchange.inTurns(queryPlans(indexes, options, false))
+    return jsonText(200, `${explainText(database, options, whole, branches)}\n`)
   }
 }
 

@@ -1,14 +1,13 @@
 /** `_view_cleanup` and `_compact/{design document}`: the upkeep of indexes. */
 import type { Steps } from '../../../base/time-slice.ts'
+import { designViews } from '../../../documents/design-views.ts'
 import { type Answer, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
 import { indexesOf } from './design-indexes.ts'
 
-const FIRST_ID = '_design/'
-/** Behind every id of a design document. */
-const END_ID = '_design0'
+const ID_HEAD = '_design/'
 
 async function viewCleanup(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
@@ -21,14 +20,9 @@ async function viewCleanup(exchange: Exchange): Promise<Answer> {
 function* usedSignatures(exchange: Exchange): Steps<string[]> {
   const { database } = exchange.lease
   const signatures = new Set<string>()
-  const { rows } = database.allDocs({ startKey: FIRST_ID, endKey: END_ID, inclusiveEnd: false })
-  try {
-    for (const row of rows) {
-      for (const { signature } of indexesOf(exchange, row.document())) signatures.add(signature)
-      yield
-    }
-  } finally {
-    rows.return?.()
+  for (const view of designViews(database)) {
+    for (const { signature } of indexesOf(exchange, view)) signatures.add(signature)
+    yield
   }
   return [...signatures]
 }
@@ -36,7 +30,7 @@ function* usedSignatures(exchange: Exchange): Steps<string[]> {
 /** Throws missing, deleted. */
 export async function compactViews(exchange: Exchange, name: string): Promise<Answer> {
   const { backend, lease } = exchange
-  for (const definition of indexesOf(exchange, lease.database.get(`${FIRST_ID}${name}`))) {
+  for (const definition of indexesOf(exchange, lease.database.get(`${ID_HEAD}${name}`))) {
     await backend.indexes.compact(lease.database, definition)
   }
   return ok(202)
