@@ -27,7 +27,28 @@ export interface OidcProviderConfig {
   disable_cfg_validation?: boolean
 }
 
-export interface DatabaseConfig {
+/** Signing in by Facebook. */
+export interface FacebookConfig {
+  /** Who signs in for the first time becomes a user. */
+  register?: boolean | undefined
+  /** The applications whose tokens count. Undefined: all of them. */
+  app_id?: string[] | undefined
+}
+
+/** Signing in by Google. */
+export interface GoogleConfig {
+  /** Who signs in for the first time becomes a user. */
+  register?: boolean | undefined
+  /** The applications whose tokens count. */
+  app_client_id?: string[] | undefined
+}
+
+export interface SocialConfig {
+  facebook?: FacebookConfig | undefined
+  google?: GoogleConfig | undefined
+}
+
+export interface DatabaseConfig extends SocialConfig {
   [name: string]: unknown
   sync?: string | undefined
   users?: Record<string, PrincipalConfig> | undefined
@@ -51,6 +72,8 @@ export interface GatewayConfig {
   interface: string
   adminInterface: string
   cors: CorsConfig | undefined
+  /** For the databases that say nothing else. */
+  social: SocialConfig
   databases: ReadonlyMap<string, DatabaseConfig>
   /** Most seconds between two heartbeats. 0: none is too long. */
   maxHeartbeatSeconds: number
@@ -62,7 +85,16 @@ export const DEFAULT_INTERFACE = '127.0.0.1:4984'
 export const DEFAULT_ADMIN_INTERFACE = '127.0.0.1:4985'
 export const LEAST_REVS_LIMIT = 20
 
-const KNOWN = new Set(['interface', 'admininterface', 'cors', 'databases', 'maxheartbeat', 'log'])
+const KNOWN = new Set([
+  'interface',
+  'admininterface',
+  'cors',
+  'databases',
+  'maxheartbeat',
+  'log',
+  'facebook',
+  'google',
+])
 const UNUSED_OF_DATABASE = new Set([
   'server',
   'bucket',
@@ -96,6 +128,7 @@ export function readGatewayConfig(text: string): GatewayConfig {
     interface: textOf(members.get('interface'), 'interface') ?? DEFAULT_INTERFACE,
     adminInterface: textOf(members.get('admininterface'), 'adminInterface') ?? DEFAULT_ADMIN_INTERFACE,
     cors: corsOf(members.get('cors')),
+    social: socialOf({ facebook: members.get('facebook'), google: members.get('google') }),
     databases,
     maxHeartbeatSeconds: numberOf(members.get('maxheartbeat'), 'maxHeartbeat') ?? 0,
     ignored,
@@ -112,7 +145,26 @@ export function databaseConfig(value: Record<string, unknown>): DatabaseConfig {
   for (const name of ['users', 'roles', 'oidc', 'unsupported']) {
     if (value[name] !== undefined && value[name] !== null) objectOf(value[name], name)
   }
+  socialOf(value)
   return value as DatabaseConfig
+}
+
+/** Throws ConfigError. */
+function socialOf({ facebook, google }: Record<string, unknown>): SocialConfig {
+  return {
+    ...networkOf('facebook', 'app_id', facebook),
+    ...networkOf('google', 'app_client_id', google),
+  }
+}
+
+function networkOf(name: keyof SocialConfig, applications: string, value: unknown): SocialConfig {
+  if (value === undefined || value === null) return {}
+  const { register, [applications]: list } = objectOf(value, name)
+  if (register !== undefined && typeof register !== 'boolean') {
+    throw new ConfigError(`--gateway: ${name}.register is true or false`)
+  }
+  if (list !== undefined) textsOf(list, `${name}.${applications}`)
+  return { [name]: value }
 }
 
 function corsOf(value: unknown): CorsConfig | undefined {
@@ -120,13 +172,7 @@ function corsOf(value: unknown): CorsConfig | undefined {
   const members = new Map(
     Object.entries(objectOf(value, 'CORS')).map(([name, member]) => [name.toLowerCase(), member]),
   )
-  const list = (name: string): string[] => {
-    const found = members.get(name) ?? []
-    if (!Array.isArray(found) || found.some((each) => typeof each !== 'string')) {
-      throw new ConfigError(`--gateway: CORS.${name} is a list of texts`)
-    }
-    return found as string[]
-  }
+  const list = (name: string): string[] => textsOf(members.get(name) ?? [], `CORS.${name}`)
   return {
     Origin: list('origin'),
     LoginOrigin: list('loginorigin'),
@@ -162,6 +208,13 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 function objectOf(value: unknown, name: string): Record<string, unknown> {
   if (!isObject(value)) throw new ConfigError(`--gateway: ${name} is no object`)
   return value
+}
+
+function textsOf(value: unknown, name: string): string[] {
+  if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) {
+    throw new ConfigError(`--gateway: ${name} is a list of texts`)
+  }
+  return value as string[]
 }
 
 function textOf(value: unknown, name: string): string | undefined {

@@ -30,6 +30,8 @@ import { Oidc } from './oidc/providers.ts'
 import { TestingProvider } from './oidc/testing-provider.ts'
 import type { PrincipalKind } from './principals/principal.ts'
 import { readWish, savePrincipal } from './principals/principal-writes.ts'
+import type { SocialUrls } from './social/identity.ts'
+import { SocialNetworks } from './social/social-networks.ts'
 
 const FOLDER = 'gateway'
 /** The note of a database that says what it was made with. */
@@ -47,6 +49,7 @@ export interface GatewayParts {
   server: Server
   opener: DatabaseOpener
   config: GatewayConfig
+  socialUrls: SocialUrls
 }
 
 export class Gateway {
@@ -58,6 +61,7 @@ export class Gateway {
   readonly bodies: BodyMemory
   readonly oidc: Oidc
   readonly testing: TestingProvider
+  readonly social: SocialNetworks
   readonly #server: Server
   readonly #registry: DatabaseRegistry
   readonly #compactions: Compactions
@@ -67,14 +71,19 @@ export class Gateway {
   /** Names that are being made or deleted. */
   readonly #changing = new Set<string>()
 
-  private constructor({ server, config }: GatewayParts, registry: DatabaseRegistry, bus: EventBus) {
+  private constructor(
+    { server, config, socialUrls }: GatewayParts,
+    registry: DatabaseRegistry,
+    bus: EventBus,
+  ) {
     this.config = config
     this.clock = server.clock
     this.random = server.random
     this.log = server.log
     this.scripting = server.designs.scripting
-    const { random, log, hashPassword } = this
+    const { random, clock, log, hashPassword } = this
     this.oidc = new Oidc({ random, hashPassword, log })
+    this.social = new SocialNetworks({ urls: socialUrls, config: config.social, random, clock, hashPassword })
     this.testing = new TestingProvider(random, () => server.clock.now())
     this.#server = server
     this.#registry = registry

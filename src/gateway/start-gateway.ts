@@ -5,6 +5,7 @@ import type { Server } from '../server/server.ts'
 import type { GatewayConfig } from './config.ts'
 import { Gateway } from './gateway.ts'
 import { type GatewayListener, listen, parseAddress } from './http/listener.ts'
+import { SOCIAL_URLS } from './social/identity.ts'
 
 export interface RunningGateway {
   /** Without a slash at the end. */
@@ -16,11 +17,12 @@ export interface RunningGateway {
 
 const LOOPBACK = /^(?:127(?:\.\d+){3}|::1|localhost)$/
 
-/** Rejects with ConfigError, and as `listen` does. */
+/** `socialUrls` are where social networks are asked. Rejects with ConfigError, and as `listen` does. */
 export async function startGateway(
   server: Server,
   opener: DatabaseOpener,
   config: GatewayConfig,
+  socialUrls = SOCIAL_URLS,
 ): Promise<RunningGateway> {
   for (const address of [config.interface, config.adminInterface]) {
     if (parseAddress(address) === undefined) throw new ConfigError(`--gateway: no address: ${address}`)
@@ -36,7 +38,11 @@ export async function startGateway(
       },
     )
   }
-  const gateway = await Gateway.start({ server, opener, config })
+  const facebooks = [config.social, ...config.databases.values()].flatMap(({ facebook }) => facebook ?? [])
+  if (facebooks.some(({ app_id }) => app_id === undefined)) {
+    log.warning('tokens of any application of Facebook sign users of the gateway in: app_id names none')
+  }
+  const gateway = await Gateway.start({ server, opener, config, socialUrls })
   const listeners: GatewayListener[] = []
   const stop = async (graceMs: number): Promise<void> => {
     await Promise.all(listeners.map((listener) => listener.stop(graceMs)))

@@ -1,5 +1,13 @@
 /** A server with a gateway, in this process or in one of its own, and requests to it. */
-import { type RunningServer, startServer } from '../../src/cli/start-server.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { createLog } from '../../src/base/log.ts'
+import { EXIT } from '../../src/cli/parts.ts'
+import { RestartableServer } from '../../src/cli/restartable-server.ts'
+import { withLocalFile } from '../../src/cli/serve.ts'
+import { systemParts } from '../../src/cli/system-parts.ts'
+import { readGatewayConfig } from '../../src/gateway/config.ts'
+import type { SocialUrls } from '../../src/gateway/social/identity.ts'
+import { startGateway } from '../../src/gateway/start-gateway.ts'
 
 export interface GatewayAnswer {
   status: number
@@ -19,27 +27,46 @@ export interface GatewayRequest {
 }
 
 export class GatewayServer {
-  readonly #server: RunningServer
+  readonly #server: RestartableServer
 
-  private constructor(server: RunningServer) {
+  private constructor(server: RestartableServer) {
     this.#server = server
   }
 
-  /** `settings` by their names in the environment; by default there are no threads. */
+  /**
+   * `settings` by their names in the environment; by default there are no threads. `social` are where social networks are asked, and
+   * `log` gets the lines of the log; without it there is none.
+   */
   static async start(
     dataDir: string,
     config: Record<string, unknown> = {},
     settings: Record<string, string> = {},
+    { social, log: write }: { social?: SocialUrls; log?: (line: string) => void } = {},
   ): Promise<GatewayServer> {
-    return new GatewayServer(
-      await startServer({
-        dataDir,
-        port: 0,
-        admins: ['admin:secret'],
-        gateway: JSON.stringify({ interface: '127.0.0.1:0', adminInterface: '127.0.0.1:0', ...config }),
-        settings: { DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2', DAVENPORT_DAVENPORT__THREADS: '0', ...settings },
-      }),
-    )
+    const addresses = { interface: '127.0.0.1:0', adminInterface: '127.0.0.1:0' }
+    const environment = {
+      DAVENPORT_CHTTPD_AUTH__ITERATIONS: '2',
+      DAVENPORT_DAVENPORT__THREADS: '0',
+      ...settings,
+    }
+    const flags = { dataDir, port: '0', admins: ['admin:secret'] }
+    const log = createLog({
+      level: 'none',
+      write: write ?? (() => undefined),
+      now: () => systemClock.now(),
+    })
+    const running = await RestartableServer.start({
+      load: () => withLocalFile({ environment, flags }),
+      readConfigFile: async () => '',
+      readGatewayFile: async () => JSON.stringify({ ...addresses, ...config }),
+      parts: {
+        ...systemParts,
+        startGateway: (server, opener, text) => startGateway(server, opener, readGatewayConfig(text), social),
+      },
+      log,
+      levelOf: () => (write === undefined ? 'none' : 'debug'),
+    })
+    return new GatewayServer(running)
   }
 
   get publicUrl(): string {
@@ -64,8 +91,8 @@ export class GatewayServer {
     return send(this.adminUrl, line, request)
   }
 
-  stop(): Promise<void> {
-    return this.#server.stop(1000)
+  async stop(): Promise<void> {
+    if ((await this.#server.stop(1000)) !== EXIT.ok) throw new Error('the server did not stop cleanly')
   }
 }
 

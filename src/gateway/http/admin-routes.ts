@@ -56,20 +56,12 @@ export async function online({ database }: Exchange): Promise<Answer> {
 }
 
 /** Answers at its end. It goes on without the client. */
-export async function postResync({ database, gone }: Exchange): Promise<Answer> {
+export async function postResync(exchange: Exchange): Promise<Answer> {
+  const { database } = exchange
   const { resync } = database
   if (resync.isRunning) throw new GatewayError(503, 'Database _resync is already in progress')
   if (database.isOnline) throw new GatewayError(503, 'Database must be _offline before calling /_resync')
-  return json({ changes: await unlessGone(resync.start(), gone) })
-}
-
-function unlessGone<T>(work: Promise<T>, gone: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(gone.reason as Error)
-    gone.addEventListener('abort', leave, { once: true })
-    if (gone.aborted) leave()
-    work.then(resolve, reject).finally(() => gone.removeEventListener('abort', leave))
-  })
+  return json({ changes: await exchange.unlessGone(resync.start()) })
 }
 
 export async function getResync({ database }: Exchange): Promise<Answer> {

@@ -126,6 +126,17 @@ export class Exchange {
     return this.text('rev') ?? this.header('if-match')?.replace(/^"(.*)"$/, '$1')
   }
 
+  /** As `work`, which goes on when the client has gone: that is not waited for then. */
+  unlessGone<T>(work: Promise<T>): Promise<T> {
+    const { gone } = this
+    return new Promise((resolve, reject) => {
+      const leave = (): void => reject(gone.reason as Error)
+      gone.addEventListener('abort', leave, { once: true })
+      if (gone.aborted) leave()
+      work.then(resolve, reject).finally(() => gone.removeEventListener('abort', leave))
+    })
+  }
+
   /** The whole body, unpacked where it is packed. Rejects as `readBody` does: 413, 415, and where memory or the client has gone. */
   bytes(mostBytes: number): Promise<Buffer> {
     return readBody(this.request, mostBytes, this.hold)

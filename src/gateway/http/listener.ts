@@ -179,6 +179,7 @@ async function answerOf(exchange: Exchange): Promise<Answer> {
     return { status: 301, headers, body: `<a href="${escaped(target)}">Moved Permanently</a>.\n\n` }
   }
   const { route, params } = resolved
+  if (route.isThere?.(gateway, params[0]!) === false) throw new GatewayError(404, 'unknown URL')
   response.setHeader('Server', SERVER_TOKEN)
   const allowed = methodsOf(route)
   if (!isAdmin) putCors(gateway.config.cors, request, response, allowed)

@@ -3,6 +3,7 @@
  * what is the administrators' alone.
  */
 import { badRequest } from '../errors.ts'
+import type { Gateway } from '../gateway.ts'
 import * as admin from './admin-routes.ts'
 import type { Answer } from './answer.ts'
 import * as bulk from './bulk-routes.ts'
@@ -13,6 +14,7 @@ import * as document from './document-routes.ts'
 import type { Exchange } from './exchange.ts'
 import * as oidc from './oidc-routes.ts'
 import * as session from './session-routes.ts'
+import * as social from './social-routes.ts'
 
 export type Handler = (exchange: Exchange) => Promise<Answer>
 
@@ -27,6 +29,8 @@ export interface Route {
   readonly access: Access
   /** It answers while the database is offline. */
   readonly isAlways: boolean
+  /** Whether a database has it, by its name. Undefined: each has. */
+  readonly isThere?: ((gateway: Gateway, name: string) => boolean) | undefined
 }
 
 export type Resolved = { route: Route; params: string[] } | { redirect: string } | undefined
@@ -34,16 +38,17 @@ export type Resolved = { route: Route; params: string[] } | { redirect: string }
 interface RouteOptions {
   access?: Access
   isAlways?: boolean
+  isThere?: Route['isThere']
 }
 
 const ORDER = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']
 
 function route(
   methods: Record<string, Handler>,
-  { access = 'signed in', isAlways = false }: RouteOptions = {},
+  { access = 'signed in', isAlways = false, isThere }: RouteOptions = {},
 ): Route {
   const all = methods['GET'] === undefined ? methods : { ...methods, HEAD: methods['GET'] }
-  return { methods: all, access, isAlways }
+  return { methods: all, access, isAlways, isThere }
 }
 
 /** As the header Allow has them. */
@@ -103,6 +108,8 @@ const PUBLIC_ONLY: Readonly<Record<string, Route>> = {
     { GET: session.getSession, POST: session.postSession, DELETE: session.deleteSession },
     { access: 'open' },
   ),
+  _facebook: route({ POST: social.postFacebook }, { access: 'open', isThere: social.signsInBy('facebook') }),
+  _google: route({ POST: social.postGoogle }, { access: 'open', isThere: social.signsInBy('google') }),
   _oidc: getOnly(oidc.begin, { access: 'open' }),
   _oidc_challenge: getOnly(oidc.challenge, { access: 'open' }),
   _oidc_callback: getOnly(oidc.callback, { access: 'open' }),

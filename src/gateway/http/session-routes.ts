@@ -36,11 +36,16 @@ export async function startSession(exchange: Exchange, name: string): Promise<st
   return session.secret
 }
 
+/** The answer to who has shown who he is, with his new session. */
+export async function signedIn(exchange: Exchange, name: string): Promise<Answer> {
+  await startSession(exchange, name)
+  return json(sessionInfo(exchange, name))
+}
+
 export async function postSession(exchange: Exchange): Promise<Answer> {
   requireLoginOrigin(exchange)
   const name = await namedUser(exchange)
-  await startSession(exchange, name)
-  return json(sessionInfo(exchange, name))
+  return signedIn(exchange, name)
 }
 
 /** The user of the body; where it names none that can sign in, the one who is signed in by other means. */
@@ -79,8 +84,8 @@ export async function deleteSession(exchange: Exchange): Promise<Answer> {
   return empty()
 }
 
-/** A page of another site must not sign anybody in or out, unless it is said that it may. */
-function requireLoginOrigin(exchange: Exchange): void {
+/** A page of another site must not sign anybody in or out, unless it is said that it may. Throws 400. */
+export function requireLoginOrigin(exchange: Exchange): void {
   const origin = exchange.header('origin')
   if (origin === undefined || exchange.isAdmin) return
   if (allowedOrigin(exchange.gateway.config.cors?.LoginOrigin ?? [], origin) === '')

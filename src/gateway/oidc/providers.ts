@@ -1,14 +1,15 @@
 /** Signing in by OpenID Connect: which providers a database has, and which of its users somebody is by what they say. */
 import { decodeJwt } from 'jose'
 import { describeError, type Log } from '../../base/log.ts'
-import { type RandomBytes, randomHex } from '../../base/random.ts'
+import type { RandomBytes } from '../../base/random.ts'
 import { isPrincipalName } from '../../channels/names.ts'
 import type { OidcProviderConfig } from '../config.ts'
+import { GatewayError } from '../errors.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
-import { type HashPassword, readWish, savePrincipal } from '../principals/principal-writes.ts'
+import type { HashPassword } from '../principals/principal-writes.ts'
+import { registerUser } from '../principals/register-user.ts'
 import type { Identity, ProviderClient } from './provider-client.ts'
 
-const PASSWORD_BYTES = 32
 /** After so long a provider is discovered again. */
 const FRESH_MS = 60 * 60 * 1000
 
@@ -84,9 +85,14 @@ export class Oidc {
     if (!isPrincipalName(name)) return undefined
     if (database.principals.user(name) !== undefined) return database.reader(name) && name
     if (config.register !== true) return undefined
-    const password = randomHex(this.#parts.random, PASSWORD_BYTES)
-    await savePrincipal(database, readWish('user', name, { password, email }), this.#parts.hashPassword)
-    return name
+    const { issuer = '' } = config
+    await registerUser(database, { name, email, registeredBy: issuer }, this.#parts).catch(
+      (error: unknown) => {
+        // Somebody else was faster: he himself by another request, or an administrator.
+        if (!(error instanceof GatewayError) || error.status !== 409) throw error
+      },
+    )
+    return database.reader(name) && name
   }
 }
 

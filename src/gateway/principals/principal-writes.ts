@@ -27,6 +27,8 @@ export interface PrincipalWish {
   channels: ReadonlySet<string>
   roles: ReadonlySet<string>
   email: string | undefined
+  /** Undefined: as it is. */
+  registeredBy?: string | undefined
   isDisabled: boolean
   /** Undefined: it stays as it is. */
   password: string | undefined
@@ -139,12 +141,13 @@ function wished(
   hash: PasswordHash | undefined,
   seq: number,
 ): Principal {
-  const { password, email, isDisabled } = wish
+  const { password, email, isDisabled, registeredBy = before.registeredBy } = wish
   const isEmpty = before.seq === 0 && password === undefined && wish.name !== GUEST
   return {
     ...before,
     seq,
     email,
+    registeredBy,
     isDisabled,
     channels: updatedSet(before.channels, wish.channels, seq),
     roles: updatedSet(before.roles, wish.roles, seq),

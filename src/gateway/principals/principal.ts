@@ -19,6 +19,11 @@ export interface Principal {
   /** Of a user, given by an administrator. */
   readonly roles: TimedSet
   readonly email: string | undefined
+  /**
+   * Of a user whom no administrator has made: by whom he said who he is when he first signed in, a network or an issuer. Nobody
+   * else's word makes anybody this user, and his address was given by nobody whom the administrator trusts with other accounts.
+   */
+  readonly registeredBy: string | undefined
   readonly isDisabled: boolean
   /** Undefined: no password signs him in, but the empty one where `allowsEmptyPassword`. */
   readonly hash: PasswordHash | undefined
@@ -51,6 +56,7 @@ export function newPrincipal(kind: PrincipalKind, name: string): Principal {
     channels: new Map(),
     roles: new Map(),
     email: undefined,
+    registeredBy: undefined,
     isDisabled: false,
     hash: undefined,
     allowsEmptyPassword: false,
@@ -58,13 +64,15 @@ export function newPrincipal(kind: PrincipalKind, name: string): Principal {
 }
 
 export function principalText(principal: Principal): Buffer {
-  const { seq, backSince, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = principal
+  const { seq, backSince, channels, roles, email, registeredBy, isDisabled, hash, allowsEmptyPassword } =
+    principal
   const members = {
     seq,
     backSince,
     channels: [...channels],
     roles: [...roles],
     email,
+    registeredBy,
     isDisabled,
     hash,
     allowsEmptyPassword,
@@ -74,9 +82,8 @@ export function principalText(principal: Principal): Buffer {
 
 export function readPrincipal(id: string, text: Buffer): Principal {
   const { kind, name } = parsePrincipalId(id)!
-  const { seq, backSince, channels, roles, email, isDisabled, hash, allowsEmptyPassword } = JSON.parse(
-    text.toString(),
-  )
+  const { seq, backSince, channels, roles, email, registeredBy, isDisabled, hash, allowsEmptyPassword } =
+    JSON.parse(text.toString())
   return {
     kind,
     name,
@@ -85,6 +92,7 @@ export function readPrincipal(id: string, text: Buffer): Principal {
     channels: new Map(channels),
     roles: new Map(roles),
     email: email ?? undefined,
+    registeredBy: registeredBy ?? undefined,
     isDisabled: isDisabled === true,
     hash: isPasswordHash(hash) ? hash : undefined,
     allowsEmptyPassword: allowsEmptyPassword === true,

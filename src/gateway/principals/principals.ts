@@ -12,6 +12,8 @@ import { newPrincipal, type Principal } from './principal.ts'
 export class Principals {
   readonly #users = new Map<string, Principal>()
   readonly #roles = new Map<string, Principal>()
+  /** Names of the users to whom an administrator has given an address. */
+  readonly #named = new Map<string, Set<string>>()
   /** Channels by user, or `role:` and role. */
   readonly channelGrants: GrantIndex
   /** Roles by user. */
@@ -33,6 +35,12 @@ export class Principals {
     return this.#users.get(name)
   }
 
+  /** The one user to whom an administrator has given that address; undefined where there is none, or more than one. */
+  userOfEmail(email: string): Principal | undefined {
+    const [name, ...others] = this.#named.get(email) ?? []
+    return name === undefined || others.length > 0 ? undefined : this.#users.get(name)
+  }
+
   role(name: string): Principal | undefined {
     return this.#roles.get(name)
   }
@@ -49,15 +57,28 @@ export class Principals {
   }
 
   put(principal: Principal): void {
-    const all = principal.kind === 'user' ? this.#users : this.#roles
-    all.set(principal.name, principal)
+    const { kind, name } = principal
+    this.#takeOut({ kind, name })
+    const all = kind === 'user' ? this.#users : this.#roles
+    all.set(name, principal)
+    const email = givenEmail(principal)
+    if (email !== undefined) this.#named.set(email, (this.#named.get(email) ?? new Set()).add(name))
     this.forget()
   }
 
   remove({ kind, name }: Pick<Principal, 'kind' | 'name'>): void {
-    const all = kind === 'user' ? this.#users : this.#roles
-    all.delete(name)
+    this.#takeOut({ kind, name })
     this.forget()
+  }
+
+  #takeOut({ kind, name }: Pick<Principal, 'kind' | 'name'>): void {
+    const all = kind === 'user' ? this.#users : this.#roles
+    const before = all.get(name)
+    all.delete(name)
+    const email = before === undefined ? undefined : givenEmail(before)
+    const names = email === undefined ? undefined : this.#named.get(email)
+    names?.delete(name)
+    if (names?.size === 0) this.#named.delete(email!)
   }
 
   /** Something that readers are computed from has changed. */
@@ -82,4 +103,9 @@ export class Principals {
     this.#readers.set(name, reader)
     return reader
   }
+}
+
+/** The address by which a user is found. */
+function givenEmail({ kind, name, email, registeredBy }: Principal): string | undefined {
+  return kind === 'user' && name !== GUEST && registeredBy === undefined ? email : undefined
 }
