@@ -1,8 +1,5 @@
 import t from 'tap'
 import type { StorageFile } from '../native-free-btree/disk/file-system.ts'
-import { SparseImage } from '../src/lab/disk/sparse-image.ts'
-import { Random } from './support/random.ts'
-import { SimulatedClock, seededRandomBytes } from './support/simulated-clock.ts'
 import {
   cutFile,
   flipBit,
@@ -10,7 +7,10 @@ import {
   staleWrite,
   swapBlocks,
   zeroRange,
-} from './support/simulated-damage.ts'
+} from '../src/lab/disk/simulated-damage.ts'
+import { SparseImage } from '../src/lab/disk/sparse-image.ts'
+import { Random } from './support/random.ts'
+import { SimulatedClock, seededRandomBytes } from './support/simulated-clock.ts'
 import { SimulatedDisk } from './support/simulated-disk.ts'
 
 const SEEDS = Array.from({ length: 200 }, (_, i) => i + 1)

@@ -3,6 +3,8 @@
  * cache. Readers move on while the writer is in the middle of whatever it does.
  */
 import { PageCache, StorageError, type Store } from '../../native-free-btree/index.ts'
+import { MortalFileSystem } from '../../src/lab/disk/mortal-file-system.ts'
+import { zeroRange } from '../../src/lab/disk/simulated-damage.ts'
 import {
   assertHolds,
   EMPTY_VERSION,
@@ -11,10 +13,8 @@ import {
   runPlan,
   type Version,
 } from '../../test/support/crash-model.ts'
-import { MortalFileSystem } from '../../test/support/mortal-file-system.ts'
 import type { Random } from '../../test/support/random.ts'
 import { SimulatedClock } from '../../test/support/simulated-clock.ts'
-import { zeroRange } from '../../test/support/simulated-damage.ts'
 import { SimulatedDisk } from '../../test/support/simulated-disk.ts'
 import { openSimulated } from '../../test/support/test-trees.ts'
 import type { Coverage } from '../coverage.ts'

@@ -7,12 +7,13 @@ import { workloadsOf } from './bench/workloads.ts'
 import { bench } from './commands/bench.ts'
 import { check } from './commands/check.ts'
 import { compare } from './commands/compare.ts'
-import { fuzz } from './commands/fuzz.ts'
+import { fuzz, fuzzDisk } from './commands/fuzz.ts'
 import { fuzzStates } from './commands/fuzz-states.ts'
 import { replay } from './commands/replay.ts'
 import { type OpensInspection, openWithoutOrders, show } from './commands/show.ts'
 import type { LabConsole, LabStatus } from './console.ts'
 import { LabError, messageOf } from './lab-error.ts'
+import { FAULTS, type FaultName } from './simulated/faults.ts'
 import { MODELS, type Model } from './syscalls/models.ts'
 import { LAB_COMMANDS, type LabCommand, labUsage } from './usage.ts'
 
@@ -28,6 +29,7 @@ const OPTIONS = {
   states: { type: 'string' },
   commits: { type: 'string' },
   first: { type: 'boolean' },
+  faults: { type: 'string' },
   out: { type: 'string' },
   'no-shrink': { type: 'boolean' },
   workload: { type: 'string', multiple: true },
@@ -60,6 +62,7 @@ const TAKES: Readonly<Record<LabCommand, readonly string[]>> = {
     'states',
     'commits',
     'first',
+    'faults',
     'out',
     'no-shrink',
   ],
@@ -162,8 +165,9 @@ async function runCommand(
   if (command === 'check') return check(store, settings, console)
   const seconds = numberOf('seconds', values.seconds)
   const seed = numberOf('seed', values.seed) ?? drawnSeed()
-  if (isStates(values.depth)) {
-    const states = numberOf('states', values.states)
+  const states = numberOf('states', values.states)
+  const depth = depthOf(values.depth)
+  if (depth === 2) {
     return fuzzStates(
       {
         store,
@@ -180,25 +184,36 @@ async function runCommand(
     )
   }
   const lives = numberOf('lives', values.lives)
-  return fuzz(
-    {
-      store,
-      settings,
-      seed,
-      lives: lives ?? Number.POSITIVE_INFINITY,
-      seconds: seconds ?? (lives === undefined ? DEFAULT_SECONDS : Number.POSITIVE_INFINITY),
-      shrinks: values['no-shrink'] !== true,
-      out: values.out ?? DEFAULT_OUT,
-    },
-    console,
+  const isBounded = lives !== undefined || (depth === 3 && states !== undefined)
+  const options = {
+    store,
+    settings,
+    seed,
+    lives: lives ?? Number.POSITIVE_INFINITY,
+    seconds: seconds ?? (isBounded ? Number.POSITIVE_INFINITY : DEFAULT_SECONDS),
+    shrinks: values['no-shrink'] !== true,
+    out: values.out ?? DEFAULT_OUT,
+  }
+  if (depth === 1) return fuzz(options, console)
+  const faults = faultsNamed(values.faults)
+  return fuzzDisk({ ...options, faults, states: states ?? Number.POSITIVE_INFINITY }, console)
+}
+
+function depthOf(depth: string = '1'): number {
+  if (['1', '2', '3'].includes(depth)) return Number(depth)
+  throw new LabError(
+    `--depth takes 1 (kills), 2 (power cuts) or 3 (a simulated disk), not ${JSON.stringify(depth)}`,
   )
 }
 
-/** Whether the depth is that of states. */
-function isStates(depth: string | undefined): boolean {
-  if (depth === undefined || depth === '1') return false
-  if (depth === '2') return true
-  throw new LabError(`--depth takes 1 (kills) or 2 (power cuts), not ${JSON.stringify(depth)}`)
+function faultsNamed(words: string | undefined): FaultName[] {
+  if (words === undefined) return [...FAULTS]
+  if (words === 'none') return []
+  return words.split(',').map((word) => {
+    const fault = FAULTS.find((each) => each === word)
+    if (fault !== undefined) return fault
+    throw new LabError(`--faults takes none or some of ${FAULTS.join(', ')}, not ${JSON.stringify(word)}`)
+  })
 }
 
 function modelOf(name: string = MODELS[0]): Model {

@@ -1,6 +1,7 @@
 /** What `davenport lab --help` and its commands' help say. */
 import { WORKLOADS } from './bench/workloads.ts'
 import { BUILT_IN_NAMES } from './load-store.ts'
+import { FAULTS } from './simulated/faults.ts'
 
 export const LAB_COMMANDS = ['check', 'fuzz', 'replay', 'bench', 'compare', 'show'] as const
 
@@ -46,17 +47,21 @@ in their order, and nothing that nobody wrote. What goes wrong is cut down and w
   --depth 1  the process is killed at random moments, and started again on what it left (the default)
   --depth 2  its system calls are recorded (this needs strace), what a power cut at any of them may leave is built as
              the model of a file system says, and the store is started on that
+  --depth 3  it works on a simulated disk, whose operations fail, whose power is cut, and which damages what it keeps; for
+             adapters with the capability fileSystem
 
 Exit status: 0 nothing was found, 1 something was, 2 there is no such store, or it cannot be loaded.
 
 ${STORE}  --seed NUMBER      what is drawn: the same seed gives the same commits
   --seconds NUMBER   for how long; 60 unless --lives or --states says when to end
-  --lives NUMBER     depth 1: how often the store is started
-  --no-shrink        depth 1: leave what was found as long as it was
+  --lives NUMBER     depths 1 and 3: how often the store is started
+  --no-shrink        depths 1 and 3: leave what was found as long as it was
   --model MODEL      depth 2: ext4-ordered (the default), ext4-writeback, posix-strict
-  --states NUMBER    depth 2: how many states are tried
+  --states NUMBER    depths 2 and 3: how many states are tried
   --commits NUMBER   depth 2: how many commits are recorded at a time; 150
   --first            depth 2: end with the first that is found
+  --faults NAMES     depth 3: what goes wrong beside the power, apart by commas: none, or some of
+${wrapped(FAULTS, 21)}
   --out FOLDER       where what was found is written: ./davenport-lab
   --help, -h         show this
 `

@@ -18,12 +18,12 @@ import {
   StoreCompactionSource,
 } from '../../native-free-btree/index.ts'
 import { ProgressReader, ProgressWriter } from '../../native-free-btree/log/progress.ts'
+import { flipBit } from '../../src/lab/disk/simulated-damage.ts'
 import { FollowedStore } from '../support/followed-store.ts'
 import type { FollowingData, FollowingReport } from '../support/following-thread.ts'
 import { PropertyRun } from '../support/property-run.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedClock, seededRandomBytes } from '../support/simulated-clock.ts'
-import { flipBit } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { explained, isLong, rounds, seed } from '../support/test-run.ts'
 import { openSimulated, patternBytes, TEST_TREES } from '../support/test-trees.ts'

@@ -3,8 +3,8 @@
  * was taken for a torn write and cut. No crash damages both slots, so that is refused.
  */
 import t from 'tap'
+import { flipBit, zeroRange } from '../../src/lab/disk/simulated-damage.ts'
 import { Random } from '../support/random.ts'
-import { flipBit, zeroRange } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated } from '../support/test-trees.ts'
 

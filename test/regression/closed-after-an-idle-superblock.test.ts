@@ -3,9 +3,9 @@
  * marked as closed, and only one slot vouched for its last groups.
  */
 import t from 'tap'
+import { zeroRange } from '../../src/lab/disk/simulated-damage.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
-import { zeroRange } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated } from '../support/test-trees.ts'
 

@@ -5,8 +5,8 @@
  */
 import t from 'tap'
 import type { StorageError } from '../../native-free-btree/index.ts'
+import { flipBit } from '../../src/lab/disk/simulated-damage.ts'
 import { Random } from '../support/random.ts'
-import { flipBit } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated, patternBytes } from '../support/test-trees.ts'
 

@@ -5,9 +5,9 @@
  */
 import t, { type Test } from 'tap'
 import type { Store } from '../../native-free-btree/index.ts'
+import type { Fault } from '../../src/lab/disk/simulated-fault.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import type { Fault } from '../support/simulated-fault.ts'
 import { openSimulated } from '../support/test-trees.ts'
 
 const PATH = '/d/s'

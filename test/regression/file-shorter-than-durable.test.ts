@@ -4,8 +4,8 @@
  */
 import t from 'tap'
 import type { StorageError } from '../../native-free-btree/index.ts'
+import { cutFile } from '../../src/lab/disk/simulated-damage.ts'
 import { Random } from '../support/random.ts'
-import { cutFile } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated } from '../support/test-trees.ts'
 

@@ -4,8 +4,8 @@
  * damaged a durable commit could not be applied: the store refused everything.
  */
 import t from 'tap'
+import { flipBit } from '../../src/lab/disk/simulated-damage.ts'
 import { Random } from '../support/random.ts'
-import { flipBit } from '../support/simulated-damage.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
 import { openSimulated, patternBytes } from '../support/test-trees.ts'
 

@@ -8,10 +8,10 @@ import type { DatabaseError } from '../../src/base/errors.ts'
 import { databaseErrorOf } from '../../src/database/errors/layer-errors.ts'
 import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { knownError } from '../../src/http/answer/known-error.ts'
+import { systemError } from '../../src/lab/disk/simulated-fault.ts'
 import { edit, put, settled } from '../support/database-fixture.ts'
 import { errorLike } from '../support/error-like.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
-import { systemError } from '../support/simulated-fault.ts'
 import { noLock } from '../support/test-trees.ts'
 
 const UNAVAILABLE = [

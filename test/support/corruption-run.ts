@@ -13,9 +13,16 @@ import {
   SUPERBLOCK_POSITIONS,
 } from '../../native-free-btree/format.ts'
 import { StorageError, type Store } from '../../native-free-btree/index.ts'
+import {
+  cutFile,
+  flipBit,
+  misdirectWrite,
+  staleWrite,
+  swapBlocks,
+  zeroRange,
+} from '../../src/lab/disk/simulated-damage.ts'
 import type { Random } from './random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-import { cutFile, flipBit, misdirectWrite, staleWrite, swapBlocks, zeroRange } from './simulated-damage.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import { openSimulated, patternBytes } from './test-trees.ts'
 

@@ -6,7 +6,7 @@
  */
 import type { FileSystem } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError, type Store, type StoreOptions } from '../../native-free-btree/index.ts'
-import { crashImages } from './crash-images.ts'
+import { crashImages } from '../../src/lab/disk/crash-images.ts'
 import {
   assertHolds,
   EMPTY_VERSION,

@@ -1,9 +1,11 @@
 /** `davenport lab replay`. */
 import type { LabConsole, LabStatus } from '../console.ts'
 import { Coverage } from '../coverage.ts'
-import { playCase, TRIES } from '../crash/kill-search.ts'
-import { type KillReplay, readReplay } from '../crash/replay-file.ts'
+import { killsOf } from '../crash/kill-search.ts'
+import { type LivesCase, type Play, TRIES } from '../crash/lives-search.ts'
+import { readReplay } from '../crash/replay-file.ts'
 import { CrashSubject } from '../crash/subject.ts'
+import { diskLivesOf } from '../simulated/disk-case.ts'
 import { pictureText } from '../syscalls/picture.ts'
 import { playState, type StateCase } from '../syscalls/state-replay.ts'
 
@@ -13,22 +15,24 @@ export async function replay(path: string, console: LabConsole): Promise<LabStat
   const { store, settings, name, wrong } = found
   const subject = await CrashSubject.of(store, settings)
   console.out(`${subject.name}${subject.name === name ? '' : ` (found with ${name})`}\n  then: ${wrong}\n`)
-  return found.depth === 1 ? kills(subject, found.case, console) : state(subject, found.case, console)
+  if (found.depth === 2) return state(subject, found.case, console)
+  if (found.depth === 1) {
+    return again(killsOf(subject), found.case, 'a kill comes at no exact moment', console)
+  }
+  const play = diskLivesOf(store, settings, found.case.faults, Number.POSITIVE_INFINITY)
+  return again(play, found.case, 'the store waits for more than its file system', console)
 }
 
-async function kills(
-  subject: CrashSubject,
-  case_: KillReplay['case'],
-  console: LabConsole,
-): Promise<LabStatus> {
+/** @param why it may not come again. */
+async function again(play: Play, case_: LivesCase, why: string, console: LabConsole): Promise<LabStatus> {
   for (let tried = 1; tried <= TRIES; tried++) {
-    const again = await playCase(subject, case_, new Coverage())
-    if (again !== undefined) {
-      console.out(`  now, try ${tried}: ${again.message}\n`)
+    const { wrong } = await play(case_, new Coverage(), () => false)
+    if (wrong !== undefined) {
+      console.out(`  now, try ${tried}: ${wrong.message}\n`)
       return 1
     }
   }
-  console.out(`  not again in ${TRIES} tries: a kill comes at no exact moment\n`)
+  console.out(`  not again in ${TRIES} tries: it was mended, or ${why}\n`)
   return 0
 }
 

@@ -10,6 +10,7 @@ import { messageOf } from '../lab-error.ts'
 import { derivedSeed, Random } from '../random.ts'
 import { LaneRun } from './lane-run.ts'
 import { type Lane, makeLanes } from './lanes.ts'
+import type { LivesCase } from './lives-search.ts'
 import { judgeStore } from './reading.ts'
 import type { CrashSubject } from './subject.ts'
 import { type Bounds, Wrong } from './verdict.ts'
@@ -18,19 +19,13 @@ const DIES_OPENING = 0.15
 const MOST_OPENING_MS = 150
 const MOST_COMMITS = 120
 
-export interface KillCase {
-  readonly seed: number
-  /** Numbers of the lives: each draws from a generator of its own, so that some can be left out. */
-  readonly lives: readonly number[]
-}
-
 /**
  * Plays a case in a new folder within `folder`. Rejects with Wrong for what must not be, with the life in which it was
  * seen; `onLife` is told when a life is over.
  */
 export async function playKills(
   subject: CrashSubject,
-  { seed, lives }: KillCase,
+  { seed, lives }: LivesCase,
   folder: string,
   coverage: Coverage,
   onLife: (life: number) => boolean = () => true,

@@ -12,19 +12,43 @@ export class LaneRun {
   readonly #lanes: readonly Lane[]
   readonly #begun: number[]
   readonly #durable: number[]
+  readonly #answered: number[]
+  readonly #excuses: () => boolean
   #acknowledged = 0
+  #refusals = 0
   #ending: ProcessEnded | undefined
   #waiting: { count: number; wake: () => void } | undefined
 
-  /** @param shown commits that each lane has come to: of them nothing may be lost any more. */
-  constructor(lanes: readonly Lane[], shown: readonly number[]) {
+  /**
+   * @param shown commits that each lane has come to: of them nothing may be lost any more.
+   * @param durable where those that the store has shown are more than may not be lost.
+   * @param excuses whether a commit may be refused now: its lane ends with it, and it may have happened or not.
+   */
+  constructor(
+    lanes: readonly Lane[],
+    shown: readonly number[],
+    durable: readonly number[] = shown,
+    excuses: () => boolean = () => false,
+  ) {
     this.#lanes = lanes
     this.#begun = [...shown]
-    this.#durable = [...shown]
+    this.#durable = [...durable]
+    this.#answered = [...shown]
+    this.#excuses = excuses
   }
 
   get bounds(): Bounds[] {
     return this.#lanes.map((_, index) => ({ low: this.#durable[index]!, high: this.#begun[index]! }))
+  }
+
+  /** Where nothing crashes: what was acknowledged is there, whether it is durable or not. */
+  get boundsWithoutCrash(): Bounds[] {
+    return this.#lanes.map((_, index) => ({ low: this.#answered[index]!, high: this.#begun[index]! }))
+  }
+
+  /** Commits that were refused with an excuse. */
+  get refusals(): number {
+    return this.#refusals
   }
 
   /** Why the store's process ended, when it has. */
@@ -58,8 +82,13 @@ export class LaneRun {
           this.#ending = error
           return
         }
+        if (this.#excuses()) {
+          this.#refusals += 1
+          return
+        }
         throw new Wrong('write refused', `commit ${number} of ${lane.name}: ${messageOf(error)}`)
       }
+      this.#answered[index] = number
       if (durable) this.#durable[index] = number
       this.#acknowledged += 1
       if (this.#waiting !== undefined && this.#acknowledged >= this.#waiting.count) this.#waiting.wake()

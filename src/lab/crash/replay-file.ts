@@ -2,8 +2,9 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LabError, messageOf } from '../lab-error.ts'
+import type { DiskCase } from '../simulated/disk-lives.ts'
 import type { StateCase } from '../syscalls/state-replay.ts'
-import type { KillCase } from './kills.ts'
+import type { LivesCase } from './lives-search.ts'
 import type { CrashSubject } from './subject.ts'
 
 const FORMAT = 'davenport-lab-replay'
@@ -20,7 +21,7 @@ interface Found {
 
 export interface KillReplay extends Found {
   readonly depth: 1
-  readonly case: KillCase
+  readonly case: LivesCase
 }
 
 export interface StateReplay extends Found {
@@ -28,9 +29,14 @@ export interface StateReplay extends Found {
   readonly case: StateCase
 }
 
-export type Replay = KillReplay | StateReplay
+export interface DiskReplay extends Found {
+  readonly depth: 3
+  readonly case: DiskCase
+}
 
-export function killReplay(subject: CrashSubject, case_: KillCase, wrong: string): KillReplay {
+export type Replay = KillReplay | StateReplay | DiskReplay
+
+export function killReplay(subject: CrashSubject, case_: LivesCase, wrong: string): KillReplay {
   const { words: store, settings, name } = subject
   return { format: FORMAT, depth: 1, store, settings, name, wrong, case: case_ }
 }
@@ -38,6 +44,11 @@ export function killReplay(subject: CrashSubject, case_: KillCase, wrong: string
 export function stateReplay(subject: CrashSubject, case_: StateCase, wrong: string): StateReplay {
   const { words: store, settings, name } = subject
   return { format: FORMAT, depth: 2, store, settings, name, wrong, case: case_ }
+}
+
+export function diskReplay(subject: CrashSubject, case_: DiskCase, wrong: string): DiskReplay {
+  const { words: store, settings, name } = subject
+  return { format: FORMAT, depth: 3, store, settings, name, wrong, case: case_ }
 }
 
 /** Writes it into `folder` and returns the path. */

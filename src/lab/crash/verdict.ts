@@ -13,10 +13,18 @@ export type WrongKind =
   | 'not read'
   | 'scan wrong'
   | 'write refused'
+  | 'not closed'
+  | 'hangs'
   | 'ended by itself'
 
 /** Those of which the store tells the reason. */
-const REASONED: readonly WrongKind[] = ['not opened', 'not read', 'write refused', 'ended by itself']
+const REASONED: readonly WrongKind[] = [
+  'not opened',
+  'not read',
+  'write refused',
+  'not closed',
+  'ended by itself',
+]
 
 /** What a crash must not do to a store. */
 export class Wrong extends Error {

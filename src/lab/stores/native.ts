@@ -4,18 +4,31 @@ import { join } from 'node:path'
 import {
   type Store as NativeFile,
   type Snapshot as NativeSnapshot,
+  nodeFileSystem,
   openStore,
   PageCache,
+  type StoreOptions,
 } from '../../../native-free-btree/index.ts'
 import { packageVersion } from '../../base/version.ts'
 import type { OpenedStore, Operation, ScanOptions, Snapshot, Store } from '../api.ts'
 import { LabError } from '../lab-error.ts'
-import { unsyncedFileSystem } from './unsynced.ts'
+import { Random } from '../random.ts'
+import { withoutSyncs } from './unsynced.ts'
 
 const TREE = 'entries'
 /** With a cache as small as crashes are tried with, a checkpoint comes after so little that they meet some. */
 const SMALL_CACHE_BYTES = 8 * 1024 * 1024
 const SMALL_CHECKPOINT_LOG_BYTES = 256 * 1024
+
+/** On a disk in memory no other process is there, no time passes, and the same seed gives the same bytes. */
+function simulated(): Pick<StoreOptions, 'lock' | 'clock' | 'random'> {
+  const random = new Random(1)
+  return {
+    lock: async () => ({ release: async () => {} }),
+    clock: { now: () => 0, after: () => () => {} },
+    random: (target) => random.fill(target),
+  }
+}
 
 class NativeReads implements Snapshot {
   readonly #snapshot: NativeSnapshot
@@ -97,12 +110,13 @@ export const nativeStore: Store = {
         throw new LabError(`native-free-btree has no setting ${name}=${value}: sync=true or sync=false`)
       }
     }
-    const chosen = settings['sync'] === 'false' ? unsyncedFileSystem : fileSystem
+    const chosen = settings['sync'] === 'false' ? withoutSyncs(fileSystem ?? nodeFileSystem) : fileSystem
     const store = await openStore(join(folder, 'store.nfb'), {
       trees: { [TREE]: {} },
       cache: new PageCache(cacheBytes),
       ...(cacheBytes < SMALL_CACHE_BYTES ? { checkpointLogBytes: SMALL_CHECKPOINT_LOG_BYTES } : {}),
       ...(chosen === undefined ? {} : { fileSystem: chosen }),
+      ...(fileSystem === undefined ? {} : simulated()),
     })
     return new NativeStore(store)
   },

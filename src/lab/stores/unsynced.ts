@@ -1,11 +1,14 @@
-/** The real disk without waiting for it: for what depends on the bytes alone. */
+/** A disk without waiting for it: for what depends on the bytes alone. */
 import { type FileSystem, nodeFileSystem, type StorageFile } from '../../../native-free-btree/index.ts'
 
-export const unsyncedFileSystem: FileSystem = {
-  ...nodeFileSystem,
-  async open(path, mode) {
-    return unsynced(await nodeFileSystem.open(path, mode))
-  },
+export function withoutSyncs(inner: FileSystem): FileSystem {
+  return {
+    open: async (path, mode) => unsynced(await inner.open(path, mode)),
+    exists: (path) => inner.exists(path),
+    rename: (from, to) => inner.rename(from, to),
+    remove: (path) => inner.remove(path),
+    syncDirectory: (path) => inner.syncDirectory(path),
+  }
 }
 
 function unsynced(file: StorageFile): StorageFile {
@@ -17,3 +20,6 @@ function unsynced(file: StorageFile): StorageFile {
     },
   })
 }
+
+/** The real one. */
+export const unsyncedFileSystem = withoutSyncs(nodeFileSystem)

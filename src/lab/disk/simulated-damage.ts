@@ -3,8 +3,8 @@
  * changes what is durable and what reads show alike, as if the machine had restarted since.
  */
 
-import { PAGE_SIZE, type SparseImage } from '../../src/lab/disk/sparse-image.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
+import { PAGE_SIZE, type SparseImage } from './sparse-image.ts'
 
 function damage(disk: SimulatedDisk, path: string, change: (image: SparseImage) => void): void {
   const inode = disk.inode(path)

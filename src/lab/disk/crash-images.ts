@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../random.ts'
 import type { SimulatedDisk } from './simulated-disk.ts'
 
 export interface CrashImage {

@@ -2,8 +2,8 @@
  * The file system as one process sees it: when the process is killed, what it does afterwards does not happen, and a
  * write under way may have come to any length. The files stay as they are, the page cache with them.
  */
-import type { FileSystem, OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
-import type { Random } from './random.ts'
+import type { FileSystem, OpenMode, StorageFile } from '../../../native-free-btree/index.ts'
+import type { Random } from '../random.ts'
 
 /** The process that sees this was killed. */
 export class Killed extends Error {
@@ -15,13 +15,15 @@ export class Killed extends Error {
 export class MortalFileSystem implements FileSystem {
   readonly #inner: FileSystem
   readonly #random: Random
+  readonly #onDeath: () => void
   /** Writes, syncs and the like that it may still do. */
   #left = Number.POSITIVE_INFINITY
   isDead = false
 
-  constructor(inner: FileSystem, random: Random) {
+  constructor(inner: FileSystem, random: Random, onDeath: () => void = () => {}) {
     this.#inner = inner
     this.#random = random
+    this.#onDeath = onDeath
   }
 
   /** It is killed in the operation after so many others. */
@@ -34,6 +36,7 @@ export class MortalFileSystem implements FileSystem {
     if (this.isDead) throw new Killed()
     this.#left -= 1
     this.isDead = this.#left < 0
+    if (this.isDead) this.#onDeath()
     return this.isDead
   }
 

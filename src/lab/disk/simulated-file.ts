@@ -1,10 +1,10 @@
 /** An open file of a simulated disk. */
 
-import type { OpenMode, StorageFile } from '../../native-free-btree/disk/file-system.ts'
-import { StorageError } from '../../native-free-btree/errors.ts'
-import type { SimulatedInode } from '../../src/lab/disk/simulated-inode.ts'
-import type { Random } from './random.ts'
+import type { OpenMode, StorageFile } from '../../../native-free-btree/index.ts'
+import { StorageError } from '../../../native-free-btree/index.ts'
+import type { Random } from '../random.ts'
 import { type Fault, type OperationKind, PowerLoss, systemError } from './simulated-fault.ts'
+import type { SimulatedInode } from './simulated-inode.ts'
 
 /** What a file needs of its disk. */
 export interface FileHost {
@@ -78,6 +78,7 @@ export class SimulatedFile implements StorageFile {
       this.inode.harden(covered)
       return
     }
+    if (fault.lies === true) return
     const { random } = this.host
     this.inode.loseSectors(random, fault.losing ?? random.pick([0.1, 0.5, 1]))
     throw systemError(fault.code ?? 'EIO', 'fdatasync', this.path)

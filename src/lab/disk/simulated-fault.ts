@@ -25,6 +25,8 @@ export interface Fault {
   readonly losing?: number
   /** Of a write: the bytes written before it fails. Drawn when absent. */
   readonly written?: number
+  /** Of a sync, of a file or a folder: it resolves, and nothing is durable by it. */
+  readonly lies?: boolean
 }
 
 /** The machine lost its power: the process that sees this would no longer exist. */
@@ -49,6 +51,12 @@ interface PlannedFault {
 
 export class FaultPlan {
   private readonly planned = new Set<PlannedFault>()
+  private count = 0
+
+  /** Operations that have met a fault. */
+  get met(): number {
+    return this.count
+  }
 
   add(fault: Fault): () => void {
     const planned = { fault, toPass: fault.after ?? 0, toFail: fault.times ?? 1 }
@@ -67,6 +75,7 @@ export class FaultPlan {
         planned.toPass--
       } else if (met === undefined) {
         met = planned.fault
+        this.count++
         planned.toFail--
         if (planned.toFail <= 0) this.planned.delete(planned)
       }
