@@ -66,11 +66,20 @@ export function asLocalDocument(document: ParsedDocument): ParsedDocument {
   return { ...document, attachments: [] }
 }
 
-/** The document of a text, in turns where it is long. Throws as `parseDocument` does, and JsonSyntaxError. */
+/** Whether a text is read in one go. */
+export function isShortText(text: Uint8Array): boolean {
+  return text.length <= SHORT_TEXT_BYTES
+}
+
+/** The document of a short text. Throws as `parseDocument` does, and JsonSyntaxError. */
+export function readShortDocument({ limits }: Pick<Intake, 'limits'>, text: Uint8Array): ParsedDocument {
+  return runAtOnce(parseDocument(scanDocument(text), limits))
+}
+
+/** The document of a text, in turns where it is long. Rejects as `readShortDocument` throws. */
 export async function readDocumentText(intake: Intake, text: Uint8Array): Promise<ParsedDocument> {
-  const { limits } = intake
-  if (text.length <= SHORT_TEXT_BYTES) return runAtOnce(parseDocument(scanDocument(text), limits))
-  return intake.inTurns(documentSteps(text, limits))
+  if (isShortText(text)) return readShortDocument(intake, text)
+  return intake.inTurns(documentSteps(text, intake.limits))
 }
 
 function* documentSteps(text: Uint8Array, limits: DocumentLimits): Steps<ParsedDocument> {

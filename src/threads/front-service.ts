@@ -96,8 +96,8 @@ export class FrontService {
       open: ({ name, kind }) => this.#open(name, kind),
       lookIntoChannels: ({ name, user }, { signal }) => server.channels.look(name, user, signal),
       openEvents: () => this.#openEvents(),
-      update: async ({ handle, allOrNothing }, { bytes }) =>
-        new WithBytes(await this.#service(handle).update(bytes, { allOrNothing })),
+      update: ({ handle, allOrNothing }, { bytes }) =>
+        this.#service(handle).update(bytes, { allOrNothing }).then(withBytes),
       change: ({ handle, method, args }) =>
         this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
@@ -214,6 +214,10 @@ function callerOf(address: string, signal: AbortSignal): Caller {
       return () => signal.removeEventListener('abort', listener)
     },
   }
+}
+
+function withBytes(bytes: Uint8Array): WithBytes {
+  return new WithBytes(bytes)
 }
 
 function callOn<T extends object>(target: T, method: keyof T, args: readonly unknown[]): unknown {

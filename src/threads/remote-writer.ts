@@ -1,13 +1,18 @@
 /** The writing side of a database whose writer is in the core. */
 import type { RemoteWriter } from '../database/api/remote-writer.ts'
+import type { Answered } from '../workers/channel.ts'
 import type { Core } from './front-channel.ts'
+
+const NO_BYTES = new Uint8Array(0)
+
+function bytesOf({ bytes }: Answered<unknown>): Uint8Array {
+  return bytes ?? NO_BYTES
+}
 
 export function remoteWriter(core: Core, handle: number): RemoteWriter {
   return {
-    async update(edits, { allOrNothing }) {
-      const { bytes } = await core.call('update', { handle, allOrNothing }, { bytes: edits })
-      return bytes ?? new Uint8Array(0)
-    },
+    update: (edits, { allOrNothing }) =>
+      core.call('update', { handle, allOrNothing }, { bytes: edits }).then(bytesOf),
     async appendStream(source) {
       const upload = await core.ask('beginUpload', { handle })
       try {

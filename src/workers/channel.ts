@@ -79,7 +79,7 @@ interface Message {
 interface Waiting {
   resolve(answered: Answered<unknown>): void
   reject(error: unknown): void
-  forget(): void
+  readonly forget: (() => void) | undefined
 }
 
 /** With more calls than these a turn has more than one to send, about. */
@@ -121,23 +121,28 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   }
 
   /** Rejects with the error that the other side met, and with `end`'s when the line ends before. */
-  async call<M extends keyof Other['calls'] & string>(
+  call<M extends keyof Other['calls'] & string>(
     method: M,
     args: ArgsOf<Other['calls'][M]>,
-    options: CallOptions = {},
+    { bytes, signal }: CallOptions = {},
   ): Promise<Answered<ResultOf<Other['calls'][M]>>> {
-    if (this.#ended !== undefined) throw this.#ended
-    const { bytes, signal } = options
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
     this.#lastId += 1
     const id = this.#lastId
     const answered = new Promise<Answered<unknown>>((resolve, reject) => {
-      const onAbort = (): void => this.#say(GONE, id, '', undefined, undefined)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#waiting.set(id, { resolve, reject, forget: () => signal?.removeEventListener('abort', onAbort) })
+      this.#waiting.set(id, { resolve, reject, forget: this.#onGone(id, signal) })
     })
     this.#say(CALL, id, method, args, bytes)
     if (signal?.aborted) this.#say(GONE, id, '', undefined, undefined)
     return answered as Promise<Answered<ResultOf<Other['calls'][M]>>>
+  }
+
+  /** Tells the other side when the signal comes; answers the way to do so no more. */
+  #onGone(id: number, signal: AbortSignal | undefined): (() => void) | undefined {
+    if (signal === undefined) return undefined
+    const onAbort = (): void => this.#say(GONE, id, '', undefined, undefined)
+    signal.addEventListener('abort', onAbort, { once: true })
+    return () => signal.removeEventListener('abort', onAbort)
   }
 
   /** The result alone. */
@@ -158,7 +163,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     if (this.#ended !== undefined) return
     this.#ended = error
     for (const waiting of this.#waiting.values()) {
-      waiting.forget()
+      waiting.forget?.()
       waiting.reject(error)
     }
     this.#waiting.clear()
@@ -216,7 +221,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#waiting.delete(id)
-    waiting.forget()
+    waiting.forget?.()
     if (kind === ANSWER) waiting.resolve({ result: value, bytes })
     else waiting.reject(errorOf(value as Failure))
   }
@@ -227,12 +232,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
       this.#say(REFUSAL, id, '', failureOf(new Error(`there is no call ${method}`)), undefined)
       return
     }
-    // Made only for those who ask for it: most calls are over before anybody could go.
-    const request = new ServedRequest(bytes, () => {
-      const controller = new AbortController()
-      this.#serving.set(id, controller)
-      return controller.signal
-    })
+    const request = new ServedRequest(bytes, id, this.#serving)
     let result: unknown
     try {
       result = handler(args, request)
@@ -264,17 +264,26 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 
 class ServedRequest implements Request {
   readonly bytes: Uint8Array
-  readonly #listen: () => AbortSignal
+  readonly #id: number
+  readonly #serving: Map<number, AbortController>
   #signal: AbortSignal | undefined
 
-  constructor(bytes: Uint8Array, listen: () => AbortSignal) {
+  constructor(bytes: Uint8Array, id: number, serving: Map<number, AbortController>) {
     this.bytes = bytes
-    this.#listen = listen
+    this.#id = id
+    this.#serving = serving
   }
 
-  /** To be asked for before the handler returns or first awaits. */
+  /**
+   * To be asked for before the handler returns or first awaits. Made only for those who ask for it: most calls are over
+   * before anybody could go.
+   */
   get signal(): AbortSignal {
-    this.#signal ??= this.#listen()
+    if (this.#signal === undefined) {
+      const controller = new AbortController()
+      this.#serving.set(this.#id, controller)
+      this.#signal = controller.signal
+    }
     return this.#signal
   }
 }

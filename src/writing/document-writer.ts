@@ -93,11 +93,16 @@ class DesignGuard implements DocumentWriter {
     return isServerAdmin(this.#user) || isDatabaseAdmin(this.#user, parseSecurity(this.#database.security()))
   }
 
-  async update(
+  update(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'> = {}): Promise<EditResult[]> {
+    if (!edits.some(isDesign) || this.#isAdmin) return this.#writer.update(edits, options)
+    return this.#updateOthers(edits, options)
+  }
+
+  /** Without the design documents, which are refused. */
+  async #updateOthers(
     edits: readonly DocumentEdit[],
-    options: Omit<UpdateOptions, 'check'> = {},
+    options: Omit<UpdateOptions, 'check'>,
   ): Promise<EditResult[]> {
-    if (!edits.some(({ id }) => isDesignId(id)) || this.#isAdmin) return this.#writer.update(edits, options)
     const refusal = databaseAdminRefusal(this.#user)
     const others = edits.filter(({ id }) => !isDesignId(id))
     if (options.allOrNothing === true) {
@@ -136,18 +141,23 @@ class PlainWriter implements DocumentWriter {
     this.#check = validation(designs, database, user, parts)
   }
 
-  async update(
+  update(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'> = {}): Promise<EditResult[]> {
+    return edits.some(isDesign) ? this.#updateDesigns(edits, options) : this.#write(edits, options)
+  }
+
+  async #updateDesigns(
     edits: readonly DocumentEdit[],
-    options: Omit<UpdateOptions, 'check'> = {},
+    options: Omit<UpdateOptions, 'check'>,
   ): Promise<EditResult[]> {
-    const write = (sound: readonly DocumentEdit[]): Promise<EditResult[]> =>
-      this.#database.update(sound, { ...options, check: this.#check })
-    if (!edits.some(isDesign)) return write(edits)
     const prepared = await prepare(edits, async (edit) => {
       if (isDesign(edit)) await compileDesign(this.#designs, this.#database, edit)
       return edit
     })
-    return writePrepared(prepared, options, write)
+    return writePrepared(prepared, options, (sound) => this.#write(sound, options))
+  }
+
+  #write(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'>): Promise<EditResult[]> {
+    return this.#database.update(edits, { ...options, check: this.#check })
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {

@@ -1,7 +1,7 @@
 import type { Snapshot, Store, StoreReader, Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Metrics } from '../../base/metrics.ts'
-import { awaiting, reading } from '../errors/layer-errors.ts'
+import { awaiting, databaseErrorOf, reading } from '../errors/layer-errors.ts'
 
 /** What reads need of a store: a writer's, or one that follows a writer in another thread. */
 export type ReadableStore = Pick<
@@ -84,11 +84,16 @@ export class WritableStore extends OpenStore<Store> {
     this.#counted = store.commit
   }
 
-  async transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
-    const store = this.get()
-    const result = await awaiting(store.transact(build, { sizeHint }))
-    this.#countCommits(store.commit)
-    return result
+  transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
+    try {
+      const store = this.get()
+      return store.transact(build, { sizeHint }).then((result) => {
+        this.#countCommits(store.commit)
+        return result
+      }, rethrown)
+    } catch (error) {
+      return Promise.reject(databaseErrorOf(error))
+    }
   }
 
   /** How many commits there were that nobody has counted. */
@@ -97,4 +102,8 @@ export class WritableStore extends OpenStore<Store> {
     this.#metrics.count('couchdb.commits', commit - this.#counted)
     this.#counted = commit
   }
+}
+
+function rethrown(error: unknown): never {
+  throw databaseErrorOf(error)
 }

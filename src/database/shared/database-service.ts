@@ -25,11 +25,15 @@ export class DatabaseService implements RemoteWriter {
     this.#database = database
   }
 
-  async update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
-    const ready = decodeEdits(edits)
-    const results: EditResult[] = []
-    await this.#database.write(ready, results, options.allOrNothing)
-    return encodeResults(results)
+  /** Rejects with ByteFormatError for bytes that are no edits. */
+  update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+    try {
+      const ready = decodeEdits(edits)
+      const results: EditResult[] = []
+      return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

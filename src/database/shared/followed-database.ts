@@ -102,10 +102,12 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     return this.#edits.update(edits, options)
   }
 
-  async #write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+  /** Throws databaseClosed. */
+  #write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     this.#store.get()
-    const answer = await this.#writer.update(encodeEdits(part), { allOrNothing })
-    decodeResults(answer, placesOf(part), results)
+    return this.#writer
+      .update(encodeEdits(part), { allOrNothing })
+      .then((answer) => decodeResults(answer, placesOf(part), results))
   }
 
   async updateInTurn(

@@ -105,11 +105,38 @@ export class EditPath {
   }
 
   /** As `Database.update`. */
-  async update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+  update(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
+    return this.#updateOne(edits, options) ?? this.#updateAndRelease(edits, options)
+  }
+
+  async #updateAndRelease(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> {
     try {
       return await this.updateHeld(edits, options)
     } finally {
       releaseContent(edits)
+    }
+  }
+
+  /**
+   * What most requests write: one document that need not be checked and brings no attachments. The way of all others would
+   * cost it as much as the write. Undefined: it is none such.
+   */
+  #updateOne(edits: readonly DocumentEdit[], options: UpdateOptions): Promise<EditResult[]> | undefined {
+    const { check, newEdits, allOrNothing = false } = options
+    const attachments = edits[0]?.attachments
+    if (edits.length !== 1 || allOrNothing || (attachments !== undefined && attachments.length > 0))
+      return undefined
+    if (check !== undefined && (!this.#database.isFresh || check.isNeeded())) return undefined
+    try {
+      const stamp = check === undefined ? undefined : this.#database.checkStamp()
+      const context = this.context(newEdits !== false, stamp)
+      const ready = reading(() => runAtOnce(this.#readySteps(edits as readonly PlacedEdit[], context)))
+      const results: EditResult[] = new Array(1)
+      return this.#writer
+        .write(ready, results, false)
+        .then(() => (isOutdated(results[0]!) ? this.updateHeld(edits, options) : results))
+    } catch (error) {
+      return Promise.reject(error)
     }
   }
 

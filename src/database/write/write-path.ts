@@ -93,6 +93,13 @@ export class WritePath {
     this.#builtSeq = options.words.updateSeq
   }
 
+  readonly #nextSeq = (): number => this.#builtSeq + 1
+
+  readonly #takeSeq = (): number => {
+    this.#builtSeq += 1
+    return this.#builtSeq
+  }
+
   #changed(seq: number): void {
     if (seq <= this.#words.updateSeq) return
     this.#words.updateSeq = seq
@@ -100,7 +107,7 @@ export class WritePath {
   }
 
   /** A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. */
-  async #change<T extends { design: boolean }>(
+  #change<T extends { design: boolean }>(
     build: (context: UpdateContext) => T,
     sizeHint: number,
     kind: 'interactive' | 'replicated' = 'interactive',
@@ -111,41 +118,42 @@ export class WritePath {
     const startMs = this.#clock.monotonic()
     const store = this.#store.get()
     this.#unsettled.add(appended)
-    try {
-      const outcome = await this.#store.transact((tx) => {
-        const first = this.#builtSeq
-        const nextSeq = (): number => this.#builtSeq + 1
-        const takeSeq = (): number => {
-          this.#builtSeq += 1
-          return this.#builtSeq
-        }
-        try {
-          const built = build({
-            tx,
-            salt: store.salt,
-            revsLimit: this.#settings.revsLimit,
-            nextSeq,
-            takeSeq,
-            appended,
-          })
-          last = this.#builtSeq > first ? this.#builtSeq : 0
-          if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
-          if (built.design) settle = this.#checked.begin()
-          return built
-        } catch (error) {
-          this.#builtSeq = first
-          throw error
-        }
-      }, sizeHint)
-      if (last > 0) this.#epochStored = true
-      this.#countChange(store.commit, this.#clock.monotonic() - startMs, last > 0, kind)
-      if (outcome.design) this.#words.raiseDesign()
-      this.#changed(last)
-      return outcome
-    } finally {
+    const end = (): void => {
       this.#unsettled.delete(appended)
       settle()
     }
+    const transaction = this.#store.transact((tx) => {
+      const first = this.#builtSeq
+      try {
+        const { salt } = store
+        const { revsLimit } = this.#settings
+        const built = build({ tx, salt, revsLimit, nextSeq: this.#nextSeq, takeSeq: this.#takeSeq, appended })
+        last = this.#builtSeq > first ? this.#builtSeq : 0
+        if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
+        if (built.design) settle = this.#checked.begin()
+        return built
+      } catch (error) {
+        this.#builtSeq = first
+        throw error
+      }
+    }, sizeHint)
+    return transaction.then(
+      (outcome) => {
+        try {
+          if (last > 0) this.#epochStored = true
+          this.#countChange(store.commit, this.#clock.monotonic() - startMs, last > 0, kind)
+          if (outcome.design) this.#words.raiseDesign()
+          this.#changed(last)
+          return outcome
+        } finally {
+          end()
+        }
+      },
+      (error: unknown) => {
+        end()
+        throw error
+      },
+    )
   }
 
   /** What is durable in the same commit as a change before it was coalesced with that. */
@@ -172,7 +180,16 @@ export class WritePath {
    * Writes edits that were made ready as one transaction, and puts the results into their places. Rejects with
    * MovedContent, insufficientStorage and what `Database.update` says of a request of which nothing was written.
    */
-  async write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+  write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+    try {
+      return this.#write(ready, results, allOrNothing)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Throws insufficientStorage and databaseClosed; else as `write`. */
+  #write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     if (ready.grows) this.requireRoom()
     let isOutdated = false
     const change = this.#change(
@@ -186,9 +203,10 @@ export class WritePath {
       ready.bytes,
       ready.newEdits ? 'interactive' : 'replicated',
     )
-    const outcome = await (allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change)
-    if (isOutdated) await this.#checked.settled()
-    await this.#updated(outcome)
+    const settled = allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change
+    return settled.then((outcome) =>
+      isOutdated ? this.#checked.settled().then(() => this.#updated(outcome)) : this.#updated(outcome),
+    )
   }
 
   #updated(outcome: UpdateOutcome): Promise<void> | undefined {

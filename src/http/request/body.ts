@@ -152,7 +152,7 @@ class WholeBody implements BodyListener {
   onEnd(): void {
     if (this.#isOver) return
     this.#end()
-    this.#result.resolve(runInTurns(this.#gathered.join()))
+    this.#result.resolve(this.#gathered.whole ?? runInTurns(this.#gathered.join()))
   }
 
   onFail(error: unknown): void {

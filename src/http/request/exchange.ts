@@ -483,12 +483,13 @@ export class Exchange implements Intake {
     return header.split(/[, ]+/).some((tag) => (tag.startsWith('W/') ? tag.slice(2) : tag) === etag)
   }
 
-  async #readBody(): Promise<Buffer> {
+  #readBody(): Promise<Buffer> {
     const { clock } = this.backend
     const start = clock.monotonic()
-    const body = await readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold)
-    this.bodyTimeMs = Math.round(clock.monotonic() - start)
-    return body
+    return readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold).then((body) => {
+      this.bodyTimeMs = Math.round(clock.monotonic() - start)
+      return body
+    })
   }
 }
 

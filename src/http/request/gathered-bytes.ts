@@ -34,11 +34,18 @@ export class GatheredBytes {
     this.bytes += chunk.length
   }
 
-  /** All of them. */
-  *join(): Steps<Buffer> {
+  /** All of them, where nothing has to be put together for it. */
+  get whole(): Buffer | undefined {
     const [first] = this.#segments
     if (first === undefined) return Buffer.alloc(0)
-    if (this.#segments.length === 1) return first.subarray(0, this.#used)
+    if (this.#segments.length > 1) return undefined
+    return this.#used === first.length ? first : first.subarray(0, this.#used)
+  }
+
+  /** All of them. */
+  *join(): Steps<Buffer> {
+    const { whole } = this
+    if (whole !== undefined) return whole
     const joined = Buffer.allocUnsafeSlow(this.bytes)
     let at = 0
     for (const segment of this.#segments) {

@@ -30,10 +30,13 @@ export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 
   return isShortOfQuorum(exchange.query) ? 202 : status
 }
 
-/** Writes one document. Returns its new revision; throws the error that the write met. */
-export async function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
+/** Writes one document. Resolves with its new revision; throws, or rejects with, the error that the write met. */
+export function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
   requireDesignRights(exchange, edit.id)
-  const [result] = await requestWriter(exchange).update([edit], { newEdits })
+  return requestWriter(exchange).update([edit], { newEdits }).then(onlyRevision)
+}
+
+function onlyRevision([result]: readonly EditResult[]): string {
   if (result === undefined) throw new Error('the write gave no result')
   return revisionOf(result)
 }
