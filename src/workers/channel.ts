@@ -1,12 +1,14 @@
 /**
  * One end of a line between two threads. What holds:
  * - What is said in one go is one message; bytes are put behind each other into one buffer, which is handed over, not
- *   copied. While other calls wait for their answers, what is said in a whole turn of the event loop is: the cost of a message
- *   is shared by all who say something in the turn, and a single caller does not wait for the turn's end.
+ *   copied. While other calls wait for their answers, a message goes when a turn of the event loop brought nothing more to
+ *   say, when it is long, or a millisecond after its beginning: the fixed costs of a message, which wakes the other thread, and of
+ *   what that does for it, a sync among it, are shared by all who are busy at a time. A single caller waits for none of it.
  * - Every call is answered once: with its result, with the error that it met, or with `gone` when the line ends.
  * - A caller who has gone says so: the one who is called hears it by the signal.
  */
 import type { MessagePort } from 'node:worker_threads'
+import { systemClock } from '../base/clock.ts'
 import { errorOf, type Failure, failureOf } from '../database/shared/failure.ts'
 
 /** The sides' vocabularies: calls by method, notices by name. */
@@ -82,8 +84,11 @@ interface Waiting {
   readonly forget: (() => void) | undefined
 }
 
-/** With more calls than these a turn has more than one to send, about. */
+/** With more calls than these there are others to share a message with, about. */
 const FEW_WAITING = 2
+/** A message that is gathered goes with so many items at the latest, and so long after the first of them. */
+const MOST_GATHERED = 32
+const MOST_GATHERING_MS = 1
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -106,6 +111,9 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   #length = 0
   #lastId = 0
   #flushDue = false
+  /** When the first item of what is gathered was said, and how many there were when it was last looked at. */
+  #gatheringSinceMs = 0
+  #gathered = 0
   #ended: Error | undefined
 
   constructor(options: ChannelOptions<Own>) {
@@ -181,8 +189,26 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#items.push([kind, id, name, value, start, this.#length])
     if (this.#flushDue) return
     this.#flushDue = true
-    if (this.#waiting.size > FEW_WAITING) setImmediate(this.#flushNow)
+    if (this.#waiting.size > FEW_WAITING) this.#gather()
     else process.nextTick(this.#flushNow)
+  }
+
+  #gather(): void {
+    this.#gatheringSinceMs = systemClock.monotonic()
+    this.#gathered = 0
+    setImmediate(this.#gatherOn)
+  }
+
+  /** Runs behind each turn. Who has nothing more to say would sleep, so nobody waits for what does not come. */
+  readonly #gatherOn = (): void => {
+    const { length } = this.#items
+    const isOver = systemClock.monotonic() - this.#gatheringSinceMs >= MOST_GATHERING_MS
+    if (length === this.#gathered || length >= MOST_GATHERED || isOver) {
+      this.#flushNow()
+      return
+    }
+    this.#gathered = length
+    setImmediate(this.#gatherOn)
   }
 
   readonly #flushNow = (): void => {
