@@ -27,6 +27,11 @@ export function isTurnOver(): boolean {
   return performance.now() >= sliceEndMs
 }
 
+/** Whether long work asked for its slice in this turn, or waits for the next one. */
+export function isLongWorkUnderWay(): boolean {
+  return isTurnOpen
+}
+
 /** One piece of work that most often ends soon after it has begun. */
 export class ShortWork {
   readonly #freeUntilMs = performance.now() + FREE_MS

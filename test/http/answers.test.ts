@@ -73,6 +73,45 @@ t.test('an ETag of bytes beyond ASCII', async (t) => {
   t.equal(got.headers.etag, Buffer.from('"1-é"').toString('latin1'), 'its UTF-8, each byte a character')
 })
 
+/** All that comes back until the server closes. */
+function sentInOneGo(port: number, text: string): Promise<string> {
+  return new Promise<string>((resolve, reject) => {
+    let got = ''
+    const socket = connect(port, '127.0.0.1')
+    socket.on('data', (chunk) => {
+      got += chunk
+    })
+    socket.on('close', () => resolve(got))
+    socket.on('error', reject)
+    socket.write(text)
+  })
+}
+
+t.test('short answers wait for the end of a turn, and those that do not overtake none of them', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const long = 'x'.repeat(20_000)
+  for (const [id, text] of Object.entries({ short: '', long }))
+    await ask(server, `PUT /db/${id}`, { json: { text } })
+  const asked = Array.from({ length: 60 }, (_, at) => ['GET short', 'HEAD short', 'GET long'][(at % 7) % 3]!)
+  const lines = asked.map((each) => each.replace(' ', ' /db/'))
+  const head = `HTTP/1.1\r\nHost: x\r\nAuthorization: ${server.authorization}\r\n`
+  const close = `GET /nothing ${head}Connection: close\r\n\r\n`
+  const answers = await sentInOneGo(
+    server.http.port,
+    lines.map((line) => `${line} ${head}\r\n`).join('') + close,
+  )
+  const answered = answers.split('HTTP/1.1 ').slice(1, -1)
+  t.same(
+    answered.map((answer) => {
+      const id = /"_id":"(\w+)"/.exec(answer)?.[1]
+      return id === undefined ? 'HEAD short' : `GET ${id}`
+    }),
+    asked,
+  )
+})
+
 t.test('requests in one go are answered in their order, one with a body that nobody reads too', async (t) => {
   const server = await startTestServer()
   t.teardown(() => server.stop())
@@ -90,16 +129,7 @@ t.test('requests in one go are answered in their order, one with a body that nob
     head('GET /db/b'),
     head('GET /nothing', ['Connection: close']),
   ].join('')
-  const answers = await new Promise<string>((resolve, reject) => {
-    let got = ''
-    const socket = connect(server.http.port, '127.0.0.1')
-    socket.on('data', (chunk) => {
-      got += chunk
-    })
-    socket.on('close', () => resolve(got))
-    socket.on('error', reject)
-    socket.write(text)
-  })
+  const answers = await sentInOneGo(server.http.port, text)
   t.same(
     answers.match(/^HTTP\/1\.1 \d+/gm),
     [200, 200, 201, 200, 404].map((status) => `HTTP/1.1 ${status}`),

@@ -6,6 +6,7 @@ import { withCors } from '../request/cors.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { frameOption } from '../request/frame-options.ts'
 import { discardRest } from './lingering.ts'
+import { endWithTurn } from './turn-end.ts'
 
 /**
  * The longest body that goes out in one piece with its head. Node joins a head with text alone; bytes as text in
@@ -39,7 +40,7 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
 
 /** A short body, in one piece with the head that was written. */
 function endJoined(response: ServerResponse, body: Buffer): void {
-  response.end(body.toString('latin1'), 'latin1')
+  endWithTurn(response, body.toString('latin1'))
 }
 
 /**
