@@ -10,7 +10,7 @@ const LINE = 110
 export type LabCommand = (typeof LAB_COMMANDS)[number]
 
 const STORE = `  --store STORE      the file of an adapter (./my-store.mjs), a program that speaks lines of JSON with its words
-                     ("python3 my_store.py"), or one of
+                     ("python3 my_store.py"; "msgpack:./my_store" where it speaks MessagePack), or one of
                      ${BUILT_IN_NAMES.join(', ')}
   --set NAME=VALUE   a setting for the store; may be repeated
 `

@@ -125,7 +125,11 @@ t.test('whatever a process does, a request settles', async (t) => {
 })
 
 t.test('a store behind a pipe', async (t) => {
-  t.same(storeSource('python3 "a b.py" -x'), { kind: 'command', words: ['python3', 'a b.py', '-x'] })
+  t.match(storeSource('python3 "a b.py" -x'), {
+    kind: 'command',
+    words: ['python3', 'a b.py', '-x'],
+    format: { name: 'json' },
+  })
   const host = fileURLToPath(new URL('../../src/lab/pipe/host.js', import.meta.url))
   const store = await loadStore(`${process.execPath} ${host} native-free-btree`)
   t.match(store, { name: 'native-free-btree', capabilities: { orderedScans: true }, rebuiltFiles: ['.lock'] })

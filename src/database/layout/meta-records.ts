@@ -11,9 +11,9 @@
  * | `security` | canonical JSON |
  * | `epochs` | `sequence.ts` |
  */
-import { Packr } from 'msgpackr/pack'
 import type { Transaction } from '../../../native-free-btree/index.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { packMessage, unpackMessage } from '../../base/msgpack.ts'
 import { TREES } from './layout.ts'
 
 export interface DatabaseProperties {
@@ -54,7 +54,6 @@ interface Records {
 export const DEFAULT_SETTINGS: SettingsRecord = { revsLimit: 1000, purgedInfosLimit: 1000 }
 export const DEFAULT_SEQUENCES: SequencesRecord = { update: 0, purge: 0, firstPurge: 1 }
 
-const packr = new Packr({ useRecords: false })
 const SECURITY = Buffer.from('security')
 const EPOCHS = Buffer.from('epochs')
 
@@ -69,7 +68,7 @@ export function readRecord<Name extends keyof Records>(
 ): Partial<Records[Name]> | undefined {
   const value = source.get(TREES.meta, Buffer.from(name))
   if (value === undefined) return undefined
-  const record: unknown = packr.unpack(value)
+  const record: unknown = unpackMessage(value)
   if (typeof record !== 'object' || record === null) {
     throw new DatabaseError('storageDamaged', `the record ${name} is not a map`)
   }
@@ -81,7 +80,7 @@ export function writeRecord<Name extends keyof Records>(
   name: Name,
   record: Records[Name],
 ): void {
-  tx.put(TREES.meta, Buffer.from(name), packr.pack(record))
+  tx.put(TREES.meta, Buffer.from(name), packMessage(record))
 }
 
 /** Canonical JSON; undefined until it was set. */

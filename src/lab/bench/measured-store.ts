@@ -8,6 +8,7 @@ import { cpuUs, deviceBytes, peakMemoryBytes, writtenBytes } from '../measure/pr
 import { groupFigures } from '../measure/process-group.ts'
 import { openedBy } from '../opened.ts'
 import { type Introduction, introduce, openIn } from '../pipe/pipe-store.ts'
+import { programOf } from '../pipe/program-of.ts'
 import { StoreProcess } from '../pipe/store-process.ts'
 import type { Action } from './action.ts'
 
@@ -61,7 +62,7 @@ export class MeasuredStore {
         }),
       })
     }
-    const process = new StoreProcess({ command: source.words })
+    const process = new StoreProcess(programOf(source))
     const introduction = await introduce(process)
     return new MeasuredStore(introduction, {
       open: (folder, options) => openIn(process, introduction, folder, options, true),

@@ -25,7 +25,7 @@ interface Started {
 
 /** The process has loaded the store before the clock runs. */
 async function start({ words, settings, folder, cacheBytes }: Job): Promise<Started> {
-  const process = new StoreProcess({ command: programOf(storeSource(words)) })
+  const process = new StoreProcess(programOf(storeSource(words)))
   try {
     const introduction = await introduce(process)
     const asked = systemClock.monotonic()

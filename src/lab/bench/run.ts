@@ -108,7 +108,7 @@ interface Subject {
 async function subjectsOf(stores: readonly StoreWords[]): Promise<Subject[]> {
   const subjects: Subject[] = []
   for (const [index, { words, settings }] of stores.entries()) {
-    const asked = new StoreProcess({ command: programOf(storeSource(words)) })
+    const asked = new StoreProcess(programOf(storeSource(words)))
     const introduction = await introduce(asked).finally(() => asked.end())
     const { name, version, capabilities } = introduction
     const set = Object.entries(settings).map(([key, value]) => ` ${key}=${value}`)

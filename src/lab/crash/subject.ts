@@ -3,9 +3,10 @@ import type { OpenOptions } from '../api.ts'
 import { LabError } from '../lab-error.ts'
 import { type StoreSource, storeSource } from '../load-store.ts'
 import { Opened } from '../opened.ts'
+import type { PipeFormat } from '../pipe/format.ts'
 import { type Introduction, introduce, openIn } from '../pipe/pipe-store.ts'
 import { programOf } from '../pipe/program-of.ts'
-import { StoreProcess } from '../pipe/store-process.ts'
+import { type Program, StoreProcess } from '../pipe/store-process.ts'
 
 export type Settings = OpenOptions['settings']
 
@@ -26,13 +27,13 @@ export class CrashSubject {
   readonly introduction: Introduction
   /** Whether one process may open one folder after another. */
   readonly reopens: boolean
-  readonly #program: readonly string[]
+  readonly #program: Required<Program>
 
   private constructor(
     words: string,
     settings: Settings,
     introduction: Introduction,
-    program: readonly string[],
+    program: Required<Program>,
     reopens: boolean,
   ) {
     this.reopens = reopens
@@ -46,11 +47,16 @@ export class CrashSubject {
   static async of(words: string, settings: Settings): Promise<CrashSubject> {
     const source: StoreSource = storeSource(words)
     const program = programOf(source)
-    const process = new StoreProcess({ command: program, environment: ENVIRONMENT })
+    const process = new StoreProcess({ ...program, environment: ENVIRONMENT })
     const introduction = await introduce(process).finally(() => process.end())
     if (introduction.keepsNothing === true)
       throw new LabError(`${introduction.name} keeps nothing: there is no crash to try`)
     return new CrashSubject(words, settings, introduction, program, source.kind !== 'command')
+  }
+
+  /** What its processes speak. */
+  get format(): PipeFormat {
+    return this.#program.format
   }
 
   get name(): string {
@@ -59,7 +65,8 @@ export class CrashSubject {
 
   /** Starts a process; `under` is a program with its words that is to run it. */
   start(under: readonly string[] = []): StoreProcess {
-    return new StoreProcess({ command: [...under, ...this.#program], environment: ENVIRONMENT })
+    const { command, format } = this.#program
+    return new StoreProcess({ command: [...under, ...command], format, environment: ENVIRONMENT })
   }
 
   /** Lets a process open the store in `folder`; it ends with the store's close unless it `staysOpen`. */

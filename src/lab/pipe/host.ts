@@ -7,8 +7,9 @@ import type { Store } from '../api.ts'
 import { messageOf } from '../lab-error.ts'
 import { loadStore } from '../load-store.ts'
 import { type Opened, openStoreOf } from '../opened.ts'
+import { JSON_LINES } from './format.ts'
 import { Lines } from './lines.ts'
-import { operationsOf, type Request } from './protocol.ts'
+import { bytesIn, operationsOf, type Request } from './protocol.ts'
 
 const MOST_LINE_BYTES = 256 * 1024 * 1024
 const WAIT = new Int32Array(new SharedArrayBuffer(4))
@@ -49,12 +50,12 @@ class Host {
     if (opened === undefined) throw new Error('no store is open')
     switch (request.do) {
       case 'commit':
-        await opened.write(operationsOf(request.ops), { durable: request.durable })
+        await opened.write(operationsOf(request.ops, JSON_LINES), { durable: request.durable })
         return {}
       case 'get':
-        return { value: (await opened.get(Buffer.from(request.key, 'base64')))?.toString('base64') ?? null }
+        return { value: (await opened.get(bytesIn(request.key, JSON_LINES)))?.toString('base64') ?? null }
       case 'scan': {
-        const start = request.start === undefined ? undefined : Buffer.from(request.start, 'base64')
+        const start = request.start === undefined ? undefined : bytesIn(request.start, JSON_LINES)
         const entries = await opened.scan({ start, limit: request.limit })
         return { entries: entries.map((entry) => entry.map((bytes) => bytes.toString('base64'))) }
       }

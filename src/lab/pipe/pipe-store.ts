@@ -2,7 +2,7 @@
 import type { CommitOptions, Entry, OpenedStore, OpenOptions, Operation, ScanOptions, Store } from '../api.ts'
 import { LabError } from '../lab-error.ts'
 import { storeIn } from '../store-shape.ts'
-import { bytesOfText, PROTOCOL, rowsOf } from './protocol.ts'
+import { PROTOCOL, rowsOf } from './protocol.ts'
 import { type ProcessOptions, StoreProcess } from './store-process.ts'
 
 /** Entries asked for at once, where they come in order. */
@@ -51,14 +51,15 @@ export class PipeStore implements OpenedStore {
   }
 
   async commit(operations: readonly Operation[], { durable }: CommitOptions): Promise<void> {
-    await this.#process.ask({ do: 'commit', durable, ops: rowsOf(operations) })
+    await this.#process.ask({ do: 'commit', durable, ops: rowsOf(operations, this.#process.format) })
   }
 
   async get(key: Buffer): Promise<Buffer | undefined> {
-    const { value } = await this.#process.ask({ do: 'get', key: key.toString('base64') })
+    const { format } = this.#process
+    const { value } = await this.#process.ask({ do: 'get', key: format.toWire(key) })
     if (value === null || value === undefined) return undefined
-    const bytes = bytesOfText(value)
-    if (bytes === undefined) throw new LabError('get answered with a value that is no base64')
+    const bytes = format.fromWire(value)
+    if (bytes === undefined) throw new LabError('get answered with a value that is no bytes')
     return bytes
   }
 
@@ -76,16 +77,17 @@ export class PipeStore implements OpenedStore {
   }
 
   async #page(start: Buffer | undefined, limit: number | undefined): Promise<[Buffer, Buffer][]> {
+    const { format } = this.#process
     const { entries } = await this.#process.ask({
       do: 'scan',
-      ...(start === undefined ? {} : { start: start.toString('base64') }),
+      ...(start === undefined ? {} : { start: format.toWire(start) }),
       ...(limit === undefined ? {} : { limit }),
     })
     if (!Array.isArray(entries)) throw new LabError('scan answered without a list of entries')
     return entries.map((entry: unknown) => {
-      const [key, value] = Array.isArray(entry) ? (entry as unknown[]).map(bytesOfText) : []
+      const [key, value] = Array.isArray(entry) ? (entry as unknown[]).map(format.fromWire) : []
       if (key === undefined || value === undefined) {
-        throw new LabError('scan answered with an entry that is no pair of base64')
+        throw new LabError('scan answered with an entry that is no pair of bytes')
       }
       return [key, value]
     })

@@ -1,6 +1,7 @@
 /**
- * What the lab and a store in a process of its own say to each other: one JSON text a line, requests on the process's
- * standard input, answers on its standard output, in any order. Bytes are base64. docs/LAB.md has it with examples.
+ * What the lab and a store in a process of its own say to each other: requests on the process's standard input, answers on
+ * its standard output, in any order, each a line of JSON with base64 for bytes, or a frame of MessagePack (format.ts).
+ * docs/LAB.md has it with examples.
  *
  *     {"id":1,"do":"hello","protocol":1}
  *     {"id":1,"ok":true,"name":"mine","capabilities":{…}}
@@ -16,10 +17,11 @@
  *     {"id":6,"error":"what went wrong"}
  */
 import type { Operation } from '../api.ts'
+import type { PipeFormat, WireBytes } from './format.ts'
 
 export const PROTOCOL = 1
 
-export type Row = readonly ['put', key: string, value: string] | readonly ['delete', key: string]
+export type Row = readonly ['put', key: WireBytes, value: WireBytes] | readonly ['delete', key: WireBytes]
 
 export type Request =
   | { readonly do: 'hello'; readonly protocol: number }
@@ -30,28 +32,27 @@ export type Request =
       readonly cacheBytes: number
     }
   | { readonly do: 'commit'; readonly durable: boolean; readonly ops: readonly Row[] }
-  | { readonly do: 'get'; readonly key: string }
-  | { readonly do: 'scan'; readonly start?: string; readonly limit?: number }
+  | { readonly do: 'get'; readonly key: WireBytes }
+  | { readonly do: 'scan'; readonly start?: WireBytes; readonly limit?: number }
   | { readonly do: 'close' }
 
-export function rowsOf(operations: readonly Operation[]): Row[] {
+export function rowsOf(operations: readonly Operation[], { toWire }: PipeFormat): Row[] {
   return operations.map(({ key, value }) =>
-    value === undefined
-      ? ['delete', key.toString('base64')]
-      : ['put', key.toString('base64'), value.toString('base64')],
+    value === undefined ? ['delete', toWire(key)] : ['put', toWire(key), toWire(value)],
   )
 }
 
-export function operationsOf(rows: readonly Row[]): Operation[] {
+/** Throws TypeError for what are no bytes. */
+export function operationsOf(rows: readonly Row[], format: PipeFormat): Operation[] {
   return rows.map(([kind, key, value]) => ({
-    key: Buffer.from(key, 'base64'),
-    value: kind === 'put' ? Buffer.from(value ?? '', 'base64') : undefined,
+    key: bytesIn(key, format),
+    value: kind === 'put' ? bytesIn(value, format) : undefined,
   }))
 }
 
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
-
-/** The bytes of a text of base64; undefined for anything else. */
-export function bytesOfText(value: unknown): Buffer | undefined {
-  return typeof value === 'string' && BASE64.test(value) ? Buffer.from(value, 'base64') : undefined
+/** Throws TypeError for what are none. */
+export function bytesIn(value: unknown, { fromWire }: PipeFormat): Buffer {
+  const bytes = fromWire(value)
+  if (bytes === undefined) throw new TypeError('bytes were due')
+  return bytes
 }

@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { LabError } from '../lab-error.ts'
 import { within } from '../within.ts'
-import { Lines } from './lines.ts'
+import { JSON_LINES, type Message, type PipeFormat } from './format.ts'
 import type { Request } from './protocol.ts'
 
-const MOST_LINE_BYTES = 64 * 1024 * 1024
+const MOST_MESSAGE_BYTES = 64 * 1024 * 1024
 const MOST_ERROR_BYTES = 4096
 const ANSWER_MS = 30_000
 const END_MS = 10_000
@@ -26,9 +26,14 @@ export class ProcessEnded extends LabError {}
 /** The store answered that it could not. */
 export class StoreRefused extends LabError {}
 
-export interface ProcessOptions {
-  /** The program and its words. */
+/** A program with its words, and what it speaks. */
+export interface Program {
   readonly command: readonly string[]
+  /** Lines of JSON where it is left out. */
+  readonly format?: PipeFormat
+}
+
+export interface ProcessOptions extends Program {
   /** More than the lab's own environment. */
   readonly environment?: Readonly<Record<string, string>>
   /** Told of each answer in the order in which they were read. */
@@ -36,6 +41,7 @@ export interface ProcessOptions {
 }
 
 export class StoreProcess {
+  readonly format: PipeFormat
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, Waiting>()
   readonly #onAnswer: ProcessOptions['onAnswer']
@@ -44,7 +50,8 @@ export class StoreProcess {
   #ids = 0
   #end: ProcessEnded | undefined
 
-  constructor({ command, environment = {}, onAnswer }: ProcessOptions) {
+  constructor({ command, format = JSON_LINES, environment = {}, onAnswer }: ProcessOptions) {
+    this.format = format
     const [program = '', ...words] = command
     this.#onAnswer = onAnswer
     // A group of its own: a kill takes along what a wrapper has started.
@@ -54,8 +61,8 @@ export class StoreProcess {
       env: { ...process.env, ...environment },
     })
     this.#child = child
-    const lines = new Lines(MOST_LINE_BYTES)
-    child.stdout!.on('data', (chunk: Buffer) => this.#take(lines, chunk))
+    const messages = this.format.splitter(MOST_MESSAGE_BYTES)
+    child.stdout!.on('data', (chunk: Buffer) => this.#take(messages, chunk))
     child.stderr!.on('data', (chunk: Buffer) => {
       this.#errors = Buffer.from(Buffer.concat([this.#errors, chunk]).subarray(-MOST_ERROR_BYTES))
     })
@@ -98,7 +105,7 @@ export class StoreProcess {
     const stdin = this.#child.stdin!
     // What is asked at once goes in one write.
     stdin.cork()
-    stdin.write(`${JSON.stringify({ id, ...request })}\n`)
+    stdin.write(this.format.encode({ id, ...request }))
     process.nextTick(() => stdin.uncork())
     try {
       return await within(ANSWER_MS, `${request.do} over the pipe`, answered)
@@ -129,23 +136,24 @@ export class StoreProcess {
     }
   }
 
-  #take(lines: Lines, chunk: Buffer): void {
+  #take(messages: ReturnType<PipeFormat['splitter']>, chunk: Buffer): void {
     if (this.#end !== undefined) return
     try {
-      for (const line of lines.add(chunk)) this.#answer(line)
+      for (const message of messages.add(chunk)) this.#answer(message)
     } catch (error) {
       this.#fail(new ProcessEnded(`the store was ended: ${(error as Error).message}`))
       this.#signal()
     }
   }
 
-  #answer(line: string): void {
-    if (line.trim() === '') return
+  #answer(message: Message): void {
+    if (message.toString().trim() === '') return
+    const { decode, show, name } = this.format
     let answer: unknown
     try {
-      answer = JSON.parse(line)
+      answer = decode(message)
     } catch {
-      throw new LabError(`it wrote what is no JSON: ${JSON.stringify(line.slice(0, 80))}`)
+      throw new LabError(`it wrote what is no ${name === 'json' ? 'JSON' : 'MessagePack'}: ${show(message)}`)
     }
     const { id, ok, error } = (typeof answer === 'object' && answer !== null ? answer : {}) as Record<
       string,
@@ -153,13 +161,13 @@ export class StoreProcess {
     >
     const waiting = typeof id === 'number' ? this.#waiting.get(id) : undefined
     if (typeof id !== 'number' || waiting === undefined) {
-      throw new LabError(`it answered what nobody has asked: ${line.slice(0, 80)}`)
+      throw new LabError(`it answered what nobody has asked: ${show(message)}`)
     }
     if (ok === true) {
       this.#onAnswer?.(id, answer as Answer)
       waiting.resolve(answer as Answer)
     } else if (typeof error === 'string') waiting.reject(new StoreRefused(error.slice(0, 500)))
-    else throw new LabError(`an answer has to have "ok":true or "error": ${line.slice(0, 80)}`)
+    else throw new LabError(`an answer has to have "ok":true or "error": ${show(message)}`)
   }
 
   #fail(error: ProcessEnded): void {

@@ -9,6 +9,7 @@ import { judgeStore } from '../crash/reading.ts'
 import type { CrashSubject } from '../crash/subject.ts'
 import { Wrong } from '../crash/verdict.ts'
 import { LabError } from '../lab-error.ts'
+import type { PipeFormat } from '../pipe/format.ts'
 import { findStrace } from './find-strace.ts'
 import { STORE_CALLS, StorePlayer } from './store-player.ts'
 
@@ -32,6 +33,8 @@ export interface Recording {
   /** The folder that the store had, as the traces name it. */
   readonly folder: string
   readonly sessions: readonly Session[]
+  /** What the store's processes spoke. */
+  readonly format: PipeFormat
 }
 
 /** Sessions: closed, ended without a close, closed. */
@@ -57,7 +60,7 @@ export async function record(
     shown = await session.run(folder, lanes, shown, Math.ceil(commits / ENDINGS.length), ending)
     sessions.push({ trace: withoutReads(await settledTrace(trace)), acknowledged: session.acknowledged })
   }
-  const recording = { seed, folder, sessions }
+  const recording = { seed, folder, sessions, format: subject.format }
   await assertComplete(subject, recording)
   return recording
 }
@@ -129,9 +132,15 @@ async function settledTrace(path: string): Promise<string> {
 }
 
 /** Holds what the calls come to against the folder: whatever was written in another way is refused here. */
-async function assertComplete(subject: CrashSubject, { folder, sessions }: Recording): Promise<void> {
+async function assertComplete(subject: CrashSubject, { folder, sessions, format }: Recording): Promise<void> {
   const rebuiltFiles = subject.introduction.rebuiltFiles ?? []
-  const player = new StorePlayer({ folder, rebuiltFiles, journalsNames: false, onAnswer: () => false })
+  const player = new StorePlayer({
+    folder,
+    rebuiltFiles,
+    journalsNames: false,
+    format,
+    onAnswer: () => false,
+  })
   for (const { trace } of sessions) for (const _ of player.play(trace));
   const made = player.tree.visibleFiles()
   const isKept = (path: string) => !rebuiltFiles.some((end) => path.endsWith(end))

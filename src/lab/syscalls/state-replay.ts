@@ -39,6 +39,7 @@ export async function playState(
   const recording = {
     seed,
     folder,
+    format: subject.format,
     sessions: sessions.map(({ gzip, acknowledged }) => ({
       trace: gunzipSync(Buffer.from(gzip, 'base64')).toString('latin1'),
       acknowledged,

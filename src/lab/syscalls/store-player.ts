@@ -6,7 +6,7 @@
  * - Names take effect when the call has returned: a name that is not there yet is one of the states of a crash after it.
  */
 import { join } from 'node:path'
-import { Lines } from '../pipe/lines.ts'
+import { JSON_LINES, type Message, type PipeFormat } from '../pipe/format.ts'
 import { type OpenFile, Processes } from './processes.ts'
 import { bytesOf, bytesOfVector, parseTrace, TraceError, type TraceEvent } from './strace.ts'
 import { type Finish, type TracedFile, type TracedNode, TracedTree } from './traced-tree.ts'
@@ -66,7 +66,7 @@ export const STORE_CALLS = [
   ],
 ]
 
-const MOST_LINE_BYTES = 256 * 1024 * 1024
+const MOST_MESSAGE_BYTES = 256 * 1024 * 1024
 const CLONES = ['clone', 'clone3', 'fork', 'vfork']
 
 export interface StoreMoment {
@@ -80,6 +80,8 @@ export interface PlayerOptions {
   readonly rebuiltFiles: readonly string[]
   /** Whether a sync of a file makes the changes of names before it durable, as one journal of all does. */
   readonly journalsNames: boolean
+  /** What the process answers in; lines of JSON where it is left out. */
+  readonly format?: PipeFormat
   /** Told of every answer `"ok":true`, when its write begins. Returns whether that is a moment to look at. */
   readonly onAnswer: (id: number) => boolean
 }
@@ -95,10 +97,13 @@ export class StorePlayer {
   readonly #options: PlayerOptions
   readonly #finishes = new Map<Call, Finish>()
   #processes = new Processes('/')
-  #answers = new Lines(MOST_LINE_BYTES)
+  readonly #format: PipeFormat
+  #answers: ReturnType<PipeFormat['splitter']>
 
   constructor(options: PlayerOptions) {
     this.#options = options
+    this.#format = options.format ?? JSON_LINES
+    this.#answers = this.#format.splitter(MOST_MESSAGE_BYTES)
     this.tree = new TracedTree(options.folder)
   }
 
@@ -108,7 +113,7 @@ export class StorePlayer {
    */
   *play(text: string): Generator<StoreMoment, void, void> {
     this.#processes = new Processes(process.cwd())
-    this.#answers = new Lines(MOST_LINE_BYTES)
+    this.#answers = this.#format.splitter(MOST_MESSAGE_BYTES)
     this.#finishes.clear()
     for (const event of parseTrace(text)) {
       try {
@@ -444,24 +449,24 @@ export class StorePlayer {
     return this.tree.contains(clean) ? clean : undefined
   }
 
-  /** Tells of the answers whose lines a write to standard output ends. */
+  /** Tells of the answers whose messages a write to standard output ends. */
   #acknowledges(call: Call): boolean {
     const { name, args } = call
     if ((name !== 'write' && name !== 'writev') || args[0] !== '1' || this.#open(call) !== undefined)
       return false
     let isMoment = false
     const bytes = name === 'write' ? bytesOf(args[1]!) : bytesOfVector(args[1]!)
-    for (const line of this.#answers.add(bytes)) {
-      const id = answeredId(line)
+    for (const message of this.#answers.add(bytes)) {
+      const id = answeredId(message, this.#format)
       if (id !== undefined && this.#options.onAnswer(id)) isMoment = true
     }
     return isMoment
   }
 }
 
-function answeredId(line: string): number | undefined {
+function answeredId(message: Message, { decode }: PipeFormat): number | undefined {
   try {
-    const { id, ok } = JSON.parse(line) as { id?: unknown; ok?: unknown }
+    const { id, ok } = decode(message) as { id?: unknown; ok?: unknown }
     return ok === true && typeof id === 'number' ? id : undefined
   } catch {
     return undefined

@@ -24,7 +24,7 @@ export interface WalkedMoment {
  * @param lanes how many there are.
  */
 export function* walk(
-  { folder, sessions }: Recording,
+  { folder, sessions, format }: Recording,
   model: Model,
   lanes: number,
   rebuiltFiles: readonly string[],
@@ -43,7 +43,8 @@ export function* walk(
     if (isDurable) durable[lane] = number
     return isDurable
   }
-  const player = new StorePlayer({ folder, rebuiltFiles, journalsNames: model !== 'posix-strict', onAnswer })
+  const journalsNames = model !== 'posix-strict'
+  const player = new StorePlayer({ folder, rebuiltFiles, journalsNames, format, onAnswer })
   for (const [session, { trace, acknowledged: answers }] of sessions.entries()) {
     waiting = new Map(answers.map((answer) => [answer.id, answer]))
     for (const { kind, line } of player.play(trace)) {
