@@ -7,8 +7,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
     'admin_only_all_dbs allow_jsonp buffer_response bulk_get_use_batches ' +
     'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
-    'server_header_versions server_options socket_options update_lru_on_read ' +
-    'x_forwarded_host x_forwarded_proto x_forwarded_ssl',
+    'server_header_versions server_options socket_options update_lru_on_read',
   chttpd_auth:
     'auth_cache_size authentication_db max_iterations ' +
     'min_iterations password_scheme require_valid_user users_db_public',

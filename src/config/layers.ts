@@ -82,9 +82,39 @@ const NAMES: ReadonlyMap<string, SettingName> = new Map(
   Object.entries(SETTINGS).map(([name, { section, key }]) => [`${section}\n${key}`, name as SettingName]),
 )
 
+/**
+ * Sections in which CouchDB had keys before it had the section that they are in now. Where that gives a key no value
+ * their older one does, as there.
+ */
+const OLDER_SECTIONS: ReadonlyMap<string, string> = new Map([
+  ['chttpd', 'httpd'],
+  ['chttpd_auth', 'couch_httpd_auth'],
+])
+
+/** Those of `[chttpd]` for which that holds; in `[httpd]` the others were of another server. */
+const OLD_HTTPD_KEYS = new Set(
+  (
+    'enable_cors enable_xframe_options max_http_request_size max_uri_length rewrite_limit secure_rewrites ' +
+    'x_forwarded_host x_forwarded_proto x_forwarded_ssl'
+  ).split(' '),
+)
+
+/** The older section of a setting. */
+function olderSection({ section, key }: Pick<Written, 'section' | 'key'>): string | undefined {
+  return section === 'chttpd' && !OLD_HTTPD_KEYS.has(key) ? undefined : OLDER_SECTIONS.get(section)
+}
+
+const OLDER_NAMES: ReadonlyMap<string, SettingName> = new Map(
+  Object.entries(SETTINGS).flatMap(([name, setting]): [string, SettingName][] => {
+    const older = olderSection(setting)
+    return older === undefined ? [] : [[`${older}\n${setting.key}`, name as SettingName]]
+  }),
+)
+
 /** The setting that a key belongs to. */
 export function settingOf(section: string, key: string): SettingName | undefined {
-  const found = NAMES.get(`${section}\n${key}`) ?? NAMES.get(`${section}\n*`)
+  const id = `${section}\n${key}`
+  const found = NAMES.get(id) ?? OLDER_NAMES.get(id) ?? NAMES.get(`${section}\n*`)
   const colon = section.indexOf(':')
   return found ?? (colon < 0 ? undefined : NAMES.get(`${section.slice(0, colon)}:*\n*`))
 }
@@ -110,9 +140,12 @@ export function checkText(name: SettingName, section: string, key: string, text:
 export function valueIn<K extends SettingName>(layers: ConfigLayers, name: K): Settings[K] {
   const setting: Setting<unknown> = SETTINGS[name]
   if (setting.parseEntry === undefined) {
-    const written = effective(layers, setting.section, setting.key)
+    const older = olderSection(setting)
+    const written =
+      effective(layers, setting.section, setting.key) ??
+      (older === undefined ? undefined : effective(layers, older, setting.key))
     if (written === undefined) return setting.default as Settings[K]
-    const isLocal = written === layers.local.get(setting.section, setting.key)
+    const isLocal = written === layers.local.get(written.section, setting.key)
     if (isLocal && isNoChoice(name, written.text!)) return setting.default as Settings[K]
     return parseText(name, written.text!)
   }

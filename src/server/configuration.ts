@@ -34,6 +34,18 @@ import { isUtf8 } from '../documents/characters.ts'
 /** Stands for a secret that is set. */
 const MASK = '****'
 
+/** What requests may not change, as in CouchDB: there such a section names programs to run. */
+const CLOSED_SECTIONS = new Set([
+  'daemons',
+  'external',
+  'httpd_db_handlers',
+  'httpd_design_handlers',
+  'httpd_global_handlers',
+  'native_query_servers',
+  'os_daemons',
+  'query_servers',
+])
+
 const LAST_ADMINISTRATOR = 'The last administrator cannot be removed.'
 
 export type SectionTexts = Record<string, string>
@@ -89,9 +101,10 @@ export class Configuration {
     return this.#listed(section).find((each) => each.key === key)?.text
   }
 
-  /** The text that was there before, or an empty one. Rejects with badRequest, conflict. */
+  /** The text that was there before, or an empty one. Rejects with badRequest, forbidden, conflict. */
   set(section: string, key: string, text: string, options: ChangeOptions): Promise<string> {
     return this.#inTurn(async () => {
+      requireOpenSection(section)
       const name = settingOf(section, key)
       this.#checkSet(section, key, text, name)
       const before = this.value(section, key) ?? ''
@@ -103,9 +116,10 @@ export class Configuration {
     })
   }
 
-  /** The text that was there, or undefined where there was none. Rejects with conflict. */
+  /** The text that was there, or undefined where there was none. Rejects with forbidden, conflict. */
   delete(section: string, key: string, options: ChangeOptions): Promise<string | undefined> {
     return this.#inTurn(async () => {
+      requireOpenSection(section)
       const before = this.value(section, key)
       if (before === undefined) return undefined
       this.#checkChange(section, key, settingOf(section, key))
@@ -282,6 +296,13 @@ export class Configuration {
     if (effect !== 'live') return
     const value = valueIn(this.#layers, name)
     if (!isDeepStrictEqual(value, settings.get(name))) settings.put(name, value)
+  }
+}
+
+/** Throws forbidden. */
+function requireOpenSection(section: string): void {
+  if (CLOSED_SECTIONS.has(section)) {
+    throw new DatabaseError('forbidden', 'Config section blacklisted for modification over HTTP API.')
   }
 }
 

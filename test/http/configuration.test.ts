@@ -312,3 +312,52 @@ t.test('ids of documents that are written', async (t) => {
 interface Session {
   userCtx?: { roles: string[] }
 }
+
+t.test('what names programs in CouchDB is closed to requests', async (t) => {
+  const server = await shared
+  for (const section of [
+    'query_servers',
+    'native_query_servers',
+    'external',
+    'daemons',
+    'httpd_global_handlers',
+  ]) {
+    const refused = await put(server, `${section}/any`, 'x')
+    t.match([refused.status, refused.json], [403, { error: 'forbidden' }], section)
+    t.equal((await remove(server, `${section}/any`)).status, 403)
+  }
+})
+
+t.test('a key in its older section holds while the newer one has none', async (t) => {
+  const server = await shared
+  const located = async () => {
+    const headers = { 'x-host': 'old.example', 'x-front': 'new.example', 'x-forwarded-host': 'usual.example' }
+    const { headers: answered } = await ask(server, 'PUT /a%2Bb/', { json: {}, headers })
+    await ask(server, 'DELETE /a%2Bb')
+    return answered.location
+  }
+  t.equal(await located(), 'http://usual.example/a%2Bb')
+  t.equal((await put(server, 'httpd/x_forwarded_host', 'X-Host')).text, '""\n')
+  t.equal(await located(), 'http://old.example/a%2Bb')
+  await put(server, 'chttpd/x_forwarded_host', 'X-Front')
+  t.equal(await located(), 'http://new.example/a%2Bb')
+  t.equal((await remove(server, 'chttpd/x_forwarded_host')).status, 200)
+  t.equal(await located(), 'http://old.example/a%2Bb')
+  t.equal((await put(server, 'httpd/x_forwarded_host', 'no header')).status, 400)
+  t.equal((await remove(server, 'httpd/x_forwarded_host')).text, '"X-Host"\n')
+  t.equal(await located(), 'http://usual.example/a%2Bb')
+  t.equal((await put(server, 'couch_httpd_auth/secret', 'key')).text, '""\n')
+  t.equal(await get(server, 'couch_httpd_auth/secret'), '****')
+  t.equal((await remove(server, 'couch_httpd_auth/secret')).status, 200)
+  t.equal((await put(server, 'httpd/port', '80')).status, 200, 'of another server')
+})
+
+t.test('whether a plus sign in a path is a space', async (t) => {
+  const server = await shared
+  await ask(server, 'PUT /plus')
+  const idOf = async () => ((await ask(server, 'PUT /plus/a+b', { json: {} })).json as { id?: string }).id
+  t.equal(await idOf(), 'a b')
+  await put(server, 'chttpd/decode_plus_to_space', 'false')
+  t.equal(await idOf(), 'a+b')
+  t.equal((await remove(server, 'chttpd/decode_plus_to_space')).status, 200)
+})

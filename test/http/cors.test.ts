@@ -106,7 +106,11 @@ t.test('configuration', async (t) => {
     rules(
       '[chttpd]\nenable_cors = true\n[cors]\norigins = http://a, http://b\nmethods = GET,PUT\nheaders = X-A\nmax_age = 9\n[cors:b.example]\norigins = http://c',
     ),
-    { rules: given, byHost: new Map([['b.example', { ...given, origins: ['http://c'] }]]) },
+    {
+      rules: given,
+      byHost: new Map([['b.example', { ...given, origins: ['http://c'] }]]),
+      forwardedHost: 'x-forwarded-host',
+    },
   )
   t.match(rulesOf({ flags: { cors: ['http://a', 'http://b'] } }), {
     rules: { origins: ['http://a', 'http://b'], credentials: true },

@@ -27,6 +27,11 @@ t.test('a target is split before it is decoded', async (t) => {
   for (const [target, segments] of cases) t.same(parseTarget(target).segments, segments, target)
 })
 
+t.test('a plus sign in a path may be one; in a query it is a space', async (t) => {
+  const { segments, query } = parseTarget('/a+b/c%2Bd%20e?x=1+2', false)
+  t.same([segments, query], [['a+b', 'c+d e'], [['x', '1 2']]])
+})
+
 t.test('a percent without two hex digits is malformed, wherever it stands', async (t) => {
   for (const target of ['/db/%', '/db/%2', '/db/%zz', '/db/a?x=%G0']) {
     t.equal(parseTarget(target).malformed, true, target)

@@ -89,6 +89,7 @@ t.test('a document: ETag, 304, HEAD as long as GET', async (t) => {
     const reply = await send(`GET /${name}/a`, { headers: { 'if-none-match': tag } })
     t.equal(reply.status, 304, tag)
     t.equal(reply.text, '')
+    t.equal(reply.headers['content-length'], '0')
   }
   t.equal((await send(`GET /${name}/a`, { headers: { 'if-none-match': '"other"' } })).status, 200)
   t.equal((await send(`GET /${name}/a?revs_info=true`)).headers.etag, undefined)

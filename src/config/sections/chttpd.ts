@@ -1,7 +1,12 @@
 /** `[chttpd]`, `[vhosts]`, and `[prometheus]`, which listens too. */
-import { type HandlerName, handlers } from '../auth-settings.ts'
+import { type HandlerName, handlers, headerName } from '../auth-settings.ts'
 import { address, addresses, vhostPath } from '../listening-settings.ts'
 import { entries, flag, integer, text } from '../setting.ts'
+
+/** What a header is found under. */
+function lowerHeaderName(input: string): string {
+  return headerName(input).toLowerCase()
+}
 
 export const CHTTPD = {
   metricsPortEnabled: flag({
@@ -156,6 +161,37 @@ export const CHTTPD = {
     default: false,
     effect: 'live',
     doc: 'Whether answers say in X-Frame-Options which pages may show them in a frame: see [x_frame_options].',
+  }),
+  forwardedHostHeader: text({
+    section: 'chttpd',
+    key: 'x_forwarded_host',
+    default: 'x-forwarded-host',
+    parse: lowerHeaderName,
+    effect: 'live',
+    doc: 'Header in which a proxy names the host that was asked.',
+  }),
+  forwardedSchemeHeader: text({
+    section: 'chttpd',
+    key: 'x_forwarded_proto',
+    default: 'x-forwarded-proto',
+    parse: lowerHeaderName,
+    effect: 'live',
+    doc: 'Header in which a proxy says https.',
+  }),
+  forwardedTlsHeader: text({
+    section: 'chttpd',
+    key: 'x_forwarded_ssl',
+    default: 'x-forwarded-ssl',
+    parse: lowerHeaderName,
+    effect: 'live',
+    doc: 'Header in which a proxy says on where it was asked by TLS.',
+  }),
+  plusIsSpace: flag({
+    section: 'chttpd',
+    key: 'decode_plus_to_space',
+    default: true,
+    effect: 'live',
+    doc: 'Whether a plus sign in a path is a space; in a query it always is.',
   }),
   vhosts: entries({
     section: 'vhosts',

@@ -9,6 +9,7 @@ export const LOG = {
     default: 'warning',
     values: LOG_LEVELS,
     effect: 'live',
+    listed: true,
     doc: 'Lowest level that is logged; requests are "notice".',
   }),
   logWriter: choice({

@@ -43,13 +43,13 @@ const OVERRIDES = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CON
 
 /** Names the request's route; what was found on the way is kept for the handler. */
 export function rewriteUrl(
-  { endpoints, vhosts }: Pick<Service, 'endpoints' | 'vhosts'>,
+  { endpoints, vhosts, limits }: Pick<Service, 'endpoints' | 'vhosts' | 'limits'>,
   request: { url?: string | undefined },
 ): string {
   const message = request as ArrivingMessage
   const url = message.url ?? '/'
   const hostTarget = vhosts.targetOf(message, url)
-  const target = parseTarget(hostTarget ?? url)
+  const target = parseTarget(hostTarget ?? url, limits.plusIsSpace)
   const method = effectiveMethod(message)
   const place = resolve(endpoints, method, target.segments)
   const query = target.query.length === 0 ? NO_QUERY : new Query(target.query)

@@ -24,7 +24,8 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   const { status } = answer
   const head = headOf(exchange, answer.headers)
   const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
-  if (status !== 304 && status !== 204) head.push('Content-Length', String(body.length))
+  // RFC 9110, 8.6, would have the length that a 200 has or none; CouchDB says 0, and clients read it.
+  if (status !== 204) head.push('Content-Length', String(body.length))
   response.writeHead(status, head)
   if (request.method !== 'HEAD') exchange.sentBytes += body.length
   const bodiless = request.method === 'HEAD' || body.length === 0

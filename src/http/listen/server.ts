@@ -63,10 +63,13 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { maxBodyMemoryBytes: totalBytes, maxJsonBytes: longestBytes } = limits
   const bodies = new BodyMemory({ totalBytes, longestBytes })
   const endpoints = endpointsOf(resources)
-  let vhosts = new Vhosts(settings.get('vhosts'))
-  settings.subscribe('vhosts', (rules) => {
-    vhosts = new Vhosts(rules)
-  })
+  const vhostsNow = (): Vhosts => new Vhosts(settings.get('vhosts'), settings.get('forwardedHostHeader'))
+  let vhosts = vhostsNow()
+  const takeVhosts = (): void => {
+    vhosts = vhostsNow()
+  }
+  settings.subscribe('vhosts', takeVhosts)
+  settings.subscribe('forwardedHostHeader', takeVhosts)
   const service: Service = {
     get vhosts() {
       return vhosts

@@ -12,6 +12,7 @@ export const CORS_SETTINGS = [
   'corsExposedHeaders',
   'corsMaxAgeSeconds',
   'corsByHost',
+  'forwardedHostHeader',
 ] as const satisfies readonly SettingName[]
 
 /** The member of the rules that a key of `[cors]` says. */
@@ -42,5 +43,5 @@ export function corsOf(settings: Pick<SettingsRegistry, 'get'>): Cors | undefine
     const member = MEMBERS[name.slice(slash + 1)]!
     byHost.set(host, { ...(byHost.get(host) ?? rules), [member]: value })
   }
-  return { rules, byHost }
+  return { rules, byHost, forwardedHost: settings.get('forwardedHostHeader') }
 }

@@ -29,6 +29,8 @@ export interface Cors {
   rules: CorsRules
   /** Of requests to some hosts. */
   byHost?: ReadonlyMap<string, CorsRules>
+  /** Header in which proxies name that host. */
+  forwardedHost?: string | undefined
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'COPY', 'OPTIONS']
@@ -56,9 +58,9 @@ const EXPOSED =
   'accept-ranges etag server x-couch-request-id x-couch-update-newrev x-couchdb-body-time'.split(' ')
 
 /** The rules for a request: those of the host that it is sent to, where that has some. */
-function rulesFor({ rules, byHost }: Cors, request: IncomingMessage): CorsRules {
+function rulesFor({ rules, byHost, forwardedHost }: Cors, request: IncomingMessage): CorsRules {
   if (byHost === undefined || byHost.size === 0) return rules
-  const host = hostOf(request)?.replace(/:\d*$/, '')
+  const host = hostOf(request, forwardedHost)?.replace(/:\d*$/, '')
   return (host === undefined ? undefined : byHost.get(host)) ?? rules
 }
 

@@ -157,7 +157,7 @@ export class Exchange implements Intake {
       throw new DatabaseError('badRequest', 'The rewritten request is too long.')
     }
     const method = rewriting.method ?? this.method
-    const { segments, query, malformed } = parseTarget(rewriting.target)
+    const { segments, query, malformed } = parseTarget(rewriting.target, this.limits.plusIsSpace)
     if (malformed) throw new DatabaseError('badRequest', 'invalid_url_encoding')
     const place = resolve(this.service.endpoints, method, segments)
     const arrival = { method, place, query: new Query(query), malformed }
@@ -461,10 +461,11 @@ export class Exchange implements Intake {
   /** The absolute URL of a path of this server as the client sees it, proxies included. */
   absoluteUri(path: string): string {
     const socket = this.request.socket
+    const { forwardedHost, forwardedTls, forwardedScheme } = this.limits
     const host =
-      this.header('x-forwarded-host') ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
+      this.header(forwardedHost) ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
     const secure =
-      this.isSecure || this.header('x-forwarded-ssl') === 'on' || this.header('x-forwarded-proto') === 'https'
+      this.isSecure || this.header(forwardedTls) === 'on' || this.header(forwardedScheme) === 'https'
     // A path from a parameter may be anything: it must neither end the header nor change the host.
     const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
     return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`

@@ -8,6 +8,8 @@ export interface FrameOptions {
   readonly sameOrigin: boolean
   /** Addresses of this server with their schemes; `*` alone is every one. */
   readonly hosts: readonly string[] | undefined
+  /** Header in which proxies name the host. */
+  readonly forwardedHost?: string | undefined
 }
 
 /** Those of the settings, which they follow. */
@@ -16,6 +18,7 @@ export function frameOptionsOf(settings: Pick<SettingsRegistry, 'view'>): FrameO
     enabled: 'frameOptionsEnabled',
     sameOrigin: 'frameSameOrigin',
     hosts: 'frameHosts',
+    forwardedHost: 'forwardedHostHeader',
   })
 }
 
@@ -23,7 +26,7 @@ export function frameOptionsOf(settings: Pick<SettingsRegistry, 'view'>): FrameO
 export function frameOption(options: FrameOptions | undefined, request: IncomingMessage): string | undefined {
   if (options === undefined || !options.enabled) return undefined
   if (options.sameOrigin) return 'SAMEORIGIN'
-  const host = hostOf(request)
+  const host = hostOf(request, options.forwardedHost)
   const { hosts = [] } = options
   const address = `http://${host}`
   const isShown = host !== undefined && (hosts.includes(address) || (hosts.length === 1 && hosts[0] === '*'))

@@ -123,6 +123,12 @@ export interface Backend {
 const FEED_TIMEOUT_MS = 60_000
 
 export interface HttpLimits {
+  /** Headers of proxies, in lower case: which host was asked, whether by TLS, by which scheme. */
+  forwardedHost: string
+  forwardedTls: string
+  forwardedScheme: string
+  /** Whether a plus sign in a path is a space. */
+  plusIsSpace: boolean
   /** How often a request may be rewritten, and whether rules of rewrites are kept within their database. */
   rewriteLimit: number
   secureRewrites: boolean
@@ -193,6 +199,10 @@ export interface HttpLimits {
 
 /** The settings that limits come from. */
 const LIMIT_SETTINGS = {
+  forwardedHost: 'forwardedHostHeader',
+  forwardedTls: 'forwardedTlsHeader',
+  forwardedScheme: 'forwardedSchemeHeader',
+  plusIsSpace: 'plusIsSpace',
   maxRequestBytes: 'maxRequestSize',
   maxJsonBytes: 'maxJsonSize',
   maxBodyMemoryBytes: 'bodyMemoryBytes',

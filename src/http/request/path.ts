@@ -1,6 +1,7 @@
 /**
  * A request's target, taken apart exactly as CouchDB does it: split first, decoded afterwards, so that an
- * escaped slash belongs to a name. `+` is a space (`%2B` is plus), empty segments do not count. A byte that
+ * escaped slash belongs to a name. `+` is a space (`%2B` is plus), in a path unless `[chttpd] decode_plus_to_space` says no;
+ * empty segments do not count. A byte that
  * is not part of valid UTF-8 becomes a lone surrogate U+DC80..U+DCFF, which no client can send otherwise:
  * `isUtf8` of src/documents tells, and an id with one can never meet a stored id by accident.
  */
@@ -18,8 +19,8 @@ export interface Target {
 const PLAIN = /^[\x21-\x24\x26-\x2a\x2c-\x7e]*$/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
 
-/** Takes the raw request target apart ("/db/a%2Fb?x=1", or the absolute form). */
-export function parseTarget(raw: string): Target {
+/** Takes the raw request target apart ("/db/a%2Fb?x=1", or the absolute form). `plusIsSpace`: in the path. */
+export function parseTarget(raw: string, plusIsSpace = true): Target {
   const hash = raw.indexOf('#')
   const target = hash < 0 ? raw : raw.slice(0, hash)
   if (target.includes('%') && BAD_ESCAPE.test(target)) return { segments: [], query: [], malformed: true }
@@ -27,7 +28,8 @@ export function parseTarget(raw: string): Target {
   const path = withoutOrigin(question < 0 ? target : target.slice(0, question))
   const plain = PLAIN.test(path)
   const segments: string[] = []
-  for (const part of path.split('/')) if (part !== '') segments.push(plain ? part : decodeComponent(part))
+  for (const part of path.split('/'))
+    if (part !== '') segments.push(plain ? part : decodeComponent(part, plusIsSpace))
   return { segments, query: question < 0 ? [] : parseForm(target.slice(question + 1)), malformed: false }
 }
 
@@ -43,8 +45,8 @@ export function parseForm(text: string): [string, string][] {
   return pairs
 }
 
-/** One component's text: `+` to space, escapes to bytes, bytes to UTF-8. A lone `%` stays. */
-export function decodeComponent(part: string): string {
+/** One component's text: `+` to space where it is one, escapes to bytes, bytes to UTF-8. A lone `%` stays. */
+export function decodeComponent(part: string, plusIsSpace = true): string {
   if (PLAIN.test(part)) return part
   const bytes = Buffer.allocUnsafe(part.length)
   let length = 0
@@ -55,7 +57,7 @@ export function decodeComponent(part: string): string {
       if (value >= 0) i += 2
       bytes[length++] = value >= 0 ? value : code
     } else {
-      bytes[length++] = code === 0x2b ? 0x20 : code
+      bytes[length++] = code === 0x2b && plusIsSpace ? 0x20 : code
     }
   }
   return utf8OrEscaped(bytes.subarray(0, length))

@@ -27,8 +27,11 @@ interface Rule {
 
 export class Vhosts {
   readonly #rules: readonly Rule[]
+  readonly #forwardedHost: string | undefined
 
-  constructor(entries: Entries) {
+  /** `forwardedHost`: the header in which proxies name the host. */
+  constructor(entries: Entries, forwardedHost?: string) {
+    this.#forwardedHost = forwardedHost
     const rules = [...entries].map(([host, target]) => ruleOf(host, target))
     // The more a rule says, the sooner it is asked, and labels before what stands for any.
     this.#rules = rules.sort(
@@ -38,7 +41,7 @@ export class Vhosts {
 
   /** Where the request goes; undefined where no rule is for it. */
   targetOf(request: IncomingMessage, target: string): string | undefined {
-    const host = hostOf(request)
+    const host = hostOf(request, this.#forwardedHost)
     if (this.#rules.length === 0 || host === undefined || !HOST.test(host) || !target.startsWith('/'))
       return undefined
     const question = target.search(/[?#]/)
