@@ -37,7 +37,7 @@ export interface ChangeEntry {
 
 const writer = new ByteWriter()
 
-/** `key` is the document's id in UTF-8. */
+/** Good until the next call. `key` is the document's id in UTF-8. */
 export function encodeChangeEntry(
   key: Uint8Array,
   leaves: readonly LeafSummary[],
@@ -57,7 +57,7 @@ export function encodeChangeEntry(
   }
   writer.bytes(reference)
   writer.bytes(key)
-  return writer.take()
+  return writer.lent()
 }
 
 function decodeLeaf(reader: ByteReader): LeafSummary {

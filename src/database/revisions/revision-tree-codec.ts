@@ -47,28 +47,34 @@ const writer = new ByteWriter()
 
 /** The bytes of a tree that has at least one revision, and no leaf without a value. */
 export function encodeTree(tree: RevisionTree): Buffer {
-  const leaves = tree.leaves()
   writer.begin()
-  writer.u8(VERSION)
-  writer.number(tree.updateSeq)
-  writer.number(leaves.length)
-  const owners = new Map<RevisionNode, number>()
-  for (const [index, leaf] of leaves.entries()) {
-    const run: RevisionNode[] = []
-    let node: RevisionNode | null = leaf
-    while (node !== null && !owners.has(node)) {
-      run.push(node)
-      // A linear history is its only run: nothing will look for its owners.
-      if (leaves.length > 1) owners.set(node, index)
-      node = node.parent
-    }
-    encodeRun(run, node === null ? 0 : 1 + owners.get(node)!)
-    encodeValues(run, tree.updateSeq)
-  }
+  writeTree(writer, tree, tree.leaves())
   return writer.take()
 }
 
-function encodeRun(run: readonly RevisionNode[], parent: number): void {
+/** Writes the same behind what `writer` has. `leaves` are those of the tree, in their order. */
+export function writeTree(writer: ByteWriter, tree: RevisionTree, leaves: readonly RevisionNode[]): void {
+  writer.u8(VERSION)
+  writer.number(tree.updateSeq)
+  writer.number(leaves.length)
+  // A linear history is its only run: nothing will look for its owners.
+  const owners = leaves.length > 1 ? new Map<RevisionNode, number>() : undefined
+  let index = 0
+  for (const leaf of leaves) {
+    const run: RevisionNode[] = []
+    let node: RevisionNode | null = leaf
+    while (node !== null && owners?.has(node) !== true) {
+      run.push(node)
+      owners?.set(node, index)
+      node = node.parent
+    }
+    encodeRun(writer, run, node === null ? 0 : 1 + owners!.get(node)!)
+    encodeValues(writer, run, tree.updateSeq)
+    index += 1
+  }
+}
+
+function encodeRun(writer: ByteWriter, run: readonly RevisionNode[], parent: number): void {
   writer.signed(run[0]!.pos)
   writer.number(run.length)
   writer.number(parent)
@@ -91,8 +97,10 @@ function encodeRun(run: readonly RevisionNode[], parent: number): void {
   }
 }
 
-function encodeValues(run: readonly RevisionNode[], updateSeq: number): void {
-  writer.number(run.reduce((count, { value }) => count + (value === null ? 0 : 1), 0))
+function encodeValues(writer: ByteWriter, run: readonly RevisionNode[], updateSeq: number): void {
+  let values = 0
+  for (const { value } of run) if (value !== null) values += 1
+  writer.number(values)
   let skipped = 0
   for (const { value } of run) {
     if (value === null) {
@@ -101,11 +109,11 @@ function encodeValues(run: readonly RevisionNode[], updateSeq: number): void {
     }
     writer.number(skipped)
     skipped = 0
-    encodeValue(value, updateSeq)
+    encodeValue(writer, value, updateSeq)
   }
 }
 
-function encodeValue(value: RevisionValue, updateSeq: number): void {
+function encodeValue(writer: ByteWriter, value: RevisionValue, updateSeq: number): void {
   const { body, attachments } = value
   writer.u8(
     (value.deleted ? DELETED : 0) |
