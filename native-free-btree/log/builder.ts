@@ -54,6 +54,10 @@ export interface Mark {
   operations: number
 }
 
+export function emptyMark(): Mark {
+  return { length: 0, segments: 0, segmentStart: 0, recordCount: 0, operations: 0 }
+}
+
 export interface SealContext {
   type: number
   commit: number
@@ -126,14 +130,14 @@ export class GroupBuilder {
     return this.#recordCount === 0 && this.#segments.length === 0
   }
 
-  mark(): Mark {
-    return {
-      length: this.#out.length,
-      segments: this.#segments.length,
-      segmentStart: this.#segmentStart,
-      recordCount: this.#recordCount,
-      operations: this.trees.length,
-    }
+  /** What `rollback` goes back to; `mark` is filled in and given back. */
+  mark(mark: Mark = emptyMark()): Mark {
+    mark.length = this.#out.length
+    mark.segments = this.#segments.length
+    mark.segmentStart = this.#segmentStart
+    mark.recordCount = this.#recordCount
+    mark.operations = this.trees.length
+    return mark
   }
 
   rollback(mark: Mark): void {

@@ -9,7 +9,7 @@ import { bytesOf, unknownTree } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { assertKey, type GroupBuilder, type Mark } from '../log/builder.ts'
+import { assertKey, emptyMark, type GroupBuilder, type Mark } from '../log/builder.ts'
 import { CellView, readCell } from '../page/cell.ts'
 import { readReference } from '../page/reference.ts'
 import { getValue } from '../tree/reader.ts'
@@ -30,6 +30,8 @@ export class GroupTransactions {
   /** Operations of the transactions that stay in the group, and those of the one that is being built. */
   readonly #kept: GroupOperations
   readonly #own: GroupOperations
+  /** Where the group was before the operation that is being added; no operation is added within another. */
+  readonly #before = emptyMark()
 
   constructor(
     builder: GroupBuilder,
@@ -92,40 +94,46 @@ export class GroupTransactions {
     const tree = this.tree(name)
     tree.assertWritable()
     assertKey(key)
-    this.#whole(() => {
-      const builder = this.#builder
+    const builder = this.#builder
+    builder.mark(this.#before)
+    try {
       if (value.length <= INLINE_BYTES) builder.put(tree, key, value, false)
       else builder.put(tree, key, builder.appendValue(value), true)
       builder.prepareLast()
-    })
+    } catch (error) {
+      this.#takeBack(error)
+    }
   }
 
   delete(name: string, key: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
     assertKey(key)
-    this.#whole(() => {
+    this.#builder.mark(this.#before)
+    try {
       this.#builder.delete(tree, key)
       this.#builder.prepareLast()
-    })
+    } catch (error) {
+      this.#takeBack(error)
+    }
   }
 
   append(value: Uint8Array): Reference {
-    return this.#whole(() => this.#builder.appendValue(value))
+    this.#builder.mark(this.#before)
+    try {
+      return this.#builder.appendValue(value)
+    } catch (error) {
+      return this.#takeBack(error)
+    }
   }
 
   /**
    * An operation takes effect as a whole or not at all, whatever is thrown on the way (damage, a comparator's error, no
    * memory): the caller may catch it and go on with the transaction.
    */
-  #whole<T>(operate: () => T): T {
-    const mark = this.#builder.mark()
-    try {
-      return operate()
-    } catch (error) {
-      this.#builder.rollback(mark)
-      throw error
-    }
+  #takeBack(error: unknown): never {
+    this.#builder.rollback(this.#before)
+    throw error
   }
 
   /** The group's last operation on `key`. */

@@ -9,6 +9,7 @@ import {
   interactiveEdit,
   type ParsedDocument,
   parseDocument,
+  parsePlainDocument,
   replicatedEdit,
 } from './document-edit.ts'
 import { isLocalId } from './document-id.ts'
@@ -36,14 +37,18 @@ export async function bulkEdits(
   documents: Scanned,
   newEdits: boolean,
 ): Promise<DocumentEdit[]> {
-  const made = await intake.inTurns(madeSteps(intake.limits, uuids, documents, newEdits))
-  const edits: DocumentEdit[] = []
-  for (const { document, edit } of made) {
-    const plain = document.attachments.length === 0
-    edits.push(plain ? edit : await withInlineAttachments(intake, document, edit))
-    if (!plain) await giveWay()
+  const { edits, attached } = await intake.inTurns(madeSteps(intake.limits, uuids, documents, newEdits))
+  for (const { place, document } of attached) {
+    edits[place] = await withInlineAttachments(intake, document, edits[place]!)
+    await giveWay()
   }
   return edits
+}
+
+/** Edits of documents, and the documents of those that still lack their attachments. */
+interface MadeEdits {
+  edits: DocumentEdit[]
+  attached: { place: number; document: ParsedDocument }[]
 }
 
 function* madeSteps(
@@ -51,16 +56,19 @@ function* madeSteps(
   uuids: Pick<Uuids, 'next'>,
   documents: Scanned,
   newEdits: boolean,
-): Steps<{ document: ParsedDocument; edit: DocumentEdit }[]> {
-  const made: { document: ParsedDocument; edit: DocumentEdit }[] = []
+): Steps<MadeEdits> {
+  const edits: DocumentEdit[] = []
+  const attached: MadeEdits['attached'] = []
   for (const scanned of documents) {
-    const parsed = yield* parseDocument(scanned, limits)
+    const isPlain = scanned?.special.has('_attachments') !== true
+    const parsed = isPlain ? parsePlainDocument(scanned, limits) : yield* parseDocument(scanned, limits)
     const id = parsed.id ?? uuids.next()
     const document = isLocalId(id) ? asLocalDocument(parsed) : parsed
-    made.push({ document, edit: makeEdit(document, id, newEdits) })
+    if (document.attachments.length > 0) attached.push({ place: edits.length, document })
+    edits.push(makeEdit(document, id, newEdits))
     yield
   }
-  return made
+  return { edits, attached }
 }
 
 function makeEdit(document: ParsedDocument, id: string, newEdits: boolean): DocumentEdit {

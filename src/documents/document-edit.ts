@@ -3,7 +3,7 @@ import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { DocumentEdit } from '../database/api/database.ts'
 import type { Expiry } from '../database/layout/expiry.ts'
 import { formatRevisionId } from '../database/revisions/revision-id.ts'
-import { readDocument } from '../database/write/document-members.ts'
+import { type DocumentInput, readDocument } from '../database/write/document-members.ts'
 import {
   type CheckDocument,
   type ScannedDocument,
@@ -44,15 +44,34 @@ export function* parseDocument(
   scanned: ScannedDocument | null,
   limits: DocumentLimits,
 ): Steps<ParsedDocument> {
-  const { id, deleted, body, term, revisions, attachments, expiry } = readDocument(scanned)
+  const input = checkedDocument(scanned, limits)
+  const { attachments, id } = input
+  return parsedDocument(input, attachments === null ? [] : yield* attachmentSteps(attachments, id ?? ''))
+}
+
+/** The same of one that has no `_attachments`. */
+export function parsePlainDocument(scanned: ScannedDocument | null, limits: DocumentLimits): ParsedDocument {
+  return parsedDocument(checkedDocument(scanned, limits), [])
+}
+
+function checkedDocument(scanned: ScannedDocument | null, limits: DocumentLimits): DocumentInput {
+  const input = readDocument(scanned)
+  const { id, body } = input
   if (id !== null) requireIdLength(id, limits.maxIdBytes)
   if (body.length > limits.maxDocumentBytes) throw new DatabaseError('documentTooLarge', id ?? '')
+  return input
+}
+
+function parsedDocument(
+  { id, deleted, body, term, revisions, expiry }: DocumentInput,
+  attachments: AttachmentInput[],
+): ParsedDocument {
   return {
     id: id ?? undefined,
     deleted,
     body,
     term,
-    attachments: attachments === null ? [] : yield* attachmentSteps(attachments, id ?? ''),
+    attachments,
     expiry: expiry ?? undefined,
     revisions: revisions ? { start: revisions.start, ids: revisions.ids.map(formatRevisionId) } : undefined,
   }

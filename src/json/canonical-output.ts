@@ -1,3 +1,4 @@
+import type { Slab } from './slab.ts'
 import { writeUtf8 } from './term-writer.ts'
 
 // The canonical text, made from a source of which most bytes are already canonical. Nothing is copied as
@@ -69,14 +70,16 @@ export class CanonicalOutput {
 
   /**
    * The output from `offset` to where `position` of the source stands, a view of the source where nothing
-   * had to be changed, else a copy.
+   * had to be changed, else a copy in memory of `slab`.
    */
-  take(offset: number, position: number): Buffer {
+  take(offset: number, position: number, slab: Slab | undefined): Buffer {
     if (offset >= this.length) return this.source.subarray(this.rangeStart + offset - this.length, position)
     const copied = this.length - offset
-    const taken = Buffer.allocUnsafe(copied + position - this.rangeStart)
-    taken.set(this.bytes.subarray(offset, this.length))
-    taken.set(this.source.subarray(this.rangeStart, position), copied)
+    const size = copied + position - this.rangeStart
+    const taken = slab === undefined ? Buffer.allocUnsafe(size) : slab.take(size)
+    if (copied < SHORT_COPY) for (let i = 0; i < copied; i++) taken[i] = this.bytes[offset + i]!
+    else this.bytes.copy(taken, 0, offset, this.length)
+    this.source.copy(taken, copied, this.rangeStart, position)
     return taken
   }
 

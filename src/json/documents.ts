@@ -1,5 +1,6 @@
 import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import { JsonScanner, type ScannedDocument } from './scanner.ts'
+import { Slab } from './slab.ts'
 
 export { INVALID_JSON, JsonSyntaxError } from './errors.ts'
 export type { ScannedDocument } from './scanner.ts'
@@ -179,6 +180,7 @@ function* elementSteps(
   const documents: (ScannedDocument | null)[] = []
   scanner.accept(OPEN_BRACKET)
   if (scanner.accept(CLOSE_BRACKET)) return documents
+  scanner.slab = new Slab()
   do {
     scanner.beginDocument()
     while (!scanner.advance(STEP_BYTES)) {
@@ -189,6 +191,7 @@ function* elementSteps(
     onDocument?.(documents.length)
     if (documents.length % STEP_DOCUMENTS === 0) yield
   } while (scanner.accept(COMMA))
+  scanner.slab = undefined
   if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
   return documents
 }

@@ -1,6 +1,7 @@
 import * as X from './characters.ts'
 import { bury, type DeadRange, withoutRanges } from './dead-ranges.ts'
 import { KeyTable } from './key-table.ts'
+import type { Slab } from './slab.ts'
 import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE } from './term-writer.ts'
 import { JsonTokens } from './tokens.ts'
 
@@ -87,6 +88,8 @@ export class JsonScanner {
   #next = VALUE
   /** Values that were begun, keys excepted, since the last begin. */
   values = 0
+  /** What is answered lies in memory of it; undefined: each for itself. */
+  slab: Slab | undefined
   /** Where the member begins whose key is being scanned. */
   #memberTermStart = 0
   #memberTextStart = 0
@@ -101,6 +104,7 @@ export class JsonScanner {
     this.#tokens.close()
     this.#depth = 0
     this.#isDocument = false
+    this.slab = undefined
     this.#special = NO_MEMBERS
     this.#openSpecial = null
     if (this.#deadText.length > 0) this.#deadText = []
@@ -201,16 +205,16 @@ export class JsonScanner {
   }
 
   #wholeTerm(): Buffer {
-    const bytes = this.#tokens.term.bytes.subarray(0, this.#tokens.term.length)
-    if (this.#deadTerm.length > 0) return withoutRanges(bytes, 0, this.#deadTerm)
-    const term = Buffer.allocUnsafe(bytes.length)
-    term.set(bytes)
+    const { bytes, length } = this.#tokens.term
+    if (this.#deadTerm.length > 0) return withoutRanges(bytes.subarray(0, length), 0, this.#deadTerm)
+    const term = this.slab === undefined ? Buffer.allocUnsafe(length) : this.slab.take(length)
+    bytes.copy(term, 0, 0, length)
     return term
   }
 
   /** The output from `offset` on, without what was noted as dead since there were `dead` such notes. */
   #textFrom(offset: number, dead: number): Buffer {
-    const text = this.#tokens.output.take(offset, this.#tokens.position)
+    const text = this.#tokens.output.take(offset, this.#tokens.position, this.slab)
     if (this.#deadText.length === dead) return text
     return withoutRanges(text, offset, this.#deadText.slice(dead))
   }

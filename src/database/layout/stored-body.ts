@@ -18,7 +18,7 @@ export function referenceOf(storedBody: Uint8Array | null): Reference {
   if (storedBody === null || storedBody.length < REFERENCE_BYTES) {
     throw new DatabaseError('storageDamaged', 'a revision has no body')
   }
-  return storedBody.subarray(0, REFERENCE_BYTES)
+  return storedBody.length === REFERENCE_BYTES ? storedBody : storedBody.subarray(0, REFERENCE_BYTES)
 }
 
 export function validates(storedBody: Uint8Array | null): boolean {
