@@ -1,14 +1,21 @@
 /**
  * Entries of one tree that come in any order and are given in the tree's. They lie in one piece of memory. Where bytes decide
- * the order, the first bytes in which keys differ are sorted as numbers, and only keys that agree in these are compared.
+ * the order, the first bytes in which keys differ are sorted as numbers, and only keys that agree in these are compared. There may be
+ * millions of them, so whatever is done with all has rests between.
  */
 import type { Comparator } from '../../native-free-btree/index.ts'
+import { restIfDue } from '../base/rest.ts'
+import { REST_EVERY, sortedHalves } from './number-sort.ts'
 
 const FIRST_BYTES = 64 * 1024
 const FIRST_ENTRIES = 1024
 /** An entry's number shares eight bytes with five of its key. */
 export const MOST_ENTRIES = 2 ** 24
 const HEAD_BYTES = 5
+/** Memory that was outgrown is copied in pieces. */
+const COPIED_BYTES = 256 * 1024
+/** Comparisons between rests. */
+const COMPARED = 64
 
 export interface Entry {
   readonly key: Buffer
@@ -23,6 +30,7 @@ export class CollectedEntries {
   #count = 0
   /** All bits that first bytes of keys have. */
   #firstBits = 0
+  #compared = 0
 
   constructor(comparator: Comparator | undefined) {
     this.#comparator = comparator
@@ -53,8 +61,12 @@ export class CollectedEntries {
 
   #reserve(end: number): void {
     if (end > this.#bytes.length) {
+      const { bytes } = this
       const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, end))
-      grown.set(this.#bytes.subarray(0, this.bytes))
+      for (let at = 0; at < bytes; at += COPIED_BYTES) {
+        grown.set(this.#bytes.subarray(at, Math.min(at + COPIED_BYTES, bytes)), at)
+        restIfDue()
+      }
       this.#bytes = grown
     }
     if (2 * this.#count + 2 >= this.#starts.length) {
@@ -81,7 +93,16 @@ export class CollectedEntries {
     const comparator = this.#comparator
     if (comparator === undefined || this.#firstBits < (comparator.bytewiseBelow ?? 0)) return this.#byBytes()
     const order = Uint32Array.from({ length: this.#count }, (_, number) => number)
-    return order.sort((a, b) => comparator.compare(this.#key(a), this.#key(b)))
+    return order.sort((a, b) => {
+      this.#restSometimes()
+      return comparator.compare(this.#key(a), this.#key(b))
+    })
+  }
+
+  /** To be called by each comparison. */
+  #restSometimes(): void {
+    this.#compared += 1
+    if (this.#compared % COMPARED === 0) restIfDue()
   }
 
   #key(number: number): Buffer {
@@ -92,18 +113,20 @@ export class CollectedEntries {
     const count = this.#count
     const shared = this.#sharedBytes()
     const heads = new BigUint64Array(count)
-    const halves = new Uint32Array(heads.buffer)
+    const unsorted = new Uint32Array(heads.buffer)
     for (let number = 0; number < count; number++) {
+      if (number % REST_EVERY === 0) restIfDue()
       const at = this.#starts[2 * number]! + shared
       const length = this.#starts[2 * number + 1]! - at
       // The lower half comes first, as on every machine that Node runs on.
-      halves[2 * number] = (length > 4 ? this.#bytes[at + 4]! << 24 : 0) | number
-      halves[2 * number + 1] = this.#firstBytes(at, length)
+      unsorted[2 * number] = (length > 4 ? this.#bytes[at + 4]! << 24 : 0) | number
+      unsorted[2 * number + 1] = this.#firstBytes(at, length)
     }
-    heads.sort()
+    const halves = sortedHalves(heads)
     const order = new Uint32Array(count)
     let runStart = 0
     for (let i = 0; i < count; i++) {
+      if (i % REST_EVERY === 0) restIfDue()
       order[i] = halves[2 * i]! & (MOST_ENTRIES - 1)
       const isSame =
         halves[2 * i + 1] === halves[2 * runStart + 1] &&
@@ -130,6 +153,7 @@ export class CollectedEntries {
     const bytes = this.#bytes
     let shared = this.#count === 0 ? 0 : this.#starts[1]!
     for (let number = 1; number < this.#count && shared > 0; number++) {
+      if (number % REST_EVERY === 0) restIfDue()
       const at = this.#starts[2 * number]!
       shared = Math.min(shared, this.#starts[2 * number + 1]! - at)
       let same = 0
@@ -145,6 +169,7 @@ export class CollectedEntries {
     const bytes = this.#bytes
     const starts = this.#starts
     order.subarray(from, to).sort((a, b) => {
+      this.#restSometimes()
       const [aEnd, bEnd] = [starts[2 * a + 1]!, starts[2 * b + 1]!]
       let i = Math.min(starts[2 * a]! + agreed, aEnd)
       let j = Math.min(starts[2 * b]! + agreed, bEnd)

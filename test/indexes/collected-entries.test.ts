@@ -12,7 +12,7 @@ const { comparator } = collatedOrder
 
 function sortedKeys(entries: CollectedEntries): string[] {
   return [...entries.sorted()].map(({ key, value }) => {
-    t.equal(value.toString(), `of ${key.toString('hex')}`)
+    if (value.toString() !== `of ${key.toString('hex')}`) t.fail(`another value: ${value.toString()}`)
     return key.toString('hex')
   })
 }
@@ -58,3 +58,10 @@ const numbers = Array.from({ length: 2000 }, (_, n) => {
   return rowKey(sortKey, Buffer.from(String(n)), 0)
 })
 check('rows that bytes decide', numbers, true)
+/** They begin alike, then differ in four bytes that many share, in one more, and in the last two. */
+const many = Array.from({ length: 9000 }, (_, n) =>
+  Buffer.from([0, 0, random.int(200), 0, 0, 0, random.int(256), n >> 8, n & 255]),
+)
+check('more than are sorted by one call, several times over', many, false)
+check('the same in their order', [...many].sort(Buffer.compare), false)
+check('the same the other way round', [...many].sort(Buffer.compare).reverse(), false)
