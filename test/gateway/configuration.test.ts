@@ -62,7 +62,12 @@ t.test('databases of the file, and of administrators', async (t) => {
   )
   const statuses = (await Promise.all(writes)).map(({ status }) => status).sort()
   t.same(statuses, [...Array(20).fill(201), ...Array(20).fill(409)], 'of two writes of one document one wins')
-  t.equal((await server.ask('PUT /other/x', { as, body: {} })).status, 201)
+  const x = await server.ask('PUT /other/x', { as, body: {} })
+  t.equal(x.status, 201)
+  const y = await server.ask('PUT /other/y', { as, body: {} })
+  t.match(y.json.rev, /^1-[0-9a-f]{32}$/)
+  t.not(y.json.rev, x.json.rev, 'the id of a revision is no hash of what it holds, which could be guessed')
+  t.match((await server.admin('POST /other/_purge', { body: { y: ['*'] } })).json, { purged: { y: ['*'] } })
   const session = await server.ask('POST /notes/_session', { body: { name: 'ann', password: 'letann' } })
   const cookie = session.headers.get('set-cookie')!.split(';')[0]!
   await server.stop()

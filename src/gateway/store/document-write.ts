@@ -3,6 +3,7 @@
  * turn the write is checked again: if what the function was shown is no longer so, it is asked anew.
  */
 
+import type { RandomBytes } from '../../base/random.ts'
 import { type DocumentState, EMPTY_STATE, nextState, type SyncOutput } from '../../channels/document-state.ts'
 import { indexEdits, type StateAt } from '../../channels/index-entries.ts'
 import type { SyncFunction, SyncUser } from '../../channels/sync-function.ts'
@@ -11,9 +12,9 @@ import {
   formatRevision,
   formatRevisionId,
   MAX_GENERATION,
-  nextRevision,
   parseRevision,
   parseRevisionId,
+  REVISION_ID_SIZE,
   type Revision,
 } from '../../database/revisions/revision-id.ts'
 import { documentText } from '../../json/writer.ts'
@@ -47,6 +48,7 @@ export interface GivenDocument {
 
 /** Where documents are written to. */
 export interface WriteTarget {
+  readonly random: RandomBytes
   readonly database: OwnedDatabase
   readonly queue: WriteQueue
   readonly sync: SyncFunction
@@ -82,8 +84,9 @@ export async function writeDocument(
   writer: Writer,
   signal?: AbortSignal,
 ): Promise<string> {
+  const newId = unguessableId(target.random)
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const basis = basisOf(target, given, writer)
+    const basis = basisOf(target, given, writer, newId)
     if (typeof basis === 'string') return basis
     const { sync } = target
     const asking = sync.asksForUser ? writer.asked() : null
@@ -94,7 +97,7 @@ export async function writeDocument(
         id: given.id,
         check: () => {
           if (target.sync !== sync) throw new Outdated()
-          const again = basisAgain(target, given, writer, basis)
+          const again = basisAgain(target, given, writer, basis, newId)
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
@@ -111,25 +114,36 @@ export async function writeDocument(
   throw new GatewayError(503, 'The document changes too often')
 }
 
+/**
+ * The id of a revision that the gateway makes. No hash of what the revision holds, as CouchDB's ids are: who may not read it is told
+ * its id, as Sync Gateway does, and could try what it is the hash of.
+ */
+function unguessableId(random: RandomBytes): string {
+  const bytes = Buffer.allocUnsafe(REVISION_ID_SIZE)
+  random(bytes)
+  return bytes.toString('latin1')
+}
+
 /** A document that was not there and still is not has the same basis as before. */
 function basisAgain(
   target: WriteTarget,
   given: GivenDocument,
   writer: Writer,
   before: Basis,
+  newId: string,
 ): Basis | string {
   const isStillNew = before.leaves === undefined && target.database.lookup(given.id) === undefined
-  return isStillNew ? before : basisOf(target, given, writer)
+  return isStillNew ? before : basisOf(target, given, writer, newId)
 }
 
 /** A text: the revision, which is there already. */
-function basisOf(target: WriteTarget, given: GivenDocument, writer: Writer): Basis | string {
+function basisOf(target: WriteTarget, given: GivenDocument, writer: Writer, newId: string): Basis | string {
   return given.history === undefined
-    ? editBasis(target, given, writer)
+    ? editBasis(target, given, writer, newId)
     : replicatedBasis(target, given, writer, given.history)
 }
 
-function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer): Basis {
+function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer, newId: string): Basis {
   const leaves = leavesOf(target.database, given.id, target.recorded)
   let parent: RecordedRevision | undefined
   if (given.rev === undefined || given.rev === '') {
@@ -141,12 +155,9 @@ function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer): B
     parent = leaves?.leaves.find((leaf) => leaf.view.rev === rev)
     if (parent === undefined) throw new GatewayError(409, 'Document revision conflict')
   }
-  const before = parent === undefined ? null : parseRevision(parent.view.rev)
-  const attachments = resolved(given, readable(parent, writer), (before?.pos ?? 0) + 1)
-  const hashed = attachments.map(({ edit }) =>
-    edit.kind === 'stored' ? edit.info : { name: edit.name, type: edit.type, md5: edit.content.md5 },
-  )
-  const revision = nextRevision(given.deleted, before, given.term, hashed)
+  const before = parent === undefined ? 0 : parseRevision(parent.view.rev).pos
+  const revision = { pos: before + 1, id: newId }
+  const attachments = resolved(given, readable(parent, writer), revision.pos)
   return { leaves, parent, revision, path: [revision, ...pathOf(parent?.view)], attachments }
 }
 
