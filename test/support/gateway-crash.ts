@@ -22,14 +22,15 @@ interface Candidate {
 }
 
 /**
- * Plays some steps on the server in `folder`, and a crash within them on a copy. Returns how many of them the copy had, of how
- * many; undefined where the file is another one by now, as after a compaction.
+ * Plays some steps on the server in `folder`, or one of the name that is given, and a crash within them on a copy. Returns how many of
+ * them the copy had, of how many; undefined where the file is another one by now, as after a compaction.
  */
 export async function crashWithinSteps(
   folder: string,
   server: GatewayServer,
   run: GatewayRun,
   random: Random,
+  only?: string,
 ): Promise<{ had: number; of: number } | undefined> {
   let crashed: GatewayServer | undefined
   const candidate = async (): Promise<Candidate> => ({
@@ -38,8 +39,9 @@ export async function crashWithinSteps(
   })
   const before = await readFile(join(folder, FILE))
   const candidates = [await candidate()]
-  for (let left = 1 + random.int(MOST_STEPS); left > 0; left--) {
-    await run.step(random.fork())
+  const steps = only === undefined ? 1 + random.int(MOST_STEPS) : 1
+  for (let step = 0; step < steps; step++) {
+    await run.step(random.fork(), only)
     candidates.push(await candidate())
   }
   const after = await readFile(join(folder, FILE))

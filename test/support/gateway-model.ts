@@ -3,15 +3,27 @@
  * channels now. Every revision has a secret, a text that is nowhere else, in its body and in its attachment.
  */
 
-export interface ModelRevision {
+/** What a body asks of the sync function, or what that said. */
+export interface ModelOutput {
+  readonly channels: readonly string[]
+  /** Channels by user or `role:` and role. */
+  readonly access: readonly [string, readonly string[]][]
+  /** Roles, as `role:` and role, by user. */
+  readonly roles: readonly [string, readonly string[]][]
+}
+
+/** A sync function, as its text and as what it makes of a body. */
+export interface ModelFunction {
+  readonly source: string
+  output(body: ModelOutput): ModelOutput
+}
+
+export interface ModelRevision extends ModelOutput {
   rev: string
   parent: string | undefined
   deleted: boolean
-  channels: readonly string[]
-  /** Channels by user or `role:` and role. */
-  access: readonly [string, readonly string[]][]
-  /** Roles, as `role:` and role, by user. */
-  roles: readonly [string, readonly string[]][]
+  /** As the body has it: the other members are what the function in force said of it. */
+  body: ModelOutput
   secret: string
   /** The sync function asks whoever writes for one of the channels that the body names. */
   isGuarded: boolean
@@ -26,13 +38,23 @@ export class GatewayModel {
   readonly documents = new Map<string, Map<string, ModelRevision>>()
   readonly users = new Map<string, ModelUser>()
   readonly roles = new Map<string, Set<string>>()
+  /** The sync function in force. */
+  function: ModelFunction
+  /** Documents may have been written under another one. */
+  isMixed = false
   /** Roles are there once an administrator has made them; otherwise any name is a role. */
   rolesAreGiven = true
   readonly #secrets = new Map<string, ModelRevision>()
 
+  constructor(sync: ModelFunction) {
+    this.function = sync
+  }
+
   /** As it is now. */
   copy(): GatewayModel {
-    const copy = new GatewayModel()
+    const copy = new GatewayModel(this.function)
+    copy.isMixed = this.isMixed
+    copy.rolesAreGiven = this.rolesAreGiven
     for (const [id, revisions] of this.documents) copy.documents.set(id, new Map(revisions))
     for (const [name, user] of this.users) copy.users.set(name, user)
     for (const [name, channels] of this.roles) copy.roles.set(name, channels)
@@ -40,7 +62,25 @@ export class GatewayModel {
     return copy
   }
 
-  add(id: string, revision: ModelRevision): void {
+  /** Another function is in force for what is written from now on. */
+  takeFunction(next: ModelFunction): void {
+    if (next.source !== this.function.source) this.isMixed ||= this.documents.size > 0
+    this.function = next
+  }
+
+  /** The function in force is run over all leaves. */
+  resync(): void {
+    this.isMixed = false
+    for (const id of this.documents.keys()) {
+      for (const leaf of this.leaves(id)) this.#put(id, { ...leaf, ...this.function.output(leaf.body) })
+    }
+  }
+
+  add(id: string, revision: Omit<ModelRevision, keyof ModelOutput>): void {
+    this.#put(id, { ...revision, ...this.function.output(revision.body) })
+  }
+
+  #put(id: string, revision: ModelRevision): void {
     let revisions = this.documents.get(id)
     if (revisions === undefined) {
       revisions = new Map()

@@ -5,23 +5,17 @@
  *   was, however he got to see it.
  */
 import { createHash } from 'node:crypto'
+import { FUNCTIONS, SYNC } from './gateway-functions.ts'
 import { GatewayModel, type ModelRevision } from './gateway-model.ts'
 import type { GatewayAnswer, GatewayRequest } from './gateway-server.ts'
 import type { Random } from './random.ts'
+import { until } from './until.ts'
 
 /** Where requests go. */
 export interface GatewayTarget {
   ask(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
   admin(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
 }
-
-export const SYNC = `function (doc, oldDoc) {
-  if (doc.refused) throw({ forbidden: 'refused' });
-  if (doc.guarded) requireAccess(doc.channels);
-  channel(doc.channels);
-  (doc.access || []).forEach(function (each) { access(each[0], each[1]); });
-  (doc.roles || []).forEach(function (each) { role(each[0], each[1]); });
-}`
 
 const USERS = ['ann', 'bob', 'eve', 'joe']
 const ROLES = ['editors', 'readers']
@@ -69,7 +63,10 @@ export class GatewayRun {
   constructor(
     random: Random,
     target: () => GatewayTarget,
-    { model = new GatewayModel(), api = 'gateway' }: { model?: GatewayModel; api?: GatewayApi } = {},
+    {
+      model = new GatewayModel(FUNCTIONS[0]!),
+      api = 'gateway',
+    }: { model?: GatewayModel; api?: GatewayApi } = {},
   ) {
     this.#random = random
     this.#target = target
@@ -94,16 +91,18 @@ export class GatewayRun {
     for (const name of ROLES) await this.#putRole(name)
   }
 
-  /** One step, drawn from `random`. */
-  async step(random: Random): Promise<void> {
+  /** One step, drawn from `random`; of those of that name, if one is given. */
+  async step(random: Random, wanted?: string): Promise<void> {
     this.#random = random
-    const [name, play] = this.#random.pick(this.#steps)
+    const steps = this.#steps.filter(([name]) => wanted === undefined || name === wanted)
+    const [name, play] = this.#random.pick(steps)
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     await play()
     await this.check(this.#random.pick(USERS))
   }
 
   async checkAll(): Promise<void> {
+    if (this.#api === 'gateway') await this.#checkFunction()
     for (const name of USERS) await this.check(name)
   }
 
@@ -124,6 +123,8 @@ export class GatewayRun {
     ['stolen stub', () => this.#steal()],
     ['purge', () => this.#purge()],
     ['compaction', () => this.#compact()],
+    ['function', () => this.#changeFunction()],
+    ['resync', () => this.#resync()],
   ]
 
   #some<T>(items: readonly T[], most = 2): T[] {
@@ -182,8 +183,7 @@ export class GatewayRun {
     isGuarded = false,
   ): void {
     const { secret, channels, access, roles } = content
-    const said = channels.includes('*') ? ['*'] : channels
-    this.#model.add(id, { rev, parent, deleted, channels: said, access, roles, secret, isGuarded })
+    this.#model.add(id, { rev, parent, deleted, body: { channels, access, roles }, secret, isGuarded })
   }
 
   /** An administrator or a user writes on top of the winner, or another leaf. */
@@ -199,17 +199,27 @@ export class GatewayRun {
       name === undefined
         ? await this.#target().admin(`PUT ${this.#db}/${id}${query}`, request)
         : await this.#target().ask(`PUT ${this.#db}/${id}${query}`, { ...request, as: `${name}:${PASSWORD}` })
-    if (this.#isBlind(name, leaf, answer)) return
+    if (this.#isBlind(id, name, leaf, answer)) return
     expect(answer.status === 201, `write ${id}${query}`, answer.text)
     this.#remember(id, answer.json.rev, leaf?.rev, false, content)
   }
 
+  /** In CouchDB a document that is deleted takes no revision on top of another one. */
+  #takesNone(id: string): boolean {
+    return this.#api === 'couchdb' && this.#model.winner(id)?.deleted === true
+  }
+
   /** By CouchDB's API nobody replaces a revision that he may not see, but a deletion of which he was told. */
   #isBlind(
+    id: string,
     name: string | undefined,
     replaced: ModelRevision | undefined,
     { status, text }: GatewayAnswer,
   ): boolean {
+    if (this.#takesNone(id)) {
+      expect(status === 409, `a write of ${id}, which is deleted`, text)
+      return true
+    }
     if (this.#api === 'gateway' || name === undefined || replaced === undefined) return false
     if (this.#model.maySee(name, replaced)) return false
     if (replaced.deleted && status !== 409) return false
@@ -228,7 +238,7 @@ export class GatewayRun {
   async #delete(): Promise<void> {
     const id = this.#id()
     const leaf = this.#oneOf(this.#model.leaves(id))
-    if (leaf === undefined) return
+    if (leaf === undefined || this.#takesNone(id)) return
     if (this.#random.bool()) {
       const { status, text, json } = await this.#target().admin(`DELETE ${this.#db}/${id}?rev=${leaf.rev}`)
       expect(status === 200, `delete ${id}`, text)
@@ -292,7 +302,7 @@ export class GatewayRun {
     const body = { ...this.#content(), refused: true, ...(rev === undefined ? {} : { _rev: rev }) }
     const name = this.#random.pick(USERS)
     const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
-    if (this.#isBlind(name, this.#model.winner(id), answer)) return
+    if (this.#isBlind(id, name, this.#model.winner(id), answer)) return
     expect(answer.status === 403, `a refused write of ${id}`, answer.text)
   }
 
@@ -304,7 +314,7 @@ export class GatewayRun {
     const body = { ...content, guarded: true, ...(parent === undefined ? {} : { _rev: parent.rev }) }
     const channels = this.#model.channelsOf(name)
     const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
-    if (this.#isBlind(name, parent, answer)) return
+    if (this.#isBlind(id, name, parent, answer)) return
     const { status, text, json } = answer
     const isAllowed = content.channels.some((channel) => channels.has(channel))
     expect(status === (isAllowed ? 201 : 403), `a guarded write of ${id}`, text)
@@ -326,14 +336,14 @@ export class GatewayRun {
     const isSeen = this.#model.maySee(name, winner)
     // Having all channels is not having this one, where the function asks for it.
     const channelsNow = this.#model.channelsOf(name)
-    const isRefused = winner.isGuarded && !winner.channels.some((channel) => channelsNow.has(channel))
+    const isRefused = winner.isGuarded && !winner.body.channels.some((channel) => channelsNow.has(channel))
     const isAllowed = isSeen && !isRefused
     const unseen = this.#api === 'gateway' ? 404 : 409
     expect(status === (isAllowed ? 201 : isSeen ? 403 : unseen), `an attachment of ${id}`, text)
     if (!isAllowed) return
-    const { channels, access, roles } = winner
-    const said = { ...content, channels: [...channels], access: [...access], roles: [...roles] } as never
-    this.#remember(id, json.rev, winner.rev, false, said, winner.isGuarded)
+    const { body, isGuarded } = winner
+    const { rev } = json
+    this.#model.add(id, { rev, parent: winner.rev, deleted: false, body, secret: content.secret, isGuarded })
   }
 
   /** Who may not see a revision does not get its attachment by a stub in a revision of his own, on top of it or beside it. */
@@ -372,6 +382,54 @@ export class GatewayRun {
     if (this.#random.bool(0.7)) return
     const { status, text } = await this.#target().admin(`POST ${this.#db}/_compact`)
     expect(status === 200, 'compact', text)
+  }
+
+  /** What an administrator does while the database is offline. */
+  async #offline(work: () => Promise<void>): Promise<void> {
+    const turn = async (line: string): Promise<void> => {
+      const { status, text } = await this.#target().admin(`POST ${this.#db}/${line}`)
+      expect(status === 200, line, text)
+    }
+    await turn('_offline')
+    await work()
+    await turn('_online')
+  }
+
+  /** Another function holds for what is written from now on. */
+  async #changeFunction(): Promise<void> {
+    if (this.#api !== 'gateway') return
+    const next = this.#random.pick(FUNCTIONS)
+    await this.#offline(async () => {
+      const body = { sync: next.source }
+      const { status, text } = await this.#target().admin(`PUT ${this.#db}/_config`, { body })
+      expect(status === 201, 'another function', text)
+    })
+    this.#model.takeFunction(next)
+  }
+
+  /** The function is run over what is there. Feeds are not told, so clients begin anew. */
+  async #resync(): Promise<void> {
+    if (this.#api !== 'gateway') return
+    await this.#offline(async () => {
+      const { status, text, json } = await this.#target().admin(`POST ${this.#db}/_resync`)
+      expect(status === 200 && typeof json?.changes === 'number', 'resync', text)
+    })
+    this.#model.resync()
+    this.#replicas.clear()
+  }
+
+  /** Which function is in force, and whether all is under it; one that was broken off by a crash goes on, and is waited for. */
+  async #checkFunction(): Promise<void> {
+    const target = this.#target()
+    await until('the database is online', async () => {
+      const { json } = await target.admin(`GET ${this.#db}/`)
+      return json?.state === 'Online'
+    })
+    const config = await target.admin(`GET ${this.#db}/_config`)
+    expect(config.json?.sync === this.#model.function.source, 'the function in force', config.text)
+    const { json, text } = await target.admin(`GET ${this.#db}/_resync`)
+    const wanted = this.#model.isMixed ? 'required' : 'completed'
+    expect(json?.status === wanted, `${wanted} wanted`, text)
   }
 
   async #ask(name: string, line: string, request: GatewayRequest = {}): Promise<GatewayAnswer> {
