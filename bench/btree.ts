@@ -11,6 +11,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../src/base/clock.ts'
 import { runLab } from '../src/lab/command-line.ts'
+import { processConsole } from '../src/lab/console.ts'
 import { DOCUMENT_BYTES } from '../src/lab/measure/documents.ts'
 import { describeMachine, type Machine, machineOf } from '../src/lab/measure/machine.ts'
 import { Progress } from '../src/lab/measure/progress.ts'
@@ -81,9 +82,7 @@ export const btree: Benchmark = {
 
 /** Stores of others go to `davenport lab bench`, with the words that it takes. Resolves with the exit status. */
 function benchStores(args: readonly string[]): Promise<number> {
-  const out = (text: string): void => void process.stdout.write(text)
-  const err = (text: string): void => void process.stderr.write(text)
-  return runLab(['bench', ...args], { out, err })
+  return runLab(['bench', ...args], processConsole)
 }
 
 function describe({ documents, rounds }: BtreeArguments, machine: Machine): string[] {

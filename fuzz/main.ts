@@ -1,3 +1,5 @@
+import { runLab } from '../src/lab/command-line.ts'
+import { processConsole } from '../src/lab/console.ts'
 import { PeerMissing } from '../src/lab/peers/adapter.ts'
 import { ToolMissing } from '../src/lab/syscalls/find-strace.ts'
 import { Coverage } from './coverage.ts'
@@ -82,8 +84,20 @@ function list(): void {
   for (const { name, summary } of BY_NAME.values()) print(`${name.padEnd(14)}${summary}`)
 }
 
-async function main(): Promise<boolean> {
-  const options = readOptions(process.argv.slice(2))
+/** `--store` without a target: a store of somebody's own, as `davenport lab fuzz` takes it. */
+function isForLab(args: readonly string[]): boolean {
+  const has = (name: string): boolean => args.some((word) => word === name || word.startsWith(`${name}=`))
+  return has('--store') && !has('--target')
+}
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2)
+  if (!isForLab(args)) return (await fuzz(args)) ? 0 : 1
+  return runLab(['fuzz', ...args], processConsole)
+}
+
+async function fuzz(args: readonly string[]): Promise<boolean> {
+  const options = readOptions(args)
   if (options.json && options.command === 'run') keepOutputForJson()
   if (options.command === 'help') print(USAGE)
   else if (options.command === 'list') list()
@@ -94,7 +108,7 @@ async function main(): Promise<boolean> {
 }
 
 try {
-  process.exitCode = (await main()) ? 0 : 1
+  process.exitCode = await main()
 } catch (error) {
   if (error instanceof UsageError) process.stderr.write(`${error.message}\n\n${USAGE}`)
   else if (error instanceof PeerMissing || error instanceof ToolMissing)

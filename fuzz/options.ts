@@ -35,6 +35,8 @@ export const USAGE = `Usage: npm run fuzz -- <command or options>
   --no-shrink    do not look for the shortest event list of a failure
   --json         of a run: print one object of JSON, and what is for people on standard error
 
+  --store S …    without a target: a store of your own (./my-store.mjs), as 'davenport lab fuzz --help' says
+
   list           the targets
   smoke          every target for some seconds, the seeds that once failed, and the canary, which must fail
   mutations      breaks the engine in one place after another and counts what the fuzzer finds

@@ -1,4 +1,5 @@
 /** What `lab check` says of adapters that are right, wrong, and none. */
+import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -140,6 +141,9 @@ t.test('words behind lab', async (t) => {
   t.match(await lab('check', '--stone', 'x'), { status: 2, err: /Unknown option '--stone'/ })
   t.match(await lab('check', '--store', 'memory', 'more'), { status: 2, err: /unexpected "more"/ })
   t.match(await lab('check', '--store', 'memory', '--set', '=1'), { status: 2, err: /NAME=VALUE/ })
+  const fuzzer = fileURLToPath(new URL('../../fuzz/main.js', import.meta.url))
+  const fuzzed = spawnSync(process.execPath, [fuzzer, '--store', 'memory'], { encoding: 'utf8' })
+  t.match(fuzzed, { status: 2, stderr: /davenport lab: memory keeps nothing/ }, 'npm run fuzz has the same')
   const unknown = await lab('check', '--store', 'memory', '--set', 'a=1')
   t.match(unknown, { status: 1, out: /memory has no setting a/ })
 })
