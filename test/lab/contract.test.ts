@@ -103,6 +103,12 @@ t.test('what an adapter does wrong is told with its function', async (t) => {
   )
   t.same(Object.keys(lost), ['applies several operations together, in their order'])
 
+  const past = await wrongs({
+    ...memoryStore,
+    capabilities: { ...memoryStore.capabilities, fileSystem: true },
+  })
+  t.match(past['goes by the file system that it is given, and by no other'], /after it was closed/)
+
   const mute = await wrongs({ ...memoryStore, open: () => ({ close: () => {} }) as unknown as OpenedStore })
   t.match(Object.values(mute)[0], /has no function get\(\)/)
   const writeless = { get: () => undefined, close: () => {}, put: () => {} }

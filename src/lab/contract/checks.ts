@@ -3,6 +3,7 @@
  * tells the adapter's author what is wrong.
  */
 import type { Capabilities, Operation, Store } from '../api.ts'
+import { SimulatedDisk } from '../disk/simulated-disk.ts'
 import { LabError } from '../lab-error.ts'
 import { type Bytes, type Opened, type OpenReads, openStoreOf, withOpened } from '../opened.ts'
 
@@ -264,6 +265,26 @@ export const CHECKS: readonly Check[] = [
         for (const name of names)
           await expectValue(opened, key(name), Buffer.from(name), 'written beside others')
       }),
+  },
+  {
+    name: 'goes by the file system that it is given, and by no other',
+    needs: 'fileSystem',
+    run: async ({ store, settings }) => {
+      // There is no such folder: what goes past the disk in memory fails.
+      const folder = '/davenport-lab-simulated'
+      const given = { settings, fileSystem: new SimulatedDisk(1) }
+      await withOpened(store, folder, given, (opened) => opened.write([put('a', '1')], DURABLE))
+      await withOpened(store, folder, given, (opened) =>
+        expectValue(
+          opened,
+          key('a'),
+          Buffer.from('1'),
+          'after it was closed and opened again on the same disk',
+        ),
+      )
+      if (given.fileSystem.paths().length === 0)
+        throw new LabError('it wrote nothing to the file system it was given')
+    },
   },
   {
     name: 'has snapshots that stay as they are',
