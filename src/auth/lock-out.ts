@@ -49,25 +49,27 @@ interface Failures {
 }
 
 /**
- * How many failures are remembered whose keys fall on a slot, in memory that all threads see: where there is none, nobody
- * need be asked.
+ * How many failures are remembered whose keys fall on a slot, and behind the slots how many in all, in memory that all
+ * threads see: where there is none, nobody need be asked.
  */
 const SLOTS = 4096
+const ALL = SLOTS
 
 export class LockOutSlots {
   readonly buffer: SharedArrayBuffer
   readonly #slots: Int32Array
 
-  constructor(buffer = new SharedArrayBuffer(SLOTS * Int32Array.BYTES_PER_ELEMENT)) {
+  constructor(buffer = new SharedArrayBuffer((SLOTS + 1) * Int32Array.BYTES_PER_ELEMENT)) {
     this.buffer = buffer
     this.#slots = new Int32Array(buffer)
   }
 
   isClear(key: LockOutKey): boolean {
-    return Atomics.load(this.#slots, slotOf(textOf(key))) === 0
+    return Atomics.load(this.#slots, ALL) === 0 || Atomics.load(this.#slots, slotOf(textOf(key))) === 0
   }
 
   add(text: string, count: number): void {
+    Atomics.add(this.#slots, ALL, count)
     Atomics.add(this.#slots, slotOf(text), count)
   }
 }

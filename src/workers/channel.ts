@@ -86,6 +86,9 @@ interface Waiting {
 
 /** With more calls than these there are others to share a message with, about. */
 const FEW_WAITING = 2
+/** Memory in which messages are put together: as much at first, and as much that is kept for the next one. */
+const LEAST_BYTES = 16 * 1024
+const MOST_KEPT_BYTES = 256 * 1024
 /** A message that is gathered goes with so many items at the latest, and so long after the first of them. */
 const MOST_GATHERED = 32
 const MOST_GATHERING_MS = 1
@@ -107,7 +110,8 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   /** Calls of the other side that run, and can be told that their caller has gone. */
   readonly #serving = new Map<number, AbortController>()
   #items: Item[] = []
-  #parts: Uint8Array[] = []
+  /** Bytes of the items. */
+  #bytes = NO_BYTES
   #length = 0
   #lastId = 0
   #flushDue = false
@@ -182,10 +186,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 
   #say(kind: number, id: number, name: string, value: unknown, bytes: Uint8Array | undefined): void {
     const start = this.#length
-    if (bytes !== undefined && bytes.length > 0) {
-      this.#parts.push(bytes)
-      this.#length += bytes.length
-    }
+    if (bytes !== undefined && bytes.length > 0) this.#append(bytes)
     this.#items.push([kind, id, name, value, start, this.#length])
     if (this.#flushDue) return
     this.#flushDue = true
@@ -214,23 +215,34 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #flushNow = (): void => {
     this.#flushDue = false
     const items = this.#items
-    const parts = this.#parts
-    const length = this.#length
+    const bytes = this.#takeBytes()
     this.#items = []
-    this.#parts = []
-    this.#length = 0
     if (this.#ended !== undefined) return
-    if (length === 0) {
-      this.#port.postMessage({ items, bytes: undefined } satisfies Message)
-      return
+    const message: Message = { items, bytes }
+    if (bytes === undefined) this.#port.postMessage(message)
+    else this.#port.postMessage(message, [bytes.buffer])
+  }
+
+  /** Bytes to be handed over; what is long is so without another copy. */
+  #takeBytes(): Uint8Array<ArrayBuffer> | undefined {
+    const length = this.#length
+    if (length === 0) return undefined
+    this.#length = 0
+    const bytes = this.#bytes
+    if (bytes.length <= MOST_KEPT_BYTES) return bytes.slice(0, length)
+    this.#bytes = NO_BYTES
+    return bytes.subarray(0, length)
+  }
+
+  #append(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length
+    if (length > this.#bytes.length) {
+      const longer = new Uint8Array(Math.max(length, LEAST_BYTES, 2 * this.#length))
+      longer.set(this.#bytes.subarray(0, this.#length))
+      this.#bytes = longer
     }
-    const bytes = new Uint8Array(length)
-    let at = 0
-    for (const part of parts) {
-      bytes.set(part, at)
-      at += part.length
-    }
-    this.#port.postMessage({ items, bytes } satisfies Message, [bytes.buffer])
+    this.#bytes.set(bytes, this.#length)
+    this.#length = length
   }
 
   #receive({ items, bytes }: Message): void {

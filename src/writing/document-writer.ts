@@ -157,7 +157,8 @@ class PlainWriter implements DocumentWriter {
   }
 
   #write(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'>): Promise<EditResult[]> {
-    return this.#database.update(edits, { ...options, check: this.#check })
+    const { newEdits, allOrNothing } = options
+    return this.#database.update(edits, { newEdits, allOrNothing, check: this.#check })
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {

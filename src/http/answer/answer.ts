@@ -54,6 +54,17 @@ export function taggedJson(status: number, body: string | Buffer, etag: string):
   return { kind: 'whole', status, headers, body }
 }
 
+/** What was written, and where it is. */
+export function writtenJson(
+  status: number,
+  value: unknown,
+  { etag, location }: { etag: string | undefined; location: string },
+): WholeAnswer {
+  const usual = { 'cache-control': 'must-revalidate', 'content-type': 'application/json' }
+  const headers = etag === undefined ? { ...usual, location } : { ...usual, etag, location }
+  return { kind: 'whole', status, headers, body: `${JSON.stringify(value)}\n` }
+}
+
 /** `{"ok":true}`. */
 export function ok(status = 200, headers: Headers = {}): WholeAnswer {
   return jsonText(status, '{"ok":true}\n', headers)

@@ -460,20 +460,25 @@ export class Exchange implements Intake {
 
   /** The absolute URL of a path of this server as the client sees it, proxies included. */
   absoluteUri(path: string): string {
-    const socket = this.request.socket
+    // A path from a parameter may be anything: it must neither end the header nor change the host.
+    const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
+    return `${this.#origin}${safe.startsWith('/') ? '' : '/'}${safe}`
+  }
+
+  /** Of this server as the client sees it. */
+  get #origin(): string {
+    const { socket } = this.request
     const { forwardedHost, forwardedTls, forwardedScheme } = this.limits
     const host =
       this.header(forwardedHost) ?? this.header('host') ?? `${socket.localAddress}:${socket.localPort}`
     const secure =
       this.isSecure || this.header(forwardedTls) === 'on' || this.header(forwardedScheme) === 'https'
-    // A path from a parameter may be anything: it must neither end the header nor change the host.
-    const safe = path.replace(/[^\x21-\x7e]/gu, (char) => encodeComponent(char))
-    return `${secure ? 'https' : 'http'}://${host}${safe.startsWith('/') ? '' : '/'}${safe}`
+    return `${secure ? 'https' : 'http'}://${host}`
   }
 
   /** The Location of a document of the path's database. */
   documentUri(id: string): string {
-    return this.absoluteUri(`/${encodeComponent(this.place.database ?? '')}/${encodeComponent(id)}`)
+    return `${this.#origin}/${encodeComponent(this.place.database ?? '')}/${encodeComponent(id)}`
   }
 
   /** Whether If-None-Match names `etag`, which is as headers have it, quotes included. */

@@ -15,9 +15,9 @@ import {
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { MultipartDocument } from '../../../documents/multipart-document.ts'
 import { pathOfRevision, revisionOfPath } from '../../../documents/revision.ts'
-import { type Answer, json } from '../../answer/answer.ts'
+import { type Answer, json, writtenJson } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { revisionTagHeader } from '../../request/header-text.ts'
+import { revisionTag, revisionTagHeader } from '../../request/header-text.ts'
 import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
 import { requestWriter } from '../../request/request-writer.ts'
 import {
@@ -79,9 +79,9 @@ function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Pro
   const { id, deleted } = edit
   const location = exchange.documentUri(id)
   return writeOne(exchange, edit, newEdits).then((rev) => {
-    const status = deleted ? 200 : 201
-    const headers = { ...revisionTagHeader(rev), location }
-    return json(newEdits ? writtenStatus(exchange, status) : status, { ok: true, id, rev }, headers)
+    const usual = deleted ? 200 : 201
+    const status = newEdits ? writtenStatus(exchange, usual) : usual
+    return writtenJson(status, { ok: true, id, rev }, { etag: revisionTag(rev), location })
   })
 }
 
