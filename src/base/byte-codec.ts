@@ -7,12 +7,6 @@ const RETAINED_CAPACITY = 1024 * 1024
 const MAX_NUMBER_SIZE = 8
 const DOUBLE_SIZE = 8
 const U64_SIZE = 8
-const U48_SIZE = 6
-const TWO_BYTES = 0x1_0000
-/** A call into the runtime costs more than copying so few bytes one by one. */
-const SHORT_COPY = 32
-/** Views up to this length are kept. */
-const KEPT_VIEW_SIZE = 512
 
 /** Bytes that end too early, or say what they cannot. */
 export class ByteFormatError extends Error {
@@ -26,18 +20,11 @@ export class ByteFormatError extends Error {
 export class ByteWriter {
   #bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
   #length = 0
-  /** Of `#bytes` from its begin on, by length. */
-  #views: (Buffer | undefined)[] = []
 
   /** Empties the writer. */
   begin(): void {
-    if (this.#bytes.length > RETAINED_CAPACITY) this.#replace(Buffer.allocUnsafeSlow(INITIAL_CAPACITY))
+    if (this.#bytes.length > RETAINED_CAPACITY) this.#bytes = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
     this.#length = 0
-  }
-
-  #replace(bytes: Buffer<ArrayBuffer>): void {
-    this.#bytes = bytes
-    this.#views = []
   }
 
   u8(value: number): void {
@@ -73,40 +60,16 @@ export class ByteWriter {
     this.#length = this.#bytes.writeBigUInt64LE(value, this.#length)
   }
 
-  /** `value` is an integer from 0 to 2^48 - 1; big-endian. */
-  u48(value: number): void {
-    this.#reserve(U48_SIZE)
-    const bytes = this.#bytes
-    const high = Math.floor(value / TWO_BYTES)
-    bytes[this.#length] = high >>> 24
-    bytes[this.#length + 1] = high >>> 16
-    bytes[this.#length + 2] = high >>> 8
-    bytes[this.#length + 3] = high
-    bytes[this.#length + 4] = value >>> 8
-    bytes[this.#length + 5] = value
-    this.#length += U48_SIZE
-  }
-
   bytes(value: Uint8Array): void {
-    const { length } = value
-    this.#reserve(length)
-    if (length > SHORT_COPY) {
-      this.#bytes.set(value, this.#length)
-      this.#length += length
-      return
-    }
-    for (let i = 0; i < length; i++) this.#bytes[this.#length++] = value[i]!
+    this.#reserve(value.length)
+    this.#bytes.set(value, this.#length)
+    this.#length += value.length
   }
 
   /** Each character of `value` is one byte. */
   byteString(value: string): void {
-    const { length } = value
-    this.#reserve(length)
-    if (length > SHORT_COPY) {
-      this.#length += this.#bytes.write(value, this.#length, 'latin1')
-      return
-    }
-    for (let i = 0; i < length; i++) this.#bytes[this.#length++] = value.charCodeAt(i)
+    this.#reserve(value.length)
+    this.#length += this.#bytes.write(value, this.#length, 'latin1')
   }
 
   /** A copy of what was written since `begin`. */
@@ -114,19 +77,11 @@ export class ByteWriter {
     return Buffer.from(this.#bytes.subarray(0, this.#length))
   }
 
-  /** What was written since `begin`, where it lies: for who has done with it before the next `begin`. */
-  lent(): Buffer {
-    const length = this.#length
-    if (length > KEPT_VIEW_SIZE) return this.#bytes.subarray(0, length)
-    this.#views[length] ??= this.#bytes.subarray(0, length)
-    return this.#views[length]
-  }
-
   #reserve(size: number): void {
     if (this.#length + size <= this.#bytes.length) return
     const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, this.#length + size))
     this.#bytes.copy(grown, 0, 0, this.#length)
-    this.#replace(grown)
+    this.#bytes = grown
   }
 }
 

@@ -41,6 +41,13 @@ export function hashAlgorithms(input: string): readonly string[] {
   return list
 }
 
+/** The name of a database, of which it is not asked whether it is there. */
+export function databaseName(input: string): string | undefined {
+  if (input !== '_users' && !/^[a-z][a-z0-9_$()+/-]{0,237}$/.test(input))
+    throw new Error('the name of a database')
+  return input
+}
+
 export function headerName(input: string): string {
   if (!/^[A-Za-z0-9-]+$/.test(input)) throw new Error('the name of a header')
   return input

@@ -60,6 +60,12 @@ export class Design {
     return Object.hasOwn(this.#members, 'validate_doc_update')
   }
 
+  /** The text of its `validate_doc_update`, where that is one. */
+  get validationText(): string | undefined {
+    const { validate_doc_update: text } = this.#members
+    return typeof text === 'string' ? text : undefined
+  }
+
   /** Whether its indexes may be built without being asked for. */
   get isAutoUpdated(): boolean {
     return this.#members['autoupdate'] !== false

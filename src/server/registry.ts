@@ -9,7 +9,7 @@ import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { Listeners } from '../base/listeners.ts'
 import { describeError, type Log } from '../base/log.ts'
-import type { OwnedDatabase } from '../database/api/database.ts'
+import type { DocumentEdit, OwnedDatabase } from '../database/api/database.ts'
 import { DatabaseFiles } from './database-files.ts'
 import { checkDatabaseName, MAX_SHARDS } from './database-name.ts'
 import type { EventBus } from './event-bus.ts'
@@ -29,6 +29,8 @@ export interface RegistryOptions extends DatabaseOpener {
   maxOpen: number
   /** The `_security` that new databases get; undefined leaves it unset. */
   initialSecurity?: (() => Uint8Array | undefined) | undefined
+  /** What a new database of that name has from the start; default nothing. */
+  initialDocuments?: ((name: string) => readonly DocumentEdit[]) | undefined
   /** How long a deletion waits for those who use the database. Default 2000. */
   deleteGraceMs?: number | undefined
   /** How long a request waits for room among the open databases. Default 5000. */
@@ -188,8 +190,10 @@ export class DatabaseRegistry {
   async #make(path: string, name: string, partitioned: boolean): Promise<OwnedDatabase> {
     const database = await this.#options.createDatabase(path, name, { partitioned })
     const security = this.#options.initialSecurity?.()
+    const documents = this.#options.initialDocuments?.(name) ?? []
     try {
       if (security !== undefined) await database.setSecurity(security)
+      if (documents.length > 0) await database.update(documents)
       return database
     } catch (error) {
       await database.close()

@@ -34,9 +34,11 @@ import { scriptingOf } from '../design/scripting-of.ts'
 import { LocalIndexes } from '../indexes/local-indexes.ts'
 import { Connections } from '../replication/http/connections.ts'
 import { LocalRunner } from '../replication/runner.ts'
+import { addAuthDesign, authDesignEdit } from '../users/auth-design.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
 import { USERS_DATABASE } from '../users/user-document.ts'
+import { isUsersDatabase, usersDatabaseName } from '../users/users-database.ts'
 import { FileMaps } from '../workers/file-maps.ts'
 import { WorkerPool } from '../workers/pool.ts'
 import { TaskRegistry } from '../workers/tasks.ts'
@@ -362,6 +364,7 @@ export class Server {
       dataDir,
       maxOpen: settings.get('maxOpenDatabases'),
       initialSecurity: () => (settings.get('defaultSecurity') === 'everyone' ? Buffer.from('{}') : undefined),
+      initialDocuments: (name) => (isUsersDatabase(name, settings) ? [authDesignEdit()] : []),
       bus,
       clock,
       log,
@@ -394,8 +397,10 @@ export class Server {
       ({ name, address }) => log.warning('too many wrong passwords', { user: name, peer: address }),
     )
     const sessionSecrets = new SessionSecrets(settings, now, { generated: store.state.secret })
-    const users = new UserCredentials(administrators, databases)
+    const databaseName = (): string => usersDatabaseName(settings)
+    const users = new UserCredentials(administrators, databases, databaseName)
     const upgrades = new PasswordUpgrades({
+      databaseName,
       databases,
       hasher,
       settings: settings.view({
@@ -477,11 +482,11 @@ export class Server {
   }
 }
 
-/** The database of users is there from the start, unless the disk does not take it. */
+/** The database of users is there from the start, with its design document, unless the disk does not take it. */
 async function makeUsers(databases: DatabaseRegistry, log: Log): Promise<void> {
-  if (databases.has(USERS_DATABASE)) return
   try {
-    await databases.create(USERS_DATABASE)
+    if (!databases.has(USERS_DATABASE)) await databases.create(USERS_DATABASE)
+    else await addAuthDesign(await databases.lease(USERS_DATABASE))
   } catch (error) {
     log.error('the database of users could not be made', { reason: describeError(error) })
   }

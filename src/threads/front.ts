@@ -31,6 +31,7 @@ import { LocalIndexes } from '../indexes/local-indexes.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
+import { usersDatabaseName } from '../users/users-database.ts'
 import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontChannels } from './front-channels.ts'
@@ -263,9 +264,11 @@ class Front {
 
   #authenticator(): Authenticator {
     const administrators = this.#administrators
-    const source = new UserCredentials(administrators, this.#databases)
+    const databaseName = (): string => usersDatabaseName(this.#settings)
+    const source = new UserCredentials(administrators, this.#databases, databaseName)
     const hasher = this.#hasher()
     const upgrades = new PasswordUpgrades({
+      databaseName,
       databases: this.#databases,
       hasher,
       settings: this.#settings.view({

@@ -10,13 +10,15 @@ import type { Credential } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Database } from '../database/api/database.ts'
-import { credentialOf, USER_PREFIX, USERS_DATABASE } from './user-document.ts'
+import { credentialOf, USER_PREFIX } from './user-document.ts'
 import { withHash } from './user-passwords.ts'
 
 /** So many at once: they cost a hash each. */
 const MOST_RUNNING = 16
 
 export interface PasswordUpgradesOptions {
+  /** Of the database whose users sign in. */
+  databaseName: () => string
   databases: { lease(name: string): Promise<{ readonly database: Database; release(): void }> }
   hasher: Pick<PasswordHasher, 'rehash'>
   settings: { readonly isEnabled: boolean; readonly iterations: number; readonly prf: Prf }
@@ -47,9 +49,9 @@ export class PasswordUpgrades {
   }
 
   async #upgrade(name: string, hash: PasswordHash, password: string): Promise<void> {
-    const { databases, hasher, settings } = this.#options
+    const { databases, databaseName, hasher, settings } = this.#options
     const stronger = await hasher.rehash(password, hash.salt, settings.iterations)
-    const lease = await databases.lease(USERS_DATABASE)
+    const lease = await databases.lease(databaseName())
     try {
       const view = lease.database.get(USER_PREFIX + name)
       const body = view.body()

@@ -43,11 +43,18 @@ interface Remembered {
 export class UserCredentials implements CredentialSource {
   readonly #admins: { find(name: string): Credential | undefined }
   readonly #databases: UsersBackend
+  readonly #databaseName: () => string
   readonly #remembered = new LRUCache<string, Remembered>({ max: MOST_REMEMBERED })
 
-  constructor(admins: { find(name: string): Credential | undefined }, databases: UsersBackend) {
+  /** `databaseName`: of the database whose users sign in, asked each time. */
+  constructor(
+    admins: { find(name: string): Credential | undefined },
+    databases: UsersBackend,
+    databaseName: () => string = () => USERS_DATABASE,
+  ) {
     this.#admins = admins
     this.#databases = databases
+    this.#databaseName = databaseName
   }
 
   /**
@@ -57,7 +64,7 @@ export class UserCredentials implements CredentialSource {
   find(name: string): Credential | undefined | Promise<Credential | undefined> {
     if (name.length > LONGEST_NAME) return undefined
     const admin = this.#admins.find(name)
-    const lease = this.#databases.leaseOpen(USERS_DATABASE)
+    const lease = this.#databases.leaseOpen(this.#databaseName())
     if (lease === undefined) return this.#findLater(name, admin)
     try {
       return this.#read(lease.database, name, admin)
@@ -70,7 +77,7 @@ export class UserCredentials implements CredentialSource {
   async #findLater(name: string, admin: Credential | undefined): Promise<Credential | undefined> {
     let lease: UsersLease
     try {
-      lease = await this.#databases.lease(USERS_DATABASE)
+      lease = await this.#databases.lease(this.#databaseName())
     } catch (error) {
       const isGone = error instanceof DatabaseError && error.kind === 'noDatabase'
       if (isGone || admin !== undefined) return admin

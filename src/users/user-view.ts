@@ -29,6 +29,14 @@ export function viewOfUser(view: DocumentView, viewer: UserViewer): DocumentView
   return new ViewWithBody(view, body, { attachments: false })
 }
 
+/** Whole databases, by what somebody sees of them. */
+const WHOLE = new WeakMap<Database, Database>()
+
+/** The database of which `usersSeenBy` has made this, for what the server itself asks it; other databases as they are. */
+export function wholeUsers(database: Database): Database {
+  return WHOLE.get(database) ?? database
+}
+
 /** `_users` as somebody sees it who may read documents by their ids, but not list them. */
 export function usersSeenBy(database: Database, viewer: UserViewer): Database {
   if (viewer.isAdmin) return database
@@ -48,13 +56,15 @@ export function usersSeenBy(database: Database, viewer: UserViewer): Database {
     openRevs: (id, revs, options) =>
       database.openRevs(id, revs, options).map((each) => seenRevision(each, viewer)),
   }
-  return new Proxy(database, {
+  const view = new Proxy(database, {
     get(target, name) {
       if (Object.hasOwn(seen, name)) return seen[name as keyof typeof seen]
       const value: unknown = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+  WHOLE.set(view, database)
+  return view
 }
 
 function seenRevision(each: OpenRevision, viewer: UserViewer): OpenRevision {

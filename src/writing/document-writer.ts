@@ -32,9 +32,11 @@ import { isDesignId } from '../documents/document-id.ts'
 import { revisionOfPath } from '../documents/revision.ts'
 import { type DocumentAuthor, ownedEdit, ownerFault } from '../replicator/documents/document-rules.ts'
 import { isReplicatorDatabase } from '../replicator/documents/replicator-document.ts'
-import { USERS_DATABASE } from '../users/user-document.ts'
+import { AUTH_VALIDATION } from '../users/auth-design.ts'
 import { withHashedPassword } from '../users/user-passwords.ts'
 import { userFault } from '../users/user-rules.ts'
+import { wholeUsers } from '../users/user-view.ts'
+import { isUsersDatabase } from '../users/users-database.ts'
 
 /** As `Database` has them, with what is refused among the results. */
 export interface DocumentWriter {
@@ -247,17 +249,21 @@ interface Rules {
   ready(edit: DocumentEdit): Promise<DocumentEdit>
   /** Why what replaces that is refused; undefined where it is not. */
   fault(edit: CheckedEdit, security: Security): DatabaseError | undefined
+  /** The text of a validation function that says the same. */
+  readonly sameText?: string
 }
 
 /** Undefined: any document may be written. */
 function rulesOf(parts: WritingParts, database: Database, { user, caller }: Author): Rules | undefined {
-  if (database.name === USERS_DATABASE) {
-    const { hasher, random, settings, log } = parts
+  const { settings } = parts
+  if (isUsersDatabase(database.name, settings)) {
+    const { hasher, random, log } = parts
     const iterations = settings.get('passwordIterations')
     const hashing = { hasher, iterations, random, rules: settings.get('passwordRules'), log }
     return {
       ready: (edit) => withHashedPassword(edit, hashing, caller),
       fault: (edit, security) => userFault(edit, user, security),
+      sameText: AUTH_VALIDATION,
     }
   }
   if (!isReplicatorDatabase(database.name)) return undefined
@@ -301,7 +307,9 @@ class RuledWriter implements DocumentWriter {
   }
 
   #check(): EditCheck {
-    const functions = validation(this.#parts.designs, this.#database, this.#user, this.#parts)
+    const { sameText } = this.#rules
+    const { designs } = this.#parts
+    const functions = validation(designs, wholeUsers(this.#database), this.#user, this.#parts, sameText)
     return {
       isNeeded: () => true,
       look: async (edits) => {

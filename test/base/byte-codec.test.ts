@@ -27,20 +27,6 @@ t.test('numbers come back', async (t) => {
   t.equal(writer.take().toString('hex'), '007f8001ac0201027f8001')
 })
 
-t.test('what is lent are the bytes that were written, whatever was lent before', async (t) => {
-  const writer = new ByteWriter()
-  const short = 'a short one'
-  for (const text of [short, 'b'.repeat(300), short, 'c'.repeat(1_100_000), short, '']) {
-    writer.begin()
-    writer.u48(0xfe_dcba_9876_54)
-    writer.byteString(text)
-    writer.bytes(Buffer.from(text))
-    const wanted = Buffer.from(`\xfe\xdc\xba\x98\x76\x54${text}${text}`, 'latin1')
-    t.ok(writer.lent().equals(wanted))
-    t.ok(writer.take().equals(wanted))
-  }
-})
-
 t.test('bytes that end too early, or numbers without an end, are refused', async (t) => {
   t.throws(() => new ByteReader(Buffer.from([0x80])).number(), ByteFormatError)
   t.throws(() => new ByteReader(Buffer.alloc(20, 0xff)).number(), ByteFormatError)

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeChangeEntry, encodeChangeEntry } from '../../src/database/layout/change-entry.ts'
-import { addInfo, decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/layout/document-info.ts'
+import { decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/layout/document-info.ts'
 import { idReducer, readSummary, SUMMARY_BYTES, seqKey, seqOfKey } from '../../src/database/layout/layout.ts'
 import { encodeStoredBody, referenceOf, validates } from '../../src/database/layout/stored-body.ts'
 import { RevisionTree } from '../../src/database/revisions/revision-tree.ts'
@@ -11,10 +11,11 @@ import { outcomeOf } from '../support/database-fixture.ts'
 const reference = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
 const id = '\u00aa'.repeat(16)
 
-function tree(marked: boolean, deleted = false, size = 300, activeSize = 1000): RevisionTree {
+function tree(marked: boolean): RevisionTree {
   const made = new RevisionTree([], 258)
   const body = encodeStoredBody(reference, marked)
-  made.merge({ start: 1, ids: [id] }, { deleted, seq: 258, body, size, activeSize, attachments: null })
+  const value = { deleted: false, seq: 258, body, size: 300, activeSize: 1000, attachments: null }
+  made.merge({ start: 1, ids: [id] }, value)
   return made
 }
 
@@ -74,23 +75,6 @@ t.test('keys of the sequence sort as its numbers', async (t) => {
   t.same([...keys].sort(Buffer.compare).map(seqOfKey), numbers)
 })
 
-t.test('the entries of a page add up to what they add up to one by one', async (t) => {
-  const { map, mapAll, combine } = idReducer(summaryOfInfo, addInfo)
-  const large = tree(false, false, 2 ** 40 + 3, 2 ** 33)
-  const trees = [tree(false), tree(true), large, tree(true, true)]
-  const values = trees.map((each, index) => encodeInfo(each, index === 1 ? 0x1020304 : undefined))
-  const page = Buffer.concat(values)
-  const bounds: number[] = []
-  let at = 0
-  for (const { length } of values) {
-    bounds.push(at, at, at, at + length)
-    at += length
-  }
-  const parts = values.map((value) => map(Buffer.alloc(0), value))
-  t.same(mapAll!(page, Uint32Array.from(bounds)), combine(parts))
-  t.same(Object.values(readSummary(combine(parts))).slice(0, 2), [3, 1])
-})
-
 t.test('summaries add up, in any grouping', async (t) => {
   const field = fc.nat(2 ** 31).map((low) => low * 1000 + 7)
   const summary = fc.array(field, { minLength: 5, maxLength: 5 }).map((fields) => {
@@ -98,7 +82,7 @@ t.test('summaries add up, in any grouping', async (t) => {
     for (const [at, value] of fields.entries()) bytes.writeUIntBE(value, at * 6, 6)
     return { fields, bytes }
   })
-  const { combine } = idReducer((value) => value, addInfo)
+  const { combine } = idReducer((value) => value)
   const property = fc.property(fc.array(summary, { maxLength: 8 }), fc.nat(8), (all, cut) => {
     const parts = all.map(({ bytes }) => bytes)
     const whole = combine(parts)

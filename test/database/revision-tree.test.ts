@@ -203,24 +203,6 @@ t.test('trees and their winners come back from bytes', async () => {
   )
 })
 
-t.test('a path that is a whole tree is what merging it into an empty one gives', async () => {
-  fc.assert(
-    fc.property(edits, ([first]) => {
-      const { path, value } = first!
-      const merged = new RevisionTree([], 9)
-      merged.merge(path, value)
-      const made = RevisionTree.ofPath(
-        path.ids.map((id, at) => ({ pos: path.start - at, id })),
-        value,
-        9,
-      )
-      deepStrictEqual(dump(made), dump(merged))
-      deepStrictEqual(encodeTree(made), encodeTree(merged))
-    }),
-    { seed, numRuns: 200 },
-  )
-})
-
 t.test('histories that contradict each other keep the tree in order, and every value', async () => {
   fc.assert(
     fc.property(contradictoryEdits, (edits) => {

@@ -75,3 +75,35 @@ t.test('new passwords match what is configured', async (t) => {
   t.equal((await rule('[]')).status, 200)
   t.equal((await put('d', 'x')).status, 201)
 })
+
+t.test('another database of users, born with its rules', async (t) => {
+  const server = await start(t)
+  const configure = (key: string, json: string): Promise<Reply> =>
+    ask(server, `PUT /_node/_local/_config/${key}`, { json })
+  t.equal((await configure('couch_httpd_auth/authentication_db', 'people')).status, 200)
+  await configure('couchdb/default_security', 'everyone')
+  t.equal((await ask(server, 'PUT /people')).status, 201)
+  const designs = await ask(server, 'GET /people/_changes?filter=_design')
+  t.match(designs.json, { results: [{ id: '_design/_auth' }] })
+  t.match((await ask(server, 'GET /_users/_design/_auth')).json, { validate_doc_update: /^function/ })
+  const path = '/people/org.couchdb.user:ann'
+  const ann = { ...USER, name: 'ann' }
+  // Who may not list the database is not kept from writing to it by its design document.
+  t.equal((await ask(server, `PUT ${path}`, { as: null, json: { ...ann, password: 'x' } })).status, 201)
+  const { status, headers } = await signIn(server, 'ann', 'x')
+  t.equal(status, 200)
+  const cookie = String(headers['set-cookie']).split(';')[0]!
+  const own = await ask(server, `GET ${path}`, { as: null, headers: { cookie } })
+  const stored = own.json as Record<string, unknown>
+  t.same([own.status, stored['password'], typeof stored['derived_key']], [200, undefined, 'string'])
+  const roles = await ask(server, `PUT ${path}`, {
+    as: null,
+    headers: { cookie },
+    json: { ...stored, roles: ['r'] },
+  })
+  t.match([roles.status, roles.json], [403, { reason: 'Only _admin may edit roles' }])
+  t.equal((await ask(server, `GET ${path}`, { as: null })).status, 404, 'others do not see it')
+  t.match((await ask(server, 'GET /_session')).json, { info: { authentication_db: 'people' } })
+  await configure('couch_httpd_auth/authentication_db', '_users')
+  t.equal((await signIn(server, 'ann', 'x')).status, 401)
+})

@@ -1,9 +1,11 @@
 /** The rules of `_users`, in CouchDB's words. */
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { readSecurity } from '../../src/auth/security.ts'
 import { ANONYMOUS, type UserCtx } from '../../src/auth/user.ts'
 import type { DocumentView } from '../../src/database/api/database.ts'
 import { scanDocument } from '../../src/json/documents.ts'
+import { AUTH_VALIDATION } from '../../src/users/auth-design.ts'
 import { userFault } from '../../src/users/user-rules.ts'
 
 const ROOT: UserCtx = { name: 'root', roles: ['_admin'] }
@@ -124,6 +126,19 @@ const RIGHTS: Case[] = [
   { by: BOB, deleted: true, document: {}, reason: 'Only admins may delete other user docs.' },
 ]
 
+const validate = runInNewContext(`(${AUTH_VALIDATION})`) as (...args: unknown[]) => void
+
+/** Why the function refuses what `fault` is given, as another CouchDB would. */
+function refusal({ by = ROOT, id = 'org.couchdb.user:ann', document = USER, before, deleted }: Case) {
+  const shown = { _id: id, ...document, ...(deleted ? { _deleted: true } : {}) }
+  try {
+    validate(shown, before ?? null, { db: '_users', ...by }, { admins: { names: ['dora'] } })
+    return undefined
+  } catch (error) {
+    return (error as { forbidden?: unknown }).forbidden ?? error
+  }
+}
+
 for (const [what, cases] of [
   ['what a document must be', SHAPES],
   ['who may write which', RIGHTS],
@@ -134,6 +149,7 @@ for (const [what, cases] of [
       const { by, ...shown } = each
       t.equal(found?.reason, each.reason, `${by?.name} ${JSON.stringify(shown)}`)
       if (found !== undefined) t.same([found.status, found.error], [403, 'forbidden'])
+      t.equal(refusal(each), each.reason, `by _design/_auth: ${by?.name} ${JSON.stringify(shown)}`)
     }
   })
 }

@@ -1,6 +1,7 @@
 /** Who signs in, and how: `[chttpd_auth]`, `[chttpd_auth_lockout]`, `[jwt_keys]`, `[jwt_auth]`, `[couch_peruser]`. */
 import {
   claimPath,
+  databaseName,
   databasePrefix,
   hashAlgorithms,
   headerName,
@@ -14,6 +15,14 @@ import {
 import { anyText, choice, domain, entries, flag, integer, pathText, text } from '../setting.ts'
 
 export const AUTHENTICATION = {
+  authenticationDatabase: text({
+    section: 'chttpd_auth',
+    key: 'authentication_db',
+    default: undefined as string | undefined,
+    parse: databaseName,
+    effect: 'live',
+    doc: 'Database whose users sign in; default _users, which stays a database of users whatever this says.',
+  }),
   loginPage: text({
     section: 'chttpd_auth',
     key: 'authentication_redirect',

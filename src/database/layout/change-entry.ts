@@ -37,7 +37,7 @@ export interface ChangeEntry {
 
 const writer = new ByteWriter()
 
-/** Good until the next call. `key` is the document's id in UTF-8. */
+/** `key` is the document's id in UTF-8. */
 export function encodeChangeEntry(
   key: Uint8Array,
   leaves: readonly LeafSummary[],
@@ -57,7 +57,7 @@ export function encodeChangeEntry(
   }
   writer.bytes(reference)
   writer.bytes(key)
-  return writer.lent()
+  return writer.take()
 }
 
 function decodeLeaf(reader: ByteReader): LeafSummary {

@@ -12,10 +12,9 @@
  * | behind | the rest | the revision tree with the number of the last change: `revision-tree-codec.ts` |
  */
 import type { Reference } from '../../../native-free-btree/index.ts'
-import { ByteWriter } from '../../base/byte-codec.ts'
 import type { RevisionTree } from '../revisions/revision-tree.ts'
-import { decodeTree, decodeWinner, type Winner, writeTree } from '../revisions/revision-tree-codec.ts'
-import { checkVersion, type IdSummary, readField, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
+import { decodeTree, decodeWinner, encodeTree, type Winner } from '../revisions/revision-tree-codec.ts'
+import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
 import { referenceOf, validates } from './stored-body.ts'
 
 const DELETED = 1
@@ -44,32 +43,22 @@ export interface DocumentInfo {
   tree(): RevisionTree
 }
 
-const writer = new ByteWriter()
-
 /** `expiresAtMs` as in `DocumentInfo`. */
 export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined): Buffer {
-  return Buffer.from(lentInfo(tree, expiresAtMs))
-}
-
-/** The same, good until the next call. */
-export function lentInfo(tree: RevisionTree, expiresAtMs: number | undefined): Buffer {
   const leaves = tree.leaves()
   const winner = leaves[0]!.value!
-  let active = 0
-  let external = 0
-  for (const { value } of leaves) {
-    active += value!.activeSize
-    external += value!.size
+  const head = Buffer.alloc(HEAD_BYTES + (expiresAtMs === undefined ? 0 : EXPIRY_BYTES))
+  head[0] = VALUE_VERSION
+  head[FLAGS_AT] = winner.deleted ? DELETED : validates(winner.body) ? VALIDATES : 0
+  const sum = (field: 'size' | 'activeSize'): number =>
+    leaves.reduce((total, leaf) => total + leaf.value![field], 0)
+  head.writeUIntBE(sum('activeSize'), ACTIVE_AT, 6)
+  head.writeUIntBE(sum('size'), EXTERNAL_AT, 6)
+  if (expiresAtMs !== undefined) {
+    head[FLAGS_AT] |= EXPIRES
+    head.writeUIntBE(expiresAtMs, HEAD_BYTES, EXPIRY_BYTES)
   }
-  const state = winner.deleted ? DELETED : validates(winner.body) ? VALIDATES : 0
-  writer.begin()
-  writer.u8(VALUE_VERSION)
-  writer.u8(expiresAtMs === undefined ? state : state | EXPIRES)
-  writer.u48(active)
-  writer.u48(external)
-  if (expiresAtMs !== undefined) writer.u48(expiresAtMs)
-  writeTree(writer, tree, leaves)
-  return writer.lent()
+  return Buffer.concat([head, encodeTree(tree)])
 }
 
 function treeAt(value: Uint8Array): number {
@@ -136,14 +125,4 @@ export function isDeletedInfo(value: Buffer): boolean {
 export function summaryOfInfo(value: Uint8Array): Uint8Array {
   const flags = value[FLAGS_AT]!
   return summaryOfOne((flags & DELETED) !== 0, value, ACTIVE_AT, (flags & VALIDATES) !== 0)
-}
-
-/** Adds the same of the value at `at` of `bytes`. */
-export function addInfo(totals: IdSummary, bytes: Uint8Array, at: number): void {
-  const flags = bytes[at + FLAGS_AT]!
-  if ((flags & DELETED) !== 0) totals.deleted += 1
-  else totals.live += 1
-  totals.active += readField(bytes, at + ACTIVE_AT)
-  totals.external += readField(bytes, at + EXTERNAL_AT)
-  if ((flags & VALIDATES) !== 0) totals.validating += 1
 }

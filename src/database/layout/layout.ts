@@ -61,14 +61,6 @@ export function seqKey(seqNumber: number): Buffer {
   return key
 }
 
-const lentKey = Buffer.allocUnsafeSlow(SEQ_BYTES)
-
-/** The same, good until the next call. */
-export function lentSeqKey(seqNumber: number): Buffer {
-  writeField(lentKey, 0, seqNumber)
-  return lentKey
-}
-
 export function seqOfKey(key: Buffer): number {
   return key.readUIntBE(0, SEQ_BYTES)
 }
@@ -95,7 +87,7 @@ export const SUMMARY_BYTES = FIELD_BYTES * FIELDS
 const HIGH = 0x1_0000_0000
 
 /** An integer of 6 bytes; plain arithmetic, for it runs for every entry of every node that is written. */
-export function readField(bytes: Uint8Array, at: number): number {
+function readField(bytes: Uint8Array, at: number): number {
   const high = bytes[at]! * 0x100 + bytes[at + 1]!
   const low = (bytes[at + 2]! << 24) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 8) | bytes[at + 5]!
   return high * HIGH + (low >>> 0)
@@ -143,34 +135,13 @@ function addUp(parts: readonly Uint8Array[]): Uint8Array {
   return sum
 }
 
-/** What is added up of many documents; one for all, for it is filled and read in one go. */
-const totals: IdSummary = { live: 0, deleted: 0, active: 0, external: 0, validating: 0 }
-
-/**
- * The reducer of the tree `id`; `map` gives the summary of one document, and `add` adds the one whose value stands at `at` to
- * the totals.
- */
-export function idReducer(
-  map: (value: Uint8Array) => Uint8Array,
-  add: (totals: IdSummary, bytes: Uint8Array, at: number) => void,
-): Reducer {
+/** The reducer of the tree `id`; `map` gives the summary of one document. */
+export function idReducer(map: (value: Uint8Array) => Uint8Array): Reducer {
   return {
     name: 'documents',
     version: 1,
     maxBytes: SUMMARY_BYTES,
     map: (_key, value) => map(value),
-    mapAll(bytes, bounds) {
-      totals.live = totals.deleted = totals.active = totals.external = totals.validating = 0
-      for (let i = 2; i < bounds.length; i += 4) add(totals, bytes, bounds[i]!)
-      const sum = new Uint8Array(SUMMARY_BYTES)
-      const { live, deleted, active, external, validating } = totals
-      writeField(sum, 0, live)
-      writeField(sum, FIELD_BYTES, deleted)
-      writeField(sum, 2 * FIELD_BYTES, active)
-      writeField(sum, 3 * FIELD_BYTES, external)
-      writeField(sum, 4 * FIELD_BYTES, validating)
-      return sum
-    },
     combine: addUp,
   }
 }

@@ -47,34 +47,28 @@ const writer = new ByteWriter()
 
 /** The bytes of a tree that has at least one revision, and no leaf without a value. */
 export function encodeTree(tree: RevisionTree): Buffer {
+  const leaves = tree.leaves()
   writer.begin()
-  writeTree(writer, tree, tree.leaves())
-  return writer.take()
-}
-
-/** Writes the same behind what `writer` has. `leaves` are those of the tree, in their order. */
-export function writeTree(writer: ByteWriter, tree: RevisionTree, leaves: readonly RevisionNode[]): void {
   writer.u8(VERSION)
   writer.number(tree.updateSeq)
   writer.number(leaves.length)
-  // A linear history is its only run: nothing will look for its owners.
-  const owners = leaves.length > 1 ? new Map<RevisionNode, number>() : undefined
-  let index = 0
-  for (const leaf of leaves) {
+  const owners = new Map<RevisionNode, number>()
+  for (const [index, leaf] of leaves.entries()) {
     const run: RevisionNode[] = []
     let node: RevisionNode | null = leaf
-    while (node !== null && owners?.has(node) !== true) {
+    while (node !== null && !owners.has(node)) {
       run.push(node)
-      owners?.set(node, index)
+      // A linear history is its only run: nothing will look for its owners.
+      if (leaves.length > 1) owners.set(node, index)
       node = node.parent
     }
-    encodeRun(writer, run, node === null ? 0 : 1 + owners!.get(node)!)
-    encodeValues(writer, run, tree.updateSeq)
-    index += 1
+    encodeRun(run, node === null ? 0 : 1 + owners.get(node)!)
+    encodeValues(run, tree.updateSeq)
   }
+  return writer.take()
 }
 
-function encodeRun(writer: ByteWriter, run: readonly RevisionNode[], parent: number): void {
+function encodeRun(run: readonly RevisionNode[], parent: number): void {
   writer.signed(run[0]!.pos)
   writer.number(run.length)
   writer.number(parent)
@@ -97,10 +91,8 @@ function encodeRun(writer: ByteWriter, run: readonly RevisionNode[], parent: num
   }
 }
 
-function encodeValues(writer: ByteWriter, run: readonly RevisionNode[], updateSeq: number): void {
-  let values = 0
-  for (const { value } of run) if (value !== null) values += 1
-  writer.number(values)
+function encodeValues(run: readonly RevisionNode[], updateSeq: number): void {
+  writer.number(run.reduce((count, { value }) => count + (value === null ? 0 : 1), 0))
   let skipped = 0
   for (const { value } of run) {
     if (value === null) {
@@ -109,11 +101,11 @@ function encodeValues(writer: ByteWriter, run: readonly RevisionNode[], updateSe
     }
     writer.number(skipped)
     skipped = 0
-    encodeValue(writer, value, updateSeq)
+    encodeValue(value, updateSeq)
   }
 }
 
-function encodeValue(writer: ByteWriter, value: RevisionValue, updateSeq: number): void {
+function encodeValue(value: RevisionValue, updateSeq: number): void {
   const { body, attachments } = value
   writer.u8(
     (value.deleted ? DELETED : 0) |

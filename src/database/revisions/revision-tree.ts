@@ -81,20 +81,6 @@ export class RevisionTree {
     this.updateSeq = updateSeq
   }
 
-  /** A linear history, newest first and not empty, whose newest revision has `value`. */
-  static ofPath(path: readonly Revision[], value: RevisionValue, updateSeq: number): RevisionTree {
-    const { pos, id } = path[0]!
-    let node: RevisionNode = { pos, id, parent: null, children: 0, value }
-    const nodes = [node]
-    for (let i = 1; i < path.length; i++) {
-      const { pos, id } = path[i]!
-      node.parent = { pos, id, parent: null, children: 1, value: null }
-      node = node.parent
-      nodes.push(node)
-    }
-    return new RevisionTree(nodes, updateSeq)
-  }
-
   /** The node of a revision, or null. */
   find(pos: number, id: string): RevisionNode | null {
     if (this.#byId !== undefined) {
@@ -204,8 +190,7 @@ export class RevisionTree {
 
   /** The leaves, the winner first: live ones before deleted ones, then by revision downwards. */
   leaves(): RevisionNode[] {
-    const leaves = this.nodes.filter(isLeaf)
-    return leaves.length > 1 ? leaves.sort((a, b) => (beats(a, b) ? -1 : 1)) : leaves
+    return this.nodes.filter(isLeaf).sort((a, b) => (beats(a, b) ? -1 : 1))
   }
 
   /** The leaf that stands for the document; null in an empty tree. */

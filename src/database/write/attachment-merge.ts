@@ -13,9 +13,6 @@ import { requirePresent } from './moved-content.ts'
 /** An attachment whose bytes are known; new content is not in the transaction yet. */
 export type ResolvedAttachment = Exclude<PlacedAttachment, { kind: 'stub' }>
 
-/** Most documents have none. */
-const NONE: readonly never[] = []
-
 export function hasStubs(attachments: readonly PlacedAttachment[]): boolean {
   return attachments.some(({ kind }) => kind === 'stub')
 }
@@ -25,8 +22,7 @@ export function resolveStubs(
   documentId: string,
   attachments: readonly PlacedAttachment[],
   parent: readonly AttachmentInfo[],
-): readonly ResolvedAttachment[] {
-  if (attachments.length === 0) return NONE
+): ResolvedAttachment[] {
   const byName = new Map(parent.map((info) => [info.name, info]))
   return attachments.map((attachment) => {
     if (attachment.kind !== 'stub') return attachment
@@ -40,8 +36,7 @@ export function resolveStubs(
 }
 
 /** What of them goes into the revision id. */
-export function hashedAttachments(attachments: readonly ResolvedAttachment[]): readonly HashedAttachment[] {
-  if (attachments.length === 0) return NONE
+export function hashedAttachments(attachments: readonly ResolvedAttachment[]): HashedAttachment[] {
   return attachments.map((attachment) =>
     attachment.kind === 'stored'
       ? attachment.info
@@ -58,8 +53,7 @@ export function storeAttachments(
   salt: bigint,
   attachments: readonly ResolvedAttachment[],
   revpos: number | undefined,
-): readonly AttachmentInfo[] {
-  if (attachments.length === 0) return NONE
+): AttachmentInfo[] {
   return attachments.map((attachment) => {
     requirePresent(attachment, salt)
     if (attachment.kind === 'stored') return attachment.info

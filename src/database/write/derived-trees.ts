@@ -6,9 +6,9 @@
  */
 import type { Transaction } from '../../../native-free-btree/index.ts'
 import { encodeChangeEntry } from '../layout/change-entry.ts'
-import { decodeInfoTree, lentInfo } from '../layout/document-info.ts'
+import { decodeInfoTree, encodeInfo } from '../layout/document-info.ts'
 import { moveExpiry } from '../layout/expiry.ts'
-import { lentSeqKey, TREES } from '../layout/layout.ts'
+import { seqKey, TREES } from '../layout/layout.ts'
 import { referenceOf } from '../layout/stored-body.ts'
 import { leafSummaries } from '../read/document-view.ts'
 import type { RevisionNode, RevisionTree } from '../revisions/revision-tree.ts'
@@ -37,11 +37,11 @@ export type DerivedTree = (
 
 /** The update sequence: each document stands at its last change. */
 const moveChange: DerivedTree = (tx, key, before, after) => {
-  if (before !== undefined) tx.delete(TREES.seq, lentSeqKey(before.seq))
+  if (before !== undefined) tx.delete(TREES.seq, seqKey(before.seq))
   if (after === undefined) return
   const { body, attachments } = after.winner.value!
   const entry = encodeChangeEntry(key, leafSummaries(after.tree), referenceOf(body), attachments !== null)
-  tx.put(TREES.seq, lentSeqKey(after.seq), entry)
+  tx.put(TREES.seq, seqKey(after.seq), entry)
 }
 
 /** In the order in which they are written. */
@@ -91,5 +91,5 @@ export function writeDocument(
 ): void {
   for (const derive of DERIVED_TREES) derive(tx, key, before, after)
   if (after === undefined) tx.delete(TREES.id, key)
-  else tx.put(TREES.id, key, lentInfo(after.tree, after.expiresAtMs))
+  else tx.put(TREES.id, key, encodeInfo(after.tree, after.expiresAtMs))
 }

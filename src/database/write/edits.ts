@@ -274,8 +274,7 @@ function documentParts({ documents, newEdits }: ReadyEdits): DocumentEdits[][] {
   for (const document of documents) {
     const most = newEdits ? Math.max(1, document.edits.length) : PART_EDITS
     for (let from = 0; from === 0 || from < document.edits.length; from += most) {
-      const isWhole = document.edits.length <= most
-      const piece = isWhole ? document : { ...document, edits: document.edits.slice(from, from + most) }
+      const piece = { ...document, edits: document.edits.slice(from, from + most) }
       if (part.length === PART_DOCUMENTS || (part.length > 0 && edits + piece.edits.length > PART_EDITS)) {
         parts.push(part)
         part = []

@@ -5,8 +5,7 @@ import { decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
 import { TREES } from '../layout/layout.ts'
 import { formatRevision } from '../revisions/revision-id.ts'
 import { readyEdits } from './edits.ts'
-import { applyEdits } from './update.ts'
-import type { UpdateContext } from './update-context.ts'
+import { applyEdits, type UpdateContext } from './update.ts'
 
 const EMPTY = scanDocument(Buffer.from('{}'))!
 

@@ -40,8 +40,20 @@ import {
 import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
 import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
-import { onlyEdit, writeNew } from './new-document.ts'
-import type { UpdateContext } from './update-context.ts'
+import type { AppendedBodies } from './turn-source.ts'
+
+export interface UpdateContext {
+  tx: Transaction
+  /** Of the file that the transaction is written to. */
+  salt: bigint
+  revsLimit: number
+  /** The next number of the update sequence. */
+  nextSeq(): number
+  /** Takes it. */
+  takeSeq(): number
+  /** Gets the bodies that are appended. */
+  appended: AppendedBodies
+}
 
 export interface UpdateOutcome {
   /** In the order of the request. */
@@ -77,8 +89,8 @@ class DocumentMerge {
   /** The tree took something, which stemming may take away again. */
   #merged = false
 
-  /** `value` is the document's entry of the tree `id`. */
-  constructor(context: UpdateContext, document: DocumentEdits, value: Buffer | undefined) {
+  constructor(context: UpdateContext, document: DocumentEdits) {
+    const value = context.tx.get(TREES.id, document.key)
     this.#context = context
     this.#document = document
     this.#seq = context.nextSeq()
@@ -156,21 +168,19 @@ class DocumentMerge {
     return node?.children === 0 && !this.#made.has(node)
   }
 
-  #conflict(parent: Revision | undefined): EditResult {
-    return failure(this.#document.id, parent && formatRevision(parent), 'conflict')
-  }
-
   interactive(edit: ReadyEdit): EditResult {
     const { parent, attachments } = edit
+    const conflict = (): EditResult =>
+      failure(this.#document.id, parent && formatRevision(parent), 'conflict')
     const allowedBefore = parent === undefined ? !this.#liveBefore : this.#isOldLeaf(parent)
-    if (!allowedBefore) return this.#conflict(parent)
+    if (!allowedBefore) return conflict()
     const resolved = resolveStubs(
       this.#document.id,
       attachments,
       attachments.length === 0 ? [] : this.#attachmentsOf(parent),
     )
     const path = this.#allowedPath(edit, resolved)
-    if (path === undefined) return this.#conflict(parent)
+    if (path === undefined) return conflict()
     return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
   }
 
@@ -256,11 +266,6 @@ function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
   return { ok: true, id: edit.id, rev }
 }
 
-/** Of two times, undefined standing for never. */
-function earlier(a: number | undefined, b: number | undefined): number | undefined {
-  return b === undefined || a! < b ? a : b
-}
-
 /** Merges all edits; to be called inside a transaction. Their results are put into their places in `results`. */
 export function applyEdits(
   context: UpdateContext,
@@ -271,19 +276,8 @@ export function applyEdits(
   let expiresAtMs: number | undefined
   let written = 0
   let inserted = 0
-  const { tx, revsLimit } = context
   for (const document of ready.documents) {
-    const value = tx.get(TREES.id, document.key)
-    const only = value === undefined ? onlyEdit(document, ready.newEdits, revsLimit) : undefined
-    if (only !== undefined) {
-      results[only.place] = writeNew(context, document, only)
-      written += 1
-      inserted += 1
-      if (document.design) design = true
-      if (!only.deleted) expiresAtMs = earlier(expiresAtMs, only.expiresAtMs)
-      continue
-    }
-    const merge = new DocumentMerge(context, document, value)
+    const merge = new DocumentMerge(context, document)
     for (const edit of document.edits) {
       results[edit.place] = ready.newEdits ? merge.interactive(edit) : merge.replicated(edit)
     }
@@ -291,7 +285,7 @@ export function applyEdits(
     written += 1
     if (merge.isNew) inserted += 1
     if (document.design) design = true
-    expiresAtMs = earlier(expiresAtMs, merge.expiresAtMs)
+    if (merge.expiresAtMs !== undefined) expiresAtMs = Math.min(expiresAtMs ?? Infinity, merge.expiresAtMs)
   }
   for (const edit of ready.local) results[edit.place] = applyLocal(context.tx, edit)
   for (const { place, id, rev, refusal } of ready.refused) results[place] = { ok: false, id, rev, refusal }

@@ -26,8 +26,14 @@ import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { applyPurges, type ReadyPurge, readyPurges } from './purge.ts'
 import { type AppendedBodies, turnSource } from './turn-source.ts'
-import { applyEdits, refusedOutcome, refuseOutdated, requireAll, type UpdateOutcome } from './update.ts'
-import type { UpdateContext } from './update-context.ts'
+import {
+  applyEdits,
+  refusedOutcome,
+  refuseOutdated,
+  requireAll,
+  type UpdateContext,
+  type UpdateOutcome,
+} from './update.ts'
 
 /** About what a purge of one document writes. */
 const PURGE_BYTES = 512

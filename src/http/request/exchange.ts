@@ -18,8 +18,8 @@ import { parseSteps } from '../../json/value-steps.ts'
 import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
 import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
 import type { Lease } from '../../server/open-databases.ts'
-import { USERS_DATABASE } from '../../users/user-document.ts'
 import { usersSeenBy } from '../../users/user-view.ts'
+import { isUsersDatabase } from '../../users/users-database.ts'
 import type { Answer } from '../answer/answer.ts'
 import type { BatchWrites } from './batch-writes.ts'
 import { readBody, requireContentType, requireObject } from './body.ts'
@@ -297,7 +297,7 @@ export class Exchange implements Intake {
     const { name } = this.user
     if (isChannelled(this.user, parseSecurity(database.security())))
       return channelledDatabase(database, this.#sight)
-    const isUsers = database.name === USERS_DATABASE
+    const isUsers = isUsersDatabase(database.name, this.backend.settings)
     if (!isUsers && !isReplicatorDatabase(database.name)) return database
     const isAdmin = isDatabaseAdmin(this.user, parseSecurity(database.security()))
     if (isUsers) return usersSeenBy(database, { name, isAdmin, publicFields: this.limits.publicFields })

@@ -19,6 +19,8 @@ function read(exchange: Exchange): Answer {
   const info: Record<string, unknown> = {
     authentication_handlers: exchange.backend.authenticator.handlers,
   }
+  const database = exchange.backend.settings.get('authenticationDatabase')
+  if (database !== undefined) info['authentication_db'] = database
   if (exchange.authenticated !== undefined) info['authenticated'] = exchange.authenticated
   return json(200, { ok: true, userCtx: { name, roles }, info })
 }
