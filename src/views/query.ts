@@ -35,8 +35,13 @@ export type Shape =
   | { readonly kind: 'groups'; readonly level: number; readonly reduce: string }
 
 /** `most` rows may be asked for. Throws query_parse_error. */
+export function requireLimit(limit: number | undefined, most: number): void {
+  if ((limit ?? 0) > most) refuse(`Limit is too large, must not exceed ${most}`)
+}
+
+/** `most` rows may be asked for. Throws query_parse_error. */
 export function shapeOf(view: View, query: ViewQuery, isPartitioned: boolean, most: number): Shape {
-  if ((query.limit ?? 0) > most) refuse(`Limit is too large, must not exceed ${most}`)
+  requireLimit(query.limit, most)
   const { keys, reduce: wished } = query
   const level = groupLevel(query)
   const reduce = wished === false ? undefined : view.reduce

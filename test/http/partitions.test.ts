@@ -19,6 +19,18 @@ t.test('a database says that it is partitioned', async (t) => {
   t.match((await send('GET /p')).json, { props: { partitioned: true }, cluster: { q: 3 } })
   t.same(((await send('GET /plain')).json as { props: object }).props, {})
   t.equal((await send('PUT /p2?partitioned=yes')).status, 400)
+  const refused = { status: 400, json: { reason: 'Cannot partition a system database' } }
+  t.match(await send('PUT /_replicator?partitioned=true'), refused)
+})
+
+t.test('more rows of a partition than may be asked for', async (t) => {
+  const setting = '/_node/_local/_config/query_server_config/partition_query_limit'
+  t.equal((await send(`PUT ${setting}`, { json: '2' })).status, 200)
+  const refused = { status: 400, json: { reason: 'Limit is too large, must not exceed 2' } }
+  t.match(await send('GET /p/_partition/red/_all_docs?limit=3'), refused)
+  t.equal((await send('GET /p/_partition/red/_all_docs?limit=2')).status, 200)
+  t.equal((await send('GET /p/_all_docs?limit=3')).status, 200)
+  t.equal((await send(`DELETE ${setting}`)).status, 200)
 })
 
 t.test('ids', async (t) => {

@@ -4,6 +4,7 @@ import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
 import { viewPieces } from '../../../documents/document-text.ts'
 import { PAUSE } from '../../../documents/piece.ts'
 import { stringText } from '../../../json/writer.ts'
+import { requireLimit } from '../../../views/query.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
 import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
 import { keyText } from '../../request/exact-keys.ts'
@@ -88,7 +89,10 @@ function parse(
   const partitions = namespace === 'all' && exchange.database.properties.partitioned
   const parameters = parseViewParameters(exchange.query, body, { ...options, partitions })
   parameters.partition ??= partition
-  if (parameters.partition !== undefined) checkPartition(parameters.partition)
+  if (parameters.partition !== undefined) {
+    checkPartition(parameters.partition)
+    requireLimit(parameters.limit, exchange.backend.settings.get('partitionQueryLimit'))
+  }
   return parameters
 }
 

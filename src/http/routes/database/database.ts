@@ -64,6 +64,9 @@ async function create(exchange: Exchange): Promise<Answer> {
   const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!
   requireCreatable(name)
+  if (partitioned && name.startsWith('_')) {
+    throw new DatabaseError('badRequest', 'Cannot partition a system database')
+  }
   await backend.databases.create(name, { shards, partitioned })
   return ok(201, { location: exchange.absoluteUri(`/${encodeComponent(name)}`) })
 }
