@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { runLab } from '../../src/lab/command-line.ts'
 import { LabError } from '../../src/lab/lab-error.ts'
-import { storeSource } from '../../src/lab/load-store.ts'
+import { loadStore, storeSource } from '../../src/lab/load-store.ts'
+import { withOpened } from '../../src/lab/opened.ts'
 import { MSGPACK_FRAMES } from '../../src/lab/pipe/format.ts'
 import { StoreProcess } from '../../src/lab/pipe/store-process.ts'
 import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
@@ -50,14 +51,22 @@ t.test('the bytes of a frame', async (t) => {
   t.throws(() => [...MSGPACK_FRAMES.splitter(10).add(frame)], { message: /a frame of more than 10 bytes/ })
 })
 
-t.test('it is checked, killed and recorded as any other', async (t) => {
+t.test('it is read, written, killed and recorded as any other', async (t) => {
   t.match(storeSource(STORE), {
     kind: 'command',
     words: [process.execPath, EXAMPLE],
     format: { name: 'msgpack' },
   })
-  t.match(await lab('check', '--store', STORE), { status: 0, out: /the adapter does what it promises/ })
-  t.match(await lab('fuzz', '--store', STORE, '--seed', '1', '--lives', '2'), { status: 0 })
+  await withOpened(await loadStore(STORE), t.testdir(), {}, async (opened) => {
+    const entry: [Buffer, Buffer] = [Buffer.from([0, 255]), Buffer.from([10, 0, 200])]
+    await opened.write([{ key: entry[0], value: entry[1] }], { durable: true })
+    t.same(await opened.get(entry[0]), entry[1])
+    t.equal(await opened.get(Buffer.from('none')), undefined)
+    t.same(await opened.scan(), [entry])
+    await opened.write([{ key: entry[0], value: undefined }], { durable: true })
+    t.same(await opened.scan({ start: entry[0], limit: 3 }), [])
+  })
+  t.match(await lab('fuzz', '--store', STORE, '--seed', '1', '--lives', '1'), { status: 0 })
   if (skip !== false) return
   const asked = ['--depth', '2', '--seed', '1', '--states', '10', '--commits', '9']
   const cut = await lab('fuzz', ...asked, '--store', STORE)
