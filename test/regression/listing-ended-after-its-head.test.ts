@@ -53,7 +53,9 @@ async function answerOf(database: Database, line: string, body?: object): Promis
   const { segments, query } = parseTarget(encodeURI(target))
   const place = resolve(endpointsOf(resources), method, segments)
   const lease = { database, signal: new AbortController().signal, release: () => undefined }
+  const settings = new SettingsRegistry(loadConfig({}), recordingLog().log)
   const backend = {
+    settings,
     databases: {
       leaseOpen: () => lease,
       lease: async () => lease,
@@ -64,7 +66,7 @@ async function answerOf(database: Database, line: string, body?: object): Promis
   }
   const service = {
     options: { backend },
-    limits: limitsOf(new SettingsRegistry(loadConfig({}), recordingLog().log)),
+    limits: limitsOf(settings),
     stopping: new AbortController().signal,
   } as unknown as Service
   const request = { headers: { 'content-type': 'application/json' } } as IncomingMessage
