@@ -36,9 +36,10 @@ export class ChannelsTarget implements GatewayTarget {
     if (endpoint === '_user') return this.#putUser(name!, request.body as Given)
     if (endpoint === '_role') return this.#changeRole(name!, request.body as Given | undefined)
     if (endpoint === '_purge') return this.#purge(Object.keys(request.body as object)[0]!)
-    if (endpoint !== '_compact') return this.ask(line, as)
-    const compacted = await this.ask(line, { ...as, body: {} })
-    return { ...compacted, status: compacted.status === 202 ? 200 : compacted.status }
+    if (endpoint === '_compact') return saying(200, await this.ask(line, { ...as, body: {} }), 202)
+    const answer = await this.ask(line, as)
+    const isTombstone = method === 'PUT' && (request.body as { _deleted?: boolean })._deleted === true
+    return isTombstone ? saying(201, answer, 200) : answer
   }
 
   #setSecurity(): Promise<GatewayAnswer> {
@@ -70,4 +71,9 @@ export class ChannelsTarget implements GatewayTarget {
     const revs = leaves.json.map(({ ok }: { ok: { _rev: string } }) => ok._rev)
     return this.ask('POST /db/_purge', { as: 'admin:secret', body: { [id]: revs } })
   }
+}
+
+/** The answer as the gateway has it, which says `status` where CouchDB says `couchdb`. */
+function saying(status: number, answer: GatewayAnswer, couchdb: number): GatewayAnswer {
+  return answer.status === couchdb ? { ...answer, status } : answer
 }
