@@ -34,18 +34,25 @@ export function databaseReader(settings: ChannelSettings, grants: Grants, user: 
 }
 
 /**
- * Stands for all that decides what a user sees and has no place in the update sequence. Whoever comes with a sequence that was
- * given under another one starts from the beginning.
+ * Stands for all that decides what a user sees and has no place in the update sequence: what `_security` gives him, and the
+ * roles that he is now. Whoever comes with a sequence that was given under another one starts from the beginning.
  */
-export function readerTag(uuid: string, settings: ChannelSettings, user: UserCtx): string {
+export function readerTag(
+  uuid: string,
+  settings: ChannelSettings,
+  user: UserCtx,
+  { roles }: Pick<Reader, 'roles'>,
+): string {
   const own = settings.users.get(user.name ?? GUEST_LABEL)
-  const roles = [...new Set([...user.roles, ...(own?.roles ?? [])])].sort()
+  const given = new Set([...user.roles, ...(own?.roles ?? [])])
+  // That a document grants a role has its place, what `_security` gives to the role has none.
+  for (const role of roles.keys()) if (settings.roles.has(role)) given.add(role)
   const parts = [
     uuid,
     settings.sync,
     user.name,
     [...(own?.channels ?? [])].sort(),
-    roles.map((role) => [role, [...(settings.roles.get(role)?.channels ?? [])].sort()]),
+    [...given].sort().map((role) => [role, [...(settings.roles.get(role)?.channels ?? [])].sort()]),
   ]
   return hash('sha256', JSON.stringify(parts), 'hex').slice(0, TAG_DIGITS)
 }

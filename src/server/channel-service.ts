@@ -153,7 +153,7 @@ export class ChannelService {
       // Under what `_security` says now, and what documents grant up to that change.
       if (database.security() !== stored) continue
       const reader = databaseReader(settings, indexer, user)
-      const tag = readerTag(database.uuid, settings, user)
+      const tag = readerTag(database.uuid, settings, user, reader)
       return { reader, tag, seq, grantsVersion: indexer.grantsVersion, sync: settings.sync }
     }
   }

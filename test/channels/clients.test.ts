@@ -12,6 +12,10 @@ const SYNC = `function (doc, oldDoc) {
   if (!doc._deleted) requireAccess(doc.channels);
   channel(doc.channels);
 }`
+const GRANTING = `function (doc) {
+  channel(doc.channels);
+  if (doc.role) role(doc.to, doc.role);
+}`
 const USERS = { ann: { admin_channels: ['anns', 'shared'] }, bob: { admin_channels: ['bobs', 'shared'] } }
 const SECURITY = { members: {}, channels: true, sync: SYNC, users: USERS }
 
@@ -92,6 +96,15 @@ t.test('feeds', async (t) => {
   const { json: user } = await ask(server, 'GET /_users/org.couchdb.user:ann')
   await ask(server, 'PUT /_users/org.couchdb.user:ann', { json: { ...(user as object), roles: ['boss'] } })
   t.same(idsOf(await ann(`GET /db/_changes?since=${before}`)), ['hers', 'news'])
+
+  // What `_security` gives to a role that a document grants, too.
+  await ask(server, 'PUT /db/_security', { json: { ...SECURITY, sync: GRANTING, users: {}, roles: {} } })
+  await put('grant', { channels: [], to: 'ann', role: 'role:chief' })
+  const chief = told(await ann('GET /db/_changes')).last_seq
+  const chiefs = { chief: { admin_channels: ['bobs'] } }
+  await ask(server, 'PUT /db/_security', { json: { ...SECURITY, sync: GRANTING, users: {}, roles: chiefs } })
+  t.same(idsOf(await ann(`GET /db/_changes?since=${chief}`)), ['his', 'hidden'])
+  await ask(server, 'PUT /db/_security', { json: { ...SECURITY, users: {}, roles } })
 
   const selector = { n: { $gt: 0 } }
   const found = await ann('POST /db/_find', { selector })
