@@ -9,7 +9,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
     'server_header_versions server_options socket_options update_lru_on_read',
   chttpd_auth:
-    'auth_cache_size max_iterations ' + 'min_iterations password_scheme require_valid_user users_db_public',
+    'auth_cache_size max_iterations min_iterations password_scheme require_valid_user users_db_public',
   chttpd_auth_cache: '*',
   cluster: '*',
   compaction_daemon: '*',

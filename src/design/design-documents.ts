@@ -6,14 +6,13 @@
 import { LRUCache } from 'lru-cache'
 import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
-import { designViews } from '../documents/design-views.ts'
+import { DESIGN_START, designViews } from '../documents/design-views.ts'
 import { viewText } from '../documents/document-text.ts'
 import { Design } from '../scripting/design.ts'
 import type { Scripting } from '../scripting/scripting.ts'
 import { functionError } from './script-failure.ts'
 
 const MOST_KEPT = 500
-const ID_HEAD = '_design/'
 
 /** What was found, or is being looked for, in a version of a database's design documents. */
 interface Found<T> {
@@ -35,7 +34,7 @@ export class DesignDocuments {
 
   /** The design document `_design/NAME`. Throws missing, deleted. */
   named(database: Database, name: string): Design {
-    return this.of(database, database.get(`${ID_HEAD}${name}`))
+    return this.of(database, database.get(`${DESIGN_START}${name}`))
   }
 
   /** What a revision of a design document is. */

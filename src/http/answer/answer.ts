@@ -60,8 +60,7 @@ export function writtenJson(
   value: unknown,
   { etag, location }: { etag: string | undefined; location: string },
 ): WholeAnswer {
-  const usual = { 'cache-control': 'must-revalidate', 'content-type': 'application/json' }
-  const headers = etag === undefined ? { ...usual, location } : { ...usual, etag, location }
+  const headers = etag === undefined ? { ...JSON_HEADERS, location } : { ...JSON_HEADERS, etag, location }
   return { kind: 'whole', status, headers, body: `${JSON.stringify(value)}\n` }
 }
 

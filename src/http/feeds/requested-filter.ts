@@ -9,6 +9,7 @@ import {
   judgedFilter,
   selectorFilter,
 } from '../../documents/changes-filter.ts'
+import { DESIGN_END, DESIGN_START } from '../../documents/design-views.ts'
 import type { Design } from '../../scripting/design.ts'
 import { type ChangesParameters, parseDocumentIds } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
@@ -51,7 +52,7 @@ export function requestedFilter(
 /** Where they are few and none are waited for, they are looked up, and the changes of all others counted as pending. */
 function designFilter(database: Database, isNormal: boolean): ChangesFilter {
   if (!isNormal) return DESIGN_FILTER
-  const range = { startKey: '_design/', endKey: '_design0', inclusiveEnd: false, limit: FEW_DESIGNS + 1 }
+  const range = { startKey: DESIGN_START, endKey: DESIGN_END, inclusiveEnd: false, limit: FEW_DESIGNS + 1 }
   const ids = [...database.allDocs(range).rows].map(({ id }) => id)
   return ids.length > FEW_DESIGNS ? DESIGN_FILTER : { ...DESIGN_FILTER, ids }
 }

@@ -1,5 +1,6 @@
 import type { AllDocsOptions, AllDocsRow, Database } from '../../../database/api/database.ts'
 import { checkPartition, partitionBounds } from '../../../database/layout/partition.ts'
+import { DESIGN_END, DESIGN_START } from '../../../documents/design-views.ts'
 import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
 import { viewPieces } from '../../../documents/document-text.ts'
 import { PAUSE } from '../../../documents/piece.ts'
@@ -22,9 +23,6 @@ import { localRow } from './local-docs.ts'
 
 /** `_all_docs` and `_design_docs`, with `/queries`. Rows are pulled as the client takes them. */
 type Namespace = 'all' | 'design'
-
-const DESIGN_START = '_design/'
-const DESIGN_END = '_design0'
 
 function get(namespace: Namespace, partition?: string): (exchange: Exchange) => Answer {
   return (exchange) => {

@@ -1,13 +1,11 @@
 /** `_view_cleanup` and `_compact/{design document}`: the upkeep of indexes. */
 import type { Steps } from '../../../base/time-slice.ts'
-import { designViews } from '../../../documents/design-views.ts'
+import { DESIGN_START, designViews } from '../../../documents/design-views.ts'
 import { type Answer, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
 import { indexesOf } from './design-indexes.ts'
-
-const ID_HEAD = '_design/'
 
 async function viewCleanup(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
@@ -30,7 +28,7 @@ function* usedSignatures(exchange: Exchange): Steps<string[]> {
 /** Throws missing, deleted. */
 export async function compactViews(exchange: Exchange, name: string): Promise<Answer> {
   const { backend, lease } = exchange
-  for (const definition of indexesOf(exchange, lease.database.get(`${ID_HEAD}${name}`))) {
+  for (const definition of indexesOf(exchange, lease.database.get(`${DESIGN_START}${name}`))) {
     await backend.indexes.compact(lease.database, definition)
   }
   return ok(202)

@@ -1,4 +1,5 @@
 /** `_info`: what there is to say of a design document's views. */
+import { DESIGN_START } from '../../../documents/design-views.ts'
 import type { IndexInfo } from '../../../indexes/api.ts'
 import { viewsOf } from '../../../views/design-views.ts'
 import { type Answer, json } from '../../answer/answer.ts'
@@ -6,8 +7,6 @@ import type { Exchange } from '../../request/exchange.ts'
 import { indexesOf } from '../database/design-indexes.ts'
 import type { Resource } from '../resource.ts'
 import { openDesign } from './design-call.ts'
-
-const DESIGN_PREFIX = '_design/'
 
 /** Of a design document whose language has no indexes. */
 const NOTHING: IndexInfo = {
@@ -33,7 +32,7 @@ async function info(exchange: Exchange): Promise<Answer> {
   const pending = changesBehind(exchange, index.updateSeq)
   const collated = definition.trees.some(({ isRaw }) => !isRaw)
   return json(200, {
-    name: exchange.id.slice(DESIGN_PREFIX.length),
+    name: exchange.id.slice(DESIGN_START.length),
     view_index: {
       updates_pending: { minimum: pending, preferred: pending, total: pending },
       waiting_commit: false,
