@@ -1,4 +1,4 @@
-import { ByteFormatError, ByteReader, ByteWriter } from '../../base/byte-codec.ts'
+import { ByteFormatError, ByteReader, ByteWriter, MAX_NUMBER_SIZE } from '../../base/byte-codec.ts'
 import { type RevisionNode, RevisionTree, type RevisionValue } from './revision-tree.ts'
 
 // A revision tree in bytes. Numbers (n) and signed numbers (s) are those of src/base/byte-codec.ts.
@@ -142,29 +142,118 @@ export function decodeTree(bytes: Uint8Array): RevisionTree {
 
 /** Reads no more than the winning revision; body and attachments are views. Throws ByteFormatError. */
 export function decodeWinner(bytes: Uint8Array): Winner {
-  const reader = new ByteReader(bytes)
-  const { updateSeq, runCount } = decodeHead(reader)
-  const pos = reader.signed()
-  const count = reader.number()
-  reader.number()
-  const width = idWidth(reader)
-  const id = reader.byteString(width === MIXED_WIDTH ? reader.number() : width)
-  if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) reader.skip(reader.number())
-  else reader.skip((count - 1) * width)
-  if (reader.number() === 0 || reader.number() !== 0) throw new ByteFormatError('the winner has no value')
-  const value = decodeValue(reader, updateSeq)
-  const { deleted, seq, body, size, activeSize, attachments } = value
-  return { pos, id, updateSeq, leafCount: runCount, deleted, seq, body, size, activeSize, attachments }
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  findWinner(buffer, 0, buffer.length, found)
+  const { pos, idAt, updateSeq, leafCount, isDeleted: deleted, seq, size, activeSize, bodyAt } = found
+  const { attachmentsAt } = found
+  return {
+    pos,
+    id: buffer.toString('latin1', idAt, idAt + found.idBytes),
+    updateSeq,
+    leafCount,
+    deleted,
+    seq,
+    body: bodyAt < 0 ? null : buffer.subarray(bodyAt, bodyAt + found.bodyBytes),
+    size,
+    activeSize,
+    attachments:
+      attachmentsAt < 0 ? null : buffer.subarray(attachmentsAt, attachmentsAt + found.attachmentsBytes),
+  }
+}
+
+/** What `Winner` has, as places in the bytes; -1 for what there is none of. A class, so that it has one shape. */
+export class WinnerPlaces {
+  pos = 0
+  idAt = 0
+  idBytes = 0
+  updateSeq = 0
+  leafCount = 0
+  isDeleted = false
+  seq = 0
+  size = 0
+  activeSize = 0
+  bodyAt = -1
+  bodyBytes = 0
+  attachmentsAt = -1
+  attachmentsBytes = 0
+}
+
+const found = new WinnerPlaces()
+
+/** Where `findWinner` is, and what it reads. */
+let source: Uint8Array = new Uint8Array(0)
+let sourceStart = 0
+let sourceAt = 0
+let sourceEnd = 0
+
+/** Reads as `decodeWinner`, of bytes `start` to `end`, and makes no object. Throws ByteFormatError. */
+export function findWinner(bytes: Uint8Array, start: number, end: number, into: WinnerPlaces): void {
+  source = bytes
+  sourceStart = start
+  sourceAt = start
+  sourceEnd = end
+  requireVersion(byteHere())
+  into.updateSeq = numberHere()
+  into.leafCount = numberHere()
+  into.pos = unfolded(numberHere())
+  const count = numberHere()
+  numberHere()
+  const width = requireWidth(byteHere())
+  into.idBytes = width === MIXED_WIDTH ? numberHere() : width
+  into.idAt = pass(into.idBytes)
+  if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) pass(numberHere())
+  else pass((count - 1) * width)
+  if (numberHere() === 0 || numberHere() !== 0) throw new ByteFormatError('the winner has no value')
+  const flags = requireFlags(byteHere())
+  into.isDeleted = (flags & DELETED) !== 0
+  into.seq = into.updateSeq - unfolded(numberHere())
+  into.size = numberHere()
+  into.activeSize = numberHere()
+  into.bodyBytes = flags & HAS_BODY ? byteHere() : 0
+  into.bodyAt = flags & HAS_BODY ? pass(into.bodyBytes) : -1
+  into.attachmentsBytes = flags & HAS_ATTACHMENTS ? numberHere() : 0
+  into.attachmentsAt = flags & HAS_ATTACHMENTS ? pass(into.attachmentsBytes) : -1
+}
+
+/** Steps over so many bytes, and answers where they begin. */
+function pass(bytes: number): number {
+  const at = sourceAt
+  if (at + bytes > sourceEnd) throw new ByteFormatError(`the bytes end at ${sourceEnd - sourceStart}`)
+  sourceAt = at + bytes
+  return at
+}
+
+function byteHere(): number {
+  return source[pass(1)]!
+}
+
+/** As ByteReader reads it. */
+function numberHere(): number {
+  let value = 0
+  let scale = 1
+  for (let i = 0; i < MAX_NUMBER_SIZE; i++) {
+    const byte = byteHere()
+    if (byte < 0x80) return value + byte * scale
+    value += (byte & 0x7f) * scale
+    scale *= 0x80
+  }
+  throw new ByteFormatError(`a number of more than ${MAX_NUMBER_SIZE} bytes`)
+}
+
+function unfolded(folded: number): number {
+  return folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+}
+
+function requireVersion(version: number): void {
+  if (version !== VERSION) throw new ByteFormatError(`revision tree of format version ${version}`)
 }
 
 function decodeHead(reader: ByteReader): { updateSeq: number; runCount: number } {
-  const version = reader.u8()
-  if (version !== VERSION) throw new ByteFormatError(`revision tree of format version ${version}`)
+  requireVersion(reader.u8())
   return { updateSeq: reader.number(), runCount: reader.number() }
 }
 
-function idWidth(reader: ByteReader): number {
-  const width = reader.u8()
+function requireWidth(width: number): number {
   // Without this check a damaged count could stand for any number of revisions that take no bytes.
   if (width === 0) throw new ByteFormatError('ids of no bytes')
   return width
@@ -179,7 +268,7 @@ function decodeRun(
   const pos = reader.signed()
   const count = reader.number()
   const parent = reader.number()
-  const width = idWidth(reader)
+  const width = requireWidth(reader.u8())
   if (count === 0) throw new ByteFormatError('a run without revisions')
   const ids = width === MIXED_WIDTH ? '' : reader.byteString(count * width)
   const run: RevisionNode[] = []
@@ -213,9 +302,13 @@ function decodeValues(reader: ByteReader, run: readonly RevisionNode[], updateSe
   }
 }
 
-function decodeValue(reader: ByteReader, updateSeq: number): RevisionValue {
-  const flags = reader.u8()
+function requireFlags(flags: number): number {
   if ((flags & ~KNOWN_FLAGS) !== 0) throw new ByteFormatError(`unknown flags of a revision: ${flags}`)
+  return flags
+}
+
+function decodeValue(reader: ByteReader, updateSeq: number): RevisionValue {
+  const flags = requireFlags(reader.u8())
   const seq = updateSeq - reader.signed()
   const size = reader.number()
   const activeSize = reader.number()
