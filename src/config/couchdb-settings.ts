@@ -22,7 +22,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
     'delayed_commits enable_database_recovery ' +
     'max_database_name_length ' +
-    'max_partition_size plugin_dir stem_interactive_updates ' +
+    'plugin_dir stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir view_index_dir',
   couchdb_engines: '*',
   csp: 'enable header_value',

@@ -31,6 +31,7 @@ import { formatRevision, nextRevision, type Revision } from '../revisions/revisi
 import { type RevisionNode, RevisionTree } from '../revisions/revision-tree.ts'
 import { encodeTree } from '../revisions/revision-tree-codec.ts'
 import {
+  externalBytesOf,
   hashedAttachments,
   hasStubs,
   type ResolvedAttachment,
@@ -53,6 +54,8 @@ export interface UpdateContext {
   takeSeq(): number
   /** Gets the bodies that are appended. */
   appended: AppendedBodies
+  /** Whether the partition of the document may not grow; undefined where partitions have no bound. */
+  isFull?: ((id: string) => boolean) | undefined
 }
 
 export interface UpdateOutcome {
@@ -181,7 +184,24 @@ class DocumentMerge {
     )
     const path = this.#allowedPath(edit, resolved)
     if (path === undefined) return conflict()
-    return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
+    const refusal = this.#refusal(edit, parent) ?? this.#overflow(edit, path, resolved)
+    return refusal ?? this.#add(edit, path, resolved, path[0]!.pos)
+  }
+
+  /** What a full partition still takes makes nothing in it longer. */
+  #overflow(
+    edit: ReadyEdit,
+    [, parent]: readonly Revision[],
+    attachments: readonly ResolvedAttachment[],
+  ): EditResult | undefined {
+    const { isFull } = this.#context
+    const { id, design } = this.#document
+    if (isFull === undefined || design) return undefined
+    const before = parent === undefined ? 0 : (this.#tree.find(parent.pos, parent.id)?.value?.size ?? 0)
+    const after = textBytesOf(edit.body) + externalBytesOf(attachments)
+    if (after <= before || !isFull(id)) return undefined
+    const reason = `Partition limit exceeded due to update on '${id}'`
+    return failure(id, edit.parent && formatRevision(edit.parent), 'partitionOverflow', reason)
   }
 
   /** A revision that is there keeps its body; what the path knows of its history is joined to the tree. */
