@@ -5,7 +5,7 @@
  */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
-    'admin_only_all_dbs allow_jsonp buffer_response bulk_get_use_batches ' +
+    'admin_only_all_dbs buffer_response bulk_get_use_batches ' +
     'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
     'server_header_versions server_options socket_options update_lru_on_read',
   chttpd_auth:
