@@ -74,6 +74,11 @@ function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: 
   return { ok: false, id, rev, refusal: new DatabaseError(kind, reason) }
 }
 
+/** Whether the document is in a partition that may not grow. */
+function mayOverflow({ isFull }: UpdateContext, { id, design }: DocumentEdits): boolean {
+  return isFull !== undefined && !design && isFull(id)
+}
+
 /** The edits of one document on their way into its tree. */
 class DocumentMerge {
   readonly #context: UpdateContext
@@ -195,12 +200,11 @@ class DocumentMerge {
     [, parent]: readonly Revision[],
     attachments: readonly ResolvedAttachment[],
   ): EditResult | undefined {
-    const { isFull } = this.#context
-    const { id, design } = this.#document
-    if (isFull === undefined || design) return undefined
+    const { id } = this.#document
+    if (!mayOverflow(this.#context, this.#document)) return undefined
     const before = parent === undefined ? 0 : (this.#tree.find(parent.pos, parent.id)?.value?.size ?? 0)
     const after = textBytesOf(edit.body) + externalBytesOf(attachments)
-    if (after <= before || !isFull(id)) return undefined
+    if (after <= before) return undefined
     const reason = `Partition limit exceeded due to update on '${id}'`
     return failure(id, edit.parent && formatRevision(edit.parent), 'partitionOverflow', reason)
   }
@@ -309,7 +313,8 @@ export function applyEdits(
   for (const document of ready.documents) {
     const { key, edits } = document
     const value = context.tx.get(TREES.id, key)
-    if (edits.length === 1) {
+    // The general merge alone knows what an edit makes longer.
+    if (edits.length === 1 && !(ready.newEdits && mayOverflow(context, document))) {
       const edit = edits[0]!
       const outcome = shortWay(context, key, value, edit, ready.newEdits)
       if (outcome !== undefined) {
