@@ -61,8 +61,21 @@ export function seqKey(seqNumber: number): Buffer {
   return key
 }
 
-export function seqOfKey(key: Buffer): number {
-  return key.readUIntBE(0, SEQ_BYTES)
+const onceKey = Buffer.allocUnsafeSlow(SEQ_BYTES)
+
+/** The same in memory that is used again by the next call. */
+export function seqKeyOnce(seqNumber: number): Buffer {
+  writeField(onceKey, 0, seqNumber)
+  return onceKey
+}
+
+export function seqOfKey(key: Uint8Array): number {
+  return seqAt(key, 0)
+}
+
+/** Of the key that begins at `start` of `bytes`. */
+export function seqAt(bytes: Uint8Array, start: number): number {
+  return readField(bytes, start)
 }
 
 /** Throws storage_damaged when the value's version is not one that this code reads. */

@@ -4,10 +4,25 @@
  * transaction has settled. Attachments cannot be read this way.
  */
 import type { Reference, Store, Transaction } from '../../../native-free-btree/index.ts'
+import { REFERENCE_BYTES } from '../layout/stored-body.ts'
 import type { DocumentSource } from '../read/reads.ts'
 
 /** What one transaction appended. Bodies must not change until it has settled. */
-export type AppendedBodies = { reference: Reference; body: Uint8Array }[]
+export class AppendedBodies {
+  readonly #references: Reference[] = []
+  readonly #bodies: Uint8Array[] = []
+
+  add(reference: Reference, body: Uint8Array): void {
+    this.#references.push(reference)
+    this.#bodies.push(body)
+  }
+
+  /** A copy of the body; undefined where it is none of these. */
+  find(reference: Reference): Buffer | undefined {
+    const at = this.#references.findIndex((each) => Buffer.compare(each, reference) === 0)
+    return at < 0 ? undefined : Buffer.from(this.#bodies[at]!)
+  }
+}
 
 /** `unsettled` are the bodies of every transaction that was built and has not settled. */
 export function turnSource(
@@ -26,11 +41,14 @@ export function turnSource(
       hold: () => values.hold(),
       read(reference) {
         for (const bodies of unsettled) {
-          for (const each of bodies) {
-            if (Buffer.compare(each.reference, reference) === 0) return Buffer.from(each.body)
-          }
+          const body = bodies.find(reference)
+          if (body !== undefined) return body
         }
         return values.read(reference)
+      },
+      locate(bytes, offset) {
+        const value = this.read(bytes.subarray(offset, offset + REFERENCE_BYTES))
+        return { bytes: value, start: 0, end: value.length }
       },
       lengthOf: (reference) => values.lengthOf(reference),
       readStream: (reference, start, end) => values.readStream(reference, start, end),
