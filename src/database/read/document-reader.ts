@@ -12,7 +12,7 @@ import { decodeInfo, expiryOfInfo, treeAt } from '../layout/document-info.ts'
 import { checkVersion, TREES } from '../layout/layout.ts'
 import { REFERENCE_BYTES, referenceOf } from '../layout/stored-body.ts'
 import { formatRevision, REVISION_ID_SIZE } from '../revisions/revision-id.ts'
-import { findWinner, WinnerPlaces } from '../revisions/revision-tree-codec.ts'
+import { placeWinner, WinnerPlace } from '../revisions/revision-tree-codec.ts'
 import { type StoredView, viewOfWinner } from './document-view.ts'
 
 /** What a reader reads from. */
@@ -43,7 +43,7 @@ const HEX = Buffer.from('0123456789abcdef')
 /** The thread's: of whoever found a document last. */
 const desk = Buffer.allocUnsafeSlow(ENTRY_BYTES)
 const reference = Buffer.allocUnsafeSlow(REFERENCE_BYTES)
-const places = new WinnerPlaces()
+const places = new WinnerPlace()
 
 export class DocumentReader implements DocumentView {
   readonly #parts: ReaderParts
@@ -81,8 +81,8 @@ export class DocumentReader implements DocumentView {
       this.#entry = entry
       this.#entryBytes = bytes
       checkVersion(entry, TREES.id)
-      findWinner(entry, treeAt(entry), bytes, places)
-      return !places.isDeleted
+      placeWinner(entry, treeAt(entry), bytes, places)
+      return !places.deleted
     } catch (error) {
       throw databaseErrorOf(error)
     }
@@ -99,14 +99,14 @@ export class DocumentReader implements DocumentView {
   }
 
   get rev(): string {
-    const { pos, idAt, idBytes } = places
-    return formatRevision({ pos, id: this.#entry.toString('latin1', idAt, idAt + idBytes) })
+    const { pos, idStart, idEnd } = places
+    return formatRevision({ pos, id: this.#entry.toString('latin1', idStart, idEnd) })
   }
 
   /** Writes `rev` into `target`, no more than `MOST_REV_BYTES`. Returns where it ends; -1 for one that is not of the usual form. */
   writeRev(target: Uint8Array, from: number): number {
-    let { pos, idAt } = places
-    if (places.idBytes !== REVISION_ID_SIZE || pos < 1) return -1
+    let { pos, idStart: idAt } = places
+    if (places.idEnd - idAt !== REVISION_ID_SIZE || pos < 1) return -1
     const digits = digitsOf(pos)
     for (let at = from + digits - 1; at >= from; at--) {
       target[at] = 0x30 + (pos % 10)
@@ -124,7 +124,7 @@ export class DocumentReader implements DocumentView {
   }
 
   get deleted(): boolean {
-    return places.isDeleted
+    return places.deleted
   }
 
   get localSeq(): number {
@@ -137,7 +137,7 @@ export class DocumentReader implements DocumentView {
 
   /** Whether `attachments()` has some. */
   get hasAttachments(): boolean {
-    return places.attachmentsAt >= 0
+    return places.attachmentsStart >= 0
   }
 
   body(): Buffer {
@@ -154,8 +154,8 @@ export class DocumentReader implements DocumentView {
 
   /** As a revision tree keeps it, of which the first bytes are the reference. */
   #reference(): Reference {
-    const { bodyAt, bodyBytes } = places
-    if (bodyBytes < REFERENCE_BYTES) return referenceOf(null)
+    const { bodyStart: bodyAt, bodyEnd } = places
+    if (bodyAt < 0 || bodyEnd - bodyAt < REFERENCE_BYTES) return referenceOf(null)
     const entry = this.#entry
     for (let i = 0; i < REFERENCE_BYTES; i++) reference[i] = entry[bodyAt + i]!
     return reference

@@ -1,4 +1,4 @@
-import { ByteFormatError, ByteReader, ByteWriter, MAX_NUMBER_SIZE } from '../../base/byte-codec.ts'
+import { ByteFormatError, ByteReader, ByteWriter } from '../../base/byte-codec.ts'
 import { type RevisionNode, RevisionTree, type RevisionValue } from './revision-tree.ts'
 
 // A revision tree in bytes. Numbers (n) and signed numbers (s) are those of src/base/byte-codec.ts.
@@ -140,120 +140,102 @@ export function decodeTree(bytes: Uint8Array): RevisionTree {
   return new RevisionTree(nodes, updateSeq)
 }
 
+/** Where the parts of the winning revision lie, and its numbers: filled by `placeWinner`, used again for many. */
+export class WinnerPlace {
+  updateSeq = 0
+  leafCount = 0
+  pos = 0
+  idStart = 0
+  idEnd = 0
+  deleted = false
+  /** The update sequence of the revision. */
+  seq = 0
+  size = 0
+  activeSize = 0
+  /** Negative: there is no body. */
+  bodyStart = 0
+  bodyEnd = 0
+  /** As for the body. */
+  attachmentsStart = 0
+  attachmentsEnd = 0
+}
+
+const winnerReader = new ByteReader(Buffer.alloc(0))
+const winnerPlace = new WinnerPlace()
+
 /** Reads no more than the winning revision; body and attachments are views. Throws ByteFormatError. */
-export function decodeWinner(bytes: Uint8Array): Winner {
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  findWinner(buffer, 0, buffer.length, found)
-  const { pos, idAt, updateSeq, leafCount, isDeleted: deleted, seq, size, activeSize, bodyAt } = found
-  const { attachmentsAt } = found
+export function decodeWinner(given: Uint8Array): Winner {
+  const bytes = Buffer.isBuffer(given) ? given : Buffer.from(given.buffer, given.byteOffset, given.length)
+  placeWinner(bytes, 0, bytes.length, winnerPlace)
+  const { pos, idStart, idEnd, updateSeq, leafCount, deleted, seq, size, activeSize } = winnerPlace
+  const { bodyStart, bodyEnd, attachmentsStart, attachmentsEnd } = winnerPlace
   return {
     pos,
-    id: buffer.toString('latin1', idAt, idAt + found.idBytes),
+    id: bytes.toString('latin1', idStart, idEnd),
     updateSeq,
     leafCount,
     deleted,
     seq,
-    body: bodyAt < 0 ? null : buffer.subarray(bodyAt, bodyAt + found.bodyBytes),
+    body: bodyStart < 0 ? null : bytes.subarray(bodyStart, bodyEnd),
     size,
     activeSize,
-    attachments:
-      attachmentsAt < 0 ? null : buffer.subarray(attachmentsAt, attachmentsAt + found.attachmentsBytes),
+    attachments: attachmentsStart < 0 ? null : bytes.subarray(attachmentsStart, attachmentsEnd),
   }
 }
 
-/** What `Winner` has, as places in the bytes; -1 for what there is none of. A class, so that it has one shape. */
-export class WinnerPlaces {
-  pos = 0
-  idAt = 0
-  idBytes = 0
-  updateSeq = 0
-  leafCount = 0
-  isDeleted = false
-  seq = 0
-  size = 0
-  activeSize = 0
-  bodyAt = -1
-  bodyBytes = 0
-  attachmentsAt = -1
-  attachmentsBytes = 0
-}
-
-const found = new WinnerPlaces()
-
-/** Where `findWinner` is, and what it reads. */
-let source: Uint8Array = new Uint8Array(0)
-let sourceStart = 0
-let sourceAt = 0
-let sourceEnd = 0
-
-/** Reads as `decodeWinner`, of bytes `start` to `end`, and makes no object. Throws ByteFormatError. */
-export function findWinner(bytes: Uint8Array, start: number, end: number, into: WinnerPlaces): void {
-  source = bytes
-  sourceStart = start
-  sourceAt = start
-  sourceEnd = end
-  requireVersion(byteHere())
-  into.updateSeq = numberHere()
-  into.leafCount = numberHere()
-  into.pos = unfolded(numberHere())
-  const count = numberHere()
-  numberHere()
-  const width = requireWidth(byteHere())
-  into.idBytes = width === MIXED_WIDTH ? numberHere() : width
-  into.idAt = pass(into.idBytes)
-  if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) pass(numberHere())
-  else pass((count - 1) * width)
-  if (numberHere() === 0 || numberHere() !== 0) throw new ByteFormatError('the winner has no value')
-  const flags = requireFlags(byteHere())
-  into.isDeleted = (flags & DELETED) !== 0
-  into.seq = into.updateSeq - unfolded(numberHere())
-  into.size = numberHere()
-  into.activeSize = numberHere()
-  into.bodyBytes = flags & HAS_BODY ? byteHere() : 0
-  into.bodyAt = flags & HAS_BODY ? pass(into.bodyBytes) : -1
-  into.attachmentsBytes = flags & HAS_ATTACHMENTS ? numberHere() : 0
-  into.attachmentsAt = flags & HAS_ATTACHMENTS ? pass(into.attachmentsBytes) : -1
-}
-
-/** Steps over so many bytes, and answers where they begin. */
-function pass(bytes: number): number {
-  const at = sourceAt
-  if (at + bytes > sourceEnd) throw new ByteFormatError(`the bytes end at ${sourceEnd - sourceStart}`)
-  sourceAt = at + bytes
-  return at
-}
-
-function byteHere(): number {
-  return source[pass(1)]!
-}
-
-/** As ByteReader reads it. */
-function numberHere(): number {
-  let value = 0
-  let scale = 1
-  for (let i = 0; i < MAX_NUMBER_SIZE; i++) {
-    const byte = byteHere()
-    if (byte < 0x80) return value + byte * scale
-    value += (byte & 0x7f) * scale
-    scale *= 0x80
+/** Says where the winning revision lies in the tree from `start` to `end` of `bytes`, and makes no object. Throws ByteFormatError. */
+export function placeWinner(bytes: Buffer, start: number, end: number, into: WinnerPlace): void {
+  const reader = winnerReader
+  reader.moveTo(bytes, start, end)
+  checkVersion(reader)
+  into.updateSeq = reader.number()
+  into.leafCount = reader.number()
+  into.pos = reader.signed()
+  const count = reader.number()
+  reader.number()
+  const width = idWidth(reader)
+  const idBytes = width === MIXED_WIDTH ? reader.number() : width
+  into.idStart = reader.skip(idBytes)
+  into.idEnd = into.idStart + idBytes
+  if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) reader.skip(reader.number())
+  else reader.skip((count - 1) * width)
+  if (reader.number() === 0 || reader.number() !== 0) throw new ByteFormatError('the winner has no value')
+  const flags = reader.u8()
+  checkFlags(flags)
+  into.deleted = (flags & DELETED) !== 0
+  into.seq = into.updateSeq - reader.signed()
+  into.size = reader.number()
+  into.activeSize = reader.number()
+  into.bodyStart = -1
+  into.attachmentsStart = -1
+  if ((flags & HAS_BODY) !== 0) {
+    const size = reader.u8()
+    into.bodyStart = reader.skip(size)
+    into.bodyEnd = into.bodyStart + size
   }
-  throw new ByteFormatError(`a number of more than ${MAX_NUMBER_SIZE} bytes`)
+  if ((flags & HAS_ATTACHMENTS) !== 0) {
+    const size = reader.number()
+    into.attachmentsStart = reader.skip(size)
+    into.attachmentsEnd = into.attachmentsStart + size
+  }
 }
 
-function unfolded(folded: number): number {
-  return folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
-}
-
-function requireVersion(version: number): void {
+function checkVersion(reader: ByteReader): void {
+  const version = reader.u8()
   if (version !== VERSION) throw new ByteFormatError(`revision tree of format version ${version}`)
 }
 
+function checkFlags(flags: number): void {
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw new ByteFormatError(`unknown flags of a revision: ${flags}`)
+}
+
 function decodeHead(reader: ByteReader): { updateSeq: number; runCount: number } {
-  requireVersion(reader.u8())
+  checkVersion(reader)
   return { updateSeq: reader.number(), runCount: reader.number() }
 }
 
-function requireWidth(width: number): number {
+function idWidth(reader: ByteReader): number {
+  const width = reader.u8()
   // Without this check a damaged count could stand for any number of revisions that take no bytes.
   if (width === 0) throw new ByteFormatError('ids of no bytes')
   return width
@@ -268,7 +250,7 @@ function decodeRun(
   const pos = reader.signed()
   const count = reader.number()
   const parent = reader.number()
-  const width = requireWidth(reader.u8())
+  const width = idWidth(reader)
   if (count === 0) throw new ByteFormatError('a run without revisions')
   const ids = width === MIXED_WIDTH ? '' : reader.byteString(count * width)
   const run: RevisionNode[] = []
@@ -302,13 +284,9 @@ function decodeValues(reader: ByteReader, run: readonly RevisionNode[], updateSe
   }
 }
 
-function requireFlags(flags: number): number {
-  if ((flags & ~KNOWN_FLAGS) !== 0) throw new ByteFormatError(`unknown flags of a revision: ${flags}`)
-  return flags
-}
-
 function decodeValue(reader: ByteReader, updateSeq: number): RevisionValue {
-  const flags = requireFlags(reader.u8())
+  const flags = reader.u8()
+  checkFlags(flags)
   const seq = updateSeq - reader.signed()
   const size = reader.number()
   const activeSize = reader.number()
