@@ -3,8 +3,7 @@
  * may not read answers of other origins. The comment in front keeps the name that a client has chosen from being the first
  * bytes of what a browser is given.
  */
-import type { Piece } from '../../documents/piece.ts'
-import type { Answer, Headers, MixedPieces, Pieces } from './answer.ts'
+import type { Answer, AnswerPiece, Headers, MixedPieces, Pieces } from './answer.ts'
 
 /** Names, numbers, members: nothing of which a script could be made. */
 const CALLBACK = /^[A-Za-z0-9_.[\]]+$/
@@ -34,7 +33,7 @@ export function asScript(answer: Answer, callback: string): Answer {
 
 function between(start: string, pieces: Pieces, end: string): MixedPieces {
   let place: 'start' | 'pieces' | 'end' = 'start'
-  const told = (step: IteratorResult<Piece>): IteratorResult<Piece> => {
+  const told = (step: IteratorResult<AnswerPiece>): IteratorResult<AnswerPiece> => {
     if (step.done !== true) return step
     place = 'end'
     return { done: false, value: end }
