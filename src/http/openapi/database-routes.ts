@@ -310,7 +310,7 @@ export const DATABASE_ROUTES = {
     tag: 'databases',
     paths: [
       at('/{db}/_shards', { GET: get('The shards that CouchDB would divide the database into', 'Shards') }),
-      at('/{db}/_shards/{doc}', {
+      at('/{db}/_shards/{docid}', {
         GET: {
           ...get('The shard that a document would be in', 'ShardOfDocument'),
           errors: ['illegalDocumentId'],
