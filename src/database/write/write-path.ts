@@ -6,6 +6,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Metrics } from '../../base/metrics.ts'
+import { Places } from '../../base/places.ts'
 import type {
   DocumentEdit,
   DocumentView,
@@ -76,7 +77,7 @@ export class WritePath {
   readonly #metrics: Metrics
   readonly #onChange: () => void
   /** Bodies of transactions that were built and have not settled. */
-  readonly #unsettled = new Set<AppendedBodies>()
+  readonly #unsettled = new Places<AppendedBodies>()
   #expiryListener: ((expiresAtMs: number) => Promise<void> | undefined) | undefined
   /** Of the last change that a transaction took. */
   #builtSeq: number
@@ -124,9 +125,9 @@ export class WritePath {
     const appended = new AppendedBodies()
     const startMs = this.#clock.monotonic()
     const store = this.#store.get()
-    this.#unsettled.add(appended)
+    const unsettled = this.#unsettled.add(appended)
     const end = (): void => {
-      this.#unsettled.delete(appended)
+      this.#unsettled.take(unsettled)
       settle()
     }
     const transaction = this.#store.transact((tx) => {
