@@ -11,6 +11,7 @@ import type { PasswordHasher } from '../auth/password-hash.ts'
 import { isDatabaseAdmin, parseSecurity, type Security } from '../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -25,7 +26,10 @@ import type {
   EditResult,
   UpdateOptions,
 } from '../database/api/database.ts'
+import type { PackedResults } from '../database/write/apply-packed.ts'
 import { examineDesign } from '../database/write/design-document.ts'
+import type { PackedEdits } from '../database/write/packed-edits.ts'
+import { packedWayOf } from '../database/write/packed-way.ts'
 import type { DesignDocuments } from '../design/design-documents.ts'
 import { validation } from '../design/validation.ts'
 import { isDesignId } from '../documents/document-id.ts'
@@ -42,6 +46,14 @@ import { isUsersDatabase } from '../users/users-database.ts'
 export interface DocumentWriter {
   update(edits: readonly DocumentEdit[], options?: Omit<UpdateOptions, 'check'>): Promise<EditResult[]>
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
+  /** A shorter way for many documents none of which is a design document; undefined: there is none. */
+  packed(): PackedWriter | undefined
+}
+
+export interface PackedWriter {
+  readonly compression: Compression
+  /** As `PackedWay.updatePacked`. */
+  update(edits: PackedEdits): Promise<PackedResults | undefined>
 }
 
 /** Edits in turn of databases with rules are made again when another write came first. */
@@ -125,6 +137,10 @@ class DesignGuard implements DocumentWriter {
     if (isDesignId(id) && !this.#isAdmin) throw databaseAdminRefusal(this.#user)
     return this.#writer.updateInTurn(id, make)
   }
+
+  packed(): PackedWriter | undefined {
+    return this.#writer.packed()
+  }
 }
 
 function refusedEdit({ id, rev, revisions }: DocumentEdit, refusal: DatabaseError): EditResult {
@@ -166,6 +182,13 @@ class PlainWriter implements DocumentWriter {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     if (isDesignId(id)) return updatedInTurn(this, this.#database, id, make)
     return this.#database.updateInTurn(id, make, { check: this.#check })
+  }
+
+  packed(): PackedWriter | undefined {
+    const way = packedWayOf(this.#database)
+    const compression = way?.packs
+    if (way === undefined || compression === undefined || this.#check.isNeeded()) return undefined
+    return { compression, update: (edits) => way.updatePacked(edits, this.#check) }
   }
 }
 
@@ -304,6 +327,11 @@ class RuledWriter implements DocumentWriter {
 
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     return updatedInTurn(this, this.#database, id, make)
+  }
+
+  /** Every edit has to be looked at. */
+  packed(): undefined {
+    return undefined
   }
 
   #check(): EditCheck {
