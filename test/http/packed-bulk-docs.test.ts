@@ -9,25 +9,26 @@ import type { PackedEdits } from '../../src/database/write/packed-edits.ts'
 import type { Exchange } from '../../src/http/request/exchange.ts'
 import { packedBulkDocs } from '../../src/http/routes/database/packed-bulk-docs.ts'
 import type { DocumentWriter } from '../../src/writing/document-writer.ts'
-import { startTestServer, type TestServer } from '../support/http-server.ts'
+import { ask as send } from '../support/http-request.ts'
+import { startTestServer } from '../support/http-server.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { isLong } from '../support/test-run.ts'
 
 const seed = propertySeed(t)
 
-let server: TestServer
-t.before(async () => {
-  server = await startTestServer({ limits: { maxBulkDocs: 6, maxDocumentBytes: 100_000, maxIdBytes: 200 } })
+const server = await startTestServer({
+  limits: { maxBulkDocs: 6, maxDocumentBytes: 100_000, maxIdBytes: 200 },
 })
-t.after(() => server.stop())
+t.teardown(() => server.stop())
 
 async function ask(method: string, path: string, body?: string): Promise<{ status: number; text: string }> {
-  const response = await fetch(`${new URL(server.url).origin}${path}`, {
-    method,
-    headers: { authorization: server.authorization, 'content-type': 'application/json' },
-    ...(body === undefined ? {} : { body }),
-  })
-  return { status: response.status, text: await response.text() }
+  const headers = { 'content-type': 'application/json' }
+  const { status, text } = await send(
+    server,
+    `${method} ${path}`,
+    body === undefined ? {} : { body, headers },
+  )
+  return { status, text }
 }
 
 const text = (value: unknown): string => JSON.stringify(value)
