@@ -6,6 +6,7 @@ import type { Transaction } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageFile } from '../disk/file-system.ts'
+import { giveWay } from '../disk/system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import type { CheckpointPointer } from '../log/group.ts'
@@ -21,6 +22,9 @@ import { FILE_GONE, Tail, type TailState } from './tail.ts'
 
 /** A store that was idle this long writes a superblock, so that the next open has little to do. */
 const IDLE_MS = 1000
+/** Late changes are applied so long, and so many, before others have their turn. */
+const SETTLE_MS = 5
+const SETTLE_STEPS = 32
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
 
@@ -53,6 +57,11 @@ export class Writer {
   readonly #tail: Tail
   readonly #groups: GroupCommit
   readonly #salt: bigint
+  readonly #trees: ReadonlyMap<string, Tree>
+  /** Until the late changes of all trees are applied: nothing is written before. */
+  #settling: Promise<void> | undefined
+  /** Why they could not be: whatever is to be written is refused with it. */
+  #unsettled: unknown
   /** Where commits are published for other threads, when somebody has asked for it. */
   #progress: ProgressWriter | undefined
   #pumping: Promise<void> | undefined
@@ -88,6 +97,7 @@ export class Writer {
       replayBytes: state.replayBytes,
     })
     this.#salt = state.salt
+    this.#trees = parts.trees
     const onDurable = (): void => this.#progress?.publish(this.#durableFacts)
     this.#tail = new Tail({ ...parts, checkpoints: this.#checkpoints, onDurable })
     this.#groups = new GroupCommit({
@@ -97,6 +107,32 @@ export class Writer {
       queue: this.queue,
       checkpoints: this.#checkpoints,
     })
+    if ([...this.#trees.values()].some((tree) => tree.isLate)) {
+      this.#settling = this.#settle().finally(() => {
+        this.#settling = undefined
+      })
+    }
+  }
+
+  /**
+   * Applies the late changes of all trees, a few milliseconds in each turn of the event loop: only when they are applied a
+   * change more may be, and a checkpoint frozen. Where one cannot be applied, no other may follow it.
+   */
+  async #settle(): Promise<void> {
+    try {
+      for (const tree of this.#trees.values()) {
+        while (tree.isLate && (this.#closed === undefined || !this.queue.isEmpty)) {
+          await giveWay()
+          const startMs = this.#clock.now()
+          let steps = 0
+          tree.settleUntil(
+            () => ++steps >= SETTLE_STEPS || Math.abs(this.#clock.now() - startMs) >= SETTLE_MS,
+          )
+        }
+      }
+    } catch (error) {
+      this.#unsettled = error
+    }
   }
 
   get commit(): number {
@@ -234,6 +270,7 @@ export class Writer {
       }
     }
     this.#closed = reason
+    await this.#settling
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
     if (this.#tail.poisoned !== undefined || this.#tail.superblocks.untouched) return
@@ -258,7 +295,7 @@ export class Writer {
 
   #armIdle(): void {
     if (this.#closed !== undefined || this.#tail.poisoned !== undefined) return
-    if (this.#tail.isAnnounced) return
+    if (this.#unsettled !== undefined || this.#tail.isAnnounced) return
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
@@ -275,6 +312,11 @@ export class Writer {
   async #pump(): Promise<void> {
     // What arrives in the same turn of the event loop goes into one group.
     await Promise.resolve()
+    if (this.#settling !== undefined) await this.#settling
+    if (this.#unsettled !== undefined) {
+      this.queue.rejectAll(this.#unsettled)
+      return
+    }
     while (!this.queue.isEmpty && this.#successor === undefined) {
       if (this.#tail.poisoned !== undefined) {
         this.queue.rejectAll(this.#tail.poisoned)
