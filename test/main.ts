@@ -7,8 +7,9 @@
  * support/test-run.ts.
  */
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { SourceMap } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 
@@ -80,7 +81,7 @@ function run(name: string, isLong: boolean): Promise<Outcome> {
   const started = performance.now()
   const seconds = isLong ? TEST_TIMEOUT_SECONDS.long : TEST_TIMEOUT_SECONDS.short
   const file = join(ROOT, `${name}.test.js`)
-  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+  const child = spawn(process.execPath, [file], {
     env: { ...process.env, TAP_TIMEOUT: String(seconds), ...(isLong && { DAVENPORT_LONG: '1' }) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -107,9 +108,39 @@ function run(name: string, isLong: boolean): Promise<Outcome> {
   })
 }
 
+/**
+ * Positions in compiled files become those in the sources. Node does so by itself with --enable-source-maps, but reads
+ * the maps of all modules then, as soon as each is loaded, which every file that passes would pay for, too.
+ */
+function inSources(output: string): string {
+  const maps = new Map<string, SourceMap | null>()
+  const mapOf = (file: string): SourceMap | null => {
+    let map = maps.get(file)
+    if (map === undefined) {
+      try {
+        map = new SourceMap(JSON.parse(readFileSync(`${file}.map`, 'utf8')))
+      } catch {
+        map = null
+      }
+      maps.set(file, map)
+    }
+    return map
+  }
+  return output.replace(
+    /(?:file:\/\/)?([/\w.@-]+\.js):(\d+):(\d+)/g,
+    (whole, name: string, line: string, column: string) => {
+      const file = resolve(name)
+      const entry = mapOf(file)?.findEntry(Number(line) - 1, Number(column) - 1)
+      if (entry === undefined || !('originalSource' in entry)) return whole
+      const source = relative('.', resolve(dirname(file), entry.originalSource))
+      return `${source}:${entry.originalLine + 1}:${entry.originalColumn + 1}`
+    },
+  )
+}
+
 /** What a failing file said, without the tests that passed. */
 function complaint(output: string): string {
-  const lines = output
+  const lines = inSources(output)
     .split('\n')
     .filter((line) => !/^\s*(?:ok \d|# Subtest|# time=|1\.\.\d|\s*$)/.test(line))
   return lines.slice(-SHOWN_LINES).join('\n')

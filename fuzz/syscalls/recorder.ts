@@ -7,12 +7,14 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { type CallPlayer, TRACED_CALLS } from '../../src/lab/syscalls/call-player.ts'
 import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
+import { readTrace } from '../../src/lab/syscalls/strace.ts'
 import type { Random } from '../../test/support/random.ts'
 import { startServerProcess } from '../../test/support/server-process.ts'
 import { RecordedLoad } from './recorded-load.ts'
 import { RecordedRequests } from './recorded-requests.ts'
-import { TRACED_CALLS, TracePlayer } from './trace-player.ts'
+import { serverPlayer, TracedRequests } from './traced-requests.ts'
 
 /** A store that was not written to for a second writes a superblock; a kill waits past that. */
 const IDLE_MS = 1500
@@ -36,7 +38,7 @@ export async function record(folder: string, random: Random): Promise<Recording>
   const dataDir = join(folder, 'data')
   const requests = new RecordedRequests()
   const load = new RecordedLoad(requests, random)
-  const player = new TracePlayer(dataDir)
+  const player = serverPlayer(dataDir, new TracedRequests())
   const traces: string[] = []
   let moments = 0
   for (const ending of ['stop', 'kill', 'stop']) {
@@ -52,14 +54,14 @@ export async function record(folder: string, random: Random): Promise<Recording>
       await server.kill()
     }
     traces.push(trace)
-    for (const _ of player.play(await readFile(trace, 'latin1'))) moments += 1
+    for (const _ of player.play(await readTrace(trace))) moments += 1
     await assertSame(player, dataDir)
   }
   return { dataDir, traces, requests, moments }
 }
 
 /** Compares what the trace made with what is there. */
-async function assertSame(player: TracePlayer, dataDir: string): Promise<void> {
+async function assertSame(player: CallPlayer, dataDir: string): Promise<void> {
   const made = player.tree.visibleFiles()
   for (const entry of await readdir(dataDir, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)

@@ -39,10 +39,10 @@ async function play(script: Script, folder: string): Promise<void> {
   for (const trace of traces) {
     if (!(await exploration.play(await readFile(trace, 'latin1'), trace, nextRandom))) break
   }
-  const { calls, acknowledged, checkpoints } = exploration.player
-  for (const [name, count] of calls) coverage.count(`calls:${name}`, count)
-  coverage.count('acknowledged', acknowledged.size)
-  coverage.count('checkpointsNamed', checkpoints)
+  const { player, progress } = exploration
+  for (const [name, count] of player.calls) coverage.count(`calls:${name}`, count)
+  coverage.count('acknowledged', progress.acknowledged.size)
+  coverage.count('checkpointsNamed', progress.checkpoints)
 }
 
 export const syscalls: Target = {

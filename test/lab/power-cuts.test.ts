@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { runLab } from '../../src/lab/command-line.ts'
 import { LabError } from '../../src/lab/lab-error.ts'
+import { CallPlayer } from '../../src/lab/syscalls/call-player.ts'
 import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
 import { drawnFate, legalise, type Model, pendingOf, stateOf } from '../../src/lab/syscalls/models.ts'
-import { StorePlayer } from '../../src/lab/syscalls/store-player.ts'
+import { PipeAnswers } from '../../src/lab/syscalls/pipe-answers.ts'
 import { Random } from '../support/random.ts'
 import { quoted } from '../support/tracing-file-system.ts'
 
@@ -19,7 +20,8 @@ const RENAMING = toy('docs/lab/renaming.mjs')
 function play(lines: readonly string[], journalsNames: boolean, rebuiltFiles: readonly string[] = []) {
   const answers: number[] = []
   const onAnswer = (id: number) => answers.push(id) > 0
-  const player = new StorePlayer({ folder: '/d', rebuiltFiles, journalsNames, onAnswer })
+  const observer = new PipeAnswers(onAnswer)
+  const player = new CallPlayer({ folder: '/d', rebuiltFiles, journalsNames, observer })
   const moments = [...player.play(lines.map((line) => `1 ${line}\n`).join(''))].map(({ kind }) => kind)
   return { player, answers, moments }
 }

@@ -61,6 +61,14 @@ export function seqKey(seqNumber: number): Buffer {
   return key
 }
 
+const onceKey = Buffer.allocUnsafeSlow(SEQ_BYTES)
+
+/** The same in memory that is used again by the next call. */
+export function seqKeyOnce(seqNumber: number): Buffer {
+  writeField(onceKey, 0, seqNumber)
+  return onceKey
+}
+
 export function seqOfKey(key: Buffer): number {
   return key.readUIntBE(0, SEQ_BYTES)
 }

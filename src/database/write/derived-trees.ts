@@ -8,7 +8,7 @@ import type { Transaction } from '../../../native-free-btree/index.ts'
 import { encodeChangeEntry } from '../layout/change-entry.ts'
 import { decodeInfoTree, encodeInfo } from '../layout/document-info.ts'
 import { moveExpiry } from '../layout/expiry.ts'
-import { seqKey, TREES } from '../layout/layout.ts'
+import { seqKey, seqKeyOnce, TREES } from '../layout/layout.ts'
 import { referenceOf } from '../layout/stored-body.ts'
 import { leafSummaries } from '../read/document-view.ts'
 import type { RevisionNode, RevisionTree } from '../revisions/revision-tree.ts'
@@ -80,6 +80,23 @@ export function stateOf(tree: RevisionTree, expiresAtMs: number | undefined): Do
     tree,
     winner,
   }
+}
+
+/**
+ * The same of a document of one leaf, without an expiry before and after: such a one is in no other derived tree than `seq`,
+ * where it stood at `seqBefore`, undefined for a new one. `info` and `entry` are its values in `id` and `seq`.
+ */
+export function writeLinearDocument(
+  tx: Transaction,
+  key: Uint8Array,
+  seqBefore: number | undefined,
+  seq: number,
+  info: Uint8Array,
+  entry: Uint8Array,
+): void {
+  if (seqBefore !== undefined) tx.delete(TREES.seq, seqKeyOnce(seqBefore))
+  tx.put(TREES.seq, seqKeyOnce(seq), entry)
+  tx.put(TREES.id, key, info)
 }
 
 /** Writes a changed document to its own tree and to all that are derived. */

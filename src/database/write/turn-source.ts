@@ -7,7 +7,21 @@ import type { Reference, Store, Transaction } from '../../../native-free-btree/i
 import type { DocumentSource } from '../read/reads.ts'
 
 /** What one transaction appended. Bodies must not change until it has settled. */
-export type AppendedBodies = { reference: Reference; body: Uint8Array }[]
+export class AppendedBodies {
+  readonly #references: Reference[] = []
+  readonly #bodies: Uint8Array[] = []
+
+  add(reference: Reference, body: Uint8Array): void {
+    this.#references.push(reference)
+    this.#bodies.push(body)
+  }
+
+  /** A copy of the body; undefined where it is none of these. */
+  find(reference: Reference): Buffer | undefined {
+    const at = this.#references.findIndex((each) => Buffer.compare(each, reference) === 0)
+    return at < 0 ? undefined : Buffer.from(this.#bodies[at]!)
+  }
+}
 
 /** `unsettled` are the bodies of every transaction that was built and has not settled. */
 export function turnSource(
@@ -26,9 +40,8 @@ export function turnSource(
       hold: () => values.hold(),
       read(reference) {
         for (const bodies of unsettled) {
-          for (const each of bodies) {
-            if (Buffer.compare(each.reference, reference) === 0) return Buffer.from(each.body)
-          }
+          const body = bodies.find(reference)
+          if (body !== undefined) return body
         }
         return values.read(reference)
       },

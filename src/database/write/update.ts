@@ -39,6 +39,7 @@ import {
 } from './attachment-merge.ts'
 import { StoredState, stateOf, writeDocument } from './derived-trees.ts'
 import type { DocumentEdits, LocalEdit, ReadyEdit, ReadyEdits } from './edits.ts'
+import { type LinearOutcome, writeLinearEdit } from './linear-edit.ts'
 import { removeLocalDocument, writeLocalDocument } from './local-documents.ts'
 import type { AppendedBodies } from './turn-source.ts'
 
@@ -89,8 +90,8 @@ class DocumentMerge {
   /** The tree took something, which stemming may take away again. */
   #merged = false
 
-  constructor(context: UpdateContext, document: DocumentEdits) {
-    const value = context.tx.get(TREES.id, document.key)
+  /** `value` is what the tree `id` has of the document. */
+  constructor(context: UpdateContext, document: DocumentEdits, value: Buffer | undefined) {
     this.#context = context
     this.#document = document
     this.#seq = context.nextSeq()
@@ -109,7 +110,7 @@ class DocumentMerge {
   ): EditResult {
     const head = path[0]!
     const reference = this.#context.tx.append(edit.body)
-    this.#context.appended.push({ reference, body: edit.body })
+    this.#context.appended.add(reference, edit.body)
     const attachments = storeAttachments(this.#context.tx, this.#context.salt, resolved, revpos)
     const sizes = attachmentSizes(attachments)
     const merged = this.#tree.merge(
@@ -266,19 +267,42 @@ function applyLocal(tx: Transaction, edit: LocalEdit): EditResult {
   return { ok: true, id: edit.id, rev }
 }
 
-/** Merges all edits; to be called inside a transaction. Their results are put into their places in `results`. */
+function linearResult(id: string, { path, parent }: ReadyEdit, outcome: LinearOutcome): EditResult {
+  if (outcome === 'conflict') return failure(id, parent && formatRevision(parent), 'conflict')
+  return { ok: true, id, rev: formatRevision(path[0]!) }
+}
+
+/**
+ * Merges all edits; to be called inside a transaction. Their results are put into their places in `results`. What `shortWay`
+ * leaves is merged in general, with the same outcome.
+ */
 export function applyEdits(
   context: UpdateContext,
   ready: ReadyEdits,
   results: EditResult[] = [],
+  shortWay = writeLinearEdit,
 ): UpdateOutcome {
   let design = false
   let expiresAtMs: number | undefined
   let written = 0
   let inserted = 0
   for (const document of ready.documents) {
-    const merge = new DocumentMerge(context, document)
-    for (const edit of document.edits) {
+    const { key, edits } = document
+    const value = context.tx.get(TREES.id, key)
+    if (edits.length === 1) {
+      const edit = edits[0]!
+      const outcome = shortWay(context, key, value, edit, ready.newEdits)
+      if (outcome !== undefined) {
+        results[edit.place] = linearResult(document.id, edit, outcome)
+        if (outcome === 'conflict') continue
+        written += 1
+        if (outcome === 'inserted') inserted += 1
+        if (document.design) design = true
+        continue
+      }
+    }
+    const merge = new DocumentMerge(context, document, value)
+    for (const edit of edits) {
       results[edit.place] = ready.newEdits ? merge.interactive(edit) : merge.replicated(edit)
     }
     if (!merge.write()) continue

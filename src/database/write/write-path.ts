@@ -25,7 +25,7 @@ import type { CheckedState, CheckStamp } from './checked-state.ts'
 import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
 import { applyPurges, type ReadyPurge, readyPurges } from './purge.ts'
-import { type AppendedBodies, turnSource } from './turn-source.ts'
+import { AppendedBodies, turnSource } from './turn-source.ts'
 import {
   applyEdits,
   refusedOutcome,
@@ -114,7 +114,7 @@ export class WritePath {
   ): Promise<T> {
     let last = 0
     let settle = (): void => {}
-    const appended: AppendedBodies = []
+    const appended = new AppendedBodies()
     const startMs = this.#clock.monotonic()
     const store = this.#store.get()
     this.#unsettled.add(appended)

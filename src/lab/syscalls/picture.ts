@@ -1,7 +1,7 @@
 /** What reached the disk and what did not, of the changes that no sync had covered: as text, and as SVG. */
 import { escapeHtml } from '../../base/page-text.ts'
+import type { CallPlayer } from './call-player.ts'
 import { type Choice, isName } from './models.ts'
-import type { StorePlayer } from './store-player.ts'
 import type { Pending } from './traced-tree.ts'
 
 export interface PictureRow {
@@ -17,7 +17,7 @@ const COLOURS = { kept: '#2a7d3f', lost: '#b3261e', torn: '#c77700', hollow: '#7
 export function pictureOf(
   pending: readonly Pending[],
   fates: Choice,
-  { tree, origins }: StorePlayer,
+  { tree, origins }: CallPlayer,
 ): PictureRow[] {
   const folder = tree.root.path
   const names = new Map<number, string>()

@@ -10,8 +10,10 @@ import type { CrashSubject } from '../crash/subject.ts'
 import { Wrong } from '../crash/verdict.ts'
 import { LabError } from '../lab-error.ts'
 import type { PipeFormat } from '../pipe/format.ts'
+import { CallPlayer, TRACED_CALLS } from './call-player.ts'
 import { findStrace } from './find-strace.ts'
-import { STORE_CALLS, StorePlayer } from './store-player.ts'
+import { PipeAnswers } from './pipe-answers.ts'
+import { readTrace } from './strace.ts'
 
 const LONGEST_STRING = 100_000_000
 
@@ -56,9 +58,14 @@ export async function record(
   for (const ending of ENDINGS) {
     const trace = join(place, `trace-${sessions.length + 1}.strace`)
     const options = ['-D', '-f', '-qq', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
-    const session = new RecordedSession(subject, [strace, ...options, '-e', `trace=${STORE_CALLS.join(',')}`])
+    const session = new RecordedSession(subject, [
+      strace,
+      ...options,
+      '-e',
+      `trace=${TRACED_CALLS.join(',')}`,
+    ])
     shown = await session.run(folder, lanes, shown, Math.ceil(commits / ENDINGS.length), ending)
-    sessions.push({ trace: withoutReads(await settledTrace(trace)), acknowledged: session.acknowledged })
+    sessions.push({ trace: withoutReads(await readTrace(trace)), acknowledged: session.acknowledged })
   }
   const recording = { seed, folder, sessions, format: subject.format }
   await assertComplete(subject, recording)
@@ -119,27 +126,14 @@ function withoutReads(trace: string): string {
   return trace.replaceAll(/^(\d+ +(?:<\.\.\. )?readv?\b[^"\n]*)"[^"\n]*"/gm, '$1""')
 }
 
-/** The trace's text: strace writes its last lines after the process that it watches has gone. */
-async function settledTrace(path: string): Promise<string> {
-  let text = await readFile(path, 'latin1')
-  for (let tries = 0; tries < 50; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    const again = await readFile(path, 'latin1')
-    if (again.length === text.length && again.endsWith('\n')) return again
-    text = again
-  }
-  return text
-}
-
 /** Holds what the calls come to against the folder: whatever was written in another way is refused here. */
 async function assertComplete(subject: CrashSubject, { folder, sessions, format }: Recording): Promise<void> {
   const rebuiltFiles = subject.introduction.rebuiltFiles ?? []
-  const player = new StorePlayer({
+  const player = new CallPlayer({
     folder,
     rebuiltFiles,
     journalsNames: false,
-    format,
-    onAnswer: () => false,
+    observer: new PipeAnswers(() => false, format),
   })
   for (const { trace } of sessions) for (const _ of player.play(trace));
   const made = player.tree.visibleFiles()

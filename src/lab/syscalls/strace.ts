@@ -10,6 +10,8 @@
  * Lines stand in the order in which the tracer saw the stops, so that what had returned before a line did so before
  * the call of that line began.
  */
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 
 export interface Call {
   readonly thread: number
@@ -129,4 +131,16 @@ export function bytesOf(argument: string): Buffer {
 export function bytesOfVector(argument: string): Buffer {
   const pieces = [...argument.matchAll(/iov_base=("[^"]*"(?:\.\.\.)?|NULL)/g)].map((match) => match[1]!)
   return Buffer.concat(pieces.map((piece) => (piece === 'NULL' ? Buffer.alloc(0) : bytesOf(piece))))
+}
+
+/** The trace's text: strace writes its last lines after the process that it watches has gone. */
+export async function readTrace(path: string): Promise<string> {
+  let text = await readFile(path, 'latin1')
+  for (let tries = 0; tries < 50; tries++) {
+    await delay(20)
+    const again = await readFile(path, 'latin1')
+    if (again.length === text.length && again.endsWith('\n')) return again
+    text = again
+  }
+  return text
 }

@@ -1,13 +1,14 @@
 /** Goes over the moments of a recording, with what had been acknowledged at each. */
 import type { Bounds } from '../crash/verdict.ts'
+import { CallPlayer, type Moment } from './call-player.ts'
 import type { Model } from './models.ts'
+import { PipeAnswers } from './pipe-answers.ts'
 import type { Acknowledged, Recording } from './recording.ts'
-import { type StoreMoment, StorePlayer } from './store-player.ts'
 
 export interface Place {
   /** Index of the session. */
   readonly session: number
-  readonly kind: StoreMoment['kind']
+  readonly kind: Moment['kind']
   /** Line of its trace; 0 for its end. */
   readonly line: number
 }
@@ -16,7 +17,7 @@ export interface WalkedMoment {
   readonly place: Place
   /** Of each lane. At most one commit of a lane is under way. */
   readonly bounds: readonly Bounds[]
-  readonly player: StorePlayer
+  readonly player: CallPlayer
 }
 
 /**
@@ -44,7 +45,8 @@ export function* walk(
     return isDurable
   }
   const journalsNames = model !== 'posix-strict'
-  const player = new StorePlayer({ folder, rebuiltFiles, journalsNames, format, onAnswer })
+  const observer = new PipeAnswers(onAnswer, format)
+  const player = new CallPlayer({ folder, rebuiltFiles, journalsNames, observer })
   for (const [session, { trace, acknowledged: answers }] of sessions.entries()) {
     waiting = new Map(answers.map((answer) => [answer.id, answer]))
     for (const { kind, line } of player.play(trace)) {

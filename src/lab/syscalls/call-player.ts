@@ -1,18 +1,18 @@
 /**
- * Plays the trace of a store's process: its file-system calls onto a TracedTree, its answers onto whoever is told of
- * them. What would change the folder in a way that this model does not have is refused, with the reason.
+ * Plays the trace of a process that keeps something in a folder: its file-system calls onto a TracedTree, all others onto
+ * whoever knows how it answers. What would change the folder in a way that this model does not have is refused, with
+ * the reason.
  *
  * - A call takes effect when it begins, and counts as settled once it has returned: only then a sync covers it.
  * - Names take effect when the call has returned: a name that is not there yet is one of the states of a crash after it.
  */
 import { join } from 'node:path'
-import { JSON_LINES, type Message, type PipeFormat } from '../pipe/format.ts'
 import { type OpenFile, Processes } from './processes.ts'
 import { bytesOf, bytesOfVector, parseTrace, TraceError, type TraceEvent } from './strace.ts'
 import { type Finish, type TracedFile, type TracedNode, TracedTree } from './traced-tree.ts'
 
 /** The calls that have to be recorded. */
-export const STORE_CALLS = [
+export const TRACED_CALLS = [
   ...[
     'open',
     'openat',
@@ -66,12 +66,24 @@ export const STORE_CALLS = [
   ],
 ]
 
-const MOST_MESSAGE_BYTES = 256 * 1024 * 1024
 const CLONES = ['clone', 'clone3', 'fork', 'vfork']
 
-export interface StoreMoment {
+/** A moment at which it is worth to ask what a crash would leave. */
+export interface Moment {
   readonly kind: 'sync' | 'acknowledgement' | 'end'
   readonly line: number
+}
+
+/** Knows how the process hears and answers: by a pipe, by sockets. */
+export interface CallObserver {
+  /** Another process begins: what the one before had open is gone. */
+  processBegins(): void
+  /** A call begins that is about no file of the folder. Returns whether it acknowledges something. */
+  begins(call: Call): boolean
+  /** Such a call has returned. */
+  returned?(call: Call): void
+  /** Bytes go to a file of the folder. */
+  writes?(file: TracedFile, bytes: Buffer, position: number): void
 }
 
 export interface PlayerOptions {
@@ -80,15 +92,12 @@ export interface PlayerOptions {
   readonly rebuiltFiles: readonly string[]
   /** Whether a sync of a file makes the changes of names before it durable, as one journal of all does. */
   readonly journalsNames: boolean
-  /** What the process answers in; lines of JSON where it is left out. */
-  readonly format?: PipeFormat
-  /** Told of every answer `"ok":true`, when its write begins. Returns whether that is a moment to look at. */
-  readonly onAnswer: (id: number) => boolean
+  readonly observer: CallObserver
 }
 
-type Call = TraceEvent['call']
+export type Call = TraceEvent['call']
 
-export class StorePlayer {
+export class CallPlayer {
   readonly tree: TracedTree
   /** Line of the trace at which each change of the tree was made, and the call, by its sequence. */
   readonly origins = new Map<number, { line: number; call: string }>()
@@ -97,13 +106,9 @@ export class StorePlayer {
   readonly #options: PlayerOptions
   readonly #finishes = new Map<Call, Finish>()
   #processes = new Processes('/')
-  readonly #format: PipeFormat
-  #answers: ReturnType<PipeFormat['splitter']>
 
   constructor(options: PlayerOptions) {
     this.#options = options
-    this.#format = options.format ?? JSON_LINES
-    this.#answers = this.#format.splitter(MOST_MESSAGE_BYTES)
     this.tree = new TracedTree(options.folder)
   }
 
@@ -111,9 +116,9 @@ export class StorePlayer {
    * Plays one process's trace. A sync's moment is the one before anything counts as synced by it, when most is pending;
    * an acknowledgement's is right after it was given, when least may be missing. Throws TraceError.
    */
-  *play(text: string): Generator<StoreMoment, void, void> {
+  *play(text: string): Generator<Moment, void, void> {
     this.#processes = new Processes(process.cwd())
-    this.#answers = this.#format.splitter(MOST_MESSAGE_BYTES)
+    this.#options.observer.processBegins()
     this.#finishes.clear()
     for (const event of parseTrace(text)) {
       try {
@@ -126,13 +131,14 @@ export class StorePlayer {
     yield { kind: 'end', line: 0 }
   }
 
-  *#playEvent({ call, kind, line }: TraceEvent): Generator<StoreMoment, void, void> {
+  *#playEvent({ call, kind, line }: TraceEvent): Generator<Moment, void, void> {
     if (CLONES.includes(call.name)) {
       this.#cloned(call, kind)
       return
     }
     if (kind !== 'end' && call.result !== -1) {
-      if (this.#acknowledges(call)) yield { kind: 'acknowledgement', line }
+      if (!this.#isInFolder(call) && this.#options.observer.begins(call))
+        yield { kind: 'acknowledgement', line }
       const before = this.tree.sequence
       const finish = this.#effect(call)
       if (finish !== undefined) this.#finishes.set(call, finish)
@@ -149,6 +155,7 @@ export class StorePlayer {
       return
     }
     finish?.()
+    if (!this.#isInFolder(call)) this.#options.observer.returned?.(call)
     const before = this.tree.sequence
     this.#ended(call)
     this.#note(before, line, call)
@@ -173,6 +180,11 @@ export class StorePlayer {
       if (name === 'fork' || name === 'vfork') this.#processes.endClone(thread, false, child)
       else this.#processes.endClone(thread, shares, child)
     }
+  }
+
+  /** Whether its first argument is a descriptor of something in the folder. */
+  #isInFolder(call: Call): boolean {
+    return this.#open(call) !== undefined
   }
 
   #open(call: Call, argument = 0): OpenFile | undefined {
@@ -252,6 +264,7 @@ export class StorePlayer {
     let at = isPlaced ? Number(args[3]) : open.position
     if (open.appends) at = file.inode.visible.length
     if (!isPlaced) open.position = at + bytes.length
+    this.#options.observer.writes?.(file, bytes, at)
     const finish = this.tree.write(file, bytes, at)
     const isSynced = open.syncs || (name === 'pwritev2' && /RWF_D?SYNC/.test(args[4] ?? ''))
     return isSynced
@@ -286,7 +299,7 @@ export class StorePlayer {
     return () => {
       finish()
       this.tree.hardenNames(names)
-      this.#count(`${name} (sync)`)
+      this.#count(name)
     }
   }
 
@@ -447,28 +460,5 @@ export class StorePlayer {
     const resolved = path.startsWith('/') ? join(path, '.') : join(base, path)
     const clean = resolved.length > 1 && resolved.endsWith('/') ? resolved.slice(0, -1) : resolved
     return this.tree.contains(clean) ? clean : undefined
-  }
-
-  /** Tells of the answers whose messages a write to standard output ends. */
-  #acknowledges(call: Call): boolean {
-    const { name, args } = call
-    if ((name !== 'write' && name !== 'writev') || args[0] !== '1' || this.#open(call) !== undefined)
-      return false
-    let isMoment = false
-    const bytes = name === 'write' ? bytesOf(args[1]!) : bytesOfVector(args[1]!)
-    for (const message of this.#answers.add(bytes)) {
-      const id = answeredId(message, this.#format)
-      if (id !== undefined && this.#options.onAnswer(id)) isMoment = true
-    }
-    return isMoment
-  }
-}
-
-function answeredId(message: Message, { decode }: PipeFormat): number | undefined {
-  try {
-    const { id, ok } = decode(message) as { id?: unknown; ok?: unknown }
-    return ok === true && typeof id === 'number' ? id : undefined
-  } catch {
-    return undefined
   }
 }

@@ -1,0 +1,322 @@
+/**
+ * Documents whose revisions are one line that ends in one leaf, which most are: their values of the trees `id` and `seq` are
+ * made from bytes to bytes, without a revision tree of objects between. What holds:
+ * - They are, byte for byte, what `encodeInfo` and `encodeChangeEntry` give of the revision tree that the general merge makes.
+ * - What is not of the usual kind (branches, an expiry, ids of another length, bytes that cannot be read) is left to the
+ *   general merge: then nothing was written, and it finds whatever fault there is.
+ */
+import type { Reference } from '../../../native-free-btree/index.ts'
+import { REVISION_ID_SIZE, type Revision } from '../revisions/revision-id.ts'
+import { VALUE_VERSION } from './layout.ts'
+import { REFERENCE_BYTES } from './stored-body.ts'
+
+// The formats: `document-info.ts`, `revision-tree-codec.ts`, `change-entry.ts`.
+const DELETED = 1
+const ACTIVE_AT = 2
+const EXTERNAL_AT = 8
+const HEAD_BYTES = 14
+const TREE_VERSION = 1
+/** Of a value in the revision tree. */
+const VALUE_DELETED = 1
+const VALUE_BODY = 2
+const VALUE_ATTACHMENTS = 4
+const VALUE_FLAGS = VALUE_DELETED | VALUE_BODY | VALUE_ATTACHMENTS
+const UNKNOWN_FLAGS = 0x80
+
+/** Most bytes of a number. */
+const NUMBER_BYTES = 8
+/** A new revision's id and value, and the numbers in front of them. */
+const NEW_REVISION_BYTES = 128
+/** Views of results are kept by their length up to here. */
+const KEPT_LENGTHS = 1024
+
+/** What is stored for a revision that is added. */
+export interface NewRevision {
+  readonly deleted: boolean
+  /** Bytes of its text, and of what is stored for it. */
+  readonly size: number
+  readonly activeSize: number
+}
+
+/** Memory that is written front to back, and used again by the next one who begins. */
+class Room {
+  bytes = Buffer.allocUnsafeSlow(4096)
+  length = 0
+  #views: (Buffer | undefined)[] = []
+
+  begin(most: number): void {
+    this.length = 0
+    if (most <= this.bytes.length) return
+    this.bytes = Buffer.allocUnsafeSlow(2 * most)
+    this.#views = []
+  }
+
+  u8(value: number): void {
+    this.bytes[this.length++] = value
+  }
+
+  /** As `ByteWriter.number`. */
+  number(value: number): void {
+    const { bytes } = this
+    let at = this.length
+    let rest = value
+    while (rest >= 0x80) {
+      bytes[at++] = (rest % 0x80) | 0x80
+      rest = Math.floor(rest / 0x80)
+    }
+    bytes[at++] = rest
+    this.length = at
+  }
+
+  /** As `ByteWriter.signed`. */
+  signed(value: number): void {
+    this.number(value < 0 ? -2 * value - 1 : 2 * value)
+  }
+
+  id(id: string): void {
+    const { bytes } = this
+    let at = this.length
+    for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at++] = id.charCodeAt(i)
+    this.length = at
+  }
+
+  copy(source: Uint8Array, start: number, end: number): void {
+    const { bytes } = this
+    let at = this.length
+    for (let i = start; i < end; i++) bytes[at++] = source[i]!
+    this.length = at
+  }
+
+  u48(value: number, at: number): void {
+    const { bytes } = this
+    const high = Math.floor(value / 0x1_0000_0000)
+    bytes[at] = high >>> 8
+    bytes[at + 1] = high
+    bytes[at + 2] = value >>> 24
+    bytes[at + 3] = value >>> 16
+    bytes[at + 4] = value >>> 8
+    bytes[at + 5] = value
+  }
+
+  /** What was written; good until somebody begins. */
+  view(): Buffer {
+    const { length } = this
+    if (length > KEPT_LENGTHS) return this.bytes.subarray(0, length)
+    this.#views[length] ??= this.bytes.subarray(0, length)
+    return this.#views[length]
+  }
+}
+
+const info = new Room()
+/** Where the reference goes that `setReference` puts in. */
+let referenceAt = 0
+
+function writeHead(revision: NewRevision): void {
+  info.u8(VALUE_VERSION)
+  info.u8(revision.deleted ? DELETED : 0)
+  info.u48(revision.activeSize, ACTIVE_AT)
+  info.u48(revision.size, EXTERNAL_AT)
+  info.length = HEAD_BYTES
+  info.u8(TREE_VERSION)
+}
+
+/** The value of the leaf, whose sequence is the document's; its reference is put in later. */
+function writeLeafValue({ deleted, size, activeSize }: NewRevision): void {
+  info.number(0)
+  info.u8((deleted ? VALUE_DELETED : 0) | VALUE_BODY)
+  info.number(0)
+  info.number(size)
+  info.number(activeSize)
+  info.u8(REFERENCE_BYTES)
+  referenceAt = info.length
+  info.length += REFERENCE_BYTES
+}
+
+function isUsual({ id }: Revision): boolean {
+  return id.length === REVISION_ID_SIZE
+}
+
+/**
+ * Begins the value of a new document whose revisions are `path`, newest first, of which the newest alone has a body. False: it
+ * is not of the usual kind.
+ */
+export function beginNewDocument(
+  path: readonly Revision[],
+  revision: NewRevision,
+  seq: number,
+  revsLimit: number,
+): boolean {
+  const count = Math.min(path.length, revsLimit)
+  if (count === 0 || !path.every(isUsual)) return false
+  info.begin(NEW_REVISION_BYTES + count * REVISION_ID_SIZE)
+  writeHead(revision)
+  info.number(seq)
+  info.number(1)
+  info.signed(path[0]!.pos)
+  info.number(count)
+  info.number(0)
+  info.u8(REVISION_ID_SIZE)
+  for (let i = 0; i < count; i++) info.id(path[i]!.id)
+  info.number(1)
+  writeLeafValue(revision)
+  return true
+}
+
+/** The value that was begun, with the reference of the leaf's body; good until another one is begun. */
+export function finishedInfo(reference: Reference): Buffer {
+  info.bytes.set(reference, referenceAt)
+  return info.view()
+}
+
+const change = new Room()
+
+/** The value of the tree `seq` of a document of one leaf without attachments; good until the next one. */
+export function linearChangeEntry(
+  key: Uint8Array,
+  revision: Revision,
+  deleted: boolean,
+  reference: Reference,
+): Buffer {
+  change.begin(NEW_REVISION_BYTES + key.length)
+  change.u8(VALUE_VERSION)
+  change.number(1)
+  change.u8(deleted ? DELETED : 0)
+  change.signed(revision.pos)
+  change.number(REVISION_ID_SIZE)
+  change.id(revision.id)
+  change.copy(reference, 0, REFERENCE_BYTES)
+  change.copy(key, 0, key.length)
+  return change.view()
+}
+
+/** One document of the usual kind at a time, as the tree `id` has it. */
+export class LinearDocument {
+  #bytes: Buffer = info.bytes
+  #at = 0
+  /** Number of its last change. */
+  seq = 0
+  #pos = 0
+  #count = 0
+  #idsAt = 0
+  #values = 0
+  #valuesAt = 0
+  // The value that was read last: revisions without one in front of it, changes that its own lies behind, sizes and references.
+  #skipped = 0
+  #flags = 0
+  #behind = 0
+  #restAt = 0
+
+  /** Whether the value is a live document's of the usual kind. Not all of it is looked at. */
+  read(value: Buffer): boolean {
+    if (value.length < HEAD_BYTES || value[0] !== VALUE_VERSION || value[1] !== 0) return false
+    this.#bytes = value
+    this.#at = HEAD_BYTES
+    if (this.#number() !== TREE_VERSION) return false
+    this.seq = this.#number()
+    if (this.#number() !== 1) return false
+    const folded = this.#number()
+    this.#pos = folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+    this.#count = this.#number()
+    if (this.#number() !== 0 || this.#number() !== REVISION_ID_SIZE) return false
+    this.#idsAt = this.#at
+    this.#at += this.#count * REVISION_ID_SIZE
+    this.#values = this.#number()
+    this.#valuesAt = this.#at
+    return this.#values > 0 && this.#at <= value.length
+  }
+
+  /** NaN where the bytes end, or one is no number's. */
+  #number(): number {
+    const bytes = this.#bytes
+    let at = this.#at
+    let value = 0
+    for (let scale = 1, end = at + NUMBER_BYTES; at < end; scale *= 0x80) {
+      const byte = bytes[at++]
+      if (byte === undefined) break
+      if (byte < 0x80) {
+        this.#at = at
+        return value + byte * scale
+      }
+      value += (byte & 0x7f) * scale
+    }
+    return Number.NaN
+  }
+
+  /** Whether that is its leaf. */
+  hasLeaf({ pos, id }: Revision): boolean {
+    if (pos !== this.#pos || id.length !== REVISION_ID_SIZE) return false
+    for (let i = 0; i < REVISION_ID_SIZE; i++) {
+      if (this.#bytes[this.#idsAt + i] !== id.charCodeAt(i)) return false
+    }
+    return true
+  }
+
+  /** Begins the value with a revision above its leaf. False: its bytes cannot be read, or the revision is not of the usual kind. */
+  beginUpdate(head: Revision, revision: NewRevision, seq: number, revsLimit: number): boolean {
+    if (!isUsual(head) || head.pos !== this.#pos + 1) return false
+    const kept = Math.min(this.#count, revsLimit - 1)
+    const isCut = kept < this.#count
+    const values = isCut ? this.#valuesWithin(kept) : this.#values
+    if (values < 0) return false
+    info.begin(NEW_REVISION_BYTES + this.#bytes.length + values * NUMBER_BYTES)
+    writeHead(revision)
+    info.number(seq)
+    info.number(1)
+    info.signed(head.pos)
+    info.number(kept + 1)
+    info.number(0)
+    info.u8(REVISION_ID_SIZE)
+    info.id(head.id)
+    info.copy(this.#bytes, this.#idsAt, this.#idsAt + kept * REVISION_ID_SIZE)
+    info.number(values + 1)
+    writeLeafValue(revision)
+    return this.#copyValues(values, seq - this.seq) && (isCut || this.#at === this.#bytes.length)
+  }
+
+  /** Each tells how many changes lie between it and the document's last one: by `seqs` more. False: they cannot be read. */
+  #copyValues(count: number, seqs: number): boolean {
+    this.#at = this.#valuesAt
+    let index = -1
+    for (let i = 0; i < count; i++) {
+      if (!this.#nextValue()) return false
+      index += 1 + this.#skipped
+      info.number(this.#skipped)
+      info.u8(this.#flags)
+      info.signed(this.#behind + seqs)
+      info.copy(this.#bytes, this.#restAt, this.#at)
+    }
+    return index < this.#count
+  }
+
+  /** How many of the values are of the newest `kept` revisions; -1 where they cannot be read. */
+  #valuesWithin(kept: number): number {
+    this.#at = this.#valuesAt
+    let index = -1
+    for (let i = 0; i < this.#values; i++) {
+      if (!this.#nextValue()) return -1
+      index += 1 + this.#skipped
+      if (index >= kept) return i
+    }
+    return this.#values
+  }
+
+  /** Reads one value and steps over it. False: it cannot be read. */
+  #nextValue(): boolean {
+    this.#skipped = this.#number()
+    this.#flags = this.#bytes[this.#at++] ?? UNKNOWN_FLAGS
+    if ((this.#flags & ~VALUE_FLAGS) !== 0) return false
+    const folded = this.#number()
+    this.#behind = folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+    this.#restAt = this.#at
+    let known = this.#skipped + this.#behind + this.#number() + this.#number()
+    if ((this.#flags & VALUE_BODY) !== 0) {
+      this.#at += 1 + (this.#bytes[this.#at] ?? 0)
+    }
+    if ((this.#flags & VALUE_ATTACHMENTS) !== 0) {
+      const length = this.#number()
+      known += length
+      this.#at += length
+    }
+    return !Number.isNaN(known) && this.#at <= this.#bytes.length
+  }
+}
