@@ -10,7 +10,7 @@ import { openSimulated, patternBytes } from '../support/test-trees.ts'
 t.setTimeout(300_000)
 
 const PATH = '/d/store'
-const ENTRIES = 2000
+const ENTRIES = 8000
 /** Nothing but `checkpoint()` starts one. */
 const LARGE = { checkpointLogBytes: 2 ** 30, dirtyBytes: 2 ** 30 }
 
