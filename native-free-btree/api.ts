@@ -3,6 +3,7 @@
  * - Keys and values are byte strings: a `Uint8Array`, so a `Buffer`. Any other argument that is not what a function
  *   takes is refused with INVALID_ARGUMENT before anything is touched. What goes in is copied or encoded before the call returns; what comes
  *   out is the caller's to keep.
+ * - `place` and `locate` alone show the library's own memory, for who copies from it at once. It must not be changed.
  * - Reads are synchronous. They see the last durable commit: a commit is visible only once its sync returned.
  * - A reference names bytes of the file that was the store's when it was made or read. After a compaction it
  *   is good with the `ValueSource` of that file alone: whoever keeps one keeps the source with it.
@@ -79,6 +80,23 @@ export interface CursorOptions extends Range {
   skip?: number | undefined
 }
 
+/** Where a value lies: bytes `start` to `end` of `bytes`. */
+export interface ValuePlace {
+  bytes: Uint8Array
+  start: number
+  end: number
+}
+
+/** Where an entry lies. A value that lies out of line is in memory of its own. */
+export interface EntryPlace {
+  keyBytes: Buffer
+  keyStart: number
+  keyEnd: number
+  valueBytes: Buffer
+  valueStart: number
+  valueEnd: number
+}
+
 /** Walks a range. Stands before the first entry until `next()`; holds one path of nodes, never the range. */
 export interface Cursor {
   /** Moves to the next entry; false at the end. */
@@ -87,6 +105,8 @@ export interface Cursor {
   key(): Buffer
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
   value(): Buffer
+  /** Says where the key and the value lie, without a copy: good until the cursor moves, and while its snapshot is open. */
+  place(into: EntryPlace): void
   /** Length of the value in bytes, without fetching it. */
   valueLength(): number
 }
@@ -115,6 +135,11 @@ export interface ValueSource {
    * memory again and again.
    */
   read(reference: Reference, room?: (bytes: number) => Buffer): Buffer
+  /**
+   * Where the value lies, verified, that the reference at `offset` of `bytes` names: good until anything else is read. The place is
+   * the same object each time. Throws as `read`.
+   */
+  locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace>
   lengthOf(reference: Reference): number
   readStream(reference: Reference, start?: number, end?: number): AsyncGenerator<Buffer, void, void>
   /** The file stays open until the returned function is called, or the store is closed. */

@@ -19,6 +19,7 @@
  * verified against them when they were taken in. A file's number is never given again, so what is left of a
  * closed file is found by nobody.
  */
+import type { ValuePlace } from '../api.ts'
 import { ValueIndex } from './value-index.ts'
 
 export const SEGMENT_BYTES = 512 * 1024
@@ -32,9 +33,6 @@ const MOST_SEGMENTS = 2 ** 15 - 1
 const USED = 0x80000000
 /** Hashes of values that were refused lately, one a slot. */
 const REFUSED_SLOTS = 2 ** 15
-
-/** Gives memory of so many bytes. */
-type Room = (bytes: number) => Buffer
 
 interface Segment {
   readonly number: number
@@ -85,19 +83,19 @@ export class ValueCache {
     if (this.#files.size === 0) this.#clear()
   }
 
-  /** A copy in `room` of the value that a reference with these parts names, if it is here. */
-  get(file: number, position: number, length: number, check: number, room: Room): Buffer | undefined {
+  /** Says where the value lies that a reference with these parts names, until another is added. False: it is not here. */
+  locate(file: number, position: number, length: number, check: number, into: ValuePlace): boolean {
     const location = this.#find(hashOf(file, position), file, position)
-    if (location === 0) return undefined
+    if (location === 0) return false
     const { words, bytes } = this.#segments[location >>> OFFSET_BITS]!
     const at = (location & OFFSET_MASK) * 2
-    if (words[at + 2] !== check || words[at + 1]! >>> 16 !== length) return undefined
+    if (words[at + 2] !== check || words[at + 1]! >>> 16 !== length) return false
     const owner = words[at + 3]!
     if (owner < USED) words[at + 3] = owner + USED
-    const start = at * 4 + ENTRY_HEADER_BYTES
-    const value = room(length)
-    value.set(bytes.subarray(start, start + length))
-    return value
+    into.bytes = bytes
+    into.start = at * 4 + ENTRY_HEADER_BYTES
+    into.end = into.start + length
+    return true
   }
 
   /** Takes in a verified value of 1 to LONGEST_CACHED_BYTES bytes, if there is room or it is wanted often. */
@@ -245,9 +243,9 @@ export class ValueSpace {
     this.#cache = cache
   }
 
-  /** A copy in `room` of the value that a reference with these parts names, if it is here. */
-  get(position: number, length: number, check: number, room: Room = Buffer.allocUnsafe): Buffer | undefined {
-    return this.#file === 0 ? undefined : this.#cache.get(this.#file, position, length, check, room)
+  /** Says where the value lies that a reference with these parts names, until another is added. False: it is not here. */
+  locate(position: number, length: number, check: number, into: ValuePlace): boolean {
+    return this.#file !== 0 && this.#cache.locate(this.#file, position, length, check, into)
   }
 
   /** Takes in a verified value. Long ones, and those of no bytes, are left out. */

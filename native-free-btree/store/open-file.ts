@@ -5,13 +5,14 @@
  * - References that were read from it are read from it, through `bytes`, never from its successor: a position
  *   says nothing about another file.
  */
-import type { Reference, ValueSource } from '../api.ts'
-import { referenceOf, requireWhole } from '../arguments.ts'
+import type { Reference, ValuePlace, ValueSource } from '../api.ts'
+import { bytesOf, referenceOf, requireWhole } from '../arguments.ts'
 import type { CacheSpace } from '../cache/page-cache.ts'
 import { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
+import { REFERENCE_BYTES } from '../format.ts'
 import { partsOf, ValueReader } from '../values/values.ts'
 
 /** How long a retired file waits for a reader that holds a reference and nothing else. */
@@ -114,6 +115,13 @@ class FileBytes implements ValueSource {
   read(reference: Reference, room?: (bytes: number) => Buffer): Buffer {
     this.#open.touch()
     return this.#open.values.read(referenceOf(reference), room)
+  }
+
+  locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace> {
+    const holder = bytesOf('what holds a reference', bytes)
+    requireWhole('offset', offset, 0, holder.length - REFERENCE_BYTES)
+    this.#open.touch()
+    return this.#open.values.locate(holder, offset)
   }
 
   hold(): () => void {

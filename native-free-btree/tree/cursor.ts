@@ -5,7 +5,7 @@
  *   survives eviction.
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
-import type { Cursor, CursorOptions } from '../api.ts'
+import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
@@ -82,6 +82,25 @@ export class TreeCursor implements Cursor {
     const page = this.#pages[this.#pages.length - 1]!
     if (view.isReference) return this.#values.readAt(page, view.payloadStart)
     return copyOf(page, view.payloadStart, view.end)
+  }
+
+  place(into: EntryPlace): void {
+    this.#stand()
+    const page = this.#pages[this.#pages.length - 1]!
+    const { keyStart, keyEnd, payloadStart, end } = view
+    into.keyBytes = page
+    into.keyStart = keyStart
+    into.keyEnd = keyEnd
+    if (view.isReference) {
+      const value = this.#values.readAt(page, payloadStart)
+      into.valueBytes = value
+      into.valueStart = 0
+      into.valueEnd = value.length
+    } else {
+      into.valueBytes = page
+      into.valueStart = payloadStart
+      into.valueEnd = end
+    }
   }
 
   valueLength(): number {

@@ -3,7 +3,7 @@
  * bytes, seeded with the salt and the record's position. A value longer than MAX_CHUNK_BYTES lies in several
  * such records, listed in order by an index record, framed alike, whose bytes are 16-byte references.
  */
-import type { Reference } from '../api.ts'
+import type { Reference, ValuePlace } from '../api.ts'
 import type { ValueSpace } from '../cache/value-cache.ts'
 import {
   hashHigh,
@@ -77,33 +77,55 @@ export class ValueReader {
   readAt(bytes: Uint8Array, offset: number, room: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer {
     if ((bytes[offset + 11]! & 128) !== 0)
       return this.#chunked(bytes.subarray(offset, offset + REFERENCE_BYTES))
+    const own = this.#seek(bytes, offset)
+    if (own !== undefined) return own
+    const value = room(place.end - place.start)
+    value.set(place.bytes.subarray(place.start, place.end))
+    return value
+  }
+
+  /** Where the value of the reference at `offset` of `bytes` lies: good until the next read of anybody. Throws as `read`. */
+  locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace> {
+    const isChunked = (bytes[offset + 11]! & 128) !== 0
+    const own = isChunked
+      ? this.#chunked(bytes.subarray(offset, offset + REFERENCE_BYTES))
+      : this.#seek(bytes, offset)
+    if (own !== undefined) {
+      place.bytes = own
+      place.start = 0
+      place.end = own.length
+    }
+    return place
+  }
+
+  /** Fills `place` for a value in one record, or gives it in memory of its own. */
+  #seek(bytes: Uint8Array, offset: number): Buffer | undefined {
     const lengthHigh = bytes[offset + 10]! | (bytes[offset + 11]! << 8)
     const length = lengthHigh * 2 ** 32 + readU32(bytes, offset + 6)
     if (length > MAX_CHUNK_BYTES) throw notAReference()
     const positionHigh = bytes[offset + 4]! | (bytes[offset + 5]! << 8)
     const position = positionHigh * 2 ** 32 + readU32(bytes, offset)
-    return this.#value(position, length, readU32(bytes, offset + 12), room)
+    return this.#find(position, length, readU32(bytes, offset + 12))
   }
 
-  #value(position: number, length: number, check: number, room: (bytes: number) => Buffer): Buffer {
+  #find(position: number, length: number, check: number): Buffer | undefined {
     const recordBytes = VALUE_HEADER_BYTES + length
     let ahead = this.#ahead.held(position, recordBytes)
     if (ahead < 0) {
       // Where it is in memory no window has to be read for it.
-      const cached = this.#cache?.get(position, length, check, room)
-      if (cached !== undefined) {
+      if (this.#cache?.locate(position, length, check, place) === true) {
         this.#ahead.pass(position, recordBytes)
-        return cached
+        return undefined
       }
       ahead = this.#ahead.find(position, recordBytes)
     }
     if (ahead >= 0) {
       if (this.#landedDefect(ahead, position, length, check) === undefined) {
-        return copyLanded(ahead, length, room)
+        placeLanded(ahead, length)
+        return undefined
       }
       this.#ahead.drop()
-      const cached = this.#cache?.get(position, length, check, room)
-      if (cached !== undefined) return cached
+      if (this.#cache?.locate(position, length, check, place) === true) return undefined
     }
     if (recordBytes > ROOM_BYTES)
       return this.#record({ position, length, chunked: false, check }, RECORD_VALUE, length)
@@ -111,9 +133,9 @@ export class ValueReader {
     if (read < recordBytes) throw damagedValue(position, `only ${read} of ${recordBytes} bytes are there`)
     const defect = this.#landedDefect(ROOM_START, position, length, check)
     if (defect !== undefined) throw damagedValue(position, defect)
-    const value = copyLanded(ROOM_START, length, room)
-    this.#cache?.add(position, check, value)
-    return value
+    placeLanded(ROOM_START, length)
+    this.#cache?.add(position, check, landingBytes.subarray(place.start, place.end))
+    return undefined
   }
 
   /** What speaks against the bytes at `offset` of `landing` being the value's record at `position`. */
@@ -205,12 +227,14 @@ function hashDefect(bytes: Buffer, offset: number, check: number): string | unde
   return undefined
 }
 
-/** The value of the record at `offset` of `landing`, for the caller to keep. */
-function copyLanded(offset: number, length: number, room: (bytes: number) => Buffer): Buffer {
-  const value = room(length)
-  const start = offset + VALUE_HEADER_BYTES
-  value.set(landingBytes.subarray(start, start + length))
-  return value
+/** Where the value lies that was found last. */
+const place: ValuePlace = { bytes: landingBytes, start: 0, end: 0 }
+
+/** The value of the record at `offset` of `landing`. */
+function placeLanded(offset: number, length: number): void {
+  place.bytes = landingBytes
+  place.start = offset + VALUE_HEADER_BYTES
+  place.end = place.start + length
 }
 
 function readU32(bytes: Uint8Array, offset: number): number {

@@ -87,15 +87,29 @@ export class ByteWriter {
 
 /** Reads what a ByteWriter wrote. Every method throws ByteFormatError where the bytes end too early. */
 export class ByteReader {
-  readonly #bytes: Buffer
+  #bytes: Buffer
   #position = 0
+  #end: number
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    this.#end = bytes.length
+  }
+
+  /** Goes on with the bytes from `start` to `end` of others: one reader can read many values. */
+  moveTo(bytes: Buffer, start: number, end: number): void {
+    this.#bytes = bytes
+    this.#position = start
+    this.#end = end
+  }
+
+  /** Where the next byte is. */
+  get position(): number {
+    return this.#position
   }
 
   get atEnd(): boolean {
-    return this.#position === this.#bytes.length
+    return this.#position === this.#end
   }
 
   u8(): number {
@@ -141,7 +155,7 @@ export class ByteReader {
   /** Steps over `size` bytes, and answers where they begin. */
   skip(size: number): number {
     const start = this.#position
-    if (start + size > this.#bytes.length) throw new ByteFormatError(`the bytes end at ${this.#bytes.length}`)
+    if (start + size > this.#end) throw new ByteFormatError(`the bytes end at ${this.#end}`)
     this.#position = start + size
     return start
   }

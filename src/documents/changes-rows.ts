@@ -1,10 +1,12 @@
 import { isTurnOver, type Steps } from '../base/time-slice.ts'
-import type { ChangeRow, ChangesPage, Database } from '../database/api/database.ts'
+import type { ChangeRow, ChangesPage, Database, StoredRows } from '../database/api/database.ts'
 import { stringText } from '../json/writer.ts'
 import type { AttachmentWish } from './attachment-wish.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import { viewPieces } from './document-text.ts'
-import type { Piece, PieceSource } from './piece.ts'
+import { CHUNK_BYTES, type Gathered } from './gathered.ts'
+import { addPiece, isStored, type ListedChanges, STEP_BYTES, STEP_ROWS, writeChange } from './listed-rows.ts'
+import type { Piece, PieceSource, RowFiller } from './piece.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -38,6 +40,13 @@ export interface TakenRow {
 
 /** Rows that are judged at once. */
 const JUDGED_ROWS = 64
+
+/** Rows that go out as they are stored, and how they are written. */
+interface StoredChanges {
+  readonly rows: StoredRows<ChangeRow>
+  readonly wish: ListedChanges
+  isFirst: boolean
+}
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
@@ -106,6 +115,44 @@ export class ChangesReader {
     } finally {
       page.rows.return?.()
     }
+  }
+
+  /**
+   * The same rows, with what stands between them, written to where an answer is gathered. Undefined where each is looked at before it
+   * is shown, and where data is read while they are sent.
+   */
+  filler(): RowFiller | undefined {
+    const page = this.#page ?? this.#openPage()
+    this.#page = page
+    const { activeOnly, includeDocs, conflicts, style, attachments } = this.#wish
+    const { rows, writeSeq } = page
+    if (this.#filter !== undefined || this.#render !== undefined || activeOnly) return undefined
+    if (attachments.data !== undefined || writeSeq === undefined || !isStored(rows)) return undefined
+    const wish = { includeDocs, conflicts, allLeaves: style === 'all_docs', writeSeq }
+    const changes: StoredChanges = { rows, wish, isFirst: true }
+    return { fill: (out) => this.#fill(changes, out) }
+  }
+
+  #fill(changes: StoredChanges, out: Gathered): boolean {
+    const { rows, wish } = changes
+    const { seqInterval } = this.#wish
+    const most = Math.min(CHUNK_BYTES, out.size + STEP_BYTES)
+    for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
+      const row = this.#left > 0 ? rows.nextStored() : undefined
+      if (row === undefined) {
+        rows.return?.()
+        return false
+      }
+      const isNumbered = seqInterval === undefined || this.#left % seqInterval === 0
+      if (!writeChange(row, out, wish, changes.isFirst, isNumbered)) {
+        if (!changes.isFirst) out.add(',\r\n')
+        const object = rows.row()
+        for (const piece of this.#pieces(object, object.revs)) addPiece(piece, out)
+      }
+      changes.isFirst = false
+      this.#left -= 1
+    }
+    return true
   }
 
   /** The page is not read to its end before its rows are shown: then their documents could not be read any more. */

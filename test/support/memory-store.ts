@@ -14,6 +14,7 @@ import type {
   Transaction,
   TransactOptions,
   TreeOptions,
+  ValuePlace,
 } from '../../native-free-btree/index.ts'
 import { type Compare, lowerBound, MemoryStoreError, MemoryTreeReader, type Tree } from './memory-tree.ts'
 import { Pending } from './memory-writes.ts'
@@ -173,6 +174,11 @@ export class MemoryStore implements Store {
         open = false
       },
     }
+  }
+
+  locate(bytes: Uint8Array, offset: number): ValuePlace {
+    const value = this.read(bytes.subarray(offset, offset + 16))
+    return { bytes: value, start: 0, end: value.length }
   }
 
   read(reference: Reference): Buffer {

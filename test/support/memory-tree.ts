@@ -2,6 +2,7 @@
 import type {
   Cursor,
   CursorOptions,
+  EntryPlace,
   Range,
   Summary,
   TreeOptions,
@@ -87,6 +88,12 @@ class MemoryCursor implements Cursor {
   value(): Buffer {
     this.#live()
     return Buffer.from(this.#entry().value)
+  }
+
+  place(into: EntryPlace): void {
+    const { key, value } = this.#entry()
+    Object.assign(into, { keyBytes: key, keyStart: 0, keyEnd: key.length })
+    Object.assign(into, { valueBytes: value, valueStart: 0, valueEnd: value.length })
   }
 
   valueLength(): number {

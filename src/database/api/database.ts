@@ -5,7 +5,7 @@
  * Every failure is a `DatabaseError` from the table in `src/base/errors.ts`.
  */
 
-import type { Backup, CompactionSource, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Backup, CompactionSource, ValuePlace, ValueSource } from '../../../native-free-btree/index.ts'
 import type { DatabaseError } from '../../base/errors.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import type { ByteSource, IncomingAttachment } from '../attachments/content.ts'
@@ -136,6 +136,40 @@ export interface AllDocsRow {
   isHidden?: true
 }
 
+/**
+ * A document of a listing as it is stored: where its parts lie. Rows that are written by the thousand are made of it without an
+ * object each. It is the same object for every row, good until the next one.
+ */
+export interface StoredRow {
+  /** The id is its bytes from `idStart` to `idEnd`, UTF-8. */
+  readonly idBytes: Buffer
+  readonly idStart: number
+  readonly idEnd: number
+  /** The winning revision: its generation, and its id as the bytes from `revisionStart` to `revisionEnd`. */
+  readonly generation: number
+  readonly revisionBytes: Buffer
+  readonly revisionStart: number
+  readonly revisionEnd: number
+  /** Whether the winning revision is a deletion. */
+  readonly deleted: boolean
+  readonly seqNumber: number
+  readonly leafCount: number
+  readonly hasAttachments: boolean
+  /** Where the canonical JSON of the winner's body lies: good until anything else is read. Throws as `DocumentView.body`. */
+  body(): Readonly<ValuePlace>
+}
+
+/** Rows that can be walked either way: each is taken once, by `next` or by `nextStored`. */
+export interface StoredRows<Row> extends IterableIterator<Row> {
+  /** The next row as it is stored; undefined at the end. Throws as `next`. */
+  nextStored(): StoredRow | undefined
+  /** The row that `nextStored` gave last. */
+  row(): Row
+}
+
+/** Rows; those that are shown as they are stored have the second way, and those that somebody looks at in between have not. */
+export type Rows<Row> = IterableIterator<Row> & Partial<StoredRows<Row>>
+
 export interface AllDocsPage {
   /** Live documents in the database. */
   totalRows: number
@@ -144,7 +178,7 @@ export interface AllDocsPage {
   /** Neither of them is known. */
   isUncounted?: true
   updateSeq: string
-  rows: IterableIterator<AllDocsRow>
+  rows: Rows<AllDocsRow>
 }
 
 export interface ChangesOptions {
@@ -171,11 +205,16 @@ export interface ChangeRow {
 }
 
 export interface ChangesPage {
-  rows: IterableIterator<ChangeRow>
+  rows: Rows<ChangeRow>
   /** The sequence of the last row that was taken, or where the scan began. */
   lastSeq(): string
   /** Changes, of all documents, less those that were taken. */
   pending(): number
+  /**
+   * Writes the sequence of a row to `bytes` from `at` on, which has room for `MOST_SEQUENCE_BYTES`; returns where it ends. Comes with
+   * rows that are shown as they are stored.
+   */
+  writeSeq?(seqNumber: number, bytes: Uint8Array, at: number): number
 }
 
 export interface DatabaseInfo {

@@ -11,7 +11,7 @@
  * compression are texts. The engine's checksum is of these bytes: they are verified before they are unpacked.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Reference, ValuePlace, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Compression } from '../../base/compression.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { LONGEST_BLOCK_BYTES, mostBlockBytes, plainBytesOf, readBlock, writeBlock } from './snappy.ts'
@@ -136,4 +136,33 @@ export function readText(
   const text = room(stored.length)
   stored.copy(text)
   return text
+}
+
+/** Where the text lies that was unpacked last for `locateText`. */
+const unpackedPlace: ValuePlace = { bytes: Buffer.alloc(0), start: 0, end: 0 }
+/** Of texts that `locateText` unpacks. */
+let desk = Buffer.alloc(0)
+
+function deskOf(bytes: number): Buffer {
+  if (bytes > SCRATCH_BYTES) return Buffer.allocUnsafeSlow(bytes)
+  if (desk.length < SCRATCH_BYTES) desk = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  return desk.subarray(0, bytes)
+}
+
+/**
+ * Where the text of the body lies that the reference at `offset` of `bytes` leads to: good until anything else is read. Throws as
+ * `readText`.
+ */
+export function locateText(
+  values: Pick<ValueSource, 'locate'>,
+  bytes: Uint8Array,
+  offset: number,
+): Readonly<ValuePlace> {
+  const place = values.locate(bytes, offset)
+  if (place.bytes[place.start] === TEXT && place.end > place.start) return place
+  const { buffer, byteOffset } = place.bytes
+  const text = unpacked(Buffer.from(buffer, byteOffset + place.start, place.end - place.start), deskOf)
+  unpackedPlace.bytes = text
+  unpackedPlace.end = text.length
+  return unpackedPlace
 }

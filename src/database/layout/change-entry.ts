@@ -74,13 +74,57 @@ export function withReference(value: Buffer, reference: Reference): Buffer {
   return copy
 }
 
+/** Where the parts of an entry lie, and its numbers: filled by `placeChange`, used again for many. */
+export class ChangePlace {
+  leafCount = 0
+  /** Of the winner. */
+  pos = 0
+  revisionStart = 0
+  revisionEnd = 0
+  deleted = false
+  attachments = false
+  referenceStart = 0
+  /** The document's id goes from here to the end. */
+  idStart = 0
+}
+
+const placeReader = new ByteReader(Buffer.alloc(0))
+
+/** Says where the parts of the entry from `start` to `end` of `bytes` lie, and makes no object. Throws as `decodeChangeEntry`. */
+export function placeChange(bytes: Buffer, start: number, end: number, into: ChangePlace): void {
+  if (bytes[start] !== VALUE_VERSION) checkVersion(bytes.subarray(start, end), TREES.seq)
+  const reader = placeReader
+  reader.moveTo(bytes, start + 1, end)
+  const count = reader.number()
+  if (count === 0) throw noRevision()
+  into.leafCount = count
+  const flags = reader.u8()
+  into.deleted = (flags & DELETED) !== 0
+  into.attachments = (flags & ATTACHMENTS) !== 0
+  into.pos = reader.signed()
+  const idBytes = reader.number()
+  into.revisionStart = reader.skip(idBytes)
+  into.revisionEnd = into.revisionStart + idBytes
+  for (let i = 1; i < count; i++) {
+    reader.skip(1)
+    reader.number()
+    reader.skip(reader.number())
+  }
+  into.referenceStart = reader.skip(REFERENCE_BYTES)
+  into.idStart = reader.position
+}
+
+function noRevision(): DatabaseError {
+  return new DatabaseError('storageDamaged', 'a change without a revision')
+}
+
 /** `reference` is a view. Throws storage_damaged or ByteFormatError for bytes that are no entry. */
 export function decodeChangeEntry(value: Buffer): ChangeEntry {
   checkVersion(value, TREES.seq)
   const reader = new ByteReader(value)
   reader.skip(1)
   const count = reader.number()
-  if (count === 0) throw new DatabaseError('storageDamaged', 'a change without a revision')
+  if (count === 0) throw noRevision()
   const attachments = (value[reader.skip(0)]! & ATTACHMENTS) !== 0
   const leaves: LeafSummary[] = []
   while (leaves.length < count) leaves.push(decodeLeaf(reader))

@@ -13,7 +13,14 @@
  */
 import type { Reference } from '../../../native-free-btree/index.ts'
 import type { RevisionTree } from '../revisions/revision-tree.ts'
-import { decodeTree, decodeWinner, encodeTree, type Winner } from '../revisions/revision-tree-codec.ts'
+import {
+  decodeTree,
+  decodeWinner,
+  encodeTree,
+  placeWinner,
+  type Winner,
+  type WinnerPlace,
+} from '../revisions/revision-tree-codec.ts'
 import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
 import { referenceOf, validates } from './stored-body.ts'
 
@@ -83,6 +90,13 @@ export function decodeInfo(value: Buffer): DocumentInfo {
   return new StoredInfo(value, decodeWinner(value.subarray(treeAt(value))))
 }
 
+/** Says where the winner lies in the value from `start` to `end` of `bytes`. Throws as `decodeInfo`. */
+export function placeInfo(bytes: Buffer, start: number, end: number, into: WinnerPlace): void {
+  if (bytes[start] !== VALUE_VERSION) checkVersion(bytes.subarray(start, end), TREES.id)
+  const isExpiring = (bytes[start + FLAGS_AT]! & EXPIRES) !== 0
+  placeWinner(bytes, start + HEAD_BYTES + (isExpiring ? EXPIRY_BYTES : 0), end, into)
+}
+
 class StoredInfo implements DocumentInfo {
   readonly winner: Winner
   readonly reference: Reference
@@ -117,8 +131,9 @@ class StoredInfo implements DocumentInfo {
   }
 }
 
-export function isDeletedInfo(value: Buffer): boolean {
-  return (value[FLAGS_AT]! & DELETED) !== 0
+/** Of the value that begins at `start` of `bytes`. */
+export function isDeletedInfo(bytes: Buffer, start = 0): boolean {
+  return (bytes[start + FLAGS_AT]! & DELETED) !== 0
 }
 
 /** What a document adds to the summary of the tree `id`. */

@@ -69,8 +69,13 @@ export function seqKeyOnce(seqNumber: number): Buffer {
   return onceKey
 }
 
-export function seqOfKey(key: Buffer): number {
-  return key.readUIntBE(0, SEQ_BYTES)
+export function seqOfKey(key: Uint8Array): number {
+  return seqAt(key, 0)
+}
+
+/** Of the key that begins at `start` of `bytes`. */
+export function seqAt(bytes: Uint8Array, start: number): number {
+  return readField(bytes, start)
 }
 
 /** Throws storage_damaged when the value's version is not one that this code reads. */

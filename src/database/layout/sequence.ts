@@ -12,6 +12,7 @@
  * token of 6 bytes. When there are too many, the older half becomes one with a new token: sequences as old
  * as that start at 0.
  */
+import { writeDigits } from '../../base/digits.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { RandomBytes } from '../../base/random.ts'
 
@@ -19,8 +20,12 @@ const SHAPE = /^(\d{1,16})(?:-([\w-]*))?$/
 const TOKEN_BYTES = 6
 const NUMBER_BYTES = 6
 const MOST_EPOCHS = 256
+/** Of a sequence: the digits of a number, a dash and the opaque part. */
+export const MOST_SEQUENCE_BYTES = 16 + 1 + 12
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const DIGIT_BYTES = Buffer.from(DIGITS)
+const DASH = 0x2d
 /** By twelve bits: two digits of base64url. */
 const DIGIT_PAIRS = Array.from({ length: 4096 }, (_, bits) => DIGITS[bits >>> 6]! + DIGITS[bits & 63]!)
 
@@ -28,6 +33,7 @@ interface Epoch {
   /** The last number before it. */
   after: number
   token: string
+  tokenBytes: Uint8Array
   seed: number
 }
 
@@ -40,14 +46,20 @@ function mix(value: number): number {
 }
 
 function epochOf(after: number, token: Buffer): Epoch {
-  return { after, token: token.toString('base64url'), seed: token.readUInt32LE(0) }
+  const text = token.toString('base64url')
+  return { after, token: text, tokenBytes: Buffer.from(text), seed: token.readUInt32LE(0) }
 }
 
-function opaque(epoch: Epoch, seqNumber: number): string {
+/** What binds a number to an epoch: 24 bits, of which each six are a digit. */
+function checkOf(epoch: Epoch, seqNumber: number): number {
   const low = mix((seqNumber >>> 0) ^ epoch.seed)
   const mixed = mix(low ^ Math.floor(seqNumber / 0x1_0000_0000))
   // Base64 of the three lowest bytes, the lowest one first.
-  const check = ((mixed & 0xff) << 16) | (mixed & 0xff00) | ((mixed >>> 16) & 0xff)
+  return ((mixed & 0xff) << 16) | (mixed & 0xff00) | ((mixed >>> 16) & 0xff)
+}
+
+function opaque(epoch: Epoch, seqNumber: number): string {
+  const check = checkOf(epoch, seqNumber)
   return epoch.token + DIGIT_PAIRS[check >>> 12]! + DIGIT_PAIRS[check & 0xfff]!
 }
 
@@ -110,6 +122,21 @@ export class SequenceCodec {
 
   format(seqNumber: number): string {
     return `${seqNumber}-${opaque(this.#epochOf(seqNumber), seqNumber)}`
+  }
+
+  /** Writes what `format` gives to `bytes` from `at` on, which has room for `MOST_SEQUENCE_BYTES`. Returns where it ends. */
+  write(seqNumber: number, bytes: Uint8Array, at: number): number {
+    const epoch = this.#epochOf(seqNumber)
+    const check = checkOf(epoch, seqNumber)
+    const { tokenBytes } = epoch
+    let to = writeDigits(seqNumber, bytes, at)
+    bytes[to++] = DASH
+    for (let i = 0; i < tokenBytes.length; i++) bytes[to++] = tokenBytes[i]!
+    bytes[to] = DIGIT_BYTES[check >>> 18]!
+    bytes[to + 1] = DIGIT_BYTES[(check >>> 12) & 63]!
+    bytes[to + 2] = DIGIT_BYTES[(check >>> 6) & 63]!
+    bytes[to + 3] = DIGIT_BYTES[check & 63]!
+    return to + 4
   }
 
   /** Whether the number that a sequence tells had that sequence in this history too. */

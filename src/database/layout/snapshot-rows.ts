@@ -22,17 +22,23 @@ export class SnapshotRows<Row> implements IterableIterator<Row> {
     this.#open = false
   }
 
-  next(): IteratorResult<Row> {
-    if (!this.#open) return { done: true, value: undefined }
+  /** What `take` gives, or the end. */
+  protected taken<T>(take: () => T | undefined): T | undefined {
+    if (!this.#open) return undefined
     try {
-      const row = this.#take()
-      if (row !== undefined) return { done: false, value: row }
+      const row = take()
+      if (row !== undefined) return row
     } catch (error) {
       this.#close()
       throw databaseErrorOf(error)
     }
     this.#close()
-    return { done: true, value: undefined }
+    return undefined
+  }
+
+  next(): IteratorResult<Row> {
+    const row = this.taken(this.#take)
+    return row === undefined ? { done: true, value: undefined } : { done: false, value: row }
   }
 
   return(): IteratorResult<Row> {

@@ -13,11 +13,19 @@ export function encodeStoredBody(reference: Reference, validates: boolean): Uint
   return validates ? Buffer.concat([reference, Buffer.from([VALIDATES])]) : reference
 }
 
+/** The start of the reference in a stored body from `start` to `end`; there is none where `start` is negative. Throws storage_damaged. */
+export function requireReference(start: number, end: number): number {
+  if (start < 0 || end - start < REFERENCE_BYTES) throw noBody()
+  return start
+}
+
+function noBody(): DatabaseError {
+  return new DatabaseError('storageDamaged', 'a revision has no body')
+}
+
 /** Throws storage_damaged when there is no body. */
 export function referenceOf(storedBody: Uint8Array | null): Reference {
-  if (storedBody === null || storedBody.length < REFERENCE_BYTES) {
-    throw new DatabaseError('storageDamaged', 'a revision has no body')
-  }
+  if (storedBody === null || storedBody.length < REFERENCE_BYTES) throw noBody()
   return storedBody.length === REFERENCE_BYTES ? storedBody : storedBody.subarray(0, REFERENCE_BYTES)
 }
 

@@ -6,10 +6,10 @@ import type { Cursor, Range, Snapshot, TreeReader } from '../../../native-free-b
 import type { AllDocsOptions, AllDocsPage, AllDocsRow } from '../api/database.ts'
 import { decodeInfo, isDeletedInfo } from '../layout/document-info.ts'
 import { idKey, readSummary, TREES } from '../layout/layout.ts'
-import { SnapshotRows } from '../layout/snapshot-rows.ts'
 import { travelRange } from '../layout/travel-range.ts'
 import { formatRevision } from '../revisions/revision-id.ts'
 import { type ViewSource, viewOfWinner } from './document-view.ts'
+import { type RowWalk, StoredEntry, WalkedRows } from './stored-rows.ts'
 
 /** Deleted documents in a row after which the next live one is looked up instead of walked to. */
 const LONG_RUN = 64
@@ -24,21 +24,29 @@ export function rowOf(source: ViewSource, id: string, value: Buffer): AllDocsRow
   }
 }
 
-/** Live documents of a range, by number. */
+/** Live documents of a range, by number. Most walks ask for no number, and then nothing is counted. */
 class LiveRange {
   readonly #tree: TreeReader
   readonly #range: Range
   readonly #reverse: boolean
-  readonly #entries: number
-  readonly live: number
+  #counted: { readonly entries: number; readonly live: number } | undefined
 
   constructor(tree: TreeReader, range: Range, reverse: boolean) {
-    const summary = tree.reduce(range)
     this.#tree = tree
     this.#range = range
     this.#reverse = reverse
-    this.#entries = summary.count
-    this.live = readSummary(summary.reduction).live
+  }
+
+  #counts(): { readonly entries: number; readonly live: number } {
+    if (this.#counted === undefined) {
+      const { count, reduction } = this.#tree.reduce(this.#range)
+      this.#counted = { entries: count, live: readSummary(reduction).live }
+    }
+    return this.#counted
+  }
+
+  get live(): number {
+    return this.#counts().live
   }
 
   cursor(skip: number): Cursor {
@@ -47,7 +55,7 @@ class LiveRange {
 
   /** Live documents among the first `entries` of the range. */
   #liveAmong(entries: number): number {
-    if (entries >= this.#entries) return this.live
+    if (entries >= this.#counts().entries) return this.live
     const cursor = this.cursor(entries)
     cursor.next()
     const key = cursor.key()
@@ -59,10 +67,11 @@ class LiveRange {
 
   /** Entries before the live document that has `number` live ones before it. */
   position(number: number): number {
-    if (number >= this.live) return this.#entries
-    if (this.live === this.#entries) return number
+    const { entries, live } = this.#counts()
+    if (number >= live) return entries
+    if (live === entries) return number
     let low = number
-    let high = this.#entries - 1
+    let high = entries - 1
     while (low < high) {
       const middle = Math.ceil((low + high) / 2)
       if (this.#liveAmong(middle) <= number) low = middle
@@ -72,10 +81,58 @@ class LiveRange {
   }
 }
 
-function liveBefore(tree: TreeReader, first: Buffer | undefined, reverse: boolean): number {
-  if (first === undefined) return 0
+/** Live documents before `first`, in the direction of travel; `total` are those of the whole tree. */
+function liveBefore(tree: TreeReader, first: Buffer, reverse: boolean, total: number): number {
+  // Where nothing is deleted the entries count, and no summaries have to be added up.
+  if (!reverse && tree.count() === total) return tree.rank(first)
   const before: Range = reverse ? { start: first, startInclusive: false } : { end: first }
   return readSummary(tree.reduce(before).reduction).live
+}
+
+/** Live documents of a range, one after the other. */
+class LiveWalk implements RowWalk<AllDocsRow> {
+  readonly entry: StoredEntry
+  readonly #source: ViewSource
+  readonly #range: LiveRange
+  readonly #skip: number
+  readonly #limit: number
+  #cursor: Cursor
+  #taken = 0
+  #deletedRun = 0
+
+  constructor(source: ViewSource, range: LiveRange, skip: number, limit: number) {
+    this.entry = new StoredEntry(source)
+    this.#source = source
+    this.#range = range
+    this.#skip = skip
+    this.#limit = limit
+    this.#cursor = range.cursor(skip === 0 ? 0 : range.position(skip))
+  }
+
+  next(): boolean {
+    if (this.#taken >= this.#limit) return false
+    const { entry } = this
+    while (this.#cursor.next()) {
+      this.#cursor.place(entry)
+      if (!isDeletedInfo(entry.valueBytes, entry.valueStart)) {
+        entry.readInfo()
+        this.#taken += 1
+        this.#deletedRun = 0
+        return true
+      }
+      this.#deletedRun += 1
+      if (this.#deletedRun !== LONG_RUN) continue
+      const number = this.#skip + this.#taken
+      if (number >= this.#range.live) return false
+      this.#cursor = this.#range.cursor(this.#range.position(number))
+    }
+    return false
+  }
+
+  row(): AllDocsRow {
+    const { entry } = this
+    return rowOf(this.#source, entry.key().toString(), entry.value())
+  }
 }
 
 /** Opens the page on a snapshot, which belongs to the rows from then on. */
@@ -91,28 +148,12 @@ export function openAllDocs(
   const last = options.endKey === undefined ? undefined : idKey(options.endKey)
   const totalRows = readSummary(tree.reduce().reduction).live
   const skip = options.skip ?? 0
-  const offset = Math.min(totalRows, liveBefore(tree, first, reverse) + skip)
+  const before = first === undefined ? 0 : liveBefore(tree, first, reverse, totalRows)
+  const offset = Math.min(totalRows, before + skip)
   const bounds = travelRange(first, last, options)
   const limit = bounds === undefined ? 0 : (options.limit ?? Number.POSITIVE_INFINITY)
   const range = new LiveRange(tree, bounds ?? {}, reverse)
-  let cursor = range.cursor(range.position(skip))
-  let taken = 0
-  let deletedRun = 0
-
-  const rows = new SnapshotRows(snapshot, () => {
-    if (taken >= limit || skip + taken >= range.live) return undefined
-    while (cursor.next()) {
-      const value = cursor.value()
-      if (!isDeletedInfo(value)) {
-        taken += 1
-        deletedRun = 0
-        return rowOf(source, cursor.key().toString(), value)
-      }
-      deletedRun += 1
-      if (deletedRun === LONG_RUN) cursor = range.cursor(range.position(skip + taken))
-    }
-    return undefined
-  })
+  const rows = new WalkedRows(snapshot, new LiveWalk(source, range, skip, limit))
   if (limit <= 0) rows.return()
   return { totalRows, offset, updateSeq, rows }
 }

@@ -2,16 +2,16 @@
  * The update sequence: one entry a document, at its last change. A row needs the tree `seq` alone; what is
  * left after it is known from ranks, in O(log n).
  */
-import type { Snapshot, TreeReader } from '../../../native-free-btree/index.ts'
+import type { Cursor, Snapshot, TreeReader } from '../../../native-free-btree/index.ts'
 import type { ChangeRow, ChangesOptions, ChangesPage } from '../api/database.ts'
 import { decodeChangeEntry } from '../layout/change-entry.ts'
 import { decodeInfo, decodeInfoTree, expiryOfInfo } from '../layout/document-info.ts'
 import { idKey, seqKey, seqOfKey, TREES } from '../layout/layout.ts'
 import { DEFAULT_SEQUENCES, readRecord } from '../layout/meta-records.ts'
 import type { SequenceCodec } from '../layout/sequence.ts'
-import { SnapshotRows } from '../layout/snapshot-rows.ts'
 import { formatRevision } from '../revisions/revision-id.ts'
 import { StoredView, type ViewSource } from './document-view.ts'
+import { type RowWalk, StoredEntry, WalkedRows } from './stored-rows.ts'
 
 /** The numbers up to which a snapshot shows changes and purges; the last change may have been a purge and have no entry. */
 export function lastNumbers(snapshot: Snapshot): { update: number; purge: number } {
@@ -67,11 +67,7 @@ function changeRow(
 }
 
 /** Entries of the update sequence, one after the other. */
-interface Entries {
-  next(): boolean
-  key(): Buffer
-  value(): Buffer
-}
+type Entries = Pick<Cursor, 'next' | 'place'>
 
 /** Those of a few documents, which stand behind `since`, in the order of the sequence. */
 function entriesOf(snapshot: Snapshot, ids: readonly string[], since: number, reverse: boolean): Entries {
@@ -89,8 +85,12 @@ function entriesOf(snapshot: Snapshot, ids: readonly string[], since: number, re
       at += 1
       return at < numbers.length
     },
-    key: () => seqKey(numbers[at]!),
-    value: () => sequence.get(seqKey(numbers[at]!))!,
+    place: (into) => {
+      const keyBytes = seqKey(numbers[at]!)
+      const valueBytes = sequence.get(keyBytes)!
+      Object.assign(into, { keyBytes, keyStart: 0, keyEnd: keyBytes.length })
+      Object.assign(into, { valueBytes, valueStart: 0, valueEnd: valueBytes.length })
+    },
   }
 }
 
@@ -108,20 +108,33 @@ export function openChanges(snapshot: Snapshot, source: Source, options: Changes
   const limit = options.limit ?? Number.POSITIVE_INFINITY
   const cursor: Entries =
     few ?? tree.cursor(reverse ? { reverse } : { start: seqKey(since), startInclusive: false })
+  const numbers = source.sequences
   let last = reverse ? source.current : since
   let taken = 0
-  const rows = new SnapshotRows(snapshot, () => {
-    if (taken >= limit) return undefined
-    if (!cursor.next()) {
-      // Nothing of these documents lies between here and the present.
-      if (few !== undefined && !reverse) last = source.current
-      return undefined
-    }
-    const row = changeRow(snapshot, source, cursor.key(), cursor.value(), options.style === 'all_docs')
-    last = row.seqNumber
-    taken += 1
-    return row
-  })
+  const entry = new StoredEntry(source.views)
+  const walk: RowWalk<ChangeRow> = {
+    entry,
+    next: () => {
+      if (taken >= limit) return false
+      if (!cursor.next()) {
+        // Nothing of these documents lies between here and the present.
+        if (few !== undefined && !reverse) last = source.current
+        return false
+      }
+      cursor.place(entry)
+      entry.readChange()
+      last = entry.seqNumber
+      taken += 1
+      return true
+    },
+    row: () => changeRow(snapshot, source, entry.key(), entry.value(), options.style === 'all_docs'),
+  }
+  const rows = new WalkedRows(snapshot, walk)
   if (limit <= 0) rows.return()
-  return { rows, lastSeq: () => source.sequences.format(last), pending: () => total - taken }
+  return {
+    rows,
+    lastSeq: () => numbers.format(last),
+    pending: () => total - taken,
+    writeSeq: (seqNumber, bytes, at) => numbers.write(seqNumber, bytes, at),
+  }
 }

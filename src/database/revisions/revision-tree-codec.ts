@@ -140,26 +140,97 @@ export function decodeTree(bytes: Uint8Array): RevisionTree {
   return new RevisionTree(nodes, updateSeq)
 }
 
+/** Where the parts of the winning revision lie, and its numbers: filled by `placeWinner`, used again for many. */
+export class WinnerPlace {
+  updateSeq = 0
+  leafCount = 0
+  pos = 0
+  idStart = 0
+  idEnd = 0
+  deleted = false
+  /** The update sequence of the revision. */
+  seq = 0
+  size = 0
+  activeSize = 0
+  /** Negative: there is no body. */
+  bodyStart = 0
+  bodyEnd = 0
+  /** As for the body. */
+  attachmentsStart = 0
+  attachmentsEnd = 0
+}
+
+const winnerReader = new ByteReader(Buffer.alloc(0))
+const winnerPlace = new WinnerPlace()
+
 /** Reads no more than the winning revision; body and attachments are views. Throws ByteFormatError. */
-export function decodeWinner(bytes: Uint8Array): Winner {
-  const reader = new ByteReader(bytes)
-  const { updateSeq, runCount } = decodeHead(reader)
-  const pos = reader.signed()
+export function decodeWinner(given: Uint8Array): Winner {
+  const bytes = Buffer.isBuffer(given) ? given : Buffer.from(given.buffer, given.byteOffset, given.length)
+  placeWinner(bytes, 0, bytes.length, winnerPlace)
+  const { pos, idStart, idEnd, updateSeq, leafCount, deleted, seq, size, activeSize } = winnerPlace
+  const { bodyStart, bodyEnd, attachmentsStart, attachmentsEnd } = winnerPlace
+  return {
+    pos,
+    id: bytes.toString('latin1', idStart, idEnd),
+    updateSeq,
+    leafCount,
+    deleted,
+    seq,
+    body: bodyStart < 0 ? null : bytes.subarray(bodyStart, bodyEnd),
+    size,
+    activeSize,
+    attachments: attachmentsStart < 0 ? null : bytes.subarray(attachmentsStart, attachmentsEnd),
+  }
+}
+
+/** Says where the winning revision lies in the tree from `start` to `end` of `bytes`, and makes no object. Throws ByteFormatError. */
+export function placeWinner(bytes: Buffer, start: number, end: number, into: WinnerPlace): void {
+  const reader = winnerReader
+  reader.moveTo(bytes, start, end)
+  checkVersion(reader)
+  into.updateSeq = reader.number()
+  into.leafCount = reader.number()
+  into.pos = reader.signed()
   const count = reader.number()
   reader.number()
   const width = idWidth(reader)
-  const id = reader.byteString(width === MIXED_WIDTH ? reader.number() : width)
+  const idBytes = width === MIXED_WIDTH ? reader.number() : width
+  into.idStart = reader.skip(idBytes)
+  into.idEnd = into.idStart + idBytes
   if (width === MIXED_WIDTH) for (let i = 1; i < count; i++) reader.skip(reader.number())
   else reader.skip((count - 1) * width)
   if (reader.number() === 0 || reader.number() !== 0) throw new ByteFormatError('the winner has no value')
-  const value = decodeValue(reader, updateSeq)
-  const { deleted, seq, body, size, activeSize, attachments } = value
-  return { pos, id, updateSeq, leafCount: runCount, deleted, seq, body, size, activeSize, attachments }
+  const flags = reader.u8()
+  checkFlags(flags)
+  into.deleted = (flags & DELETED) !== 0
+  into.seq = into.updateSeq - reader.signed()
+  into.size = reader.number()
+  into.activeSize = reader.number()
+  into.bodyStart = -1
+  into.attachmentsStart = -1
+  if ((flags & HAS_BODY) !== 0) {
+    const size = reader.u8()
+    into.bodyStart = reader.skip(size)
+    into.bodyEnd = into.bodyStart + size
+  }
+  if ((flags & HAS_ATTACHMENTS) !== 0) {
+    const size = reader.number()
+    into.attachmentsStart = reader.skip(size)
+    into.attachmentsEnd = into.attachmentsStart + size
+  }
+}
+
+function checkVersion(reader: ByteReader): void {
+  const version = reader.u8()
+  if (version !== VERSION) throw new ByteFormatError(`revision tree of format version ${version}`)
+}
+
+function checkFlags(flags: number): void {
+  if ((flags & ~KNOWN_FLAGS) !== 0) throw new ByteFormatError(`unknown flags of a revision: ${flags}`)
 }
 
 function decodeHead(reader: ByteReader): { updateSeq: number; runCount: number } {
-  const version = reader.u8()
-  if (version !== VERSION) throw new ByteFormatError(`revision tree of format version ${version}`)
+  checkVersion(reader)
   return { updateSeq: reader.number(), runCount: reader.number() }
 }
 
@@ -215,7 +286,7 @@ function decodeValues(reader: ByteReader, run: readonly RevisionNode[], updateSe
 
 function decodeValue(reader: ByteReader, updateSeq: number): RevisionValue {
   const flags = reader.u8()
-  if ((flags & ~KNOWN_FLAGS) !== 0) throw new ByteFormatError(`unknown flags of a revision: ${flags}`)
+  checkFlags(flags)
   const seq = updateSeq - reader.signed()
   const size = reader.number()
   const activeSize = reader.number()

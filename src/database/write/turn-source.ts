@@ -4,6 +4,7 @@
  * transaction has settled. Attachments cannot be read this way.
  */
 import type { Reference, Store, Transaction } from '../../../native-free-btree/index.ts'
+import { REFERENCE_BYTES } from '../layout/stored-body.ts'
 import type { DocumentSource } from '../read/reads.ts'
 
 /** What one transaction appended. Bodies must not change until it has settled. */
@@ -44,6 +45,10 @@ export function turnSource(
           if (body !== undefined) return body
         }
         return values.read(reference)
+      },
+      locate(bytes, offset) {
+        const value = this.read(bytes.subarray(offset, offset + REFERENCE_BYTES))
+        return { bytes: value, start: 0, end: value.length }
       },
       lengthOf: (reference) => values.lengthOf(reference),
       readStream: (reference, start, end) => values.readStream(reference, start, end),

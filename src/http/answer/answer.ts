@@ -1,4 +1,4 @@
-import type { Piece } from '../../documents/piece.ts'
+import type { Piece, RowFiller } from '../../documents/piece.ts'
 
 /**
  * What a handler gives back: a whole body, or a text that is made piece by piece while it is sent. A body is
@@ -25,12 +25,15 @@ export interface StreamedAnswer {
   pieces: Pieces
 }
 
-export type Pieces = Iterator<Piece> | AsyncIterator<Piece> | MixedPieces
+export type Pieces = Iterator<AnswerPiece> | AsyncIterator<AnswerPiece> | MixedPieces
+
+/** Rows that write themselves are pieces of answers alone. */
+export type AnswerPiece = Piece | RowFiller
 
 /** Each comes at once, or later. */
 export interface MixedPieces {
-  next(): IteratorResult<Piece> | Promise<IteratorResult<Piece>>
-  return(): Promise<IteratorResult<Piece>>
+  next(): IteratorResult<AnswerPiece> | Promise<IteratorResult<AnswerPiece>>
+  return(): Promise<IteratorResult<AnswerPiece>>
 }
 
 const JSON_HEADERS: Headers = {

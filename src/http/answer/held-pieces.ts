@@ -1,7 +1,6 @@
-import type { Piece } from '../../documents/piece.ts'
-import type { MixedPieces, Pieces } from './answer.ts'
+import type { AnswerPiece, MixedPieces, Pieces } from './answer.ts'
 
-type Step = IteratorResult<Piece>
+type Step = IteratorResult<AnswerPiece>
 
 /**
  * Pieces that hold something until they end, fail or are returned, begun or not: a generator that was never started hears

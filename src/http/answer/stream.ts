@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn, ShortWork } from '../../base/time-slice.ts'
-import { FLUSH, PAUSE, type Piece, type PieceSource } from '../../documents/piece.ts'
-import type { Pieces } from './answer.ts'
-import { CHUNK_BYTES, Gathered } from './gathered.ts'
+import { CHUNK_BYTES, Gathered } from '../../documents/gathered.ts'
+import { FLUSH, PAUSE, type PieceSource, type RowFiller } from '../../documents/piece.ts'
+import type { AnswerPiece, Pieces } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
@@ -22,7 +22,7 @@ export interface Sending {
   onBytes?: (bytes: number) => void
 }
 
-type Step = IteratorResult<Piece>
+type Step = IteratorResult<AnswerPiece>
 
 /**
  * Resolves when everything was handed to the socket, or when the client has gone; undefined where that is so already.
@@ -61,6 +61,12 @@ function gatherAtOnce(pieces: Pieces, gathered: Gathered): Step | Promise<Step> 
     const step = pieces.next()
     if (step instanceof Promise || step.done === true) return step
     const { value } = step
+    if (isFiller(value)) {
+      do {
+        if (gathered.size >= CHUNK_BYTES || work.isTurnOver()) return step
+      } while (value.fill(gathered))
+      continue
+    }
     if (typeof value !== 'string' && !(value instanceof Uint8Array)) return step
     if (gathered.size >= CHUNK_BYTES || work.isTurnOver()) return step
     gathered.add(value)
@@ -112,7 +118,12 @@ async function sendGathered(
       }
       if (step.value === FLUSH) await flush()
       else if (step.value === PAUSE) await nextTurn()
-      else if (isSource(step.value)) {
+      else if (isFiller(step.value)) {
+        while (!client.gone && step.value.fill(gathered)) {
+          if (gathered.size >= CHUNK_BYTES) await flush()
+          else if (isTurnOver()) await nextTurn()
+        }
+      } else if (isSource(step.value)) {
         if (!(await sendSource(step.value, gathered, client, flush))) break
       } else {
         gathered.add(step.value)
@@ -134,8 +145,12 @@ async function sendGathered(
   }
 }
 
-function isSource(piece: Piece): piece is PieceSource {
+function isSource(piece: AnswerPiece): piece is PieceSource {
   return typeof piece === 'object' && !(piece instanceof Uint8Array)
+}
+
+function isFiller(piece: AnswerPiece): piece is RowFiller {
+  return typeof piece === 'object' && 'fill' in piece && !(piece instanceof Uint8Array)
 }
 
 /** False when the client has gone. */

@@ -1,4 +1,5 @@
-import { PAUSE, type Piece } from '../../documents/piece.ts'
+import { PAUSE, type Piece, type RowFiller } from '../../documents/piece.ts'
+import type { AnswerPiece } from './answer.ts'
 
 /** A row begins with text. */
 export type RowPieces = [head: string, ...rest: Piece[]]
@@ -40,10 +41,12 @@ export interface Page {
   rows: Iterator<RowStep>
   /** The same rows with what stands between them, which are asked for instead where there are such. */
   texts?: Iterable<Piece> | undefined
+  /** The same as `texts`. */
+  filler?: RowFiller | undefined
 }
 
 /** The same, whose rows somebody else is asked for. */
-export interface LatePage extends Omit<Page, 'rows' | 'texts'> {
+export interface LatePage extends Omit<Page, 'rows' | 'texts' | 'filler'> {
   rows: AsyncIterator<RowStep>
 }
 
@@ -54,13 +57,19 @@ export interface LatePage extends Omit<Page, 'rows' | 'texts'> {
 export function* listing(
   pages: readonly (() => Page)[],
   options: { results?: boolean } = {},
-): Generator<Piece, void, undefined> {
+): Generator<AnswerPiece, void, undefined> {
   const text = new ListingText(options.results === true)
   yield text.start
   for (const open of pages) {
     const page = open()
     try {
       let short = text.pageStart(page)
+      if (page.filler !== undefined) {
+        yield short
+        yield page.filler
+        yield PAGE_END
+        continue
+      }
       if (page.texts !== undefined) {
         yield short
         yield* page.texts

@@ -1,6 +1,7 @@
 import type { ChangesReader } from '../../documents/changes-rows.ts'
 import { FLUSH, PAUSE, type Piece } from '../../documents/piece.ts'
 import { stringText } from '../../json/writer.ts'
+import type { AnswerPiece } from '../answer/answer.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
 
 /** Why a waiting feed goes on. */
@@ -13,9 +14,11 @@ export type WaitForChange = (idleMs: number) => Promise<Wakeup>
 const START = '{"results":[\n'
 
 /** The normal feed: everything up to now. */
-export function* normalFeed(reader: ChangesReader): Generator<Piece> {
+export function* normalFeed(reader: ChangesReader): Generator<AnswerPiece> {
   yield START
-  yield* joined(reader)
+  const filler = reader.filler()
+  if (filler === undefined) yield* joined(reader)
+  else yield filler
   yield end(reader)
 }
 

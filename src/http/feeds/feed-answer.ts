@@ -1,7 +1,7 @@
 import type { Database } from '../../database/api/database.ts'
 import type { ChangesReader } from '../../documents/changes-rows.ts'
 import type { Piece } from '../../documents/piece.ts'
-import { type Answer, bare, type Headers, jsonStream } from '../answer/answer.ts'
+import { type Answer, type AnswerPiece, bare, type Headers, jsonStream } from '../answer/answer.ts'
 import { contentEtag } from '../answer/etag.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
@@ -32,7 +32,7 @@ export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
     if (exchange.matchesEtag(etag)) return bare(304, { etag })
     reader.open()
     const pieces = normalFeed(reader)
-    const end = (): IteratorResult<Piece> => {
+    const end = (): IteratorResult<AnswerPiece> => {
       reader.close()
       return pieces.return(undefined)
     }

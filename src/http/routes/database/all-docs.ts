@@ -1,9 +1,10 @@
-import type { AllDocsOptions, AllDocsRow, Database } from '../../../database/api/database.ts'
+import type { AllDocsOptions, AllDocsRow, Database, Rows } from '../../../database/api/database.ts'
 import { checkPartition, partitionBounds } from '../../../database/layout/partition.ts'
 import { DESIGN_END, DESIGN_START } from '../../../documents/design-views.ts'
 import { isDesignId, isLocalId } from '../../../documents/document-id.ts'
 import { viewPieces } from '../../../documents/document-text.ts'
-import { PAUSE } from '../../../documents/piece.ts'
+import { isStored, ListedRowFiller } from '../../../documents/listed-rows.ts'
+import { PAUSE, type RowFiller } from '../../../documents/piece.ts'
 import { stringText } from '../../../json/writer.ts'
 import { requireLimit } from '../../../views/query.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
@@ -129,7 +130,16 @@ function rangePage(
     offset: page.isUncounted ? null : page.offset,
     updateSeq: parameters.updateSeq ? page.updateSeq : undefined,
     rows: new MappedRows(page.rows, (row) => (row.isHidden ? PAUSE : rowText(row, parameters))),
+    filler: fillerOf(page.rows, parameters),
   }
+}
+
+/** Undefined for rows that are looked at before they are shown, and where data is read while they are sent. */
+function fillerOf(rows: Rows<AllDocsRow>, parameters: ViewParameters): RowFiller | undefined {
+  const { includeDocs, conflicts = false, attachments } = parameters
+  if (!isStored(rows) || attachments.data !== undefined) return undefined
+  const pieces = (row: AllDocsRow): RowPieces => rowText(row, parameters)
+  return new ListedRowFiller(rows, { includeDocs, conflicts, pieces })
 }
 
 /** The range between `low` and `high`, neither of which is an id, and within what the client asked for. */

@@ -20,7 +20,8 @@ export class Gathered {
   #full: Buffer[] = []
   #fullBytes = 0
   #chunk: Buffer | undefined
-  #used = 0
+  /** Of the chunk: what stands before it is written. Who has reserved room writes from here on, and moves it. */
+  used = 0
 
   /** One that may use the thread's chunk until it leaves, which it must do before anybody else's turn. */
   static atDesk(): Gathered {
@@ -37,14 +38,14 @@ export class Gathered {
     if (this.#chunk !== desk) return
     isDeskTaken = false
     this.#chunk = undefined
-    if (this.#used === 0) return
+    if (this.used === 0) return
     this.#chunk = Buffer.allocUnsafeSlow(desk.length)
-    desk.copy(this.#chunk, 0, 0, this.#used)
+    desk.copy(this.#chunk, 0, 0, this.used)
   }
 
   /** Bytes, and code units of what is still text. */
   get size(): number {
-    return this.#fullBytes + this.#used + this.#text.length
+    return this.#fullBytes + this.used + this.#text.length
   }
 
   add(piece: string | Uint8Array): void {
@@ -59,16 +60,16 @@ export class Gathered {
       return
     }
     const chunk = this.#room(piece.length)
-    chunk.set(piece, this.#used)
-    this.#used += piece.length
+    chunk.set(piece, this.used)
+    this.used += piece.length
   }
 
   /** Shows everything so far, and forgets it. The bytes are the thread's again when `look` has returned. */
   show(look: (bytes: Buffer) => void): void {
     this.#writeText()
     if (this.#chunk === desk && this.#full.length === 0) {
-      look(desk.subarray(0, this.#used))
-      this.#used = 0
+      look(desk.subarray(0, this.used))
+      this.used = 0
     } else look(this.take())
   }
 
@@ -88,6 +89,19 @@ export class Gathered {
     return full.length === 1 ? full[0]! : Buffer.concat(full, bytes)
   }
 
+  /** Gives the chunk, with room for so many bytes from `used` on: good until something else is done here. */
+  reserve(bytes: number): Buffer {
+    if (this.#text !== '') this.#writeText()
+    return this.#room(bytes)
+  }
+
+  /** Bytes of memory that somebody else uses again. */
+  addCopy(bytes: Uint8Array, start: number, end: number): void {
+    const chunk = this.reserve(end - start)
+    chunk.set(bytes.subarray(start, end), this.used)
+    this.used += end - start
+  }
+
   #writeText(): void {
     const text = this.#text
     if (text === '') return
@@ -99,22 +113,22 @@ export class Gathered {
       return
     }
     const chunk = this.#room(most)
-    this.#used += chunk.write(text, this.#used)
+    this.used += chunk.write(text, this.used)
   }
 
   #room(bytes: number): Buffer {
-    if (this.#chunk !== undefined && this.#used + bytes <= this.#chunk.length) return this.#chunk
+    if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.length) return this.#chunk
     this.#close()
-    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+    this.#chunk = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES + CHUNK_SLACK_BYTES))
     return this.#chunk
   }
 
   #close(): void {
     this.leaveDesk()
     const chunk = this.#chunk
-    if (chunk !== undefined && this.#used > 0) this.#push(chunk.subarray(0, this.#used))
+    if (chunk !== undefined && this.used > 0) this.#push(chunk.subarray(0, this.used))
     this.#chunk = undefined
-    this.#used = 0
+    this.used = 0
   }
 
   #push(chunk: Buffer): void {

@@ -1,0 +1,189 @@
+/** Rows of listings of documents, written to where an answer is gathered. The bytes are those that rows as objects give. */
+import type { Rows, StoredRow, StoredRows } from '../database/api/database.ts'
+import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
+import { CHUNK_BYTES, type Gathered } from './gathered.ts'
+import type { Piece, RowFiller } from './piece.ts'
+import { isPlainRow, MOST_REVISION_BYTES, put, putAll, writeId, writeRevision } from './row-bytes.ts'
+
+const SEPARATOR = Buffer.from(',\r\n')
+const HEAD = Buffer.from('{"id":"')
+const KEY = Buffer.from('","key":"')
+const VALUE = Buffer.from('","value":{"rev":"')
+const VALUE_END = Buffer.from('"}')
+const DOCUMENT = Buffer.from(',"doc":{"_id":"')
+const REVISION = Buffer.from('","_rev":"')
+const CLOSE = 0x7d
+const COMMA = 0x2c
+const QUOTE = 0x22
+/** Of a row, beside its id, its revision and its body. */
+const AROUND_BYTES = 128
+/** An object without members. */
+const EMPTY_BODY_BYTES = 2
+
+/** Rows of one step, and bytes after which it ends: what they take is a small part of a turn. */
+export const STEP_ROWS = 32
+export const STEP_BYTES = 8 * 1024
+
+/** Whether the rows can be shown as they are stored. */
+export function isStored<Row>(rows: Rows<Row>): rows is StoredRows<Row> {
+  return rows.nextStored !== undefined
+}
+
+/** How rows are shown. */
+export interface ListedRows<Row> {
+  readonly includeDocs: boolean
+  readonly conflicts: boolean
+  /** The pieces of a row that has more to it than bytes; none of them is a source. */
+  pieces(row: Row): readonly Piece[]
+}
+
+const CHANGE_HEAD = Buffer.from('{"seq":')
+const CHANGE_ID = Buffer.from(',"id":"')
+const CHANGES = Buffer.from('","changes":[{"rev":"')
+const CHANGES_END = Buffer.from('"}]')
+const DELETED = Buffer.from(',"deleted":true')
+const NULL = Buffer.from('null')
+
+/** How changes are shown. */
+export interface ListedChanges {
+  readonly includeDocs: boolean
+  readonly conflicts: boolean
+  /** Whether a change names every leaf. */
+  readonly allLeaves: boolean
+  readonly writeSeq: (seqNumber: number, bytes: Uint8Array, at: number) => number
+}
+
+/**
+ * Writes a row of `_changes` behind what stands before it; `isNumbered`: with its sequence. False, and nothing is written, for a row
+ * that has more to it than bytes.
+ */
+export function writeChange(
+  row: StoredRow,
+  out: Gathered,
+  wish: ListedChanges,
+  isFirst: boolean,
+  isNumbered: boolean,
+): boolean {
+  const { includeDocs, conflicts, allLeaves, writeSeq } = wish
+  if (row.leafCount > 1 && (allLeaves || (includeDocs && conflicts))) return false
+  if (includeDocs && (row.deleted || row.hasAttachments)) return false
+  if (!isPlainRow(row)) return false
+  const idBytes = row.idEnd - row.idStart
+  const chunk = out.reserve(AROUND_BYTES + MOST_SEQUENCE_BYTES + 2 * idBytes + 2 * MOST_REVISION_BYTES)
+  let at = out.used
+  if (!isFirst) at = putAll(SEPARATOR, chunk, at)
+  at = putAll(CHANGE_HEAD, chunk, at)
+  if (isNumbered) {
+    chunk[at] = QUOTE
+    at = writeSeq(row.seqNumber, chunk, at + 1)
+    chunk[at++] = QUOTE
+  } else at = putAll(NULL, chunk, at)
+  const id = putAll(CHANGE_ID, chunk, at)
+  at = writeId(row, chunk, id)
+  const revision = putAll(CHANGES, chunk, at)
+  const revisionEnd = writeRevision(row, chunk, revision)
+  at = putAll(CHANGES_END, chunk, revisionEnd)
+  if (row.deleted) at = putAll(DELETED, chunk, at)
+  if (includeDocs) {
+    writeDocument(row, out, chunk, at, { id, idBytes, revision, revisionEnd })
+    return true
+  }
+  chunk[at++] = CLOSE
+  out.used = at
+  return true
+}
+
+/** Rows of `_all_docs`, with what stands between them. */
+export class ListedRowFiller<Row> implements RowFiller {
+  readonly #rows: StoredRows<Row>
+  readonly #wish: ListedRows<Row>
+  #isFirst = true
+
+  constructor(rows: StoredRows<Row>, wish: ListedRows<Row>) {
+    this.#rows = rows
+    this.#wish = wish
+  }
+
+  fill(out: Gathered): boolean {
+    const start = out.size
+    const most = Math.min(CHUNK_BYTES, start + STEP_BYTES)
+    for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
+      const row = this.#rows.nextStored()
+      if (row === undefined) return false
+      this.#write(row, out)
+    }
+    return true
+  }
+
+  #write(row: StoredRow, out: Gathered): void {
+    const { includeDocs, conflicts } = this.#wish
+    const isWhole = includeDocs && (row.hasAttachments || (conflicts && row.leafCount > 1))
+    if (isWhole || row.deleted || !isPlainRow(row)) {
+      if (!this.#isFirst) out.add(',\r\n')
+      this.#isFirst = false
+      for (const piece of this.#wish.pieces(this.#rows.row())) addPiece(piece, out)
+      return
+    }
+    const idBytes = row.idEnd - row.idStart
+    const chunk = out.reserve(AROUND_BYTES + 3 * idBytes + 2 * MOST_REVISION_BYTES)
+    let at = out.used
+    if (!this.#isFirst) at = putAll(SEPARATOR, chunk, at)
+    this.#isFirst = false
+    at = putAll(HEAD, chunk, at)
+    const id = at
+    at = writeId(row, chunk, at)
+    at = putAll(KEY, chunk, at)
+    at = put(chunk, id, id + idBytes, chunk, at)
+    at = putAll(VALUE, chunk, at)
+    const revision = at
+    const revisionEnd = writeRevision(row, chunk, at)
+    at = putAll(VALUE_END, chunk, revisionEnd)
+    if (includeDocs) {
+      writeDocument(row, out, chunk, at, { id, idBytes, revision, revisionEnd })
+      return
+    }
+    chunk[at++] = CLOSE
+    out.used = at
+  }
+}
+
+/** Where the row's id and revision have been written. */
+interface Written {
+  readonly id: number
+  readonly idBytes: number
+  readonly revision: number
+  readonly revisionEnd: number
+}
+
+/** The member `doc` and the end of the row. */
+function writeDocument(row: StoredRow, out: Gathered, chunk: Buffer, start: number, written: Written): void {
+  const { id, idBytes, revision, revisionEnd } = written
+  let at = putAll(DOCUMENT, chunk, start)
+  at = put(chunk, id, id + idBytes, chunk, at)
+  at = putAll(REVISION, chunk, at)
+  at = put(chunk, revision, revisionEnd, chunk, at)
+  chunk[at++] = QUOTE
+  out.used = at
+  addMembers(row, out)
+  const end = out.reserve(2)
+  end[out.used] = CLOSE
+  end[out.used + 1] = CLOSE
+  out.used += 2
+}
+
+/** The members of the body, each with a comma before it. */
+function addMembers(row: StoredRow, out: Gathered): void {
+  const { bytes, start, end } = row.body()
+  const inner = end - start - EMPTY_BODY_BYTES
+  if (inner <= 0) return
+  const chunk = out.reserve(inner + 1)
+  chunk[out.used] = COMMA
+  chunk.set(bytes.subarray(start + 1, end - 1), out.used + 1)
+  out.used += inner + 1
+}
+
+/** A piece of a row of which no data is read later. */
+export function addPiece(piece: Piece, out: Gathered): void {
+  if (typeof piece === 'string' || piece instanceof Uint8Array) out.add(piece)
+  else throw new Error('a row that writes itself has data that is read later')
+}

@@ -1,0 +1,131 @@
+/**
+ * Listings are written from where documents are stored, without an object a row. The bytes must be those that the same rows give as
+ * objects, for every option and for documents of every shape.
+ */
+import t from 'tap'
+import { WalkedRows } from '../../src/database/read/stored-rows.ts'
+import { ask } from '../support/http-request.ts'
+import { startTestServer, type TestServer } from '../support/http-server.ts'
+import { propertySeed } from '../support/property-seed.ts'
+import { Random } from '../support/random.ts'
+
+const IDS = [
+  'a',
+  '0',
+  'plain id',
+  'quote"d',
+  'back\\slash',
+  'tab\tbed',
+  '\u007f',
+  'ünïcode',
+  '漢字',
+  '😀',
+  '_design/x',
+]
+const LONG = 'long '.repeat(100)
+
+/** `run` with rows that can be had as objects alone. */
+async function withObjects<T>(run: () => Promise<T>): Promise<T> {
+  const { prototype } = WalkedRows
+  const own = Object.getOwnPropertyDescriptor(prototype, 'nextStored')!
+  Object.defineProperty(prototype, 'nextStored', { value: undefined, configurable: true, writable: true })
+  try {
+    return await run()
+  } finally {
+    Object.defineProperty(prototype, 'nextStored', own)
+  }
+}
+
+function revision(random: Random): string {
+  const hex = Array.from({ length: 32 }, () => random.int(16).toString(16)).join('')
+  return random.int(12) === 0 ? `literal"id-${random.int(100)}` : hex
+}
+
+function idOf(random: Random): string {
+  const kind = random.int(10)
+  if (kind < 3) return IDS[random.int(IDS.length)]!
+  if (kind === 3) return `${LONG.repeat(1 + random.int(4))}${random.int(50)}`
+  return `document ${random.int(300)}`
+}
+
+/** Bodies of no, one and very many bytes, some with attachments. */
+function bodyOf(random: Random): Record<string, unknown> {
+  const kind = random.int(8)
+  if (kind === 0) return {}
+  if (kind === 1) return { text: 'x'.repeat(random.int(200_000)) }
+  if (kind === 2) return { _attachments: { 'a.txt': { content_type: 'text/plain', data: 'aGVsbG8=' } } }
+  return { n: random.int(1000), text: `ä "${'y'.repeat(random.int(300))}` }
+}
+
+/** New documents, conflicts, deletions and revisions that have ids of their own kind. */
+async function fill(server: TestServer, random: Random): Promise<void> {
+  for (let batch = 0; batch < 12; batch++) {
+    const docs = Array.from({ length: 40 }, () => {
+      const ids = Array.from({ length: 1 + random.int(3) }, () => revision(random))
+      const start = ids.length + random.int(2)
+      const _deleted = random.int(4) === 0
+      const edit = { _id: idOf(random), _rev: `${start}-${ids[0]}`, _revisions: { start, ids } }
+      return { ...edit, ...bodyOf(random), ...(_deleted ? { _deleted } : {}) }
+    })
+    const written = await ask(server, 'POST /db/_bulk_docs', { json: { docs, new_edits: false } })
+    if (written.status >= 300) throw new Error(written.text)
+  }
+}
+
+function queryOf(random: Random, names: Record<string, readonly string[]>): string {
+  const parts: string[] = []
+  for (const [name, values] of Object.entries(names)) {
+    if (random.int(3) === 0) parts.push(`${name}=${encodeURIComponent(values[random.int(values.length)]!)}`)
+  }
+  return parts.join('&')
+}
+
+const FLAGS = ['true', 'false']
+const KEYS = ['"a"', '"document 1"', '"document 200"', '"z"', '"ü"', '1', '"_design/x"']
+const LISTING = {
+  include_docs: FLAGS,
+  conflicts: FLAGS,
+  attachments: FLAGS,
+  descending: FLAGS,
+  update_seq: FLAGS,
+  inclusive_end: FLAGS,
+  limit: ['0', '1', '7', '60', '1000'],
+  skip: ['0', '1', '30', '5000'],
+  start_key: KEYS,
+  end_key: KEYS,
+}
+const CHANGES = {
+  include_docs: FLAGS,
+  conflicts: FLAGS,
+  attachments: FLAGS,
+  descending: FLAGS,
+  style: ['all_docs', 'main_only'],
+  limit: ['1', '7', '60', '1000'],
+  since: ['0', 'now', '100'],
+  seq_interval: ['1', '3', '100'],
+}
+
+for (const compression of ['none', 'snappy', 'deflate_6']) {
+  t.test(`rows that are written from where they are stored; bodies packed by ${compression}`, async (t) => {
+    const server = await startTestServer({
+      threads: 0,
+      config: { DAVENPORT_COUCHDB__FILE_COMPRESSION: compression },
+    })
+    t.teardown(() => server.stop())
+    const random = new Random(propertySeed(t))
+    await ask(server, 'PUT /db')
+    await fill(server, random)
+    let differences = 0
+    for (let i = 0; i < 150; i++) {
+      const path = random.int(2) === 0 ? '_all_docs' : '_changes'
+      const query = queryOf(random, path === '_changes' ? CHANGES : LISTING)
+      const line = `GET /db/${path}?${query}`
+      const stored = await ask(server, line)
+      const objects = await withObjects(() => ask(server, line))
+      if (stored.status === objects.status && stored.text === objects.text) continue
+      differences += 1
+      t.comment(line)
+    }
+    t.equal(differences, 0)
+  })
+}
