@@ -43,6 +43,7 @@ export abstract class FileStore<File extends LoadedFile>
   abstract exportSnapshot(): Promise<SnapshotHandle>
   abstract turn(): Promise<Turn>
   abstract slowDown(delayMs: number): void
+  abstract settled(): Promise<void>
   abstract refresh(): Promise<void>
   abstract shareProgress(): SharedProgress
 

@@ -2,7 +2,7 @@
  * A walk over a tree whose late changes are not applied: the entries of the root, in their order, with the operations of
  * the table put in where they belong. Both stay as they are while it walks.
  */
-import type { Cursor, CursorOptions } from '../api.ts'
+import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { CellView, readCell } from '../page/cell.ts'
@@ -105,6 +105,23 @@ export class LateCursor implements Cursor {
   value(): Buffer {
     if (this.#stand() === 'base') return this.#base.value()
     return this.#late.valueOf(this.#operation, this.#values)!
+  }
+
+  place(into: EntryPlace): void {
+    if (this.#stand() === 'base') {
+      this.#base.place(into)
+      return
+    }
+    const { table } = this.#late
+    const bytes = table.bytesOf(this.#operation)
+    readCell(bytes, table.cellOffset(this.#operation), view)
+    const { keyStart, keyEnd, payloadStart, end, isReference } = view
+    into.keyBytes = bytes
+    into.keyStart = keyStart
+    into.keyEnd = keyEnd
+    into.valueBytes = isReference ? this.#values.readAt(bytes, payloadStart) : bytes
+    into.valueStart = isReference ? 0 : payloadStart
+    into.valueEnd = isReference ? into.valueBytes.length : end
   }
 
   valueLength(): number {

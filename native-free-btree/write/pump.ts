@@ -6,7 +6,6 @@ import type { Transaction } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageFile } from '../disk/file-system.ts'
-import { giveWay } from '../disk/system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import type { CheckpointPointer } from '../log/group.ts'
@@ -18,13 +17,11 @@ import { type CheckpointLimits, Checkpoints } from './checkpoint-pacing.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Ledger } from './ledger.ts'
 import { type QueueEntry, WriteQueue } from './queue.ts'
+import { settleInTurns } from './settling.ts'
 import { FILE_GONE, Tail, type TailState } from './tail.ts'
 
 /** A store that was idle this long writes a superblock, so that the next open has little to do. */
 const IDLE_MS = 1000
-/** Late changes are applied so long, and so many, before others have their turn. */
-const SETTLE_MS = 5
-const SETTLE_STEPS = 32
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
 
@@ -115,24 +112,22 @@ export class Writer {
   }
 
   /**
-   * Applies the late changes of all trees, a few milliseconds in each turn of the event loop: only when they are applied a
-   * change more may be, and a checkpoint frozen. Where one cannot be applied, no other may follow it.
+   * Only when the late changes are applied a change more may be, and a checkpoint frozen. Where one cannot be applied, no
+   * other may follow it.
    */
   async #settle(): Promise<void> {
     try {
-      for (const tree of this.#trees.values()) {
-        while (tree.isLate && (this.#closed === undefined || !this.queue.isEmpty)) {
-          await giveWay()
-          const startMs = this.#clock.now()
-          let steps = 0
-          tree.settleUntil(
-            () => ++steps >= SETTLE_STEPS || Math.abs(this.#clock.now() - startMs) >= SETTLE_MS,
-          )
-        }
-      }
+      const goesOn = () => this.#closed === undefined || !this.queue.isEmpty
+      await settleInTurns(this.#trees.values(), this.#clock, goesOn)
     } catch (error) {
       this.#unsettled = error
     }
+  }
+
+  /** Resolves when the late changes are applied, or the writer is closed. Throws why they cannot be. */
+  async settled(): Promise<void> {
+    await this.#settling
+    if (this.#unsettled !== undefined) throw this.#unsettled
   }
 
   get commit(): number {

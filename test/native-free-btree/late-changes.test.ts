@@ -49,8 +49,15 @@ async function crashed(): Promise<{ disk: SimulatedDisk; expected: Map<number, B
 
 function entriesOf(cursor: Cursor): string[] {
   const entries: string[] = []
+  const nothing = Buffer.alloc(0)
+  const place = { keyBytes: nothing, keyStart: 0, keyEnd: 0, valueBytes: nothing, valueStart: 0, valueEnd: 0 }
   while (cursor.next()) {
     if (cursor.valueLength() !== cursor.value().length) throw new Error('a value of another length')
+    cursor.place(place)
+    const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = place
+    if (!keyBytes.subarray(keyStart, keyEnd).equals(cursor.key())) throw new Error('a key in another place')
+    if (!valueBytes.subarray(valueStart, valueEnd).equals(cursor.value()))
+      throw new Error('a value elsewhere')
     entries.push(`${cursor.key()} ${cursor.value().toString('base64')}`)
   }
   return entries
@@ -106,6 +113,34 @@ t.test('counts of a store that was just opened know of everything', async (t) =>
   await store.close()
 })
 
+t.test(
+  'late changes are applied in turns, and who waits for all of them lets others have theirs',
+  async (t) => {
+    const { disk, expected } = await crashed()
+    for (const readOnly of [true, false]) {
+      const store = await openSimulated(disk, PATH, new Random(1), { ...LARGE, readOnly })
+      let turns = 0
+      let isWaiting = true
+      const count = (): void => {
+        turns += 1
+        if (isWaiting) setImmediate(count)
+      }
+      setImmediate(count)
+      await store.settled()
+      isWaiting = false
+      t.ok(turns >= 2, `${turns} turns for some 1,500 changes`)
+      t.equal(store.stats().trees['summed']!.count, expected.size)
+      await store.settled()
+      const closing = store.close()
+      await t.rejects(store.settled(), { code: 'CLOSED' })
+      await closing
+    }
+    const store = await open((await crashed()).disk)
+    const [settled] = await Promise.allSettled([store.settled(), store.close()])
+    t.match(settled, { status: 'rejected', reason: { code: 'CLOSED' } }, 'closed meanwhile')
+  },
+)
+
 t.test('a store that is closed before the changes are applied has them all the same', async (t) => {
   const { disk, expected } = await crashed()
   for (let i = 0; i < 3; i++) await (await open(disk)).close()
@@ -159,5 +194,6 @@ t.test('a damaged leaf that changes belong to: no wrong answer, and no write', a
     { code: 'DAMAGED' },
   )
   await t.rejects(store.checkpoint(), { code: 'DAMAGED' })
+  await t.rejects(store.settled(), { code: 'DAMAGED' })
   await store.close()
 })
