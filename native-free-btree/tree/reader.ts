@@ -23,7 +23,8 @@ export function checkedCursor(options: CursorOptions): CursorOptions {
   const { reverse, skip } = options
   requireBoolean('reverse', reverse)
   if (skip !== undefined) requireWhole('skip', skip)
-  return { ...checkedRange(options), reverse, skip }
+  const { start, startInclusive, end, endInclusive } = checkedRange(options)
+  return { start, startInclusive, end, endInclusive, reverse, skip }
 }
 
 export class RootReader implements TreeReader {
@@ -76,7 +77,14 @@ export class RootReader implements TreeReader {
   reduce(range: Range = {}): Summary {
     const checked = checkedRange(range)
     this.#assertOpen()
-    const total = new SummaryBuilder(this.#tree.reducer)
+    const { reducer } = this.#tree
+    if (this.#root !== undefined && checked.start === undefined && checked.end === undefined) {
+      const { count, bytes } = this.#root
+      // What the root keeps is what the reducer has combined.
+      const whole = reducer && Buffer.from(reductionOf(this.#root, this.#tree, this.#source, this.#values))
+      return { count, bytes, reduction: whole }
+    }
+    const total = new SummaryBuilder(reducer)
     if (this.#root !== undefined)
       new RangeReduction(this.#tree, this.#source, this.#values, checked).add(this.#root, total)
     return total.summary()
@@ -97,9 +105,18 @@ function rankBelow(
     if (isLeaf(page)) return rank + lowerBound(page, key, compare)
     const children = link instanceof MutableNode && link.pointer === undefined ? link.children : undefined
     const index = childIndex(page, key, compare)
-    for (let i = 0; i < index; i++) rank += children?.[i]?.count ?? countBelow(page, i)
+    // The fewer of the children before and behind are looked at.
+    if (index <= cellCount(page) / 2) rank += countOf(page, children, 0, index)
+    else rank += link.count - countOf(page, children, index, cellCount(page))
     link = children?.[index] ?? readPointer(page, index, false)
   }
+}
+
+/** Entries below the children from `from` to `to`. */
+function countOf(page: Buffer, children: MutableNode['children'], from: number, to: number): number {
+  let count = 0
+  for (let i = from; i < to; i++) count += children?.[i]?.count ?? countBelow(page, i)
+  return count
 }
 
 /** A copy: the bounds stay as they are while a cursor walks. Throws INVALID_ARGUMENT. */

@@ -68,6 +68,7 @@ function membersOf(database: Database, sight: ChannelSight): Partial<Database> {
     updateSeqNumber: sight.seq,
     get: (id, options) => get(documents, id, options),
     openRevs: (id, revs, options) => openRevs(documents, id, revs, options),
+    storedRow: () => undefined,
     lookup: (id) => lookup(documents, id),
     allDocs: (options) => allDocs(database, documents, sight, options),
     changes: (options) => seenChanges(database, documents, sight, options ?? {}),

@@ -21,6 +21,7 @@ import type {
   OpenRevision,
   PartitionInfo,
   PurgedRevisions,
+  StoredRow,
 } from './api/database.ts'
 import { databaseErrorOf, reading } from './errors/layer-errors.ts'
 import { idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
@@ -42,6 +43,7 @@ import {
   storedAncestor,
 } from './read/reads.ts'
 import type { SettingsView } from './read/settings-view.ts'
+import { StoredEntry } from './read/stored-rows.ts'
 import { Versioned } from './read/versioned.ts'
 import type { DatabaseWords } from './read/words.ts'
 import type { Revision } from './revisions/revision-id.ts'
@@ -74,6 +76,8 @@ export abstract class ReadingDatabase {
   readonly #validation: Versioned<boolean>
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
   #notifying = false
+  /** What `storedRow` gives. */
+  #row: StoredEntry | undefined
 
   protected constructor({ name, record, store, settings, sequences, words, metrics }: ReadingParts) {
     this.name = name
@@ -215,6 +219,18 @@ export abstract class ReadingDatabase {
     return reading(() => {
       const value = this.#store.get().get(TREES.id, idKey(id))
       return value === undefined ? undefined : rowOf(this.#documents(), id, value)
+    })
+  }
+
+  storedRow(id: string): StoredRow | undefined {
+    return reading(() => {
+      const key = idKey(id)
+      const value = this.#store.get().get(TREES.id, key)
+      if (value === undefined) return undefined
+      const source = { values: this.#store.get().values, metrics: this.#metrics }
+      this.#row ??= new StoredEntry(source)
+      this.#row.stand(key, value, source)
+      return this.#row
     })
   }
 

@@ -147,6 +147,48 @@ export class ListedRowFiller<Row> implements RowFiller {
   }
 }
 
+const FOUND_HEAD = Buffer.from('{"id":"')
+const FOUND = Buffer.from('","docs":[{"ok":{"_id":"')
+const FOUND_END = Buffer.from('}}]}')
+
+/**
+ * Writes what `_bulk_get` says of a document behind what stands before it: the revision `rev`, or every leaf. False, and nothing is
+ * written, where that is more than the winner's bytes.
+ */
+export function writeFound(
+  row: StoredRow,
+  out: Gathered,
+  rev: string | undefined,
+  separator: Uint8Array,
+): boolean {
+  if (row.deleted || row.hasAttachments || !isPlainRow(row)) return false
+  if (rev === undefined && row.leafCount > 1) return false
+  const idBytes = row.idEnd - row.idStart
+  const chunk = out.reserve(AROUND_BYTES + separator.length + 2 * idBytes + MOST_REVISION_BYTES)
+  let at = putAll(separator, chunk, out.used)
+  const id = putAll(FOUND_HEAD, chunk, at)
+  at = writeId(row, chunk, id)
+  at = putAll(FOUND, chunk, at)
+  at = put(chunk, id, id + idBytes, chunk, at)
+  at = putAll(REVISION, chunk, at)
+  const revision = at
+  at = writeRevision(row, chunk, at)
+  if (rev !== undefined && !isText(rev, chunk, revision, at)) return false
+  chunk[at++] = QUOTE
+  out.used = at
+  addMembers(row, out)
+  const end = out.reserve(FOUND_END.length)
+  out.used = putAll(FOUND_END, end, out.used)
+  return true
+}
+
+/** Whether bytes of ASCII are those of the text. */
+function isText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false
+  for (let i = start; i < end; i++) if (text.charCodeAt(i - start) !== bytes[i]) return false
+  return true
+}
+
 /** Where the row's id and revision have been written. */
 interface Written {
   readonly id: number

@@ -52,6 +52,7 @@ export function usersSeenBy(database: Database, viewer: UserViewer): Database {
     allDocs: refuse,
     changes: refuse,
     backup: refuse,
+    storedRow: () => undefined,
     get: (id, options) => viewOfUser(database.get(id, options), viewer),
     openRevs: (id, revs, options) =>
       database.openRevs(id, revs, options).map((each) => seenRevision(each, viewer)),

@@ -4,6 +4,7 @@
  */
 import t from 'tap'
 import { WalkedRows } from '../../src/database/read/stored-rows.ts'
+import { ReadingDatabase } from '../../src/database/reading-database.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { propertySeed } from '../support/property-seed.ts'
@@ -24,15 +25,22 @@ const IDS = [
 ]
 const LONG = 'long '.repeat(100)
 
+/** What rows can be had by otherwise than as objects. */
+const WAYS: [object, string, unknown][] = [
+  [WalkedRows.prototype, 'nextStored', undefined],
+  [ReadingDatabase.prototype, 'storedRow', () => undefined],
+]
+
 /** `run` with rows that can be had as objects alone. */
 async function withObjects<T>(run: () => Promise<T>): Promise<T> {
-  const { prototype } = WalkedRows
-  const own = Object.getOwnPropertyDescriptor(prototype, 'nextStored')!
-  Object.defineProperty(prototype, 'nextStored', { value: undefined, configurable: true, writable: true })
+  const own = WAYS.map(([owner, name]) => Object.getOwnPropertyDescriptor(owner, name)!)
+  for (const [owner, name, value] of WAYS) {
+    Object.defineProperty(owner, name, { value, configurable: true, writable: true })
+  }
   try {
     return await run()
   } finally {
-    Object.defineProperty(prototype, 'nextStored', own)
+    for (const [at, [owner, name]] of WAYS.entries()) Object.defineProperty(owner, name, own[at]!)
   }
 }
 
@@ -105,6 +113,22 @@ const CHANGES = {
   seq_interval: ['1', '3', '100'],
 }
 
+const FOUND = { revs: FLAGS, latest: FLAGS, attachments: FLAGS, show_exp: FLAGS, att_encoding_info: FLAGS }
+
+/** Documents that are there and others, by revisions that are leaves, ancestors or unknown, and wishes that cannot be read. */
+function wishesOf(random: Random, known: readonly { id: string; rev: string }[]): unknown[] {
+  return Array.from({ length: random.int(60) }, () => {
+    const { id, rev } = known[random.int(known.length)]!
+    const kind = random.int(12)
+    if (kind < 4) return { id }
+    if (kind < 8) return { id, rev }
+    if (kind === 8) return { id: idOf(random), rev: `${1 + random.int(3)}-${revision(random)}` }
+    if (kind === 9) return { id, rev, atts_since: random.int(2) === 0 ? [] : [rev] }
+    if (kind === 10) return { id: random.int(2) === 0 ? '_local/x' : idOf(random) }
+    return [{ id, rev: 'no revision' }, {}, { id: 7 }, 3, { id: '_bad' }][random.int(5)]
+  })
+}
+
 for (const compression of ['none', 'snappy', 'deflate_6']) {
   t.test(`rows that are written from where they are stored; bodies packed by ${compression}`, async (t) => {
     const server = await startTestServer({
@@ -115,13 +139,18 @@ for (const compression of ['none', 'snappy', 'deflate_6']) {
     const random = new Random(propertySeed(t))
     await ask(server, 'PUT /db')
     await fill(server, random)
+    const changes = await ask(server, 'GET /db/_changes?style=all_docs')
+    const { results } = changes.json as { results: { id: string; changes: { rev: string }[] }[] }
+    const known = results.flatMap(({ id, changes }) => changes.map(({ rev }) => ({ id, rev })))
     let differences = 0
-    for (let i = 0; i < 150; i++) {
-      const path = random.int(2) === 0 ? '_all_docs' : '_changes'
-      const query = queryOf(random, path === '_changes' ? CHANGES : LISTING)
-      const line = `GET /db/${path}?${query}`
-      const stored = await ask(server, line)
-      const objects = await withObjects(() => ask(server, line))
+    for (let i = 0; i < 200; i++) {
+      const path = ['_all_docs', '_changes', '_bulk_get'][random.int(3)]
+      const isFound = path === '_bulk_get'
+      const query = queryOf(random, isFound ? FOUND : path === '_changes' ? CHANGES : LISTING)
+      const line = `${isFound ? 'POST' : 'GET'} /db/${path}?${query}`
+      const sending = isFound ? { json: { docs: wishesOf(random, known) } } : {}
+      const stored = await ask(server, line, sending)
+      const objects = await withObjects(() => ask(server, line, sending))
       if (stored.status === objects.status && stored.text === objects.text) continue
       differences += 1
       t.comment(line)

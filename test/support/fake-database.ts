@@ -41,6 +41,7 @@ export function fakeDatabases(): FakeDatabases {
       localDocs: () => [].values(),
       putLocal: async () => '0-1',
       deleteLocal: async () => '0-0',
+      storedRow: () => undefined,
       lookup: () => undefined,
       update: async () => [],
       changes: () => ({ rows: [] }),

@@ -334,6 +334,11 @@ export interface Database {
   openRevs(id: string, revs: 'all' | readonly string[], options?: { latest?: boolean }): OpenRevision[]
   /** For keys=: undefined where there is no such document; a deleted one has its tombstone's revision. */
   lookup(id: string): AllDocsRow | undefined
+  /**
+   * The document as it is stored, deleted or not: good until another is asked for. Undefined where there is none, and where
+   * documents are looked at before they are shown.
+   */
+  storedRow(id: string): StoredRow | undefined
   allDocs(options?: AllDocsOptions): AllDocsPage
   /** Throws bad_request for a malformed `since`. Descending starts at the end, whatever `since` says. */
   changes(options?: ChangesOptions): ChangesPage

@@ -50,7 +50,8 @@ class LiveRange {
   }
 
   cursor(skip: number): Cursor {
-    return this.#tree.cursor({ ...this.#range, reverse: this.#reverse, skip })
+    const { start, startInclusive, end, endInclusive } = this.#range
+    return this.#tree.cursor({ start, startInclusive, end, endInclusive, reverse: this.#reverse, skip })
   }
 
   /** Live documents among the first `entries` of the range. */

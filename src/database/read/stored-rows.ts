@@ -17,14 +17,14 @@ const change = new ChangePlace()
 
 /** An entry that a cursor stands at. */
 export class StoredEntry implements EntryPlace, StoredRow {
-  keyBytes = NONE
+  keyBytes: Buffer = NONE
   keyStart = 0
   keyEnd = 0
-  valueBytes = NONE
+  valueBytes: Buffer = NONE
   valueStart = 0
   valueEnd = 0
 
-  idBytes = NONE
+  idBytes: Buffer = NONE
   idStart = 0
   idEnd = 0
   generation = 0
@@ -34,15 +34,28 @@ export class StoredEntry implements EntryPlace, StoredRow {
   seqNumber = 0
   leafCount = 0
   hasAttachments = false
-  readonly #source: ViewSource
+  /** Where its body is. */
+  source: Pick<ViewSource, 'values' | 'metrics'>
   #referenceStart = 0
 
-  constructor(source: ViewSource) {
-    this.#source = source
+  constructor(source: Pick<ViewSource, 'values' | 'metrics'>) {
+    this.source = source
   }
 
   get revisionBytes(): Buffer {
     return this.valueBytes
+  }
+
+  /** Stands at an entry of the tree `id` that was looked up. Throws as `readInfo`. */
+  stand(key: Buffer, value: Buffer, source: Pick<ViewSource, 'values' | 'metrics'>): void {
+    this.keyBytes = key
+    this.keyStart = 0
+    this.keyEnd = key.length
+    this.valueBytes = value
+    this.valueStart = 0
+    this.valueEnd = value.length
+    this.source = source
+    this.readInfo()
   }
 
   /** A copy. */
@@ -90,7 +103,7 @@ export class StoredEntry implements EntryPlace, StoredRow {
   }
 
   body(): Readonly<ValuePlace> {
-    const { values, metrics } = this.#source
+    const { values, metrics } = this.source
     try {
       const place = locateText(values, this.valueBytes, this.#referenceStart)
       metrics?.count('couchdb.database_reads')

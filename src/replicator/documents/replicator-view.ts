@@ -26,6 +26,7 @@ function seenView(view: DocumentView, name: string | null): DocumentView {
 export function replicatorSeenBy(database: Database, name: string | null): Database {
   const seen = (view: DocumentView): DocumentView => seenView(view, name)
   const members: Partial<Database> = {
+    storedRow: () => undefined,
     get: (id, options) => seen(database.get(id, options)),
     openRevs: (id, revs, options) =>
       database

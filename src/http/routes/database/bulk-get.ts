@@ -2,13 +2,15 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { randomHex } from '../../../base/random.ts'
 import type { Steps } from '../../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../../database/api/database.ts'
-import { requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
+import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { type DocumentMembers, viewPieces } from '../../../documents/document-text.ts'
+import { CHUNK_BYTES, type Gathered } from '../../../documents/gathered.ts'
+import { addPiece, STEP_BYTES, STEP_ROWS, writeFound } from '../../../documents/listed-rows.ts'
 import { bulkGetPart, bulkGetPieces, jsonPart, type Part } from '../../../documents/multipart-writer.ts'
 import { openRevisions } from '../../../documents/open-revisions.ts'
-import type { Piece } from '../../../documents/piece.ts'
+import type { Piece, RowFiller } from '../../../documents/piece.ts'
 import { readRevision } from '../../../documents/revision.ts'
-import { type Answer, jsonStream, multipartStream } from '../../answer/answer.ts'
+import { type Answer, type AnswerPiece, jsonStream, multipartStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
 import { accepts } from '../../request/accept.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -55,7 +57,7 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
   const accept = exchange.header('accept')
   const type = MULTIPART_TYPES.find((each) => accepts(accept, each))
   if (type === undefined || accepts(accept, 'application/json')) {
-    return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted))
+    return jsonStream(200, jsonPieces(exchange.database, wishes, latest, wanted, hasLateData(wishes, wanted)))
   }
   const boundary = randomHex(exchange.backend.random, 16)
   const inner = randomHex(exchange.backend.random, 16)
@@ -128,32 +130,94 @@ function missing(id: string, rev: string): Failure {
   return { id, rev, error: 'not_found', reason: 'missing' }
 }
 
+/** Whether data of attachments is read while the answer is sent. */
+function hasLateData(wishes: readonly Wish[], { attachments }: DocumentMembers): boolean {
+  return (
+    attachments?.data !== undefined ||
+    wishes.some((wish) => 'attsSince' in wish && wish.attsSince !== undefined)
+  )
+}
+
 function* jsonPieces(
   database: Database,
-  wishes: Wish[],
+  wishes: readonly Wish[],
+  latest: boolean,
+  wanted: DocumentMembers,
+  isLate: boolean,
+): Generator<AnswerPiece> {
+  if (isLate) for (const [at, wish] of wishes.entries()) yield* wishPieces(database, wish, at, latest, wanted)
+  else yield new WishFiller(database, wishes, latest, wanted)
+  yield wishes.length > 0 ? ']}\n' : '{"results":[]}\n'
+}
+
+const START = '{"results":['
+const START_BYTES = Buffer.from(START)
+const COMMA_BYTES = Buffer.from(',')
+
+/** What is found, in the order of the wishes. */
+class WishFiller implements RowFiller {
+  readonly #database: Database
+  readonly #wishes: readonly Wish[]
+  readonly #latest: boolean
+  readonly #wanted: DocumentMembers
+  /** Whether nothing is asked for beside bodies. */
+  readonly #isPlain: boolean
+  #next = 0
+
+  constructor(database: Database, wishes: readonly Wish[], latest: boolean, wanted: DocumentMembers) {
+    this.#database = database
+    this.#wishes = wishes
+    this.#latest = latest
+    this.#wanted = wanted
+    this.#isPlain = wanted.revs !== true && wanted.expiry !== true
+  }
+
+  fill(out: Gathered): boolean {
+    const wishes = this.#wishes
+    const most = Math.min(CHUNK_BYTES, out.size + STEP_BYTES)
+    for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
+      const at = this.#next
+      const wish = wishes[at]
+      if (wish === undefined) return false
+      this.#next += 1
+      if (this.#isPlain && this.#write(wish, out, at)) continue
+      for (const piece of wishPieces(this.#database, wish, at, this.#latest, this.#wanted)) {
+        addPiece(piece, out)
+      }
+    }
+    return true
+  }
+
+  #write(wish: Wish, out: Gathered, at: number): boolean {
+    if ('error' in wish || isLocalId(wish.id)) return false
+    const row = this.#database.storedRow(wish.id)
+    return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? START_BYTES : COMMA_BYTES)
+  }
+}
+
+/** What is found for the wish of that number, and what stands before it. */
+function* wishPieces(
+  database: Database,
+  wish: Wish,
+  number: number,
   latest: boolean,
   wanted: DocumentMembers,
 ): Generator<Piece> {
-  let separator = '{"results":['
-  for (const wish of wishes) {
-    yield `${separator}{"id":${JSON.stringify(wish.id)},"docs":[`
-    separator = ','
-    let comma = ''
-    for (const found of results(database, wish, latest)) {
-      yield comma
-      comma = ','
-      if ('ok' in found) {
-        yield '{"ok":'
-        yield* viewPieces(found.ok, forWish(wish, wanted))
-        yield '}'
-      } else {
-        const { rev, reason, id, error } = found
-        yield JSON.stringify({ error: { rev, reason, id, error } })
-      }
+  yield `${number === 0 ? START : ','}{"id":${JSON.stringify(wish.id)},"docs":[`
+  let comma = ''
+  for (const found of results(database, wish, latest)) {
+    yield comma
+    comma = ','
+    if ('ok' in found) {
+      yield '{"ok":'
+      yield* viewPieces(found.ok, forWish(wish, wanted))
+      yield '}'
+    } else {
+      const { rev, reason, id, error } = found
+      yield JSON.stringify({ error: { rev, reason, id, error } })
     }
-    yield ']}'
   }
-  yield separator === ',' ? ']}\n' : '{"results":[]}\n'
+  yield ']}'
 }
 
 function* parts(
