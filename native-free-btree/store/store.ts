@@ -62,6 +62,11 @@ export abstract class FileStore<File extends LoadedFile>
     return this.tree(name).get(bytesOf('a key', key), this.current.values)
   }
 
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.tree(name)
+    return tree.getInto(bytesOf('a key', key), bytesOf('a target', target), this.current.values)
+  }
+
   has(name: string, key: Uint8Array): boolean {
     return this.tree(name).has(bytesOf('a key', key))
   }

@@ -3,9 +3,10 @@
  * the table put in where they belong. Both stay as they are while it walks.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
+import { bytesOf } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, readCell } from '../page/cell.ts'
+import { CellView, copyTo, readCell } from '../page/cell.ts'
 import { referenceLength } from '../page/reference.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { TreeCursor } from './cursor.ts'
@@ -100,6 +101,12 @@ export class LateCursor implements Cursor {
   key(): Buffer {
     if (this.#stand() === 'base') return this.#base.key()
     return Buffer.from(this.#late.table.keyOf(this.#operation))
+  }
+
+  keyInto(target: Uint8Array): number {
+    if (this.#stand() === 'base') return this.#base.keyInto(target)
+    const key = this.#late.table.keyOf(this.#operation)
+    return copyTo(key, 0, key.length, bytesOf('a target', target))
   }
 
   value(): Buffer {

@@ -53,6 +53,8 @@ function entriesOf(cursor: Cursor): string[] {
   const place = { keyBytes: nothing, keyStart: 0, keyEnd: 0, valueBytes: nothing, valueStart: 0, valueEnd: 0 }
   while (cursor.next()) {
     if (cursor.valueLength() !== cursor.value().length) throw new Error('a value of another length')
+    const key = Buffer.alloc(64)
+    if (!key.subarray(0, cursor.keyInto(key)).equals(cursor.key())) throw new Error('another key')
     cursor.place(place)
     const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = place
     if (!keyBytes.subarray(keyStart, keyEnd).equals(cursor.key())) throw new Error('a key in another place')
@@ -81,6 +83,10 @@ t.test('a snapshot of a store that was just opened stays as it is', async (t) =>
   t.notOk(store.has('summed', keyOf(11)))
   t.same(store.get('summed', keyOf(10)), patternBytes(10, 300))
   t.same(store.get('summed', keyOf(12)), patternBytes(12, 100))
+  const room = Buffer.alloc(300)
+  t.equal(store.getInto('summed', keyOf(10), room), 300)
+  t.same(room, patternBytes(10, 300))
+  t.same([store.getInto('summed', keyOf(11), room), store.getInto('summed', keyOf(12), room)], [-1, 100])
   const reverse = tree.cursor({ reverse: true, start: keyOf(100), end: keyOf(200), endInclusive: true })
   t.same(
     entriesOf(reverse),
