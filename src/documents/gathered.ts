@@ -1,9 +1,37 @@
 /** Of an answer, before they go out together. */
-export const CHUNK_BYTES = 32 * 1024
+const CHUNK_BYTES = 32 * 1024
+/** The same of a long answer whose client takes what comes: he is woken a quarter as often. */
+const WIDE_CHUNK_BYTES = 128 * 1024
 /** What a chunk takes beside, so that most pieces that go beyond its bound are still in it. */
 const CHUNK_SLACK_BYTES = 16 * 1024
 /** Of one code unit. */
 const MAX_UTF8_BYTES = 3
+
+/**
+ * Chunks of either length that the operating system has taken all of, for whoever fills the next one: memory that is new for each
+ * costs as much as what is written to it. `own` knows which memory is a chunk: what is sent may be somebody else's.
+ */
+const spare = { narrow: [] as Buffer[], wide: [] as Buffer[] }
+const MOST_SPARE = 8
+const own = new WeakMap<ArrayBufferLike, Buffer[]>()
+
+/** Of so many bytes at least. */
+function newChunk(bytes: number): Buffer {
+  if (bytes > WIDE_CHUNK_BYTES + CHUNK_SLACK_BYTES) return Buffer.allocUnsafeSlow(bytes)
+  const isNarrow = bytes <= CHUNK_BYTES + CHUNK_SLACK_BYTES
+  const spares = isNarrow ? spare.narrow : spare.wide
+  const used = spares.pop()
+  if (used !== undefined) return used
+  const chunk = Buffer.allocUnsafeSlow((isNarrow ? CHUNK_BYTES : WIDE_CHUNK_BYTES) + CHUNK_SLACK_BYTES)
+  own.set(chunk.buffer, spares)
+  return chunk
+}
+
+/** Takes bytes that `take` gave, of which nothing is read any more: they are to be given here once. */
+export function giveBack({ buffer }: Buffer): void {
+  const spares = own.get(buffer)
+  if (spares !== undefined && spares.length < MOST_SPARE) spares.push(Buffer.from(buffer))
+}
 
 /** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
 const desk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
@@ -23,6 +51,18 @@ export class Gathered {
   /** Of the chunk: what stands before it is written. Who has reserved room writes from here on, and moves it. */
   used = 0
 
+  /** Bytes after which it is time to send them. */
+  most = CHUNK_BYTES
+
+  /** Who takes it is quick, or is not: chunks are longer or shorter from now on. */
+  adapt(isQuick: boolean): void {
+    this.most = isQuick ? WIDE_CHUNK_BYTES : CHUNK_BYTES
+  }
+
+  get isFull(): boolean {
+    return this.size >= this.most
+  }
+
   /** One that may use the thread's chunk until it leaves, which it must do before anybody else's turn. */
   static atDesk(): Gathered {
     const gathered = new Gathered()
@@ -39,7 +79,7 @@ export class Gathered {
     isDeskTaken = false
     this.#chunk = undefined
     if (this.used === 0) return
-    this.#chunk = Buffer.allocUnsafeSlow(desk.length)
+    this.#chunk = newChunk(desk.length)
     desk.copy(this.#chunk, 0, 0, this.used)
   }
 
@@ -86,20 +126,16 @@ export class Gathered {
     const bytes = this.#fullBytes
     this.#full = []
     this.#fullBytes = 0
-    return full.length === 1 ? full[0]! : Buffer.concat(full, bytes)
+    if (full.length === 1) return full[0]!
+    const joined = Buffer.concat(full, bytes)
+    for (const part of full) giveBack(part)
+    return joined
   }
 
   /** Gives the chunk, with room for so many bytes from `used` on: good until something else is done here. */
   reserve(bytes: number): Buffer {
     if (this.#text !== '') this.#writeText()
     return this.#room(bytes)
-  }
-
-  /** Bytes of memory that somebody else uses again. */
-  addCopy(bytes: Uint8Array, start: number, end: number): void {
-    const chunk = this.reserve(end - start)
-    chunk.set(bytes.subarray(start, end), this.used)
-    this.used += end - start
   }
 
   #writeText(): void {
@@ -119,7 +155,7 @@ export class Gathered {
   #room(bytes: number): Buffer {
     if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.length) return this.#chunk
     this.#close()
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES + CHUNK_SLACK_BYTES))
+    this.#chunk = newChunk(Math.max(bytes, this.most + CHUNK_SLACK_BYTES))
     return this.#chunk
   }
 

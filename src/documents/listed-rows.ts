@@ -1,7 +1,7 @@
 /** Rows of listings of documents, written to where an answer is gathered. The bytes are those that rows as objects give. */
 import type { Rows, StoredRow, StoredRows } from '../database/api/database.ts'
 import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
-import { CHUNK_BYTES, type Gathered } from './gathered.ts'
+import type { Gathered } from './gathered.ts'
 import type { Piece, RowFiller } from './piece.ts'
 import { isPlainRow, MOST_REVISION_BYTES, put, putAll, writeId, writeRevision } from './row-bytes.ts'
 
@@ -106,7 +106,7 @@ export class ListedRowFiller<Row> implements RowFiller {
 
   fill(out: Gathered): boolean {
     const start = out.size
-    const most = Math.min(CHUNK_BYTES, start + STEP_BYTES)
+    const most = Math.min(out.most, start + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const row = this.#rows.nextStored()
       if (row === undefined) return false

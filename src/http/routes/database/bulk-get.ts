@@ -4,7 +4,7 @@ import type { Steps } from '../../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../../database/api/database.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { type DocumentMembers, viewPieces } from '../../../documents/document-text.ts'
-import { CHUNK_BYTES, type Gathered } from '../../../documents/gathered.ts'
+import type { Gathered } from '../../../documents/gathered.ts'
 import { addPiece, STEP_BYTES, STEP_ROWS, writeFound } from '../../../documents/listed-rows.ts'
 import { bulkGetPart, bulkGetPieces, jsonPart, type Part } from '../../../documents/multipart-writer.ts'
 import { openRevisions } from '../../../documents/open-revisions.ts'
@@ -174,7 +174,7 @@ class WishFiller implements RowFiller {
 
   fill(out: Gathered): boolean {
     const wishes = this.#wishes
-    const most = Math.min(CHUNK_BYTES, out.size + STEP_BYTES)
+    const most = Math.min(out.most, out.size + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const at = this.#next
       const wish = wishes[at]
