@@ -107,6 +107,9 @@ export class WriteQueue {
     else entry.next.previous = entry.previous
     if (entry.admitted) this.#queuedBytes -= entry.sizeBytes
     else if (this.#firstWaiting === entry) this.#firstWaiting = entry.next
+    // An entry that has grown old in memory would keep all that came behind it, and what they lead to, up to a full collection.
+    entry.previous = undefined
+    entry.next = undefined
     this.#admit()
   }
 
@@ -128,9 +131,13 @@ export class WriteQueue {
     this.#last = undefined
     this.#firstWaiting = undefined
     this.#queuedBytes = 0
-    for (; entry !== undefined; entry = entry.next) {
+    while (entry !== undefined) {
+      const { next } = entry
+      entry.previous = undefined
+      entry.next = undefined
       entry.taken = true
       entry.reject(error)
+      entry = next
     }
   }
 }

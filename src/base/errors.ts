@@ -179,6 +179,12 @@ export const ERRORS = {
     reason: 'Too many maps of files wait to be made.',
   },
   forbidden: { status: 403, error: 'forbidden', reason: 'You are not allowed to access this db.' },
+  /** Of an edit that would make a full partition longer. */
+  partitionOverflow: {
+    status: 403,
+    error: 'partition_overflow',
+    reason: 'Partition limit exceeded due to update',
+  },
   methodNotAllowed: { status: 405, error: 'method_not_allowed', reason: 'Only GET,HEAD allowed' },
   badContentType: {
     status: 415,

@@ -84,7 +84,8 @@ export const systemParts: Parts = {
       clock: systemClock,
     })
     const compression = (): Compression => settings.get('fileCompression')
-    const options = { store, metrics, refusal: () => room.refusal(), compression }
+    const maxPartitionBytes = (): number => settings.get('maxPartitionSize')
+    const options = { store, metrics, refusal: () => room.refusal(), compression, maxPartitionBytes }
     // What the server writes for itself is no document of anybody's.
     const optionsOf = (name: string) => (name === EVENTS_NAME ? { ...options, metrics: undefined } : options)
     return {

@@ -5,7 +5,7 @@
  */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
-    'admin_only_all_dbs allow_jsonp buffer_response bulk_get_use_batches ' +
+    'admin_only_all_dbs buffer_response bulk_get_use_batches ' +
     'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
     'server_header_versions server_options socket_options update_lru_on_read',
   chttpd_auth:
@@ -22,7 +22,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'attachment_stream_buffer_size btree_chunk_size changes_doc_ids_optimization_threshold default_engine ' +
     'delayed_commits enable_database_recovery ' +
     'max_database_name_length ' +
-    'max_partition_size plugin_dir stem_interactive_updates ' +
+    'plugin_dir stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir view_index_dir',
   couchdb_engines: '*',
   csp: 'enable header_value',

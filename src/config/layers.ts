@@ -94,7 +94,7 @@ const OLDER_SECTIONS: ReadonlyMap<string, string> = new Map([
 /** Those of `[chttpd]` for which that holds; in `[httpd]` the others were of another server. */
 const OLD_HTTPD_KEYS = new Set(
   (
-    'enable_cors enable_xframe_options max_http_request_size max_uri_length rewrite_limit secure_rewrites ' +
+    'allow_jsonp enable_cors enable_xframe_options max_http_request_size max_uri_length rewrite_limit secure_rewrites ' +
     'x_forwarded_host x_forwarded_proto x_forwarded_ssl'
   ).split(' '),
 )

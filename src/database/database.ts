@@ -53,6 +53,8 @@ export interface StoredParts {
   refusal: () => string | undefined
   /** Of bodies that are written now. */
   compression: () => Compression
+  /** Bytes from which a partition is full; 0: none is. */
+  maxPartitionBytes: () => number
 }
 
 export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
@@ -70,7 +72,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     store: Store,
     name: string,
     record: DatabaseRecord,
-    { random, clock, metrics, refusal, compression }: StoredParts,
+    { random, clock, metrics, refusal, compression, maxPartitionBytes }: StoredParts,
   ) {
     const open = new WritableStore(store, metrics)
     const words = new DatabaseWords()
@@ -86,6 +88,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     this.#sequences = sequences
     this.#settings = new SettingsWrites(open, words, checked)
     const onChange = (): void => this.noteChange()
+    const { partitioned } = record.properties
     this.#writes = new WritePath({
       store: open,
       settings,
@@ -93,6 +96,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
       checked,
       sequences,
       refusal,
+      maxPartitionBytes: partitioned ? maxPartitionBytes : undefined,
       onChange,
       clock,
       metrics,
@@ -103,7 +107,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
         append: (source) => this.append(source),
       },
       database: this,
-      partitioned: record.properties.partitioned,
+      partitioned,
       clock,
       compression,
     })

@@ -35,6 +35,8 @@ export interface DatabaseOptions {
   refusal?: (() => string | undefined) | undefined
   /** Of bodies that are written from now on. Default: none. */
   compression?: (() => Compression) | undefined
+  /** Bytes from which a partition is full, as they are set now; 0: none is. Default: 0. */
+  maxPartitionBytes?: (() => number) | undefined
   /** The engine's `openStore`, or a stand-in for it. */
   openStore?: typeof openStore | undefined
 }
@@ -58,8 +60,9 @@ function partsOf({
   metrics = UNASKED,
   refusal = () => undefined,
   compression = () => 'none',
+  maxPartitionBytes = () => 0,
 }: DatabaseOptions): StoredParts {
-  return { random, clock, metrics, refusal, compression }
+  return { random, clock, metrics, refusal, compression, maxPartitionBytes }
 }
 
 /** Closes the store when the database cannot be made from it. */

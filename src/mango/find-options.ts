@@ -92,7 +92,11 @@ export function readIndexName(slice: JsonSlice | undefined): readonly string[] {
   const { text, at } = slice
   const given = slice.toString()
   if (given === 'null') return []
-  if (isStringAt(text, at)) return splitName(stringAt(text, at))
+  if (isStringAt(text, at)) {
+    const parts = stringAt(text, at).split('/')
+    const names = parts.length > 1 && parts[0] === '_design' ? parts.slice(1) : parts
+    if (names.length <= 2) return names
+  }
   if (isArrayAt(text, at)) {
     const elements = elementsOf(text, at)
     if (elements.length <= 2 && elements.every((each) => isStringAt(text, each))) {
@@ -100,15 +104,6 @@ export function readIndexName(slice: JsonSlice | undefined): readonly string[] {
     }
   }
   throw new DatabaseError('invalidIndexName', `Invalid index name: ${plain(slice)}`)
-}
-
-/** At the first slash, as CouchDB does it. */
-function splitName(name: string): readonly string[] {
-  const slash = name.indexOf('/')
-  if (slash < 0) return [name]
-  const first = name.slice(0, slash)
-  const rest = name.slice(slash + 1)
-  return first === '_design' ? [rest] : [first, rest]
 }
 
 function readBookmark(slice: JsonSlice | undefined): string | undefined {

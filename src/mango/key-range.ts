@@ -14,32 +14,42 @@ import type { Plan } from './planner.ts'
 const MAX = '"<MAX>"'
 const STRING_RANK = 3
 
-/** Values that the first fields have at least, as far as there are such. */
-function lowTexts(ranges: readonly FieldRange[]): string[] {
+/** Bounds that the first fields have below, as far as there are such. */
+function lowBounds(ranges: readonly FieldRange[]): Bound[] {
   const open = ranges.findIndex(({ low }) => low === undefined)
-  return ranges.slice(0, open < 0 ? undefined : open).map(({ low }) => low!.value.toString())
+  return ranges.slice(0, open < 0 ? undefined : open).map(({ low }) => low!)
 }
 
-function highTexts(ranges: readonly FieldRange[]): string[] {
+function highBounds(ranges: readonly FieldRange[]): Bound[] {
   const open = ranges.findIndex(({ high }) => high === undefined)
-  return ranges.slice(0, open < 0 ? undefined : open).map(({ high }) => high!.value.toString())
+  return ranges.slice(0, open < 0 ? undefined : open).map(({ high }) => high!)
+}
+
+function textOf({ value }: Bound): string {
+  return value.toString()
+}
+
+function shownText(bound: Bound): string {
+  return bound.shown ?? textOf(bound)
 }
 
 /** JSON of the first and the last key of an index, as `_explain` shows them. */
 export function shownKeys(ranges: readonly FieldRange[]): [start: string, end: string] {
-  return [`[${lowTexts(ranges).join(',')}]`, `[${[...highTexts(ranges), MAX].join(',')}]`]
+  const low = lowBounds(ranges).map(shownText)
+  const high = highBounds(ranges).map(shownText)
+  return [`[${low.join(',')}]`, `[${[...high, MAX].join(',')}]`]
 }
 
 /** The same of ids. */
 export function shownIds({ low, high }: FieldRange): [start: string, end: string] {
-  return [low?.value.toString() ?? 'null', high?.value.toString() ?? MAX]
+  return [low === undefined ? 'null' : shownText(low), high === undefined ? MAX : shownText(high)]
 }
 
 /** Rows that may be meant, those of a partition where it is not ''. */
 export function rowRange(ranges: readonly FieldRange[], partition: string): RowRange {
   const within = partition === '' ? undefined : Buffer.from(partition)
-  const low = lowTexts(ranges)
-  const high = highTexts(ranges)
+  const low = lowBounds(ranges).map(textOf)
+  const high = highBounds(ranges).map(textOf)
   const whole = within === undefined ? undefined : partitionStart(within)
   return {
     start: low.length === 0 ? whole : collatedKey(Buffer.from(`[${low.join(',')}]`), within),

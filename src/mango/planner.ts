@@ -15,6 +15,7 @@ import {
   fieldRanges,
   indexableFields,
   isConstant,
+  isPoint,
   type Range,
   requiresFields,
 } from './field-ranges.ts'
@@ -223,7 +224,9 @@ function rankedOf(index: MangoIndex, ranges: ReadonlyMap<string, Range>): Ranked
   for (const field of index.columns) {
     const range = ranges.get(field) ?? (index === ALL_DOCS ? CATCH_ALL : undefined)
     if (range === undefined) break
-    served.push(range)
+    // Ids are compared by their bytes, and collated as keys of an index.
+    const isApart = field === '_id' && index !== ALL_DOCS && range !== EMPTY_RANGE && !isPoint(range)
+    served.push(isApart ? CATCH_ALL : range)
   }
   return { index, ranges: served, distance: ranges.size - served.length }
 }

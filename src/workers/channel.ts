@@ -9,6 +9,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { systemClock } from '../base/clock.ts'
+import { Places } from '../base/places.ts'
 import { errorOf, type Failure, failureOf } from '../database/shared/failure.ts'
 
 /** The sides' vocabularies: calls by method, notices by name. */
@@ -79,10 +80,12 @@ interface Message {
 }
 
 interface Waiting {
-  resolve(answered: Answered<unknown>): void
-  reject(error: unknown): void
-  readonly forget: (() => void) | undefined
+  resolve: (answered: Answered<unknown>) => void
+  reject: (error: unknown) => void
+  forget: (() => void) | undefined
 }
+
+function nothing(): void {}
 
 /** With more calls than these there are others to share a message with, about. */
 const FEW_WAITING = 2
@@ -106,14 +109,13 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #port: MessagePort
   readonly #handlers: Record<string, Handler<unknown, unknown>>
   readonly #listeners: Record<string, (value: unknown) => void>
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new Places<Waiting>()
   /** Calls of the other side that run, and can be told that their caller has gone. */
   readonly #serving = new Map<number, AbortController>()
   #items: Item[] = []
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
-  #lastId = 0
   #flushDue = false
   /** When the first item of what is gathered was said, and how many there were when it was last looked at. */
   #gatheringSinceMs = 0
@@ -139,11 +141,13 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     { bytes, signal }: CallOptions = {},
   ): Promise<Answered<ResultOf<Other['calls'][M]>>> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
-    this.#lastId += 1
-    const id = this.#lastId
+    const waiting: Waiting = { resolve: nothing, reject: nothing, forget: undefined }
     const answered = new Promise<Answered<unknown>>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject, forget: this.#onGone(id, signal) })
+      waiting.resolve = resolve
+      waiting.reject = reject
     })
+    const id = this.#waiting.add(waiting)
+    waiting.forget = this.#onGone(id, signal)
     this.#say(CALL, id, method, args, bytes)
     if (signal?.aborted) this.#say(GONE, id, '', undefined, undefined)
     return answered as Promise<Answered<ResultOf<Other['calls'][M]>>>
@@ -174,11 +178,11 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   end(error: Error): void {
     if (this.#ended !== undefined) return
     this.#ended = error
-    for (const waiting of this.#waiting.values()) {
+    for (const [id, waiting] of this.#waiting.entries()) {
+      this.#waiting.take(id)
       waiting.forget?.()
       waiting.reject(error)
     }
-    this.#waiting.clear()
     for (const controller of this.#serving.values()) controller.abort()
     this.#serving.clear()
     this.#port.close()
@@ -256,9 +260,8 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   }
 
   #answered(kind: number, id: number, value: unknown, bytes: Uint8Array | undefined): void {
-    const waiting = this.#waiting.get(id)
+    const waiting = this.#waiting.take(id)
     if (waiting === undefined) return
-    this.#waiting.delete(id)
     waiting.forget?.()
     if (kind === ANSWER) waiting.resolve({ result: value, bytes })
     else waiting.reject(errorOf(value as Failure))

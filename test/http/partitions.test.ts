@@ -155,3 +155,63 @@ t.test('_all_docs of a partition', async (t) => {
     ['blue:1', 'blue:x:y'],
   )
 })
+
+t.test('a partition that is full takes nothing that makes it longer', async (t) => {
+  const setting = '/_node/_local/_config/couchdb/max_partition_size'
+  const setBytes = async (bytes: number) =>
+    t.equal((await send(`PUT ${setting}`, { json: String(bytes) })).status, 200)
+  t.teardown(() => send(`DELETE ${setting}`))
+  await send('PUT /full?partitioned=true')
+  await setBytes(10_240)
+  const docs = Array.from({ length: 15 }, (_, at) => ({ _id: `a:${at}`, value: 'x'.repeat(1024) }))
+  const filled = await send('POST /full/_bulk_docs', { json: { docs } })
+  t.equal(
+    (filled.json as { ok?: true }[]).filter(({ ok }) => ok).length,
+    15,
+    'the state before a request counts',
+  )
+  const overflow = (id: string) => ({
+    error: 'partition_overflow',
+    reason: `Partition limit exceeded due to update on '${id}'`,
+  })
+  const refused = (id: string) => ({ status: 403, json: overflow(id) })
+  t.match(await send('PUT /full/a:new', { json: {} }), refused('a:new'))
+  t.match(await send('POST /full', { json: { _id: 'a:new' } }), refused('a:new'))
+  t.match(await send('COPY /full/a:0', { headers: { destination: 'a:new' } }), refused('a:new'))
+  const headers = { 'content-type': 'text/plain' }
+  const [, { rev }] = filled.json as [unknown, { rev: string }]
+  t.match(await send(`PUT /full/a:1/att?rev=${rev}`, { body: 'x', headers }), refused('a:1'))
+  const mixed = await send('POST /full/_bulk_docs', { json: { docs: [{ _id: 'a:new' }, { _id: 'b:new' }] } })
+  t.match(mixed.json, [
+    { id: 'a:new', ...overflow('a:new') },
+    { id: 'b:new', ok: true },
+  ])
+
+  const shorter = { _id: 'a:1', _rev: rev, value: '' }
+  const shortened = await send('POST /full', { json: shorter })
+  t.equal(shortened.status, 201, 'shorter documents')
+  const { rev: next } = shortened.json as { rev: string }
+  t.match(await send('PUT /full/a:1', { json: { ...shorter, _rev: next, value: 'y' } }), refused('a:1'))
+  t.equal(
+    (await send('PUT /full/a:1', { json: { ...shorter, _rev: next } })).status,
+    201,
+    'of the same length',
+  )
+  t.equal((await send('PUT /full/a:1', { json: shorter })).status, 409)
+  const [{ rev: first }] = filled.json as [{ rev: string }]
+  t.equal((await send(`DELETE /full/a:0?rev=${first}`)).status, 200)
+  t.equal((await send('PUT /full/_design/d', { json: { long: 'x'.repeat(100) } })).status, 201)
+  t.equal((await send('PUT /full/_local/a:b', { json: { long: 'x'.repeat(100) } })).status, 201)
+  const replicated = { _rev: `1-${'a'.repeat(32)}`, value: 'x'.repeat(100) }
+  t.equal((await send('PUT /full/a:new?new_edits=false', { json: replicated })).status, 201)
+
+  await setBytes(1_000_000)
+  t.equal((await send('PUT /full/a:more', { json: {} })).status, 201)
+  await setBytes(0)
+  t.equal((await send('PUT /full/a:no-bound', { json: {} })).status, 201)
+  await setBytes(10_240)
+  t.match(await send('PUT /full/a:last', { json: {} }), refused('a:last'))
+  const purged = (filled.json as { id: string; rev: string }[]).slice(2, 12)
+  await send('POST /full/_purge', { json: Object.fromEntries(purged.map(({ id, rev }) => [id, [rev]])) })
+  t.equal((await send('PUT /full/a:last', { json: {} })).status, 201, 'purges make room')
+})

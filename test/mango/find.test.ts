@@ -99,6 +99,67 @@ t.test('figures by groups', async (t) => {
   }
 })
 
+t.test('beginnings of texts are ranges of an index, as CouchDB shows them', async (t) => {
+  await send('PUT /begins')
+  const names = ['Ab', 'ab', 'A', 'A\ufffdx', 'B', 'äb', 'a\u0308b', 'A\ud83d\ude00']
+  const docs = names.map((name, at) => ({ _id: `${name}${at}`, name, at }))
+  await send('POST /begins/_bulk_docs', { json: { docs: [...docs, { _id: 'number', name: 5 }] } })
+  await send('POST /begins/_index', { json: { index: { fields: ['name'] }, ddoc: 'name' } })
+  await send('POST /begins/_index', { json: { index: { fields: ['at', 'name'] }, ddoc: 'both' } })
+  const explained = async (json: object) =>
+    ((await send('POST /begins/_explain', { json })).json as { mrargs: object }).mrargs
+  t.match(await explained({ selector: { name: { $beginsWith: 'A' } } }), {
+    start_key: ['A'],
+    end_key: ['A\ufffd', '<MAX>'],
+  })
+  t.match(await explained({ selector: { at: 1, name: { $beginsWith: 'ä' } } }), {
+    start_key: [1, 'ä'],
+    end_key: [1, 'ä\ufffd', '<MAX>'],
+  })
+  t.match(await explained({ selector: { _id: { $beginsWith: 'a' } } }), {
+    start_key: 'a',
+    end_key: 'a\ufffd',
+  })
+  for (const start of ['A', 'a', 'ä', 'a\u0308', 'Ab', 'x', '']) {
+    const expected = names.filter((name) => name.startsWith(start)).sort()
+    for (const field of ['name', '_id']) {
+      const { docs } = await find('begins', { selector: { [field]: { $beginsWith: start } } })
+      const found = (docs as { _id: string; name?: unknown }[]).filter(({ _id }) => _id !== 'number')
+      t.same(found.map(({ name }) => name).sort(), expected, `${field} ${start}`)
+    }
+  }
+})
+
+t.test('ids are compared by their bytes, with an index of them too', async (t) => {
+  await send('PUT /bytes')
+  const docs = ['B0', 'Z1', 'a1', 'b9', 'm5', 'zed'].map((_id) => ({ _id, name: 'x' }))
+  await send('POST /bytes/_bulk_docs', { json: { docs } })
+  const found = async (selector: object) =>
+    (await find('bytes', { selector })).docs.map(({ _id }) => _id).sort()
+  for (const isIndexed of [false, true]) {
+    if (isIndexed) await send('POST /bytes/_index', { json: { index: { fields: ['name', '_id'] } } })
+    const range = { $gte: 'Z', $lt: 'b' }
+    t.same(await found({ _id: range }), ['Z1', 'a1'])
+    t.same(await found({ name: 'x', _id: range }), ['Z1', 'a1'])
+    t.same(await found({ name: 'x', _id: { $gte: 'Z' } }), ['Z1', 'a1', 'b9', 'm5', 'zed'])
+    t.same(await found({ name: 'x', _id: 'a1' }), ['a1'])
+  }
+})
+
+t.test('a field that must be there is one that an index serves', async (t) => {
+  await send('PUT /exists')
+  for (const fields of [['manager'], ['company', 'manager']]) {
+    await send('POST /exists/_index', { json: { index: { fields }, ddoc: fields.join('-') } })
+  }
+  const json = { selector: { company: { $exists: true }, manager: true }, fields: ['company'] }
+  const { json: explained } = await send('POST /exists/_explain', { json })
+  t.match(explained, {
+    index: { ddoc: '_design/company-manager' },
+    covering: true,
+    selector_hints: [{ indexable_fields: ['company', 'manager'], unindexable_fields: [] }],
+  })
+})
+
 t.test('alternatives that have an index each', async (t) => {
   await filled('or')
   for (const field of ['n', 'price']) {
@@ -247,6 +308,29 @@ t.test('who may make indexes', async (t) => {
   t.equal((await send('POST /guarded/_index', body)).status, 401)
   t.equal((await send('GET /guarded/_index', { as: null })).status, 200)
   t.equal((await send('POST /guarded/_find', { json: { selector: {} }, as: null })).status, 200)
+})
+
+t.test('below _index there are indexes, and nothing else for any method', async (t) => {
+  await send('PUT /below')
+  await send('POST /below/_index', { json: { index: { fields: ['a'] }, ddoc: 'd', name: 'n' } })
+  for (const method of ['GET', 'PUT', 'POST', 'PATCH', 'DELETE', 'HEAD', 'COPY', 'OPTIONS', 'TRACE']) {
+    for (const path of ['a', 'a/b', 'a/b/c/d', 'a/b/c/d/e']) {
+      t.equal((await send(`${method} /below/_index/${path}`)).status, 404, `${method} ${path}`)
+    }
+    if (method !== 'POST') t.equal((await send(`${method} /below/_index/_bulk_delete`)).status, 405, method)
+    if (method === 'DELETE') continue
+    for (const path of ['d/json/n', '_design/d/json/n']) {
+      t.equal((await send(`${method} /below/_index/${path}`)).status, 405, `${method} ${path}`)
+    }
+  }
+  const nameless = await send('POST /below/_index', { json: { index: { fields: ['a'] }, ddoc: '_design/' } })
+  t.match(nameless, { status: 400, json: { error: 'illegal_docid' } })
+  for (const use_index of ['a/b/c', ['a', 'b', 'c'], '_design/a/b/c']) {
+    t.match(await find('below', { selector: { a: 1 }, use_index }), { error: 'invalid_index_name' })
+  }
+  for (const use_index of ['d', 'd/n', '_design/d', '_design/d/n', ['_design/d', 'n']]) {
+    t.equal((await find('below', { selector: { a: 1 }, use_index })).warning, undefined)
+  }
 })
 
 t.test('an index is a view of its design document, too', async (t) => {

@@ -51,6 +51,7 @@ const condition = fc.oneof(
   })),
   value.filter((each) => typeof each !== 'object' || each === null),
   fc.boolean().map((flag) => ({ $exists: flag })),
+  fc.constantFrom('', 'a', 'A', 'ä', 'a ').map((start) => ({ $beginsWith: start })),
   value.map((each) => ({ $ne: each })),
   fc.array(scalar, { maxLength: 3 }).map((each) => ({ $in: each })),
   fc.constantFrom('string', 'number', 'object').map((type) => ({ $type: type })),

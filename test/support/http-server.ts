@@ -105,7 +105,8 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   })
   const settings = new SettingsRegistry(config, log)
   const compression = () => settings.get('fileCompression')
-  const files = { clock, openStore: noted, store: { cache, fileSystem }, compression }
+  const maxPartitionBytes = () => settings.get('maxPartitionSize')
+  const files = { clock, openStore: noted, store: { cache, fileSystem }, compression, maxPartitionBytes }
   const filesOf = (name: string) => (name === EVENTS_NAME ? files : { ...files, metrics })
   const server = await Server.start({
     openDatabase: (path, name) => openDatabase(path, name, filesOf(name)),

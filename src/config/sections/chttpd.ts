@@ -117,6 +117,13 @@ export const CHTTPD = {
     effect: 'live',
     doc: 'Whether scripts of other origins are served: see [cors].',
   }),
+  jsonpAllowed: flag({
+    section: 'chttpd',
+    key: 'allow_jsonp',
+    default: false,
+    effect: 'live',
+    doc: 'Whether ?callback= gets JSON as a script, which pages of all origins can load and read, with the cookies of who looks at them.',
+  }),
   rewriteLimit: integer({
     section: 'chttpd',
     key: 'rewrite_limit',

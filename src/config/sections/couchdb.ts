@@ -78,6 +78,15 @@ export const COUCHDB = {
     effect: 'live',
     doc: 'Bytes of one attachment; infinity for no bound.',
   }),
+  maxPartitionSize: integer({
+    section: 'couchdb',
+    key: 'max_partition_size',
+    default: 10 * 1024 * 1024 * 1024,
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    effect: 'live',
+    doc: 'Bytes of a partition from which it takes nothing that makes it longer, but from replications; 0 for no bound.',
+  }),
   maxOpenDatabases: integer({
     section: 'couchdb',
     key: 'max_dbs_open',

@@ -44,6 +44,13 @@ export function hashedAttachments(attachments: readonly ResolvedAttachment[]): H
   )
 }
 
+/** Their bytes as a client sees them: what `attachmentSizes` will say of them. */
+export function externalBytesOf(attachments: readonly ResolvedAttachment[]): number {
+  let bytes = 0
+  for (const each of attachments) bytes += each.kind === 'stored' ? each.info.length : each.content.length
+  return bytes
+}
+
 /**
  * Names the new content in the transaction, of the file of `salt`. Throws MovedContent. New content is of `revpos`, or of
  * its own where that is undefined.

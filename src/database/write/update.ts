@@ -31,6 +31,7 @@ import { formatRevision, nextRevision, type Revision } from '../revisions/revisi
 import { type RevisionNode, RevisionTree } from '../revisions/revision-tree.ts'
 import { encodeTree } from '../revisions/revision-tree-codec.ts'
 import {
+  externalBytesOf,
   hashedAttachments,
   hasStubs,
   type ResolvedAttachment,
@@ -54,6 +55,8 @@ export interface UpdateContext {
   takeSeq(): number
   /** Gets the bodies that are appended. */
   appended: AppendedBodies
+  /** Whether the partition of the document may not grow; undefined where partitions have no bound. */
+  isFull?: ((id: string) => boolean) | undefined
 }
 
 export interface UpdateOutcome {
@@ -69,6 +72,11 @@ export interface UpdateOutcome {
 
 function failure(id: string, rev: string | undefined, kind: ErrorKind, reason?: string): EditResult {
   return { ok: false, id, rev, refusal: new DatabaseError(kind, reason) }
+}
+
+/** Whether the document is in a partition that may not grow. */
+function mayOverflow({ isFull }: UpdateContext, { id, design }: DocumentEdits): boolean {
+  return isFull !== undefined && !design && isFull(id)
 }
 
 /** The edits of one document on their way into its tree. */
@@ -182,7 +190,23 @@ class DocumentMerge {
     )
     const path = this.#allowedPath(edit, resolved)
     if (path === undefined) return conflict()
-    return this.#refusal(edit, parent) ?? this.#add(edit, path, resolved, path[0]!.pos)
+    const refusal = this.#refusal(edit, parent) ?? this.#overflow(edit, path, resolved)
+    return refusal ?? this.#add(edit, path, resolved, path[0]!.pos)
+  }
+
+  /** What a full partition still takes makes nothing in it longer. */
+  #overflow(
+    edit: ReadyEdit,
+    [, parent]: readonly Revision[],
+    attachments: readonly ResolvedAttachment[],
+  ): EditResult | undefined {
+    const { id } = this.#document
+    if (!mayOverflow(this.#context, this.#document)) return undefined
+    const before = parent === undefined ? 0 : (this.#tree.find(parent.pos, parent.id)?.value?.size ?? 0)
+    const after = textBytesOf(edit.body) + externalBytesOf(attachments)
+    if (after <= before) return undefined
+    const reason = `Partition limit exceeded due to update on '${id}'`
+    return failure(id, edit.parent && formatRevision(edit.parent), 'partitionOverflow', reason)
   }
 
   /** A revision that is there keeps its body; what the path knows of its history is joined to the tree. */
@@ -289,7 +313,8 @@ export function applyEdits(
   for (const document of ready.documents) {
     const { key, edits } = document
     const value = context.tx.get(TREES.id, key)
-    if (edits.length === 1) {
+    // The general merge alone knows what an edit makes longer.
+    if (edits.length === 1 && !(ready.newEdits && mayOverflow(context, document))) {
       const edit = edits[0]!
       const outcome = shortWay(context, key, value, edit, ready.newEdits)
       if (outcome !== undefined) {

@@ -6,6 +6,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Metrics } from '../../base/metrics.ts'
+import { Places } from '../../base/places.ts'
 import type {
   DocumentEdit,
   DocumentView,
@@ -24,6 +25,7 @@ import type { DatabaseWords } from '../read/words.ts'
 import type { CheckedState, CheckStamp } from './checked-state.ts'
 import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
+import { fullPartitions } from './full-partitions.ts'
 import { applyPurges, type ReadyPurge, readyPurges } from './purge.ts'
 import { AppendedBodies, turnSource } from './turn-source.ts'
 import {
@@ -44,6 +46,8 @@ const TURN_BYTES = 4096
 
 const MICROSECONDS = 1000
 
+const UNBOUNDED = (): number => 0
+
 export interface WritePathOptions {
   readonly store: WritableStore
   readonly settings: SettingsView
@@ -52,6 +56,8 @@ export interface WritePathOptions {
   readonly sequences: SequenceCodec
   /** Why documents may not be written now: the disk has no room. Undefined: they may. */
   readonly refusal: () => string | undefined
+  /** Bytes from which a partition is full, 0 for none; undefined in a database without partitions. */
+  readonly maxPartitionBytes: (() => number) | undefined
   readonly clock: Pick<Clock, 'now' | 'monotonic'>
   /** Takes what is counted. */
   readonly metrics: Metrics
@@ -66,11 +72,12 @@ export class WritePath {
   readonly #checked: CheckedState
   readonly #sequences: SequenceCodec
   readonly #refusal: () => string | undefined
+  readonly #maxPartitionBytes: () => number
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>
   readonly #metrics: Metrics
   readonly #onChange: () => void
   /** Bodies of transactions that were built and have not settled. */
-  readonly #unsettled = new Set<AppendedBodies>()
+  readonly #unsettled = new Places<AppendedBodies>()
   #expiryListener: ((expiresAtMs: number) => Promise<void> | undefined) | undefined
   /** Of the last change that a transaction took. */
   #builtSeq: number
@@ -87,6 +94,7 @@ export class WritePath {
     this.#checked = options.checked
     this.#sequences = options.sequences
     this.#refusal = options.refusal
+    this.#maxPartitionBytes = options.maxPartitionBytes ?? UNBOUNDED
     this.#clock = options.clock
     this.#metrics = options.metrics
     this.#onChange = options.onChange
@@ -117,9 +125,9 @@ export class WritePath {
     const appended = new AppendedBodies()
     const startMs = this.#clock.monotonic()
     const store = this.#store.get()
-    this.#unsettled.add(appended)
+    const unsettled = this.#unsettled.add(appended)
     const end = (): void => {
-      this.#unsettled.delete(appended)
+      this.#unsettled.take(unsettled)
       settle()
     }
     const transaction = this.#store.transact((tx) => {
@@ -127,7 +135,17 @@ export class WritePath {
       try {
         const { salt } = store
         const { revsLimit } = this.#settings
-        const built = build({ tx, salt, revsLimit, nextSeq: this.#nextSeq, takeSeq: this.#takeSeq, appended })
+        const maxBytes = this.#maxPartitionBytes()
+        const isFull = maxBytes > 0 ? fullPartitions(() => store.snapshot(), maxBytes) : undefined
+        const built = build({
+          tx,
+          salt,
+          revsLimit,
+          nextSeq: this.#nextSeq,
+          takeSeq: this.#takeSeq,
+          appended,
+          isFull,
+        })
         last = this.#builtSeq > first ? this.#builtSeq : 0
         if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
         if (built.design) settle = this.#checked.begin()

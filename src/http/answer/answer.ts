@@ -9,7 +9,12 @@ export type Answer = WholeAnswer | StreamedAnswer
 /** Names in lower case. */
 export type Headers = Record<string, string>
 
-export interface WholeAnswer {
+interface AnyAnswer {
+  /** The server's own JSON, not bytes or a function's answer of somebody's. */
+  ours?: true
+}
+
+export interface WholeAnswer extends AnyAnswer {
   kind: 'whole'
   status: number
   headers: Headers
@@ -17,7 +22,7 @@ export interface WholeAnswer {
   body: Buffer | string
 }
 
-export interface StreamedAnswer {
+export interface StreamedAnswer extends AnyAnswer {
   kind: 'streamed'
   status: number
   headers: Headers
@@ -48,13 +53,13 @@ export function json(status: number, value: unknown, headers: Headers = {}): Who
 
 /** JSON text, its newline included. */
 export function jsonText(status: number, body: string | Buffer, headers: Headers = {}): WholeAnswer {
-  return { kind: 'whole', status, headers: { ...JSON_HEADERS, ...headers }, body }
+  return { kind: 'whole', status, headers: { ...JSON_HEADERS, ...headers }, body, ours: true }
 }
 
 /** The same with an ETag and no other headers. */
 export function taggedJson(status: number, body: string | Buffer, etag: string): WholeAnswer {
   const headers = { 'cache-control': 'must-revalidate', 'content-type': 'application/json', etag }
-  return { kind: 'whole', status, headers, body }
+  return { kind: 'whole', status, headers, body, ours: true }
 }
 
 /** What was written, and where it is. */
@@ -64,7 +69,7 @@ export function writtenJson(
   { etag, location }: { etag: string | undefined; location: string },
 ): WholeAnswer {
   const headers = etag === undefined ? { ...JSON_HEADERS, location } : { ...JSON_HEADERS, etag, location }
-  return { kind: 'whole', status, headers, body: `${JSON.stringify(value)}\n` }
+  return { kind: 'whole', status, headers, body: `${JSON.stringify(value)}\n`, ours: true }
 }
 
 /** `{"ok":true}`. */
@@ -79,7 +84,7 @@ export function bare(status: number, headers: Headers): WholeAnswer {
 
 /** JSON text in pieces, its newline included. */
 export function jsonStream(status: number, pieces: Pieces, headers: Headers = {}): StreamedAnswer {
-  return { kind: 'streamed', status, headers: { ...JSON_HEADERS, ...headers }, pieces }
+  return { kind: 'streamed', status, headers: { ...JSON_HEADERS, ...headers }, pieces, ours: true }
 }
 
 /** Parts, which begin with their `boundary`. */

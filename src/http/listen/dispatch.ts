@@ -4,7 +4,8 @@ import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
-import type { Answer } from '../answer/answer.ts'
+import type { Answer, WholeAnswer } from '../answer/answer.ts'
+import { asScript, isCallback, isJson } from '../answer/callback.ts'
 import { knownError } from '../answer/known-error.ts'
 import { authorize } from '../request/access.ts'
 import { preflight } from '../request/cors.ts'
@@ -165,7 +166,8 @@ async function finishLater(exchange: Exchange, sending: Promise<void>, startMs: 
 }
 
 /** Undefined where it was handed over. */
-function send(exchange: Exchange, answer: Answer): Promise<void> | undefined {
+function send(exchange: Exchange, made: Answer): Promise<void> | undefined {
+  const answer = exchange.limits.jsonpAllowed ? forCallback(exchange, made) : made
   if (answer.kind === 'whole') {
     sendWhole(exchange, answer)
     return undefined
@@ -174,6 +176,19 @@ function send(exchange: Exchange, answer: Answer): Promise<void> | undefined {
     () => noteAbandoned(exchange),
     (error: unknown) => failBeforeHead(exchange, error),
   )
+}
+
+/**
+ * What is sent where the client has named a callback. A name that is none is refused, but for what may have changed
+ * something: its outcome is told as ever.
+ */
+function forCallback<A extends Answer>(exchange: Exchange, answer: A): A | WholeAnswer {
+  const callback = exchange.query.get('callback')
+  if (callback === undefined || callback === '' || !isJson(answer)) return answer
+  if (isCallback(callback)) return asScript(answer, callback)
+  if (!SAFE.has(exchange.method)) return answer
+  if (answer.kind === 'streamed') void Promise.resolve(answer.pieces.return?.()).catch(() => undefined)
+  return errorAnswer(new DatabaseError('badRequest', 'invalid_callback'), exchange)
 }
 
 function noteAbandoned({ response, backend }: Exchange): void {
@@ -185,7 +200,8 @@ function noteAbandoned({ response, backend }: Exchange): void {
 /** What fails before the head has gone out is an answer like any other. */
 function failBeforeHead(exchange: Exchange, error: unknown): void {
   if (exchange.response.headersSent) throw error
-  sendWhole(exchange, errorAnswer(error, exchange))
+  const answer = errorAnswer(error, exchange)
+  sendWhole(exchange, exchange.limits.jsonpAllowed ? forCallback(exchange, answer) : answer)
 }
 
 /**

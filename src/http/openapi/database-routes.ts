@@ -292,7 +292,7 @@ export const DATABASE_ROUTES = {
   },
   'db/_find': { tag: 'queries', paths: [at('/{db}/_find', { POST: FIND })] },
   'db/_explain': { tag: 'queries', paths: [at('/{db}/_explain', { POST: EXPLAIN })] },
-  'db/_index': { tag: 'queries', paths: INDEXES, refuses: ['PUT', 'COPY', 'PATCH'] },
+  'db/_index': { tag: 'queries', paths: INDEXES, refuses: ['PUT', 'COPY', 'PATCH', 'OPTIONS', 'TRACE'] },
   'db/_auto_purge': {
     tag: 'absent',
     paths: [

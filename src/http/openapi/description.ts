@@ -42,7 +42,7 @@ export interface DescribedPath {
   readonly operations: Readonly<Partial<Record<Method | 'every', Operation>>>
 }
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'COPY' | 'PATCH' | 'OPTIONS'
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE' | 'COPY' | 'PATCH' | 'OPTIONS' | 'TRACE'
 
 export interface Description {
   readonly tag: Tag

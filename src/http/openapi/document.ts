@@ -34,7 +34,7 @@ export interface OpenApiDocument {
 }
 
 /** Methods that have a place of their own in a path. */
-const FIXED = new Set(['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH'])
+const FIXED = new Set(['GET', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'HEAD', 'PATCH', 'TRACE'])
 
 const INFO = `The API of Apache CouchDB, as Davenport has it. docs/COMPATIBILITY.md says where answers differ.
 

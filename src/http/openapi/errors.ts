@@ -47,6 +47,7 @@ export const WRITING: readonly ErrorKind[] = [
   'invalidDesignDocument',
   'documentTooLarge',
   'requestTooLarge',
+  'partitionOverflow',
   'checkOutdated',
   'designFunction',
   'missing',

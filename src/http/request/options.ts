@@ -178,6 +178,8 @@ export interface HttpLimits {
   /** Who has not signed in is not served, or may but see whether the server is up. */
   requireValidUser: boolean
   requireValidUserExceptForUp: boolean
+  /** Whether JSON is sent as a script where a client names a callback. */
+  jsonpAllowed: boolean
   /** Whether `_security` of `_users` can be changed. */
   usersSecurityEditable: boolean
   /** Members of documents of `_users` that others may see. */
@@ -230,6 +232,7 @@ const LIMIT_SETTINGS = {
   slowRequestMs: 'slowRequestMs',
   requireValidUser: 'requireValidUser',
   requireValidUserExceptForUp: 'requireValidUserExceptForUp',
+  jsonpAllowed: 'jsonpAllowed',
   usersSecurityEditable: 'usersSecurityEditable',
   publicFields: 'publicFields',
   attachmentPolicyEnabled: 'attachmentPolicyEnabled',

@@ -1,5 +1,6 @@
 import { DatabaseError, referred } from '../../../base/errors.ts'
 import type { DocumentView } from '../../../database/api/database.ts'
+import { checkDocumentId } from '../../../database/layout/document-id.ts'
 import { EMPTY_DOCUMENT } from '../../../documents/document-edit.ts'
 import { scanDocument } from '../../../json/documents.ts'
 import { elementsOf, isArrayAt } from '../../../json/walk.ts'
@@ -63,6 +64,7 @@ function numberOf(text: string | undefined, ifAbsent: number): number {
 async function createIndex(exchange: Exchange): Promise<Answer> {
   const wanted = readWantedIndex(await queryBody(exchange))
   const { designId, name } = wanted
+  checkDocumentId(designId)
   const found = await designOf(exchange, designId)
   const before = found?.body()
   const body = bodyWith(before, wanted)
@@ -171,7 +173,7 @@ export const mangoIndexResources: Resource[] = [
     body: 'filter',
     allow: 'GET,POST',
     methods: Object.fromEntries(
-      ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH'].map((method) => [method, handle]),
+      ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS', 'TRACE'].map((method) => [method, handle]),
     ),
   },
 ]
