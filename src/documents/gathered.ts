@@ -11,30 +11,42 @@ const MAX_UTF8_BYTES = 3
  * Chunks of either length that the operating system has taken all of, for whoever fills the next one: memory that is new for each
  * costs as much as what is written to it. `own` knows which memory is a chunk: what is sent may be somebody else's.
  */
-const spare = { narrow: [] as Buffer[], wide: [] as Buffer[] }
+const spare = { narrow: [] as Chunk[], wide: [] as Chunk[] }
 const MOST_SPARE = 8
-const own = new WeakMap<ArrayBufferLike, Buffer[]>()
+const own = new WeakMap<ArrayBufferLike, { chunk: Chunk; spares: Chunk[] }>()
+
+/** Memory that is written to. */
+export interface Chunk {
+  readonly bytes: Buffer
+  /** Of the same memory, for who writes some bytes at once. */
+  readonly view: DataView
+}
+
+function chunkOf(length: number): Chunk {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
+}
 
 /** Of so many bytes at least. */
-function newChunk(bytes: number): Buffer {
-  if (bytes > WIDE_CHUNK_BYTES + CHUNK_SLACK_BYTES) return Buffer.allocUnsafeSlow(bytes)
+function newChunk(bytes: number): Chunk {
+  if (bytes > WIDE_CHUNK_BYTES + CHUNK_SLACK_BYTES) return chunkOf(bytes)
   const isNarrow = bytes <= CHUNK_BYTES + CHUNK_SLACK_BYTES
   const spares = isNarrow ? spare.narrow : spare.wide
   const used = spares.pop()
   if (used !== undefined) return used
-  const chunk = Buffer.allocUnsafeSlow((isNarrow ? CHUNK_BYTES : WIDE_CHUNK_BYTES) + CHUNK_SLACK_BYTES)
-  own.set(chunk.buffer, spares)
+  const chunk = chunkOf((isNarrow ? CHUNK_BYTES : WIDE_CHUNK_BYTES) + CHUNK_SLACK_BYTES)
+  own.set(chunk.bytes.buffer, { chunk, spares })
   return chunk
 }
 
 /** Takes bytes that `take` gave, of which nothing is read any more: they are to be given here once. */
 export function giveBack({ buffer }: Buffer): void {
-  const spares = own.get(buffer)
-  if (spares !== undefined && spares.length < MOST_SPARE) spares.push(Buffer.from(buffer))
+  const known = own.get(buffer)
+  if (known !== undefined && known.spares.length < MOST_SPARE) known.spares.push(known.chunk)
 }
 
 /** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
-const desk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+const desk = chunkOf(CHUNK_BYTES + CHUNK_SLACK_BYTES)
 let isDeskTaken = false
 
 /**
@@ -47,7 +59,7 @@ export class Gathered {
   /** Whole ones, before what is in `#chunk`. */
   #full: Buffer[] = []
   #fullBytes = 0
-  #chunk: Buffer | undefined
+  #chunk: Chunk | undefined
   /** Of the chunk: what stands before it is written. Who has reserved room writes from here on, and moves it. */
   used = 0
 
@@ -79,8 +91,8 @@ export class Gathered {
     isDeskTaken = false
     this.#chunk = undefined
     if (this.used === 0) return
-    this.#chunk = newChunk(desk.length)
-    desk.copy(this.#chunk, 0, 0, this.used)
+    this.#chunk = newChunk(desk.bytes.length)
+    desk.bytes.copy(this.#chunk.bytes, 0, 0, this.used)
   }
 
   /** Bytes, and code units of what is still text. */
@@ -99,8 +111,8 @@ export class Gathered {
       this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
       return
     }
-    const chunk = this.#room(piece.length)
-    chunk.set(piece, this.used)
+    const { bytes } = this.#room(piece.length)
+    bytes.set(piece, this.used)
     this.used += piece.length
   }
 
@@ -108,7 +120,7 @@ export class Gathered {
   show(look: (bytes: Buffer) => void): void {
     this.#writeText()
     if (this.#chunk === desk && this.#full.length === 0) {
-      look(desk.subarray(0, this.used))
+      look(desk.bytes.subarray(0, this.used))
       this.used = 0
     } else look(this.take())
   }
@@ -133,7 +145,7 @@ export class Gathered {
   }
 
   /** Gives the chunk, with room for so many bytes from `used` on: good until something else is done here. */
-  reserve(bytes: number): Buffer {
+  reserve(bytes: number): Chunk {
     if (this.#text !== '') this.#writeText()
     return this.#room(bytes)
   }
@@ -148,12 +160,12 @@ export class Gathered {
       this.#push(Buffer.from(text, 'utf8'))
       return
     }
-    const chunk = this.#room(most)
-    this.used += chunk.write(text, this.used)
+    const { bytes } = this.#room(most)
+    this.used += bytes.write(text, this.used)
   }
 
-  #room(bytes: number): Buffer {
-    if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.length) return this.#chunk
+  #room(bytes: number): Chunk {
+    if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.bytes.length) return this.#chunk
     this.#close()
     this.#chunk = newChunk(Math.max(bytes, this.most + CHUNK_SLACK_BYTES))
     return this.#chunk
@@ -162,7 +174,7 @@ export class Gathered {
   #close(): void {
     this.leaveDesk()
     const chunk = this.#chunk
-    if (chunk !== undefined && this.used > 0) this.#push(chunk.subarray(0, this.used))
+    if (chunk !== undefined && this.used > 0) this.#push(chunk.bytes.subarray(0, this.used))
     this.#chunk = undefined
     this.used = 0
   }

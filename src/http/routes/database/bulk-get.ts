@@ -10,6 +10,7 @@ import { bulkGetPart, bulkGetPieces, jsonPart, type Part } from '../../../docume
 import { openRevisions } from '../../../documents/open-revisions.ts'
 import type { Piece, RowFiller } from '../../../documents/piece.ts'
 import { readRevision } from '../../../documents/revision.ts'
+import { FixedText } from '../../../documents/row-bytes.ts'
 import { type Answer, type AnswerPiece, jsonStream, multipartStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
 import { accepts } from '../../request/accept.ts'
@@ -151,8 +152,8 @@ function* jsonPieces(
 }
 
 const START = '{"results":['
-const START_BYTES = Buffer.from(START)
-const COMMA_BYTES = Buffer.from(',')
+const FIRST = new FixedText(START)
+const COMMA = new FixedText(',')
 
 /** What is found, in the order of the wishes. */
 class WishFiller implements RowFiller {
@@ -191,7 +192,7 @@ class WishFiller implements RowFiller {
   #write(wish: Wish, out: Gathered, at: number): boolean {
     if ('error' in wish || isLocalId(wish.id)) return false
     const row = this.#database.storedRow(wish.id)
-    return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? START_BYTES : COMMA_BYTES)
+    return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? FIRST : COMMA)
   }
 }
 
