@@ -29,7 +29,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   daemons: '*',
   database_compaction: '*',
   ddoc_cache: '*',
-  disk_monitor: '*',
   dreyfus: '*',
   fabric: '*',
   feature_flags: '*',

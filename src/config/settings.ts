@@ -10,6 +10,7 @@ import { BROWSERS } from './sections/browsers.ts'
 import { CHTTPD } from './sections/chttpd.ts'
 import { COUCHDB } from './sections/couchdb.ts'
 import { DAVENPORT } from './sections/davenport.ts'
+import { DISK_MONITOR } from './sections/disk-monitor.ts'
 import { INDEXES } from './sections/indexes.ts'
 import { LOG } from './sections/log.ts'
 import { MANGO } from './sections/mango.ts'
@@ -29,6 +30,7 @@ export const SETTINGS = {
   ...LOG,
   ...BACKGROUND,
   ...INDEXES,
+  ...DISK_MONITOR,
   ...REPLICATOR,
   ...DAVENPORT,
 }

@@ -46,7 +46,7 @@ export function giveBack({ buffer }: Buffer): void {
 }
 
 /** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
-const desk = chunkOf(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+let desk = newChunk(CHUNK_BYTES)
 let isDeskTaken = false
 
 /**
@@ -116,13 +116,26 @@ export class Gathered {
     this.used += piece.length
   }
 
-  /** Shows everything so far, and forgets it. The bytes are the thread's again when `look` has returned. */
-  show(look: (bytes: Buffer) => void): void {
+  /**
+   * Shows everything so far, and forgets it. `look` says whether he keeps the bytes; else they are the thread's again when he
+   * has returned.
+   */
+  show(look: (bytes: Buffer) => boolean): void {
     this.#writeText()
-    if (this.#chunk === desk && this.#full.length === 0) {
-      look(desk.bytes.subarray(0, this.used))
+    if (this.#chunk !== desk || this.#full.length > 0) {
+      look(this.take())
+      return
+    }
+    let isKept = true
+    try {
+      isKept = look(desk.bytes.subarray(0, this.used))
+    } finally {
+      // Who keeps it gives it back to nobody: he has no way to say when he has done with it.
+      if (isKept) desk = newChunk(CHUNK_BYTES)
+      this.#chunk = undefined
       this.used = 0
-    } else look(this.take())
+      isDeskTaken = false
+    }
   }
 
   /** Everything so far. The bytes are the caller's. */

@@ -8,6 +8,7 @@
  * - Whatever happens to a build, everybody who waits is told.
  */
 import type { Clock } from '../base/clock.ts'
+import { diskPercentUsed } from '../base/disk-usage.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
@@ -146,10 +147,25 @@ export class Indexing implements IndexService {
       await this.#discarding.get(place.path)
       signal.throwIfAborted()
       if (untilSeq === undefined) return await this.#thread.line.ask('open', place)
+      if (this.#isDiskFull('interactiveIndexingPercent')) return await this.#present(place, untilSeq)
       return await this.#wait(index, place, untilSeq, signal)
     } finally {
       lease.release()
     }
+  }
+
+  /** Whether `[disk_monitor]` says that nothing is built now. */
+  #isDiskFull(threshold: 'interactiveIndexingPercent' | 'backgroundIndexingPercent'): boolean {
+    const { settings, dataDir, clock } = this.#options
+    if (!settings.get('diskMonitorEnabled')) return false
+    return diskPercentUsed(dataDir, clock) > settings.get(threshold)
+  }
+
+  /** The index as it is. Throws insufficientStorage where it is not as new as that. */
+  async #present(place: IndexPlace, untilSeq: number): Promise<Prepared> {
+    const opened = await this.#thread.line.ask('open', place)
+    if (opened.updateSeq >= untilSeq) return opened
+    throw new DatabaseError('insufficientStorage', 'The disk is nearly full: no index is built.')
   }
 
   #wait(index: IndexOf, place: IndexPlace, untilSeq: number, signal: AbortSignal): Promise<Prepared> {
@@ -324,8 +340,9 @@ export class Indexing implements IndexService {
     })
   }
 
-  /** Builds an index that nobody waits for. Resolves when that has ended, however it did. */
+  /** Builds an index that nobody waits for, if the disk has room. Resolves when that has ended, however it did. */
   async buildUnasked(index: IndexOf): Promise<void> {
+    if (this.#isDiskFull('backgroundIndexingPercent')) return
     const { lease } = await this.#lease(index)
     let job: Job
     try {

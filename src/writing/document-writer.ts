@@ -11,6 +11,7 @@ import type { PasswordHasher } from '../auth/password-hash.ts'
 import { isDatabaseAdmin, parseSecurity, type Security } from '../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
+import { diskPercentUsed } from '../base/disk-usage.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
@@ -71,7 +72,8 @@ export function documentWriter(parts: WritingParts, database: Database, author: 
     rules === undefined
       ? new PlainWriter(parts, database, author.user)
       : new RuledWriter(parts, database, author.user, rules)
-  return new DesignGuard(database, author.user, writer)
+  const guarded = new DesignGuard(database, author.user, writer)
+  return parts.settings.get('diskMonitorEnabled') ? new DiskGuard(parts, guarded) : guarded
 }
 
 /** Of somebody who is no administrator of the database: somebody who has not signed in may try again as somebody else. */
@@ -124,6 +126,38 @@ class DesignGuard implements DocumentWriter {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     if (isDesignId(id) && !this.#isAdmin) throw databaseAdminRefusal(this.#user)
     return this.#writer.updateInTurn(id, make)
+  }
+}
+
+/** Takes no edits of requests while the disk is fuller than `[disk_monitor]` allows; replicated ones go on, as in CouchDB. */
+class DiskGuard implements DocumentWriter {
+  readonly #parts: Pick<WritingParts, 'settings' | 'clock'>
+  readonly #writer: DocumentWriter
+
+  constructor(parts: Pick<WritingParts, 'settings' | 'clock'>, writer: DocumentWriter) {
+    this.#parts = parts
+    this.#writer = writer
+  }
+
+  async update(
+    edits: readonly DocumentEdit[],
+    options: Omit<UpdateOptions, 'check'> = {},
+  ): Promise<EditResult[]> {
+    if (options.newEdits !== false) this.#requireRoom()
+    return this.#writer.update(edits, options)
+  }
+
+  async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
+    this.#requireRoom()
+    return this.#writer.updateInTurn(id, make)
+  }
+
+  /** Throws insufficientStorage. */
+  #requireRoom(): void {
+    const { settings, clock } = this.#parts
+    const percent = diskPercentUsed(settings.get('databaseDir'), clock)
+    if (percent <= settings.get('interactiveWritesPercent')) return
+    throw new DatabaseError('insufficientStorage', `The disk is ${percent} % full: no documents are written.`)
   }
 }
 

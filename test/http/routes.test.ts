@@ -322,11 +322,36 @@ t.test('a validation function protects documents, and neither local ones nor its
 
 t.test('what is not there says so', async (t) => {
   const name = await database()
-  const lines = [`POST /${name}/_shards`, `GET /${name}/_search_cleanup`]
+  const lines = [`POST /${name}/_nouveau_cleanup`, `GET /${name}/_search_cleanup`]
   for (const line of lines) {
     const { status, json } = await send(line, { json: {} })
     t.match([status, json], [501, { error: 'not_implemented', reason: String }], line)
   }
+})
+
+t.test('shards are those that CouchDB would have', async (t) => {
+  const nodes = ['nonode@nohost']
+  await send('PUT /sharded?q=3')
+  const shards = { '00000000-55555554': nodes, '55555555-aaaaaaa9': nodes, 'aaaaaaaa-ffffffff': nodes }
+  t.same((await send('GET /sharded/_shards')).json, { shards })
+  // Their CRC-32: e8b7be43, 71beeff9.
+  t.same((await send('GET /sharded/_shards/a')).json, { range: 'aaaaaaaa-ffffffff', nodes })
+  t.same((await send('GET /sharded/_shards/b')).json, { range: '55555555-aaaaaaa9', nodes })
+  await send('PUT /parted?q=2&partitioned=true')
+  t.same((await send('GET /parted/_shards/a:1')).json, { range: '80000000-ffffffff', nodes })
+  t.same((await send('GET /parted/_shards/b:1')).json, { range: '00000000-7fffffff', nodes })
+  t.equal((await send('GET /parted/_shards/_design/d')).status, 200)
+  t.match(await send('GET /parted/_shards/a'), { status: 400, json: { error: 'illegal_docid' } })
+  const manyShards = (await send('PUT /many?q=99999')).status
+  t.equal(manyShards, 201)
+  const { json } = await send('GET /many/_shards')
+  t.equal(Object.keys((json as { shards: object }).shards).length, 99_999)
+  t.same(await send('POST /sharded/_sync_shards').then(({ status, json }) => [status, json]), [
+    202,
+    { ok: true },
+  ])
+  t.match(await send('PUT /sharded/_shards'), { status: 405, headers: { allow: 'GET' } })
+  t.match(await send('GET /sharded/_sync_shards'), { status: 405, headers: { allow: 'POST' } })
 })
 
 t.test('batch=ok is written soon', async (t) => {

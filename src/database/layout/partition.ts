@@ -36,6 +36,12 @@ export function checkPartitionedId(id: string): void {
   checkDocumentId(id.slice(colon + 1))
 }
 
+/** Undefined for documents that are in none: design and local ones. */
+export function partitionOf(id: string): string | undefined {
+  if (id.startsWith(DESIGN_PREFIX) || id.startsWith(LOCAL_PREFIX)) return undefined
+  return id.slice(0, id.indexOf(':'))
+}
+
 /** The ids of a partition: from `start` on, before `end`. No id is `end` itself. */
 export function partitionBounds(partition: string): { start: string; end: string } {
   return { start: `${partition}:`, end: `${partition};` }

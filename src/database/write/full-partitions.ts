@@ -5,13 +5,13 @@
  */
 import type { Snapshot } from '../../../native-free-btree/index.ts'
 import { idKey, readSummary, TREES } from '../layout/layout.ts'
-import { partitionBounds } from '../layout/partition.ts'
+import { partitionBounds, partitionOf } from '../layout/partition.ts'
 
 /** Says of ids, each of which names a partition, whether that is full. `open` gives the last commit. */
 export function fullPartitions(open: () => Snapshot, maxBytes: number): (id: string) => boolean {
   const known = new Map<string, boolean>()
   return (id) => {
-    const partition = id.slice(0, id.indexOf(':'))
+    const partition = partitionOf(id)!
     let full = known.get(partition)
     if (full === undefined) {
       full = isFull(open, partition, maxBytes)

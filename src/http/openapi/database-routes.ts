@@ -306,8 +306,29 @@ export const DATABASE_ROUTES = {
     tag: 'absent',
     paths: [at('/{db}/_temp_view', { every: { summary: 'Temporary views are no more', errors: ['gone'] } })],
   },
-  'db/_shards': absent('/{db}/_shards', 'Sharding'),
-  'db/_sync_shards': absent('/{db}/_sync_shards', 'Sharding'),
+  'db/_shards': {
+    tag: 'databases',
+    paths: [
+      at('/{db}/_shards', { GET: get('The shards that CouchDB would divide the database into', 'Shards') }),
+      at('/{db}/_shards/{docid}', {
+        GET: {
+          ...get('The shard that a document would be in', 'ShardOfDocument'),
+          errors: ['illegalDocumentId'],
+        },
+      }),
+    ],
+  },
+  'db/_sync_shards': {
+    tag: 'databases',
+    paths: [
+      at('/{db}/_sync_shards', {
+        POST: {
+          summary: 'Nothing: there is one copy, which is in step with itself',
+          answers: { 202: jsonAnswer('Ok', 'Always.') },
+        },
+      }),
+    ],
+  },
   'db/_search_cleanup': absent('/{db}/_search_cleanup', 'Search'),
   'db/_nouveau_cleanup': absent('/{db}/_nouveau_cleanup', 'Search'),
 } as const satisfies Record<string, Description>

@@ -200,6 +200,8 @@ const DATABASES: Readonly<Record<string, Schema>> = {
     'sizes?': object({ file: natural(), after: natural(), freed: natural() }),
   }),
   Limit: natural(),
+  Shards: object({ shards: map(list(string()), 'Nodes by range of hashes.') }),
+  ShardOfDocument: object({ range: string(), nodes: list(string()) }),
   FullCommit: object({ ok: oneOf([true]), instance_start_time: string() }),
 }
 

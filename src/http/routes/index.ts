@@ -12,6 +12,7 @@ import { partitionResources } from './database/partition.ts'
 import { purgeResources } from './database/purge.ts'
 import { revisionsResources } from './database/revisions.ts'
 import { settingsResources } from './database/settings.ts'
+import { shardResources } from './database/shards.ts'
 import { designResources } from './design/index.ts'
 import { attachmentResources } from './document/attachment.ts'
 import { documentResources } from './document/document.ts'
@@ -65,6 +66,7 @@ export const resources: readonly Resource[] = [
   ...schedulerResources,
   ...sessionResources,
   ...settingsResources,
+  ...shardResources,
   ...tasksResources,
   ...utilsResources,
   ...welcomeResources,

@@ -23,8 +23,6 @@ const TEMPORARY_VIEW = refusing('db/_temp_view', () => {
 export const absentResources: Resource[] = [
   AUTO_PURGE,
   TEMPORARY_VIEW,
-  absent('db/_shards', 'sharding'),
-  absent('db/_sync_shards', 'sharding'),
   absent('db/_search_cleanup', 'search'),
   absent('db/_nouveau_cleanup', 'search'),
 ]
