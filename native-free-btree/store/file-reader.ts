@@ -10,6 +10,7 @@ import { StorageError } from '../errors.ts'
 import type { Tree } from '../tree/tree.ts'
 import { FileBackup } from './backup.ts'
 import type { OpenFile } from './open-file.ts'
+import { OpenList } from './open-list.ts'
 import type { StoreOptions } from './options.ts'
 
 /** The writer's part of the statistics. */
@@ -35,7 +36,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   protected readonly clock: Clock
   /** The file that the store's name leads to, as far as this reader knows. */
   protected current: File
-  readonly #snapshots = new Set<Shown>()
+  readonly #snapshots = new OpenList<Shown>()
   readonly #retired = new Set<OpenFile>()
   #whenNoSnapshots: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -59,6 +60,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
 
   abstract readonly commit: number
   abstract get(tree: string, key: Uint8Array): Buffer | undefined
+  abstract getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   abstract has(tree: string, key: Uint8Array): boolean
 
   /** Up to here the groups of the present file are durable, and lie there for whoever reads them. */
@@ -108,11 +110,11 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   protected openSnapshot(): Shown {
     this.assertReadable()
     this.assertNotClosing()
-    const snapshot = this.show((closed) => {
-      this.#snapshots.delete(closed)
+    const snapshot = this.show(() => {
+      this.#snapshots.remove(place)
       if (this.#snapshots.size === 0) this.#whenNoSnapshots?.()
     })
-    this.#snapshots.add(snapshot)
+    const place = this.#snapshots.add(snapshot)
     return snapshot
   }
 
@@ -197,7 +199,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
       failure = error
     }
     await this.#waitForSnapshots(timeoutMs)
-    const left = [...this.#snapshots]
+    const left = this.#snapshots.values()
     for (const snapshot of left) snapshot.close()
     this.#closed = reason
     this.releaseMemory()

@@ -12,7 +12,7 @@ import type {
 } from '../api.ts'
 import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
-import { getValue, hasKey } from '../tree/reader.ts'
+import { getValue, getValueInto, hasKey } from '../tree/reader.ts'
 import type { Tree } from '../tree/tree.ts'
 import { checkStore } from './check.ts'
 import { FileReader } from './file-reader.ts'
@@ -62,6 +62,13 @@ export abstract class FileStore<File extends LoadedFile>
     const tree = this.tree(name)
     const { source, values } = this.current
     return getValue(tree.root, bytesOf('a key', key), source, values, tree.compare)
+  }
+
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.tree(name)
+    const { source, values } = this.current
+    const room = bytesOf('a target', target)
+    return getValueInto(tree.root, bytesOf('a key', key), source, values, tree.compare, room)
   }
 
   has(name: string, key: Uint8Array): boolean {

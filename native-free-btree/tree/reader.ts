@@ -4,7 +4,7 @@ import { bytesOf, requireBoolean, requireObject, requireWhole } from '../argumen
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
+import { CellView, copyOf, copyTo, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { bytesBelow, countBelow, type NodePointer, readPointer, reductionBelow } from '../page/pointer.ts'
@@ -36,6 +36,35 @@ export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader):
   readCell(bytes, offset, view)
   if (view.isReference) return values.readAt(bytes, view.payloadStart)
   return copyOf(bytes, view.payloadStart, view.end)
+}
+
+/** As `getValue`, into `target`: see `StoreReader.getInto`. */
+export function getValueInto(
+  root: Root,
+  key: Uint8Array,
+  source: PageSource,
+  values: ValueReader,
+  compare: Compare | undefined,
+  target: Uint8Array,
+): number {
+  const leaf = source.leafFor(root, key, compare)
+  if (leaf === undefined) return -1
+  const index = lowerBound(leaf, key, compare)
+  if (!cellHasKey(leaf, index, key, compare)) return -1
+  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
+}
+
+/** As `valueOfCell`, into `target`. */
+export function valueOfCellInto(
+  bytes: Buffer,
+  offset: number,
+  values: ValueReader,
+  target: Uint8Array,
+): number {
+  readCell(bytes, offset, view)
+  if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
+  const value = values.readAt(bytes, view.payloadStart)
+  return copyTo(value, 0, value.length, target)
 }
 
 /** Whether there is an entry with this key below `root`. */

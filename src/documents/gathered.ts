@@ -6,8 +6,12 @@ const CHUNK_SLACK_BYTES = 16 * 1024
 const MAX_UTF8_BYTES = 3
 
 /** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
-const desk = Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+let desk = newChunk()
 let isDeskTaken = false
+
+function newChunk(): Buffer {
+  return Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+}
 
 /**
  * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
@@ -64,13 +68,25 @@ export class Gathered {
     this.used += piece.length
   }
 
-  /** Shows everything so far, and forgets it. The bytes are the thread's again when `look` has returned. */
-  show(look: (bytes: Buffer) => void): void {
+  /**
+   * Shows everything so far, and forgets it. `look` says whether he keeps the bytes; else they are the thread's again when he
+   * has returned.
+   */
+  show(look: (bytes: Buffer) => boolean): void {
     this.#writeText()
-    if (this.#chunk === desk && this.#full.length === 0) {
-      look(desk.subarray(0, this.used))
+    if (this.#chunk !== desk || this.#full.length > 0) {
+      look(this.take())
+      return
+    }
+    let isKept = true
+    try {
+      isKept = look(desk.subarray(0, this.used))
+    } finally {
+      if (isKept) desk = newChunk()
+      this.#chunk = undefined
       this.used = 0
-    } else look(this.take())
+      isDeskTaken = false
+    }
   }
 
   /** Everything so far. The bytes are the caller's. */

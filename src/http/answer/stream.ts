@@ -14,8 +14,8 @@ import type { AnswerPiece, Pieces } from './answer.ts'
 export interface Sending {
   /** Writes the head, when there is something to follow it: what fails before can still be told as an answer of its own. */
   begin?: () => void
-  /** Writes the head with the length of the body, and the body, which is the caller's until he has returned. */
-  whole?: ((body: Buffer) => void) | undefined
+  /** Writes the head with the length of the body, and the body. Returns whether its bytes are needed behind that. */
+  whole?: ((body: Buffer) => boolean) | undefined
   /** The answer's end waits for it. */
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
