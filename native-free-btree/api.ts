@@ -103,6 +103,8 @@ export interface Cursor {
   next(): boolean
   /** The entry's key: a copy. */
   key(): Buffer
+  /** Copies the entry's key to the beginning of `target`, where it has room for it. Returns the key's length. */
+  keyInto(target: Uint8Array): number
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
   value(): Buffer
   /** Says where the key and the value lie, without a copy: good until the cursor moves, and while its snapshot is open. */
@@ -319,6 +321,11 @@ export interface StoreReader {
   readonly commit: number
   /** Point reads of the last durable commit. */
   get(tree: string, key: Uint8Array): Buffer | undefined
+  /**
+   * As `get`, for who reads many: copies the value to the beginning of `target`, where it has room for it. Returns the value's
+   * length; -1 for none.
+   */
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   has(tree: string, key: Uint8Array): boolean
   /** A view of the last durable commit that stays as it is until it is closed. */
   snapshot(): Snapshot
@@ -343,6 +350,13 @@ export interface StoreReader {
 /** Opened by `openStore(path, options)`. */
 export interface Store extends StoreReader {
   readonly recovery: RecoveryReport
+  /**
+   * Resolves when what opening has found in the log is applied to the trees, which is done in short turns of the event
+   * loop. Point reads and cursors without `skip` need not wait for it, writes do by themselves; what needs counts or summaries
+   * of a tree has the rest of its changes applied at once, which may take a second. Rejects with DAMAGED where a change cannot be
+   * applied: then nothing is written, and the tree cannot be read as a whole. CLOSED when the store is closed meanwhile.
+   */
+  settled(): Promise<void>
   /**
    * Appends a value of any length, in chunks, as they come; durable with the commit that stores the reference,
    * which belongs to `values` as it is when this resolves.

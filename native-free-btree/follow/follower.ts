@@ -121,6 +121,12 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
     return tree.get(bytesOf('a key', key))
   }
 
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.#tree(name)
+    tree.assertReadable()
+    return tree.getInto(bytesOf('a key', key), bytesOf('a target', target))
+  }
+
   has(name: string, key: Uint8Array): boolean {
     const tree = this.#tree(name)
     tree.assertReadable()

@@ -7,6 +7,7 @@ import { bytesOf, unknownTree } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import type { OpenFile } from '../store/open-file.ts'
+import type { Place } from '../store/open-list.ts'
 import { RootReader } from '../tree/reader.ts'
 import type { Share } from '../tree/shares.ts'
 import type { FollowedTree } from './followed-tree.ts'
@@ -22,6 +23,8 @@ export class FollowerSnapshot implements Snapshot, Viewer {
   /** Of each tree the number of the next operation. */
   readonly #ends: readonly number[]
   readonly #shares: (Share | undefined)[]
+  /** Among those who look at the stand. */
+  readonly #place: Place<Viewer>
   #open = true
 
   constructor(commit: number, file: OpenFile, stand: Stand, onClose: (snapshot: FollowerSnapshot) => void) {
@@ -32,9 +35,9 @@ export class FollowerSnapshot implements Snapshot, Viewer {
     this.#onClose = onClose
     this.#trees = stand.trees
     this.#ends = stand.trees.map((tree) => tree.end)
-    this.#shares = stand.trees.map(() => undefined)
+    this.#shares = new Array<Share | undefined>(stand.trees.length).fill(undefined)
     file.source.addReader()
-    stand.viewers.add(this)
+    this.#place = stand.viewers.add(this)
   }
 
   get isOpen(): boolean {
@@ -83,7 +86,7 @@ export class FollowerSnapshot implements Snapshot, Viewer {
     for (const [index, share] of this.#shares.entries()) {
       if (share !== undefined) this.#trees[index]!.tree.unshare(share)
     }
-    this.#stand.viewers.delete(this)
+    this.#stand.viewers.remove(this.#place)
     this.#unpin()
     this.#onClose(this)
   }

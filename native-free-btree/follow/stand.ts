@@ -14,6 +14,7 @@ import { Replay } from '../log/replay.ts'
 import { GroupChain, GroupReader, type WalkState } from '../log/walk.ts'
 import { assertSame, definitionOf, replayOf } from '../store/load.ts'
 import type { OpenFile } from '../store/open-file.ts'
+import { OpenList } from '../store/open-list.ts'
 import type { TreeDefinition } from '../tree/definition.ts'
 import type { Root } from '../tree/shares.ts'
 import { Tree } from '../tree/tree.ts'
@@ -44,7 +45,7 @@ export function startOf(checkpoint: CheckpointPointer, record: CheckpointRecord)
 
 export class Stand {
   readonly checkpoint: CheckpointPointer
-  readonly viewers = new Set<Viewer>()
+  readonly viewers = new OpenList<Viewer>()
   readonly ledger: Ledger
   readonly #file: OpenFile
   readonly #options: Readonly<Record<string, TreeOptions>>
@@ -127,15 +128,15 @@ export class Stand {
 
   /** Moves what was taken in of a tree into the tree: behind it the tree shows the last commit. */
   moveAll(tree: FollowedTree): void {
-    for (const viewer of this.viewers) viewer.settle(tree)
+    for (const viewer of this.viewers.values()) viewer.settle(tree)
     tree.moveTo(tree.end)
   }
 
   /** Gives `viewer` its root of a tree, and before it those who want an earlier one theirs. */
   settle(tree: FollowedTree, viewer: Viewer): void {
-    for (const other of this.viewers) {
-      other.settle(tree)
-      if (other === viewer) return
+    for (let place = this.viewers.first; place !== undefined; place = place.after) {
+      place.value.settle(tree)
+      if (place.value === viewer) return
     }
   }
 

@@ -10,6 +10,7 @@ import { StorageError } from '../errors.ts'
 import type { Tree } from '../tree/tree.ts'
 import { FileBackup } from './backup.ts'
 import type { OpenFile } from './open-file.ts'
+import { OpenList } from './open-list.ts'
 import type { StoreOptions } from './options.ts'
 
 /** The writer's part of the statistics. */
@@ -35,7 +36,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   protected readonly clock: Clock
   /** The file that the store's name leads to, as far as this reader knows. */
   protected current: File
-  readonly #snapshots = new Set<Shown>()
+  readonly #snapshots = new OpenList<Shown>()
   readonly #retired = new Set<OpenFile>()
   #whenNoSnapshots: (() => void) | undefined
   #closing: Promise<void> | undefined
@@ -59,6 +60,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
 
   abstract readonly commit: number
   abstract get(tree: string, key: Uint8Array): Buffer | undefined
+  abstract getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   abstract has(tree: string, key: Uint8Array): boolean
 
   /** Up to here the groups of the present file are durable, and lie there for whoever reads them. */
@@ -108,11 +110,11 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   protected openSnapshot(): Shown {
     this.assertReadable()
     this.assertNotClosing()
-    const snapshot = this.show((closed) => {
-      this.#snapshots.delete(closed)
+    const snapshot = this.show(() => {
+      this.#snapshots.remove(place)
       if (this.#snapshots.size === 0) this.#whenNoSnapshots?.()
     })
-    this.#snapshots.add(snapshot)
+    const place = this.#snapshots.add(snapshot)
     return snapshot
   }
 
@@ -145,11 +147,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
     const { trees: all, dirtyBytes } = this.contents()
     const trees: StoreStats['trees'] = {}
     for (const tree of all) {
-      trees[tree.definition.name] = {
-        count: tree.root?.count ?? 0,
-        bytes: tree.root?.bytes ?? 0,
-        depth: depthOf(tree),
-      }
+      trees[tree.definition.name] = sizeOf(tree)
     }
     return {
       fileBytes: file.size(),
@@ -197,7 +195,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
       failure = error
     }
     await this.#waitForSnapshots(timeoutMs)
-    const left = [...this.#snapshots]
+    const left = this.#snapshots.values()
     for (const snapshot of left) snapshot.close()
     this.#closed = reason
     this.releaseMemory()
@@ -231,12 +229,17 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   }
 }
 
-/** Levels of a tree; 0 where a damaged node stands in the way, which is not for statistics to report. */
-function depthOf(tree: Tree): number {
+/** Zeros where a damaged node stands in the way, which is not for statistics to report. */
+function sizeOf(tree: Tree): StoreStats['trees'][string] {
+  const size = { count: 0, bytes: 0, depth: 0 }
   try {
-    return tree.depth()
+    const { root } = tree
+    size.count = root?.count ?? 0
+    size.bytes = root?.bytes ?? 0
+    size.depth = tree.depth()
+    return size
   } catch (error) {
-    if (error instanceof StorageError && error.code === 'DAMAGED') return 0
+    if (error instanceof StorageError && error.code === 'DAMAGED') return size
     throw error
   }
 }

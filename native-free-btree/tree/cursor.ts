@@ -6,10 +6,11 @@
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
+import { bytesOf } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyOf, readCell } from '../page/cell.ts'
+import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { referenceLength } from '../page/reference.ts'
@@ -75,6 +76,16 @@ export class TreeCursor implements Cursor {
     this.#stand()
     const page = this.#pages[this.#pages.length - 1]!
     return copyOf(page, view.keyStart, view.keyEnd)
+  }
+
+  keyInto(target: Uint8Array): number {
+    this.#stand()
+    return copyTo(
+      this.#pages[this.#pages.length - 1]!,
+      view.keyStart,
+      view.keyEnd,
+      bytesOf('a target', target),
+    )
   }
 
   value(): Buffer {

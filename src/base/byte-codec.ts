@@ -4,7 +4,7 @@
 const INITIAL_CAPACITY = 256
 /** What an unusually long value made a writer allocate beyond this is given back. */
 const RETAINED_CAPACITY = 1024 * 1024
-const MAX_NUMBER_SIZE = 8
+export const MAX_NUMBER_SIZE = 8
 const DOUBLE_SIZE = 8
 const U64_SIZE = 8
 

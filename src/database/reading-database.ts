@@ -31,6 +31,7 @@ import type { SequenceCodec } from './layout/sequence.ts'
 import { openAllDocs, rowOf } from './read/all-docs.ts'
 import { lastNumbers, openChanges } from './read/changes.ts'
 import { Derivation } from './read/derivation.ts'
+import { DocumentReader } from './read/document-reader.ts'
 import type { ViewSource } from './read/document-view.ts'
 import type { OpenStore } from './read/open-store.ts'
 import {
@@ -132,6 +133,18 @@ export abstract class ReadingDatabase {
 
   #viewsOf(snapshot: Snapshot): ViewSource {
     return { values: snapshot.values, revsLimit: this.#settings.revsLimit, metrics: this.#metrics }
+  }
+
+  /**
+   * Who reads many documents by their ids, where `database` is one of these itself: what shows somebody a part of one is another
+   * object, and has none. For what is below the table of routes there is `get`.
+   */
+  static readerOf(database: object, room: (bytes: number) => Buffer): DocumentReader | undefined {
+    if (!(#store in database)) return undefined
+    const store = database.#store
+    const metrics = database.#metrics
+    const { revsLimit } = database.#settings
+    return new DocumentReader({ source: () => store.get(), revsLimit, metrics, room })
   }
 
   /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */

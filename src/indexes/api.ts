@@ -68,6 +68,8 @@ export interface RowCursor {
   /** JSON. */
   key(): Buffer
   id(): string
+  /** Copies the id, UTF-8, to the beginning of `target`. Returns its length; -1 for one that has to be asked for as a string. */
+  idInto(target: Uint8Array): number
   /** JSON. */
   value(): Buffer
   /** Key and value as they lie together: `keys/row-value.ts`. */

@@ -5,7 +5,7 @@ import { databaseErrorOf } from '../database/errors/layer-errors.ts'
 import type { IndexDefinition, IndexSnapshot, RowCursor, RowRange, RowReader } from './api.ts'
 import { type IndexState, readState } from './index-record.ts'
 import { META_TREE, rowsTree, treeCountOf } from './index-trees.ts'
-import { idOf } from './keys/row-key.ts'
+import { idInto, idOf } from './keys/row-key.ts'
 import { rowValueParts } from './keys/row-value.ts'
 
 /** Throws what a read that failed is told as; who makes one hears of bytes that are not what was written. */
@@ -18,6 +18,9 @@ function tellerOf(onDamage: () => void): Tell {
     throw told
   }
 }
+
+/** Of a row whose id is asked for. A longer key is read as an object of its own. */
+const place = Buffer.allocUnsafeSlow(1024)
 
 class TreeRowCursor implements RowCursor {
   readonly #cursor: Cursor
@@ -55,6 +58,15 @@ class TreeRowCursor implements RowCursor {
 
   id(): string {
     return idOf(this.place())
+  }
+
+  idInto(target: Uint8Array): number {
+    try {
+      const end = this.#cursor.keyInto(place)
+      return end > place.length ? -1 : idInto(place, end, target)
+    } catch (error) {
+      return this.#tell(error)
+    }
   }
 
   value(): Buffer {

@@ -49,6 +49,8 @@ export class LocalIndexes implements Indexes {
   readonly #options: LocalIndexesOptions
   /** The least recently used first. */
   readonly #followed = new Map<string, Followed>()
+  /** The last of them, as far as it is known. */
+  #newest: Followed | undefined
   readonly #opening = new Map<string, Promise<void>>()
 
   constructor(options: LocalIndexesOptions) {
@@ -179,13 +181,9 @@ export class LocalIndexes implements Indexes {
     const options = { trees: treeOptionsOf(index.definition), clock, ...(cache && { cache }) }
     try {
       const follower = await awaiting(openFollower(progress, options))
-      this.#followed.set(key, {
-        key,
-        follower,
-        state: new KnownState(),
-        readers: 0,
-        isRetired: false,
-      })
+      const state = new KnownState()
+      this.#followed.set(key, { key, follower, state, readers: 0, isRetired: false })
+      this.#newest = undefined
       this.#closeIdle()
     } catch (error) {
       if (isDamage(error)) this.#options.service.damaged(index)
@@ -195,9 +193,10 @@ export class LocalIndexes implements Indexes {
   }
 
   #used(followed: Followed): void {
-    if (this.#followed.get(followed.key) !== followed) return
+    if (followed === this.#newest || this.#followed.get(followed.key) !== followed) return
     this.#followed.delete(followed.key)
     this.#followed.set(followed.key, followed)
+    this.#newest = followed
   }
 
   #closeIdle(): void {

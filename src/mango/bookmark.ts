@@ -27,12 +27,36 @@ const LEAST_PACKED_BYTES = 1024
 const MOST_BYTES = 8 * 1024 * 1024
 
 const PLAIN_HEAD = Buffer.from([VERSION])
-const ID_NAME = atom('startkey_docid')
-const KEY_NAME = atom('startkey')
+const LENGTH_BYTES = 4
+/** The term of a bookmark, but for the id, with its length before it, and the key. */
+const [BEFORE_ID, BEFORE_KEY, BEHIND_KEY] = termParts()
+
+function termParts(): [Buffer, Buffer, Buffer] {
+  const empty = stringTerm('')
+  const pairs = [tuple(atom('startkey_docid'), empty), tuple(atom('startkey'), empty)]
+  const term = Buffer.concat([PLAIN_HEAD, list(pairs)])
+  const idAt = term.indexOf(empty) + empty.length - LENGTH_BYTES
+  const keyAt = term.lastIndexOf(empty)
+  return [
+    term.subarray(0, idAt),
+    term.subarray(idAt + LENGTH_BYTES, keyAt),
+    term.subarray(keyAt + empty.length),
+  ]
+}
 
 export function printBookmark({ key, id }: Bookmark): string {
-  const term = list([tuple(ID_NAME, stringTerm(id)), tuple(KEY_NAME, jsonTerm(key))])
-  return (packedTerm(term) ?? Buffer.concat([PLAIN_HEAD, term])).toString('base64url')
+  const keyTerm = jsonTerm(key)
+  const idBytes = Buffer.byteLength(id)
+  const bytes = Buffer.allocUnsafe(
+    BEFORE_ID.length + LENGTH_BYTES + idBytes + BEFORE_KEY.length + keyTerm.length + BEHIND_KEY.length,
+  )
+  let at = BEFORE_ID.copy(bytes)
+  at = bytes.writeUInt32BE(idBytes, at)
+  at += bytes.write(id, at)
+  at += BEFORE_KEY.copy(bytes, at)
+  at += keyTerm.copy(bytes, at)
+  BEHIND_KEY.copy(bytes, at)
+  return (packedTerm(bytes.subarray(PLAIN_HEAD.length)) ?? bytes).toString('base64url')
 }
 
 /** Undefined where that is not worth while. */

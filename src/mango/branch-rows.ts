@@ -75,6 +75,7 @@ function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): 
 
 class BranchRows implements Rows {
   readonly isCovering = false
+  readonly isExact = false
   readonly #database: Database
   readonly #ids: readonly Buffer[]
   #next = 0

@@ -48,7 +48,11 @@ function sliceOf(text: string): JsonSlice {
 export function indexableFields(condition: Condition): readonly string[] {
   const fields = new Set<string>()
   eachComparison(condition, ({ field }) => fields.add(field))
-  return [...fields].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return inByteOrder([...fields])
+}
+
+function inByteOrder(fields: string[]): string[] {
+  return fields.length < 2 ? fields : fields.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 }
 
 /** All fields that a selector names, in any way. */
@@ -66,13 +70,16 @@ export function fieldsOf(condition: Condition): readonly string[] {
 /** The fields that an index can be looked up by. A range that nothing can be in ends the list and stands alone. */
 export function fieldRanges(condition: Condition): ReadonlyMap<string, Range> {
   const ranges = new Map<string, Range>()
-  const fields = indexableFields(condition)
+  let isEmpty = false
   eachComparison(condition, (comparison) => {
     const before = ranges.get(comparison.field) ?? WHOLE
-    ranges.set(comparison.field, before === EMPTY_RANGE ? before : narrowed(before, comparison))
+    const range = before === EMPTY_RANGE ? before : narrowed(before, comparison)
+    isEmpty ||= range === EMPTY_RANGE
+    ranges.set(comparison.field, range)
   })
-  const ordered = fields.map((field): [string, Range] => [field, ranges.get(field)!])
-  const empty = ordered.find(([, range]) => range === EMPTY_RANGE)
+  if (ranges.size === 1) return ranges
+  const ordered = inByteOrder([...ranges.keys()]).map((field): [string, Range] => [field, ranges.get(field)!])
+  const empty = isEmpty ? ordered.find(([, range]) => range === EMPTY_RANGE) : undefined
   return new Map(empty === undefined ? ordered : [empty])
 }
 
@@ -143,23 +150,12 @@ export function isPoint(range: Range): boolean {
   return compareSlices(range.low.value, range.high.value) === 0
 }
 
-/** Whether whatever the selector means has all of these fields. */
-export function requiresFields(condition: Condition, fields: readonly string[]): boolean {
-  return unrequired(condition, new Set(fields)).size === 0
-}
-
-/** Those that documents may lack. */
-function unrequired(condition: Condition, fields: ReadonlySet<string>): ReadonlySet<string> {
-  if (fields.size === 0) return fields
-  if (condition.kind === '$and') {
-    return condition.parts.reduce((left, part) => unrequired(part, left), fields)
-  }
-  if (condition.kind === '$or') {
-    return new Set(condition.parts.flatMap((part) => [...unrequired(part, fields)]))
-  }
-  if (condition.kind !== 'field') return fields
-  const mayLack = condition.operator === '$exists' && condition.argument.toString() === 'false'
-  return mayLack ? fields : new Set([...fields].filter((field) => field !== condition.field))
+/** Whether whatever the selector means has this field. */
+export function requiresField(condition: Condition, field: string): boolean {
+  if (condition.kind === '$and') return condition.parts.some((part) => requiresField(part, field))
+  if (condition.kind === '$or') return condition.parts.every((part) => requiresField(part, field))
+  if (condition.kind !== 'field' || condition.field !== field) return false
+  return condition.operator !== '$exists' || condition.argument.toString() !== 'false'
 }
 
 /** Whether the selector says that a field has one value. */

@@ -7,11 +7,13 @@ import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { ShortWork } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
-import { DocumentRoom } from '../documents/document-room.ts'
+import { DocumentPage } from '../documents/document-page.ts'
 import { viewText } from '../documents/document-text.ts'
 import { PAUSE, type Piece } from '../documents/piece.ts'
+import type { IndexSnapshot, RowRange } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from '../selector/budget.ts'
+import type { Condition } from '../selector/condition.ts'
 import { compileFields } from '../selector/fields.ts'
 import { compileSelector } from '../selector/selector.ts'
 import { Aggregation } from './aggregate.ts'
@@ -36,7 +38,7 @@ export interface FindContext extends RowsContext {
 }
 
 /** The thread's: whoever is shown a document takes it at once. */
-const room = new DocumentRoom()
+const page = new DocumentPage()
 
 const NO_INDEX_WARNING = 'No matching index found, create an index to optimize query time.'
 const SCAN_WARNING =
@@ -56,22 +58,31 @@ export interface FindFigures {
 export class Matches {
   readonly figures: FindFigures = { keys: 0, documents: 0, quorumDocuments: 0, results: 0 }
   readonly #rows: Rows
-  readonly #matches: (view: DocumentView) => boolean
+  readonly #selector: Condition
+  readonly #budget: SelectorBudget
+  #matches: ((view: DocumentView) => boolean) | undefined
   readonly #isOfQuorum: boolean
   readonly #work = new ShortWork()
   #toSkip: number
   #left: number
   /** Number of the row of the last one, and its document. */
   #lastRow = 0
-  #lastId = ''
+  #lastId: string | undefined
 
   /** Throws what is wrong with the selector. */
-  constructor(rows: Rows, options: FindOptions, budget: SelectorBudget) {
+  constructor(rows: Rows, { selector, r, skip }: FindOptions, limit: number, budget: SelectorBudget) {
     this.#rows = rows
-    this.#matches = compileSelector<DocumentView>(options.selector, viewText, budget)
-    this.#isOfQuorum = options.r > 1
-    this.#toSkip = options.skip
-    this.#left = options.limit
+    this.#selector = selector
+    this.#budget = budget
+    // Where rows prove themselves it is hardly ever asked, and says nothing but what the index was made of.
+    if (!rows.isExact) this.#matches = this.#compiled()
+    this.#isOfQuorum = r > 1
+    this.#toSkip = skip
+    this.#left = limit
+  }
+
+  #compiled(): (view: DocumentView) => boolean {
+    return selecting(() => compileSelector<DocumentView>(this.#selector, viewText, this.#budget))
   }
 
   /** Undefined at the end; PAUSE where others are due. */
@@ -81,7 +92,8 @@ export class Matches {
       const view = this.#rows.view()
       if (view !== undefined && this.#isMeant(view)) {
         this.#lastRow = this.figures.keys
-        this.#lastId = view.id
+        // Who shows many documents by one view makes no string of each of their ids.
+        this.#lastId = this.#rows.idOf === undefined ? view.id : undefined
         if (this.#toSkip === 0) {
           this.#left -= 1
           this.figures.results += 1
@@ -97,7 +109,8 @@ export class Matches {
   /** The row of the last one, skipped or not; undefined for none. */
   last(): Bookmark | undefined {
     if (this.#lastRow === 0) return undefined
-    return { key: this.#rows.keyOf(this.#lastRow, this.#lastId), id: this.#lastId }
+    const id = this.#lastId ?? this.#rows.idOf!(this.#lastRow)
+    return { key: this.#rows.keyOf(this.#lastRow, id), id }
   }
 
   #isMeant(view: DocumentView): boolean {
@@ -105,7 +118,9 @@ export class Matches {
       this.figures.documents += 1
       if (this.#isOfQuorum) this.figures.quorumDocuments += 1
     }
-    return this.#rows.isProven(view) || this.#matches(view)
+    if (this.#rows.isProven(view)) return true
+    this.#matches ??= this.#compiled()
+    return this.#matches(view)
   }
 }
 
@@ -136,39 +151,59 @@ export class FindAnswer implements Iterator<Piece> {
   }
 }
 
-/** `plan` has an index. Rejects as `Indexes.open` does; throws invalidBookmark and what is wrong with the selector. */
-export async function find(
+/**
+ * At once where nothing has to be waited for. `plan` has an index. Rejects as `Indexes.open` does; throws, or rejects with,
+ * invalidBookmark and what is wrong with the selector.
+ */
+export function find(
   context: FindContext,
   options: FindOptions,
   plan: Plan,
   branches: readonly Plan[] | undefined,
-): Promise<Iterator<Piece>> {
+): Iterator<Piece> | Promise<Iterator<Piece>> {
   const bookmark = options.bookmark === undefined ? undefined : readBookmark(options.bookmark)
   const isCounted = options.count || options.aggregate !== undefined
   if (isEmptyPlan(plan) && !isCounted) return ['{"docs":[\r\n]}\n'][Symbol.iterator]()
   const carried: Carried = { context, options, plan, hasBranches: false, startMs: context.clock.monotonic() }
-  if (options.count) {
-    const known = await countByIndex(context, options, plan)
-    if (known !== undefined) return countPieces(carried, known)
+  const counted = options.count ? countedRange(options, plan) : undefined
+  if (counted !== undefined) {
+    const count = (snapshot: IndexSnapshot) => countPieces(carried, countIn(snapshot, counted))
+    const opened = openIndex(context, plan.index!.definition!, options)
+    return opened instanceof Promise ? opened.then(count) : count(opened)
   }
   const budget = new SelectorBudget(context.selectorBudgetMs)
   const { conflicts } = options
   const project = selecting(() =>
     compileFields<DocumentView>(options.fields, (view) => viewText(view, { conflicts }), budget),
   )
-  const united =
-    branches && !isEmptyPlan(plan) ? await openBranches(context, options, branches, bookmark) : undefined
-  const rows = united ?? (await openWay(context, options, plan, bookmark))
-  carried.hasBranches = united !== undefined
-  if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
-  try {
-    const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
-    const matches = selecting(() => new Matches(rows, { ...options, limit }, budget))
-    return new FindAnswer(rows, piecesOf(carried, matches, budget, project))
-  } catch (error) {
-    rows.close()
-    throw error
+  const answer = (rows: Rows): FindAnswer => {
+    if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
+    try {
+      const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
+      const matches = new Matches(rows, options, limit, budget)
+      return new FindAnswer(rows, piecesOf(carried, matches, budget, project))
+    } catch (error) {
+      rows.close()
+      throw error
+    }
   }
+  const way =
+    branches && !isEmptyPlan(plan)
+      ? openUnited(carried, branches, bookmark)
+      : openWay(context, options, plan, bookmark)
+  return way instanceof Promise ? way.then(answer) : answer(way)
+}
+
+/** By an index for each alternative, where that is worth while. */
+async function openUnited(
+  carried: Carried,
+  branches: readonly Plan[],
+  bookmark: Bookmark | undefined,
+): Promise<Rows> {
+  const { context, options, plan } = carried
+  const united = await openBranches(context, options, branches, bookmark)
+  carried.hasBranches = united !== undefined
+  return united ?? openWay(context, options, plan, bookmark)
 }
 
 /** A query that is carried out. */
@@ -196,12 +231,13 @@ function openWay(
   return openRows(context, options, plan, bookmark, {
     isReverse: isDescending(options),
     isCovering: isCovered(plan.index!, options) && !conflicts && !count && aggregate === undefined,
-    room: room.take,
+    room: page.room,
   })
 }
 
 const NO_ROWS: Rows = {
   isCovering: false,
+  isExact: false,
   next: () => false,
   keyOf: () => 'null',
   view: () => undefined,
@@ -209,19 +245,15 @@ const NO_ROWS: Rows = {
   close: () => {},
 }
 
-/** Undefined where documents have to be looked at. */
-async function countByIndex(
-  context: FindContext,
-  options: FindOptions,
-  { index, ranges }: Plan,
-): Promise<number | undefined> {
-  const { selector, partition } = options
+/** The rows of the documents that are counted; undefined where documents have to be looked at. */
+function countedRange({ selector, partition }: FindOptions, { index, ranges }: Plan): RowRange | undefined {
   if (index?.definition === undefined || !isAllRanges(selector, index.columns)) return undefined
   const within = ranges.filter((range): range is FieldRange => range !== EMPTY_RANGE)
   if (within.length < ranges.length || fieldRanges(selector).size !== ranges.length) return undefined
-  const range = exactRowRange(within, partition)
-  if (range === undefined) return undefined
-  const snapshot = await openIndex(context, index.definition, options)
+  return exactRowRange(within, partition)
+}
+
+function countIn(snapshot: IndexSnapshot, range: RowRange): number {
   try {
     return snapshot.trees[0]!.reduce(range).count
   } finally {
@@ -240,10 +272,7 @@ function piecesOf(
   if (aggregate !== undefined) {
     return aggregatedPieces(carried, matches, new Aggregation(aggregate, budget))
   }
-  const wanted = { conflicts }
-  const show = (separator: string, view: DocumentView): readonly Piece[] =>
-    project === undefined ? room.pieces(separator, view, wanted) : [separator, project(view)]
-  return documentPieces(carried, matches, show)
+  return documentPieces(carried, matches, conflicts, project)
 }
 
 function* countPieces(carried: Carried, results: number): Generator<Piece, void, undefined> {
@@ -275,26 +304,64 @@ function* aggregatedPieces(
   yield* endPieces(carried, matches.figures)
 }
 
+const FIRST_SEPARATOR = Buffer.from('\r\n')
+const SEPARATOR = Buffer.from(',\r\n')
+
 function* documentPieces(
   carried: Carried,
   matches: Matches,
-  show: (separator: string, view: DocumentView) => readonly Piece[],
+  conflicts: boolean,
+  project: ((view: DocumentView) => Buffer) | undefined,
 ): Generator<Piece, void, undefined> {
   yield '{"docs":['
-  let separator = '\r\n'
-  for (let found = matches.next(); found !== undefined; found = matches.next()) {
-    if (found === PAUSE) {
-      yield PAUSE
-      continue
-    }
-    const pieces = show(separator, found)
-    for (let i = 0; i < pieces.length; i++) yield pieces[i]!
-    separator = ',\r\n'
+  const filling = new PageFilling(matches, conflicts, project)
+  for (let step: FillingStep = 'full'; step !== 'end'; ) {
+    step = filling.next()
+    const taken = page.take()
+    if (taken !== undefined) yield taken
+    if (typeof step !== 'string') for (let i = 0; i < step.length; i++) yield step[i]!
+    else if (step === 'pause') yield PAUSE
   }
   const last = matches.last()
   const bookmark = last === undefined ? (carried.options.bookmark ?? NO_BOOKMARK) : printBookmark(last)
   yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
   yield* endPieces(carried, matches.figures)
+}
+
+/** Why no more documents were put into the page: pieces are what follows it. */
+type FillingStep = 'full' | 'pause' | 'end' | readonly Piece[]
+
+/** Puts documents into the thread's page, which has to be taken before anybody else's turn. */
+class PageFilling {
+  readonly #matches: Matches
+  readonly #wanted: { readonly conflicts: boolean }
+  readonly #project: ((view: DocumentView) => Buffer) | undefined
+  #separator = FIRST_SEPARATOR
+
+  constructor(matches: Matches, conflicts: boolean, project: ((view: DocumentView) => Buffer) | undefined) {
+    this.#matches = matches
+    this.#wanted = { conflicts }
+    this.#project = project
+  }
+
+  next(): FillingStep {
+    // Whatever somebody else's failure has left there is nobody's.
+    page.clear()
+    const project = this.#project
+    for (;;) {
+      const found = this.#matches.next()
+      if (found === undefined) return 'end'
+      if (found === PAUSE) return 'pause'
+      const separator = this.#separator
+      this.#separator = SEPARATOR
+      const apart =
+        project === undefined
+          ? page.add(separator, found, this.#wanted)
+          : page.addBytes(separator, project(found))
+      if (apart !== undefined) return apart
+      if (page.isFull) return 'full'
+    }
+  }
 }
 
 /** Figures and warnings. */

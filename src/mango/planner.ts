@@ -17,7 +17,7 @@ import {
   isConstant,
   isPoint,
   type Range,
-  requiresFields,
+  requiresField,
 } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
 import { ALL_DOCS, type MangoIndex } from './mango-index.ts'
@@ -73,22 +73,18 @@ export function* planSteps(
 ): Steps<Plan> {
   const { selector, useIndex } = options
   const isPartitioned = options.partition !== ''
-  const left: Left = { global: new Set(), inScope: new Set(), usable: [], mismatches: new Map() }
+  const sorted = options.sort.map(([field]) => field)
+  const usable: MangoIndex[] = []
   const wanted: MangoIndex[] = []
   for (const index of indexes) {
     yield
     const isWanted = isNamed(index, useIndex)
     if (index.filter !== undefined && !isWanted) continue
-    left.global.add(index)
-    if (index !== ALL_DOCS && index.isPartitioned !== isPartitioned) continue
-    left.inScope.add(index)
-    const mismatch = mismatchOf(index, options)
-    left.mismatches.set(index, mismatch)
-    if (mismatch !== undefined) continue
-    left.usable.push(index)
+    if (!isInScope(index, isPartitioned) || mismatchOf(index, selector, sorted) !== undefined) continue
+    usable.push(index)
     if (isWanted) wanted.push(index)
   }
-  const filtered = wanted.length > 0 ? wanted : left.usable
+  const filtered = wanted.length > 0 ? wanted : usable
   if (mustFind) requireUsable(filtered, wanted, options, indexes)
   const indexed = filtered.filter((index) => index !== ALL_DOCS)
   const favored = indexed.length > 0 ? indexed : filtered
@@ -102,7 +98,8 @@ export function* planSteps(
     if (chosen === undefined || compareRanked(each, chosen) < 0) chosen = each
   }
   const isWhole = chosen?.distance === 0
-  const candidates = (): Candidate[] => candidatesOf(indexes, ranked.sort(compareRanked), filtered, left)
+  const candidates = (): Candidate[] =>
+    candidatesOf(indexes, ranked.sort(compareRanked), filtered, leftOf(indexes, options, sorted))
   return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
 }
 
@@ -114,6 +111,26 @@ interface Left {
   readonly usable: MangoIndex[]
   /** Of those in scope. */
   readonly mismatches: Map<MangoIndex, Reason | undefined>
+}
+
+/** Who only wants an answer does not need them. */
+function leftOf(indexes: readonly MangoIndex[], options: FindOptions, sorted: readonly string[]): Left {
+  const { selector, useIndex, partition } = options
+  const left: Left = { global: new Set(), inScope: new Set(), usable: [], mismatches: new Map() }
+  for (const index of indexes) {
+    if (index.filter !== undefined && !isNamed(index, useIndex)) continue
+    left.global.add(index)
+    if (!isInScope(index, partition !== '')) continue
+    left.inScope.add(index)
+    const mismatch = mismatchOf(index, selector, sorted)
+    left.mismatches.set(index, mismatch)
+    if (mismatch === undefined) left.usable.push(index)
+  }
+  return left
+}
+
+function isInScope(index: MangoIndex, isPartitioned: boolean): boolean {
+  return index === ALL_DOCS || index.isPartitioned === isPartitioned
 }
 
 function candidatesOf(
@@ -197,14 +214,15 @@ function requireUsable(
 }
 
 /** Undefined where it can be used. */
-function mismatchOf(index: MangoIndex, { selector, sort }: FindOptions): Reason | undefined {
-  const sorted = sort.map(([field]) => field)
+function mismatchOf(index: MangoIndex, selector: Condition, sorted: readonly string[]): Reason | undefined {
   if (index === ALL_DOCS) {
     if (sorted.length === 0) return undefined
     if (!indexableFields(selector).includes('_id')) return 'field_mismatch'
   } else {
-    const required = index.columns.filter((field) => !sorted.includes(field) && !EVERYWHERE.has(field))
-    if (!requiresFields(selector, required)) return 'field_mismatch'
+    for (const field of index.columns) {
+      if (sorted.includes(field) || EVERYWHERE.has(field)) continue
+      if (!requiresField(selector, field)) return 'field_mismatch'
+    }
   }
   return isInOrder(index.columns, sorted, selector) ? undefined : 'sort_order_mismatch'
 }

@@ -1,6 +1,8 @@
 /** What a plan looks at, one after the other: documents by their ids, or rows of an index and their documents. */
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsRow, Database, DocumentView } from '../database/api/database.ts'
+import type { DocumentReader } from '../database/read/document-reader.ts'
+import { ReadingDatabase } from '../database/reading-database.ts'
 import { isDesignId } from '../documents/document-id.ts'
 import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor, RowRange } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
@@ -16,10 +18,14 @@ import type { Plan } from './planner.ts'
 export interface Rows {
   /** Whether documents are put together of the keys: they have no other fields then. */
   readonly isCovering: boolean
+  /** Whether `isProven` may hold: the selector says nothing but ranges of the index's fields. */
+  readonly isExact: boolean
   /** False at the end. */
   next(): boolean
   /** JSON of the key of the row of that number, the first being 1, which is the document's. */
   keyOf(row: number, id: string): string
+  /** The same row's id, where `view()` gives one view of many documents. */
+  idOf?(row: number): string
   /** The document, good until another row's is asked for. Undefined where it has gone meanwhile. */
   view(): DocumentView | undefined
   /** Whether the row alone says that the selector means the document. */
@@ -52,14 +58,18 @@ interface Way {
   readonly room: (bytes: number) => Buffer
 }
 
-/** `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
-export async function openRows(
+/** The id of the document that is shown, and views of its beginnings by their lengths: the thread's, as what readers show is. */
+const id = Buffer.allocUnsafeSlow(256)
+const ids: (Buffer | undefined)[] = new Array(id.length + 1).fill(undefined)
+
+/** At once where it can be. `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
+export function openRows(
   context: RowsContext,
   options: FindOptions,
   plan: Plan,
   bookmark: Bookmark | undefined,
   { isReverse, isCovering, room }: Way,
-): Promise<Rows> {
+): Rows | Promise<Rows> {
   const { database } = context
   const { partition } = options
   const index = plan.index!
@@ -69,22 +79,32 @@ export async function openRows(
     const rest = range && bookmark ? idsBehind(range, bookmark, isReverse) : range
     return new DocumentRows(database, rest, isReverse)
   }
-  const snapshot = await openIndex(context, index.definition!, options)
   const whole = rowRange(ranges, partition)
-  const range = bookmark ? rowsBehind(whole, bookmark, partition, isReverse) : whole
-  return new IndexRows({
-    database,
-    snapshot,
-    range: { ...range, reverse: isReverse },
-    isExact: isExactPlan(plan, options.selector, whole),
-    covered: isCovering ? new CoveredDocuments(index.definition!.fields) : undefined,
-    room,
-  })
+  const { start, end } = bookmark ? rowsBehind(whole, bookmark, partition, isReverse) : whole
+  const made = (snapshot: IndexSnapshot): Rows => {
+    try {
+      return new IndexRows({
+        database,
+        snapshot,
+        range: { start, end, reverse: isReverse },
+        isExact: isExactPlan(plan, options.selector, whole),
+        covered: isCovering ? new CoveredDocuments(index.definition!.fields) : undefined,
+        room,
+        reader: isCovering ? undefined : ReadingDatabase.readerOf(database, room),
+      })
+    } catch (error) {
+      snapshot.close()
+      throw error
+    }
+  }
+  const opened = openIndex(context, index.definition!, options)
+  return opened instanceof Promise ? opened.then(made) : made(opened)
 }
 
 /** All but design documents. */
 class DocumentRows implements Rows {
   readonly isCovering = false
+  readonly isExact = false
   readonly #rows: IterableIterator<AllDocsRow>
   #row: AllDocsRow | undefined
 
@@ -142,10 +162,13 @@ interface IndexWalk {
   readonly isExact: boolean
   readonly covered: CoveredDocuments | undefined
   readonly room: (bytes: number) => Buffer
+  /** Undefined where the database shows a part of itself. */
+  readonly reader: DocumentReader | undefined
 }
 
 class IndexRows implements Rows {
   readonly isCovering: boolean
+  readonly isExact: boolean
   readonly #walk: IndexWalk
   readonly #cursor: RowCursor
   #isClosed = false
@@ -156,6 +179,7 @@ class IndexRows implements Rows {
     this.#walk = walk
     this.#cursor = walk.snapshot.trees[0]!.cursor(walk.range)
     this.isCovering = walk.covered !== undefined
+    this.isExact = walk.isExact
   }
 
   next(): boolean {
@@ -166,16 +190,35 @@ class IndexRows implements Rows {
 
   /** Of a row that was passed it is found again, since few are asked for. */
   keyOf(row: number): string {
-    if (row === this.#row) return this.#cursor.key().toString()
+    return this.#cursorAt(row).key().toString()
+  }
+
+  #cursorAt(row: number): RowCursor {
+    if (row === this.#row) return this.#cursor
     const { snapshot, range } = this.#walk
     const cursor = snapshot.trees[0]!.cursor({ ...range, skip: row - 1 })
     cursor.next()
-    return cursor.key().toString()
+    return cursor
+  }
+
+  idOf(row: number): string {
+    return this.#cursorAt(row).id()
   }
 
   view(): DocumentView | undefined {
+    const { reader } = this.#walk
+    if (reader !== undefined) {
+      const length = this.#cursor.idInto(id)
+      if (length >= 0) {
+        ids[length] ??= id.subarray(0, length)
+        return reader.find(ids[length]) ? reader : undefined
+      }
+    }
+    return this.#viewOf(this.#cursor.id())
+  }
+
+  #viewOf(id: string): DocumentView | undefined {
     const { database, covered, room } = this.#walk
-    const id = this.#cursor.id()
     if (covered !== undefined) return covered.of(id, this.#cursor.key())
     try {
       return database.get(id, { room })

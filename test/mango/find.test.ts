@@ -355,3 +355,48 @@ t.test('an index is a view of its design document, too', async (t) => {
     json: { reason: 'missing_named_view' },
   })
 })
+
+t.test('documents found by an index are shown as each is by itself', async (t) => {
+  await send('PUT /shown')
+  const ids = [
+    'plain',
+    'a"quote',
+    'back\\slash',
+    'é😀',
+    'tab\t',
+    'del\u007f',
+    'x'.repeat(300),
+    'zero\u0000one\u0001',
+  ]
+  const docs = ids.map((_id, n) => ({ _id, n, text: 'é'.repeat(n) }))
+  const long = Array.from({ length: 40 }, (_, at) => ({
+    _id: `long${at}`,
+    n: 100 + at,
+    text: 'y'.repeat(at * 700),
+  }))
+  await send('POST /shown/_bulk_docs', { json: { docs: [...docs, ...long] } })
+  const data = Buffer.from('attached').toString('base64')
+  const _attachments = { a: { content_type: 'text/plain', data } }
+  await send('PUT /shown/attached', { json: { n: 50, _attachments } })
+  const other = { _id: 'plain', _rev: '1-00000000000000000000000000000001', n: 0, other: true }
+  await send('POST /shown/_bulk_docs', { json: { docs: [other], new_edits: false } })
+  await send('POST /shown/_index', { json: { index: { fields: ['n'] }, ddoc: 'i', name: 'i' } })
+  const selectors = {
+    'by the rows alone': { n: { $gte: 0 } },
+    'held against the selector': { n: { $gte: 0 }, text: { $ne: 5 } },
+  }
+  for (const [how, selector] of Object.entries(selectors)) {
+    for (const conflicts of [false, true]) {
+      const json = { selector, conflicts, limit: 100 }
+      const { text } = await send('POST /shown/_find', { json })
+      const { docs: found } = JSON.parse(text) as Found
+      t.equal(found.length, ids.length + long.length + (how === 'by the rows alone' ? 1 : 0), how)
+      const whole = []
+      for (const { _id } of found) {
+        const query = conflicts ? '?conflicts=true' : ''
+        whole.push((await send(`GET /shown/${encodeURIComponent(_id)}${query}`)).text.trimEnd())
+      }
+      t.equal(text.slice(0, text.indexOf('\r\n],\r\n"bookmark"')), `{"docs":[\r\n${whole.join(',\r\n')}`, how)
+    }
+  }
+})

@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { runAtOnce } from '../../src/base/time-slice.ts'
-import type { Database, DocumentEdit } from '../../src/database/api/database.ts'
+import type { Database, DocumentEdit, DocumentView } from '../../src/database/api/database.ts'
+import { ReadingDatabase } from '../../src/database/reading-database.ts'
 import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { edit } from './database-fixture.ts'
 import { type DatabaseModel, generationOf, type ModelEdit } from './document-model.ts'
@@ -105,6 +106,25 @@ export function equal(found: unknown, wanted: unknown, what: string): void {
   if (a !== b) throw new Error(`${what}: found ${a}, wanted ${b}`)
 }
 
+/** What one view shows of many documents is what each has a view of its own for. */
+function compareReader(database: Database, ids: readonly string[]): void {
+  const reader = ReadingDatabase.readerOf(database, Buffer.allocUnsafe)!
+  for (const id of ids) {
+    const row = database.lookup(id)
+    const isThere = reader.find(Buffer.from(id))
+    equal(isThere, row !== undefined && !row.deleted, `${id}: found by a reader`)
+    if (isThere) equal(shownOf(reader), shownOf(database.get(id)), `${id}: read by a reader`)
+  }
+}
+
+function shownOf(view: DocumentView): unknown {
+  const { id, rev, deleted, localSeq, expiresAtMs = null } = view
+  const body = view.body().toString()
+  const attachments = view.attachments().map(({ name, length }) => [name, length])
+  const leaves = [view.conflicts(), view.deletedConflicts(), view.revsInfo(), view.revisions()]
+  return { id, rev, deleted, localSeq, expiresAtMs, body, attachments, leaves }
+}
+
 function compareDocument(database: Database, model: DatabaseModel, id: string): void {
   const document = model.documents.get(id)!
   const leaves = document.leaves()
@@ -192,6 +212,7 @@ function compareListings(database: Database, model: DatabaseModel): void {
 /** Compares everything that can be asked; throws at the first difference. */
 export function compareDatabase(database: Database, model: DatabaseModel): void {
   for (const id of model.documents.keys()) compareDocument(database, model, id)
+  compareReader(database, [...model.documents.keys(), 'not there'])
   compareListings(database, model)
   const info = database.info()
   const documents = [...model.documents.values()]

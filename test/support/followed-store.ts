@@ -81,6 +81,10 @@ export class FollowedStore implements Store {
     return this.#reader.get(tree, key)
   }
 
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    return this.#reader.getInto(tree, key, target)
+  }
+
   has(tree: string, key: Uint8Array): boolean {
     return this.#reader.has(tree, key)
   }
@@ -135,6 +139,10 @@ export class FollowedStore implements Store {
 
   check(onProgress?: (done: number, total: number) => void): Promise<CheckReport> {
     return this.store.check(onProgress)
+  }
+
+  settled(): Promise<void> {
+    return this.store.settled()
   }
 
   refresh(): Promise<void> {

@@ -80,6 +80,7 @@ export class MemoryRows implements RowReader {
       },
       key: () => entries[at]!.key,
       id: () => entries[at]!.id,
+      idInto: () => -1,
       value: () => entries[at]!.value,
       stored: () => entries[at]!.stored,
       place: () => entries[at]!.place,

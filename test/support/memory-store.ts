@@ -98,6 +98,8 @@ export class MemoryStore implements Store {
     return () => {}
   }
 
+  async settled(): Promise<void> {}
+
   get values(): this {
     return this
   }
@@ -148,6 +150,12 @@ export class MemoryStore implements Store {
     const entries = this.#tree(tree, this.#contents.trees)
     const entry = entries[lowerBound(entries, key, this.#compare(tree))]
     return entry && this.#compare(tree)(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined
+  }
+
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    const value = this.get(tree, key)
+    if (value !== undefined && value.length <= target.length) target.set(value)
+    return value?.length ?? -1
   }
 
   has(tree: string, key: Uint8Array): boolean {

@@ -76,6 +76,12 @@ class MemoryCursor implements Cursor {
     return true
   }
 
+  keyInto(target: Uint8Array): number {
+    const { key } = this.#entry()
+    if (key.length <= target.length) target.set(key)
+    return key.length
+  }
+
   #entry(): Entry {
     if (!this.#stands) throw new MemoryStoreError('INVALID_ARGUMENT', 'the cursor stands on no entry')
     return this.#tree[this.#at]!

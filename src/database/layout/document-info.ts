@@ -68,7 +68,8 @@ export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined):
   return Buffer.concat([head, encodeTree(tree)])
 }
 
-function treeAt(value: Uint8Array): number {
+/** Where the revision tree begins. */
+export function treeAt(value: Uint8Array): number {
   return (value[FLAGS_AT]! & EXPIRES) === 0 ? HEAD_BYTES : HEAD_BYTES + EXPIRY_BYTES
 }
 

@@ -63,14 +63,22 @@ export function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promis
   })
 }
 
-function sendShort(exchange: Exchange, { status, headers }: StreamedAnswer, body: Buffer): void {
+/** Returns whether the bytes of `body` are still needed. */
+function sendShort(exchange: Exchange, { status, headers }: StreamedAnswer, body: Buffer): boolean {
   const { response } = exchange
   const head = headOf(exchange, headers)
   head.push('Content-Length', String(body.length))
   response.writeHead(status, head)
   exchange.sentBytes += body.length
-  if (body.length <= MAX_JOINED_BYTES) endJoined(response, body)
-  else response.end(Buffer.from(body))
+  if (body.length <= MAX_JOINED_BYTES) {
+    endJoined(response, body)
+    return false
+  }
+  // Most often the operating system takes all of it at once. What waits behind other answers is a copy, as long as the body.
+  const { socket } = response
+  const isNext = socket !== null && socket.writableLength === 0
+  response.end(isNext ? body : Buffer.from(body))
+  return isNext && response.writableLength > 0
 }
 
 /** What nobody wants the rest of. */

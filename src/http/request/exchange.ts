@@ -428,9 +428,19 @@ export class Exchange implements Intake {
     return this.#text
   }
 
-  async #readText(): Promise<Buffer> {
-    const body = await this.body()
-    if (body.length <= SHORT_TEXT_BYTES) return canonicalize(body)
+  /** The same of a request that must say `application/json`. */
+  jsonTypedText(): Promise<Buffer> {
+    requireContentType(this.header('content-type'), 'application/json')
+    return this.jsonText()
+  }
+
+  #readText(): Promise<Buffer> {
+    return this.body().then((body) =>
+      body.length <= SHORT_TEXT_BYTES ? canonicalize(body) : this.#readLongText(body),
+    )
+  }
+
+  async #readLongText(body: Buffer): Promise<Buffer> {
     let values = 0
     const text = await this.inTurns(
       canonicalizeSteps(body, (soFar) => {

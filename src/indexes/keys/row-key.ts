@@ -56,10 +56,26 @@ export function idOf(key: Uint8Array): string {
 /** Behind the id in a row's key, whose length as it is written there is known. */
 export const BYTES_BEHIND_ID = 3
 
-/** Where the id begins in a row's key, as it is written there; -1 where it has to be looked for. */
-export function idStart(key: Uint8Array): number {
-  const length = key[key.length - 1]!
-  return length === NO_LENGTH ? -1 : key.length - BYTES_BEHIND_ID - length
+/** Where the id begins in a row's key, which ends at `end`, as it is written there; -1 where it has to be looked for. */
+export function idStart(key: Uint8Array, end = key.length): number {
+  const length = key[end - 1]!
+  return length === NO_LENGTH ? -1 : end - BYTES_BEHIND_ID - length
+}
+
+/**
+ * Copies the id in a row's key, which ends at `end`, to the beginning of `target`. Returns its length; -1 where it has to be
+ * looked for, is written otherwise, or is longer than `target`.
+ */
+export function idInto(key: Uint8Array, end: number, target: Uint8Array): number {
+  const start = idStart(key, end)
+  const length = end - BYTES_BEHIND_ID - start
+  if (start < 0 || length > target.length) return -1
+  for (let i = 0; i < length; i++) {
+    const byte = key[start + i]!
+    if (byte <= 1) return -1
+    target[i] = byte
+  }
+  return length
 }
 
 /** The sort key of a row's key: a view of it. */

@@ -22,8 +22,10 @@ const FEW_INDEXES = 20
 
 /** The body of a request of Mango, as it stands in its canonical text. Rejects with badRequest where it is no object. */
 export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
-  await exchange.jsonTypedBody()
-  const text = await exchange.jsonText()
+  return bodyOf(await exchange.jsonTypedText())
+}
+
+function bodyOf(text: Buffer): JsonSlice {
   if (text[0] !== OPEN_BRACE) requireObject(undefined)
   return new JsonSlice(text, 0)
 }
@@ -38,15 +40,16 @@ function atOnce(exchange: Exchange): readonly MangoIndex[] | undefined {
   return exchange.isChannelled ? [ALL_DOCS] : knownIndexes(exchange.database)
 }
 
-async function readOptions(exchange: Exchange, partition: string): Promise<FindOptions> {
-  const body = await queryBody(exchange)
-  return readFindOptions(new QueryMembers(body), { limit: exchange.limits.findLimit, partition })
+function optionsOf(exchange: Exchange, text: Buffer, partition: string): FindOptions {
+  const { findLimit: limit } = exchange.limits
+  const options = readFindOptions(new QueryMembers(bodyOf(text)), { limit, partition })
+  requirePartition(exchange, options, partition)
+  return options
 }
 
 function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
-    const options = await readOptions(exchange, partition)
-    requirePartition(exchange, options, partition)
+    const options = optionsOf(exchange, await exchange.jsonTypedText(), partition)
     const { database, backend, limits } = exchange
     const indexes = atOnce(exchange) ?? (await mangoIndexes(exchange))
     if (exchange.isChannelled && (options.count || options.aggregate !== undefined)) throw channelRefusal()
@@ -66,14 +69,14 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
       selectorBudgetMs: limits.selectorBudgetMs,
       scanWarningThreshold: limits.scanWarningThreshold,
     }
-    return jsonStream(200, await find(context, options, whole, branches))
+    const pieces = find(context, options, whole, branches)
+    return jsonStream(200, pieces instanceof Promise ? await pieces : pieces)
   }
 }
 
 function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
-    const options = await readOptions(exchange, partition)
-    requirePartition(exchange, options, partition)
+    const options = optionsOf(exchange, await exchange.jsonTypedText(), partition)
     const { database } = exchange
     const indexes = await mangoIndexes(exchange)
     const { whole, branches } = await exchange.inTurns(queryPlans(indexes, options, false))
