@@ -49,6 +49,17 @@ t.test('every length about the ends of blocks', async (t) => {
   t.same(hashesOf(messages), wantedOf(messages))
 })
 
+t.test('a short message behind a long one, which fill the memory', async (t) => {
+  for (const length of [100_000, 129_500, 129_600, 129_700, 129_800, 129_900, 130_000, 131_000, 200_000]) {
+    for (const behind of [0, 1, 120]) {
+      const messages = [Buffer.alloc(length, 7), Buffer.alloc(behind, 9)]
+      t.same(hashesOf(messages), wantedOf(messages), `${length} and ${behind} bytes`)
+      messages.reverse()
+      t.same(hashesOf(messages), wantedOf(messages), `${behind} and ${length} bytes`)
+    }
+  }
+})
+
 t.test('any messages', (t) => {
   const message = fc
     .tuple(fc.oneof(fc.nat(200), fc.nat(3000), fc.nat(60_000)), fc.nat(255))

@@ -62,11 +62,13 @@ function together(
   const { memory } = module
   const from = starts[first]!
   for (let lane = 0; lane < LANES; lane++) {
-    const number = first + Math.min(lane, count - 1)
-    const blocks = pad(bytes, starts[number]!, ends[number]!)
-    at[lane] = ROOM_START + starts[number]! - from
-    // A lane without a message of its own goes along with another.
-    left[lane] = lane < count ? blocks : 0
+    // A lane without a message of its own goes along from where any number of blocks is in the memory that another one has.
+    at[lane] = ROOM_START
+    left[lane] = 0
+    if (lane >= count) continue
+    const start = starts[first + lane]!
+    at[lane] = ROOM_START + start - from
+    left[lane] = pad(bytes, start, ends[first + lane]!)
   }
   memory.set(bytes.subarray(from, ends[first + count - 1]! + PADDING_BYTES), ROOM_START)
   for (let word = 0; word < FIRST_STATE.length; word++) {
@@ -106,7 +108,6 @@ function run({ memory, blocks }: Md5Module, count: number, first: number, onHash
       at[lane]! += most * BLOCK_BYTES
       if (left[lane]! > 0) continue
       undone -= 1
-      // What it goes on with counts no more; so it stays where it is in the memory.
       at[lane] = ROOM_START
       for (let word = 0; word < HASH_BYTES / 4; word++) {
         found.writeUInt32LE(memory.readUInt32LE(placeOf(lane, word)), 4 * word)
