@@ -10,7 +10,7 @@ import type {
   TransactOptions,
   Turn,
 } from '../api.ts'
-import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
+import { bytesOf, requireFunction, targetOf, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { getValue, getValueInto, hasKey } from '../tree/reader.ts'
 import type { Tree } from '../tree/tree.ts'
@@ -67,7 +67,7 @@ export abstract class FileStore<File extends LoadedFile>
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.tree(name)
     const { source, values } = this.current
-    const room = bytesOf('a target', target)
+    const room = targetOf('a target', target)
     return getValueInto(tree.root, bytesOf('a key', key), source, values, tree.compare, room)
   }
 
