@@ -1,6 +1,6 @@
 /**
  * Runs the tests: `npm test [-- PART ...]`, `npm run test:long`. Each file is a program of its own (its output is
- * TAP); two run at a time, and a line is printed when one ends. One that fails is named at once, with what it said.
+ * TAP); four run at a time, since most wait most of the time, and a line is printed when one ends. One that fails is named at once, with what it said.
  * With PARTs only the files whose path contains one of them are run.
  *
  * Tests that cost the most are for `test:long`. Some of them run in `npm test` too, over fewer cases: see `isLong` in
@@ -37,7 +37,7 @@ const LONGER = [
   'native-free-btree/budget',
 ]
 
-const JOBS = 2
+const JOBS = 4
 /** What a test has until it fails by itself; generous, since a machine may be busy with other things. */
 const TEST_TIMEOUT_SECONDS = { short: 300, long: 1200 }
 /** A file that has not ended so long after that is killed. */
