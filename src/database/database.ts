@@ -8,6 +8,7 @@ import type { Compression } from '../base/compression.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { RandomBytes } from '../base/random.ts'
+import { giveWay } from '../base/time-slice.ts'
 import type {
   DocumentEdit,
   DocumentView,
@@ -30,8 +31,9 @@ import { WritableStore } from './read/open-store.ts'
 import { SettingsView } from './read/settings-view.ts'
 import { DatabaseWords } from './read/words.ts'
 import { ReadingDatabase } from './reading-database.ts'
+import { type PackedResults, packedParts } from './write/apply-packed.ts'
 import { CheckedState } from './write/checked-state.ts'
-import { EditPath } from './write/edit-path.ts'
+import { allOf, EditPath } from './write/edit-path.ts'
 import type { EditContext, ReadyEdits } from './write/edits.ts'
 import {
   localKey,
@@ -40,6 +42,8 @@ import {
   writeLocalDocument,
 } from './write/local-documents.ts'
 import { holdContent, MovedContent } from './write/moved-content.ts'
+import type { PackedEdits } from './write/packed-edits.ts'
+import { offerPacked } from './write/packed-way.ts'
 import { SettingsWrites } from './write/settings.ts'
 import { updateWinner } from './write/winner-edits.ts'
 import { WritePath } from './write/write-path.ts'
@@ -104,6 +108,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     this.#edits = new EditPath({
       writer: {
         write: (part, results, allOrNothing) => this.#writes.write(part, results, allOrNothing),
+        writePacked: (edits) => this.writePacked(edits),
         append: (source) => this.append(source),
       },
       database: this,
@@ -111,6 +116,7 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
       clock,
       compression,
     })
+    offerPacked(this, this.#edits)
   }
 
   get path(): string {
@@ -141,6 +147,21 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   /** As `WritePath.write`, of edits that were made ready elsewhere. */
   write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     return this.#writes.write(ready, results, allOrNothing)
+  }
+
+  /** Writes edits in parts, each as a whole. Rejects as `update`, when all of them have settled. */
+  async writePacked(edits: PackedEdits): Promise<PackedResults> {
+    const results: PackedResults = new Array(edits.count).fill(undefined)
+    const writing: Promise<void>[] = []
+    for (const part of packedParts(edits)) {
+      if (writing.length > 0) await giveWay()
+      const written = this.#writes.writePacked(part, results)
+      // It may reject while the others are still handed over; all are looked at when they have been.
+      written.catch(() => undefined)
+      writing.push(written)
+    }
+    await allOf(writing)
+    return results
   }
 
   /** Appends as `Store.appendStream`. Rejects with insufficientStorage where documents may not be written. */

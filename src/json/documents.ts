@@ -1,9 +1,10 @@
 import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import { JsonScanner, type ScannedDocument } from './scanner.ts'
 import { Slab } from './slab.ts'
+import { SpecialPlaces } from './special-places.ts'
 
 export { INVALID_JSON, JsonSyntaxError } from './errors.ts'
-export type { ScannedDocument } from './scanner.ts'
+export type { JsonScanner as DocumentScan, ScannedDocument } from './scanner.ts'
 
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACKET = 0x5d
@@ -63,12 +64,35 @@ export function scanDocumentSteps(text: Uint8Array, check?: CheckDocument): Step
  * where the text is JSON but no object. Throws JsonSyntaxError.
  */
 export function scanDocuments(text: Uint8Array, options: BatchOptions = {}): ScannedBatch | null {
-  return scan(text, () => runAtOnce(batchSteps(shared, options)))
+  return scan(text, () => runAtOnce(batchSteps(shared, options, elementSteps)))
 }
 
 /** The same in steps. */
 export function scanDocumentsSteps(text: Uint8Array, options: BatchOptions = {}): Steps<ScannedBatch | null> {
-  return scanSteps(text, (scanner) => batchSteps(scanner, options))
+  return scanSteps(text, (scanner) => batchSteps(scanner, options, elementSteps))
+}
+
+/** Reads one document after the other where the scanner has it. */
+export interface DocumentReader {
+  /** In front of each term so many bytes are left free. */
+  readonly termStart: number
+  /** An array begins; what came of one before does not count. */
+  begin(): void
+  /** In memory of the scanner, which has written four bytes' room behind the term. What it throws ends the scan. */
+  take(document: JsonScanner): void
+}
+
+/**
+ * The same, for who reads each document as it comes: none is kept, and `documents` is empty. Their special members have
+ * places instead of values, and `hasPlaces` says of each whether that is so of all.
+ */
+export function readDocumentsSteps(
+  text: Uint8Array,
+  options: BatchOptions,
+  reader: DocumentReader,
+): Steps<ScannedBatch | null> {
+  const elements: ElementSteps = (scanner, given) => readElementSteps(scanner, given, reader)
+  return scanSteps(text, (scanner) => batchSteps(scanner, options, elements))
 }
 
 /**
@@ -137,7 +161,14 @@ function checkProgress(scanner: JsonScanner, check: CheckDocument): void {
   check(bytes, id)
 }
 
-function* batchSteps(scanner: JsonScanner, options: BatchOptions): Steps<ScannedBatch | null> {
+/** The elements of the array that begins. */
+type ElementSteps = (scanner: JsonScanner, options: BatchOptions) => Steps<(ScannedDocument | null)[]>
+
+function* batchSteps(
+  scanner: JsonScanner,
+  options: BatchOptions,
+  elements: ElementSteps,
+): Steps<ScannedBatch | null> {
   const { name = 'docs', members: wanted = [] } = options
   if (scanner.peek() !== OPEN_BRACE) {
     yield* valueSteps(scanner)
@@ -153,7 +184,7 @@ function* batchSteps(scanner: JsonScanner, options: BatchOptions): Steps<Scanned
     members.delete(key)
     if (key === name) documents = null
     if (key === name && scanner.peek() === OPEN_BRACKET) {
-      documents = yield* elementSteps(scanner, options)
+      documents = yield* elements(scanner, options)
       continue
     }
     const text = yield* valueSteps(scanner)
@@ -194,4 +225,30 @@ function* elementSteps(
   scanner.slab = undefined
   if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
   return documents
+}
+
+function* readElementSteps(
+  scanner: JsonScanner,
+  { check, onDocument }: BatchOptions,
+  reader: DocumentReader,
+): Steps<(ScannedDocument | null)[]> {
+  reader.begin()
+  scanner.accept(OPEN_BRACKET)
+  if (scanner.accept(CLOSE_BRACKET)) return []
+  scanner.notePlaces(new SpecialPlaces(), reader.termStart)
+  let count = 0
+  do {
+    scanner.beginDocument()
+    while (!scanner.advance(STEP_BYTES)) {
+      if (check !== undefined) checkProgress(scanner, check)
+      yield
+    }
+    reader.take(scanner)
+    count += 1
+    onDocument?.(count)
+    if (count % STEP_DOCUMENTS === 0) yield
+  } while (scanner.accept(COMMA))
+  scanner.notePlaces(undefined, 0)
+  if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
+  return []
 }

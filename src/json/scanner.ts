@@ -1,8 +1,10 @@
+import type { CanonicalOutput } from './canonical-output.ts'
 import * as X from './characters.ts'
 import { bury, type DeadRange, withoutRanges } from './dead-ranges.ts'
 import { KeyTable } from './key-table.ts'
 import type { Slab } from './slab.ts'
-import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE } from './term-writer.ts'
+import { NO_PLACE, type SpecialPlaces } from './special-places.ts'
+import { BINARY_HEAD_SIZE, PAIR_HEAD_SIZE, type TermWriter } from './term-writer.ts'
 import { JsonTokens } from './tokens.ts'
 
 // One pass over the bytes of a JSON text checks it, makes its canonical text, and writes its external term.
@@ -66,6 +68,8 @@ export interface ScannedDocument {
 /** The special member whose value is being scanned, and what to go back to when it is over. */
 interface OpenSpecial {
   readonly name: string
+  /** Of the places, where those are noted and not the value. */
+  readonly place: number
   readonly termStart: number
   readonly textStart: number
   readonly valueStart: number
@@ -90,6 +94,8 @@ export class JsonScanner {
   values = 0
   /** What is answered lies in memory of it; undefined: each for itself. */
   slab: Slab | undefined
+  /** Of the documents that are scanned, instead of the values of their special members; undefined: the values. */
+  places: SpecialPlaces | undefined
   /** Where the member begins whose key is being scanned. */
   #memberTermStart = 0
   #memberTextStart = 0
@@ -105,6 +111,7 @@ export class JsonScanner {
     this.#depth = 0
     this.#isDocument = false
     this.slab = undefined
+    this.notePlaces(undefined, 0)
     this.#special = NO_MEMBERS
     this.#openSpecial = null
     if (this.#deadText.length > 0) this.#deadText = []
@@ -147,6 +154,12 @@ export class JsonScanner {
     return this.scannedDocument()
   }
 
+  /** From the next document on, whose terms leave so many bytes free in front of them. */
+  notePlaces(places: SpecialPlaces | undefined, termStart: number): void {
+    this.places = places
+    this.#tokens.termStart = termStart
+  }
+
   /** Starts on a value, which `advance` scans and `text` or `string` answers. */
   beginValue(): void {
     this.#isDocument = false
@@ -157,6 +170,7 @@ export class JsonScanner {
   beginDocument(): void {
     this.#isDocument = this.peek() === X.OPEN_BRACE
     this.#special = NO_MEMBERS
+    this.places?.forget()
     this.#start()
   }
 
@@ -184,8 +198,28 @@ export class JsonScanner {
 
   /** What the string that was scanned says. */
   string(): string {
-    const { term } = this.#tokens
-    return term.bytes.toString('utf8', BINARY_HEAD_SIZE, term.length)
+    const { term, termStart } = this.#tokens
+    return term.bytes.toString('utf8', termStart + BINARY_HEAD_SIZE, term.length)
+  }
+
+  /** Of the value that was scanned, in memory that is used again: its term, from `termStart` to its length. */
+  get writtenTerm(): TermWriter {
+    return this.#tokens.term
+  }
+
+  /** The text that is scanned, and the canonical one that was made of it. */
+  get canonicalOutput(): CanonicalOutput {
+    return this.#tokens.output
+  }
+
+  /** Where the scan stands in the text. */
+  get position(): number {
+    return this.#tokens.position
+  }
+
+  /** Whether the document that was scanned is an object all of whose special members have places, and has no repeated keys. */
+  get hasPlaces(): boolean {
+    return this.#isDocument && this.places?.isKnown === true && this.#deadTerm.length === 0
   }
 
   /** The document that was scanned. */
@@ -350,22 +384,27 @@ export class JsonScanner {
     const keyStart = termStart + PAIR_HEAD_SIZE + BINARY_HEAD_SIZE
     const term = tokens.term
     if (term.length === keyStart || term.bytes[keyStart] !== X.UNDERSCORE) return false
-    const name = term.bytes.toString('utf8', keyStart, term.length)
-    if (BODY_MEMBERS.has(name)) return false
+    const place =
+      this.places === undefined ? NO_PLACE : this.places.placeOf(term.bytes, keyStart, term.length)
+    const name = place === NO_PLACE ? term.bytes.toString('utf8', keyStart, term.length) : ''
+    if (place === NO_PLACE && BODY_MEMBERS.has(name)) return false
     tokens.next()
     const valueStart = tokens.output.offset(tokens.position)
     const deadText = this.#deadText.length
     const deadTerm = this.#deadTerm.length
-    this.#openSpecial = { name, termStart, textStart, valueStart, deadText, deadTerm }
+    this.#openSpecial = { name, place, termStart, textStart, valueStart, deadText, deadTerm }
     return true
   }
 
   /** Keeps the special member's value, and undoes what it added to the body. */
   #closeSpecial(open: OpenSpecial, frame: number): void {
     const tokens = this.#tokens
-    if (this.#special === NO_MEMBERS) this.#special = new Map()
-    this.#special.delete(open.name)
-    this.#special.set(open.name, this.#textFrom(open.valueStart, open.deadText))
+    if (open.place !== NO_PLACE) this.#notePlace(open)
+    else {
+      if (this.#special === NO_MEMBERS) this.#special = new Map()
+      this.#special.delete(open.name)
+      this.#special.set(open.name, this.#textFrom(open.valueStart, open.deadText))
+    }
     if (this.#deadText.length > open.deadText) this.#deadText.length = open.deadText
     if (this.#deadTerm.length > open.deadTerm) this.#deadTerm.length = open.deadTerm
     tokens.term.length = open.termStart
@@ -376,6 +415,13 @@ export class JsonScanner {
       const danglingComma = this.#frames[frame + 1]! > 0 ? 1 : 0
       tokens.output.cut(open.textStart - danglingComma, tokens.position)
     }
+  }
+
+  #notePlace({ place, valueStart }: OpenSpecial): void {
+    const { output, position } = this.#tokens
+    // A value that had to be copied is not canonical as it stands in the text.
+    const start = valueStart < output.length ? NO_PLACE : output.rangeStart + valueStart - output.length
+    this.places!.note(place, start, position)
   }
 
   /** The earlier one of two members with one key goes: a member ends where the next one begins. */

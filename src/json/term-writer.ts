@@ -12,12 +12,12 @@
 export const LIST = 0x6c
 export const EMPTY_LIST = 0x6a
 const BYTE_LIST = 0x6b
-const SMALL_INTEGER = 0x61
-const INTEGER = 0x62
+export const SMALL_INTEGER = 0x61
+export const INTEGER = 0x62
 const BIG_INTEGER = 0x6e
 const FLOAT = 0x46
 const TUPLE = 0x68
-const BINARY = 0x6d
+export const BINARY = 0x6d
 
 /** Bytes of a list's head: its tag and its count. */
 export const LIST_HEAD_SIZE = 5

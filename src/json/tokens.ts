@@ -44,6 +44,8 @@ export class JsonTokens {
   /** Where the string that is being scanned begins in the term. */
   #stringHead = 0
   readonly term = new TermWriter()
+  /** Where each term begins: room is left in front of it. */
+  termStart = 0
   readonly output = new CanonicalOutput()
 
   /** Starts on `text`. Throws JsonSyntaxError where that is not UTF-8. */
@@ -67,7 +69,8 @@ export class JsonTokens {
   /** Starts a new term and a new output where the next value begins. */
   start(): void {
     this.peek()
-    this.term.length = 0
+    this.term.reserve(this.termStart - this.term.length)
+    this.term.length = this.termStart
     this.output.start(this.#text, this.position)
   }
 

@@ -97,8 +97,11 @@ export class Checkpoints {
     return undefined
   }
 
-  /** Everything up to `seq` has been replicated. Throws ReplicationError. */
-  async write(seq: Sequence, counts: Counts, signal: AbortSignal): Promise<void> {
+  /**
+   * Everything up to `seq` has been replicated. Where there were no changes in that, the answer stays what it was. Throws
+   * ReplicationError.
+   */
+  async write(seq: Sequence, counts: Counts, hasChanges: boolean, signal: AbortSignal): Promise<void> {
     const { source, target, ids, isUsed } = this.#options
     if (!isUsed || seq === this.#committed) return
     await this.#commitBoth(signal)
@@ -107,7 +110,7 @@ export class Checkpoints {
     this.#source = await this.#put(source, 'source', id, body, this.#source, signal)
     this.#target = await this.#put(target, 'target', id, body, this.#target, signal)
     this.#committed = seq
-    this.#result = body
+    if (hasChanges) this.#result = body
   }
 
   async #commitBoth(signal: AbortSignal): Promise<void> {

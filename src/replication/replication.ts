@@ -56,6 +56,8 @@ export class Replication {
   #pending: number | null = null
   #sourceSeq: Sequence = 0
   #throughSeq: Sequence = 0
+  /** Changes were met that are to be replicated. */
+  #hasChanges = false
   #cancelTimer: (() => void) | undefined
   #checkpointing: Promise<void> | undefined
   #checkpointFailure: { error: unknown } | undefined
@@ -172,6 +174,7 @@ export class Replication {
 
   async #batch({ changes }: SourceChanges): Promise<void> {
     if (changes.length === 0) return
+    this.#hasChanges = true
     const { target, parts } = this.#options
     const { signal } = this.#work
     const startMs = parts.clock.monotonic()
@@ -220,7 +223,8 @@ export class Replication {
   /** One after the other; what it covers is what has been done when it begins. */
   async #checkpoint(signal: AbortSignal): Promise<void> {
     while (this.#checkpointing !== undefined) await this.#checkpointing.catch(() => undefined)
-    this.#checkpointing = this.#checkpoints.write(this.#throughSeq, { ...this.#counts }, signal)
+    const counts = { ...this.#counts }
+    this.#checkpointing = this.#checkpoints.write(this.#throughSeq, counts, this.#hasChanges, signal)
     try {
       await this.#checkpointing
     } finally {

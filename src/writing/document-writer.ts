@@ -11,6 +11,7 @@ import type { PasswordHasher } from '../auth/password-hash.ts'
 import { isDatabaseAdmin, parseSecurity, type Security } from '../auth/security.ts'
 import { isServerAdmin, type UserCtx } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
+import type { Compression } from '../base/compression.ts'
 import { diskPercentUsed } from '../base/disk-usage.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
@@ -26,7 +27,10 @@ import type {
   EditResult,
   UpdateOptions,
 } from '../database/api/database.ts'
+import type { PackedResults } from '../database/write/apply-packed.ts'
 import { examineDesign } from '../database/write/design-document.ts'
+import type { PackedEdits } from '../database/write/packed-edits.ts'
+import { packedWayOf } from '../database/write/packed-way.ts'
 import type { DesignDocuments } from '../design/design-documents.ts'
 import { validation } from '../design/validation.ts'
 import { isDesignId } from '../documents/document-id.ts'
@@ -43,6 +47,14 @@ import { isUsersDatabase } from '../users/users-database.ts'
 export interface DocumentWriter {
   update(edits: readonly DocumentEdit[], options?: Omit<UpdateOptions, 'check'>): Promise<EditResult[]>
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult>
+  /** A shorter way for many documents none of which is a design document; undefined: there is none. */
+  packed(): PackedWriter | undefined
+}
+
+export interface PackedWriter {
+  readonly compression: Compression
+  /** As `PackedWay.updatePacked`. */
+  update(edits: PackedEdits): Promise<PackedResults | undefined>
 }
 
 /** Edits in turn of databases with rules are made again when another write came first. */
@@ -127,6 +139,10 @@ class DesignGuard implements DocumentWriter {
     if (isDesignId(id) && !this.#isAdmin) throw databaseAdminRefusal(this.#user)
     return this.#writer.updateInTurn(id, make)
   }
+
+  packed(): PackedWriter | undefined {
+    return this.#writer.packed()
+  }
 }
 
 /** Takes no edits of requests while the disk is fuller than `[disk_monitor]` allows; replicated ones go on, as in CouchDB. */
@@ -150,6 +166,16 @@ class DiskGuard implements DocumentWriter {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     this.#requireRoom()
     return this.#writer.updateInTurn(id, make)
+  }
+
+  packed(): PackedWriter | undefined {
+    const packed = this.#writer.packed()
+    if (packed === undefined) return undefined
+    const update = async (edits: PackedEdits): Promise<PackedResults | undefined> => {
+      this.#requireRoom()
+      return packed.update(edits)
+    }
+    return { compression: packed.compression, update }
   }
 
   /** Throws insufficientStorage. */
@@ -200,6 +226,13 @@ class PlainWriter implements DocumentWriter {
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     if (isDesignId(id)) return updatedInTurn(this, this.#database, id, make)
     return this.#database.updateInTurn(id, make, { check: this.#check })
+  }
+
+  packed(): PackedWriter | undefined {
+    const way = packedWayOf(this.#database)
+    const compression = way?.packs
+    if (way === undefined || compression === undefined || this.#check.isNeeded()) return undefined
+    return { compression, update: (edits) => way.updatePacked(edits, this.#check) }
   }
 }
 
@@ -338,6 +371,11 @@ class RuledWriter implements DocumentWriter {
 
   updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     return updatedInTurn(this, this.#database, id, make)
+  }
+
+  /** Every edit has to be looked at. */
+  packed(): undefined {
+    return undefined
   }
 
   #check(): EditCheck {

@@ -18,6 +18,7 @@ t.test('parts that are refused while others are still handed over', async (t) =>
         while (performance.now() < until);
         throw new DatabaseError('storageUnavailable', `part ${parts}`)
       },
+      writePacked: () => Promise.reject(new Error('nothing is packed')),
       append: () => Promise.reject(new Error('nothing is to be appended')),
     },
     database: {

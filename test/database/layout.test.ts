@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeChangeEntry, encodeChangeEntry } from '../../src/database/layout/change-entry.ts'
-import { decodeInfo, encodeInfo, summaryOfInfo } from '../../src/database/layout/document-info.ts'
+import { addInfo, decodeInfo, encodeInfo } from '../../src/database/layout/document-info.ts'
 import { idReducer, readSummary, SUMMARY_BYTES, seqKey, seqOfKey } from '../../src/database/layout/layout.ts'
 import { encodeStoredBody, referenceOf, validates } from '../../src/database/layout/stored-body.ts'
 import { RevisionTree } from '../../src/database/revisions/revision-tree.ts'
@@ -19,6 +19,8 @@ function tree(marked: boolean): RevisionTree {
   return made
 }
 
+const reducer = idReducer(addInfo)
+
 t.test('a document', async (t) => {
   const value = encodeInfo(tree(false), undefined)
   t.equal(value.subarray(0, 14).toString('hex'), ['01', '00', '0000000003e8', '00000000012c'].join(''))
@@ -26,7 +28,7 @@ t.test('a document', async (t) => {
   t.same([info.seq, info.deleted, info.winner.pos, info.winner.id], [258, false, 1, id])
   t.ok(reference.equals(info.reference))
   t.equal(encodeInfo(tree(true), undefined)[1], 2, 'a validate_doc_update')
-  t.same(readSummary(summaryOfInfo(encodeInfo(tree(true), undefined))), {
+  t.same(readSummary(reducer.map(Buffer.alloc(0), encodeInfo(tree(true), undefined))), {
     live: 1,
     deleted: 0,
     active: 1000,
@@ -41,7 +43,12 @@ t.test('a document that expires', async (t) => {
   t.equal(value.subarray(0, 20).toString('hex'), head.join(''))
   t.ok(value.subarray(20).equals(encodeInfo(tree(true), undefined).subarray(14)), 'the rest is the same')
   t.match(decodeInfo(value), { seq: 258, expiresAtMs: 0x1020304 })
-  t.match(readSummary(summaryOfInfo(value)), { live: 1, active: 1000, external: 300, validating: 1 })
+  t.match(readSummary(reducer.map(Buffer.alloc(0), value)), {
+    live: 1,
+    active: 1000,
+    external: 300,
+    validating: 1,
+  })
 })
 
 t.test('a change', async (t) => {
@@ -82,7 +89,7 @@ t.test('summaries add up, in any grouping', async (t) => {
     for (const [at, value] of fields.entries()) bytes.writeUIntBE(value, at * 6, 6)
     return { fields, bytes }
   })
-  const { combine } = idReducer((value) => value)
+  const { combine } = reducer
   const property = fc.property(fc.array(summary, { maxLength: 8 }), fc.nat(8), (all, cut) => {
     const parts = all.map(({ bytes }) => bytes)
     const whole = combine(parts)
@@ -93,4 +100,28 @@ t.test('summaries add up, in any grouping', async (t) => {
   })
   fc.assert(property, { numRuns: 300 })
   t.same(combine([]), new Uint8Array(SUMMARY_BYTES))
+})
+
+t.test('the summary of many documents is that of each, added up', async (t) => {
+  const values = [tree(true), tree(false), tree(true), tree(false)].map((each, at) =>
+    encodeInfo(each, at % 2 === 0 ? undefined : 1234),
+  )
+  values.push(Buffer.from(values[1]!))
+  values[4]![1]! |= 1
+  const bounds: number[] = []
+  let at = 3
+  for (const { length } of values) {
+    bounds.push(at - 2, at, at, at + length)
+    at += length
+  }
+  const bytes = Buffer.concat([Buffer.alloc(3, 255), ...values, Buffer.alloc(9, 255)])
+  const one = values.map((value) => reducer.map(Buffer.alloc(2), value))
+  t.same(reducer.mapAll!(bytes, Uint32Array.from(bounds)), reducer.combine(one))
+  t.same(readSummary(reducer.combine(one)), {
+    live: 4,
+    deleted: 1,
+    active: 5000,
+    external: 1500,
+    validating: 2,
+  })
 })

@@ -204,10 +204,8 @@ t.test('bytes that are no document are left to the general merge', (t) => {
   tree.merge({ start: 2, ids: [id('b'), id('a')] }, { ...value, attachments: Buffer.alloc(300, 2) })
   const whole = encodeInfo(tree, undefined)
   const document = new LinearDocument()
-  const head = { pos: 3, id: id('c') }
-  const added = { deleted: false, size: 1, activeSize: 1 }
-  const isTaken = (bytes: Buffer): boolean =>
-    document.read(bytes) && document.beginUpdate(head, added, 10, 1000)
+  const added = { pos: 3, id: { bytes: Buffer.alloc(16), at: 0 }, deleted: false, size: 1, activeSize: 1 }
+  const isTaken = (bytes: Buffer): boolean => document.read(bytes) && document.beginUpdate(added, 10, 1000)
   ok(isTaken(whole))
   for (let length = 0; length < whole.length; length++)
     ok(!isTaken(whole.subarray(0, length)), `${length} bytes`)

@@ -165,6 +165,11 @@ t.test('some of the documents: by ids, by a selector, by a function, winners alo
       return (all['rows'] as { id: string }[]).map(({ id }) => id)
     }
     t.same(await ids({ doc_ids: ['plain-1', 'absent', 'long'] }, 'by-ids'), ['long', 'plain-1'])
+    for (const doc_ids of [[], ['absent'], ['absent']]) {
+      const json = { source: from, target: 'by-ids', doc_ids }
+      const { body } = await call(runner.url, 'POST', '/_replicate', json)
+      t.match(body, { ok: true, no_changes: true }, `${name}: nothing to replicate is told`)
+    }
     t.same(await ids({ selector: { at: { $lt: 3 } } }, 'by-selector'), ['plain-0', 'plain-1', 'plain-2'])
     t.equal((await ids({ filter: 'd/odd' }, 'by-function')).length, 125)
     await ids({ winning_revs_only: true }, 'winners')

@@ -101,6 +101,13 @@ function unpacked(stored: Buffer, room: (bytes: number) => Buffer): Buffer {
   return text
 }
 
+/** The text of stored bytes; may be a view of them. Throws storage_damaged. */
+export function textOf(stored: Uint8Array): Uint8Array {
+  if (!isPacked(stored)) return stored
+  const { buffer, byteOffset, length } = stored
+  return unpacked(Buffer.from(buffer, byteOffset, length), Buffer.allocUnsafe)
+}
+
 function inflate(stored: Buffer, text: Buffer): boolean {
   try {
     const bytes = inflateRawSync(stored.subarray(DEFLATE_AT), { maxOutputLength: text.length })

@@ -21,7 +21,7 @@ import {
   type Winner,
   type WinnerPlace,
 } from '../revisions/revision-tree-codec.ts'
-import { checkVersion, summaryOfOne, TREES, VALUE_VERSION } from './layout.ts'
+import { type AddDocument, checkVersion, readField, TREES, VALUE_VERSION } from './layout.ts'
 import { referenceOf, validates } from './stored-body.ts'
 
 const DELETED = 1
@@ -138,7 +138,11 @@ export function isDeletedInfo(bytes: Buffer, start = 0): boolean {
 }
 
 /** What a document adds to the summary of the tree `id`. */
-export function summaryOfInfo(value: Uint8Array): Uint8Array {
-  const flags = value[FLAGS_AT]!
-  return summaryOfOne((flags & DELETED) !== 0, value, ACTIVE_AT, (flags & VALIDATES) !== 0)
+export const addInfo: AddDocument = (bytes, at, sum) => {
+  const flags = bytes[at + FLAGS_AT]!
+  if ((flags & DELETED) === 0) sum.live += 1
+  else sum.deleted += 1
+  sum.active += readField(bytes, at + ACTIVE_AT)
+  sum.external += readField(bytes, at + EXTERNAL_AT)
+  if ((flags & VALIDATES) !== 0) sum.validating += 1
 }

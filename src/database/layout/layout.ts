@@ -99,8 +99,8 @@ const FIELDS = 5
 export const SUMMARY_BYTES = FIELD_BYTES * FIELDS
 const HIGH = 0x1_0000_0000
 
-/** An integer of 6 bytes; plain arithmetic, for it runs for every entry of every node that is written. */
-function readField(bytes: Uint8Array, at: number): number {
+/** An integer of 6 bytes, as values and summaries have them; plain arithmetic, for it runs for every entry of every node that is written. */
+export function readField(bytes: Uint8Array, at: number): number {
   const high = bytes[at]! * 0x100 + bytes[at + 1]!
   const low = (bytes[at + 2]! << 24) | (bytes[at + 3]! << 16) | (bytes[at + 4]! << 8) | bytes[at + 5]!
   return high * HIGH + (low >>> 0)
@@ -124,20 +124,6 @@ export function readSummary(reduction: Uint8Array | undefined): IdSummary {
   return { live: field(0), deleted: field(1), active: field(2), external: field(3), validating: field(4) }
 }
 
-/** At `sizesAt` of `source` are the fields active and external, as the summary has them. */
-export function summaryOfOne(
-  deleted: boolean,
-  source: Uint8Array,
-  sizesAt: number,
-  validating: boolean,
-): Uint8Array {
-  const bytes = new Uint8Array(SUMMARY_BYTES)
-  bytes[(deleted ? 2 : 1) * FIELD_BYTES - 1] = 1
-  for (let i = 0; i < 2 * FIELD_BYTES; i++) bytes[2 * FIELD_BYTES + i] = source[sizesAt + i]!
-  if (validating) bytes[SUMMARY_BYTES - 1] = 1
-  return bytes
-}
-
 function addUp(parts: readonly Uint8Array[]): Uint8Array {
   const sum = new Uint8Array(SUMMARY_BYTES)
   for (let at = 0; at < SUMMARY_BYTES; at += FIELD_BYTES) {
@@ -148,13 +134,36 @@ function addUp(parts: readonly Uint8Array[]): Uint8Array {
   return sum
 }
 
-/** The reducer of the tree `id`; `map` gives the summary of one document. */
-export function idReducer(map: (value: Uint8Array) => Uint8Array): Reducer {
+/** Adds what one document, whose value begins at `at` of `bytes`, adds to the summary. */
+export type AddDocument = (bytes: Uint8Array, at: number, sum: IdSummary) => void
+
+function summaryBytes({ live, deleted, active, external, validating }: IdSummary): Uint8Array {
+  const bytes = new Uint8Array(SUMMARY_BYTES)
+  writeField(bytes, 0, live)
+  writeField(bytes, FIELD_BYTES, deleted)
+  writeField(bytes, 2 * FIELD_BYTES, active)
+  writeField(bytes, 3 * FIELD_BYTES, external)
+  writeField(bytes, 4 * FIELD_BYTES, validating)
+  return bytes
+}
+
+/** The reducer of the tree `id`. */
+export function idReducer(add: AddDocument): Reducer {
+  const nothing = (): IdSummary => ({ live: 0, deleted: 0, active: 0, external: 0, validating: 0 })
   return {
     name: 'documents',
     version: 1,
     maxBytes: SUMMARY_BYTES,
-    map: (_key, value) => map(value),
+    map: (_key, value) => {
+      const sum = nothing()
+      add(value, 0, sum)
+      return summaryBytes(sum)
+    },
     combine: addUp,
+    mapAll: (bytes, bounds) => {
+      const sum = nothing()
+      for (let i = 2; i < bounds.length; i += 4) add(bytes, bounds[i]!, sum)
+      return summaryBytes(sum)
+    },
   }
 }

@@ -30,8 +30,16 @@ const NEW_REVISION_BYTES = 128
 /** Views of results are kept by their length up to here. */
 const KEPT_LENGTHS = 1024
 
-/** What is stored for a revision that is added. */
+/** An id of the usual length, where it lies. */
+export interface UsualId {
+  bytes: Uint8Array
+  at: number
+}
+
+/** A revision that is added, and what is stored for it. */
 export interface NewRevision {
+  readonly pos: number
+  readonly id: UsualId
   readonly deleted: boolean
   /** Bytes of its text, and of what is stored for it. */
   readonly size: number
@@ -73,11 +81,8 @@ class Room {
     this.number(value < 0 ? -2 * value - 1 : 2 * value)
   }
 
-  id(id: string): void {
-    const { bytes } = this
-    let at = this.length
-    for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at++] = id.charCodeAt(i)
-    this.length = at
+  id({ bytes, at }: UsualId): void {
+    this.copy(bytes, at, at + REVISION_ID_SIZE)
   }
 
   copy(source: Uint8Array, start: number, end: number): void {
@@ -132,34 +137,26 @@ function writeLeafValue({ deleted, size, activeSize }: NewRevision): void {
   info.length += REFERENCE_BYTES
 }
 
-function isUsual({ id }: Revision): boolean {
-  return id.length === REVISION_ID_SIZE
+/** Writes the id of a revision to `bytes`. False: it is not of the usual length. */
+export function placeId({ id }: Revision, bytes: Uint8Array): boolean {
+  if (id.length !== REVISION_ID_SIZE) return false
+  for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[i] = id.charCodeAt(i)
+  return true
 }
 
-/**
- * Begins the value of a new document whose revisions are `path`, newest first, of which the newest alone has a body. False: it
- * is not of the usual kind.
- */
-export function beginNewDocument(
-  path: readonly Revision[],
-  revision: NewRevision,
-  seq: number,
-  revsLimit: number,
-): boolean {
-  const count = Math.min(path.length, revsLimit)
-  if (count === 0 || !path.every(isUsual)) return false
-  info.begin(NEW_REVISION_BYTES + count * REVISION_ID_SIZE)
+/** Begins the value of a new document of one revision. */
+export function beginNewDocument(revision: NewRevision, seq: number): void {
+  info.begin(NEW_REVISION_BYTES)
   writeHead(revision)
   info.number(seq)
   info.number(1)
-  info.signed(path[0]!.pos)
-  info.number(count)
+  info.signed(revision.pos)
+  info.number(1)
   info.number(0)
   info.u8(REVISION_ID_SIZE)
-  for (let i = 0; i < count; i++) info.id(path[i]!.id)
+  info.id(revision.id)
   info.number(1)
   writeLeafValue(revision)
-  return true
 }
 
 /** The value that was begun, with the reference of the leaf's body; good until another one is begun. */
@@ -173,17 +170,16 @@ const change = new Room()
 /** The value of the tree `seq` of a document of one leaf without attachments; good until the next one. */
 export function linearChangeEntry(
   key: Uint8Array,
-  revision: Revision,
-  deleted: boolean,
+  { pos, id, deleted }: NewRevision,
   reference: Reference,
 ): Buffer {
   change.begin(NEW_REVISION_BYTES + key.length)
   change.u8(VALUE_VERSION)
   change.number(1)
   change.u8(deleted ? DELETED : 0)
-  change.signed(revision.pos)
+  change.signed(pos)
   change.number(REVISION_ID_SIZE)
-  change.id(revision.id)
+  change.id(id)
   change.copy(reference, 0, REFERENCE_BYTES)
   change.copy(key, 0, key.length)
   return change.view()
@@ -243,17 +239,16 @@ export class LinearDocument {
   }
 
   /** Whether that is its leaf. */
-  hasLeaf({ pos, id }: Revision): boolean {
-    if (pos !== this.#pos || id.length !== REVISION_ID_SIZE) return false
+  hasLeaf(pos: number, { bytes, at }: UsualId): boolean {
+    if (pos !== this.#pos) return false
     for (let i = 0; i < REVISION_ID_SIZE; i++) {
-      if (this.#bytes[this.#idsAt + i] !== id.charCodeAt(i)) return false
+      if (this.#bytes[this.#idsAt + i] !== bytes[at + i]) return false
     }
     return true
   }
 
-  /** Begins the value with a revision above its leaf. False: its bytes cannot be read, or the revision is not of the usual kind. */
-  beginUpdate(head: Revision, revision: NewRevision, seq: number, revsLimit: number): boolean {
-    if (!isUsual(head) || head.pos !== this.#pos + 1) return false
+  /** Begins the value with a revision that extends its leaf. False: its bytes cannot be read. */
+  beginUpdate(revision: NewRevision, seq: number, revsLimit: number): boolean {
     const kept = Math.min(this.#count, revsLimit - 1)
     const isCut = kept < this.#count
     const values = isCut ? this.#valuesWithin(kept) : this.#values
@@ -262,11 +257,11 @@ export class LinearDocument {
     writeHead(revision)
     info.number(seq)
     info.number(1)
-    info.signed(head.pos)
+    info.signed(revision.pos)
     info.number(kept + 1)
     info.number(0)
     info.u8(REVISION_ID_SIZE)
-    info.id(head.id)
+    info.id(revision.id)
     info.copy(this.#bytes, this.#idsAt, this.#idsAt + kept * REVISION_ID_SIZE)
     info.number(values + 1)
     writeLeafValue(revision)

@@ -1,14 +1,14 @@
 import type { TreeOptions } from '../../../native-free-btree/index.ts'
 import { decodeAttachments, referenceOfEntry } from './attachment-records.ts'
 import { decodeChangeEntry } from './change-entry.ts'
-import { decodeInfoTree, summaryOfInfo } from './document-info.ts'
+import { addInfo, decodeInfoTree } from './document-info.ts'
 import { idReducer, TREES } from './layout.ts'
 import { referenceOf } from './stored-body.ts'
 
 /** Of the trees of a database. */
 export const TREE_OPTIONS: Record<string, TreeOptions> = {
   [TREES.id]: {
-    reducer: idReducer(summaryOfInfo),
+    reducer: idReducer(addInfo),
     references: (value) =>
       decodeInfoTree(Buffer.from(value)).nodes.flatMap((node) =>
         node.value === null

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { DatabaseError } from '../../base/errors.ts'
-import { TermWriter } from '../../json/term-writer.ts'
+import { BINARY, EMPTY_LIST, INTEGER, LIST, SMALL_INTEGER, TermWriter } from '../../json/term-writer.ts'
 
 // A revision is a generation and an id. The id is a byte string: a JavaScript string each character of
 // which is one byte, 16 of them for the usual md5. Such a string costs half of a Buffer's memory or less,
@@ -105,6 +105,55 @@ export function nextRevision(
   hashed.release()
   return { pos: (parent?.pos ?? 0) + 1, id }
 }
+
+/** What `hashInPlace` needs in front of a term, and behind it. */
+export const HASH_ROOM_BEFORE = 48
+export const HASH_ROOM_BEHIND = 2
+
+/** A revision whose id has the usual length and lies in `bytes` at `at`. */
+export interface PlacedRevision {
+  pos: number
+  readonly id: { readonly bytes: Uint8Array; readonly at: number }
+}
+
+/**
+ * The id of `nextRevision`, without attachments, of the body's term where it lies: in `bytes` from `start` to `end`, where there is
+ * room beside it to be overwritten. Its generation is of 31 bits.
+ */
+export function hashInPlace(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  deleted: boolean,
+  parent: PlacedRevision | undefined,
+): string {
+  // Front to back, and then moved up to the term.
+  let at = start - HASH_ROOM_BEFORE
+  const head = at
+  bytes[at++] = EXTERNAL_TERM
+  at = bytes.writeUInt32BE(LIST_OF_FIVE, bytes.writeUInt8(LIST, at))
+  const word = deleted ? TRUE_ATOM : FALSE_ATOM
+  for (let i = 0; i < word.length; i++) bytes[at++] = word[i]!
+  if (parent === undefined) at = bytes.writeUInt32BE(TWO_ZEROS, at)
+  else {
+    const { pos, id } = parent
+    if (pos <= 0xff) at = bytes.writeUInt16BE((SMALL_INTEGER << 8) | pos, at)
+    else at = bytes.writeUInt32BE(pos, bytes.writeUInt8(INTEGER, at))
+    at = bytes.writeUInt32BE(REVISION_ID_SIZE, bytes.writeUInt8(BINARY, at))
+    for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at++] = id.bytes[id.at + i]!
+  }
+  const from = start - (at - head)
+  bytes.copyWithin(from, head, at)
+  bytes[end] = EMPTY_LIST
+  bytes[end + 1] = EMPTY_LIST
+  return md5(bytes.subarray(from, end + HASH_ROOM_BEHIND))
+}
+
+const LIST_OF_FIVE = 5
+/** Twice the small integer 0: no generation, and no id. */
+const TWO_ZEROS = 0x61006100
+const TRUE_ATOM = Buffer.from('d\x00\x04true', 'latin1')
+const FALSE_ATOM = Buffer.from('d\x00\x05false', 'latin1')
 
 const hashed = new TermWriter()
 

@@ -5,7 +5,8 @@
 import type { EditResult } from '../api/database.ts'
 import type { RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
-import { encodeResults } from './result-codec.ts'
+import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
+import { encodePackedResults, encodeResults } from './result-codec.ts'
 import { decodeEdits } from './update-codec.ts'
 
 const CALLS: ReadonlySet<string> = new Set<keyof RemoteCalls>([
@@ -28,12 +29,18 @@ export class DatabaseService implements RemoteWriter {
   /** Rejects with ByteFormatError for bytes that are no edits. */
   update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
     try {
+      if (edits[0] === PACKED_EDITS) return this.#updatePacked(edits)
       const ready = decodeEdits(edits)
       const results: EditResult[] = []
       return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  #updatePacked({ buffer, byteOffset, length }: Uint8Array): Promise<Uint8Array> {
+    const edits = new PackedEdits(Buffer.from(buffer, byteOffset, length))
+    return this.#database.writePacked(edits).then(encodePackedResults)
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -28,11 +28,14 @@ import { OpenStore } from '../read/open-store.ts'
 import { SettingsView } from '../read/settings-view.ts'
 import { DatabaseWords } from '../read/words.ts'
 import { ReadingDatabase } from '../reading-database.ts'
+import type { PackedResults } from '../write/apply-packed.ts'
 import { EditPath } from '../write/edit-path.ts'
 import type { ReadyEdits } from '../write/edits.ts'
 import { holdContent } from '../write/moved-content.ts'
+import type { PackedEdits } from '../write/packed-edits.ts'
+import { offerPacked } from '../write/packed-way.ts'
 import { updateWinner } from '../write/winner-edits.ts'
-import { decodeResults } from './result-codec.ts'
+import { decodePackedResults, decodeResults } from './result-codec.ts'
 import { encodeEdits, placesOf } from './update-codec.ts'
 
 export interface FollowedParts {
@@ -73,6 +76,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     this.#edits = new EditPath({
       writer: {
         write: (part, results, allOrNothing) => this.#write(part, results, allOrNothing),
+        writePacked: (edits) => this.#writePacked(edits),
         append: async (source) => {
           const { reference, salt } = await this.#append(source)
           return { reference, source: { salt } }
@@ -83,6 +87,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
       clock,
       compression,
     })
+    offerPacked(this, this.#edits)
   }
 
   async refresh(): Promise<void> {
@@ -108,6 +113,11 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     return this.#writer
       .update(encodeEdits(part), { allOrNothing })
       .then((answer) => decodeResults(answer, placesOf(part), results))
+  }
+
+  async #writePacked(edits: PackedEdits): Promise<PackedResults> {
+    this.#store.get()
+    return decodePackedResults(await this.#writer.update(edits.bytes, { allOrNothing: false }), edits)
   }
 
   async updateInTurn(

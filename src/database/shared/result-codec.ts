@@ -6,12 +6,14 @@
  * |---|---|
  * | u8 | version, 1 |
  * | n | results; for each: |
- * | u8 | 0 written, 1 refused, 2 refused and with a revision |
+ * | u8 | 0 written, 1 refused, 2 refused and with a revision; of packed edits also 3, written as the revision that was told |
  * | b | with 0 and 2: the revision, UTF-8 |
  * | b, b | with 1 and 2: kind and reason of the refusal |
  */
 import { ByteFormatError, ByteReader, ByteWriter } from '../../base/byte-codec.ts'
 import type { EditResult } from '../api/database.ts'
+import type { PackedResults } from '../write/apply-packed.ts'
+import type { PackedEdits } from '../write/packed-edits.ts'
 import { readError, readText, writeError, writeText } from './text-codec.ts'
 
 const VERSION = 1
@@ -19,6 +21,8 @@ const VERSION = 1
 const WRITTEN = 0
 const REFUSED = 1
 const REFUSED_WITH_REV = 2
+/** Of packed edits: written as the revision that was told. */
+const AS_TOLD = 3
 
 const writer = new ByteWriter()
 
@@ -26,13 +30,15 @@ export function encodeResults(results: readonly EditResult[]): Buffer {
   writer.begin()
   writer.u8(VERSION)
   writer.number(results.length)
-  for (const result of results) {
-    const { ok, rev } = result
-    writer.u8(ok ? WRITTEN : rev === undefined ? REFUSED : REFUSED_WITH_REV)
-    if (rev !== undefined) writeText(writer, rev)
-    if (!ok) writeError(writer, result.refusal)
-  }
+  for (const result of results) writeResult(result)
   return writer.take()
+}
+
+function writeResult(result: EditResult): void {
+  const { ok, rev } = result
+  writer.u8(ok ? WRITTEN : rev === undefined ? REFUSED : REFUSED_WITH_REV)
+  if (rev !== undefined) writeText(writer, rev)
+  if (!ok) writeError(writer, result.refusal)
 }
 
 /** Puts the results into their places, which are given in the order in which the edits were encoded. Throws ByteFormatError. */
@@ -42,18 +48,48 @@ export function decodeResults(
   results: EditResult[],
 ): void {
   const reader = new ByteReader(bytes)
-  const version = reader.u8()
-  if (version !== VERSION) throw new ByteFormatError(`results of version ${version}`)
-  const count = reader.number()
-  if (count !== places.length) throw new ByteFormatError(`${count} results of ${places.length} edits`)
-  for (const { id, place } of places) results[place] = readResult(reader, id)
+  requireCount(reader, places.length)
+  for (const { id, place } of places) results[place] = readResult(reader, reader.u8(), id)
   if (!reader.atEnd) throw new ByteFormatError('bytes behind the last result')
 }
 
-function readResult(reader: ByteReader, id: string): EditResult {
-  const kind = reader.u8()
+function requireCount(reader: ByteReader, wanted: number): void {
+  const version = reader.u8()
+  if (version !== VERSION) throw new ByteFormatError(`results of version ${version}`)
+  const count = reader.number()
+  if (count !== wanted) throw new ByteFormatError(`${count} results of ${wanted} edits`)
+}
+
+function readResult(reader: ByteReader, kind: number, id: string): EditResult {
   if (kind > REFUSED_WITH_REV) throw new ByteFormatError(`unknown kind of result: ${kind}`)
   const rev = kind === REFUSED ? undefined : readText(reader)
   if (kind !== WRITTEN) return { ok: false, id, rev, refusal: readError(reader) }
   return { ok: true, id, rev: rev! }
+}
+
+/** The same of packed edits, in the order of ids. */
+export function encodePackedResults(results: PackedResults): Buffer {
+  writer.begin()
+  writer.u8(VERSION)
+  writer.number(results.length)
+  for (const result of results) {
+    if (result === undefined) writer.u8(AS_TOLD)
+    else writeResult(result)
+  }
+  return writer.take()
+}
+
+/** Throws ByteFormatError. */
+export function decodePackedResults(bytes: Uint8Array, edits: PackedEdits): PackedResults {
+  const reader = new ByteReader(bytes)
+  requireCount(reader, edits.count)
+  const results: PackedResults = []
+  for (let i = 0; i < edits.count; i++) {
+    const kind = reader.u8()
+    results.push(
+      kind === AS_TOLD ? undefined : readResult(reader, kind, edits.key(edits.start(i)).toString()),
+    )
+  }
+  if (!reader.atEnd) throw new ByteFormatError('bytes behind the last result')
+  return results
 }

@@ -12,6 +12,7 @@ import { awaiting, reading } from '../errors/layer-errors.ts'
 import { DESIGN_PREFIX, LOCAL_PREFIX } from '../layout/layout.ts'
 import { checkPartitionedId } from '../layout/partition.ts'
 import type { Replaced } from '../read/reads.ts'
+import type { PackedResults } from './apply-packed.ts'
 import type { CheckStamp } from './checked-state.ts'
 import { type EditContext, partsOf, type ReadyEdits, readySteps } from './edits.ts'
 import {
@@ -22,6 +23,8 @@ import {
   releaseContent,
   withPresentContent,
 } from './moved-content.ts'
+
+import type { PackedEdits } from './packed-edits.ts'
 
 /** So many edits are made ready in one go. */
 const SHORT_REQUEST = 256
@@ -55,6 +58,8 @@ export interface EditWriter {
    * Rejects with MovedContent where it names bytes of another file than the store's.
    */
   write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void>
+  /** Writes them in parts, each as one transaction. */
+  writePacked(edits: PackedEdits): Promise<PackedResults>
   readonly append: AppendCopy
 }
 
@@ -69,7 +74,7 @@ export interface EditedDatabase {
 }
 
 /** Waits for every one of them, also when one rejects: then rejects as the first that did. */
-async function allOf(promises: readonly Promise<void>[]): Promise<void> {
+export async function allOf(promises: readonly Promise<void>[]): Promise<void> {
   const settled = await Promise.allSettled(promises)
   for (const each of settled) if (each.status === 'rejected') throw each.reason
 }
@@ -102,6 +107,18 @@ export class EditPath {
   context(newEdits: boolean, stamp: CheckStamp | undefined): EditContext {
     const compression = this.#compression()
     return { newEdits, stamp, partitioned: this.#partitioned, nowMs: this.#clock.now(), compression }
+  }
+
+  /** See `packed-way.ts`. */
+  get packs(): Compression | undefined {
+    return this.#partitioned ? undefined : this.#compression()
+  }
+
+  /** See `packed-way.ts`. */
+  async updatePacked(edits: PackedEdits, check: EditCheck): Promise<PackedResults | undefined> {
+    if (!this.#database.isFresh) await this.#database.refresh()
+    edits.stamp = this.#database.checkStamp()
+    return check.isNeeded() ? undefined : this.#writer.writePacked(edits)
   }
 
   /** As `Database.update`. */

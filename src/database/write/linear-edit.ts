@@ -10,8 +10,10 @@ import {
   LinearDocument,
   linearChangeEntry,
   type NewRevision,
+  placeId,
+  type UsualId,
 } from '../layout/linear-document.ts'
-import type { Revision } from '../revisions/revision-id.ts'
+import { REVISION_ID_SIZE } from '../revisions/revision-id.ts'
 import { writeLinearDocument } from './derived-trees.ts'
 import type { ReadyEdit } from './edits.ts'
 import type { AppendedBodies } from './turn-source.ts'
@@ -27,26 +29,61 @@ export interface LinearContext {
 /** How an edit went: written to a new document or to one that was there, in conflict, or not looked at. */
 export type LinearOutcome = 'inserted' | 'updated' | 'conflict' | undefined
 
+/** One interactive edit without attachments and an expiry; memory that is used again for the next one. */
+export interface LinearEdit {
+  readonly revision: { -readonly [K in keyof NewRevision]: NewRevision[K] }
+  /** The revision that it extends; its generation is one below the new one's. */
+  hasParent: boolean
+  readonly parent: UsualId
+  body: Uint8Array
+}
+
+const NOTHING = Buffer.alloc(0)
+
+export function emptyLinearEdit(): LinearEdit {
+  const id = (): UsualId => ({ bytes: NOTHING, at: 0 })
+  return {
+    revision: { pos: 0, id: id(), deleted: false, size: 0, activeSize: 0 },
+    hasParent: false,
+    parent: id(),
+    body: NOTHING,
+  }
+}
+
 const document = new LinearDocument()
 
-/** Of the revision that is added: used again for each. */
-const added: { -readonly [K in keyof NewRevision]: NewRevision[K] } = {
-  deleted: false,
-  size: 0,
-  activeSize: 0,
-}
-
-function isPlain({ attachments, validates, fault, expiresAtMs, path }: ReadyEdit): boolean {
-  return (
-    attachments.length === 0 &&
-    !validates &&
-    fault === undefined &&
-    expiresAtMs === undefined &&
-    path.length > 0
-  )
-}
-
 /** `value` is what the tree `id` has at `key`. Undefined: nothing was done, and the edit is the general merge's. */
+export function writeLinear(
+  context: LinearContext,
+  key: Uint8Array,
+  value: Buffer | undefined,
+  edit: LinearEdit,
+): LinearOutcome {
+  const { revision, body, hasParent } = edit
+  if (value === undefined && hasParent) return 'conflict'
+  if (value !== undefined && !document.read(value)) return undefined
+  if (value !== undefined && !(hasParent && document.hasLeaf(revision.pos - 1, edit.parent)))
+    return 'conflict'
+  revision.size = textBytesOf(body)
+  revision.activeSize = body.length
+  const seq = context.nextSeq()
+  if (value === undefined) beginNewDocument(revision, seq)
+  else if (!document.beginUpdate(revision, seq, context.revsLimit)) return undefined
+  const { tx } = context
+  const reference = tx.append(body)
+  context.appended.add(reference, body)
+  const seqBefore = value === undefined ? undefined : document.seq
+  const entry = linearChangeEntry(key, revision, reference)
+  writeLinearDocument(tx, key, seqBefore, seq, finishedInfo(reference), entry)
+  context.takeSeq()
+  return value === undefined ? 'inserted' : 'updated'
+}
+
+const single = emptyLinearEdit()
+single.revision.id.bytes = Buffer.alloc(REVISION_ID_SIZE)
+single.parent.bytes = Buffer.alloc(REVISION_ID_SIZE)
+
+/** As `writeLinear`, of an edit of any kind. */
 export function writeLinearEdit(
   context: LinearContext,
   key: Uint8Array,
@@ -54,53 +91,16 @@ export function writeLinearEdit(
   edit: ReadyEdit,
   isInteractive: boolean,
 ): LinearOutcome {
-  if (!isPlain(edit)) return undefined
-  if (value === undefined) return insert(context, key, edit, isInteractive)
-  return isInteractive && document.read(value) ? update(context, key, edit) : undefined
-}
-
-function describe({ deleted, body }: ReadyEdit): NewRevision {
-  added.deleted = deleted
-  added.size = textBytesOf(body)
-  added.activeSize = body.length
-  return added
-}
-
-function insert(
-  context: LinearContext,
-  key: Uint8Array,
-  edit: ReadyEdit,
-  isInteractive: boolean,
-): LinearOutcome {
-  if (isInteractive && edit.parent !== undefined) return 'conflict'
-  const seq = context.nextSeq()
-  if (!beginNewDocument(edit.path, describe(edit), seq, context.revsLimit)) return undefined
-  finish(context, key, edit, seq, undefined)
-  return 'inserted'
-}
-
-function update(context: LinearContext, key: Uint8Array, edit: ReadyEdit): LinearOutcome {
-  const { parent, path } = edit
-  if (parent === undefined || !document.hasLeaf(parent)) return 'conflict'
-  const seq = context.nextSeq()
-  if (!document.beginUpdate(path[0]!, describe(edit), seq, context.revsLimit)) return undefined
-  finish(context, key, edit, seq, document.seq)
-  return 'updated'
-}
-
-/** Writes the document whose value was begun. */
-function finish(
-  context: LinearContext,
-  key: Uint8Array,
-  edit: ReadyEdit,
-  seq: number,
-  seqBefore: number | undefined,
-): void {
-  const { tx } = context
-  const head: Revision = edit.path[0]!
-  const reference = tx.append(edit.body)
-  context.appended.add(reference, edit.body)
-  const entry = linearChangeEntry(key, head, edit.deleted, reference)
-  writeLinearDocument(tx, key, seqBefore, seq, finishedInfo(reference), entry)
-  context.takeSeq()
+  const { attachments, validates, fault, expiresAtMs, path, parent, deleted } = edit
+  if (attachments.length > 0 || validates || fault !== undefined || expiresAtMs !== undefined)
+    return undefined
+  const head = path[0]
+  const isOne = isInteractive ? head !== undefined : path.length === 1 && value === undefined
+  if (!isOne || !placeId(head!, single.revision.id.bytes)) return undefined
+  single.hasParent = parent !== undefined
+  if (parent !== undefined && !placeId(parent, single.parent.bytes)) return undefined
+  single.revision.pos = head!.pos
+  single.revision.deleted = deleted
+  single.body = edit.body
+  return writeLinear(context, key, value, single)
 }

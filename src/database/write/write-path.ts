@@ -22,6 +22,7 @@ import type { WritableStore } from '../read/open-store.ts'
 import { getDocument } from '../read/reads.ts'
 import type { SettingsView } from '../read/settings-view.ts'
 import type { DatabaseWords } from '../read/words.ts'
+import type { PackedPart, PackedResults } from './apply-packed.ts'
 import type { CheckedState, CheckStamp } from './checked-state.ts'
 import { type EditContext, type ReadyEdits, readyEdits } from './edits.ts'
 import { expireDocuments } from './expire.ts'
@@ -63,6 +64,13 @@ export interface WritePathOptions {
   readonly metrics: Metrics
   /** Hears of every durable change, once its number is in `words`. */
   readonly onChange: () => void
+}
+
+/** Edits of any form, which are one transaction. */
+interface WrittenEdits extends Pick<ReadyEdits, 'grows' | 'stamp' | 'bytes' | 'newEdits'> {
+  apply(context: UpdateContext): UpdateOutcome
+  /** They were checked against what is no more. */
+  refuseOutdated(): UpdateOutcome
 }
 
 export class WritePath {
@@ -208,21 +216,54 @@ export class WritePath {
 
   /** Throws insufficientStorage and databaseClosed; else as `write`. */
   #write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
-    if (ready.grows) this.requireRoom()
-    let isOutdated = false
-    const change = this.#change(
-      (context) => {
-        isOutdated = ready.stamp !== undefined && this.#checked.isOutdated(ready.stamp)
-        if (isOutdated) return refuseOutdated(ready, results)
+    const edits: WrittenEdits = {
+      ...ready,
+      apply: (context) => {
         const applied = applyEdits(context, ready, results)
         if (allOrNothing) requireAll(applied.results)
         return applied
       },
-      ready.bytes,
-      ready.newEdits ? 'interactive' : 'replicated',
+      refuseOutdated: () => refuseOutdated(ready, results),
+    }
+    return this.#written(edits, (change) =>
+      allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change,
     )
-    const settled = allOrNothing ? change.catch((error) => refusedOutcome(error, results)) : change
-    return settled.then((outcome) =>
+  }
+
+  /** As `write`, of a part of packed edits. */
+  writePacked(part: PackedPart, results: PackedResults): Promise<void> {
+    const { grows, stamp, bytes, newEdits } = part
+    const edits: WrittenEdits = {
+      grows,
+      stamp,
+      bytes,
+      newEdits,
+      apply: (context) => part.apply(context, results),
+      refuseOutdated: () => part.refuseOutdated(results),
+    }
+    try {
+      return this.#written(edits, (change) => change)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #written(
+    edits: WrittenEdits,
+    settle: (change: Promise<UpdateOutcome>) => Promise<UpdateOutcome>,
+  ): Promise<void> {
+    const { grows, stamp, bytes, newEdits } = edits
+    if (grows) this.requireRoom()
+    let isOutdated = false
+    const change = this.#change(
+      (context) => {
+        isOutdated = stamp !== undefined && this.#checked.isOutdated(stamp)
+        return isOutdated ? edits.refuseOutdated() : edits.apply(context)
+      },
+      bytes,
+      newEdits ? 'interactive' : 'replicated',
+    )
+    return settle(change).then((outcome) =>
       isOutdated ? this.#checked.settled().then(() => this.#updated(outcome)) : this.#updated(outcome),
     )
   }

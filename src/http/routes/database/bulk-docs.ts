@@ -12,6 +12,7 @@ import type { Exchange } from '../../request/exchange.ts'
 import { requestWriter } from '../../request/request-writer.ts'
 import { isShortOfQuorum } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
+import { packedBulkDocs } from './packed-bulk-docs.ts'
 
 /** What is answered for one document; its place is the document's place in the request. */
 type Outcome =
@@ -31,6 +32,12 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     if (count > maxBulkDocs) throw new DatabaseError('tooManyDocuments', String(maxBulkDocs))
   }
   const options = { members: MEMBERS, onDocument, check: documentCheck(maxDocumentBytes) }
+  if (!isShortOfQuorum(exchange.query)) {
+    const answer = await packedBulkDocs(exchange, requestWriter(exchange), text, options, (count) =>
+      countRequest(exchange, count),
+    )
+    if (answer !== undefined) return answer
+  }
   const scanned = await exchange.inTurns(scanDocumentsSteps(text, options))
   if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
   const { documents, members } = scanned
@@ -40,9 +47,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
       : 'POST body must include `docs` parameter.'
     throw new DatabaseError('badRequest', reason)
   }
-  const { metrics, clock } = exchange.backend
-  metrics.count('couchdb.httpd.bulk_requests')
-  metrics.observe('couchdb.httpd.bulk_docs', documents.length, clock.now())
+  countRequest(exchange, documents.length)
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
@@ -55,6 +60,11 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
   if (newEdits) return writtenAnswer(exchange, outcomes)
   const failures = outcomes.filter((outcome) => 'error' in outcome)
   return listed(201, failures)
+}
+
+function countRequest({ backend: { metrics, clock } }: Exchange, documents: number): void {
+  metrics.count('couchdb.httpd.bulk_requests')
+  metrics.observe('couchdb.httpd.bulk_docs', documents, clock.now())
 }
 
 /** A long list is printed as it is sent. */
