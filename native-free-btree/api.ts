@@ -351,6 +351,13 @@ export interface StoreReader {
 export interface Store extends StoreReader {
   readonly recovery: RecoveryReport
   /**
+   * Resolves when what opening has found in the log is applied to the trees, which is done in short turns of the event
+   * loop. Point reads and cursors without `skip` need not wait for it, writes do by themselves; what needs counts or summaries
+   * of a tree has the rest of its changes applied at once, which may take a second. Rejects with DAMAGED where a change cannot be
+   * applied: then nothing is written, and the tree cannot be read as a whole. CLOSED when the store is closed meanwhile.
+   */
+  settled(): Promise<void>
+  /**
    * Appends a value of any length, in chunks, as they come; durable with the commit that stores the reference,
    * which belongs to `values` as it is when this resolves.
    */

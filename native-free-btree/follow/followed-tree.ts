@@ -9,11 +9,11 @@
  */
 import type { PageSource } from '../cache/page-source.ts'
 import type { ReplayTree } from '../log/replay.ts'
+import { ChangeTable } from '../tree/change-table.ts'
 import type { DirtyLedger } from '../tree/changeable-nodes.ts'
-import { getValue, getValueInto, hasKey, valueOfCell, valueOfCellInto } from '../tree/reader.ts'
+import { getValue, getValueInto, hasKey, valueOfCell, valueOfCellInto } from '../tree/point-reads.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
-import { ChangeTable } from './change-table.ts'
 
 export class FollowedTree implements ReplayTree {
   readonly tree: Tree
@@ -117,20 +117,10 @@ export class FollowedTree implements ReplayTree {
     this.#base = end
   }
 
-  /** The last operation of each key, in the order of keys: neighbours share their way to the leaf. */
+  /** In the order of keys: neighbours share their way to the leaf. */
   #move(from: number, to: number): void {
     const table = this.#table
-    const operations: number[] = []
-    let isInOrder = true
-    for (let i = from; i < to; i++) {
-      operations.push(i)
-      isInOrder = isInOrder && (i === from || table.order(i - 1, i) < 0)
-    }
-    if (!isInOrder) operations.sort((a, b) => table.order(a, b) || a - b)
-    for (let i = 0; i < operations.length; i++) {
-      const operation = operations[i]!
-      const next = operations[i + 1]
-      if (!isInOrder && next !== undefined && table.order(operation, next) === 0) continue
+    for (const operation of table.lastInOrder(from, to)) {
       const bytes = table.bytesOf(operation)
       if (table.isPut(operation)) this.tree.put(bytes, table.cellOffset(operation))
       else this.tree.delete(bytes, table.keyStart(operation), table.keyEnd(operation))

@@ -147,11 +147,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
     const { trees: all, dirtyBytes } = this.contents()
     const trees: StoreStats['trees'] = {}
     for (const tree of all) {
-      trees[tree.definition.name] = {
-        count: tree.root?.count ?? 0,
-        bytes: tree.root?.bytes ?? 0,
-        depth: depthOf(tree),
-      }
+      trees[tree.definition.name] = sizeOf(tree)
     }
     return {
       fileBytes: file.size(),
@@ -233,12 +229,17 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   }
 }
 
-/** Levels of a tree; 0 where a damaged node stands in the way, which is not for statistics to report. */
-function depthOf(tree: Tree): number {
+/** Zeros where a damaged node stands in the way, which is not for statistics to report. */
+function sizeOf(tree: Tree): StoreStats['trees'][string] {
+  const size = { count: 0, bytes: 0, depth: 0 }
   try {
-    return tree.depth()
+    const { root } = tree
+    size.count = root?.count ?? 0
+    size.bytes = root?.bytes ?? 0
+    size.depth = tree.depth()
+    return size
   } catch (error) {
-    if (error instanceof StorageError && error.code === 'DAMAGED') return 0
+    if (error instanceof StorageError && error.code === 'DAMAGED') return size
     throw error
   }
 }

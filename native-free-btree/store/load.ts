@@ -1,4 +1,7 @@
-/** Brings the trees of a file back to its last durable commit: the last checkpoint, and the groups since. */
+/**
+ * Brings the trees of a file back to its last durable commit: the last checkpoint, and the groups since, which are read
+ * here and applied to the trees later (tree/late-changes.ts).
+ */
 import type { TreeOptions } from '../api.ts'
 import type { CacheSpace } from '../cache/page-cache.ts'
 import { PageSource } from '../cache/page-source.ts'
@@ -8,7 +11,7 @@ import { StorageError } from '../errors.ts'
 import { MAX_GROUP_BYTES } from '../format.ts'
 import type { CheckpointPointer } from '../log/group.ts'
 import { type Located, requireGenesis } from '../log/recovery.ts'
-import { Replay } from '../log/replay.ts'
+import { Replay, type ReplayTree } from '../log/replay.ts'
 import { type WalkState, walkGroups } from '../log/walk.ts'
 import type { TreeDefinition } from '../tree/definition.ts'
 import { Tree } from '../tree/tree.ts'
@@ -70,24 +73,32 @@ export async function loadTrees(
   const source = new PageSource(file, located.salt, space)
   const trees = new Map<string, Tree>()
   const byId = new Map<number, Tree>()
+  /** By id, the trees that the groups have changed so far. */
+  const changed = new Map<number, ReplayTree>()
   const define = (definition: TreeDefinition): Tree => {
     const given = Object.hasOwn(options, definition.name) ? options[definition.name]! : {}
     if (Object.hasOwn(options, definition.name)) assertSame(definition, given)
     const tree = new Tree(definition, given, source, ledger)
     trees.set(definition.name, tree)
     byId.set(definition.id, tree)
+    changed.delete(definition.id)
     return tree
   }
   const pointer = located.end.checkpoint
   const checkpoint = pointer.position === 0 ? undefined : readCheckpoint(file, located.salt, pointer)
   for (const { definition, root } of checkpoint?.trees ?? []) define(definition).root = root
   const start = await replayStart(file, located, checkpoint)
-  // Without the caller's order or summary a record cannot be put where it belongs.
-  const treeById = (id: number) => {
+  const treeById = (id: number): ReplayTree | undefined => {
+    const known = changed.get(id)
+    if (known !== undefined) return known
     const tree = byId.get(id)
-    if (writing) tree?.assertWritable()
-    else tree?.assertReadable()
-    return tree
+    if (tree === undefined) return undefined
+    // Without the caller's order or summary a record cannot be put where it belongs.
+    if (writing) tree.assertWritable()
+    else tree.assertReadable()
+    const later = tree.later()
+    changed.set(id, later)
+    return later
   }
   const replay = new Replay({ define, treeById })
   const limit = located.end.position

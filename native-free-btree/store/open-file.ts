@@ -99,6 +99,8 @@ export abstract class OpenFile {
 
 class FileBytes implements ValueSource {
   readonly #open: OpenFile
+  /** What references were located in last, mostly a page with many of them: it is looked at once. */
+  #holder: Uint8Array | undefined
 
   constructor(open: OpenFile) {
     this.#open = open
@@ -118,7 +120,8 @@ class FileBytes implements ValueSource {
   }
 
   locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace> {
-    const holder = bytesOf('what holds a reference', bytes)
+    if (bytes !== this.#holder) this.#holder = bytesOf('what holds a reference', bytes)
+    const holder = this.#holder
     requireWhole('offset', offset, 0, holder.length - REFERENCE_BYTES)
     this.#open.touch()
     return this.#open.values.locate(holder, offset)

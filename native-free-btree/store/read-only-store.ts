@@ -4,6 +4,7 @@ import { requireAmount } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { identify } from '../log/recovery.ts'
+import { settleInTurns } from '../write/settling.ts'
 import { NO_WRITER, type WriterStats } from './file-reader.ts'
 import { LoadedFile } from './loaded-file.ts'
 import { type StoreOptions, spaceOf } from './options.ts'
@@ -27,6 +28,12 @@ export class ReadOnlyStore extends FileStore<LoadedFile> {
 
   protected get looksBehind(): boolean {
     return true
+  }
+
+  async settled(): Promise<void> {
+    this.assertOpen()
+    await settleInTurns(this.current.trees.values(), this.clock, () => !this.isClosing)
+    this.assertOpen()
   }
 
   async refresh(): Promise<void> {

@@ -147,6 +147,12 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     }
   }
 
+  async settled(): Promise<void> {
+    this.assertOpen()
+    await this.#writer.settled()
+    this.assertOpen()
+  }
+
   shareProgress(): SharedProgress {
     const writer = this.#assertWritable()
     if (this.#progress === undefined) {

@@ -12,7 +12,6 @@ import type {
 } from '../api.ts'
 import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
-import { getValue, getValueInto, hasKey } from '../tree/reader.ts'
 import type { Tree } from '../tree/tree.ts'
 import { checkStore } from './check.ts'
 import { FileReader } from './file-reader.ts'
@@ -44,6 +43,7 @@ export abstract class FileStore<File extends LoadedFile>
   abstract exportSnapshot(): Promise<SnapshotHandle>
   abstract turn(): Promise<Turn>
   abstract slowDown(delayMs: number): void
+  abstract settled(): Promise<void>
   abstract refresh(): Promise<void>
   abstract shareProgress(): SharedProgress
 
@@ -59,21 +59,16 @@ export abstract class FileStore<File extends LoadedFile>
   }
 
   get(name: string, key: Uint8Array): Buffer | undefined {
-    const tree = this.tree(name)
-    const { source, values } = this.current
-    return getValue(tree.root, bytesOf('a key', key), source, values, tree.compare)
+    return this.tree(name).get(bytesOf('a key', key), this.current.values)
   }
 
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.tree(name)
-    const { source, values } = this.current
-    const room = bytesOf('a target', target)
-    return getValueInto(tree.root, bytesOf('a key', key), source, values, tree.compare, room)
+    return tree.getInto(bytesOf('a key', key), bytesOf('a target', target), this.current.values)
   }
 
   has(name: string, key: Uint8Array): boolean {
-    const tree = this.tree(name)
-    return hasKey(tree.root, bytesOf('a key', key), this.current.source, tree.compare)
+    return this.tree(name).has(bytesOf('a key', key))
   }
 
   protected show(onClose: (closed: StoreSnapshot) => void): StoreSnapshot {

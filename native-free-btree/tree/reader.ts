@@ -4,78 +4,27 @@ import { bytesOf, requireBoolean, requireObject, requireWhole } from '../argumen
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyOf, copyTo, leafCellBytes, readCell } from '../page/cell.ts'
+import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { bytesBelow, countBelow, type NodePointer, readPointer, reductionBelow } from '../page/pointer.ts'
 import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { TreeCursor } from './cursor.ts'
+import { getValue, hasKey } from './point-reads.ts'
 import type { Root } from './shares.ts'
 import type { Tree } from './tree.ts'
 
 const view = new CellView()
 
-/** The value of the entry with this key below `root`, copied or fetched. */
-export function getValue(
-  root: Root,
-  key: Uint8Array,
-  source: PageSource,
-  values: ValueReader,
-  compare: Compare | undefined,
-): Buffer | undefined {
-  const leaf = source.leafFor(root, key, compare)
-  if (leaf === undefined) return undefined
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return undefined
-  return valueOfCell(leaf, cellOffset(leaf, index), values)
-}
-
-/** The value of the leaf's cell at `offset` of `bytes`, a page or a record; copied or fetched. */
-export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader): Buffer {
-  readCell(bytes, offset, view)
-  if (view.isReference) return values.readAt(bytes, view.payloadStart)
-  return copyOf(bytes, view.payloadStart, view.end)
-}
-
-/** As `getValue`, into `target`: see `StoreReader.getInto`. */
-export function getValueInto(
-  root: Root,
-  key: Uint8Array,
-  source: PageSource,
-  values: ValueReader,
-  compare: Compare | undefined,
-  target: Uint8Array,
-): number {
-  const leaf = source.leafFor(root, key, compare)
-  if (leaf === undefined) return -1
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return -1
-  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
-}
-
-/** As `valueOfCell`, into `target`. */
-export function valueOfCellInto(
-  bytes: Buffer,
-  offset: number,
-  values: ValueReader,
-  target: Uint8Array,
-): number {
-  readCell(bytes, offset, view)
-  if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
-  const value = values.readAt(bytes, view.payloadStart)
-  return copyTo(value, 0, value.length, target)
-}
-
-/** Whether there is an entry with this key below `root`. */
-export function hasKey(
-  root: Root,
-  key: Uint8Array,
-  source: PageSource,
-  compare: Compare | undefined,
-): boolean {
-  const leaf = source.leafFor(root, key, compare)
-  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+/** The options, looked at and copied: bounds stay as they are while a cursor walks. Throws INVALID_ARGUMENT. */
+export function checkedCursor(options: CursorOptions): CursorOptions {
+  requireObject('options', options)
+  const { reverse, skip } = options
+  requireBoolean('reverse', reverse)
+  if (skip !== undefined) requireWhole('skip', skip)
+  const { start, startInclusive, end, endInclusive } = checkedRange(options)
+  return { start, startInclusive, end, endInclusive, reverse, skip }
 }
 
 export class RootReader implements TreeReader {
@@ -115,12 +64,7 @@ export class RootReader implements TreeReader {
 
   cursor(options: CursorOptions = {}): Cursor {
     this.#assertOpen()
-    requireObject('options', options)
-    const { reverse, skip } = options
-    requireBoolean('reverse', reverse)
-    if (skip !== undefined) requireWhole('skip', skip)
-    const { start, startInclusive, end, endInclusive } = checkedRange(options)
-    const checked = { start, startInclusive, end, endInclusive, reverse, skip }
+    const checked = checkedCursor(options)
     return new TreeCursor(this.#root, this.#source, this.#values, this.#tree.compare, checked, this.#isOpen)
   }
 

@@ -1,19 +1,23 @@
 /**
- * One tree as the writer sees it. Invariant: every entry's key lies in the range of its leaf: at or above the separator to
- * its left in each ancestor, below the one to its right. Which nodes may be changed is said in changeable-nodes.ts, how
- * large they are in rebalance.ts.
+ * One tree as the writer sees it. Invariants:
+ * - Every entry's key lies in the range of its leaf: at or above the separator to its left in each ancestor, below the one
+ *   to its right. Which nodes may be changed is said in changeable-nodes.ts, how large they are in rebalance.ts.
+ * - Whoever is given the root sees the whole tree: late changes (late-changes.ts) are applied before.
  */
 import type { Comparator, Reducer, TreeOptions } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { type Compare, comparing, reducing, referring } from '../callbacks.ts'
-import { StorageError } from '../errors.ts'
+import { invariant, StorageError } from '../errors.ts'
 import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { readPointer } from '../page/pointer.ts'
 import { cellHasKey, lowerBound } from '../page/search.ts'
+import type { ValueReader } from '../values/values.ts'
 import { ChangeableNodes, type DirtyLedger } from './changeable-nodes.ts'
 import type { TreeDefinition } from './definition.ts'
+import { LateChanges, type LateTarget, MOST_LATE_CHANGES } from './late-changes.ts'
+import { getValue, getValueInto, hasKey } from './point-reads.ts'
 import { Rebalance } from './rebalance.ts'
 import type { Root, Share } from './shares.ts'
 
@@ -28,6 +32,10 @@ export class Tree {
   readonly references: TreeOptions['references']
   readonly #nodes: ChangeableNodes
   readonly #rebalance: Rebalance
+  readonly #ledger: DirtyLedger
+  #late: LateChanges | undefined
+  /** Told when the late changes are applied. */
+  readonly #waiting = new Set<() => void>()
 
   constructor(definition: TreeDefinition, options: TreeOptions, source: PageSource, ledger: DirtyLedger) {
     this.definition = definition
@@ -37,9 +45,12 @@ export class Tree {
     this.references = options.references && referring(options.references)
     this.#nodes = new ChangeableNodes(source, ledger, this.compare, this.reducer !== undefined)
     this.#rebalance = new Rebalance(this.#nodes)
+    this.#ledger = ledger
   }
 
+  /** Throws DAMAGED where late changes cannot be applied, as all that needs the whole tree. */
   get root(): Root {
+    this.settle()
     return this.#nodes.root
   }
 
@@ -49,7 +60,77 @@ export class Tree {
 
   /** The root as it is now, safe from later changes until the share is given back. */
   share(): Share {
+    this.settle()
     return this.#nodes.share()
+  }
+
+  /** While the tree is late: its changes, and the root that they have not all been applied to, safe from later ones. */
+  shareLate(): { late: LateChanges; share: Share } {
+    invariant(this.#late !== undefined, 'a tree has no late changes')
+    this.#late.assertReadable()
+    return { late: this.#late, share: this.#nodes.share() }
+  }
+
+  /** Takes changes to be applied later. Many are applied at once: the more there are, the less each of them costs. */
+  later(): Omit<LateTarget, 'finishGroup'> {
+    return {
+      put: (source, offset) => this.#roomForLater().table.put(source, offset),
+      delete: (source, keyStart, keyEnd) => this.#roomForLater().table.delete(source, keyStart, keyEnd),
+    }
+  }
+
+  #roomForLater(): LateChanges {
+    if (this.#late !== undefined && this.#late.table.count >= MOST_LATE_CHANGES) this.settle()
+    this.#late ??= new LateChanges(this.compare, this.#ledger)
+    return this.#late
+  }
+
+  /** Whether changes are still to be applied. */
+  get isLate(): boolean {
+    return this.#late !== undefined
+  }
+
+  /** Applies what is late. Throws DAMAGED, again and again: nobody may read the tree then. */
+  settle(): void {
+    if (this.#late !== undefined) this.settleUntil(() => false)
+  }
+
+  /** Applies late changes until `isOver` says so. True when the tree is whole. */
+  settleUntil(isOver: () => boolean): boolean {
+    const late = this.#late
+    if (late === undefined) return true
+    if (!late.apply(this, isOver)) return false
+    late.table.retire()
+    this.#late = undefined
+    for (const tell of this.#waiting) tell()
+    this.#waiting.clear()
+    return true
+  }
+
+  /** Calls `tell` when late changes are applied, before anything else can change the tree. Returns what takes that back. */
+  whenSettled(tell: () => void): () => void {
+    this.#waiting.add(tell)
+    return () => this.#waiting.delete(tell)
+  }
+
+  /** The value of a key, copied or fetched, whether the tree is whole or not. */
+  get(key: Uint8Array, values: ValueReader): Buffer | undefined {
+    const operation = this.#late?.last(key)
+    if (operation !== undefined) return this.#late!.valueOf(operation, values)
+    return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare)
+  }
+
+  /** As `get`, into `target`: see `StoreReader.getInto`. */
+  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader): number {
+    const operation = this.#late?.last(key)
+    if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
+    return getValueInto(this.#nodes.root, key, this.#nodes.source, values, this.compare, target)
+  }
+
+  has(key: Uint8Array): boolean {
+    const operation = this.#late?.last(key)
+    if (operation !== undefined) return this.#late!.table.isPut(operation)
+    return hasKey(this.#nodes.root, key, this.#nodes.source, this.compare)
   }
 
   /** Gives a share back: what only it could see may be changed in place again. */
@@ -63,6 +144,7 @@ export class Tree {
    * its group was prepared before the first is made; whether it is still the right one is checked there.
    */
   prepare(bytes: Uint8Array, start: number, end: number): MutableNode | undefined {
+    invariant(this.#late === undefined, 'a tree is changed whose late changes are not applied')
     const leaf = this.#nodes.find(bytes, start, end)
     if (leaf !== undefined) leaf.moved = false
     return leaf

@@ -5,7 +5,6 @@
  * - Trees change only after the sync of the group that changes them returned, so whoever reads them, at any
  *   time, reads durable commits; what a failed sync leaves in doubt was never shown to anybody.
  */
-import type { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import { ByteWriter } from '../disk/bytes.ts'
 import type { StorageError } from '../errors.ts'
@@ -57,7 +56,6 @@ export class GroupCommit {
     checkpoints: Checkpoints
     clock: Clock
     ledger: Ledger
-    source: PageSource
     values: ValueReader
     trees: ReadonlyMap<string, Tree>
     limits: { dirtyBytes: number; partBytes: number }
@@ -74,7 +72,7 @@ export class GroupCommit {
     this.#dirtyLimitBytes = parts.limits.dirtyBytes
     this.#builder = new GroupBuilder(this.#salt, parts.limits.partBytes)
     this.#onDurable = parts.onDurable
-    this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.source, parts.values)
+    this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.values)
   }
 
   /** A tree that the file does not know yet: its definition goes out with the next commit group. */

@@ -4,8 +4,8 @@
  * transaction that throws takes back is a stretch of its own, so that no index ever has to forget.
  */
 import type { GroupBuilder } from '../log/builder.ts'
+import { type KeyIndex, keyIndex } from '../tree/key-index.ts'
 import type { Tree } from '../tree/tree.ts'
-import { type KeyIndex, keyIndex } from './key-index.ts'
 
 /** Most operations that are looked through. */
 const SHORT = 16

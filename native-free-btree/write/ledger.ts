@@ -8,6 +8,7 @@ export class Ledger implements DirtyLedger {
   liveBytes = 0
   /** Being written by the running checkpoint. */
   frozenBytes = 0
+  #isClosed = false
 
   constructor(cache: PageCache) {
     this.#cache = cache
@@ -18,6 +19,7 @@ export class Ledger implements DirtyLedger {
   }
 
   add(bytes: number): void {
+    if (this.#isClosed) return
     this.liveBytes += bytes
     this.#cache.addDirty(bytes)
   }
@@ -41,7 +43,9 @@ export class Ledger implements DirtyLedger {
     this.frozenBytes = 0
   }
 
+  /** Gives back what was counted. Nothing more is: trees that only an old snapshot reads may still be changing. */
   clear(): void {
+    this.#isClosed = true
     this.#cache.addDirty(-this.totalBytes)
     this.liveBytes = 0
     this.frozenBytes = 0

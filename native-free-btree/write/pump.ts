@@ -17,6 +17,7 @@ import { type CheckpointLimits, Checkpoints } from './checkpoint-pacing.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { Ledger } from './ledger.ts'
 import { type QueueEntry, WriteQueue } from './queue.ts'
+import { settleInTurns } from './settling.ts'
 import { FILE_GONE, Tail, type TailState } from './tail.ts'
 
 /** A store that was idle this long writes a superblock, so that the next open has little to do. */
@@ -53,6 +54,11 @@ export class Writer {
   readonly #tail: Tail
   readonly #groups: GroupCommit
   readonly #salt: bigint
+  readonly #trees: ReadonlyMap<string, Tree>
+  /** Until the late changes of all trees are applied: nothing is written before. */
+  #settling: Promise<void> | undefined
+  /** Why they could not be: whatever is to be written is refused with it. */
+  #unsettled: unknown
   /** Where commits are published for other threads, when somebody has asked for it. */
   #progress: ProgressWriter | undefined
   #pumping: Promise<void> | undefined
@@ -88,6 +94,7 @@ export class Writer {
       replayBytes: state.replayBytes,
     })
     this.#salt = state.salt
+    this.#trees = parts.trees
     const onDurable = (): void => this.#progress?.publish(this.#durableFacts)
     this.#tail = new Tail({ ...parts, checkpoints: this.#checkpoints, onDurable })
     this.#groups = new GroupCommit({
@@ -97,6 +104,30 @@ export class Writer {
       queue: this.queue,
       checkpoints: this.#checkpoints,
     })
+    if ([...this.#trees.values()].some((tree) => tree.isLate)) {
+      this.#settling = this.#settle().finally(() => {
+        this.#settling = undefined
+      })
+    }
+  }
+
+  /**
+   * Only when the late changes are applied a change more may be, and a checkpoint frozen. Where one cannot be applied, no
+   * other may follow it.
+   */
+  async #settle(): Promise<void> {
+    try {
+      const goesOn = () => this.#closed === undefined || !this.queue.isEmpty
+      await settleInTurns(this.#trees.values(), this.#clock, goesOn)
+    } catch (error) {
+      this.#unsettled = error
+    }
+  }
+
+  /** Resolves when the late changes are applied, or the writer is closed. Throws why they cannot be. */
+  async settled(): Promise<void> {
+    await this.#settling
+    if (this.#unsettled !== undefined) throw this.#unsettled
   }
 
   get commit(): number {
@@ -234,6 +265,7 @@ export class Writer {
       }
     }
     this.#closed = reason
+    await this.#settling
     while (this.#pumping !== undefined) await this.#pumping
     this.#cancelIdle?.()
     if (this.#tail.poisoned !== undefined || this.#tail.superblocks.untouched) return
@@ -258,7 +290,7 @@ export class Writer {
 
   #armIdle(): void {
     if (this.#closed !== undefined || this.#tail.poisoned !== undefined) return
-    if (this.#tail.isAnnounced) return
+    if (this.#unsettled !== undefined || this.#tail.isAnnounced) return
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
@@ -275,6 +307,11 @@ export class Writer {
   async #pump(): Promise<void> {
     // What arrives in the same turn of the event loop goes into one group.
     await Promise.resolve()
+    if (this.#settling !== undefined) await this.#settling
+    if (this.#unsettled !== undefined) {
+      this.queue.rejectAll(this.#unsettled)
+      return
+    }
     while (!this.queue.isEmpty && this.#successor === undefined) {
       if (this.#tail.poisoned !== undefined) {
         this.queue.rejectAll(this.#tail.poisoned)

@@ -6,13 +6,11 @@
  */
 import type { Reference, Transaction } from '../api.ts'
 import { bytesOf, unknownTree } from '../arguments.ts'
-import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { assertKey, emptyMark, type GroupBuilder, type Mark } from '../log/builder.ts'
 import { CellView, readCell } from '../page/cell.ts'
 import { readReference } from '../page/reference.ts'
-import { getValue } from '../tree/reader.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 import { GroupOperations } from './group-operations.ts'
@@ -25,7 +23,6 @@ const view = new CellView()
 export class GroupTransactions {
   readonly #builder: GroupBuilder
   readonly #trees: ReadonlyMap<string, Tree>
-  readonly #source: PageSource
   readonly #values: ValueReader
   /** Operations of the transactions that stay in the group, and those of the one that is being built. */
   readonly #kept: GroupOperations
@@ -33,15 +30,9 @@ export class GroupTransactions {
   /** Where the group was before the operation that is being added; no operation is added within another. */
   readonly #before = emptyMark()
 
-  constructor(
-    builder: GroupBuilder,
-    trees: ReadonlyMap<string, Tree>,
-    source: PageSource,
-    values: ValueReader,
-  ) {
+  constructor(builder: GroupBuilder, trees: ReadonlyMap<string, Tree>, values: ValueReader) {
     this.#builder = builder
     this.#trees = trees
-    this.#source = source
     this.#values = values
     this.#kept = new GroupOperations(builder)
     this.#own = new GroupOperations(builder)
@@ -79,7 +70,7 @@ export class GroupTransactions {
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
-    if (operation === undefined) return getValue(tree.root, key, this.#source, this.#values, tree.compare)
+    if (operation === undefined) return tree.get(key, this.#values)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return undefined
     const bytes = this.#builder.bytes

@@ -91,6 +91,8 @@ export async function openDatabase(
   const startMs = clock.monotonic()
   const store = await open(path, false, options)
   return withStore(store, async () => {
+    // Whoever asks for counts next would have them wait for everything that a crash has left to be applied.
+    await store.settled()
     const { fileSystem } = options.store ?? {}
     const given = { trees: TREE_OPTIONS, ...(fileSystem && { fileSystem }) }
     // One that stays is in nobody's way but the next compaction's, which says so.

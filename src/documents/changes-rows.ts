@@ -4,7 +4,7 @@ import { stringText } from '../json/writer.ts'
 import type { AttachmentWish } from './attachment-wish.ts'
 import type { ChangesFilter } from './changes-filter.ts'
 import { viewPieces } from './document-text.ts'
-import { CHUNK_BYTES, type Gathered } from './gathered.ts'
+import type { Gathered } from './gathered.ts'
 import { addPiece, isStored, type ListedChanges, STEP_BYTES, STEP_ROWS, writeChange } from './listed-rows.ts'
 import type { Piece, PieceSource, RowFiller } from './piece.ts'
 
@@ -136,7 +136,7 @@ export class ChangesReader {
   #fill(changes: StoredChanges, out: Gathered): boolean {
     const { rows, wish } = changes
     const { seqInterval } = this.#wish
-    const most = Math.min(CHUNK_BYTES, out.size + STEP_BYTES)
+    const most = Math.min(out.most, out.size + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const row = this.#left > 0 ? rows.nextStored() : undefined
       if (row === undefined) {

@@ -1,17 +1,53 @@
 /** Of an answer, before they go out together. */
-export const CHUNK_BYTES = 32 * 1024
+const CHUNK_BYTES = 32 * 1024
+/** The same of a long answer whose client takes what comes: he is woken a quarter as often. */
+const WIDE_CHUNK_BYTES = 128 * 1024
 /** What a chunk takes beside, so that most pieces that go beyond its bound are still in it. */
 const CHUNK_SLACK_BYTES = 16 * 1024
 /** Of one code unit. */
 const MAX_UTF8_BYTES = 3
 
-/** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
-let desk = newChunk()
-let isDeskTaken = false
+/**
+ * Chunks of either length that the operating system has taken all of, for whoever fills the next one: memory that is new for each
+ * costs as much as what is written to it. `own` knows which memory is a chunk: what is sent may be somebody else's.
+ */
+const spare = { narrow: [] as Chunk[], wide: [] as Chunk[] }
+const MOST_SPARE = 8
+const own = new WeakMap<ArrayBufferLike, { chunk: Chunk; spares: Chunk[] }>()
 
-function newChunk(): Buffer {
-  return Buffer.allocUnsafeSlow(CHUNK_BYTES + CHUNK_SLACK_BYTES)
+/** Memory that is written to. */
+export interface Chunk {
+  readonly bytes: Buffer
+  /** Of the same memory, for who writes some bytes at once. */
+  readonly view: DataView
 }
+
+function chunkOf(length: number): Chunk {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  return { bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) }
+}
+
+/** Of so many bytes at least. */
+function newChunk(bytes: number): Chunk {
+  if (bytes > WIDE_CHUNK_BYTES + CHUNK_SLACK_BYTES) return chunkOf(bytes)
+  const isNarrow = bytes <= CHUNK_BYTES + CHUNK_SLACK_BYTES
+  const spares = isNarrow ? spare.narrow : spare.wide
+  const used = spares.pop()
+  if (used !== undefined) return used
+  const chunk = chunkOf((isNarrow ? CHUNK_BYTES : WIDE_CHUNK_BYTES) + CHUNK_SLACK_BYTES)
+  own.set(chunk.bytes.buffer, { chunk, spares })
+  return chunk
+}
+
+/** Takes bytes that `take` gave, of which nothing is read any more: they are to be given here once. */
+export function giveBack({ buffer }: Buffer): void {
+  const known = own.get(buffer)
+  if (known !== undefined && known.spares.length < MOST_SPARE) known.spares.push(known.chunk)
+}
+
+/** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
+let desk = newChunk(CHUNK_BYTES)
+let isDeskTaken = false
 
 /**
  * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
@@ -23,9 +59,21 @@ export class Gathered {
   /** Whole ones, before what is in `#chunk`. */
   #full: Buffer[] = []
   #fullBytes = 0
-  #chunk: Buffer | undefined
+  #chunk: Chunk | undefined
   /** Of the chunk: what stands before it is written. Who has reserved room writes from here on, and moves it. */
   used = 0
+
+  /** Bytes after which it is time to send them. */
+  most = CHUNK_BYTES
+
+  /** Who takes it is quick, or is not: chunks are longer or shorter from now on. */
+  adapt(isQuick: boolean): void {
+    this.most = isQuick ? WIDE_CHUNK_BYTES : CHUNK_BYTES
+  }
+
+  get isFull(): boolean {
+    return this.size >= this.most
+  }
 
   /** One that may use the thread's chunk until it leaves, which it must do before anybody else's turn. */
   static atDesk(): Gathered {
@@ -43,8 +91,8 @@ export class Gathered {
     isDeskTaken = false
     this.#chunk = undefined
     if (this.used === 0) return
-    this.#chunk = Buffer.allocUnsafeSlow(desk.length)
-    desk.copy(this.#chunk, 0, 0, this.used)
+    this.#chunk = newChunk(desk.bytes.length)
+    desk.bytes.copy(this.#chunk.bytes, 0, 0, this.used)
   }
 
   /** Bytes, and code units of what is still text. */
@@ -63,8 +111,8 @@ export class Gathered {
       this.#push(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))
       return
     }
-    const chunk = this.#room(piece.length)
-    chunk.set(piece, this.used)
+    const { bytes } = this.#room(piece.length)
+    bytes.set(piece, this.used)
     this.used += piece.length
   }
 
@@ -80,9 +128,10 @@ export class Gathered {
     }
     let isKept = true
     try {
-      isKept = look(desk.subarray(0, this.used))
+      isKept = look(desk.bytes.subarray(0, this.used))
     } finally {
-      if (isKept) desk = newChunk()
+      // Who keeps it gives it back to nobody: he has no way to say when he has done with it.
+      if (isKept) desk = newChunk(CHUNK_BYTES)
       this.#chunk = undefined
       this.used = 0
       isDeskTaken = false
@@ -102,20 +151,16 @@ export class Gathered {
     const bytes = this.#fullBytes
     this.#full = []
     this.#fullBytes = 0
-    return full.length === 1 ? full[0]! : Buffer.concat(full, bytes)
+    if (full.length === 1) return full[0]!
+    const joined = Buffer.concat(full, bytes)
+    for (const part of full) giveBack(part)
+    return joined
   }
 
   /** Gives the chunk, with room for so many bytes from `used` on: good until something else is done here. */
-  reserve(bytes: number): Buffer {
+  reserve(bytes: number): Chunk {
     if (this.#text !== '') this.#writeText()
     return this.#room(bytes)
-  }
-
-  /** Bytes of memory that somebody else uses again. */
-  addCopy(bytes: Uint8Array, start: number, end: number): void {
-    const chunk = this.reserve(end - start)
-    chunk.set(bytes.subarray(start, end), this.used)
-    this.used += end - start
   }
 
   #writeText(): void {
@@ -128,21 +173,21 @@ export class Gathered {
       this.#push(Buffer.from(text, 'utf8'))
       return
     }
-    const chunk = this.#room(most)
-    this.used += chunk.write(text, this.used)
+    const { bytes } = this.#room(most)
+    this.used += bytes.write(text, this.used)
   }
 
-  #room(bytes: number): Buffer {
-    if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.length) return this.#chunk
+  #room(bytes: number): Chunk {
+    if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.bytes.length) return this.#chunk
     this.#close()
-    this.#chunk = Buffer.allocUnsafeSlow(Math.max(bytes, CHUNK_BYTES + CHUNK_SLACK_BYTES))
+    this.#chunk = newChunk(Math.max(bytes, this.most + CHUNK_SLACK_BYTES))
     return this.#chunk
   }
 
   #close(): void {
     this.leaveDesk()
     const chunk = this.#chunk
-    if (chunk !== undefined && this.used > 0) this.#push(chunk.subarray(0, this.used))
+    if (chunk !== undefined && this.used > 0) this.#push(chunk.bytes.subarray(0, this.used))
     this.#chunk = undefined
     this.used = 0
   }

@@ -1,17 +1,17 @@
 /** Rows of listings of documents, written to where an answer is gathered. The bytes are those that rows as objects give. */
 import type { Rows, StoredRow, StoredRows } from '../database/api/database.ts'
 import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
-import { CHUNK_BYTES, type Gathered } from './gathered.ts'
+import type { Chunk, Gathered } from './gathered.ts'
 import type { Piece, RowFiller } from './piece.ts'
-import { isPlainRow, MOST_REVISION_BYTES, put, putAll, writeId, writeRevision } from './row-bytes.ts'
+import { FixedText, isPlainRow, MOST_REVISION_BYTES, put, writeId, writeRevision } from './row-bytes.ts'
 
-const SEPARATOR = Buffer.from(',\r\n')
-const HEAD = Buffer.from('{"id":"')
-const KEY = Buffer.from('","key":"')
-const VALUE = Buffer.from('","value":{"rev":"')
-const VALUE_END = Buffer.from('"}')
-const DOCUMENT = Buffer.from(',"doc":{"_id":"')
-const REVISION = Buffer.from('","_rev":"')
+const SEPARATOR = new FixedText(',\r\n')
+const HEAD = new FixedText('{"id":"')
+const KEY = new FixedText('","key":"')
+const VALUE = new FixedText('","value":{"rev":"')
+const VALUE_END = new FixedText('"}')
+const DOCUMENT = new FixedText(',"doc":{"_id":"')
+const REVISION = new FixedText('","_rev":"')
 const CLOSE = 0x7d
 const COMMA = 0x2c
 const QUOTE = 0x22
@@ -37,12 +37,12 @@ export interface ListedRows<Row> {
   pieces(row: Row): readonly Piece[]
 }
 
-const CHANGE_HEAD = Buffer.from('{"seq":')
-const CHANGE_ID = Buffer.from(',"id":"')
-const CHANGES = Buffer.from('","changes":[{"rev":"')
-const CHANGES_END = Buffer.from('"}]')
-const DELETED = Buffer.from(',"deleted":true')
-const NULL = Buffer.from('null')
+const CHANGE_HEAD = new FixedText('{"seq":')
+const CHANGE_ID = new FixedText(',"id":"')
+const CHANGES = new FixedText('","changes":[{"rev":"')
+const CHANGES_END = new FixedText('"}]')
+const DELETED = new FixedText(',"deleted":true')
+const NULL = new FixedText('null')
 
 /** How changes are shown. */
 export interface ListedChanges {
@@ -69,23 +69,24 @@ export function writeChange(
   if (includeDocs && (row.deleted || row.hasAttachments)) return false
   if (!isPlainRow(row)) return false
   const idBytes = row.idEnd - row.idStart
-  const chunk = out.reserve(AROUND_BYTES + MOST_SEQUENCE_BYTES + 2 * idBytes + 2 * MOST_REVISION_BYTES)
+  const room = out.reserve(AROUND_BYTES + MOST_SEQUENCE_BYTES + 2 * idBytes + 2 * MOST_REVISION_BYTES)
+  const { bytes: chunk, view } = room
   let at = out.used
-  if (!isFirst) at = putAll(SEPARATOR, chunk, at)
-  at = putAll(CHANGE_HEAD, chunk, at)
+  if (!isFirst) at = SEPARATOR.write(view, at)
+  at = CHANGE_HEAD.write(view, at)
   if (isNumbered) {
     chunk[at] = QUOTE
     at = writeSeq(row.seqNumber, chunk, at + 1)
     chunk[at++] = QUOTE
-  } else at = putAll(NULL, chunk, at)
-  const id = putAll(CHANGE_ID, chunk, at)
+  } else at = NULL.write(view, at)
+  const id = CHANGE_ID.write(view, at)
   at = writeId(row, chunk, id)
-  const revision = putAll(CHANGES, chunk, at)
-  const revisionEnd = writeRevision(row, chunk, revision)
-  at = putAll(CHANGES_END, chunk, revisionEnd)
-  if (row.deleted) at = putAll(DELETED, chunk, at)
+  const revision = CHANGES.write(view, at)
+  const revisionEnd = writeRevision(row, room, revision)
+  at = CHANGES_END.write(view, revisionEnd)
+  if (row.deleted) at = DELETED.write(view, at)
   if (includeDocs) {
-    writeDocument(row, out, chunk, at, { id, idBytes, revision, revisionEnd })
+    writeDocument(row, out, room, at, { id, idBytes, revision, revisionEnd })
     return true
   }
   chunk[at++] = CLOSE
@@ -106,7 +107,7 @@ export class ListedRowFiller<Row> implements RowFiller {
 
   fill(out: Gathered): boolean {
     const start = out.size
-    const most = Math.min(CHUNK_BYTES, start + STEP_BYTES)
+    const most = Math.min(out.most, start + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const row = this.#rows.nextStored()
       if (row === undefined) return false
@@ -125,21 +126,22 @@ export class ListedRowFiller<Row> implements RowFiller {
       return
     }
     const idBytes = row.idEnd - row.idStart
-    const chunk = out.reserve(AROUND_BYTES + 3 * idBytes + 2 * MOST_REVISION_BYTES)
+    const room = out.reserve(AROUND_BYTES + 3 * idBytes + 2 * MOST_REVISION_BYTES)
+    const { bytes: chunk, view } = room
     let at = out.used
-    if (!this.#isFirst) at = putAll(SEPARATOR, chunk, at)
+    if (!this.#isFirst) at = SEPARATOR.write(view, at)
     this.#isFirst = false
-    at = putAll(HEAD, chunk, at)
+    at = HEAD.write(view, at)
     const id = at
     at = writeId(row, chunk, at)
-    at = putAll(KEY, chunk, at)
+    at = KEY.write(view, at)
     at = put(chunk, id, id + idBytes, chunk, at)
-    at = putAll(VALUE, chunk, at)
+    at = VALUE.write(view, at)
     const revision = at
-    const revisionEnd = writeRevision(row, chunk, at)
-    at = putAll(VALUE_END, chunk, revisionEnd)
+    const revisionEnd = writeRevision(row, room, at)
+    at = VALUE_END.write(view, revisionEnd)
     if (includeDocs) {
-      writeDocument(row, out, chunk, at, { id, idBytes, revision, revisionEnd })
+      writeDocument(row, out, room, at, { id, idBytes, revision, revisionEnd })
       return
     }
     chunk[at++] = CLOSE
@@ -147,9 +149,9 @@ export class ListedRowFiller<Row> implements RowFiller {
   }
 }
 
-const FOUND_HEAD = Buffer.from('{"id":"')
-const FOUND = Buffer.from('","docs":[{"ok":{"_id":"')
-const FOUND_END = Buffer.from('}}]}')
+const FOUND_HEAD = new FixedText('{"id":"')
+const FOUND = new FixedText('","docs":[{"ok":{"_id":"')
+const FOUND_END = new FixedText('}}]}')
 
 /**
  * Writes what `_bulk_get` says of a document behind what stands before it: the revision `rev`, or every leaf. False, and nothing is
@@ -159,26 +161,26 @@ export function writeFound(
   row: StoredRow,
   out: Gathered,
   rev: string | undefined,
-  separator: Uint8Array,
+  separator: FixedText,
 ): boolean {
   if (row.deleted || row.hasAttachments || !isPlainRow(row)) return false
   if (rev === undefined && row.leafCount > 1) return false
   const idBytes = row.idEnd - row.idStart
-  const chunk = out.reserve(AROUND_BYTES + separator.length + 2 * idBytes + MOST_REVISION_BYTES)
-  let at = putAll(separator, chunk, out.used)
-  const id = putAll(FOUND_HEAD, chunk, at)
+  const room = out.reserve(AROUND_BYTES + 2 * idBytes + MOST_REVISION_BYTES)
+  const { bytes: chunk, view } = room
+  let at = separator.write(view, out.used)
+  const id = FOUND_HEAD.write(view, at)
   at = writeId(row, chunk, id)
-  at = putAll(FOUND, chunk, at)
+  at = FOUND.write(view, at)
   at = put(chunk, id, id + idBytes, chunk, at)
-  at = putAll(REVISION, chunk, at)
+  at = REVISION.write(view, at)
   const revision = at
-  at = writeRevision(row, chunk, at)
+  at = writeRevision(row, room, at)
   if (rev !== undefined && !isText(rev, chunk, revision, at)) return false
   chunk[at++] = QUOTE
   out.used = at
   addMembers(row, out)
-  const end = out.reserve(FOUND_END.length)
-  out.used = putAll(FOUND_END, end, out.used)
+  out.used = FOUND_END.write(out.reserve(AROUND_BYTES).view, out.used)
   return true
 }
 
@@ -198,18 +200,19 @@ interface Written {
 }
 
 /** The member `doc` and the end of the row. */
-function writeDocument(row: StoredRow, out: Gathered, chunk: Buffer, start: number, written: Written): void {
+function writeDocument(row: StoredRow, out: Gathered, room: Chunk, start: number, written: Written): void {
+  const { bytes: chunk, view } = room
   const { id, idBytes, revision, revisionEnd } = written
-  let at = putAll(DOCUMENT, chunk, start)
+  let at = DOCUMENT.write(view, start)
   at = put(chunk, id, id + idBytes, chunk, at)
-  at = putAll(REVISION, chunk, at)
+  at = REVISION.write(view, at)
   at = put(chunk, revision, revisionEnd, chunk, at)
   chunk[at++] = QUOTE
   out.used = at
   addMembers(row, out)
-  const end = out.reserve(2)
-  end[out.used] = CLOSE
-  end[out.used + 1] = CLOSE
+  const { bytes } = out.reserve(2)
+  bytes[out.used] = CLOSE
+  bytes[out.used + 1] = CLOSE
   out.used += 2
 }
 
@@ -218,7 +221,7 @@ function addMembers(row: StoredRow, out: Gathered): void {
   const { bytes, start, end } = row.body()
   const inner = end - start - EMPTY_BODY_BYTES
   if (inner <= 0) return
-  const chunk = out.reserve(inner + 1)
+  const { bytes: chunk } = out.reserve(inner + 1)
   chunk[out.used] = COMMA
   chunk.set(bytes.subarray(start + 1, end - 1), out.used + 1)
   out.used += inner + 1

@@ -145,6 +145,12 @@ export class IndexFile {
       // The data folder is locked, and one thread of its process has the file.
       lock: async () => ({ release: async () => undefined }),
     })
+    try {
+      await store.settled()
+    } catch (error) {
+      await store.close()
+      throw error
+    }
     return new IndexFile(store, options)
   }
 

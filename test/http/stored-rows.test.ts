@@ -2,6 +2,8 @@
  * Listings are written from where documents are stored, without an object a row. The bytes must be those that the same rows give as
  * objects, for every option and for documents of every shape.
  */
+import { createHash } from 'node:crypto'
+import { request } from 'node:http'
 import t from 'tap'
 import { WalkedRows } from '../../src/database/read/stored-rows.ts'
 import { ReadingDatabase } from '../../src/database/reading-database.ts'
@@ -158,3 +160,50 @@ for (const compression of ['none', 'snappy', 'deflate_6']) {
     t.equal(differences, 0)
   })
 }
+
+/** A digest of the answer's body, read with a pause after every so many bytes, in which the server runs out of room. */
+function readSlowly(server: TestServer, path: string, pauseBytes: number): Promise<string> {
+  const { port } = server.http
+  const headers = { authorization: server.authorization }
+  return new Promise((resolve, reject) => {
+    const sent = request({ host: '127.0.0.1', port, path, headers }, (response) => {
+      const hash = createHash('sha256')
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        hash.update(chunk)
+        bytes += chunk.length
+        if (bytes < pauseBytes) return
+        bytes = 0
+        response.pause()
+        setTimeout(() => response.resume(), 100)
+      })
+      response.on('error', reject)
+      response.on('end', () => resolve(hash.digest('hex')))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+t.test('chunks that are used again are sent before, however slowly they are read', async (t) => {
+  const server = await startTestServer({ threads: 0 })
+  t.teardown(() => server.stop())
+  const random = new Random(propertySeed(t))
+  await ask(server, 'PUT /db')
+  for (let batch = 0; batch < 8; batch++) {
+    const docs = Array.from({ length: 500 }, (_, at) => ({
+      _id: `${batch * 500 + at}`,
+      text: `${random.next()} `.repeat(500),
+    }))
+    await ask(server, 'POST /db/_bulk_docs', { json: { docs } })
+  }
+  const paths = ['/db/_all_docs?include_docs=true', '/db/_changes?include_docs=true', '/db/_all_docs']
+  const wanted = await withObjects(() =>
+    Promise.all(paths.map((path) => readSlowly(server, path, Number.POSITIVE_INFINITY))),
+  )
+  const pauses = [2_000_000, Number.POSITIVE_INFINITY, 3_000_000, 4_000_000]
+  const read = await Promise.all(
+    pauses.map((pause) => Promise.all(paths.map((path) => readSlowly(server, path, pause)))),
+  )
+  for (const each of read) t.same(each, wanted)
+})

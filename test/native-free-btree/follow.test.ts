@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
-import { ChangeTable } from '../../native-free-btree/follow/change-table.ts'
 import {
   type CompactionOptions,
   compact,
@@ -18,6 +17,7 @@ import {
   StoreCompactionSource,
 } from '../../native-free-btree/index.ts'
 import { ProgressReader, ProgressWriter } from '../../native-free-btree/log/progress.ts'
+import { ChangeTable } from '../../native-free-btree/tree/change-table.ts'
 import { flipBit } from '../../src/lab/disk/simulated-damage.ts'
 import { FollowedStore } from '../support/followed-store.ts'
 import type { FollowingData, FollowingReport } from '../support/following-thread.ts'

@@ -141,6 +141,10 @@ export class FollowedStore implements Store {
     return this.store.check(onProgress)
   }
 
+  settled(): Promise<void> {
+    return this.store.settled()
+  }
+
   refresh(): Promise<void> {
     return this.store.refresh()
   }

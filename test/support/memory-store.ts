@@ -98,6 +98,8 @@ export class MemoryStore implements Store {
     return () => {}
   }
 
+  async settled(): Promise<void> {}
+
   get values(): this {
     return this
   }

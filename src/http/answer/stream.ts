@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn, ShortWork } from '../../base/time-slice.ts'
-import { CHUNK_BYTES, Gathered } from '../../documents/gathered.ts'
+import { Gathered, giveBack } from '../../documents/gathered.ts'
 import { FLUSH, PAUSE, type PieceSource, type RowFiller } from '../../documents/piece.ts'
 import type { AnswerPiece, Pieces } from './answer.ts'
 
 /**
  * Streamed answers. At most one chunk is in memory beside what the socket holds: pieces are gathered to
- * `CHUNK_BYTES`, a chunk that the socket does not take at once is waited for, and others get their turn between
+ * a chunk's length, a chunk that the socket does not take at once is waited for, and others get their turn between
  * chunks, and between pieces where those take long. When the client goes away the iterator is returned, so a scan's
  * snapshot is freed. An answer whose pieces all come at once, and are no chunk, goes out whole, with its length.
  */
@@ -63,12 +63,12 @@ function gatherAtOnce(pieces: Pieces, gathered: Gathered): Step | Promise<Step> 
     const { value } = step
     if (isFiller(value)) {
       do {
-        if (gathered.size >= CHUNK_BYTES || work.isTurnOver()) return step
+        if (gathered.isFull || work.isTurnOver()) return step
       } while (value.fill(gathered))
       continue
     }
     if (typeof value !== 'string' && !(value instanceof Uint8Array)) return step
-    if (gathered.size >= CHUNK_BYTES || work.isTurnOver()) return step
+    if (gathered.isFull || work.isTurnOver()) return step
     gathered.add(value)
   }
 }
@@ -99,9 +99,15 @@ async function sendGathered(
       // A feed that has nothing to say yet says that it is there.
       if (!begun) response.flushHeaders()
     } else {
-      if (!response.write(take())) await client.drained()
+      const bytes = take()
+      response.write(bytes, (error) => {
+        if (error === undefined || error === null) giveBack(bytes)
+      })
       // A client that reads fast lets the socket drain within the same turn of the event loop.
       await nextTurn()
+      const isBehind = response.writableNeedDrain
+      gathered.adapt(!isBehind)
+      if (isBehind) await client.drained()
     }
     begun = true
   }
@@ -120,14 +126,14 @@ async function sendGathered(
       else if (step.value === PAUSE) await nextTurn()
       else if (isFiller(step.value)) {
         while (!client.gone && step.value.fill(gathered)) {
-          if (gathered.size >= CHUNK_BYTES) await flush()
+          if (gathered.isFull) await flush()
           else if (isTurnOver()) await nextTurn()
         }
       } else if (isSource(step.value)) {
         if (!(await sendSource(step.value, gathered, client, flush))) break
       } else {
         gathered.add(step.value)
-        if (gathered.size >= CHUNK_BYTES) await flush()
+        if (gathered.isFull) await flush()
         else if (isTurnOver()) await nextTurn()
       }
     }
@@ -163,7 +169,7 @@ async function sendSource(
   for await (const piece of source) {
     if (client.gone) return false
     gathered.add(piece)
-    if (gathered.size >= CHUNK_BYTES) await flush()
+    if (gathered.isFull) await flush()
     else if (isTurnOver()) await nextTurn()
   }
   return !client.gone

@@ -4,12 +4,13 @@ import type { Steps } from '../../../base/time-slice.ts'
 import type { Database, OpenRevision } from '../../../database/api/database.ts'
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import { type DocumentMembers, viewPieces } from '../../../documents/document-text.ts'
-import { CHUNK_BYTES, type Gathered } from '../../../documents/gathered.ts'
+import type { Gathered } from '../../../documents/gathered.ts'
 import { addPiece, STEP_BYTES, STEP_ROWS, writeFound } from '../../../documents/listed-rows.ts'
 import { bulkGetPart, bulkGetPieces, jsonPart, type Part } from '../../../documents/multipart-writer.ts'
 import { openRevisions } from '../../../documents/open-revisions.ts'
 import type { Piece, RowFiller } from '../../../documents/piece.ts'
 import { readRevision } from '../../../documents/revision.ts'
+import { FixedText } from '../../../documents/row-bytes.ts'
 import { type Answer, type AnswerPiece, jsonStream, multipartStream } from '../../answer/answer.ts'
 import { knownError } from '../../answer/known-error.ts'
 import { accepts } from '../../request/accept.ts'
@@ -151,8 +152,8 @@ function* jsonPieces(
 }
 
 const START = '{"results":['
-const START_BYTES = Buffer.from(START)
-const COMMA_BYTES = Buffer.from(',')
+const FIRST = new FixedText(START)
+const COMMA = new FixedText(',')
 
 /** What is found, in the order of the wishes. */
 class WishFiller implements RowFiller {
@@ -174,7 +175,7 @@ class WishFiller implements RowFiller {
 
   fill(out: Gathered): boolean {
     const wishes = this.#wishes
-    const most = Math.min(CHUNK_BYTES, out.size + STEP_BYTES)
+    const most = Math.min(out.most, out.size + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const at = this.#next
       const wish = wishes[at]
@@ -191,7 +192,7 @@ class WishFiller implements RowFiller {
   #write(wish: Wish, out: Gathered, at: number): boolean {
     if ('error' in wish || isLocalId(wish.id)) return false
     const row = this.#database.storedRow(wish.id)
-    return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? START_BYTES : COMMA_BYTES)
+    return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? FIRST : COMMA)
   }
 }
 

@@ -8,8 +8,8 @@
  */
 import type { Compare } from '../callbacks.ts'
 import { CellView, readCell } from '../page/cell.ts'
-import type { DirtyLedger } from '../tree/changeable-nodes.ts'
-import { type KeyIndex, keyIndex, type Operations } from '../write/key-index.ts'
+import type { DirtyLedger } from './changeable-nodes.ts'
+import { type KeyIndex, keyIndex, type Operations } from './key-index.ts'
 
 const CHUNK_BITS = 17
 /** Takes the longest operation that a writer makes: a key of 64 KiB, and a short value or a reference. */
@@ -125,14 +125,40 @@ export class ChangeTable implements Operations {
     return start < this.keyEnd(index) && this.bytesOf(index)[start]! < compare.bytewiseBelow
   }
 
+  /** The last operation of each key among those from `from` to `to`, in the order of keys. */
+  lastInOrder(from: number, to: number): number[] {
+    const operations: number[] = []
+    let isInOrder = true
+    for (let i = from; i < to; i++) {
+      operations.push(i)
+      isInOrder = isInOrder && (i === from || this.order(i - 1, i) < 0)
+    }
+    if (isInOrder) return operations
+    operations.sort((a, b) => this.order(a, b) || a - b)
+    return operations.filter((operation, i) => {
+      const next = operations[i + 1]
+      return next === undefined || this.order(operation, next) !== 0
+    })
+  }
+
+  /** Order of an operation's key against `key`. */
+  orderTo(operation: number, key: Uint8Array): number {
+    return (this.#compare ?? Buffer.compare)(this.keyOf(operation), key)
+  }
+
+  /** Nobody adds to it any more, and its memory is not counted; whoever still reads it may go on. */
+  retire(): void {
+    let bytes = 0
+    for (const chunk of this.#chunks) bytes += chunk.length
+    this.#ledger.add(-bytes * MEMORY_PER_BYTE)
+  }
+
   /** Forgets everything, and gives the memory back. */
   clear(): void {
-    let bytes = 0
+    this.retire()
     for (const chunk of this.#chunks) {
-      bytes += chunk.length
       if (chunk.length === CHUNK_BYTES && kept.length < KEPT_CHUNKS) kept.push(chunk)
     }
-    this.#ledger.add(-bytes * MEMORY_PER_BYTE)
     this.#chunks.length = 0
     this.#length = 0
     this.#cells.length = 0
