@@ -7,6 +7,7 @@ import { viewPieces } from './document-text.ts'
 import type { Gathered } from './gathered.ts'
 import { addPiece, isStored, type ListedChanges, STEP_BYTES, STEP_ROWS, writeChange } from './listed-rows.ts'
 import type { Piece, PieceSource, RowFiller } from './piece.ts'
+import { FixedText } from './row-bytes.ts'
 
 /**
  * CouchDB gives a sequence to each row whose remaining limit the interval divides, and counts from this
@@ -45,8 +46,22 @@ const JUDGED_ROWS = 64
 interface StoredChanges {
   readonly rows: StoredRows<ChangeRow>
   readonly wish: ListedChanges
-  isFirst: boolean
+  /** Before the next row. */
+  separator: FixedText
+  readonly form: RowForm
 }
+
+/** What stands between rows, and behind the last one where there is any. */
+interface RowForm {
+  readonly between: FixedText
+  readonly end: string
+}
+
+const NOTHING = new FixedText('')
+/** Rows of an array. */
+export const LISTED: RowForm = { between: new FixedText(',\r\n'), end: '' }
+/** A row a line. */
+export const LINES: RowForm = { between: new FixedText('\n'), end: '\n' }
 
 /** Changes of one feed: goes on from where it stopped, page by page, each page a snapshot of its own. */
 export class ChangesReader {
@@ -81,6 +96,11 @@ export class ChangesReader {
   /** Opens the first page now, so that a malformed `since` is known before the answer begins. */
   open(): void {
     this.#page = this.#openPage()
+  }
+
+  /** How many rows may still be shown. */
+  get left(): number {
+    return this.#left
   }
 
   get exhausted(): boolean {
@@ -121,7 +141,7 @@ export class ChangesReader {
    * The same rows, with what stands between them, written to where an answer is gathered. Undefined where each is looked at before it
    * is shown, and where data is read while they are sent.
    */
-  filler(): RowFiller | undefined {
+  filler(form: RowForm): RowFiller | undefined {
     const page = this.#page ?? this.#openPage()
     this.#page = page
     const { activeOnly, includeDocs, conflicts, style, attachments } = this.#wish
@@ -129,27 +149,28 @@ export class ChangesReader {
     if (this.#filter !== undefined || this.#render !== undefined || activeOnly) return undefined
     if (attachments.data !== undefined || writeSeq === undefined || !isStored(rows)) return undefined
     const wish = { includeDocs, conflicts, allLeaves: style === 'all_docs', writeSeq }
-    const changes: StoredChanges = { rows, wish, isFirst: true }
+    const changes: StoredChanges = { rows, wish, separator: NOTHING, form }
     return { fill: (out) => this.#fill(changes, out) }
   }
 
   #fill(changes: StoredChanges, out: Gathered): boolean {
-    const { rows, wish } = changes
+    const { rows, wish, form } = changes
     const { seqInterval } = this.#wish
     const most = Math.min(out.most, out.size + STEP_BYTES)
     for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const row = this.#left > 0 ? rows.nextStored() : undefined
       if (row === undefined) {
         rows.return?.()
+        if (changes.separator !== NOTHING) out.add(form.end)
         return false
       }
       const isNumbered = seqInterval === undefined || this.#left % seqInterval === 0
-      if (!writeChange(row, out, wish, changes.isFirst, isNumbered)) {
-        if (!changes.isFirst) out.add(',\r\n')
+      if (!writeChange(row, out, wish, changes.separator, isNumbered)) {
+        out.add(changes.separator.text)
         const object = rows.row()
         for (const piece of this.#pieces(object, object.revs)) addPiece(piece, out)
       }
-      changes.isFirst = false
+      changes.separator = form.between
       this.#left -= 1
     }
     return true
@@ -185,6 +206,7 @@ export class ChangesReader {
   /** Ends the page: the next `take` starts behind its last row. */
   next(): void {
     if (this.#page !== undefined) this.#since = this.#page.lastSeq()
+    this.close()
     this.#page = undefined
     this.#filter?.renew?.()
   }

@@ -54,14 +54,14 @@ export interface ListedChanges {
 }
 
 /**
- * Writes a row of `_changes` behind what stands before it; `isNumbered`: with its sequence. False, and nothing is written, for a row
+ * Writes a row of `_changes` behind `separator`, of some bytes at most; `isNumbered`: with its sequence. False, and nothing is written, for a row
  * that has more to it than bytes.
  */
 export function writeChange(
   row: StoredRow,
   out: Gathered,
   wish: ListedChanges,
-  isFirst: boolean,
+  separator: FixedText,
   isNumbered: boolean,
 ): boolean {
   const { includeDocs, conflicts, allLeaves, writeSeq } = wish
@@ -71,8 +71,7 @@ export function writeChange(
   const idBytes = row.idEnd - row.idStart
   const room = out.reserve(AROUND_BYTES + MOST_SEQUENCE_BYTES + 2 * idBytes + 2 * MOST_REVISION_BYTES)
   const { bytes: chunk, view } = room
-  let at = out.used
-  if (!isFirst) at = SEPARATOR.write(view, at)
+  let at = separator.write(view, out.used)
   at = CHANGE_HEAD.write(view, at)
   if (isNumbered) {
     chunk[at] = QUOTE

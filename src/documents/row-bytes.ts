@@ -61,10 +61,12 @@ export function put(source: Uint8Array, start: number, end: number, target: Uint
 
 /** A text of ASCII that is written very often, four bytes at once: up to three bytes behind it are overwritten, too. */
 export class FixedText {
+  readonly text: string
   readonly #words: Uint32Array
   readonly #length: number
 
   constructor(text: string) {
+    this.text = text
     this.#length = text.length
     this.#words = Uint32Array.from({ length: Math.ceil(text.length / 4) }, (_, word) => {
       const four = [0, 1, 2, 3].map((at) => text.charCodeAt(4 * word + at) || 0)

@@ -113,6 +113,7 @@ const CHANGES = {
   limit: ['1', '7', '60', '1000'],
   since: ['0', 'now', '100'],
   seq_interval: ['1', '3', '100'],
+  feed: ['normal', 'longpoll', 'continuous', 'eventsource'],
 }
 
 const FOUND = { revs: FLAGS, latest: FLAGS, attachments: FLAGS, show_exp: FLAGS, att_encoding_info: FLAGS }
@@ -135,6 +136,7 @@ for (const compression of ['none', 'snappy', 'deflate_6']) {
   t.test(`rows that are written from where they are stored; bodies packed by ${compression}`, async (t) => {
     const server = await startTestServer({
       threads: 0,
+      limits: { feedTimeoutMs: 20 },
       config: { DAVENPORT_COUCHDB__FILE_COMPRESSION: compression },
     })
     t.teardown(() => server.stop())

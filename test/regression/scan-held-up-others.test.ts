@@ -8,7 +8,8 @@ import { sendPieces } from '../../src/http/answer/stream.ts'
 import { sinkResponse } from '../support/sink-response.ts'
 
 const CHUNKS = 200
-const CHUNK = Buffer.alloc(64 * 1024)
+/** More than is gathered of small pieces. */
+const CHUNK = Buffer.alloc(256 * 1024)
 
 t.test('the event loop gets a turn between chunks that a fast client takes at once', async (t) => {
   let turns = 0

@@ -1,5 +1,5 @@
-import type { ChangesReader } from '../../documents/changes-rows.ts'
-import { FLUSH, PAUSE, type Piece } from '../../documents/piece.ts'
+import { type ChangesReader, LINES, LISTED } from '../../documents/changes-rows.ts'
+import { FLUSH, PAUSE, type Piece, type RowFiller } from '../../documents/piece.ts'
 import { stringText } from '../../json/writer.ts'
 import type { AnswerPiece } from '../answer/answer.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
@@ -16,7 +16,7 @@ const START = '{"results":[\n'
 /** The normal feed: everything up to now. */
 export function* normalFeed(reader: ChangesReader): Generator<AnswerPiece> {
   yield START
-  const filler = reader.filler()
+  const filler = reader.filler(LISTED)
   if (filler === undefined) yield* joined(reader)
   else yield filler
   yield end(reader)
@@ -27,11 +27,17 @@ export async function* longpollFeed(
   reader: ChangesReader,
   wait: WaitForChange,
   idle: Idle,
-): AsyncGenerator<Piece> {
+): AsyncGenerator<AnswerPiece> {
   yield START
   let any = false
   for (;;) {
-    for (const piece of joined(reader, () => (any = true))) yield piece
+    const filler = reader.filler(LISTED)
+    if (filler === undefined) for (const piece of joined(reader, () => (any = true))) yield piece
+    else {
+      const before = reader.left
+      yield filler
+      any = reader.left < before
+    }
     if (any || reader.exhausted) break
     yield '\n'
     yield FLUSH
@@ -53,8 +59,9 @@ export async function* continuousFeed(
   reader: ChangesReader,
   wait: WaitForChange,
   idle: Idle,
-): AsyncGenerator<Piece> {
+): AsyncGenerator<AnswerPiece> {
   yield* lines(reader, wait, idle, {
+    filler: () => reader.filler(LINES),
     row: (pieces) => [...pieces, '\n'],
     beat: '\n',
     end: () => `{${position(reader)}}\n`,
@@ -66,7 +73,7 @@ export async function* eventFeed(
   reader: ChangesReader,
   wait: WaitForChange,
   idle: Idle,
-): AsyncGenerator<Piece> {
+): AsyncGenerator<AnswerPiece> {
   yield* lines(reader, wait, idle, {
     row: (pieces, seq) => ['data: ', ...pieces, `\nid: ${stringText(seq)}\n\n`],
     beat: 'event: heartbeat\ndata: \n\n',
@@ -88,6 +95,8 @@ export function idleOf(parameters: ChangesParameters, defaultMs: number): Idle {
 }
 
 interface LineForm {
+  /** The rows up to now as they are stored; undefined where `row` is asked for each. */
+  filler?(): RowFiller | undefined
   row(pieces: Piece[], seq: string): Piece[]
   beat: string
   end(): string
@@ -98,11 +107,15 @@ async function* lines(
   wait: WaitForChange,
   idle: Idle,
   form: LineForm,
-): AsyncGenerator<Piece> {
+): AsyncGenerator<AnswerPiece> {
   for (;;) {
-    for (const { row, pieces, wait: judging } of reader.take()) {
-      if (pieces.length === 0) yield judging ?? PAUSE
-      else yield* form.row(pieces, row.seq)
+    const filler = form.filler?.()
+    if (filler !== undefined) yield filler
+    else {
+      for (const { row, pieces, wait: judging } of reader.take()) {
+        if (pieces.length === 0) yield judging ?? PAUSE
+        else yield* form.row(pieces, row.seq)
+      }
     }
     if (reader.exhausted) break
     yield FLUSH

@@ -1,6 +1,5 @@
 import type { Database } from '../../database/api/database.ts'
 import type { ChangesReader } from '../../documents/changes-rows.ts'
-import type { Piece } from '../../documents/piece.ts'
 import { type Answer, type AnswerPiece, bare, type Headers, jsonStream } from '../answer/answer.ts'
 import { contentEtag } from '../answer/etag.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
@@ -54,7 +53,7 @@ export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
 function waiting(
   exchange: Exchange,
   { reader, listen }: Feed,
-  feed: (wait: WaitForChange) => AsyncGenerator<Piece>,
+  feed: (wait: WaitForChange) => AsyncGenerator<AnswerPiece>,
   headers: Headers = {},
 ): Answer {
   const { wait, stop: unlisten } = listen(exchange.response)
@@ -67,12 +66,12 @@ function waiting(
     isOver = true
   }
   const pieces = feed(wait)
-  const end = async (): Promise<IteratorResult<Piece>> => {
+  const end = async (): Promise<IteratorResult<AnswerPiece>> => {
     stop()
     reader.close()
     return pieces.return(undefined)
   }
-  const next = async (): Promise<IteratorResult<Piece>> => {
+  const next = async (): Promise<IteratorResult<AnswerPiece>> => {
     const step = await pieces.next()
     if (step.done === true) stop()
     return step
