@@ -4,8 +4,9 @@
  */
 
 export const FORMAT_VERSION = 1
-/** Counts the changes of version 1 until it is final; files of another draft are refused. */
-export const FORMAT_DRAFT = 3
+
+/** Bits that files of this format may have set: what they stand for is known here. See FORMAT.md, "Features". */
+export const KNOWN_FEATURES = { read: 0, write: 0 } as const
 
 export const SUPERBLOCK_MAGIC = 'NFBTREE\0'
 export const SUPERBLOCK_BYTES = 512
@@ -15,6 +16,7 @@ export const GENESIS_POSITION = 8192
 export const SUPERBLOCK = {
   magic: 0,
   version: 8,
+  /** Zero; drafts of version 1 had their number here. */
   draft: 10,
   slot: 12,
   uuid: 16,
@@ -31,6 +33,9 @@ export const SUPERBLOCK = {
   checkpointHash: 104,
   replayPosition: 112,
   replayPreviousHash: 120,
+  featuresToRead: 128,
+  featuresToWrite: 132,
+  featuresToKeep: 136,
   hash: 504,
 } as const
 

@@ -7,7 +7,7 @@
  * - Nothing is written, and no lock is held.
  */
 import type { Follower, SharedProgress } from '../api.ts'
-import { bytesOf, unknownTree } from '../arguments.ts'
+import { bytesOf, targetOf, unknownTree } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { giveWay } from '../disk/system.ts'
@@ -124,7 +124,7 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.#tree(name)
     tree.assertReadable()
-    return tree.getInto(bytesOf('a key', key), bytesOf('a target', target))
+    return tree.getInto(bytesOf('a key', key), targetOf('a target', target))
   }
 
   has(name: string, key: Uint8Array): boolean {

@@ -3,7 +3,15 @@
  * hence the payload's hash, hence every byte of the group: a group is whole or it is nothing.
  */
 import { hash64 } from '../disk/checksum.ts'
-import { GROUP, GROUP_GENESIS, GROUP_HEADER_BYTES, GROUP_MAGIC, MAX_GROUP_BYTES } from '../format.ts'
+import { StorageError } from '../errors.ts'
+import {
+  GROUP,
+  GROUP_CHUNK,
+  GROUP_GENESIS,
+  GROUP_HEADER_BYTES,
+  GROUP_MAGIC,
+  MAX_GROUP_BYTES,
+} from '../format.ts'
 
 /** Where a checkpoint's record lies. Position 0: there is none yet. */
 export interface CheckpointPointer {
@@ -68,7 +76,8 @@ export function sealGroup(
 
 /**
  * Reads the header at `offset` of `bytes`, which lies at `position` of the file. Undefined unless it is whole
- * and speaks of this place. `salt` undefined accepts a genesis header only, whose salt then counts.
+ * and speaks of this place. `salt` undefined accepts a genesis header only, whose salt then counts. Throws
+ * UNSUPPORTED_VERSION for a whole one that says what is not known here: it is neither torn nor damaged.
  */
 export function readGroupHeader(
   bytes: Buffer,
@@ -86,6 +95,13 @@ export function readGroupHeader(
   const hash = header.readBigUInt64LE(GROUP.headerHash)
   const seed = type === GROUP_GENESIS ? 0n : ownSalt
   if (hash64(header.subarray(0, GROUP.headerHash), seed) !== hash) return undefined
+  const isKnown = type >= GROUP_GENESIS && type <= GROUP_CHUNK
+  const headerBytes = header.readUInt16LE(GROUP.headerBytes)
+  if (!isKnown || header[GROUP.flags] !== 0 || headerBytes !== GROUP_HEADER_BYTES) {
+    throw new StorageError('UNSUPPORTED_VERSION', `a later version wrote the group at ${position}`, {
+      position,
+    })
+  }
   const length = header.readUInt32LE(GROUP.length)
   if (length < GROUP_HEADER_BYTES || length > MAX_GROUP_BYTES) return undefined
   return {

@@ -10,19 +10,19 @@
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import {
-  FORMAT_DRAFT,
   FORMAT_VERSION,
   GENESIS_POSITION,
   GROUP_ALIGNMENT,
   GROUP_GENESIS,
   GROUP_HEADER_BYTES,
   GROUP_MAGIC,
+  KNOWN_FEATURES,
   SUPERBLOCK_BYTES,
   SUPERBLOCK_CLEAN,
   SUPERBLOCK_POSITIONS,
 } from '../format.ts'
 import { NO_CHECKPOINT, payloadMatches, readGroupHeader, readU64 } from './group.ts'
-import { mayBeTorn, readSuperblock, type Superblock } from './superblock.ts'
+import { type Features, mayBeTorn, NO_FEATURES, readSuperblock, type Superblock } from './superblock.ts'
 import { GroupReader, type WalkState, walkGroups } from './walk.ts'
 
 /** What identifies a file and where its groups begin. */
@@ -48,6 +48,8 @@ export interface Located extends Identity {
   badSuperblocks: number
   clean: boolean
   groups: number
+  /** As the newest superblock has them. */
+  features: Features
 }
 
 /** What the slots hold. */
@@ -68,8 +70,10 @@ export async function readSlots(file: StorageFile): Promise<Slots> {
     const read = await file.read(bytes, position)
     const found = readSuperblock(bytes.subarray(0, read), slot)
     if (found.state === 'unknown') refuseVersion(found.version, found.draft)
-    if (found.state === 'valid') blocks.push(found.block)
-    else rest.push({ slot, bytes: bytes.subarray(0, read) })
+    if (found.state === 'valid') {
+      refuseFeatures(found.block.features.read & ~KNOWN_FEATURES.read, 'read')
+      blocks.push(found.block)
+    } else rest.push({ slot, bytes: bytes.subarray(0, read) })
   }
   const [other] = blocks
   const damaged = rest.filter(({ slot, bytes }) => other === undefined || !mayBeTorn(bytes, slot, other))
@@ -77,11 +81,24 @@ export async function readSlots(file: StorageFile): Promise<Slots> {
 }
 
 function refuseVersion(version: number, draft: number): void {
-  if (version === FORMAT_VERSION && draft === FORMAT_DRAFT) return
-  throw new StorageError('UNSUPPORTED_VERSION', `the file has format version ${version}, draft ${draft}`, {
-    version,
-    draft,
-  })
+  if (version === FORMAT_VERSION && draft === 0) return
+  const message =
+    version === FORMAT_VERSION
+      ? `the file is of draft ${draft} of format version ${version}, from before that was final: serve it with the program ` +
+        'that wrote it, and bring what is in it to a server of this one: davenport migrate --all SOURCE TARGET'
+      : `the file has format version ${version}, and this program reads version ${FORMAT_VERSION}`
+  throw new StorageError('UNSUPPORTED_VERSION', message, { version, draft })
+}
+
+/** Throws UNSUPPORTED_VERSION unless there are none. */
+function refuseFeatures(unknown: number, use: 'read' | 'write'): void {
+  if (unknown === 0) return
+  const bits = (unknown >>> 0).toString(2)
+  throw new StorageError(
+    'UNSUPPORTED_VERSION',
+    `a later version made the file: this one cannot ${use} it (features ${bits})`,
+    { version: FORMAT_VERSION, features: unknown >>> 0 },
+  )
 }
 
 export interface Genesis extends Identity {
@@ -92,7 +109,7 @@ export interface Genesis extends Identity {
 
 /**
  * The genesis group; undefined unless it is whole. Payload: uuid, first group's position u64, ms u64, version
- * u16, draft u16. Throws UNSUPPORTED_VERSION.
+ * u16, zero u16 (a draft's number). Throws UNSUPPORTED_VERSION.
  */
 export async function readGenesis(file: StorageFile): Promise<Genesis | undefined> {
   const bytes = Buffer.alloc(4096)
@@ -144,6 +161,8 @@ export async function identify(file: StorageFile): Promise<Identity> {
  */
 export async function locate(file: StorageFile, trusting: boolean, knownEnd?: number): Promise<Located> {
   const { blocks, bad } = await readSlots(file)
+  if (trusting)
+    for (const { features } of blocks) refuseFeatures(features.write & ~KNOWN_FEATURES.write, 'write')
   const newest = blocks.reduce<Superblock | undefined>(
     (best, block) => (best === undefined || block.sequence > best.sequence ? block : best),
     undefined,
@@ -206,6 +225,7 @@ export async function locate(file: StorageFile, trusting: boolean, knownEnd?: nu
     clean:
       newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
     groups: walk.groups,
+    features: newest?.features ?? NO_FEATURES,
   }
 }
 

@@ -4,8 +4,20 @@
  * slot's own write was issued, and the other slot is not touched until that write has been synced.
  */
 import { hash64 } from '../disk/checksum.ts'
-import { FORMAT_DRAFT, FORMAT_VERSION, SUPERBLOCK, SUPERBLOCK_BYTES, SUPERBLOCK_MAGIC } from '../format.ts'
+import { FORMAT_VERSION, SUPERBLOCK, SUPERBLOCK_BYTES, SUPERBLOCK_MAGIC } from '../format.ts'
 import { type CheckpointPointer, readU64, writeU64 } from './group.ts'
+
+/** Bits, each of something that a file has and version 1 by itself does not; see FORMAT.md, "Features". */
+export interface Features {
+  /** Who does not know one of these cannot read the file. */
+  read: number
+  /** Who does not know one of these may read the file and not write it. */
+  write: number
+  /** Whoever does not know these leaves them as they are. */
+  keep: number
+}
+
+export const NO_FEATURES: Features = { read: 0, write: 0, keep: 0 }
 
 export interface Superblock {
   slot: number
@@ -23,13 +35,13 @@ export interface Superblock {
   /** Where a walk over the groups begins, and the hash of the group before. */
   replayPosition: number
   replayPreviousHash: bigint
+  features: Features
 }
 
 export function encodeSuperblock(block: Superblock): Buffer {
   const bytes = Buffer.alloc(SUPERBLOCK_BYTES)
   bytes.write(SUPERBLOCK_MAGIC, SUPERBLOCK.magic, 'latin1')
   bytes.writeUInt16LE(FORMAT_VERSION, SUPERBLOCK.version)
-  bytes.writeUInt16LE(FORMAT_DRAFT, SUPERBLOCK.draft)
   bytes[SUPERBLOCK.slot] = block.slot
   block.uuid.copy(bytes, SUPERBLOCK.uuid)
   bytes.writeBigUInt64LE(block.salt, SUPERBLOCK.salt)
@@ -45,20 +57,23 @@ export function encodeSuperblock(block: Superblock): Buffer {
   bytes.writeBigUInt64LE(block.checkpoint.hash, SUPERBLOCK.checkpointHash)
   writeU64(bytes, block.replayPosition, SUPERBLOCK.replayPosition)
   bytes.writeBigUInt64LE(block.replayPreviousHash, SUPERBLOCK.replayPreviousHash)
+  bytes.writeUInt32LE(block.features.read, SUPERBLOCK.featuresToRead)
+  bytes.writeUInt32LE(block.features.write, SUPERBLOCK.featuresToWrite)
+  bytes.writeUInt32LE(block.features.keep, SUPERBLOCK.featuresToKeep)
   bytes.writeBigUInt64LE(hash64(bytes.subarray(0, SUPERBLOCK.hash), 0n), SUPERBLOCK.hash)
   return bytes
 }
 
 export type SlotState =
   | { state: 'valid'; block: Superblock }
-  /** Whole, but of a version or draft that this library does not know. */
+  /** Whole, but of a version that this library does not know, or of a draft of one; `draft` 0: of none. */
   | { state: 'unknown'; version: number; draft: number }
   | { state: 'bad' }
 
 /** The bytes that differ between two superblocks of one slot; all others are the same as long as the file is. */
 const VARYING: readonly (readonly [from: number, to: number])[] = [
   [SUPERBLOCK.generation, SUPERBLOCK.checkpointLength + 4],
-  [SUPERBLOCK.checkpointHash, SUPERBLOCK.replayPreviousHash + 8],
+  [SUPERBLOCK.checkpointHash, SUPERBLOCK.featuresToKeep + 4],
   [SUPERBLOCK.hash, SUPERBLOCK_BYTES],
 ]
 
@@ -82,7 +97,7 @@ export function readSuperblock(bytes: Buffer, slot: number): SlotState {
   if (hash !== bytes.readBigUInt64LE(SUPERBLOCK.hash)) return { state: 'bad' }
   const version = bytes.readUInt16LE(SUPERBLOCK.version)
   const draft = bytes.readUInt16LE(SUPERBLOCK.draft)
-  if (version !== FORMAT_VERSION || draft !== FORMAT_DRAFT) return { state: 'unknown', version, draft }
+  if (version !== FORMAT_VERSION || draft !== 0) return { state: 'unknown', version, draft }
   if (bytes[SUPERBLOCK.slot] !== slot) return { state: 'bad' }
   return {
     state: 'valid',
@@ -104,6 +119,11 @@ export function readSuperblock(bytes: Buffer, slot: number): SlotState {
       },
       replayPosition: readU64(bytes, SUPERBLOCK.replayPosition),
       replayPreviousHash: bytes.readBigUInt64LE(SUPERBLOCK.replayPreviousHash),
+      features: {
+        read: bytes.readUInt32LE(SUPERBLOCK.featuresToRead),
+        write: bytes.readUInt32LE(SUPERBLOCK.featuresToWrite),
+        keep: bytes.readUInt32LE(SUPERBLOCK.featuresToKeep),
+      },
     },
   }
 }

@@ -2,7 +2,6 @@
 import type { Clock, RandomBytes } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import {
-  FORMAT_DRAFT,
   FORMAT_VERSION,
   GENESIS_POSITION,
   GROUP_GENESIS,
@@ -11,7 +10,7 @@ import {
   SUPERBLOCK_POSITIONS,
 } from '../format.ts'
 import { NO_CHECKPOINT, sealGroup, writeU64 } from '../log/group.ts'
-import { encodeSuperblock } from '../log/superblock.ts'
+import { encodeSuperblock, NO_FEATURES } from '../log/superblock.ts'
 
 const GENESIS_PAYLOAD_BYTES = 40
 
@@ -39,7 +38,6 @@ export async function createFile(
   writeU64(genesis, first, GROUP_HEADER_BYTES + 16)
   writeU64(genesis, clock.now(), GROUP_HEADER_BYTES + 24)
   genesis.writeUInt16LE(FORMAT_VERSION, GROUP_HEADER_BYTES + 32)
-  genesis.writeUInt16LE(FORMAT_DRAFT, GROUP_HEADER_BYTES + 34)
   const hash = sealGroup(genesis, {
     type: GROUP_GENESIS,
     recordCount: 0,
@@ -69,6 +67,7 @@ export async function createFile(
       checkpoint: NO_CHECKPOINT,
       replayPosition: first,
       replayPreviousHash: hash,
+      features: NO_FEATURES,
     })
     return { position, bytes }
   })

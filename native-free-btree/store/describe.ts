@@ -60,7 +60,7 @@ export async function describeSuperblocks(file: StorageFile): Promise<DescribedF
     fields.all([
       ['8 bytes', 'magic'],
       ['u16', 'format version'],
-      ['u16', 'draft'],
+      ['u16', 'zero'],
       ['u8', 'number of this slot'],
       ['3 bytes', 'zero'],
       ['16 bytes', 'uuid of the store'],
@@ -80,7 +80,10 @@ export async function describeSuperblocks(file: StorageFile): Promise<DescribedF
       ['hash', 'its hash'],
       ['u64', 'where the walk over the groups begins'],
       ['hash', 'header hash of the group before that position'],
-      ['376 bytes', 'zero, reserved'],
+      ['u32', 'features needed to read'],
+      ['u32', 'features needed to write'],
+      ['u32', 'other features'],
+      ['364 bytes', 'zero, reserved'],
       ['hash', 'hash of bytes 0 to 503'],
     ])
     slots.push(fields.fields)
@@ -157,7 +160,7 @@ function headerFields(bytes: Buffer, { position, type }: GroupHeader): Described
   fields.u64('time of creation', time)
   fields.all([
     ['u16', 'format version'],
-    ['u16', 'draft'],
+    ['u16', 'zero'],
     ['4 bytes', 'zero'],
   ])
   return fields.fields
@@ -257,6 +260,7 @@ function definitionFields(fields: FieldReader, prefix: string): void {
   fields.number('u32', `${prefix}version`)
   fields.text(`${prefix}reducer's name`)
   fields.number('u32', `${prefix}version`)
+  fields.bytes(fields.number('u16', `${prefix}length of the attributes`), `${prefix}attributes`)
 }
 
 function checkpointFields(fields: FieldReader): void {

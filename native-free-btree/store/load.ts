@@ -13,7 +13,7 @@ import type { CheckpointPointer } from '../log/group.ts'
 import { type Located, requireGenesis } from '../log/recovery.ts'
 import { Replay, type ReplayTree } from '../log/replay.ts'
 import { type WalkState, walkGroups } from '../log/walk.ts'
-import type { TreeDefinition } from '../tree/definition.ts'
+import { NO_ATTRIBUTES, type TreeDefinition } from '../tree/definition.ts'
 import { Tree } from '../tree/tree.ts'
 import { type CheckpointRecord, decodeCheckpoint } from '../write/checkpoint.ts'
 import type { Ledger } from '../write/ledger.ts'
@@ -173,6 +173,7 @@ export function definitionOf(id: number, name: string, options: TreeOptions): Tr
     comparatorVersion: options.comparator?.version ?? 0,
     reducerName: options.reducer?.name ?? '',
     reducerVersion: options.reducer?.version ?? 0,
+    attributes: NO_ATTRIBUTES,
   }
 }
 

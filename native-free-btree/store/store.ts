@@ -10,7 +10,7 @@ import type {
   TransactOptions,
   Turn,
 } from '../api.ts'
-import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
+import { bytesOf, requireFunction, targetOf, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import type { Tree } from '../tree/tree.ts'
 import { checkStore } from './check.ts'
@@ -64,7 +64,7 @@ export abstract class FileStore<File extends LoadedFile>
 
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.tree(name)
-    return tree.getInto(bytesOf('a key', key), bytesOf('a target', target), this.current.values)
+    return tree.getInto(bytesOf('a key', key), targetOf('a target', target), this.current.values)
   }
 
   has(name: string, key: Uint8Array): boolean {

@@ -55,6 +55,7 @@ export class WritableFile extends LoadedFile {
         replay: { position: loaded.replayPosition, previousHash: loaded.replayPreviousHash },
         replayBytes: loaded.replayBytes,
         clean: located.clean,
+        features: located.features,
       },
     })
     for (const tree of loaded.added) this.writer.define(tree)

@@ -6,7 +6,7 @@
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
-import { bytesOf } from '../arguments.ts'
+import { targetOf } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
@@ -84,7 +84,7 @@ export class TreeCursor implements Cursor {
       this.#pages[this.#pages.length - 1]!,
       view.keyStart,
       view.keyEnd,
-      bytesOf('a target', target),
+      targetOf('a target', target),
     )
   }
 

@@ -7,7 +7,7 @@ import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { SUPERBLOCK_POSITIONS } from '../format.ts'
 import type { CheckpointPointer } from '../log/group.ts'
-import { encodeSuperblock } from '../log/superblock.ts'
+import { encodeSuperblock, type Features } from '../log/superblock.ts'
 import type { ReplayStart } from './checkpoint.ts'
 import type { ChainPoint } from './checkpoint-pacing.ts'
 
@@ -23,6 +23,8 @@ export class Superblocks {
   readonly #file: StorageFile
   readonly #uuid: Buffer
   readonly #salt: bigint
+  /** Of the file, as they were found. */
+  readonly #features: Features
   #sequence: number
   #nextSlot: number
   /** Raised before the first group of a writer, and after a group was cut back. */
@@ -39,11 +41,13 @@ export class Superblocks {
       sequence: number
       nextSlot: number
       clean: boolean
+      features: Features
     },
   ) {
     this.#file = file
     this.#uuid = state.uuid
     this.#salt = state.salt
+    this.#features = state.features
     this.#sequence = state.sequence
     this.#nextSlot = state.nextSlot
     this.generation = state.generation
@@ -72,6 +76,7 @@ export class Superblocks {
       checkpoint: facts.checkpoint,
       replayPosition: facts.replay.position,
       replayPreviousHash: facts.replay.previousHash,
+      features: this.#features,
     })
     try {
       await this.#file.write(bytes, SUPERBLOCK_POSITIONS[slot]!)

@@ -18,6 +18,7 @@ import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { SUPERBLOCK_CLEAN } from '../format.ts'
 import type { SealedGroup } from '../log/builder.ts'
+import type { Features } from '../log/superblock.ts'
 import type { ChainPoint, Checkpoints } from './checkpoint-pacing.ts'
 import { Superblocks } from './superblock-writes.ts'
 
@@ -30,6 +31,7 @@ export interface TailState extends ChainPoint {
   sequence: number
   nextSlot: number
   clean: boolean
+  features: Features
 }
 
 /** Why a file is poisoned that is not at its path any more. */

@@ -9,10 +9,17 @@ import type { Compression } from '../base/compression.ts'
 import type { Uuids } from '../base/uuids.ts'
 import { packed } from '../database/bodies/stored-text.ts'
 import type { UsualId } from '../database/layout/linear-document.ts'
-import { HASH_ROOM_BEFORE, hashInPlace, REVISION_ID_SIZE } from '../database/revisions/revision-id.ts'
+import { md5OfMany, PADDING_BYTES } from '../database/revisions/md5.ts'
+import {
+  completeTerm,
+  HASH_ROOM_BEFORE,
+  HASH_ROOM_BEHIND,
+  REVISION_ID_SIZE,
+} from '../database/revisions/revision-id.ts'
 import { EditPacker, MOST_KEY_BYTES } from '../database/write/packed-edits.ts'
 import type { DocumentReader, DocumentScan } from '../json/documents.ts'
 import { DELETED, ID, REV, type SpecialPlaces } from '../json/special-places.ts'
+import type { TermWriter } from '../json/term-writer.ts'
 import type { DocumentLimits } from './document-edit.ts'
 
 const QUOTE = 0x22
@@ -34,6 +41,10 @@ const OVERHEAD_BYTES = 64
 /** The shortest document of which there are many. */
 const SHORT_DOCUMENT_BYTES = 256
 
+/** Documents whose terms wait to be hashed together, and bytes of terms beyond which they do not. */
+const HASHED_AT_ONCE = 8
+const MOST_TERM_BYTES = 96 * 1024
+
 /** The request has a document that is not plain. */
 export class NotPlain extends Error {}
 
@@ -43,12 +54,17 @@ export function requirePlainLength(bytes: number): void {
 }
 
 export class PackedDocuments implements DocumentReader {
-  readonly termStart = HASH_ROOM_BEFORE
+  termStart = HASH_ROOM_BEFORE
   readonly #textBytes: number
   readonly #compression: Compression
   readonly #limits: DocumentLimits
   readonly #uuids: Pick<Uuids, 'next'>
   #packer: EditPacker
+  /** Memory in which terms lie that are to be hashed, where each begins and ends, and where its hash goes. */
+  #terms: Buffer = Buffer.alloc(0)
+  readonly #termStarts: number[] = []
+  readonly #termEnds: number[] = []
+  readonly #idPlaces: number[] = []
   readonly #parent: { pos: number; id: UsualId } = { pos: 0, id: { bytes: Buffer.alloc(0), at: 0 } }
 
   /** `textBytes` is the length of the request's text. */
@@ -71,6 +87,7 @@ export class PackedDocuments implements DocumentReader {
   }
 
   begin(): void {
+    this.#forgetTerms()
     const bytes = this.#textBytes
     this.#packer = new EditPacker(bytes + Math.ceil(bytes / SHORT_DOCUMENT_BYTES) * OVERHEAD_BYTES)
   }
@@ -89,11 +106,42 @@ export class PackedDocuments implements DocumentReader {
     output.bytes.copy(packer.bytes, bodyStart, 0, copied)
     source.copy(packer.bytes, bodyStart + copied, rangeStart, position)
     const bodyEnd = this.#packed(bodyStart, bodyStart + bodyBytes)
-    const { bytes, length } = document.writtenTerm
-    const parent = hasParent ? this.#parent : undefined
-    const id = hashInPlace(bytes, this.termStart, length, isDeleted, parent)
-    packer.bytes.write(id, packer.idAt, REVISION_ID_SIZE, 'latin1')
+    this.#takeTerm(document.writtenTerm, isDeleted, hasParent)
     packer.end(hasParent ? this.#parent.pos + 1 : 1, isDeleted, hasParent, bodyEnd)
+  }
+
+  end(): void {
+    this.#hashTerms()
+  }
+
+  #takeTerm(term: TermWriter, isDeleted: boolean, hasParent: boolean): void {
+    term.reserve(HASH_ROOM_BEHIND + PADDING_BYTES)
+    const { bytes, length } = term
+    this.#terms = bytes
+    const end = length + HASH_ROOM_BEHIND
+    const parent = hasParent ? this.#parent : undefined
+    this.#termStarts.push(completeTerm(bytes, this.termStart, length, isDeleted, parent))
+    this.#termEnds.push(end)
+    this.#idPlaces.push(this.#packer.idAt)
+    if (this.#termEnds.length === HASHED_AT_ONCE || end > MOST_TERM_BYTES) this.#hashTerms()
+    else this.termStart = end + PADDING_BYTES + HASH_ROOM_BEFORE
+  }
+
+  #hashTerms(): void {
+    const { bytes } = this.#packer
+    const places = this.#idPlaces
+    md5OfMany(this.#terms, this.#termStarts, this.#termEnds, (number, hash) => {
+      const at = places[number]!
+      for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at + i] = hash[i]!
+    })
+    this.#forgetTerms()
+  }
+
+  #forgetTerms(): void {
+    this.#termStarts.length = 0
+    this.#termEnds.length = 0
+    this.#idPlaces.length = 0
+    this.termStart = HASH_ROOM_BEFORE
   }
 
   /** Writes the document's id. Returns where the body goes. */

@@ -65,6 +65,7 @@ export async function build(parts: BuildParts): Promise<void> {
       signal.throwIfAborted()
       if (!isRead && underWay.length < MOST_UNDER_WAY) {
         await database.refresh()
+        restIfDue()
         const room = rooms[turn++ % rooms.length]!
         const batch = readBatch(database, definition, state, texts, room)
         const rows = maker.make(batch.texts, either)
@@ -93,7 +94,9 @@ export async function build(parts: BuildParts): Promise<void> {
       onProgress({ updateSeq: file.state.updateSeq, changesDone: done, totalChanges })
     }
     await file.finishCollecting()
+    restIfDue()
     if (done >= MANY_CHANGES) await file.store.checkpoint()
+    restIfDue()
   } finally {
     ended.abort()
     file.dropCollected()
@@ -110,6 +113,7 @@ async function write(
 ): Promise<void> {
   let done = 0
   let made = await first
+  restIfDue()
   while (made.done !== true && done + made.value.count < batch.documents.length) {
     await file.writePart(batch, done, made.value)
     done += made.value.count

@@ -119,6 +119,7 @@ export class IndexFile {
       const expected = recordOf(database, definition)
       if (JSON.stringify(record) === JSON.stringify(expected)) return file
       if (record === undefined && file.#state === START) {
+        restIfDue()
         await file.store.transact((tx) => writeIndexRecord(tx, expected))
         return file
       }
@@ -137,6 +138,7 @@ export class IndexFile {
   static async #open(options: IndexFileOptions): Promise<IndexFile> {
     const { path, definition, cache, clock, random } = options
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    restIfDue()
     const store = await openStore(path, {
       trees: treeOptionsOf(definition),
       cache,
@@ -240,12 +242,19 @@ export class IndexFile {
     const options = { trees: treeOptionsOf(definition), cache, clock, random }
     const file = await NewFile.open(path, this.store, options)
     try {
-      for (const [name, collected] of entries) await loadTree(file, name, collected)
+      for (const [name, collected] of entries) {
+        restIfDue()
+        await loadTree(file, name, collected)
+      }
+      restIfDue()
       await loadTree(file, META_TREE, metaEntries(recordOf(database, definition), state))
+      restIfDue()
       await file.finish()
+      restIfDue()
       const turn = await this.store.turn()
       try {
         await turn.replaceWith(file.path)
+        restIfDue()
       } finally {
         turn.giveBack()
       }

@@ -121,6 +121,7 @@ export class IndexWriter {
     const { scripting, onProgress } = this.#options
     return this.#withDatabase(shared, (database) =>
       this.#withFile(place, async (file) => {
+        restIfDue()
         await build({
           database,
           definition,
@@ -148,6 +149,7 @@ export class IndexWriter {
         this.#databases.replace(key, database)
         return this.#databases.use(key, open, use)
       }
+      restIfDue()
       return use(database)
     })
   }

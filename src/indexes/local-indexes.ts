@@ -51,6 +51,7 @@ export class LocalIndexes implements Indexes {
   readonly #followed = new Map<string, Followed>()
   /** The last of them, as far as it is known. */
   #newest: Followed | undefined
+  #found: { definition: IndexDefinition; uuid: string; followed: Followed } | undefined
   readonly #opening = new Map<string, Promise<void>>()
 
   constructor(options: LocalIndexesOptions) {
@@ -64,7 +65,7 @@ export class LocalIndexes implements Indexes {
 
   openNow(database: Database, definition: IndexDefinition, freshness: Freshness): IndexSnapshot | undefined {
     const index: IndexOf = { database: database.name, uuid: database.uuid, definition }
-    const followed = this.#followed.get(keyOf(index))
+    const followed = this.#find(index)
     if (followed === undefined || !followed.follower.isFresh) return undefined
     const wantedSeq = freshness === 'current' ? database.updateSeqNumber : 0
     let snapshot: IndexSnapshot
@@ -80,6 +81,18 @@ export class LocalIndexes implements Indexes {
     }
     this.#buildIfLazy(index, database, snapshot, freshness)
     return snapshot
+  }
+
+  /** Most often what was found before. */
+  #find(index: IndexOf): Followed | undefined {
+    const last = this.#found
+    if (last?.definition === index.definition && last.uuid === index.uuid && !last.followed.isRetired) {
+      return last.followed
+    }
+    const followed = this.#followed.get(keyOf(index))
+    const { definition, uuid } = index
+    this.#found = followed && { definition, uuid, followed }
+    return followed
   }
 
   async open(

@@ -74,12 +74,14 @@ export function scanDocumentsSteps(text: Uint8Array, options: BatchOptions = {})
 
 /** Reads one document after the other where the scanner has it. */
 export interface DocumentReader {
-  /** In front of each term so many bytes are left free. */
+  /** Where the term of the next document begins in the scanner's memory: what lies before it stays as it is. */
   readonly termStart: number
   /** An array begins; what came of one before does not count. */
   begin(): void
-  /** In memory of the scanner, which has written four bytes' room behind the term. What it throws ends the scan. */
+  /** What it throws ends the scan. */
   take(document: JsonScanner): void
+  /** The array has ended. */
+  end(): void
 }
 
 /**
@@ -235,9 +237,10 @@ function* readElementSteps(
   reader.begin()
   scanner.accept(OPEN_BRACKET)
   if (scanner.accept(CLOSE_BRACKET)) return []
-  scanner.notePlaces(new SpecialPlaces(), reader.termStart)
+  const places = new SpecialPlaces()
   let count = 0
   do {
+    scanner.notePlaces(places, reader.termStart)
     scanner.beginDocument()
     while (!scanner.advance(STEP_BYTES)) {
       if (check !== undefined) checkProgress(scanner, check)
@@ -248,6 +251,7 @@ function* readElementSteps(
     onDocument?.(count)
     if (count % STEP_DOCUMENTS === 0) yield
   } while (scanner.accept(COMMA))
+  reader.end()
   scanner.notePlaces(undefined, 0)
   if (!scanner.accept(CLOSE_BRACKET)) scanner.fail()
   return []

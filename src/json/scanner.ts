@@ -154,7 +154,7 @@ export class JsonScanner {
     return this.scannedDocument()
   }
 
-  /** From the next document on, whose terms leave so many bytes free in front of them. */
+  /** From the next document on, whose term begins at `termStart` of its memory. */
   notePlaces(places: SpecialPlaces | undefined, termStart: number): void {
     this.places = places
     this.#tokens.termStart = termStart

@@ -32,6 +32,15 @@ const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
 
+/** Of a text that is no longer, a look at each byte costs less than a call of the engine. */
+const SHORT_TEXT_BYTES = 192
+
+function isShortAscii(text: Uint8Array): boolean {
+  if (text.length > SHORT_TEXT_BYTES) return false
+  for (let i = 0; i < text.length; i++) if (text[i]! >= 0x80) return false
+  return true
+}
+
 /**
  * The tokens of one text: each is checked, written to `term`, and left or made canonical in `output`. The
  * text is known to be UTF-8 before it is scanned, so bytes from 80 on need no look.
@@ -51,7 +60,7 @@ export class JsonTokens {
   /** Starts on `text`. Throws JsonSyntaxError where that is not UTF-8. */
   open(text: Uint8Array): void {
     if (text.length > MAX_TEXT_BYTES) throw new JsonSyntaxError(MAX_TEXT_BYTES, TEXT_TOO_LONG)
-    if (!isUtf8(text)) throw new JsonSyntaxError(-1)
+    if (!isShortAscii(text) && !isUtf8(text)) throw new JsonSyntaxError(-1)
     this.#text = Buffer.isBuffer(text) ? text : Buffer.from(text.buffer, text.byteOffset, text.length)
     this.#view = new DataView(text.buffer, text.byteOffset, text.length)
     this.#end = text.length

@@ -92,8 +92,9 @@ function planTexts(index: MangoIndex, options: FindOptions, plan: Plan): string[
 
 /** Whether the keys of the index have all that the selector and the answer need. */
 export function isCovered(index: MangoIndex, { fields, selector }: FindOptions): boolean {
+  if (index === ALL_DOCS || fields.length === 0) return false
   const needed = [...fields, ...fieldsOf(selector)]
-  if (index === ALL_DOCS || fields.length === 0 || !covers(index, needed)) return false
+  if (!covers(index, needed)) return false
   // What else begins with an underscore is no part of a document's body.
   return needed.every((field) => field === '_id' || !field.startsWith('_'))
 }

@@ -19,6 +19,7 @@ import { compileSelector } from '../selector/selector.ts'
 import { Aggregation } from './aggregate.ts'
 import { type Bookmark, NO_BOOKMARK, printBookmark, readBookmark } from './bookmark.ts'
 import { openBranches } from './branch-rows.ts'
+import { CoveredProjection } from './covered-document.ts'
 import { isCovered, isDescending } from './explain.ts'
 import { EMPTY_RANGE, type FieldRange, fieldRanges, isAllRanges } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
@@ -176,12 +177,17 @@ export function find(
   const project = selecting(() =>
     compileFields<DocumentView>(options.fields, (view) => viewText(view, { conflicts }), budget),
   )
+  const { index } = plan
+  const shown =
+    project && index !== undefined && isCovered(index, options)
+      ? covering(project, new CoveredProjection(options.fields, index.columns))
+      : project
   const answer = (rows: Rows): FindAnswer => {
     if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
     try {
       const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
       const matches = new Matches(rows, options, limit, budget)
-      return new FindAnswer(rows, piecesOf(carried, matches, budget, project))
+      return new FindAnswer(rows, piecesOf(carried, matches, budget, shown))
     } catch (error) {
       rows.close()
       throw error
@@ -192,6 +198,14 @@ export function find(
       ? openUnited(carried, branches, bookmark)
       : openWay(context, options, plan, bookmark)
   return way instanceof Promise ? way.then(answer) : answer(way)
+}
+
+/** As `project`, by what is in keys alone where a document is put together of one. */
+function covering(
+  project: (view: DocumentView) => Buffer,
+  covered: CoveredProjection,
+): (view: DocumentView) => Buffer {
+  return (view) => covered.of(view) ?? project(view)
 }
 
 /** By an index for each alternative, where that is worth while. */

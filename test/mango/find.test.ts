@@ -400,3 +400,37 @@ t.test('documents found by an index are shown as each is by itself', async (t) =
     }
   }
 })
+
+t.test('what keys say of a document is what the document says', async (t) => {
+  await send('PUT /keyed')
+  const fields = ['a', 'a.b', 'list.0', 'x\\.y', 'name']
+  const docs = [1, 2, 3].map((n) => ({
+    _id: `"${n}é`,
+    a: { b: n, c: [n] },
+    list: [{ n }, 2],
+    'x.y': `é"${n}`,
+    name: null,
+  }))
+  await send('POST /keyed/_bulk_docs', { json: { docs } })
+  await send('POST /keyed/_index', { json: { index: { fields }, ddoc: 'i', name: 'i' } })
+  const selector = Object.fromEntries(fields.map((field) => [field, { $exists: true }]))
+  for (const wanted of [
+    ['_id'],
+    ['name', 'a'],
+    ['a.b', '_id'],
+    ['a.b', 'a'],
+    ['a', 'a.b'],
+    ['x\\.y', 'list.0'],
+    fields,
+  ]) {
+    const query = { selector, fields: wanted, execution_stats: true }
+    const byKeys = await find('keyed', query)
+    const byDocuments = await find('keyed', { ...query, conflicts: true })
+    t.same(
+      [byKeys, byDocuments].map((each) => each.execution_stats?.total_docs_examined),
+      [0, 3],
+      'how each was answered',
+    )
+    t.equal(JSON.stringify(byKeys.docs), JSON.stringify(byDocuments.docs), wanted.join())
+  }
+})

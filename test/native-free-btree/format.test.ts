@@ -13,6 +13,7 @@ import {
   type Store,
   type TreeOptions,
 } from '../../native-free-btree/index.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../native-free-btree/write/checkpoint.ts'
 import { FormatError } from '../support/format-bytes.ts'
 import { type DecodedFile, decodeFile } from '../support/format-decoder.ts'
 import { decodeReference, type FileRecord, type Page } from '../support/format-records.ts'
@@ -247,7 +248,10 @@ t.test('the writer still writes the same bytes', async (t) => {
   await makeFixtures(folder)
   for (const { name } of FIXTURES) {
     const same = readFileSync(join(folder, name)).equals(readFixture(name))
-    t.ok(same, `${name}: another format needs another draft number, its own files, and these still readable`)
+    t.ok(
+      same,
+      `${name}: the format is final; files of another make are kept beside these, which stay readable`,
+    )
   }
 })
 
@@ -302,39 +306,116 @@ t.test('the decoder notices each changed byte', async (t) => {
   t.same(missed, [])
 })
 
-/** `bytes` with a number of both slots changed, their hashes made right again. */
-function withSlots(bytes: Buffer, offset: number, value: number, slots: number[]): Buffer {
+/** `bytes` with a number of some slots changed, their hashes made right again. */
+function withSlots(bytes: Buffer, change: (slot: Buffer) => void, slots: readonly number[]): Buffer {
   const changed = Buffer.from(bytes)
   for (const slot of slots) {
-    const start = slot * 4096
-    changed.writeUInt16LE(value, start + offset)
-    changed.writeBigUInt64LE(hash64(changed.subarray(start, start + 504), 0n), start + 504)
+    const block = changed.subarray(slot * 4096, slot * 4096 + 512)
+    change(block)
+    block.writeBigUInt64LE(hash64(block.subarray(0, 504), 0n), 504)
   }
   return changed
 }
 
-t.test('a file of another version or draft is refused', async (t) => {
-  const folder = t.testdir()
+/** Writes `bytes` as the file of a store and opens it. */
+async function opened(path: string, bytes: Buffer, readOnly: boolean): Promise<Store> {
+  writeFileSync(path, bytes)
+  return openStore(path, { lock: noLock, trees: LATER_TREES, readOnly })
+}
+
+t.test('a file of another version, or with features that are not known, is refused', async (t) => {
+  const path = join(t.testdir(), 'store')
   const bytes = readFixture(CLOSED_FIXTURE)
-  for (const [what, offset, value] of [
-    ['version 0', 8, 0],
-    ['version 2', 8, 2],
-    ['draft 2', 10, 2],
-    ['draft 4', 10, 4],
+  for (const [what, change] of [
+    ['version 0', (slot: Buffer) => slot.writeUInt16LE(0, 8)],
+    ['version 2', (slot: Buffer) => slot.writeUInt16LE(2, 8)],
+    ['draft 2', (slot: Buffer) => slot.writeUInt16LE(2, 10)],
+    ['a feature', (slot: Buffer) => slot.writeUInt32LE(1, 128)],
+    ['the last feature', (slot: Buffer) => slot.writeUInt32LE(2 ** 31, 128)],
   ] as const) {
     for (const slots of [[0, 1], [0], [1]]) {
-      const path = join(folder, `${what} ${slots}`)
-      const changed = withSlots(bytes, offset, value, slots)
-      writeFileSync(path, changed)
+      const changed = withSlots(bytes, change, slots)
       for (const readOnly of [true, false]) {
-        const opening = openStore(path, { lock: noLock, trees: LATER_TREES, readOnly })
+        const refused = { code: 'UNSUPPORTED_VERSION' }
         await t.rejects(
-          opening,
-          { code: 'UNSUPPORTED_VERSION' },
+          opened(path, changed, readOnly),
+          refused,
           `${what} in ${slots}, read only ${readOnly}`,
         )
       }
       t.ok(readFileSync(path).equals(changed), 'and left as it was')
     }
   }
+})
+
+t.test('a file of a draft is refused with the command that moves what is in it', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const draft = readFixture('store-v1-draft3-unclosed.nfb')
+  const refused = { code: 'UNSUPPORTED_VERSION', message: /draft 3 .* davenport migrate --all SOURCE TARGET/ }
+  for (const readOnly of [true, false]) {
+    await t.rejects(opened(path, draft, readOnly), refused)
+    await t.rejects(opened(path, Buffer.from(draft).fill(0, 0, 8192), readOnly), refused, 'both slots lost')
+  }
+})
+
+t.test('with a feature that only writers need to know a file is read, and not written', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const changed = withSlots(readFixture(CLOSED_FIXTURE), (slot) => slot.writeUInt32LE(4, 132), [0, 1])
+  const reader = await opened(path, changed, true)
+  t.ok(reader.stats().trees['words']!.count > 0)
+  await reader.close()
+  await t.rejects(opened(path, changed, false), { code: 'UNSUPPORTED_VERSION' })
+  t.ok(readFileSync(path).equals(changed), 'left as it was')
+})
+
+t.test('features that nobody needs to know stay in every superblock', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const features = 0x90000001
+  const changed = withSlots(readFixture(CLOSED_FIXTURE), (slot) => slot.writeUInt32LE(features, 136), [0, 1])
+  const store = await opened(path, changed, false)
+  await store.transact((tx) => tx.put('words', Buffer.from('later'), Buffer.from('on')))
+  await store.checkpoint()
+  await store.close()
+  const written = readFileSync(path)
+  t.notOk(written.subarray(0, 8192).equals(changed.subarray(0, 8192)))
+  t.same([written.readUInt32LE(136), written.readUInt32LE(4096 + 136)], [features, features])
+})
+
+t.test('a whole group of an unknown kind is not taken for a torn write', async (t) => {
+  const path = join(t.testdir(), 'store')
+  const bytes = readFixture(UNCLOSED_FIXTURE)
+  const { position } = decodeFile(bytes, hash64).groups.at(-1)!
+  for (const [what, change] of [
+    ['a type', (header: Buffer) => header.writeUInt8(5, 4)],
+    ['a flag', (header: Buffer) => header.writeUInt8(1, 5)],
+    ['a longer header', (header: Buffer) => header.writeUInt16LE(256, 6)],
+  ] as const) {
+    const changed = Buffer.from(bytes)
+    const header = changed.subarray(position, position + 128)
+    change(header)
+    header.writeBigUInt64LE(hash64(header.subarray(0, 120), header.readBigUInt64LE(32)), 120)
+    await t.rejects(
+      opened(path, changed, false),
+      { code: 'UNSUPPORTED_VERSION', details: { position } },
+      what,
+    )
+    t.ok(readFileSync(path).equals(changed), 'nothing was cut off')
+  }
+})
+
+t.test('attributes of a tree that nobody knows stay with it', (t) => {
+  const definition = {
+    id: 7,
+    name: 'words',
+    comparatorName: '',
+    comparatorVersion: 0,
+    reducerName: '',
+    reducerVersion: 0,
+    attributes: Buffer.from('of later times'),
+  }
+  const root = undefined
+  const replay = { position: 9000, previousHash: 5n }
+  const body = encodeCheckpoint({ frozenCommit: 3, replay, trees: [{ definition, root }] })
+  t.same(decodeCheckpoint(Buffer.concat([body, Buffer.from('more')])).trees, [{ definition, root }])
+  t.end()
 })

@@ -84,7 +84,7 @@ function decodeSuperblock(file: ClaimedBytes, slot: number, hash64: Hash64): Sup
   const fields = new Fields(file, start, start + SLOT_BYTES)
   fields.expect((f) => f.bytes(8).toString('latin1'), 'NFBTREE\0', 'magic')
   fields.expect((f) => f.u16(), 1, 'version')
-  fields.expect((f) => f.u16(), 3, 'draft')
+  fields.zeros(2)
   fields.expect((f) => f.u8(), slot, 'number of the slot')
   fields.zeros(3)
   const uuid = fields.bytes(16).toString('hex')
@@ -102,7 +102,9 @@ function decodeSuperblock(file: ClaimedBytes, slot: number, hash64: Hash64): Sup
   const checkpoint = { position: checkpointPosition, length: checkpointLength, hash: fields.u64() }
   const walkFrom = fields.whole()
   const walkPreviousHash = fields.u64()
-  fields.zeros(376)
+  // Features, of which this text knows none.
+  fields.zeros(12)
+  fields.zeros(364)
   const expected = hash64(file.bytes.subarray(start, fields.position), 0n)
   fields.expect((f) => f.u64(), expected, 'hash of a superblock')
   fields.zeros(SLOT_BYTES - SUPERBLOCK_BYTES)
@@ -161,7 +163,7 @@ function decodeGenesis(file: ClaimedBytes, hash64: Hash64): Genesis {
   const firstGroup = fields.whole()
   const createdMs = fields.whole()
   const format = [fields.u16(), fields.u16(), fields.u32()]
-  if (format.join() !== '1,3,0') throw new FormatError(position, `a genesis group of the format ${format}`)
+  if (format.join() !== '1,0,0') throw new FormatError(position, `a genesis group of the format ${format}`)
   fields.finish('the genesis group')
   if (firstGroup !== position + length) throw new FormatError(position, 'a gap behind the genesis group')
   return { header, uuid, firstGroup, createdMs }

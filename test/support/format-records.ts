@@ -65,6 +65,7 @@ export interface Definition {
   comparatorVersion: number
   reducer: string
   reducerVersion: number
+  attributes: Buffer
 }
 
 export interface Checkpoint {
@@ -231,6 +232,7 @@ function decodeDefinition(fields: Fields): Definition {
     comparatorVersion: fields.u32(),
     reducer: fields.name(),
     reducerVersion: fields.u32(),
+    attributes: fields.bytes(fields.u16()),
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * Makes the files that test/fixtures keeps of each draft of the store's format. Run as a program it writes
- * them; the same sources give the same bytes on every platform, since time, randomness and the order of all
- * steps are fixed. A change of these bytes is a change of the format, or of what the writer makes of it: the
- * first needs a new draft number, and the old files stay readable by test.
+ * Makes the files that test/fixtures keeps of the store's format. Run as a program it writes them; the same sources give
+ * the same bytes on every platform, since time, randomness and the order of all steps are fixed. A change of these bytes
+ * is a change of the format, which is final, or of what the writer makes of it: then new files are kept beside the old
+ * ones, which stay readable by test.
  */
 import { copyFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -18,8 +18,8 @@ import {
 import { Random } from './random.ts'
 import { SimulatedClock, seededRandomBytes } from './simulated-clock.ts'
 
-export const CLOSED_FIXTURE = 'store-v1-draft3.nfb'
-export const UNCLOSED_FIXTURE = 'store-v1-draft3-unclosed.nfb'
+export const CLOSED_FIXTURE = 'store-v1.nfb'
+export const UNCLOSED_FIXTURE = 'store-v1-unclosed.nfb'
 
 const SEED = 20_240_229
 const REFERENCE_BYTES = 16

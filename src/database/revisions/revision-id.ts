@@ -106,7 +106,7 @@ export function nextRevision(
   return { pos: (parent?.pos ?? 0) + 1, id }
 }
 
-/** What `hashInPlace` needs in front of a term, and behind it. */
+/** What `completeTerm` needs in front of a term, and behind it. */
 export const HASH_ROOM_BEFORE = 48
 export const HASH_ROOM_BEHIND = 2
 
@@ -117,16 +117,17 @@ export interface PlacedRevision {
 }
 
 /**
- * The id of `nextRevision`, without attachments, of the body's term where it lies: in `bytes` from `start` to `end`, where there is
- * room beside it to be overwritten. Its generation is of 31 bits.
+ * Writes beside a body's term, which lies in `bytes` from `start` to `end`, what makes it the term of which the md5 is the id of
+ * `nextRevision`, without attachments: it begins at the place that this returns, and ends HASH_ROOM_BEHIND behind `end`. The
+ * generation is of 31 bits.
  */
-export function hashInPlace(
+export function completeTerm(
   bytes: Buffer,
   start: number,
   end: number,
   deleted: boolean,
   parent: PlacedRevision | undefined,
-): string {
+): number {
   // Front to back, and then moved up to the term.
   let at = start - HASH_ROOM_BEFORE
   const head = at
@@ -146,7 +147,7 @@ export function hashInPlace(
   bytes.copyWithin(from, head, at)
   bytes[end] = EMPTY_LIST
   bytes[end + 1] = EMPTY_LIST
-  return md5(bytes.subarray(from, end + HASH_ROOM_BEHIND))
+  return from
 }
 
 const LIST_OF_FIVE = 5

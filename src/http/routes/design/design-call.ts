@@ -7,6 +7,7 @@ import { isLocalId } from '../../../documents/document-id.ts'
 import { localText, viewText } from '../../../documents/document-text.ts'
 import type { Design } from '../../../scripting/design.ts'
 import type { CallOptions } from '../../../scripting/scripting.ts'
+import { wholeUsers } from '../../../users/user-view.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { functionRequest } from '../../request/function-request.ts'
 import { goneSignal } from '../../request/gone-signal.ts'
@@ -23,6 +24,18 @@ export interface OpenDesign {
 export function openDesign(exchange: Exchange): OpenDesign {
   const view = designView(exchange, exchange.id)
   return { design: exchange.backend.designs.of(exchange.database, view), rev: view.rev }
+}
+
+/**
+ * The same for a function over one document. As in CouchDB, whoever is let into `_users` may call one, although the design
+ * document is for its administrators alone to read: they wrote the function, and it gets no document but as he sees it.
+ * Throws missing, deleted.
+ */
+export function openCalledDesign(exchange: Exchange): OpenDesign {
+  if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
+  const database = wholeUsers(exchange.database)
+  const view = database.get(exchange.id)
+  return { design: exchange.backend.designs.of(database, view), rev: view.rev }
 }
 
 /** Throws missing, deleted. */

@@ -13,12 +13,12 @@ import {
   calledRequest,
   callOptions,
   functionPolicy,
-  openDesign,
+  openCalledDesign,
   outcomeOf,
 } from './design-call.ts'
 
 async function show(exchange: Exchange): Promise<Answer> {
-  const { design, rev } = openDesign(exchange)
+  const { design, rev } = openCalledDesign(exchange)
   const [name, ...idParts] = exchange.place.rest
   if (name === undefined) throw new DatabaseError('showError')
   const id = calledId(idParts)

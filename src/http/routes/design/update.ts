@@ -18,12 +18,12 @@ import {
   calledRequest,
   callOptions,
   functionPolicy,
-  openDesign,
+  openCalledDesign,
   outcomeOf,
 } from './design-call.ts'
 
 async function update(exchange: Exchange): Promise<Answer> {
-  const { design } = openDesign(exchange)
+  const { design } = openCalledDesign(exchange)
   const [name, ...idParts] = exchange.place.rest
   if (name === undefined) throw new DatabaseError('updateError')
   const id = calledId(idParts)
@@ -62,7 +62,7 @@ async function write(exchange: Exchange, text: Uint8Array): Promise<{ id: string
 }
 
 function refuseReading(exchange: Exchange): never {
-  openDesign(exchange)
+  openCalledDesign(exchange)
   throw new DatabaseError('methodNotAllowed', 'Update functions do not allow GET')
 }
 
