@@ -73,9 +73,9 @@ const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie:
 export function authenticatorOf(
   settings: SettingsRegistry,
   given: Pick<AuthenticatorOptions, 'source' | 'secrets' | 'now'> &
-    Pick<CredentialCheckOptions, 'hasher' | 'random' | 'onVerified'> & { lockOut: LockOut },
+    Pick<CredentialCheckOptions, 'hasher' | 'random' | 'onVerified' | 'onRemembered'> & { lockOut: LockOut },
 ): Authenticator {
-  const { source, secrets, now, hasher, random, lockOut, onVerified } = given
+  const { source, secrets, now, hasher, random, lockOut, onVerified, onRemembered } = given
   const iterations = settings.get('passwordIterations')
   const prf = settings.get('passwordPrf')
   const keys = settings.view({ byName: 'jwtKeys' })
@@ -87,7 +87,16 @@ export function authenticatorOf(
   })
   return new Authenticator({
     source,
-    check: new CredentialCheck({ source, hasher, random, iterations, prf, lockOut, onVerified }),
+    check: new CredentialCheck({
+      source,
+      hasher,
+      random,
+      iterations,
+      prf,
+      lockOut,
+      onVerified,
+      onRemembered,
+    }),
     secrets,
     cookie: settings.view({
       timeoutSeconds: 'sessionTimeoutSeconds',

@@ -29,6 +29,11 @@ export interface CredentialCheckOptions {
   lockOut: LockOut
   /** Hears of every password that was found right by hashing it. */
   onVerified?: ((credential: Credential, password: string) => void) | undefined
+  /**
+   * Hears of every use of the cache for a right password: as in CouchDB, of the one that follows its hashing too, when the
+   * password is noted.
+   */
+  onRemembered?: (() => void) | undefined
 }
 
 /** All who wait for one computation: they have gone when the last of them has. */
@@ -73,6 +78,7 @@ export class CredentialCheck {
   readonly #hasher: Pick<PasswordHasher, 'verify'>
   readonly #lockOut: LockOut
   readonly #onVerified: (credential: Credential, password: string) => void
+  readonly #onRemembered: () => void
   readonly #key: string
   readonly #decoy: PasswordHash
   /** By digest. */
@@ -84,6 +90,7 @@ export class CredentialCheck {
     this.#hasher = options.hasher
     this.#lockOut = options.lockOut
     this.#onVerified = options.onVerified ?? (() => {})
+    this.#onRemembered = options.onRemembered ?? (() => {})
     this.#key = randomHex(options.random, 32)
     this.#decoy = decoyHash(options.prf ?? 'sha256', options.iterations, options.random)
   }
@@ -101,7 +108,10 @@ export class CredentialCheck {
     const lock = credential && lockOutKey(caller.address, credential)
     if (lock !== undefined && !this.#lockOut.isClear(lock)) await this.#lockOut.require(lock)
     const key = this.#keyOf(name, password)
-    if (credential !== undefined && this.#verified.get(key) === credential) return credential
+    if (credential !== undefined && this.#verified.get(key) === credential) {
+      this.#onRemembered()
+      return credential
+    }
     const right = await this.#compute(key, credential, password, caller)
     if (credential === undefined || lock === undefined) return undefined
     if (!right) {
@@ -109,6 +119,7 @@ export class CredentialCheck {
       return undefined
     }
     this.#verified.set(key, credential)
+    this.#onRemembered()
     this.#onVerified(credential, password)
     return credential
   }
@@ -120,7 +131,9 @@ export class CredentialCheck {
   recall(header: string, address: string): Credential | undefined {
     const credential = this.#verified.get(this.#digest('header', header))
     if (credential === undefined || this.#source.find(credential.name) !== credential) return undefined
-    return this.#lockOut.isClear(lockOutKey(address, credential)) ? credential : undefined
+    if (!this.#lockOut.isClear(lockOutKey(address, credential))) return undefined
+    this.#onRemembered()
+    return credential
   }
 
   /** Notes that `check` gave this credential for what the header says. */

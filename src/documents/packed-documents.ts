@@ -31,6 +31,8 @@ const UNDERSCORE = 0x5f
 const LOWER_F = 0x66
 const LOWER_T = 0x74
 
+/** What is done in one go for all documents of a request takes some milliseconds with so many. */
+const MOST_DOCUMENTS = 10_000
 /** A longer body is worth an object. */
 const MOST_BODY_BYTES = 64 * 1024
 /** Of a generation, all of which have less than 31 bits. */
@@ -46,7 +48,9 @@ const HASHED_AT_ONCE = 8
 const MOST_TERM_BYTES = 96 * 1024
 
 /** The request has a document that is not plain. */
-export class NotPlain extends Error {}
+export class NotPlain extends Error {
+  override readonly name = 'NotPlain'
+}
 
 /** For the scan: a document so long is none. */
 export function requirePlainLength(bytes: number): void {
@@ -94,7 +98,7 @@ export class PackedDocuments implements DocumentReader {
 
   /** Throws NotPlain. */
   take(document: DocumentScan): void {
-    if (!document.hasPlaces) throw new NotPlain()
+    if (!document.hasPlaces || this.#packer.count === MOST_DOCUMENTS) throw new NotPlain()
     const { places, canonicalOutput: output, position } = document
     const { source, length: copied, rangeStart } = output
     const bodyBytes = copied + position - rangeStart

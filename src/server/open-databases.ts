@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { DatabaseError } from '../base/errors.ts'
+import { type Linked, LinkedMembers } from '../base/linked-members.ts'
 import { describeError, type Log } from '../base/log.ts'
 import type { Database } from '../database/api/database.ts'
 
@@ -31,7 +32,7 @@ export interface OpenDatabasesOptions<Held extends Database> {
   onFull?: (() => void) | undefined
 }
 
-interface Entry<Held extends Database> {
+interface Entry<Held extends Database> extends Linked<Entry<Held>> {
   readonly name: string
   readonly abort: AbortController
   opened: Promise<Held>
@@ -70,7 +71,7 @@ export class OpenDatabases<Held extends Database> {
   readonly #options: OpenDatabasesOptions<Held>
   readonly #entries = new Map<string, Entry<Held>>()
   /** Open, without a lease, the least recently used first. */
-  readonly #idle = new Set<Entry<Held>>()
+  readonly #idle = new LinkedMembers<Entry<Held>>()
   /** Those who wait for room, in order. */
   readonly #waiting: { grant: () => void; refuse: (error: DatabaseError) => void }[] = []
   readonly #onRelease = (entry: Entry<Held>): void => this.#release(entry)
@@ -150,6 +151,9 @@ export class OpenDatabases<Held extends Database> {
       closing: undefined,
       leases: 0,
       drained: undefined,
+      isListed: false,
+      previous: undefined,
+      next: undefined,
     }
     entry.opened.then(
       (database) => {
@@ -248,7 +252,7 @@ export class OpenDatabases<Held extends Database> {
 
   #evictForWaiting(): void {
     while (this.#waiting.length > this.#evicting) {
-      const [victim] = this.#idle
+      const victim = this.#idle.first
       if (victim === undefined) {
         this.#options.onFull?.()
         return
@@ -265,7 +269,7 @@ export class OpenDatabases<Held extends Database> {
 
   /** Closes all that nobody uses. */
   closeIdle(): void {
-    for (const entry of [...this.#idle]) {
+    for (const entry of this.#idle.list()) {
       this.#evicting++
       this.#beginEviction(entry)
     }

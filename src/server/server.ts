@@ -414,6 +414,7 @@ export class Server {
     const authenticator = authenticatorOf(settings, {
       source: users,
       onVerified: (credential, password) => upgrades.verified(credential, password),
+      onRemembered: () => options.metrics.count('couchdb.password_hashing_fast'),
       secrets: sessionSecrets,
       hasher,
       random,

@@ -285,6 +285,7 @@ class Front {
       secrets: new SessionSecrets(this.#settings, now, this.#start.sessionSecrets),
       hasher,
       onVerified: (credential, password) => upgrades.verified(credential, password),
+      onRemembered: () => this.#metrics.count('couchdb.password_hashing_fast'),
       random: systemRandom,
       lockOut: this.#lockOut(),
       now,

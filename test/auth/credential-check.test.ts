@@ -8,7 +8,7 @@ import { systemRandom } from '../../src/base/random.ts'
 /** A hasher whose "hash" is the password itself, and which counts. */
 function setUp() {
   const users = new Map<string, Credential>()
-  const state = { computed: 0, gate: Promise.resolve() }
+  const state = { computed: 0, remembered: 0, gate: Promise.resolve() }
   const hasher: PasswordHasher = {
     hash: () => Promise.reject(new Error('not used')),
     rehash: () => Promise.reject(new Error('not used')),
@@ -28,6 +28,9 @@ function setUp() {
     random: systemRandom,
     iterations: 1,
     lockOut: NO_LOCK_OUT,
+    onRemembered: () => {
+      state.remembered++
+    },
   })
   setPassword('anna', 'apple')
   return { users, state, setPassword, check }
@@ -37,8 +40,10 @@ t.test('right credentials are hashed once, wrong ones every time', async (t) => 
   const { check, state } = setUp()
   for (let i = 0; i < 5; i++) t.equal((await check.check('anna', 'apple'))?.name, 'anna')
   t.equal(state.computed, 1)
+  t.equal(state.remembered, 5)
   for (let i = 0; i < 3; i++) t.equal(await check.check('anna', 'pear'), undefined)
   t.equal(state.computed, 4)
+  t.equal(state.remembered, 5, 'refusals are not remembered')
   t.equal(await check.check('ann', 'aapple'), undefined, 'name and password are kept apart')
 })
 

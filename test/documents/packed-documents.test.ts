@@ -114,6 +114,15 @@ t.test('random documents', async (t) => {
   ok(plain > 30, `${plain} were plain`)
 })
 
+t.test('what would take too long in one go is not taken', async (t) => {
+  const docs = (count: number, id: string): Buffer =>
+    Buffer.from(`{"docs":[${Array.from({ length: count }, (_, at) => `{"_id":"${id}${at}"}`).join(',')}]}`)
+  t.equal(packedOf(docs(10_000, 'a')).length, 10_000)
+  t.throws(() => packedOf(docs(10_001, 'a')), { name: 'NotPlain' })
+  t.equal(packedOf(docs(1, 'a'.repeat(255))).length, 1)
+  t.throws(() => packedOf(docs(1, 'a'.repeat(256))), { name: 'NotPlain' })
+})
+
 t.test('vectors of CouchDB 3.5.2', async (t) => {
   const fixture = new URL('../../../test/fixtures/revisions.json', import.meta.url)
   const vectors = JSON.parse(readFileSync(fixture, 'utf8')) as {

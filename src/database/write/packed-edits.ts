@@ -37,8 +37,8 @@ const GROWS = 2
 const FOOTER_BYTES = 8 + 8 + 1 + 4
 const OFFSET_BYTES = 4
 
-/** Longest id. */
-export const MOST_KEY_BYTES = 1024
+/** Longest id: they are compared in one go. */
+export const MOST_KEY_BYTES = 256
 
 /** Writes edits one behind the other. */
 export class EditPacker {
