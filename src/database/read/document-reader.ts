@@ -4,6 +4,7 @@
  * are made of what is asked for beside id, revision and body.
  */
 import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import { writeDigits } from '../../base/digits.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { readText } from '../bodies/stored-text.ts'
@@ -105,14 +106,10 @@ export class DocumentReader implements DocumentView {
 
   /** Writes `rev` into `target`, no more than `MOST_REV_BYTES`. Returns where it ends; -1 for one that is not of the usual form. */
   writeRev(target: Uint8Array, from: number): number {
-    let { pos, idStart: idAt } = places
+    const { pos } = places
+    let { idStart: idAt } = places
     if (places.idEnd - idAt !== REVISION_ID_SIZE || pos < 1) return -1
-    const digits = digitsOf(pos)
-    for (let at = from + digits - 1; at >= from; at--) {
-      target[at] = 0x30 + (pos % 10)
-      pos = Math.floor(pos / 10)
-    }
-    let at = from + digits
+    let at = writeDigits(pos, target, from)
     target[at++] = DASH
     const entry = this.#entry
     for (const end = idAt + REVISION_ID_SIZE; idAt < end; idAt++) {
@@ -188,10 +185,4 @@ export class DocumentReader implements DocumentView {
     this.#stored ??= viewOfWinner({ values: this.#values!, revsLimit, metrics }, this.id, decodeInfo(entry))
     return this.#stored
   }
-}
-
-function digitsOf(number: number): number {
-  let digits = 1
-  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits += 1
-  return digits
 }
