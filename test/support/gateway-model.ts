@@ -1,6 +1,7 @@
 /**
  * What a gateway's database must show to whom, as plainly as it can be said: all revisions of all documents, and who has which
- * channels now. Every revision has a secret, a text that is nowhere else, in its body and in its attachment.
+ * channels now. Every revision has a secret, a text that is in nothing else but in what was made of it: an attachment that is put
+ * by itself makes a revision with the body of the one before.
  */
 
 /** What a body asks of the sync function, or what that said. */
@@ -25,6 +26,8 @@ export interface ModelRevision extends ModelOutput {
   /** As the body has it: the other members are what the function in force said of it. */
   body: ModelOutput
   secret: string
+  /** The secret of the body, where that is an earlier revision's. */
+  bodySecret?: string | undefined
   /** The sync function asks whoever writes for one of the channels that the body names. */
   isGuarded: boolean
 }
@@ -44,7 +47,8 @@ export class GatewayModel {
   isMixed = false
   /** Roles are there once an administrator has made them; otherwise any name is a role. */
   rolesAreGiven = true
-  readonly #secrets = new Map<string, ModelRevision>()
+  /** By secret the revisions that have it, by id and revision. */
+  readonly #secrets = new Map<string, Map<string, ModelRevision>>()
 
   constructor(sync: ModelFunction) {
     this.function = sync
@@ -58,7 +62,7 @@ export class GatewayModel {
     for (const [id, revisions] of this.documents) copy.documents.set(id, new Map(revisions))
     for (const [name, user] of this.users) copy.users.set(name, user)
     for (const [name, channels] of this.roles) copy.roles.set(name, channels)
-    for (const [secret, revision] of this.#secrets) copy.#secrets.set(secret, revision)
+    for (const [secret, revisions] of this.#secrets) copy.#secrets.set(secret, new Map(revisions))
     return copy
   }
 
@@ -88,8 +92,14 @@ export class GatewayModel {
     }
     revisions.set(revision.rev, revision)
     if (!revision.deleted || revision.channels.length > 0 || revision.secret.startsWith('secret')) {
-      this.#secrets.set(revision.secret, revision)
+      this.#note(revision.secret, id, revision)
     }
+    if (revision.bodySecret !== undefined) this.#note(revision.bodySecret, id, revision)
+  }
+
+  #note(secret: string, id: string, revision: ModelRevision): void {
+    const revisions = this.#secrets.get(secret) ?? new Map<string, ModelRevision>()
+    this.#secrets.set(secret, revisions.set(`${id} ${revision.rev}`, revision))
   }
 
   /** The winner first. */
@@ -144,9 +154,9 @@ export class GatewayModel {
   /** Secrets in a text that a user may not see; as they stand, and in base64. */
   leaks(name: string, text: string): string[] {
     const found: string[] = []
-    for (const [secret, revision] of this.#secrets) {
+    for (const [secret, revisions] of this.#secrets) {
       const isThere = text.includes(secret) || text.includes(Buffer.from(secret).toString('base64'))
-      if (isThere && !this.maySee(name, revision)) found.push(secret)
+      if (isThere && ![...revisions.values()].some((each) => this.maySee(name, each))) found.push(secret)
     }
     return found
   }

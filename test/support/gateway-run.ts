@@ -341,9 +341,18 @@ export class GatewayRun {
     const unseen = this.#api === 'gateway' ? 404 : 409
     expect(status === (isAllowed ? 201 : isSeen ? 403 : unseen), `an attachment of ${id}`, text)
     if (!isAllowed) return
-    const { body, isGuarded } = winner
+    const { body, isGuarded, secret, bodySecret = secret } = winner
     const { rev } = json
-    this.#model.add(id, { rev, parent: winner.rev, deleted: false, body, secret: content.secret, isGuarded })
+    const made = {
+      rev,
+      parent: winner.rev,
+      deleted: false,
+      body,
+      secret: content.secret,
+      bodySecret,
+      isGuarded,
+    }
+    this.#model.add(id, made)
   }
 
   /** Who may not see a revision does not get its attachment by a stub in a revision of his own, on top of it or beside it. */
