@@ -140,7 +140,11 @@ class Connection {
           else reject(new Error(`${name}: ${method} ${path}: ${response.statusCode}`))
         })
       })
-      sent.on('error', reject)
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        // The server may have closed the connection while this process was busy with a reference.
+        if (sent.reusedSocket && error.code === 'ECONNRESET') resolve(this.send(method, path, body))
+        else reject(error)
+      })
       sent.end(body)
     })
   }
