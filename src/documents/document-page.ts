@@ -1,6 +1,7 @@
 /** Texts of documents, one behind the other, put together where their bodies are read to. */
 import type { DocumentView } from '../database/api/database.ts'
-import { DocumentReader, MOST_REV_BYTES } from '../database/read/document-reader.ts'
+import { DocumentReader } from '../database/read/document-reader.ts'
+import { MOST_REVISION_BYTES } from '../database/revisions/revision-id.ts'
 import { headText } from '../json/writer.ts'
 import { attachmentPieces } from './attachment-output.ts'
 import { type DocumentMembers, membersText } from './document-text.ts'
@@ -25,7 +26,7 @@ const CLOSE = '}'
 const HEAD_OF_ID = Buffer.from('{"_id":"')
 const HEAD_OF_REV = Buffer.from('","_rev":"')
 /** Of a head, beside the id and what stands before it. */
-const AROUND_BYTES = HEAD_OF_ID.length + HEAD_OF_REV.length + MOST_REV_BYTES + 2
+const AROUND_BYTES = HEAD_OF_ID.length + HEAD_OF_REV.length + MOST_REVISION_BYTES + 2
 
 /**
  * Memory for some documents at a time. A short document's text is no copy and no garbage: its head is written in front of the

@@ -1,9 +1,10 @@
 /** Rows of listings of documents, written to where an answer is gathered. The bytes are those that rows as objects give. */
 import type { Rows, StoredRow, StoredRows } from '../database/api/database.ts'
 import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
+import { MOST_REVISION_BYTES } from '../database/revisions/revision-id.ts'
 import type { Chunk, Gathered } from './gathered.ts'
 import type { Piece, RowFiller } from './piece.ts'
-import { FixedText, isPlainRow, MOST_REVISION_BYTES, put, writeId, writeRevision } from './row-bytes.ts'
+import { FixedText, isPlainRow, put, writeId, writeRevision } from './row-bytes.ts'
 
 const SEPARATOR = new FixedText(',\r\n')
 const HEAD = new FixedText('{"id":"')

@@ -20,9 +20,6 @@ const HEX_PAIRS = Uint16Array.from({ length: 256 }, (_, byte) => {
 /** Longer pieces are copied by the runtime, shorter ones a byte at a time: about where both cost the same. */
 const LONG_PIECE = 96
 
-/** Of a revision as text that `writeRevision` writes: 16 digits, a dash and 32 hexadecimal digits. */
-export const MOST_REVISION_BYTES = 16 + 1 + 2 * REVISION_ID_SIZE
-
 /** Whether the row's id and revision are written as `writeId` and `writeRevision` do; others need to be looked into. */
 export function isPlainRow(row: StoredRow): boolean {
   if (row.revisionEnd - row.revisionStart !== REVISION_ID_SIZE || row.generation < 0) return false

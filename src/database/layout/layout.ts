@@ -106,7 +106,8 @@ export function readField(bytes: Uint8Array, at: number): number {
   return high * HIGH + (low >>> 0)
 }
 
-function writeField(bytes: Uint8Array, at: number, value: number): void {
+/** Writes one. */
+export function writeField(bytes: Uint8Array, at: number, value: number): void {
   const high = Math.floor(value / HIGH)
   const low = value >>> 0
   bytes[at] = high >>> 8

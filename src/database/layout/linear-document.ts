@@ -7,7 +7,7 @@
  */
 import type { Reference } from '../../../native-free-btree/index.ts'
 import { REVISION_ID_SIZE, type Revision } from '../revisions/revision-id.ts'
-import { VALUE_VERSION } from './layout.ts'
+import { VALUE_VERSION, writeField } from './layout.ts'
 import { REFERENCE_BYTES } from './stored-body.ts'
 
 // The formats: `document-info.ts`, `revision-tree-codec.ts`, `change-entry.ts`.
@@ -92,17 +92,6 @@ class Room {
     this.length = at
   }
 
-  u48(value: number, at: number): void {
-    const { bytes } = this
-    const high = Math.floor(value / 0x1_0000_0000)
-    bytes[at] = high >>> 8
-    bytes[at + 1] = high
-    bytes[at + 2] = value >>> 24
-    bytes[at + 3] = value >>> 16
-    bytes[at + 4] = value >>> 8
-    bytes[at + 5] = value
-  }
-
   /** What was written; good until somebody begins. */
   view(): Buffer {
     const { length } = this
@@ -113,14 +102,14 @@ class Room {
 }
 
 const info = new Room()
-/** Where the reference goes that `setReference` puts in. */
+/** Where the reference goes that `finishedInfo` puts in. */
 let referenceAt = 0
 
 function writeHead(revision: NewRevision): void {
   info.u8(VALUE_VERSION)
   info.u8(revision.deleted ? DELETED : 0)
-  info.u48(revision.activeSize, ACTIVE_AT)
-  info.u48(revision.size, EXTERNAL_AT)
+  writeField(info.bytes, ACTIVE_AT, revision.activeSize)
+  writeField(info.bytes, EXTERNAL_AT, revision.size)
   info.length = HEAD_BYTES
   info.u8(TREE_VERSION)
 }

@@ -4,7 +4,6 @@
  * are made of what is asked for beside id, revision and body.
  */
 import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
-import { writeDigits } from '../../base/digits.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { readText } from '../bodies/stored-text.ts'
@@ -12,7 +11,7 @@ import { databaseErrorOf } from '../errors/layer-errors.ts'
 import { decodeInfo, expiryOfInfo, treeAt } from '../layout/document-info.ts'
 import { checkVersion, TREES } from '../layout/layout.ts'
 import { REFERENCE_BYTES, referenceOf } from '../layout/stored-body.ts'
-import { formatRevision, REVISION_ID_SIZE } from '../revisions/revision-id.ts'
+import { formatRevision, REVISION_ID_SIZE, writeUsualRevision } from '../revisions/revision-id.ts'
 import { placeWinner, WinnerPlace } from '../revisions/revision-tree-codec.ts'
 import { type StoredView, viewOfWinner } from './document-view.ts'
 
@@ -36,10 +35,6 @@ export interface ReaderParts {
 /** Most entries are shorter. */
 const ENTRY_BYTES = 1024
 const NO_ATTACHMENTS: readonly AttachmentView[] = []
-/** Of a safe integer, a dash and 32 digits. */
-export const MOST_REV_BYTES = 16 + 1 + 2 * REVISION_ID_SIZE
-const DASH = 0x2d
-const HEX = Buffer.from('0123456789abcdef')
 
 /** The thread's: of whoever found a document last. */
 const desk = Buffer.allocUnsafeSlow(ENTRY_BYTES)
@@ -104,20 +99,11 @@ export class DocumentReader implements DocumentView {
     return formatRevision({ pos, id: this.#entry.toString('latin1', idStart, idEnd) })
   }
 
-  /** Writes `rev` into `target`, no more than `MOST_REV_BYTES`. Returns where it ends; -1 for one that is not of the usual form. */
+  /** Writes `rev` into `target`, no more than `MOST_REVISION_BYTES`. Returns where it ends; -1 for one that is not of the usual form. */
   writeRev(target: Uint8Array, from: number): number {
-    const { pos } = places
-    let { idStart: idAt } = places
-    if (places.idEnd - idAt !== REVISION_ID_SIZE || pos < 1) return -1
-    let at = writeDigits(pos, target, from)
-    target[at++] = DASH
-    const entry = this.#entry
-    for (const end = idAt + REVISION_ID_SIZE; idAt < end; idAt++) {
-      const byte = entry[idAt]!
-      target[at++] = HEX[byte >>> 4]!
-      target[at++] = HEX[byte & 15]!
-    }
-    return at
+    const { pos, idStart, idEnd } = places
+    if (idEnd - idStart !== REVISION_ID_SIZE || pos < 1) return -1
+    return writeUsualRevision(pos, this.#entry, idStart, target, from)
   }
 
   get deleted(): boolean {

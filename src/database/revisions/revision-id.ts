@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { writeDigits } from '../../base/digits.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { BINARY, EMPTY_LIST, INTEGER, LIST, SMALL_INTEGER, TermWriter } from '../../json/term-writer.ts'
 
@@ -11,6 +12,10 @@ import { BINARY, EMPTY_LIST, INTEGER, LIST, SMALL_INTEGER, TermWriter } from '..
 /** Bytes of an id made by this server or by CouchDB. */
 export const REVISION_ID_SIZE = 16
 const HEX_SIZE = 2 * REVISION_ID_SIZE
+/** Of a revision as text with such an id: 16 digits, a dash and 32 hexadecimal digits. */
+export const MOST_REVISION_BYTES = 16 + 1 + HEX_SIZE
+const DASH = 0x2d
+const HEX_DIGITS = Buffer.from('0123456789abcdef')
 const HEX = /^[0-9a-fA-F]{32}$/
 const GENERATION = /^\+?[0-9]+$/
 /** The highest generation that is stored. CouchDB has no bound; no history that was written comes near it. */
@@ -63,6 +68,27 @@ export function parseRevisionId(text: string): string | null {
 /** `N-id`. */
 export function formatRevision(revision: Revision): string {
   return `${revision.pos}-${formatRevisionId(revision.id)}`
+}
+
+/**
+ * Writes `N-id` to bytes, for an id of the usual length that lies at `idAt` of `source`: at most MOST_REVISION_BYTES. Returns where
+ * they end.
+ */
+export function writeUsualRevision(
+  pos: number,
+  source: Uint8Array,
+  idAt: number,
+  target: Uint8Array,
+  from: number,
+): number {
+  let at = writeDigits(pos, target, from)
+  target[at++] = DASH
+  for (let i = idAt; i < idAt + REVISION_ID_SIZE; i++) {
+    const byte = source[i]!
+    target[at++] = HEX_DIGITS[byte >>> 4]!
+    target[at++] = HEX_DIGITS[byte & 15]!
+  }
+  return at
 }
 
 /** The id's text: hexadecimal if it has 16 bytes, else literal. */

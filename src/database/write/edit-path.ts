@@ -23,7 +23,6 @@ import {
   releaseContent,
   withPresentContent,
 } from './moved-content.ts'
-
 import type { PackedEdits } from './packed-edits.ts'
 
 /** So many edits are made ready in one go. */

@@ -5,7 +5,7 @@
 
 import type { DatabaseError } from '../../../base/errors.ts'
 import type { EditResult } from '../../../database/api/database.ts'
-import { REVISION_ID_SIZE } from '../../../database/revisions/revision-id.ts'
+import { writeUsualRevision } from '../../../database/revisions/revision-id.ts'
 import type { PackedResults } from '../../../database/write/apply-packed.ts'
 import type { PackedEdits } from '../../../database/write/packed-edits.ts'
 import { bulkEdits } from '../../../documents/bulk-edits.ts'
@@ -24,10 +24,8 @@ const LINE_BYTES = 96
 /** Behind the last one. */
 const END_BYTES = 2
 
-const DASH = 0x2d
 const NEWLINE = 0x0a
 const CLOSE_BRACKET = 0x5d
-const DIGITS = Buffer.from('0123456789abcdef')
 const OK = Buffer.from('{"ok":true,"id":"')
 const REV = Buffer.from('","rev":"')
 const END = Buffer.from('"}')
@@ -162,16 +160,8 @@ class AnswerLines {
     // An id in which nothing is escaped: so it is JSON.
     this.#copy(edits.bytes, edits.keyStart(start), edits.bodyStart(start))
     this.#copy(REV, 0, REV.length)
-    const pos = String(edits.pos(start))
-    const bytes = this.#bytes
-    for (let i = 0; i < pos.length; i++) bytes[this.#length++] = pos.charCodeAt(i)
-    bytes[this.#length++] = DASH
-    const id = edits.idStart(start)
-    for (let i = id; i < id + REVISION_ID_SIZE; i++) {
-      const byte = edits.bytes[i]!
-      bytes[this.#length++] = DIGITS[byte >> 4]!
-      bytes[this.#length++] = DIGITS[byte & 15]!
-    }
+    const [pos, idAt] = [edits.pos(start), edits.idStart(start)]
+    this.#length = writeUsualRevision(pos, edits.bytes, idAt, this.#bytes, this.#length)
     this.#copy(END, 0, END.length)
   }
 
