@@ -393,6 +393,10 @@ class Collected implements Transaction {
     return undefined
   }
 
+  getInto(): number {
+    return -1
+  }
+
   put(tree: string, key: Uint8Array, value: Uint8Array): void {
     this.entries.get(tree)!.add(key, value)
   }
