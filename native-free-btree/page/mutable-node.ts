@@ -9,18 +9,8 @@ import type { ByteWriter } from '../disk/bytes.ts'
 import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE, POINTER_BYTES } from '../format.ts'
 import { CellView, cellLength, leafCellBytes, readCell, writeCell } from './cell.ts'
 import { CellPage } from './cell-page.ts'
-import {
-  cellCount,
-  cellOffset,
-  headAt,
-  isLeaf,
-  setCellCount,
-  setHead,
-  setSlot,
-  slotsEnd,
-  slotWidth,
-} from './layout.ts'
-import { ChangingOrigin, type KeptPage, PATCH_SHARE, type PagePlace } from './origin.ts'
+import { cellCount, cellOffset, headAt, isLeaf, setCellCount, setHead, setSlot, slotWidth } from './layout.ts'
+import { ChangingOrigin, copyOfPage, type KeptPage, PATCH_SHARE, type PagePlace } from './origin.ts'
 import { encodePointer, type NodePointer, pointerBytes, writePointer } from './pointer.ts'
 import { pagePool } from './pool.ts'
 
@@ -84,11 +74,9 @@ export class MutableNode extends CellPage {
     return node
   }
 
-  /** A node on a copy of a page, with room for `extra` bytes more; `place` is where that page lies in the file. */
-  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
-    const node = MutableNode.fromOwnPage(kept, place, epoch)
-    node.copyTo(slotsEnd(kept.page) + kept.page.length - kept.top + extra)
-    return node
+  /** A node on a copy of a page, of at least `bytes` bytes; `place` is where that page lies in the file. */
+  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, bytes: number): MutableNode {
+    return MutableNode.fromOwnPage(copyOfPage(kept, pagePool.take(bytes)), place, epoch)
   }
 
   /** A copy that may be changed in `epoch`; the children are shared. */
