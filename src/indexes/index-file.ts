@@ -274,6 +274,10 @@ class Collected implements RowTransaction {
     return undefined
   }
 
+  getInto(): number {
+    return -1
+  }
+
   put(tree: string, key: Uint8Array, value: Uint8Array): void {
     this.entries.get(tree)!.add(key, value)
   }
