@@ -349,6 +349,11 @@ export class Exchange implements Intake {
     return this.#lease === undefined ? this.#leaseLater() : undefined
   }
 
+  /** Before reads of more than single documents of the leased database. */
+  settleDatabase(): Promise<void> | undefined {
+    return this.lease.database.settle()
+  }
+
   async #leaseLater(): Promise<void> {
     this.#lease = await this.backend.databases.lease(this.place.database ?? '')
   }
