@@ -22,6 +22,7 @@ import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { restIfDue } from '../base/rest.ts'
 import { giveWay } from '../base/time-slice.ts'
+import { compareTerms } from '../json/term-order.ts'
 import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
 import type { Batch, BatchDocument } from './batch.ts'
@@ -74,6 +75,19 @@ export interface IndexFileOptions {
 /** A row before it is written. */
 interface FoundRow extends RowText {
   readonly tree: number
+}
+
+interface KeyedRow extends FoundRow {
+  readonly sortKey: Uint8Array
+}
+
+/** Rows of one document. Those of equal keys stand as CouchDB shows them, in the order of Erlang's terms. */
+function compareRows(a: KeyedRow, b: KeyedRow): number {
+  return a.tree - b.tree || Buffer.compare(a.sortKey, b.sortKey) || compareTerms(valueText(a), valueText(b))
+}
+
+function valueText({ source, valueStart, valueEnd }: RowText): Buffer {
+  return Buffer.from(source.buffer, source.byteOffset + valueStart, valueEnd - valueStart)
 }
 
 export function isUnusable(error: unknown): boolean {
@@ -312,15 +326,16 @@ export class IndexFile {
     finish(from + count)
   }
 
-  /**
-   * By tree and number, the sort keys of a document's rows. Those of equal keys stand in the order in which CouchDB shows them:
-   * what was emitted last comes first.
-   */
+  /** By tree and number, the sort keys of a document's rows. */
   #putRows(tx: Transaction, { id }: BatchDocument, found: readonly FoundRow[]): Uint8Array[][] {
     const keys = this.#noKeys()
-    for (let at = found.length - 1; at >= 0; at--) {
-      const { tree, source, keyStart, keyEnd, valueStart, valueEnd } = found[at]!
-      const sortKey = this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), this.#partitionOf(id))
+    const partition = this.#partitionOf(id)
+    const keyed = found.map((row): KeyedRow => {
+      const { tree, source, keyStart, keyEnd } = row
+      return { ...row, sortKey: this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), partition) }
+    })
+    keyed.sort(compareRows)
+    for (const { tree, source, keyStart, keyEnd, valueStart, valueEnd, sortKey } of keyed) {
       const ofTree = keys[tree]!
       const value = encodeRowValue(source, keyStart, keyEnd, valueStart, valueEnd)
       tx.put(this.#trees[tree]!, rowKey(sortKey, id, ofTree.length), value)
