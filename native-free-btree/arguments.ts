@@ -194,10 +194,11 @@ function comparatorOf(what: string, given: Comparator): Comparator {
 
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine, mapAll } = given
+  const { name, version, maxBytes, map, combine, mapAll, combineAll } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
   if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
+  if (combineAll !== undefined) requireFunction(`${what}.combineAll`, combineAll)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
   return {
@@ -207,6 +208,9 @@ function reducerOf(what: string, given: Reducer): Reducer {
     map: (key, value) => map.call(given, key, value),
     combine: (parts) => combine.call(given, parts),
     ...(mapAll === undefined ? {} : { mapAll: (bytes, bounds) => mapAll.call(given, bytes, bounds) }),
+    ...(combineAll === undefined
+      ? {}
+      : { combineAll: (bytes, bounds) => combineAll.call(given, bytes, bounds) }),
   }
 }
 

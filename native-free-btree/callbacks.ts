@@ -61,11 +61,11 @@ function lent(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes
+ * The reducer, with results that nobody else holds; `combineAll` takes copies as they are. Throws what it throws, and INVALID_ARGUMENT for other than bytes
  * and for a summary that is longer than it promised.
  */
 export function reducing(reducer: Reducer): Reducer {
-  const { name, version, maxBytes, mapAll } = reducer
+  const { name, version, maxBytes, mapAll, combineAll } = reducer
   const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
   const kept = (given: Uint8Array): Buffer => {
     const summary = owned(given)
@@ -85,6 +85,9 @@ export function reducing(reducer: Reducer): Reducer {
     ...(mapAll === undefined
       ? {}
       : { mapAll: (bytes, bounds) => kept(run(() => mapAll(lent(bytes), bounds))) }),
+    ...(combineAll === undefined
+      ? {}
+      : { combineAll: (bytes, bounds) => kept(run(() => combineAll(bytes, bounds))) }),
   }
 }
 
