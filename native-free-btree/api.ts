@@ -427,6 +427,8 @@ export interface Follower extends StoreReader {
    * has closed the store.
    */
   readonly isFresh: boolean
+  /** False: the writer has closed the store, or this was closed. */
+  readonly isFollowing: boolean
   /**
    * Takes in, in short turns, what was durable when it was called; opens the writer's new file after a compaction. Rejects
    * with CLOSED when the writer has closed the store.
