@@ -46,7 +46,7 @@ export interface Reducer {
    * As `combine`, where that is quicker: part i lies in `bytes` from `bounds[2 * i]` to `bounds[2 * i + 1]`. Both hold others after
    * the call.
    */
-  combineAll?(bytes: Uint8Array, bounds: Uint32Array): Uint8Array
+  combineAll?: ((bytes: Uint8Array, bounds: Uint32Array) => Uint8Array) | undefined
 }
 
 export interface TreeOptions {
