@@ -1,6 +1,7 @@
 /** What every open store does, with a writer or without: reads of the last commit, snapshots, checks. */
 import type {
   CheckReport,
+  EntryPlace,
   RecoveryReport,
   Reference,
   SharedProgress,
@@ -10,7 +11,7 @@ import type {
   TransactOptions,
   Turn,
 } from '../api.ts'
-import { bytesOf, requireFunction, targetOf, unknownTree } from '../arguments.ts'
+import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import type { Tree } from '../tree/tree.ts'
 import { checkStore } from './check.ts'
@@ -62,9 +63,9 @@ export abstract class FileStore<File extends LoadedFile>
     return this.tree(name).get(bytesOf('a key', key), this.current.values)
   }
 
-  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+  place(name: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
     const tree = this.tree(name)
-    return tree.getInto(bytesOf('a key', key), targetOf('a target', target), this.current.values)
+    return tree.place(this.holderOf(bytes, start, end), start, end, this.current.values, into)
   }
 
   has(name: string, key: Uint8Array): boolean {

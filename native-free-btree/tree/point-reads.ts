@@ -1,7 +1,9 @@
 /** Reads of single keys below a root. */
+
+import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
-import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
+import { CellView, copyOf, readCell } from '../page/cell.ts'
 import { cellOffset } from '../page/layout.ts'
 import { cellHasKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
@@ -31,33 +33,42 @@ export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader):
   return copyOf(bytes, view.payloadStart, view.end)
 }
 
-/** As `getValue`, into `target`: see `StoreReader.getInto`. */
-export function getValueInto(
+/** Says where the entry lies whose key is bytes `start` to `end` of `bytes`; false for none. See `StoreReader.place`. */
+export function placeEntry(
   root: Root,
-  key: Uint8Array,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
   source: PageSource,
   values: ValueReader,
   compare: Compare | undefined,
-  target: Uint8Array,
-): number {
-  const leaf = source.leafFor(root, key, compare)
-  if (leaf === undefined) return -1
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return -1
-  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
+  into: EntryPlace,
+): boolean {
+  const leaf = source.leafFor(root, bytes, compare, start, end)
+  if (leaf === undefined) return false
+  const index = lowerBound(leaf, bytes, compare, start, end)
+  if (!cellHasKey(leaf, index, bytes, compare, start, end)) return false
+  placeCell(leaf, cellOffset(leaf, index), values, into)
+  return true
 }
 
-/** As `valueOfCell`, into `target`. */
-export function valueOfCellInto(
-  bytes: Buffer,
-  offset: number,
-  values: ValueReader,
-  target: Uint8Array,
-): number {
+/** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */
+export function placeCell(bytes: Buffer, offset: number, values: ValueReader, into: EntryPlace): void {
   readCell(bytes, offset, view)
-  if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
-  const value = values.readAt(bytes, view.payloadStart)
-  return copyTo(value, 0, value.length, target)
+  const { keyStart, keyEnd, payloadStart, end } = view
+  into.keyBytes = bytes
+  into.keyStart = keyStart
+  into.keyEnd = keyEnd
+  if (view.isReference) {
+    const value = values.readAt(bytes, payloadStart)
+    into.valueBytes = value
+    into.valueStart = 0
+    into.valueEnd = value.length
+  } else {
+    into.valueBytes = bytes
+    into.valueStart = payloadStart
+    into.valueEnd = end
+  }
 }
 
 /** Whether there is an entry with this key below `root`. */

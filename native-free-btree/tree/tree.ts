@@ -4,7 +4,7 @@
  *   to its right. Which nodes may be changed is said in changeable-nodes.ts, how large they are in rebalance.ts.
  * - Whoever is given the root sees the whole tree: late changes (late-changes.ts) are applied before.
  */
-import type { Comparator, Reducer, TreeOptions } from '../api.ts'
+import type { Comparator, EntryPlace, Reducer, TreeOptions } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { type Compare, comparing, reducing, referring } from '../callbacks.ts'
 import { invariant, StorageError } from '../errors.ts'
@@ -17,7 +17,7 @@ import type { ValueReader } from '../values/values.ts'
 import { ChangeableNodes, type DirtyLedger } from './changeable-nodes.ts'
 import type { TreeDefinition } from './definition.ts'
 import { LateChanges, type LateTarget, MOST_LATE_CHANGES } from './late-changes.ts'
-import { getValue, getValueInto, hasKey } from './point-reads.ts'
+import { getValue, hasKey, placeEntry } from './point-reads.ts'
 import { Rebalance } from './rebalance.ts'
 import type { Root, Share } from './shares.ts'
 
@@ -120,11 +120,11 @@ export class Tree {
     return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare)
   }
 
-  /** As `get`, into `target`: see `StoreReader.getInto`. */
-  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader): number {
-    const operation = this.#late?.last(key)
-    if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
-    return getValueInto(this.#nodes.root, key, this.#nodes.source, values, this.compare, target)
+  /** See `StoreReader.place`. */
+  place(bytes: Uint8Array, start: number, end: number, values: ValueReader, into: EntryPlace): boolean {
+    const operation = this.#late?.last(bytes, start, end)
+    if (operation !== undefined) return this.#late!.place(operation, values, into)
+    return placeEntry(this.#nodes.root, bytes, start, end, this.#nodes.source, values, this.compare, into)
   }
 
   has(key: Uint8Array): boolean {
