@@ -21,6 +21,7 @@ import type { SharedDatabase } from '../database/api/remote-writer.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import { type Failure, ScriptError } from '../scripting/script-error.ts'
 import type { Scripting } from '../scripting/scripting.ts'
+import { fillBytesOf, seldomTold } from '../workers/compaction-steps.ts'
 import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
 import { Pacer } from '../workers/pacer.ts'
 import { IndexOutdated } from './batch.ts'
@@ -48,7 +49,6 @@ export interface IndexWriterOptions {
 
 const COMPACTION = 'compaction'
 const COMPACTION_FILL_BYTES = 256 * 1024
-const PROGRESS_MS = 200
 const CANCELLED = 'the work on the index was cancelled'
 const FILE_IDLE_MS = 300_000
 /** A database that was compacted takes room on the disk as long as its old file is open. */
@@ -162,8 +162,9 @@ export class IndexWriter {
     const { clock, random, cache, settings, onCompaction } = this.#options
     const control = new JobControl()
     running.signal.addEventListener('abort', () => (control.stop = STOP.discard))
-    const pacer = new Pacer(control, settings.get('compactionBytesPerSecond'), () => clock.monotonic())
-    let toldMs = Number.NEGATIVE_INFINITY
+    const nowMs = (): number => clock.monotonic()
+    const bytesPerSecond = settings.get('compactionBytesPerSecond')
+    const pacer = new Pacer(control, bytesPerSecond, nowMs)
     try {
       await this.#withFile(place, (file) =>
         file.replacing(async () => {
@@ -174,12 +175,12 @@ export class IndexWriter {
               clock,
               random,
               cache,
-              fillBytes: COMPACTION_FILL_BYTES,
-              onProgress({ changesDone, totalChanges, bytesDone, bytesTotal }) {
-                if (clock.monotonic() - toldMs < PROGRESS_MS) return
-                toldMs = clock.monotonic()
-                onCompaction(place.path, { changesDone, totalChanges, bytesDone, bytesTotal })
-              },
+              fillBytes: fillBytesOf(bytesPerSecond, COMPACTION_FILL_BYTES),
+              onProgress: seldomTold(
+                ({ changesDone, totalChanges, bytesDone, bytesTotal }) =>
+                  onCompaction(place.path, { changesDone, totalChanges, bytesDone, bytesTotal }),
+                nowMs,
+              ),
               pace: async (bytes) => {
                 if (running.signal.aborted) throw new CompactionCancelled(false)
                 control.share = settings.get('compactionSharePercent') * (WHOLE_SHARE / 100)

@@ -2,8 +2,9 @@
  * One end of a line between two threads. What holds:
  * - What is said in one go is one message; bytes are put behind each other into one buffer, which is handed over, not
  *   copied. While other calls wait for their answers, a message goes when a turn of the event loop brought nothing more to
- *   say, when it is long, or a millisecond after its beginning: the fixed costs of a message, which wakes the other thread, and of
- *   what that does for it, a sync among it, are shared by all who are busy at a time. A single caller waits for none of it.
+ *   say, a millisecond after its beginning, or in the middle of a turn, when it is long: the fixed costs of a message, which
+ *   wakes the other thread, and of what that does for it, a sync among it, are shared by all who are busy at a time, and the
+ *   other thread works while a long turn goes on. A single caller waits for none of it.
  * - Every call is answered once: with its result, with the error that it met, or with `gone` when the line ends.
  * - A caller who has gone says so: the one who is called hears it by the signal.
  */
@@ -92,8 +93,8 @@ const FEW_WAITING = 2
 /** Memory in which messages are put together: as much at first, and as much that is kept for the next one. */
 const LEAST_BYTES = 16 * 1024
 const MOST_KEPT_BYTES = 256 * 1024
-/** A message that is gathered goes with so many items at the latest, and so long after the first of them. */
-const MOST_GATHERED = 32
+/** A message that is gathered goes with so many items at the latest, and behind the turn that ends so long after the first of them. */
+const MOST_GATHERED = 24
 const MOST_GATHERING_MS = 1
 
 const NO_BYTES = new Uint8Array(0)
@@ -116,10 +117,14 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
+  /** Whoever flushes is called: behind what runs now, or, where others are waited for, behind the turn. */
   #flushDue = false
+  #isGathering = false
   /** When the first item of what is gathered was said, and how many there were when it was last looked at. */
   #gatheringSinceMs = 0
   #gathered = 0
+  /** `#gatherOn` is called behind this turn. */
+  #lookDue = false
   #ended: Error | undefined
 
   constructor(options: ChannelOptions<Own>) {
@@ -192,32 +197,45 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     const start = this.#length
     if (bytes !== undefined && bytes.length > 0) this.#append(bytes)
     this.#items.push([kind, id, name, value, start, this.#length])
-    if (this.#flushDue) return
+    if (this.#flushDue) {
+      if (this.#isGathering && this.#items.length >= MOST_GATHERED) this.#flushNow()
+      return
+    }
     this.#flushDue = true
     if (this.#waiting.size > FEW_WAITING) this.#gather()
     else process.nextTick(this.#flushNow)
   }
 
   #gather(): void {
+    this.#isGathering = true
     this.#gatheringSinceMs = systemClock.monotonic()
     this.#gathered = 0
+    this.#lookLater()
+  }
+
+  #lookLater(): void {
+    if (this.#lookDue) return
+    this.#lookDue = true
     setImmediate(this.#gatherOn)
   }
 
   /** Runs behind each turn. Who has nothing more to say would sleep, so nobody waits for what does not come. */
   readonly #gatherOn = (): void => {
+    this.#lookDue = false
+    if (!this.#isGathering) return
     const { length } = this.#items
     const isOver = systemClock.monotonic() - this.#gatheringSinceMs >= MOST_GATHERING_MS
-    if (length === this.#gathered || length >= MOST_GATHERED || isOver) {
+    if (length === this.#gathered || isOver) {
       this.#flushNow()
       return
     }
     this.#gathered = length
-    setImmediate(this.#gatherOn)
+    this.#lookLater()
   }
 
   readonly #flushNow = (): void => {
     this.#flushDue = false
+    this.#isGathering = false
     const items = this.#items
     const bytes = this.#takeBytes()
     this.#items = []

@@ -5,33 +5,16 @@ import { systemRandom } from '../base/random.ts'
 import type { CompactionProgress } from '../database/api/compaction.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
+import { fillBytesOf, seldomTold } from './compaction-steps.ts'
 import { JobControl, STOP } from './control.ts'
 import { Pacer } from './pacer.ts'
-
-const PROGRESS_MS = 200
-/** Steps in a second at a bounded byte rate: each is told of, and a stop is seen after each. */
-const STEPS_PER_SECOND = 4
-const LEAST_FILL_BYTES = 16 * 1024
-const MOST_FILL_BYTES = 1024 * 1024
-
-function fillBytesOf(bytesPerSecond: number): number {
-  if (bytesPerSecond === 0) return MOST_FILL_BYTES
-  return Math.min(MOST_FILL_BYTES, Math.max(LEAST_FILL_BYTES, Math.floor(bytesPerSecond / STEPS_PER_SECOND)))
-}
 
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
   const source = new RemoteSource(job)
   const nowMs = (): number => systemClock.monotonic()
   const control = new JobControl(job.control)
   const pacer = new Pacer(control, job.bytesPerSecond, nowMs)
-  let sentMs = Number.NEGATIVE_INFINITY
-  let phase = ''
-  const onProgress = (progress: CompactionProgress): void => {
-    if (progress.phase === phase && nowMs() - sentMs < PROGRESS_MS) return
-    phase = progress.phase
-    sentMs = nowMs()
-    source.progress(progress)
-  }
+  const onProgress = seldomTold((progress: CompactionProgress) => source.progress(progress), nowMs)
   try {
     // A job that was told to stop while it waited for a thread makes no file: its database may be deleted by now.
     if (control.stop !== STOP.no) throw new CompactionCancelled(control.stop === STOP.keep)

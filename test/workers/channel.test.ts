@@ -1,5 +1,5 @@
 /** The line between two threads, both ends in one. */
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads'
 import t from 'tap'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { Channel, WithBytes } from '../../src/workers/channel.ts'
@@ -80,6 +80,27 @@ t.test('bytes go with their own call, and many calls of one turn are one message
   t.ok(batches() < 10, `${batches()} messages`)
   client.end(new Error('over'))
   server.end(new Error('over'))
+})
+
+t.test('while others wait, a long message goes before the turn ends', async (t) => {
+  const { port1, port2 } = new MessageChannel()
+  const received = () => receiveMessageOnPort(port2) !== undefined
+  const client = new Channel<Silent, Asked>({ port: port1, handlers: {}, listeners: {} })
+  const asked: Promise<unknown>[] = []
+  const ask = (count: number): void => {
+    for (let n = 0; n < count; n++) asked.push(client.ask('double', { n }))
+  }
+  ask(3)
+  await new Promise((resolve) => setImmediate(resolve))
+  t.ok(received(), 'who was the first')
+  ask(10)
+  t.notOk(received(), 'a short one waits for more')
+  ask(30)
+  t.ok(received(), 'a long one waits for nobody')
+  await until('the rest goes', received)
+  t.notOk(received(), 'and what was said behind it is another')
+  client.end(new Error('over'))
+  await Promise.allSettled(asked)
 })
 
 t.test('errors keep their place in the table; a defect keeps its text', async (t) => {
