@@ -12,7 +12,7 @@ import type { PageSource } from '../cache/page-source.ts'
 import type { ReplayTree } from '../log/replay.ts'
 import { ChangeTable } from '../tree/change-table.ts'
 import type { DirtyLedger } from '../tree/changeable-nodes.ts'
-import { getValue, hasKey, placeCell, placeEntry, valueOfCell } from '../tree/point-reads.ts'
+import { getValue, hasKey, placeCell, valueOfCell } from '../tree/point-reads.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 
@@ -72,10 +72,7 @@ export class FollowedTree implements ReplayTree {
   place(bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
     const table = this.#table
     const operation = table.last(bytes, start, end)
-    if (operation === undefined) {
-      const { root, compare } = this.tree
-      return placeEntry(root, bytes, start, end, this.#source, this.#values, compare, into)
-    }
+    if (operation === undefined) return this.tree.placeInRoot(bytes, start, end, this.#values, into)
     if (!table.isPut(operation)) return false
     placeCell(table.bytesOf(operation), table.cellOffset(operation), this.#values, into)
     return true

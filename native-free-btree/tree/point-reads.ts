@@ -33,25 +33,6 @@ export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader):
   return copyOf(bytes, view.payloadStart, view.end)
 }
 
-/** Says where the entry lies whose key is bytes `start` to `end` of `bytes`; false for none. See `StoreReader.place`. */
-export function placeEntry(
-  root: Root,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  source: PageSource,
-  values: ValueReader,
-  compare: Compare | undefined,
-  into: EntryPlace,
-): boolean {
-  const leaf = source.leafFor(root, bytes, compare, start, end)
-  if (leaf === undefined) return false
-  const index = lowerBound(leaf, bytes, compare, start, end)
-  if (!cellHasKey(leaf, index, bytes, compare, start, end)) return false
-  placeCell(leaf, cellOffset(leaf, index), values, into)
-  return true
-}
-
 /** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */
 export function placeCell(bytes: Buffer, offset: number, values: ValueReader, into: EntryPlace): void {
   readCell(bytes, offset, view)

@@ -240,6 +240,12 @@ export class PropertyRun {
       same(placedValue(store, name, key), expected, `${name}: place`)
       if (store.has(name, key) !== (expected !== undefined)) throw new Error(`${name}: has`)
     }
+    const name = this.#random.pick(NAMES)
+    const { entries } = models[name]
+    const first = this.#random.int(entries.length + 1)
+    for (const { key, value } of entries.slice(first, first + 1 + this.#random.int(20))) {
+      same(placedValue(store, name, key), value, `${name}: place of neighbours`)
+    }
   }
 
   #readLatest(): void {
