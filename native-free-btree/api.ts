@@ -320,7 +320,12 @@ export interface StoreReader {
   /** Point reads of the last durable commit. */
   get(tree: string, key: Uint8Array): Buffer | undefined
   /**
-   * As `get`, for who reads many: says where the entry lies whose key is bytes `start` to `end` of `bytes`, without a copy. Good
+   * As `get`, for who reads many: copies the value to the beginning of `target`, where it has room for it. Returns the value's
+   * length; -1 for none.
+   */
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number
+  /**
+   * The same without a copy: says where the entry lies whose key is bytes `start` to `end` of `bytes`, without a copy. Good
    * until anything else is asked of the store or done to it, and until the code that runs now has ended. False for none.
    */
   place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean

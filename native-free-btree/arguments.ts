@@ -64,6 +64,12 @@ export function bytesOf(what: string, value: Uint8Array): Uint8Array {
   return isPlain && !isShadowed(value) ? value : genuine(value)
 }
 
+/** Memory that is written to: where there is none, or less than it says, nothing is written. Throws INVALID_ARGUMENT. */
+export function targetOf(what: string, value: Uint8Array): Uint8Array {
+  if (!types.isUint8Array(value)) refuse(what, 'a Uint8Array', value)
+  return value
+}
+
 /** What the engine reads of bytes; an object may carry other things under these names. */
 function isShadowed(value: Uint8Array): boolean {
   return (

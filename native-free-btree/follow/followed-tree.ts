@@ -12,7 +12,14 @@ import type { PageSource } from '../cache/page-source.ts'
 import type { ReplayTree } from '../log/replay.ts'
 import { ChangeTable } from '../tree/change-table.ts'
 import type { DirtyLedger } from '../tree/changeable-nodes.ts'
-import { getValue, hasKey, placeCell, valueOfCell } from '../tree/point-reads.ts'
+import {
+  getValue,
+  getValueInto,
+  hasKey,
+  placeCell,
+  valueOfCell,
+  valueOfCellInto,
+} from '../tree/point-reads.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 
@@ -66,6 +73,17 @@ export class FollowedTree implements ReplayTree {
     const operation = this.#table.last(key)
     if (operation !== undefined) return this.#valueOf(operation)
     return getValue(this.tree.root, key, this.#source, this.#values, this.tree.compare)
+  }
+
+  getInto(key: Uint8Array, target: Uint8Array): number {
+    const table = this.#table
+    const operation = table.last(key)
+    if (operation === undefined) {
+      const { root, compare } = this.tree
+      return getValueInto(root, key, this.#source, this.#values, compare, target)
+    }
+    if (!table.isPut(operation)) return -1
+    return valueOfCellInto(table.bytesOf(operation), table.cellOffset(operation), this.#values, target)
   }
 
   /** See `StoreReader.place`. */

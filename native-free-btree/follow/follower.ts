@@ -7,7 +7,7 @@
  * - Nothing is written, and no lock is held.
  */
 import type { EntryPlace, Follower, SharedProgress } from '../api.ts'
-import { bytesOf, unknownTree } from '../arguments.ts'
+import { bytesOf, targetOf, unknownTree } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import { giveWay } from '../disk/system.ts'
@@ -119,6 +119,12 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
     const tree = this.#tree(name)
     tree.assertReadable()
     return tree.get(bytesOf('a key', key))
+  }
+
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.#tree(name)
+    tree.assertReadable()
+    return tree.getInto(bytesOf('a key', key), targetOf('a target', target))
   }
 
   place(name: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {

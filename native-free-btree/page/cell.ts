@@ -75,6 +75,18 @@ export function leafCellBytes(page: Buffer, cell: CellView): number {
     : keyBytes + cell.end - cell.payloadStart
 }
 
+/** Whatever else a caller's object has under this name. */
+const setBytes = Uint8Array.prototype.set
+
+/** Copies bytes `start` to `end` of a page to the beginning of `target`, where it has room for them. Returns their number. */
+export function copyTo(page: Uint8Array, start: number, end: number, target: Uint8Array): number {
+  const length = end - start
+  if (length > target.length) return length
+  if (length > 96) setBytes.call(target, page.subarray(start, end))
+  else for (let i = 0; i < length; i++) target[i] = page[start + i]!
+  return length
+}
+
 /** A copy of bytes `start` to `end` of a page. Short ones, the most, are copied without leaving JavaScript. */
 export function copyOf(page: Buffer, start: number, end: number): Buffer {
   const length = end - start

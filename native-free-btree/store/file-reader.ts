@@ -62,6 +62,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
 
   abstract readonly commit: number
   abstract get(tree: string, key: Uint8Array): Buffer | undefined
+  abstract getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   abstract place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean
   abstract has(tree: string, key: Uint8Array): boolean
 

@@ -11,7 +11,7 @@ import type {
   TransactOptions,
   Turn,
 } from '../api.ts'
-import { bytesOf, requireFunction, unknownTree } from '../arguments.ts'
+import { bytesOf, requireFunction, targetOf, unknownTree } from '../arguments.ts'
 import type { FileSystem } from '../disk/file-system.ts'
 import type { Tree } from '../tree/tree.ts'
 import { checkStore } from './check.ts'
@@ -61,6 +61,11 @@ export abstract class FileStore<File extends LoadedFile>
 
   get(name: string, key: Uint8Array): Buffer | undefined {
     return this.tree(name).get(bytesOf('a key', key), this.current.values)
+  }
+
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.tree(name)
+    return tree.getInto(bytesOf('a key', key), targetOf('a target', target), this.current.values)
   }
 
   place(name: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {

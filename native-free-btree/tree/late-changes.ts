@@ -11,7 +11,7 @@ import type { Compare } from '../callbacks.ts'
 import type { ValueReader } from '../values/values.ts'
 import { ChangeTable } from './change-table.ts'
 import type { DirtyLedger } from './changeable-nodes.ts'
-import { placeCell, valueOfCell } from './point-reads.ts'
+import { placeCell, valueOfCell, valueOfCellInto } from './point-reads.ts'
 
 /** So many operations cost less than a tenth of a second to sort. */
 export const MOST_LATE_CHANGES = 65_536
@@ -57,6 +57,13 @@ export class LateChanges {
     const { table } = this
     if (!table.isPut(operation)) return undefined
     return valueOfCell(table.bytesOf(operation), table.cellOffset(operation), values)
+  }
+
+  /** As `valueOf`, into `target`: see `StoreReader.getInto`. */
+  valueInto(operation: number, values: ValueReader, target: Uint8Array): number {
+    const { table } = this
+    if (!table.isPut(operation)) return -1
+    return valueOfCellInto(table.bytesOf(operation), table.cellOffset(operation), values, target)
   }
 
   /** Says where the entry lies that an operation made; false of a deletion. */

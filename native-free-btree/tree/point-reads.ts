@@ -1,9 +1,8 @@
 /** Reads of single keys below a root. */
-
 import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
-import { CellView, copyOf, readCell } from '../page/cell.ts'
+import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
 import { cellOffset } from '../page/layout.ts'
 import { cellHasKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
@@ -33,6 +32,46 @@ export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader):
   return copyOf(bytes, view.payloadStart, view.end)
 }
 
+/** As `getValue`, into `target`: see `StoreReader.getInto`. */
+export function getValueInto(
+  root: Root,
+  key: Uint8Array,
+  source: PageSource,
+  values: ValueReader,
+  compare: Compare | undefined,
+  target: Uint8Array,
+): number {
+  const leaf = source.leafFor(root, key, compare)
+  if (leaf === undefined) return -1
+  const index = lowerBound(leaf, key, compare)
+  if (!cellHasKey(leaf, index, key, compare)) return -1
+  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
+}
+
+/** As `valueOfCell`, into `target`. */
+export function valueOfCellInto(
+  bytes: Buffer,
+  offset: number,
+  values: ValueReader,
+  target: Uint8Array,
+): number {
+  readCell(bytes, offset, view)
+  if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
+  const value = values.readAt(bytes, view.payloadStart)
+  return copyTo(value, 0, value.length, target)
+}
+
+/** Whether there is an entry with this key below `root`. */
+export function hasKey(
+  root: Root,
+  key: Uint8Array,
+  source: PageSource,
+  compare: Compare | undefined,
+): boolean {
+  const leaf = source.leafFor(root, key, compare)
+  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+}
+
 /** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */
 export function placeCell(bytes: Buffer, offset: number, values: ValueReader, into: EntryPlace): void {
   readCell(bytes, offset, view)
@@ -50,15 +89,4 @@ export function placeCell(bytes: Buffer, offset: number, values: ValueReader, in
     into.valueStart = payloadStart
     into.valueEnd = end
   }
-}
-
-/** Whether there is an entry with this key below `root`. */
-export function hasKey(
-  root: Root,
-  key: Uint8Array,
-  source: PageSource,
-  compare: Compare | undefined,
-): boolean {
-  const leaf = source.leafFor(root, key, compare)
-  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
 }

@@ -18,7 +18,7 @@ import { ChangeableNodes, type DirtyLedger } from './changeable-nodes.ts'
 import type { TreeDefinition } from './definition.ts'
 import { LateChanges, type LateTarget, MOST_LATE_CHANGES } from './late-changes.ts'
 import { NearLeaf } from './near-leaf.ts'
-import { getValue, hasKey } from './point-reads.ts'
+import { getValue, getValueInto, hasKey } from './point-reads.ts'
 import { Rebalance } from './rebalance.ts'
 import type { Root, Share } from './shares.ts'
 
@@ -120,6 +120,13 @@ export class Tree {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueOf(operation, values)
     return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare)
+  }
+
+  /** As `get`, into `target`: see `StoreReader.getInto`. */
+  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader): number {
+    const operation = this.#late?.last(key)
+    if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
+    return getValueInto(this.#nodes.root, key, this.#nodes.source, values, this.compare, target)
   }
 
   /** See `StoreReader.place`. */

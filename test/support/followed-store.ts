@@ -82,6 +82,10 @@ export class FollowedStore implements Store {
     return this.#reader.get(tree, key)
   }
 
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    return this.#reader.getInto(tree, key, target)
+  }
+
   place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
     return this.#reader.place(tree, bytes, start, end, into)
   }

@@ -160,6 +160,12 @@ export class MemoryStore implements Store {
     return entry && this.#compare(tree)(entry.key, key) === 0 ? Buffer.from(entry.value) : undefined
   }
 
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    const value = this.get(tree, key)
+    if (value !== undefined && value.length <= target.length) target.set(value)
+    return value?.length ?? -1
+  }
+
   place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
     const key = Buffer.from(bytes.subarray(start, end))
     const value = this.get(tree, key)

@@ -237,6 +237,7 @@ export class PropertyRun {
       const key = this.#key()
       const expected = models[name].get(key)
       same(store.get(name, key), expected, `${name}: get`)
+      same(gotInto(store, name, key), expected, `${name}: getInto`)
       same(placedValue(store, name, key), expected, `${name}: place`)
       if (store.has(name, key) !== (expected !== undefined)) throw new Error(`${name}: has`)
     }
@@ -474,6 +475,18 @@ function expectKeyTooLarge(run: () => void): void {
     throw error
   }
   throw new Error('a key of 65,537 bytes was accepted')
+}
+
+/** The value that `getInto` copies, to memory that is as long, and nothing to memory that is too short. */
+function gotInto(store: Store, name: string, key: Buffer): Buffer | undefined {
+  const length = store.getInto(name, key, Buffer.alloc(0))
+  if (length < 0) return undefined
+  const short = Buffer.alloc(Math.max(0, length - 1), 0xaa)
+  store.getInto(name, key, short)
+  if (!short.every((byte) => byte === 0xaa)) throw new Error('a part of a value was copied')
+  const target = Buffer.alloc(length)
+  if (store.getInto(name, key, target) !== length) throw new Error('the length changed')
+  return target
 }
 
 /** The value where the entry of a key lies that stands between other bytes. */
