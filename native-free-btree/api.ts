@@ -240,6 +240,8 @@ export interface Snapshot {
  */
 export interface Transaction {
   get(tree: string, key: Uint8Array): Buffer | undefined
+  /** As `StoreReader.getInto`. */
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   put(tree: string, key: Uint8Array, value: Uint8Array): void
   /** No error when the key is absent. */
   delete(tree: string, key: Uint8Array): void

@@ -65,10 +65,50 @@ function lent(bytes: Uint8Array): Uint8Array {
  * and for a summary that is longer than it promised.
  */
 export function reducing(reducer: Reducer): Reducer {
-  const { name, version, maxBytes, mapAll } = reducer
-  const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
-  const kept = (given: Uint8Array): Buffer => {
-    const summary = owned(given)
+  return reducer.mapAll === undefined ? new GuardedReducer(reducer) : new GuardedReducerOfMany(reducer)
+}
+
+/** Methods of a class, not functions of each reducer: see `GivenReducer` in arguments.ts. */
+class GuardedReducer implements Reducer {
+  readonly name: string
+  readonly version: number
+  readonly maxBytes: number
+  protected readonly given: Reducer
+
+  constructor(given: Reducer) {
+    this.name = given.name
+    this.version = given.version
+    this.maxBytes = given.maxBytes
+    this.given = given
+  }
+
+  map(key: Uint8Array, value: Uint8Array): Buffer {
+    isRunning = true
+    try {
+      return this.#owned(this.given.map(new Uint8Array(key), new Uint8Array(value)))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  combine(parts: readonly Uint8Array[]): Buffer {
+    const copies: Uint8Array[] = []
+    for (const part of parts) copies.push(new Uint8Array(part))
+    isRunning = true
+    try {
+      return this.kept(this.given.combine(copies))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  #owned(given: Uint8Array): Buffer {
+    return Buffer.from(bytesOf(`what the reducer ${this.name} gives`, given))
+  }
+
+  protected kept(given: Uint8Array): Buffer {
+    const summary = this.#owned(given)
+    const { name, maxBytes } = this
     const bytes = summary.length
     if (bytes <= maxBytes) return summary
     throw new StorageError('INVALID_ARGUMENT', `the reducer ${name} gave more than it promised`, {
@@ -76,15 +116,16 @@ export function reducing(reducer: Reducer): Reducer {
       maxBytes,
     })
   }
-  return {
-    name,
-    version,
-    maxBytes,
-    map: (key, value) => owned(run(() => reducer.map(new Uint8Array(key), new Uint8Array(value)))),
-    combine: (parts) => kept(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
-    ...(mapAll === undefined
-      ? {}
-      : { mapAll: (bytes, bounds) => kept(run(() => mapAll(lent(bytes), bounds))) }),
+}
+
+class GuardedReducerOfMany extends GuardedReducer {
+  mapAll(bytes: Uint8Array, bounds: Uint32Array): Buffer {
+    isRunning = true
+    try {
+      return this.kept(this.given.mapAll!(lent(bytes), bounds))
+    } finally {
+      isRunning = false
+    }
   }
 }
 

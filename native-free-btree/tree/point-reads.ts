@@ -57,8 +57,8 @@ export function valueOfCellInto(
 ): number {
   readCell(bytes, offset, view)
   if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
-  const value = values.readAt(bytes, view.payloadStart)
-  return copyTo(value, 0, value.length, target)
+  const { bytes: source, start, end } = values.locate(bytes, view.payloadStart)
+  return copyTo(source, start, end, target)
 }
 
 /** Whether there is an entry with this key below `root`. */

@@ -222,18 +222,21 @@ class RangeReduction {
 /** For fewer entries the copy of their page costs more than their own. */
 const FEW_CELLS = 4
 
-/** Adds what the reducer gives for cells of a leaf to `parts`: for each, or for all together. */
-function mapCells(
+/**
+ * Adds what the reducer gives for cells of a leaf to `parts`: for each, or for all together. `values` may be left out where all
+ * values are in the page.
+ */
+export function mapCells(
   page: Buffer,
   from: number,
   to: number,
   reducer: Reducer,
-  values: ValueReader,
+  values: ValueReader | undefined,
   parts: Uint8Array[],
 ): void {
-  const { mapAll } = reducer
-  const bounds = mapAll === undefined || to - from < FEW_CELLS ? undefined : boundsOf(page, from, to)
-  if (bounds !== undefined) parts.push(mapAll!(page, bounds))
+  const isForAll = reducer.mapAll !== undefined && to - from >= FEW_CELLS
+  const bounds = isForAll ? boundsOf(page, from, to) : undefined
+  if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
   else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
 }
 
@@ -251,11 +254,17 @@ function boundsOf(page: Buffer, from: number, to: number): Uint32Array | undefin
   return bounds
 }
 
-function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
+/** What the reducer gives for one cell of a leaf. */
+export function mapCell(
+  page: Buffer,
+  index: number,
+  reducer: Reducer,
+  values: ValueReader | undefined,
+): Uint8Array {
   readCell(page, cellOffset(page, index), view)
   const key = page.subarray(view.keyStart, view.keyEnd)
   const payload = page.subarray(view.payloadStart, view.end)
-  return reducer.map(key, view.isReference ? values.readAt(page, view.payloadStart) : payload)
+  return reducer.map(key, view.isReference ? values!.readAt(page, view.payloadStart) : payload)
 }
 
 /** The reducer's summary of a whole subtree; kept in the node once it is known. */

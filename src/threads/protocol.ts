@@ -39,8 +39,10 @@ export interface CoreCalls {
   lookIntoChannels: { args: { name: string; user: UserCtx }; result: UserLook }
   /** The same for the database of events. */
   openEvents: { args: undefined; result: OpenedDatabase }
-  /** Encoded edits in, encoded results out. */
-  update: { args: { handle: number; allOrNothing: boolean }; result: undefined }
+  /** By the handle: encoded edits in, encoded results out. Arguments of what is asked most are no objects, which take time to clone. */
+  update: { args: number; result: undefined }
+  /** The same of edits of which all are written, or none. */
+  updateAllOrNothing: { args: number; result: undefined }
   /** A change of another kind. */
   change: { args: { handle: number; method: string; args: readonly unknown[] }; result: unknown }
   /** Begins to append a long value; its number. */

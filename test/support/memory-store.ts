@@ -325,15 +325,21 @@ export class MemoryStore implements Store {
       if (key.length > MAX_KEY_BYTES) throw new MemoryStoreError('KEY_TOO_LARGE', `${key.length} bytes`)
       own.writesTo(tree, this.#compare(tree)).set(Buffer.from(key), value && Buffer.from(value))
     }
+    const get = (tree: string, key: Uint8Array): Buffer | undefined => {
+      requireOpen()
+      this.#tree(tree, this.#contents.trees)
+      requireBytes(key)
+      const ownValue = own.trees.get(tree)?.get(key)
+      const written = ownValue === undefined ? group.trees.get(tree)?.get(key) : ownValue
+      if (written === undefined) return this.get(tree, key)
+      return written === null ? undefined : Buffer.from(written)
+    }
     return {
-      get: (tree, key) => {
-        requireOpen()
-        this.#tree(tree, this.#contents.trees)
-        requireBytes(key)
-        const ownValue = own.trees.get(tree)?.get(key)
-        const written = ownValue === undefined ? group.trees.get(tree)?.get(key) : ownValue
-        if (written === undefined) return this.get(tree, key)
-        return written === null ? undefined : Buffer.from(written)
+      get,
+      getInto: (tree, key, target) => {
+        const value = get(tree, key)
+        if (value !== undefined && value.length <= target.length) target.set(value)
+        return value?.length ?? -1
       },
       put: write,
       delete: (tree, key) => write(tree, key, null),

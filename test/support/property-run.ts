@@ -220,6 +220,7 @@ export class PropertyRun {
     } else if (kind < 96) {
       const key = this.#key()
       same(tx.get(name, key), model.get(key), `${name}: get inside a transaction`)
+      same(gotInto(tx, name, key), model.get(key), `${name}: getInto inside a transaction`)
     } else if (kind < 99) {
       const bytes = this.#value()
       appended.push({ reference: Buffer.from(tx.append(bytes)), bytes })
@@ -478,7 +479,7 @@ function expectKeyTooLarge(run: () => void): void {
 }
 
 /** The value that `getInto` copies, to memory that is as long, and nothing to memory that is too short. */
-function gotInto(store: Store, name: string, key: Buffer): Buffer | undefined {
+function gotInto(store: Pick<Store, 'getInto'>, name: string, key: Buffer): Buffer | undefined {
   const length = store.getInto(name, key, Buffer.alloc(0))
   if (length < 0) return undefined
   const short = Buffer.alloc(Math.max(0, length - 1), 0xaa)
