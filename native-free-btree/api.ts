@@ -105,7 +105,7 @@ export interface Cursor {
   key(): Buffer
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
   value(): Buffer
-  /** Says where the key and the value lie, without a copy: good until the cursor moves, and while its snapshot is open. */
+  /** Says where the key and the value lie, without a copy: good until the cursor moves or the code that runs now has ended. */
   place(into: EntryPlace): void
   /** Length of the value in bytes, without fetching it. */
   valueLength(): number

@@ -2,8 +2,8 @@
  * The leaf in which an entry of a tree was looked up last: whoever looks up many mostly finds the next one there, without the way
  * from the root. Invariants:
  * - What is looked up lies between two keys of the leaf, so it can lie in no other.
- * - The leaf is as it was: the tree tells of its changes (`forget`), and its memory was not used for another page since
- *   (page/pool.ts).
+ * - The leaf is as it was: the tree tells of its changes (`forget`), and the memory that it lies in was not used for another page
+ *   since: a room of the cache (`generation`), or, of a leaf that is changing, a page of the pool (`reuses`).
  */
 import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
@@ -18,6 +18,7 @@ import type { Root } from './shares.ts'
 export class NearLeaf {
   #leaf: Buffer | undefined
   #root: Root
+  #generation = 0
   #reuses = 0
 
   /** The tree is about to change, or has changed. */
@@ -38,7 +39,7 @@ export class NearLeaf {
   ): boolean {
     let leaf = this.#leaf
     let index = 0
-    if (leaf !== undefined && this.#root === root && this.#reuses === pagePool.reuses) {
+    if (leaf !== undefined && this.#root === root && this.#isAsItWas(source)) {
       index = lowerBound(leaf, bytes, compare, start, end)
       if (index === 0 || index === cellCount(leaf)) leaf = undefined
     } else leaf = undefined
@@ -48,10 +49,15 @@ export class NearLeaf {
       index = lowerBound(leaf, bytes, compare, start, end)
       this.#leaf = leaf
       this.#root = root
+      this.#generation = source.generation
       this.#reuses = pagePool.reuses
     }
     if (!cellHasKey(leaf, index, bytes, compare, start, end)) return false
     placeCell(leaf, cellOffset(leaf, index), values, into)
     return true
+  }
+
+  #isAsItWas({ generation }: PageSource): boolean {
+    return this.#generation === generation && this.#reuses === pagePool.reuses
   }
 }

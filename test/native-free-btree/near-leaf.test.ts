@@ -1,5 +1,6 @@
 /** Entries that are looked up beside each other are found as they are now, whatever was done to the tree in between. */
 import t from 'tap'
+import { PageRooms } from '../../native-free-btree/cache/page-rooms.ts'
 import type { PageSource } from '../../native-free-btree/cache/page-source.ts'
 import {
   type EntryPlace,
@@ -22,8 +23,8 @@ import { openSimulated, patternBytes, TEST_TREES } from '../support/test-trees.t
 
 t.setTimeout(300_000)
 
-const ENTRIES = 2000
-const STEPS = 4000
+const ENTRIES = 12_000
+const STEPS = 1000
 /** Keys that are changed and looked up in a step lie so near to each other. */
 const NEIGHBOURS = 12
 const NONE = Buffer.alloc(0)
@@ -50,10 +51,17 @@ function isRight(reader: StoreReader, n: number, value: Buffer | undefined): boo
   return valueBytes.subarray(valueStart, valueEnd).equals(value)
 }
 
+/** It holds a part of the store, and whoever looks at a page too long finds nonsense. */
+function poisonedCache(): PageCache {
+  const cache = new PageCache(1024 * 1024)
+  cache.rooms.poisons = true
+  return cache
+}
+
 t.test('by who writes the store, and by who follows it', async (t) => {
   const random = new Random(propertySeed(t))
   const disk = new SimulatedDisk(new Random(1))
-  const cache = new PageCache(48 * 1024)
+  const cache = poisonedCache()
   const store = await openSimulated(disk, '/d/store', random, { cache })
   const model = new Map<number, Buffer>()
   await store.transact((tx) => {
@@ -61,13 +69,13 @@ t.test('by who writes the store, and by who follows it', async (t) => {
       model.set(n, patternBytes(n, 40))
       tx.put('plain', keyOf(n), model.get(n)!)
       // In leaves that take the place of others in memory.
-      tx.put('summed', keyOf(n), patternBytes(n + 1, 41))
+      tx.put('summed', keyOf(n), patternBytes(n + 1, 150))
     }
   })
   await store.checkpoint()
   const follower = await openFollower(store.shareProgress(), {
     trees: TEST_TREES,
-    cache: new PageCache(48 * 1024),
+    cache: poisonedCache(),
     fileSystem: disk,
     clock: new SimulatedClock(),
   })
@@ -86,11 +94,11 @@ t.test('by who writes the store, and by who follows it', async (t) => {
     if (random.int(4) === 0) {
       // Leaves give way to others in the cache, and their memory is used again.
       for (const reader of [store, follower]) {
-        for (let i = 0; i < 60; i++) reader.get('summed', keyOf(random.int(ENTRIES)))
+        for (let i = 0; i < 300; i++) reader.get('summed', keyOf(random.int(ENTRIES)))
       }
       await Promise.resolve()
       for (const reader of [store, follower]) {
-        for (let i = 0; i < 20; i++) reader.get('summed', keyOf(random.int(ENTRIES)))
+        for (let i = 0; i < 100; i++) reader.get('summed', keyOf(random.int(ENTRIES)))
       }
     } else if (random.int(3) === 0) {
       await store.transact((tx) => {
@@ -132,16 +140,19 @@ function leafOf(value: Buffer): Buffer {
   return node.page
 }
 
-t.test('a leaf is not looked at whose memory may be used for another page', async (t) => {
-  const key = Buffer.from('b')
-  const root = { position: 0 } as unknown as Root
+/** What is found below a root whose leaves `source` gives. */
+function looking(source: Pick<PageSource, 'leafFor' | 'generation'>): () => string {
   const near = new NearLeaf()
-  let leaf = leafOf(Buffer.from('before'))
-  const source = { leafFor: () => leaf } as unknown as PageSource
-  const look = (): string => {
-    const found = near.place(root, key, 0, 1, source, NO_VALUES, undefined, place)
+  const root = { position: 0 } as unknown as Root
+  return () => {
+    const found = near.place(root, Buffer.from('b'), 0, 1, source as PageSource, NO_VALUES, undefined, place)
     return found ? place.valueBytes.toString('latin1', place.valueStart, place.valueEnd) : 'none'
   }
+}
+
+t.test('a leaf is not looked at whose page may be used for another one', async (t) => {
+  let leaf = leafOf(Buffer.from('before'))
+  const look = looking({ leafFor: () => leaf, generation: 0 })
   t.equal(look(), 'before')
   const first = leaf
   leaf = leafOf(Buffer.from('behind'))
@@ -149,8 +160,34 @@ t.test('a leaf is not looked at whose memory may be used for another page', asyn
   pagePool.giveBack(first)
   t.equal(look(), 'before', 'until the code that runs has ended')
   await Promise.resolve()
-  const other = pagePool.take(first.length)
-  t.equal(other, first, 'now it is')
-  leafOf(Buffer.from('another')).copy(other)
+  t.equal(pagePool.take(first.length), first, 'now it is')
+  leafOf(Buffer.from('another')).copy(first)
+  t.equal(look(), 'behind')
+})
+
+t.test('a leaf is not looked at whose room in the cache may be used for another page', async (t) => {
+  const rooms = new PageRooms(
+    1024 * 1024,
+    () => {},
+    () => {},
+  )
+  rooms.poisons = true
+  rooms.grow(512)
+  const room = rooms.take(512)!
+  leafOf(Buffer.from('before')).copy(room.page)
+  let leaf = room.page
+  const look = looking({
+    leafFor: () => leaf,
+    get generation() {
+      return rooms.generation
+    },
+  })
+  t.equal(look(), 'before')
+  leaf = leafOf(Buffer.from('behind'))
+  rooms.giveBack(room)
+  t.equal(look(), 'before', 'until the code that runs has ended')
+  await Promise.resolve()
+  t.equal(rooms.take(512), room, 'now it is')
+  leafOf(Buffer.from('another')).copy(room.page)
   t.equal(look(), 'behind')
 })
