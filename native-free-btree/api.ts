@@ -108,11 +108,9 @@ export interface Cursor {
   next(): boolean
   /** The entry's key: a copy. */
   key(): Buffer
-  /** Copies the entry's key to the beginning of `target`, where it has room for it. Returns the key's length. */
-  keyInto(target: Uint8Array): number
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
   value(): Buffer
-  /** Says where the key and the value lie, without a copy: good until the cursor moves, and while its snapshot is open. */
+  /** Says where the key and the value lie, without a copy: good until the cursor moves or the code that runs now has ended. */
   place(into: EntryPlace): void
   /** Length of the value in bytes, without fetching it. */
   valueLength(): number
@@ -333,6 +331,11 @@ export interface StoreReader {
    * length; -1 for none.
    */
   getInto(tree: string, key: Uint8Array, target: Uint8Array): number
+  /**
+   * The same without a copy: says where the entry lies whose key is bytes `start` to `end` of `bytes`, without a copy. Good
+   * until anything else is asked of the store or done to it, and until the code that runs now has ended. False for none.
+   */
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean
   has(tree: string, key: Uint8Array): boolean
   /** A view of the last durable commit that stays as it is until it is closed. */
   snapshot(): Snapshot

@@ -1,73 +1,62 @@
 /**
- * One budget of memory for clean nodes, shared by every store of the process that is given it. Entries are
- * verified pages. A page is never changed while it is here, and only a store without open snapshots takes one out
- * to change it: a reader may go on holding one that was evicted, with a snapshot as long as that is open,
- * without one until the running code ends (page-pool.ts).
+ * One budget of memory for clean nodes, shared by every store of the process that is given it. Pages here are
+ * verified, and never changed: whoever wants to change one takes a copy. How long a page that was handed out may be looked
+ * at is said in page-rooms.ts.
  *
  * Values take what nodes leave, and a sixteenth of the budget at least: a page of 2 KB spares a read to any of
  * its twenty entries, the same memory spares it to six values.
  *
- * Eviction is SIEVE: entries stand in order of arrival; a hand moves from the oldest to the newest, spares
- * those that were used since it last passed, and evicts the first that was not.
+ * Eviction is SIEVE: pages stand in order of arrival; a hand moves from the oldest to the newest, spares
+ * those that were used since it last passed, and evicts the first that was not. A part of the memory is kept free: a
+ * room is not filled again at once, and a new page may need one of another size than the last that went.
  */
 import { requireAmount } from '../arguments.ts'
-import type { KeptPage, PageOrigin } from '../page/origin.ts'
-import { pagePool } from '../page/pool.ts'
+import { copyOfPage, filledBytes, type KeptPage } from '../page/origin.ts'
+import { LARGEST_ROOM_BYTES, PageRoom, PageRooms, type RoomOwner } from './page-rooms.ts'
+import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
-class Entry implements KeptPage {
-  readonly owner: Map<number, Entry>
-  readonly position: number
-  readonly page: Buffer
-  readonly top: number
-  readonly garbage: number
-  readonly origin: PageOrigin | undefined
-  used = false
-  older: Entry | undefined
-  newer: Entry | undefined
-
-  constructor(owner: Map<number, Entry>, position: number, kept: KeptPage) {
-    this.owner = owner
-    this.position = position
-    this.page = kept.page
-    this.top = kept.top
-    this.garbage = kept.garbage
-    this.origin = kept.origin
-  }
-}
-
-/**
- * Counted for each entry beside its page: some 500 bytes of objects, and what lies about until the garbage
- * collector comes, which is as much again (measured: resident memory at budgets of 64 and 256 MiB).
- */
-const ENTRY_OVERHEAD_BYTES = 1000
+/** Counted for each page beside its room: the objects that stand for it, and its place in the table. */
+const PAGE_OVERHEAD_BYTES = 300
+/** This part of what pages may take is free, or will be when the running code has ended. */
+const FREE_SHARE = 1 / 16
 
 export class PageCache implements ValueBudget {
   /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */
   readonly budgetBytes: number
   /** @internal */
   readonly values = new ValueCache(this)
+  /** @internal */
+  readonly rooms: PageRooms
   /** Clean pages that were asked for: found, and not. */
   hits = 0
   misses = 0
   /** Clean pages that made room for others. */
   evictions = 0
+  readonly #table = new PageTable()
+  #spaces = 0
   #pages = 0
-  #cachedBytes = 0
+  /** Pages with memory of their own. */
+  #largeBytes = 0
   #dirtyBytes = 0
-  #newest: Entry | undefined
-  #oldest: Entry | undefined
-  #hand: Entry | undefined
+  #newest: PageRoom | undefined
+  #oldest: PageRoom | undefined
+  #hand: PageRoom | undefined
 
   /** `budgetBytes`: at least 1 MiB is taken. Throws INVALID_ARGUMENT. */
   constructor(budgetBytes: number) {
     requireAmount('the budget of a cache', budgetBytes)
     this.budgetBytes = Math.max(budgetBytes, 1024 * 1024)
+    this.rooms = new PageRooms(
+      this.budgetBytes,
+      (from, to) => this.#move(from, to),
+      () => this.#giveUpSlabs(),
+    )
   }
 
   /** Whatever has the prototype alone is none. */
   static is(value: unknown): value is PageCache {
-    return typeof value === 'object' && value !== null && #cachedBytes in value
+    return typeof value === 'object' && value !== null && #dirtyBytes in value
   }
 
   /** Clean pages that are here. */
@@ -75,8 +64,9 @@ export class PageCache implements ValueBudget {
     return this.#pages
   }
 
+  /** Memory of clean pages, free rooms included. */
   get cachedBytes(): number {
-    return this.#cachedBytes
+    return this.rooms.bytes + this.#largeBytes + this.#pages * PAGE_OVERHEAD_BYTES
   }
 
   get valueBytes(): number {
@@ -95,37 +85,116 @@ export class PageCache implements ValueBudget {
 
   /** A part of the cache for one file. */
   space(): CacheSpace {
-    return new CacheSpace(this)
+    this.#spaces += 1
+    return new CacheSpace(this, this.#spaces)
   }
 
   /** @internal */
-  add(owner: Map<number, Entry>, position: number, kept: KeptPage): void {
-    const entry = new Entry(owner, position, kept)
-    owner.set(position, entry)
-    entry.older = this.#newest
-    if (this.#newest !== undefined) this.#newest.newer = entry
-    this.#newest = entry
-    this.#oldest ??= entry
+  find(space: CacheSpace, position: number): PageRoom | undefined {
+    return this.#table.find(space, position)
+  }
+
+  /** @internal Takes a copy in, if there is room. `length`: of the page with its owner. */
+  add(space: CacheSpace, position: number, kept: KeptPage, length: number): PageRoom | undefined {
+    const room = this.#take(filledBytes(kept))
+    if (room === undefined) return undefined
+    const { top, garbage, origin } = copyOfPage(kept, room.page)
+    room.owner = space
+    room.low = position | 0
+    room.high = Math.floor(position / 2 ** 32)
+    room.top = top
+    room.garbage = garbage
+    room.origin = origin
+    room.length = length
+    room.used = false
+    room.older = this.#newest
+    room.newer = undefined
+    if (this.#newest !== undefined) this.#newest.newer = room
+    this.#newest = room
+    this.#oldest ??= room
+    room.before = undefined
+    room.behind = space.first
+    if (space.first !== undefined) space.first.before = room
+    space.first = room
+    this.#table.add(room)
     this.#pages += 1
-    this.#cachedBytes += entry.page.length + ENTRY_OVERHEAD_BYTES
     this.#shrink()
+    return room
+  }
+
+  /** A room that holds nothing yet; undefined when none is free. */
+  #take(bytes: number): PageRoom | undefined {
+    const { rooms } = this
+    if (bytes > LARGEST_ROOM_BYTES) {
+      this.#largeBytes += bytes
+      return new PageRoom(Buffer.allocUnsafeSlow(bytes), undefined)
+    }
+    const room = rooms.take(bytes)
+    if (room !== undefined) return room
+    // Free rooms of another size make way where there is no more memory.
+    const mayGrow = this.cachedBytes + rooms.slabBytesFor(bytes) <= this.#limit || rooms.giveUpSlab()
+    if (!mayGrow) return undefined
+    rooms.grow(bytes)
+    return rooms.take(bytes)
   }
 
   /** @internal */
-  remove(entry: Entry): void {
-    entry.owner.delete(entry.position)
-    if (this.#hand === entry) this.#hand = entry.newer
-    if (entry.older !== undefined) entry.older.newer = entry.newer
-    else this.#oldest = entry.newer
-    if (entry.newer !== undefined) entry.newer.older = entry.older
-    else this.#newest = entry.older
+  remove(room: PageRoom): void {
+    this.#table.remove(room)
+    const owner = room.owner!
+    if (owner.first === room) owner.first = room.behind
+    if (this.#hand === room) this.#hand = room.newer
+    if (room.older !== undefined) room.older.newer = room.newer
+    else this.#oldest = room.newer
+    if (room.newer !== undefined) room.newer.older = room.older
+    else this.#newest = room.older
+    if (room.before !== undefined) room.before.behind = room.behind
+    if (room.behind !== undefined) room.behind.before = room.before
+    room.older = undefined
+    room.newer = undefined
+    room.before = undefined
+    room.behind = undefined
+    room.owner = undefined
+    room.origin = undefined
     this.#pages -= 1
-    this.#cachedBytes -= entry.page.length + ENTRY_OVERHEAD_BYTES
+    if (room.slab !== undefined) this.rooms.giveBack(room)
+    else this.#largeBytes -= room.page.length
+  }
+
+  /** @internal Gives all memory back when nothing is here. */
+  giveBackMemory(): void {
+    if (this.#pages === 0) this.rooms.clear()
+  }
+
+  /** `to` has the bytes of `from` and stands for the page from now on. */
+  #move(from: PageRoom, to: PageRoom): void {
+    this.#table.remove(from)
+    to.owner = from.owner
+    to.low = from.low
+    to.high = from.high
+    to.top = from.top
+    to.garbage = from.garbage
+    to.origin = from.origin
+    to.length = from.length
+    to.used = from.used
+    to.older = from.older
+    to.newer = from.newer
+    to.before = from.before
+    to.behind = from.behind
+    if (to.older !== undefined) to.older.newer = to
+    else this.#oldest = to
+    if (to.newer !== undefined) to.newer.older = to
+    else this.#newest = to
+    if (to.before !== undefined) to.before.behind = to
+    else to.owner!.first = to
+    if (to.behind !== undefined) to.behind.before = to
+    if (this.#hand === from) this.#hand = to
+    this.#table.add(to)
   }
 
   /** @internal */
   allowanceBytes(): number {
-    return Math.max(this.budgetBytes - this.#dirtyBytes - this.#cachedBytes, this.budgetBytes / 16)
+    return Math.max(this.budgetBytes - this.#dirtyBytes - this.cachedBytes, this.budgetBytes / 16)
   }
 
   /** @internal */
@@ -133,70 +202,82 @@ export class PageCache implements ValueBudget {
     this.#shrink()
   }
 
+  /** However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always. */
+  get #limit(): number {
+    const least = this.budgetBytes / 16
+    return Math.max(this.budgetBytes - this.#dirtyBytes - Math.min(this.values.bytes, least), least)
+  }
+
   #shrink(): void {
     this.values.shrinkTo(this.allowanceBytes())
-    const taken = this.#dirtyBytes + this.values.bytes
-    // However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always.
-    const limit = Math.max(this.budgetBytes - taken, this.budgetBytes / 16)
-    while (this.#cachedBytes > limit) {
-      const entry = this.#hand ?? this.#oldest
-      if (entry === undefined) return
-      this.#hand = entry.newer
-      if (entry.used) {
-        entry.used = false
+    const { rooms } = this
+    const limit = this.#limit
+    const most = limit * (1 - FREE_SHARE)
+    while (rooms.heldBytes + this.#largeBytes + this.#pages * PAGE_OVERHEAD_BYTES > most) {
+      const room = this.#hand ?? this.#oldest
+      if (room === undefined) break
+      this.#hand = room.newer
+      if (room.used) {
+        room.used = false
         continue
       }
-      this.remove(entry)
+      this.remove(room)
       this.evictions += 1
-      pagePool.giveBack(entry.page)
     }
+    this.#giveUpSlabs()
+  }
+
+  #giveUpSlabs(): void {
+    const limit = this.#limit
+    while (this.cachedBytes > limit && this.rooms.giveUpSlab());
   }
 }
 
-export type { Entry }
-
 /** The pages of one file, by position. */
-export class CacheSpace {
+export class CacheSpace implements RoomOwner {
   readonly cache: PageCache
+  readonly number: number
+  first: PageRoom | undefined
   /** Open snapshots of the file. */
   readers = 0
   readonly values: ValueSpace
-  readonly #entries = new Map<number, Entry>()
 
-  constructor(cache: PageCache) {
+  constructor(cache: PageCache, number: number) {
     this.cache = cache
+    this.number = number
     this.values = new ValueSpace(cache.values)
   }
 
   get(position: number): Buffer | undefined {
-    const entry = this.#entries.get(position)
-    if (entry === undefined) {
+    const room = this.cache.find(this, position)
+    if (room === undefined) {
       this.cache.misses += 1
       return undefined
     }
     this.cache.hits += 1
-    entry.used = true
-    return entry.page
+    room.used = true
+    return room.page
   }
 
   /** As `get`, with what else is known of the page. */
-  kept(position: number): KeptPage | undefined {
-    return this.#entries.get(position)
+  kept(position: number): PageRoom | undefined {
+    return this.cache.find(this, position)
   }
 
-  add(position: number, kept: KeptPage): void {
-    if (!this.#entries.has(position)) this.cache.add(this.#entries, position, kept)
+  /** Takes a copy of a page in, which is `length` bytes long with its owner. Undefined: there is no room now. */
+  add(position: number, kept: KeptPage, length: number): Buffer | undefined {
+    return (this.cache.find(this, position) ?? this.cache.add(this, position, kept, length))?.page
   }
 
-  /** Takes a page out, for a caller who will change it. */
-  take(position: number): KeptPage | undefined {
-    const entry = this.#entries.get(position)
-    if (entry !== undefined) this.cache.remove(entry)
-    return entry
+  /** Forgets a page that nothing leads to any more. */
+  drop(position: number): void {
+    const room = this.cache.find(this, position)
+    if (room !== undefined) this.cache.remove(room)
   }
 
   clear(): void {
     this.values.clear()
-    for (const entry of [...this.#entries.values()]) this.cache.remove(entry)
+    while (this.first !== undefined) this.cache.remove(this.first)
+    this.cache.giveBackMemory()
   }
 }

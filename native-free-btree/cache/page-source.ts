@@ -16,12 +16,12 @@ import {
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
 import { CellView, readCell } from '../page/cell.ts'
-import { cellOffset, copyPage, isLeaf, pageDefect, slotsEnd } from '../page/layout.ts'
+import { cellOffset, isLeaf, pageDefect } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
-import { type KeptPage, wholePage } from '../page/origin.ts'
+import { copyOfPage, filledBytes, type KeptPage, wholePage } from '../page/origin.ts'
 import { applyPatch, baseOfPatch, isPatch, patchDefect } from '../page/patch.ts'
 import type { NodePointer } from '../page/pointer.ts'
-import { pagePool } from '../page/pool.ts'
+import { PagePool, pagePool } from '../page/pool.ts'
 import { childIndex } from '../page/search.ts'
 import type { CacheSpace } from './page-cache.ts'
 
@@ -29,6 +29,9 @@ const view = new CellView()
 
 /** Room for the slots of a patch's cells, so that most need no larger page. */
 const SLOT_ROOM_BYTES = 128
+
+/** Room that a node gets at least when its page stays in the cache beside it. */
+const ROOM_TO_GROW_BYTES = 256
 
 export class PageSource {
   readonly file: StorageFile
@@ -45,9 +48,16 @@ export class PageSource {
   load(position: number, length: number, hash: bigint): Buffer {
     const cached = this.#cache.get(position)
     if (cached !== undefined) return cached
-    const kept = this.readPage(position, length, hash)
-    this.#cache.add(position, kept)
-    return kept.page
+    const bytes = this.#readVerified(position, length, hash)
+    if (isPatch(bytes)) return this.adopt(position, this.#patched(position, Buffer.from(bytes)))
+    const defect = pageDefect(bytes)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    const whole = wholePage(bytes)
+    const added = this.#cache.add(position, whole, PagePool.lengthFor(length))
+    if (added !== undefined) return added
+    const { page } = copyOfPage(whole, pagePool.take(length))
+    pagePool.giveBack(page)
+    return page
   }
 
   /** As `load`, past the cache in both directions. */
@@ -56,9 +66,7 @@ export class PageSource {
     if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
     const defect = pageDefect(bytes)
     if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
-    const page = pagePool.take(length)
-    const shift = copyPage(bytes, slotsEnd(bytes), page)
-    return { page, top: slotsEnd(page) + shift, garbage: 0, origin: undefined }
+    return copyOfPage(wholePage(bytes), pagePool.take(length))
   }
 
   /** Verified bytes, to be copied at once: most stand where the next ones will. */
@@ -85,7 +93,8 @@ export class PageSource {
     const base = this.#readVerified(place.position, place.length, place.hash)
     const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
     if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
-    const node = MutableNode.fromPage(wholePage(base), place, 0, patch.length + SLOT_ROOM_BYTES)
+    const bytes = base.length + patch.length + SLOT_ROOM_BYTES
+    const node = MutableNode.fromPage(wholePage(base), place, 0, bytes)
     try {
       applyPatch(node, patch)
     } catch (error) {
@@ -96,9 +105,14 @@ export class PageSource {
     return node.keep(true)
   }
 
-  /** A page that was written just now, and verified by nothing but the write. */
-  adopt(position: number, kept: KeptPage): void {
-    this.#cache.add(position, kept)
+  /**
+   * Takes a page over from its owner: one that was made of verified bytes, or written just now. Returns it as it is to be
+   * looked at by the code that runs now.
+   */
+  adopt(position: number, kept: KeptPage): Buffer {
+    const page = this.#cache.add(position, kept, kept.page.length) ?? kept.page
+    pagePool.giveBack(kept.page)
+    return page
   }
 
   /** A node to be changed in the place of the one that `pointer` names. Throws DAMAGED. */
@@ -106,16 +120,26 @@ export class PageSource {
     const { position, length, hash } = pointer
     const cached = this.#cache.kept(position)
     let node: MutableNode
-    if (cached !== undefined && this.#cache.readers > 0) {
-      node = MutableNode.fromPage(cached, pointer, epoch, Math.max(length >>> 2, 256))
+    if (cached === undefined) {
+      node = MutableNode.fromOwnPage(this.readPage(position, length, hash), pointer, epoch)
     } else {
-      const own = cached === undefined ? this.readPage(position, length, hash) : this.#cache.take(position)!
-      node = MutableNode.fromOwnPage(own, pointer, epoch)
+      // A snapshot may go on reading the page as it is in the file.
+      const isShared = this.#cache.readers > 0
+      const bytes = isShared
+        ? filledBytes(cached) + Math.max(length >>> 2, ROOM_TO_GROW_BYTES)
+        : cached.length
+      node = MutableNode.fromPage(cached, pointer, epoch, bytes)
+      if (!isShared) this.#cache.drop(position)
     }
     node.count = pointer.count
     node.bytes = pointer.bytes
     node.reduction = pointer.reduction
     return node
+  }
+
+  /** Changes when a page that was handed out before may be used for another: see page-rooms.ts. */
+  get generation(): number {
+    return this.#cache.cache.rooms.generation
   }
 
   /** A snapshot was opened: its cursors stand on pages from one turn of the event loop to another. */
@@ -147,17 +171,19 @@ export class PageSource {
     return this.load(position, page.readUInt32LE(at + 6), page.readBigUInt64LE(at + 10))
   }
 
-  /** The leaf whose range holds `key`; undefined in an empty tree. */
+  /** The leaf whose range holds the key in `key` from `start` to `end`; undefined in an empty tree. */
   leafFor(
     root: MutableNode | NodePointer | undefined,
     key: Uint8Array,
     compare: Compare | undefined,
+    start = 0,
+    end = key.length,
   ): Buffer | undefined {
     if (root === undefined) return undefined
     let page = this.pageOf(root)
     let children = root instanceof MutableNode ? root.children : undefined
     while (!isLeaf(page)) {
-      const index = childIndex(page, key, compare)
+      const index = childIndex(page, key, compare, start, end)
       const child = children?.[index]
       if (child === undefined) {
         page = this.childPage(page, index)

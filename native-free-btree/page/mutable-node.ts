@@ -9,18 +9,8 @@ import type { ByteWriter } from '../disk/bytes.ts'
 import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE, POINTER_BYTES } from '../format.ts'
 import { CellView, cellLength, leafCellBytes, readCell, writeCell } from './cell.ts'
 import { CellPage } from './cell-page.ts'
-import {
-  cellCount,
-  cellOffset,
-  headAt,
-  isLeaf,
-  setCellCount,
-  setHead,
-  setSlot,
-  slotsEnd,
-  slotWidth,
-} from './layout.ts'
-import { ChangingOrigin, type KeptPage, PATCH_SHARE, type PagePlace } from './origin.ts'
+import { cellCount, cellOffset, headAt, isLeaf, setCellCount, setHead, setSlot, slotWidth } from './layout.ts'
+import { ChangingOrigin, copyOfPage, type KeptPage, PATCH_SHARE, type PagePlace } from './origin.ts'
 import { encodePointer, type NodePointer, pointerBytes, writePointer } from './pointer.ts'
 import { pagePool } from './pool.ts'
 
@@ -84,11 +74,9 @@ export class MutableNode extends CellPage {
     return node
   }
 
-  /** A node on a copy of a page, with room for `extra` bytes more; `place` is where that page lies in the file. */
-  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, extra: number): MutableNode {
-    const node = MutableNode.fromOwnPage(kept, place, epoch)
-    node.copyTo(slotsEnd(kept.page) + kept.page.length - kept.top + extra)
-    return node
+  /** A node on a copy of a page, of at least `bytes` bytes; `place` is where that page lies in the file. */
+  static fromPage(kept: KeptPage, place: PagePlace, epoch: number, bytes: number): MutableNode {
+    return MutableNode.fromOwnPage(copyOfPage(kept, pagePool.take(bytes)), place, epoch)
   }
 
   /** A copy that may be changed in `epoch`; the children are shared. */
@@ -99,6 +87,7 @@ export class MutableNode extends CellPage {
     copy.origin = this.origin?.clone()
     copy.copyTo(this.page.length)
     copy.children = this.children?.slice()
+    copy.#forgetWritten()
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
@@ -107,6 +96,27 @@ export class MutableNode extends CellPage {
       for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
     }
     return copy
+  }
+
+  /**
+   * Puts the pointers of children that lie in the file into the cells, and forgets the children. Copies of a node are
+   * made in checkpoint after checkpoint: they would come to hold every child that was ever changed.
+   */
+  #forgetWritten(): void {
+    const { children } = this
+    if (children === undefined) return
+    let written = 0
+    for (const child of children) if (child?.pointer !== undefined) written += 1
+    if (written === 0) return
+    this.#giveUpPatch(written)
+    for (let i = 0; i < children.length; i++) {
+      const pointer = children[i]?.pointer
+      if (pointer === undefined) continue
+      readCell(this.page, cellOffset(this.page, i), view)
+      if (view.end - view.payloadStart === pointerBytes(pointer)) this.#setPointer(i, pointer)
+      else this.replacePayload(i, encodePointer(pointer), false)
+      children[i] = undefined
+    }
   }
 
   /** Bytes of memory that the node takes. */
@@ -226,8 +236,7 @@ export class MutableNode extends CellPage {
       moved += 1
       if (view.end - view.payloadStart !== pointerBytes(pointer)) fit = false
     }
-    // Too many for a patch.
-    if (moved * POINTER_BYTES > this.size * PATCH_SHARE) this.origin = undefined
+    this.#giveUpPatch(moved)
     if (fit) this.#setPointers()
     else this.#replacePointers(moved)
     setHead(this.page, 0, 0)
@@ -239,16 +248,27 @@ export class MutableNode extends CellPage {
     return child === undefined ? undefined : (child.pointer ?? child.pending)!
   }
 
+  /** No patch is made of a node with so many changed pointers. */
+  #giveUpPatch(moved: number): void {
+    if (moved * POINTER_BYTES > this.size * PATCH_SHARE) this.origin = undefined
+  }
+
   /** No cell moves: a cursor may stand on the page. */
   #setPointers(): void {
-    const { cells, origin } = this
+    const { cells } = this
     for (let i = 0; i < cells; i++) {
       const pointer = this.#settledPointer(i)
       if (pointer === undefined) continue
       readCell(this.page, cellOffset(this.page, i), view)
-      if (origin !== undefined && view.start >= origin.baseTop) origin.noteChanged(this.page, i)
-      writePointer(this.page, view.payloadStart, pointer)
+      this.#setPointer(i, pointer)
     }
+  }
+
+  /** Writes the pointer of child `index`, whose cell is in `view` and has a payload as long. */
+  #setPointer(index: number, pointer: NodePointer): void {
+    const { page, origin } = this
+    if (origin !== undefined && view.start >= origin.baseTop) origin.noteChanged(page, index)
+    writePointer(page, view.payloadStart, pointer)
   }
 
   #replacePointers(moved: number): void {

@@ -2,7 +2,7 @@
  * Where a page came from: what it has in common with its base, a page that lies whole in the file. A patch (patch.ts) says
  * what is different.
  */
-import { cellOffset, slotsEnd } from './layout.ts'
+import { cellOffset, copyPage, slotsEnd } from './layout.ts'
 
 /** A node goes out as a patch while that takes no more than this share of the whole. */
 export const PATCH_SHARE = 0.17
@@ -37,6 +37,23 @@ export interface KeptPage {
 /** A page as it lies in the file: nothing is between its slots and its cells, nor between those. */
 export function wholePage(page: Buffer): KeptPage {
   return { page, top: slotsEnd(page), garbage: 0, origin: undefined }
+}
+
+/** Bytes that a page has but for the room between its slots and its cells. */
+export function filledBytes({ page, top }: KeptPage): number {
+  return slotsEnd(page) + page.length - top
+}
+
+/** A copy of a page in `target`, which has `filledBytes` at least and is not empty. */
+export function copyOfPage({ page, top, garbage, origin }: KeptPage, target: Buffer): KeptPage {
+  const shift = copyPage(page, top, target)
+  return { page: target, top: top + shift, garbage, origin: shiftedOrigin(origin, shift) }
+}
+
+function shiftedOrigin(origin: PageOrigin | undefined, shift: number): PageOrigin | undefined {
+  if (origin === undefined || shift === 0) return origin
+  const { base, baseTop, removed, changed } = origin
+  return { base, baseTop: baseTop + shift, removed, changed }
 }
 
 const NONE: readonly number[] = []

@@ -1,7 +1,7 @@
 /**
  * Memory of pages that nobody looks at any more, to be used again: taking new memory for a page, and having the
  * garbage collector find it, costs more than filling it. Invariants:
- * - A page has one owner: a node, an entry of the cache, or this pool. The owner gives it here, once.
+ * - A page has one owner: a node, or this pool. The owner gives it here, once. (Cached pages are copies: page-rooms.ts.)
  * - Whoever was handed a page by its owner looks at it only until the code that runs now has ended, unless a snapshot
  *   is open (cursors stand on pages from one turn to another). So a page is used again only after that code has ended,
  *   and one given back while a snapshot is open is left to the garbage collector.
@@ -17,6 +17,8 @@ const KEPT_BYTES = 4 * 1024 * 1024
 export class PagePool {
   /** Open snapshots of all files. */
   readers = 0
+  /** Rises before pages that were given back may hold anything else. */
+  reuses = 0
   /** For tests: whoever looks at a page too long finds nonsense. */
   poisons = false
   readonly #free: Buffer[][] = Array.from({ length: LARGEST_BYTES / STEP_BYTES + 1 }, () => [])
@@ -26,12 +28,16 @@ export class PagePool {
   #returned: Buffer[] = []
   #returnedBytes = 0
 
+  /** What `take` gives for `bytes` bytes. */
+  static lengthFor(bytes: number): number {
+    return bytes > LARGEST_BYTES ? bytes : Math.ceil(bytes / STEP_BYTES) * STEP_BYTES
+  }
+
   /** A page of at least `bytes` bytes, which hold anything. */
   take(bytes: number): Buffer {
-    if (bytes > LARGEST_BYTES) return Buffer.allocUnsafeSlow(bytes)
-    const size = Math.ceil(bytes / STEP_BYTES)
-    const page = this.#free[size]!.pop()
-    if (page === undefined) return Buffer.allocUnsafeSlow(size * STEP_BYTES)
+    const length = PagePool.lengthFor(bytes)
+    const page = length > LARGEST_BYTES ? undefined : this.#free[length / STEP_BYTES]!.pop()
+    if (page === undefined) return Buffer.allocUnsafeSlow(length)
     this.#freeBytes -= page.length
     return page
   }
@@ -47,6 +53,7 @@ export class PagePool {
   }
 
   #reuse(): void {
+    this.reuses += 1
     const returned = this.#returned
     this.#returned = []
     this.#returnedBytes = 0

@@ -1,21 +1,22 @@
 /**
  * A walk over a range of one root, in either direction. Invariants:
  * - The stack holds one page a level; pages are never changed while a cursor may stand on them (clean ones
- *   never, changing ones are copied first) nor used for others (page-pool.ts counts the snapshot), so it needs no lock and
- *   survives eviction.
+ *   never, changing ones are copied first), so it needs no lock. Their memory may be used for others from one turn to the
+ *   next: then the cursor takes the pages anew, which have the same cells at the same places.
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
-import { targetOf } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
+import { CellView, copyOf, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
+import type { NodePointer } from '../page/pointer.ts'
 import { referenceLength } from '../page/reference.ts'
 import { childIndex, lowerBound, orderOfCell } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
+import { placeCell } from './point-reads.ts'
 import type { Root } from './shares.ts'
 
 const view = new CellView()
@@ -29,9 +30,11 @@ export class TreeCursor implements Cursor {
   readonly #root: Root
   readonly #options: CursorOptions
   readonly #isOpen: () => boolean
-  readonly #pages: Buffer[] = []
-  readonly #children: Children[] = []
+  #pages: Buffer[] = []
+  #children: Children[] = []
   readonly #indexes: number[] = []
+  /** Of the source, when the pages were known to be right. */
+  #generation: number
   #started = false
   #done = false
   /** The bound that the walk is moving towards needs no look within the present leaf. */
@@ -47,6 +50,7 @@ export class TreeCursor implements Cursor {
   ) {
     this.#root = root
     this.#source = source
+    this.#generation = source.generation
     this.#values = values
     this.#compare = compare
     this.#options = options
@@ -56,6 +60,7 @@ export class TreeCursor implements Cursor {
   next(): boolean {
     this.#assertOpen()
     if (this.#done) return false
+    this.#renew()
     const reverse = this.#options.reverse === true
     if (!this.#started) {
       this.#started = true
@@ -73,61 +78,75 @@ export class TreeCursor implements Cursor {
   }
 
   key(): Buffer {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     return copyOf(page, view.keyStart, view.keyEnd)
   }
 
-  keyInto(target: Uint8Array): number {
-    this.#stand()
-    return copyTo(
-      this.#pages[this.#pages.length - 1]!,
-      view.keyStart,
-      view.keyEnd,
-      targetOf('a target', target),
-    )
-  }
-
   value(): Buffer {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     if (view.isReference) return this.#values.readAt(page, view.payloadStart)
     return copyOf(page, view.payloadStart, view.end)
   }
 
   place(into: EntryPlace): void {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
-    const { keyStart, keyEnd, payloadStart, end } = view
-    into.keyBytes = page
-    into.keyStart = keyStart
-    into.keyEnd = keyEnd
-    if (view.isReference) {
-      const value = this.#values.readAt(page, payloadStart)
-      into.valueBytes = value
-      into.valueStart = 0
-      into.valueEnd = value.length
-    } else {
-      into.valueBytes = page
-      into.valueStart = payloadStart
-      into.valueEnd = end
-    }
+    const page = this.#page()
+    placeCell(page, this.#offset(page), this.#values, into)
   }
 
   valueLength(): number {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     return view.isReference ? referenceLength(page, view.payloadStart) : view.end - view.payloadStart
   }
 
-  /** Reads the present cell into `view`. */
-  #stand(): void {
+  /** The leaf that the cursor stands on. */
+  #page(): Buffer {
     if (!this.#started || this.#done) {
       throw new StorageError('INVALID_ARGUMENT', 'the cursor does not stand on an entry')
     }
     this.#assertOpen()
-    const level = this.#pages.length - 1
-    readCell(this.#pages[level]!, cellOffset(this.#pages[level]!, this.#indexes[level]!), view)
+    this.#renew()
+    return this.#pages[this.#pages.length - 1]!
+  }
+
+  /** Of the present cell in the leaf. */
+  #offset(page: Buffer): number {
+    return cellOffset(page, this.#indexes[this.#pages.length - 1]!)
+  }
+
+  /** Reads the present cell into `view`, and returns its page. */
+  #stand(): Buffer {
+    const page = this.#page()
+    readCell(page, this.#offset(page), view)
+    return page
+  }
+
+  /** To be called before a page is looked at that was taken in an earlier turn. */
+  #renew(): void {
+    const { generation } = this.#source
+    if (this.#generation === generation) return
+    const levels = this.#pages.length
+    if (levels > 0) {
+      const { pages, children } = this.#path(levels)
+      this.#pages = pages
+      this.#children = children
+    }
+    this.#generation = generation
+  }
+
+  /** The pages down to where the cursor stands, by its indexes. */
+  #path(levels: number): { pages: Buffer[]; children: Children[] } {
+    const pages: Buffer[] = []
+    const children: Children[] = []
+    let link: MutableNode | NodePointer | undefined = this.#root
+    for (let level = 0; level < levels; level++) {
+      const index = level === 0 ? 0 : this.#indexes[level - 1]!
+      pages.push(
+        link === undefined ? this.#source.childPage(pages[level - 1]!, index) : this.#source.pageOf(link),
+      )
+      children.push(link instanceof MutableNode ? link.children : undefined)
+      link = children[level]?.[this.#indexes[level]!]
+    }
+    return { pages, children }
   }
 
   /** Without the snapshot the pages that the cursor stands on may be changed. */
@@ -148,9 +167,11 @@ export class TreeCursor implements Cursor {
     if (this.#root === undefined) return false
     const skip = this.#options.skip ?? 0
     const bound = reverse ? this.#options.end : this.#options.start
-    const page = this.#source.pageOf(this.#root)
-    const children = this.#root instanceof MutableNode ? this.#root.children : undefined
-    this.#push(page, children)
+    this.#indexes.length = 0
+    this.#push(
+      this.#source.pageOf(this.#root),
+      this.#root instanceof MutableNode ? this.#root.children : undefined,
+    )
     if (bound === undefined) this.#toEdge(reverse)
     else this.#toKey(bound, reverse)
     const level = this.#pages.length - 1
@@ -163,11 +184,10 @@ export class TreeCursor implements Cursor {
     return skip === 0 || this.#skip(skip, reverse)
   }
 
+  /** Where the cursor stands in the page is not said. */
   #push(page: Buffer, children: Children): void {
     this.#pages.push(page)
     this.#children.push(children)
-    this.#indexes.push(0)
-    this.#indexes.length = this.#pages.length
   }
 
   #pushChild(level: number): void {

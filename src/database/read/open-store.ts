@@ -6,7 +6,7 @@ import { awaiting, databaseErrorOf, reading } from '../errors/layer-errors.ts'
 /** What reads need of a store: a writer's, or one that follows a writer in another thread. */
 export type ReadableStore = Pick<
   StoreReader,
-  'salt' | 'get' | 'getInto' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
+  'salt' | 'get' | 'place' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
 > & {
   /** False: what is read may be behind what was acknowledged. A store with a writer, which never is, has none. */
   readonly isFresh?: boolean

@@ -1,0 +1,173 @@
+/** Memory of cached pages that is used again: nobody who may still be looking at a page sees another in its place. */
+import { join } from 'node:path'
+import t from 'tap'
+import { type PageRoom, PageRooms } from '../../native-free-btree/cache/page-rooms.ts'
+import { type Cursor, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
+import { propertySeed } from '../support/property-seed.ts'
+import { Random } from '../support/random.ts'
+
+const MIB = 1024 * 1024
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+t.test('a room is filled anew only after the running code has ended', async (t) => {
+  let reused = 0
+  const rooms = new PageRooms(
+    64 * MIB,
+    () => t.fail('nothing had to move'),
+    () => {
+      reused += 1
+    },
+  )
+  rooms.poisons = true
+  rooms.grow(2000)
+  const first = rooms.take(2000)!
+  first.page.fill(1)
+  const { generation } = rooms
+  rooms.giveBack(first)
+  const others = new Set<PageRoom>()
+  for (let room = rooms.take(2000); room !== undefined; room = rooms.take(2000)) others.add(room)
+  t.notOk(others.has(first), 'it is not among those that are free')
+  t.ok(first.page.every((byte) => byte === 1))
+  t.equal(rooms.generation, generation, 'who looks on may go on')
+  await turn()
+  t.not(rooms.generation, generation, 'who looks on must ask again')
+  t.equal(reused, 1)
+  t.equal(rooms.take(2000), first)
+})
+
+t.test('slabs that are given up: pages move, and their old memory stays as it is', async (t) => {
+  const seed = propertySeed(t)
+  const random = new Random(seed)
+  /** What each room must hold. */
+  const held = new Map<PageRoom, number>()
+  const rooms = new PageRooms(
+    16 * MIB,
+    (from, to) => {
+      held.set(to, held.get(from)!)
+      held.delete(from)
+    },
+    () => undefined,
+  )
+  rooms.poisons = true
+  let gaveUp = 0
+  for (let round = 0; round < 300; round++) {
+    // What was handed out in this turn, as whoever got it sees it.
+    const seen: { page: Buffer; byte: number }[] = []
+    for (let step = 0; step < 40; step++) {
+      const what = random.int(10)
+      if (what < 5) {
+        const bytes = 1 + random.int(6000)
+        let room = rooms.take(bytes)
+        if (room === undefined) {
+          rooms.grow(bytes)
+          room = rooms.take(bytes)!
+        }
+        if (room.page.length < bytes) t.fail('a room is too small')
+        if (held.has(room)) t.fail('a room was given out twice')
+        const byte = random.int(200)
+        room.page.fill(byte)
+        held.set(room, byte)
+        seen.push({ page: room.page, byte })
+      } else if (what < 9 && held.size > 0) {
+        const room = [...held.keys()][random.int(held.size)]!
+        seen.push({ page: room.page, byte: held.get(room)! })
+        held.delete(room)
+        rooms.giveBack(room)
+      } else if (rooms.giveUpSlab()) gaveUp += 1
+    }
+    for (const { page, byte } of seen)
+      if (!page.every((one) => one === byte)) t.fail('a page that is looked at changed')
+    let heldBytes = 0
+    for (const [room, byte] of held) {
+      heldBytes += room.page.length
+      if (!room.page.every((one) => one === byte)) t.fail('a page changed')
+    }
+    if (rooms.heldBytes !== heldBytes) t.fail(`${rooms.heldBytes} bytes are counted, ${heldBytes} are held`)
+    await turn()
+  }
+  t.ok(gaveUp > 10, `${gaveUp} slabs were given up`)
+  for (const room of held.keys()) rooms.giveBack(room)
+  await turn()
+  while (rooms.giveUpSlab());
+  t.equal(rooms.bytes, 0)
+})
+
+const ENTRIES = 30_000
+const keyOf = (n: number): Buffer => Buffer.from(`entry-${String(n).padStart(8, '0')}`)
+const bodyOf = (n: number, version: number): Buffer => Buffer.alloc(100, `${n}.${version};`)
+
+async function filled(path: string, cache: PageCache): Promise<Store> {
+  const store = await openStore(path, { trees: { entries: {} }, cache, dirtyBytes: 256 * 1024 })
+  for (let from = 0; from < ENTRIES; from += 1000) {
+    await store.transact((tx) => {
+      for (let n = from; n < from + 1000; n++) tx.put('entries', keyOf(n), bodyOf(n, 0))
+    })
+  }
+  await store.checkpoint()
+  return store
+}
+
+t.test('cursors that stand still while the pages under them go, and others take their memory', async (t) => {
+  const seed = propertySeed(t)
+  const random = new Random(seed)
+  const cache = new PageCache(MIB)
+  cache.rooms.poisons = true
+  const store = await filled(join(t.testdir(), 'store'), cache)
+  const snapshot = store.snapshot()
+  const walks = Array.from({ length: 6 }, (_, i) => {
+    const reverse = i % 2 === 1
+    const at = random.int(ENTRIES)
+    const bound = reverse ? { end: keyOf(at), endInclusive: true } : { start: keyOf(at) }
+    const cursor: Cursor = snapshot.tree('entries').cursor({ reverse, ...bound })
+    cursor.next()
+    return { cursor, at, step: reverse ? -1 : 1 }
+  })
+  const { generation } = cache.rooms
+  const evicted = cache.evictions
+  for (let round = 0; round < 150; round++) {
+    // Writes make pages dirty and bring others in; reads bring in as many as there is room for.
+    await store.transact((tx) => {
+      for (let i = 0; i < 20; i++) {
+        const n = random.int(ENTRIES)
+        tx.put('entries', keyOf(n), bodyOf(n, round + 1))
+      }
+    })
+    for (let i = 0; i < 150; i++) store.get('entries', keyOf(random.int(ENTRIES)))
+    await turn()
+    for (const walk of walks) {
+      for (let steps = random.int(30); steps >= 0; steps--) {
+        if (walk.at < 0 || walk.at >= ENTRIES) break
+        if (!walk.cursor.key().equals(keyOf(walk.at))) t.fail(`entry ${walk.at} has another key`)
+        if (!walk.cursor.value().equals(bodyOf(walk.at, 0))) t.fail(`entry ${walk.at} has another value`)
+        walk.at += walk.step
+        const isThere = walk.cursor.next()
+        if (isThere !== (walk.at >= 0 && walk.at < ENTRIES)) t.fail(`the walk ends at ${walk.at}`)
+      }
+    }
+  }
+  t.ok(cache.evictions - evicted > 1000, `${cache.evictions - evicted} pages went`)
+  t.ok(cache.rooms.generation - generation > 100)
+  t.ok(cache.cachedBytes + cache.valueBytes + cache.dirtyBytes < 1.3 * MIB, 'the budget holds')
+  snapshot.close()
+  t.same((await store.check()).problems, [])
+  await store.close()
+  t.equal(cache.cachedBytes, 0, 'a closed store holds nothing of the cache')
+})
+
+t.test('a long look in one turn neither grows the cache nor changes what it has seen', async (t) => {
+  const cache = new PageCache(MIB)
+  cache.rooms.poisons = true
+  const store = await filled(join(t.testdir(), 'store'), cache)
+  const snapshot = store.snapshot()
+  const cursor = snapshot.tree('entries').cursor()
+  let most = 0
+  for (let n = 0; n < ENTRIES; n++) {
+    cursor.next()
+    if (!cursor.value().equals(bodyOf(n, 0))) t.fail(`entry ${n}`)
+    if (n % 100 === 0) most = Math.max(most, cache.cachedBytes)
+  }
+  t.notOk(cursor.next())
+  t.ok(most < 1.1 * MIB, `${most} bytes`)
+  snapshot.close()
+  await store.close()
+})
