@@ -39,9 +39,14 @@ export interface Reducer {
   /**
    * What `combine` gives of what `map` gives of neighbouring entries, from one call for all, where that is quicker. Entry i lies
    * in `bytes`: its key from `bounds[4 * i]` to `bounds[4 * i + 1]`, its value from `bounds[4 * i + 2]` to `bounds[4 * i + 3]`.
-   * `bytes` holds other entries after the call.
+   * Both hold others after the call.
    */
   mapAll?(bytes: Uint8Array, bounds: Uint32Array): Uint8Array
+  /**
+   * As `combine`, where that is quicker: part i lies in `bytes` from `bounds[2 * i]` to `bounds[2 * i + 1]`. Both hold others after
+   * the call.
+   */
+  combineAll?: ((bytes: Uint8Array, bounds: Uint32Array) => Uint8Array) | undefined
 }
 
 export interface TreeOptions {
@@ -425,6 +430,8 @@ export interface Follower extends StoreReader {
    * has closed the store.
    */
   readonly isFresh: boolean
+  /** False: the writer has closed the store, or this was closed. */
+  readonly isFollowing: boolean
   /**
    * Takes in, in short turns, what was durable when it was called; opens the writer's new file after a compaction. Rejects
    * with CLOSED when the writer has closed the store.

@@ -143,6 +143,10 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
     return this.#tree(name).version
   }
 
+  get isFollowing(): boolean {
+    return !this.isClosing && !this.#store.progress.facts.isClosed
+  }
+
   get isFresh(): boolean {
     const { facts } = this.#store.progress
     if (this.isClosing || facts.isClosed || facts.file !== this.current.number) return false

@@ -265,6 +265,14 @@ export abstract class ReadingDatabase {
     return this.#validation.get()
   }
 
+  /**
+   * Whether who may write and whether writes are checked is known as of every write that was acknowledged before, however far reads
+   * are behind. Then a write need not wait until they are not.
+   */
+  get hasFreshRules(): boolean {
+    return this.#store.isOpen && this.#settings.keepsSecurity && this.#validation.isKept
+  }
+
   /** Of what the next reads see, or of something older. */
   checkStamp(): CheckStamp {
     return stampOf(this.#words)
