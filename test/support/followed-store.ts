@@ -21,6 +21,7 @@ import type {
 } from '../../native-free-btree/index.ts'
 import { StorageError } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
+import './poisoned-pages.ts'
 
 export class FollowedStore implements Store {
   readonly path: string
