@@ -3,6 +3,7 @@
  * tree `ids` says which there are.
  */
 import { restIfDue } from '../base/rest.ts'
+import { compareTerms } from '../json/term-order.ts'
 import type { RowVisitor } from '../scripting/rows.ts'
 import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
@@ -28,6 +29,19 @@ export interface RowTransaction {
 /** A row before it is written. */
 interface FoundRow extends RowText {
   readonly tree: number
+}
+
+interface KeyedRow extends FoundRow {
+  readonly sortKey: Uint8Array
+}
+
+/** Rows of one document. Those of equal keys stand as CouchDB shows them, in the order of Erlang's terms. */
+function compareRows(a: KeyedRow, b: KeyedRow): number {
+  return a.tree - b.tree || Buffer.compare(a.sortKey, b.sortKey) || compareTerms(valueText(a), valueText(b))
+}
+
+function valueText({ source, valueStart, valueEnd }: RowText): Buffer {
+  return Buffer.from(source.buffer, source.byteOffset + valueStart, valueEnd - valueStart)
 }
 
 export class RowWriter {
@@ -84,15 +98,16 @@ export class RowWriter {
     this.#finish(tx, document, this.#putRows(tx, document, found))
   }
 
-  /**
-   * By tree and number, the sort keys of a document's rows. Those of equal keys stand in the order in which CouchDB shows them:
-   * what was emitted last comes first.
-   */
+  /** By tree and number, the sort keys of a document's rows. */
   #putRows(tx: RowTransaction, { id }: BatchDocument, found: readonly FoundRow[]): Uint8Array[][] {
     const keys = this.#noKeys()
-    for (let at = found.length - 1; at >= 0; at--) {
-      const { tree, source, keyStart, keyEnd, valueStart, valueEnd } = found[at]!
-      const sortKey = this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), this.#partitionOf(id))
+    const partition = this.#partitionOf(id)
+    const keyed = found.map((row): KeyedRow => {
+      const { tree, source, keyStart, keyEnd } = row
+      return { ...row, sortKey: this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), partition) }
+    })
+    keyed.sort(compareRows)
+    for (const { tree, source, keyStart, keyEnd, valueStart, valueEnd, sortKey } of keyed) {
       const ofTree = keys[tree]!
       const value = encodeRowValue(source, keyStart, keyEnd, valueStart, valueEnd)
       tx.put(this.trees[tree]!, rowKey(sortKey, id, ofTree.length), value)

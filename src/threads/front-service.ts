@@ -135,7 +135,7 @@ export class FrontService {
       requireUnlocked: async (key) => void (await server.lockOuts.require(key)),
       passwordFailed: async (key) => void (await server.lockOuts.failed(key)),
       verifyPassword: ({ password, hash, address }, { signal }) =>
-        server.hasher.verify(password, hash, callerOf(address, signal)),
+        server.verifiedPasswords.verify(password, hash, callerOf(address, signal)),
     }
   }
 

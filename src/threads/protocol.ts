@@ -86,7 +86,7 @@ export interface CoreCalls {
   requireUnlocked: { args: LockOutKey; result: undefined }
   /** Notes a wrong password. */
   passwordFailed: { args: LockOutKey; result: undefined }
-  /** Whether the password is the hash's, in the queue that all fronts share. */
+  /** Whether the password is the hash's: known from another front, or hashed in the queue that all share. */
   verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
 }
 
