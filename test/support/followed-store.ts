@@ -24,6 +24,7 @@ import type {
 } from '../../native-free-btree/index.ts'
 import { StorageError } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
+import './poisoned-pages.ts'
 
 function standOf(follower: Follower): Stand {
   return (follower as unknown as { current: { stand: Stand } }).current.stand
