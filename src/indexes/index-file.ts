@@ -190,14 +190,20 @@ export class IndexFile {
   async finishCollecting(): Promise<void> {
     const collected = this.#collected
     this.#collected = undefined
-    if (collected?.state === undefined) return
+    if (collected === undefined) return
     const { entries, state } = collected
-    await this.replacing(() => this.#load(entries, state))
-    this.#state = state
+    try {
+      if (state === undefined) return
+      await this.replacing(() => this.#load(entries, state))
+      this.#state = state
+    } finally {
+      collected.release()
+    }
   }
 
   /** What was collected is forgotten. */
   dropCollected(): void {
+    this.#collected?.release()
     this.#collected = undefined
   }
 
@@ -227,7 +233,9 @@ export class IndexFile {
         await loadTree(file, name, collected)
       }
       restIfDue()
-      await loadTree(file, META_TREE, metaEntries(recordOf(database, definition), state))
+      const meta = metaEntries(recordOf(database, definition), state)
+      await loadTree(file, META_TREE, meta)
+      meta.release()
       restIfDue()
       await file.finish()
       restIfDue()
@@ -275,6 +283,10 @@ class Collected implements RowTransaction {
   }
 
   delete(): void {}
+
+  release(): void {
+    for (const each of this.entries.values()) each.release()
+  }
 }
 
 function isOfNewDocuments({ documents, rowless }: Batch): boolean {
