@@ -203,14 +203,16 @@ class GivenReducer implements Reducer {
   protected readonly given: Reducer
   readonly #map: Reducer['map']
   readonly #combine: Reducer['combine']
+  readonly combineAll: Reducer['combineAll']
 
-  constructor(given: Reducer, { name, version, maxBytes, map, combine }: Reducer) {
+  constructor(given: Reducer, { name, version, maxBytes, map, combine, combineAll }: Reducer) {
     this.name = name
     this.version = version
     this.maxBytes = maxBytes
     this.given = given
     this.#map = map
     this.#combine = combine
+    this.combineAll = combineAll && ((bytes, bounds) => combineAll.call(given, bytes, bounds))
   }
 
   map(key: Uint8Array, value: Uint8Array): Uint8Array {
@@ -237,13 +239,14 @@ class GivenReducerOfMany extends GivenReducer {
 
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine, mapAll } = given
+  const { name, version, maxBytes, map, combine, mapAll, combineAll } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
   if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
+  if (combineAll !== undefined) requireFunction(`${what}.combineAll`, combineAll)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
-  const members = { name, version, maxBytes, map, combine }
+  const members = { name, version, maxBytes, map, combine, combineAll }
   return mapAll === undefined
     ? new GivenReducer(given, members)
     : new GivenReducerOfMany(given, members, mapAll)

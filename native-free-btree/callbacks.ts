@@ -61,7 +61,7 @@ function lent(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes
+ * The reducer, with results that nobody else holds; `combineAll` takes copies as they are. Throws what it throws, and INVALID_ARGUMENT for other than bytes
  * and for a summary that is longer than it promised.
  */
 export function reducing(reducer: Reducer): Reducer {
@@ -74,12 +74,24 @@ class GuardedReducer implements Reducer {
   readonly version: number
   readonly maxBytes: number
   protected readonly given: Reducer
+  readonly combineAll: Reducer['combineAll']
 
   constructor(given: Reducer) {
     this.name = given.name
     this.version = given.version
     this.maxBytes = given.maxBytes
     this.given = given
+    this.combineAll =
+      given.combineAll && ((bytes: Uint8Array, bounds: Uint32Array) => this.#combinedAll(bytes, bounds))
+  }
+
+  #combinedAll(bytes: Uint8Array, bounds: Uint32Array): Buffer {
+    isRunning = true
+    try {
+      return this.kept(this.given.combineAll!(bytes, bounds))
+    } finally {
+      isRunning = false
+    }
   }
 
   map(key: Uint8Array, value: Uint8Array): Buffer {

@@ -6,6 +6,7 @@
  */
 import type {
   CheckReport,
+  EntryPlace,
   RecoveryReport,
   Reference,
   Snapshot,
@@ -16,7 +17,14 @@ import type {
   TreeOptions,
   ValuePlace,
 } from '../../native-free-btree/index.ts'
-import { type Compare, lowerBound, MemoryStoreError, MemoryTreeReader, type Tree } from './memory-tree.ts'
+import {
+  type Compare,
+  lowerBound,
+  MemoryStoreError,
+  MemoryTreeReader,
+  placeEntry,
+  type Tree,
+} from './memory-tree.ts'
 import { Pending } from './memory-writes.ts'
 
 type Trees = Record<string, Tree>
@@ -156,6 +164,13 @@ export class MemoryStore implements Store {
     const value = this.get(tree, key)
     if (value !== undefined && value.length <= target.length) target.set(value)
     return value?.length ?? -1
+  }
+
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    const key = Buffer.from(bytes.subarray(start, end))
+    const value = this.get(tree, key)
+    if (value !== undefined) placeEntry({ key, value }, into)
+    return value !== undefined
   }
 
   has(tree: string, key: Uint8Array): boolean {
