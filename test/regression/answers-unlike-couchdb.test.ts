@@ -164,3 +164,24 @@ t.test('storage engines, and the order of methods', async (t) => {
   t.same(said(limit), [405, { error: 'method_not_allowed', reason: 'Only GET,PUT allowed' }])
   t.equal(limit.headers.allow, 'GET,PUT')
 })
+
+t.test('the leaves that revisions lead to stand as all leaves do', async (t) => {
+  await send('PUT /leaves')
+  const docs = [['a'], ['b', 'a'], ['c', 'a'], ['e', 'd', 'a']].map((ids) => ({
+    _id: 'x',
+    _revisions: { start: ids.length, ids },
+    _deleted: ids[0] === 'c',
+  }))
+  await send('POST /leaves/_bulk_docs', { json: { docs, new_edits: false } })
+  const revs = (found: { ok?: { _rev: string }; missing?: string }[]) =>
+    found.map(({ ok, missing }) => ok?._rev ?? missing)
+  const opened = async (query: string) =>
+    revs((await send(`GET /leaves/x?${query}`)).json as { ok: { _rev: string } }[])
+  t.same(await opened('open_revs=all'), ['2-b', '2-c', '3-e'])
+  t.same(await opened('open_revs=["9-x","1-a"]&latest=true'), ['2-b', '2-c', '3-e', '9-x'])
+  t.same(await opened('open_revs=["2-d","2-b"]&latest=true'), ['2-b', '3-e'])
+  t.same(await opened('open_revs=["3-e","2-b"]'), ['3-e', '2-b'])
+  const bulk = await send('POST /leaves/_bulk_get?latest=true', { json: { docs: [{ id: 'x', rev: '1-a' }] } })
+  const [{ docs: got }] = (bulk.json as { results: [{ docs: { ok: { _rev: string } }[] }] }).results
+  t.same(revs(got), ['2-b', '2-c', '3-e'])
+})
