@@ -185,3 +185,21 @@ t.test('the leaves that revisions lead to stand as all leaves do', async (t) => 
   const [{ docs: got }] = (bulk.json as { results: [{ docs: { ok: { _rev: string } }[] }] }).results
   t.same(revs(got), ['2-b', '2-c', '3-e'])
 })
+
+t.test('whom _up asks for a name', async (t) => {
+  const set = (key: string, value: string) => send(`PUT /_node/_local/_config/chttpd/${key}`, { json: value })
+  const remove = (key: string) => send(`DELETE /_node/_local/_config/chttpd/${key}`)
+  t.teardown(() => Promise.all([remove('require_valid_user'), remove('require_valid_user_except_for_up')]))
+  for (const [everywhere, exceptForUp, up, root] of [
+    ['false', 'false', 200, 200],
+    ['false', 'true', 200, 401],
+    ['true', 'false', 401, 401],
+    ['true', 'true', 200, 401],
+  ] as const) {
+    await set('require_valid_user', everywhere)
+    await set('require_valid_user_except_for_up', exceptForUp)
+    const told = `${everywhere} ${exceptForUp}`
+    t.equal((await send('GET /_up', { as: null })).status, up, told)
+    t.equal((await send('GET /', { as: null })).status, root, told)
+  }
+})
