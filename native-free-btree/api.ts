@@ -39,9 +39,14 @@ export interface Reducer {
   /**
    * What `combine` gives of what `map` gives of neighbouring entries, from one call for all, where that is quicker. Entry i lies
    * in `bytes`: its key from `bounds[4 * i]` to `bounds[4 * i + 1]`, its value from `bounds[4 * i + 2]` to `bounds[4 * i + 3]`.
-   * `bytes` holds other entries after the call.
+   * Both hold others after the call.
    */
   mapAll?(bytes: Uint8Array, bounds: Uint32Array): Uint8Array
+  /**
+   * As `combine`, where that is quicker: part i lies in `bytes` from `bounds[2 * i]` to `bounds[2 * i + 1]`. Both hold others after
+   * the call.
+   */
+  combineAll?: ((bytes: Uint8Array, bounds: Uint32Array) => Uint8Array) | undefined
 }
 
 export interface TreeOptions {
@@ -103,8 +108,6 @@ export interface Cursor {
   next(): boolean
   /** The entry's key: a copy. */
   key(): Buffer
-  /** Copies the entry's key to the beginning of `target`, where it has room for it. Returns the key's length. */
-  keyInto(target: Uint8Array): number
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
   value(): Buffer
   /** Says where the key and the value lie, without a copy: good until the cursor moves or the code that runs now has ended. */
@@ -242,6 +245,8 @@ export interface Snapshot {
  */
 export interface Transaction {
   get(tree: string, key: Uint8Array): Buffer | undefined
+  /** As `StoreReader.getInto`. */
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number
   put(tree: string, key: Uint8Array, value: Uint8Array): void
   /** No error when the key is absent. */
   delete(tree: string, key: Uint8Array): void
@@ -326,6 +331,11 @@ export interface StoreReader {
    * length; -1 for none.
    */
   getInto(tree: string, key: Uint8Array, target: Uint8Array): number
+  /**
+   * The same without a copy: says where the entry lies whose key is bytes `start` to `end` of `bytes`, without a copy. Good
+   * until anything else is asked of the store or done to it, and until the code that runs now has ended. False for none.
+   */
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean
   has(tree: string, key: Uint8Array): boolean
   /** A view of the last durable commit that stays as it is until it is closed. */
   snapshot(): Snapshot
@@ -420,6 +430,8 @@ export interface Follower extends StoreReader {
    * has closed the store.
    */
   readonly isFresh: boolean
+  /** False: the writer has closed the store, or this was closed. */
+  readonly isFollowing: boolean
   /**
    * Takes in, in short turns, what was durable when it was called; opens the writer's new file after a compaction. Rejects
    * with CLOSED when the writer has closed the store.

@@ -192,22 +192,64 @@ function comparatorOf(what: string, given: Comparator): Comparator {
   return { name, version, compare: (a, b) => compare.call(given, a, b), bytewiseBelow }
 }
 
+/**
+ * What a reducer was when it was given. A class, since V8 drops what it compiled of a function made anew for each store with the
+ * last store that has one, and compiles it again for the next: its methods stay.
+ */
+class GivenReducer implements Reducer {
+  readonly name: string
+  readonly version: number
+  readonly maxBytes: number
+  protected readonly given: Reducer
+  readonly #map: Reducer['map']
+  readonly #combine: Reducer['combine']
+  readonly combineAll: Reducer['combineAll']
+
+  constructor(given: Reducer, { name, version, maxBytes, map, combine, combineAll }: Reducer) {
+    this.name = name
+    this.version = version
+    this.maxBytes = maxBytes
+    this.given = given
+    this.#map = map
+    this.#combine = combine
+    this.combineAll = combineAll && ((bytes, bounds) => combineAll.call(given, bytes, bounds))
+  }
+
+  map(key: Uint8Array, value: Uint8Array): Uint8Array {
+    return this.#map.call(this.given, key, value)
+  }
+
+  combine(parts: readonly Uint8Array[]): Uint8Array {
+    return this.#combine.call(this.given, parts)
+  }
+}
+
+class GivenReducerOfMany extends GivenReducer {
+  readonly #mapAll: NonNullable<Reducer['mapAll']>
+
+  constructor(given: Reducer, members: Reducer, mapAll: NonNullable<Reducer['mapAll']>) {
+    super(given, members)
+    this.#mapAll = mapAll
+  }
+
+  mapAll(bytes: Uint8Array, bounds: Uint32Array): Uint8Array {
+    return this.#mapAll.call(this.given, bytes, bounds)
+  }
+}
+
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine, mapAll } = given
+  const { name, version, maxBytes, map, combine, mapAll, combineAll } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
   if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
+  if (combineAll !== undefined) requireFunction(`${what}.combineAll`, combineAll)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
-  return {
-    name,
-    version,
-    maxBytes,
-    map: (key, value) => map.call(given, key, value),
-    combine: (parts) => combine.call(given, parts),
-    ...(mapAll === undefined ? {} : { mapAll: (bytes, bounds) => mapAll.call(given, bytes, bounds) }),
-  }
+  const members = { name, version, maxBytes, map, combine, combineAll }
+  return mapAll === undefined
+    ? new GivenReducer(given, members)
+    : new GivenReducerOfMany(given, members, mapAll)
 }
 
 /** The name '' and the version 0 stand for none. */

@@ -61,14 +61,66 @@ function lent(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The reducer, with results that nobody else holds. Throws what it throws, and INVALID_ARGUMENT for other than bytes
+ * The reducer, with results that nobody else holds; `combineAll` takes copies as they are. Throws what it throws, and INVALID_ARGUMENT for other than bytes
  * and for a summary that is longer than it promised.
  */
 export function reducing(reducer: Reducer): Reducer {
-  const { name, version, maxBytes, mapAll } = reducer
-  const owned = (given: Uint8Array) => Buffer.from(bytesOf(`what the reducer ${name} gives`, given))
-  const kept = (given: Uint8Array): Buffer => {
-    const summary = owned(given)
+  return reducer.mapAll === undefined ? new GuardedReducer(reducer) : new GuardedReducerOfMany(reducer)
+}
+
+/** Methods of a class, not functions of each reducer: see `GivenReducer` in arguments.ts. */
+class GuardedReducer implements Reducer {
+  readonly name: string
+  readonly version: number
+  readonly maxBytes: number
+  protected readonly given: Reducer
+  readonly combineAll: Reducer['combineAll']
+
+  constructor(given: Reducer) {
+    this.name = given.name
+    this.version = given.version
+    this.maxBytes = given.maxBytes
+    this.given = given
+    this.combineAll =
+      given.combineAll && ((bytes: Uint8Array, bounds: Uint32Array) => this.#combinedAll(bytes, bounds))
+  }
+
+  #combinedAll(bytes: Uint8Array, bounds: Uint32Array): Buffer {
+    isRunning = true
+    try {
+      return this.kept(this.given.combineAll!(bytes, bounds))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  map(key: Uint8Array, value: Uint8Array): Buffer {
+    isRunning = true
+    try {
+      return this.#owned(this.given.map(new Uint8Array(key), new Uint8Array(value)))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  combine(parts: readonly Uint8Array[]): Buffer {
+    const copies: Uint8Array[] = []
+    for (const part of parts) copies.push(new Uint8Array(part))
+    isRunning = true
+    try {
+      return this.kept(this.given.combine(copies))
+    } finally {
+      isRunning = false
+    }
+  }
+
+  #owned(given: Uint8Array): Buffer {
+    return Buffer.from(bytesOf(`what the reducer ${this.name} gives`, given))
+  }
+
+  protected kept(given: Uint8Array): Buffer {
+    const summary = this.#owned(given)
+    const { name, maxBytes } = this
     const bytes = summary.length
     if (bytes <= maxBytes) return summary
     throw new StorageError('INVALID_ARGUMENT', `the reducer ${name} gave more than it promised`, {
@@ -76,15 +128,16 @@ export function reducing(reducer: Reducer): Reducer {
       maxBytes,
     })
   }
-  return {
-    name,
-    version,
-    maxBytes,
-    map: (key, value) => owned(run(() => reducer.map(new Uint8Array(key), new Uint8Array(value)))),
-    combine: (parts) => kept(run(() => reducer.combine(parts.map((part) => new Uint8Array(part))))),
-    ...(mapAll === undefined
-      ? {}
-      : { mapAll: (bytes, bounds) => kept(run(() => mapAll(lent(bytes), bounds))) }),
+}
+
+class GuardedReducerOfMany extends GuardedReducer {
+  mapAll(bytes: Uint8Array, bounds: Uint32Array): Buffer {
+    isRunning = true
+    try {
+      return this.kept(this.given.mapAll!(lent(bytes), bounds))
+    } finally {
+      isRunning = false
+    }
   }
 }
 

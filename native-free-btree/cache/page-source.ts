@@ -171,17 +171,19 @@ export class PageSource {
     return this.load(position, page.readUInt32LE(at + 6), page.readBigUInt64LE(at + 10))
   }
 
-  /** The leaf whose range holds `key`; undefined in an empty tree. */
+  /** The leaf whose range holds the key in `key` from `start` to `end`; undefined in an empty tree. */
   leafFor(
     root: MutableNode | NodePointer | undefined,
     key: Uint8Array,
     compare: Compare | undefined,
+    start = 0,
+    end = key.length,
   ): Buffer | undefined {
     if (root === undefined) return undefined
     let page = this.pageOf(root)
     let children = root instanceof MutableNode ? root.children : undefined
     while (!isLeaf(page)) {
-      const index = childIndex(page, key, compare)
+      const index = childIndex(page, key, compare, start, end)
       const child = children?.[index]
       if (child === undefined) {
         page = this.childPage(page, index)

@@ -12,6 +12,7 @@ import { cellLength, writeCell } from '../page/cell.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { wholePage } from '../page/origin.ts'
 import { encodePointer, type NodePointer } from '../page/pointer.ts'
+import { mapCell, mapCells } from '../tree/reader.ts'
 import { INNER_BYTES, LEAF_BYTES } from '../tree/rebalance.ts'
 import type { Tree } from '../tree/tree.ts'
 import { INLINE_BYTES } from '../write/transaction.ts'
@@ -27,8 +28,15 @@ interface Level {
   node: MutableNode
   /** Lower bound of its keys, for its parent. */
   low: Buffer
-  /** Of its entries so far; empty in a tree without a reducer. */
+  /** Of its first entries, in a tree with a reducer. */
   parts: Uint8Array[]
+  /** How many entries these are. Those behind them are in the page with their values. */
+  mapped: number
+}
+
+function emptyLevel(isLeaf: boolean, low: Buffer): Level {
+  const node = MutableNode.empty(isLeaf, (isLeaf ? LEAF_BYTES : INNER_BYTES) + 64, EPOCH)
+  return { node, low, parts: [], mapped: 0 }
 }
 
 export class TreeLoad {
@@ -59,14 +67,20 @@ export class TreeLoad {
     if (full !== undefined && full.node.cells > 0 && full.node.size + cell.length + SLOT_BYTES > LEAF_BYTES) {
       const low = this.#separator(key)
       this.#close(builder, 0)
-      this.#levels[0] = { node: MutableNode.empty(true, LEAF_BYTES + 64, EPOCH), low, parts: [] }
+      this.#levels[0] = emptyLevel(true, low)
     }
-    this.#levels[0] ??= { node: MutableNode.empty(true, LEAF_BYTES + 64, EPOCH), low: EMPTY, parts: [] }
-    const { node, parts } = this.#levels[0]
+    this.#levels[0] ??= emptyLevel(true, EMPTY)
+    const leaf = this.#levels[0]
+    const { node } = leaf
+    if (isReference) this.#mapPending(leaf)
     node.insertCell(node.cells, cell, 0, cell.length)
     node.count += 1
     node.bytes += key.length + value.length
-    if (this.#tree.reducer !== undefined) parts.push(this.#tree.reducer.map(key, value))
+    // What is out of line cannot be read yet.
+    if (isReference && this.#tree.reducer !== undefined) {
+      leaf.parts.push(this.#tree.reducer.map(key, value))
+      leaf.mapped = node.cells
+    }
     this.#lastKey = key
   }
 
@@ -87,9 +101,27 @@ export class TreeLoad {
   #onlyChild: NodePointer | undefined
 
   #write(builder: GroupBuilder, level: number): NodePointer {
-    const { node, parts } = this.#levels[level]!
-    builder.appendNode(node, this.#tree.reducer?.combine(parts))
+    const { node } = this.#levels[level]!
+    builder.appendNode(node, this.#reductionOf(level))
     return node.pending!
+  }
+
+  #reductionOf(level: number): Uint8Array | undefined {
+    const { reducer } = this.#tree
+    if (reducer === undefined) return undefined
+    const filled = this.#levels[level]!
+    if (level === 0) this.#mapPending(filled)
+    return reducer.combine(filled.parts)
+  }
+
+  /** One after the other behind others: sums of numbers depend on the order in which they are added up. */
+  #mapPending(leaf: Level): void {
+    const { reducer } = this.#tree
+    if (reducer === undefined) return
+    const { node, parts, mapped } = leaf
+    if (mapped === 0) mapCells(node.page, 0, node.cells, reducer, undefined, parts)
+    else for (let i = mapped; i < node.cells; i++) parts.push(mapCell(node.page, i, reducer, undefined))
+    leaf.mapped = node.cells
   }
 
   #close(builder: GroupBuilder, level: number): void {
@@ -107,9 +139,9 @@ export class TreeLoad {
       full.node.size + cell.length + SLOT_BYTES > INNER_BYTES
     ) {
       this.#close(builder, level)
-      this.#levels[level] = { node: MutableNode.empty(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
+      this.#levels[level] = emptyLevel(false, low)
     }
-    this.#levels[level] ??= { node: MutableNode.empty(false, INNER_BYTES + 64, EPOCH), low, parts: [] }
+    this.#levels[level] ??= emptyLevel(false, low)
     const { node, parts } = this.#levels[level]
     node.insertCell(node.cells, cell, 0, cell.length)
     node.children!.push(undefined)
@@ -138,7 +170,7 @@ export class TreeLoad {
     blob(out, this.#lastKey)
     blob(out, this.#onlyChild === undefined ? EMPTY : encodePointer(this.#onlyChild))
     out.u32(this.#levels.length)
-    for (const { node, low, parts } of this.#levels) {
+    for (const [level, { node, low }] of this.#levels.entries()) {
       const page = new ByteWriter()
       node.settle()
       node.serialize(page)
@@ -146,8 +178,7 @@ export class TreeLoad {
       out.u48(node.count)
       out.u48(node.bytes)
       blob(out, low)
-      const reduction = this.#tree.reducer?.combine(parts)
-      blob(out, reduction ?? EMPTY)
+      blob(out, this.#reductionOf(level) ?? EMPTY)
     }
     return Buffer.from(out.view())
   }
@@ -167,7 +198,7 @@ export class TreeLoad {
       node.bytes = reader.u48()
       const low = Buffer.from(reader.slice(reader.u32()))
       const reduction = Buffer.from(reader.slice(reader.u32()))
-      this.#levels.push({ node, low, parts: hasReducer ? [reduction] : [] })
+      this.#levels.push({ node, low, parts: hasReducer ? [reduction] : [], mapped: node.cells })
     }
   }
 }

@@ -7,11 +7,19 @@
  *   that has no root of its own yet (stand.ts sees to that).
  * - A move that failed half-way leaves a tree that nobody may read.
  */
+import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { ReplayTree } from '../log/replay.ts'
 import { ChangeTable } from '../tree/change-table.ts'
 import type { DirtyLedger } from '../tree/changeable-nodes.ts'
-import { getValue, getValueInto, hasKey, valueOfCell, valueOfCellInto } from '../tree/point-reads.ts'
+import {
+  getValue,
+  getValueInto,
+  hasKey,
+  placeCell,
+  valueOfCell,
+  valueOfCellInto,
+} from '../tree/point-reads.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 
@@ -76,6 +84,16 @@ export class FollowedTree implements ReplayTree {
     }
     if (!table.isPut(operation)) return -1
     return valueOfCellInto(table.bytesOf(operation), table.cellOffset(operation), this.#values, target)
+  }
+
+  /** See `StoreReader.place`. */
+  place(bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    const table = this.#table
+    const operation = table.last(bytes, start, end)
+    if (operation === undefined) return this.tree.placeInRoot(bytes, start, end, this.#values, into)
+    if (!table.isPut(operation)) return false
+    placeCell(table.bytesOf(operation), table.cellOffset(operation), this.#values, into)
+    return true
   }
 
   has(key: Uint8Array): boolean {

@@ -6,7 +6,7 @@
  *   with the old one up to its end.
  * - Nothing is written, and no lock is held.
  */
-import type { Follower, SharedProgress } from '../api.ts'
+import type { EntryPlace, Follower, SharedProgress } from '../api.ts'
 import { bytesOf, targetOf, unknownTree } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
@@ -127,6 +127,12 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
     return tree.getInto(bytesOf('a key', key), targetOf('a target', target))
   }
 
+  place(name: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    const tree = this.#tree(name)
+    tree.assertReadable()
+    return tree.place(this.holderOf(bytes, start, end), start, end, into)
+  }
+
   has(name: string, key: Uint8Array): boolean {
     const tree = this.#tree(name)
     tree.assertReadable()
@@ -135,6 +141,10 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
 
   version(name: string): number {
     return this.#tree(name).version
+  }
+
+  get isFollowing(): boolean {
+    return !this.isClosing && !this.#store.progress.facts.isClosed
   }
 
   get isFresh(): boolean {

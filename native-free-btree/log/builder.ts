@@ -37,6 +37,8 @@ import { assertRecords } from './record-check.ts'
 export const PART_BYTES = 4 * 1024 * 1024
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
+/** The lists of operations are emptied when a group has made them longer. */
+const KEPT_OPERATIONS = 64 * 1024
 
 const view = new CellView()
 
@@ -89,8 +91,13 @@ export class GroupBuilder {
   #segments: Segment[] = []
   #segmentStart = 0
   #recordCount = 0
-  /** Operations on trees, in order. The offset of a put's cell; -1 for a delete. */
-  readonly trees: Tree[] = []
+  /**
+   * Operations on trees, in order, and how many there are: the lists are as long as that of the largest group so far, for a list that
+   * is emptied and filled again gets new memory each time.
+   */
+  operations = 0
+  readonly trees: (Tree | undefined)[] = []
+  /** The offset of a put's cell; -1 for a delete. */
   readonly offsets: number[] = []
   /** Where the key of each lies. */
   readonly keyStarts: number[] = []
@@ -110,11 +117,8 @@ export class GroupBuilder {
     this.base = base
     this.#out.length = 0
     this.#segments = []
-    this.trees.length = 0
-    this.offsets.length = 0
-    this.leaves.length = 0
-    this.keyStarts.length = 0
-    this.keyEnds.length = 0
+    this.#forgetFrom(0)
+    if (this.trees.length > KEPT_OPERATIONS) this.#shorten()
     this.#startSegment()
   }
 
@@ -136,7 +140,7 @@ export class GroupBuilder {
     mark.segments = this.#segments.length
     mark.segmentStart = this.#segmentStart
     mark.recordCount = this.#recordCount
-    mark.operations = this.trees.length
+    mark.operations = this.operations
     return mark
   }
 
@@ -145,11 +149,28 @@ export class GroupBuilder {
     this.#segments.length = mark.segments
     this.#segmentStart = mark.segmentStart
     this.#recordCount = mark.recordCount
-    this.trees.length = mark.operations
-    this.offsets.length = mark.operations
-    this.leaves.length = mark.operations
-    this.keyStarts.length = mark.operations
-    this.keyEnds.length = mark.operations
+    this.#forgetFrom(mark.operations)
+  }
+
+  /** Nothing is kept alive by an operation that is no more. */
+  #forgetFrom(first: number): void {
+    this.trees.fill(undefined, first, this.operations)
+    this.leaves.fill(undefined, first, this.operations)
+    this.operations = first
+  }
+
+  #shorten(): void {
+    for (const list of [this.trees, this.offsets, this.keyStarts, this.keyEnds, this.leaves]) list.length = 0
+  }
+
+  #operation(tree: Tree, offset: number, keyStart: number, keyEnd: number): void {
+    const number = this.operations
+    this.trees[number] = tree
+    this.offsets[number] = offset
+    this.keyStarts[number] = keyStart
+    this.keyEnds[number] = keyEnd
+    this.leaves[number] = undefined
+    this.operations = number + 1
   }
 
   #startSegment(): void {
@@ -196,11 +217,7 @@ export class GroupBuilder {
       'a put of another length',
     )
     readCell(bytes, cell, view)
-    this.keyEnds.push(view.keyEnd)
-    this.keyStarts.push(view.keyStart)
-    this.trees.push(tree)
-    this.offsets.push(cell)
-    this.leaves.push(undefined)
+    this.#operation(tree, cell, view.keyStart, view.keyEnd)
   }
 
   delete(tree: Tree, key: Uint8Array): void {
@@ -211,16 +228,12 @@ export class GroupBuilder {
     bytes[start] = RECORD_DELETE
     const at = writeVarint(bytes, writeVarint(bytes, start + 1, tree.definition.id), length)
     bytes.set(length === key.length ? key : key.subarray(0, length), at)
-    this.trees.push(tree)
-    this.offsets.push(-1)
-    this.keyStarts.push(at)
-    this.keyEnds.push(at + length)
-    this.leaves.push(undefined)
+    this.#operation(tree, -1, at, at + length)
   }
 
   /** Finds the leaf of the last operation by the key as the record has it, whatever becomes of the caller's. */
   prepareLast(): void {
-    const last = this.trees.length - 1
+    const last = this.operations - 1
     this.leaves[last] = this.trees[last]!.prepare(this.#out.bytes, this.keyStarts[last]!, this.keyEnds[last]!)
   }
 

@@ -50,7 +50,7 @@ export class CellPage {
     return cellCount(this.page)
   }
 
-  /** Bytes that the page would take in the file, without the reductions of its children. */
+  /** Bytes that the page would take in the file, as long as the reductions of its children are as long as they are now. */
   get size(): number {
     const cells = this.cells
     return NODE_HEADER_BYTES + cells * slotWidth(this.page) + this.page.length - this.top - this.garbage

@@ -21,8 +21,8 @@ const KEPT_SLACK = 2
 const KEPT_BYTES = 512
 /** A settled page gets its cells moved together when the gaps between them are more than this share of it. */
 const KEPT_GAPS = 0.25
-/** A child's pointer until the child lies in the file. */
-const PLACEHOLDER = Buffer.alloc(POINTER_BYTES)
+/** A child's pointer until the child lies in the file, as long as the longest. */
+const PLACEHOLDER = Buffer.alloc(POINTER_BYTES + 1024)
 const view = new CellView()
 const other = new CellView()
 
@@ -126,11 +126,19 @@ export class MutableNode extends CellPage {
 
   /** Inserts a child before child `index`, or behind the last. */
   insertChild(index: number, key: Uint8Array, child: MutableNode): void {
-    const cell = Buffer.allocUnsafe(cellLength(key.length, POINTER_BYTES))
-    writeCell(cell, 0, key, PLACEHOLDER, false)
+    const placeholder = PLACEHOLDER.subarray(0, this.#pointerBytesBeside(index))
+    const cell = Buffer.allocUnsafe(cellLength(key.length, placeholder.length))
+    writeCell(cell, 0, key, placeholder, false)
     this.insertCell(index, cell, 0, cell.length)
     this.children!.splice(index, 0, child)
     child.parent = this
+  }
+
+  /** Bytes of the pointer before place `index`: most reductions of a tree are as long as others, and then none has to be moved. */
+  #pointerBytesBeside(index: number): number {
+    if (index === 0) return POINTER_BYTES
+    readCell(this.page, cellOffset(this.page, index - 1), view)
+    return Math.min(view.end - view.payloadStart, PLACEHOLDER.length)
   }
 
   removeChild(index: number): void {
@@ -163,7 +171,8 @@ export class MutableNode extends CellPage {
   splitOff(from: number, isBytewise: boolean): MutableNode {
     const cells = this.cells
     const right = MutableNode.empty(this.leaf, Math.max(this.page.length, 1024), this.epoch)
-    for (let i = from; i < cells; i++) right.appendFrom(this, i, undefined)
+    // The first key of an inner node is not looked at, and left out where it is written.
+    for (let i = from; i < cells; i++) right.appendFrom(this, i, this.leaf || i > from ? undefined : EMPTY)
     for (let i = from; i < cells; i++) {
       readCell(this.page, cellOffset(this.page, i), view)
       this.garbage += view.end - view.start

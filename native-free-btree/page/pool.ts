@@ -17,6 +17,8 @@ const KEPT_BYTES = 4 * 1024 * 1024
 export class PagePool {
   /** Open snapshots of all files. */
   readers = 0
+  /** Rises before pages that were given back may hold anything else. */
+  reuses = 0
   /** For tests: whoever looks at a page too long finds nonsense. */
   poisons = false
   /** What caches leave to dirty nodes and those do not take now: they will when the next checkpoint comes near. */
@@ -53,6 +55,7 @@ export class PagePool {
   }
 
   #reuse(): void {
+    this.reuses += 1
     const returned = this.#returned
     this.#returned = []
     this.#returnedBytes = 0

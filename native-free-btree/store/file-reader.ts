@@ -1,7 +1,7 @@
 /** What is common to all that reads a store's file: reads of the last commit, values, snapshots, the file's successors, the close. */
 import { resolve } from 'node:path'
-import type { Backup, Reference, Snapshot, StoreReader, StoreStats, ValueSource } from '../api.ts'
-import { requireAmount } from '../arguments.ts'
+import type { Backup, EntryPlace, Reference, Snapshot, StoreReader, StoreStats, ValueSource } from '../api.ts'
+import { bytesOf, requireAmount, requireWhole } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
@@ -41,6 +41,8 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   #whenNoSnapshots: (() => void) | undefined
   #closing: Promise<void> | undefined
   #closed: StorageError | undefined
+  /** What keys were looked up in last, mostly a page with many of them: it is looked at once. */
+  #holder: Uint8Array | undefined
 
   protected constructor(
     path: string,
@@ -61,6 +63,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   abstract readonly commit: number
   abstract get(tree: string, key: Uint8Array): Buffer | undefined
   abstract getInto(tree: string, key: Uint8Array, target: Uint8Array): number
+  abstract place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean
   abstract has(tree: string, key: Uint8Array): boolean
 
   /** Up to here the groups of the present file are durable, and lie there for whoever reads them. */
@@ -94,6 +97,15 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
 
   protected assertNotClosing(): void {
     if (this.#closing !== undefined) throw new StorageError('CLOSED', 'the store is closing')
+  }
+
+  /** What holds a key from `start` to `end`. Throws INVALID_ARGUMENT. */
+  protected holderOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if (bytes !== this.#holder) this.#holder = bytesOf('what holds a key', bytes)
+    const holder = this.#holder
+    requireWhole('end', end, 0, holder.length)
+    requireWhole('start', start, 0, end)
+    return holder
   }
 
   /** For what a store that is closing does not take on any more. */

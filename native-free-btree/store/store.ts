@@ -1,6 +1,7 @@
 /** What every open store does, with a writer or without: reads of the last commit, snapshots, checks. */
 import type {
   CheckReport,
+  EntryPlace,
   RecoveryReport,
   Reference,
   SharedProgress,
@@ -65,6 +66,11 @@ export abstract class FileStore<File extends LoadedFile>
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.tree(name)
     return tree.getInto(bytesOf('a key', key), targetOf('a target', target), this.current.values)
+  }
+
+  place(name: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    const tree = this.tree(name)
+    return tree.place(this.holderOf(bytes, start, end), start, end, this.current.values, into)
   }
 
   has(name: string, key: Uint8Array): boolean {

@@ -91,13 +91,13 @@ export class ChangeTable implements Operations {
     return this.bytesOf(index).subarray(this.keyStart(index), this.keyEnd(index))
   }
 
-  /** The last operation on `key`; undefined when there is none. */
-  last(key: Uint8Array): number | undefined {
+  /** The last operation on the key in `key` from `start` to `end`; undefined when there is none. */
+  last(key: Uint8Array, start = 0, end = key.length): number | undefined {
     const { count } = this
     if (count === 0) return undefined
     this.#index ??= keyIndex(this, this.#compare)
     for (; this.#indexed < count; this.#indexed++) this.#index.add(this.#indexed)
-    return this.#index.last(key)
+    return this.#index.last(key, start, end)
   }
 
   /** Order of the keys of two operations. */

@@ -6,17 +6,17 @@
  * - `stack[0]` is the root, the last entry a leaf; `indexes` says where in each page it stands.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
-import { targetOf } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
+import { CellView, copyOf, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import type { NodePointer } from '../page/pointer.ts'
 import { referenceLength } from '../page/reference.ts'
 import { childIndex, lowerBound, orderOfCell } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
+import { placeCell } from './point-reads.ts'
 import type { Root } from './shares.ts'
 
 const view = new CellView()
@@ -78,62 +78,46 @@ export class TreeCursor implements Cursor {
   }
 
   key(): Buffer {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     return copyOf(page, view.keyStart, view.keyEnd)
   }
 
-  keyInto(target: Uint8Array): number {
-    this.#stand()
-    return copyTo(
-      this.#pages[this.#pages.length - 1]!,
-      view.keyStart,
-      view.keyEnd,
-      targetOf('a target', target),
-    )
-  }
-
   value(): Buffer {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     if (view.isReference) return this.#values.readAt(page, view.payloadStart)
     return copyOf(page, view.payloadStart, view.end)
   }
 
   place(into: EntryPlace): void {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
-    const { keyStart, keyEnd, payloadStart, end } = view
-    into.keyBytes = page
-    into.keyStart = keyStart
-    into.keyEnd = keyEnd
-    if (view.isReference) {
-      const value = this.#values.readAt(page, payloadStart)
-      into.valueBytes = value
-      into.valueStart = 0
-      into.valueEnd = value.length
-    } else {
-      into.valueBytes = page
-      into.valueStart = payloadStart
-      into.valueEnd = end
-    }
+    const page = this.#page()
+    placeCell(page, this.#offset(page), this.#values, into)
   }
 
   valueLength(): number {
-    this.#stand()
-    const page = this.#pages[this.#pages.length - 1]!
+    const page = this.#stand()
     return view.isReference ? referenceLength(page, view.payloadStart) : view.end - view.payloadStart
   }
 
-  /** Reads the present cell into `view`. */
-  #stand(): void {
+  /** The leaf that the cursor stands on. */
+  #page(): Buffer {
     if (!this.#started || this.#done) {
       throw new StorageError('INVALID_ARGUMENT', 'the cursor does not stand on an entry')
     }
     this.#assertOpen()
     this.#renew()
-    const level = this.#pages.length - 1
-    readCell(this.#pages[level]!, cellOffset(this.#pages[level]!, this.#indexes[level]!), view)
+    return this.#pages[this.#pages.length - 1]!
+  }
+
+  /** Of the present cell in the leaf. */
+  #offset(page: Buffer): number {
+    return cellOffset(page, this.#indexes[this.#pages.length - 1]!)
+  }
+
+  /** Reads the present cell into `view`, and returns its page. */
+  #stand(): Buffer {
+    const page = this.#page()
+    readCell(page, this.#offset(page), view)
+    return page
   }
 
   /** To be called before a page is looked at that was taken in an earlier turn. */

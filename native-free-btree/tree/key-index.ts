@@ -21,8 +21,8 @@ export interface Operations {
 export interface KeyIndex {
   /** Notes that `operation` is the last on its key. Operations come in order. */
   add(operation: number): void
-  /** Undefined when there is no operation on `key`. */
-  last(key: Uint8Array): number | undefined
+  /** Undefined when there is no operation on the key in `key` from `start` to `end`. */
+  last(key: Uint8Array, start: number, end: number): number | undefined
 }
 
 export function keyIndex(operations: Operations, compare: Compare | undefined): KeyIndex {
@@ -50,9 +50,8 @@ class HashedKeys implements KeyIndex {
     this.#slots[slot] = operation + 1
   }
 
-  /** Undefined when there is no operation on `key`. */
-  last(key: Uint8Array): number | undefined {
-    const found = this.#slots[this.#slotOf(key, 0, key.length)]!
+  last(key: Uint8Array, start: number, end: number): number | undefined {
+    const found = this.#slots[this.#slotOf(key, start, end)]!
     return found === 0 ? undefined : found - 1
   }
 
@@ -124,7 +123,8 @@ class OrderedKeys implements KeyIndex {
     if (run.length >= RUN_LENGTH) this.#runs.splice(at + 1, 0, run.splice(RUN_LENGTH / 2))
   }
 
-  last(key: Uint8Array): number | undefined {
+  last(bytes: Uint8Array, start: number, end: number): number | undefined {
+    const key = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
     const run = this.#runs[this.#runOf(key)]!
     const index = this.#bound(run, key)
     return this.#isAt(run, index, key) ? run[index] : undefined
@@ -184,8 +184,8 @@ class MixedKeys implements KeyIndex {
     this.#indexOf(isEmpty ? undefined : all.bytesOf(operation)[start]).add(operation)
   }
 
-  last(key: Uint8Array): number | undefined {
-    return this.#indexOf(key[0]).last(key)
+  last(key: Uint8Array, start: number, end: number): number | undefined {
+    return this.#indexOf(start < end ? key[start] : undefined).last(key, start, end)
   }
 
   #indexOf(firstByte: number | undefined): KeyIndex {

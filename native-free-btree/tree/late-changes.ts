@@ -6,11 +6,12 @@
  * - Nothing but these operations changes the tree before all of them are applied.
  * - An application that failed half-way leaves a tree that nobody may read.
  */
+import type { EntryPlace } from '../api.ts'
 import type { Compare } from '../callbacks.ts'
 import type { ValueReader } from '../values/values.ts'
 import { ChangeTable } from './change-table.ts'
 import type { DirtyLedger } from './changeable-nodes.ts'
-import { valueOfCell, valueOfCellInto } from './point-reads.ts'
+import { placeCell, valueOfCell, valueOfCellInto } from './point-reads.ts'
 
 /** So many operations cost less than a tenth of a second to sort. */
 export const MOST_LATE_CHANGES = 65_536
@@ -45,10 +46,10 @@ export class LateChanges {
     if (this.#broken !== undefined) throw this.#broken
   }
 
-  /** Number of the last operation on `key`; undefined where the root says what becomes of it. */
-  last(key: Uint8Array): number | undefined {
+  /** Number of the last operation on the key in `key` from `start` to `end`; undefined where the root says what becomes of it. */
+  last(key: Uint8Array, start = 0, end = key.length): number | undefined {
     this.assertReadable()
-    return this.table.last(key)
+    return this.table.last(key, start, end)
   }
 
   /** The value that an operation gives its key; undefined of a deletion. */
@@ -63,6 +64,14 @@ export class LateChanges {
     const { table } = this
     if (!table.isPut(operation)) return -1
     return valueOfCellInto(table.bytesOf(operation), table.cellOffset(operation), values, target)
+  }
+
+  /** Says where the entry lies that an operation made; false of a deletion. */
+  place(operation: number, values: ValueReader, into: EntryPlace): boolean {
+    const { table } = this
+    if (!table.isPut(operation)) return false
+    placeCell(table.bytesOf(operation), table.cellOffset(operation), values, into)
+    return true
   }
 
   /** Applies operations until `isOver` says so. True when all are applied. Throws DAMAGED and what a comparator throws. */

@@ -3,14 +3,14 @@
  * the table put in where they belong. Both stay as they are while it walks.
  */
 import type { Cursor, CursorOptions, EntryPlace } from '../api.ts'
-import { bytesOf } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
-import { CellView, copyTo, readCell } from '../page/cell.ts'
+import { CellView, readCell } from '../page/cell.ts'
 import { referenceLength } from '../page/reference.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { TreeCursor } from './cursor.ts'
 import type { LateChanges } from './late-changes.ts'
+import { placeCell } from './point-reads.ts'
 
 const view = new CellView()
 
@@ -103,12 +103,6 @@ export class LateCursor implements Cursor {
     return Buffer.from(this.#late.table.keyOf(this.#operation))
   }
 
-  keyInto(target: Uint8Array): number {
-    if (this.#stand() === 'base') return this.#base.keyInto(target)
-    const key = this.#late.table.keyOf(this.#operation)
-    return copyTo(key, 0, key.length, bytesOf('a target', target))
-  }
-
   value(): Buffer {
     if (this.#stand() === 'base') return this.#base.value()
     return this.#late.valueOf(this.#operation, this.#values)!
@@ -120,15 +114,7 @@ export class LateCursor implements Cursor {
       return
     }
     const { table } = this.#late
-    const bytes = table.bytesOf(this.#operation)
-    readCell(bytes, table.cellOffset(this.#operation), view)
-    const { keyStart, keyEnd, payloadStart, end, isReference } = view
-    into.keyBytes = bytes
-    into.keyStart = keyStart
-    into.keyEnd = keyEnd
-    into.valueBytes = isReference ? this.#values.readAt(bytes, payloadStart) : bytes
-    into.valueStart = isReference ? 0 : payloadStart
-    into.valueEnd = isReference ? into.valueBytes.length : end
+    placeCell(table.bytesOf(this.#operation), table.cellOffset(this.#operation), this.#values, into)
   }
 
   valueLength(): number {

@@ -1,4 +1,5 @@
 /** Reads of single keys below a root. */
+import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
@@ -56,8 +57,8 @@ export function valueOfCellInto(
 ): number {
   readCell(bytes, offset, view)
   if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
-  const value = values.readAt(bytes, view.payloadStart)
-  return copyTo(value, 0, value.length, target)
+  const { bytes: source, start, end } = values.locate(bytes, view.payloadStart)
+  return copyTo(source, start, end, target)
 }
 
 /** Whether there is an entry with this key below `root`. */
@@ -69,4 +70,23 @@ export function hasKey(
 ): boolean {
   const leaf = source.leafFor(root, key, compare)
   return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+}
+
+/** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */
+export function placeCell(bytes: Buffer, offset: number, values: ValueReader, into: EntryPlace): void {
+  readCell(bytes, offset, view)
+  const { keyStart, keyEnd, payloadStart, end } = view
+  into.keyBytes = bytes
+  into.keyStart = keyStart
+  into.keyEnd = keyEnd
+  if (view.isReference) {
+    const value = values.readAt(bytes, payloadStart)
+    into.valueBytes = value
+    into.valueStart = 0
+    into.valueEnd = value.length
+  } else {
+    into.valueBytes = bytes
+    into.valueStart = payloadStart
+    into.valueEnd = end
+  }
 }

@@ -4,6 +4,7 @@ import { bytesOf, requireBoolean, requireObject, requireWhole } from '../argumen
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
+import { POINTER_BYTES } from '../format.ts'
 import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
@@ -219,27 +220,44 @@ class RangeReduction {
   }
 }
 
+/** The summaries of an inner node's children, of which there are some hundred, in most trees. */
+const INNER_DESK_BYTES = 8192
+
 /** For fewer entries the copy of their page costs more than their own. */
 const FEW_CELLS = 4
 
-/** Adds what the reducer gives for cells of a leaf to `parts`: for each, or for all together. */
-function mapCells(
+/**
+ * Adds what the reducer gives for cells of a leaf to `parts`: for each, or for all together. `values` may be left out where all
+ * values are in the page.
+ */
+export function mapCells(
   page: Buffer,
   from: number,
   to: number,
   reducer: Reducer,
-  values: ValueReader,
+  values: ValueReader | undefined,
   parts: Uint8Array[],
 ): void {
-  const { mapAll } = reducer
-  const bounds = mapAll === undefined || to - from < FEW_CELLS ? undefined : boundsOf(page, from, to)
-  if (bounds !== undefined) parts.push(mapAll!(page, bounds))
+  const isForAll = reducer.mapAll !== undefined && to - from >= FEW_CELLS
+  const bounds = isForAll ? boundsOf(page, from, to) : undefined
+  if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
   else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
+}
+
+/** Lists of bounds by their length: they are used again. */
+const boundsRooms: (Uint32Array | undefined)[] = []
+/** Of the longest that are. */
+const KEPT_BOUNDS = 1024
+
+function roomForBounds(length: number): Uint32Array {
+  if (length > KEPT_BOUNDS) return new Uint32Array(length)
+  boundsRooms[length] ??= new Uint32Array(length)
+  return boundsRooms[length]
 }
 
 /** As `mapAll` takes them; undefined where a value is not in the page. */
 function boundsOf(page: Buffer, from: number, to: number): Uint32Array | undefined {
-  const bounds = new Uint32Array((to - from) * 4)
+  const bounds = roomForBounds((to - from) * 4)
   for (let i = from, at = 0; i < to; i++) {
     readCell(page, cellOffset(page, i), view)
     if (view.isReference) return undefined
@@ -251,11 +269,17 @@ function boundsOf(page: Buffer, from: number, to: number): Uint32Array | undefin
   return bounds
 }
 
-function mapCell(page: Buffer, index: number, reducer: Reducer, values: ValueReader): Uint8Array {
+/** What the reducer gives for one cell of a leaf. */
+export function mapCell(
+  page: Buffer,
+  index: number,
+  reducer: Reducer,
+  values: ValueReader | undefined,
+): Uint8Array {
   readCell(page, cellOffset(page, index), view)
   const key = page.subarray(view.keyStart, view.keyEnd)
   const payload = page.subarray(view.payloadStart, view.end)
-  return reducer.map(key, view.isReference ? values.readAt(page, view.payloadStart) : payload)
+  return reducer.map(key, view.isReference ? values!.readAt(page, view.payloadStart) : payload)
 }
 
 /** The reducer's summary of a whole subtree; kept in the node once it is known. */
@@ -269,15 +293,47 @@ export function reductionOf(
   if (!(link instanceof MutableNode)) return link.reduction!
   if (link.pointer !== undefined) return link.pointer.reduction!
   if (link.reduction !== undefined) return link.reduction
+  const { cells, page, children } = link
+  if (children !== undefined && reducer.combineAll !== undefined) {
+    const bounds = gathered(link, tree, source, values)
+    const reduction = reducer.combineAll(desk, bounds)
+    link.reduction = reduction
+    return reduction
+  }
   const parts: Uint8Array[] = []
-  const { cells, page } = link
-  if (link.leaf) mapCells(page, 0, cells, reducer, values, parts)
+  if (children === undefined) mapCells(page, 0, cells, reducer, values, parts)
   else {
     for (let i = 0; i < cells; i++) {
-      parts.push(reductionOf(link.children![i] ?? readPointer(page, i, true), tree, source, values))
+      const child = children[i]
+      parts.push(child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values))
     }
   }
   const reduction = reducer.combine(parts)
   link.reduction = reduction
   return reduction
+}
+
+/** Where the summaries of a node's children lie side by side. */
+let desk = Buffer.alloc(INNER_DESK_BYTES)
+
+/** Copies the summaries of all children of an inner node to `desk`; returns their bounds there. */
+function gathered(node: MutableNode, tree: Tree, source: PageSource, values: ValueReader): Uint32Array {
+  const { cells, page } = node
+  const children = node.children!
+  // What has no summary yet makes it by way of the desk.
+  for (const child of children) if (child !== undefined) reductionOf(child, tree, source, values)
+  const bounds = roomForBounds(2 * cells)
+  let at = 0
+  for (let i = 0; i < cells; i++) {
+    const child = children[i]
+    const part = child === undefined ? page : reductionOf(child, tree, source, values)
+    if (child === undefined) readCell(page, cellOffset(page, i), view)
+    const start = child === undefined ? view.payloadStart + POINTER_BYTES : 0
+    const end = child === undefined ? view.end : part.length
+    if (at + end - start > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + end - start)])
+    bounds[2 * i] = at
+    for (let k = start; k < end; k++) desk[at++] = part[k]!
+    bounds[2 * i + 1] = at
+  }
+  return bounds
 }

@@ -4,7 +4,7 @@
  *   to its right. Which nodes may be changed is said in changeable-nodes.ts, how large they are in rebalance.ts.
  * - Whoever is given the root sees the whole tree: late changes (late-changes.ts) are applied before.
  */
-import type { Comparator, Reducer, TreeOptions } from '../api.ts'
+import type { Comparator, EntryPlace, Reducer, TreeOptions } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { type Compare, comparing, reducing, referring } from '../callbacks.ts'
 import { invariant, StorageError } from '../errors.ts'
@@ -17,6 +17,7 @@ import type { ValueReader } from '../values/values.ts'
 import { ChangeableNodes, type DirtyLedger } from './changeable-nodes.ts'
 import type { TreeDefinition } from './definition.ts'
 import { LateChanges, type LateTarget, MOST_LATE_CHANGES } from './late-changes.ts'
+import { NearLeaf } from './near-leaf.ts'
 import { getValue, getValueInto, hasKey } from './point-reads.ts'
 import { Rebalance } from './rebalance.ts'
 import type { Root, Share } from './shares.ts'
@@ -33,6 +34,7 @@ export class Tree {
   readonly #nodes: ChangeableNodes
   readonly #rebalance: Rebalance
   readonly #ledger: DirtyLedger
+  readonly #near = new NearLeaf()
   #late: LateChanges | undefined
   /** Told when the late changes are applied. */
   readonly #waiting = new Set<() => void>()
@@ -127,6 +129,19 @@ export class Tree {
     return getValueInto(this.#nodes.root, key, this.#nodes.source, values, this.compare, target)
   }
 
+  /** See `StoreReader.place`. */
+  place(bytes: Uint8Array, start: number, end: number, values: ValueReader, into: EntryPlace): boolean {
+    const operation = this.#late?.last(bytes, start, end)
+    if (operation !== undefined) return this.#late!.place(operation, values, into)
+    return this.placeInRoot(bytes, start, end, values, into)
+  }
+
+  /** The same where there are no late changes, or none of this key. */
+  placeInRoot(bytes: Uint8Array, start: number, end: number, values: ValueReader, into: EntryPlace): boolean {
+    const { root, source } = this.#nodes
+    return this.#near.place(root, bytes, start, end, source, values, this.compare, into)
+  }
+
   has(key: Uint8Array): boolean {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.table.isPut(operation)
@@ -152,6 +167,7 @@ export class Tree {
 
   /** Puts the cell at `offset` of `source` (a leaf's cell) in the place of its key. */
   put(source: Buffer, offset: number, prepared?: MutableNode): void {
+    this.#near.forget()
     readCell(source, offset, view)
     const length = view.end - view.start
     const addedBytes = leafCellBytes(source, view)
@@ -189,6 +205,7 @@ export class Tree {
    * its last one stays until `finishGroup`.
    */
   delete(source: Buffer, keyStart: number, keyEnd: number, prepared?: MutableNode): boolean {
+    this.#near.forget()
     const leaf = this.#nodes.holdsStill(prepared) ? prepared : this.#nodes.find(source, keyStart, keyEnd)
     if (leaf === undefined) return false
     const index = lowerBound(leaf.page, source, this.compare, keyStart, keyEnd)
@@ -207,6 +224,7 @@ export class Tree {
 
   /** To be called after the last change of each group, before anybody reads: removes leaves that are empty then. */
   finishGroup(): void {
+    this.#near.forget()
     this.#rebalance.finishGroup()
   }
 

@@ -250,14 +250,19 @@ export class GroupCommit {
   /** Brings the trees up to the group that is durable now. */
   #apply(): boolean {
     const builder = this.#builder
-    const { trees, offsets, leaves, keyStarts, keyEnds, bytes } = builder
+    const { operations, trees, offsets, leaves, keyStarts, keyEnds, bytes } = builder
     try {
-      for (let i = 0; i < trees.length; i++) {
+      const changed = new Set<Tree>()
+      let last: Tree | undefined
+      for (let i = 0; i < operations; i++) {
         const offset = offsets[i]!
-        if (offset >= 0) trees[i]!.put(bytes, offset, leaves[i])
-        else trees[i]!.delete(bytes, keyStarts[i]!, keyEnds[i]!, leaves[i])
+        const tree = trees[i]!
+        if (offset >= 0) tree.put(bytes, offset, leaves[i])
+        else tree.delete(bytes, keyStarts[i]!, keyEnds[i]!, leaves[i])
+        if (tree !== last) changed.add(tree)
+        last = tree
       }
-      for (const tree of new Set(trees)) tree.finishGroup()
+      for (const tree of changed) tree.finishGroup()
       return true
     } catch (error) {
       // The file is right and the memory is not: nothing may be read or written until it is opened again.

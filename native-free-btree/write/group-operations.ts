@@ -33,7 +33,7 @@ export class GroupOperations {
   last(tree: Tree, key: Uint8Array, end: number): number | undefined {
     if (end - this.first <= SHORT) return this.#lookThrough(tree, key, end)
     this.#index(end)
-    return this.#indexes.get(tree)?.last(key)
+    return this.#indexes.get(tree)?.last(key, 0, key.length)
   }
 
   #lookThrough(tree: Tree, key: Uint8Array, end: number): number | undefined {

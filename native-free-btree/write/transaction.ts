@@ -5,12 +5,13 @@
  * is walked once.
  */
 import type { Reference, Transaction } from '../api.ts'
-import { bytesOf, unknownTree } from '../arguments.ts'
+import { bytesOf, targetOf, unknownTree } from '../arguments.ts'
 import { assertOutside } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { assertKey, emptyMark, type GroupBuilder, type Mark } from '../log/builder.ts'
-import { CellView, readCell } from '../page/cell.ts'
+import { CellView, copyTo, readCell } from '../page/cell.ts'
 import { readReference } from '../page/reference.ts'
+import { valueOfCellInto } from '../tree/point-reads.ts'
 import type { Tree } from '../tree/tree.ts'
 import type { ValueReader } from '../values/values.ts'
 import { GroupOperations } from './group-operations.ts'
@@ -81,6 +82,21 @@ export class GroupTransactions {
     return this.#builder.holds(parts) ? this.#builder.pendingValue(parts) : this.#values.read(payload)
   }
 
+  getInto(name: string, key: Uint8Array, target: Uint8Array): number {
+    const tree = this.tree(name)
+    const operation = this.#lastOperation(tree, key)
+    if (operation === undefined) return tree.getInto(key, target, this.#values)
+    const offset = this.#builder.offsets[operation]!
+    if (offset < 0) return -1
+    const bytes = this.#builder.bytes
+    readCell(bytes, offset, view)
+    if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
+    const parts = readReference(bytes, view.payloadStart)
+    if (!this.#builder.holds(parts)) return valueOfCellInto(bytes, offset, this.#values, target)
+    const value = this.#builder.pendingValue(parts)
+    return copyTo(value, 0, value.length, target)
+  }
+
   put(name: string, key: Uint8Array, value: Uint8Array): void {
     const tree = this.tree(name)
     tree.assertWritable()
@@ -129,7 +145,7 @@ export class GroupTransactions {
 
   /** The group's last operation on `key`. */
   #lastOperation(tree: Tree, key: Uint8Array): number | undefined {
-    const own = this.#own.last(tree, key, this.#builder.trees.length)
+    const own = this.#own.last(tree, key, this.#builder.operations)
     return own ?? this.#kept.last(tree, key, this.#own.first)
   }
 }
@@ -168,6 +184,10 @@ class Handle implements Transaction {
 
   get(tree: string, key: Uint8Array): Buffer | undefined {
     return this.#open.get(tree, bytesOf('a key', key))
+  }
+
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    return this.#open.getInto(tree, bytesOf('a key', key), targetOf('a target', target))
   }
 
   put(tree: string, key: Uint8Array, value: Uint8Array): void {

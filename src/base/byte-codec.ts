@@ -72,9 +72,22 @@ export class ByteWriter {
     this.#length += this.#bytes.write(value, this.#length, 'latin1')
   }
 
+  /** `value` in UTF-8, behind the number of its bytes. */
+  text(value: string): void {
+    const size = Buffer.byteLength(value)
+    this.number(size)
+    this.#reserve(size)
+    this.#length += this.#bytes.write(value, this.#length, 'utf8')
+  }
+
   /** A copy of what was written since `begin`. */
   take(): Buffer {
     return Buffer.from(this.#bytes.subarray(0, this.#length))
+  }
+
+  /** What was written since `begin`, good until the next one. */
+  view(): Buffer {
+    return this.#bytes.subarray(0, this.#length)
   }
 
   #reserve(size: number): void {

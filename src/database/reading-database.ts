@@ -21,7 +21,7 @@ import type {
   OpenRevision,
   PartitionInfo,
   PurgedRevisions,
-  StoredRow,
+  StoredDocument,
 } from './api/database.ts'
 import { databaseErrorOf, reading } from './errors/layer-errors.ts'
 import { idKey, LAYOUT_VERSION, readSummary, TREES } from './layout/layout.ts'
@@ -44,7 +44,6 @@ import {
   storedAncestor,
 } from './read/reads.ts'
 import type { SettingsView } from './read/settings-view.ts'
-import { StoredEntry } from './read/stored-rows.ts'
 import { Versioned } from './read/versioned.ts'
 import type { DatabaseWords } from './read/words.ts'
 import type { Revision } from './revisions/revision-id.ts'
@@ -78,7 +77,7 @@ export abstract class ReadingDatabase {
   readonly #listeners = new Set<(updateSeqNumber: number) => void>()
   #notifying = false
   /** What `storedRow` gives. */
-  #row: StoredEntry | undefined
+  #row: DocumentReader | undefined
 
   protected constructor({ name, record, store, settings, sequences, words, metrics }: ReadingParts) {
     this.name = name
@@ -133,18 +132,6 @@ export abstract class ReadingDatabase {
 
   #viewsOf(snapshot: Snapshot): ViewSource {
     return { values: snapshot.values, revsLimit: this.#settings.revsLimit, metrics: this.#metrics }
-  }
-
-  /**
-   * Who reads many documents by their ids, where `database` is one of these itself: what shows somebody a part of one is another
-   * object, and has none. For what is below the table of routes there is `get`.
-   */
-  static readerOf(database: object, room: (bytes: number) => Buffer): DocumentReader | undefined {
-    if (!(#store in database)) return undefined
-    const store = database.#store
-    const metrics = database.#metrics
-    const { revsLimit } = database.#settings
-    return new DocumentReader({ source: () => store.get(), revsLimit, metrics, room })
   }
 
   /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */
@@ -235,16 +222,13 @@ export abstract class ReadingDatabase {
     })
   }
 
-  storedRow(id: string): StoredRow | undefined {
-    return reading(() => {
-      const key = idKey(id)
-      const value = this.#store.get().get(TREES.id, key)
-      if (value === undefined) return undefined
-      const source = { values: this.#store.get().values, metrics: this.#metrics }
-      this.#row ??= new StoredEntry(source)
-      this.#row.stand(key, value, source)
-      return this.#row
+  storedRow(bytes: Uint8Array, start: number, end: number): StoredDocument | undefined {
+    this.#row ??= new DocumentReader({
+      source: () => this.#store.get(),
+      settings: this.#settings,
+      metrics: this.#metrics,
     })
+    return this.#row.find(bytes, start, end) ? this.#row : undefined
   }
 
   allDocs(options: AllDocsOptions = {}): AllDocsPage {
@@ -279,6 +263,14 @@ export abstract class ReadingDatabase {
   hasValidation(): boolean {
     this.#store.get()
     return this.#validation.get()
+  }
+
+  /**
+   * Whether who may write and whether writes are checked is known as of every write that was acknowledged before, however far reads
+   * are behind. Then a write need not wait until they are not.
+   */
+  get hasFreshRules(): boolean {
+    return this.#store.isOpen && this.#settings.keepsSecurity && this.#validation.isKept
   }
 
   /** Of what the next reads see, or of something older. */

@@ -1,5 +1,5 @@
 /** Rows of listings of documents, written to where an answer is gathered. The bytes are those that rows as objects give. */
-import type { Rows, StoredRow, StoredRows } from '../database/api/database.ts'
+import type { DocumentView, Rows, StoredDocument, StoredRow, StoredRows } from '../database/api/database.ts'
 import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
 import { MOST_REVISION_BYTES } from '../database/revisions/revision-id.ts'
 import type { Chunk, Gathered } from './gathered.ts'
@@ -28,6 +28,11 @@ export const STEP_BYTES = 8 * 1024
 /** Whether the rows can be shown as they are stored. */
 export function isStored<Row>(rows: Rows<Row>): rows is StoredRows<Row> {
   return rows.nextStored !== undefined
+}
+
+/** Whether the document can be shown as it is stored. */
+export function isStoredView(view: DocumentView | StoredDocument): view is StoredDocument {
+  return 'placeBody' in view
 }
 
 /** How rows are shown. */
@@ -216,9 +221,29 @@ function writeDocument(row: StoredRow, out: Gathered, room: Chunk, start: number
   out.used += 2
 }
 
+const DOCUMENT_HEAD = new FixedText('{"_id":"')
+
+/** Writes the document behind `separator`. False, and nothing is written, where it has more to it than bytes, or is deleted. */
+export function writeWhole(row: StoredRow, out: Gathered, separator: FixedText): boolean {
+  if (row.deleted || row.hasAttachments || !isPlainRow(row)) return false
+  const room = out.reserve(AROUND_BYTES + row.idEnd - row.idStart + MOST_REVISION_BYTES)
+  const { bytes: chunk, view } = room
+  let at = separator.write(view, out.used)
+  at = DOCUMENT_HEAD.write(view, at)
+  at = writeId(row, chunk, at)
+  at = REVISION.write(view, at)
+  at = writeRevision(row, room, at)
+  chunk[at++] = QUOTE
+  out.used = at
+  addMembers(row, out)
+  out.reserve(1).bytes[out.used] = CLOSE
+  out.used += 1
+  return true
+}
+
 /** The members of the body, each with a comma before it. */
 function addMembers(row: StoredRow, out: Gathered): void {
-  const { bytes, start, end } = row.body()
+  const { bytes, start, end } = row.placeBody()
   const inner = end - start - EMPTY_BODY_BYTES
   if (inner <= 0) return
   const { bytes: chunk } = out.reserve(inner + 1)

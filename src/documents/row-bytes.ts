@@ -23,9 +23,13 @@ const LONG_PIECE = 96
 /** Whether the row's id and revision are written as `writeId` and `writeRevision` do; others need to be looked into. */
 export function isPlainRow(row: StoredRow): boolean {
   if (row.revisionEnd - row.revisionStart !== REVISION_ID_SIZE || row.generation < 0) return false
-  const { idBytes, idEnd } = row
-  for (let i = row.idStart; i < idEnd; i++) {
-    const byte = idBytes[i]!
+  return isPlain(row.idBytes, row.idStart, row.idEnd)
+}
+
+/** Whether bytes `start` to `end` are printable ASCII of which JSON escapes nothing. */
+export function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!
     if (byte < SPACE || byte > TILDE || byte === QUOTE || byte === BACKSLASH) return false
   }
   return true

@@ -3,6 +3,7 @@
  * it. An index is a store of its own, one for each signature in a database, that one thread writes and others follow.
  * Keys and values of rows travel as bytes of JSON; bounds as bytes of `keys/row-key.ts`, whose order is the rows'.
  */
+import type { EntryPlace } from '../../native-free-btree/index.ts'
 import type { Database } from '../database/api/database.ts'
 
 /** One tree of rows: what a map emits, or what documents have in the fields of a Mango index. */
@@ -68,14 +69,14 @@ export interface RowCursor {
   /** JSON. */
   key(): Buffer
   id(): string
-  /** Copies the id, UTF-8, to the beginning of `target`. Returns its length; -1 for one that has to be asked for as a string. */
-  idInto(target: Uint8Array): number
   /** JSON. */
   value(): Buffer
   /** Key and value as they lie together: `keys/row-value.ts`. */
   stored(): Buffer
   /** The row's place, for `RowRange.start`, and with one byte behind it for the place after it. */
   place(): Buffer
+  /** Says where the row's place and what `stored` gives lie, without a copy: good until the cursor moves. */
+  locate(into: EntryPlace): void
 }
 
 /** The rows of one tree as of one commit of the index. Reads are synchronous. */

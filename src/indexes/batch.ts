@@ -6,12 +6,14 @@ import type { IndexDefinition } from './api.ts'
 import type { DocumentTexts } from './document-texts.ts'
 import type { IndexState } from './index-record.ts'
 import { canHaveRows } from './keys/row-key.ts'
+import { giveMemoryBack, takeMemory } from './spare-memory.ts'
 
 /** As many documents cross into the sandbox at once: see `Scripting.map`. */
 const MOST_DOCUMENTS = 1000
 const MOST_BYTES = 1024 * 1024
 /** The last document of a batch may go beyond its bytes. */
-const ROOM_TO_SPARE_BYTES = 64 * 1024
+const ROOM_BYTES = 2 * MOST_BYTES
+const NO_BYTES = Buffer.alloc(0)
 const DESIGN_PREFIX = '_design/'
 
 export interface BatchDocument {
@@ -22,11 +24,17 @@ export interface BatchDocument {
 
 /** Memory for the texts of one batch, which can be used again when nobody looks at them any more. */
 export class TextRoom {
-  #bytes = Buffer.allocUnsafeSlow(MOST_BYTES + ROOM_TO_SPARE_BYTES)
+  #bytes = Buffer.from(takeMemory(ROOM_BYTES))
   #used = 0
 
   begin(): void {
     this.#used = 0
+  }
+
+  /** Nobody looks at texts in it any more. */
+  release(): void {
+    giveMemoryBack(this.#bytes.buffer as ArrayBuffer)
+    this.#bytes = NO_BYTES
   }
 
   /** Where it does not suffice, other memory. */

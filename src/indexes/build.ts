@@ -100,6 +100,8 @@ export async function build(parts: BuildParts): Promise<void> {
   } finally {
     ended.abort()
     file.dropCollected()
+    // Rows that are still made of texts in them are looked at by nobody.
+    for (const room of rooms) room.release()
   }
 }
 

@@ -6,9 +6,11 @@
 import type { Comparator } from '../../native-free-btree/index.ts'
 import { restIfDue } from '../base/rest.ts'
 import { REST_EVERY, sortedHalves } from './number-sort.ts'
+import { giveMemoryBack, takeMemory } from './spare-memory.ts'
 
 const FIRST_BYTES = 64 * 1024
-const FIRST_ENTRIES = 1024
+const NO_BYTES = Buffer.alloc(0)
+const NO_STARTS = new Uint32Array(1)
 /** An entry's number shares eight bytes with five of its key. */
 export const MOST_ENTRIES = 2 ** 24
 const HEAD_BYTES = 5
@@ -24,9 +26,9 @@ export interface Entry {
 
 export class CollectedEntries {
   readonly #comparator: Comparator | undefined
-  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  #bytes = Buffer.from(takeMemory(FIRST_BYTES))
   /** Where the key of each begins, and its value; it ends where the next one begins. */
-  #starts = new Uint32Array(2 * FIRST_ENTRIES + 1)
+  #starts = new Uint32Array(takeMemory(FIRST_BYTES))
   #count = 0
   /** All bits that first bytes of keys have. */
   #firstBits = 0
@@ -34,6 +36,7 @@ export class CollectedEntries {
 
   constructor(comparator: Comparator | undefined) {
     this.#comparator = comparator
+    this.#starts[0] = 0
   }
 
   get count(): number {
@@ -62,18 +65,29 @@ export class CollectedEntries {
   #reserve(end: number): void {
     if (end > this.#bytes.length) {
       const { bytes } = this
-      const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#bytes.length, end))
+      const grown = Buffer.from(takeMemory(Math.max(2 * this.#bytes.length, end)))
       for (let at = 0; at < bytes; at += COPIED_BYTES) {
         grown.set(this.#bytes.subarray(at, Math.min(at + COPIED_BYTES, bytes)), at)
         restIfDue()
       }
+      giveMemoryBack(this.#bytes.buffer as ArrayBuffer)
       this.#bytes = grown
     }
     if (2 * this.#count + 2 >= this.#starts.length) {
-      const grown = new Uint32Array(2 * this.#starts.length)
+      const grown = new Uint32Array(takeMemory(2 * this.#starts.byteLength))
       grown.set(this.#starts)
+      giveMemoryBack(this.#starts.buffer as ArrayBuffer)
       this.#starts = grown
     }
+  }
+
+  /** Its memory may be used for others: nobody looks at entries of it any more, and nothing is added. */
+  release(): void {
+    giveMemoryBack(this.#bytes.buffer as ArrayBuffer)
+    giveMemoryBack(this.#starts.buffer as ArrayBuffer)
+    this.#bytes = NO_BYTES
+    this.#starts = NO_STARTS
+    this.#count = 0
   }
 
   /** Views of what was added. */

@@ -9,6 +9,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
+  type Filling,
   NewFile,
   nodeFileSystem,
   openStore,
@@ -22,12 +23,9 @@ import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { restIfDue } from '../base/rest.ts'
 import { giveWay } from '../base/time-slice.ts'
-import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
-import type { Batch, BatchDocument } from './batch.ts'
-import { CollectedEntries, MOST_ENTRIES } from './collected-entries.ts'
-import { decodeDocumentRows, encodeDocumentRows, encodeOneRow } from './document-rows.ts'
-import { canonicalRow, type RowText } from './engine-text.ts'
+import type { Batch } from './batch.ts'
+import { CollectedEntries, type Entry, MOST_ENTRIES } from './collected-entries.ts'
 import {
   type IndexRecord,
   type IndexState,
@@ -37,11 +35,9 @@ import {
   writeIndexRecord,
   writeState,
 } from './index-record.ts'
-import { IDS_TREE, META_TREE, orderOf, rowsTree, treeCountOf, treeOptionsOf } from './index-trees.ts'
-import type { KeyOrder } from './keys/key-order.ts'
-import { rowKey } from './keys/row-key.ts'
-import { encodeRowValue } from './keys/row-value.ts'
+import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
 import type { MadeRows } from './row-making.ts'
+import { type RowTransaction, RowWriter } from './row-writer.ts'
 
 /** Errors after which a file is made anew. */
 const UNUSABLE: ReadonlySet<string> = new Set([
@@ -54,8 +50,6 @@ const UNUSABLE: ReadonlySet<string> = new Set([
 /** What lies beside the file, by suffix. */
 const COMPANIONS = ['', '.lock', '.compact', '.compact.creating']
 const START: IndexState = { updateSeq: 0, sequence: '', purgeSeq: 0, newUpTo: undefined }
-const COLON = 0x3a
-const NO_KEYS: Uint8Array[][] = [[]]
 /** What is collected before it becomes a file: then bytes, or this time, have been enough. A crash costs no more than that. */
 const MOST_COLLECTED_BYTES = 64 * 1024 * 1024
 const MOST_COLLECTED_MS = 5000
@@ -71,11 +65,6 @@ export interface IndexFileOptions {
   readonly log: Log
 }
 
-/** A row before it is written. */
-interface FoundRow extends RowText {
-  readonly tree: number
-}
-
 export function isUnusable(error: unknown): boolean {
   return error instanceof StorageError && UNUSABLE.has(error.code)
 }
@@ -85,18 +74,10 @@ export async function removeIndexFile(path: string): Promise<void> {
   for (const suffix of COMPANIONS) await rm(`${path}${suffix}`, { force: true })
 }
 
-interface Transaction {
-  get(tree: string, key: Uint8Array): Buffer | undefined
-  put(tree: string, key: Uint8Array, value: Uint8Array): void
-  delete(tree: string, key: Uint8Array): void
-}
-
 export class IndexFile {
   readonly store: Store
   readonly #options: IndexFileOptions
-  /** By tree. */
-  readonly #orders: readonly KeyOrder[]
-  readonly #trees: readonly string[]
+  readonly #rows: RowWriter
   #state: IndexState
   #collected: Collected | undefined
   /** Resolves when no other file is being made for the place of this one. */
@@ -105,8 +86,7 @@ export class IndexFile {
   private constructor(store: Store, options: IndexFileOptions) {
     this.store = store
     this.#options = options
-    this.#trees = Array.from({ length: treeCountOf(options.definition) }, (_, tree) => rowsTree(tree))
-    this.#orders = this.#trees.map((_name, tree) => orderOf(options.definition, tree))
+    this.#rows = new RowWriter(options.definition)
     this.#state = readState(store) ?? START
   }
 
@@ -166,13 +146,13 @@ export class IndexFile {
    */
   async writePart(batch: Batch, from: number, made: MadeRows): Promise<void> {
     if (this.#collected !== undefined && isOfNewDocuments(batch)) {
-      this.#putAll(this.#collected, batch.documents, from, made)
+      this.#rows.putAll(this.#collected, batch.documents, from, made)
       return
     }
     await this.finishCollecting()
     const state = { ...this.#state, newUpTo: '' }
     await this.store.transact((tx) => {
-      this.#putAll(tx, batch.documents, from, made)
+      this.#rows.putAll(tx, batch.documents, from, made)
       writeState(tx, state)
     })
     this.#state = state
@@ -183,15 +163,15 @@ export class IndexFile {
     if (from + (made?.count ?? 0) !== batch.documents.length) throw new Error('not all documents were mapped')
     const collected = this.#collected
     if (collected !== undefined && isOfNewDocuments(batch)) {
-      if (made !== undefined) this.#putAll(collected, batch.documents, from, made)
+      if (made !== undefined) this.#rows.putAll(collected, batch.documents, from, made)
       collected.state = batch.state
       if (this.#isEnough(collected)) await this.finishCollecting()
       return
     }
     await this.finishCollecting()
     await this.store.transact((tx) => {
-      for (const document of batch.rowless) this.#remove(tx, document.id)
-      if (made !== undefined) this.#putAll(tx, batch.documents, from, made)
+      for (const document of batch.rowless) this.#rows.remove(tx, document.id)
+      if (made !== undefined) this.#rows.putAll(tx, batch.documents, from, made)
       writeState(tx, batch.state)
     })
     this.#state = batch.state
@@ -201,7 +181,7 @@ export class IndexFile {
   beginCollecting(): void {
     const trees = treeOptionsOf(this.#options.definition)
     const entries = new Map(
-      [IDS_TREE, ...this.#trees].map((name) => [name, new CollectedEntries(trees[name]!.comparator)]),
+      [IDS_TREE, ...this.#rows.trees].map((name) => [name, new CollectedEntries(trees[name]!.comparator)]),
     )
     this.#collected = new Collected(entries, this.#options.clock.monotonic())
   }
@@ -210,14 +190,20 @@ export class IndexFile {
   async finishCollecting(): Promise<void> {
     const collected = this.#collected
     this.#collected = undefined
-    if (collected?.state === undefined) return
+    if (collected === undefined) return
     const { entries, state } = collected
-    await this.replacing(() => this.#load(entries, state))
-    this.#state = state
+    try {
+      if (state === undefined) return
+      await this.replacing(() => this.#load(entries, state))
+      this.#state = state
+    } finally {
+      collected.release()
+    }
   }
 
   /** What was collected is forgotten. */
   dropCollected(): void {
+    this.#collected?.release()
     this.#collected = undefined
   }
 
@@ -247,7 +233,9 @@ export class IndexFile {
         await loadTree(file, name, collected)
       }
       restIfDue()
-      await loadTree(file, META_TREE, metaEntries(recordOf(database, definition), state))
+      const meta = metaEntries(recordOf(database, definition), state)
+      await loadTree(file, META_TREE, meta)
+      meta.release()
       restIfDue()
       await file.finish()
       restIfDue()
@@ -265,120 +253,13 @@ export class IndexFile {
     }
   }
 
-  #remove(tx: Transaction, id: Buffer): void {
-    const before = tx.get(IDS_TREE, id)
-    if (before === undefined) return
-    this.#removeRows(tx, id, decodeDocumentRows(before), [])
-    tx.delete(IDS_TREE, id)
-  }
-
-  /** Those of `before` that are not in the same place of `after`. */
-  #removeRows(
-    tx: Transaction,
-    id: Uint8Array,
-    before: readonly (readonly Uint8Array[])[],
-    after: readonly (readonly Uint8Array[])[],
-  ): void {
-    for (const [tree, keys] of before.entries()) {
-      for (const [number, key] of keys.entries()) {
-        const stays = after[tree]?.[number]
-        if (stays !== undefined && Buffer.compare(stays, key) === 0) continue
-        tx.delete(this.#trees[tree]!, rowKey(key, id, number))
-      }
-    }
-  }
-
-  #putAll(tx: Transaction, documents: readonly BatchDocument[], from: number, made: MadeRows): void {
-    if (made.bounds !== undefined) {
-      this.#putSingle(tx, documents, from, made.rows, made.bounds)
-      return
-    }
-    const { rows, count } = made
-    let current = from
-    let found: FoundRow[] = []
-    const finish = (until: number): void => {
-      for (; current < until; current++) {
-        restIfDue()
-        const document = documents[current]!
-        this.#finish(tx, document, this.#putRows(tx, document, found))
-        found = []
-      }
-    }
-    visitRows(rows, this.#trees.length, (offset, tree, keyStart, keyEnd, valueStart, valueEnd) => {
-      finish(from + offset)
-      const text = canonicalRow(rows, keyStart, keyEnd, valueStart, valueEnd)
-      found.push({ tree, ...text })
-    })
-    finish(from + count)
-  }
-
-  /**
-   * By tree and number, the sort keys of a document's rows. Those of equal keys stand in the order in which CouchDB shows them:
-   * what was emitted last comes first.
-   */
-  #putRows(tx: Transaction, { id }: BatchDocument, found: readonly FoundRow[]): Uint8Array[][] {
-    const keys = this.#noKeys()
-    for (let at = found.length - 1; at >= 0; at--) {
-      const { tree, source, keyStart, keyEnd, valueStart, valueEnd } = found[at]!
-      const sortKey = this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), this.#partitionOf(id))
-      const ofTree = keys[tree]!
-      const value = encodeRowValue(source, keyStart, keyEnd, valueStart, valueEnd)
-      tx.put(this.#trees[tree]!, rowKey(sortKey, id, ofTree.length), value)
-      ofTree.push(sortKey)
-    }
-    return keys
-  }
-
-  /** Documents that have one row in one tree, or none. */
-  #putSingle(
-    tx: Transaction,
-    documents: readonly BatchDocument[],
-    from: number,
-    rows: Uint8Array,
-    bounds: Uint32Array,
-  ): void {
-    const [tree, order] = [this.#trees[0]!, this.#orders[0]!]
-    for (let at = 0; 3 * at < bounds.length; at++) {
-      restIfDue()
-      const document = documents[from + at]!
-      const [start, valueStart, end] = [bounds[3 * at]!, bounds[3 * at + 1]!, bounds[3 * at + 2]!]
-      if (end === 0) {
-        this.#finish(tx, document, NO_KEYS)
-        continue
-      }
-      const { id } = document
-      const sortKey = order.sortKey(rows.subarray(start, valueStart), this.#partitionOf(id))
-      tx.put(tree, rowKey(sortKey, id, 0), encodeRowValue(rows, start, valueStart, valueStart, end))
-      if (document.isNew) tx.put(IDS_TREE, id, encodeOneRow(sortKey))
-      else this.#finish(tx, document, [[sortKey]])
-    }
-  }
-
-  #noKeys(): Uint8Array[][] {
-    return this.#trees.map(() => [])
-  }
-
-  #partitionOf(id: Buffer): Uint8Array | undefined {
-    if (!this.#options.definition.isPartitioned) return undefined
-    return id.subarray(0, Math.max(0, id.indexOf(COLON)))
-  }
-
-  /** Old rows go, and what the new ones are keyed by is kept. */
-  #finish(tx: Transaction, { id, isNew }: BatchDocument, keys: Uint8Array[][]): void {
-    const before = isNew ? undefined : tx.get(IDS_TREE, id)
-    if (before !== undefined) this.#removeRows(tx, id, decodeDocumentRows(before), keys)
-    const after = encodeDocumentRows(keys)
-    if (after !== undefined) tx.put(IDS_TREE, id, after)
-    else if (before !== undefined) tx.delete(IDS_TREE, id)
-  }
-
   async close(): Promise<void> {
     await this.store.close()
   }
 }
 
 /** Rows that are in no file yet. All documents that they are of are new. */
-class Collected implements Transaction {
+class Collected implements RowTransaction {
   readonly entries: ReadonlyMap<string, CollectedEntries>
   readonly startMs: number
   /** Of the index with all of them; undefined before the first batch. */
@@ -393,11 +274,19 @@ class Collected implements Transaction {
     return undefined
   }
 
+  getInto(): number {
+    return -1
+  }
+
   put(tree: string, key: Uint8Array, value: Uint8Array): void {
     this.entries.get(tree)!.add(key, value)
   }
 
   delete(): void {}
+
+  release(): void {
+    for (const each of this.entries.values()) each.release()
+  }
 }
 
 function isOfNewDocuments({ documents, rowless }: Batch): boolean {
@@ -414,14 +303,17 @@ function metaEntries(record: IndexRecord, state: IndexState): CollectedEntries {
 
 async function loadTree(file: NewFile, name: string, collected: CollectedEntries): Promise<void> {
   const entries = collected.sorted()
-  for (let next = entries.next(); next.done !== true; ) {
-    await file.fill((filling) => {
-      for (; next.done !== true && !filling.isFull; next = entries.next()) {
-        restIfDue()
-        filling.add(name, next.value.key, next.value.value)
-      }
-    })
-    await giveWay()
-  }
+  while (await file.fill((filling) => addUntilFull(filling, name, entries))) await giveWay()
   await file.finishLoad(name)
+}
+
+/** Whether there may be more of them. */
+function addUntilFull(filling: Filling, name: string, entries: Iterator<Entry, void, void>): boolean {
+  while (!filling.isFull) {
+    const next = entries.next()
+    if (next.done === true) return false
+    restIfDue()
+    filling.add(name, next.value.key, next.value.value)
+  }
+  return true
 }

@@ -1,11 +1,11 @@
 /** Reads of an index, as of one commit, whose tree's options are those of its definition. What storage throws is told in the terms of the table of errors. */
-import type { Cursor, Snapshot, TreeReader } from '../../native-free-btree/index.ts'
+import type { Cursor, EntryPlace, Snapshot, TreeReader } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { databaseErrorOf } from '../database/errors/layer-errors.ts'
 import type { IndexDefinition, IndexSnapshot, RowCursor, RowRange, RowReader } from './api.ts'
 import { type IndexState, readState } from './index-record.ts'
 import { META_TREE, rowsTree, treeCountOf } from './index-trees.ts'
-import { idInto, idOf } from './keys/row-key.ts'
+import { idOf } from './keys/row-key.ts'
 import { rowValueParts } from './keys/row-value.ts'
 
 /** Throws what a read that failed is told as; who makes one hears of bytes that are not what was written. */
@@ -18,9 +18,6 @@ function tellerOf(onDamage: () => void): Tell {
     throw told
   }
 }
-
-/** Of a row whose id is asked for. A longer key is read as an object of its own. */
-const place = Buffer.allocUnsafeSlow(1024)
 
 class TreeRowCursor implements RowCursor {
   readonly #cursor: Cursor
@@ -60,15 +57,6 @@ class TreeRowCursor implements RowCursor {
     return idOf(this.place())
   }
 
-  idInto(target: Uint8Array): number {
-    try {
-      const end = this.#cursor.keyInto(place)
-      return end > place.length ? -1 : idInto(place, end, target)
-    } catch (error) {
-      return this.#tell(error)
-    }
-  }
-
   value(): Buffer {
     const stored = this.stored()
     return stored.subarray(rowValueParts(stored).valueStart)
@@ -79,6 +67,14 @@ class TreeRowCursor implements RowCursor {
       return this.#cursor.key()
     } catch (error) {
       return this.#tell(error)
+    }
+  }
+
+  locate(into: EntryPlace): void {
+    try {
+      this.#cursor.place(into)
+    } catch (error) {
+      this.#tell(error)
     }
   }
 }

@@ -9,7 +9,7 @@
 import type { IndexDefinition } from './api.ts'
 import { META_TREE } from './index-trees.ts'
 
-export const INDEX_FORMAT = 2
+export const INDEX_FORMAT = 3
 
 export interface IndexRecord {
   readonly format: number

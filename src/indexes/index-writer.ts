@@ -31,6 +31,7 @@ import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
 import { KeptOpen } from './kept-open.ts'
 import type { CompactionProgress, IndexCalls, IndexPlace, IndexSizes, OpenedIndex } from './protocol.ts'
 import { rowMakerOf } from './row-maker.ts'
+import { forgetSpareMemory } from './spare-memory.ts'
 
 export interface IndexWriterOptions {
   readonly cache: PageCache
@@ -53,6 +54,8 @@ const CANCELLED = 'the work on the index was cancelled'
 const FILE_IDLE_MS = 300_000
 /** A database that was compacted takes room on the disk as long as its old file is open. */
 const DATABASE_IDLE_MS = 10_000
+/** Memory that builds use again. */
+const SPARE_MEMORY_IDLE_MS = 10_000
 /** A build that fails for what is in its file is tried again with another one. */
 const MOST_ATTEMPTS = 3
 
@@ -65,6 +68,7 @@ export class IndexWriter {
   readonly #databases: KeptOpen<FollowedDatabase>
   /** By path: what ends the build, or the compaction. */
   readonly #running = new Map<string, AbortController>()
+  #cancelForgetting: () => void = () => {}
 
   constructor(options: IndexWriterOptions) {
     const { mostFiles, mostDatabases, clock, log } = options
@@ -98,8 +102,14 @@ export class IndexWriter {
         if (attempt === MOST_ATTEMPTS || !(await this.#isWorthAnother(place.path, error))) throw error
       } finally {
         if (this.#running.get(place.path) === running) this.#running.delete(place.path)
+        this.#forgetSpareMemoryLater()
       }
     }
+  }
+
+  #forgetSpareMemoryLater(): void {
+    this.#cancelForgetting()
+    this.#cancelForgetting = this.#options.clock.after(SPARE_MEMORY_IDLE_MS, forgetSpareMemory)
   }
 
   /** Whether a build that failed may be tried again, with a file that was made anew. */
@@ -247,6 +257,7 @@ export class IndexWriter {
   }
 
   async close(): Promise<void> {
+    this.#cancelForgetting()
     for (const running of this.#running.values()) running.abort(new Error('the server stops'))
     await this.#files.close(() => true)
     await this.#databases.close(() => true)

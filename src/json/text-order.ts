@@ -42,7 +42,7 @@ function compareWith(strings: CompareStrings, a: Buffer, aAt: number, b: Buffer,
 }
 
 /** Integers beyond 2^53 are told apart, though as doubles they may be equal. */
-function compareNumbers(a: Buffer, aAt: number, b: Buffer, bAt: number): number {
+export function compareNumbers(a: Buffer, aAt: number, b: Buffer, bAt: number): number {
   const left = numberAt(a, aAt)
   const right = numberAt(b, bAt)
   if (left !== right) return left - right

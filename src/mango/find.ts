@@ -7,9 +7,11 @@ import type { Clock } from '../base/clock.ts'
 import type { Metrics } from '../base/metrics.ts'
 import { ShortWork } from '../base/time-slice.ts'
 import type { DocumentView } from '../database/api/database.ts'
-import { DocumentPage } from '../documents/document-page.ts'
-import { viewText } from '../documents/document-text.ts'
-import { PAUSE, type Piece } from '../documents/piece.ts'
+import { viewPieces, viewText } from '../documents/document-text.ts'
+import type { Gathered } from '../documents/gathered.ts'
+import { addPiece, isStoredView, STEP_BYTES, STEP_ROWS, writeWhole } from '../documents/listed-rows.ts'
+import { PAUSE, type Piece, type RowFiller } from '../documents/piece.ts'
+import { FixedText } from '../documents/row-bytes.ts'
 import type { IndexSnapshot, RowRange } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from '../selector/budget.ts'
@@ -37,9 +39,6 @@ export interface FindContext extends RowsContext {
   /** Documents that are examined for each result before a warning; 0: there is none. */
   readonly scanWarningThreshold: number
 }
-
-/** The thread's: whoever is shown a document takes it at once. */
-const page = new DocumentPage()
 
 const NO_INDEX_WARNING = 'No matching index found, create an index to optimize query time.'
 const SCAN_WARNING =
@@ -93,7 +92,7 @@ export class Matches {
       const view = this.#rows.view()
       if (view !== undefined && this.#isMeant(view)) {
         this.#lastRow = this.figures.keys
-        // Who shows many documents by one view makes no string of each of their ids.
+        // Most documents are shown without a string of their ids.
         this.#lastId = this.#rows.idOf === undefined ? view.id : undefined
         if (this.#toSkip === 0) {
           this.#left -= 1
@@ -125,17 +124,20 @@ export class Matches {
   }
 }
 
-/** The answer to a query, which holds a snapshot until it is read to its end or returned. */
-export class FindAnswer implements Iterator<Piece> {
-  readonly #rows: Rows
-  readonly #pieces: Iterator<Piece>
+/** Documents that are shown write themselves. */
+export type FindPiece = Piece | RowFiller
 
-  constructor(rows: Rows, pieces: Iterator<Piece>) {
+/** The answer to a query, which holds a snapshot until it is read to its end or returned. */
+export class FindAnswer implements Iterator<FindPiece> {
+  readonly #rows: Rows
+  readonly #pieces: Iterator<FindPiece>
+
+  constructor(rows: Rows, pieces: Iterator<FindPiece>) {
     this.#rows = rows
     this.#pieces = pieces
   }
 
-  next(): IteratorResult<Piece> {
+  next(): IteratorResult<FindPiece> {
     try {
       const step = this.#pieces.next()
       if (step.done === true) this.#rows.close()
@@ -146,7 +148,7 @@ export class FindAnswer implements Iterator<Piece> {
     }
   }
 
-  return(): IteratorResult<Piece> {
+  return(): IteratorResult<FindPiece> {
     this.#rows.close()
     return { done: true, value: undefined }
   }
@@ -161,7 +163,7 @@ export function find(
   options: FindOptions,
   plan: Plan,
   branches: readonly Plan[] | undefined,
-): Iterator<Piece> | Promise<Iterator<Piece>> {
+): Iterator<FindPiece> | Promise<Iterator<FindPiece>> {
   const bookmark = options.bookmark === undefined ? undefined : readBookmark(options.bookmark)
   const isCounted = options.count || options.aggregate !== undefined
   if (isEmptyPlan(plan) && !isCounted) return ['{"docs":[\r\n]}\n'][Symbol.iterator]()
@@ -245,7 +247,6 @@ function openWay(
   return openRows(context, options, plan, bookmark, {
     isReverse: isDescending(options),
     isCovering: isCovered(plan.index!, options) && !conflicts && !count && aggregate === undefined,
-    room: page.room,
   })
 }
 
@@ -280,7 +281,7 @@ function piecesOf(
   matches: Matches,
   budget: SelectorBudget,
   project: ((view: DocumentView) => Buffer) | undefined,
-): Iterator<Piece> {
+): Iterator<FindPiece> {
   const { count, aggregate, conflicts } = carried.options
   if (count) return countedPieces(carried, matches)
   if (aggregate !== undefined) {
@@ -318,63 +319,60 @@ function* aggregatedPieces(
   yield* endPieces(carried, matches.figures)
 }
 
-const FIRST_SEPARATOR = Buffer.from('\r\n')
-const SEPARATOR = Buffer.from(',\r\n')
-
 function* documentPieces(
   carried: Carried,
   matches: Matches,
   conflicts: boolean,
   project: ((view: DocumentView) => Buffer) | undefined,
-): Generator<Piece, void, undefined> {
+): Generator<FindPiece, void, undefined> {
   yield '{"docs":['
-  const filling = new PageFilling(matches, conflicts, project)
-  for (let step: FillingStep = 'full'; step !== 'end'; ) {
-    step = filling.next()
-    const taken = page.take()
-    if (taken !== undefined) yield taken
-    if (typeof step !== 'string') for (let i = 0; i < step.length; i++) yield step[i]!
-    else if (step === 'pause') yield PAUSE
-  }
+  yield new MatchFiller(matches, conflicts, project)
   const last = matches.last()
   const bookmark = last === undefined ? (carried.options.bookmark ?? NO_BOOKMARK) : printBookmark(last)
   yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
   yield* endPieces(carried, matches.figures)
 }
 
-/** Why no more documents were put into the page: pieces are what follows it. */
-type FillingStep = 'full' | 'pause' | 'end' | readonly Piece[]
+const FIRST = new FixedText('\r\n')
+const SEPARATOR = new FixedText(',\r\n')
 
-/** Puts documents into the thread's page, which has to be taken before anybody else's turn. */
-class PageFilling {
+/** The documents, or what is asked for of them, and what stands between them. */
+class MatchFiller implements RowFiller {
   readonly #matches: Matches
-  readonly #wanted: { readonly conflicts: boolean }
+  readonly #conflicts: boolean
   readonly #project: ((view: DocumentView) => Buffer) | undefined
-  #separator = FIRST_SEPARATOR
+  #separator = FIRST
 
   constructor(matches: Matches, conflicts: boolean, project: ((view: DocumentView) => Buffer) | undefined) {
     this.#matches = matches
-    this.#wanted = { conflicts }
+    this.#conflicts = conflicts
     this.#project = project
   }
 
-  next(): FillingStep {
-    // Whatever somebody else's failure has left there is nobody's.
-    page.clear()
-    const project = this.#project
-    for (;;) {
+  fill(out: Gathered): boolean {
+    const most = Math.min(out.most, out.size + STEP_BYTES)
+    for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
       const found = this.#matches.next()
-      if (found === undefined) return 'end'
-      if (found === PAUSE) return 'pause'
-      const separator = this.#separator
+      if (found === undefined) return false
+      if (found === PAUSE) return true
+      this.#write(found, out)
       this.#separator = SEPARATOR
-      const apart =
-        project === undefined
-          ? page.add(separator, found, this.#wanted)
-          : page.addBytes(separator, project(found))
-      if (apart !== undefined) return apart
-      if (page.isFull) return 'full'
     }
+    return true
+  }
+
+  #write(view: DocumentView, out: Gathered): void {
+    const separator = this.#separator
+    const project = this.#project
+    const conflicts = this.#conflicts
+    if (project !== undefined) {
+      out.add(separator.text)
+      out.add(project(view))
+      return
+    }
+    if (!conflicts && isStoredView(view) && writeWhole(view, out, separator)) return
+    out.add(separator.text)
+    for (const piece of viewPieces(view, { conflicts })) addPiece(piece, out)
   }
 }
 

@@ -1,10 +1,10 @@
 /** What a plan looks at, one after the other: documents by their ids, or rows of an index and their documents. */
+import type { EntryPlace, ValuePlace } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsRow, Database, DocumentView } from '../database/api/database.ts'
-import type { DocumentReader } from '../database/read/document-reader.ts'
-import { ReadingDatabase } from '../database/reading-database.ts'
 import { isDesignId } from '../documents/document-id.ts'
 import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor, RowRange } from '../indexes/api.ts'
+import { placeId } from '../indexes/keys/row-key.ts'
 import { stringText } from '../json/writer.ts'
 import type { Bookmark } from './bookmark.ts'
 import { CoveredDocuments } from './covered-document.ts'
@@ -24,9 +24,9 @@ export interface Rows {
   next(): boolean
   /** JSON of the key of the row of that number, the first being 1, which is the document's. */
   keyOf(row: number, id: string): string
-  /** The same row's id, where `view()` gives one view of many documents. */
+  /** The same row's id. Undefined: it has to be kept. */
   idOf?(row: number): string
-  /** The document, good until another row's is asked for. Undefined where it has gone meanwhile. */
+  /** The document, good until another row's is asked for, and until the code that runs now has ended. Undefined where it has gone meanwhile. */
   view(): DocumentView | undefined
   /** Whether the row alone says that the selector means the document. */
   isProven(view: DocumentView): boolean
@@ -54,13 +54,19 @@ export function openIndex(
 interface Way {
   readonly isReverse: boolean
   readonly isCovering: boolean
-  /** Bodies are read to it. */
-  readonly room: (bytes: number) => Buffer
 }
 
-/** The id of the document that is shown, and views of its beginnings by their lengths: the thread's, as what readers show is. */
-const id = Buffer.allocUnsafeSlow(256)
-const ids: (Buffer | undefined)[] = new Array(id.length + 1).fill(undefined)
+/** Where the present row lies, and its id: looked at before anything else is done. */
+const NONE = Buffer.alloc(0)
+const entry: EntryPlace = {
+  keyBytes: NONE,
+  keyStart: 0,
+  keyEnd: 0,
+  valueBytes: NONE,
+  valueStart: 0,
+  valueEnd: 0,
+}
+const id: ValuePlace = { bytes: NONE, start: 0, end: 0 }
 
 /** At once where it can be. `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
 export function openRows(
@@ -68,7 +74,7 @@ export function openRows(
   options: FindOptions,
   plan: Plan,
   bookmark: Bookmark | undefined,
-  { isReverse, isCovering, room }: Way,
+  { isReverse, isCovering }: Way,
 ): Rows | Promise<Rows> {
   const { database } = context
   const { partition } = options
@@ -89,8 +95,6 @@ export function openRows(
         range: { start, end, reverse: isReverse },
         isExact: isExactPlan(plan, options.selector, whole),
         covered: isCovering ? new CoveredDocuments(index.definition!.fields) : undefined,
-        room,
-        reader: isCovering ? undefined : ReadingDatabase.readerOf(database, room),
       })
     } catch (error) {
       snapshot.close()
@@ -161,9 +165,6 @@ interface IndexWalk {
   /** What is in the range is meant, as far as the index is as new as the document. */
   readonly isExact: boolean
   readonly covered: CoveredDocuments | undefined
-  readonly room: (bytes: number) => Buffer
-  /** Undefined where the database shows a part of itself. */
-  readonly reader: DocumentReader | undefined
 }
 
 class IndexRows implements Rows {
@@ -206,22 +207,20 @@ class IndexRows implements Rows {
   }
 
   view(): DocumentView | undefined {
-    const { reader } = this.#walk
-    if (reader !== undefined) {
-      const length = this.#cursor.idInto(id)
-      if (length >= 0) {
-        ids[length] ??= id.subarray(0, length)
-        return reader.find(ids[length]) ? reader : undefined
-      }
+    const { database, covered } = this.#walk
+    if (covered !== undefined) return covered.of(this.#cursor.id(), this.#cursor.key())
+    this.#cursor.locate(entry)
+    if (placeId(entry, id)) {
+      const stored = database.storedRow(id.bytes, id.start, id.end)
+      if (stored !== undefined) return stored.deleted ? undefined : stored
     }
     return this.#viewOf(this.#cursor.id())
   }
 
+  /** Where the database shows a part of itself, and where it has no such document. */
   #viewOf(id: string): DocumentView | undefined {
-    const { database, covered, room } = this.#walk
-    if (covered !== undefined) return covered.of(id, this.#cursor.key())
     try {
-      return database.get(id, { room })
+      return this.#walk.database.get(id)
     } catch (error) {
       if (error instanceof DatabaseError && error.status === 404) return undefined
       throw error

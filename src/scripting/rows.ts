@@ -11,15 +11,17 @@ const COUNT_END = 4
 const OVERFLOW = 5
 const CONTROL_END = 0x20
 
-/** Positions in `bytes`: the key ends where the value begins, but for one byte. */
-export type RowVisitor = (
-  document: number,
-  view: number,
-  keyStart: number,
-  keyEnd: number,
-  valueStart: number,
-  valueEnd: number,
-) => void
+export interface RowVisitor {
+  /** Positions in the bytes: the key ends where the value begins, but for one byte. */
+  row(
+    document: number,
+    view: number,
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+  ): void
+}
 
 /** What a slice says at its beginning: how many documents are done, and where their rows begin. */
 export function readCount(bytes: Uint8Array): { done: number; start: number } {
@@ -28,7 +30,7 @@ export function readCount(bytes: Uint8Array): { done: number; start: number } {
 }
 
 /** Visits all rows of a batch in order. Throws where the bytes are none. */
-export function visitRows(bytes: Uint8Array, views: number, visit: RowVisitor): void {
+export function visitRows(bytes: Uint8Array, views: number, visitor: RowVisitor): void {
   let document = 0
   let view = 0
   let start = 0
@@ -38,7 +40,7 @@ export function visitRows(bytes: Uint8Array, views: number, visit: RowVisitor): 
     if (byte >= CONTROL_END) continue
     if (byte === KEY_END && keyEnd < 0) keyEnd = at
     else if (byte === VALUE_END && keyEnd >= 0) {
-      visit(document, view, start, keyEnd, keyEnd + 1, at)
+      visitor.row(document, view, start, keyEnd, keyEnd + 1, at)
       keyEnd = -1
       start = at + 1
     } else if (byte === VIEW_END && keyEnd < 0 && start === at) {

@@ -13,6 +13,7 @@ import { LockOuts } from '../auth/lock-out.ts'
 import { createPasswordHasher } from '../auth/password-hash.ts'
 import { PrivateStore } from '../auth/private-store.ts'
 import { SessionSecrets } from '../auth/session-secrets.ts'
+import { VerifiedPasswords } from '../auth/verified-passwords.ts'
 import { Audience } from '../base/audience.ts'
 import type { Clock } from '../base/clock.ts'
 import { freeBytes } from '../base/disk-room.ts'
@@ -119,6 +120,8 @@ export class Server {
   readonly administrators: Administrators
   /** Hashes passwords in turns, whoever asks. */
   readonly hasher: CountedHasher
+  /** Verifies passwords for threads that share what is known of them. */
+  readonly verifiedPasswords: VerifiedPasswords
   /** Names that are locked for some addresses. */
   readonly lockOuts: LockOuts
   /** Key the cookies of sessions. */
@@ -279,6 +282,7 @@ export class Server {
     this.users = parts.users
     this.administrators = parts.administrators
     this.hasher = parts.hasher
+    this.verifiedPasswords = new VerifiedPasswords(parts.hasher, options.random)
     this.lockOuts = parts.lockOuts
     this.sessionSecrets = parts.sessionSecrets
     this.certificates = parts.certificates

@@ -96,8 +96,10 @@ export class FrontService {
       open: ({ name, kind }) => this.#open(name, kind),
       lookIntoChannels: ({ name, user }, { signal }) => server.channels.look(name, user, signal),
       openEvents: () => this.#openEvents(),
-      update: ({ handle, allOrNothing }, { bytes }) =>
-        this.#service(handle).update(bytes, { allOrNothing }).then(withBytes),
+      update: (handle, { bytes }) =>
+        this.#service(handle).update(bytes, { allOrNothing: false }).then(withBytes),
+      updateAllOrNothing: (handle, { bytes }) =>
+        this.#service(handle).update(bytes, { allOrNothing: true }).then(withBytes),
       change: ({ handle, method, args }) =>
         this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
@@ -133,7 +135,7 @@ export class FrontService {
       requireUnlocked: async (key) => void (await server.lockOuts.require(key)),
       passwordFailed: async (key) => void (await server.lockOuts.failed(key)),
       verifyPassword: ({ password, hash, address }, { signal }) =>
-        server.hasher.verify(password, hash, callerOf(address, signal)),
+        server.verifiedPasswords.verify(password, hash, callerOf(address, signal)),
     }
   }
 

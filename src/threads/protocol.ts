@@ -39,8 +39,10 @@ export interface CoreCalls {
   lookIntoChannels: { args: { name: string; user: UserCtx }; result: UserLook }
   /** The same for the database of events. */
   openEvents: { args: undefined; result: OpenedDatabase }
-  /** Encoded edits in, encoded results out. */
-  update: { args: { handle: number; allOrNothing: boolean }; result: undefined }
+  /** By the handle: encoded edits in, encoded results out. Arguments of what is asked most are no objects, which take time to clone. */
+  update: { args: number; result: undefined }
+  /** The same of edits of which all are written, or none. */
+  updateAllOrNothing: { args: number; result: undefined }
   /** A change of another kind. */
   change: { args: { handle: number; method: string; args: readonly unknown[] }; result: unknown }
   /** Begins to append a long value; its number. */
@@ -84,7 +86,7 @@ export interface CoreCalls {
   requireUnlocked: { args: LockOutKey; result: undefined }
   /** Notes a wrong password. */
   passwordFailed: { args: LockOutKey; result: undefined }
-  /** Whether the password is the hash's, in the queue that all fronts share. */
+  /** Whether the password is the hash's: known from another front, or hashed in the queue that all share. */
   verifyPassword: { args: { password: string; hash: PasswordHash; address: string }; result: boolean }
 }
 

@@ -12,7 +12,7 @@ function bytesOf({ bytes }: Answered<unknown>): Uint8Array {
 export function remoteWriter(core: Core, handle: number): RemoteWriter {
   return {
     update: (edits, { allOrNothing }) =>
-      core.call('update', { handle, allOrNothing }, { bytes: edits }).then(bytesOf),
+      core.call(allOrNothing ? 'updateAllOrNothing' : 'update', handle, { bytes: edits }).then(bytesOf),
     async appendStream(source) {
       const upload = await core.ask('beginUpload', { handle })
       try {

@@ -1,13 +1,16 @@
 /** Rows as they are answered: a row a JSON object, with the document that it means where that is asked for. */
+import type { EntryPlace, ValuePlace } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
-import { isTurnOver } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
 import type { AttachmentWish } from '../documents/attachment-wish.ts'
 import { isUtf8 } from '../documents/characters.ts'
 import { viewPieces } from '../documents/document-text.ts'
-import { PAUSE, type Piece } from '../documents/piece.ts'
+import type { Gathered } from '../documents/gathered.ts'
+import { addPiece, STEP_BYTES, STEP_ROWS } from '../documents/listed-rows.ts'
+import type { Piece, RowFiller } from '../documents/piece.ts'
+import { FixedText, isPlain, put } from '../documents/row-bytes.ts'
 import type { RowCursor } from '../indexes/api.ts'
-import { BYTES_BEHIND_ID, idStart } from '../indexes/keys/row-key.ts'
+import { placeId } from '../indexes/keys/row-key.ts'
 import { rowValueParts } from '../indexes/keys/row-value.ts'
 import { walkMembers } from '../json/members.ts'
 import { stringText } from '../json/writer.ts'
@@ -22,12 +25,10 @@ export interface RowDocuments {
 /** Of a row up to here text is made of the bytes, beyond it they are copied. */
 const SHORT_BYTES = 4096
 const OPEN_BRACE = 0x7b
-const SPACE = 0x20
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-const TILDE = 0x7e
-const CLOSE = Buffer.from('}')
-const VALUE = Buffer.from(',"value":')
+const CLOSE_BRACE = 0x7d
+const CLOSE = '}'
+const NONE = Buffer.alloc(0)
+const NOTHING = new FixedText('')
 
 /** The row that the cursor stands at; `documents` undefined: without any. Nothing of the cursor's memory is kept. */
 export function rowPieces(cursor: RowCursor, documents?: RowDocuments): [head: string, ...rest: Piece[]] {
@@ -39,87 +40,79 @@ export function rowPieces(cursor: RowCursor, documents?: RowDocuments): [head: s
   const text: [string, ...Piece[]] =
     key.length + value.length <= SHORT_BYTES
       ? [`${head}${key.toString()},"value":${value.toString()}${close}`]
-      : [head, Buffer.concat([key, VALUE, value]), close]
+      : [head, Buffer.concat([key, Buffer.from(VALUE.text), value]), close]
   if (documents === undefined) return text
   const document = documentPieces(documents, id, value)
   return document === undefined ? [...text, 'null}'] : [...text, ...document, CLOSE]
 }
 
-/** Of rows that are put together: a piece of them is good until the next row of anybody is written. */
-const desk = Buffer.allocUnsafeSlow(16 * 1024)
-/** What is no longer is worth waiting for more. */
-const FULL_BYTES = 8 * 1024
-/** Between two pieces others may get their turn. */
-const MOST_ROWS = 256
-const HEAD_OF_ID = Buffer.from('{"id":"')
-const HEAD_OF_KEY = Buffer.from('","key":')
-const SEPARATOR = Buffer.from(',\r\n')
+const SEPARATOR = new FixedText(',\r\n')
+const HEAD_OF_ID = new FixedText('{"id":"')
+const HEAD_OF_KEY = new FixedText('","key":')
+const VALUE = new FixedText(',"value":')
 /** Of a row, beside what the index has of it. */
-const AROUND_BYTES = HEAD_OF_ID.length + HEAD_OF_KEY.length + VALUE.length + CLOSE.length + SEPARATOR.length
+const AROUND_BYTES = 64
+/** A longer row goes out in pieces of its own. */
+const LONGEST_BYTES = 16 * 1024
 
-/**
- * Rows without documents, many to a piece, with what stands between them. `rows` gives undefined after a step that found
- * none. A piece has to be taken before the next is asked for, and before anybody else's turn.
- */
-export function* rowTexts(rows: Iterable<RowCursor | undefined>): Generator<Piece, void, void> {
-  let used = 0
-  let count = 0
-  let isFirst = true
-  for (const cursor of rows) {
-    if (cursor === undefined) {
-      if (!isTurnOver()) continue
-      if (used > 0) yield desk.subarray(0, used)
-      used = 0
-      yield PAUSE
-      continue
-    }
-    const end = written(cursor, used, isFirst)
-    if (end >= 0) used = end
-    else {
-      if (used > 0) yield desk.subarray(0, used)
-      used = 0
-      const [head, ...rest] = rowPieces(cursor)
-      yield isFirst ? head : `,\r\n${head}`
-      yield* rest
-    }
-    isFirst = false
-    count += 1
-    if (used < FULL_BYTES && count < MOST_ROWS) continue
-    if (used > 0) yield desk.subarray(0, used)
-    used = 0
-    count = 0
+/** Where the present row lies, and its id: looked at before anything else is done. */
+const entry: EntryPlace = {
+  keyBytes: NONE,
+  keyStart: 0,
+  keyEnd: 0,
+  valueBytes: NONE,
+  valueStart: 0,
+  valueEnd: 0,
+}
+const idPlace: ValuePlace = { bytes: NONE, start: 0, end: 0 }
+
+/** Rows without documents, with what stands between them. `rows` gives undefined after a step that found none. */
+export class RowTextFiller implements RowFiller {
+  readonly #rows: Iterator<RowCursor | undefined>
+  #separator = NOTHING
+
+  constructor(rows: Iterator<RowCursor | undefined>) {
+    this.#rows = rows
   }
-  if (used > 0) yield desk.subarray(0, used)
+
+  fill(out: Gathered): boolean {
+    const most = Math.min(out.most, out.size + STEP_BYTES)
+    for (let i = 0; i < STEP_ROWS && out.size < most; i++) {
+      const step = this.#rows.next()
+      if (step.done === true) return false
+      if (step.value === undefined) return true
+      this.#write(step.value, out)
+      this.#separator = SEPARATOR
+    }
+    return true
+  }
+
+  #write(cursor: RowCursor, out: Gathered): void {
+    if (writeRow(cursor, out, this.#separator)) return
+    out.add(this.#separator.text)
+    for (const piece of rowPieces(cursor)) addPiece(piece, out)
+  }
 }
 
-/** Behind the row that was written to the desk at `offset`; -1 where there is no room, or the id's JSON is not the id. */
-function written(cursor: RowCursor, offset: number, isFirst: boolean): number {
-  const place = cursor.place()
-  const stored = cursor.stored()
-  const start = idStart(place)
-  if (start < 0 || offset + AROUND_BYTES + place.length + stored.length > desk.length) return -1
-  let at = isFirst ? offset : put(SEPARATOR, 0, SEPARATOR.length, offset)
-  at = put(HEAD_OF_ID, 0, HEAD_OF_ID.length, at)
-  const idEnd = place.length - BYTES_BEHIND_ID
-  for (let i = start; i < idEnd; i++) {
-    const byte = place[i]!
-    if (byte < SPACE || byte > TILDE || byte === QUOTE || byte === BACKSLASH) return -1
-    desk[at++] = byte
-  }
-  at = put(HEAD_OF_KEY, 0, HEAD_OF_KEY.length, at)
-  const { keyStart, valueStart } = rowValueParts(stored)
-  at = put(stored, keyStart, valueStart, at)
-  at = put(VALUE, 0, VALUE.length, at)
-  at = put(stored, valueStart, stored.length, at)
-  desk[at] = CLOSE[0]!
-  return at + 1
-}
-
-/** Short pieces, the most, are copied without leaving JavaScript. */
-function put(source: Buffer, from: number, to: number, at: number): number {
-  if (to - from > 96) source.copy(desk, at, from, to)
-  else for (let i = from, target = at; i < to; i++) desk[target++] = source[i]!
-  return at + to - from
+/** False, and nothing is written, where the row is long, or the id's JSON is not the id. */
+function writeRow(cursor: RowCursor, out: Gathered, separator: FixedText): boolean {
+  cursor.locate(entry)
+  const { valueBytes, valueStart, valueEnd } = entry
+  if (!placeId(entry, idPlace) || !isPlain(idPlace.bytes, idPlace.start, idPlace.end)) return false
+  const rowBytes = idPlace.end - idPlace.start + valueEnd - valueStart
+  if (rowBytes > LONGEST_BYTES) return false
+  const { bytes, view } = out.reserve(AROUND_BYTES + rowBytes)
+  let at = separator.write(view, out.used)
+  at = HEAD_OF_ID.write(view, at)
+  at = put(idPlace.bytes, idPlace.start, idPlace.end, bytes, at)
+  at = HEAD_OF_KEY.write(view, at)
+  const { keyStart, valueStart: jsonStart } = rowValueParts(valueBytes, valueStart)
+  at = put(valueBytes, keyStart, jsonStart, bytes, at)
+  at = VALUE.write(view, at)
+  at = put(valueBytes, jsonStart, valueEnd, bytes, at)
+  bytes[at] = CLOSE_BRACE
+  out.used = at + 1
+  return true
 }
 
 function documentPieces(documents: RowDocuments, id: string, value: Buffer): Piece[] | undefined {

@@ -72,13 +72,19 @@ const REFUSAL = 2
 const NOTICE = 3
 const GONE = 4
 
-/** Kind, number of the call, method or name, value, and where its bytes lie in the message's. */
-type Item = [kind: number, id: number, name: string, value: unknown, start: number, end: number]
-
+/**
+ * Items lie behind each other in one array, of numbers for the most part, which is cloned in a fraction of the time of as many
+ * objects. Each has its kind, the number of the call, the number of the method or name, the value, and where its bytes end in
+ * the message's: they begin where those of the item before end.
+ */
 interface Message {
-  items: Item[]
+  items: unknown[]
   bytes: Uint8Array | undefined
+  /** Methods and names that were not said on the line before, whose numbers follow those that were. */
+  names: readonly string[] | undefined
 }
+
+const ITEM_SIZE = 5
 
 interface Waiting {
   resolve: (answered: Answered<unknown>) => void
@@ -90,9 +96,10 @@ function nothing(): void {}
 
 /** With more calls than these there are others to share a message with, about. */
 const FEW_WAITING = 2
-/** Memory in which messages are put together: as much at first, and as much that is kept for the next one. */
+/** Memory in which messages are put together, at first. */
 const LEAST_BYTES = 16 * 1024
-const MOST_KEPT_BYTES = 256 * 1024
+/** More of it is not got beforehand, for a message that may be short. */
+const MOST_EXPECTED_BYTES = 256 * 1024
 /** A message that is gathered goes with so many items at the latest, and behind the turn that ends so long after the first of them. */
 const MOST_GATHERED = 24
 const MOST_GATHERING_MS = 1
@@ -113,10 +120,17 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #waiting = new Places<Waiting>()
   /** Calls of the other side that run, and can be told that their caller has gone. */
   readonly #serving = new Map<number, AbortController>()
-  #items: Item[] = []
+  #items: unknown[] = []
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
+  /** Of the last message that had some. */
+  #lastLength = 0
+  /** What this side has said, by method or name, and what of it the other side is to be told with the next message. */
+  readonly #numbers = new Map<string, number>()
+  #newNames: string[] | undefined
+  /** What the other side has said. */
+  readonly #names: string[] = []
   /** Whoever flushes is called: behind what runs now, or, where others are waited for, behind the turn. */
   #flushDue = false
   #isGathering = false
@@ -194,16 +208,26 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   }
 
   #say(kind: number, id: number, name: string, value: unknown, bytes: Uint8Array | undefined): void {
-    const start = this.#length
     if (bytes !== undefined && bytes.length > 0) this.#append(bytes)
-    this.#items.push([kind, id, name, value, start, this.#length])
+    this.#items.push(kind, id, name === '' ? 0 : this.#numberOf(name), value, this.#length)
     if (this.#flushDue) {
-      if (this.#isGathering && this.#items.length >= MOST_GATHERED) this.#flushNow()
+      if (this.#isGathering && this.#items.length >= MOST_GATHERED * ITEM_SIZE) this.#flushNow()
       return
     }
     this.#flushDue = true
     if (this.#waiting.size > FEW_WAITING) this.#gather()
     else process.nextTick(this.#flushNow)
+  }
+
+  #numberOf(name: string): number {
+    let number = this.#numbers.get(name)
+    if (number === undefined) {
+      number = this.#numbers.size
+      this.#numbers.set(name, number)
+      this.#newNames ??= []
+      this.#newNames.push(name)
+    }
+    return number
   }
 
   #gather(): void {
@@ -238,40 +262,57 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#isGathering = false
     const items = this.#items
     const bytes = this.#takeBytes()
+    const names = this.#newNames
     this.#items = []
     if (this.#ended !== undefined) return
-    const message: Message = { items, bytes }
+    const message: Message = { items, bytes, names }
     if (bytes === undefined) this.#port.postMessage(message)
     else this.#port.postMessage(message, [bytes.buffer])
+    this.#newNames = undefined
   }
 
-  /** Bytes to be handed over; what is long is so without another copy. */
+  /** Bytes to be handed over: the memory in which they are, where they fill much of it, else a copy. */
   #takeBytes(): Uint8Array<ArrayBuffer> | undefined {
     const length = this.#length
     if (length === 0) return undefined
     this.#length = 0
+    this.#lastLength = length
     const bytes = this.#bytes
-    if (bytes.length <= MOST_KEPT_BYTES) return bytes.slice(0, length)
+    if (2 * length < bytes.length) return bytes.slice(0, length)
     this.#bytes = NO_BYTES
     return bytes.subarray(0, length)
   }
 
   #append(bytes: Uint8Array): void {
     const length = this.#length + bytes.length
-    if (length > this.#bytes.length) {
-      const longer = new Uint8Array(Math.max(length, LEAST_BYTES, 2 * this.#length))
-      longer.set(this.#bytes.subarray(0, this.#length))
-      this.#bytes = longer
-    }
+    if (length > this.#bytes.length) this.#grow(length)
     this.#bytes.set(bytes, this.#length)
     this.#length = length
   }
 
-  #receive({ items, bytes }: Message): void {
-    for (const [kind, id, name, value, start, end] of items) {
+  /** The next message is about as long as the last one was. */
+  #grow(length: number): void {
+    const expected = Math.min(this.#lastLength + this.#lastLength / 4, MOST_EXPECTED_BYTES)
+    const size = Math.max(length, LEAST_BYTES, 2 * this.#length, Math.floor(expected))
+    const { buffer } = Buffer.allocUnsafeSlow(size)
+    const longer = new Uint8Array(buffer as ArrayBuffer)
+    longer.set(this.#bytes.subarray(0, this.#length))
+    this.#bytes = longer
+  }
+
+  #receive({ items, bytes, names }: Message): void {
+    if (names !== undefined) this.#names.push(...names)
+    let start = 0
+    for (let at = 0; at < items.length; at += ITEM_SIZE) {
+      const kind = items[at] as number
+      const id = items[at + 1] as number
+      const name = items[at + 2] as number
+      const value = items[at + 3]
+      const end = items[at + 4] as number
       const part = end > start ? bytes!.subarray(start, end) : undefined
-      if (kind === CALL) this.#serve(id, name, value, part ?? NO_BYTES)
-      else if (kind === NOTICE) this.#listeners[name]?.(value)
+      start = end
+      if (kind === CALL) this.#serve(id, this.#names[name]!, value, part ?? NO_BYTES)
+      else if (kind === NOTICE) this.#listeners[this.#names[name]!]?.(value)
       else if (kind === GONE) this.#serving.get(id)?.abort()
       else this.#answered(kind, id, value, part)
     }

@@ -2,6 +2,7 @@
 import { CompactionCancelled, PageCache } from '../../native-free-btree/index.ts'
 import { systemClock } from '../base/clock.ts'
 import { systemRandom } from '../base/random.ts'
+import { restIfDue, restOften } from '../base/rest.ts'
 import type { CompactionProgress } from '../database/api/compaction.ts'
 import { compact } from '../database/compaction/compaction.ts'
 import { type CompactionJob, type CompactionReport, RemoteSource } from './compaction-job.ts'
@@ -9,7 +10,12 @@ import { fillBytesOf, seldomTold } from './compaction-steps.ts'
 import { JobControl, STOP } from './control.ts'
 import { Pacer } from './pacer.ts'
 
+/**
+ * The thread rests as those do that build indexes, but its priority is that of others: a compaction that falls behind slows the
+ * writer down.
+ */
 export default async function runCompaction(job: CompactionJob): Promise<CompactionReport> {
+  restOften()
   const source = new RemoteSource(job)
   const nowMs = (): number => systemClock.monotonic()
   const control = new JobControl(job.control)
@@ -19,7 +25,10 @@ export default async function runCompaction(job: CompactionJob): Promise<Compact
     // A job that was told to stop while it waited for a thread makes no file: its database may be deleted by now.
     if (control.stop !== STOP.no) throw new CompactionCancelled(control.stop === STOP.keep)
     const cache = new PageCache(job.cacheBytes)
-    const pace = (bytes: number): Promise<void> => pacer.pause(bytes)
+    const pace = (bytes: number): Promise<void> => {
+      restIfDue()
+      return pacer.pause(bytes)
+    }
     const result = await compact(source, {
       clock: systemClock,
       random: systemRandom,

@@ -17,6 +17,7 @@ function operationsOf(write: (tx: Parameters<typeof writeDocument>[0]) => void):
   const operations: string[] = []
   write({
     get: () => undefined,
+    getInto: () => -1,
     append: () => Buffer.alloc(16),
     put: (tree) => void operations.push(`put ${tree}`),
     delete: (tree) => void operations.push(`delete ${tree}`),

@@ -1,20 +1,27 @@
-/** Who reads many documents by one view; that it shows what others do is in `model.test.ts`. */
+/** Documents that are looked up as they are stored; that they show what others do is in `model.test.ts`. */
 import t from 'tap'
 import { channelledDatabase } from '../../src/channels/channelled-database.ts'
-import { ReadingDatabase } from '../../src/database/reading-database.ts'
 import { replicatorSeenBy } from '../../src/replicator/documents/replicator-view.ts'
 import { usersSeenBy } from '../../src/users/user-view.ts'
 import { edit, outcomeOf, testDatabase } from '../support/database-fixture.ts'
 
-const room = Buffer.allocUnsafe
+const ID = Buffer.from('long')
 
 t.test('nobody reads past what he is shown of a database', async (t) => {
   const { database } = await testDatabase()
-  t.ok(ReadingDatabase.readerOf(database, room), 'the database itself')
+  await database.update([edit('long', { v: 1 })], { newEdits: true })
   const users = usersSeenBy(database, { name: 'mia', isAdmin: false, publicFields: [] })
-  t.equal(ReadingDatabase.readerOf(users, room), undefined, 'users')
-  t.equal(ReadingDatabase.readerOf(replicatorSeenBy(database, 'mia'), room), undefined, 'replications')
-  t.equal(ReadingDatabase.readerOf(channelledDatabase(database, undefined), room), undefined, 'channels')
+  const seen = { users, replications: replicatorSeenBy(database, 'mia') }
+  t.ok(database.storedRow(ID, 0, ID.length), 'the database itself')
+  for (const [name, narrowed] of Object.entries(seen)) {
+    t.equal(narrowed.storedRow(ID, 0, ID.length), undefined, name)
+  }
+  const channels = channelledDatabase(database, undefined)
+  t.match(
+    outcomeOf(() => channels.storedRow(ID, 0, ID.length)),
+    { error: 'forbidden' },
+    'channels',
+  )
 })
 
 t.test('an entry that is longer than most, and damage', async (t) => {
@@ -23,14 +30,13 @@ t.test('an entry that is longer than most, and damage', async (t) => {
   const ids = Array.from({ length: 100 }, (_, at) => at.toString(16).padStart(32, '0'))
   const revisions = { start: 100, ids }
   await database.update([edit('long', { v: 1 }, { revisions })], { newEdits: false })
-  const reader = ReadingDatabase.readerOf(database, room)!
-  t.ok(reader.find(Buffer.from('long')))
-  t.equal(reader.rev, database.get('long').rev)
-  t.equal(reader.revisions().ids.length, 100)
-  t.equal(reader.body().toString(), '{"v":1}')
+  const row = database.storedRow(ID, 0, ID.length)!
+  t.equal(row.rev, database.get('long').rev)
+  t.equal(row.revisions().ids.length, 100)
+  t.equal(row.body().toString(), '{"v":1}')
   await fixture.store().transact((tx) => {
     tx.put('id', Buffer.from('other'), Buffer.from([2, 0, 0]))
-    tx.put('id', Buffer.from('cut'), fixture.store().get('id', Buffer.from('long'))!.subarray(0, 40))
+    tx.put('id', Buffer.from('cut'), fixture.store().get('id', ID)!.subarray(0, 40))
   })
   for (const id of ['other', 'cut']) {
     t.match(
@@ -39,14 +45,14 @@ t.test('an entry that is longer than most, and damage', async (t) => {
       id,
     )
     t.match(
-      outcomeOf(() => reader.find(Buffer.from(id))),
+      outcomeOf(() => database.storedRow(Buffer.from(id), 0, id.length)),
       { error: 'storage_damaged' },
-      `${id}, by a reader`,
+      `${id}, as it is stored`,
     )
   }
   await database.close()
   t.strictSame(
-    outcomeOf(() => reader.find(Buffer.from('long'))),
+    outcomeOf(() => database.storedRow(ID, 0, ID.length)),
     outcomeOf(() => database.get('long')),
     'closed',
   )

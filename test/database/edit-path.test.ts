@@ -23,6 +23,7 @@ t.test('parts that are refused while others are still handed over', async (t) =>
     },
     database: {
       isFresh: true,
+      hasFreshRules: true,
       refresh: async () => {},
       checkStamp: () => ({ design: 0, settings: 0 }),
       replacedBy: () => undefined,

@@ -117,6 +117,9 @@ t.test('the summary of many documents is that of each, added up', async (t) => {
   const bytes = Buffer.concat([Buffer.alloc(3, 255), ...values, Buffer.alloc(9, 255)])
   const one = values.map((value) => reducer.map(Buffer.alloc(2), value))
   t.same(reducer.mapAll!(bytes, Uint32Array.from(bounds)), reducer.combine(one))
+  const starts = one.flatMap((_, index) => [2 + 30 * index, 2 + 30 * (index + 1)])
+  const beside = Buffer.concat([Buffer.alloc(2, 255), ...one, Buffer.alloc(9, 255)])
+  t.same(reducer.combineAll!(beside, Uint32Array.from(starts)), reducer.combine(one))
   t.same(readSummary(reducer.combine(one)), {
     live: 4,
     deleted: 1,

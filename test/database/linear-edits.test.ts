@@ -41,6 +41,12 @@ class Written implements Transaction {
     return this.trees.get(tree)?.get(Buffer.from(key).toString('hex'))
   }
 
+  getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
+    const value = this.get(tree, key)
+    if (value !== undefined && value.length <= target.length) target.set(value)
+    return value?.length ?? -1
+  }
+
   put(tree: string, key: Uint8Array, value: Uint8Array): void {
     this.#tree(tree).set(Buffer.from(key).toString('hex'), Buffer.from(value))
   }

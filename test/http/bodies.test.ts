@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { ask } from '../support/http-request.ts'
@@ -17,6 +19,22 @@ function raw(server: TestServer, text: string | Buffer, options: { end?: boolean
     socket.write(text)
     if (options.end) socket.end()
   })
+}
+
+/** Sends the head with the first piece, and each of the others when the server has had time to read what was before. */
+async function inPieces(server: TestServer, headText: string, pieces: readonly string[]): Promise<string> {
+  const socket = connect(server.http.port, '127.0.0.1')
+  let got = ''
+  socket.on('data', (chunk: Buffer) => {
+    got += chunk.toString('latin1')
+  })
+  const closed = once(socket, 'close')
+  for (const [at, piece] of pieces.entries()) {
+    socket.write(at === 0 ? headText + piece : piece)
+    if (at < pieces.length - 1) await sleep(20)
+  }
+  await closed
+  return got
 }
 
 const head = (server: TestServer, line: string, headers: string[]): string =>
@@ -93,6 +111,41 @@ t.test('bodies', async (t) => {
     const chunked = head(server, 'PUT /db/short', ['Transfer-Encoding: chunked'])
     t.notMatch(await raw(server, `${chunked}7\r\n{"a":1}\r\n`, { end: true }), /^HTTP\/1\.1 2/)
     t.equal((await ask(server, 'GET /db/short')).status, 404)
+  })
+
+  t.test('a body is the same in how many pieces it comes, and whether they come with the head', async (t) => {
+    const body = JSON.stringify({ text: 'abcdefghij'.repeat(20) })
+    const cuts = {
+      'at once': [],
+      'behind the head': [0],
+      'in two': [100],
+      'in three': [0, 17],
+      'the end': [211],
+    }
+    for (const [name, places] of Object.entries(cuts)) {
+      const id = encodeURIComponent(name)
+      const headers = [`Content-Length: ${body.length}`, 'Connection: close']
+      const pieces = [0, ...places, body.length].map((from, at, all) => body.slice(from, all[at + 1]))
+      pieces.pop()
+      t.match(
+        await inPieces(server, head(server, `PUT /db/${id}`, headers), pieces),
+        /^HTTP\/1\.1 201 /,
+        name,
+      )
+      const { text } = (await ask(server, `GET /db/${id}`)).json as { text: string }
+      t.equal(text.length, 200, name)
+    }
+  })
+
+  t.test('who goes in the middle of a body that began with its head has written nothing', async (t) => {
+    const text = head(server, 'PUT /db/gone', ['Content-Length: 20'])
+    const socket = connect(server.http.port, '127.0.0.1')
+    socket.write(`${text}{"a":`)
+    await once(socket, 'connect')
+    await sleep(20)
+    socket.resetAndDestroy()
+    await sleep(20)
+    t.equal((await ask(server, 'GET /db/gone')).status, 404)
   })
 
   t.test('what is not HTTP is answered shortly and closed', async (t) => {

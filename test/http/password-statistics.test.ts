@@ -3,8 +3,7 @@ import t from 'tap'
 import { ask } from '../support/http-request.ts'
 import { startTestServer } from '../support/http-server.ts'
 
-// One thread at most: each has a cache of its own.
-for (const threads of [0, 1]) {
+for (const threads of [0, 1, 3]) {
   t.test(`a password that is right counts as fast, on either way in, threads: ${threads}`, async (t) => {
     const server = await startTestServer({ threads })
     t.teardown(() => server.stop())

@@ -116,6 +116,21 @@ const CHANGES = {
   feed: ['normal', 'longpoll', 'continuous', 'eventsource'],
 }
 
+/** Selectors that an index proves, that documents are looked at for, and that the index covers. */
+function selectionOf(random: Random): unknown {
+  const range = { n: { $gte: random.int(500), $lt: 500 + random.int(600) } }
+  const selector = [range, { ...range, text: { $regex: 'y' } }, { n: { $exists: true } }][random.int(3)]
+  const fields = [undefined, ['_id', 'n'], ['_id', '_rev', 'text'], ['_attachments']][random.int(4)]
+  return {
+    selector,
+    fields,
+    conflicts: random.int(3) === 0,
+    skip: random.int(4),
+    limit: 1 + random.int(80),
+    sort: random.int(2) === 0 ? [{ n: 'desc' }] : undefined,
+  }
+}
+
 const FOUND = { revs: FLAGS, latest: FLAGS, attachments: FLAGS, show_exp: FLAGS, att_encoding_info: FLAGS }
 
 /** Documents that are there and others, by revisions that are leaves, ancestors or unknown, and wishes that cannot be read. */
@@ -142,17 +157,22 @@ for (const compression of ['none', 'snappy', 'deflate_6']) {
     t.teardown(() => server.stop())
     const random = new Random(propertySeed(t))
     await ask(server, 'PUT /db')
+    await ask(server, 'POST /db/_index', { json: { index: { fields: ['n'] } } })
     await fill(server, random)
     const changes = await ask(server, 'GET /db/_changes?style=all_docs')
     const { results } = changes.json as { results: { id: string; changes: { rev: string }[] }[] }
     const known = results.flatMap(({ id, changes }) => changes.map(({ rev }) => ({ id, rev })))
     let differences = 0
-    for (let i = 0; i < 200; i++) {
-      const path = ['_all_docs', '_changes', '_bulk_get'][random.int(3)]
-      const isFound = path === '_bulk_get'
-      const query = queryOf(random, isFound ? FOUND : path === '_changes' ? CHANGES : LISTING)
-      const line = `${isFound ? 'POST' : 'GET'} /db/${path}?${query}`
-      const sending = isFound ? { json: { docs: wishesOf(random, known) } } : {}
+    const queries = { _all_docs: LISTING, _changes: CHANGES, _bulk_get: FOUND, _find: {} }
+    for (let i = 0; i < 250; i++) {
+      const path = (['_all_docs', '_changes', '_bulk_get', '_find'] as const)[random.int(4)]!
+      const sending =
+        path === '_bulk_get'
+          ? { json: { docs: wishesOf(random, known) } }
+          : path === '_find'
+            ? { json: selectionOf(random) }
+            : {}
+      const line = `${'json' in sending ? 'POST' : 'GET'} /db/${path}?${queryOf(random, queries[path])}`
       const stored = await ask(server, line, sending)
       const objects = await withObjects(() => ask(server, line, sending))
       if (stored.status === objects.status && stored.text === objects.text) continue

@@ -90,3 +90,17 @@ t.test('what an update function writes is written with the rights of whoever cal
   t.equal((await ask(server, 'GET /_users/_design/mine')).status, 404)
   t.equal((await ask(server, 'GET /_users/_local/mine')).status, 404)
 })
+
+t.test('an administrator of the database has its lists, as its views', async (t) => {
+  const server = await openUsers()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /_users/_security', { json: { admins: { names: ['ann'] } } })
+  const list = async (path: string, as: string | null): Promise<number> =>
+    (await ask(server, `GET /_users/_design/d/_list/all/${path}`, { as })).status
+  t.equal(await list('ids', 'ann:pw'), 200)
+  t.equal(await list('d/ids', 'ann:pw'), 200)
+  t.equal(await list('ids', 'bob:pw'), 403)
+  t.equal(await list('ids', null), 403)
+  t.equal(await list('_all_docs', 'ann:pw'), 401, 'as without a list')
+  t.equal((await ask(server, 'GET /_users/_all_docs', { as: 'ann:pw' })).status, 401)
+})

@@ -422,3 +422,54 @@ async function givenBack(t: Test, { server }: TestServer, send: Send): Promise<v
     }
   })
 }
+
+t.test('rows of one key and document stand in the order of their values as terms, either way', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const values = [
+    '"b"',
+    '"a"',
+    '[null]',
+    'null',
+    '{"x":1}',
+    'true',
+    '3',
+    '[1,2]',
+    '2.5',
+    '{"a":1}',
+    '[]',
+    '"B"',
+  ]
+  const map = `function (doc) { ${values.map((value) => `emit(1, ${value});`).join(' ')} emit(doc.n); emit(0, 1) }`
+  await ask(server, 'PUT /db/_design/d', { json: { views: { v: { map } } } })
+  await ask(server, 'POST /db/_bulk_docs', { json: { docs: [{ _id: 'x', n: 2 }] } })
+  const rowsOf = async (query: string): Promise<string[]> => {
+    const { rows } = (await ask(server, `GET /db/_design/d/_view/v?${query}`)).json as {
+      rows: { value: unknown }[]
+    }
+    return rows.map(({ value }) => JSON.stringify(value))
+  }
+  const terms = [
+    '2.5',
+    '3',
+    'null',
+    'true',
+    '{"a":1}',
+    '{"x":1}',
+    '[]',
+    '[1,2]',
+    '[null]',
+    '"B"',
+    '"a"',
+    '"b"',
+  ]
+  t.same(await rowsOf(''), ['1', ...terms, 'null'])
+  t.same(await rowsOf('descending=true'), ['null', ...terms, '1'])
+  t.same(await rowsOf('descending=true&skip=2&limit=2'), terms.slice(1, 3))
+  await ask(server, 'POST /db/_bulk_docs', { json: { docs: [{ _id: 'x', n: 1 }] } })
+  t.same(await rowsOf('key=2'), ['null'], 'a write that was refused')
+  const { json } = await ask(server, 'GET /db/x')
+  await ask(server, 'PUT /db/x', { json: { ...(json as object), n: 1 } })
+  t.same(await rowsOf('key=1'), [...terms.slice(0, 2), 'null', ...terms.slice(2)])
+})

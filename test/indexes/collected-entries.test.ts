@@ -3,6 +3,7 @@ import t from 'tap'
 import { CollectedEntries } from '../../src/indexes/collected-entries.ts'
 import { collatedOrder } from '../../src/indexes/keys/key-order.ts'
 import { rowKey } from '../../src/indexes/keys/row-key.ts'
+import { forgetSpareMemory, spareMemoryBytes } from '../../src/indexes/spare-memory.ts'
 import { arbitraryKey, jsonOf } from '../support/arbitrary-keys.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
@@ -65,3 +66,29 @@ const many = Array.from({ length: 9000 }, (_, n) =>
 check('more than are sorted by one call, several times over', many, false)
 check('the same in their order', [...many].sort(Buffer.compare), false)
 check('the same the other way round', [...many].sort(Buffer.compare).reverse(), false)
+
+t.test("memory that others have used before, and give back, is nobody else's", async (t) => {
+  forgetSpareMemory()
+  t.equal(spareMemoryBytes(), 0)
+  const fill = (entries: CollectedEntries, mark: string): string[] => {
+    const keys = Array.from({ length: 20_000 }, (_, i) => Buffer.from(`${mark} ${i % 977} ${i}`))
+    for (const key of keys) entries.add(key, Buffer.from(`of ${key.toString('hex')}`))
+    return keys.sort(Buffer.compare).map((key) => key.toString('hex'))
+  }
+  const before = new CollectedEntries(undefined)
+  fill(before, 'before')
+  before.release()
+  t.ok(spareMemoryBytes() > 0)
+  const kept = spareMemoryBytes()
+  const [one, other] = [new CollectedEntries(undefined), new CollectedEntries(undefined)]
+  const expected = [fill(one, 'one'), fill(other, 'other')]
+  t.ok(spareMemoryBytes() < kept, 'it was taken')
+  t.same(sortedKeys(one), expected[0])
+  t.same(sortedKeys(other), expected[1])
+  one.release()
+  one.release()
+  t.same(sortedKeys(other), expected[1])
+  t.same(sortedKeys(one), [])
+  forgetSpareMemory()
+  t.equal(spareMemoryBytes(), 0)
+})

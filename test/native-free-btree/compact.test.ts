@@ -5,6 +5,7 @@ import {
   type CompactionOptions,
   compact,
   PageCache,
+  type Reducer,
   type Rewrite,
   type Store,
   StoreCompactionSource,
@@ -175,3 +176,47 @@ t.test('wrong arguments are refused before anything is touched', async (t) => {
   t.notOk(await disk.exists(`${PATH}.compact`))
   await store.close()
 })
+
+t.test(
+  'sums that depend on their order are those that a leaf as a whole gives, with long values between',
+  async (t) => {
+    const double = (number: number): Uint8Array => new Uint8Array(new Float64Array([number]).buffer)
+    const read = (bytes: Uint8Array): number => new DataView(bytes.slice().buffer).getFloat64(0, true)
+    const sum = (numbers: number[]): Uint8Array =>
+      double(numbers.reduce((total, number) => total + number, 0))
+    const sums: Reducer = {
+      name: 'sums',
+      version: 1,
+      maxBytes: 8,
+      map: (_key, value) => double(read(value.subarray(0, 8))),
+      mapAll: (bytes, bounds) =>
+        sum(
+          Array.from({ length: bounds.length / 4 }, (_, i) =>
+            read(bytes.slice(bounds[4 * i + 2], bounds[4 * i + 2]! + 8)),
+          ),
+        ),
+      combine: (parts) => sum(parts.map(read)),
+    }
+    const trees = { sums: { reducer: sums } }
+    const random = new Random(11)
+    const disk = new SimulatedDisk(11)
+    const store = await openSimulated(disk, PATH, random, { trees })
+    for (let n = 0; n < 3; n++) {
+      await store.transact((tx) => {
+        for (let i = 0; i < 300; i++) {
+          const number = random.pick([1e16, -1e16, 1 / 3, 7, 1e-9]) * (1 + random.int(1000))
+          const more = Buffer.alloc(random.pick([0, 0, 0, 0, 30, 400]))
+          tx.put('sums', Buffer.from(`k${n}${i}`), Buffer.concat([double(number), more]))
+        }
+      })
+    }
+    // A mark comes after some entries of a leaf.
+    const options = { ...optionsOn(disk, random), trees, rewrite: undefined, markBytes: 500, fillBytes: 300 }
+    const source = new UnhurriedSource(store)
+    await compact(source, options)
+    await source.end()
+    const report = await store.check()
+    t.equal(report.problemCount, 0, JSON.stringify(report.problems))
+    await store.close()
+  },
+)

@@ -21,9 +21,11 @@ export async function mappedTexts(
     documents.map((text) => Buffer.from(text)),
   )
   const rows = documents.map(() => names.map((): RowTexts => []))
-  visitRows(bytes, names.length, (document, view, keyStart, keyEnd, valueStart, valueEnd) => {
-    const text = (start: number, end: number): string => bytes.toString('utf8', start, end)
-    rows[document]![view]!.push([text(keyStart, keyEnd), text(valueStart, valueEnd)])
+  visitRows(bytes, names.length, {
+    row(document, view, keyStart, keyEnd, valueStart, valueEnd) {
+      const text = (start: number, end: number): string => bytes.toString('utf8', start, end)
+      rows[document]![view]!.push([text(keyStart, keyEnd), text(valueStart, valueEnd)])
+    },
   })
   return rows
 }

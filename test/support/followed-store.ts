@@ -6,6 +6,7 @@
 import type {
   Backup,
   CheckReport,
+  EntryPlace,
   Follower,
   RecoveryReport,
   Reference,
@@ -83,6 +84,10 @@ export class FollowedStore implements Store {
 
   getInto(tree: string, key: Uint8Array, target: Uint8Array): number {
     return this.#reader.getInto(tree, key, target)
+  }
+
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    return this.#reader.place(tree, bytes, start, end, into)
   }
 
   has(tree: string, key: Uint8Array): boolean {

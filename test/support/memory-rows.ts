@@ -80,10 +80,14 @@ export class MemoryRows implements RowReader {
       },
       key: () => entries[at]!.key,
       id: () => entries[at]!.id,
-      idInto: () => -1,
       value: () => entries[at]!.value,
       stored: () => entries[at]!.stored,
       place: () => entries[at]!.place,
+      locate(into) {
+        const { place, stored } = entries[at]!
+        Object.assign(into, { keyBytes: place, keyStart: 0, keyEnd: place.length })
+        Object.assign(into, { valueBytes: stored, valueStart: 0, valueEnd: stored.length })
+      },
     }
   }
 

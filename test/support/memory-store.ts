@@ -6,6 +6,7 @@
  */
 import type {
   CheckReport,
+  EntryPlace,
   RecoveryReport,
   Reference,
   Snapshot,
@@ -16,7 +17,14 @@ import type {
   TreeOptions,
   ValuePlace,
 } from '../../native-free-btree/index.ts'
-import { type Compare, lowerBound, MemoryStoreError, MemoryTreeReader, type Tree } from './memory-tree.ts'
+import {
+  type Compare,
+  lowerBound,
+  MemoryStoreError,
+  MemoryTreeReader,
+  placeEntry,
+  type Tree,
+} from './memory-tree.ts'
 import { Pending } from './memory-writes.ts'
 
 type Trees = Record<string, Tree>
@@ -156,6 +164,13 @@ export class MemoryStore implements Store {
     const value = this.get(tree, key)
     if (value !== undefined && value.length <= target.length) target.set(value)
     return value?.length ?? -1
+  }
+
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean {
+    const key = Buffer.from(bytes.subarray(start, end))
+    const value = this.get(tree, key)
+    if (value !== undefined) placeEntry({ key, value }, into)
+    return value !== undefined
   }
 
   has(tree: string, key: Uint8Array): boolean {
@@ -310,15 +325,21 @@ export class MemoryStore implements Store {
       if (key.length > MAX_KEY_BYTES) throw new MemoryStoreError('KEY_TOO_LARGE', `${key.length} bytes`)
       own.writesTo(tree, this.#compare(tree)).set(Buffer.from(key), value && Buffer.from(value))
     }
+    const get = (tree: string, key: Uint8Array): Buffer | undefined => {
+      requireOpen()
+      this.#tree(tree, this.#contents.trees)
+      requireBytes(key)
+      const ownValue = own.trees.get(tree)?.get(key)
+      const written = ownValue === undefined ? group.trees.get(tree)?.get(key) : ownValue
+      if (written === undefined) return this.get(tree, key)
+      return written === null ? undefined : Buffer.from(written)
+    }
     return {
-      get: (tree, key) => {
-        requireOpen()
-        this.#tree(tree, this.#contents.trees)
-        requireBytes(key)
-        const ownValue = own.trees.get(tree)?.get(key)
-        const written = ownValue === undefined ? group.trees.get(tree)?.get(key) : ownValue
-        if (written === undefined) return this.get(tree, key)
-        return written === null ? undefined : Buffer.from(written)
+      get,
+      getInto: (tree, key, target) => {
+        const value = get(tree, key)
+        if (value !== undefined && value.length <= target.length) target.set(value)
+        return value?.length ?? -1
       },
       put: write,
       delete: (tree, key) => write(tree, key, null),

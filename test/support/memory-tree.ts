@@ -24,6 +24,11 @@ export interface Entry {
 }
 
 export type Tree = readonly Entry[]
+
+export function placeEntry({ key, value }: Entry, into: EntryPlace): void {
+  Object.assign(into, { keyBytes: key, keyStart: 0, keyEnd: key.length })
+  Object.assign(into, { valueBytes: value, valueStart: 0, valueEnd: value.length })
+}
 export type Compare = (a: Uint8Array, b: Uint8Array) => number
 
 /** Position of the first entry whose key is not below `key`. */
@@ -76,12 +81,6 @@ class MemoryCursor implements Cursor {
     return true
   }
 
-  keyInto(target: Uint8Array): number {
-    const { key } = this.#entry()
-    if (key.length <= target.length) target.set(key)
-    return key.length
-  }
-
   #entry(): Entry {
     if (!this.#stands) throw new MemoryStoreError('INVALID_ARGUMENT', 'the cursor stands on no entry')
     return this.#tree[this.#at]!
@@ -97,9 +96,7 @@ class MemoryCursor implements Cursor {
   }
 
   place(into: EntryPlace): void {
-    const { key, value } = this.#entry()
-    Object.assign(into, { keyBytes: key, keyStart: 0, keyEnd: key.length })
-    Object.assign(into, { valueBytes: value, valueStart: 0, valueEnd: value.length })
+    placeEntry(this.#entry(), into)
   }
 
   valueLength(): number {

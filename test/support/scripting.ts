@@ -26,8 +26,10 @@ export type Row = [key: unknown, value: unknown]
 export function rowsOf(bytes: Buffer, documents: number, views: number): Row[][][] {
   const rows: Row[][][] = Array.from({ length: documents }, () => Array.from({ length: views }, () => []))
   const read = (start: number, end: number): unknown => JSON.parse(bytes.toString('utf8', start, end))
-  visitRows(bytes, views, (document, view, keyStart, keyEnd, valueStart, valueEnd) => {
-    rows[document]![view]!.push([read(keyStart, keyEnd), read(valueStart, valueEnd)])
+  visitRows(bytes, views, {
+    row(document, view, keyStart, keyEnd, valueStart, valueEnd) {
+      rows[document]![view]!.push([read(keyStart, keyEnd), read(valueStart, valueEnd)])
+    },
   })
   return rows
 }

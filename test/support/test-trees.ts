@@ -63,6 +63,11 @@ export const edges: Reducer = {
       bytes.subarray(bounds[at]!, Math.min(bounds[at]! + 5, bounds[at + 1]!))
     return encodeEdges(sum, edge(0), edge(bounds.length - 4))
   },
+  combineAll(bytes, bounds) {
+    const parts: Uint8Array[] = []
+    for (let at = 0; at < bounds.length; at += 2) parts.push(bytes.subarray(bounds[at]!, bounds[at + 1]!))
+    return edges.combine(parts)
+  },
   combine(parts) {
     const whole = parts.filter((part) => part.length > 0).map(decodeEdges)
     if (whole.length === 0) return new Uint8Array(0)

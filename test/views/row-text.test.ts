@@ -1,8 +1,8 @@
 /** Rows that are put together say what each of them says alone. */
 import t from 'tap'
-import { PAUSE } from '../../src/documents/piece.ts'
+import { Gathered } from '../../src/documents/gathered.ts'
 import type { RowCursor, RowReader } from '../../src/indexes/api.ts'
-import { rowPieces, rowTexts } from '../../src/views/row-text.ts'
+import { RowTextFiller, rowPieces } from '../../src/views/row-text.ts'
 import { MemoryRows } from '../support/memory-rows.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
@@ -30,15 +30,12 @@ function* walked(tree: RowReader): Generator<RowCursor | undefined> {
   }
 }
 
-/** What is taken of a piece before the next is asked for. */
 function texts(tree: RowReader): string {
+  const out = new Gathered()
+  const filler = new RowTextFiller(walked(tree))
   const taken: Buffer[] = []
-  for (const piece of rowTexts(walked(tree))) {
-    if (piece === PAUSE) continue
-    if (typeof piece !== 'string' && !(piece instanceof Uint8Array)) throw new Error('neither text nor bytes')
-    taken.push(Buffer.from(piece as string))
-  }
-  return Buffer.concat(taken).toString()
+  while (filler.fill(out)) if (out.isFull) taken.push(out.take())
+  return Buffer.concat([...taken, out.take()]).toString()
 }
 
 function alone(tree: RowReader): string {
@@ -60,10 +57,12 @@ t.test('rows of all lengths, of ids of all kinds', async (t) => {
   }
 })
 
-t.test('a piece is short, however many rows there are', async (t) => {
+t.test('a step is short, however many rows there are', async (t) => {
   const tree = new MemoryRows(Array.from({ length: 2000 }, (_, i) => ({ key: i, id: `${i}`, value: null })))
-  const pieces = [...rowTexts(walked(tree))].filter((piece) => piece instanceof Uint8Array)
-  const lengths = pieces.map((piece) => piece.length)
+  const out = new Gathered()
+  const filler = new RowTextFiller(walked(tree))
+  const lengths: number[] = []
+  while (filler.fill(out)) lengths.push(out.take().length)
   t.ok(lengths.length > 4)
   t.ok(lengths.every((length) => length < 32 * 1024))
 })

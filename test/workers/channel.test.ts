@@ -26,8 +26,7 @@ interface Silent {
   notices: Record<never, never>
 }
 
-function line() {
-  const { port1, port2 } = new MessageChannel()
+function line({ port1, port2 } = new MessageChannel()) {
   const heard: string[] = []
   let batches = 0
   port2.on('message', () => {
@@ -78,6 +77,44 @@ t.test('bytes go with their own call, and many calls of one turn are one message
     texts,
   )
   t.ok(batches() < 10, `${batches()} messages`)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('bytes of messages long and short stay what they were when they were said', async (t) => {
+  const { client, server } = line()
+  const lengths = [1, 20_000, 3, 300_000, 100, 1_200_000, 17, 40_000, 39_000, 90_000, 0, 5]
+  const asked: Promise<unknown>[] = []
+  for (const [at, length] of lengths.entries()) {
+    const scratch = new Uint8Array(length).fill(at + 1)
+    const answer = client.call('echo', undefined, { bytes: scratch })
+    scratch.fill(255)
+    asked.push(
+      answer.then(({ bytes = new Uint8Array(0) }) =>
+        t.strictSame(Buffer.from(bytes), Buffer.alloc(length, at + 1)),
+      ),
+    )
+    if (at % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+  await Promise.all(asked)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('methods and names are told once', async (t) => {
+  const { port1, port2 } = new MessageChannel()
+  const received: { names: unknown }[] = []
+  port2.on('message', (message) => received.push(message))
+  const { client, server, heard } = line({ port1, port2 })
+  for (const text of ['a', 'b']) {
+    client.tell('heard', { text })
+    t.equal(await client.ask('double', { n: 1 }), 2)
+  }
+  t.same(heard, ['a', 'b'])
+  t.same(
+    received.map(({ names }) => names),
+    [['heard', 'double'], undefined],
+  )
   client.end(new Error('over'))
   server.end(new Error('over'))
 })

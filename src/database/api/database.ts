@@ -156,7 +156,12 @@ export interface StoredRow {
   readonly leafCount: number
   readonly hasAttachments: boolean
   /** Where the canonical JSON of the winner's body lies: good until anything else is read. Throws as `DocumentView.body`. */
-  body(): Readonly<ValuePlace>
+  placeBody(): Readonly<ValuePlace>
+}
+
+/** A document that was looked up, as it is stored and as a view. */
+export interface StoredDocument extends StoredRow, DocumentView {
+  readonly deleted: boolean
 }
 
 /** Rows that can be walked either way: each is taken once, by `next` or by `nextStored`. */
@@ -335,10 +340,11 @@ export interface Database {
   /** For keys=: undefined where there is no such document; a deleted one has its tombstone's revision. */
   lookup(id: string): AllDocsRow | undefined
   /**
-   * The document as it is stored, deleted or not: good until another is asked for. Undefined where there is none, and where
-   * documents are looked at before they are shown.
+   * The document whose id is bytes `start` to `end` of `bytes`, UTF-8, as it is stored, deleted or not: good until another is asked
+   * for, and until the code that runs now has ended. Undefined where there is none, and where documents are looked at before
+   * they are shown.
    */
-  storedRow(id: string): StoredRow | undefined
+  storedRow(bytes: Uint8Array, start: number, end: number): StoredDocument | undefined
   allDocs(options?: AllDocsOptions): AllDocsPage
   /** Throws bad_request for a malformed `since`. Descending starts at the end, whatever `since` says. */
   changes(options?: ChangesOptions): ChangesPage

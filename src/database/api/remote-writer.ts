@@ -38,13 +38,13 @@ export interface RemoteContent {
 
 /**
  * The writing side of one database, as other threads reach it. It rejects with DatabaseErrors, and `update` with
- * MovedContent too. What goes in must not change until it resolves, and may be a view of longer memory, as what
- * comes out may be.
+ * MovedContent too. What goes in may be a view of longer memory, as what comes out may be.
  */
 export interface RemoteWriter {
   /**
    * Writes encoded edits (`shared/update-codec.ts`) as one transaction, in the order of the calls. Resolves with encoded
-   * results (`shared/result-codec.ts`). Rejects with MovedContent where a reference is of another file than the store's.
+   * results (`shared/result-codec.ts`). Rejects with MovedContent where a reference is of another file than the store's. The
+   * bytes may change as soon as the call has returned: it takes a copy.
    */
   update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array>
   /** As `Store.appendStream`: the next chunk is asked for when the last one is in the file, and all is ended by what the source throws. */

@@ -19,6 +19,7 @@ import type {
 } from '../../../native-free-btree/index.ts'
 import type { Compression } from '../../base/compression.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { restIfDue } from '../../base/rest.ts'
 import { isPacked, packed } from '../bodies/stored-text.ts'
 import {
   type AttachmentInfo,
@@ -65,6 +66,7 @@ export class DatabaseRewrite implements Rewrite {
   }
 
   entry(appender: Appender, tree: string, _key: Buffer, value: Buffer): Uint8Array | undefined {
+    restIfDue()
     if (tree === TREES.seq) {
       return withReference(value, this.#copyBody(appender, decodeChangeEntry(value).reference))
     }

@@ -69,14 +69,14 @@ export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined):
 }
 
 /** Where the revision tree begins. */
-export function treeAt(value: Uint8Array): number {
+function treeAt(value: Uint8Array): number {
   return (value[FLAGS_AT]! & EXPIRES) === 0 ? HEAD_BYTES : HEAD_BYTES + EXPIRY_BYTES
 }
 
-/** When the document expires; undefined for never. */
-export function expiryOfInfo(value: Buffer): number | undefined {
-  if ((value[FLAGS_AT]! & EXPIRES) === 0) return undefined
-  return value.readUIntBE(HEAD_BYTES, EXPIRY_BYTES)
+/** When the document expires of which the value begins at `start` of `bytes`; undefined for never. */
+export function expiryOfInfo(bytes: Buffer, start = 0): number | undefined {
+  if ((bytes[start + FLAGS_AT]! & EXPIRES) === 0) return undefined
+  return bytes.readUIntBE(start + HEAD_BYTES, EXPIRY_BYTES)
 }
 
 /** Decodes the revision tree alone. Throws storage_damaged or ByteFormatError. */

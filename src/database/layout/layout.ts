@@ -135,6 +135,17 @@ function addUp(parts: readonly Uint8Array[]): Uint8Array {
   return sum
 }
 
+/** The same of parts that lie in `bytes`, one after the other in `bounds`. */
+function addUpAll(bytes: Uint8Array, bounds: Uint32Array): Uint8Array {
+  const sum = new Uint8Array(SUMMARY_BYTES)
+  for (let at = 0; at < SUMMARY_BYTES; at += FIELD_BYTES) {
+    let total = 0
+    for (let i = 0; i < bounds.length; i += 2) total += readField(bytes, bounds[i]! + at)
+    writeField(sum, at, total)
+  }
+  return sum
+}
+
 /** Adds what one document, whose value begins at `at` of `bytes`, adds to the summary. */
 export type AddDocument = (bytes: Uint8Array, at: number, sum: IdSummary) => void
 
@@ -161,6 +172,7 @@ export function idReducer(add: AddDocument): Reducer {
       return summaryBytes(sum)
     },
     combine: addUp,
+    combineAll: addUpAll,
     mapAll: (bytes, bounds) => {
       const sum = nothing()
       for (let i = 2; i < bounds.length; i += 4) add(bytes, bounds[i]!, sum)

@@ -30,6 +30,9 @@ const NEW_REVISION_BYTES = 128
 /** Views of results are kept by their length up to here. */
 const KEPT_LENGTHS = 1024
 
+/** Longer pieces are copied by a call. */
+const SHORT_BYTES = 96
+
 /** An id of the usual length, where it lies. */
 export interface UsualId {
   bytes: Uint8Array
@@ -44,6 +47,17 @@ export interface NewRevision {
   /** Bytes of its text, and of what is stored for it. */
   readonly size: number
   readonly activeSize: number
+}
+
+function foldedOf(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value
+}
+
+/** Bytes of a number. */
+function numberLength(value: number): number {
+  let length = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1
+  return length
 }
 
 /** Memory that is written front to back, and used again by the next one who begins. */
@@ -78,7 +92,7 @@ class Room {
 
   /** As `ByteWriter.signed`. */
   signed(value: number): void {
-    this.number(value < 0 ? -2 * value - 1 : 2 * value)
+    this.number(foldedOf(value))
   }
 
   id({ bytes, at }: UsualId): void {
@@ -88,6 +102,11 @@ class Room {
   copy(source: Uint8Array, start: number, end: number): void {
     const { bytes } = this
     let at = this.length
+    if (end - start > SHORT_BYTES) {
+      bytes.set(source.subarray(start, end), at)
+      this.length = at + end - start
+      return
+    }
     for (let i = start; i < end; i++) bytes[at++] = source[i]!
     this.length = at
   }
@@ -154,6 +173,11 @@ export function finishedInfo(reference: Reference): Buffer {
   return info.view()
 }
 
+/** Numbers that take the place of others once the bytes around them have been copied: where, from the first of these, and which. */
+const MOST_NOTED = 1024
+const notedAt = new Float64Array(MOST_NOTED)
+const notedNumbers = new Float64Array(MOST_NOTED)
+
 const change = new Room()
 
 /** The value of the tree `seq` of a document of one leaf without attachments; good until the next one. */
@@ -177,6 +201,7 @@ export function linearChangeEntry(
 /** One document of the usual kind at a time, as the tree `id` has it. */
 export class LinearDocument {
   #bytes: Buffer = info.bytes
+  #length = 0
   #at = 0
   /** Number of its last change. */
   seq = 0
@@ -188,13 +213,15 @@ export class LinearDocument {
   // The value that was read last: revisions without one in front of it, changes that its own lies behind, sizes and references.
   #skipped = 0
   #flags = 0
+  #behindAt = 0
   #behind = 0
   #restAt = 0
 
-  /** Whether the value is a live document's of the usual kind. Not all of it is looked at. */
-  read(value: Buffer): boolean {
-    if (value.length < HEAD_BYTES || value[0] !== VALUE_VERSION || value[1] !== 0) return false
+  /** Whether the first `length` bytes of `value` are a live document's of the usual kind. Not all of them are looked at. */
+  read(value: Buffer, length = value.length): boolean {
+    if (length < HEAD_BYTES || value[0] !== VALUE_VERSION || value[1] !== 0) return false
     this.#bytes = value
+    this.#length = length
     this.#at = HEAD_BYTES
     if (this.#number() !== TREE_VERSION) return false
     this.seq = this.#number()
@@ -207,7 +234,7 @@ export class LinearDocument {
     this.#at += this.#count * REVISION_ID_SIZE
     this.#values = this.#number()
     this.#valuesAt = this.#at
-    return this.#values > 0 && this.#at <= value.length
+    return this.#values > 0 && this.#at <= length
   }
 
   /** NaN where the bytes end, or one is no number's. */
@@ -242,7 +269,7 @@ export class LinearDocument {
     const isCut = kept < this.#count
     const values = isCut ? this.#valuesWithin(kept) : this.#values
     if (values < 0) return false
-    info.begin(NEW_REVISION_BYTES + this.#bytes.length + values * NUMBER_BYTES)
+    info.begin(NEW_REVISION_BYTES + this.#length + values * NUMBER_BYTES)
     writeHead(revision)
     info.number(seq)
     info.number(1)
@@ -254,22 +281,52 @@ export class LinearDocument {
     info.copy(this.#bytes, this.#idsAt, this.#idsAt + kept * REVISION_ID_SIZE)
     info.number(values + 1)
     writeLeafValue(revision)
-    return this.#copyValues(values, seq - this.seq) && (isCut || this.#at === this.#bytes.length)
+    return this.#copyValues(values, seq - this.seq) && (isCut || this.#at === this.#length)
   }
 
-  /** Each tells how many changes lie between it and the document's last one: by `seqs` more. False: they cannot be read. */
+  /**
+   * Each tells how many changes lie between it and the document's last one: by `seqs` more. What lies between two of these numbers
+   * is copied as it is, as far as the new ones take as many bytes as the old ones in one go. False: they cannot be read.
+   */
   #copyValues(count: number, seqs: number): boolean {
     this.#at = this.#valuesAt
+    let from = this.#at
     let index = -1
+    let noted = 0
     for (let i = 0; i < count; i++) {
       if (!this.#nextValue()) return false
       index += 1 + this.#skipped
-      info.number(this.#skipped)
-      info.u8(this.#flags)
-      info.signed(this.#behind + seqs)
-      info.copy(this.#bytes, this.#restAt, this.#at)
+      const behind = foldedOf(this.#behind + seqs)
+      if (numberLength(behind) !== this.#restAt - this.#behindAt) {
+        this.#copyNoting(from, this.#behindAt, noted)
+        info.number(behind)
+        noted = 0
+        from = this.#restAt
+        continue
+      }
+      if (noted === MOST_NOTED) {
+        this.#copyNoting(from, this.#behindAt, noted)
+        noted = 0
+        from = this.#behindAt
+      }
+      notedAt[noted] = this.#behindAt - from
+      notedNumbers[noted] = behind
+      noted += 1
     }
+    this.#copyNoting(from, this.#at, noted)
     return index < this.#count
+  }
+
+  /** Copies bytes of the value, with the numbers that were noted in their places. */
+  #copyNoting(from: number, to: number, noted: number): void {
+    const start = info.length
+    info.copy(this.#bytes, from, to)
+    const { length } = info
+    for (let i = 0; i < noted; i++) {
+      info.length = start + notedAt[i]!
+      info.number(notedNumbers[i]!)
+    }
+    info.length = length
   }
 
   /** How many of the values are of the newest `kept` revisions; -1 where they cannot be read. */
@@ -289,6 +346,7 @@ export class LinearDocument {
     this.#skipped = this.#number()
     this.#flags = this.#bytes[this.#at++] ?? UNKNOWN_FLAGS
     if ((this.#flags & ~VALUE_FLAGS) !== 0) return false
+    this.#behindAt = this.#at
     const folded = this.#number()
     this.#behind = folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
     this.#restAt = this.#at
@@ -301,6 +359,6 @@ export class LinearDocument {
       known += length
       this.#at += length
     }
-    return !Number.isNaN(known) && this.#at <= this.#bytes.length
+    return !Number.isNaN(known) && this.#at <= this.#length
   }
 }

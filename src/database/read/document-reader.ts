@@ -1,24 +1,22 @@
 /**
- * The present revisions of many documents, one after the other, as one view: what is shown of a document is good until anybody's
- * reader finds another one, in this turn or a later one. The entry is read where it was copied to, in memory of the thread; objects
- * are made of what is asked for beside id, revision and body.
+ * The present revisions of many documents that are looked up, one after the other, as one view: what is shown of a document is good
+ * until another one is looked up, and until the code that runs now has ended. Id, revision and body are read where they lie;
+ * objects are made of what else is asked for.
  */
-import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import type { EntryPlace, ValuePlace, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Metrics } from '../../base/metrics.ts'
-import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
-import { readText } from '../bodies/stored-text.ts'
+import type { AttachmentView, RevisionInfo, StoredDocument } from '../api/database.ts'
 import { databaseErrorOf } from '../errors/layer-errors.ts'
-import { decodeInfo, expiryOfInfo, treeAt } from '../layout/document-info.ts'
-import { checkVersion, TREES } from '../layout/layout.ts'
-import { REFERENCE_BYTES, referenceOf } from '../layout/stored-body.ts'
-import { formatRevision, REVISION_ID_SIZE, writeUsualRevision } from '../revisions/revision-id.ts'
-import { placeWinner, WinnerPlace } from '../revisions/revision-tree-codec.ts'
+import { decodeInfo, expiryOfInfo } from '../layout/document-info.ts'
+import { TREES } from '../layout/layout.ts'
+import { formatRevision } from '../revisions/revision-id.ts'
 import { type StoredView, viewOfWinner } from './document-view.ts'
+import { StoredEntry } from './stored-rows.ts'
 
 /** What a reader reads from. */
 export interface ReaderSource {
-  /** As `Store.getInto`. */
-  getInto(tree: string, key: Uint8Array, target: Uint8Array): number
+  /** As `StoreReader.place`. */
+  place(tree: string, bytes: Uint8Array, start: number, end: number, into: EntryPlace): boolean
   /** Of the file that entries are of now. */
   readonly values: ValueSource
 }
@@ -26,122 +24,78 @@ export interface ReaderSource {
 export interface ReaderParts {
   /** For one use: taken for each document. Throws databaseClosed. */
   source(): ReaderSource
-  readonly revsLimit: number
+  readonly settings: { readonly revsLimit: number }
   readonly metrics: Metrics
-  /** Gives memory for the body of the document that was found. */
-  readonly room: (bytes: number) => Buffer
 }
 
-/** Most entries are shorter. */
-const ENTRY_BYTES = 1024
 const NO_ATTACHMENTS: readonly AttachmentView[] = []
 
-/** The thread's: of whoever found a document last. */
-const desk = Buffer.allocUnsafeSlow(ENTRY_BYTES)
-const reference = Buffer.allocUnsafeSlow(REFERENCE_BYTES)
-const places = new WinnerPlace()
-
-export class DocumentReader implements DocumentView {
+export class DocumentReader extends StoredEntry implements StoredDocument {
   readonly #parts: ReaderParts
-  #values: ValueSource | undefined
-  #key: Buffer = desk
-  #entry: Buffer = desk
-  #entryBytes = 0
   #id: string | undefined
   #body: Buffer | undefined
   #stored: StoredView | undefined
+  readonly #bodyPlace: ValuePlace = { bytes: new Uint8Array(0), start: 0, end: 0 }
 
   constructor(parts: ReaderParts) {
+    super({ values: parts.source().values, metrics: parts.metrics })
     this.#parts = parts
   }
 
   /**
-   * Finds the document whose id is `key`, UTF-8, which may not change as long as it is shown; false where there is none, or a
-   * deleted one. Throws as `Database.get`.
+   * Finds the document whose id is bytes `start` to `end` of `bytes`, UTF-8, deleted or not; false where there is none. Throws as
+   * `Database.get`.
    */
-  find(key: Buffer): boolean {
-    this.#key = key
+  find(bytes: Uint8Array, start: number, end: number): boolean {
     this.#id = undefined
     this.#body = undefined
     this.#stored = undefined
     try {
       const source = this.#parts.source()
-      let entry = desk
-      let bytes = source.getInto(TREES.id, key, entry)
-      if (bytes < 0) return false
-      if (bytes > entry.length) {
-        entry = Buffer.allocUnsafe(bytes)
-        bytes = source.getInto(TREES.id, key, entry)
-      }
-      this.#values = source.values
-      this.#entry = entry
-      this.#entryBytes = bytes
-      checkVersion(entry, TREES.id)
-      placeWinner(entry, treeAt(entry), bytes, places)
-      return !places.deleted
+      if (!source.place(TREES.id, bytes, start, end, this)) return false
+      const { values } = source
+      if (values !== this.source.values) this.source = { values, metrics: this.#parts.metrics }
+      this.readInfo()
+      return true
     } catch (error) {
       throw databaseErrorOf(error)
     }
   }
 
-  /** The id in UTF-8. */
-  get key(): Buffer {
-    return this.#key
-  }
-
   get id(): string {
-    this.#id ??= this.#key.toString()
+    this.#id ??= this.idBytes.toString('utf8', this.idStart, this.idEnd)
     return this.#id
   }
 
   get rev(): string {
-    const { pos, idStart, idEnd } = places
-    return formatRevision({ pos, id: this.#entry.toString('latin1', idStart, idEnd) })
-  }
-
-  /** Writes `rev` into `target`, no more than `MOST_REVISION_BYTES`. Returns where it ends; -1 for one that is not of the usual form. */
-  writeRev(target: Uint8Array, from: number): number {
-    const { pos, idStart, idEnd } = places
-    if (idEnd - idStart !== REVISION_ID_SIZE || pos < 1) return -1
-    return writeUsualRevision(pos, this.#entry, idStart, target, from)
-  }
-
-  get deleted(): boolean {
-    return places.deleted
+    const id = this.revisionBytes.toString('latin1', this.revisionStart, this.revisionEnd)
+    return formatRevision({ pos: this.generation, id })
   }
 
   get localSeq(): number {
-    return places.updateSeq
+    return this.seqNumber
   }
 
   get expiresAtMs(): number | undefined {
-    return expiryOfInfo(this.#entry)
-  }
-
-  /** Whether `attachments()` has some. */
-  get hasAttachments(): boolean {
-    return places.attachmentsStart >= 0
+    return expiryOfInfo(this.valueBytes, this.valueStart)
   }
 
   body(): Buffer {
-    if (this.#body !== undefined) return this.#body
-    const { room, metrics } = this.#parts
-    try {
-      this.#body = readText(this.#values!, this.#reference(), room)
-    } catch (error) {
-      throw databaseErrorOf(error)
+    if (this.#body === undefined) {
+      const { bytes, start, end } = super.placeBody()
+      const body = Buffer.allocUnsafe(end - start)
+      body.set(bytes.subarray(start, end))
+      this.#body = body
     }
-    metrics.count('couchdb.database_reads')
     return this.#body
   }
 
-  /** As a revision tree keeps it, of which the first bytes are the reference. */
-  #reference(): Reference {
-    const { bodyStart: bodyAt, bodyEnd } = places
-    if (bodyAt < 0 || bodyEnd - bodyAt < REFERENCE_BYTES) return referenceOf(null)
-    const entry = this.#entry
-    for (let i = 0; i < REFERENCE_BYTES; i++) reference[i] = entry[bodyAt + i]!
-    return reference
+  override placeBody(): Readonly<ValuePlace> {
+    if (this.#body === undefined) return super.placeBody()
+    const place = this.#bodyPlace
+    place.bytes = this.#body
+    place.end = this.#body.length
+    return place
   }
 
   attachments(): readonly AttachmentView[] {
@@ -157,18 +111,20 @@ export class DocumentReader implements DocumentView {
   }
 
   conflicts(): string[] {
-    return this.#view().conflicts()
+    return this.leafCount > 1 ? this.#view().conflicts() : []
   }
 
   deletedConflicts(): string[] {
-    return this.#view().deletedConflicts()
+    return this.leafCount > 1 ? this.#view().deletedConflicts() : []
   }
 
   /** The same as objects, of a copy of the entry. */
   #view(): StoredView {
-    const { revsLimit, metrics } = this.#parts
-    const entry = Buffer.from(this.#entry.subarray(0, this.#entryBytes))
-    this.#stored ??= viewOfWinner({ values: this.#values!, revsLimit, metrics }, this.id, decodeInfo(entry))
+    if (this.#stored === undefined) {
+      const { settings, metrics } = this.#parts
+      const source = { values: this.source.values, revsLimit: settings.revsLimit, metrics }
+      this.#stored = viewOfWinner(source, this.id, decodeInfo(this.value()))
+    }
     return this.#stored
   }
 }

@@ -6,10 +6,12 @@ import { awaiting, databaseErrorOf, reading } from '../errors/layer-errors.ts'
 /** What reads need of a store: a writer's, or one that follows a writer in another thread. */
 export type ReadableStore = Pick<
   StoreReader,
-  'salt' | 'get' | 'getInto' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
+  'salt' | 'get' | 'place' | 'snapshot' | 'values' | 'fileBytes' | 'backup' | 'close'
 > & {
   /** False: what is read may be behind what was acknowledged. A store with a writer, which never is, has none. */
   readonly isFresh?: boolean
+  /** False: who writes it has closed it. */
+  readonly isFollowing?: boolean
 }
 
 /** A database's store, on which nothing new begins once it is closing. What it throws is of the table of errors. */
@@ -35,6 +37,11 @@ export class OpenStore<S extends ReadableStore = ReadableStore> {
   /** Whether a read now sees every write that was acknowledged before. */
   get isFresh(): boolean {
     return this.#store.isFresh !== false
+  }
+
+  /** Whether something new may begin on it, here and where it is written. */
+  get isOpen(): boolean {
+    return !this.#closing && this.#store.isFollowing !== false
   }
 
   withSnapshot<T>(read: (snapshot: Snapshot) => T): T {

@@ -33,6 +33,11 @@ export class SettingsView {
     return this.#record.get().purgedInfosLimit
   }
 
+  /** Whether `security` needs no look at the store. */
+  get keepsSecurity(): boolean {
+    return this.#security.isKept
+  }
+
   /** The same bytes each time, not to be changed, until it is set. Throws databaseClosed. */
   security(): Buffer | undefined {
     this.#store.get()

@@ -46,18 +46,6 @@ export class StoredEntry implements EntryPlace, StoredRow {
     return this.valueBytes
   }
 
-  /** Stands at an entry of the tree `id` that was looked up. Throws as `readInfo`. */
-  stand(key: Buffer, value: Buffer, source: Pick<ViewSource, 'values' | 'metrics'>): void {
-    this.keyBytes = key
-    this.keyStart = 0
-    this.keyEnd = key.length
-    this.valueBytes = value
-    this.valueStart = 0
-    this.valueEnd = value.length
-    this.source = source
-    this.readInfo()
-  }
-
   /** A copy. */
   key(): Buffer {
     return Buffer.from(this.keyBytes.subarray(this.keyStart, this.keyEnd))
@@ -102,7 +90,7 @@ export class StoredEntry implements EntryPlace, StoredRow {
     this.#referenceStart = change.referenceStart
   }
 
-  body(): Readonly<ValuePlace> {
+  placeBody(): Readonly<ValuePlace> {
     const { values, metrics } = this.source
     try {
       const place = locateText(values, this.valueBytes, this.#referenceStart)

@@ -17,6 +17,11 @@ export class Versioned<T> {
     this.#read = read
   }
 
+  /** Whether what is given needs no look at the store. */
+  get isKept(): boolean {
+    return this.#kept !== undefined && this.#kept.version === this.#versionNow()
+  }
+
   get(): T {
     // The version first: a write that comes between the two makes what is kept newer than its version, never older.
     const version = this.#versionNow()

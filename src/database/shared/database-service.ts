@@ -26,7 +26,7 @@ export class DatabaseService implements RemoteWriter {
     this.#database = database
   }
 
-  /** Rejects with ByteFormatError for bytes that are no edits. */
+  /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
   update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
     try {
       if (edits[0] === PACKED_EDITS) return this.#updatePacked(edits)

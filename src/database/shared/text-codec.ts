@@ -3,9 +3,7 @@ import { ByteFormatError, type ByteReader, type ByteWriter } from '../../base/by
 import { DatabaseError, ERRORS, type ErrorKind } from '../../base/errors.ts'
 
 export function writeText(writer: ByteWriter, text: string): void {
-  const bytes = Buffer.from(text)
-  writer.number(bytes.length)
-  writer.bytes(bytes)
+  writer.text(text)
 }
 
 export function readText(reader: ByteReader): string {

@@ -61,6 +61,7 @@ const NO_ATTACHMENTS: ReadyEdit['attachments'] = []
 
 const writer = new ByteWriter()
 
+/** The bytes are good until the next edits are encoded. */
 export function encodeEdits(ready: ReadyEdits): Buffer {
   writer.begin()
   writer.u8(VERSION)
@@ -87,7 +88,7 @@ export function encodeEdits(ready: ReadyEdits): Buffer {
     writeText(writer, rev)
     writeError(writer, refusal)
   }
-  return writer.take()
+  return writer.view()
 }
 
 /** In the order in which the edits are encoded: whose result it is, and its place in the request. */

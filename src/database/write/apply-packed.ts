@@ -17,6 +17,20 @@ import { applyEdits, type UpdateContext, type UpdateOutcome } from './update.ts'
 const OVERHEAD_BYTES = 256
 const PART_EDITS = 512
 
+/** Longer values are the general merge's. */
+const MOST_VALUE_BYTES = 128 * 1024
+
+/** Where the documents' values are read to, one after the other. */
+let desk = Buffer.allocUnsafeSlow(8 * 1024)
+
+/** Reads what the tree `id` has at `key` to `desk`, unless it is too long. Returns its length; fewer than 0 for nothing. */
+function readOf({ tx }: UpdateContext, key: Buffer): number {
+  const bytes = tx.getInto(TREES.id, key, desk)
+  if (bytes <= desk.length || bytes > MOST_VALUE_BYTES) return bytes
+  desk = Buffer.allocUnsafeSlow(Math.min(2 * bytes, MOST_VALUE_BYTES))
+  return tx.getInto(TREES.id, key, desk)
+}
+
 /** What was not written as it was told, in the order of ids: refused, or written as another revision. */
 export type PackedResults = (EditResult | undefined)[]
 
@@ -84,7 +98,9 @@ export class PackedPart {
       const start = edits.start(i)
       const key = edits.key(start)
       const edit = edits.edit(start)
-      const outcome = writeLinear(context, key, context.tx.get(TREES.id, key), edit)
+      const bytes = readOf(context, key)
+      const isLong = bytes > MOST_VALUE_BYTES
+      const outcome = isLong ? undefined : writeLinear(context, key, desk, bytes, edit)
       if (outcome === undefined) {
         const general = this.#applyInGeneral(context, key, edit)
         results[i] = general.results[0]!

@@ -65,6 +65,8 @@ export interface EditWriter {
 /** The database as edits find it. */
 export interface EditedDatabase {
   readonly isFresh: boolean
+  /** See `ReadingDatabase`. */
+  readonly hasFreshRules: boolean
   refresh(): Promise<void>
   /** Of what the next reads see. */
   checkStamp(): CheckStamp
@@ -115,7 +117,8 @@ export class EditPath {
 
   /** See `packed-way.ts`. */
   async updatePacked(edits: PackedEdits, check: EditCheck): Promise<PackedResults | undefined> {
-    if (!this.#database.isFresh) await this.#database.refresh()
+    const database = this.#database
+    if (!database.isFresh && !database.hasFreshRules) await database.refresh()
     edits.stamp = this.#database.checkStamp()
     return check.isNeeded() ? undefined : this.#writer.writePacked(edits)
   }

@@ -52,38 +52,42 @@ export function emptyLinearEdit(): LinearEdit {
 
 const document = new LinearDocument()
 
-/** `value` is what the tree `id` has at `key`. Undefined: nothing was done, and the edit is the general merge's. */
+/**
+ * The first `bytes` bytes of `value` are what the tree `id` has at `key`; fewer than 0 for none. Undefined: nothing was done, and
+ * the edit is the general merge's.
+ */
 export function writeLinear(
   context: LinearContext,
   key: Uint8Array,
-  value: Buffer | undefined,
+  value: Buffer,
+  bytes: number,
   edit: LinearEdit,
 ): LinearOutcome {
   const { revision, body, hasParent } = edit
-  if (value === undefined && hasParent) return 'conflict'
-  if (value !== undefined && !document.read(value)) return undefined
-  if (value !== undefined && !(hasParent && document.hasLeaf(revision.pos - 1, edit.parent)))
-    return 'conflict'
+  const isNew = bytes < 0
+  if (isNew && hasParent) return 'conflict'
+  if (!isNew && !document.read(value, bytes)) return undefined
+  if (!isNew && !(hasParent && document.hasLeaf(revision.pos - 1, edit.parent))) return 'conflict'
   revision.size = textBytesOf(body)
   revision.activeSize = body.length
   const seq = context.nextSeq()
-  if (value === undefined) beginNewDocument(revision, seq)
+  if (isNew) beginNewDocument(revision, seq)
   else if (!document.beginUpdate(revision, seq, context.revsLimit)) return undefined
   const { tx } = context
   const reference = tx.append(body)
   context.appended.add(reference, body)
-  const seqBefore = value === undefined ? undefined : document.seq
+  const seqBefore = isNew ? undefined : document.seq
   const entry = linearChangeEntry(key, revision, reference)
   writeLinearDocument(tx, key, seqBefore, seq, finishedInfo(reference), entry)
   context.takeSeq()
-  return value === undefined ? 'inserted' : 'updated'
+  return isNew ? 'inserted' : 'updated'
 }
 
 const single = emptyLinearEdit()
 single.revision.id.bytes = Buffer.alloc(REVISION_ID_SIZE)
 single.parent.bytes = Buffer.alloc(REVISION_ID_SIZE)
 
-/** As `writeLinear`, of an edit of any kind. */
+/** As `writeLinear`, of an edit of any kind; `value` is all that the tree has, undefined for nothing. */
 export function writeLinearEdit(
   context: LinearContext,
   key: Uint8Array,
@@ -102,5 +106,5 @@ export function writeLinearEdit(
   single.revision.pos = head!.pos
   single.revision.deleted = deleted
   single.body = edit.body
-  return writeLinear(context, key, value, single)
+  return writeLinear(context, key, value ?? NOTHING, value?.length ?? -1, single)
 }

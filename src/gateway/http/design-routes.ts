@@ -105,13 +105,12 @@ async function mappedRows({ database, gateway, gone }: Exchange, map: string): P
       if (error instanceof ScriptError) throw new GatewayError(500, error.reason, { cause: error })
       throw error
     }
-    visitRows(mapped, 1, (document, _view, keyStart, keyEnd, valueStart, valueEnd) => {
-      const key = JSON.parse(mapped.toString('utf8', keyStart, keyEnd))
-      rows.push({
-        id: batch[document]!.id,
-        key,
-        value: JSON.parse(mapped.toString('utf8', valueStart, valueEnd)),
-      })
+    visitRows(mapped, 1, {
+      row(document, _view, keyStart, keyEnd, valueStart, valueEnd) {
+        const key = JSON.parse(mapped.toString('utf8', keyStart, keyEnd))
+        const value = JSON.parse(mapped.toString('utf8', valueStart, valueEnd))
+        rows.push({ id: batch[document]!.id, key, value })
+      },
     })
     if (rows.length > MOST_ROWS) throw new GatewayError(413, 'The view has too many rows')
     await giveWay()

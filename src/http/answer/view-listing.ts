@@ -40,13 +40,11 @@ export interface Page {
   updateSeq?: string | null | undefined
   rows: Iterator<RowStep>
   /** The same rows with what stands between them, which are asked for instead where there are such. */
-  texts?: Iterable<Piece> | undefined
-  /** The same as `texts`. */
   filler?: RowFiller | undefined
 }
 
 /** The same, whose rows somebody else is asked for. */
-export interface LatePage extends Omit<Page, 'rows' | 'texts' | 'filler'> {
+export interface LatePage extends Omit<Page, 'rows' | 'filler'> {
   rows: AsyncIterator<RowStep>
 }
 
@@ -67,12 +65,6 @@ export function* listing(
       if (page.filler !== undefined) {
         yield short
         yield page.filler
-        yield PAGE_END
-        continue
-      }
-      if (page.texts !== undefined) {
-        yield short
-        yield* page.texts
         yield PAGE_END
         continue
       }

@@ -1,7 +1,8 @@
 /** WebSockets of a server, before anything is said over them. */
-import { IncomingMessage, type Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { TellingMessage } from '../request/telling-message.ts'
 
 /** The options of a feed, and whatever else clients send. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -12,7 +13,7 @@ const MAX_PONG_BYTES = 64 * 1024
  * A request that leaves HTTP only for a WebSocket: one to upgrade to anything else (`h2c`, which Java's client always asks for) is an
  * ordinary request. To be given to the HTTP server.
  */
-export class UpgradableMessage extends IncomingMessage {
+export class UpgradableMessage extends TellingMessage {
   declare asked: boolean | null
 
   set upgrade(asked: boolean | null) {

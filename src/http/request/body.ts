@@ -4,20 +4,34 @@ import { DatabaseError } from '../../base/errors.ts'
 import { runInTurns } from '../../base/time-slice.ts'
 import type { BodyHold } from './body-memory.ts'
 import { GatheredBytes } from './gathered-bytes.ts'
+import { type BodyTaker, TellingMessage } from './telling-message.ts'
 
 /**
  * Request bodies. The framework reads none: a handler asks for the body when it knows that the request is
  * allowed, with the bound that fits. What nobody asked for is drained or the connection closed (listen/lingering.ts).
  */
 const UNPACKED_CHUNK_BYTES = 64 * 1024
+/** Of bodies that come in one piece with their heads, about. */
+const SHORT_BODY_BYTES = 16 * 1024
 
 /** Hears of a body. Of the two ends one is called, once. */
-export interface BodyListener {
-  onChunk(chunk: Buffer): void
-  /** The last byte has come. */
-  onEnd(): void
+export interface BodyListener extends BodyTaker {
   /** requestTooLarge, or clientGone when the client closed before the last byte. */
   onFail(error: DatabaseError): void
+}
+
+/** What is done when the parsers have handed over what this turn brought: they let ticks run between two pieces of it. */
+let due: (() => void)[] = []
+
+function behindTurn(run: () => void): void {
+  due.push(run)
+  if (due.length === 1) setImmediate(runDue)
+}
+
+function runDue(): void {
+  const running = due
+  due = []
+  for (const run of running) run()
 }
 
 /**
@@ -30,10 +44,17 @@ export function receiveBody(
   request: IncomingMessage,
   limitBytes: number,
   listener: BodyListener,
+  /** It may come at once, and is not paused before all of that has been taken. */
+  isShort = false,
 ): () => void {
   let isOver = false
+  let isListening = false
   const stop = (): void => {
     isOver = true
+    if (!isListening) {
+      if (isShort) (request as Partial<TellingMessage>).untell?.()
+      return
+    }
     request.off('data', onData)
     request.off('end', onEnd)
     request.off('close', onClose)
@@ -62,15 +83,25 @@ export function receiveBody(
     } else fail('clientGone')
   }
   const onClose = (): void => fail('clientGone')
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
-  else if (request.readableEnded) onEnd()
-  else if (request.destroyed) onClose()
-  else {
+  const listen = (): void => {
+    isListening = true
     request.on('end', onEnd)
     request.on('close', onClose)
     request.on('error', onClose)
     request.on('data', onData)
   }
+  const listenAfterAll = (): void => {
+    if (isOver) return
+    ;(request as TellingMessage).untell()
+    if (request.destroyed) onClose()
+    else listen()
+  }
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
+  else if (request.readableEnded) onEnd()
+  else if (request.destroyed) onClose()
+  else if (isShort && request instanceof TellingMessage && request.tell({ onChunk: onData, onEnd }))
+    behindTurn(listenAfterAll)
+  else listen()
   return leave
 }
 
@@ -93,7 +124,11 @@ export function readBody(request: IncomingMessage, limitBytes: number, hold: Bod
     new Promise((resolve, reject) => {
       const whole = new WholeBody(limitBytes, hold, encoding === 'gzip' ? 0 : declared, { resolve, reject })
       if (encoding === 'gzip') unpack(request, limitBytes, whole)
-      else whole.from(request, receiveBody(request, limitBytes, whole))
+      else
+        whole.from(
+          request,
+          receiveBody(request, limitBytes, whole, 0 < declared && declared <= SHORT_BODY_BYTES),
+        )
     })
   const waiting = hold.grow(declared)
   return waiting === undefined ? read() : waiting.then(read)

@@ -41,6 +41,9 @@ const VALUE_BYTES = 64
 /** Of a rewritten request: about what a client may send. */
 const MOST_TARGET_CHARACTERS = 64 * 1024
 
+/** Writes without a read, for whom the database need not be caught up with. */
+const BULK_ROUTE = 'db/_bulk_docs'
+
 /** What all requests share. */
 export interface Service {
   readonly options: HttpOptions
@@ -345,8 +348,14 @@ export class Exchange implements Intake {
    */
   openDatabase(): Promise<void> | undefined {
     const { databases } = this.backend
-    this.#lease ??= databases.leaseOpen(this.place.database ?? '')
+    this.#lease ??= databases.leaseOpen(this.place.database ?? '', this.place.route === BULK_ROUTE)
     return this.#lease === undefined ? this.#leaseLater() : undefined
+  }
+
+  /** What the database shows is as new as what was acknowledged: where only writes were to come (`BULK_ROUTE`), that is not so yet. */
+  async catchUp(): Promise<void> {
+    const { database } = this.lease
+    if (!database.isFresh) await database.refresh()
   }
 
   async #leaseLater(): Promise<void> {

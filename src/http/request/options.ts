@@ -36,8 +36,8 @@ type Here<T> = T | Promise<T>
 
 /** As `DatabaseRegistry` has them. */
 export interface DatabasesBackend extends Pick<DatabaseRegistry, 'watch' | 'create' | 'delete'> {
-  /** Undefined: `lease` opens it, or refuses. */
-  leaseOpen(name: string): Lease | undefined
+  /** Undefined: `lease` opens it, or refuses. With `isToWrite` reads may be behind what was acknowledged. */
+  leaseOpen(name: string, isToWrite?: boolean): Lease | undefined
   lease(name: string): Promise<Lease>
   list(range?: NameRange): Here<string[]>
   has(name: string): Here<boolean>

@@ -6,6 +6,7 @@
  * Places are bounds: what comes before the rows whose keys they are a beginning of. So a sort key is the place before all
  * rows of its key.
  */
+import type { EntryPlace, ValuePlace } from '../../../native-free-btree/index.ts'
 import { decoded, writeEscaped } from './sort-key.ts'
 import { elementsEnd, hasTextBefore, sortKeyEnd } from './token-walk.ts'
 import * as T from './tokens.ts'
@@ -13,6 +14,8 @@ import * as T from './tokens.ts'
 /** Numbers below have one byte; others have this plus the count of the bytes that follow, the highest first. */
 const SHORT_NUMBERS = 0x80
 const NO_LENGTH = 0xff
+/** Behind the id in a row's key, whose length as it is written there is known. */
+const BYTES_BEHIND_ID = 3
 /** Of an id as it is written here, so that a row's key is no longer than the engine's keys may be. */
 const MAX_ID_BYTES = 40_000
 
@@ -49,39 +52,27 @@ export function idOf(key: Uint8Array): string {
     const start = sortKeyEnd(key)
     return unescaped(key, start, key.indexOf(0, start))
   }
-  const end = key.length - 3
+  const end = key.length - BYTES_BEHIND_ID
   return unescaped(key, end - length, end)
 }
 
-/** Behind the id in a row's key, whose length as it is written there is known. */
-export const BYTES_BEHIND_ID = 3
-
-/** Where the id begins in a row's key, which ends at `end`, as it is written there; -1 where it has to be looked for. */
-export function idStart(key: Uint8Array, end = key.length): number {
-  const length = key[end - 1]!
-  return length === NO_LENGTH ? -1 : end - BYTES_BEHIND_ID - length
-}
-
-/**
- * Copies the id in a row's key, which ends at `end`, to the beginning of `target`. Returns its length; -1 where it has to be
- * looked for, is written otherwise, or is longer than `target`.
- */
-export function idInto(key: Uint8Array, end: number, target: Uint8Array): number {
-  const start = idStart(key, end)
-  const length = end - BYTES_BEHIND_ID - start
-  if (start < 0 || length > target.length) return -1
-  for (let i = 0; i < length; i++) {
-    const byte = key[start + i]!
-    if (byte <= 1) return -1
-    target[i] = byte
-  }
-  return length
+/** Says where the id of a row lies, UTF-8, in the row's key; false where it has to be looked for, or is written otherwise there. */
+export function placeId({ keyBytes, keyStart, keyEnd }: Readonly<EntryPlace>, into: ValuePlace): boolean {
+  const length = keyBytes[keyEnd - 1]!
+  const end = keyEnd - BYTES_BEHIND_ID
+  const start = end - length
+  if (length === NO_LENGTH || start < keyStart) return false
+  for (let at = start; at < end; at++) if (keyBytes[at]! <= 1) return false
+  into.bytes = keyBytes
+  into.start = start
+  into.end = end
+  return true
 }
 
 /** The sort key of a row's key: a view of it. */
 export function sortKeyOf(key: Uint8Array): Uint8Array {
   const length = key.at(-1)!
-  return key.subarray(0, length === NO_LENGTH ? sortKeyEnd(key) : key.length - 3 - length)
+  return key.subarray(0, length === NO_LENGTH ? sortKeyEnd(key) : key.length - BYTES_BEHIND_ID - length)
 }
 
 /** Whether no row of the same key and document can stand before this one. False says nothing. */

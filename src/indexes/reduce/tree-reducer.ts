@@ -33,24 +33,46 @@ export const MOST_PART_BYTES = MOST_BYTES - LENGTH_BYTES
 /** Undefined where no reduce keeps summaries. */
 export function treeReducer(reduces: readonly string[]): Reducer | undefined {
   const summarizers = summarizersOf(reduces)
-  if (summarizers.length === 0) return undefined
-  return {
-    name: nameOf(summarizers),
-    version: VERSION,
-    maxBytes: MOST_BYTES,
-    map(key, value) {
-      const row = rowOf(key, value)
-      return joined(summarizers.map((summarizer) => summarizer.map(row, MOST_PART_BYTES)))
-    },
-    mapAll(bytes, bounds) {
-      const rows = rowsOf(bytes, bounds)
-      return joined(summarizers.map((summarizer) => summarizer.mapAll?.(rows) ?? mapEach(rows, summarizer)))
-    },
-    combine(summaries) {
-      const columns = summarizers.map((): Uint8Array[] => [])
-      for (const summary of summaries) splitInto(summary, columns)
-      return joined(summarizers.map((summarizer, i) => summarizer.combine(columns[i]!, MOST_PART_BYTES)))
-    },
+  return summarizers.length === 0 ? undefined : new TreeReducer(summarizers)
+}
+
+/** A class, so that what V8 has compiled of its methods is there for the next index too. */
+class TreeReducer implements Reducer {
+  readonly name: string
+  readonly version = VERSION
+  readonly maxBytes = MOST_BYTES
+  readonly #summarizers: readonly Summarizer[]
+
+  constructor(summarizers: readonly Summarizer[]) {
+    this.name = nameOf(summarizers)
+    this.#summarizers = summarizers
+  }
+
+  map(key: Uint8Array, value: Uint8Array): Uint8Array {
+    const row = rowOf(key, value)
+    const parts: Uint8Array[] = []
+    for (const summarizer of this.#summarizers) parts.push(summarizer.map(row, MOST_PART_BYTES))
+    return joined(parts)
+  }
+
+  mapAll(bytes: Uint8Array, bounds: Uint32Array): Uint8Array {
+    const rows = rowsOf(bytes, bounds)
+    const parts: Uint8Array[] = []
+    for (const summarizer of this.#summarizers) {
+      parts.push(summarizer.mapAll?.(rows) ?? mapEach(rows, summarizer))
+    }
+    return joined(parts)
+  }
+
+  combine(summaries: readonly Uint8Array[]): Uint8Array {
+    const columns: Uint8Array[][] = []
+    for (const _ of this.#summarizers) columns.push([])
+    for (const summary of summaries) splitInto(summary, columns)
+    const parts: Uint8Array[] = []
+    for (const [i, summarizer] of this.#summarizers.entries()) {
+      parts.push(summarizer.combine(columns[i]!, MOST_PART_BYTES))
+    }
+    return joined(parts)
   }
 }
 

@@ -38,6 +38,7 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     )
     if (answer !== undefined) return answer
   }
+  await exchange.catchUp()
   const scanned = await exchange.inTurns(scanDocumentsSteps(text, options))
   if (scanned === null) throw new DatabaseError('badRequest', 'Request body must be a JSON object')
   const { documents, members } = scanned

@@ -191,7 +191,8 @@ class WishFiller implements RowFiller {
 
   #write(wish: Wish, out: Gathered, at: number): boolean {
     if ('error' in wish || isLocalId(wish.id)) return false
-    const row = this.#database.storedRow(wish.id)
+    const id = Buffer.from(wish.id)
+    const row = this.#database.storedRow(id, 0, id.length)
     return row !== undefined && writeFound(row, out, wish.rev, at === 0 ? FIRST : COMMA)
   }
 }

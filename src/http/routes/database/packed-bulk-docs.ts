@@ -10,6 +10,7 @@ import type { PackedResults } from '../../../database/write/apply-packed.ts'
 import type { PackedEdits } from '../../../database/write/packed-edits.ts'
 import { bulkEdits } from '../../../documents/bulk-edits.ts'
 import { NotPlain, PackedDocuments, requirePlainLength } from '../../../documents/packed-documents.ts'
+import { put } from '../../../documents/row-bytes.ts'
 import { type BatchOptions, readDocumentsSteps, scanDocumentsSteps } from '../../../json/documents.ts'
 import type { DocumentWriter } from '../../../writing/document-writer.ts'
 import type { Answer } from '../../answer/answer.ts'
@@ -190,10 +191,7 @@ class AnswerLines {
   }
 
   #copy(source: Uint8Array, start: number, end: number): void {
-    const bytes = this.#bytes
-    let at = this.#length
-    for (let i = start; i < end; i++) bytes[at++] = source[i]!
-    this.#length = at
+    this.#length = put(source, start, end, this.#bytes, this.#length)
   }
 }
 

@@ -15,7 +15,7 @@ import type { GroupOptions, KeyedRange } from '../../../views/groups.ts'
 import { type Shape, shapeOf } from '../../../views/query.ts'
 import { QueryRanges } from '../../../views/ranges.ts'
 import { builtinRows, reducedRows } from '../../../views/reduced-rows.ts'
-import { rowPieces, rowTexts } from '../../../views/row-text.ts'
+import { RowTextFiller, rowPieces } from '../../../views/row-text.ts'
 import { askedGroups, askedRows, type RowsHead, rowsHead } from '../../../views/rows.ts'
 import { scriptReduction } from '../../../views/script-reduction.ts'
 import type { LatePage, Page, RowStep } from '../../answer/view-listing.ts'
@@ -212,8 +212,8 @@ function openPage(
       : { updateSeq, rows: groupRows(exchange, target, groups, signal) }
   }
   const rows = plainRows(exchange, tree, query, ranges)
-  const texts = query.includeDocs ? undefined : rowTexts(askedRows(tree, query, ranges))
-  return { ...head, updateSeq, rows, texts }
+  const filler = query.includeDocs ? undefined : new RowTextFiller(askedRows(tree, query, ranges))
+  return { ...head, updateSeq, rows, filler }
 }
 
 /** The opaque sequence of a change. */

@@ -1,0 +1,43 @@
+/** A thread that only writes need not take in the log: it knows when the rules of writing are others. */
+import t from 'tap'
+import type { Database } from '../../src/database/api/database.ts'
+import { edit } from '../support/database-fixture.ts'
+import { sharedDatabase } from '../support/followed-fixture.ts'
+
+/** More than is taken in at one go. */
+async function runAhead(core: Database, name: string): Promise<void> {
+  const text = 'x'.repeat(1000)
+  await core.update(Array.from({ length: 400 }, (_, n) => edit(`${name}${n}`, { text })))
+}
+
+t.test('rules are known while reads are behind, until they change', async (t) => {
+  const { core, follow } = await sharedDatabase(t)
+  const { database: front } = await follow()
+  const look = async (): Promise<[string | undefined, boolean]> => {
+    await front.refresh()
+    return [front.security()?.toString(), front.hasValidation()]
+  }
+  t.equal(front.hasFreshRules, false, 'nobody has looked at them')
+  t.same(await look(), [undefined, false])
+  await runAhead(core, 'a')
+  t.equal(front.isFresh, false)
+  t.equal(front.hasFreshRules, true)
+
+  await core.setSecurity(Buffer.from('{"members":{"names":["a"]}}'))
+  t.equal(front.hasFreshRules, false, 'after another _security')
+  t.same(await look(), ['{"members":{"names":["a"]}}', false])
+  t.equal(front.hasFreshRules, true)
+
+  await runAhead(core, 'b')
+  await core.update([edit('_design/d', { validate_doc_update: 'function () {}' })])
+  t.equal(front.hasFreshRules, false, 'after a design document')
+  t.same(await look(), ['{"members":{"names":["a"]}}', true])
+  t.equal(front.hasFreshRules, true)
+
+  await runAhead(core, 'c')
+  t.equal(front.isFresh, false)
+  t.equal(front.get('c399').id, 'c399', 'a read')
+
+  await core.close()
+  t.equal(front.hasFreshRules, false, 'the writer has closed it')
+})

@@ -1,0 +1,75 @@
+/** Bodies of requests without the events of a stream. */
+import { createServer, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import t from 'tap'
+import { TellingMessage } from '../../src/http/request/telling-message.ts'
+
+/** What is sent at once, held against what the handler gives back. */
+function answered(text: string, handle: (request: TellingMessage) => Promise<string>): Promise<string> {
+  return new Promise((resolve) => {
+    const server = createServer({ IncomingMessage: TellingMessage }, (request, response) => {
+      void handle(request as TellingMessage).then((answer) => response.end(answer))
+    })
+    server.listen(0, '127.0.0.1', () => {
+      const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+      let got = ''
+      socket.on('data', (chunk: Buffer) => {
+        got += chunk.toString('latin1')
+      })
+      socket.on('close', () => {
+        server.close()
+        resolve(got.slice(got.indexOf('\r\n\r\n') + 4))
+      })
+      socket.write(text)
+    })
+  })
+}
+
+const HEAD = 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n'
+
+async function streamed(request: IncomingMessage): Promise<string> {
+  let text = ''
+  for await (const chunk of request) text += String(chunk)
+  return text
+}
+
+t.test('a body is told of in the turn that brings it, and its stream ends by itself', async (t) => {
+  let turns = 0
+  const told = await answered(
+    `${HEAD}hello`,
+    (request) =>
+      new Promise((resolve) => {
+        setImmediate(() => {
+          turns += 1
+        })
+        let text = ''
+        const isTold = request.tell({
+          onChunk: (chunk) => {
+            text += chunk.toString()
+          },
+          onEnd: () => resolve(`${text} ${turns}`),
+        })
+        t.ok(isTold)
+        request.once('close', () => t.pass('the request is over'))
+      }),
+  )
+  t.equal(told, 'hello 0')
+})
+
+t.test('whoever tells no more leaves the rest to the stream', async (t) => {
+  const text = await answered(`${HEAD}hello`, async (request) => {
+    t.ok(request.tell({ onChunk: () => t.fail('nobody is told'), onEnd: () => t.fail('nobody is told') }))
+    request.untell()
+    return streamed(request)
+  })
+  t.equal(text, 'hello')
+})
+
+t.test('nobody is told of a body that the stream has begun with', async (t) => {
+  const text = await answered(`${HEAD}hello`, async (request) => {
+    await new Promise((resolve) => setImmediate(resolve))
+    t.notOk(request.tell({ onChunk: () => t.fail('told'), onEnd: () => t.fail('told') }))
+    return streamed(request)
+  })
+  t.equal(text, 'hello')
+})
