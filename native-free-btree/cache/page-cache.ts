@@ -12,6 +12,7 @@
  */
 import { requireAmount } from '../arguments.ts'
 import { copyOfPage, filledBytes, type KeptPage } from '../page/origin.ts'
+import { pagePool } from '../page/pool.ts'
 import { LARGEST_ROOM_BYTES, PageRoom, PageRooms, type RoomOwner } from './page-rooms.ts'
 import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
@@ -20,6 +21,12 @@ import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 const PAGE_OVERHEAD_BYTES = 300
 /** This part of what pages may take is free, or will be when the running code has ended. */
 const FREE_SHARE = 1 / 16
+/** So much of the budget more may be taken until the running code has ended. */
+const OVERDRAFT = 1 / 16
+/** Dirty nodes have used what is left to them when they took this part of it. */
+const NEARLY_ALL = 7 / 8
+/** So often all pages may be replaced before dirty nodes are left half as much, where they do not use it. */
+const TURNOVERS = 4
 
 export class PageCache implements ValueBudget {
   /** Most bytes of all that is counted here: clean pages, and dirty ones as far as `setDirty` tells. */
@@ -39,6 +46,13 @@ export class PageCache implements ValueBudget {
   /** Pages with memory of their own. */
   #largeBytes = 0
   #dirtyBytes = 0
+  /**
+   * Most that dirty nodes took lately. They come to it again and again, from one checkpoint to the next: clean pages leave
+   * it to them, and the pool keeps what of it is not used, for memory that goes back and forth is garbage half of the time.
+   */
+  #dirtyRoom = 0
+  /** Pages that were taken in since dirty nodes last took nearly all of that. */
+  #arrivals = 0
   #newest: PageRoom | undefined
   #oldest: PageRoom | undefined
   #hand: PageRoom | undefined
@@ -80,7 +94,21 @@ export class PageCache implements ValueBudget {
   /** Counts a change of the bytes of dirty nodes; clean pages make room. */
   addDirty(deltaBytes: number): void {
     this.#dirtyBytes += deltaBytes
+    if (this.#dirtyBytes >= this.#dirtyRoom * NEARLY_ALL) this.#arrivals = 0
+    const room = this.#dirtyBytes === 0 ? 0 : Math.max(this.#dirtyRoom, this.#dirtyBytes)
+    pagePool.spare(room - this.#dirtyRoom - deltaBytes)
+    this.#dirtyRoom = room
     if (deltaBytes > 0) this.#shrink()
+  }
+
+  /** Whoever reads without writing gets the room of dirty nodes in the end. */
+  #countArrival(): void {
+    this.#arrivals += 1
+    if (this.#arrivals < (this.#pages + 1) * TURNOVERS || this.#dirtyRoom === this.#dirtyBytes) return
+    this.#arrivals = 0
+    const room = Math.max(this.#dirtyBytes, this.#dirtyRoom / 2)
+    pagePool.spare(room - this.#dirtyRoom)
+    this.#dirtyRoom = room
   }
 
   /** A part of the cache for one file. */
@@ -118,6 +146,7 @@ export class PageCache implements ValueBudget {
     space.first = room
     this.#table.add(room)
     this.#pages += 1
+    this.#countArrival()
     this.#shrink()
     return room
   }
@@ -131,9 +160,11 @@ export class PageCache implements ValueBudget {
     }
     const room = rooms.take(bytes)
     if (room !== undefined) return room
-    // Free rooms of another size make way where there is no more memory.
-    const mayGrow = this.cachedBytes + rooms.slabBytesFor(bytes) <= this.#limit || rooms.giveUpSlab()
-    if (!mayGrow) return undefined
+    // While rooms wait for the running code to end, as many more may be taken: many pages of a checkpoint come at once.
+    const most = this.#limit + Math.min(rooms.returnedBytes, this.budgetBytes * OVERDRAFT)
+    const mayGrow = this.cachedBytes + rooms.slabBytesFor(bytes) <= most
+    // Else free rooms of another size make way.
+    if (!mayGrow && !rooms.giveUpSlab()) return undefined
     rooms.grow(bytes)
     return rooms.take(bytes)
   }
@@ -194,7 +225,7 @@ export class PageCache implements ValueBudget {
 
   /** @internal */
   allowanceBytes(): number {
-    return Math.max(this.budgetBytes - this.#dirtyBytes - this.cachedBytes, this.budgetBytes / 16)
+    return Math.max(this.budgetBytes - this.#dirtyRoom - this.cachedBytes, this.budgetBytes / 16)
   }
 
   /** @internal */
@@ -205,7 +236,7 @@ export class PageCache implements ValueBudget {
   /** However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always. */
   get #limit(): number {
     const least = this.budgetBytes / 16
-    return Math.max(this.budgetBytes - this.#dirtyBytes - Math.min(this.values.bytes, least), least)
+    return Math.max(this.budgetBytes - this.#dirtyRoom - Math.min(this.values.bytes, least), least)
   }
 
   #shrink(): void {

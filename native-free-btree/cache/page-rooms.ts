@@ -9,6 +9,8 @@ import type { PageOrigin } from '../page/origin.ts'
 
 /** Sizes of rooms are multiples of this. */
 const STEP_BYTES = 256
+/** Where no room of the right size is free, one that is a little larger will do. */
+const SIZES_TRIED = 4
 /** Larger pages are rare: each has memory of its own. */
 export const LARGEST_ROOM_BYTES = 16 * 1024
 const MOST_SLAB_BYTES = 256 * 1024
@@ -87,12 +89,16 @@ export class PageRooms {
   /** Memory of all slabs, and of the rooms that are held. */
   bytes = 0
   heldBytes = 0
+  /** Of rooms that are free when the running code has ended. */
+  returnedBytes = 0
   readonly #sizes: RoomSize[]
   readonly #onMove: (from: PageRoom, to: PageRoom) => void
   readonly #onReuse: () => void
   #returned: PageRoom[] = []
   /** The size that was looked at last for a slab to give up. */
   #hand = 0
+  /** The generation in which no slab could be given up: none can until rooms become free. */
+  #stuckIn = -1
 
   /** `onMove`: another room has the same bytes and is to stand for the page. `onReuse`: rooms have become free. */
   constructor(budgetBytes: number, onMove: (from: PageRoom, to: PageRoom) => void, onReuse: () => void) {
@@ -105,10 +111,16 @@ export class PageRooms {
     this.#onReuse = onReuse
   }
 
-  /** A room for `bytes` bytes, LARGEST_ROOM_BYTES at most; undefined when none is free. */
+  /** A room for at least `bytes` bytes, LARGEST_ROOM_BYTES at most; undefined when none is free. */
   take(bytes: number): PageRoom | undefined {
-    const room = this.#sizeOf(bytes).free.pop()
-    if (room === undefined) return undefined
+    const first = Math.max(1, Math.ceil(bytes / STEP_BYTES)) - 1
+    const end = Math.min(first + SIZES_TRIED, this.#sizes.length)
+    let room: PageRoom | undefined
+    for (let i = first; room === undefined && i < end; i++) room = this.#sizes[i]!.free.pop()
+    return room && this.#hold(room)
+  }
+
+  #hold(room: PageRoom): PageRoom {
     room.isHeld = true
     room.slab!.held += 1
     this.heldBytes += room.page.length
@@ -121,11 +133,13 @@ export class PageRooms {
     this.heldBytes -= room.page.length
     if (this.#returned.length === 0) queueMicrotask(() => this.#reuse())
     this.#returned.push(room)
+    this.returnedBytes += room.page.length
   }
 
   #reuse(): void {
     const returned = this.#returned
     this.#returned = []
+    this.returnedBytes = 0
     this.generation += 1
     for (const room of returned) {
       const slab = room.slab!
@@ -150,12 +164,14 @@ export class PageRooms {
       slab.rooms.push(new PageRoom(memory.subarray(at, at + size.roomBytes), slab))
     }
     size.slabs.push(slab)
+    this.#stuckIn = -1
     for (const room of slab.rooms) size.free.push(room)
     this.bytes += memory.length
   }
 
   /** Gives up a slab, whose pages move to free rooms in others. False: nowhere is as much free as a slab has. */
   giveUpSlab(): boolean {
+    if (this.#stuckIn === this.generation) return false
     const sizes = this.#sizes
     for (let tries = 0; tries < sizes.length; tries++) {
       this.#hand = (this.#hand + 1) % sizes.length
@@ -164,6 +180,7 @@ export class PageRooms {
       this.#giveUp(size, emptiestOf(size.slabs))
       return true
     }
+    this.#stuckIn = this.generation
     return false
   }
 
@@ -173,7 +190,7 @@ export class PageRooms {
     size.free = size.free.filter((room) => room.slab !== slab)
     for (const room of slab.rooms) {
       if (!room.isHeld) continue
-      const to = this.take(size.roomBytes)!
+      const to = this.#hold(size.free.pop()!)
       to.page.set(room.page)
       this.#onMove(room, to)
       room.isHeld = false

@@ -11,7 +11,7 @@
 const STEP_BYTES = 256
 /** Larger pages are rare. */
 const LARGEST_BYTES = 16 * 1024
-/** Most that is kept for later, and as much again that was given back just now. */
+/** Kept for later beside what is spared for dirty nodes, and as much again that was given back just now. */
 const KEPT_BYTES = 4 * 1024 * 1024
 
 export class PagePool {
@@ -21,6 +21,8 @@ export class PagePool {
   reuses = 0
   /** For tests: whoever looks at a page too long finds nonsense. */
   poisons = false
+  /** What caches leave to dirty nodes and those do not take now: they will when the next checkpoint comes near. */
+  #sparedBytes = 0
   readonly #free: Buffer[][] = Array.from({ length: LARGEST_BYTES / STEP_BYTES + 1 }, () => [])
   #freeBytes = 0
   /** The size that gave way last. */
@@ -46,7 +48,7 @@ export class PagePool {
   giveBack(page: Buffer): void {
     const { length } = page
     if (this.readers > 0 || length > LARGEST_BYTES || length === 0 || length % STEP_BYTES !== 0) return
-    if (this.#freeBytes + this.#returnedBytes + length > 2 * KEPT_BYTES) return
+    if (this.#freeBytes + this.#returnedBytes + length > 2 * KEPT_BYTES + this.#sparedBytes) return
     if (this.#returned.length === 0) queueMicrotask(() => this.#reuse())
     this.#returned.push(page)
     this.#returnedBytes += length
@@ -58,11 +60,21 @@ export class PagePool {
     this.#returned = []
     this.#returnedBytes = 0
     for (const page of returned) {
-      while (this.#freeBytes > KEPT_BYTES) this.#giveWay()
+      this.#trim()
       if (this.poisons) page.fill(0xdd)
       this.#free[page.length / STEP_BYTES]!.push(page)
       this.#freeBytes += page.length
     }
+  }
+
+  /** Counts a change of what is spared for dirty nodes. */
+  spare(deltaBytes: number): void {
+    this.#sparedBytes += deltaBytes
+    this.#trim()
+  }
+
+  #trim(): void {
+    while (this.#freeBytes > KEPT_BYTES + this.#sparedBytes) this.#giveWay()
   }
 
   /** Forgets a page, of each size in turn: sizes that nobody takes any more would keep all others out. */
