@@ -160,6 +160,13 @@ export class ByteReader {
     return this.#bytes.subarray(start, start + size)
   }
 
+  /** What `ByteWriter.text` wrote. */
+  text(): string {
+    const size = this.number()
+    const start = this.skip(size)
+    return this.#bytes.toString('utf8', start, start + size)
+  }
+
   byteString(size: number): string {
     const start = this.skip(size)
     return this.#bytes.toString('latin1', start, start + size)

@@ -27,6 +27,23 @@ t.test('numbers come back', async (t) => {
   t.equal(writer.take().toString('hex'), '007f8001ac0201027f8001')
 })
 
+t.test('texts come back, and what was written can be looked at without a copy', async (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 300 }), { maxLength: 20 }), (texts) => {
+      const writer = new ByteWriter()
+      for (const text of texts) writer.text(text)
+      const view = writer.view()
+      const reader = new ByteReader(view)
+      return texts.every((text) => reader.text() === text) && reader.atEnd && view.equals(writer.take())
+    }),
+    { seed },
+  )
+  const writer = new ByteWriter()
+  writer.text('\ud800')
+  t.equal(writer.take().toString('hex'), '03efbfbd', 'half a character')
+  t.throws(() => new ByteReader(Buffer.from([2, 0x61])).text(), ByteFormatError)
+})
+
 t.test('bytes that end too early, or numbers without an end, are refused', async (t) => {
   t.throws(() => new ByteReader(Buffer.from([0x80])).number(), ByteFormatError)
   t.throws(() => new ByteReader(Buffer.alloc(20, 0xff)).number(), ByteFormatError)

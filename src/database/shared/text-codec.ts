@@ -7,7 +7,7 @@ export function writeText(writer: ByteWriter, text: string): void {
 }
 
 export function readText(reader: ByteReader): string {
-  return reader.bytes(reader.number()).toString()
+  return reader.text()
 }
 
 /** Its kind and its reason; headers and the cause stay where they are. */
