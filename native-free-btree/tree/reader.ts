@@ -241,7 +241,58 @@ export function mapCells(
   const isForAll = reducer.mapAll !== undefined && to - from >= FEW_CELLS
   const bounds = isForAll ? boundsOf(page, from, to) : undefined
   if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
+  else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts)
   else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
+}
+
+/** Entries whose values are elsewhere are copied together, so much at a time: as much as a reducer is given a copy of in one place. */
+const GATHERED_BYTES = 64 * 1024
+const GATHERED_CELLS = 256
+let gathering: Buffer | undefined
+const gatheredBounds = new Uint32Array(4 * GATHERED_CELLS)
+
+/** As `mapCells`, where values are out of line: no memory is taken for each. */
+function mapGathered(
+  page: Buffer,
+  from: number,
+  to: number,
+  reducer: Reducer,
+  values: ValueReader,
+  parts: Uint8Array[],
+): void {
+  gathering ??= Buffer.allocUnsafeSlow(GATHERED_BYTES)
+  let cells = 0
+  let length = 0
+  const tell = (): void => {
+    if (cells === 0) return
+    const bounds = roomForBounds(4 * cells)
+    bounds.set(gatheredBounds.subarray(0, 4 * cells))
+    parts.push(reducer.mapAll!(gathering!.subarray(0, length), bounds))
+    cells = 0
+    length = 0
+  }
+  for (let i = from; i < to; i++) {
+    readCell(page, cellOffset(page, i), view)
+    const bytes = leafCellBytes(page, view)
+    if (cells === GATHERED_CELLS || length + bytes > GATHERED_BYTES) tell()
+    if (bytes > GATHERED_BYTES) {
+      parts.push(mapCell(page, i, reducer, values))
+      continue
+    }
+    const { keyStart, keyEnd, payloadStart, end, isReference } = view
+    const place = isReference ? values.locate(page, payloadStart) : { bytes: page, start: payloadStart, end }
+    const valueStart = length + keyEnd - keyStart
+    const valueEnd = valueStart + place.end - place.start
+    gathering.set(page.subarray(keyStart, keyEnd), length)
+    gathering.set(place.bytes.subarray(place.start, place.end), valueStart)
+    gatheredBounds[4 * cells] = length
+    gatheredBounds[4 * cells + 1] = valueStart
+    gatheredBounds[4 * cells + 2] = valueStart
+    gatheredBounds[4 * cells + 3] = valueEnd
+    cells += 1
+    length = valueEnd
+  }
+  tell()
 }
 
 /** Lists of bounds by their length: they are used again. */

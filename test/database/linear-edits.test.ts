@@ -66,6 +66,11 @@ class Written implements Transaction {
     return this.#seq
   }
 
+  /** As many changes of other documents. */
+  pass(changes: number): void {
+    this.#seq += changes
+  }
+
   /** The results of the edits, as they would be told. */
   write(edits: readonly DocumentEdit[], newEdits: boolean, revsLimit: number): object {
     const context: UpdateContext = {
@@ -195,6 +200,40 @@ t.test('random requests', (t) => {
   t.end()
 })
 
+t.test('long histories with changes of others between', (t) => {
+  const changes = fc.oneof(
+    fc.constantFrom(0, 0, 1, 31, 32, 63, 64, 1000, 65_000),
+    fc.nat(9000),
+    fc.nat(3_000_000),
+  )
+  const step = fc.record({
+    changes,
+    times: fc.integer({ min: 1, max: 30 }),
+    deleted: fc.constantFrom(0, 0, 0, 1),
+  })
+  const property = fc.property(
+    fc.array(step, { minLength: 1, maxLength: 12 }),
+    fc.constantFrom(3, 20, 1000),
+    (steps, limit) => {
+      const short = new Written(true, 0)
+      const general = new Written(false, 0)
+      for (const { changes, times, deleted } of steps) {
+        for (let i = 0; i < times; i++) {
+          const rev = short.revisionsOf('a')[0]
+          const made = edit('a', { i }, { deleted: deleted === 1, ...(rev === undefined ? {} : { rev }) })
+          for (const each of [short, general]) {
+            each.pass(changes)
+            each.write([made], true, limit)
+          }
+          deepStrictEqual(short.trees, general.trees)
+        }
+      }
+    },
+  )
+  fc.assert(property, { seed, numRuns: 100 })
+  t.end()
+})
+
 t.test('bytes that are no document are left to the general merge', (t) => {
   const tree = new RevisionTree([], 9)
   const value = {
@@ -216,5 +255,17 @@ t.test('bytes that are no document are left to the general merge', (t) => {
   for (let length = 0; length < whole.length; length++)
     ok(!isTaken(whole.subarray(0, length)), `${length} bytes`)
   ok(!isTaken(Buffer.concat([whole, Buffer.alloc(1)])), 'and one byte')
+
+  const plain = new RevisionTree([], 9)
+  plain.merge({ start: 1, ids: [id('a')] }, value)
+  plain.merge({ start: 2, ids: [id('b'), id('a')] }, value)
+  const usual = encodeInfo(plain, undefined)
+  const memory = Buffer.concat([usual, usual])
+  const isTakenOf = (length: number): boolean =>
+    document.read(memory, length) && document.beginUpdate(added, 10, 1000)
+  ok(isTakenOf(usual.length), 'in longer memory')
+  for (let length = 0; length < usual.length; length++)
+    ok(!isTaken(usual.subarray(0, length)) && !isTakenOf(length), `${length} bytes of a usual one`)
+  ok(!isTakenOf(usual.length + 1), 'and one byte')
   t.end()
 })

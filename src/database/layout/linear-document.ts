@@ -178,6 +178,18 @@ const MOST_NOTED = 1024
 const notedAt = new Float64Array(MOST_NOTED)
 const notedNumbers = new Float64Array(MOST_NOTED)
 
+/** What lies behind a number; NaN where it has more bytes than any. */
+function behindNumber(bytes: Uint8Array, start: number): number {
+  let at = start
+  while (bytes[at++]! >= 0x80) if (at - start >= NUMBER_BYTES) return Number.NaN
+  return at
+}
+
+/** Between two changes of one document. */
+const MOST_USUAL_CHANGES = 2 ** 16
+/** Of all values of an entry behind the first copy. */
+const MOST_COPIES = 6
+
 const change = new Room()
 
 /** The value of the tree `seq` of a document of one leaf without attachments; good until the next one. */
@@ -281,7 +293,64 @@ export class LinearDocument {
     info.copy(this.#bytes, this.#idsAt, this.#idsAt + kept * REVISION_ID_SIZE)
     info.number(values + 1)
     writeLeafValue(revision)
-    return this.#copyValues(values, seq - this.seq) && (isCut || this.#at === this.#length)
+    const start = info.length
+    if (!this.#copyUsual(values, seq - this.seq)) {
+      info.length = start
+      if (!this.#copyValues(values, seq - this.seq)) return false
+    }
+    return isCut || this.#at === this.#length
+  }
+
+  /**
+   * As `#copyValues`, of values that have bodies and no attachments, each of the revision behind the one before, when few of their
+   * numbers get longer: all are copied in one go, and again from such a number on. False: they are others.
+   */
+  #copyUsual(count: number, seqs: number): boolean {
+    const source = this.#bytes
+    const end = this.#length
+    const target = info.bytes
+    let at = this.#valuesAt
+    let shift = info.length - at
+    let copies = 0
+    if (count > this.#count || seqs < 0 || seqs > MOST_USUAL_CHANGES) return false
+    target.set(source.subarray(at, end), at + shift)
+    for (let i = 0; i < count; i++) {
+      if (source[at] !== 0 || (source[at + 1]! | VALUE_DELETED) !== (VALUE_DELETED | VALUE_BODY)) return false
+      const numberAt = at + 2
+      at = numberAt
+      let byte = source[at++]!
+      let folded = byte & 0x7f
+      for (let bits = 7; byte >= 0x80 && bits <= 14; bits += 7) {
+        byte = source[at++]!
+        folded |= (byte & 0x7f) << bits
+      }
+      if (byte >= 0x80 || folded % 2 !== 0) return false
+      folded += 2 * seqs
+      if (folded >= 0x200000) return false
+      const to = numberAt + shift
+      const length = folded < 0x80 ? 1 : folded < 0x4000 ? 2 : 3
+      if (numberAt + length !== at) {
+        copies += 1
+        if (copies > MOST_COPIES) return false
+        shift += numberAt + length - at
+        target.set(source.subarray(at, end), at + shift)
+      }
+      for (let place = to; ; place++) {
+        if (folded < 0x80) {
+          target[place] = folded
+          break
+        }
+        target[place] = folded | 0x80
+        folded >>>= 7
+      }
+      // The two sizes, and the reference behind its length.
+      at = behindNumber(source, behindNumber(source, at))
+      at += 1 + source[at]!
+      if (!(at <= end)) return false
+    }
+    info.length = at + shift
+    this.#at = at
+    return true
   }
 
   /**
