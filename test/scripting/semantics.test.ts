@@ -383,6 +383,35 @@ t.test('maps', async (t) => {
   }
 })
 
+const CODE_OF_TEXTS = [
+  'eval("1")',
+  '(0, eval)("1")',
+  'Function("return 1")()',
+  'new Function("return 1")',
+  'emit.constructor("return this")()',
+  '(function* () {}).constructor("yield 1")()',
+  '(async function () {}).constructor("return 1")()',
+  '(async function* () {}).constructor("yield 1")()',
+  'Object.getPrototypeOf(async () => 1).constructor("return 1")()',
+  'globalThis.Function.prototype.constructor("return 1")()',
+]
+
+t.test('functions make no code of texts', async (t) => {
+  for (const code of CODE_OF_TEXTS) {
+    const map = `function(doc) { var r = ${code}; emit(doc._id, r) }`
+    const rows = rowsOf(
+      await room.map(designOf({ views: { v: { map } } }), ['v'], [json({ _id: 'a' })]),
+      1,
+      1,
+    )
+    t.same(rows, [[[]]], code)
+  }
+  const map =
+    'function(doc) { emit(emit instanceof Function, [emit.constructor === Function, typeof eval, typeof Function]) }'
+  const rows = rowsOf(await room.map(designOf({ views: { v: { map } } }), ['v'], [json({ _id: 'a' })]), 1, 1)
+  t.same(rows, [[[[true, [true, 'function', 'function']]]]])
+})
+
 t.test('what ends a whole batch', async (t) => {
   const mapped = (body: string) =>
     outcomeOf(

@@ -24,5 +24,22 @@ export function takeBuiltins(): Builtins {
   found.indexOf = bind(String.prototype.indexOf as Fun)
   found.InternalError = global['InternalError'] as Builtins['InternalError']
   found.SyntaxError = SyntaxError as Builtins['SyntaxError']
+  // As in CouchDB, functions of design documents make no code of texts.
+  const { defineProperty, getPrototypeOf } = Object
+  const Refusal = EvalError
+  const define = (target: object, name: string, value: unknown): unknown =>
+    defineProperty(target, name, { value, writable: true, configurable: true, enumerable: false })
+  const refuse = (): never => {
+    throw new Refusal('Runtime code evaluation is disabled.')
+  }
+  const kinds = [() => {}, function* () {}, async () => {}, async function* () {}]
+  for (const kind of kinds) {
+    const maker = (): never => refuse()
+    const shared = getPrototypeOf(kind)
+    defineProperty(maker, 'prototype', { value: shared })
+    define(shared, 'constructor', maker)
+  }
+  define(global, 'Function', Function.prototype.constructor)
+  define(global, 'eval', refuse)
   return found
 }
