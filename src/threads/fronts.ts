@@ -17,8 +17,8 @@ import { ListeningSocket } from './listening-socket.ts'
 import { ThreadRunner } from './thread-runner.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
-/** Collections of a larger one make requests wait longer, those of a smaller one are so frequent that they cost more. */
-const YOUNG_GENERATION_MB = 24
+/** Each thread has all of it from its start on, since loading modules fills it. A larger one makes no request cheaper. */
+const YOUNG_GENERATION_MB = 12
 /** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
 const EARLY_MS = 10_000
 const LEAST_DELAY_MS = 100
