@@ -92,7 +92,9 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async refresh(): Promise<void> {
     const store = this.#store.get()
-    if (!store.isFresh) await awaiting(store.catchUp())
+    if (store.isFresh) return
+    await awaiting(store.catchUp())
+    this.lookAtRules()
   }
 
   /** To be called when the writer's thread has told of changes: listeners hear of them. */
