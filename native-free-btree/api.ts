@@ -437,6 +437,11 @@ export interface Follower extends StoreReader {
    * with CLOSED when the writer has closed the store.
    */
   catchUp(): Promise<void>
+  /**
+   * What was taken in is kept beside the trees until one of them is asked for more than single keys; that read then puts all of
+   * it into the tree. This does so before, in short turns, with as many changes as there are now. Undefined where there are few.
+   */
+  settle(): Promise<void> | undefined
   /** Rises with every change of the tree that is taken in, and sometimes without one. Throws UNKNOWN_TREE. */
   version(tree: string): number
 }

@@ -83,7 +83,7 @@ export class PageRooms {
   /** Rises when rooms that were given back may be filled with other pages. */
   generation = 0
   /** For tests: whoever looks at a page too long finds nonsense. */
-  poisons = false
+  static poisons = false
   /** Memory of all slabs, and of the rooms that are held. */
   bytes = 0
   heldBytes = 0
@@ -130,7 +130,7 @@ export class PageRooms {
     for (const room of returned) {
       const slab = room.slab!
       if (slab.isGivenUp) continue
-      if (this.poisons) room.page.fill(0xdd)
+      if (PageRooms.poisons) room.page.fill(0xdd)
       slab.size.free.push(room)
     }
     this.#onReuse()

@@ -53,6 +53,16 @@ export class FollowedTree implements ReplayTree {
     return this.#base + this.#table.count
   }
 
+  /** The operations below it are in the tree. */
+  get moved(): number {
+    return this.#moved
+  }
+
+  /** How many operations are not in the tree yet; none of a tree that nobody may read. */
+  get behind(): number {
+    return this.isReadable && this.#broken === undefined ? this.end - this.#moved : 0
+  }
+
   put(source: Buffer, offset: number): void {
     this.version += 1
     if (this.isReadable) this.#table.put(source, offset)

@@ -10,7 +10,7 @@ import type { EntryPlace, Follower, SharedProgress } from '../api.ts'
 import { bytesOf, targetOf, unknownTree } from '../arguments.ts'
 import type { Clock } from '../clock.ts'
 import type { FileSystem } from '../disk/file-system.ts'
-import { giveWay } from '../disk/system.ts'
+import { giveWay, monotonicMs } from '../disk/system.ts'
 import { StorageError } from '../errors.ts'
 import type { ProgressFacts, ProgressReader } from '../log/progress.ts'
 import { identify } from '../log/recovery.ts'
@@ -23,6 +23,13 @@ import type { FollowerSnapshot } from './snapshot.ts'
 
 /** A read takes in so much of the log without holding up others noticeably. */
 const AT_ONE_GO_BYTES = 256 * 1024
+/** With fewer operations than these behind its trees a read finds little to do; it takes some milliseconds. */
+const FEW_OPERATIONS = 2000
+/** A step of settling. */
+const MOVED_AT_ONCE = 200
+/** Also where the clock stands still. */
+const MOST_STEPS = 50
+const SETTLING_MS = 3
 /**
  * A compaction's file has its name a moment before the writer says that it is the store's: the sync of the folder lies
  * between. So long is waited for the writer, at first in turns of the event loop.
@@ -84,6 +91,7 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
   /** What the file was brought up to. */
   #taken: ProgressFacts | undefined
   #swapping: Promise<void> | undefined
+  #settling: Promise<void> | undefined
 
   constructor(store: FollowedStore, file: FollowedFile) {
     super(store.shared.path, store.shared.uuid, store.options, store.fileSystem, file)
@@ -167,6 +175,37 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
     }
   }
 
+  settle(): Promise<void> | undefined {
+    this.#takeIn()
+    if (this.#settling === undefined && this.current.stand.behind <= FEW_OPERATIONS) return undefined
+    this.#settling ??= this.#settleInTurns().finally(() => {
+      this.#settling = undefined
+    })
+    return this.#settling
+  }
+
+  /**
+   * Ends however fast others write: what they write meanwhile is not waited for. A tree that cannot be changed fails whoever reads
+   * it, and nobody else.
+   */
+  async #settleInTurns(): Promise<void> {
+    let left = this.current.stand.behind
+    while (left > 0 && !this.isClosing) {
+      const startMs = monotonicMs()
+      for (let step = 0; step < MOST_STEPS && monotonicMs() - startMs < SETTLING_MS; step++) {
+        let moved: number
+        try {
+          moved = this.current.stand.moveSome(MOVED_AT_ONCE)
+        } catch {
+          return
+        }
+        left -= moved
+        if (moved === 0 || left <= 0) return
+      }
+      await giveWay()
+    }
+  }
+
   #followSwap(): Promise<void> {
     this.#swapping ??= this.#openNewFile().finally(() => {
       this.#swapping = undefined
@@ -209,5 +248,6 @@ export class StoreFollower extends FileReader<FollowedFile, FollowerSnapshot> im
 
   protected override async finishWork(): Promise<void> {
     await this.#swapping?.catch(() => undefined)
+    await this.#settling?.catch(() => undefined)
   }
 }

@@ -65,6 +65,11 @@ export class FollowerSnapshot implements Snapshot, Viewer {
     this.#shares[index] = tree.tree.share()
   }
 
+  wanted(tree: FollowedTree): number | undefined {
+    const index = this.#trees.indexOf(tree)
+    return index < 0 || this.#shares[index] !== undefined ? undefined : this.#ends[index]
+  }
+
   /** Whether the tree's root is this snapshot's own. */
   hasRoot(tree: FollowedTree): boolean {
     return this.#shares[this.#trees.indexOf(tree)] !== undefined

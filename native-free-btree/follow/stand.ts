@@ -29,6 +29,8 @@ const NO_ID = 0
 export interface Viewer {
   /** Takes a root of the tree as of its commit, unless it has one. */
   settle(tree: FollowedTree): void
+  /** The number of the operation before which it wants to see the tree; undefined when it has its root. */
+  wanted(tree: FollowedTree): number | undefined
 }
 
 /** The point that a stand starts from. */
@@ -130,6 +132,29 @@ export class Stand {
   moveAll(tree: FollowedTree): void {
     for (const viewer of this.viewers.values()) viewer.settle(tree)
     tree.moveTo(tree.end)
+  }
+
+  /** Operations of all trees that are not in them yet. */
+  get behind(): number {
+    let behind = 0
+    for (const tree of this.#trees) behind += tree.behind
+    return behind
+  }
+
+  /** Moves up to so many operations into one of the trees, and returns how many; none where none are left. */
+  moveSome(most: number): number {
+    const tree = this.#trees.find((each) => each.behind > 0)
+    if (tree === undefined) return 0
+    const before = tree.moved
+    const end = Math.min(tree.end, before + most)
+    for (let place = this.viewers.first; place !== undefined; place = place.after) {
+      const wanted = place.value.wanted(tree)
+      if (wanted === undefined) continue
+      if (wanted > end) break
+      place.value.settle(tree)
+    }
+    tree.moveTo(end)
+    return tree.moved - before
   }
 
   /** Gives `viewer` its root of a tree, and before it those who want an earlier one theirs. */

@@ -6,6 +6,7 @@
  * - `random`: 32 random hex digits.
  * - `utc_random`: 14 hex digits of the time in microseconds, and 18 random ones.
  * - `utc_id`: the same 14, and a text that is configured: what it is for, and what keeps servers apart.
+ * - `uuid_v7`: version 7 of RFC 9562 as 32 hex digits: the time in milliseconds, the version, the variant, and 74 random bits.
  */
 import type { Clock } from './clock.ts'
 import { type RandomBytes, randomHex } from './random.ts'
@@ -72,7 +73,7 @@ export class UniqueTime {
   }
 }
 
-export const UUID_ALGORITHMS = ['sequential', 'random', 'utc_random', 'utc_id'] as const
+export const UUID_ALGORITHMS = ['sequential', 'random', 'utc_random', 'utc_id', 'uuid_v7'] as const
 
 /** Read for each id, so they may change. */
 export interface UuidSettings {
@@ -86,6 +87,15 @@ export interface UuidOptions {
   time: UniqueTime
   clock: Pick<Clock, 'now'>
   random: RandomBytes
+}
+
+function uuidV7(nowMs: number, random: RandomBytes): string {
+  const id = Buffer.alloc(ID_BYTES)
+  random(id)
+  id.writeUIntBE(Math.floor(nowMs), 0, 6)
+  id[6] = 0x70 | (id[6]! & 0x0f)
+  id[8] = 0x80 | (id[8]! & 0x3f)
+  return id.toString('hex')
 }
 
 export class Uuids {
@@ -109,6 +119,8 @@ export class Uuids {
         return this.#time() + randomHex(random, RANDOM_TAIL_BYTES)
       case 'utc_id':
         return this.#time() + settings.suffix
+      case 'uuid_v7':
+        return uuidV7(this.#options.clock.now(), random)
     }
   }
 

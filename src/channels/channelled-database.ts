@@ -30,6 +30,7 @@ const HARMLESS: ReadonlySet<string | symbol> = new Set<keyof Database>([
   'properties',
   'isFresh',
   'refresh',
+  'settle',
   'security',
   'ensureFullCommit',
   'takeAttachment',

@@ -31,6 +31,8 @@ export const HASH_ALGORITHMS: Readonly<Record<string, string>> = {
   sha256: 'sha256',
   sha384: 'sha384',
   sha512: 'sha512',
+  blake2b: 'blake2b512',
+  blake2s: 'blake2s256',
 }
 
 export function hashAlgorithms(input: string): readonly string[] {

@@ -115,6 +115,11 @@ export abstract class ReadingDatabase {
     return this.#store.isFresh
   }
 
+  /** In the writer's thread there is nothing to do. */
+  settle(): Promise<void> | undefined {
+    return undefined
+  }
+
   /**
    * The bytes are those of the file that is current now: a view reads what its references name later, when a compaction may
    * have given the store another file.

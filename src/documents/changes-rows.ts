@@ -107,6 +107,11 @@ export class ChangesReader {
     return this.#left <= 0
   }
 
+  /** Whether the rows up to the present are all that there will be: what comes later stands before them. */
+  get endsWithPresent(): boolean {
+    return this.#wish.descending
+  }
+
   /**
    * Rows up to the present, each with its pieces. Where a filter takes its time, or keeps many rows back, there are
    * rows without pieces between them, so that others get their turn.

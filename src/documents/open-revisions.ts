@@ -1,10 +1,10 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { Database, OpenRevision } from '../database/api/database.ts'
-import { compareRevisions, parseRevision, type Revision } from '../database/revisions/revision-id.ts'
+import { compareRevisions, parseRevision } from '../database/revisions/revision-id.ts'
 
 /**
- * The revisions in the order of CouchDB's answers: as they were asked for, all leaves from the oldest
- * generation on. Throws missing for all leaves of no document.
+ * The revisions in the order of CouchDB's answers: as they were asked for; all leaves, and those that revisions lead to,
+ * from the oldest generation on, before the revisions that are not known. Throws missing for all leaves of no document.
  */
 export function openRevisions(
   database: Database,
@@ -13,13 +13,10 @@ export function openRevisions(
   latest: boolean,
 ): OpenRevision[] {
   const found = database.openRevs(id, revs, { latest })
-  if (revs !== 'all') return found
-  if (found.length === 0) throw new DatabaseError('missing')
+  if (revs !== 'all' && !latest) return found
+  if (revs === 'all' && found.length === 0) throw new DatabaseError('missing')
   // Each is read once, not at every comparison.
-  const read = found.map((each) => ({ each, revision: revisionOf(each) }))
-  return read.sort((a, b) => compareRevisions(a.revision, b.revision)).map(({ each }) => each)
-}
-
-function revisionOf(found: OpenRevision): Revision {
-  return parseRevision('ok' in found ? found.ok.rev : found.missing)
+  const read = found.flatMap((each) => ('ok' in each ? [{ each, revision: parseRevision(each.ok.rev) }] : []))
+  read.sort((a, b) => compareRevisions(a.revision, b.revision))
+  return [...read.map(({ each }) => each), ...found.filter((each) => !('ok' in each))]
 }

@@ -5,6 +5,7 @@
  */
 import { deflateSync, inflateSync } from 'node:zlib'
 import { DatabaseError } from '../base/errors.ts'
+import { put } from '../documents/row-bytes.ts'
 import { canonicalize } from '../json/documents.ts'
 import { stringText } from '../json/writer.ts'
 import { atom, jsonTerm, list, stringTerm, TermReader, tuple, VERSION } from './external-term.ts'
@@ -28,6 +29,10 @@ const MOST_BYTES = 8 * 1024 * 1024
 
 const PLAIN_HEAD = Buffer.from([VERSION])
 const LENGTH_BYTES = 4
+/** Of one code unit. */
+const MOST_UTF8_BYTES = 3
+/** Of the bookmark that is printed. */
+const desk = Buffer.allocUnsafeSlow(1024)
 /** The term of a bookmark, but for the id, with its length before it, and the key. */
 const [BEFORE_ID, BEFORE_KEY, BEHIND_KEY] = termParts()
 
@@ -44,24 +49,32 @@ function termParts(): [Buffer, Buffer, Buffer] {
   ]
 }
 
-export function printBookmark({ key, id }: Bookmark): string {
+/** Of a row, whose key is canonical JSON. */
+export function printBookmark(key: string | Buffer, id: string): string {
   const keyTerm = jsonTerm(key)
-  const idBytes = Buffer.byteLength(id)
-  const bytes = Buffer.allocUnsafe(
-    BEFORE_ID.length + LENGTH_BYTES + idBytes + BEFORE_KEY.length + keyTerm.length + BEHIND_KEY.length,
-  )
-  let at = BEFORE_ID.copy(bytes)
-  at = bytes.writeUInt32BE(idBytes, at)
-  at += bytes.write(id, at)
-  at += BEFORE_KEY.copy(bytes, at)
-  at += keyTerm.copy(bytes, at)
-  BEHIND_KEY.copy(bytes, at)
-  return (packedTerm(bytes.subarray(PLAIN_HEAD.length)) ?? bytes).toString('base64url')
+  const most =
+    BEFORE_ID.length +
+    LENGTH_BYTES +
+    MOST_UTF8_BYTES * id.length +
+    BEFORE_KEY.length +
+    keyTerm.length +
+    BEHIND_KEY.length
+  const bytes = most <= desk.length ? desk : Buffer.allocUnsafe(most)
+  let at = put(BEFORE_ID, 0, BEFORE_ID.length, bytes, 0)
+  const idBytes = bytes.write(id, at + LENGTH_BYTES)
+  at = bytes.writeUInt32BE(idBytes, at) + idBytes
+  at = put(BEFORE_KEY, 0, BEFORE_KEY.length, bytes, at)
+  at = put(keyTerm, 0, keyTerm.length, bytes, at)
+  const end = put(BEHIND_KEY, 0, BEHIND_KEY.length, bytes, at)
+  const packed =
+    end - PLAIN_HEAD.length < LEAST_PACKED_BYTES
+      ? undefined
+      : packedTerm(bytes.subarray(PLAIN_HEAD.length, end))
+  return packed === undefined ? bytes.toString('base64url', 0, end) : packed.toString('base64url')
 }
 
 /** Undefined where that is not worth while. */
 function packedTerm(term: Buffer): Buffer | undefined {
-  if (term.length < LEAST_PACKED_BYTES) return undefined
   const packed = deflateSync(term)
   if (packed.length + PACKED_HEAD_BYTES > term.length) return undefined
   const head = Buffer.alloc(PACKED_HEAD_BYTES)

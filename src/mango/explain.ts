@@ -1,5 +1,5 @@
 /** The answer of `_explain`: which index a query would use, and why no other one. */
-
+import type { Steps } from '../base/time-slice.ts'
 import { stringsText, stringText } from '../json/writer.ts'
 import { conditionText } from '../selector/condition.ts'
 import { branchText } from './branches.ts'
@@ -11,13 +11,18 @@ import { type Candidate, covers, isEmptyPlan, type Plan } from './planner.ts'
 import { sortText } from './sort.ts'
 
 /** JSON. */
-export function explainText(
+export function* explainSteps(
   database: { readonly name: string; readonly properties: { readonly partitioned: boolean } },
   options: FindOptions,
   plan: Plan,
   branches: readonly Plan[] | undefined,
-): string {
+): Steps<string> {
   const { index } = plan
+  const candidates: string[] = []
+  for (const each of yield* plan.candidateSteps()) {
+    candidates.push(candidateText(each, options.fields))
+    yield
+  }
   const { limit, skip, fields } = options
   return `${[
     `{"dbname":${stringText(database.name)}`,
@@ -28,10 +33,7 @@ export function explainText(
     `"limit":${limit}`,
     `"skip":${skip}`,
     `"fields":${stringsText(fields)}`,
-    `"index_candidates":[${plan
-      .candidates()
-      .map((each) => candidateText(each, fields))
-      .join(',')}]`,
+    `"index_candidates":[${candidates.join(',')}]`,
     `"selector_hints":[${hintsText(options)}]`,
     ...(index === undefined ? [] : planTexts(index, options, plan)),
     ...(branches === undefined ? [] : [`"branches":[${branches.map(branchText).join(',')}]`]),

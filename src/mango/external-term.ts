@@ -2,7 +2,7 @@
  * The part of Erlang's external term format that bookmarks and names of indexes are made of: see json/term-writer.ts for the
  * bytes. What is read may come from anybody: its length and depth are bounded.
  */
-import { scanDocument } from '../json/documents.ts'
+import { termOf } from '../json/documents.ts'
 import { floatText } from '../json/float-text.ts'
 import { stringText } from '../json/writer.ts'
 
@@ -22,8 +22,6 @@ const SMALL_BIG = 0x6e
 
 const STRING_HEAD_BYTES = 5
 const MOST_LEVELS = 500
-/** What stands before the value in the term of `{"k":value}`. */
-const MEMBER_HEAD_BYTES = 15
 
 export function atom(name: string): Buffer {
   return Buffer.concat([Buffer.from([ATOM, 0, name.length]), Buffer.from(name)])
@@ -51,9 +49,8 @@ export function stringTerm(value: string): Buffer {
 }
 
 /** `text` is canonical JSON. */
-export function jsonTerm(text: string): Buffer {
-  const { term } = scanDocument(Buffer.from(`{"k":${text}}`))!
-  return term.subarray(MEMBER_HEAD_BYTES, term.length - 1)
+export function jsonTerm(text: string | Buffer): Buffer {
+  return termOf(typeof text === 'string' ? Buffer.from(text) : text)
 }
 
 /** A term: `'name` for an atom, JSON text for what JSON has, and lists of pairs of an atom and a value. */

@@ -26,6 +26,7 @@ export const EMPTY_RANGE = 'empty'
 export type Range = FieldRange | typeof EMPTY_RANGE
 
 const WHOLE: FieldRange = { low: undefined, high: undefined }
+const FIRST_SURROGATE = 0xd800
 const COMPARISONS: ReadonlySet<string> = new Set(['$lt', '$lte', '$eq', '$gte', '$gt'])
 const INDEXABLE: ReadonlySet<string> = new Set([...COMPARISONS, '$beginsWith', '$exists'])
 
@@ -52,7 +53,19 @@ export function indexableFields(condition: Condition): readonly string[] {
 }
 
 function inByteOrder(fields: string[]): string[] {
-  return fields.length < 2 ? fields : fields.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return fields.length < 2 ? fields : fields.sort(compareBytes)
+}
+
+/** In the order of UTF-8, which below the surrogates is that of their units. */
+function compareBytes(a: string, b: string): number {
+  const shared = Math.min(a.length, b.length)
+  for (let i = 0; i < shared; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x === y) continue
+    if (x < FIRST_SURROGATE && y < FIRST_SURROGATE) return x - y
+    return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  }
+  return a.length - b.length
 }
 
 /** All fields that a selector names, in any way. */

@@ -106,11 +106,11 @@ export class Matches {
     return undefined
   }
 
-  /** The row of the last one, skipped or not; undefined for none. */
-  last(): Bookmark | undefined {
+  /** The bookmark behind the last one, skipped or not; undefined for none. */
+  bookmark(): string | undefined {
     if (this.#lastRow === 0) return undefined
     const id = this.#lastId ?? this.#rows.idOf!(this.#lastRow)
-    return { key: this.#rows.keyOf(this.#lastRow, id), id }
+    return printBookmark(this.#rows.keyOf(this.#lastRow, id), id)
   }
 
   #isMeant(view: DocumentView): boolean {
@@ -327,8 +327,7 @@ function* documentPieces(
 ): Generator<FindPiece, void, undefined> {
   yield '{"docs":['
   yield new MatchFiller(matches, conflicts, project)
-  const last = matches.last()
-  const bookmark = last === undefined ? (carried.options.bookmark ?? NO_BOOKMARK) : printBookmark(last)
+  const bookmark = matches.bookmark() ?? carried.options.bookmark ?? NO_BOOKMARK
   yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
   yield* endPieces(carried, matches.figures)
 }

@@ -2,10 +2,11 @@
 import { partitionBounds } from '../database/layout/partition.ts'
 import type { RowRange } from '../indexes/api.ts'
 import { afterDocument, afterKey, beforeDocument } from '../indexes/keys/row-key.ts'
-import { collatedArrayStart, collatedKey, partitionStart } from '../indexes/keys/sort-key.ts'
+import { collatedArray, collatedKey, partitionStart } from '../indexes/keys/sort-key.ts'
 import { SORT_KEY_BYTES } from '../indexes/keys/tokens.ts'
 import { isNumberAt, isStringAt, numberAt, rankAt, stringAt } from '../json/walk.ts'
 import type { Condition } from '../selector/condition.ts'
+import type { JsonSlice } from '../selector/json-slice.ts'
 import type { Bookmark } from './bookmark.ts'
 import { type Bound, EMPTY_RANGE, type FieldRange, isAllRanges, isPoint } from './field-ranges.ts'
 import type { Plan } from './planner.ts'
@@ -29,6 +30,10 @@ function textOf({ value }: Bound): string {
   return value.toString()
 }
 
+function boundValue({ value }: Bound): JsonSlice {
+  return value
+}
+
 function shownText(bound: Bound): string {
   return bound.shown ?? textOf(bound)
 }
@@ -48,15 +53,12 @@ export function shownIds({ low, high }: FieldRange): [start: string, end: string
 /** Rows that may be meant, those of a partition where it is not ''. */
 export function rowRange(ranges: readonly FieldRange[], partition: string): RowRange {
   const within = partition === '' ? undefined : Buffer.from(partition)
-  const low = lowBounds(ranges).map(textOf)
-  const high = highBounds(ranges).map(textOf)
+  const low = lowBounds(ranges).map(boundValue)
+  const high = highBounds(ranges).map(boundValue)
   const whole = within === undefined ? undefined : partitionStart(within)
   return {
-    start: low.length === 0 ? whole : collatedKey(Buffer.from(`[${low.join(',')}]`), within),
-    end:
-      high.length === 0
-        ? whole && afterKey(whole)
-        : afterKey(collatedArrayStart(Buffer.from(`[${high.join(',')}]`), within)),
+    start: low.length === 0 ? whole : collatedArray(low, within, false),
+    end: high.length === 0 ? whole && afterKey(whole) : afterKey(collatedArray(high, within, true)),
   }
 }
 
@@ -69,11 +71,9 @@ export function exactRowRange(ranges: readonly FieldRange[], partition: string):
   if (last === undefined || !ranges.slice(0, -1).every(isPoint)) return undefined
   if (!ranges.every(({ low, high }) => isExact(low) && isExact(high))) return undefined
   const within = partition === '' ? undefined : Buffer.from(partition)
-  const points = ranges.slice(0, -1).map(({ low }) => low!.value.toString())
-  const placeOf = (bound: Bound | undefined): Buffer => {
-    const values = bound === undefined ? points : [...points, bound.value.toString()]
-    return collatedArrayStart(Buffer.from(`[${values.join(',')}]`), within)
-  }
+  const points = ranges.slice(0, -1).map(({ low }) => low!.value)
+  const placeOf = (bound: Bound | undefined): Buffer =>
+    collatedArray(bound === undefined ? points : [...points, bound.value], within, true)
   const { low, high } = last
   const start = placeOf(low)
   const end = placeOf(high)

@@ -50,8 +50,8 @@ export interface Plan {
   readonly ranges: readonly Range[]
   /** Whether these are all that the selector says. */
   readonly isWhole: boolean
-  /** The others, for who explains it. */
-  candidates(): readonly Candidate[]
+  /** The others, for who explains it; there may be thousands. */
+  candidateSteps(): Steps<readonly Candidate[]>
 }
 
 interface Ranked {
@@ -98,9 +98,11 @@ export function* planSteps(
     if (chosen === undefined || compareRanked(each, chosen) < 0) chosen = each
   }
   const isWhole = chosen?.distance === 0
-  const candidates = (): Candidate[] =>
-    candidatesOf(indexes, ranked.sort(compareRanked), filtered, leftOf(indexes, options, sorted))
-  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidates }
+  function* candidateSteps(): Steps<Candidate[]> {
+    const inOrder = yield* rankOrderSteps(ranked)
+    return yield* candidatesSteps(indexes, inOrder, filtered, yield* leftSteps(indexes, options, sorted))
+  }
+  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidateSteps }
 }
 
 /** Which indexes were left after the first steps of a choice. */
@@ -114,10 +116,15 @@ interface Left {
 }
 
 /** Who only wants an answer does not need them. */
-function leftOf(indexes: readonly MangoIndex[], options: FindOptions, sorted: readonly string[]): Left {
+function* leftSteps(
+  indexes: readonly MangoIndex[],
+  options: FindOptions,
+  sorted: readonly string[],
+): Steps<Left> {
   const { selector, useIndex, partition } = options
   const left: Left = { global: new Set(), inScope: new Set(), usable: [], mismatches: new Map() }
   for (const index of indexes) {
+    yield
     if (index.filter !== undefined && !isNamed(index, useIndex)) continue
     left.global.add(index)
     if (!isInScope(index, partition !== '')) continue
@@ -133,43 +140,66 @@ function isInScope(index: MangoIndex, isPartitioned: boolean): boolean {
   return index === ALL_DOCS || index.isPartitioned === isPartitioned
 }
 
-function candidatesOf(
+/** The best first. Few are unlike in what they are ranked by, so that only groups of them are sorted. */
+function* rankOrderSteps(ranked: readonly Ranked[]): Steps<Ranked[]> {
+  const groups = new Map<string, Ranked[]>()
+  for (const each of ranked) {
+    yield
+    const name = `${each.distance} ${each.index.columns.length}`
+    const group = groups.get(name)
+    if (group === undefined) groups.set(name, [each])
+    else group.push(each)
+  }
+  const inOrder: Ranked[] = []
+  for (const group of [...groups.values()].sort((a, b) => compareRanked(a[0]!, b[0]!))) {
+    for (const each of group) {
+      yield
+      inOrder.push(each)
+    }
+  }
+  return inOrder
+}
+
+/** Those behind the first that was ranked, the last index first. */
+function* candidatesSteps(
   indexes: readonly MangoIndex[],
   ranked: readonly Ranked[],
   filtered: readonly MangoIndex[],
   { global, inScope, usable, mismatches }: Left,
-): Candidate[] {
-  const chosen = ranked[0]
-  const favored = new Set(ranked.map(({ index }) => index))
-  const notFiltered = new Set(usable)
-  for (const index of filtered) notFiltered.delete(index)
-  const unfavored = filtered.filter((index) => !favored.has(index))
-  const unusable = [...inScope].filter((index) => mismatches.get(index) !== undefined)
-  const outOfScope = [...global].filter((index) => !inScope.has(index))
-  const partial = indexes.filter((index) => !global.has(index))
-  const candidates: Candidate[] = ranked.slice(1).map(({ index, distance }, at) => ({
-    index,
-    isUsable: true,
-    reason: notChosenReason(index, distance, chosen!.index),
-    ranking: at + 1,
-  }))
+): Steps<Candidate[]> {
+  const found = new Map<MangoIndex, Candidate>()
+  for (const [ranking, { index, distance }] of ranked.entries()) {
+    yield
+    const reason = notChosenReason(index, distance, ranked[0]!.index)
+    found.set(index, { index, isUsable: true, reason, ranking })
+  }
   let ranking = Math.max(1, ranked.length)
-  const add = (
+  /** Those of which there is a reason, and that are not among those before. */
+  function* addSteps(
     group: Iterable<MangoIndex>,
     isUsable: boolean,
-    reasonOf: (index: MangoIndex) => Reason,
-  ): void => {
-    const before = candidates.length
-    for (const index of group) candidates.push({ index, isUsable, reason: reasonOf(index), ranking })
-    if (candidates.length > before) ranking += 1
+    reasonOf: (index: MangoIndex) => Reason | undefined,
+  ): Steps<void> {
+    const before = found.size
+    for (const index of group) {
+      yield
+      const reason = found.has(index) ? undefined : reasonOf(index)
+      if (reason !== undefined) found.set(index, { index, isUsable, reason, ranking })
+    }
+    if (found.size > before) ranking += 1
   }
-  add(unfavored, true, () => 'unfavored_type')
-  add(notFiltered, true, () => 'excluded_by_user')
-  add(unusable, false, (index) => mismatches.get(index)!)
-  add(outOfScope, false, () => 'scope_mismatch')
-  add(partial, false, () => 'is_partial')
-  const places = new Map(indexes.map((index, at) => [index, at]))
-  return candidates.sort((a, b) => places.get(b.index)! - places.get(a.index)!)
+  yield* addSteps(filtered, true, () => 'unfavored_type')
+  yield* addSteps(usable, true, () => 'excluded_by_user')
+  yield* addSteps(inScope, false, (index) => mismatches.get(index))
+  yield* addSteps(global, false, (index) => (inScope.has(index) ? undefined : 'scope_mismatch'))
+  yield* addSteps(indexes, false, (index) => (global.has(index) ? undefined : 'is_partial'))
+  const candidates: Candidate[] = []
+  for (let at = indexes.length - 1; at >= 0; at--) {
+    yield
+    const candidate = found.get(indexes[at]!)
+    if (candidate !== undefined && candidate.index !== ranked[0]?.index) candidates.push(candidate)
+  }
+  return candidates
 }
 
 /** Whether `use_index` names it. */

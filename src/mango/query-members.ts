@@ -26,20 +26,25 @@ export function selecting<T>(make: () => T): T {
   }
 }
 
-/** Members in the order in which they are asked for; then no others may be left. */
+/** Members in the order in which they are asked for; then no others may be left. They are few: a list is faster than a map. */
 export class QueryMembers {
-  readonly #members: Map<string, JsonSlice>
+  readonly #text: Buffer
+  readonly #members: [name: string | undefined, value: number][]
 
   /** `object` is one. */
   constructor({ text, at }: JsonSlice) {
-    this.#members = new Map(membersOf(text, at).map(([name, value]) => [name, new JsonSlice(text, value)]))
+    this.#text = text
+    this.#members = membersOf(text, at)
   }
 
   /** Undefined where it is not there. */
   take(name: string): JsonSlice | undefined {
-    const member = this.#members.get(name)
-    this.#members.delete(name)
-    return member
+    for (const member of this.#members) {
+      if (member[0] !== name) continue
+      member[0] = undefined
+      return new JsonSlice(this.#text, member[1])
+    }
+    return undefined
   }
 
   /** Throws missing_required_key. */
@@ -53,7 +58,8 @@ export class QueryMembers {
 
   /** Throws invalid_key. */
   finish(): void {
-    for (const name of this.#members.keys()) {
+    for (const [name] of this.#members) {
+      if (name === undefined) continue
       throw new DatabaseError('invalidKey', `Invalid key ${name} for this request.`)
     }
   }

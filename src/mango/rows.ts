@@ -23,7 +23,7 @@ export interface Rows {
   /** False at the end. */
   next(): boolean
   /** JSON of the key of the row of that number, the first being 1, which is the document's. */
-  keyOf(row: number, id: string): string
+  keyOf(row: number, id: string): string | Buffer
   /** The same row's id. Undefined: it has to be kept. */
   idOf?(row: number): string
   /** The document, good until another row's is asked for, and until the code that runs now has ended. Undefined where it has gone meanwhile. */
@@ -190,8 +190,8 @@ class IndexRows implements Rows {
   }
 
   /** Of a row that was passed it is found again, since few are asked for. */
-  keyOf(row: number): string {
-    return this.#cursorAt(row).key().toString()
+  keyOf(row: number): Buffer {
+    return this.#cursorAt(row).key()
   }
 
   #cursorAt(row: number): RowCursor {

@@ -43,6 +43,13 @@ t.test('the other algorithms, chosen from id to id', async (t) => {
   settings.algorithm = 'utc_id'
   settings.suffix = 'mine'
   t.match(uuids.next(), /^0[0-9a-f]{13}mine$/)
+  settings.algorithm = 'uuid_v7'
+  const ids = [uuids.next(), uuids.next()]
+  for (const id of ids) {
+    t.match(id, /^[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$/)
+    t.equal(Number.parseInt(id.slice(0, 12), 16), Math.floor(clock.now()))
+  }
+  t.not(ids[0]!.slice(13), ids[1]!.slice(13))
   settings.algorithm = 'sequential'
   const run = [uuids.next(), uuids.next()]
   t.equal(run[0]!.slice(0, 26), run[1]!.slice(0, 26))

@@ -33,3 +33,33 @@ for (const threads of [0, 1, 3]) {
     t.same(await added(basic('two')), [200, 0, 1])
   })
 }
+
+t.test('what one thread has hashed no other one hashes again', async (t) => {
+  const server = await startTestServer({ threads: 3 })
+  t.teardown(() => server.stop())
+  const json = { name: 'ann', type: 'user', roles: [], password: 'one' }
+  const { rev } = (await ask(server, 'PUT /_users/org.couchdb.user:ann', { json })).json as { rev: string }
+  /** Each over a connection of its own, which any of the threads may have. */
+  const signIns = async (password: string): Promise<number[]> => {
+    const statuses: number[] = []
+    for (let i = 0; i < 30; i++) {
+      const headers = { connection: 'close' }
+      const { status } = await ask(server, 'GET /_session', { as: `ann:${password}`, headers })
+      statuses.push(status)
+    }
+    return [...new Set(statuses)]
+  }
+  const slow = async (): Promise<number> => {
+    const { json } = await ask(server, 'GET /_node/_local/_stats/couchdb/password_hashing_slow')
+    return (json as { value: number }).value
+  }
+  // The administrator's own password may be hashed for the first time meanwhile: it is told apart by the second round.
+  await signIns('one')
+  const before = await slow()
+  t.same(await signIns('one'), [200])
+  t.equal(await slow(), before)
+  await ask(server, `PUT /_users/org.couchdb.user:ann?rev=${rev}`, { json: { ...json, password: 'two' } })
+  const changed = await slow()
+  t.same(await signIns('two'), [200])
+  t.equal((await slow()) - changed, 1)
+})

@@ -33,15 +33,11 @@ t.test('purge, and what is remembered', async (t) => {
 
 t.test('refusals', async (t) => {
   await send('PUT /q')
-  const many = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`d${i}`, []]))
-  const revs = Array.from({ length: 1001 }, (_, i) => `1-${String(i).padStart(32, '0')}`)
   for (const [json, reason] of [
     [{ a: 'x' }, 'Invalid list of revisions'],
     [{ a: ['x'] }, 'Invalid rev format'],
     [{ a: [`1${'0'.repeat(21)}-a`] }, 'Invalid rev format'],
     [[], 'Request body must be a JSON object'],
-    [many, 'Exceeded maximum number of documents.'],
-    [{ a: revs }, 'Exceeded maximum number of revisions.'],
   ] as const) {
     const reply = await send('POST /q/_purge', { json })
     t.same([reply.status, reply.json], [400, { error: 'bad_request', reason }])
@@ -63,4 +59,45 @@ t.test('refusals', async (t) => {
   for (const json of [0, -1, 1.5, '2', null]) {
     t.equal((await send('PUT /q/_purged_infos_limit', { json })).status, 400)
   }
+})
+
+t.test('many documents and many revisions, in parts', async (t) => {
+  await send('PUT /many')
+  const docs = Array.from({ length: 600 }, (_, i) => ({ _id: `d${String(i).padStart(3, '0')}` }))
+  const written = (await send('POST /many/_bulk_docs', { json: { docs } })).json as {
+    id: string
+    rev: string
+  }[]
+  const revOf = (i: number): string => `1-${i.toString(16).padStart(32, '0')}`
+  const revs = Array.from({ length: 2500 }, (_, i) => revOf(i))
+  const branches = [...[3, 999, 1000, 2499].map(revOf), revOf(9999)].map((rev) => ({
+    _id: 'branched',
+    _rev: rev,
+  }))
+  await send('POST /many/_bulk_docs', { json: { docs: branches, new_edits: false } })
+  const wished = {
+    branched: revs,
+    ...Object.fromEntries(written.map(({ id, rev }) => [id, [rev]])),
+    none: [],
+  }
+  const { status, json } = await send('POST /many/_purge', { json: wished })
+  t.equal(status, 201)
+  t.strictSame(json, {
+    purge_seq: null,
+    purged: { ...wished, branched: [3, 999, 1000, 2499].map(revOf) },
+  })
+  t.match((await send('GET /many')).json, { doc_count: 1, doc_del_count: 0 })
+})
+
+t.test('as many revisions as the configuration says', async (t) => {
+  await send('PUT /few')
+  const key = '/_node/_local/_config/purge/max_revisions_number'
+  t.teardown(() => send(`DELETE ${key}`))
+  t.equal((await send(`PUT ${key}`, { json: '2' })).status, 200)
+  const purge = async (json: object): Promise<unknown> => (await send('POST /few/_purge', { json })).json
+  t.match(await purge({ a: ['1-a'], b: ['1-b'] }), { purged: { a: [], b: [] } })
+  t.same(await purge({ a: ['1-a'], b: ['1-b', '1-c'] }), {
+    error: 'bad_request',
+    reason: 'Exceeded maximum number of revisions.',
+  })
 })

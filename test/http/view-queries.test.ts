@@ -99,11 +99,14 @@ function keyAtRandom(): unknown {
 
 function allRows(): Row[] {
   const rows = [...documents].flatMap(([id, document]) =>
-    // Of one key and document the last comes first.
-    document.rows.map(([key, value]): Row => ({ id, key, value })).reverse(),
+    document.rows.map(([key, value]): Row => ({ id, key, value })),
   )
+  // Of one key and document by their values.
   return rows.sort(
-    (a, b) => compareValues(a.key, b.key) || Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)),
+    (a, b) =>
+      compareValues(a.key, b.key) ||
+      Buffer.compare(Buffer.from(a.id), Buffer.from(b.id)) ||
+      a.value - b.value,
   )
 }
 

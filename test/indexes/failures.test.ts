@@ -19,6 +19,7 @@ import { until } from '../support/until.ts'
 t.setTimeout(300_000)
 
 const DOCUMENTS = 4000
+const COLLATOR = new Intl.Collator('en')
 
 function documents(count = DOCUMENTS): { _id: string; n: number; text: string }[] {
   return Array.from({ length: count }, (_, n) => ({ _id: `d${n}`, n, text: `text ${n}` }))
@@ -30,7 +31,7 @@ function expectedRows(count = DOCUMENTS): Row[] {
   const pairs = documents(count).map(({ _id, n }): Row => [[n % 10, _id], _id, null])
   pairs.sort(([a], [b]) => {
     const [x, y] = [a as [number, string], b as [number, string]]
-    return x[0] - y[0] || new Intl.Collator('en').compare(x[1], y[1])
+    return x[0] - y[0] || COLLATOR.compare(x[1], y[1])
   })
   return [...rows, ...pairs]
 }

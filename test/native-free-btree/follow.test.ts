@@ -561,3 +561,68 @@ t.test('what is refused', async (t) => {
   held.close()
   await follower.close()
 })
+
+t.test(
+  'what was written much of is put into the trees in turns, and nothing that was acknowledged is missing',
+  async (t) => {
+    const [MANY, TREE] = [12_000, 'plain']
+    const random = new Random(31)
+    const disk = new SimulatedDisk(31)
+    const trees = { [TREE]: {}, other: {} }
+    const store = await openSimulated(disk, PATH, random, { trees, checkpointLogBytes: 1e9, dirtyBytes: 1e9 })
+    const follower = await followerOn(disk, store.shareProgress(), { trees })
+    const write = (from: number, count: number, value: string): Promise<unknown> =>
+      store.transact((tx) => {
+        for (let n = from; n < from + count; n++) {
+          tx.put(n % 3 === 0 ? 'other' : TREE, numbered((n * 7919) % 100_003), Buffer.from(value))
+        }
+      })
+    const countOf = (): number => {
+      const snapshot = follower.snapshot()
+      try {
+        return snapshot.tree(TREE).count() + snapshot.tree('other').count()
+      } finally {
+        snapshot.close()
+      }
+    }
+    await write(0, 1000, 'a')
+    await follower.catchUp()
+    t.equal(follower.settle(), undefined, 'there is little to do')
+    for (let from = 1000; from < MANY; from += 1000) await write(from, 1000, 'a')
+    await follower.catchUp()
+    const before = follower.snapshot()
+    for (let from = MANY; from < 2 * MANY; from += 1000) await write(from, 1000, 'b')
+    await follower.catchUp()
+    const settling = follower.settle()
+    t.ok(settling, 'there is much')
+    t.equal(follower.settle(), settling, 'which is done once')
+    let turns = 0
+    let isSettled = false
+    void settling!.then(() => {
+      isSettled = true
+    })
+    while (!isSettled) {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (isSettled) break
+      turns += 1
+      // Half-way: single keys of both moments, of before and behind where the tree is.
+      const key = numbered((7919 * 100) % 100_003)
+      t.equal(follower.get(TREE, key)?.toString(), 'a')
+      t.equal(follower.get(TREE, numbered((7919 * (MANY + 100)) % 100_003))?.toString(), 'b')
+      if (turns === 1) await write(2 * MANY, 10, 'c')
+    }
+    t.ok(turns >= 2, 'others had turns')
+    t.equal(follower.settle(), undefined)
+    t.equal(countOf(), 2 * MANY + 10, 'with what was written meanwhile')
+    t.equal(before.tree(TREE).count() + before.tree('other').count(), MANY, 'a snapshot of before stays')
+    before.close()
+    // Whoever closes does not wait for all of it.
+    for (let from = 3 * MANY; from < 4 * MANY; from += 1000) await write(from, 1000, 'd')
+    await follower.catchUp()
+    const last = follower.settle()
+    t.ok(last)
+    await follower.close()
+    await last
+    await store.close()
+  },
+)

@@ -15,6 +15,7 @@ import { pagePool } from '../../native-free-btree/page/pool.ts'
 import { NearLeaf } from '../../native-free-btree/tree/near-leaf.ts'
 import type { Root } from '../../native-free-btree/tree/shares.ts'
 import type { ValueReader } from '../../native-free-btree/values/values.ts'
+import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedClock } from '../support/simulated-clock.ts'
@@ -51,17 +52,15 @@ function isRight(reader: StoreReader, n: number, value: Buffer | undefined): boo
   return valueBytes.subarray(valueStart, valueEnd).equals(value)
 }
 
-/** It holds a part of the store, and whoever looks at a page too long finds nonsense. */
-function poisonedCache(): PageCache {
-  const cache = new PageCache(1024 * 1024)
-  cache.rooms.poisons = true
-  return cache
+/** It holds a part of the store. */
+function smallCache(): PageCache {
+  return new PageCache(1024 * 1024)
 }
 
 t.test('by who writes the store, and by who follows it', async (t) => {
   const random = new Random(propertySeed(t))
   const disk = new SimulatedDisk(new Random(1))
-  const cache = poisonedCache()
+  const cache = smallCache()
   const store = await openSimulated(disk, '/d/store', random, { cache })
   const model = new Map<number, Buffer>()
   await store.transact((tx) => {
@@ -75,7 +74,7 @@ t.test('by who writes the store, and by who follows it', async (t) => {
   await store.checkpoint()
   const follower = await openFollower(store.shareProgress(), {
     trees: TEST_TREES,
-    cache: poisonedCache(),
+    cache: smallCache(),
     fileSystem: disk,
     clock: new SimulatedClock(),
   })
@@ -171,7 +170,6 @@ t.test('a leaf is not looked at whose room in the cache may be used for another 
     () => {},
     () => {},
   )
-  rooms.poisons = true
   rooms.grow(512)
   const room = rooms.take(512)!
   leafOf(Buffer.from('before')).copy(room.page)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { type PageRoom, PageRooms } from '../../native-free-btree/cache/page-rooms.ts'
 import { type Cursor, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
+import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 
@@ -18,7 +19,6 @@ t.test('a room is filled anew only after the running code has ended', async (t) 
       reused += 1
     },
   )
-  rooms.poisons = true
   rooms.grow(2000)
   const first = rooms.take(2000)!
   first.page.fill(1)
@@ -48,7 +48,6 @@ t.test('slabs that are given up: pages move, and their old memory stays as it is
     },
     () => undefined,
   )
-  rooms.poisons = true
   let gaveUp = 0
   for (let round = 0; round < 300; round++) {
     // What was handed out in this turn, as whoever got it sees it.
@@ -111,7 +110,6 @@ t.test('cursors that stand still while the pages under them go, and others take 
   const seed = propertySeed(t)
   const random = new Random(seed)
   const cache = new PageCache(MIB)
-  cache.rooms.poisons = true
   const store = await filled(join(t.testdir(), 'store'), cache)
   const snapshot = store.snapshot()
   const walks = Array.from({ length: 6 }, (_, i) => {
@@ -156,7 +154,6 @@ t.test('cursors that stand still while the pages under them go, and others take 
 
 t.test('a long look in one turn neither grows the cache nor changes what it has seen', async (t) => {
   const cache = new PageCache(MIB)
-  cache.rooms.poisons = true
   const store = await filled(join(t.testdir(), 'store'), cache)
   const snapshot = store.snapshot()
   const cursor = snapshot.tree('entries').cursor()

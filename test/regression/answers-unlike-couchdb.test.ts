@@ -123,3 +123,83 @@ t.test('keys and ranges', async (t) => {
   const keyed = (await send('GET /db/_all_docs?update_seq=true&keys=["a"]')).json
   t.equal((keyed as { update_seq: unknown }).update_seq, null)
 })
+
+t.test('a feed that goes back ends with the present, and tells no change twice', async (t) => {
+  await send('PUT /back')
+  const docs = ['a', 'b', 'c', 'd', 'e'].map((_id) => ({ _id }))
+  await send('POST /back/_bulk_docs', { json: { docs } })
+  for (const feed of ['continuous', 'eventsource', 'live']) {
+    for (const [limit, wanted] of [
+      [999, 5],
+      [5, 5],
+      [2, 2],
+      [0, 0],
+    ] as const) {
+      const { text } = await send(`GET /back/_changes?feed=${feed}&descending=true&limit=${limit}`)
+      const ids = [...text.matchAll(/"id":"(.)"/g)].map(([, id]) => id)
+      t.same(ids, ['e', 'd', 'c', 'b', 'a'].slice(0, wanted), `${feed} ${limit}`)
+    }
+  }
+})
+
+t.test('an attachment of a revision that is not there', async (t) => {
+  const missing = [409, { error: 'not_found', reason: 'missing_rev' }]
+  const conflict = [409, { error: 'conflict', reason: 'Document update conflict.' }]
+  for (const [path, wanted] of [
+    ['/db/unknown/att?rev=1-000', missing],
+    ['/db/a/att?rev=1-0123456789abcdef0123456789abcdef', missing],
+    ['/db/a/att', conflict],
+  ] as const) {
+    t.same(said(await send(`PUT ${path}`, { body: 'x' })), wanted, path)
+  }
+  t.same(said(await send('PUT /db/a/att', { body: 'x', headers: { 'if-match': '"1-000"' } })), missing)
+})
+
+t.test('storage engines, and the order of methods', async (t) => {
+  const refused = [400, { error: 'bad_request', reason: 'invalid_engine_extension' }]
+  t.same(said(await send('PUT /engine?engine=cowabunga')), refused)
+  t.equal((await send('GET /engine')).status, 404)
+  t.equal((await send('PUT /engine?engine=couch')).status, 201)
+  const limit = await send('POST /db/_purged_infos_limit', { body: '2' })
+  t.same(said(limit), [405, { error: 'method_not_allowed', reason: 'Only GET,PUT allowed' }])
+  t.equal(limit.headers.allow, 'GET,PUT')
+})
+
+t.test('the leaves that revisions lead to stand as all leaves do', async (t) => {
+  await send('PUT /leaves')
+  const docs = [['a'], ['b', 'a'], ['c', 'a'], ['e', 'd', 'a']].map((ids) => ({
+    _id: 'x',
+    _revisions: { start: ids.length, ids },
+    _deleted: ids[0] === 'c',
+  }))
+  await send('POST /leaves/_bulk_docs', { json: { docs, new_edits: false } })
+  const revs = (found: { ok?: { _rev: string }; missing?: string }[]) =>
+    found.map(({ ok, missing }) => ok?._rev ?? missing)
+  const opened = async (query: string) =>
+    revs((await send(`GET /leaves/x?${query}`)).json as { ok: { _rev: string } }[])
+  t.same(await opened('open_revs=all'), ['2-b', '2-c', '3-e'])
+  t.same(await opened('open_revs=["9-x","1-a"]&latest=true'), ['2-b', '2-c', '3-e', '9-x'])
+  t.same(await opened('open_revs=["2-d","2-b"]&latest=true'), ['2-b', '3-e'])
+  t.same(await opened('open_revs=["3-e","2-b"]'), ['3-e', '2-b'])
+  const bulk = await send('POST /leaves/_bulk_get?latest=true', { json: { docs: [{ id: 'x', rev: '1-a' }] } })
+  const [{ docs: got }] = (bulk.json as { results: [{ docs: { ok: { _rev: string } }[] }] }).results
+  t.same(revs(got), ['2-b', '2-c', '3-e'])
+})
+
+t.test('whom _up asks for a name', async (t) => {
+  const set = (key: string, value: string) => send(`PUT /_node/_local/_config/chttpd/${key}`, { json: value })
+  const remove = (key: string) => send(`DELETE /_node/_local/_config/chttpd/${key}`)
+  t.teardown(() => Promise.all([remove('require_valid_user'), remove('require_valid_user_except_for_up')]))
+  for (const [everywhere, exceptForUp, up, root] of [
+    ['false', 'false', 200, 200],
+    ['false', 'true', 200, 401],
+    ['true', 'false', 401, 401],
+    ['true', 'true', 200, 401],
+  ] as const) {
+    await set('require_valid_user', everywhere)
+    await set('require_valid_user_except_for_up', exceptForUp)
+    const told = `${everywhere} ${exceptForUp}`
+    t.equal((await send('GET /_up', { as: null })).status, up, told)
+    t.equal((await send('GET /', { as: null })).status, root, told)
+  }
+})

@@ -15,8 +15,8 @@ import { until } from '../support/until.ts'
 
 const IDS = 30_000
 const QUOTES = 60_000
-/** Far from both the seconds that it took and the milliseconds that it takes. */
-const MOST_MS = 1500
+/** Of requests that took seconds each: the test would not come to its end in time. */
+const REPEATED = 50
 
 t.test('_revs_diff gives way between its documents', async (t) => {
   const server = await startTestServer({ threads: 0 })
@@ -81,15 +81,15 @@ t.test('a header of quotes and a path of invalid bytes', async (t) => {
   const server = await startTestServer({ threads: 0 })
   t.teardown(() => server.stop())
   await ask(server, 'PUT /db')
-  const startMs = performance.now()
-  for (const quotes of [`x${'"'.repeat(QUOTES)}x`, '"'.repeat(QUOTES)]) {
-    const reply = await ask(server, 'PUT /db/a', { json: {}, headers: { 'if-match': quotes } })
-    t.equal(reply.status, 400)
+  const invalid = `/db/${'%FF%41%C3'.repeat(7000)}`
+  for (let i = 0; i < REPEATED; i++) {
+    for (const quotes of [`x${'"'.repeat(QUOTES)}x`, '"'.repeat(QUOTES)]) {
+      const reply = await ask(server, 'PUT /db/a', { json: {}, headers: { 'if-match': quotes } })
+      if (reply.status !== 400) t.fail(`${reply.status}`)
+    }
+    const { segments } = parseTarget(invalid)
+    if (segments[1] !== '\udcffA\udcc3'.repeat(7000)) t.fail('another path')
   }
-  const { segments } = parseTarget(`/db/${'%FF%41%C3'.repeat(7000)}`)
-  t.equal(segments[1], '\udcffA\udcc3'.repeat(7000))
-  const tookMs = performance.now() - startMs
-  t.ok(tookMs < MOST_MS, `${tookMs} ms`)
 })
 
 t.test('all long work of a turn shares one slice, and each goes on in its turn', async (t) => {

@@ -10,6 +10,7 @@ import { parseRevision } from '../../src/database/revisions/revision-id.ts'
 import { scanDocument } from '../../src/json/documents.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import type { MemoryStore } from './memory-store.ts'
+import './poisoned-pages.ts'
 
 export const NOW_MS = 1_700_000_000_123
 

@@ -8,6 +8,7 @@ import { DatabaseService } from '../../src/database/shared/database-service.ts'
 import { errorOf, failureOf } from '../../src/database/shared/failure.ts'
 import type { FollowedDatabase } from '../../src/database/shared/followed-database.ts'
 import { type FollowOptions, openFollowed } from '../../src/database/shared/open-followed.ts'
+import './poisoned-pages.ts'
 
 /** What the other thread answers or rejects with, cloned. */
 async function across<T>(work: Promise<T>): Promise<T> {

@@ -3,6 +3,8 @@
  * holds them against it. Followers of a writer that has another file, or is far ahead, are caught up after the writes, as
  * their users do it; the others take in what they have to when they are read.
  */
+
+import type { Stand } from '../../native-free-btree/follow/stand.ts'
 import type {
   Backup,
   CheckReport,
@@ -22,6 +24,11 @@ import type {
 } from '../../native-free-btree/index.ts'
 import { StorageError } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
+import './poisoned-pages.ts'
+
+function standOf(follower: Follower): Stand {
+  return (follower as unknown as { current: { stand: Stand } }).current.stand
+}
 
 export class FollowedStore implements Store {
   readonly path: string
@@ -51,6 +58,8 @@ export class FollowedStore implements Store {
     for (const follower of this.followers) {
       if (!follower.isFresh && (follower.salt !== this.store.salt || this.#random.bool()))
         await follower.catchUp()
+      // As `settle` does where there is much.
+      if (this.#random.bool(0.3)) standOf(follower).moveSome(1 + this.#random.int(30))
     }
     return result
   }

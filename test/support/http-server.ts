@@ -20,6 +20,7 @@ import { Server } from '../../src/server/server.ts'
 import { measuredFileSystem } from '../../src/statistics/measured-file-system.ts'
 import { Fronts } from '../../src/threads/fronts.ts'
 import { recordingLog } from './recording-log.ts'
+import './poisoned-pages.ts'
 
 export interface TestServer {
   http: HttpServer

@@ -52,7 +52,7 @@ export const AUTHENTICATION = {
     default: ['sha256', 'sha'] as readonly string[],
     parse: hashAlgorithms,
     effect: 'live',
-    doc: 'Hash functions of the tokens of proxies: sha, sha224, sha256, sha384, sha512.',
+    doc: 'Hash functions of the tokens of proxies: sha, sha224, sha256, sha384, sha512, blake2b, blake2s.',
   }),
   proxyUseSecret: flag({
     section: 'chttpd_auth',

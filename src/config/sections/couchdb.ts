@@ -68,6 +68,16 @@ export const COUCHDB = {
     effect: 'live',
     doc: 'Documents that one _bulk_get may ask for; for more, 413.',
   }),
+  maxPurgedRevisions: integer({
+    section: 'purge',
+    key: 'max_revisions_number',
+    default: Number.POSITIVE_INFINITY,
+    min: 1,
+    max: 2 ** 31,
+    infinity: Number.POSITIVE_INFINITY,
+    effect: 'live',
+    doc: 'Revisions that one _purge may name; infinity for as many as its body holds.',
+  }),
   maxAttachmentSize: integer({
     section: 'couchdb',
     key: 'max_attachment_size',

@@ -288,6 +288,11 @@ export interface Database {
   readonly isFresh: boolean
   /** Reads see every write that was acknowledged before the call. */
   refresh(): Promise<void>
+  /**
+   * To be awaited before a read of more than single documents: what such a read would have to do first, after many writes that
+   * this thread has only heard of, is done in turns of the event loop. Undefined where there is little.
+   */
+  settle(): Promise<void> | undefined
 
   info(): DatabaseInfo
   /** Counts and sizes of the documents whose ids begin with `partition:`. */

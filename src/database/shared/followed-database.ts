@@ -21,7 +21,7 @@ import type {
 } from '../api/database.ts'
 import type { RemoteContent, RemoteWriter, SharedDatabase } from '../api/remote-writer.ts'
 import { type ByteSource, type IncomingAttachment, takeAttachment } from '../attachments/content.ts'
-import { awaiting } from '../errors/layer-errors.ts'
+import { awaiting, reading } from '../errors/layer-errors.ts'
 import type { AttachmentContent } from '../layout/attachment-records.ts'
 import { SequenceCodec } from '../layout/sequence.ts'
 import { OpenStore } from '../read/open-store.ts'
@@ -95,6 +95,13 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     if (store.isFresh) return
     await awaiting(store.catchUp())
     this.lookAtRules()
+  }
+
+  override settle(): Promise<void> | undefined {
+    return reading(() => {
+      const settling = this.#store.get().settle()
+      return settling && awaiting(settling)
+    })
   }
 
   /** To be called when the writer's thread has told of changes: listeners hear of them. */

@@ -14,7 +14,7 @@ import { checkPartitionedId } from '../layout/partition.ts'
 import type { Replaced } from '../read/reads.ts'
 import type { PackedResults } from './apply-packed.ts'
 import type { CheckStamp } from './checked-state.ts'
-import { type EditContext, partsOf, type ReadyEdits, readySteps } from './edits.ts'
+import { type EditContext, partsOf, type ReadyEdits, readyOne, readySteps } from './edits.ts'
 import {
   type AppendCopy,
   hasMovedContent,
@@ -149,7 +149,9 @@ export class EditPath {
     try {
       const stamp = check === undefined ? undefined : this.#database.checkStamp()
       const context = this.context(newEdits !== false, stamp)
-      const ready = reading(() => runAtOnce(this.#readySteps(edits as readonly PlacedEdit[], context)))
+      const edit = edits[0] as PlacedEdit
+      if (this.#partitioned) checkPartitionedId(edit.id)
+      const ready = reading(() => readyOne(edit, context))
       const results: EditResult[] = new Array(1)
       return this.#writer
         .write(ready, results, false)

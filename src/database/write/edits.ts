@@ -219,7 +219,54 @@ export function readyEdits(edits: readonly PlacedEdit[], context: EditContext): 
   return runAtOnce(readySteps(edits, context))
 }
 
-/** The same in steps. */
+/** The same of one edit. Half of what short writes are made of is what many edits need: a table, an order, steps. */
+export function readyOne(edit: PlacedEdit, context: EditContext): ReadyEdits {
+  if (edit.id.startsWith(LOCAL_PREFIX)) return readyEdits([edit], context)
+  descriptionsOf(edit)
+  const document = documentOf(edit.id)
+  const refused: RefusedEdit[] = []
+  addReady(document, edit, 0, context, refused)
+  const { newEdits, stamp } = context
+  return {
+    newEdits,
+    stamp,
+    refused,
+    documents: [document],
+    local: [],
+    grows: !edit.deleted,
+    bytes: sizeOf(edit),
+  }
+}
+
+function documentOf(id: string): DocumentEdits {
+  return { id, key: idKey(id), design: id.startsWith(DESIGN_PREFIX), edits: [] }
+}
+
+/** About what it will write. */
+function sizeOf({ body, attachments }: PlacedEdit): number {
+  return body.length + OVERHEAD_BYTES + attachmentBytes(attachments)
+}
+
+/** Makes the edit one of its document's, or one that is refused. */
+function addReady(
+  document: DocumentEdits,
+  edit: PlacedEdit,
+  place: number,
+  context: EditContext,
+  refused: RefusedEdit[],
+): void {
+  const ready = readyEdit(edit, place, document.design, context)
+  const head = ready.path[0]
+  if (head === undefined || head.pos <= MAX_GENERATION) {
+    document.edits.push(ready)
+    return
+  }
+  const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
+  const refusal = new DatabaseError('badRequest', reason)
+  refused.push({ place, id: edit.id, rev: formatRevision(head), refusal })
+}
+
+/** The same as `readyEdits`, in steps. */
 export function* readySteps(edits: readonly PlacedEdit[], context: EditContext): Steps<ReadyEdits> {
   const documents = new Map<string, DocumentEdits>()
   const local: LocalEdit[] = []
@@ -231,26 +278,17 @@ export function* readySteps(edits: readonly PlacedEdit[], context: EditContext):
     if (!edit.deleted) grows = true
     descriptions += descriptionsOf(edit)
     if (descriptions > MOST_REQUEST_DESCRIPTION_BYTES) throw new DatabaseError('requestTooLarge')
-    bytes += edit.body.length + OVERHEAD_BYTES + attachmentBytes(edit.attachments)
+    bytes += sizeOf(edit)
     if (edit.id.startsWith(LOCAL_PREFIX)) {
       local.push(readyLocal(edit, place))
       continue
     }
     let document = documents.get(edit.id)
     if (document === undefined) {
-      const design = edit.id.startsWith(DESIGN_PREFIX)
-      document = { id: edit.id, key: idKey(edit.id), design, edits: [] }
+      document = documentOf(edit.id)
       documents.set(edit.id, document)
     }
-    const ready = readyEdit(edit, place, document.design, context)
-    const [head] = ready.path
-    if (head !== undefined && head.pos > MAX_GENERATION) {
-      const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
-      const refusal = new DatabaseError('badRequest', reason)
-      refused.push({ place, id: edit.id, rev: formatRevision(head), refusal })
-    } else {
-      document.edits.push(ready)
-    }
+    addReady(document, edit, place, context, refused)
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
   const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))

@@ -216,8 +216,12 @@ export class WritePath {
 
   /** Throws insufficientStorage and databaseClosed; else as `write`. */
   #write(ready: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+    const { grows, stamp, bytes, newEdits } = ready
     const edits: WrittenEdits = {
-      ...ready,
+      grows,
+      stamp,
+      bytes,
+      newEdits,
       apply: (context) => {
         const applied = applyEdits(context, ready, results)
         if (allOrNothing) requireAll(applied.results)

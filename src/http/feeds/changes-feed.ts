@@ -117,7 +117,7 @@ async function* lines(
         else yield* form.row(pieces, row.seq)
       }
     }
-    if (reader.exhausted) break
+    if (reader.exhausted || reader.endsWithPresent) break
     yield FLUSH
     reader.next()
     let wakeup = await waitOut(wait, idle)

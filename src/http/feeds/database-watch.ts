@@ -24,6 +24,7 @@ export function watchDatabase(exchange: Exchange, client: Client): ChangeWaiter 
     try {
       await exchange.openDatabase()
       await exchange.lookUpChannels()
+      await exchange.settleDatabase()
       return wakeup
     } catch (error) {
       if (error instanceof DatabaseError) return 'ended'

@@ -62,7 +62,7 @@ export async function openWebsocketFeed(
         await sendRows(reader, messages)
         if (!current) await messages.send('[]', true)
         current = true
-        if (reader.exhausted) break
+        if (reader.exhausted || reader.endsWithPresent) break
         reader.next()
         let wakeup = await waitOut(wait, idle)
         while (wakeup === 'beat' && !messages.gone) {

@@ -325,7 +325,7 @@ function requireSomebody({ limits, place, method }: Exchange): void {
   const { requireValidUser, requireValidUserExceptForUp } = limits
   if (!requireValidUser && !requireValidUserExceptForUp) return
   if (place.route === '_session' && method === 'POST') return
-  if (!requireValidUser && place.route === '_up') return
+  if (requireValidUserExceptForUp && place.route === '_up') return
   throw new DatabaseError('unauthorized', 'Authentication required.')
 }
 

@@ -118,7 +118,7 @@ const DATABASE_PATH: DescribedPath['operations'] = {
   GET: get('What there is to say of a database', 'DatabaseInfo'),
   PUT: {
     summary: 'Makes a database',
-    parameters: ['q', 'n', 'placement', 'partitioned'],
+    parameters: ['q', 'n', 'placement', 'partitioned', 'engine'],
     answers: { 201: jsonAnswer('Ok', 'It is made.', ['Location']) },
     errors: [STORING, 'databaseExists', 'databaseNameTooLong', 'notImplemented'],
   },

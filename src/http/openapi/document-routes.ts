@@ -129,7 +129,7 @@ const ATTACHMENT: DescribedPath['operations'] = {
     parameters: ['edit.rev', 'w', 'If-Match'],
     body: { content: { '*/*': BYTES } },
     answers: written(201),
-    errors: [WRITING, RECEIVING],
+    errors: [WRITING, RECEIVING, 'missingRevision'],
   },
   DELETE: {
     summary: 'Removes an attachment',

@@ -165,6 +165,7 @@ const OTHERS = {
     integer(undefined, { minimum: 1 }),
   ),
   n: query('How many copies a cluster would have; without effect.', integer(undefined, { minimum: 1 })),
+  engine: query('The storage engine: `couch`, of which there is one.'),
   placement: query('In which zones a cluster would put it; without effect.'),
   partitioned: flag('A database whose documents are grouped by what stands before the colon in their ids.'),
   dry_run: flag('Nothing is done, and said what would be.'),

@@ -34,9 +34,37 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
   const opening = exchange.openDatabase()
   const use = (): Promise<void> | undefined => {
     requireUse(exchange, right)
-    return exchange.lookUpChannels()
+    const found = exchange.lookUpChannels()
+    if (!readsMany(exchange)) return found
+    return found === undefined ? exchange.settleDatabase() : found.then(() => exchange.settleDatabase())
   }
   return opening === undefined ? use() : opening.then(use)
+}
+
+/** Routes that read more than the documents that they name. */
+const OF_MANY: ReadonlySet<string> = new Set<RouteName>([
+  'db/_all_docs',
+  'db/_all_docs/queries',
+  'db/_changes',
+  'db/_design_docs',
+  'db/_design_docs/queries',
+  'db/_local_docs',
+  'db/_local_docs/queries',
+  'db/_partition',
+  'db/_purged_infos',
+  'db/_find',
+  'db/_explain',
+  'db/_index',
+  'design/_show',
+  'design/_list',
+  'design/_update',
+  'design/_rewrite',
+  'design/_info',
+  'design/_view',
+])
+
+function readsMany({ place, method }: Exchange): boolean {
+  return OF_MANY.has(place.route) || (place.route === 'database' && method !== 'POST')
 }
 
 type DatabaseRight = Exclude<Right, 'open' | 'signed-in' | 'metrics' | 'server-admin'>

@@ -352,6 +352,11 @@ export class Exchange implements Intake {
     return this.#lease === undefined ? this.#leaseLater() : undefined
   }
 
+  /** Before reads of more than single documents of the leased database. */
+  settleDatabase(): Promise<void> | undefined {
+    return this.lease.database.settle()
+  }
+
   /** What the database shows is as new as what was acknowledged: where only writes were to come (`BULK_ROUTE`), that is not so yet. */
   async catchUp(): Promise<void> {
     const { database } = this.lease

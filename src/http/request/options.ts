@@ -141,6 +141,8 @@ export interface HttpLimits {
   /** Documents of one `_bulk_docs`, and of one `_bulk_get`. */
   maxBulkDocs: number
   maxBulkGet: number
+  /** Of one `_purge`. */
+  maxPurgedRevisions: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
   /** Bytes of the id of a document that is written. */
@@ -210,6 +212,7 @@ const LIMIT_SETTINGS = {
   maxBodyMemoryBytes: 'bodyMemoryBytes',
   maxBulkDocs: 'maxBulkDocs',
   maxBulkGet: 'maxBulkGet',
+  maxPurgedRevisions: 'maxPurgedRevisions',
   maxDocumentBytes: 'maxDocumentSize',
   maxIdBytes: 'maxDocumentIdLength',
   maxAttachmentBytes: 'maxAttachmentSize',

@@ -82,7 +82,11 @@ export function isFirstOfDocument(key: Uint8Array): boolean {
 
 /** The place after all rows of a key; also after all that begin with what `partitionStart` and `…ArrayStart` give. */
 export function afterKey(sortKey: Uint8Array): Buffer {
-  return Buffer.concat([sortKey, Uint8Array.of(T.AFTER_ALL)])
+  const { length } = sortKey
+  const place = Buffer.allocUnsafe(length + 1)
+  place.set(sortKey)
+  place[length] = T.AFTER_ALL
+  return place
 }
 
 /** The place before the rows of a key that documents with this id or above have. Any id will do. */

@@ -87,15 +87,48 @@ function cutPartition(partition: Uint8Array): Buffer {
 }
 
 function keyOf(json: Uint8Array, tags: Tags, partition: Uint8Array | undefined, isOpen: boolean): Buffer {
+  begin(partition)
+  writeTokens(json, tags, 0, json.length)
+  return finished(isOpen)
+}
+
+/** A value within a JSON text. */
+export interface KeyPart {
+  readonly text: Uint8Array
+  readonly at: number
+  readonly end: number
+}
+
+/** As `collatedKey`, of the array of these values; with `isOpen` as `collatedArrayStart`. */
+export function collatedArray(
+  values: readonly KeyPart[],
+  partition: Uint8Array | undefined,
+  isOpen: boolean,
+): Buffer {
+  begin(partition)
+  take(1)
+  out[at++] = COLLATED.array
+  for (let i = 0; i < values.length; i++) {
+    const part = values[i]!
+    writeTokens(part.text, COLLATED, part.at, part.end)
+  }
+  take(1)
+  out[at++] = T.END
+  return finished(isOpen)
+}
+
+function begin(partition: Uint8Array | undefined): void {
   at = 0
   hasText = false
-  if (partition !== undefined) {
-    const start = partitionStart(partition)
-    take(start.length)
-    out.set(start, 0)
-    at = start.length
-  }
-  writeTokens(json, tags)
+  if (partition === undefined) return
+  const start = partitionStart(partition)
+  take(start.length)
+  out.set(start, 0)
+  at = start.length
+}
+
+/** The key that was written. */
+function finished(isOpen: boolean): Buffer {
   if (hasText) out[0] = out[0]! | T.BY_TEXT
   // Without the END of the array. What is cut leaves the place before, and that after, all that agree so far.
   if (isOpen) at = Math.min(at - 1, T.SORT_KEY_BYTES)
@@ -123,9 +156,9 @@ function take(bytes: number): void {
   out = longer
 }
 
-function writeTokens(json: Uint8Array, tags: Tags): void {
-  const length = json.length
-  for (let from = 0; from < length; ) {
+/** Of bytes `start` to `end` of the text. */
+function writeTokens(json: Uint8Array, tags: Tags, start: number, end: number): void {
+  for (let from = start; from < end; ) {
     const byte = json[from]!
     if (byte === X.QUOTE) {
       from = tags.isRaw ? writeRawString(json, from + 1) : writeString(json, from + 1)

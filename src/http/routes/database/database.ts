@@ -49,6 +49,8 @@ function channelledInfo(database: Database): Record<string, unknown> {
   return { instance_start_time: instanceStartTime, db_name: name, update_seq: updateSeq }
 }
 
+/** What CouchDB calls its storage engine; it has no other. */
+const ENGINE = 'couch'
 const PLACEMENT = /^[^:,]+:0*[1-9][0-9]*(,[^:,]+:0*[1-9][0-9]*)*$/
 
 /** `q` and `n` say how a cluster would spread the database: remembered, and without effect here. */
@@ -60,6 +62,9 @@ async function create(exchange: Exchange): Promise<Answer> {
   if (placement !== undefined) {
     readMatch(placement, PLACEMENT, 'The `placement` value should be in a format `zone:n`.')
   }
+  const engine = query.get('engine')
+  if (engine !== undefined && engine !== ENGINE)
+    throw new DatabaseError('badRequest', 'invalid_engine_extension')
   const given = query.get('partitioned')
   const partitioned = given !== undefined && readTrueOrFalse(given, 'Invalid `partitioned` parameter')
   const name = place.database!

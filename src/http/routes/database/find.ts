@@ -2,7 +2,7 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { runAtOnce } from '../../../base/time-slice.ts'
 import { channelRefusal } from '../../../channels/channelled-database.ts'
 import { queryPlans } from '../../../mango/branches.ts'
-import { explainText } from '../../../mango/explain.ts'
+import { explainSteps } from '../../../mango/explain.ts'
 import { find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
 import { ALL_DOCS, indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
@@ -80,7 +80,8 @@ function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const { database } = exchange
     const indexes = await mangoIndexes(exchange)
     const { whole, branches } = await exchange.inTurns(queryPlans(indexes, options, false))
-    return jsonText(200, `${explainText(database, options, whole, branches)}\n`)
+    const text = await exchange.inTurns(explainSteps(database, options, whole, branches))
+    return jsonText(200, `${text}\n`)
   }
 }
 

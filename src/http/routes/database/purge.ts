@@ -11,24 +11,48 @@ import type { Exchange } from '../../request/exchange.ts'
 import { writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 
-/** `_purge` and what is remembered of it. The bounds of one request are CouchDB's defaults. */
-const MAX_DOCUMENTS = 100
-const MAX_REVISIONS = 1000
+/** Revisions, and documents, that are purged in one turn of the writer: between two of them others have theirs. */
+const REVISIONS_AT_ONCE = 1000
+const DOCUMENTS_AT_ONCE = 250
 
 async function purge(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
   exchange.backend.metrics.count('couchdb.httpd.purge_requests')
   await exchange.jsonTypedBody()
   const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
-  if (requests.length > MAX_DOCUMENTS) {
-    throw new DatabaseError('badRequest', 'Exceeded maximum number of documents.')
-  }
-  if (requests.reduce((count, { revisions }) => count + revisions.length, 0) > MAX_REVISIONS) {
+  const count = requests.reduce((sum, { revisions }) => sum + revisions.length, 0)
+  if (count > exchange.limits.maxPurgedRevisions) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of revisions.')
   }
-  const purged = await exchange.database.purge(requests)
-  const members = purged.map(({ id, revs }) => `${stringText(id)}:${stringsText(revs)}`)
+  const purged = new Map<string, string[]>()
+  for (const part of inParts(requests)) {
+    for (const { id, revs } of await exchange.database.purge(part)) {
+      purged.set(id, [...(purged.get(id) ?? []), ...revs])
+    }
+  }
+  const members = Array.from(purged, ([id, revs]) => `${stringText(id)}:${stringsText(revs)}`)
   return jsonText(writtenStatus(exchange, 201), `{"purge_seq":null,"purged":{${members.join(',')}}}\n`)
+}
+
+/** A document with more revisions than fit into a part comes in several. */
+function* inParts(requests: readonly PurgeRequest[]): Generator<PurgeRequest[]> {
+  let part: PurgeRequest[] = []
+  let room = REVISIONS_AT_ONCE
+  for (const { id, revisions } of requests) {
+    let start = 0
+    do {
+      if (room === 0 || part.length === DOCUMENTS_AT_ONCE) {
+        yield part
+        part = []
+        room = REVISIONS_AT_ONCE
+      }
+      const taken = revisions.slice(start, start + room)
+      part.push({ id, revisions: taken })
+      start += taken.length
+      room -= taken.length
+    } while (start < revisions.length)
+  }
+  if (part.length > 0) yield part
 }
 
 function* requestSteps(object: Record<string, unknown>): Steps<PurgeRequest[]> {
@@ -99,7 +123,7 @@ export const purgeResources: Resource[] = [
   {
     route: 'db/_purged_infos_limit',
     endpoint: 'alone',
-    allow: 'PUT,GET',
+    allow: 'GET,PUT',
     methods: { GET: getLimit, PUT: putLimit },
   },
 ]

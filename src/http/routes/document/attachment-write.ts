@@ -25,9 +25,8 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   requireDesignRights(exchange, id)
   const base = rev === undefined ? undefined : revisionView(exchange, rev)
   // What will be refused is refused before its bytes are taken in.
-  if (rev === undefined ? database.lookup(id)?.deleted === false : base === undefined) {
-    throw new DatabaseError('conflict')
-  }
+  if (rev !== undefined && base === undefined) throw new DatabaseError('missingRevision')
+  if (rev === undefined && database.lookup(id)?.deleted === false) throw new DatabaseError('conflict')
   const input = { name, type, revpos: 0, encoding, length: undefined, md5: undefined }
   const content = await takeContent(exchange, exchange.bodyChunks(), input)
   const newRev = await writeOne(exchange, editOf(exchange, rev, base, name, [content]), true)
