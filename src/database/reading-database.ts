@@ -278,6 +278,17 @@ export abstract class ReadingDatabase {
     return this.#store.isOpen && this.#settings.keepsSecurity && this.#validation.isKept
   }
 
+  /** Looks at the rules, so that they are known when reads are behind again. Where they cannot be read, who needs them is told. */
+  protected lookAtRules(): void {
+    if (this.hasFreshRules) return
+    try {
+      this.security()
+      this.hasValidation()
+    } catch {
+      // So it is.
+    }
+  }
+
   /** Of what the next reads see, or of something older. */
   checkStamp(): CheckStamp {
     return stampOf(this.#words)

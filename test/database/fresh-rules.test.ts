@@ -18,6 +18,9 @@ t.test('rules are known while reads are behind, until they change', async (t) =>
     return [front.security()?.toString(), front.hasValidation()]
   }
   t.equal(front.hasFreshRules, false, 'nobody has looked at them')
+  await runAhead(core, 'first')
+  await front.refresh()
+  t.equal(front.hasFreshRules, true, 'whoever catches up looks at them')
   t.same(await look(), [undefined, false])
   await runAhead(core, 'a')
   t.equal(front.isFresh, false)

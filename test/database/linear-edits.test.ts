@@ -264,6 +264,16 @@ t.test('bytes that are no document are left to the general merge', (t) => {
   const isTakenOf = (length: number): boolean =>
     document.read(memory, length) && document.beginUpdate(added, 10, 1000)
   ok(isTakenOf(usual.length), 'in longer memory')
+
+  const placeOf = (bytes: Buffer, revsLimit = 1000): number =>
+    document.read(bytes) ? document.soleReferenceAt(revsLimit) : -1
+  const single = new RevisionTree([], 9)
+  single.merge({ start: 2, ids: [id('b'), id('a')] }, value)
+  const alone = encodeInfo(single, undefined)
+  deepStrictEqual(placeOf(alone), alone.length - 16, 'the only reference')
+  deepStrictEqual(alone.subarray(-16), value.body)
+  deepStrictEqual([placeOf(usual), placeOf(whole), placeOf(alone, 1)], [-1, -1, -1], 'others, or too many')
+  deepStrictEqual(placeOf(Buffer.concat([alone, Buffer.alloc(1)])), -1)
   for (let length = 0; length < usual.length; length++)
     ok(!isTaken(usual.subarray(0, length)) && !isTakenOf(length), `${length} bytes of a usual one`)
   ok(!isTakenOf(usual.length + 1), 'and one byte')

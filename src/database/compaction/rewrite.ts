@@ -30,8 +30,9 @@ import {
 import { decodeChangeEntry, withReference } from '../layout/change-entry.ts'
 import { decodeInfo, decodeInfoTree, encodeInfo, expiryOfInfo } from '../layout/document-info.ts'
 import { idKey, readSummary, seqKey, seqOfKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
+import { LinearDocument } from '../layout/linear-document.ts'
 import { DEFAULT_SETTINGS, readRecord } from '../layout/meta-records.ts'
-import { encodeStoredBody, referenceOf, validates } from '../layout/stored-body.ts'
+import { encodeStoredBody, REFERENCE_BYTES, referenceOf, validates } from '../layout/stored-body.ts'
 import type { RevisionNode, RevisionTree, RevisionValue } from '../revisions/revision-tree.ts'
 
 interface NewTrees {
@@ -61,7 +62,9 @@ export class DatabaseRewrite implements Rewrite {
 
   references(tree: string, value: Buffer): readonly Reference[] {
     if (tree === TREES.seq) return [decodeChangeEntry(value).reference]
-    if (tree !== TREES.id || isPlain(value, this.#revsLimit)) return NONE
+    if (tree !== TREES.id || placeOfPlain(value, this.#revsLimit) >= 0 || isPlain(value, this.#revsLimit)) {
+      return NONE
+    }
     return referencesOf(decodeInfoTree(value).leaves(), (_leaf, index) => index > 0)
   }
 
@@ -98,12 +101,18 @@ export class DatabaseRewrite implements Rewrite {
       if (entry === undefined) throw new DatabaseError('storageDamaged', `the change ${seq} is missing`)
       return decodeChangeEntry(entry).reference
     }
-    if (isPlain(value, this.#revsLimit)) {
-      const { seq, reference } = decodeInfo(value)
+    let at = placeOfPlain(value, this.#revsLimit)
+    let { seq } = plain
+    if (at < 0 && isPlain(value, this.#revsLimit)) {
+      const info = decodeInfo(value)
+      at = info.reference.byteOffset - value.byteOffset
+      seq = info.seq
+    }
+    if (at >= 0) {
       const body = winnerOf(seq)
-      if (this.#copies.lengthOf(body) === this.#copies.lengthOf(reference)) {
+      if (this.#copies.lengthOf(body) === this.#copies.lengthOf(value.subarray(at, at + REFERENCE_BYTES))) {
         const copy = Buffer.from(value)
-        copy.set(body, reference.byteOffset - value.byteOffset)
+        copy.set(body, at)
         return copy
       }
     }
@@ -183,6 +192,13 @@ function referencesOf(
     const contents = decodeAttachments(attachments).map((info) => info.reference)
     return needsBody(leaf, index) ? [referenceOf(body), ...contents] : contents
   })
+}
+
+const plain = new LinearDocument()
+
+/** Where the reference is of a value that `isPlain` and of the usual kind, found without an object for it; -1: it may be plain. */
+function placeOfPlain(value: Buffer, revsLimit: number): number {
+  return plain.read(value) ? plain.soleReferenceAt(revsLimit) : -1
 }
 
 /** One leaf, no older body, no attachments, a history within the limit: most documents. Then the winner's reference is the only one. */

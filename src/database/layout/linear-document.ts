@@ -275,6 +275,18 @@ export class LinearDocument {
     return true
   }
 
+  /**
+   * Where the reference of its leaf's body lies, which is the only one in it, and which nothing but the reference's end follows. -1:
+   * there are others, more than `revsLimit` revisions, or what cannot be read.
+   */
+  soleReferenceAt(revsLimit: number): number {
+    if (this.#values !== 1 || this.#count > revsLimit) return -1
+    this.#at = this.#valuesAt
+    if (!this.#nextValue() || this.#skipped !== 0 || this.#flags !== VALUE_BODY) return -1
+    const at = this.#at - REFERENCE_BYTES
+    return this.#at === this.#length && this.#bytes[at - 1] === REFERENCE_BYTES ? at : -1
+  }
+
   /** Begins the value with a revision that extends its leaf. False: its bytes cannot be read. */
   beginUpdate(revision: NewRevision, seq: number, revsLimit: number): boolean {
     const kept = Math.min(this.#count, revsLimit - 1)

@@ -92,7 +92,9 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async refresh(): Promise<void> {
     const store = this.#store.get()
-    if (!store.isFresh) await awaiting(store.catchUp())
+    if (store.isFresh) return
+    await awaiting(store.catchUp())
+    this.lookAtRules()
   }
 
   override settle(): Promise<void> | undefined {
