@@ -52,7 +52,10 @@ const RUN = `(function () {
   };
   var decide;
   function prepare() {
+    // It looks for the global object by this name; else it would make a function of a text, which is refused.
+    globalThis.self = globalThis;
     globalThis._ = require('lib/underscore');
+    delete globalThis.self;
     for (var name in given) globalThis[name] = given[name];
     decide = require('lib/sync');
   }
