@@ -80,6 +80,7 @@ export function endlessDatabase(bodyBytes: number): EndlessDatabase {
       uuid: 'e'.repeat(32),
       properties: { partitioned: false },
       updateSeqNumber: 1,
+      settle: () => undefined,
       allDocs,
       changes,
       security: () => Buffer.from('{}'),
