@@ -53,11 +53,11 @@ export class ViewModel {
     this.#documents.delete(id)
   }
 
-  /** Those of one key and document in the reverse order of their emission, in both directions. */
+  /** Those of one key and document in the order of their values, in both directions. */
   rows(turn: 1 | -1 = 1): ModelRow[] {
     return [...this.#documents.values()]
       .flat()
-      .sort((a, b) => turn * (plainCollated(a.key, b.key) || compareIds(a.id, b.id)) || b.value - a.value)
+      .sort((a, b) => turn * (plainCollated(a.key, b.key) || compareIds(a.id, b.id)) || a.value - b.value)
   }
 
   /** The rows that a query without `keys` names, before `skip` and `limit`. */
