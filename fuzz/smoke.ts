@@ -14,7 +14,7 @@ import { BY_NAME, TARGETS } from './targets/index.ts'
 
 /** A canary that lives this long has shown that the fuzzer finds nothing. */
 const CANARY_SECONDS = 10
-const MOST_ROUNDS = 5
+const MOST_ROUNDS = 12
 /** Apart from the numbers of cases, so that a round plays other ones. */
 const ROUND_SEEDS = 0x4000_0000
 
