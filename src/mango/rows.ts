@@ -1,10 +1,9 @@
 /** What a plan looks at, one after the other: documents by their ids, or rows of an index and their documents. */
-import type { EntryPlace, ValuePlace } from '../../native-free-btree/index.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { AllDocsRow, Database, DocumentView } from '../database/api/database.ts'
 import { isDesignId } from '../documents/document-id.ts'
 import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor, RowRange } from '../indexes/api.ts'
-import { placeId } from '../indexes/keys/row-key.ts'
+import { emptyPlaces, placeId } from '../indexes/keys/row-key.ts'
 import { stringText } from '../json/writer.ts'
 import type { Bookmark } from './bookmark.ts'
 import { CoveredDocuments } from './covered-document.ts'
@@ -57,16 +56,7 @@ interface Way {
 }
 
 /** Where the present row lies, and its id: looked at before anything else is done. */
-const NONE = Buffer.alloc(0)
-const entry: EntryPlace = {
-  keyBytes: NONE,
-  keyStart: 0,
-  keyEnd: 0,
-  valueBytes: NONE,
-  valueStart: 0,
-  valueEnd: 0,
-}
-const id: ValuePlace = { bytes: NONE, start: 0, end: 0 }
+const { entry, id } = emptyPlaces()
 
 /** At once where it can be. `plan` has an index, and a range in which something may be. Rejects as `Indexes.open` does. */
 export function openRows(

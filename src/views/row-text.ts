@@ -1,5 +1,4 @@
 /** Rows as they are answered: a row a JSON object, with the document that it means where that is asked for. */
-import type { EntryPlace, ValuePlace } from '../../native-free-btree/index.ts'
 import { DatabaseError, type ErrorKind } from '../base/errors.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
 import type { AttachmentWish } from '../documents/attachment-wish.ts'
@@ -10,7 +9,7 @@ import { addPiece, STEP_BYTES, STEP_ROWS } from '../documents/listed-rows.ts'
 import type { Piece, RowFiller } from '../documents/piece.ts'
 import { FixedText, isPlain, put } from '../documents/row-bytes.ts'
 import type { RowCursor } from '../indexes/api.ts'
-import { placeId } from '../indexes/keys/row-key.ts'
+import { emptyPlaces, placeId } from '../indexes/keys/row-key.ts'
 import { rowValueParts } from '../indexes/keys/row-value.ts'
 import { walkMembers } from '../json/members.ts'
 import { stringText } from '../json/writer.ts'
@@ -27,7 +26,6 @@ const SHORT_BYTES = 4096
 const OPEN_BRACE = 0x7b
 const CLOSE_BRACE = 0x7d
 const CLOSE = '}'
-const NONE = Buffer.alloc(0)
 const NOTHING = new FixedText('')
 
 /** The row that the cursor stands at; `documents` undefined: without any. Nothing of the cursor's memory is kept. */
@@ -56,15 +54,7 @@ const AROUND_BYTES = 64
 const LONGEST_BYTES = 16 * 1024
 
 /** Where the present row lies, and its id: looked at before anything else is done. */
-const entry: EntryPlace = {
-  keyBytes: NONE,
-  keyStart: 0,
-  keyEnd: 0,
-  valueBytes: NONE,
-  valueStart: 0,
-  valueEnd: 0,
-}
-const idPlace: ValuePlace = { bytes: NONE, start: 0, end: 0 }
+const { entry, id: idPlace } = emptyPlaces()
 
 /** Rows without documents, with what stands between them. `rows` gives undefined after a step that found none. */
 export class RowTextFiller implements RowFiller {

@@ -56,6 +56,14 @@ export function idOf(key: Uint8Array): string {
   return unescaped(key, end - length, end)
 }
 
+const NONE = Buffer.alloc(0)
+
+/** Where a row will lie, for `RowCursor.locate`, and where its id, for `placeId`. Nothing does yet. */
+export function emptyPlaces(): { entry: EntryPlace; id: ValuePlace } {
+  const entry = { keyBytes: NONE, keyStart: 0, keyEnd: 0, valueBytes: NONE, valueStart: 0, valueEnd: 0 }
+  return { entry, id: { bytes: NONE, start: 0, end: 0 } }
+}
+
 /** Says where the id of a row lies, UTF-8, in the row's key; false where it has to be looked for, or is written otherwise there. */
 export function placeId({ keyBytes, keyStart, keyEnd }: Readonly<EntryPlace>, into: ValuePlace): boolean {
   const length = keyBytes[keyEnd - 1]!
