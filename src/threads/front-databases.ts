@@ -124,8 +124,9 @@ export class FrontDatabases {
   /** With `isToWrite` of one whose rules are as new as that: its reads may be behind. */
   leaseOpen(name: string, isToWrite = false): Lease | undefined {
     const lease = this.#open.acquireOpen(name)
-    if (lease === undefined || lease.database.isFresh) return lease
-    if (isToWrite && lease.database.hasFreshRules) return lease
+    if (lease === undefined) return undefined
+    const { database } = lease
+    if (isToWrite ? database.knowsRules : database.isFresh) return lease
     lease.release()
     return undefined
   }

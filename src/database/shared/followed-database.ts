@@ -103,8 +103,10 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async refresh(): Promise<void> {
     const store = this.#store.get()
-    if (store.isFresh) return
-    await awaiting(store.catchUp())
+    if (!store.isFresh) await awaiting(store.catchUp())
+    if (this.hasFreshRules) return
+    // They are read of a whole tree.
+    await this.settle()
     this.lookAtRules()
   }
 
