@@ -131,12 +131,12 @@ export class FrontDatabases {
     return undefined
   }
 
-  /** Throws not_found, all_dbs_active. */
-  async lease(name: string): Promise<Lease> {
+  /** As `leaseOpen`. Throws not_found, all_dbs_active. */
+  async lease(name: string, isToWrite = false): Promise<Lease> {
     for (let attempt = 1; ; attempt++) {
       const lease = await this.#open.acquire(name)
       try {
-        await lease.database.refresh()
+        await (isToWrite ? lease.database.learnRules() : lease.database.refresh())
         return lease
       } catch (error) {
         lease.release()

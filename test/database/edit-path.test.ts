@@ -19,6 +19,7 @@ function pathTo(writer: Pick<Writes, 'write' | 'writePacked'>, database: Partial
       isFresh: true,
       knowsRules: true,
       refresh: async () => {},
+      learnRules: async () => {},
       checkStamp: () => ({ design: 0, settings: 0 }),
       replacedBy: () => undefined,
       ...database,

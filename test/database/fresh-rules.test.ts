@@ -89,9 +89,9 @@ t.test(
     const isSettled = (): boolean => front.settle() === undefined
 
     await load('a')
-    await front.refresh()
+    await front.learnRules()
     t.equal(front.hasFreshRules, true)
-    t.equal(isSettled(), true, 'by who catches up')
+    t.equal(isSettled(), true, 'by who asks for them')
 
     await load('b')
     t.match(await front.update([edit('x')], { check }), [{ ok: true }])

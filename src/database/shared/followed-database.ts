@@ -103,10 +103,26 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async refresh(): Promise<void> {
     const store = this.#store.get()
-    if (!store.isFresh) await awaiting(store.catchUp())
-    if (this.hasFreshRules) return
-    // They are read of a whole tree.
-    await this.settle()
+    if (store.isFresh) return
+    await awaiting(store.catchUp())
+    // Who only reads does not wait for it.
+    void this.#lookAtSettledRules()
+  }
+
+  override async learnRules(): Promise<void> {
+    await this.refresh()
+    await this.#lookAtSettledRules()
+  }
+
+  /** They are read of a whole tree, which holds up others where much has to be moved into it first. Never rejects. */
+  async #lookAtSettledRules(): Promise<void> {
+    if (this.hasFreshRules || !this.isFresh) return
+    try {
+      const settling = this.settle()
+      if (settling !== undefined) await settling
+    } catch {
+      // Looking at them says the same.
+    }
     this.lookAtRules()
   }
 

@@ -68,6 +68,7 @@ export interface EditedDatabase {
   /** See `ReadingDatabase`. To be asked behind the stamp: rules that change between the two are newer than that. */
   readonly knowsRules: boolean
   refresh(): Promise<void>
+  learnRules(): Promise<void>
   /** Of what the next reads see. */
   checkStamp(): CheckStamp
   /** What the edit replaces. */
@@ -118,7 +119,7 @@ export class EditPath {
   /** See `packed-way.ts`. */
   async updatePacked(edits: PackedEdits, check: EditCheck): Promise<PackedResults | undefined> {
     edits.stamp = this.#database.checkStamp()
-    if (!this.#database.knowsRules) await this.#database.refresh()
+    if (!this.#database.knowsRules) await this.#database.learnRules()
     return check.isNeeded() ? undefined : this.#writer.writePacked(edits)
   }
 
@@ -165,7 +166,7 @@ export class EditPath {
     const { check } = options
     if (check === undefined) return this.#written(edits, options, undefined)
     const stamp = this.#database.checkStamp()
-    if (!this.#database.knowsRules) await this.#database.refresh()
+    if (!this.#database.knowsRules) await this.#database.learnRules()
     if (check.isNeeded()) return this.#updateChecked(edits, options, check)
     const written = await this.#written(edits, options, stamp)
     return written.some(isOutdated) ? this.#updateChecked(edits, options, check, written) : written
