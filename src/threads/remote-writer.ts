@@ -13,6 +13,10 @@ export function remoteWriter(core: Core, handle: number): RemoteWriter {
   return {
     update: (edits, { allOrNothing }) =>
       core.call(allOrNothing ? 'updateAllOrNothing' : 'update', handle, { bytes: edits }).then(bytesOf),
+    async updatePacked(edits) {
+      const { bytes, lent } = await core.call('updatePacked', handle, { lent: edits })
+      return { results: bytes ?? NO_BYTES, edits: lent! }
+    },
     async appendStream(source) {
       const upload = await core.ask('beginUpload', { handle })
       try {

@@ -1,7 +1,12 @@
 /** Databases that follow another one, in the thread of the test: all that passes between the two is cloned on its way. */
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { RemoteCalls, RemoteContent, RemoteWriter } from '../../src/database/api/remote-writer.ts'
+import type {
+  PackedAnswer,
+  RemoteCalls,
+  RemoteContent,
+  RemoteWriter,
+} from '../../src/database/api/remote-writer.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { DatabaseService } from '../../src/database/shared/database-service.ts'
@@ -41,6 +46,14 @@ export class Loopback implements RemoteWriter {
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
     return across(this.#service.update(bytes, wanted))
+  }
+
+  async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
+    this.updates += 1
+    const bytes = structuredClone(edits, { transfer: [edits.buffer] })
+    const waiting = this.beforeUpdate()
+    if (waiting !== undefined) await waiting
+    return across(this.#service.updatePacked(bytes))
   }
 
   appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -3,9 +3,9 @@
  * pass here, one after the other, so nothing is done here that the asking thread can do.
  */
 import type { EditResult } from '../api/database.ts'
-import type { RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
+import type { PackedAnswer, RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
-import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
+import { PackedEdits } from '../write/packed-edits.ts'
 import { encodePackedResults, encodeResults } from './result-codec.ts'
 import { decodeEdits } from './update-codec.ts'
 
@@ -29,7 +29,6 @@ export class DatabaseService implements RemoteWriter {
   /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
   update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
     try {
-      if (edits[0] === PACKED_EDITS) return this.#updatePacked(edits)
       const ready = decodeEdits(edits)
       const results: EditResult[] = []
       return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
@@ -38,9 +37,11 @@ export class DatabaseService implements RemoteWriter {
     }
   }
 
-  #updatePacked({ buffer, byteOffset, length }: Uint8Array): Promise<Uint8Array> {
-    const edits = new PackedEdits(Buffer.from(buffer, byteOffset, length))
-    return this.#database.writePacked(edits).then(encodePackedResults)
+  /** Rejects with ByteFormatError for bytes that are no packed edits. */
+  async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
+    const { buffer, byteOffset, length } = edits
+    const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
+    return { results: encodePackedResults(await this.#database.writePacked(packed)), edits }
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -126,7 +126,9 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async #writePacked(edits: PackedEdits): Promise<PackedResults> {
     this.#store.get()
-    return decodePackedResults(await this.#writer.update(edits.bytes, { allOrNothing: false }), edits)
+    const answer = await this.#writer.updatePacked(edits.bytes)
+    edits.moved(answer.edits)
+    return decodePackedResults(answer.results, edits)
   }
 
   async updateInTurn(
