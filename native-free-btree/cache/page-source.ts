@@ -33,6 +33,11 @@ const SLOT_ROOM_BYTES = 128
 /** Room that a node gets at least when its page stays in the cache beside it. */
 const ROOM_TO_GROW_BYTES = 256
 
+/** Hears which child of a node is taken, from the root down. */
+export interface OnChild {
+  add(index: number): void
+}
+
 export class PageSource {
   readonly file: StorageFile
   readonly #saltHalves: SaltHalves
@@ -171,19 +176,21 @@ export class PageSource {
     return this.load(position, page.readUInt32LE(at + 6), page.readBigUInt64LE(at + 10))
   }
 
-  /** The leaf whose range holds the key in `key` from `start` to `end`; undefined in an empty tree. */
+  /** The leaf whose range holds the key in `key` from `start` to `end`; undefined in an empty tree. `onChild` hears of the way. */
   leafFor(
     root: MutableNode | NodePointer | undefined,
     key: Uint8Array,
     compare: Compare | undefined,
     start = 0,
     end = key.length,
+    onChild?: OnChild,
   ): Buffer | undefined {
     if (root === undefined) return undefined
     let page = this.pageOf(root)
     let children = root instanceof MutableNode ? root.children : undefined
     while (!isLeaf(page)) {
       const index = childIndex(page, key, compare, start, end)
+      onChild?.add(index)
       const child = children?.[index]
       if (child === undefined) {
         page = this.childPage(page, index)

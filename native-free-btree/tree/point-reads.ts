@@ -1,6 +1,6 @@
 /** Reads of single keys below a root. */
 import type { EntryPlace } from '../api.ts'
-import type { PageSource } from '../cache/page-source.ts'
+import type { OnChild, PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
 import { cellOffset } from '../page/layout.ts'
@@ -10,18 +10,20 @@ import type { Root } from './shares.ts'
 
 const view = new CellView()
 
-/** The value of the entry with this key below `root`, copied or fetched. */
+/** The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `onChild`: as for `leafFor`. */
 export function getValue(
   root: Root,
   key: Uint8Array,
   source: PageSource,
   values: ValueReader,
   compare: Compare | undefined,
+  keyBytes = key.length,
+  onChild?: OnChild,
 ): Buffer | undefined {
-  const leaf = source.leafFor(root, key, compare)
+  const leaf = source.leafFor(root, key, compare, 0, keyBytes, onChild)
   if (leaf === undefined) return undefined
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return undefined
+  const index = lowerBound(leaf, key, compare, 0, keyBytes)
+  if (!cellHasKey(leaf, index, key, compare, 0, keyBytes)) return undefined
   return valueOfCell(leaf, cellOffset(leaf, index), values)
 }
 
@@ -40,11 +42,13 @@ export function getValueInto(
   values: ValueReader,
   compare: Compare | undefined,
   target: Uint8Array,
+  keyBytes = key.length,
+  onChild?: OnChild,
 ): number {
-  const leaf = source.leafFor(root, key, compare)
+  const leaf = source.leafFor(root, key, compare, 0, keyBytes, onChild)
   if (leaf === undefined) return -1
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return -1
+  const index = lowerBound(leaf, key, compare, 0, keyBytes)
+  if (!cellHasKey(leaf, index, key, compare, 0, keyBytes)) return -1
   return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
 }
 
