@@ -27,6 +27,7 @@ const NO_WRITER: RemoteWriter = {
   updatePacked: () => refuse(),
   appendStream: () => refuse(),
   call: () => refuse(),
+  join: (run) => run?.(),
 }
 
 function refuse(): Promise<never> {

@@ -6,6 +6,8 @@ import type {
   RemoteCalls,
   RemoteContent,
   RemoteWriter,
+  WriteOptions,
+  WriterService,
 } from '../../src/database/api/remote-writer.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase } from '../../src/database/open.ts'
@@ -30,17 +32,17 @@ async function* clonesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 
 /** Counts what passes. */
 export class Loopback implements RemoteWriter {
-  readonly #service: RemoteWriter
+  readonly #service: WriterService
   updates = 0
   appended = 0
   /** Runs before each update is handed over. */
   beforeUpdate: () => Promise<void> | void = () => {}
 
-  constructor(service: RemoteWriter) {
+  constructor(service: WriterService) {
     this.#service = service
   }
 
-  async update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+  async update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
     this.updates += 1
     const [bytes, wanted] = structuredClone([edits, options] as const)
     const waiting = this.beforeUpdate()
@@ -54,6 +56,10 @@ export class Loopback implements RemoteWriter {
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
     return across(this.#service.updatePacked(bytes))
+  }
+
+  join(run: (() => void) | undefined): void {
+    if (run !== undefined) process.nextTick(run)
   }
 
   appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

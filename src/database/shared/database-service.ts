@@ -3,9 +3,15 @@
  * pass here, one after the other, so nothing is done here that the asking thread can do.
  */
 import type { EditResult } from '../api/database.ts'
-import type { PackedAnswer, RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
+import type {
+  PackedAnswer,
+  RemoteCalls,
+  RemoteContent,
+  WriteOptions,
+  WriterService,
+} from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
-import { PackedEdits } from '../write/packed-edits.ts'
+import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
 import { encodePackedResults, encodeResults } from './result-codec.ts'
 import { decodeEdits } from './update-codec.ts'
 
@@ -19,7 +25,7 @@ const CALLS: ReadonlySet<string> = new Set<keyof RemoteCalls>([
   'ensureFullCommit',
 ])
 
-export class DatabaseService implements RemoteWriter {
+export class DatabaseService implements WriterService {
   readonly #database: StoredDatabase
 
   constructor(database: StoredDatabase) {
@@ -27,8 +33,9 @@ export class DatabaseService implements RemoteWriter {
   }
 
   /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
-  update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+  update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
     try {
+      if (edits[0] === PACKED_EDITS) return this.#updateGathered(edits)
       const ready = decodeEdits(edits)
       const results: EditResult[] = []
       return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
@@ -37,11 +44,15 @@ export class DatabaseService implements RemoteWriter {
     }
   }
 
+  #updateGathered(edits: Uint8Array): Promise<Uint8Array> {
+    const { buffer, byteOffset, length } = edits as Uint8Array<ArrayBuffer>
+    const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
+    return this.#database.writePacked(packed).then(encodePackedResults)
+  }
+
   /** Rejects with ByteFormatError for bytes that are no packed edits. */
   async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
-    const { buffer, byteOffset, length } = edits
-    const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
-    return { results: encodePackedResults(await this.#database.writePacked(packed)), edits }
+    return { results: await this.#updateGathered(edits), edits }
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {
