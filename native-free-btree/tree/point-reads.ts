@@ -3,33 +3,36 @@ import type { EntryPlace } from '../api.ts'
 import type { OnChild, PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
-import { cellOffset } from '../page/layout.ts'
-import { cellHasKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { Root } from './shares.ts'
 
 const view = new CellView()
 
-/** The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `onChild`: as for `leafFor`. */
+/**
+ * The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `isToStay` and `onChild`: as for
+ * `PageSource.findEntry`.
+ */
 export function getValue(
   root: Root,
   key: Uint8Array,
   source: PageSource,
   values: ValueReader,
   compare: Compare | undefined,
+  isToStay = false,
   keyBytes = key.length,
   onChild?: OnChild,
 ): Buffer | undefined {
-  const leaf = source.leafFor(root, key, compare, 0, keyBytes, onChild)
-  if (leaf === undefined) return undefined
-  const index = lowerBound(leaf, key, compare, 0, keyBytes)
-  if (!cellHasKey(leaf, index, key, compare, 0, keyBytes)) return undefined
-  return valueOfCell(leaf, cellOffset(leaf, index), values)
+  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
+  return bytes && valueInView(bytes, values)
 }
 
 /** The value of the leaf's cell at `offset` of `bytes`, a page or a record; copied or fetched. */
 export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader): Buffer {
   readCell(bytes, offset, view)
+  return valueInView(bytes, values)
+}
+
+function valueInView(bytes: Buffer, values: ValueReader): Buffer {
   if (view.isReference) return values.readAt(bytes, view.payloadStart)
   return copyOf(bytes, view.payloadStart, view.end)
 }
@@ -42,14 +45,12 @@ export function getValueInto(
   values: ValueReader,
   compare: Compare | undefined,
   target: Uint8Array,
+  isToStay = false,
   keyBytes = key.length,
   onChild?: OnChild,
 ): number {
-  const leaf = source.leafFor(root, key, compare, 0, keyBytes, onChild)
-  if (leaf === undefined) return -1
-  const index = lowerBound(leaf, key, compare, 0, keyBytes)
-  if (!cellHasKey(leaf, index, key, compare, 0, keyBytes)) return -1
-  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
+  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
+  return bytes === undefined ? -1 : valueInViewInto(bytes, values, target)
 }
 
 /** As `valueOfCell`, into `target`. */
@@ -60,6 +61,10 @@ export function valueOfCellInto(
   target: Uint8Array,
 ): number {
   readCell(bytes, offset, view)
+  return valueInViewInto(bytes, values, target)
+}
+
+function valueInViewInto(bytes: Buffer, values: ValueReader, target: Uint8Array): number {
   if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
   const { bytes: source, start, end } = values.locate(bytes, view.payloadStart)
   return copyTo(source, start, end, target)
@@ -72,8 +77,7 @@ export function hasKey(
   source: PageSource,
   compare: Compare | undefined,
 ): boolean {
-  const leaf = source.leafFor(root, key, compare)
-  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+  return source.findEntry(root, key, compare, view, false) !== undefined
 }
 
 /** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */

@@ -121,27 +121,29 @@ export class Tree {
     return () => this.#waiting.delete(tell)
   }
 
-  /** The value of a key, copied or fetched, whether the tree is whole or not. */
-  get(key: Uint8Array, values: ValueReader): Buffer | undefined {
+  /** The value of a key, copied or fetched, whether the tree is whole or not. `isToChange`: the entry will be put or deleted next. */
+  get(key: Uint8Array, values: ValueReader, isToChange = false): Buffer | undefined {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueOf(operation, values)
     const { root, source } = this.#nodes
+    if (!isToChange) return getValue(root, key, source, values, this.compare)
     const { length } = key
     const sought = way.begin(key, length)
-    const value = getValue(root, sought, source, values, this.compare, length, way)
+    const value = getValue(root, sought, source, values, this.compare, true, length, way)
     way.end(this.#number)
     return value
   }
 
   /** As `get`, into `target`: see `StoreReader.getInto`. */
-  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader): number {
+  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader, isToChange = false): number {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
+    const { root, source } = this.#nodes
+    if (!isToChange) return getValueInto(root, key, source, values, this.compare, target)
     const { length } = key
     if (this.#nodes.isBehindAll(key, 0, length)) return -1
-    const { root, source } = this.#nodes
     const sought = way.begin(key, length)
-    const bytes = getValueInto(root, sought, source, values, this.compare, target, length, way)
+    const bytes = getValueInto(root, sought, source, values, this.compare, target, true, length, way)
     way.end(this.#number)
     return bytes
   }
