@@ -307,9 +307,15 @@ export class PackedEdits {
     return start + ID_AT
   }
 
-  /** The document's id in UTF-8: a view. */
+  /** The document's id in UTF-8: in memory that is used again by the next call. */
   key(start: number): Buffer {
-    return this.bytes.subarray(this.keyStart(start), this.bodyStart(start))
+    const bytes = this.#bytes
+    const from = this.keyStart(start)
+    const length = this.bodyStart(start) - from
+    if (length > MOST_KEY_BYTES) return bytes.subarray(from, from + length)
+    for (let i = 0; i < length; i++) keyDesk[i] = bytes[from + i]!
+    keys[length] ??= keyDesk.subarray(0, length)
+    return keys[length]
   }
 
   /** The edit in memory that is used again by the next call; its body is a view. */
@@ -330,3 +336,6 @@ export class PackedEdits {
 }
 
 const one = emptyLinearEdit()
+/** Where an id is copied to: a view of each costs more than its bytes. By length, what was looked at before. */
+const keyDesk = Buffer.allocUnsafeSlow(MOST_KEY_BYTES)
+const keys: (Buffer | undefined)[] = []
