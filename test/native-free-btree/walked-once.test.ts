@@ -52,8 +52,15 @@ t.test('whatever is read and written between the look-up and the put', async (t)
     if (wanted !== undefined && !desk.subarray(0, bytes).equals(wanted)) throw new Error('a wrong value')
   }
   let highest = 0
+  const put = (tx: Transaction, tree: string, n: number, value: Buffer): void => {
+    tx.put(tree, keyOf(n), value)
+    model.set(`${tree} ${keyOf(n)}`, value)
+  }
+  /** Looked up as the last one of the transaction before: what that wrote may have moved it elsewhere. */
+  let last = 0
   for (let step = 0; step < 250; step++) {
     await store.transact((tx) => {
+      if (random.int(10) < 5) put(tx, 'plain', last, patternBytes(step, 50))
       for (let left = random.int(60); left > 0; left--) {
         const tree = TREES[random.int(2)]!
         // Behind all others, or among them.
@@ -67,11 +74,11 @@ t.test('whatever is read and written between the look-up and the put', async (t)
           tx.delete(tree, keyOf(n))
           model.delete(key)
         } else {
-          const value = patternBytes(step + n, random.int(random.int(10) < 1 ? 1500 : 120))
-          tx.put(tree, keyOf(n), value)
-          model.set(key, value)
+          put(tx, tree, n, patternBytes(step + n, random.int(random.int(10) < 1 ? 1500 : 120)))
         }
       }
+      last = random.int(highest)
+      look(tx, 'plain', last)
     })
     if (step % 50 === 0 && !(await isRight(store, model))) throw new Error(`after ${step} steps`)
   }
