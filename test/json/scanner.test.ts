@@ -261,7 +261,7 @@ t.test('hostile texts take no more than linear time', async (t) => {
   t.equal(spread, null)
 })
 
-t.test('decimals of few digits and of many have the double that JSON.parse gives, and its shortest text', async (t) => {
+t.test('decimals have the double that JSON.parse gives, and its shortest text', async (t) => {
   const digits = (most: number) => fc.stringMatching(new RegExp(`^[0-9]{1,${most}}$`))
   const whole = fc.oneof(fc.constant('0'), fc.stringMatching(/^[1-9][0-9]{0,17}$/))
   fc.assert(
