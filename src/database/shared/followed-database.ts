@@ -160,8 +160,10 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async #writePacked(edits: PackedEdits): Promise<PackedResults> {
     this.#store.get()
-    const answer = await this.#line.update(edits.bytes, { allOrNothing: false })
-    return decodePackedResults(answer, edits.count, (number) => edits.key(edits.start(number)).toString())
+    const answer = await this.#line.updatePacked(edits.bytes)
+    edits.moved(answer.edits)
+    const idOf = (number: number): string => edits.key(edits.start(number)).toString()
+    return decodePackedResults(answer.results, edits.count, idOf)
   }
 
   async updateInTurn(
