@@ -11,6 +11,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { systemClock } from '../base/clock.ts'
 import { Places } from '../base/places.ts'
+import { watchYoungGeneration } from '../base/young-generation.ts'
 import { errorOf, type Failure, failureOf } from '../database/shared/failure.ts'
 
 /** The sides' vocabularies: calls by method, notices by name. */
@@ -301,6 +302,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   }
 
   #receive({ items, bytes, names }: Message): void {
+    watchYoungGeneration()
     if (names !== undefined) this.#names.push(...names)
     let start = 0
     for (let at = 0; at < items.length; at += ITEM_SIZE) {
