@@ -22,7 +22,11 @@ export async function isAccessible(
   what: string,
   but: readonly string[] = [],
 ): Promise<void> {
-  const run = 'axe.run().then(({ violations }) => violations)'
+  // A color halfway through a transition is nobody's choice: what moves to an end has come there first.
+  const settled =
+    'Promise.all(document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime < Infinity)' +
+    '.map((one) => one.finished.catch(() => undefined)))'
+  const run = `${settled}.then(() => axe.run()).then(({ violations }) => violations)`
   const violations = (await page.evaluate(`${AXE};${run}`)) as Violation[]
   const serious = violations.filter(
     ({ id, impact }) => (impact === 'serious' || impact === 'critical') && !but.includes(id),
