@@ -11,7 +11,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { systemClock } from '../base/clock.ts'
 import { Places } from '../base/places.ts'
-import { watchYoungGeneration } from '../base/young-generation.ts'
 import { errorOf, type Failure, failureOf } from '../database/shared/failure.ts'
 
 /** The sides' vocabularies: calls by method, notices by name. */
@@ -341,7 +340,6 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   }
 
   #receive({ items, bytes, names }: Message): void {
-    watchYoungGeneration()
     if (names !== undefined) this.#names.push(...names)
     let start = 0
     for (let at = 0; at < items.length; at += ITEM_SIZE) {
