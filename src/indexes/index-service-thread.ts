@@ -26,6 +26,7 @@ const NO_WRITER: RemoteWriter = {
   update: () => refuse(),
   appendStream: () => refuse(),
   call: () => refuse(),
+  join: (run) => run?.(),
 }
 
 function refuse(): Promise<never> {

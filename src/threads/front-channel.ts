@@ -13,4 +13,4 @@ export interface CoreVocabulary {
 }
 
 /** What a front asks and tells. */
-export type Core = Pick<Channel<FrontVocabulary, CoreVocabulary>, 'call' | 'ask' | 'tell'>
+export type Core = Pick<Channel<FrontVocabulary, CoreVocabulary>, 'call' | 'ask' | 'tell' | 'join'>

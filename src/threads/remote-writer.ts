@@ -11,8 +11,11 @@ function bytesOf({ bytes }: Answered<unknown>): Uint8Array {
 
 export function remoteWriter(core: Core, handle: number): RemoteWriter {
   return {
-    update: (edits, { allOrNothing }) =>
-      core.call(allOrNothing ? 'updateAllOrNothing' : 'update', handle, { bytes: edits }).then(bytesOf),
+    update: (edits, { allOrNothing, callers }) =>
+      core
+        .call(allOrNothing ? 'updateAllOrNothing' : 'update', handle, { bytes: edits, callers })
+        .then(bytesOf),
+    join: (run) => core.join(run),
     async appendStream(source) {
       const upload = await core.ask('beginUpload', { handle })
       try {

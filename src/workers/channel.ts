@@ -34,6 +34,8 @@ export interface CallOptions {
   bytes?: Uint8Array | undefined
   /** Tells the other side that nobody waits any more. The call is answered all the same. */
   signal?: AbortSignal | undefined
+  /** For how many who wait; default one. */
+  callers?: number | undefined
 }
 
 /** What a handler is given beside the arguments. */
@@ -90,11 +92,12 @@ interface Waiting {
   resolve: (answered: Answered<unknown>) => void
   reject: (error: unknown) => void
   forget: (() => void) | undefined
+  readonly callers: number
 }
 
 function nothing(): void {}
 
-/** With more calls than these there are others to share a message with, about. */
+/** With more callers than these there are others to share a message with, about. */
 const FEW_WAITING = 2
 /** Memory in which messages are put together, at first. */
 const LEAST_BYTES = 16 * 1024
@@ -118,9 +121,16 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #handlers: Record<string, Handler<unknown, unknown>>
   readonly #listeners: Record<string, (value: unknown) => void>
   readonly #waiting = new Places<Waiting>()
+  /** Who waits for them. */
+  #callers = 0
   /** Calls of the other side that run, and can be told that their caller has gone. */
   readonly #serving = new Map<number, AbortController>()
   #items: unknown[] = []
+  /** Whoever says something when the message goes. */
+  #joining: (() => void)[] = []
+  /** Things that the message is to say, and those of them that joined. */
+  #said = 0
+  #joined = 0
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
@@ -134,7 +144,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   /** Whoever flushes is called: behind what runs now, or, where others are waited for, behind the turn. */
   #flushDue = false
   #isGathering = false
-  /** When the first item of what is gathered was said, and how many there were when it was last looked at. */
+  /** When the first of what is gathered was said, and how much there was when it was last looked at. */
   #gatheringSinceMs = 0
   #gathered = 0
   /** `#gatherOn` is called behind this turn. */
@@ -148,24 +158,25 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     options.port.on('message', (message: Message) => this.#receive(message))
   }
 
-  /** Calls that wait for their answers. */
+  /** Who waits for answers. */
   get waiting(): number {
-    return this.#waiting.size
+    return this.#callers
   }
 
   /** Rejects with the error that the other side met, and with `end`'s when the line ends before. */
   call<M extends keyof Other['calls'] & string>(
     method: M,
     args: ArgsOf<Other['calls'][M]>,
-    { bytes, signal }: CallOptions = {},
+    { bytes, signal, callers = 1 }: CallOptions = {},
   ): Promise<Answered<ResultOf<Other['calls'][M]>>> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
-    const waiting: Waiting = { resolve: nothing, reject: nothing, forget: undefined }
+    const waiting: Waiting = { resolve: nothing, reject: nothing, forget: undefined, callers }
     const answered = new Promise<Answered<unknown>>((resolve, reject) => {
       waiting.resolve = resolve
       waiting.reject = reject
     })
     const id = this.#waiting.add(waiting)
+    this.#callers += callers
     waiting.forget = this.#onGone(id, signal)
     this.#say(CALL, id, method, args, bytes)
     if (signal?.aborted) this.#say(GONE, id, '', undefined, undefined)
@@ -202,6 +213,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
       waiting.forget?.()
       waiting.reject(error)
     }
+    this.#callers = 0
     for (const controller of this.#serving.values()) controller.abort()
     this.#serving.clear()
     this.#port.close()
@@ -210,12 +222,28 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   #say(kind: number, id: number, name: string, value: unknown, bytes: Uint8Array | undefined): void {
     if (bytes !== undefined && bytes.length > 0) this.#append(bytes)
     this.#items.push(kind, id, name === '' ? 0 : this.#numberOf(name), value, this.#length)
+    this.#noteOne()
+  }
+
+  /**
+   * For who puts together what several callers say: it counts as one thing that is said now. `run`, which says it and must not throw,
+   * is called when the message goes; without it, what one that was given before says has grown. The message may go before this
+   * returns.
+   */
+  join(run: (() => void) | undefined): void {
+    if (run !== undefined) this.#joining.push(run)
+    this.#joined += 1
+    this.#noteOne()
+  }
+
+  #noteOne(): void {
+    this.#said += 1
     if (this.#flushDue) {
-      if (this.#isGathering && this.#items.length >= MOST_GATHERED * ITEM_SIZE) this.#flushNow()
+      if (this.#isGathering && this.#said >= MOST_GATHERED) this.#flushNow()
       return
     }
     this.#flushDue = true
-    if (this.#waiting.size > FEW_WAITING) this.#gather()
+    if (this.#callers + this.#joined > FEW_WAITING) this.#gather()
     else process.nextTick(this.#flushNow)
   }
 
@@ -247,19 +275,22 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   readonly #gatherOn = (): void => {
     this.#lookDue = false
     if (!this.#isGathering) return
-    const { length } = this.#items
+    const said = this.#said
     const isOver = systemClock.monotonic() - this.#gatheringSinceMs >= MOST_GATHERING_MS
-    if (length === this.#gathered || isOver) {
+    if (said === this.#gathered || isOver) {
       this.#flushNow()
       return
     }
-    this.#gathered = length
+    this.#gathered = said
     this.#lookLater()
   }
 
   readonly #flushNow = (): void => {
-    this.#flushDue = false
     this.#isGathering = false
+    this.#sayJoining()
+    this.#flushDue = false
+    this.#said = 0
+    this.#joined = 0
     const items = this.#items
     const bytes = this.#takeBytes()
     const names = this.#newNames
@@ -269,6 +300,14 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     if (bytes === undefined) this.#port.postMessage(message)
     else this.#port.postMessage(message, [bytes.buffer])
     this.#newNames = undefined
+  }
+
+  /** While a message is due, so that none is made due by it. */
+  #sayJoining(): void {
+    if (this.#joining.length === 0) return
+    const joining = this.#joining
+    this.#joining = []
+    for (const run of joining) run()
   }
 
   /** Bytes to be handed over: the memory in which they are, where they fill much of it, else a copy. */
@@ -321,6 +360,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   #answered(kind: number, id: number, value: unknown, bytes: Uint8Array | undefined): void {
     const waiting = this.#waiting.take(id)
     if (waiting === undefined) return
+    this.#callers -= waiting.callers
     waiting.forget?.()
     if (kind === ANSWER) waiting.resolve({ result: value, bytes })
     else waiting.reject(errorOf(value as Failure))

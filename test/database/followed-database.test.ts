@@ -24,7 +24,7 @@ import {
   settled,
   told,
 } from '../support/database-fixture.ts'
-import { sharedDatabase } from '../support/followed-fixture.ts'
+import { Loopback, sharedDatabase } from '../support/followed-fixture.ts'
 
 t.setTimeout(120_000)
 
@@ -361,7 +361,7 @@ t.test('a database that was closed before it was followed', async (t) => {
   const { core } = await sharedDatabase(t)
   const told = core.share()
   await core.close()
-  t.match(await settled(openFollowed(told, new DatabaseService(core))), {
+  t.match(await settled(openFollowed(told, new Loopback(new DatabaseService(core)))), {
     reason: 'The database is being closed.',
   })
 })

@@ -1,6 +1,6 @@
 /** A thread that only writes need not take in the log: it knows when the rules of writing are others. */
 import t from 'tap'
-import type { Database } from '../../src/database/api/database.ts'
+import type { Database, EditCheck } from '../../src/database/api/database.ts'
 import { edit } from '../support/database-fixture.ts'
 import { sharedDatabase } from '../support/followed-fixture.ts'
 
@@ -43,4 +43,31 @@ t.test('rules are known while reads are behind, until they change', async (t) =>
 
   await core.close()
   t.equal(front.hasFreshRules, false, 'the writer has closed it')
+})
+
+t.test('one document is written while reads are behind, under the rules of now', async (t) => {
+  const { core, follow } = await sharedDatabase(t)
+  const { database: front } = await follow()
+  const asked: string[] = []
+  const check: EditCheck = {
+    isNeeded: () => front.hasValidation(),
+    look: async (edits) => {
+      for (const { edit } of edits) asked.push(edit.id)
+      return edits.map(() => undefined)
+    },
+  }
+  const write = async (id: string): Promise<boolean> => (await front.update([edit(id)], { check }))[0]!.ok
+  await runAhead(core, 'first')
+  await front.refresh()
+  await runAhead(core, 'a')
+  t.equal(front.isFresh, false)
+  t.equal(await write('x'), true)
+  t.equal(front.isFresh, false, 'the log was not taken in')
+  t.equal(front.get('x').id, 'x', 'who reads sees it')
+
+  await runAhead(core, 'b')
+  await core.update([edit('_design/d', { validate_doc_update: 'function () {}' })])
+  t.same(asked, [])
+  t.equal(await write('y'), true)
+  t.same(asked, ['y'], 'a design document that came is asked')
 })

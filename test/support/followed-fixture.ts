@@ -1,7 +1,13 @@
 /** Databases that follow another one, in the thread of the test: all that passes between the two is cloned on its way. */
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import type { RemoteCalls, RemoteContent, RemoteWriter } from '../../src/database/api/remote-writer.ts'
+import type {
+  RemoteCalls,
+  RemoteContent,
+  RemoteWriter,
+  WriteOptions,
+  WriterService,
+} from '../../src/database/api/remote-writer.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase } from '../../src/database/open.ts'
 import { DatabaseService } from '../../src/database/shared/database-service.ts'
@@ -25,22 +31,26 @@ async function* clonesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 
 /** Counts what passes. */
 export class Loopback implements RemoteWriter {
-  readonly #service: RemoteWriter
+  readonly #service: WriterService
   updates = 0
   appended = 0
   /** Runs before each update is handed over. */
   beforeUpdate: () => Promise<void> | void = () => {}
 
-  constructor(service: RemoteWriter) {
+  constructor(service: WriterService) {
     this.#service = service
   }
 
-  async update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+  async update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
     this.updates += 1
     const [bytes, wanted] = structuredClone([edits, options] as const)
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
     return across(this.#service.update(bytes, wanted))
+  }
+
+  join(run: (() => void) | undefined): void {
+    if (run !== undefined) process.nextTick(run)
   }
 
   appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -109,3 +109,44 @@ t.test('a server that stops lets what runs end', async (t) => {
   }
   t.equal(workersOf(server).length, 0)
 })
+
+t.test('threads that only write documents go by the rights and the functions of now', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  t.teardown(() => server.stop())
+  await ask(server, 'PUT /db')
+  const clients = clientsOf(server)
+  const text = 'x'.repeat(2000)
+  let written = 0
+  /** More than a thread takes in at one go, on each of them. */
+  const writeMuch = async (): Promise<void> => {
+    const write = async (client: HttpClient): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        written += 1
+        await client.json('PUT', `/db/d${written}`, { text })
+      }
+    }
+    await Promise.all(clients.map(write))
+  }
+  const statuses = async (): Promise<number[]> => {
+    const puts = clients.map(() => ask(server, `PUT /db/by-nobody-${written++}`, { json: {}, as: null }))
+    return [...new Set((await Promise.all(puts)).map(({ status }) => status))]
+  }
+  const setMembers = (names: string[]) => ask(server, 'PUT /db/_security', { json: { members: { names } } })
+
+  await setMembers([])
+  await writeMuch()
+  t.same(await statuses(), [201])
+  await setMembers(['somebody'])
+  t.same(await statuses(), [401], 'who is no member')
+  await setMembers([])
+  await writeMuch()
+  t.same(await statuses(), [201])
+  const refuse = 'function (doc, old, user) { if (user.name === null) throw { unauthorized: "no" } }'
+  await ask(server, 'PUT /db/_design/d', { json: { validate_doc_update: refuse } })
+  t.same(await statuses(), [401], 'whom a function refuses')
+  const counts = clients.map((client) => client.json<{ doc_count: number }>('GET', '/db'))
+  t.same(
+    [...new Set((await Promise.all(counts)).map((info) => info.doc_count))],
+    [written - 2 * clients.length + 1],
+  )
+})

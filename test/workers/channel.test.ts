@@ -119,6 +119,50 @@ t.test('methods and names are told once', async (t) => {
   server.end(new Error('over'))
 })
 
+t.test('who puts together what several say is asked for it when the message goes', async (t) => {
+  const { client, server, heard, batches } = line()
+  const answers: Promise<number>[] = []
+  let joined = 0
+  const join = (): void => {
+    joined += 1
+    const isFirst = joined === 1
+    const say = (): void => {
+      const answer = client.ask('double', { n: joined }, { callers: joined })
+      answer.catch(() => undefined)
+      answers.push(answer)
+    }
+    client.join(isFirst ? say : undefined)
+  }
+  client.tell('heard', { text: 'before' })
+  join()
+  join()
+  t.equal(answers.length, 0)
+  t.equal(client.waiting, 0)
+  await until('the message has gone', () => answers.length > 0)
+  t.equal(await answers[0], 4)
+  t.equal(client.waiting, 0)
+  t.same(heard, ['before'])
+  t.equal(batches(), 1)
+
+  const waiting = client.ask('wait', undefined, { callers: 3 })
+  waiting.catch(() => undefined)
+  await until('the call has gone', () => batches() === 2)
+  joined = 0
+  for (let n = 0; n < 23; n++) join()
+  t.equal(answers.length, 1, 'they wait for more')
+  join()
+  t.equal(answers.length, 2, 'so many wait no longer')
+  t.equal(await answers[1], 48)
+
+  joined = 0
+  join()
+  client.end(new Error('over'))
+  await until('it is asked all the same', () => answers.length > 2)
+  t.match(await Promise.allSettled([waiting, answers[2]]), [{ reason: /over/ }, { reason: /over/ }])
+  t.equal(client.waiting, 0)
+  server.end(new Error('over'))
+})
+
 t.test('while others wait, a long message goes before the turn ends', async (t) => {
   const { port1, port2 } = new MessageChannel()
   const received = () => receiveMessageOnPort(port2) !== undefined

@@ -36,17 +36,29 @@ export interface RemoteContent {
   salt: bigint
 }
 
+export interface WriteOptions {
+  readonly allOrNothing: boolean
+  /** For how many requests; default one. */
+  readonly callers?: number | undefined
+}
+
 /**
  * The writing side of one database, as other threads reach it. It rejects with DatabaseErrors, and `update` with
  * MovedContent too. What goes in may be a view of longer memory, as what comes out may be.
  */
-export interface RemoteWriter {
+export interface RemoteWriter extends WriterService {
+  /** As `Channel.join`: `run` is called when what is said now goes to the writer. */
+  join(run: (() => void) | undefined): void
+}
+
+/** The same at the writer's end. */
+export interface WriterService {
   /**
    * Writes encoded edits (`shared/update-codec.ts`) as one transaction, in the order of the calls. Resolves with encoded
    * results (`shared/result-codec.ts`). Rejects with MovedContent where a reference is of another file than the store's. The
    * bytes may change as soon as the call has returned: it takes a copy.
    */
-  update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array>
+  update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array>
   /** As `Store.appendStream`: the next chunk is asked for when the last one is in the file, and all is ended by what the source throws. */
   appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent>
   call<Name extends keyof RemoteCalls>(

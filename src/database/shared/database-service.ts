@@ -3,7 +3,7 @@
  * pass here, one after the other, so nothing is done here that the asking thread can do.
  */
 import type { EditResult } from '../api/database.ts'
-import type { RemoteCalls, RemoteContent, RemoteWriter } from '../api/remote-writer.ts'
+import type { RemoteCalls, RemoteContent, WriteOptions, WriterService } from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
 import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
 import { encodePackedResults, encodeResults } from './result-codec.ts'
@@ -19,7 +19,7 @@ const CALLS: ReadonlySet<string> = new Set<keyof RemoteCalls>([
   'ensureFullCommit',
 ])
 
-export class DatabaseService implements RemoteWriter {
+export class DatabaseService implements WriterService {
   readonly #database: StoredDatabase
 
   constructor(database: StoredDatabase) {
@@ -27,7 +27,7 @@ export class DatabaseService implements RemoteWriter {
   }
 
   /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
-  update(edits: Uint8Array, options: { allOrNothing: boolean }): Promise<Uint8Array> {
+  update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
     try {
       if (edits[0] === PACKED_EDITS) return this.#updatePacked(edits)
       const ready = decodeEdits(edits)

@@ -35,6 +35,7 @@ import { holdContent } from '../write/moved-content.ts'
 import type { PackedEdits } from '../write/packed-edits.ts'
 import { offerPacked } from '../write/packed-way.ts'
 import { updateWinner } from '../write/winner-edits.ts'
+import { GatheredEdits } from './gathered-edits.ts'
 import { decodePackedResults, decodeResults } from './result-codec.ts'
 import { encodeEdits, placesOf } from './update-codec.ts'
 
@@ -52,6 +53,8 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   readonly #store: OpenStore<Follower>
   readonly #writer: RemoteWriter
   readonly #edits: EditPath
+  /** Undefined: each goes alone, since partitions may be full. */
+  readonly #gathered: GatheredEdits | undefined
   readonly #onClosed: () => void
   /** By id: the last of the edits in turn that wait for each other; never rejects. */
   readonly #turns = new Map<string, Promise<unknown>>()
@@ -73,6 +76,8 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     this.#writer = writer
     this.#onClosed = onClosed
     this.#told = words.updateSeq
+    const alone = async (part: ReadyEdits, results: EditResult[]) => this.#writeAlone(part, results, false)
+    this.#gathered = record.properties.partitioned ? undefined : new GatheredEdits(writer, alone)
     this.#edits = new EditPath({
       writer: {
         write: (part, results, allOrNothing) => this.#write(part, results, allOrNothing),
@@ -88,6 +93,12 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
       compression,
     })
     offerPacked(this, this.#edits)
+  }
+
+  /** The writer, behind all that it was to be told before. */
+  get #line(): RemoteWriter {
+    this.#gathered?.send()
+    return this.#writer
   }
 
   async refresh(): Promise<void> {
@@ -119,14 +130,20 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   /** Throws databaseClosed. */
   #write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     this.#store.get()
-    return this.#writer
+    const gathered = allOrNothing ? undefined : this.#gathered?.write(part, results)
+    return gathered ?? this.#writeAlone(part, results, allOrNothing)
+  }
+
+  #writeAlone(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
+    return this.#line
       .update(encodeEdits(part), { allOrNothing })
       .then((answer) => decodeResults(answer, placesOf(part), results))
   }
 
   async #writePacked(edits: PackedEdits): Promise<PackedResults> {
     this.#store.get()
-    return decodePackedResults(await this.#writer.update(edits.bytes, { allOrNothing: false }), edits)
+    const answer = await this.#line.update(edits.bytes, { allOrNothing: false })
+    return decodePackedResults(answer, edits.count, (number) => edits.key(edits.start(number)).toString())
   }
 
   async updateInTurn(
@@ -160,7 +177,7 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async #append(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {
     this.#store.get()
-    return this.#writer.appendStream(source)
+    return this.#line.appendStream(source)
   }
 
   /** Throws storageUnavailable where two compactions ended within one upload. */
@@ -186,31 +203,31 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   }
 
   purge(requests: readonly PurgeRequest[]): Promise<PurgedRevisions[]> {
-    return this.#writer.call('purge', [requests])
+    return this.#line.call('purge', [requests])
   }
 
   putLocal(id: string, body: Uint8Array, rev: string | undefined): Promise<string> {
-    return this.#writer.call('putLocal', [id, ownBytes(body), rev])
+    return this.#line.call('putLocal', [id, ownBytes(body), rev])
   }
 
   deleteLocal(id: string, rev: string | undefined): Promise<string> {
-    return this.#writer.call('deleteLocal', [id, rev])
+    return this.#line.call('deleteLocal', [id, rev])
   }
 
   setSecurity(body: Uint8Array): Promise<void> {
-    return this.#writer.call('setSecurity', [ownBytes(body)])
+    return this.#line.call('setSecurity', [ownBytes(body)])
   }
 
   setRevsLimit(limit: number): Promise<void> {
-    return this.#writer.call('setRevsLimit', [limit])
+    return this.#line.call('setRevsLimit', [limit])
   }
 
   setPurgedInfosLimit(limit: number): Promise<void> {
-    return this.#writer.call('setPurgedInfosLimit', [limit])
+    return this.#line.call('setPurgedInfosLimit', [limit])
   }
 
   ensureFullCommit(): Promise<void> {
-    return this.#writer.call('ensureFullCommit', [])
+    return this.#line.call('ensureFullCommit', [])
   }
 
   /** Leaves the writer's thread as it is. `timeoutMs` is how long to wait for rows that are still being read. */

@@ -13,7 +13,6 @@
 import { ByteFormatError, ByteReader, ByteWriter } from '../../base/byte-codec.ts'
 import type { EditResult } from '../api/database.ts'
 import type { PackedResults } from '../write/apply-packed.ts'
-import type { PackedEdits } from '../write/packed-edits.ts'
 import { readError, readText, writeError, writeText } from './text-codec.ts'
 
 const VERSION = 1
@@ -67,7 +66,7 @@ function readResult(reader: ByteReader, kind: number, id: string): EditResult {
   return { ok: true, id, rev: rev! }
 }
 
-/** The same of packed edits, in the order of ids. */
+/** The same of packed edits, in the order in which they are written. */
 export function encodePackedResults(results: PackedResults): Buffer {
   writer.begin()
   writer.u8(VERSION)
@@ -79,16 +78,18 @@ export function encodePackedResults(results: PackedResults): Buffer {
   return writer.take()
 }
 
-/** Throws ByteFormatError. */
-export function decodePackedResults(bytes: Uint8Array, edits: PackedEdits): PackedResults {
+/** Of so many edits, whose ids are asked for by number where they are needed. Throws ByteFormatError. */
+export function decodePackedResults(
+  bytes: Uint8Array,
+  count: number,
+  idOf: (number: number) => string,
+): PackedResults {
   const reader = new ByteReader(bytes)
-  requireCount(reader, edits.count)
+  requireCount(reader, count)
   const results: PackedResults = []
-  for (let i = 0; i < edits.count; i++) {
+  for (let i = 0; i < count; i++) {
     const kind = reader.u8()
-    results.push(
-      kind === AS_TOLD ? undefined : readResult(reader, kind, edits.key(edits.start(i)).toString()),
-    )
+    results.push(kind === AS_TOLD ? undefined : readResult(reader, kind, idOf(i)))
   }
   if (!reader.atEnd) throw new ByteFormatError('bytes behind the last result')
   return results

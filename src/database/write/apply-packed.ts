@@ -31,7 +31,7 @@ function readOf({ tx }: UpdateContext, key: Buffer): number {
   return tx.getInto(TREES.id, key, desk)
 }
 
-/** What was not written as it was told, in the order of ids: refused, or written as another revision. */
+/** What was not written as it was told, in the order in which the edits are written: refused, or written as another revision. */
 export type PackedResults = (EditResult | undefined)[]
 
 function revisionOf(pos: number, { bytes, at }: UsualId): Revision {
@@ -74,6 +74,8 @@ export class PackedPart {
   readonly bytes: number
   readonly grows: boolean
   readonly stamp: CheckStamp | undefined
+  /** How many requests they are of. */
+  readonly requests: number
 
   constructor(edits: PackedEdits, from: number, to: number) {
     this.#edits = edits
@@ -81,6 +83,7 @@ export class PackedPart {
     this.#to = to
     this.grows = edits.grows
     this.stamp = edits.stamp
+    this.requests = edits.areApart ? to - from : 1
     let bytes = 0
     for (let i = from; i < to; i++) {
       const start = edits.start(i)

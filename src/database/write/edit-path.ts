@@ -117,10 +117,17 @@ export class EditPath {
 
   /** See `packed-way.ts`. */
   async updatePacked(edits: PackedEdits, check: EditCheck): Promise<PackedResults | undefined> {
-    const database = this.#database
-    if (!database.isFresh && !database.hasFreshRules) await database.refresh()
     edits.stamp = this.#database.checkStamp()
+    if (!this.#knowsRules) await this.#database.refresh()
     return check.isNeeded() ? undefined : this.#writer.writePacked(edits)
+  }
+
+  /**
+   * Whether what edits are checked against is known, however far reads are behind. To be asked behind the stamp, since the writer
+   * may be another thread: rules that change between the two are newer than the stamp, and the edits are checked again.
+   */
+  get #knowsRules(): boolean {
+    return this.#database.isFresh || this.#database.hasFreshRules
   }
 
   /** As `Database.update`. */
@@ -145,9 +152,9 @@ export class EditPath {
     const attachments = edits[0]?.attachments
     if (edits.length !== 1 || allOrNothing || (attachments !== undefined && attachments.length > 0))
       return undefined
-    if (check !== undefined && (!this.#database.isFresh || check.isNeeded())) return undefined
+    const stamp = check === undefined ? undefined : this.#database.checkStamp()
+    if (check !== undefined && (!this.#knowsRules || check.isNeeded())) return undefined
     try {
-      const stamp = check === undefined ? undefined : this.#database.checkStamp()
       const context = this.context(newEdits !== false, stamp)
       const edit = edits[0] as PlacedEdit
       if (this.#partitioned) checkPartitionedId(edit.id)
@@ -165,8 +172,8 @@ export class EditPath {
   async updateHeld(edits: readonly DocumentEdit[], options: UpdateOptions = {}): Promise<EditResult[]> {
     const { check } = options
     if (check === undefined) return this.#written(edits, options, undefined)
-    if (!this.#database.isFresh) await this.#database.refresh()
     const stamp = this.#database.checkStamp()
+    if (!this.#knowsRules) await this.#database.refresh()
     if (check.isNeeded()) return this.#updateChecked(edits, options, check)
     const written = await this.#written(edits, options, stamp)
     return written.some(isOutdated) ? this.#updateChecked(edits, options, check, written) : written
@@ -185,8 +192,8 @@ export class EditPath {
         const isLeft = allOrNothing || results[place] === undefined || isOutdated(results[place])
         return isLeft ? [{ place, edit }] : []
       })
-      if (!this.#database.isFresh) await this.#database.refresh()
       const stamp = this.#database.checkStamp()
+      if (!this.#database.isFresh) await this.#database.refresh()
       for (const { place } of left) results[place] = undefined
       const taken = check.isNeeded() ? await this.#checked(left, check, newEdits, results) : left
       if (allOrNothing && taken.length < edits.length) {

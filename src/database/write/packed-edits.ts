@@ -1,14 +1,14 @@
 /**
- * Edits of many documents in one piece of memory, as the writer's thread gets it: new revisions of documents with one id each,
+ * Edits of many documents in one piece of memory, as the writer's thread gets it: new revisions, each with an id of the usual length,
  * without attachments, expiries, design documents and local ones, whose revision ids are worked out. Numbers are little-endian.
  *
  * | part | |
  * |---|---|
  * | u8 | `PACKED_EDITS`, which no other form of edits begins with |
  * | for each edit, in the order of the request | see `RECORD_BYTES` |
- * | u32 for each edit | where it lies, in the order of the ids |
+ * | u32 for each edit | where it lies, in the order in which they are written: that of the ids, or that in which they came |
  * | 8, 8 bytes | where they were checked: versions of the design documents and of the settings, doubles |
- * | u8 | 1: they were checked; 2: some edit is no deletion |
+ * | u8 | 1: they were checked; 2: some edit is no deletion; 4: each is a request of its own |
  * | u32 | edits |
  */
 import { ByteFormatError } from '../../base/byte-codec.ts'
@@ -34,6 +34,7 @@ export const RECORD_BYTES = BODY_BYTES_AT + 4
 
 const CHECKED = 1
 const GROWS = 2
+const APART = 4
 const FOOTER_BYTES = 8 + 8 + 1 + 4
 const OFFSET_BYTES = 4
 
@@ -53,6 +54,13 @@ export class EditPacker {
   constructor(bytes: number) {
     this.#bytes = Buffer.allocUnsafeSlow(bytes + 1)
     this.#bytes[0] = PACKED_EDITS
+  }
+
+  /** Forgets the edits: others come into the same memory. */
+  clear(): void {
+    this.#length = 1
+    this.#starts.length = 0
+    this.#grows = false
   }
 
   get count(): number {
@@ -112,12 +120,22 @@ export class EditPacker {
       if (this.#order(sorted[i - 1]!, sorted[i]!) === 0) return undefined
     }
     yield
+    return this.#ended(sorted, 0)
+  }
+
+  /** The edits as those of requests that know nothing of each other, in the order in which they came. */
+  requests(): PackedEdits {
+    return this.#ended(this.#starts, APART)
+  }
+
+  #ended(starts: readonly number[], flags: number): PackedEdits {
+    const { length } = starts
     this.#reserve(length * OFFSET_BYTES + FOOTER_BYTES)
     const bytes = this.#bytes
     let at = this.#length
-    for (const start of sorted) at = bytes.writeUInt32LE(start, at)
+    for (const start of starts) at = bytes.writeUInt32LE(start, at)
     at += 2 * 8
-    bytes[at++] = this.#grows ? GROWS : 0
+    bytes[at++] = flags | (this.#grows ? GROWS : 0)
     at = bytes.writeUInt32LE(length, at)
     return new PackedEdits(bytes.subarray(0, at))
   }
@@ -154,6 +172,11 @@ export class PackedEdits {
     return (this.bytes[this.#footerAt + 16]! & GROWS) !== 0
   }
 
+  /** Whether each is a request of its own. */
+  get areApart(): boolean {
+    return (this.bytes[this.#footerAt + 16]! & APART) !== 0
+  }
+
   /** What the edits were checked against; undefined where nobody checks them. */
   get stamp(): CheckStamp | undefined {
     const at = this.#footerAt
@@ -165,17 +188,18 @@ export class PackedEdits {
     const at = this.#footerAt
     this.bytes.writeDoubleLE(stamp?.design ?? 0, at)
     this.bytes.writeDoubleLE(stamp?.settings ?? 0, at + 8)
-    this.bytes[at + 16] = (this.grows ? GROWS : 0) | (stamp === undefined ? 0 : CHECKED)
+    const others = this.bytes[at + 16]! & ~CHECKED
+    this.bytes[at + 16] = others | (stamp === undefined ? 0 : CHECKED)
   }
 
-  /** Where the record of an edit lies, which is given by its number in the order of ids. Throws ByteFormatError. */
+  /** Where the record of an edit lies, which is given by its number in the order in which they are written. Throws ByteFormatError. */
   start(number: number): number {
     const start = this.bytes.readUInt32LE(this.#offsetsAt + number * OFFSET_BYTES)
     if (start + RECORD_BYTES > this.#offsetsAt) throw new ByteFormatError('an edit beyond the others')
     return start
   }
 
-  /** In the order of the request: the first one, and the one behind another. */
+  /** In the order in which they came: the first one, and the one behind another. */
   get firstStart(): number {
     return 1
   }

@@ -68,6 +68,8 @@ export interface WritePathOptions {
 
 /** Edits of any form, which are one transaction. */
 interface WrittenEdits extends Pick<ReadyEdits, 'grows' | 'stamp' | 'bytes' | 'newEdits'> {
+  /** How many requests they are of. */
+  readonly requests: number
   apply(context: UpdateContext): UpdateOutcome
   /** They were checked against what is no more. */
   refuseOutdated(): UpdateOutcome
@@ -127,8 +129,10 @@ export class WritePath {
     build: (context: UpdateContext) => T,
     sizeHint: number,
     kind: 'interactive' | 'replicated' = 'interactive',
+    requests = 1,
   ): Promise<T> {
     let last = 0
+    let taken = 0
     let settle = (): void => {}
     const appended = new AppendedBodies()
     const startMs = this.#clock.monotonic()
@@ -154,7 +158,8 @@ export class WritePath {
           appended,
           isFull,
         })
-        last = this.#builtSeq > first ? this.#builtSeq : 0
+        taken = this.#builtSeq - first
+        last = taken > 0 ? this.#builtSeq : 0
         if (last > 0 && !this.#epochStored) writeEpochs(tx, this.#sequences.record())
         if (built.design) settle = this.#checked.begin()
         return built
@@ -167,7 +172,8 @@ export class WritePath {
       (outcome) => {
         try {
           if (last > 0) this.#epochStored = true
-          this.#countChange(store.commit, this.#clock.monotonic() - startMs, last > 0, kind)
+          const changes = Math.min(taken, requests)
+          this.#countChange(store.commit, this.#clock.monotonic() - startMs, { changes, requests, kind })
           if (outcome.design) this.#words.raiseDesign()
           this.#changed(last)
           return outcome
@@ -186,13 +192,14 @@ export class WritePath {
   #countChange(
     commit: number,
     durationMs: number,
-    isChanged: boolean,
-    kind: 'interactive' | 'replicated',
+    written: { changes: number; requests: number; kind: 'interactive' | 'replicated' },
   ): void {
     const metrics = this.#metrics
+    const { changes, requests, kind } = written
     metrics.observe('couchdb.collect_results_time', durationMs * MICROSECONDS, this.#clock.now())
-    if (isChanged) metrics.count('couchdb.database_writes')
-    if (commit === this.#lastCommit) metrics.count(`couchdb.coalesced_updates.${kind}`)
+    if (changes > 0) metrics.count('couchdb.database_writes', changes)
+    const coalesced = commit === this.#lastCommit ? requests : requests - 1
+    if (coalesced > 0) metrics.count(`couchdb.coalesced_updates.${kind}`, coalesced)
     this.#lastCommit = commit
   }
 
@@ -222,6 +229,7 @@ export class WritePath {
       stamp,
       bytes,
       newEdits,
+      requests: 1,
       apply: (context) => {
         const applied = applyEdits(context, ready, results)
         if (allOrNothing) requireAll(applied.results)
@@ -236,12 +244,13 @@ export class WritePath {
 
   /** As `write`, of a part of packed edits. */
   writePacked(part: PackedPart, results: PackedResults): Promise<void> {
-    const { grows, stamp, bytes, newEdits } = part
+    const { grows, stamp, bytes, newEdits, requests } = part
     const edits: WrittenEdits = {
       grows,
       stamp,
       bytes,
       newEdits,
+      requests,
       apply: (context) => part.apply(context, results),
       refuseOutdated: () => part.refuseOutdated(results),
     }
@@ -256,7 +265,7 @@ export class WritePath {
     edits: WrittenEdits,
     settle: (change: Promise<UpdateOutcome>) => Promise<UpdateOutcome>,
   ): Promise<void> {
-    const { grows, stamp, bytes, newEdits } = edits
+    const { grows, stamp, bytes, newEdits, requests } = edits
     if (grows) this.requireRoom()
     let isOutdated = false
     const change = this.#change(
@@ -266,6 +275,7 @@ export class WritePath {
       },
       bytes,
       newEdits ? 'interactive' : 'replicated',
+      requests,
     )
     return settle(change).then((outcome) =>
       isOutdated ? this.#checked.settled().then(() => this.#updated(outcome)) : this.#updated(outcome),

@@ -31,7 +31,7 @@ import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent, parseTarget } from './path.ts'
 import { Query } from './query.ts'
 import { type Endpoints, type Place, resolve } from './resolve.ts'
-import type { Right } from './rights.ts'
+import type { Right, RouteName } from './rights.ts'
 import { requestChunks } from './upload.ts'
 import type { Vhosts } from './vhosts.ts'
 
@@ -41,8 +41,12 @@ const VALUE_BYTES = 64
 /** Of a rewritten request: about what a client may send. */
 const MOST_TARGET_CHARACTERS = 64 * 1024
 
-/** Writes without a read, for whom the database need not be caught up with. */
-const BULK_ROUTE = 'db/_bulk_docs'
+/** Methods of routes that write without a read, for whom the database need not be caught up with. */
+const BLIND_WRITES: ReadonlyMap<string, string> = new Map<RouteName, string>([
+  ['db/_bulk_docs', 'POST'],
+  ['db/document', 'PUT'],
+  ['database', 'POST'],
+])
 
 /** What all requests share. */
 export interface Service {
@@ -348,7 +352,8 @@ export class Exchange implements Intake {
    */
   openDatabase(): Promise<void> | undefined {
     const { databases } = this.backend
-    this.#lease ??= databases.leaseOpen(this.place.database ?? '', this.place.route === BULK_ROUTE)
+    const { route, database = '' } = this.place
+    this.#lease ??= databases.leaseOpen(database, BLIND_WRITES.get(route) === this.method)
     return this.#lease === undefined ? this.#leaseLater() : undefined
   }
 
@@ -357,7 +362,7 @@ export class Exchange implements Intake {
     return this.lease.database.settle()
   }
 
-  /** What the database shows is as new as what was acknowledged: where only writes were to come (`BULK_ROUTE`), that is not so yet. */
+  /** What the database shows is as new as what was acknowledged: where only writes were to come (`BLIND_WRITES`), that is not so yet. */
   async catchUp(): Promise<void> {
     const { database } = this.lease
     if (!database.isFresh) await database.refresh()
