@@ -101,6 +101,10 @@ export class FrontService {
         this.#service(handle).update(bytes, { allOrNothing: false }).then(withBytes),
       updateAllOrNothing: (handle, { bytes }) =>
         this.#service(handle).update(bytes, { allOrNothing: true }).then(withBytes),
+      updatePacked: (handle, { lent }) =>
+        this.#service(handle)
+          .updatePacked(lent!)
+          .then(({ results, edits }) => new WithBytes(results, edits)),
       change: ({ handle, method, args }) =>
         this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
