@@ -11,8 +11,9 @@ const MAX_TEXT_BYTES = 512 * 1024 * 1024
 const MAX_INTEGER_DIGITS = 308
 const INTEGER_TOO_LONG = `integers of more than ${MAX_INTEGER_DIGITS} digits are not supported`
 const TEXT_TOO_LONG = `JSON of more than ${MAX_TEXT_BYTES} bytes is not supported`
-/** Integers of so many digits are exact as doubles. */
+/** Integers of so many digits are exact as doubles, and any decimal of so many is what the nearest double is written as. */
 const EXACT_DIGITS = 15
+const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power)
 
 /** Control characters that have an escape of two characters. */
 const SHORT_ESCAPES: Readonly<Record<number, string>> = {
@@ -280,7 +281,8 @@ export class JsonTokens {
     if (digits === 0 || (digits > 1 && text[first] === X.ZERO)) this.fail(first)
     const byte = at < end ? text[at]! : 0
     if (byte === X.POINT || byte === X.LOWER_E || byte === X.UPPER_E) {
-      this.#float(start, at)
+      const isPlain = byte === X.POINT && this.#plainDecimal(start, first, value, at)
+      if (!isPlain) this.#float(start, at)
       return
     }
     this.position = at
@@ -293,6 +295,32 @@ export class JsonTokens {
       if (digits > MAX_INTEGER_DIGITS) this.fail(start, INTEGER_TOO_LONG)
       this.term.bigInteger(BigInt(text.toString('latin1', start, at)))
     }
+  }
+
+  /**
+   * Takes a decimal that is its own canonical text, as most are: of few enough digits that no other number has fewer, with a fraction
+   * that does not end in 0, and not below 0.1. Both parts of the quotient are exact then, so it is the nearest double. False for
+   * all others. `whole` is the value of the digits from `first` up to `point`.
+   */
+  #plainDecimal(start: number, first: number, whole: number, point: number): boolean {
+    const text = this.#text
+    const mostEnd = first + 1 + EXACT_DIGITS
+    const end = Math.min(this.#end, mostEnd + 1)
+    let at = point + 1
+    let digits = whole
+    for (; at < end; at++) {
+      const digit = text[at]! - X.ZERO
+      if (digit < 0 || digit > 9) break
+      digits = digits * 10 + digit
+    }
+    if (at === point + 1 || at > mostEnd || text[at - 1] === X.ZERO) return false
+    if (whole === 0 && text[point + 1] === X.ZERO) return false
+    const byte = at < this.#end ? text[at] : 0
+    if (byte === X.LOWER_E || byte === X.UPPER_E) return false
+    const value = digits / POWERS_OF_TEN[at - point - 1]!
+    this.position = at
+    this.term.float(first > start ? -value : value)
+    return true
   }
 
   /** `at` is where the whole digits end. */
