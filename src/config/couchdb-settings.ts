@@ -5,9 +5,8 @@
  */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   chttpd:
-    'admin_only_all_dbs buffer_response bulk_get_use_batches ' +
-    'changes_timeout config_whitelist decompression_limit prefer_minimal ' +
-    'server_header_versions server_options socket_options update_lru_on_read',
+    'buffer_response bulk_get_use_batches config_whitelist decompression_limit ' +
+    'server_options socket_options update_lru_on_read',
   chttpd_auth:
     'auth_cache_size max_iterations min_iterations password_scheme require_valid_user users_db_public',
   chttpd_auth_cache: '*',
@@ -25,7 +24,6 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
     'plugin_dir stem_interactive_updates ' +
     'update_lru_on_read uri_file util_driver_dir view_index_dir',
   couchdb_engines: '*',
-  csp: 'enable header_value',
   daemons: '*',
   database_compaction: '*',
   ddoc_cache: '*',
@@ -52,8 +50,8 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   query_servers: '*',
   replicator:
     'auth_plugins cacert_reload_interval_hours cert_file cluster_quiet_period cluster_start_period ' +
-    'key_file max_acceptors max_document_id_length missing_doc_retry_msec password request_timeout ' +
-    'session_refresh_interval_sec socket_options ssl_certificate_max_depth update_docs ' +
+    'key_file max_acceptors missing_doc_retry_msec password request_timeout ' +
+    'session_refresh_interval_sec socket_options ssl_certificate_max_depth ' +
     'valid_endpoint_protocols valid_endpoint_protocols_log valid_proxy_protocols ' +
     'valid_socket_options verify_ssl_certificates_log',
   reshard: '*',

@@ -11,9 +11,10 @@ const MAX_TEXT_BYTES = 512 * 1024 * 1024
 const MAX_INTEGER_DIGITS = 308
 const INTEGER_TOO_LONG = `integers of more than ${MAX_INTEGER_DIGITS} digits are not supported`
 const TEXT_TOO_LONG = `JSON of more than ${MAX_TEXT_BYTES} bytes is not supported`
-/** Integers of so many digits are exact as doubles, and any decimal of so many is what the nearest double is written as. */
+/** Integers of so many digits are exact as doubles. */
 const EXACT_DIGITS = 15
-const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => 10 ** power)
+/** The first of them, which are exact too. */
+const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => Number(`1e${power}`))
 
 /** Control characters that have an escape of two characters. */
 const SHORT_ESCAPES: Readonly<Record<number, string>> = {
@@ -281,8 +282,7 @@ export class JsonTokens {
     if (digits === 0 || (digits > 1 && text[first] === X.ZERO)) this.fail(first)
     const byte = at < end ? text[at]! : 0
     if (byte === X.POINT || byte === X.LOWER_E || byte === X.UPPER_E) {
-      const isPlain = byte === X.POINT && this.#plainDecimal(start, first, value, at)
-      if (!isPlain) this.#float(start, at)
+      this.#float(start, at, negative, value)
       return
     }
     this.position = at
@@ -297,38 +297,21 @@ export class JsonTokens {
     }
   }
 
-  /**
-   * Takes a decimal that is its own canonical text, as most are: of few enough digits that no other number has fewer, with a fraction
-   * that does not end in 0, and not below 0.1. Both parts of the quotient are exact then, so it is the nearest double. False for
-   * all others. `whole` is the value of the digits from `first` up to `point`.
-   */
-  #plainDecimal(start: number, first: number, whole: number, point: number): boolean {
-    const text = this.#text
-    const mostEnd = first + 1 + EXACT_DIGITS
-    const end = Math.min(this.#end, mostEnd + 1)
-    let at = point + 1
-    let digits = whole
-    for (; at < end; at++) {
-      const digit = text[at]! - X.ZERO
-      if (digit < 0 || digit > 9) break
-      digits = digits * 10 + digit
-    }
-    if (at === point + 1 || at > mostEnd || text[at - 1] === X.ZERO) return false
-    if (whole === 0 && text[point + 1] === X.ZERO) return false
-    const byte = at < this.#end ? text[at] : 0
-    if (byte === X.LOWER_E || byte === X.UPPER_E) return false
-    const value = digits / POWERS_OF_TEN[at - point - 1]!
-    this.position = at
-    this.term.float(first > start ? -value : value)
-    return true
-  }
-
-  /** `at` is where the whole digits end. */
-  #float(start: number, at: number): void {
+  /** `at` is where the whole digits end, of which the number is `whole`. */
+  #float(start: number, at: number, negative: boolean, whole: number): void {
     const text = this.#text
     let end = at
     if (text[end] === X.POINT) end = this.#digits(end + 1)
     const byte = end < this.#end ? text[end] : 0
+    if (byte !== X.LOWER_E && byte !== X.UPPER_E && this.#isShortest(start, at, end, whole)) {
+      let digits = whole
+      for (let i = at + 1; i < end; i++) digits = digits * 10 + text[i]! - X.ZERO
+      // Both are exact, so their quotient is the double that is nearest to the number.
+      const magnitude = digits / POWERS_OF_TEN[end - at - 1]!
+      this.position = end
+      this.term.float(negative ? -magnitude : magnitude)
+      return
+    }
     if (byte === X.LOWER_E || byte === X.UPPER_E) {
       const sign = end + 1 < this.#end ? text[end + 1] : 0
       end = this.#digits(sign === X.PLUS || sign === X.MINUS ? end + 2 : end + 1)
@@ -340,6 +323,16 @@ export class JsonTokens {
     this.term.float(value)
     const canonical = floatText(value)
     if (canonical !== source) this.output.replace(start, end, canonical)
+  }
+
+  /**
+   * Whether the decimal in [start, end), whose point is at `point`, is what `floatText` gives: it is no less than a tenth, no shorter one is
+   * the same number, and with so few digits no other is the same double.
+   */
+  #isShortest(start: number, point: number, end: number, whole: number): boolean {
+    const text = this.#text
+    if (end - start - 1 > EXACT_DIGITS || text[end - 1] === X.ZERO) return false
+    return whole > 0 || text[point + 1] !== X.ZERO
   }
 
   /** The end of the digits at `at`, of which there must be one. */

@@ -46,7 +46,7 @@ export interface ReplicationOptions {
   readonly createTargetParams: Readonly<Record<string, string>>
   readonly choice: DocumentChoice
   readonly winningRevsOnly: boolean
-  /** Begins there, whatever the checkpoint says. */
+  /** Begins there where no checkpoint is. */
   readonly sinceSeq: string | number | undefined
   readonly useCheckpoints: boolean
   /** `checkpoint_interval`. */

@@ -13,6 +13,8 @@ import type { Counts } from './statistics.ts'
 type Sequence = string | number
 
 const MOST_HISTORY = 50
+/** Of a replication that has no checkpoint. */
+const NO_SEQUENCE = 0
 
 export interface CheckpointOptions {
   readonly source: SourceEndpoint
@@ -59,7 +61,7 @@ export class Checkpoints {
     return this.#result
   }
 
-  /** Reads what is there. `since` is where it is to begin whatever is there. */
+  /** Reads what is there. `since` is where it is to begin where nothing is. */
   async begin(
     born: { source: string; target: string },
     since: Sequence | undefined,
@@ -79,7 +81,7 @@ export class Checkpoints {
     ])
     const { startSeq, history } = commonAncestry(this.#source?.body ?? {}, this.#target?.body ?? {})
     this.#history = history
-    this.#startSeq = since ?? startSeq
+    this.#startSeq = startSeq === NO_SEQUENCE ? (since ?? startSeq) : startSeq
     this.#committed = this.#startSeq
     this.#result = { no_changes: true, ...this.#source?.body }
     return { startSeq: this.#startSeq, history }
@@ -204,7 +206,7 @@ export function commonAncestry(source: Log, target: Log): Beginning {
     rest = behind
     others = others2
   }
-  return { startSeq: 0, history: [] }
+  return { startSeq: NO_SEQUENCE, history: [] }
 }
 
 function has(history: readonly Partial<HistoryEntry>[], { session_id: id }: Partial<HistoryEntry>): boolean {

@@ -8,7 +8,7 @@
  * 5984 of http and 443 of https, headers are the given ones without basic authentication, and none that every request has.
  * Version 3: the same with `{remote, Url, Headers}`, credentials included. The filter is: nothing; the code of a filter function and
  * its `query_params`; the name of a built-in one and its `query_params`; the ids; the selector in normal form. With `winning_revs_only`
- * that word is last. A database of this server, which CouchDB knows only by a URL of its own, is
+ * that word follows, and `since_seq` is last. A database of this server, which CouchDB knows only by a URL of its own, is
  * `{local, Name, User}`.
  */
 import { createHash } from 'node:crypto'
@@ -48,7 +48,7 @@ export function replicationId(job: ReplicationJob, context: IdContext): Replicat
 
 /** The id in a version of CouchDB's, of which old checkpoints may be left. */
 export function baseId(job: ReplicationJob, { uuid, filterCode }: IdContext, version: 3 | 4): string {
-  const { choice, winningRevsOnly } = job.options
+  const { choice, winningRevsOnly, sinceSeq } = job.options
   const endpoint = version === 4 ? endpointOf4 : endpointOf3
   const parts = [binary(uuid), endpoint(job.source, job.owner.name), endpoint(job.target, job.owner.name)]
   if (choice.kind === 'ids') parts.push(list(choice.ids.map(binary)))
@@ -58,6 +58,7 @@ export function baseId(job: ReplicationJob, { uuid, filterCode }: IdContext, ver
     parts.push(binary(own), json(choice.query))
   }
   if (winningRevsOnly) parts.push(binary('winning_revs_only'))
+  if (sinceSeq !== undefined) parts.push(json(sinceSeq))
   return createHash('md5').update(Buffer.of(TERM_VERSION)).update(list(parts)).digest('hex')
 }
 

@@ -181,7 +181,17 @@ export class Replication {
     try {
       const revisions = new Map<string, readonly string[]>()
       let count = 0
+      const mostIdBytes = parts.settings.get('replicationMaxIdBytes')
       for (const { id, revs } of changes) {
+        if (Buffer.byteLength(id) > mostIdBytes) {
+          this.#counts.doc_write_failures += 1
+          parts.log.warning('a document was not replicated', {
+            target: target.shown,
+            id,
+            reason: 'its id is too long',
+          })
+          continue
+        }
         revisions.set(id, [...(revisions.get(id) ?? []), ...revs])
         count += revs.length
       }

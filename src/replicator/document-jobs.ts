@@ -2,6 +2,8 @@
  * The documents of all `_replicator` databases as jobs of the scheduler. What holds:
  * - Every document is seen when the server starts, and when it is written (followed-databases.ts). One that says that it has
  *   completed, or failed, is left alone.
+ * - With `[replicator] update_docs` a document also says that its replication was begun, and why it could not be. What it says
+ *   then begins nothing.
  * - A change of what is to be done ends the job and begins another one; of anything else it does nothing, and nothing is
  *   parsed. Deleting the document, or its database, ends the job.
  * - Of a job that waits only what is shown is kept; the document is read again when its turn comes.
@@ -10,6 +12,7 @@ import { describeError } from '../base/log.ts'
 import { NODE } from '../base/node-name.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
+import type { SettingsRegistry } from '../config/registry.ts'
 import type { ChangeRow, Database } from '../database/api/database.ts'
 import {
   type ReplicationId,
@@ -20,7 +23,7 @@ import {
 import { needsFilterCode } from '../replication/replication-id.ts'
 import type { DocumentReader } from './document-reader.ts'
 import { DocumentRun, type IdentifiedJob } from './document-run.ts'
-import { completedState, failedState, NO_STATE, stateOf, writeState } from './document-state.ts'
+import { completedState, failedState, NO_STATE, passingState, stateOf, writeState } from './document-state.ts'
 import { documentFault } from './documents/document-fault.ts'
 import { replicationDigest } from './documents/replicator-document.ts'
 import { type FollowedDatabase, FollowedDatabases, type FollowingOptions } from './followed-databases.ts'
@@ -34,6 +37,7 @@ export interface DocumentJobsOptions extends FollowingOptions {
   runner: ReplicationRunner
   reader: DocumentReader
   random: RandomBytes
+  settings: Pick<SettingsRegistry, 'get'>
 }
 
 /** A document whose replication is to be done. */
@@ -49,6 +53,8 @@ interface Entry {
   errorCount: number
   updatedMs: number
   cancelRetry: (() => void) | undefined
+  /** What is being written into the document, one after the other. */
+  notes: Promise<void>
 }
 
 type Followed = FollowedDatabase<Entry>
@@ -71,6 +77,7 @@ export class DocumentJobs {
   #lookupsUnderWay = 0
   /** What the job that is being added is to do. */
   #fresh: IdentifiedJob | undefined
+  readonly #notes = new Set<Promise<void>>()
   #isClosed = false
 
   constructor(options: DocumentJobsOptions) {
@@ -93,6 +100,7 @@ export class DocumentJobs {
       for (const entry of kept.values()) entry.cancelRetry?.()
     }
     await this.#databases.close()
+    await Promise.all(this.#notes)
   }
 
   async #dropAll(followed: Followed): Promise<void> {
@@ -118,7 +126,7 @@ export class DocumentJobs {
     }
     const digest = replicationDigest(body)
     // What older servers wrote of a replication that ran says nothing of ours.
-    if (state !== undefined) await writeState(database, id, digest, NO_STATE)
+    if (state !== undefined && !this.#updatesDocuments) await writeState(database, id, digest, NO_STATE)
     if (followed.kept.get(id)?.digest === digest) return
     this.#drop(followed, id)
     await this.#begin(followed, database, id, digest, body)
@@ -144,6 +152,7 @@ export class DocumentJobs {
       errorCount: 0,
       updatedMs: nowMs,
       cancelRetry: undefined,
+      notes: Promise.resolve(),
     }
     followed.kept.set(id, entry)
     let job: ReplicationJob
@@ -232,6 +241,7 @@ export class DocumentJobs {
     } finally {
       this.#fresh = undefined
     }
+    this.#note(entry, 'triggered', text)
     if (needsFilterCode(job)) this.#lookAgainLater(entry)
   }
 
@@ -286,6 +296,7 @@ export class DocumentJobs {
     entry.error = reason
     entry.errorCount += 1
     entry.updatedMs = clock.now()
+    this.#note(entry, 'error', null, reason)
     const most = FIRST_BACKOFF_SECONDS * 2 ** Math.min(entry.errorCount, MOST_DOUBLINGS)
     const seconds = this.#randomUpTo(most)
     entry.cancelRetry?.()
@@ -293,6 +304,33 @@ export class DocumentJobs {
       entry.cancelRetry = undefined
       this.#lookUp(entry)
     })
+  }
+
+  get #updatesDocuments(): boolean {
+    return this.#options.settings.get('replicatorUpdatesDocuments')
+  }
+
+  /** Tells the document, where that is wanted. */
+  #note(entry: Entry, state: 'triggered' | 'error', id: string | null, reason?: string): void {
+    if (!this.#updatesDocuments || this.#isClosed) return
+    const note = { id, reason, nowMs: this.#options.clock.now() }
+    const noted = entry.notes.then(async () => {
+      try {
+        const lease = await this.#options.databases.lease(entry.database)
+        try {
+          await writeState(lease.database, entry.id, entry.digest, (before) =>
+            passingState(before, state, note),
+          )
+        } finally {
+          lease.release()
+        }
+      } catch (error) {
+        this.#options.log.debug('a replication could not be noted', { reason: describeError(error) })
+      }
+      this.#notes.delete(noted)
+    })
+    entry.notes = noted
+    this.#notes.add(noted)
   }
 
   /** From 1 on. */
@@ -326,6 +364,10 @@ export class DocumentJobs {
     return new DocumentRun({
       runner,
       read: async () => fresh ?? this.#readAgain(job),
+      note: (state, reason) => {
+        const entry = this.#entries.get(job)
+        if (entry !== undefined && this.#isCurrent(entry)) this.#note(entry, state, job.id, reason)
+      },
       complete: async (statistics) => {
         const entry = this.#entries.get(job)
         if (entry === undefined || !this.#isCurrent(entry)) return

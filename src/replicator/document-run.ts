@@ -19,6 +19,8 @@ export interface DocumentRunOptions {
   runner: Pick<ReplicationRunner, 'start'>
   /** Undefined: there is nothing to do any more. */
   read(): Promise<IdentifiedJob | undefined>
+  /** It begins now, or has failed and will be begun again. */
+  note(state: 'triggered' | 'error', reason?: string): void
   /** The replication has come to its end. What it rejects with is a crash. */
   complete(statistics: JobStatistics): Promise<void>
 }
@@ -44,11 +46,12 @@ export class DocumentRun implements Run {
     return this.#running === undefined ? null : { ...this.#running.progress() }
   }
 
-  async #run({ runner, read, complete }: DocumentRunOptions): Promise<RunEnd> {
+  async #run({ runner, read, note, complete }: DocumentRunOptions): Promise<RunEnd> {
     const found = await read()
     if (this.#isStopped) return { kind: 'stopped' }
     // What is not what it was is about to be noticed, and must not be tried again at once until then.
     if (found === undefined) return { kind: 'crashed', reason: 'The document has been changed.' }
+    note('triggered')
     this.#running = runner.start(found.job, found.id)
     const outcome = await this.#running.ended
     if (outcome.kind === 'stopped') {
@@ -56,6 +59,7 @@ export class DocumentRun implements Run {
     }
     if (outcome.kind === 'failed') {
       const { error, reason } = outcome.failure
+      note('error', reason)
       return { kind: 'crashed', reason: `${error}: ${reason}` }
     }
     await complete(endStatistics(outcome.progress))

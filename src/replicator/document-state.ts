@@ -43,23 +43,44 @@ export const NO_STATE: StateMembers = {
   [STATE_STATISTICS]: undefined,
 }
 
+/** What CouchDB's `update_docs` adds: that a replication is to run, or why it does not. Undefined where the document says so, or more. */
+export function passingState(
+  before: StateMembers,
+  state: 'triggered' | 'error',
+  note: { readonly id: string | null; readonly reason?: string | undefined; readonly nowMs: number },
+): StateMembers | undefined {
+  if (before[STATE] === 'completed' || before[STATE] === 'failed') return undefined
+  const { id, reason, nowMs } = note
+  const isSame = before[STATE] === state
+  if (isSame && before[STATE_ID] === id && before[STATE_REASON] === reason) return undefined
+  return {
+    [STATE]: state,
+    [STATE_TIME]: isSame ? before[STATE_TIME] : isoTime(nowMs),
+    [STATE_REASON]: reason,
+    [STATE_ID]: id,
+    [STATE_STATISTICS]: undefined,
+  }
+}
+
 const MOST_ATTEMPTS = 20
 
 /**
- * Writes it into the document, as long as that stands for the replication of `digest`. False: it does not any more, or is gone.
- * Validation functions are not asked. Rejects as `Database.update` does.
+ * Writes it into the document, as long as that stands for the replication of `digest`. False: it does not any more, or is gone, or
+ * there is nothing to write. Validation functions are not asked. Rejects as `Database.update` does.
  */
 export async function writeState(
   database: Pick<Database, 'lookup' | 'update'>,
   id: string,
   digest: string,
-  members: StateMembers,
+  change: StateMembers | ((before: StateMembers) => StateMembers | undefined),
 ): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     const row = database.lookup(id)
     if (row === undefined || row.deleted) return false
     const view = row.document()
     if (replicationDigest(view.body()) !== digest) return false
+    const members = typeof change === 'function' ? change(shortMembers(view.body(), STATES)) : change
+    if (members === undefined) return false
     const form = await storedForm(withMembers(view.body(), members))
     const attachments = view
       .attachments()
@@ -71,6 +92,8 @@ export async function writeState(
     if (result!.refusal.kind !== 'conflict' || attempt === MOST_ATTEMPTS) throw result!.refusal
   }
 }
+
+const STATES: ReadonlySet<string> = new Set(Object.keys(NO_STATE))
 
 const SHOWN: ReadonlySet<string> = new Set([
   'source',
@@ -122,7 +145,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** CouchDB writes no other of its own accord. */
 export function stateOf(body: Uint8Array): unknown {
   return shortMembers(body, STATE_ONLY)[STATE]
 }

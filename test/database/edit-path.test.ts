@@ -14,8 +14,9 @@ type Writes = EditPathParts['writer']
 
 const FRESH: EditedDatabase = {
   isFresh: true,
-  hasFreshRules: true,
+  knowsRules: true,
   refresh: async () => {},
+  learnRules: async () => {},
   checkStamp: () => ({ design: 0, settings: 0 }),
   replacedBy: () => undefined,
 }
@@ -55,7 +56,7 @@ class RestlessRules implements EditedDatabase {
     this.isFresh = isFresh
   }
 
-  get hasFreshRules(): boolean {
+  get knowsRules(): boolean {
     this.look()
     return true
   }
@@ -70,6 +71,8 @@ class RestlessRules implements EditedDatabase {
   }
 
   async refresh(): Promise<void> {}
+
+  async learnRules(): Promise<void> {}
 
   replacedBy(): undefined {}
 }

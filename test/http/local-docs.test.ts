@@ -57,6 +57,38 @@ t.test('by keys, and several queries', async (t) => {
   )
 })
 
+t.test('what indexes keep for themselves is shown when it is asked for', async (t) => {
+  await send('PUT /system')
+  for (const id of ['a', 'purge-mrview-1', 'purge-mrview-2', 'purse', 'shard-sync-x-y', 'z'])
+    await send(`PUT /system/_local/${id}`, { json: {} })
+  const listed = async (line: string, json?: object) =>
+    ((await send(line, json && { json })).json as Listing).rows.map((row) => row.id?.slice(7)).join()
+  t.equal(await listed('GET /system/_local_docs'), 'a,purse,z')
+  t.equal(await listed('GET /system/_local_docs?include_system=false'), 'a,purse,z')
+  t.equal(await listed('GET /system/_local_docs?skip=1&limit=1'), 'purse', 'they are not counted')
+  t.equal(await listed('GET /system/_local_docs?descending=true&skip=1'), 'purse,a')
+  t.equal(await listed('POST /system/_local_docs', { limit: 2 }), 'a,purse')
+  t.equal(await listed('POST /system/_local_docs', { include_system: true }), 'a,purse,z')
+  const all = 'a,purge-mrview-1,purge-mrview-2,purse,shard-sync-x-y,z'
+  t.equal(await listed('GET /system/_local_docs?include_system=true'), all)
+  t.equal(await listed('POST /system/_local_docs?include_system=true', {}), all)
+  t.equal(await listed('GET /system/_local_docs?include_system=true&skip=1&limit=1'), 'purge-mrview-1')
+  const keys = ['_local/shard-sync-x-y', '_local/a']
+  t.equal(await listed('POST /system/_local_docs', { keys }), 'shard-sync-x-y,a', 'by name it is found')
+  const queries = [{}, { limit: 1 }]
+  const line = 'POST /system/_local_docs/queries?include_system=true'
+  const { results } = (await send(line, { json: { queries } })).json as { results: Listing[] }
+  t.same(
+    results.map(({ rows }) => rows.length),
+    [3, 1],
+  )
+})
+
+t.test('there is no update sequence', async (t) => {
+  const { json } = await send('GET /db/_local_docs?update_seq=true&limit=0')
+  t.same(json, { total_rows: null, offset: null, update_seq: null, rows: [] })
+})
+
 t.test('attachments are dropped, of whatever kind they are', async (t) => {
   const documents = { inline: { a: { data: 'eA==' } }, stub: { a: { stub: true } }, none: {} }
   for (const [id, _attachments] of Object.entries(documents)) {

@@ -125,7 +125,7 @@ t.test('every parameter', async (t) => {
   const listing = LISTING_PARAMETERS.filter((name) => !refused.has(name))
   const cases: [path: string, known: readonly string[]][] = [
     ['/{db}/_all_docs', listing],
-    ['/{db}/_local_docs', listing],
+    ['/{db}/_local_docs', [...listing, 'include_system']],
     ['/{db}/_design/{ddoc}/_view/{view}', VIEW_PARAMETERS],
     ['/{db}/_changes', [...CHANGES_PARAMETERS, 'doc_ids', 'view']],
   ]

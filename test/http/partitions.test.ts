@@ -111,6 +111,7 @@ t.test('a partition', async (t) => {
   })
   for (const [line, error, reason] of [
     ['GET /p/_partition/_bad', 'illegal_partition', 'Partition must not start with an underscore'],
+    ['POST /p/_partition/_bad', 'illegal_partition', 'Partition must not start with an underscore'],
     ['GET /p/_partition/a:b', 'illegal_partition', 'Partition must not contain a colon'],
     ['GET /plain/_partition/red', 'bad_request', 'database is not partitioned'],
     ['GET /plain/_partition/red/_all_docs', 'bad_request', 'database is not partitioned'],

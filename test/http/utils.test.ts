@@ -102,6 +102,10 @@ t.test('the policy is configured', async (t) => {
   await set('utils_header_value', "default-src 'self'")
   t.equal(await policy(), "default-src 'self'")
   await set('utils_enable', 'false')
+  t.match(await policy(), "child-src 'self' data: blob:", 'the older keys count then')
+  await set('header_value', "default-src 'none'")
+  t.equal(await policy(), "default-src 'none'")
+  await set('enable', 'false')
   t.equal(await policy(), undefined)
 })
 

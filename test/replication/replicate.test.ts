@@ -179,3 +179,34 @@ t.test('some of the documents: by ids, by a selector, by a function, winners alo
     t.equal((await call(target.url, 'GET', '/since')).body['doc_count'], 0)
   }
 })
+
+t.test('a sequence to begin at counts until there is a checkpoint', async (t) => {
+  const { source, target, runner, from } = await sides(t, 'local to local')
+  await make(source, 'from')
+  await make(target, 'to')
+  await call(source.url, 'PUT', '/from/before', {})
+  const { update_seq: since_seq } = (await call(source.url, 'GET', '/from')).body
+  const run = async (more: object) => {
+    const { body } = await call(runner.url, 'POST', '/_replicate', { source: from, target: 'to', ...more })
+    const [last] = (body['history'] ?? []) as Record<string, unknown>[]
+    return [body['no_changes'] ?? false, last?.['start_last_seq'], last?.['docs_written']]
+  }
+  await call(source.url, 'PUT', '/from/behind', {})
+  t.same(await run({ since_seq }), [false, since_seq, 1])
+  const { update_seq: reached } = (await call(source.url, 'GET', '/from')).body
+  await call(source.url, 'PUT', '/from/later', {})
+  t.same(await run({ since_seq }), [false, reached, 2], 'it goes on from its checkpoint')
+  t.equal((await run({ since_seq }))[0], true)
+  t.same(await run({}), [false, 0, 1], 'without one it is another replication')
+})
+
+t.test('documents with long ids stay behind', async (t) => {
+  const { source, target, runner, from } = await sides(t, 'remote to local')
+  await make(source, 'from')
+  for (const id of ['short', 'x'.repeat(11), 'é'.repeat(5)]) await call(source.url, 'PUT', `/from/${id}`, {})
+  await call(runner.url, 'PUT', '/_node/_local/_config/replicator/max_document_id_length', '10')
+  const job = { source: from, target: 'to', create_target: true }
+  const { body } = await call(runner.url, 'POST', '/_replicate', job)
+  t.match(body, { ok: true, history: [{ doc_write_failures: 1, docs_written: 2, missing_checked: 2 }] })
+  t.equal((await call(target.url, 'GET', '/to')).body['doc_count'], 2)
+})

@@ -56,6 +56,8 @@ t.test('what is the same replication, and what is another', async (t) => {
     { ...PLAIN, selector: { a: 1 } },
     { ...PLAIN, filter: '_design' },
     { ...PLAIN, winning_revs_only: true },
+    { ...PLAIN, since_seq: 0 },
+    { ...PLAIN, since_seq: '1-a' },
   ].map((body) => idOf(body))
   t.equal(new Set([plain, ...others]).size, others.length + 1)
   t.equal(idOf({ ...PLAIN, continuous: true, create_target: true }), `${plain}+continuous+create_target`)

@@ -127,6 +127,44 @@ t.test('one that fails rests, and is told of without its credentials', async (t)
   t.notMatch([...shown, ...server.lines].join('\n'), PASSWORD)
 })
 
+t.test('with update_docs a document says how it goes', async (t) => {
+  const { server, fake } = await start(t, { config: { DAVENPORT_REPLICATOR__UPDATE_DOCS: 'true' } })
+  const says = (id: string, state: string) =>
+    until(
+      `${id} is ${state}`,
+      async () => (await get(server, `/_replicator/${id}`))['_replication_state'] === state,
+    )
+  await put(server, '/_replicator/a', { source: SOURCE, target: TARGET, continuous: true })
+  await says('a', 'triggered')
+  const [first] = fake.begun
+  const id = `${first!.id.base}+continuous`
+  t.match(await get(server, '/_replicator/a'), { _replication_id: id, _replication_state_time: /Z$/ })
+  first!.fail('db_not_found', 'could not open http://a.test/db/')
+  await says('a', 'error')
+  t.match(await get(server, '/_replicator/a'), {
+    _replication_id: id,
+    _replication_state_reason: 'could not open http://a.test/db/',
+  })
+  t.equal(fake.begun.length, 1, 'what is noted begins nothing')
+
+  await put(server, '/_replicator/b', { source: SOURCE, target: TARGET, doc_ids: ['b'] })
+  await says('b', 'triggered')
+  fake.begun[1]!.complete()
+  await says('b', 'completed')
+  t.match(await get(server, '/_replicator/b'), {
+    _replication_id: fake.begun[1]!.id.base,
+    _replication_stats: { docs_read: 0 },
+  })
+
+  fake.filterCode = undefined
+  await put(server, '/_replicator/c', { source: SOURCE, target: TARGET, filter: 'd/f' })
+  await says('c', 'error')
+  t.match(await get(server, '/_replicator/c'), {
+    _replication_id: null,
+    _replication_state_reason: /no filter|failure/,
+  })
+})
+
 t.test('changes begin anew what they change; deletions end it', async (t) => {
   const { server, fake } = await start(t)
   const document = { source: SOURCE, target: TARGET, continuous: true }

@@ -337,7 +337,7 @@ const MAPS: [body: string, rows: [unknown, unknown][][]][] = [
           [1, 2],
           [1, 2],
         ],
-        [[1, 2], '\ud800'],
+        [[1, 2], '\ufffd'],
       ],
       [],
       [],

@@ -9,6 +9,10 @@ function corsOfHost(input: string, name: string): unknown {
   return found.parse(input)
 }
 
+const UTILS_POLICY =
+  "child-src 'self' data: blob:; default-src 'self'; img-src 'self' data:; font-src 'self'; " +
+  "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline';"
+
 export const BROWSERS = {
   corsOrigins: text({
     section: 'cors',
@@ -104,12 +108,25 @@ export const BROWSERS = {
   utilsPolicy: text({
     section: 'csp',
     key: 'utils_header_value',
-    default:
-      "child-src 'self' data: blob:; default-src 'self'; img-src 'self' data:; font-src 'self'; " +
-      "script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline';",
+    default: UTILS_POLICY,
     parse: headerText,
     effect: 'live',
     doc: 'What that says.',
+  }),
+  oldUtilsPolicyEnabled: flag({
+    section: 'csp',
+    key: 'enable',
+    default: true,
+    effect: 'live',
+    doc: 'The older key of the same, which counts where utils_enable is false.',
+  }),
+  oldUtilsPolicy: text({
+    section: 'csp',
+    key: 'header_value',
+    default: UTILS_POLICY,
+    parse: headerText,
+    effect: 'live',
+    doc: 'What it says then.',
   }),
   functionPolicyEnabled: flag({
     section: 'csp',

@@ -3,6 +3,11 @@ import { type HandlerName, handlers, headerName } from '../auth-settings.ts'
 import { address, addresses, vhostPath } from '../listening-settings.ts'
 import { entries, flag, integer, text } from '../setting.ts'
 
+/** Names of headers between commas, in lower case. */
+function headerNames(input: string): readonly string[] {
+  return input.split(',').map((name) => lowerHeaderName(name.trim()))
+}
+
 /** What a header is found under. */
 function lowerHeaderName(input: string): string {
   return headerName(input).toLowerCase()
@@ -109,6 +114,46 @@ export const CHTTPD = {
     max: 100_000,
     effect: 'live',
     doc: 'Databases that one _dbs_info may name.',
+  }),
+  databasesForAdminsAlone: flag({
+    section: 'chttpd',
+    key: 'admin_only_all_dbs',
+    default: true,
+    effect: 'live',
+    doc: 'Whether _all_dbs and _dbs_info are for administrators alone; else they are for everybody.',
+  }),
+  feedTimeoutMs: integer({
+    section: 'chttpd',
+    key: 'changes_timeout',
+    default: 60_000,
+    min: 1,
+    max: 86_400_000,
+    effect: 'live',
+    doc: 'Milliseconds that a feed waits for a change, or between heartbeats, at most and where it does not say.',
+  }),
+  minimalHeaders: text({
+    section: 'chttpd',
+    key: 'prefer_minimal',
+    default: [
+      'cache-control',
+      'content-length',
+      'content-range',
+      'content-type',
+      'etag',
+      'server',
+      'transfer-encoding',
+      'vary',
+    ] as readonly string[],
+    parse: headerNames,
+    effect: 'live',
+    doc: 'Headers that who asks with Prefer: return=minimal still gets.',
+  }),
+  versionsShown: flag({
+    section: 'chttpd',
+    key: 'server_header_versions',
+    default: true,
+    effect: 'live',
+    doc: 'Whether the header Server has versions in it.',
   }),
   corsEnabled: flag({
     section: 'chttpd',

@@ -71,6 +71,16 @@ export const REPLICATOR = {
     effect: 'live',
     doc: 'Milliseconds between the checkpoints of a replication that does not say.',
   }),
+  replicationMaxIdBytes: integer({
+    section: 'replicator',
+    key: 'max_document_id_length',
+    default: Number.POSITIVE_INFINITY,
+    min: 1,
+    max: 1_048_576,
+    infinity: Number.POSITIVE_INFINITY,
+    effect: 'live',
+    doc: 'Bytes of the ids of documents that are replicated; longer ones stay behind, and are counted as failures.',
+  }),
   replicationVerifiesCertificates: flag({
     section: 'replicator',
     key: 'verify_ssl_certificates',
@@ -155,6 +165,13 @@ export const REPLICATOR = {
     max: 3_600_000,
     effect: 'live',
     doc: 'Milliseconds over which replications are begun where many have to; some begin at once.',
+  }),
+  replicatorUpdatesDocuments: flag({
+    section: 'replicator',
+    key: 'update_docs',
+    default: false,
+    effect: 'live',
+    doc: 'Whether documents also say that their replication was begun, and why one could not be.',
   }),
   replicatorUsageCoefficient: text({
     section: 'replicator',

@@ -98,13 +98,11 @@ function paceOf({ user, service }: Exchange): BytePace | undefined {
   return user.name === null ? service.strangersPace : undefined
 }
 
-/** The headers that a client still gets when it asks for `return=minimal`. */
-const MINIMAL = new Set(['cache-control', 'content-range', 'content-type', 'etag', 'server', 'vary'])
-
-/** The headers that the client wants: with `Prefer: return=minimal` those of `MINIMAL`, else all. */
+/** The headers that the client wants: all, or with `Prefer: return=minimal` those that are configured. */
 function preferred(exchange: Exchange, headers: Headers): Headers {
-  if (exchange.header('prefer') !== 'return=minimal') return headers
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => MINIMAL.has(name)))
+  if (exchange.header('prefer')?.toLowerCase() !== 'return=minimal') return headers
+  const { minimalHeaders } = exchange.limits
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => minimalHeaders.includes(name)))
 }
 
 /** Names by their lower case, spelled as CouchDB sends them; others get a capital after each hyphen, and are added. */
@@ -133,7 +131,7 @@ function headOf(exchange: Exchange, headers: Headers): string[] {
   const { service, request, setCookie } = exchange
   const head = [
     'Server',
-    service.serverToken,
+    exchange.limits.versionsShown ? service.serverToken : 'CouchDB',
     'X-Couch-Request-ID',
     exchange.requestId,
     'X-CouchDB-Body-Time',

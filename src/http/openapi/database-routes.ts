@@ -8,7 +8,7 @@ import {
 } from './description.ts'
 import { viewPaths } from './design-routes.ts'
 import { ASKING, CALLING, READING, RECEIVING, SELECTING, STORING, WRITING } from './errors.ts'
-import { CHANGES, LISTING } from './listing-parameters.ts'
+import { CHANGES, LISTING, LOCAL_LISTING } from './listing-parameters.ts'
 import { feedAnswer } from './server-routes.ts'
 
 /** Databases, and what is in them but single documents. */
@@ -27,8 +27,8 @@ function post(summary: string, body: string, name: string, more: Partial<Operati
 
 const LIST_ERRORS = ['queryParseError', 'invalidJson', 'illegalPartition'] as const
 
-function listing(path: `/${string}`, what: string): DescribedPath {
-  const more = { parameters: LISTING, errors: LIST_ERRORS }
+function listing(path: `/${string}`, what: string, parameters = LISTING): DescribedPath {
+  const more = { parameters, errors: LIST_ERRORS }
   return at(path, {
     GET: get(`Ids of ${what}`, 'Listing', more),
     POST: post(`Ids of ${what}, asked for in a body`, 'ListingBody', 'Listing', more),
@@ -159,7 +159,7 @@ export const DATABASE_ROUTES = {
     tag: 'bulk',
     paths: [listings('/{db}/_design_docs/queries', 'design documents')],
   },
-  'db/_local_docs': { tag: 'bulk', paths: [listing('/{db}/_local_docs', 'local documents')] },
+  'db/_local_docs': { tag: 'bulk', paths: [listing('/{db}/_local_docs', 'local documents', LOCAL_LISTING)] },
   'db/_local_docs/queries': {
     tag: 'bulk',
     paths: [listings('/{db}/_local_docs/queries', 'local documents')],

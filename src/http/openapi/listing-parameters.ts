@@ -24,6 +24,9 @@ const COMMON: readonly ParameterKey[] = [
 
 export const LISTING: readonly ParameterKey[] = [...COMMON, 'listing.stale', 'listing.update']
 
+/** Of `_local_docs`. */
+export const LOCAL_LISTING: readonly ParameterKey[] = [...LISTING, 'include_system']
+
 export const VIEW: readonly ParameterKey[] = [
   ...COMMON,
   'startkey_docid',

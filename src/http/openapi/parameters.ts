@@ -108,6 +108,7 @@ const LISTS = {
   inclusive_end: flag('`false`: the end itself does not belong to the range.'),
   include_docs: flag('With the documents.'),
   update_seq: flag('With the sequence that the rows are of.'),
+  include_system: flag('With what checkpoints of indexes and of nodes are kept in.'),
   sorted: flag(SETTLED),
   stable: flag(SETTLED),
   'listing.stale': query(SETTLED, oneOf(['ok', 'update_after'])),

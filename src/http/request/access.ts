@@ -24,7 +24,7 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
       requireMetrics(exchange)
       return undefined
     case 'server-admin':
-      requireServerAdmin(exchange)
+      if (!isOpened(exchange)) requireServerAdmin(exchange)
       return undefined
   }
   const { database } = exchange.place
@@ -39,6 +39,13 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
     return found === undefined ? exchange.settleDatabase() : found.then(() => exchange.settleDatabase())
   }
   return opening === undefined ? use() : opening.then(use)
+}
+
+const DATABASE_LISTS: ReadonlySet<string> = new Set<RouteName>(['_all_dbs', '_dbs_info'])
+
+/** Whether a setting gives everybody what else administrators of the server have. */
+function isOpened({ limits, place }: Exchange): boolean {
+  return DATABASE_LISTS.has(place.route) && !limits.databasesForAdminsAlone
 }
 
 /** Routes that read more than the documents that they name. */

@@ -36,9 +36,9 @@ type Here<T> = T | Promise<T>
 
 /** As `DatabaseRegistry` has them. */
 export interface DatabasesBackend extends Pick<DatabaseRegistry, 'watch' | 'create' | 'delete'> {
-  /** Undefined: `lease` opens it, or refuses. With `isToWrite` reads may be behind what was acknowledged. */
+  /** Undefined: `lease` opens it, or refuses. With `isToWrite` the rules of writing are known, and reads may be behind what was acknowledged. */
   leaseOpen(name: string, isToWrite?: boolean): Lease | undefined
-  lease(name: string): Promise<Lease>
+  lease(name: string, isToWrite?: boolean): Promise<Lease>
   list(range?: NameRange): Here<string[]>
   has(name: string): Here<boolean>
   /** Of a database that is leased. */
@@ -120,8 +120,6 @@ export interface Backend {
   readonly random: RandomBytes
 }
 
-const FEED_TIMEOUT_MS = 60_000
-
 export interface HttpLimits {
   /** Headers of proxies, in lower case: which host was asked, whether by TLS, by which scheme. */
   forwardedHost: string
@@ -193,6 +191,14 @@ export interface HttpLimits {
   functionPolicy: string
   utilsPolicyEnabled: boolean
   utilsPolicy: string
+  oldUtilsPolicyEnabled: boolean
+  oldUtilsPolicy: string
+  /** Headers that a client still gets when it asks for `return=minimal`, in lower case. */
+  minimalHeaders: readonly string[]
+  /** Whether the header `Server` has versions in it. */
+  versionsShown: boolean
+  /** Whether names and figures of all databases are for administrators alone. */
+  databasesForAdminsAlone: boolean
   /** Where who takes HTML alone is sent to sign in. */
   loginPage: string
   /** Longest that a feed waits without heartbeat, and the default of `timeout`. */
@@ -244,6 +250,12 @@ const LIMIT_SETTINGS = {
   functionPolicy: 'functionPolicy',
   utilsPolicyEnabled: 'utilsPolicyEnabled',
   utilsPolicy: 'utilsPolicy',
+  oldUtilsPolicyEnabled: 'oldUtilsPolicyEnabled',
+  oldUtilsPolicy: 'oldUtilsPolicy',
+  minimalHeaders: 'minimalHeaders',
+  versionsShown: 'versionsShown',
+  databasesForAdminsAlone: 'databasesForAdminsAlone',
+  feedTimeoutMs: 'feedTimeoutMs',
   loginPage: 'loginPage',
   rewriteLimit: 'rewriteLimit',
   secureRewrites: 'secureRewrites',
@@ -251,8 +263,7 @@ const LIMIT_SETTINGS = {
 
 /** The limits of a server with these settings. They follow the settings that take effect live. */
 export function limitsOf(settings: SettingsRegistry): HttpLimits {
-  const limits = settings.view(LIMIT_SETTINGS)
-  return Object.assign(limits, { feedTimeoutMs: FEED_TIMEOUT_MS })
+  return settings.view(LIMIT_SETTINGS)
 }
 
 /**

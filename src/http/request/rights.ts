@@ -92,7 +92,7 @@ export const RULES = {
   'db/_missing_revs': MEMBER,
   'db/_security': SETTING,
   'db/_revs_limit': SETTING,
-  'db/_purged_infos_limit': SETTING,
+  'db/_purged_infos_limit': { right: 'member', methods: { PUT: 'server-admin' } },
   'db/_purged_infos': INSIDER,
   'db/_purge': SERVER_ADMIN,
   'db/_ensure_full_commit': MEMBER,

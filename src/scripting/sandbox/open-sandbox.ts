@@ -45,7 +45,10 @@ const ERROR = 'E'.charCodeAt(0)
 /** What an entry of the prelude returns: an outcome, or what the engine said of its end. */
 export function readTold(bytes: Buffer): Outcome | { end: string } {
   const [status] = bytes
-  if (status === RESULT) return { bytes: bytes.subarray(1) }
+  if (status === RESULT) {
+    mendSurrogates(bytes)
+    return { bytes: bytes.subarray(1) }
+  }
   let told: [string, string]
   try {
     told = JSON.parse(bytes.toString('utf8', 1)) as [string, string]
@@ -56,6 +59,19 @@ export function readTold(bytes: Buffer): Outcome | { end: string } {
   if (status !== ERROR) return { end: error }
   if (error === 'too_many_rows' || error === 'result_too_long') return { failure: { ...TOO_LONG, reason } }
   return { failure: { kind: kindOf(error), error, reason } }
+}
+
+const BACKSLASH = 0x5c
+const SURROGATE = '\\ud'
+
+/** A surrogate without its other half, which the engine writes as an escape and UTF-8 cannot hold, becomes U+FFFD. */
+function mendSurrogates(text: Buffer): void {
+  for (let at = text.indexOf(SURROGATE); at !== -1; at = text.indexOf(SURROGATE, at + 1)) {
+    let first = at
+    while (text[first - 1] === BACKSLASH) first -= 1
+    // Else the backslash itself is what was escaped.
+    if ((at - first) % 2 === 0) text.write('fffd', at + 2, 'latin1')
+  }
 }
 
 /** `outcome`, unless it is longer than it may be. */

@@ -11,6 +11,8 @@ import { explainOfPartition, findOfPartition } from './find.ts'
 async function partition(exchange: Exchange): Promise<Answer> {
   const [name, ...rest] = exchange.place.rest
   if (name === undefined) throw new DatabaseError('badRequest', 'invalid_partition_req')
+  // CouchDB looks at the name of no other method.
+  if (rest.length === 0 && exchange.method === 'POST' && name.startsWith('_')) checkPartition(name)
   if (rest.length === 0) return handlerOf(INFO, exchange.method)(exchange)
   requirePartitioned(exchange)
   checkPartition(name)

@@ -101,6 +101,7 @@ function getLimit(exchange: Exchange): Answer {
 }
 
 async function putLimit(exchange: Exchange): Promise<Answer> {
+  await exchange.openDatabase()
   const limit = await exchange.jsonBody()
   await exchange.database.setPurgedInfosLimit(typeof limit === 'number' ? limit : 0)
   return ok()

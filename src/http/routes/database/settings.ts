@@ -1,7 +1,7 @@
 import { DEFAULT_SECURITY_TEXT, readSecurity, requireChannelMembers } from '../../../auth/security.ts'
 import { DatabaseError } from '../../../base/errors.ts'
 import { readChannelSettings } from '../../../channels/channel-settings.ts'
-import { USERS_DATABASE } from '../../../users/user-document.ts'
+import { isUsersDatabase } from '../../../users/users-database.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -18,7 +18,8 @@ function getSecurity(exchange: Exchange): Answer {
 
 /** Stored as its canonical text, the client's own members too. */
 async function putSecurity(exchange: Exchange): Promise<Answer> {
-  if (exchange.place.database === USERS_DATABASE && !exchange.limits.usersSecurityEditable) {
+  const { settings } = exchange.backend
+  if (isUsersDatabase(exchange.database.name, settings) && !exchange.limits.usersSecurityEditable) {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
   const text = await exchange.jsonText()

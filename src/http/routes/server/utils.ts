@@ -27,6 +27,7 @@ async function utils(exchange: Exchange): Promise<Answer> {
 function headersOf({ limits }: Exchange): Headers {
   const headers: Headers = { 'cache-control': 'private, must-revalidate' }
   if (limits.utilsPolicyEnabled) headers['content-security-policy'] = limits.utilsPolicy
+  else if (limits.oldUtilsPolicyEnabled) headers['content-security-policy'] = limits.oldUtilsPolicy
   return headers
 }
 
