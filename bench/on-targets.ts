@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
 import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
-import { autocannonLoad, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
+import { autocannonLoad, driverApart, findWrk, type LoadTool, wrkLoad } from './http/load.ts'
 import { peerTarget, startOurs, type Target } from './http/target.ts'
 import type { Load, Measured } from './http/workload.ts'
 import { type Benchmark, stopwatch, withFolder } from './tools.ts'
@@ -57,7 +57,7 @@ export function benchmarkOnTargets(
   return {
     summary,
     flags:
-      '[--documents 100000] [--rounds 3] [--seconds 5] [--connections 64] [--threads N] [--peer NAME=http://user:pass@host:port ...] [--only TEXT] [--profile] [--folder PATH]',
+      '[--documents 100000] [--rounds 3] [--seconds 5] [--connections 64] [--threads N] [--peer NAME=http://user:pass@host:port ...] [--only TEXT] [--driver-apart] [--profile] [--folder PATH]',
     async run(args, print) {
       const { values } = parseArgs({
         args,
@@ -69,17 +69,20 @@ export function benchmarkOnTargets(
           threads: { type: 'string' },
           peer: { type: 'string', multiple: true, default: [] },
           only: { type: 'string', default: '' },
+          'driver-apart': { type: 'boolean', default: false },
           profile: { type: 'boolean', default: false },
           folder: { type: 'string' },
         },
       })
       const wrk = findWrk()
+      const isApart = values['driver-apart']
+      if (isApart && wrk === undefined) throw new Error('--driver-apart needs wrk')
       const settings: Settings = {
         documents: Number(values.documents),
         rounds: Number(values.rounds),
         seconds: Number(values.seconds),
         connections: Number(values.connections),
-        load: wrk === undefined ? autocannonLoad : wrkLoad(wrk),
+        load: wrk === undefined ? autocannonLoad : wrkLoad(wrk, isApart ? driverApart() : []),
         only: values.only,
       }
       print(describeMachine(machineOf(values.folder ?? tmpdir())))

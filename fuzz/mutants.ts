@@ -352,7 +352,7 @@ ${COMMIT_SYNC}`,
     rule: 'the base of a patch is verified like any other page',
     target: 'corruption',
     file: PAGES,
-    find: '        const base = this.#readVerified(place.position, place.length, place.hash);\n',
+    find: '        const base = this.#readVerified(place.position, place.length, place.hash, offset);\n',
     replace: `        const base = Buffer.allocUnsafeSlow(place.length);
         this.file.readSync(base, place.position);\n`,
   },

@@ -3,10 +3,10 @@
  * CPU, which matters where the server has to share the cores with it; autocannon is a package and always there,
  * and rounds its latencies to milliseconds.
  */
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -29,7 +29,21 @@ export function findWrk(): string | undefined {
   return undefined
 }
 
-export function wrkLoad(wrk: string): LoadTool {
+/**
+ * What to write before a driver's command that it is as near to another machine as one machine comes: on the last processor alone,
+ * where it runs whenever it wakes up. Otherwise its tails are those of how the system places it: woken up on the processor of
+ * the thread that answers, it waits for that one, a millisecond at a time, while who builds has the other processor.
+ * Throws Error where the system does not allow it (Linux, util-linux, root).
+ */
+export function driverApart(): string[] {
+  const command = ['taskset', '--cpu-list', String(availableParallelism() - 1), 'chrt', '--fifo', '1']
+  const { status, stderr } = spawnSync(command[0]!, [...command.slice(1), 'true'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`a driver apart is not allowed here: ${stderr}`)
+  return command
+}
+
+/** @param before What the command begins with. */
+export function wrkLoad(wrk: string, before: readonly string[] = []): LoadTool {
   return async (origin, load, seconds) => {
     const folder = await mkdtemp(join(tmpdir(), 'davenport-wrk-'))
     try {
@@ -37,7 +51,8 @@ export function wrkLoad(wrk: string): LoadTool {
       await writeFile(script, luaScript(load))
       const duration = `${Math.ceil(seconds)}s`
       const args = ['-t1', `-c${load.connections}`, `-d${duration}`, '--timeout', '30s', '-s', script, origin]
-      const { stdout } = await run(wrk, args, { maxBuffer: MAX_OUTPUT_BYTES })
+      const [program, ...rest] = [...before, wrk, ...args]
+      const { stdout } = await run(program!, rest, { maxBuffer: MAX_OUTPUT_BYTES })
       return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Measured
     } finally {
       await rm(folder, { recursive: true, force: true })

@@ -30,6 +30,14 @@ const HINT_BYTES = 128
 export class NativeAdapter implements StoreAdapter {
   readonly store: Store
   #nextSeq: number
+  /** Where an entry of `id` is read to: the change's number, and the body's reference. */
+  readonly #found = Buffer.alloc(SEQ_BYTES + REFERENCE_BYTES)
+  readonly #foundSeq = this.#found.subarray(0, SEQ_BYTES)
+  readonly #foundReference = this.#found.subarray(SEQ_BYTES)
+  /** What is put into `id`, and its number alone; what is put into `seq`, as long as the last one. */
+  readonly #entry = Buffer.alloc(SEQ_BYTES + REFERENCE_BYTES)
+  readonly #seq = this.#entry.subarray(0, SEQ_BYTES)
+  #change = Buffer.alloc(REFERENCE_BYTES)
 
   constructor(store: Store) {
     this.store = store
@@ -46,28 +54,32 @@ export class NativeAdapter implements StoreAdapter {
   }
 
   #apply(tx: Transaction, operations: readonly Operation[]): void {
+    const entry = this.#entry
     for (const { key, value } of operations) {
-      const old = tx.get('id', key)
-      if (old !== undefined) tx.delete('seq', old.subarray(0, SEQ_BYTES))
+      if (tx.getInto('id', key, this.#found) >= 0) tx.delete('seq', this.#foundSeq)
       if (value === undefined) {
         tx.delete('id', key)
         continue
       }
       const reference = tx.append(value)
-      const entry = Buffer.allocUnsafe(SEQ_BYTES + REFERENCE_BYTES)
       entry.writeUIntBE(this.#nextSeq++, 0, SEQ_BYTES)
       entry.set(reference, SEQ_BYTES)
       tx.put('id', key, entry)
-      const change = Buffer.allocUnsafe(REFERENCE_BYTES + key.length)
+      const change = this.#changeFor(key.length)
       change.set(reference, 0)
-      key.copy(change, REFERENCE_BYTES)
-      tx.put('seq', entry.subarray(0, SEQ_BYTES), change)
+      change.set(key, REFERENCE_BYTES)
+      tx.put('seq', this.#seq, change)
     }
   }
 
+  #changeFor(keyBytes: number): Buffer {
+    const bytes = REFERENCE_BYTES + keyBytes
+    if (this.#change.length !== bytes) this.#change = Buffer.alloc(bytes)
+    return this.#change
+  }
+
   get(key: Buffer): Buffer | undefined {
-    const entry = this.store.get('id', key)
-    return entry === undefined ? undefined : this.store.read(entry.subarray(SEQ_BYTES))
+    return this.store.getInto('id', key, this.#found) < 0 ? undefined : this.store.read(this.#foundReference)
   }
 
   async scan(visit: (key: Buffer, value: Buffer) => void, options: ScanOptions = {}): Promise<number> {

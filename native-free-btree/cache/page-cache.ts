@@ -25,6 +25,10 @@ const FREE_SHARE = 1 / 16
 const OVERDRAFT = 1 / 16
 /** Dirty nodes have used what is left to them when they took this part of it. */
 const NEARLY_ALL = 7 / 8
+/** The cache is full when less than this part of it is left: whatever goes may be larger than what comes. */
+const ALL_BUT_FULL = 1 / 128
+/** Of the leaves that others would have to go for, one in so many is taken in when it is read for one entry. */
+const READS_A_PLACE = 8
 /** So often all pages may be replaced before dirty nodes are left half as much, where they do not use it. */
 const TURNOVERS = 4
 
@@ -53,6 +57,8 @@ export class PageCache implements ValueBudget {
   #dirtyRoom = 0
   /** Pages that were taken in since dirty nodes last took nearly all of that. */
   #arrivals = 0
+  /** Leaves that were not taken in since the last one that was. */
+  #passed = 0
   #newest: PageRoom | undefined
   #oldest: PageRoom | undefined
   #hand: PageRoom | undefined
@@ -151,6 +157,23 @@ export class PageCache implements ValueBudget {
     return room
   }
 
+  /**
+   * @internal Whether a leaf of so many bytes, which was read for one of its entries, is worth a place: while no other has to
+   * go for it. Beyond that the pages that are looked at often come to stay all the same, only later, and reads all over a large tree
+   * replace few.
+   */
+  wants(bytes: number): boolean {
+    if (this.#takenBytes + bytes <= this.#limit * (1 - FREE_SHARE - ALL_BUT_FULL)) return true
+    this.#passed += 1
+    if (this.#passed < READS_A_PLACE) return false
+    this.#passed = 0
+    return true
+  }
+
+  get #takenBytes(): number {
+    return this.rooms.heldBytes + this.#largeBytes + this.#pages * PAGE_OVERHEAD_BYTES
+  }
+
   /** A room that holds nothing yet; undefined when none is free. */
   #take(bytes: number): PageRoom | undefined {
     const { rooms } = this
@@ -241,10 +264,9 @@ export class PageCache implements ValueBudget {
 
   #shrink(): void {
     this.values.shrinkTo(this.allowanceBytes())
-    const { rooms } = this
     const limit = this.#limit
     const most = limit * (1 - FREE_SHARE)
-    while (rooms.heldBytes + this.#largeBytes + this.#pages * PAGE_OVERHEAD_BYTES > most) {
+    while (this.#takenBytes > most) {
       const room = this.#hand ?? this.#oldest
       if (room === undefined) break
       this.#hand = room.newer
@@ -293,6 +315,11 @@ export class CacheSpace implements RoomOwner {
   /** As `get`, with what else is known of the page. */
   kept(position: number): PageRoom | undefined {
     return this.cache.find(this, position)
+  }
+
+  /** Whether a leaf that was read for one entry should be taken in. */
+  wants(bytes: number): boolean {
+    return this.cache.wants(bytes)
   }
 
   /** Takes a copy of a page in, which is `length` bytes long with its owner. Undefined: there is no room now. */

@@ -15,14 +15,15 @@ import {
 } from '../disk/checksum.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { StorageError } from '../errors.ts'
+import { NODE_LEAF, PATCH_LEAF } from '../format.ts'
 import { CellView, readCell } from '../page/cell.ts'
 import { cellOffset, isLeaf, pageDefect } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { copyOfPage, filledBytes, type KeptPage, wholePage } from '../page/origin.ts'
-import { applyPatch, baseOfPatch, isPatch, patchDefect } from '../page/patch.ts'
+import { applyPatch, baseOfPatch, findInPatched, isPatch, patchDefect } from '../page/patch.ts'
 import type { NodePointer } from '../page/pointer.ts'
 import { PagePool, pagePool } from '../page/pool.ts'
-import { childIndex } from '../page/search.ts'
+import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
 import type { CacheSpace } from './page-cache.ts'
 
 const view = new CellView()
@@ -48,7 +49,11 @@ export class PageSource {
   load(position: number, length: number, hash: bigint): Buffer {
     const cached = this.#cache.get(position)
     if (cached !== undefined) return cached
-    const bytes = this.#readVerified(position, length, hash)
+    return this.#take(position, length, this.#readVerified(position, length, hash))
+  }
+
+  /** Takes what was read just now into the cache, and gives the page as it is to be looked at by the code that runs now. */
+  #take(position: number, length: number, bytes: Buffer): Buffer {
     if (isPatch(bytes)) return this.adopt(position, this.#patched(position, Buffer.from(bytes)))
     const defect = pageDefect(bytes)
     if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
@@ -69,15 +74,16 @@ export class PageSource {
     return copyOfPage(wholePage(bytes), pagePool.take(length))
   }
 
-  /** Verified bytes, to be copied at once: most stand where the next ones will. */
-  #readVerified(position: number, length: number, hash: bigint): Buffer {
-    const lands = length <= ROOM_BYTES
+  /** Verified bytes, to be copied at once: most stand where the next ones will, or those behind `offset` of them. */
+  #readVerified(position: number, length: number, hash: bigint, offset = 0): Buffer {
+    const lands = offset + length <= ROOM_BYTES
+    const start = ROOM_START + offset
     // Not a byte more is asked for: what lies behind a page may be unreadable.
-    const target = lands ? landing.subarray(ROOM_START, ROOM_START + length) : Buffer.allocUnsafeSlow(length)
+    const target = lands ? landing.subarray(start, start + length) : Buffer.allocUnsafeSlow(length)
     const read = this.file.readSync(target, position)
     if (read < length) throw damagedNode(position, `only ${read} of ${length} bytes are there`)
     const found = lands
-      ? hashOfLanded(ROOM_START, ROOM_START + length, this.#saltHalves, position)
+      ? hashOfLanded(start, start + length, this.#saltHalves, position)
       : hashOfPlaced(target, this.#saltHalves, position)
     if (found !== hash) {
       throw damagedNode(position, 'its checksum does not match the one in its parent')
@@ -87,22 +93,23 @@ export class PageSource {
 
   /** The page that a patch makes of its base. */
   #patched(position: number, patch: Buffer): KeptPage {
+    const base = this.#baseOf(position, patch, 0)
+    const bytes = base.length + patch.length + SLOT_ROOM_BYTES
+    const node = MutableNode.fromPage(wholePage(base), baseOfPatch(patch), 0, bytes)
+    fitting(position, () => applyPatch(node, patch))
+    node.settle()
+    return node.keep(true)
+  }
+
+  /** The base of a patch, read to `offset` of the room. */
+  #baseOf(position: number, patch: Buffer, offset: number): Buffer {
     const defect = patchDefect(patch)
     if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
     const place = baseOfPatch(patch)
-    const base = this.#readVerified(place.position, place.length, place.hash)
+    const base = this.#readVerified(place.position, place.length, place.hash, offset)
     const baseDefect = isPatch(base) ? 'a patch itself' : pageDefect(base)
     if (baseDefect !== undefined) throw damagedNode(place.position, `it is ${baseDefect}`)
-    const bytes = base.length + patch.length + SLOT_ROOM_BYTES
-    const node = MutableNode.fromPage(wholePage(base), place, 0, bytes)
-    try {
-      applyPatch(node, patch)
-    } catch (error) {
-      if (error instanceof RangeError) throw damagedNode(position, error.message)
-      throw error
-    }
-    node.settle()
-    return node.keep(true)
+    return base
   }
 
   /**
@@ -194,6 +201,85 @@ export class PageSource {
       }
     }
     return page
+  }
+
+  /**
+   * Finds the entry with this key: returns the bytes that have its payload, and says in `into` where. They stay as they are
+   * until the next read of anybody: a leaf that is not in the cache, and shall not be, is looked at where it was read.
+   * `isToStay`: whoever asks will ask for the leaf again soon.
+   */
+  findEntry(
+    root: MutableNode | NodePointer | undefined,
+    key: Uint8Array,
+    compare: Compare | undefined,
+    into: CellView,
+    isToStay: boolean,
+  ): Buffer | undefined {
+    if (root === undefined) return undefined
+    let page = this.pageOf(root)
+    let children = root instanceof MutableNode ? root.children : undefined
+    while (!isLeaf(page)) {
+      const index = childIndex(page, key, compare)
+      const child = children?.[index]
+      if (child !== undefined) {
+        page = this.pageOf(child)
+        children = child.children
+        continue
+      }
+      children = undefined
+      readCell(page, cellOffset(page, index), view)
+      const at = view.payloadStart
+      const position = page.readUIntLE(at, 6)
+      const cached = this.#cache.get(position)
+      if (cached !== undefined) {
+        page = cached
+        continue
+      }
+      const length = page.readUInt32LE(at + 6)
+      const bytes = this.#readVerified(position, length, page.readBigUInt64LE(at + 10))
+      const isOfLeaf = bytes[0] === NODE_LEAF || bytes[0] === PATCH_LEAF
+      // A caller's order may throw anything, and what a patch throws is damage.
+      if (isOfLeaf && !isToStay && compare === undefined && !this.#cache.wants(length)) {
+        return this.#findThere(position, bytes, key, into)
+      }
+      page = this.#take(position, length, bytes)
+    }
+    return findInLeaf(page, key, compare, into)
+  }
+
+  /** Finds the entry in the leaf that `bytes`, which were read just now, are or make of their base. */
+  #findThere(position: number, bytes: Buffer, key: Uint8Array, into: CellView): Buffer | undefined {
+    if (!isPatch(bytes)) {
+      const defect = pageDefect(bytes)
+      if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+      return findInLeaf(bytes, key, undefined, into)
+    }
+    const fit = patchDefect(bytes) === undefined && bytes.length + baseOfPatch(bytes).length <= ROOM_BYTES
+    const patch = fit ? bytes : Buffer.from(bytes)
+    const base = this.#baseOf(position, patch, fit ? patch.length : 0)
+    return fitting(position, () => findInPatched(base, patch, key, into))
+  }
+}
+
+function findInLeaf(
+  leaf: Buffer,
+  key: Uint8Array,
+  compare: Compare | undefined,
+  into: CellView,
+): Buffer | undefined {
+  const index = lowerBound(leaf, key, compare)
+  if (!cellHasKey(leaf, index, key, compare)) return undefined
+  readCell(leaf, cellOffset(leaf, index), into)
+  return leaf
+}
+
+/** What `work` gives. Changes of a patch that do not fit are damage. */
+function fitting<T>(position: number, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof RangeError) throw damagedNode(position, error.message)
+    throw error
   }
 }
 

@@ -22,6 +22,7 @@ import { CellView, readCell } from './cell.ts'
 import { cellCount, cellOffset } from './layout.ts'
 import type { MutableNode } from './mutable-node.ts'
 import type { PagePlace } from './origin.ts'
+import { cellHasKey, compareCellKey, lowerBound } from './search.ts'
 
 const view = new CellView()
 
@@ -163,4 +164,62 @@ export function applyPatch(node: MutableNode, patch: Buffer): void {
     }
   }
   if (reader.at !== reader.end) throw new RangeError('something follows the last change')
+}
+
+/**
+ * Finds the entry with this key in the leaf that `patch` makes of `base`, without making it: returns which of the two has its
+ * payload, and says in `into` where; undefined when there is none. For keys in bytewise order. Throws RangeError when the
+ * changes do not fit.
+ */
+export function findInPatched(
+  base: Buffer,
+  patch: Buffer,
+  key: Uint8Array,
+  into: CellView,
+): Buffer | undefined {
+  const cells = cellCount(base)
+  const own = lowerBound(base, key, undefined)
+  let found: Buffer | undefined
+  if (cellHasKey(base, own, key, undefined)) {
+    readCell(base, cellOffset(base, own), into)
+    found = base
+  }
+  const reader = new ByteReader(patch, PATCH_HEADER_BYTES)
+  let slot = 0
+  for (let left = patch.readUInt16LE(2); left > 0; left--) {
+    const change = reader.varint()
+    const kind = change % KINDS
+    slot += Math.floor(change / KINDS)
+    if (slot > cells || (kind !== INSERT && slot === cells)) {
+      throw new RangeError('a change lies behind the last cell')
+    }
+    if (kind === INSERT) {
+      reader.need(2)
+      readCell(patch, reader.at, view)
+      const start = reader.at
+      reader.skip(view.end - view.start)
+      if (compareCellKey(patch, start, key) !== 0) continue
+      readCell(patch, start, into)
+      found = patch
+      continue
+    }
+    if (kind === PAYLOAD) {
+      const tag = reader.varint()
+      const start = reader.at
+      reader.skip(Math.floor(tag / 2))
+      if (slot === own && found === base) {
+        into.payloadStart = start
+        into.end = reader.at
+        into.isReference = tag % 2 === 1
+        found = patch
+      }
+    } else if (kind !== DROP) {
+      throw new RangeError(`a change of unknown kind ${kind}`)
+    } else if (slot === own && found === base) {
+      found = undefined
+    }
+    slot += 1
+  }
+  if (reader.at !== reader.end) throw new RangeError('something follows the last change')
+  return found
 }

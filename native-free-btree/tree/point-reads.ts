@@ -3,31 +3,31 @@ import type { EntryPlace } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
-import { cellOffset } from '../page/layout.ts'
-import { cellHasKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import type { Root } from './shares.ts'
 
 const view = new CellView()
 
-/** The value of the entry with this key below `root`, copied or fetched. */
+/** The value of the entry with this key below `root`, copied or fetched. `isToStay`: its leaf will be asked for again soon. */
 export function getValue(
   root: Root,
   key: Uint8Array,
   source: PageSource,
   values: ValueReader,
   compare: Compare | undefined,
+  isToStay = false,
 ): Buffer | undefined {
-  const leaf = source.leafFor(root, key, compare)
-  if (leaf === undefined) return undefined
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return undefined
-  return valueOfCell(leaf, cellOffset(leaf, index), values)
+  const bytes = source.findEntry(root, key, compare, view, isToStay)
+  return bytes && valueInView(bytes, values)
 }
 
 /** The value of the leaf's cell at `offset` of `bytes`, a page or a record; copied or fetched. */
 export function valueOfCell(bytes: Buffer, offset: number, values: ValueReader): Buffer {
   readCell(bytes, offset, view)
+  return valueInView(bytes, values)
+}
+
+function valueInView(bytes: Buffer, values: ValueReader): Buffer {
   if (view.isReference) return values.readAt(bytes, view.payloadStart)
   return copyOf(bytes, view.payloadStart, view.end)
 }
@@ -40,12 +40,10 @@ export function getValueInto(
   values: ValueReader,
   compare: Compare | undefined,
   target: Uint8Array,
+  isToStay = false,
 ): number {
-  const leaf = source.leafFor(root, key, compare)
-  if (leaf === undefined) return -1
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return -1
-  return valueOfCellInto(leaf, cellOffset(leaf, index), values, target)
+  const bytes = source.findEntry(root, key, compare, view, isToStay)
+  return bytes === undefined ? -1 : valueInViewInto(bytes, values, target)
 }
 
 /** As `valueOfCell`, into `target`. */
@@ -56,6 +54,10 @@ export function valueOfCellInto(
   target: Uint8Array,
 ): number {
   readCell(bytes, offset, view)
+  return valueInViewInto(bytes, values, target)
+}
+
+function valueInViewInto(bytes: Buffer, values: ValueReader, target: Uint8Array): number {
   if (!view.isReference) return copyTo(bytes, view.payloadStart, view.end, target)
   const { bytes: source, start, end } = values.locate(bytes, view.payloadStart)
   return copyTo(source, start, end, target)
@@ -68,8 +70,7 @@ export function hasKey(
   source: PageSource,
   compare: Compare | undefined,
 ): boolean {
-  const leaf = source.leafFor(root, key, compare)
-  return leaf !== undefined && cellHasKey(leaf, lowerBound(leaf, key, compare), key, compare)
+  return source.findEntry(root, key, compare, view, false) !== undefined
 }
 
 /** Says where the parts of the leaf's cell at `offset` of `bytes` lie, a page or a record. */

@@ -115,18 +115,19 @@ export class Tree {
     return () => this.#waiting.delete(tell)
   }
 
-  /** The value of a key, copied or fetched, whether the tree is whole or not. */
-  get(key: Uint8Array, values: ValueReader): Buffer | undefined {
+  /** The value of a key, copied or fetched, whether the tree is whole or not. `isToChange`: the entry will be put or deleted next. */
+  get(key: Uint8Array, values: ValueReader, isToChange = false): Buffer | undefined {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueOf(operation, values)
-    return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare)
+    return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare, isToChange)
   }
 
   /** As `get`, into `target`: see `StoreReader.getInto`. */
-  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader): number {
+  getInto(key: Uint8Array, target: Uint8Array, values: ValueReader, isToChange = false): number {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
-    return getValueInto(this.#nodes.root, key, this.#nodes.source, values, this.compare, target)
+    const { root, source } = this.#nodes
+    return getValueInto(root, key, source, values, this.compare, target, isToChange)
   }
 
   /** See `StoreReader.place`. */

@@ -71,7 +71,7 @@ export class GroupTransactions {
   get(name: string, key: Uint8Array): Buffer | undefined {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
-    if (operation === undefined) return tree.get(key, this.#values)
+    if (operation === undefined) return tree.get(key, this.#values, true)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return undefined
     const bytes = this.#builder.bytes
@@ -85,7 +85,7 @@ export class GroupTransactions {
   getInto(name: string, key: Uint8Array, target: Uint8Array): number {
     const tree = this.tree(name)
     const operation = this.#lastOperation(tree, key)
-    if (operation === undefined) return tree.getInto(key, target, this.#values)
+    if (operation === undefined) return tree.getInto(key, target, this.#values, true)
     const offset = this.#builder.offsets[operation]!
     if (offset < 0) return -1
     const bytes = this.#builder.bytes
