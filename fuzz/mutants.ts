@@ -465,7 +465,7 @@ ${COMMIT_SYNC}`,
     rule: 'a lease of a database that has to catch up does so first',
     target: 'threads',
     file: 'src/threads/front-databases.js',
-    find: 'lease === undefined || lease.database.isFresh',
+    find: 'isToWrite ? database.knowsRules : database.isFresh',
     replace: 'true',
   },
   {

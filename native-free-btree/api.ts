@@ -189,6 +189,8 @@ export interface FileSnapshot {
   tree(name: string): TreeReader
   /** As in `Store`, and of bytes that were appended later, too. */
   read(reference: Reference): Buffer
+  /** As `ValueSource.locate`. */
+  locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace>
   lengthOf(reference: Reference): number
   readStream(reference: Reference): AsyncGenerator<Buffer, void, void>
   /** Behind the commit. */

@@ -43,7 +43,7 @@ export async function record(folder: string, random: Random): Promise<Recording>
   let moments = 0
   for (const ending of ['stop', 'kill', 'stop']) {
     const trace = join(folder, `trace-${traces.length + 1}.strace`)
-    const options = ['-D', '-f', '-qq', '--seccomp-bpf', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
+    const options = ['-D', '-f', '-q', '--seccomp-bpf', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
     const under = [strace, ...options, '-e', `trace=${TRACED_CALLS.join(',')}`]
     const server = startServerProcess({ dataDir, environment: ENVIRONMENT, under })
     try {

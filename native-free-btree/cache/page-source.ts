@@ -34,6 +34,11 @@ const SLOT_ROOM_BYTES = 128
 /** Room that a node gets at least when its page stays in the cache beside it. */
 const ROOM_TO_GROW_BYTES = 256
 
+/** Hears which child of a node is taken, from the root down. */
+export interface OnChild {
+  add(index: number): void
+}
+
 export class PageSource {
   readonly file: StorageFile
   readonly #saltHalves: SaltHalves
@@ -204,9 +209,9 @@ export class PageSource {
   }
 
   /**
-   * Finds the entry with this key: returns the bytes that have its payload, and says in `into` where. They stay as they are
+   * Finds the entry whose key is bytes 0 to `end` of `key`: returns the bytes that have its payload, and says in `into` where. They stay as they are
    * until the next read of anybody: a leaf that is not in the cache, and shall not be, is looked at where it was read.
-   * `isToStay`: whoever asks will ask for the leaf again soon.
+   * `isToStay`: whoever asks will ask for the leaf again soon. `onChild` hears of the way to it.
    */
   findEntry(
     root: MutableNode | NodePointer | undefined,
@@ -214,12 +219,15 @@ export class PageSource {
     compare: Compare | undefined,
     into: CellView,
     isToStay: boolean,
+    end = key.length,
+    onChild?: OnChild,
   ): Buffer | undefined {
     if (root === undefined) return undefined
     let page = this.pageOf(root)
     let children = root instanceof MutableNode ? root.children : undefined
     while (!isLeaf(page)) {
-      const index = childIndex(page, key, compare)
+      const index = childIndex(page, key, compare, 0, end)
+      onChild?.add(index)
       const child = children?.[index]
       if (child !== undefined) {
         page = this.pageOf(child)
@@ -244,7 +252,7 @@ export class PageSource {
       }
       page = this.#take(position, length, bytes)
     }
-    return findInLeaf(page, key, compare, into)
+    return findInLeaf(page, key, compare, into, end)
   }
 
   /** Finds the entry in the leaf that `bytes`, which were read just now, are or make of their base. */
@@ -266,9 +274,10 @@ function findInLeaf(
   key: Uint8Array,
   compare: Compare | undefined,
   into: CellView,
+  end = key.length,
 ): Buffer | undefined {
-  const index = lowerBound(leaf, key, compare)
-  if (!cellHasKey(leaf, index, key, compare)) return undefined
+  const index = lowerBound(leaf, key, compare, 0, end)
+  if (!cellHasKey(leaf, index, key, compare, 0, end)) return undefined
   readCell(leaf, cellOffset(leaf, index), into)
   return leaf
 }

@@ -22,6 +22,8 @@ const EPOCH = 0
 const SLOT_BYTES = 8
 const NOWHERE = { position: 0, length: 0, hash: 0n }
 const EMPTY = Buffer.alloc(0)
+/** Where a cell is made before it is put in its page. */
+const cellDesk = Buffer.allocUnsafeSlow(1024)
 
 /** The node of one level that is being filled. */
 interface Level {
@@ -61,10 +63,11 @@ export class TreeLoad {
     }
     const isReference = value.length > INLINE_BYTES
     const payload = isReference ? builder.appendValue(value) : value
-    const cell = Buffer.allocUnsafe(cellLength(key.length, payload.length))
+    const length = cellLength(key.length, payload.length)
+    const cell = length <= cellDesk.length ? cellDesk : Buffer.allocUnsafe(length)
     writeCell(cell, 0, key, payload, isReference)
     const full = this.#levels[0]
-    if (full !== undefined && full.node.cells > 0 && full.node.size + cell.length + SLOT_BYTES > LEAF_BYTES) {
+    if (full !== undefined && full.node.cells > 0 && full.node.size + length + SLOT_BYTES > LEAF_BYTES) {
       const low = this.#separator(key)
       this.#close(builder, 0)
       this.#levels[0] = emptyLevel(true, low)
@@ -73,7 +76,7 @@ export class TreeLoad {
     const leaf = this.#levels[0]
     const { node } = leaf
     if (isReference) this.#mapPending(leaf)
-    node.insertCell(node.cells, cell, 0, cell.length)
+    node.insertCell(node.cells, cell, 0, length)
     node.count += 1
     node.bytes += key.length + value.length
     // What is out of line cannot be read yet.

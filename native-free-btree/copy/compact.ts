@@ -239,18 +239,21 @@ class Run {
       let entries = 0
       let bytes = 0
       const needed = await this.#file.fill((filling) => {
+        let needs: readonly Reference[] = []
+        let last: Buffer | undefined
         for (; there && !filling.isFull; there = cursor.next()) {
           const value = cursor.value()
-          const needs = this.#copies.missing(this.#rewrite.references(name, value))
-          if (needs.length > 0) return needs
+          needs = this.#copies.missing(this.#rewrite.references(name, value))
+          if (needs.length > 0) break
           const key = cursor.key()
           const rewritten = this.#rewrite.entry(filling, name, key, value)
           if (rewritten !== undefined) filling.add(name, key, rewritten)
-          this.#state.after = key.toString('hex')
+          last = key
           entries += 1
         }
         bytes = filling.bytes
-        return []
+        if (last !== undefined) this.#state.after = last.toString('hex')
+        return needs
       })
       for (const reference of needed) {
         await this.#copyLong(reference, true)

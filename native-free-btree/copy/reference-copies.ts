@@ -4,6 +4,7 @@
  * own tree, so that each is copied once, also when the compaction is interrupted.
  */
 import type { FileSnapshot, Reference, Transaction } from '../api.ts'
+import { referenceLength } from '../page/reference.ts'
 import { COMPACTION_TREE, type NewFile } from './new-file.ts'
 
 /** A longer value is copied on its own, a chunk at a time. */
@@ -37,6 +38,8 @@ const textOf = (reference: Uint8Array): string =>
 const tableKey = (reference: Uint8Array): Buffer =>
   Buffer.concat([Buffer.from('a'), reference.subarray(0, 6)])
 
+const asItIs = (value: Uint8Array): Uint8Array => value
+
 export class ReferenceCopies {
   readonly #source: FileSnapshot
   readonly #file: NewFile
@@ -53,6 +56,11 @@ export class ReferenceCopies {
   /** An entry of the new file. */
   get(tree: string, key: Uint8Array): Buffer | undefined {
     return this.#file.get(tree, key)
+  }
+
+  /** Whether the value of the reference at `offset` of `bytes` is one of those that may have to be copied by `copyLong`. */
+  isLong(bytes: Buffer, offset: number): boolean {
+    return referenceLength(bytes, offset) > LONG_BYTES
   }
 
   /** Of references those whose values have to be copied by `copyLong` before they are named. */
@@ -87,12 +95,20 @@ export class ReferenceCopies {
   copy(
     appender: Appender,
     reference: Reference,
-    change: (value: Buffer) => Uint8Array = (value) => value,
+    change: (value: Uint8Array) => Uint8Array = asItIs,
   ): Reference {
+    const long = this.#long.size === 0 ? undefined : this.#takeLong(reference)
+    if (long !== undefined) return long
+    // Appending copies it before anything else is read.
+    const { bytes, start, end } = this.#source.locate(reference, 0)
+    return appender.append(change(bytes.subarray(start, end)))
+  }
+
+  #takeLong(reference: Reference): Reference | undefined {
     const key = textOf(reference)
     const long = this.#long.get(key)
     this.#long.delete(key)
-    return long ?? appender.append(change(this.#source.read(reference)))
+    return long
   }
 
   /** The copy of a value that many entries may name, which is made with the first of them. */

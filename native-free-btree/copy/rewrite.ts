@@ -20,7 +20,10 @@ export interface Rewrite {
   readonly valueBytes?: number
   /** The references whose values the entry needs in the new file. */
   references(tree: string, value: Buffer): readonly Reference[]
-  /** The value in the new file; undefined leaves the entry out. Values are appended to `appender`. */
+  /**
+   * The value in the new file, which may be `value` itself, changed in place; undefined leaves the entry out. Values are appended to
+   * `appender`.
+   */
   entry(appender: Appender, tree: string, key: Buffer, value: Buffer): Uint8Array | undefined
   /** As `references`, of a change. */
   changedReferences(tree: string, key: Buffer, value: Buffer): readonly Reference[]

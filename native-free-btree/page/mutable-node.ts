@@ -173,9 +173,11 @@ export class MutableNode extends CellPage {
     const right = MutableNode.empty(this.leaf, Math.max(this.page.length, 1024), this.epoch)
     // The first key of an inner node is not looked at, and left out where it is written.
     for (let i = from; i < cells; i++) right.appendFrom(this, i, this.leaf || i > from ? undefined : EMPTY)
-    for (let i = from; i < cells; i++) {
+    for (let i = cells - 1; i >= from; i--) {
       readCell(this.page, cellOffset(this.page, i), view)
-      this.garbage += view.end - view.start
+      // What was put in last lies first: of a page that is appended to no gap is left.
+      if (view.start === this.top) this.top = view.end
+      else this.garbage += view.end - view.start
     }
     setCellCount(this.page, from)
     this.origin = undefined

@@ -3,8 +3,17 @@
  * a lock. What the handle names is durable and is never written again, so nothing of the writer's memory is
  * needed. The file is known by its salt, with which all its hashes are seeded.
  */
-import type { FileSnapshot, LogPoint, LogStretch, Reference, SnapshotHandle, TreeReader } from '../api.ts'
+import type {
+  FileSnapshot,
+  LogPoint,
+  LogStretch,
+  Reference,
+  SnapshotHandle,
+  TreeReader,
+  ValuePlace,
+} from '../api.ts'
 import {
+  bytesOf,
   referenceOf,
   refuse,
   requireObject,
@@ -20,6 +29,7 @@ import type { StorageFile } from '../disk/file-system.ts'
 import { nodeFileSystem } from '../disk/posix-file.ts'
 import { typedFileSystem } from '../disk/typed-file-system.ts'
 import { StorageError } from '../errors.ts'
+import { REFERENCE_BYTES } from '../format.ts'
 import { LogReader } from '../log/log-reader.ts'
 import { identify, requireGenesis } from '../log/recovery.ts'
 import { RootReader } from '../tree/reader.ts'
@@ -145,6 +155,13 @@ class StoredSnapshot implements FileSnapshot {
   read(reference: Reference): Buffer {
     this.#assertOpen()
     return this.#values.read(referenceOf(reference))
+  }
+
+  locate(bytes: Uint8Array, offset: number): Readonly<ValuePlace> {
+    this.#assertOpen()
+    const holder = bytesOf('what holds a reference', bytes)
+    requireWhole('offset', offset, 0, holder.length - REFERENCE_BYTES)
+    return this.#values.locate(holder, offset)
   }
 
   lengthOf(reference: Reference): number {

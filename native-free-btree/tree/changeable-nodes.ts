@@ -11,6 +11,7 @@ import { MutableNode } from '../page/mutable-node.ts'
 import { type NodePointer, readPointer } from '../page/pointer.ts'
 import { childIndex, orderOfCell } from '../page/search.ts'
 import { type Root, type Share, Shares } from './shares.ts'
+import type { Way } from './way.ts'
 
 /** Counts the memory of nodes that the file does not hold. */
 export interface DirtyLedger {
@@ -55,20 +56,23 @@ export class ChangeableNodes {
 
   /**
    * The leaf whose range holds the key in `bytes` from `keyStart` to `keyEnd`, it and its ancestors changeable; undefined
-   * in an empty tree.
+   * in an empty tree. `way` is the way to it.
    */
-  find(bytes: Uint8Array, keyStart: number, keyEnd: number): MutableNode | undefined {
+  find(bytes: Uint8Array, keyStart: number, keyEnd: number, way?: Way): MutableNode | undefined {
+    if (this.isBehindAll(bytes, keyStart, keyEnd)) return this.#lastLeaf
+    this.#beforeChange()
+    const root = this.#mutableRoot()
+    return root === undefined ? undefined : this.#descend(root, bytes, keyStart, keyEnd, way)
+  }
+
+  /** Whether the last leaf is known, and the key in `bytes` from `keyStart` to `keyEnd` lies behind its last one. */
+  isBehindAll(bytes: Uint8Array, keyStart: number, keyEnd: number): boolean {
     const last = this.#lastLeaf
-    if (
+    return (
       last !== undefined &&
       last.cells > 0 &&
       orderOfCell(last.page, last.cells - 1, bytes, this.compare, keyStart, keyEnd) < 0
-    ) {
-      return last
-    }
-    this.#beforeChange()
-    const root = this.#mutableRoot()
-    return root === undefined ? undefined : this.#descend(root, bytes, keyStart, keyEnd)
+    )
   }
 
   /** Whether a leaf that `find` gave earlier in this group is still the place of the key that it was found for. */
@@ -150,11 +154,18 @@ export class ChangeableNodes {
   }
 
   /** Walks down to the leaf for a key, making every node on the way changeable. */
-  #descend(root: MutableNode, bytes: Uint8Array, keyStart: number, keyEnd: number): MutableNode {
+  #descend(
+    root: MutableNode,
+    bytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    way: Way | undefined,
+  ): MutableNode {
     let node = root
     let isLast = true
-    while (!node.leaf) {
-      const index = childIndex(node.page, bytes, this.compare, keyStart, keyEnd)
+    for (let level = 0; !node.leaf; level++) {
+      const index =
+        way === undefined ? childIndex(node.page, bytes, this.compare, keyStart, keyEnd) : way.child(level)
       isLast = isLast && index === node.cells - 1
       node = this.mutableChild(node, index)
     }

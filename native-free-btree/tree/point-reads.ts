@@ -1,6 +1,6 @@
 /** Reads of single keys below a root. */
 import type { EntryPlace } from '../api.ts'
-import type { PageSource } from '../cache/page-source.ts'
+import type { OnChild, PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { CellView, copyOf, copyTo, readCell } from '../page/cell.ts'
 import type { ValueReader } from '../values/values.ts'
@@ -8,7 +8,10 @@ import type { Root } from './shares.ts'
 
 const view = new CellView()
 
-/** The value of the entry with this key below `root`, copied or fetched. `isToStay`: its leaf will be asked for again soon. */
+/**
+ * The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `isToStay` and `onChild`: as for
+ * `PageSource.findEntry`.
+ */
 export function getValue(
   root: Root,
   key: Uint8Array,
@@ -16,8 +19,10 @@ export function getValue(
   values: ValueReader,
   compare: Compare | undefined,
   isToStay = false,
+  keyBytes = key.length,
+  onChild?: OnChild,
 ): Buffer | undefined {
-  const bytes = source.findEntry(root, key, compare, view, isToStay)
+  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
   return bytes && valueInView(bytes, values)
 }
 
@@ -41,8 +46,10 @@ export function getValueInto(
   compare: Compare | undefined,
   target: Uint8Array,
   isToStay = false,
+  keyBytes = key.length,
+  onChild?: OnChild,
 ): number {
-  const bytes = source.findEntry(root, key, compare, view, isToStay)
+  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
   return bytes === undefined ? -1 : valueInViewInto(bytes, values, target)
 }
 

@@ -21,8 +21,12 @@ import { NearLeaf } from './near-leaf.ts'
 import { getValue, getValueInto, hasKey } from './point-reads.ts'
 import { Rebalance } from './rebalance.ts'
 import type { Root, Share } from './shares.ts'
+import { Way } from './way.ts'
 
 const view = new CellView()
+/** Of the last look-up, of whichever tree. */
+const way = new Way()
+let lastNumber = 0
 
 export class Tree {
   readonly definition: TreeDefinition
@@ -35,6 +39,7 @@ export class Tree {
   readonly #rebalance: Rebalance
   readonly #ledger: DirtyLedger
   readonly #near = new NearLeaf()
+  readonly #number = ++lastNumber
   #late: LateChanges | undefined
   /** Told when the late changes are applied. */
   readonly #waiting = new Set<() => void>()
@@ -57,6 +62,7 @@ export class Tree {
   }
 
   set root(root: Root) {
+    way.forget(this.#number)
     this.#nodes.root = root
   }
 
@@ -119,7 +125,13 @@ export class Tree {
   get(key: Uint8Array, values: ValueReader, isToChange = false): Buffer | undefined {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueOf(operation, values)
-    return getValue(this.#nodes.root, key, this.#nodes.source, values, this.compare, isToChange)
+    const { root, source } = this.#nodes
+    if (!isToChange) return getValue(root, key, source, values, this.compare)
+    const { length } = key
+    const sought = way.begin(key, length)
+    const value = getValue(root, sought, source, values, this.compare, true, length, way)
+    way.end(this.#number)
+    return value
   }
 
   /** As `get`, into `target`: see `StoreReader.getInto`. */
@@ -127,7 +139,13 @@ export class Tree {
     const operation = this.#late?.last(key)
     if (operation !== undefined) return this.#late!.valueInto(operation, values, target)
     const { root, source } = this.#nodes
-    return getValueInto(root, key, source, values, this.compare, target, isToChange)
+    if (!isToChange) return getValueInto(root, key, source, values, this.compare, target)
+    const { length } = key
+    if (this.#nodes.isBehindAll(key, 0, length)) return -1
+    const sought = way.begin(key, length)
+    const bytes = getValueInto(root, sought, source, values, this.compare, target, true, length, way)
+    way.end(this.#number)
+    return bytes
   }
 
   /** See `StoreReader.place`. */
@@ -161,14 +179,19 @@ export class Tree {
    */
   prepare(bytes: Uint8Array, start: number, end: number): MutableNode | undefined {
     invariant(this.#late === undefined, 'a tree is changed whose late changes are not applied')
-    const leaf = this.#nodes.find(bytes, start, end)
+    const leaf = this.#nodes.find(
+      bytes,
+      start,
+      end,
+      way.isTo(this.#number, bytes, start, end) ? way : undefined,
+    )
     if (leaf !== undefined) leaf.moved = false
     return leaf
   }
 
   /** Puts the cell at `offset` of `source` (a leaf's cell) in the place of its key. */
   put(source: Buffer, offset: number, prepared?: MutableNode): void {
-    this.#near.forget()
+    this.#forget()
     readCell(source, offset, view)
     const length = view.end - view.start
     const addedBytes = leafCellBytes(source, view)
@@ -206,7 +229,7 @@ export class Tree {
    * its last one stays until `finishGroup`.
    */
   delete(source: Buffer, keyStart: number, keyEnd: number, prepared?: MutableNode): boolean {
-    this.#near.forget()
+    this.#forget()
     const leaf = this.#nodes.holdsStill(prepared) ? prepared : this.#nodes.find(source, keyStart, keyEnd)
     if (leaf === undefined) return false
     const index = lowerBound(leaf.page, source, this.compare, keyStart, keyEnd)
@@ -225,8 +248,13 @@ export class Tree {
 
   /** To be called after the last change of each group, before anybody reads: removes leaves that are empty then. */
   finishGroup(): void {
-    this.#near.forget()
+    this.#forget()
     this.#rebalance.finishGroup()
+  }
+
+  #forget(): void {
+    this.#near.forget()
+    way.forget(this.#number)
   }
 
   /** Number of levels; 0 when empty. */

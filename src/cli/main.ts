@@ -22,9 +22,13 @@ for (const flag of [
   setFlagsFromString(flag)
 }
 
+// What modules are made of outlives every collection: loading them would make the young generation larger than work needs.
+setFlagsFromString('--semi-space-growth-factor=1')
+
 await loadCoreRooms()
 const { runCommandLine } = await import('./command-line.ts')
 const { processConsole } = await import('./process-console.ts')
 const { systemParts } = await import('./system-parts.ts')
+setFlagsFromString('--semi-space-growth-factor=2')
 
 process.exit(await runCommandLine(process.argv.slice(2), systemParts, processConsole()))

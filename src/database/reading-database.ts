@@ -278,6 +278,17 @@ export abstract class ReadingDatabase {
     return this.#store.isOpen && this.#settings.keepsSecurity && this.#validation.isKept
   }
 
+  /**
+   * Whether what edits are checked against can be looked at without holding up others: it is known, or reads are not behind and
+   * little has to be moved into the trees for it. Else `learnRules` is due.
+   */
+  get knowsRules(): boolean {
+    return this.hasFreshRules || (this.isFresh && this.settle() === undefined)
+  }
+
+  /** As `refresh`, for who writes next. */
+  async learnRules(): Promise<void> {}
+
   /** Looks at the rules, so that they are known when reads are behind again. Where they cannot be read, who needs them is told. */
   protected lookAtRules(): void {
     if (this.hasFreshRules) return

@@ -24,6 +24,7 @@ export interface IndexThreadStart {
 /** Whoever derives something of a database writes nothing to it. */
 const NO_WRITER: RemoteWriter = {
   update: () => refuse(),
+  updatePacked: () => refuse(),
   appendStream: () => refuse(),
   call: () => refuse(),
   join: (run) => run?.(),

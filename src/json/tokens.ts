@@ -13,6 +13,8 @@ const INTEGER_TOO_LONG = `integers of more than ${MAX_INTEGER_DIGITS} digits are
 const TEXT_TOO_LONG = `JSON of more than ${MAX_TEXT_BYTES} bytes is not supported`
 /** Integers of so many digits are exact as doubles. */
 const EXACT_DIGITS = 15
+/** The first of them, which are exact too. */
+const POWERS_OF_TEN = Array.from({ length: EXACT_DIGITS + 1 }, (_, power) => Number(`1e${power}`))
 
 /** Control characters that have an escape of two characters. */
 const SHORT_ESCAPES: Readonly<Record<number, string>> = {
@@ -280,7 +282,7 @@ export class JsonTokens {
     if (digits === 0 || (digits > 1 && text[first] === X.ZERO)) this.fail(first)
     const byte = at < end ? text[at]! : 0
     if (byte === X.POINT || byte === X.LOWER_E || byte === X.UPPER_E) {
-      this.#float(start, at)
+      this.#float(start, at, negative, value)
       return
     }
     this.position = at
@@ -295,12 +297,21 @@ export class JsonTokens {
     }
   }
 
-  /** `at` is where the whole digits end. */
-  #float(start: number, at: number): void {
+  /** `at` is where the whole digits end, of which the number is `whole`. */
+  #float(start: number, at: number, negative: boolean, whole: number): void {
     const text = this.#text
     let end = at
     if (text[end] === X.POINT) end = this.#digits(end + 1)
     const byte = end < this.#end ? text[end] : 0
+    if (byte !== X.LOWER_E && byte !== X.UPPER_E && this.#isShortest(start, at, end, whole)) {
+      let digits = whole
+      for (let i = at + 1; i < end; i++) digits = digits * 10 + text[i]! - X.ZERO
+      // Both are exact, so their quotient is the double that is nearest to the number.
+      const magnitude = digits / POWERS_OF_TEN[end - at - 1]!
+      this.position = end
+      this.term.float(negative ? -magnitude : magnitude)
+      return
+    }
     if (byte === X.LOWER_E || byte === X.UPPER_E) {
       const sign = end + 1 < this.#end ? text[end + 1] : 0
       end = this.#digits(sign === X.PLUS || sign === X.MINUS ? end + 2 : end + 1)
@@ -312,6 +323,16 @@ export class JsonTokens {
     this.term.float(value)
     const canonical = floatText(value)
     if (canonical !== source) this.output.replace(start, end, canonical)
+  }
+
+  /**
+   * Whether the decimal in [start, end), whose point is at `point`, is what `floatText` gives: it is no less than a tenth, no shorter one is
+   * the same number, and with so few digits no other is the same double.
+   */
+  #isShortest(start: number, point: number, end: number, whole: number): boolean {
+    const text = this.#text
+    if (end - start - 1 > EXACT_DIGITS || text[end - 1] === X.ZERO) return false
+    return whole > 0 || text[point + 1] !== X.ZERO
   }
 
   /** The end of the digits at `at`, of which there must be one. */

@@ -124,18 +124,19 @@ export class FrontDatabases {
   /** With `isToWrite` of one whose rules are as new as that: its reads may be behind. */
   leaseOpen(name: string, isToWrite = false): Lease | undefined {
     const lease = this.#open.acquireOpen(name)
-    if (lease === undefined || lease.database.isFresh) return lease
-    if (isToWrite && lease.database.hasFreshRules) return lease
+    if (lease === undefined) return undefined
+    const { database } = lease
+    if (isToWrite ? database.knowsRules : database.isFresh) return lease
     lease.release()
     return undefined
   }
 
-  /** Throws not_found, all_dbs_active. */
-  async lease(name: string): Promise<Lease> {
+  /** As `leaseOpen`. Throws not_found, all_dbs_active. */
+  async lease(name: string, isToWrite = false): Promise<Lease> {
     for (let attempt = 1; ; attempt++) {
       const lease = await this.#open.acquire(name)
       try {
-        await lease.database.refresh()
+        await (isToWrite ? lease.database.learnRules() : lease.database.refresh())
         return lease
       } catch (error) {
         lease.release()

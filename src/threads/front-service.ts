@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Caller } from '../auth/hash-queue.ts'
 import { DatabaseError } from '../base/errors.ts'
 import type { ThreadFigures, ThreadLook } from '../base/thread-figures.ts'
+import { watchYoungGeneration } from '../base/young-generation.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import type { RemoteCalls } from '../database/api/remote-writer.ts'
 import { StoredDatabase } from '../database/database.ts'
@@ -100,6 +101,10 @@ export class FrontService {
         this.#service(handle).update(bytes, { allOrNothing: false }).then(withBytes),
       updateAllOrNothing: (handle, { bytes }) =>
         this.#service(handle).update(bytes, { allOrNothing: true }).then(withBytes),
+      updatePacked: (handle, { lent }) =>
+        this.#service(handle)
+          .updatePacked(lent!)
+          .then(({ results, edits }) => new WithBytes(results, edits)),
       change: ({ handle, method, args }) =>
         this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
@@ -178,6 +183,7 @@ export class FrontService {
 
   /** Throws databaseClosed. */
   #service(handle: number): DatabaseService {
+    watchYoungGeneration()
     const held = this.#held.get(handle)
     if (held === undefined) throw new DatabaseError('databaseClosed')
     return held.service

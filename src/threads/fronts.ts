@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describeError } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
+import { keepYoungGenerationSmall } from '../base/young-generation.ts'
 import { listenAddresses } from '../config/listen-addresses.ts'
 import { defaultConnections, type HttpLimits } from '../http/request/options.ts'
 import type { Server } from '../server/server.ts'
@@ -18,7 +19,7 @@ import { ThreadRunner } from './thread-runner.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
 /** Each thread has all of it from its start on, since loading modules fills it. A larger one makes no request cheaper. */
-const YOUNG_GENERATION_MB = 12
+const YOUNG_GENERATION_MB = 6
 /** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
 const EARLY_MS = 10_000
 const LEAST_DELAY_MS = 100
@@ -74,6 +75,7 @@ export class Fronts {
   static async start(options: FrontsOptions): Promise<Fronts> {
     const { settings } = options.server
     const { count: ready } = options
+    keepYoungGenerationSmall()
     const backlog = settings.get('backlog')
     const sockets = await ListeningSocket.openAll(listenAddresses(settings), { ready, backlog })
     const fronts = new Fronts(options, sockets)

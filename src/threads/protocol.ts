@@ -43,6 +43,8 @@ export interface CoreCalls {
   update: { args: number; result: undefined }
   /** The same of edits of which all are written, or none. */
   updateAllOrNothing: { args: number; result: undefined }
+  /** The same of packed edits, in memory that is lent. */
+  updatePacked: { args: number; result: undefined }
   /** A change of another kind. */
   change: { args: { handle: number; method: string; args: readonly unknown[] }; result: unknown }
   /** Begins to append a long value; its number. */

@@ -16,6 +16,10 @@ export function remoteWriter(core: Core, handle: number): RemoteWriter {
         .call(allOrNothing ? 'updateAllOrNothing' : 'update', handle, { bytes: edits, callers })
         .then(bytesOf),
     join: (run) => core.join(run),
+    async updatePacked(edits) {
+      const { bytes, lent } = await core.call('updatePacked', handle, { lent: edits })
+      return { results: bytes ?? NO_BYTES, edits: lent! }
+    },
     async appendStream(source) {
       const upload = await core.ask('beginUpload', { handle })
       try {

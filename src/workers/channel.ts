@@ -23,15 +23,21 @@ type CallShape = { args: unknown; result: unknown }
 type ArgsOf<T> = T extends CallShape ? T['args'] : never
 type ResultOf<T> = T extends CallShape ? T['result'] : never
 
-/** What a call gives back, and the bytes that come with it. */
+/** What a call gives back, the bytes that come with it, and the memory that was lent to it. */
 export interface Answered<T> {
   result: T
   bytes: Uint8Array | undefined
+  lent: Uint8Array<ArrayBuffer> | undefined
 }
 
 export interface CallOptions {
   /** Go with the call; they are copied before `call` returns. */
   bytes?: Uint8Array | undefined
+  /**
+   * Memory of its own that is handed over, not copied, and comes back with the answer: nobody here may look at it meanwhile. It is
+   * lost where the call is refused.
+   */
+  lent?: Uint8Array<ArrayBuffer> | undefined
   /** Tells the other side that nobody waits any more. The call is answered all the same. */
   signal?: AbortSignal | undefined
   /** For how many who wait; default one. */
@@ -42,6 +48,8 @@ export interface CallOptions {
 export interface Request {
   /** A view of the message: to be copied by whoever keeps it. */
   readonly bytes: Uint8Array
+  /** To be given back with the answer. */
+  readonly lent: Uint8Array<ArrayBuffer> | undefined
   readonly signal: AbortSignal
 }
 
@@ -59,12 +67,14 @@ export type Listeners<Notices extends object> = {
   [N in keyof Notices]: (value: Notices[N]) => void
 }
 
-/** An answer that is bytes alone. */
+/** An answer that is bytes alone, and the memory that was lent. */
 export class WithBytes {
   readonly bytes: Uint8Array
+  readonly lent: Uint8Array<ArrayBuffer> | undefined
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, lent?: Uint8Array<ArrayBuffer>) {
     this.bytes = bytes
+    this.lent = lent
   }
 }
 
@@ -73,6 +83,9 @@ const ANSWER = 1
 const REFUSAL = 2
 const NOTICE = 3
 const GONE = 4
+/** As CALL and ANSWER, with memory that is lent or given back: the next of the message's. */
+const LENDING_CALL = 5
+const RETURNING_ANSWER = 6
 
 /**
  * Items lie behind each other in one array, of numbers for the most part, which is cloned in a fraction of the time of as many
@@ -82,6 +95,8 @@ const GONE = 4
 interface Message {
   items: unknown[]
   bytes: Uint8Array | undefined
+  /** In the order of their items. */
+  lent: readonly Uint8Array<ArrayBuffer>[] | undefined
   /** Methods and names that were not said on the line before, whose numbers follow those that were. */
   names: readonly string[] | undefined
 }
@@ -134,6 +149,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
+  #lent: Uint8Array<ArrayBuffer>[] | undefined
   /** Of the last message that had some. */
   #lastLength = 0
   /** What this side has said, by method or name, and what of it the other side is to be told with the next message. */
@@ -167,7 +183,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   call<M extends keyof Other['calls'] & string>(
     method: M,
     args: ArgsOf<Other['calls'][M]>,
-    { bytes, signal, callers = 1 }: CallOptions = {},
+    { bytes, lent, signal, callers = 1 }: CallOptions = {},
   ): Promise<Answered<ResultOf<Other['calls'][M]>>> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     const waiting: Waiting = { resolve: nothing, reject: nothing, forget: undefined, callers }
@@ -178,7 +194,8 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     const id = this.#waiting.add(waiting)
     this.#callers += callers
     waiting.forget = this.#onGone(id, signal)
-    this.#say(CALL, id, method, args, bytes)
+    if (lent === undefined) this.#say(CALL, id, method, args, bytes)
+    else this.#sayLending(LENDING_CALL, id, method, args, bytes, lent)
     if (signal?.aborted) this.#say(GONE, id, '', undefined, undefined)
     return answered as Promise<Answered<ResultOf<Other['calls'][M]>>>
   }
@@ -247,6 +264,20 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     else process.nextTick(this.#flushNow)
   }
 
+  #sayLending(
+    kind: number,
+    id: number,
+    name: string,
+    value: unknown,
+    bytes: Uint8Array | undefined,
+    lent: Uint8Array<ArrayBuffer>,
+  ): void {
+    // Before the item, which may be the last one of a message.
+    this.#lent ??= []
+    this.#lent.push(lent)
+    this.#say(kind, id, name, value, bytes)
+  }
+
   #numberOf(name: string): number {
     let number = this.#numbers.get(name)
     if (number === undefined) {
@@ -294,10 +325,16 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     const items = this.#items
     const bytes = this.#takeBytes()
     const names = this.#newNames
+    const lent = this.#lent
     this.#items = []
+    this.#lent = undefined
     if (this.#ended !== undefined) return
-    const message: Message = { items, bytes, names }
-    if (bytes === undefined) this.#port.postMessage(message)
+    const message: Message = { items, bytes, lent, names }
+    if (lent !== undefined) {
+      const memories = lent.map(({ buffer }) => buffer)
+      if (bytes !== undefined) memories.push(bytes.buffer)
+      this.#port.postMessage(message, memories)
+    } else if (bytes === undefined) this.#port.postMessage(message)
     else this.#port.postMessage(message, [bytes.buffer])
     this.#newNames = undefined
   }
@@ -339,9 +376,10 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#bytes = longer
   }
 
-  #receive({ items, bytes, names }: Message): void {
+  #receive({ items, bytes, lent, names }: Message): void {
     if (names !== undefined) this.#names.push(...names)
     let start = 0
+    let lentBefore = 0
     for (let at = 0; at < items.length; at += ITEM_SIZE) {
       const kind = items[at] as number
       const id = items[at + 1] as number
@@ -350,29 +388,43 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
       const end = items[at + 4] as number
       const part = end > start ? bytes!.subarray(start, end) : undefined
       start = end
-      if (kind === CALL) this.#serve(id, this.#names[name]!, value, part ?? NO_BYTES)
+      const memory = kind === LENDING_CALL || kind === RETURNING_ANSWER ? lent![lentBefore++] : undefined
+      if (kind === CALL || kind === LENDING_CALL)
+        this.#serve(id, this.#names[name]!, value, part ?? NO_BYTES, memory)
       else if (kind === NOTICE) this.#listeners[this.#names[name]!]?.(value)
       else if (kind === GONE) this.#serving.get(id)?.abort()
-      else this.#answered(kind, id, value, part)
+      else this.#answered(kind, id, value, part, memory)
     }
   }
 
-  #answered(kind: number, id: number, value: unknown, bytes: Uint8Array | undefined): void {
+  #answered(
+    kind: number,
+    id: number,
+    value: unknown,
+    bytes: Uint8Array | undefined,
+    lent: Uint8Array<ArrayBuffer> | undefined,
+  ): void {
     const waiting = this.#waiting.take(id)
     if (waiting === undefined) return
     this.#callers -= waiting.callers
     waiting.forget?.()
-    if (kind === ANSWER) waiting.resolve({ result: value, bytes })
+    if (kind !== REFUSAL) waiting.resolve({ result: value, bytes, lent })
     else waiting.reject(errorOf(value as Failure))
   }
 
-  #serve(id: number, method: string, args: unknown, bytes: Uint8Array): void {
+  #serve(
+    id: number,
+    method: string,
+    args: unknown,
+    bytes: Uint8Array,
+    lent: Uint8Array<ArrayBuffer> | undefined,
+  ): void {
     const handler = this.#handlers[method]
     if (handler === undefined) {
       this.#say(REFUSAL, id, '', failureOf(new Error(`there is no call ${method}`)), undefined)
       return
     }
-    const request = new ServedRequest(bytes, id, this.#serving)
+    const request = new ServedRequest(bytes, lent, id, this.#serving)
     let result: unknown
     try {
       result = handler(args, request)
@@ -392,8 +444,11 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 
   #answer(id: number, result: unknown): void {
     this.#serving.delete(id)
-    if (result instanceof WithBytes) this.#say(ANSWER, id, '', undefined, result.bytes)
-    else this.#say(ANSWER, id, '', result, undefined)
+    if (result instanceof WithBytes) {
+      const { bytes, lent } = result
+      if (lent === undefined) this.#say(ANSWER, id, '', undefined, bytes)
+      else this.#sayLending(RETURNING_ANSWER, id, '', undefined, bytes, lent)
+    } else this.#say(ANSWER, id, '', result, undefined)
   }
 
   #refuse(id: number, error: unknown): void {
@@ -404,12 +459,19 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 
 class ServedRequest implements Request {
   readonly bytes: Uint8Array
+  readonly lent: Uint8Array<ArrayBuffer> | undefined
   readonly #id: number
   readonly #serving: Map<number, AbortController>
   #signal: AbortSignal | undefined
 
-  constructor(bytes: Uint8Array, id: number, serving: Map<number, AbortController>) {
+  constructor(
+    bytes: Uint8Array,
+    lent: Uint8Array<ArrayBuffer> | undefined,
+    id: number,
+    serving: Map<number, AbortController>,
+  ) {
     this.bytes = bytes
+    this.lent = lent
     this.#id = id
     this.#serving = serving
   }

@@ -17,8 +17,9 @@ function pathTo(writer: Pick<Writes, 'write' | 'writePacked'>, database: Partial
     writer: { ...writer, append: () => Promise.reject(new Error('nothing is to be appended')) },
     database: {
       isFresh: true,
-      hasFreshRules: true,
+      knowsRules: true,
       refresh: async () => {},
+      learnRules: async () => {},
       checkStamp: () => ({ design: 0, settings: 0 }),
       replacedBy: () => undefined,
       ...database,
@@ -54,7 +55,7 @@ class RestlessRules implements Partial<EditedDatabase> {
     this.isFresh = isFresh
   }
 
-  get hasFreshRules(): boolean {
+  get knowsRules(): boolean {
     this.look()
     return true
   }

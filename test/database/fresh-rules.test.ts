@@ -71,3 +71,30 @@ t.test('one document is written while reads are behind, under the rules of now',
   t.equal(await write('y'), true)
   t.same(asked, ['y'], 'a design document that came is asked')
 })
+
+t.test(
+  'rules are looked at when the trees have been settled, in turns: else others are held up',
+  async (t) => {
+    const { core, follow } = await sharedDatabase(t)
+    const { database: front } = await follow()
+    const check: EditCheck = { isNeeded: () => front.hasValidation(), look: async () => [] }
+    /** Much that is taken in and not in the trees, and other rules. */
+    const load = async (name: string): Promise<void> => {
+      await core.update(Array.from({ length: 3000 }, (_, n) => edit(`${name}${n}`)))
+      front.get(`${name}0`)
+      await core.update([edit(`_design/${name}`)])
+      t.equal(front.isFresh, true)
+      t.equal(front.knowsRules, false)
+    }
+    const isSettled = (): boolean => front.settle() === undefined
+
+    await load('a')
+    await front.learnRules()
+    t.equal(front.hasFreshRules, true)
+    t.equal(isSettled(), true, 'by who asks for them')
+
+    await load('b')
+    t.match(await front.update([edit('x')], { check }), [{ ok: true }])
+    t.equal(isSettled(), true, 'by who writes')
+  },
+)

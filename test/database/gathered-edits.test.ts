@@ -153,6 +153,19 @@ t.test('edits that were checked against different rules', async (t) => {
   t.equal(writer.updates - before, 1, 'the first went when the second came')
 })
 
+t.test('a piece is never more than one transaction, however many are written at once', async (t) => {
+  const { writer, write, same } = await pair(t)
+  let pieces = 0
+  writer.beforeUpdate = () => {
+    pieces += 1
+    // The last piece: had it been a part of the first, that would be written, and each of it again, in vain.
+    if (pieces === 3) throw new DatabaseError('storageUnavailable')
+  }
+  const edits = Array.from({ length: 600 }, (_, n) => edit(`d${n}`))
+  t.equal(await write(edits, 'each is answered as alone'), 3 + 600 - 512)
+  await same()
+})
+
 t.test('each is counted as a write', async (t) => {
   const metrics = new Metrics()
   const { follow } = await sharedDatabase(t, { metrics })

@@ -266,16 +266,57 @@ t.test('bytes that are no document are left to the general merge', (t) => {
   ok(isTakenOf(usual.length), 'in longer memory')
 
   const placeOf = (bytes: Buffer, revsLimit = 1000): number =>
-    document.read(bytes) ? document.soleReferenceAt(revsLimit) : -1
+    document.read(bytes, bytes.length, true) ? document.leafReferenceAt(revsLimit) : -1
   const single = new RevisionTree([], 9)
   single.merge({ start: 2, ids: [id('b'), id('a')] }, value)
   const alone = encodeInfo(single, undefined)
   deepStrictEqual(placeOf(alone), alone.length - 16, 'the only reference')
   deepStrictEqual(alone.subarray(-16), value.body)
-  deepStrictEqual([placeOf(usual), placeOf(whole), placeOf(alone, 1)], [-1, -1, -1], 'others, or too many')
+  deepStrictEqual([placeOf(whole), placeOf(usual, 1), placeOf(alone, 1)], [-1, -1, -1], 'others, or too many')
   deepStrictEqual(placeOf(Buffer.concat([alone, Buffer.alloc(1)])), -1)
   for (let length = 0; length < usual.length; length++)
     ok(!isTaken(usual.subarray(0, length)) && !isTakenOf(length), `${length} bytes of a usual one`)
   ok(!isTakenOf(usual.length + 1), 'and one byte')
+  t.end()
+})
+
+t.test('a value without the bodies of older revisions is what its tree gives without them', (t) => {
+  const document = new LinearDocument()
+  const revision = fc.record({
+    deleted: fc.boolean(),
+    hasValue: fc.boolean(),
+    size: fc.nat(1e9),
+    changes: fc.integer({ min: 1, max: 40_000 }),
+  })
+  fc.assert(
+    fc.property(fc.array(revision, { minLength: 1, maxLength: 40 }), fc.nat(1e6), (revisions, first) => {
+      let seq = first
+      const tree = new RevisionTree([], 0)
+      revisions.forEach(({ deleted, hasValue, size, changes }, i) => {
+        seq += changes
+        const isLeaf = i === revisions.length - 1
+        const ids = Array.from({ length: i + 1 }, (_, k) => String.fromCharCode(i - k).repeat(16))
+        const body = Buffer.alloc(16, i)
+        const value = { deleted: isLeaf && deleted, seq, body, size, activeSize: size, attachments: null }
+        tree.merge({ start: i + 1, ids }, value)
+        if (!isLeaf && !hasValue) tree.find(i + 1, ids[0]!)!.value = null
+      })
+      tree.updateSeq = seq
+      const before = encodeInfo(tree, undefined)
+      for (const node of tree.nodes) if (node.children > 0) node.value = null
+      const wanted = encodeInfo(tree, undefined)
+      ok(document.read(before, before.length, true))
+      const at = document.leafReferenceAt(revisions.length)
+      const left = document.withoutOlder(at)
+      deepStrictEqual(left, wanted)
+      deepStrictEqual(
+        left.subarray(-16),
+        Buffer.alloc(16, revisions.length - 1),
+        'the reference is at its end',
+      )
+      deepStrictEqual(document.read(before, before.length, true) && document.seq, seq)
+    }),
+    { seed },
+  )
   t.end()
 })

@@ -1,4 +1,7 @@
 /** Traces of system calls: how they are read, which crashes they allow, and that a sync left out is found. */
+import { appendFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
 import { Coverage } from '../../fuzz/coverage.ts'
 import { crashStates } from '../../fuzz/syscalls/crash-states.ts'
@@ -51,6 +54,23 @@ t.test('lines of strace', async (t) => {
   t.throws(() => bytesOf('"\\x41"...'), { message: /was cut/ })
   t.throws(() => [...parseTrace('nonsense\n')], { message: /no thread/ })
   t.throws(() => [...parseTrace('7  <... read resumed>) = 1\n')], { message: /never began/ })
+})
+
+t.test('a trace is read when strace has written all of it', async (t) => {
+  const path = join(t.testdir(), 'trace')
+  const [first, last] = [
+    '7  close(3) = 0\n8  close(4) = 0\n8  +++ exited with 0 +++\n',
+    '7  +++ exited with 0 +++\n',
+  ]
+  await writeFile(path, first)
+  let isRead = false
+  const read = readTrace(path).finally(() => {
+    isRead = true
+  })
+  await delay(100)
+  t.equal(isRead, false, 'a thread has not ended')
+  await appendFile(path, last)
+  t.equal(await read, first + last)
 })
 
 /** What the states of each moment show of the folder /d: names with contents, each once, sorted. */

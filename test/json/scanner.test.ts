@@ -2,7 +2,8 @@ import { deepStrictEqual, strictEqual } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { canonicalize, scanDocument, scanDocuments } from '../../src/json/documents.ts'
+import { canonicalize, scanDocument, scanDocuments, termOf } from '../../src/json/documents.ts'
+import { floatText } from '../../src/json/float-text.ts'
 import { JsonScanner } from '../../src/json/scanner.ts'
 import {
   expected,
@@ -258,4 +259,22 @@ t.test('hostile texts take no more than linear time', async (t) => {
   t.equal([...batch!.special].at(-1)?.join('='), '_0=3')
   const spread = scanDocument(Buffer.from(`[${' ,1'.repeat(count).slice(2)}]`))
   t.equal(spread, null)
+})
+
+t.test('decimals have the double that JSON.parse gives, and its shortest text', async (t) => {
+  const digits = (most: number) => fc.stringMatching(new RegExp(`^[0-9]{1,${most}}$`))
+  const whole = fc.oneof(fc.constant('0'), fc.stringMatching(/^[1-9][0-9]{0,17}$/))
+  fc.assert(
+    fc.property(fc.constantFrom('', '-'), whole, fc.oneof(digits(3), digits(20)), (sign, before, behind) => {
+      const text = `${sign}${before}.${behind}`
+      const value = JSON.parse(text) as number
+      strictEqual(canonicalize(Buffer.from(text)).toString(), floatText(value))
+      const term = termOf(Buffer.from(text))
+      deepStrictEqual([term[0], term.readDoubleBE(1)], [0x46, value])
+    }),
+    { seed, numRuns: 5000 },
+  )
+  for (const text of ['0.1', '-0.5', '0.25', '123456789012.345', '0.3', '5.0e-1', '0.05', '1.10', '0.0']) {
+    t.equal(canonicalize(Buffer.from(text)).toString(), floatText(Number(text)), text)
+  }
 })

@@ -66,6 +66,7 @@ t.test('updates are gathered', async (t) => {
   t.same(listed(events, updateSeq), [])
   clock.advance(1)
   await written
+  await events.flush()
   t.same(listed(events, updateSeq), ['updated a', 'updated b'])
   bus.tell('updated', 'a')
   bus.tell('deleted', 'a')

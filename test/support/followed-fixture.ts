@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import type {
+  PackedAnswer,
   RemoteCalls,
   RemoteContent,
   RemoteWriter,
@@ -47,6 +48,14 @@ export class Loopback implements RemoteWriter {
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
     return across(this.#service.update(bytes, wanted))
+  }
+
+  async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
+    this.updates += 1
+    const bytes = structuredClone(edits, { transfer: [edits.buffer] })
+    const waiting = this.beforeUpdate()
+    if (waiting !== undefined) await waiting
+    return across(this.#service.updatePacked(bytes))
   }
 
   join(run: (() => void) | undefined): void {

@@ -8,6 +8,7 @@ import { until } from '../support/until.ts'
 interface Calls {
   double: { args: { n: number }; result: number }
   echo: { args: undefined; result: undefined }
+  mark: { args: number; result: undefined }
   refuse: { args: { kind: 'conflict' | 'defect' }; result: undefined }
   wait: { args: undefined; result: string }
 }
@@ -38,6 +39,12 @@ function line({ port1, port2 } = new MessageChannel()) {
     handlers: {
       double: ({ n }) => n * 2,
       echo: (_args, { bytes }) => new WithBytes(new Uint8Array(bytes)),
+      mark: async (number, { lent, bytes }) => {
+        if (number === 3) throw new TypeError('a defect')
+        if (number % 2 === 1) await new Promise((resolve) => setImmediate(resolve))
+        lent!.fill(number)
+        return new WithBytes(new Uint8Array(bytes), lent)
+      },
       refuse: async ({ kind }) => {
         if (kind === 'conflict') throw new DatabaseError('conflict', 'twice', { headers: { 'x-a': '1' } })
         throw new TypeError('a defect')
@@ -97,6 +104,37 @@ t.test('bytes of messages long and short stay what they were when they were said
     if (at % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
   await Promise.all(asked)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('memory that is lent goes with its own call and comes back with its answer', async (t) => {
+  const { client, server, batches } = line()
+  const before: Uint8Array[] = []
+  const asked = Array.from({ length: 8 }, (_, at) => {
+    const memory = new Uint8Array(1000 * (at + 1)).subarray(10)
+    before.push(memory)
+    const bytes = at % 3 === 0 ? Buffer.from(`with ${at}`) : undefined
+    return client.call('mark', at, { lent: memory, bytes })
+  })
+  const others = [1, 2, 3].map((n) => client.ask('double', { n }))
+  const answers = await Promise.allSettled(asked)
+  for (const [at, answer] of answers.entries()) {
+    t.equal(before[at]!.length, 0, 'nobody here has it meanwhile')
+    if (answer.status === 'rejected') {
+      t.equal(at, 3)
+      continue
+    }
+    const { lent, bytes } = answer.value
+    t.equal(lent!.length, 1000 * (at + 1) - 10)
+    t.ok(
+      lent!.every((byte) => byte === at),
+      `the memory of call ${at}`,
+    )
+    t.equal(Buffer.from(bytes ?? []).toString(), at % 3 === 0 ? `with ${at}` : '')
+  }
+  t.same(await Promise.all(others), [2, 4, 6])
+  t.ok(batches() < 8)
   client.end(new Error('over'))
   server.end(new Error('over'))
 })

@@ -29,6 +29,14 @@ export type RemoteCalls = Pick<
   | 'ensureFullCommit'
 >
 
+/** What became of packed edits, and these. */
+export interface PackedAnswer {
+  /** See `shared/result-codec.ts`. */
+  results: Uint8Array
+  /** The same bytes, in the same memory. */
+  edits: Uint8Array<ArrayBuffer>
+}
+
 /** Bytes appended to the writer's file. */
 export interface RemoteContent {
   reference: Uint8Array
@@ -59,6 +67,11 @@ export interface WriterService {
    * bytes may change as soon as the call has returned: it takes a copy.
    */
   update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array>
+  /**
+   * Writes packed edits (`write/packed-edits.ts`) in parts, each as one transaction. Their memory, which is theirs alone, is handed
+   * over: nobody looks at it until it comes back, and where the call rejects it does not.
+   */
+  updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer>
   /** As `Store.appendStream`: the next chunk is asked for when the last one is in the file, and all is ended by what the source throws. */
   appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent>
   call<Name extends keyof RemoteCalls>(

@@ -27,9 +27,9 @@ import {
   encodeAttachments,
   referenceOfEntry,
 } from '../layout/attachment-records.ts'
-import { decodeChangeEntry, withReference } from '../layout/change-entry.ts'
+import { ChangePlace, decodeChangeEntry, placeChange, withReference } from '../layout/change-entry.ts'
 import { decodeInfo, decodeInfoTree, encodeInfo, expiryOfInfo } from '../layout/document-info.ts'
-import { idKey, readSummary, seqKey, seqOfKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
+import { idKey, readSummary, seqKeyOnce, seqOfKey, TREES, VALUE_VERSION } from '../layout/layout.ts'
 import { LinearDocument } from '../layout/linear-document.ts'
 import { DEFAULT_SETTINGS, readRecord } from '../layout/meta-records.ts'
 import { encodeStoredBody, REFERENCE_BYTES, referenceOf, validates } from '../layout/stored-body.ts'
@@ -61,17 +61,20 @@ export class DatabaseRewrite implements Rewrite {
   }
 
   references(tree: string, value: Buffer): readonly Reference[] {
-    if (tree === TREES.seq) return [decodeChangeEntry(value).reference]
-    if (tree !== TREES.id || placeOfPlain(value, this.#revsLimit) >= 0 || isPlain(value, this.#revsLimit)) {
-      return NONE
+    if (tree === TREES.seq) {
+      const at = referenceOfChange(value)
+      return this.#copies.isLong(value, at) ? [value.subarray(at, at + REFERENCE_BYTES)] : NONE
     }
+    if (tree !== TREES.id || this.#placeOfUsual(value) >= 0) return NONE
     return referencesOf(decodeInfoTree(value).leaves(), (_leaf, index) => index > 0)
   }
 
   entry(appender: Appender, tree: string, _key: Buffer, value: Buffer): Uint8Array | undefined {
     restIfDue()
     if (tree === TREES.seq) {
-      return withReference(value, this.#copyBody(appender, decodeChangeEntry(value).reference))
+      const at = referenceOfChange(value)
+      value.set(this.#copyBody(appender, value.subarray(at, at + REFERENCE_BYTES)), at)
+      return value
     }
     if (tree === TREES.id) return this.#document(appender, value)
     return tree === TREES.attachments ? this.#content(value) : value
@@ -97,23 +100,18 @@ export class DatabaseRewrite implements Rewrite {
 
   #document(appender: Appender, value: Buffer): Buffer {
     const winnerOf = (seq: number): Reference => {
-      const entry = this.#copies.get(TREES.seq, seqKey(seq))
+      const entry = this.#copies.get(TREES.seq, seqKeyOnce(seq))
       if (entry === undefined) throw new DatabaseError('storageDamaged', `the change ${seq} is missing`)
-      return decodeChangeEntry(entry).reference
+      const at = referenceOfChange(entry)
+      return entry.subarray(at, at + REFERENCE_BYTES)
     }
-    let at = placeOfPlain(value, this.#revsLimit)
-    let { seq } = plain
-    if (at < 0 && isPlain(value, this.#revsLimit)) {
-      const info = decodeInfo(value)
-      at = info.reference.byteOffset - value.byteOffset
-      seq = info.seq
-    }
+    const at = this.#placeOfUsual(value)
     if (at >= 0) {
-      const body = winnerOf(seq)
+      const body = winnerOf(usual.seq)
       if (this.#copies.lengthOf(body) === this.#copies.lengthOf(value.subarray(at, at + REFERENCE_BYTES))) {
-        const copy = Buffer.from(value)
-        copy.set(body, at)
-        return copy
+        const left = usual.withoutOlder(at)
+        left.set(body, left.length - REFERENCE_BYTES)
+        return left
       }
     }
     const tree = decodeInfoTree(value)
@@ -130,6 +128,11 @@ export class DatabaseRewrite implements Rewrite {
       const there = copied(leaf)
       return there && referenceOf(there.body)
     })
+  }
+
+  /** Where the reference of its winner's body is in the value of a document of the usual kind, which `usual` has then; -1: it is none. */
+  #placeOfUsual(value: Buffer): number {
+    return usual.read(value, value.length, true) ? usual.leafReferenceAt(this.#revsLimit) : -1
   }
 
   /** Leaves with new references, the others without values. `bodyOf` gives a body that is there already. */
@@ -194,23 +197,18 @@ function referencesOf(
   })
 }
 
-const plain = new LinearDocument()
+/**
+ * One leaf without attachments and an expiry, of a history within the limit: most documents. Of such a one nothing but its winner is
+ * copied, and its value is made from bytes to bytes.
+ */
+const usual = new LinearDocument()
 
-/** Where the reference is of a value that `isPlain` and of the usual kind, found without an object for it; -1: it may be plain. */
-function placeOfPlain(value: Buffer, revsLimit: number): number {
-  return plain.read(value) ? plain.soleReferenceAt(revsLimit) : -1
-}
+const change = new ChangePlace()
 
-/** One leaf, no older body, no attachments, a history within the limit: most documents. Then the winner's reference is the only one. */
-function isPlain(value: Buffer, revsLimit: number): boolean {
-  const info = decodeInfo(value)
-  if (info.attachments !== null) return false
-  const tree = info.tree()
-  return (
-    tree.nodes.length <= revsLimit &&
-    tree.nodes.every((node) => node.children === 0 || node.value === null) &&
-    tree.leaves().length === 1
-  )
+/** Where the reference lies in an entry of the tree `seq`. Throws as `placeChange`. */
+function referenceOfChange(entry: Buffer): number {
+  placeChange(entry, 0, entry.length, change)
+  return change.referenceStart
 }
 
 function contentEntry(reference: Reference): Buffer {

@@ -229,9 +229,13 @@ export class LinearDocument {
   #behind = 0
   #restAt = 0
 
-  /** Whether the first `length` bytes of `value` are a live document's of the usual kind. Not all of them are looked at. */
-  read(value: Buffer, length = value.length): boolean {
-    if (length < HEAD_BYTES || value[0] !== VALUE_VERSION || value[1] !== 0) return false
+  /**
+   * Whether the first `length` bytes of `value` are a document's of the usual kind, which is live unless it `mayBeDeleted`. Not all of them
+   * are looked at.
+   */
+  read(value: Buffer, length = value.length, mayBeDeleted = false): boolean {
+    if (length < HEAD_BYTES || value[0] !== VALUE_VERSION) return false
+    if (value[1] !== 0 && !(mayBeDeleted && value[1] === DELETED)) return false
     this.#bytes = value
     this.#length = length
     this.#at = HEAD_BYTES
@@ -276,15 +280,34 @@ export class LinearDocument {
   }
 
   /**
-   * Where the reference of its leaf's body lies, which is the only one in it, and which nothing but the reference's end follows. -1:
-   * there are others, more than `revsLimit` revisions, or what cannot be read.
+   * Where the reference of its leaf's body lies. -1: it has attachments, or it has more than `revsLimit` revisions, or what cannot be read. All
+   * of it has been looked at.
    */
-  soleReferenceAt(revsLimit: number): number {
-    if (this.#values !== 1 || this.#count > revsLimit) return -1
+  leafReferenceAt(revsLimit: number): number {
+    if (this.#count > revsLimit) return -1
     this.#at = this.#valuesAt
-    if (!this.#nextValue() || this.#skipped !== 0 || this.#flags !== VALUE_BODY) return -1
+    if (!this.#nextValue() || this.#skipped !== 0 || (this.#flags & ~VALUE_DELETED) !== VALUE_BODY) return -1
     const at = this.#at - REFERENCE_BYTES
-    return this.#at === this.#length && this.#bytes[at - 1] === REFERENCE_BYTES ? at : -1
+    if (this.#bytes[at - 1] !== REFERENCE_BYTES) return -1
+    let index = 0
+    for (let i = 1; i < this.#values; i++) {
+      if (!this.#nextValue()) return -1
+      index += 1 + this.#skipped
+    }
+    return index < this.#count && this.#at === this.#length ? at : -1
+  }
+
+  /** The value without those of older revisions, of which `leafReferenceAt` gave this place: itself, where there are none. */
+  withoutOlder(referenceAt: number): Buffer {
+    const { length } = this.#bytes
+    const end = referenceAt + REFERENCE_BYTES
+    if (this.#values === 1 && length === this.#length) return this.#bytes
+    const idsEnd = this.#idsAt + this.#count * REVISION_ID_SIZE
+    const left = Buffer.allocUnsafe(idsEnd + 1 + end - this.#valuesAt)
+    this.#bytes.copy(left, 0, 0, idsEnd)
+    left[idsEnd] = 1
+    this.#bytes.copy(left, idsEnd + 1, this.#valuesAt, end)
+    return left
   }
 
   /** Begins the value with a revision that extends its leaf. False: its bytes cannot be read. */

@@ -32,6 +32,7 @@ const NO_ATTACHMENTS: readonly AttachmentView[] = []
 
 export class DocumentReader extends StoredEntry implements StoredDocument {
   readonly #parts: ReaderParts
+  #revsLimit = 0
   #id: string | undefined
   #body: Buffer | undefined
   #stored: StoredView | undefined
@@ -52,6 +53,8 @@ export class DocumentReader extends StoredEntry implements StoredDocument {
     this.#stored = undefined
     try {
       const source = this.#parts.source()
+      // The entry is good until anything else is asked of the store, which the settings may do.
+      this.#revsLimit = this.#parts.settings.revsLimit
       if (!source.place(TREES.id, bytes, start, end, this)) return false
       const { values } = source
       if (values !== this.source.values) this.source = { values, metrics: this.#parts.metrics }
@@ -121,8 +124,8 @@ export class DocumentReader extends StoredEntry implements StoredDocument {
   /** The same as objects, of a copy of the entry. */
   #view(): StoredView {
     if (this.#stored === undefined) {
-      const { settings, metrics } = this.#parts
-      const source = { values: this.source.values, revsLimit: settings.revsLimit, metrics }
+      const { metrics } = this.#parts
+      const source = { values: this.source.values, revsLimit: this.#revsLimit, metrics }
       this.#stored = viewOfWinner(source, this.id, decodeInfo(this.value()))
     }
     return this.#stored

@@ -71,17 +71,19 @@ function together(
     left[lane] = pad(bytes, start, ends[first + lane]!)
   }
   memory.set(bytes.subarray(from, ends[first + count - 1]! + PADDING_BYTES), ROOM_START)
-  for (let word = 0; word < FIRST_STATE.length; word++) {
-    for (let lane = 0; lane < LANES; lane++) {
-      memory.writeUInt32LE(FIRST_STATE[word]!, placeOf(lane, word))
-    }
-  }
+  memory.set(firstStates, STATE_START)
   run(module, count, first, onHash)
 }
 
-/** Where a word of a message's state stands. */
+/** Where a word of a message's state stands, behind the first of all states. */
 function placeOf(lane: number, word: number): number {
-  return STATE_START + (lane >> 2) * SET_BYTES + 16 * word + 4 * (lane & 3)
+  return (lane >> 2) * SET_BYTES + 16 * word + 4 * (lane & 3)
+}
+
+/** The states of all lanes before the first block. */
+const firstStates = Buffer.alloc((LANES / 4) * SET_BYTES)
+for (let word = 0; word < FIRST_STATE.length; word++) {
+  for (let lane = 0; lane < LANES; lane++) firstStates.writeUInt32LE(FIRST_STATE[word]!, placeOf(lane, word))
 }
 
 /** Writes what MD5 puts behind a message. Returns its blocks. */
@@ -109,9 +111,8 @@ function run({ memory, blocks }: Md5Module, count: number, first: number, onHash
       if (left[lane]! > 0) continue
       undone -= 1
       at[lane] = ROOM_START
-      for (let word = 0; word < HASH_BYTES / 4; word++) {
-        found.writeUInt32LE(memory.readUInt32LE(placeOf(lane, word)), 4 * word)
-      }
+      // The words are little-endian there, as in the hash.
+      for (let i = 0; i < HASH_BYTES; i++) found[i] = memory[STATE_START + placeOf(lane, i >> 2) + (i & 3)]!
       onHash(first + lane, found)
     }
   }

@@ -3,7 +3,13 @@
  * pass here, one after the other, so nothing is done here that the asking thread can do.
  */
 import type { EditResult } from '../api/database.ts'
-import type { RemoteCalls, RemoteContent, WriteOptions, WriterService } from '../api/remote-writer.ts'
+import type {
+  PackedAnswer,
+  RemoteCalls,
+  RemoteContent,
+  WriteOptions,
+  WriterService,
+} from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
 import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
 import { encodePackedResults, encodeResults } from './result-codec.ts'
@@ -29,7 +35,7 @@ export class DatabaseService implements WriterService {
   /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
   update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
     try {
-      if (edits[0] === PACKED_EDITS) return this.#updatePacked(edits)
+      if (edits[0] === PACKED_EDITS) return this.#updateGathered(edits)
       const ready = decodeEdits(edits)
       const results: EditResult[] = []
       return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
@@ -38,9 +44,15 @@ export class DatabaseService implements WriterService {
     }
   }
 
-  #updatePacked({ buffer, byteOffset, length }: Uint8Array): Promise<Uint8Array> {
-    const edits = new PackedEdits(Buffer.from(buffer, byteOffset, length))
-    return this.#database.writePacked(edits).then(encodePackedResults)
+  #updateGathered(edits: Uint8Array): Promise<Uint8Array> {
+    const { buffer, byteOffset, length } = edits as Uint8Array<ArrayBuffer>
+    const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
+    return this.#database.writePacked(packed).then(encodePackedResults)
+  }
+
+  /** Rejects with ByteFormatError for bytes that are no packed edits. */
+  async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
+    return { results: await this.#updateGathered(edits), edits }
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -105,6 +105,24 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     const store = this.#store.get()
     if (store.isFresh) return
     await awaiting(store.catchUp())
+    // Who only reads does not wait for it.
+    void this.#lookAtSettledRules()
+  }
+
+  override async learnRules(): Promise<void> {
+    await this.refresh()
+    await this.#lookAtSettledRules()
+  }
+
+  /** They are read of a whole tree, which holds up others where much has to be moved into it first. Never rejects. */
+  async #lookAtSettledRules(): Promise<void> {
+    if (this.hasFreshRules || !this.isFresh) return
+    try {
+      const settling = this.settle()
+      if (settling !== undefined) await settling
+    } catch {
+      // Looking at them says the same.
+    }
     this.lookAtRules()
   }
 
@@ -142,8 +160,10 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
 
   async #writePacked(edits: PackedEdits): Promise<PackedResults> {
     this.#store.get()
-    const answer = await this.#line.update(edits.bytes, { allOrNothing: false })
-    return decodePackedResults(answer, edits.count, (number) => edits.key(edits.start(number)).toString())
+    const answer = await this.#line.updatePacked(edits.bytes)
+    edits.moved(answer.edits)
+    const idOf = (number: number): string => edits.key(edits.start(number)).toString()
+    return decodePackedResults(answer.results, edits.count, idOf)
   }
 
   async updateInTurn(

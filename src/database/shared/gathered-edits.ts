@@ -5,6 +5,7 @@
  * - Each is answered as it would be alone, and they are written in the order in which they came.
  * - What ends the transaction ends none of them: then each goes alone, once.
  * - They were checked against the same: others begin another piece.
+ * - A piece is one transaction, so no piece has more edits than one takes.
  */
 import type { EditResult } from '../api/database.ts'
 import type { RemoteWriter } from '../api/remote-writer.ts'
@@ -16,6 +17,8 @@ import { decodePackedResults } from './result-codec.ts'
 
 /** Longer bodies go alone: little is gained, and a piece is held in memory. */
 const MOST_BODY_BYTES = 16 * 1024
+/** However many come before a message goes: requests that waited for the same thing go on together. */
+const MOST_EDITS = 256
 /** Of a generation, which has 31 bits. */
 const MOST_GENERATION = 0x7fffffff
 const FIRST_BYTES = 16 * 1024
@@ -66,6 +69,7 @@ export class GatheredEdits {
       const isNew = piece !== this.#piece
       this.#piece = piece
       this.#writer.join(isNew ? () => this.#send(piece) : undefined)
+      if (piece.waiting.length === MOST_EDITS) this.#send(piece)
     })
   }
 

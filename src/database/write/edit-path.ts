@@ -65,9 +65,10 @@ export interface EditWriter {
 /** The database as edits find it. */
 export interface EditedDatabase {
   readonly isFresh: boolean
-  /** See `ReadingDatabase`. */
-  readonly hasFreshRules: boolean
+  /** See `ReadingDatabase`. To be asked behind the stamp: rules that change between the two are newer than that. */
+  readonly knowsRules: boolean
   refresh(): Promise<void>
+  learnRules(): Promise<void>
   /** Of what the next reads see. */
   checkStamp(): CheckStamp
   /** What the edit replaces. */
@@ -118,16 +119,8 @@ export class EditPath {
   /** See `packed-way.ts`. */
   async updatePacked(edits: PackedEdits, check: EditCheck): Promise<PackedResults | undefined> {
     edits.stamp = this.#database.checkStamp()
-    if (!this.#knowsRules) await this.#database.refresh()
+    if (!this.#database.knowsRules) await this.#database.learnRules()
     return check.isNeeded() ? undefined : this.#writer.writePacked(edits)
-  }
-
-  /**
-   * Whether what edits are checked against is known, however far reads are behind. To be asked behind the stamp, since the writer
-   * may be another thread: rules that change between the two are newer than the stamp, and the edits are checked again.
-   */
-  get #knowsRules(): boolean {
-    return this.#database.isFresh || this.#database.hasFreshRules
   }
 
   /** As `Database.update`. */
@@ -153,7 +146,7 @@ export class EditPath {
     if (edits.length !== 1 || allOrNothing || (attachments !== undefined && attachments.length > 0))
       return undefined
     const stamp = check === undefined ? undefined : this.#database.checkStamp()
-    if (check !== undefined && (!this.#knowsRules || check.isNeeded())) return undefined
+    if (check !== undefined && (!this.#database.knowsRules || check.isNeeded())) return undefined
     try {
       const context = this.context(newEdits !== false, stamp)
       const edit = edits[0] as PlacedEdit
@@ -173,7 +166,7 @@ export class EditPath {
     const { check } = options
     if (check === undefined) return this.#written(edits, options, undefined)
     const stamp = this.#database.checkStamp()
-    if (!this.#knowsRules) await this.#database.refresh()
+    if (!this.#database.knowsRules) await this.#database.learnRules()
     if (check.isNeeded()) return this.#updateChecked(edits, options, check)
     const written = await this.#written(edits, options, stamp)
     return written.some(isOutdated) ? this.#updateChecked(edits, options, check, written) : written

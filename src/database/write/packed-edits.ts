@@ -13,6 +13,7 @@
  */
 import { ByteFormatError } from '../../base/byte-codec.ts'
 import { sortSteps } from '../../base/sort-steps.ts'
+import { SpareMemory } from '../../base/spare-memory.ts'
 import type { Steps } from '../../base/time-slice.ts'
 import { REVISION_ID_SIZE } from '../revisions/revision-id.ts'
 import type { CheckStamp } from './checked-state.ts'
@@ -41,9 +42,17 @@ const OFFSET_BYTES = 4
 /** Longest id: they are compared in one go. */
 export const MOST_KEY_BYTES = 256
 
+/** So many edits are sorted by numbers, in one go: of each the first bytes behind what all ids begin with, and its place. */
+const MOST_NUMBERED = 16 * 1024
+/** More of them with the same first bytes are put in order in steps. */
+const MOST_ALIKE = 256
+
+/** Of edits that have been written. */
+const spare = new SpareMemory()
+
 /** Writes edits one behind the other. */
 export class EditPacker {
-  #bytes: Buffer
+  #bytes: Buffer<ArrayBuffer>
   #length = 1
   /** Of the record that is being written. */
   #start = 1
@@ -52,7 +61,7 @@ export class EditPacker {
 
   /** `bytes` is about what there will be. */
   constructor(bytes: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(bytes + 1)
+    this.#bytes = spare.take(bytes + 1)
     this.#bytes[0] = PACKED_EDITS
   }
 
@@ -115,10 +124,8 @@ export class EditPacker {
     const { length } = starts
     let isSorted = true
     for (let i = 1; i < length && isSorted; i++) isSorted = this.#order(starts[i - 1]!, starts[i]!) < 0
-    const sorted = isSorted ? starts : yield* sortSteps(starts, (a, b) => this.#order(a, b))
-    for (let i = 1; i < length && !isSorted; i++) {
-      if (this.#order(sorted[i - 1]!, sorted[i]!) === 0) return undefined
-    }
+    const sorted = isSorted ? starts : yield* this.#sorted()
+    if (sorted === undefined) return undefined
     yield
     return this.#ended(sorted, 0)
   }
@@ -140,6 +147,66 @@ export class EditPacker {
     return new PackedEdits(bytes.subarray(0, at))
   }
 
+  /** In the order of the ids; undefined where two are of one document. */
+  *#sorted(): Steps<number[] | undefined> {
+    const starts = this.#starts
+    const { length } = starts
+    const byId = (a: number, b: number): number => this.#order(a, b)
+    if (length > MOST_NUMBERED) {
+      const sorted = yield* sortSteps(starts, byId)
+      return this.#hasTwins(sorted, 0, length) ? undefined : sorted
+    }
+    const numbers = new Float64Array(length)
+    const from = RECORD_BYTES + this.#sharedBytes()
+    for (let i = 0; i < length; i++) numbers[i] = this.#firstBytes(starts[i]!, from) * MOST_NUMBERED + i
+    numbers.sort()
+    const sorted: number[] = []
+    for (let i = 0; i < length; i++) sorted.push(starts[numbers[i]! % MOST_NUMBERED]!)
+    for (let i = 0; i < length; ) {
+      const first = Math.floor(numbers[i]! / MOST_NUMBERED)
+      let end = i + 1
+      while (end < length && Math.floor(numbers[end]! / MOST_NUMBERED) === first) end += 1
+      if (end - i > 1) {
+        const alike = sorted.slice(i, end)
+        const inOrder = alike.length > MOST_ALIKE ? yield* sortSteps(alike, byId) : alike.sort(byId)
+        for (let at = i; at < end; at++) sorted[at] = inOrder[at - i]!
+        if (this.#hasTwins(sorted, i, end)) return undefined
+      }
+      i = end
+    }
+    return sorted
+  }
+
+  #hasTwins(sorted: readonly number[], from: number, to: number): boolean {
+    for (let i = from + 1; i < to; i++) if (this.#order(sorted[i - 1]!, sorted[i]!) === 0) return true
+    return false
+  }
+
+  /** Bytes that all ids begin with. */
+  #sharedBytes(): number {
+    const bytes = this.#bytes
+    const first = this.#starts[0]!
+    let shared = bytes.readUInt16LE(first + KEY_BYTES_AT)
+    for (const start of this.#starts) {
+      const most = Math.min(shared, bytes.readUInt16LE(start + KEY_BYTES_AT))
+      shared = 0
+      while (shared < most && bytes[first + RECORD_BYTES + shared] === bytes[start + RECORD_BYTES + shared]) {
+        shared += 1
+      }
+    }
+    return shared
+  }
+
+  /** The four bytes of an id that lie at `from` of its record, zeros where it has ended. */
+  #firstBytes(start: number, from: number): number {
+    const bytes = this.#bytes
+    const end = start + RECORD_BYTES + bytes.readUInt16LE(start + KEY_BYTES_AT)
+    let value = 0
+    for (let at = start + from; at < start + from + 4; at++)
+      value = value * 0x100 + (at < end ? bytes[at]! : 0)
+    return value
+  }
+
   /** By the bytes of their ids. */
   #order(a: number, b: number): number {
     const bytes = this.#bytes
@@ -154,18 +221,34 @@ export class EditPacker {
 }
 
 export class PackedEdits {
-  readonly bytes: Buffer
+  #bytes: Buffer<ArrayBuffer>
   readonly count: number
   readonly #offsetsAt: number
   readonly #footerAt: number
 
   /** Throws ByteFormatError for bytes that are no edits. */
-  constructor(bytes: Buffer) {
-    this.bytes = bytes
+  constructor(bytes: Buffer<ArrayBuffer>) {
+    this.#bytes = bytes
     this.#footerAt = bytes.length - FOOTER_BYTES
     this.count = this.#footerAt < 1 ? 0 : bytes.readUInt32LE(bytes.length - 4)
     this.#offsetsAt = this.#footerAt - this.count * OFFSET_BYTES
     if (bytes[0] !== PACKED_EDITS || this.#offsetsAt < 1) throw new ByteFormatError('no packed edits')
+  }
+
+  get bytes(): Buffer<ArrayBuffer> {
+    return this.#bytes
+  }
+
+  /** The memory that they were in was handed over, and has come back as this. */
+  moved(bytes: Uint8Array<ArrayBuffer>): void {
+    const { buffer, byteOffset, length } = bytes
+    spare.moved(this.#bytes, bytes)
+    this.#bytes = Buffer.from(buffer, byteOffset, length)
+  }
+
+  /** Nobody looks at them any more: their memory may be used for others. */
+  release(): void {
+    spare.give(this.#bytes)
   }
 
   get grows(): boolean {
@@ -224,9 +307,15 @@ export class PackedEdits {
     return start + ID_AT
   }
 
-  /** The document's id in UTF-8: a view. */
+  /** The document's id in UTF-8: in memory that is used again by the next call. */
   key(start: number): Buffer {
-    return this.bytes.subarray(this.keyStart(start), this.bodyStart(start))
+    const bytes = this.#bytes
+    const from = this.keyStart(start)
+    const length = this.bodyStart(start) - from
+    if (length > MOST_KEY_BYTES) return bytes.subarray(from, from + length)
+    for (let i = 0; i < length; i++) keyDesk[i] = bytes[from + i]!
+    keys[length] ??= keyDesk.subarray(0, length)
+    return keys[length]
   }
 
   /** The edit in memory that is used again by the next call; its body is a view. */
@@ -247,3 +336,6 @@ export class PackedEdits {
 }
 
 const one = emptyLinearEdit()
+/** Where an id is copied to: a view of each costs more than its bytes. By length, what was looked at before. */
+const keyDesk = Buffer.allocUnsafeSlow(MOST_KEY_BYTES)
+const keys: (Buffer | undefined)[] = []

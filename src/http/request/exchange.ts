@@ -351,9 +351,7 @@ export class Exchange implements Intake {
    * otherwise the promise rejects with noDatabase where there is none.
    */
   openDatabase(): Promise<void> | undefined {
-    const { databases } = this.backend
-    const { route, database = '' } = this.place
-    this.#lease ??= databases.leaseOpen(database, BLIND_WRITES.get(route) === this.method)
+    this.#lease ??= this.backend.databases.leaseOpen(this.place.database ?? '', this.#isBlindWrite)
     return this.#lease === undefined ? this.#leaseLater() : undefined
   }
 
@@ -369,7 +367,11 @@ export class Exchange implements Intake {
   }
 
   async #leaseLater(): Promise<void> {
-    this.#lease = await this.backend.databases.lease(this.place.database ?? '')
+    this.#lease = await this.backend.databases.lease(this.place.database ?? '', this.#isBlindWrite)
+  }
+
+  get #isBlindWrite(): boolean {
+    return BLIND_WRITES.get(this.place.route) === this.method
   }
 
   /** Does long work in slices, as long as there is somebody to do it for. Rejects as the steps throw, and with clientGone. */

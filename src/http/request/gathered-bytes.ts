@@ -1,4 +1,12 @@
+import { SpareMemory } from '../../base/spare-memory.ts'
 import type { Steps } from '../../base/time-slice.ts'
+
+const spare = new SpareMemory()
+
+/** The memory of bytes that were gathered may be used for others: nobody looks at them any more. */
+export function giveGatheredBack(bytes: Buffer): void {
+  spare.give(bytes)
+}
 
 const MOST_SEGMENT_BYTES = 4 * 1024 * 1024
 
@@ -26,7 +34,7 @@ export class GatheredBytes {
     } else {
       const rest = this.#fill(chunk)
       if (rest.length > 0) {
-        this.#segments.push(Buffer.allocUnsafeSlow(this.#nextLength(rest.length)))
+        this.#segments.push(spare.take(this.#nextLength(rest.length)))
         this.#used = 0
         this.#fill(rest)
       }

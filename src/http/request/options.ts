@@ -36,9 +36,9 @@ type Here<T> = T | Promise<T>
 
 /** As `DatabaseRegistry` has them. */
 export interface DatabasesBackend extends Pick<DatabaseRegistry, 'watch' | 'create' | 'delete'> {
-  /** Undefined: `lease` opens it, or refuses. With `isToWrite` reads may be behind what was acknowledged. */
+  /** Undefined: `lease` opens it, or refuses. With `isToWrite` the rules of writing are known, and reads may be behind what was acknowledged. */
   leaseOpen(name: string, isToWrite?: boolean): Lease | undefined
-  lease(name: string): Promise<Lease>
+  lease(name: string, isToWrite?: boolean): Promise<Lease>
   list(range?: NameRange): Here<string[]>
   has(name: string): Here<boolean>
   /** Of a database that is leased. */

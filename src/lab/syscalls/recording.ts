@@ -57,7 +57,7 @@ export async function record(
   let shown = lanes.map(() => 0)
   for (const ending of ENDINGS) {
     const trace = join(place, `trace-${sessions.length + 1}.strace`)
-    const options = ['-D', '-f', '-qq', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
+    const options = ['-D', '-f', '-q', '-xx', '-s', String(LONGEST_STRING), '-o', trace]
     const session = new RecordedSession(subject, [
       strace,
       ...options,

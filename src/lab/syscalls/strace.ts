@@ -133,14 +133,29 @@ export function bytesOfVector(argument: string): Buffer {
   return Buffer.concat(pieces.map((piece) => (piece === 'NULL' ? Buffer.alloc(0) : bytesOf(piece))))
 }
 
-/** The trace's text: strace writes its last lines after the process that it watches has gone. */
+/** How long strace may take to write what it knows of a process that has gone. */
+const LAST_LINES_MS = 30_000
+
+/**
+ * The trace's text, made with `-q`, once the end of each of its threads is there: strace writes its last lines after the process that it
+ * watches has gone. Throws TraceError for a trace that does not come to that.
+ */
 export async function readTrace(path: string): Promise<string> {
-  let text = await readFile(path, 'latin1')
-  for (let tries = 0; tries < 50; tries++) {
-    await delay(20)
-    const again = await readFile(path, 'latin1')
-    if (again.length === text.length && again.endsWith('\n')) return again
-    text = again
+  for (let waited = 0; waited < LAST_LINES_MS; waited += LOOK_MS) {
+    const text = await readFile(path, 'latin1')
+    if (text.endsWith('\n') && haveEnded(text)) return text
+    await delay(LOOK_MS)
   }
-  return text
+  throw new TraceError(`${path} does not tell how its threads ended`)
+}
+
+const LOOK_MS = 20
+
+function haveEnded(text: string): boolean {
+  const running = new Set<string>()
+  for (const [, thread, rest] of text.matchAll(/^(\d+)\s+(...)/gm)) {
+    if (rest === '+++') running.delete(thread!)
+    else running.add(thread!)
+  }
+  return text.length > 0 && running.size === 0
 }

@@ -16,6 +16,7 @@ import type { DocumentWriter } from '../../../writing/document-writer.ts'
 import type { Answer } from '../../answer/answer.ts'
 import { jsonStream, jsonText } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { giveGatheredBack } from '../../request/gathered-bytes.ts'
 
 /** A longer answer is sent in pieces. */
 const SHORT_LIST = 1000
@@ -59,6 +60,7 @@ export async function packedBulkDocs(
   count(edits.count)
   const told = inOrder(edits, results)
   await writeOutdated(exchange, writer, text, options, told, edits)
+  giveGatheredBack(text)
   return edits.count <= SHORT_LIST
     ? jsonText(201, Buffer.concat([...answerPieces(edits, told)]))
     : jsonStream(201, answerPieces(edits, told))
@@ -117,6 +119,7 @@ async function writeOutdated(
   for (const [at, start] of starts.filter(isOutdated).entries()) told.set(start, written[at]!)
 }
 
+/** Lets go of the edits with the last piece. */
 function* answerPieces(edits: PackedEdits, told: ReadonlyMap<number, EditResult>): Generator<Buffer> {
   let start = edits.firstStart
   for (let left = edits.count; left > 0; ) {
@@ -129,6 +132,7 @@ function* answerPieces(edits: PackedEdits, told: ReadonlyMap<number, EditResult>
       start = edits.behind(start)
     }
     left -= documents
+    if (left === 0) edits.release()
     yield lines.end(left === 0)
   }
 }
