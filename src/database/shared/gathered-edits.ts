@@ -126,24 +126,16 @@ function onlyDocument({ newEdits, documents, local, refused }: ReadyEdits): Docu
   return document
 }
 
-/** As a term has it: a zero with a sign, which the stored body has without, from which the writer would make another revision. */
-const NEGATIVE_ZERO = Buffer.from('468000000000000000', 'hex')
-
 /** Deletions go alone: they are written where others are refused, on a disk that is full. */
 function isPlain(edit: ReadyEdit): boolean {
   const { deleted, body, validates, fault, path, parent, attachments, expiresAtMs } = edit
   if (deleted || validates || fault !== undefined || expiresAtMs !== undefined) return false
   if (attachments.length > 0 || edit.checkedWithoutAncestor || body.length > MOST_BODY_BYTES) return false
-  if (termBytes(edit.term).includes(NEGATIVE_ZERO)) return false
   const head = path[0]
   if (head === undefined || head.id.length !== REVISION_ID_SIZE) return false
   if (head.pos < 1 || head.pos > MOST_GENERATION) return false
   if (parent === undefined) return path.length === 1 && head.pos === 1
   return path.length === 2 && parent.id.length === REVISION_ID_SIZE && parent.pos === head.pos - 1
-}
-
-function termBytes(term: Uint8Array): Buffer {
-  return Buffer.from(term.buffer, term.byteOffset, term.byteLength)
 }
 
 function pack(packer: EditPacker, { key }: DocumentEdits, { path, parent, body }: ReadyEdit): void {
