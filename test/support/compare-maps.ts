@@ -43,7 +43,7 @@ function picked(maps: readonly string[], documents: readonly string[]): string[]
 
 /** JSON.stringify escapes halves of pairs that are alone, and no others; CouchDB and the room have U+FFFD in their place. */
 function withoutHalves(text: string): string {
-  return text.replace(/\\(?:u(d[89a-f]..)|.)/g, (escape, half) => (half === undefined ? escape : '\\ufffd'))
+  return text.replace(/\\(?:u(d[89a-f]..)|.)/g, (written, half) => (half === undefined ? written : '\\ufffd'))
 }
 
 /** Throws where they differ, also of documents without the members that no map looks at; else the rows. */
