@@ -16,7 +16,7 @@ import { RecordedLoad } from './recorded-load.ts'
 import { RecordedRequests } from './recorded-requests.ts'
 import { serverPlayer, TracedRequests } from './traced-requests.ts'
 
-/** A store that was not written to for a second writes a superblock; a kill waits past that. */
+/** A store that was not written to for a second writes a superblock; a kill waits past that, and until nothing is written. */
 const IDLE_MS = 1500
 const ROUNDS = 40
 const LONGEST_STRING = 100_000_000
@@ -49,7 +49,7 @@ export async function record(folder: string, random: Random): Promise<Recording>
     try {
       await load.run(await server.port, ROUNDS)
       if (ending === 'stop') await server.stop()
-      else await delay(IDLE_MS)
+      else await untilIdle(trace)
     } finally {
       await server.kill()
     }
@@ -58,6 +58,16 @@ export async function record(folder: string, random: Random): Promise<Recording>
     await assertSame(player, dataDir)
   }
   return { dataDir, traces, requests, moments }
+}
+
+/** Whoever is killed in the middle of a call leaves a trace that does not tell whether it was done. */
+async function untilIdle(trace: string): Promise<void> {
+  for (let before = ''; ; ) {
+    await delay(IDLE_MS)
+    const text = await readFile(trace, 'latin1')
+    if (text === before && text.split('<unfinished').length === text.split(' resumed>').length) return
+    before = text
+  }
 }
 
 /** Compares what the trace made with what is there. */
