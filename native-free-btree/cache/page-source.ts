@@ -43,6 +43,9 @@ export class PageSource {
   readonly file: StorageFile
   readonly #saltHalves: SaltHalves
   readonly #cache: CacheSpace
+  /** The page of a leaf that was looked at to be changed next: it goes to its node as it is, and to the cache only when it is not. */
+  #loose: KeptPage | undefined
+  #loosePosition = 0
 
   constructor(file: StorageFile, salt: bigint, cache: CacheSpace) {
     this.file = file
@@ -72,11 +75,7 @@ export class PageSource {
 
   /** As `load`, past the cache in both directions. */
   readPage(position: number, length: number, hash: bigint): KeptPage {
-    const bytes = this.#readVerified(position, length, hash)
-    if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
-    const defect = pageDefect(bytes)
-    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
-    return copyOfPage(wholePage(bytes), pagePool.take(length))
+    return this.#ownPage(position, this.#readVerified(position, length, hash), 0)
   }
 
   /** Verified bytes, to be copied at once: most stand where the next ones will, or those behind `offset` of them. */
@@ -94,6 +93,23 @@ export class PageSource {
       throw damagedNode(position, 'its checksum does not match the one in its parent')
     }
     return target
+  }
+
+  /** Takes what was read just now as the loose page, and gives it as it is to be looked at by the code that runs now. */
+  #takeLoose(position: number, bytes: Buffer): Buffer {
+    const kept = this.#ownPage(position, bytes, ROOM_TO_GROW_BYTES)
+    this.keepLoose()
+    this.#loose = kept
+    this.#loosePosition = position
+    return kept.page
+  }
+
+  /** The page of what was read just now, in memory of its own; a whole one with so much room to grow. */
+  #ownPage(position: number, bytes: Buffer, roomBytes: number): KeptPage {
+    if (isPatch(bytes)) return this.#patched(position, Buffer.from(bytes))
+    const defect = pageDefect(bytes)
+    if (defect !== undefined) throw damagedNode(position, `it is ${defect}`)
+    return copyOfPage(wholePage(bytes), pagePool.take(bytes.length + roomBytes))
   }
 
   /** The page that a patch makes of its base. */
@@ -133,7 +149,8 @@ export class PageSource {
     const cached = this.#cache.kept(position)
     let node: MutableNode
     if (cached === undefined) {
-      node = MutableNode.fromOwnPage(this.readPage(position, length, hash), pointer, epoch)
+      const own = this.#giveLoose(position) ?? this.readPage(position, length, hash)
+      node = MutableNode.fromOwnPage(own, pointer, epoch)
     } else {
       // A snapshot may go on reading the page as it is in the file.
       const isShared = this.#cache.readers > 0
@@ -147,6 +164,24 @@ export class PageSource {
     node.bytes = pointer.bytes
     node.reduction = pointer.reduction
     return node
+  }
+
+  /** The loose page, if there is one, goes to the cache. */
+  keepLoose(): void {
+    if (this.#loose !== undefined) this.adopt(this.#loosePosition, this.#loose)
+    this.#loose = undefined
+  }
+
+  #loosePageAt(position: number): Buffer | undefined {
+    return this.#loosePosition === position ? this.#loose?.page : undefined
+  }
+
+  /** The loose page, when it is the one at `position`: whoever asks owns it. */
+  #giveLoose(position: number): KeptPage | undefined {
+    if (this.#loose === undefined || this.#loosePosition !== position) return undefined
+    const kept = this.#loose
+    this.#loose = undefined
+    return kept
   }
 
   /** Changes when a page that was handed out before may be used for another: see page-rooms.ts. */
@@ -211,14 +246,14 @@ export class PageSource {
   /**
    * Finds the entry whose key is bytes 0 to `end` of `key`: returns the bytes that have its payload, and says in `into` where. They stay as they are
    * until the next read of anybody: a leaf that is not in the cache, and shall not be, is looked at where it was read.
-   * `isToStay`: whoever asks will ask for the leaf again soon. `onChild` hears of the way to it.
+   * `isToChange`: whoever asks will mostly change the leaf next. `onChild` hears of the way to it.
    */
   findEntry(
     root: MutableNode | NodePointer | undefined,
     key: Uint8Array,
     compare: Compare | undefined,
     into: CellView,
-    isToStay: boolean,
+    isToChange: boolean,
     end = key.length,
     onChild?: OnChild,
   ): Buffer | undefined {
@@ -238,7 +273,7 @@ export class PageSource {
       readCell(page, cellOffset(page, index), view)
       const at = view.payloadStart
       const position = page.readUIntLE(at, 6)
-      const cached = this.#cache.get(position)
+      const cached = this.#cache.get(position) ?? (isToChange ? this.#loosePageAt(position) : undefined)
       if (cached !== undefined) {
         page = cached
         continue
@@ -246,8 +281,12 @@ export class PageSource {
       const length = page.readUInt32LE(at + 6)
       const bytes = this.#readVerified(position, length, page.readBigUInt64LE(at + 10))
       const isOfLeaf = bytes[0] === NODE_LEAF || bytes[0] === PATCH_LEAF
+      if (isOfLeaf && isToChange) {
+        page = this.#takeLoose(position, bytes)
+        continue
+      }
       // A caller's order may throw anything, and what a patch throws is damage.
-      if (isOfLeaf && !isToStay && compare === undefined && !this.#cache.wants(length)) {
+      if (isOfLeaf && compare === undefined && !this.#cache.wants(length)) {
         return this.#findThere(position, bytes, key, into)
       }
       page = this.#take(position, length, bytes)

@@ -4,6 +4,7 @@
  * - What a transaction appended can be taken back whole (`mark`, `rollback`) until the group is sealed.
  * - Records that do not fit in one group go out in part groups before the commit group, in the same write.
  */
+import { types } from 'node:util'
 import type { Reference } from '../api.ts'
 import { ByteWriter, varintLength, writeVarint } from '../disk/bytes.ts'
 import { hashOfPlaced, type SaltHalves, saltHalves } from '../disk/checksum.ts'
@@ -261,9 +262,9 @@ export class GroupBuilder {
     const out = this.#out.bytes
     const from = start + VALUE_HEADER_BYTES
     out.set(size === bytes.length ? bytes : bytes.subarray(0, size), from)
-    // The hash is of the copy: what the caller has may lie in memory that another thread writes.
-    const copy = out.subarray(from, from + size)
-    const check = writeValueHeader(out, start, type, copy, this.#saltHalves, position)
+    // What lies in memory that another thread may write is hashed as it was copied.
+    const own = types.isSharedArrayBuffer(bytes.buffer) ? out.subarray(from, from + size) : bytes
+    const check = writeValueHeader(out, start, type, own, this.#saltHalves, position)
     return encodeReference({ position, length, chunked, check })
   }
 

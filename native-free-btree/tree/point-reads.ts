@@ -9,7 +9,7 @@ import type { Root } from './shares.ts'
 const view = new CellView()
 
 /**
- * The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `isToStay` and `onChild`: as for
+ * The value of the entry below `root` whose key is the first bytes of `key`, copied or fetched. `isToChange` and `onChild`: as for
  * `PageSource.findEntry`.
  */
 export function getValue(
@@ -18,11 +18,11 @@ export function getValue(
   source: PageSource,
   values: ValueReader,
   compare: Compare | undefined,
-  isToStay = false,
+  isToChange = false,
   keyBytes = key.length,
   onChild?: OnChild,
 ): Buffer | undefined {
-  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
+  const bytes = source.findEntry(root, key, compare, view, isToChange, keyBytes, onChild)
   return bytes && valueInView(bytes, values)
 }
 
@@ -45,11 +45,11 @@ export function getValueInto(
   values: ValueReader,
   compare: Compare | undefined,
   target: Uint8Array,
-  isToStay = false,
+  isToChange = false,
   keyBytes = key.length,
   onChild?: OnChild,
 ): number {
-  const bytes = source.findEntry(root, key, compare, view, isToStay, keyBytes, onChild)
+  const bytes = source.findEntry(root, key, compare, view, isToChange, keyBytes, onChild)
   return bytes === undefined ? -1 : valueInViewInto(bytes, values, target)
 }
 

@@ -254,6 +254,7 @@ export class Tree {
   /** To be called after the last change of each group, before anybody reads: removes leaves that are empty then. */
   finishGroup(): void {
     this.#forget()
+    this.#nodes.source.keepLoose()
     this.#rebalance.finishGroup()
   }
 

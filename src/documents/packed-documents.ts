@@ -99,7 +99,11 @@ export class PackedDocuments implements DocumentReader {
   /** Throws NotPlain. */
   take(document: DocumentScan): void {
     if (!document.hasPlaces || this.#packer.count === MOST_DOCUMENTS) throw new NotPlain()
-    const { places, canonicalOutput: output, position } = document
+    const { places, canonicalOutput: output, position, writtenTerm } = document
+    if (writtenTerm.hasNegativeZero) {
+      writtenTerm.hasNegativeZero = false
+      throw new NotPlain()
+    }
     const { source, length: copied, rangeStart } = output
     const bodyBytes = copied + position - rangeStart
     if (bodyBytes > MOST_BODY_BYTES || bodyBytes > this.#limits.maxDocumentBytes) throw new NotPlain()
@@ -110,7 +114,7 @@ export class PackedDocuments implements DocumentReader {
     output.bytes.copy(packer.bytes, bodyStart, 0, copied)
     source.copy(packer.bytes, bodyStart + copied, rangeStart, position)
     const bodyEnd = this.#packed(bodyStart, bodyStart + bodyBytes)
-    this.#takeTerm(document.writtenTerm, isDeleted, hasParent)
+    this.#takeTerm(writtenTerm, isDeleted, hasParent)
     packer.end(hasParent ? this.#parent.pos + 1 : 1, isDeleted, hasParent, bodyEnd)
   }
 

@@ -106,8 +106,15 @@ export class TermWriter {
     this.raw(NULL, 0, NULL.length)
   }
 
+  /**
+   * A zero with a sign was written since somebody set this to false. The canonical text of a document has no sign of it: only the
+   * term says what the revision's id is made of.
+   */
+  hasNegativeZero = false
+
   float(value: number): void {
     float.setFloat64(0, value)
+    if (Object.is(value, -0)) this.hasNegativeZero = true
     this.reserve(9)
     this.bytes[this.length++] = FLOAT
     for (let i = 0; i < 8; i++) this.bytes[this.length++] = float.getUint8(i)

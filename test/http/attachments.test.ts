@@ -93,6 +93,29 @@ t.test('long content goes in and comes out as it was', async (t) => {
   t.ok((await bytesOf('/db/long/b')).equals(bytes))
 })
 
+t.test('what branches have in common is counted once', async (t) => {
+  await ask(server, 'PUT /branches')
+  const sizes = async () =>
+    json<{ sizes: { active: number; external: number } }>(await ask(server, 'GET /branches')).sizes
+  const bytes = Buffer.alloc(10_000, 'b')
+  await put('/branches/d/a', { body: bytes, headers: { 'content-type': 'image/png' } })
+  const { _rev: first } = json<{ _rev: string }>(await ask(server, 'GET /branches/d'))
+  for (const id of ['a', 'b', 'c']) {
+    const branch = json<object>(await ask(server, `GET /branches/d?rev=${first}`))
+    const _revisions = { start: 2, ids: [id, first.slice(2)] }
+    const reply = await ask(server, 'PUT /branches/d?new_edits=false', {
+      json: { ...branch, _rev: `2-${id}`, _revisions },
+    })
+    t.equal(reply.status, 201)
+    const { active, external } = await sizes()
+    t.ok(active < 11_000 && external < 11_000, `${id}: ${active} and ${external}`)
+  }
+  await put('/branches/d/b?rev=2-a', { body: bytes, headers: { 'content-type': 'image/png' } })
+  const { active, external } = await sizes()
+  t.ok(active > 20_000 && active < 21_000, `the same bytes of another name: ${active}`)
+  t.ok(external > 20_000 && external < 21_000)
+})
+
 t.test('compressible content is kept gzipped and unpacked for whoever does not take that', async (t) => {
   const text = 'so many words, and all the same. '.repeat(9000)
   await put('/db/text/a.txt', { body: text, headers: { 'content-type': 'text/plain; charset=utf-8' } })

@@ -3,7 +3,13 @@ import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { ByteWriter } from '../../native-free-btree/disk/bytes.ts'
-import { openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
+import {
+  openStore,
+  PageCache,
+  type Snapshot,
+  type Store,
+  type Transaction,
+} from '../../native-free-btree/index.ts'
 import { CellView, writeCell } from '../../native-free-btree/page/cell.ts'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
 import { wholePage } from '../../native-free-btree/page/origin.ts'
@@ -12,6 +18,8 @@ import { cellHasKey, lowerBound } from '../../native-free-btree/page/search.ts'
 import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
+import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { openSimulated, TEST_TREES } from '../support/test-trees.ts'
 
 t.setTimeout(300_000)
 
@@ -89,17 +97,98 @@ t.test('a transaction finds them too, and changes them', async (t) => {
   const model = await patchedStore(path, random)
   const store = await open(path)
   let wrong = 0
-  for (let round = 0; round < 60; round++) {
+  const look = (tx: Transaction, n: number): void => {
+    const found = tx.get('entries', keyOf(n))
+    const expected = model.get(n)
+    if (expected === undefined ? found !== undefined : !found?.equals(expected)) wrong += 1
+  }
+  for (let round = 0; round < 100; round++) {
+    const snapshot = round % 7 === 0 ? store.snapshot() : undefined
     await store.transact((tx) => {
       for (let i = 0; i < 50; i++) {
         const n = random.int(ENTRIES)
-        const found = tx.get('entries', keyOf(n))
-        const expected = model.get(n)
-        if (expected === undefined ? found !== undefined : !found?.equals(expected)) wrong += 1
+        look(tx, n)
+        // Another leaf, or the same once more; or nothing is changed.
+        if (random.int(4) === 0) look(tx, random.int(ENTRIES))
+        if (random.int(4) === 0) look(tx, Math.min(n + 1, ENTRIES - 1))
+        if (random.int(4) === 0) continue
         model.set(n, bodyOf(n, round + 9))
         tx.put('entries', keyOf(n), model.get(n)!)
       }
     })
+    for (let i = 0; i < 20; i++) {
+      const n = random.int(ENTRIES)
+      const expected = model.get(n)
+      const found = store.get('entries', keyOf(n))
+      if (expected === undefined ? found !== undefined : !found?.equals(expected)) wrong += 1
+    }
+    snapshot?.close()
+  }
+  for (const [n, body] of model) if (!store.get('entries', keyOf(n))?.equals(body)) wrong += 1
+  t.equal(wrong, 0)
+  t.same((await store.check()).problems, [])
+  await store.close()
+})
+
+t.test('what a transaction looks up and then changes is changed where it is by then', async (t) => {
+  const random = new Random(propertySeed(t))
+  const disk = new SimulatedDisk(new Random(1))
+  const store = await openSimulated(disk, '/d/store', random, { cache: new PageCache(MIB) })
+  const names = Object.keys(TEST_TREES).filter((name) => name !== 'refs')
+  const models = new Map(names.map((name) => [name, new Map<string, Buffer>()]))
+  const key = Buffer.alloc(12)
+  const target = Buffer.alloc(400)
+  const snapshots: Snapshot[] = []
+  let wrong = 0
+  for (let round = 0; round < 400; round++) {
+    const near = random.int(3000)
+    await store.transact((tx) => {
+      for (let i = random.int(60); i >= 0; i--) {
+        const name = names[random.int(names.length)]!
+        const model = models.get(name)!
+        // One buffer for all keys: what it holds is another key by the time that the next is changed.
+        key.write(String(near + random.int(40)).padStart(12, '0'))
+        const text = key.toString()
+        const value = bodyOf(round, i)
+        for (let step = random.int(4); step >= 0; step--) {
+          const expected = model.get(text)
+          switch (random.int(5)) {
+            case 0: {
+              const length = tx.getInto(name, key, target)
+              if (length !== (expected?.length ?? -1)) wrong += 1
+              break
+            }
+            case 1:
+              model.delete(text)
+              tx.delete(name, key)
+              break
+            case 2:
+              key.write(String(near + random.int(40)).padStart(12, '0'))
+              tx.get(name, key)
+              key.write(text)
+              break
+            case 3: {
+              const found = tx.get(name, key)
+              if (expected === undefined ? found !== undefined : !found?.equals(expected)) wrong += 1
+              break
+            }
+            default:
+              model.set(text, value)
+              tx.put(name, key, value)
+          }
+        }
+      }
+    })
+    if (random.int(8) === 0) snapshots.push(store.snapshot())
+    if (random.int(8) === 0) snapshots.pop()?.close()
+    if (random.int(30) === 0) await store.checkpoint()
+  }
+  for (const snapshot of snapshots) snapshot.close()
+  for (const [name, model] of models) {
+    const snapshot = store.snapshot()
+    t.equal(snapshot.tree(name).count(), model.size)
+    snapshot.close()
+    for (const [text, value] of model) if (!store.get(name, Buffer.from(text))?.equals(value)) wrong += 1
   }
   t.equal(wrong, 0)
   t.same((await store.check()).problems, [])

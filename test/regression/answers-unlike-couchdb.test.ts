@@ -203,3 +203,11 @@ t.test('whom _up asks for a name', async (t) => {
     t.equal((await send('GET /', { as: null })).status, root, told)
   }
 })
+
+t.test('query servers are told to reload', async (t) => {
+  const line = 'POST /_reload_query_servers'
+  t.same(said(await send(line, { json: {} })), [200, { ok: true }])
+  t.equal((await send(line, { body: '{}', headers: { 'content-type': 'text/plain' } })).status, 415)
+  t.equal((await send('GET /_reload_query_servers')).status, 405)
+  t.equal((await send(line, { json: {}, as: null })).status, 401)
+})

@@ -153,7 +153,7 @@ export function decodeAttachments(bytes: Uint8Array | null): AttachmentInfo[] {
   return attachments
 }
 
-/** What attachments add to the sizes of their revision. Content that is shared counts each time. */
+/** What attachments add to the sizes of their revision. */
 export function attachmentSizes(attachments: readonly AttachmentInfo[]): {
   external: number
   active: number

@@ -21,6 +21,7 @@ import {
   type Winner,
   type WinnerPlace,
 } from '../revisions/revision-tree-codec.ts'
+import { decodeAttachments } from './attachment-records.ts'
 import { type AddDocument, checkVersion, readField, TREES, VALUE_VERSION } from './layout.ts'
 import { referenceOf, validates } from './stored-body.ts'
 
@@ -57,15 +58,40 @@ export function encodeInfo(tree: RevisionTree, expiresAtMs: number | undefined):
   const head = Buffer.alloc(HEAD_BYTES + (expiresAtMs === undefined ? 0 : EXPIRY_BYTES))
   head[0] = VALUE_VERSION
   head[FLAGS_AT] = winner.deleted ? DELETED : validates(winner.body) ? VALIDATES : 0
+  const shared = leaves.length === 1 ? NOTHING : sharedSizes(leaves.map(({ value }) => value!.attachments))
   const sum = (field: 'size' | 'activeSize'): number =>
     leaves.reduce((total, leaf) => total + leaf.value![field], 0)
-  head.writeUIntBE(sum('activeSize'), ACTIVE_AT, 6)
-  head.writeUIntBE(sum('size'), EXTERNAL_AT, 6)
+  head.writeUIntBE(Math.max(0, sum('activeSize') - shared.active), ACTIVE_AT, 6)
+  head.writeUIntBE(Math.max(0, sum('size') - shared.external), EXTERNAL_AT, 6)
   if (expiresAtMs !== undefined) {
     head[FLAGS_AT] |= EXPIRES
     head.writeUIntBE(expiresAtMs, HEAD_BYTES, EXPIRY_BYTES)
   }
   return Buffer.concat([head, encodeTree(tree)])
+}
+
+const NOTHING = { active: 0, external: 0 }
+/** Of more nobody looks for what is there twice. */
+const MOST_COMPARED_BYTES = 256 * 1024
+
+/** What the leaves' sizes have more than once: attachments that leaves have in common. */
+function sharedSizes(lists: readonly (Uint8Array | null)[]): { active: number; external: number } {
+  const given = lists.filter((list) => list !== null)
+  const bytes = given.reduce((total, list) => total + list.length, 0)
+  if (given.length < 2 || bytes > MOST_COMPARED_BYTES) return NOTHING
+  const seen = new Set<string>()
+  const shared = { active: 0, external: 0 }
+  for (const list of given) {
+    for (const { name, reference, length, encodedLength } of decodeAttachments(list)) {
+      const key = `${Buffer.from(reference).toString('latin1')}${name}`
+      if (seen.has(key)) {
+        shared.active += encodedLength
+        shared.external += length
+      }
+      seen.add(key)
+    }
+  }
+  return shared
 }
 
 /** Where the revision tree begins. */

@@ -440,6 +440,21 @@ export const SERVER_ROUTES = {
   },
   _cluster_setup: { tag: 'server', paths: [CLUSTER_SETUP] },
   _scheduler: { tag: 'replication', paths: SCHEDULER },
+  _reload_query_servers: {
+    tag: 'server',
+    paths: [
+      {
+        path: '/_reload_query_servers',
+        operations: {
+          POST: {
+            summary: 'Has functions compiled anew, as they always are',
+            answers: { 200: OK },
+            errors: ['badContentType'],
+          },
+        },
+      },
+    ],
+  },
   _search_analyze: {
     tag: 'absent',
     paths: [

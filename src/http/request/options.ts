@@ -140,6 +140,7 @@ export interface HttpLimits {
   maxBulkDocs: number
   maxBulkGet: number
   /** Of one `_purge`. */
+  maxPurgedDocuments: number
   maxPurgedRevisions: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
@@ -218,6 +219,7 @@ const LIMIT_SETTINGS = {
   maxBodyMemoryBytes: 'bodyMemoryBytes',
   maxBulkDocs: 'maxBulkDocs',
   maxBulkGet: 'maxBulkGet',
+  maxPurgedDocuments: 'maxPurgedDocuments',
   maxPurgedRevisions: 'maxPurgedRevisions',
   maxDocumentBytes: 'maxDocumentSize',
   maxIdBytes: 'maxDocumentIdLength',

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
+import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { isTrue } from '../../request/parameters.ts'
 import type { Resource } from '../resource.ts'
@@ -20,6 +21,13 @@ async function cancelTask(exchange: Exchange): Promise<Answer> {
   if (!(await exchange.backend.tasks.cancel(pid))) throw new DatabaseError('missing')
   return ok(202)
 }
+
+/** CouchDB ends its processes for that. An engine here is of one revision of a design document, and never has an older text. */
+function reloadQueryServers(exchange: Exchange): Answer {
+  requireContentType(exchange.header('content-type'), 'application/json')
+  return ok()
+}
+
 function searchAnalyze(): never {
   throw new DatabaseError('serviceUnavailable', 'Search is not available')
 }
@@ -30,6 +38,12 @@ export const tasksResources: Resource[] = [
     endpoint: 'owns-rest',
     allow: 'GET,HEAD',
     methods: { GET: activeTasks, DELETE: cancelTask },
+  },
+  {
+    route: '_reload_query_servers',
+    endpoint: 'owns-rest',
+    allow: 'POST',
+    methods: { POST: reloadQueryServers },
   },
   {
     route: '_search_analyze',
