@@ -87,7 +87,7 @@ export class MutableNode extends CellPage {
     copy.origin = this.origin?.clone()
     copy.copyTo(this.page.length)
     copy.children = this.children?.slice()
-    copy.#forgetWritten()
+    copy.forgetWritten()
     copy.count = this.count
     copy.bytes = this.bytes
     copy.reduction = this.reduction
@@ -99,10 +99,10 @@ export class MutableNode extends CellPage {
   }
 
   /**
-   * Puts the pointers of children that lie in the file into the cells, and forgets the children. Copies of a node are
-   * made in checkpoint after checkpoint: they would come to hold every child that was ever changed.
+   * Puts the pointers of children that lie in the file into the cells, and forgets the children: nodes that are changed in
+   * checkpoint after checkpoint would come to hold every child that was ever changed.
    */
-  #forgetWritten(): void {
+  forgetWritten(): void {
     const { children } = this
     if (children === undefined) return
     let written = 0

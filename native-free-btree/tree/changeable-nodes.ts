@@ -118,6 +118,19 @@ export class ChangeableNodes {
     this.#ledger.add(bytes)
   }
 
+  /** Nodes that may be changed in place forget those below them that lie in the file. To be called when many have come to. */
+  forgetWritten(): void {
+    if (this.root instanceof MutableNode) this.#forgetBelow(this.root)
+  }
+
+  #forgetBelow(node: MutableNode): void {
+    if (node.leaf || !this.#isChangeable(node)) return
+    for (const child of node.children!) if (child !== undefined) this.#forgetBelow(child)
+    const before = node.memoryBytes
+    node.forgetWritten()
+    this.grew(node.memoryBytes - before)
+  }
+
   #isChangeable(node: MutableNode): boolean {
     return node.pointer === undefined && node.epoch > this.#shares.newestEpoch
   }

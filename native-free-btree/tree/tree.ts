@@ -172,6 +172,11 @@ export class Tree {
     this.#nodes.unshare(share)
   }
 
+  /** A checkpoint is complete: what it has written is forgotten where that is possible. */
+  forgetWritten(): void {
+    this.#nodes.forgetWritten()
+  }
+
   /**
    * Makes the way to the key in bytes `start` to `end` changeable, without changing what it says, and returns the leaf;
    * undefined in an empty tree. Throws DAMAGED. The leaf may be handed to the `put` or `delete` of this key when every one of

@@ -162,7 +162,12 @@ export class RunningCheckpoint {
     }
     this.#pending = []
     this.writtenBytes += freed
-    if (this.#record !== undefined) for (const { tree, share } of this.#roots) tree.unshare(share)
+    if (this.#record !== undefined) {
+      for (const { tree, share } of this.#roots) {
+        tree.unshare(share)
+        tree.forgetWritten()
+      }
+    }
     return freed
   }
 

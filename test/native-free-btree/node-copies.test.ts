@@ -2,6 +2,7 @@
 import t from 'tap'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
 import { type NodePointer, readPointer } from '../../native-free-btree/page/pointer.ts'
+import { ChangeableNodes } from '../../native-free-btree/tree/changeable-nodes.ts'
 
 const CHILDREN = 40
 
@@ -47,3 +48,35 @@ for (const reductionBytes of [undefined, 0, 8]) {
     t.end()
   })
 }
+
+t.test('behind a checkpoint nodes forget what it has written, as long as nobody else reads them', (t) => {
+  let counted = 0
+  const ledger = {
+    add(bytes: number) {
+      counted += bytes
+    },
+  }
+  const nodes = new ChangeableNodes(undefined as never, ledger, undefined, false)
+  const root = MutableNode.empty(false, 1024, 1)
+  const inner = MutableNode.empty(false, 1024, 1)
+  root.insertChild(0, Buffer.alloc(0), inner)
+  const leaves = Array.from({ length: CHILDREN }, leaf)
+  for (const [n, child] of leaves.entries())
+    inner.insertChild(n, Buffer.from(`key-${String(n).padStart(3, '0')}`), child)
+  nodes.root = root
+  leaves[5]!.release(pointerOf(5, undefined))
+  const share = nodes.share()
+  nodes.forgetWritten()
+  t.equal(inner.children![5], leaves[5], 'a snapshot reads the node')
+  nodes.unshare(share)
+  const before = inner.memoryBytes
+  nodes.forgetWritten()
+  t.same(
+    inner.children,
+    leaves.map((child, n) => (n === 5 ? undefined : child)),
+  )
+  t.same(readPointer(inner.page, 5, false), pointerOf(5, undefined))
+  t.equal(counted, inner.memoryBytes - before)
+  t.equal(root.children![0], inner)
+  t.end()
+})
