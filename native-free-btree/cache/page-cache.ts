@@ -17,8 +17,8 @@ import { LARGEST_ROOM_BYTES, PageRoom, PageRooms, type RoomOwner } from './page-
 import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
-/** Counted for each page beside its room: the objects that stand for it, and its place in the table. */
-const PAGE_OVERHEAD_BYTES = 300
+/** Counted for each page beside its room: the objects that stand for it, its place in the table, the origin that many have. */
+const PAGE_OVERHEAD_BYTES = 350
 /** This part of what pages may take is free, or will be when the running code has ended. */
 const FREE_SHARE = 1 / 16
 /** So much of the budget more may be taken until the running code has ended. */
@@ -135,7 +135,8 @@ export class PageCache implements ValueBudget {
     const { top, garbage, origin } = copyOfPage(kept, room.page)
     room.owner = space
     room.low = position | 0
-    room.high = Math.floor(position / 2 ** 32)
+    // As a small integer: a number that may be a fraction would be an object, for each page.
+    room.high = Math.floor(position / 2 ** 32) | 0
     room.top = top
     room.garbage = garbage
     room.origin = origin

@@ -29,8 +29,8 @@ const other = new CellView()
 /** Room for the cell of a child's pointer: its fixed part, its key and its reduction. */
 const SETTLED_CELL_BYTES = 128
 
-/** Bytes of objects counted for each node in memory beside its page. */
-const NODE_OVERHEAD_BYTES = 500
+/** Bytes of objects counted for each node in memory beside its page: its own, its page's memory's, its origin's, its pointers. */
+const NODE_OVERHEAD_BYTES = 700
 
 export class MutableNode extends CellPage {
   children: (MutableNode | undefined)[] | undefined

@@ -62,19 +62,28 @@ const NONE: readonly number[] = []
 export class ChangingOrigin implements PageOrigin {
   readonly base: PagePlace
   baseTop: number
-  readonly removed: number[]
-  readonly changed: number[]
+  /** Lists are never changed but replaced: most pages share the empty one, and copies of a page share theirs. */
+  removed: readonly number[]
+  changed: readonly number[]
 
   private constructor({ base, baseTop, removed, changed }: PageOrigin) {
     this.base = base
     this.baseTop = baseTop
-    this.removed = removed.slice()
-    this.changed = changed.slice()
+    this.removed = removed
+    this.changed = changed
   }
 
   /** The origin of a page that is about to change; `place` is where the page lies in the file. */
   static of({ origin, top }: KeptPage, place: PagePlace): ChangingOrigin {
-    return new ChangingOrigin(origin ?? { base: place, baseTop: top, removed: NONE, changed: NONE })
+    if (origin !== undefined) return new ChangingOrigin(origin)
+    // Pages keep it as long as they are in memory: nothing else that is known of the place is to stay with it.
+    const { position, length, hash } = place
+    return new ChangingOrigin({
+      base: { position, length, hash },
+      baseTop: top,
+      removed: NONE,
+      changed: NONE,
+    })
   }
 
   clone(): ChangingOrigin {
@@ -84,15 +93,14 @@ export class ChangingOrigin implements PageOrigin {
   /** Notes that cell `index` of the page, one of the base's, goes. */
   noteRemoved(page: Buffer, index: number): void {
     const slot = this.#baseSlot(page, index)
-    const changed = this.changed.indexOf(slot)
-    if (changed >= 0) this.changed.splice(changed, 1)
-    insertAscending(this.removed, slot)
+    if (this.changed.includes(slot)) this.changed = this.changed.filter((changed) => changed !== slot)
+    this.removed = withAscending(this.removed, slot)
   }
 
   /** Notes that cell `index` of the page, one of the base's, gets another payload. */
   noteChanged(page: Buffer, index: number): void {
     const slot = this.#baseSlot(page, index)
-    if (!this.changed.includes(slot)) insertAscending(this.changed, slot)
+    if (!this.changed.includes(slot)) this.changed = withAscending(this.changed, slot)
   }
 
   /** Which slot of the base had the cell that is cell `index` of the page now. */
@@ -107,8 +115,12 @@ export class ChangingOrigin implements PageOrigin {
   }
 }
 
-function insertAscending(numbers: number[], one: number): void {
+function withAscending(numbers: readonly number[], one: number): readonly number[] {
   let at = numbers.length
   while (at > 0 && numbers[at - 1]! > one) at -= 1
-  numbers.splice(at, 0, one)
+  const longer = new Array<number>(numbers.length + 1)
+  for (let i = 0; i < at; i++) longer[i] = numbers[i]!
+  longer[at] = one
+  for (let i = at; i < numbers.length; i++) longer[i + 1] = numbers[i]!
+  return longer
 }

@@ -11,6 +11,8 @@
 const STEP_BYTES = 256
 /** Larger pages are rare. */
 const LARGEST_BYTES = 16 * 1024
+/** Where no page of the right size is free, one that is a little larger will do: else some sizes are got anew and others given up all the time. */
+const SIZES_TRIED = 4
 /** Kept for later beside what is spared for dirty nodes, and as much again that was given back just now. */
 const KEPT_BYTES = 4 * 1024 * 1024
 
@@ -30,7 +32,7 @@ export class PagePool {
   #returned: Buffer[] = []
   #returnedBytes = 0
 
-  /** What `take` gives for `bytes` bytes. */
+  /** What `take` gives for `bytes` bytes at least. */
   static lengthFor(bytes: number): number {
     return bytes > LARGEST_BYTES ? bytes : Math.ceil(bytes / STEP_BYTES) * STEP_BYTES
   }
@@ -38,9 +40,16 @@ export class PagePool {
   /** A page of at least `bytes` bytes, which hold anything. */
   take(bytes: number): Buffer {
     const length = PagePool.lengthFor(bytes)
-    const page = length > LARGEST_BYTES ? undefined : this.#free[length / STEP_BYTES]!.pop()
+    const page = length > LARGEST_BYTES ? undefined : this.#pop(length / STEP_BYTES)
     if (page === undefined) return Buffer.allocUnsafeSlow(length)
     this.#freeBytes -= page.length
+    return page
+  }
+
+  #pop(size: number): Buffer | undefined {
+    const end = Math.min(size + SIZES_TRIED, this.#free.length)
+    let page: Buffer | undefined
+    for (let i = size; page === undefined && i < end; i++) page = this.#free[i]!.pop()
     return page
   }
 
