@@ -31,7 +31,7 @@ import { WritableStore } from './read/open-store.ts'
 import { SettingsView } from './read/settings-view.ts'
 import { DatabaseWords } from './read/words.ts'
 import { ReadingDatabase } from './reading-database.ts'
-import { type PackedResults, packedParts } from './write/apply-packed.ts'
+import { type PackedPart, type PackedResults, packedParts } from './write/apply-packed.ts'
 import { CheckedState } from './write/checked-state.ts'
 import { allOf, EditPath } from './write/edit-path.ts'
 import type { EditContext, ReadyEdits } from './write/edits.ts'
@@ -150,10 +150,16 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
   }
 
   /** Writes edits in parts, each as a whole. Rejects as `update`, when all of them have settled. */
-  async writePacked(edits: PackedEdits): Promise<PackedResults> {
+  writePacked(edits: PackedEdits): Promise<PackedResults> {
     const results: PackedResults = new Array(edits.count).fill(undefined)
+    const parts = packedParts(edits)
+    if (parts.length === 1) return this.#writes.writePacked(parts[0]!, results).then(() => results)
+    return this.#writeParts(parts, results)
+  }
+
+  async #writeParts(parts: readonly PackedPart[], results: PackedResults): Promise<PackedResults> {
     const writing: Promise<void>[] = []
-    for (const part of packedParts(edits)) {
+    for (const part of parts) {
       if (writing.length > 0) await giveWay()
       const written = this.#writes.writePacked(part, results)
       // It may reject while the others are still handed over; all are looked at when they have been.

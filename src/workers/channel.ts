@@ -1,7 +1,8 @@
 /**
  * One end of a line between two threads. What holds:
  * - What is said in one go is one message; bytes are put behind each other into one buffer, which is handed over, not
- *   copied. While other calls wait for their answers, a message goes when a turn of the event loop brought nothing more to
+ *   copied. While other calls wait for their answers, and where several joined the message before (all may have been answered at
+ *   once, and ask again at once), a message goes when a turn of the event loop brought nothing more to
  *   say, a millisecond after its beginning, or in the middle of a turn, when it is long: the fixed costs of a message, which
  *   wakes the other thread, and of what that does for it, a sync among it, are shared by all who are busy at a time, and the
  *   other thread works while a long turn goes on. A single caller waits for none of it.
@@ -146,6 +147,8 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
   /** Things that the message is to say, and those of them that joined. */
   #said = 0
   #joined = 0
+  /** How many joined the last message. */
+  #lastJoined = 0
   /** Bytes of the items. */
   #bytes = NO_BYTES
   #length = 0
@@ -260,7 +263,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
       return
     }
     this.#flushDue = true
-    if (this.#callers + this.#joined > FEW_WAITING) this.#gather()
+    if (this.#callers + this.#joined > FEW_WAITING || this.#lastJoined > FEW_WAITING) this.#gather()
     else process.nextTick(this.#flushNow)
   }
 
@@ -321,6 +324,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#sayJoining()
     this.#flushDue = false
     this.#said = 0
+    this.#lastJoined = this.#joined
     this.#joined = 0
     const items = this.#items
     const bytes = this.#takeBytes()

@@ -12,18 +12,19 @@ const LONG_MS = 15
 
 type Writes = EditPathParts['writer']
 
-function pathTo(writer: Pick<Writes, 'write' | 'writePacked'>, database: Partial<EditedDatabase>): EditPath {
+const FRESH: EditedDatabase = {
+  isFresh: true,
+  knowsRules: true,
+  refresh: async () => {},
+  learnRules: async () => {},
+  checkStamp: () => ({ design: 0, settings: 0 }),
+  replacedBy: () => undefined,
+}
+
+function pathTo(writer: Pick<Writes, 'write' | 'writePacked'>, database: EditedDatabase): EditPath {
   return new EditPath({
     writer: { ...writer, append: () => Promise.reject(new Error('nothing is to be appended')) },
-    database: {
-      isFresh: true,
-      knowsRules: true,
-      refresh: async () => {},
-      learnRules: async () => {},
-      checkStamp: () => ({ design: 0, settings: 0 }),
-      replacedBy: () => undefined,
-      ...database,
-    },
+    database,
     partitioned: false,
     clock: { now: () => 0 },
     compression: () => 'none',
@@ -38,14 +39,14 @@ t.test('parts that are refused while others are still handed over', async (t) =>
     while (performance.now() < until);
     throw new DatabaseError('storageUnavailable', `part ${parts}`)
   }
-  const path = pathTo({ write, writePacked: () => Promise.reject(new Error('nothing is packed')) }, {})
+  const path = pathTo({ write, writePacked: () => Promise.reject(new Error('nothing is packed')) }, FRESH)
   const edits = Array.from({ length: 1500 }, (_, n) => edit(`d${n}`))
   t.match(await settled(path.update(edits)), { status: 503, reason: 'part 1' }, 'the first is told')
   t.equal(parts, 3, 'and all were handed over')
 })
 
 /** A database whose writer, in another thread, changes the rules whenever they were looked at. */
-class RestlessRules implements Partial<EditedDatabase> {
+class RestlessRules implements EditedDatabase {
   readonly isFresh: boolean
   #version = 0
   /** The newest rules that were looked at. */
@@ -68,6 +69,12 @@ class RestlessRules implements Partial<EditedDatabase> {
   checkStamp() {
     return { design: this.#version, settings: 0 }
   }
+
+  async refresh(): Promise<void> {}
+
+  async learnRules(): Promise<void> {}
+
+  replacedBy(): undefined {}
 }
 
 for (const isFresh of [true, false]) {

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import type { Compression } from '../../src/base/compression.ts'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { Metrics } from '../../src/base/metrics.ts'
 import type { Database, DocumentEdit, EditCheck, UpdateOptions } from '../../src/database/api/database.ts'
@@ -17,11 +18,14 @@ t.setTimeout(60_000)
 const COMPARED = { uuid: undefined, instanceStartTime: undefined, nextExpiry: undefined }
 
 /** A front, and a database beside it whose edits wait for each other. */
-async function pair(t: Test, properties: { partitioned?: boolean } = {}) {
+async function pair(t: Test, properties: { partitioned?: boolean } = {}, compression: Compression = 'none') {
   const folder = t.testdir({ plain: {}, shared: {} })
-  const plain = await createDatabase(join(folder, 'plain', 'a.nfb'), 'a', { properties })
+  const plain = await createDatabase(join(folder, 'plain', 'a.nfb'), 'a', {
+    properties,
+    compression: () => compression,
+  })
   const { core, follow } = await sharedDatabase(t, { properties }, join(folder, 'shared'))
-  const { database: front, writer } = await follow()
+  const { database: front, writer } = await follow({ compression: () => compression })
   t.teardown(() => plain.close())
   /** Each edit as a request of its own, all at once. Returns what the writer was called for them. */
   const write = async (edits: readonly DocumentEdit[], what: string, options: UpdateOptions = {}) => {
@@ -97,6 +101,26 @@ t.test('edits of all kinds, answered and stored as alone', async (t) => {
   )
   await write([edit('d5', { v: 3 }, { rev: revOf(plain, 'd5') }), edit('r', {})], 'of a document in conflict')
   await same()
+})
+
+t.test('texts and histories of all lengths', async (t) => {
+  for (const compression of ['none', 'snappy'] as const) {
+    const { plain, write, same } = await pair(t, {}, compression)
+    const texts = Array.from({ length: 40 }, (_, n) => edit(`t${n}`, { text: 'abcdefgh'.repeat(n * n) }))
+    t.equal(await write(texts, `${compression}: new`), 1)
+    const old = [300, 2, 255, 256, 70_000].map((start, n) => {
+      const ids = ['a', 'b'].map((digit) => digit.repeat(32))
+      return edit(`old${n}`, {}, { revisions: { start, ids } })
+    })
+    await write(old, 'with revisions', { newEdits: false })
+    const more = [...old, ...texts].map(({ id }, n) => edit(id, { n }, { rev: revOf(plain, id) }))
+    t.equal(await write(more, `${compression}: updates`), 1)
+    await write(
+      [edit('t1', {}, { rev: `0-${'a'.repeat(32)}` }), edit('zero', {}, { rev: `0-${'a'.repeat(32)}` })],
+      'no generation',
+    )
+    await same()
+  }
 })
 
 t.test('partitions', async (t) => {

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from 'node:assert'
+import { deepStrictEqual, ok, strictEqual, throws } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { ByteFormatError } from '../../src/base/byte-codec.ts'
@@ -10,7 +10,13 @@ import {
   type RevisionValue,
   revisionsInfo,
 } from '../../src/database/revisions/revision-tree.ts'
-import { decodeTree, decodeWinner, encodeTree } from '../../src/database/revisions/revision-tree-codec.ts'
+import {
+  decodeTree,
+  decodeWinner,
+  encodeTree,
+  placeWinner,
+  WinnerPlace,
+} from '../../src/database/revisions/revision-tree-codec.ts'
 import { CouchKeyTree } from '../support/couch-key-tree.ts'
 import { dump, nameOf, namesOf, PlainRevisionTree } from '../support/plain-revision-tree.ts'
 import { propertySeed } from '../support/property-seed.ts'
@@ -336,3 +342,40 @@ t.test('purging a leaf takes what only led to it', async (t) => {
   t.ok(forked.removeLeaf(parseRevision('2-d')))
   t.same(forked.nodes, [])
 })
+
+t.test('winners with ids of the usual length come back from bytes, and from no fewer', async () => {
+  const one = fc.record({
+    deleted: fc.boolean(),
+    changes: fc.integer({ min: 1, max: 1e6 }),
+    size: fc.nat(1e9),
+    hasAttachments: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(one, { minLength: 1, maxLength: 12 }), fc.nat(2 ** 40), (list, first) => {
+      const tree = new RevisionTree([], first)
+      list.forEach(({ deleted, changes, size, hasAttachments }, i) => {
+        tree.updateSeq += changes
+        const ids = Array.from({ length: i + 1 }, (_, k) => String.fromCharCode(i - k).repeat(16))
+        const body = Buffer.alloc(i % 3 === 2 ? 17 : 16, i)
+        const attachments = hasAttachments ? Buffer.alloc(5, i) : null
+        const value = { deleted, seq: tree.updateSeq, body, size, activeSize: size >>> 1, attachments }
+        tree.merge({ start: i + 1, ids }, value)
+      })
+      const { updateSeq } = tree
+      const bytes = encodeTree(tree)
+      const { pos, id, value } = tree.winner()!
+      deepStrictEqual(decodeWinner(bytes), { pos, id, ...value, updateSeq, leafCount: 1 })
+      const { bodyEnd, attachmentsStart, attachmentsEnd } = placeOf(bytes)
+      for (let length = 0; length < Math.max(bodyEnd, attachmentsStart < 0 ? 0 : attachmentsEnd); length++) {
+        throws(() => decodeWinner(bytes.subarray(0, length)), ByteFormatError)
+      }
+    }),
+    { seed },
+  )
+})
+
+function placeOf(bytes: Buffer): WinnerPlace {
+  const place = new WinnerPlace()
+  placeWinner(bytes, 0, bytes.length, place)
+  return place
+}

@@ -1,4 +1,5 @@
 import { ByteFormatError, ByteReader, ByteWriter } from '../../base/byte-codec.ts'
+import { REVISION_ID_SIZE } from './revision-id.ts'
 import { type RevisionNode, RevisionTree, type RevisionValue } from './revision-tree.ts'
 
 // A revision tree in bytes. Numbers (n) and signed numbers (s) are those of src/base/byte-codec.ts.
@@ -183,8 +184,62 @@ export function decodeWinner(given: Uint8Array): Winner {
   }
 }
 
+/** Where `nextNumber` reads on. */
+let nextAt = 0
+/** Of a number's bytes behind the first. */
+const LAST_SCALE = 0x80 ** 7
+
+/** As `ByteReader.number`, of bytes that may have ended already; NaN for one of too many bytes. */
+function nextNumber(bytes: Buffer): number {
+  let byte = bytes[nextAt++]!
+  if (byte < 0x80) return byte
+  let value = byte & 0x7f
+  for (let scale = 0x80; scale <= LAST_SCALE; scale *= 0x80) {
+    byte = bytes[nextAt++]!
+    value += (byte & 0x7f) * scale
+    if (byte < 0x80) return value
+  }
+  return Number.NaN
+}
+
+/**
+ * As `placeWinner`, of a winner with an id of the usual length and a body, and without attachments, which most are: every row of a listing
+ * comes by here. False: it is another, or cannot be read.
+ */
+function placeUsual(bytes: Buffer, start: number, end: number, into: WinnerPlace): boolean {
+  if (bytes[start] !== VERSION) return false
+  nextAt = start + 1
+  into.updateSeq = nextNumber(bytes)
+  into.leafCount = nextNumber(bytes)
+  const folded = nextNumber(bytes)
+  into.pos = folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+  const count = nextNumber(bytes)
+  const parent = nextNumber(bytes)
+  if (!(count > 0) || bytes[nextAt++] !== REVISION_ID_SIZE) return false
+  into.idStart = nextAt
+  into.idEnd = nextAt + REVISION_ID_SIZE
+  nextAt += count * REVISION_ID_SIZE
+  if (!(nextAt < end) || !(nextNumber(bytes) > 0) || nextNumber(bytes) !== 0) return false
+  const flags = bytes[nextAt++]!
+  if ((flags & ~DELETED) !== HAS_BODY) return false
+  into.deleted = flags !== HAS_BODY
+  const behind = nextNumber(bytes)
+  into.seq = into.updateSeq - (behind % 2 === 1 ? -(behind + 1) / 2 : behind / 2)
+  into.size = nextNumber(bytes)
+  into.activeSize = nextNumber(bytes)
+  const bodyBytes = bytes[nextAt++]!
+  into.bodyStart = nextAt
+  into.bodyEnd = nextAt + bodyBytes
+  into.attachmentsStart = -1
+  // Not a number where one of these is none.
+  const numbers =
+    into.updateSeq + into.leafCount + folded + count + parent + behind + into.size + into.activeSize
+  return into.bodyEnd <= end && numbers >= 0
+}
+
 /** Says where the winning revision lies in the tree from `start` to `end` of `bytes`, and makes no object. Throws ByteFormatError. */
 export function placeWinner(bytes: Buffer, start: number, end: number, into: WinnerPlace): void {
+  if (placeUsual(bytes, start, end, into)) return
   const reader = winnerReader
   reader.moveTo(bytes, start, end)
   checkVersion(reader)

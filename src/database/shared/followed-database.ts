@@ -30,8 +30,8 @@ import { DatabaseWords } from '../read/words.ts'
 import { ReadingDatabase } from '../reading-database.ts'
 import type { PackedResults } from '../write/apply-packed.ts'
 import { EditPath } from '../write/edit-path.ts'
-import type { ReadyEdits } from '../write/edits.ts'
-import { holdContent } from '../write/moved-content.ts'
+import { type EditContext, type ReadyEdits, readyOne } from '../write/edits.ts'
+import { holdContent, type PlacedEdit } from '../write/moved-content.ts'
 import type { PackedEdits } from '../write/packed-edits.ts'
 import { offerPacked } from '../write/packed-way.ts'
 import { updateWinner } from '../write/winner-edits.ts'
@@ -76,12 +76,14 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
     this.#writer = writer
     this.#onClosed = onClosed
     this.#told = words.updateSeq
-    const alone = async (part: ReadyEdits, results: EditResult[]) => this.#writeAlone(part, results, false)
-    this.#gathered = record.properties.partitioned ? undefined : new GatheredEdits(writer, alone)
+    this.#gathered = record.properties.partitioned
+      ? undefined
+      : new GatheredEdits(writer, (edit, context) => this.#writeAlone(edit, context))
     this.#edits = new EditPath({
       writer: {
         write: (part, results, allOrNothing) => this.#write(part, results, allOrNothing),
         writePacked: (edits) => this.#writePacked(edits),
+        writeOne: (edit, context) => this.#writeOne(edit, context),
         append: async (source) => {
           const { reference, salt } = await this.#append(source)
           return { reference, source: { salt } }
@@ -148,14 +150,25 @@ export class FollowedDatabase extends ReadingDatabase implements Database {
   /** Throws databaseClosed. */
   #write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     this.#store.get()
-    const gathered = allOrNothing ? undefined : this.#gathered?.write(part, results)
-    return gathered ?? this.#writeAlone(part, results, allOrNothing)
-  }
-
-  #writeAlone(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void> {
     return this.#line
       .update(encodeEdits(part), { allOrNothing })
       .then((answer) => decodeResults(answer, placesOf(part), results))
+  }
+
+  /** Throws databaseClosed. */
+  #writeOne(edit: PlacedEdit, context: EditContext): Promise<EditResult> | undefined {
+    this.#store.get()
+    return this.#gathered?.write(edit, context)
+  }
+
+  async #writeAlone(edit: PlacedEdit, context: EditContext): Promise<EditResult> {
+    const results: EditResult[] = []
+    await this.#write(
+      reading(() => readyOne(edit, context)),
+      results,
+      false,
+    )
+    return results[0]!
   }
 
   async #writePacked(edits: PackedEdits): Promise<PackedResults> {

@@ -1,7 +1,7 @@
 /**
  * Edits of requests that write one document each, on their way to the writer's thread. To take each as a call, and as a
  * transaction of its own, costs both threads as much as all else that is done for it, so those that go with one message are
- * packed into one piece and written as one transaction. What holds:
+ * packed into one piece, hashed together, and written as one transaction. What holds:
  * - Each is answered as it would be alone, and they are written in the order in which they came.
  * - What ends the transaction ends none of them: then each goes alone, once.
  * - They were checked against the same: others begin another piece.
@@ -9,63 +9,172 @@
  */
 import type { EditResult } from '../api/database.ts'
 import type { RemoteWriter } from '../api/remote-writer.ts'
-import { formatRevision, REVISION_ID_SIZE } from '../revisions/revision-id.ts'
+import { packed } from '../bodies/stored-text.ts'
+import { idKey } from '../layout/layout.ts'
+import { md5OfMany, PADDING_BYTES } from '../revisions/md5.ts'
+import {
+  completeTerm,
+  HASH_ROOM_BEFORE,
+  HASH_ROOM_BEHIND,
+  type PlacedRevision,
+  parseRevision,
+  REVISION_ID_SIZE,
+  type Revision,
+} from '../revisions/revision-id.ts'
 import type { CheckStamp } from '../write/checked-state.ts'
-import type { DocumentEdits, ReadyEdit, ReadyEdits } from '../write/edits.ts'
+import type { EditContext } from '../write/edits.ts'
+import type { PlacedEdit } from '../write/moved-content.ts'
 import { EditPacker, MOST_KEY_BYTES } from '../write/packed-edits.ts'
 import { decodePackedResults } from './result-codec.ts'
 
-/** Longer bodies go alone: little is gained, and a piece is held in memory. */
+/** Longer bodies go alone, and bodies with longer terms: little is gained, and a piece is held in memory. */
 const MOST_BODY_BYTES = 16 * 1024
+const MOST_TERM_BYTES = 32 * 1024
 /** However many come before a message goes: requests that waited for the same thing go on together. */
 const MOST_EDITS = 256
-/** Of a generation, which has 31 bits. */
-const MOST_GENERATION = 0x7fffffff
+/** Of a revision that is replaced: generations have 31 bits. */
+const MOST_GENERATION = 0x7ffffffe
 const FIRST_BYTES = 16 * 1024
 /** Longer memory is not kept for the next piece. */
 const MOST_KEPT_BYTES = 256 * 1024
-
-/** Memory of the last piece that went. */
-let spare: EditPacker | undefined
+/** Ids of other documents than ordinary ones begin with it. */
+const UNDERSCORE = '_'
 
 interface Waiting {
-  readonly ready: ReadyEdits
-  readonly results: EditResult[]
-  readonly resolve: () => void
+  readonly edit: PlacedEdit
+  readonly context: EditContext
+  readonly resolve: (result: EditResult | Promise<EditResult>) => void
   readonly reject: (error: unknown) => void
+  /** Of its document, when the piece goes. */
+  rev: string
 }
 
 /** What goes as one piece. */
-interface Piece {
-  readonly packer: EditPacker
+class Piece {
   readonly stamp: CheckStamp | undefined
-  readonly waiting: Waiting[]
+  readonly waiting: Waiting[] = []
+  readonly packer: PieceMemory
+
+  constructor(stamp: CheckStamp | undefined) {
+    this.stamp = stamp
+    this.packer = spare ?? new PieceMemory()
+    spare = undefined
+    this.packer.clear()
+  }
 }
+
+/** Records of edits, and the terms that their revisions are the hashes of. */
+class PieceMemory {
+  readonly #packer = new EditPacker(FIRST_BYTES)
+  #terms = Buffer.allocUnsafeSlow(FIRST_BYTES)
+  #termsLength = 0
+  readonly #starts: number[] = []
+  readonly #ends: number[] = []
+  /** Where each revision's id goes, and its generation. */
+  readonly #idPlaces: number[] = []
+  readonly #generations: number[] = []
+  readonly #parent: { pos: number; id: { bytes: Buffer; at: number } } = {
+    pos: 0,
+    id: { bytes: this.#terms, at: 0 },
+  }
+
+  clear(): void {
+    this.#packer.clear()
+    this.#termsLength = 0
+    this.#starts.length = 0
+    this.#ends.length = 0
+    this.#idPlaces.length = 0
+    this.#generations.length = 0
+  }
+
+  get size(): number {
+    return this.#packer.bytes.length + this.#terms.length
+  }
+
+  add(key: Buffer, body: Uint8Array, term: Uint8Array, parent: Revision | undefined): void {
+    const packer = this.#packer
+    const keyStart = packer.begin(key.length, body.length)
+    const { bytes, idAt } = packer
+    const bodyStart = keyStart + key.length
+    bytes.set(key, keyStart)
+    bytes.set(body, bodyStart)
+    this.#addTerm(term, this.#place(parent))
+    this.#idPlaces.push(idAt)
+    const generation = (parent?.pos ?? 0) + 1
+    this.#generations.push(generation)
+    packer.end(generation, false, parent !== undefined, bodyStart + body.length)
+  }
+
+  #place(parent: Revision | undefined): PlacedRevision | undefined {
+    if (parent === undefined) return undefined
+    const { bytes, parentAt } = this.#packer
+    bytes.write(parent.id, parentAt, 'latin1')
+    const placed = this.#parent
+    placed.pos = parent.pos
+    placed.id.bytes = bytes
+    placed.id.at = parentAt
+    return placed
+  }
+
+  #addTerm(term: Uint8Array, parent: PlacedRevision | undefined): void {
+    const start = this.#termsLength + HASH_ROOM_BEFORE
+    const end = start + term.length
+    const length = end + HASH_ROOM_BEHIND + PADDING_BYTES
+    if (length > this.#terms.length) this.#grow(length)
+    this.#terms.set(term, start)
+    this.#starts.push(completeTerm(this.#terms, start, end, false, parent))
+    this.#ends.push(end + HASH_ROOM_BEHIND)
+    this.#termsLength = length
+  }
+
+  #grow(length: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(2 * this.#terms.length, length))
+    this.#terms.copy(grown, 0, 0, this.#termsLength)
+    this.#terms = grown
+  }
+
+  /** The edits with their revisions, which are told by number. */
+  edits(onRevision: (number: number, rev: string) => void) {
+    const { bytes } = this.#packer
+    md5OfMany(this.#terms, this.#starts, this.#ends, (number, hash) => {
+      const at = this.#idPlaces[number]!
+      for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at + i] = hash[i]!
+      onRevision(number, `${this.#generations[number]!}-${hash.toString('hex')}`)
+    })
+    return this.#packer.requests()
+  }
+}
+
+/** Memory of the last piece that went. */
+let spare: PieceMemory | undefined
 
 export class GatheredEdits {
   readonly #writer: Pick<RemoteWriter, 'update' | 'join'>
-  readonly #alone: (ready: ReadyEdits, results: EditResult[]) => Promise<void>
+  readonly #alone: (edit: PlacedEdit, context: EditContext) => Promise<EditResult>
   #piece: Piece | undefined
 
-  /** `alone` writes edits that are not gathered, as `EditWriter.write`. */
+  /** `alone` writes an edit that is not gathered. */
   constructor(
     writer: Pick<RemoteWriter, 'update' | 'join'>,
-    alone: (ready: ReadyEdits, results: EditResult[]) => Promise<void>,
+    alone: (edit: PlacedEdit, context: EditContext) => Promise<EditResult>,
   ) {
     this.#writer = writer
     this.#alone = alone
   }
 
-  /** Writes the edits, as `alone`; undefined where they are not such as are gathered. */
-  write(ready: ReadyEdits, results: EditResult[]): Promise<void> | undefined {
-    const document = onlyDocument(ready)
-    const edit = document?.edits[0]
-    if (document === undefined || edit === undefined || !isPlain(edit)) return undefined
+  /** Writes the edit; undefined where it is none such as are gathered. Throws illegal_docid. */
+  write(edit: PlacedEdit, context: EditContext): Promise<EditResult> | undefined {
+    if (!isPlain(edit, context)) return undefined
+    const parent = parentOf(edit)
+    if (parent === null) return undefined
+    const key = idKey(edit.id)
+    if (key.length > MOST_KEY_BYTES) return undefined
+    const body = packed(edit.body, context.compression ?? 'none')
     return new Promise((resolve, reject) => {
-      if (this.#piece !== undefined && !isSame(this.#piece.stamp, ready.stamp)) this.send()
-      const piece = this.#piece ?? { packer: takePacker(), stamp: ready.stamp, waiting: [] }
-      pack(piece.packer, document, edit)
-      piece.waiting.push({ ready, results, resolve, reject })
+      if (this.#piece !== undefined && !isSame(this.#piece.stamp, context.stamp)) this.send()
+      const piece = this.#piece ?? new Piece(context.stamp)
+      piece.packer.add(key, body, edit.term, parent)
+      piece.waiting.push({ edit, context, resolve, reject, rev: '' })
       const isNew = piece !== this.#piece
       this.#piece = piece
       this.#writer.join(isNew ? () => this.#send(piece) : undefined)
@@ -85,69 +194,52 @@ export class GatheredEdits {
     const { packer, stamp, waiting } = piece
     let writing: Promise<Uint8Array>
     try {
-      const edits = packer.requests()
+      const edits = packer.edits((number, rev) => {
+        waiting[number]!.rev = rev
+      })
       edits.stamp = stamp
       writing = this.#writer.update(edits.bytes, { allOrNothing: false, callers: waiting.length })
     } catch (error) {
       writing = Promise.reject(error)
     }
-    if (packer.bytes.length <= MOST_KEPT_BYTES) spare = packer
+    if (packer.size <= MOST_KEPT_BYTES) spare = packer
     writing
       .then((bytes) => settle(bytes, waiting))
       .catch((error: unknown) => {
         if (waiting.length === 1) waiting[0]!.reject(error)
-        else for (const each of waiting) this.#alone(each.ready, each.results).then(each.resolve, each.reject)
+        else for (const { edit, context, resolve } of waiting) resolve(this.#alone(edit, context))
       })
   }
 }
 
 /** Throws ByteFormatError, before anybody has been told. */
 function settle(bytes: Uint8Array, waiting: readonly Waiting[]): void {
-  const answers = decodePackedResults(bytes, waiting.length, (at) => waiting[at]!.ready.documents[0]!.id)
-  for (const [at, { ready, results, resolve }] of waiting.entries()) {
-    const { id, edits } = ready.documents[0]!
-    const { place, path } = edits[0]!
-    results[place] = answers[at] ?? { ok: true, id, rev: formatRevision(path[0]!) }
-    resolve()
+  const answers = decodePackedResults(bytes, waiting.length, (number) => waiting[number]!.edit.id)
+  for (let i = 0; i < waiting.length; i++) {
+    const { edit, rev, resolve } = waiting[i]!
+    resolve(answers[i] ?? { ok: true, id: edit.id, rev })
   }
 }
 
-function takePacker(): EditPacker {
-  const packer = spare ?? new EditPacker(FIRST_BYTES)
-  spare = undefined
-  packer.clear()
-  return packer
-}
-
-function onlyDocument({ newEdits, documents, local, refused }: ReadyEdits): DocumentEdits | undefined {
-  if (!newEdits || documents.length !== 1 || local.length > 0 || refused.length > 0) return undefined
-  const document = documents[0]!
-  if (document.design || document.edits.length !== 1 || document.key.length > MOST_KEY_BYTES) return undefined
-  return document
-}
-
 /** Deletions go alone: they are written where others are refused, on a disk that is full. */
-function isPlain(edit: ReadyEdit): boolean {
-  const { deleted, body, validates, fault, path, parent, attachments, expiresAtMs } = edit
-  if (deleted || validates || fault !== undefined || expiresAtMs !== undefined) return false
-  if (attachments.length > 0 || edit.checkedWithoutAncestor || body.length > MOST_BODY_BYTES) return false
-  const head = path[0]
-  if (head === undefined || head.id.length !== REVISION_ID_SIZE) return false
-  if (head.pos < 1 || head.pos > MOST_GENERATION) return false
-  if (parent === undefined) return path.length === 1 && head.pos === 1
-  return path.length === 2 && parent.id.length === REVISION_ID_SIZE && parent.pos === head.pos - 1
+function isPlain(edit: PlacedEdit, { newEdits }: EditContext): boolean {
+  const { id, deleted, body, term, attachments, expiry, checkedWithoutAncestor } = edit
+  if (!newEdits || deleted || expiry !== undefined || checkedWithoutAncestor === true) return false
+  if (attachments !== undefined && attachments.length > 0) return false
+  if (id === '' || id.startsWith(UNDERSCORE)) return false
+  return body.length <= MOST_BODY_BYTES && term.length <= MOST_TERM_BYTES
 }
 
-function pack(packer: EditPacker, { key }: DocumentEdits, { path, parent, body }: ReadyEdit): void {
-  const keyStart = packer.begin(key.length, body.length)
-  const { bytes } = packer
-  const bodyStart = keyStart + key.length
-  bytes.set(key, keyStart)
-  bytes.set(body, bodyStart)
-  const head = path[0]!
-  bytes.write(head.id, packer.idAt, 'latin1')
-  if (parent !== undefined) bytes.write(parent.id, packer.parentAt, 'latin1')
-  packer.end(head.pos, false, parent !== undefined, bodyStart + body.length)
+/** What the edit replaces; null for what is no usual revision, or none. */
+function parentOf({ rev }: PlacedEdit): Revision | undefined | null {
+  if (rev === undefined) return undefined
+  try {
+    const revision = parseRevision(rev)
+    const isUsual = revision.id.length === REVISION_ID_SIZE && revision.pos >= 0
+    return isUsual && revision.pos <= MOST_GENERATION ? revision : null
+  } catch {
+    return null
+  }
 }
 
 function isSame(a: CheckStamp | undefined, b: CheckStamp | undefined): boolean {

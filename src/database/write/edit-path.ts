@@ -59,6 +59,8 @@ export interface EditWriter {
   write(part: ReadyEdits, results: EditResult[], allOrNothing: boolean): Promise<void>
   /** Writes them in parts, each as one transaction. */
   writePacked(edits: PackedEdits): Promise<PackedResults>
+  /** A shorter way for one edit; undefined where there is none for it. Throws illegal_docid. */
+  writeOne?(edit: PlacedEdit, context: EditContext): Promise<EditResult> | undefined
   readonly append: AppendCopy
 }
 
@@ -151,6 +153,10 @@ export class EditPath {
       const context = this.context(newEdits !== false, stamp)
       const edit = edits[0] as PlacedEdit
       if (this.#partitioned) checkPartitionedId(edit.id)
+      const one = reading(() => this.#writer.writeOne?.(edit, context))
+      if (one !== undefined) {
+        return one.then((result) => (isOutdated(result) ? this.updateHeld(edits, options) : [result]))
+      }
       const ready = reading(() => readyOne(edit, context))
       const results: EditResult[] = new Array(1)
       return this.#writer
@@ -258,7 +264,12 @@ export class EditPath {
     options: UpdateOptions,
     stamp: CheckStamp | undefined,
   ): Promise<EditResult[]> {
-    const steps = this.#readySteps(edits, this.context(options.newEdits !== false, stamp))
+    const context = this.context(options.newEdits !== false, stamp)
+    if (edits.length === 1 && options.allOrNothing !== true) {
+      const one = reading(() => this.#writer.writeOne?.(edits[0]!, context))
+      if (one !== undefined) return [await one]
+    }
+    const steps = this.#readySteps(edits, context)
     const isShort = edits.length <= SHORT_REQUEST
     const ready = isShort ? reading(() => runAtOnce(steps)) : await awaiting(runInTurns(steps))
     const results: EditResult[] = new Array(edits.length)
