@@ -25,7 +25,7 @@ for (const threads of [0, 2]) {
       (await ask(server, line, { body, headers: HEADERS })).json
     await ask(server, 'PUT /db')
     for (const [at, [value, wanted]] of Object.entries(REVISIONS).entries()) {
-      for (const way of threads === 0 ? ['put', 'post', 'bulk'] : ['bulk']) {
+      for (const way of ['put', 'post', 'bulk']) {
         const id = `${way}${at}`
         const { rev } = (await send(`PUT /db/${id}`, '{"n":1}')) as { rev: string }
         await ask(server, `DELETE /db/${id}?rev=${rev}`)

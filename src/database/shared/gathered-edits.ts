@@ -221,13 +221,17 @@ function settle(bytes: Uint8Array, waiting: readonly Waiting[]): void {
   }
 }
 
+/** As a term has it: a zero with a sign, which the stored body has without, so that the writer could make another revision of it. */
+const NEGATIVE_ZERO = Buffer.from('468000000000000000', 'hex')
+
 /** Deletions go alone: they are written where others are refused, on a disk that is full. */
 function isPlain(edit: PlacedEdit, { newEdits }: EditContext): boolean {
   const { id, deleted, body, term, attachments, expiry, checkedWithoutAncestor } = edit
   if (!newEdits || deleted || expiry !== undefined || checkedWithoutAncestor === true) return false
   if (attachments !== undefined && attachments.length > 0) return false
   if (id === '' || id.startsWith(UNDERSCORE)) return false
-  return body.length <= MOST_BODY_BYTES && term.length <= MOST_TERM_BYTES
+  if (body.length > MOST_BODY_BYTES || term.length > MOST_TERM_BYTES) return false
+  return !Buffer.from(term.buffer, term.byteOffset, term.byteLength).includes(NEGATIVE_ZERO)
 }
 
 /** What the edit replaces; null for what is no usual revision, or none. */
