@@ -44,7 +44,7 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
   os_daemons: '*',
   prometheus: 'interval',
   proxy_auth: '*',
-  purge: 'index_lag_warn_seconds',
+  purge: 'index_lag_warn_seconds max_document_id_number',
   query_server_config:
     'commit_freq db_tag group_info_timeout os_process_idle_limit os_process_limit os_process_soft_limit',
   query_servers: '*',

@@ -63,9 +63,6 @@ t.test('refusals', async (t) => {
 
 t.test('many documents and many revisions, in parts', async (t) => {
   await send('PUT /many')
-  const key = '/_node/_local/_config/purge/max_document_id_number'
-  t.teardown(() => send(`DELETE ${key}`))
-  await send(`PUT ${key}`, { json: 'infinity' })
   const docs = Array.from({ length: 600 }, (_, i) => ({ _id: `d${String(i).padStart(3, '0')}` }))
   const written = (await send('POST /many/_bulk_docs', { json: { docs } })).json as {
     id: string
@@ -90,21 +87,6 @@ t.test('many documents and many revisions, in parts', async (t) => {
     purged: { ...wished, branched: [3, 999, 1000, 2499].map(revOf) },
   })
   t.match((await send('GET /many')).json, { doc_count: 1, doc_del_count: 0 })
-})
-
-t.test('as many documents as the configuration says', async (t) => {
-  await send('PUT /hundred')
-  const purge = async (count: number): Promise<[number, unknown]> => {
-    const json = Object.fromEntries(Array.from({ length: count }, (_, i) => [`d${i}`, ['1-a']]))
-    const reply = await send('POST /hundred/_purge', { json })
-    return [reply.status, (reply.json as { reason?: string }).reason]
-  }
-  t.same(await purge(100), [201, undefined])
-  t.same(await purge(101), [400, 'Exceeded maximum number of documents.'])
-  const key = '/_node/_local/_config/purge/max_document_id_number'
-  t.teardown(() => send(`DELETE ${key}`))
-  await send(`PUT ${key}`, { json: '101' })
-  t.same(await purge(101), [201, undefined])
 })
 
 t.test('as many revisions as the configuration says', async (t) => {

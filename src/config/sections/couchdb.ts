@@ -68,16 +68,6 @@ export const COUCHDB = {
     effect: 'live',
     doc: 'Documents that one _bulk_get may ask for; for more, 413.',
   }),
-  maxPurgedDocuments: integer({
-    section: 'purge',
-    key: 'max_document_id_number',
-    default: 100,
-    min: 1,
-    max: 2 ** 31,
-    infinity: Number.POSITIVE_INFINITY,
-    effect: 'live',
-    doc: 'Documents that one _purge may name; infinity for as many as its body holds.',
-  }),
   maxPurgedRevisions: integer({
     section: 'purge',
     key: 'max_revisions_number',

@@ -140,7 +140,6 @@ export interface HttpLimits {
   maxBulkDocs: number
   maxBulkGet: number
   /** Of one `_purge`. */
-  maxPurgedDocuments: number
   maxPurgedRevisions: number
   /** Bytes of a document's canonical body. */
   maxDocumentBytes: number
@@ -219,7 +218,6 @@ const LIMIT_SETTINGS = {
   maxBodyMemoryBytes: 'bodyMemoryBytes',
   maxBulkDocs: 'maxBulkDocs',
   maxBulkGet: 'maxBulkGet',
-  maxPurgedDocuments: 'maxPurgedDocuments',
   maxPurgedRevisions: 'maxPurgedRevisions',
   maxDocumentBytes: 'maxDocumentSize',
   maxIdBytes: 'maxDocumentIdLength',

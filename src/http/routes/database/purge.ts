@@ -20,9 +20,6 @@ async function purge(exchange: Exchange): Promise<Answer> {
   exchange.backend.metrics.count('couchdb.httpd.purge_requests')
   await exchange.jsonTypedBody()
   const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
-  if (requests.length > exchange.limits.maxPurgedDocuments) {
-    throw new DatabaseError('badRequest', 'Exceeded maximum number of documents.')
-  }
   const count = requests.reduce((sum, { revisions }) => sum + revisions.length, 0)
   if (count > exchange.limits.maxPurgedRevisions) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of revisions.')
