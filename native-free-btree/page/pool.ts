@@ -11,8 +11,6 @@
 const STEP_BYTES = 256
 /** Larger pages are rare. */
 const LARGEST_BYTES = 16 * 1024
-/** Where no page of the right size is free, one that is a little larger will do: else some sizes are got anew and others given up all the time. */
-const SIZES_TRIED = 4
 /** Kept for later beside what is spared for dirty nodes, and as much again that was given back just now. */
 const KEPT_BYTES = 4 * 1024 * 1024
 
@@ -32,24 +30,20 @@ export class PagePool {
   #returned: Buffer[] = []
   #returnedBytes = 0
 
-  /** What `take` gives for `bytes` bytes at least. */
+  /** What `take` gives for `bytes` bytes. */
   static lengthFor(bytes: number): number {
     return bytes > LARGEST_BYTES ? bytes : Math.ceil(bytes / STEP_BYTES) * STEP_BYTES
   }
 
-  /** A page of at least `bytes` bytes, which hold anything. */
+  /**
+   * A page of `lengthFor(bytes)` bytes, which hold anything. Never a longer one: when a page is split, or its gap closed, depends on its
+   * length, and the same steps make the same file.
+   */
   take(bytes: number): Buffer {
     const length = PagePool.lengthFor(bytes)
-    const page = length > LARGEST_BYTES ? undefined : this.#pop(length / STEP_BYTES)
+    const page = length > LARGEST_BYTES ? undefined : this.#free[length / STEP_BYTES]!.pop()
     if (page === undefined) return Buffer.allocUnsafeSlow(length)
     this.#freeBytes -= page.length
-    return page
-  }
-
-  #pop(size: number): Buffer | undefined {
-    const end = Math.min(size + SIZES_TRIED, this.#free.length)
-    let page: Buffer | undefined
-    for (let i = size; page === undefined && i < end; i++) page = this.#free[i]!.pop()
     return page
   }
 
