@@ -134,17 +134,23 @@ export function baseOfPatch(patch: Buffer): PagePlace {
   }
 }
 
+/** Of a change at cell `index` of so many. Throws RangeError where there is no such cell, or none to insert before. */
+function kindOfChange(change: number, index: number, cells: number): number {
+  const kind = change % KINDS
+  if (index > cells || (kind !== INSERT && index === cells)) {
+    throw new RangeError('a change lies behind the last cell')
+  }
+  return kind
+}
+
 /** Makes the changes of `patch` in `node`, a copy of its base. Throws RangeError when they do not fit. */
 export function applyPatch(node: MutableNode, patch: Buffer): void {
   const reader = new ByteReader(patch, PATCH_HEADER_BYTES)
   let index = 0
   for (let left = patch.readUInt16LE(2); left > 0; left--) {
     const change = reader.varint()
-    const kind = change % KINDS
     index += Math.floor(change / KINDS)
-    if (index > node.cells || (kind !== INSERT && index === node.cells)) {
-      throw new RangeError('a change lies behind the last cell')
-    }
+    const kind = kindOfChange(change, index, node.cells)
     if (kind === INSERT) {
       reader.need(2)
       readCell(patch, reader.at, view)
@@ -188,11 +194,8 @@ export function findInPatched(
   let slot = 0
   for (let left = patch.readUInt16LE(2); left > 0; left--) {
     const change = reader.varint()
-    const kind = change % KINDS
     slot += Math.floor(change / KINDS)
-    if (slot > cells || (kind !== INSERT && slot === cells)) {
-      throw new RangeError('a change lies behind the last cell')
-    }
+    const kind = kindOfChange(change, slot, cells)
     if (kind === INSERT) {
       reader.need(2)
       readCell(patch, reader.at, view)
