@@ -44,7 +44,7 @@ async function told<T>(work: Promise<T>): Promise<T> {
 
 export function runIndexThread({ port, settings: given }: IndexThreadStart): void {
   giveWayToOthers()
-  restOften()
+  restOften({ stepBack: true })
   const cache = new PageCache(given.indexCacheBytes)
   const log = leveledLog(given.logLevel, (level, message, fields) =>
     channel.tell('log', { level, message, fields }),

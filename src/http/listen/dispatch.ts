@@ -4,6 +4,7 @@ import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
+import { requestCame } from '../../base/serving-load.ts'
 import type { Answer, WholeAnswer } from '../answer/answer.ts'
 import { asScript, isCallback, isJson } from '../answer/callback.ts'
 import { knownError } from '../answer/known-error.ts'
@@ -110,6 +111,7 @@ function respond(
   const { clock, metrics } = service.options.backend
   const startMs = clock.monotonic()
   const exchange = exchangeOf(service, request, response)
+  requestCame()
   metrics.count('couchdb.httpd.requests')
   metrics.countMethod(request.method === 'HEAD' ? 'HEAD' : exchange.method)
   let answer: Answer | Promise<Answer>

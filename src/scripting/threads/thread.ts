@@ -15,7 +15,7 @@ import {
 } from './protocol.ts'
 
 const { module, progress: shared, mostSandboxes, idleMs, restsOften } = workerData as ThreadData
-if (restsOften) restOften()
+if (restsOften) restOften({ stepBack: true })
 const progress = new Progress(shared)
 const nowMs = (): number => systemClock.monotonic()
 const onStep = (): void => progress.step()
