@@ -90,6 +90,8 @@ export interface DocumentView {
   readonly expiresAtMs: number | undefined
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
+  /** Where the body lies, where it can be said: good until anything else is read. Throws as `body`. */
+  placeBody?(): Readonly<ValuePlace>
   /** In the order of the document. */
   attachments(): readonly AttachmentView[]
   /** The path from this revision to the root, newest first. */
@@ -162,6 +164,7 @@ export interface StoredRow {
 /** A document that was looked up, as it is stored and as a view. */
 export interface StoredDocument extends StoredRow, DocumentView {
   readonly deleted: boolean
+  placeBody(): Readonly<ValuePlace>
 }
 
 /** Rows that can be walked either way: each is taken once, by `next` or by `nextStored`. */
