@@ -316,7 +316,7 @@ function clockOf(given: unknown): Clock {
       requireWhole('what the clock gives', nowMs)
       return nowMs
     },
-    after: (delayMs, callback) => clock.after(delayMs, callback),
+    after: (delayMs, callback, isAwaited) => clock.after(delayMs, callback, isAwaited),
   }
 }
 

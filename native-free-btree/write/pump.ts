@@ -332,7 +332,7 @@ export class Writer {
 
   #delay(): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.after(this.delayMs, resolve)
+      this.#clock.after(this.delayMs, resolve, true)
     })
   }
 
