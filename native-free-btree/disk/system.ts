@@ -5,9 +5,9 @@ import type { Clock, RandomBytes } from '../clock.ts'
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  after(delayMs, callback) {
+  after(delayMs, callback, isAwaited = false) {
     const timer = setTimeout(callback, delayMs)
-    timer.unref()
+    if (!isAwaited) timer.unref()
     return () => clearTimeout(timer)
   },
 }

@@ -70,7 +70,7 @@ export async function openFollowed(store: FollowedStore): Promise<FollowedFile> 
     }
     await file.close()
     if (attempt <= OPENING_TURNS) await giveWay()
-    else await new Promise<void>((resolve) => store.clock.after(OPENING_WAIT_MS, resolve))
+    else await new Promise<void>((resolve) => store.clock.after(OPENING_WAIT_MS, resolve, true))
   }
   throw notFound(shared, 'does not lead to the file that the writer has')
 }

@@ -232,7 +232,7 @@ export abstract class FileReader<File extends OpenFile, Shown extends Snapshot> 
   async #waitForSnapshots(timeoutMs: number): Promise<void> {
     if (this.#snapshots.size === 0 || timeoutMs <= 0) return
     await new Promise<void>((resolve) => {
-      const cancel = this.clock.after(timeoutMs, resolve)
+      const cancel = this.clock.after(timeoutMs, resolve, true)
       this.#whenNoSnapshots = () => {
         cancel()
         resolve()

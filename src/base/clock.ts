@@ -9,16 +9,19 @@ export interface Clock {
   now(): number
   /** Milliseconds since some moment, only ever growing; as timers count them. Stands still while the machine sleeps. */
   monotonic(): number
-  /** Runs `callback` once after `delayMs`; the timer does not keep the process alive. Returns a canceller. */
-  after(delayMs: number, callback: () => void): () => void
+  /**
+   * Runs `callback` once after `delayMs`. The timer keeps the process alive only where `isAwaited`: a promise waits for it,
+   * and perhaps nothing else goes on. Returns a canceller.
+   */
+  after(delayMs: number, callback: () => void, isAwaited?: boolean): () => void
 }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  after(delayMs, callback) {
+  after(delayMs, callback, isAwaited = false) {
     const timer = setTimeout(callback, delayMs)
-    timer.unref()
+    if (!isAwaited) timer.unref()
     return () => clearTimeout(timer)
   },
 }

@@ -15,7 +15,7 @@ export function pause(clock: Pick<Clock, 'after'>, delayMs: number, signal: Abor
       cancel()
       reject(signal.reason)
     }
-    const cancel = clock.after(delayMs, end)
+    const cancel = clock.after(delayMs, end, true)
     signal.addEventListener('abort', leave, { once: true })
   })
 }

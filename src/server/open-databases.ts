@@ -199,7 +199,7 @@ export class OpenDatabases<Held extends Database> {
 
   #drain(entry: Entry<Held>, graceMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(graceMs, resolve)
+      const cancel = this.#options.clock.after(graceMs, resolve, true)
       entry.drained = () => {
         cancel()
         resolve()
@@ -235,10 +235,11 @@ export class OpenDatabases<Held extends Database> {
           reject(error)
         },
       }
-      const cancel = this.#options.clock.after(this.#options.waitMs ?? 5000, () => {
+      const leave = (): void => {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
         reject(new DatabaseError('allDatabasesActive'))
-      })
+      }
+      const cancel = this.#options.clock.after(this.#options.waitMs ?? 5000, leave, true)
       this.#waiting.push(waiter)
       this.#evictForWaiting()
     })
