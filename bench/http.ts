@@ -1,6 +1,6 @@
 /**
- * Requests per second, latency and CPU per request, beside a fastify that answers constants of the same length,
- * and beside other servers that speak CouchDB's protocol.
+ * Requests per second, latency and CPU per request, beside a fastify that answers constants of the same length, for single writes
+ * beside a bare server that writes and syncs what it is sent, and beside other servers that speak CouchDB's protocol.
  *
  * The load comes from another process: wrk where it is installed, else autocannon. The servers take turns, so that
  * a machine that gets slower meanwhile is unfair to none; figures are medians of the rounds. `--profile` lets
@@ -29,6 +29,7 @@ import {
   prepare,
   removeDatabases,
   startConstant,
+  startDurableEcho,
   startOurs,
   type Target,
   threadCounts,
@@ -47,6 +48,8 @@ interface Figures {
   requestsPerSecond: number
   /** Of the constant's requests per second. */
   ratio: number | undefined
+  /** Of the durable echo's. */
+  echoRatio: number | undefined
   p50Us: number
   p99Us: number
   cpuUsPerRequest: number
@@ -138,19 +141,22 @@ async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
     }
     const constant = await startConstant(await answerLengths(ours[0]!, databases))
     started.push(constant)
-    return await takeTurns([...ours, constant, ...plan.peers], databases, plan)
+    const echo = await startDurableEcho(join(dataDir, 'echo'))
+    started.push(echo)
+    return await takeTurns([...ours, constant, echo, ...plan.peers], databases, plan)
   } finally {
     for (const target of prepared) await removeDatabases(target, databases).catch(() => undefined)
     for (const target of started) await target.stop()
   }
 }
 
-async function takeTurns(targets: readonly Target[], databases: Databases, plan: Plan): Promise<Figures[]> {
+async function takeTurns(all: readonly Target[], databases: Databases, plan: Plan): Promise<Figures[]> {
   const { workloads, rounds, seconds } = plan
-  const progress = new Progress(workloads.length * targets.length * (rounds + 1))
+  const progress = new Progress(workloads.length * all.length * (rounds + 1))
   let done = 0
   const figures: Figures[] = []
   for (const workload of workloads) {
+    const targets = all.filter(({ only }) => only?.includes(workload.name) ?? true)
     const found = new Map(targets.map((target) => [target, [] as Round[]]))
     for (let round = 0; round <= rounds; round++) {
       for (const target of targets) {
@@ -163,9 +169,12 @@ async function takeTurns(targets: readonly Target[], databases: Databases, plan:
       }
     }
     const rate = (target: Target): number => median(found.get(target)!.map((each) => each.requestsPerSecond))
-    const constant = targets.find((target) => target.name === 'constant')
-    const reference = constant === undefined ? undefined : rate(constant)
-    for (const target of targets) figures.push(figuresOf(workload, target, found.get(target)!, reference))
+    const rateOf = (name: string): number | undefined => {
+      const reference = targets.find((target) => target.name === name)
+      return reference && rate(reference)
+    }
+    const references = { constant: rateOf('constant'), echo: rateOf('durable echo') }
+    for (const target of targets) figures.push(figuresOf(workload, target, found.get(target)!, references))
   }
   progress.close()
   return figures
@@ -191,7 +200,7 @@ function figuresOf(
   workload: Workload,
   target: Target,
   rounds: Round[],
-  reference: number | undefined,
+  references: { constant: number | undefined; echo: number | undefined },
 ): Figures {
   const middle = (field: (round: Round) => number): number => median(rounds.map(field))
   const requestsPerSecond = middle((round) => round.requestsPerSecond)
@@ -200,7 +209,8 @@ function figuresOf(
     target: target.name,
     documents: workload.documents,
     requestsPerSecond,
-    ratio: reference === undefined ? undefined : requestsPerSecond / reference,
+    ratio: references.constant && requestsPerSecond / references.constant,
+    echoRatio: references.echo && requestsPerSecond / references.echo,
     p50Us: middle((round) => round.p50Us),
     p99Us: middle((round) => round.p99Us),
     cpuUsPerRequest: middle((round) => round.cpuUsPerRequest),
@@ -215,6 +225,7 @@ function tableOf(figures: readonly Figures[]): string[] {
     'server',
     'requests/s',
     'x constant',
+    'x echo',
     'p50 ms',
     'p99 ms',
     'CPU us/request',
@@ -228,6 +239,7 @@ function tableOf(figures: readonly Figures[]): string[] {
       each.target,
       each.requestsPerSecond.toFixed(each.requestsPerSecond < 100 ? 1 : 0),
       each.ratio?.toFixed(2) ?? '',
+      each.echoRatio?.toFixed(2) ?? '',
       (each.p50Us / 1000).toFixed(2),
       (each.p99Us / 1000).toFixed(2),
       Number.isNaN(cpu) ? '-' : cpu.toFixed(1),

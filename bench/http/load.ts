@@ -105,17 +105,40 @@ function oneRequest(path: string): string[] {
   ]
 }
 
+/** As long as a fresh number is, so that the length of a body is right around either. */
+const PLACE = '@number@'
+
+/**
+ * Texts of requests are made before the measurement begins, or, where each is another one, put together of parts that were: what the driver
+ * does for a request is taken from the processors that the server has.
+ */
 function numbered({ path, body, numbers }: Load): string[] {
-  const request = (number: string): string =>
-    `wrk.format(nil, ${filled(path, number)}, nil, ${body === undefined ? 'nil' : filled(body, number)})`
   if (numbers.kind === 'fresh') {
-    const scattered = `string.format("%08x", n * ${SCATTER} % ${SCATTER_MODULUS})`
-    return ['local n = 0', 'request = function()', '  n = n + 1', `  return ${request(scattered)}`, 'end']
+    const [target, content] = [path, body].map((text) => text && lua(text.replaceAll('{n}', PLACE)))
+    return [
+      'local n = 0',
+      'local parts = {}',
+      'init = function()',
+      `  local text = wrk.format(nil, ${target}, nil, ${content ?? 'nil'})`,
+      '  local from = 1',
+      '  while true do',
+      `    local first, last = text:find(${lua(PLACE)}, from, true)`,
+      '    parts[#parts + 1] = text:sub(from, (first or #text + 1) - 1)',
+      '    if first == nil then break end',
+      '    from = last + 1',
+      '  end',
+      'end',
+      'request = function()',
+      '  n = n + 1',
+      `  return table.concat(parts, string.format("%08x", n * ${SCATTER} % ${SCATTER_MODULUS}))`,
+      'end',
+    ]
   }
+  const request = `wrk.format(nil, ${filled(path)}, nil, ${body === undefined ? 'nil' : filled(body)})`
   return [
     'local n = 0',
     'local texts = {}',
-    `init = function() for i = 0, ${numbers.count - 1} do texts[i] = ${request('i')} end end`,
+    `init = function() for i = 0, ${numbers.count - 1} do texts[i] = ${request} end end`,
     'request = function()',
     `  n = (n + 1) % ${numbers.count}`,
     '  return texts[n]',
@@ -123,9 +146,9 @@ function numbered({ path, body, numbers }: Load): string[] {
   ]
 }
 
-/** Lua for a text with a number, which is Lua too. */
-function filled(text: string, number: string): string {
-  return text.split('{n}').map(lua).join(` .. ${number} .. `)
+/** Lua for a text with the number `i`, which is Lua too. */
+function filled(text: string): string {
+  return text.split('{n}').map(lua).join(' .. i .. ')
 }
 
 /** A string of Lua with any bytes in it. */

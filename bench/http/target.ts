@@ -11,6 +11,8 @@ export interface Target {
   authorization: string | undefined
   /** Of a server of this machine whose CPU time is counted. */
   pid: number | undefined
+  /** Undefined: it answers all workloads. */
+  only?: readonly string[]
   stop(): Promise<void>
 }
 
@@ -54,14 +56,29 @@ export function threadCounts(list: string | undefined): (string | undefined)[] {
 }
 
 /** `lengths` by method and path. */
-export async function startConstant(lengths: Record<string, number>): Promise<Target> {
-  const program = fileURLToPath(new URL('./constant.js', import.meta.url))
-  const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
-  child.stdin.end(JSON.stringify(lengths))
+export function startConstant(lengths: Record<string, number>): Promise<Target> {
+  return startReference('constant', 'constant', [], JSON.stringify(lengths))
+}
+
+/** What a write of a client that waits for each is held against; `path` is that of the file that it writes. */
+export async function startDurableEcho(path: string): Promise<Target> {
+  return { ...(await startReference('durable echo', 'durable-echo', [path], '')), only: ['put-1'] }
+}
+
+/** A program of this folder, which prints its port. */
+async function startReference(
+  name: string,
+  program: string,
+  args: readonly string[],
+  input: string,
+): Promise<Target> {
+  const path = fileURLToPath(new URL(`./${program}.js`, import.meta.url))
+  const child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.stdin.end(input)
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
   const port = /^port (\d+)/.exec(line.toString())![1]
   return {
-    name: 'constant',
+    name,
     origin: `http://127.0.0.1:${port}`,
     authorization: basic(ADMIN),
     pid: child.pid,

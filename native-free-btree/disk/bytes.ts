@@ -23,6 +23,21 @@ export function writeVarint(target: Uint8Array, offset: number, value: number): 
   return at
 }
 
+/** Longer pieces are copied by a call. */
+const SHORT_BYTES = 160
+
+/** Copies `length` bytes. Short ones, most cells, are copied without leaving JavaScript. */
+export function copyBytes(
+  source: Uint8Array,
+  from: number,
+  target: Uint8Array,
+  to: number,
+  length: number,
+): void {
+  if (length > SHORT_BYTES) target.set(source.subarray(from, from + length), to)
+  else for (let i = 0; i < length; i++) target[to + i] = source[from + i]!
+}
+
 /** Reads numbers one after another; `at` stands behind the last one read. */
 export class ByteReader {
   readonly bytes: Buffer

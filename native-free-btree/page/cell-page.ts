@@ -3,6 +3,7 @@
  * before the others, gaps where cells were. The heads and the prefix (layout.ts) are kept right with every change; what
  * cells of the base go or change is noted in the origin (origin.ts).
  */
+import { copyBytes } from '../disk/bytes.ts'
 import { NODE_HEADER_BYTES, NODE_WIDE } from '../format.ts'
 import { CellView, cellLength, readCell, writeCell } from './cell.ts'
 import {
@@ -253,9 +254,3 @@ function moveCell(from: Buffer, offset: number, page: Buffer, index: number, top
 
 /** Where a page is set aside while its cells are moved together. */
 let scratch = Buffer.allocUnsafeSlow(16 * 1024)
-
-/** Most cells are short: they are copied without leaving JavaScript. */
-function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (length > 160) target.set(source.subarray(from, from + length), to)
-  else for (let i = 0; i < length; i++) target[to + i] = source[from + i]!
-}

@@ -18,6 +18,7 @@
  * Cells lie in any order, and no byte is between them. The same layout serves in memory for nodes that change:
  * there cells may lie anywhere behind the slots, with gaps.
  */
+import { copyBytes } from '../disk/bytes.ts'
 import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE } from '../format.ts'
 import { CellView, readCell } from './cell.ts'
 
@@ -124,8 +125,8 @@ export function cellKey(page: Buffer, index: number): Buffer {
 /** Copies a page whose cells begin at `top` into a larger one, the cells to its end. Returns how far they moved. */
 export function copyPage(from: Buffer, top: number, to: Buffer): number {
   const shift = to.length - from.length
-  from.copy(to, 0, 0, slotsEnd(from))
-  from.copy(to, top + shift, top)
+  copyBytes(from, 0, to, 0, slotsEnd(from))
+  copyBytes(from, top, to, top + shift, from.length - top)
   if (shift === 0) return 0
   const cells = cellCount(from)
   for (let i = 0; i < cells; i++) setSlot(to, i, cellOffset(from, i) + shift)

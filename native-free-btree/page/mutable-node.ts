@@ -5,7 +5,7 @@
  *   then stale and the child's own pointer counts. Otherwise the payload holds the child's pointer.
  * - Once `pointer` is set the node is in the file, durably; its page is released and must not be looked at.
  */
-import type { ByteWriter } from '../disk/bytes.ts'
+import { type ByteWriter, copyBytes } from '../disk/bytes.ts'
 import { NODE_HEADER_BYTES, NODE_INNER, NODE_LEAF, NODE_WIDE, POINTER_BYTES } from '../format.ts'
 import { CellView, cellLength, leafCellBytes, readCell, writeCell } from './cell.ts'
 import { CellPage } from './cell-page.ts'
@@ -331,8 +331,8 @@ export class MutableNode extends CellPage {
     target.reserve(total)
     const out = target.bytes
     const start = target.length
-    page.copy(out, start, 0, slotsEnd)
-    page.copy(out, start + slotsEnd, this.top)
+    copyBytes(page, 0, out, start, slotsEnd)
+    copyBytes(page, this.top, out, start + slotsEnd, page.length - this.top)
     out.writeUInt32LE(total, start + 4)
     const shift = this.top - slotsEnd
     for (let i = 0; i < cells; i++) {

@@ -16,15 +16,17 @@
  * A patch never has a patch for a base: whoever reads a node reads two pages at most. One random update dirties a
  * whole leaf; without patches its cost is the leaf, with them little more than the entry.
  */
-import { ByteReader, type ByteWriter, varintLength, writeVarint } from '../disk/bytes.ts'
+import { ByteReader, type ByteWriter, copyBytes, varintLength, writeVarint } from '../disk/bytes.ts'
 import { PATCH_HEADER_BYTES, PATCH_INNER, PATCH_LEAF } from '../format.ts'
 import { CellView, readCell } from './cell.ts'
 import { cellCount, cellOffset } from './layout.ts'
 import type { MutableNode } from './mutable-node.ts'
-import type { PagePlace } from './origin.ts'
+import type { PageOrigin, PagePlace } from './origin.ts'
 import { cellHasKey, compareCellKey, lowerBound } from './search.ts'
 
 const view = new CellView()
+const NOTHING = Buffer.alloc(0)
+const NONE: readonly number[] = []
 
 const DROP = 0
 const INSERT = 1
@@ -32,80 +34,113 @@ const PAYLOAD = 2
 /** Kinds have two bits. */
 const KINDS = 4
 
-/**
- * Calls `change` for each change since the base, in order, with the cells of the base passed before; `view` is the cell
- * that was changed or came in.
- */
-function forEachChange(node: MutableNode, change: (kind: number, passed: number) => void): void {
-  const { page } = node
-  const { baseTop, removed, changed } = node.origin!
-  const cells = cellCount(page)
-  let passed = 0
-  let baseSlot = 0
-  let nextRemoved = 0
-  let nextChanged = 0
-  const dropRemoved = () => {
-    while (nextRemoved < removed.length && removed[nextRemoved] === baseSlot) {
-      change(DROP, passed)
-      passed = 0
-      nextRemoved += 1
-      baseSlot += 1
+/** The changes of a node since its base, one after the other; memory that is used again for the next node. */
+class Changes {
+  /** Of the change that `next` went to: its kind, and the cells of the base that were passed before it. */
+  kind = DROP
+  passed = 0
+  #page: Buffer = NOTHING
+  #cells = 0
+  #baseTop = 0
+  #removed: readonly number[] = NONE
+  #changed: readonly number[] = NONE
+  #cell = 0
+  #baseSlot = 0
+  #nextRemoved = 0
+  #nextChanged = 0
+
+  begin(page: Buffer, { baseTop, removed, changed }: PageOrigin): void {
+    this.#page = page
+    this.#cells = cellCount(page)
+    this.#baseTop = baseTop
+    this.#removed = removed
+    this.#changed = changed
+    this.#cell = 0
+    this.#baseSlot = 0
+    this.#nextRemoved = 0
+    this.#nextChanged = 0
+  }
+
+  /** Goes to the next change, in order; `view` is the cell that was changed or came in. False: there is none. */
+  next(): boolean {
+    for (let passed = 0; ; passed++) {
+      const isCell = this.#cell < this.#cells
+      const offset = isCell ? cellOffset(this.#page, this.#cell) : 0
+      if (isCell && offset < this.#baseTop) return this.#found(INSERT, passed, offset)
+      if (this.#removed[this.#nextRemoved] === this.#baseSlot) {
+        this.#nextRemoved += 1
+        this.#baseSlot += 1
+        this.kind = DROP
+        this.passed = passed
+        return true
+      }
+      if (!isCell) return false
+      this.#baseSlot += 1
+      if (this.#changed[this.#nextChanged] === this.#baseSlot - 1) {
+        this.#nextChanged += 1
+        return this.#found(PAYLOAD, passed, offset)
+      }
+      this.#cell += 1
     }
   }
-  for (let i = 0; i < cells; i++) {
-    const offset = cellOffset(page, i)
-    if (offset < baseTop) {
-      readCell(page, offset, view)
-      change(INSERT, passed)
-      passed = 0
-      continue
-    }
-    dropRemoved()
-    if (nextChanged < changed.length && changed[nextChanged] === baseSlot) {
-      readCell(page, offset, view)
-      change(PAYLOAD, passed)
-      passed = 0
-      nextChanged += 1
-    } else {
-      passed += 1
-    }
-    baseSlot += 1
+
+  #found(kind: number, passed: number, offset: number): boolean {
+    readCell(this.#page, offset, view)
+    this.#cell += 1
+    this.kind = kind
+    this.passed = passed
+    return true
   }
-  dropRemoved()
+
+  /** Keeps no page alive. */
+  end(): void {
+    this.#page = NOTHING
+    this.#removed = NONE
+    this.#changed = NONE
+  }
 }
+
+const changes = new Changes()
 
 /** Appends a patch of the node to `target`, or nothing, and false, when it would be longer than `most` bytes. */
 export function appendPatch(node: MutableNode, target: ByteWriter, most: number): boolean {
   if (node.origin === undefined) return false
-  const { base } = node.origin
-  let changes = 0
+  const { page, origin } = node
+  const { base } = origin
+  let count = 0
   let total = PATCH_HEADER_BYTES
-  forEachChange(node, (kind, passed) => {
-    changes += 1
+  changes.begin(page, origin)
+  while (total <= most && changes.next()) {
+    const { kind, passed } = changes
+    count += 1
     total += varintLength(passed * KINDS + kind)
     if (kind === INSERT) total += view.end - view.start
     else if (kind === PAYLOAD) total += varintLength(tagOf(view)) + view.end - view.payloadStart
-  })
-  if (total > most || changes > 0xffff) return false
+  }
+  changes.end()
+  if (total > most || count > 0xffff) return false
   target.reserve(total)
   const out = target.bytes
   const start = target.length
   out[start] = node.leaf ? PATCH_LEAF : PATCH_INNER
   out[start + 1] = 0
-  out.writeUInt16LE(changes, start + 2)
+  out.writeUInt16LE(count, start + 2)
   out.writeUInt32LE(total, start + 4)
   out.writeUIntLE(base.position, start + 8, 6)
   out.writeUInt32LE(base.length, start + 14)
   out.writeBigUInt64LE(base.hash, start + 18)
   let at = start + PATCH_HEADER_BYTES
-  forEachChange(node, (kind, passed) => {
+  changes.begin(page, origin)
+  while (changes.next()) {
+    const { kind, passed } = changes
     at = writeVarint(out, at, passed * KINDS + kind)
-    if (kind === DROP) return
+    if (kind === DROP) continue
     if (kind === PAYLOAD) at = writeVarint(out, at, tagOf(view))
     const from = kind === PAYLOAD ? view.payloadStart : view.start
-    node.page.copy(out, at, from, view.end)
+    copyBytes(page, from, out, at, view.end - from)
     at += view.end - from
-  })
+  }
+  changes.end()
   target.length += total
   return true
 }

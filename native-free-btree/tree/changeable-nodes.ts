@@ -160,7 +160,7 @@ export class ChangeableNodes {
       present.parent = parent
       return present
     }
-    const node = this.#mutable(present ?? readPointer(parent.page, index, this.hasReducer))
+    const node = this.#mutable(present ?? readPointer(parent.page, index, false))
     parent.children![index] = node
     node.parent = parent
     return node

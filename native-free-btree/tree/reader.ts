@@ -238,7 +238,7 @@ export function mapCells(
   values: ValueReader | undefined,
   parts: Uint8Array[],
 ): void {
-  const isForAll = reducer.mapAll !== undefined && to - from >= FEW_CELLS
+  const isForAll = isForMany(reducer, to - from)
   const bounds = isForAll ? boundsOf(page, from, to) : undefined
   if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
   else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts)
@@ -351,17 +351,29 @@ export function reductionOf(
     link.reduction = reduction
     return reduction
   }
-  const parts: Uint8Array[] = []
-  if (children === undefined) mapCells(page, 0, cells, reducer, values, parts)
-  else {
-    for (let i = 0; i < cells; i++) {
-      const child = children[i]
-      parts.push(child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values))
-    }
-  }
-  const reduction = reducer.combine(parts)
+  const reduction =
+    children === undefined
+      ? leafReduction(page, cells, reducer, values)
+      : reducer.combine(
+          children.map((child, i) =>
+            child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values),
+          ),
+        )
   link.reduction = reduction
   return reduction
+}
+
+/** The summary of a leaf: from one call, where the reducer has one for many entries and all values are in the page. */
+function leafReduction(page: Buffer, cells: number, reducer: Reducer, values: ValueReader): Uint8Array {
+  const bounds = isForMany(reducer, cells) ? boundsOf(page, 0, cells) : undefined
+  if (bounds !== undefined) return reducer.mapAll!(page, bounds)
+  const parts: Uint8Array[] = []
+  mapCells(page, 0, cells, reducer, values, parts)
+  return reducer.combine(parts)
+}
+
+function isForMany(reducer: Reducer, cells: number): boolean {
+  return reducer.mapAll !== undefined && cells >= FEW_CELLS
 }
 
 /** Where the summaries of a node's children lie side by side. */

@@ -1,6 +1,13 @@
 import type { DocumentView, LocalDocument } from '../database/api/database.ts'
 import { formatExpiry } from '../database/layout/expiry.ts'
-import { documentPieces, documentText, memberText, stringsText, stringText } from '../json/writer.ts'
+import {
+  documentPieces,
+  documentText,
+  isPlainText,
+  memberText,
+  stringsText,
+  stringText,
+} from '../json/writer.ts'
 import { attachmentPieces } from './attachment-output.ts'
 import type { AttachmentWish } from './attachment-wish.ts'
 import type { Piece } from './piece.ts'
@@ -33,10 +40,45 @@ const NO_WISH: AttachmentWish = {}
 export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}, end = ''): DocumentAnswer {
   const { members, hasMeta } = membersOf(view, wanted)
   const attachments = attachmentPieces(view, wanted.attachments ?? NO_WISH)
-  const text = documentText(view.id, view.rev, view.body(), members, end)
+  const text = documentText(view.id, view.rev, bodyToCopy(view), members, end)
   if (attachments.length === 0) return { pieces: [text], hasMeta }
   const close = CLOSE + end
   return { pieces: [text.subarray(0, text.length - close.length), ...attachments, close], hasMeta }
+}
+
+/**
+ * `viewAnswer` of a document of which nothing is shown but id, revision and body, made in one go from where the body lies. A string
+ * has bytes as characters; one that would be longer than `mostBytes` is a buffer. Undefined for documents that need more than that.
+ */
+export function plainAnswer(view: DocumentView, end: string, mostBytes: number): string | Buffer | undefined {
+  const { id, rev } = view
+  if (view.locateBody === undefined || view.deleted || !isPlainText(id) || !isPlainText(rev)) return undefined
+  if (view.attachments().length > 0) return undefined
+  const { bytes, start, end: bodyEnd } = view.locateBody()
+  const bodyBytes = bodyEnd - start
+  if (id.length + bodyBytes > mostBytes) return documentText(id, rev, bytes.subarray(start, bodyEnd), '', end)
+  const comma = bodyBytes > EMPTY_BODY_BYTES ? ',' : ''
+  return `{"_id":"${id}","_rev":"${rev}"${comma}${bufferOf(bytes).toString('latin1', start + 1, bodyEnd)}${end}`
+}
+
+const EMPTY_BODY_BYTES = 2
+let lastBytes: Uint8Array = new Uint8Array(0)
+let lastBuffer: Buffer = Buffer.alloc(0)
+
+/** The same memory: bodies lie in few. */
+function bufferOf(bytes: Uint8Array): Buffer {
+  if (bytes !== lastBytes) {
+    lastBytes = bytes
+    lastBuffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+  return lastBuffer
+}
+
+/** Good until anything else is read. */
+function bodyToCopy(view: DocumentView): Uint8Array {
+  if (view.locateBody === undefined) return view.body()
+  const { bytes, start, end } = view.locateBody()
+  return bytes.subarray(start, end)
 }
 
 /** The view's text without a newline, in pieces. */

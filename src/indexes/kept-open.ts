@@ -108,9 +108,20 @@ export class KeptOpen<T extends Closable> {
     this.#entries.delete(entry.key)
     this.#entries.set(entry.key, entry)
     entry.cancelTimer = this.#options.clock.after(this.#options.idleMs, () => this.#retire(entry))
-    for (const idle of this.#entries.values()) {
-      if (this.#entries.size <= this.#options.most) return
-      if (idle.users === 0) this.#retire(idle)
+    this.#retireBeyondMost()
+  }
+
+  /** Those that are being closed count no more. */
+  #retireBeyondMost(): void {
+    const { most } = this.#options
+    if (this.#entries.size <= most) return
+    const kept = [...this.#entries.values()].filter(({ isRetired }) => !isRetired)
+    let excess = kept.length - most
+    for (const idle of kept) {
+      if (excess <= 0) return
+      if (idle.users > 0) continue
+      this.#retire(idle)
+      excess -= 1
     }
   }
 

@@ -23,6 +23,11 @@ export function stringText(value: string): string {
   )
 }
 
+/** Whether the canonical text of the string is itself between quotes, and each of its characters a byte of that. */
+export function isPlainText(value: string): boolean {
+  return PLAIN.test(value)
+}
+
 /** A member to stand behind others: `,"name":text`. `text` is JSON. */
 export function memberText(name: string, text: string): string {
   return `,${stringText(name)}:${text}`

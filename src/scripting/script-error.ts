@@ -18,7 +18,7 @@ export type FailureKind =
   | 'result'
   /** The thread that ran it ended. */
   | 'crashed'
-  /** Too many calls wait. */
+  /** Too many calls wait, or there is no thread for them. */
   | 'busy'
   /** Whoever called has gone, or the room was closed. */
   | 'cancelled'
@@ -98,6 +98,11 @@ export const BUSY: Failure = {
   kind: 'busy',
   error: 'service_unavailable',
   reason: 'Too many calls of design functions wait.',
+}
+export const NO_THREAD: Failure = {
+  kind: 'busy',
+  error: 'service_unavailable',
+  reason: 'There is no thread to run the function.',
 }
 export const CANCELLED: Failure = {
   kind: 'cancelled',

@@ -125,7 +125,7 @@ export class Fronts {
     )
   }
 
-  /** Resolves when it takes requests; rejects when it ends before. */
+  /** Resolves when it takes requests; rejects when it ends before. Throws where the system has no thread for it. */
   #startOne(sockets: readonly FrontSocket[]): Promise<void> {
     const { server, program = PROGRAM } = this.#options
     const { port1, port2 } = new MessageChannel()
@@ -176,14 +176,33 @@ export class Fronts {
     this.#cancelRestarts.add(cancel)
   }
 
+  /** Never rejects. One that ends is replaced like any other; where none could be made, it is tried again. */
   async #startAnother(): Promise<void> {
+    let sockets: FrontSocket[] | undefined
+    let started: Promise<void>
     try {
-      const [sockets] = await this.#descriptors(1)
-      if (this.#stopped === undefined) await this.#startOne(sockets!)
-      else for (const [at, { fd }] of sockets!.entries()) this.#sockets[at]!.giveBack(fd)
+      sockets = (await this.#descriptors(1))[0]!
+      if (this.#stopped !== undefined) {
+        this.#giveBack(sockets)
+        return
+      }
+      started = this.#startOne(sockets)
     } catch (error) {
-      this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
+      this.#noteNotStarted(error)
+      if (sockets !== undefined) this.#giveBack(sockets)
+      if (this.#stopped === undefined) this.#replace(0)
+      return
     }
+    await started.catch((error: unknown) => this.#noteNotStarted(error))
+  }
+
+  #noteNotStarted(error: unknown): void {
+    this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
+  }
+
+  /** Of a front that was not made. */
+  #giveBack(sockets: readonly FrontSocket[]): void {
+    for (const [at, { fd }] of sockets.entries()) this.#sockets[at]!.giveBack(fd)
   }
 
   #share(): Omit<FrontStart, 'port' | 'sockets' | 'metrics'> {

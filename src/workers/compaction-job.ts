@@ -73,6 +73,8 @@ export class RemoteSource implements CompactionSource {
   readonly #port: MessagePort
   readonly #calls = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>()
   #called = 0
+  /** Why nothing is answered any more. */
+  #closed: Error | undefined
 
   constructor({ path, uuid, salt, port }: CompactionJob) {
     this.path = path
@@ -86,11 +88,13 @@ export class RemoteSource implements CompactionSource {
       else call?.reject(new Error(error))
     })
     port.on('close', () => {
-      for (const { reject } of this.#calls.values()) reject(new Error('the server has closed the connection'))
+      this.#closed = new Error('the server has closed the connection')
+      for (const { reject } of this.#calls.values()) reject(this.#closed)
     })
   }
 
   #call(method: Method, argument?: unknown): Promise<unknown> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
     this.#called += 1
     const call = this.#called
     return new Promise((resolve, reject) => {

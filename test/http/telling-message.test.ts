@@ -73,3 +73,56 @@ t.test('nobody is told of a body that the stream has begun with', async (t) => {
   })
   t.equal(text, 'hello')
 })
+
+const BARE = 'GET / HTTP/1.1\r\nHost: x\r\n'
+const LAST = 'Connection: close\r\n\r\n'
+
+t.test('the end of a request without a body is told to who reads, whenever that is', async (t) => {
+  const ways: ((request: TellingMessage) => Promise<string>)[] = [
+    streamed,
+    (request) => new Promise((resolve) => request.once('end', () => resolve('')).resume()),
+    (request) => new Promise((resolve) => request.once('close', () => resolve('')).resume()),
+    (request) => new Promise((resolve) => request.once('end', () => resolve('')).on('data', () => t.fail())),
+  ]
+  for (const read of ways) {
+    for (const turns of [0, 1, 3]) {
+      const answer = await answered(`${BARE}${LAST}`, async (request) => {
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve))
+        return `${await read(request)}ended`
+      })
+      t.equal(answer, 'ended')
+    }
+  }
+})
+
+t.test(
+  'requests without bodies that nobody reads: the connection goes on, and no message is kept',
+  async (t) => {
+    const requests: TellingMessage[] = []
+    let ends = 0
+    const text = `${BARE}\r\n`.repeat(2) + BARE + LAST
+    await answered(text, async (request) => {
+      requests.push(request)
+      request.once('end', () => {
+        ends += 1
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      t.ok(request.readableEnded)
+      return 'x'
+    })
+    t.equal(requests.length, 3)
+    t.equal(ends, 0)
+    for (const { socket } of requests)
+      t.notOk((socket as { parser?: { incoming?: unknown } }).parser?.incoming)
+  },
+)
+
+t.test('a body that nobody reads is read before the next request', async (t) => {
+  const heads: string[] = []
+  const body = HEAD.replace('Connection: close\r\n', '')
+  await answered(`${body}hello${BARE}${LAST}`, async (request) => {
+    heads.push(request.method!)
+    return 'x'
+  })
+  t.same(heads, ['POST', 'GET'])
+})

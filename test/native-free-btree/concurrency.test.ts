@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { openStore, PageCache, StorageError, type Store } from '../../native-free-btree/index.ts'
 import { Random } from '../support/random.ts'
@@ -51,6 +52,27 @@ t.test('64 writers share groups, and each of them is answered after its own is d
   const reopened = await openStore(path)
   t.equal(reopened.get('a', KEY)?.toString(), '1280')
   await reopened.close()
+})
+
+t.test('what the messages of one turn of the event loop bring goes into one group', async (t) => {
+  const { open } = simulated()
+  const store = await open()
+  await store.transact((tx) => tx.put('plain', KEY, KEY))
+  const before = store.commit
+  const { port1, port2 } = new MessageChannel()
+  const written: Promise<unknown>[] = []
+  const all = new Promise<void>((resolve) => {
+    port2.on('message', (number: number) => {
+      written.push(store.transact((tx) => tx.put('plain', numbered(number), KEY)))
+      if (written.length === 5) resolve()
+    })
+  })
+  for (let number = 0; number < 5; number++) port1.postMessage(number)
+  await all
+  await Promise.all(written)
+  t.equal(store.commit, before + 1)
+  port1.close()
+  await store.close()
 })
 
 t.test('a failed sync answers everybody, and keeps what was acknowledged', async (t) => {

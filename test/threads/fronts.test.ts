@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import type { Fronts } from '../../src/threads/fronts.ts'
+import { ListeningSocket } from '../../src/threads/listening-socket.ts'
 import { HttpClient } from '../support/http-client.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -64,6 +65,41 @@ t.test('a thread that ends is replaced, and the others notice nothing', async (t
     await until('there are as many as before', () => workersOf(server).length === THREADS)
   }
   t.equal((await ask(server, 'DELETE /db')).status, 200, 'what they held was given back')
+})
+
+t.test('a thread that the system cannot give is asked for again', async (t) => {
+  const server = await startTestServer({ threads: THREADS })
+  t.teardown(() => server.stop())
+  const { settings } = server.server
+  let refusals = 0
+  let givenBack = 0
+  const refuse = (): never => {
+    refusals += 1
+    throw new Error('EAGAIN')
+  }
+  const { descriptors, giveBack } = ListeningSocket.prototype
+  const restore = (): void => {
+    Object.assign(ListeningSocket.prototype, { descriptors, giveBack })
+  }
+  t.teardown(restore)
+  ListeningSocket.prototype.giveBack = function (descriptor) {
+    givenBack += 1
+    giveBack.call(this, descriptor)
+  }
+  // No descriptor of the socket at first, and then no thread for it.
+  ListeningSocket.prototype.descriptors = async function (count) {
+    if (refusals < 2) refuse()
+    const found = await descriptors.call(this, count)
+    if (refusals === 2) settings.values = refuse
+    else restore()
+    return found
+  }
+  const { values } = settings
+  await workersOf(server)[0]!.terminate()
+  await until('there was no thread', () => refusals === 3)
+  settings.values = values
+  await until('there are as many as before', () => workersOf(server).length === THREADS)
+  t.equal(givenBack, 1, 'nobody is left to listen on the descriptor of a thread that was not made')
 })
 
 t.test('databases that fronts do not need make room for others', async (t) => {

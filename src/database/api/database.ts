@@ -90,6 +90,8 @@ export interface DocumentView {
   readonly expiresAtMs: number | undefined
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
+  /** Where the body lies, where it can be said: good until anything else is read. Throws as `body`. */
+  locateBody?(): Readonly<ValuePlace>
   /** In the order of the document. */
   attachments(): readonly AttachmentView[]
   /** The path from this revision to the root, newest first. */

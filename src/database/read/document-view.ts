@@ -1,9 +1,9 @@
 /** One revision of one document as a reader sees it. Bodies are fetched on first use and kept. */
-import type { Reference, ValueSource } from '../../../native-free-btree/index.ts'
+import type { Reference, ValuePlace, ValueSource } from '../../../native-free-btree/index.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
 import { plainBytes, storedBytes } from '../attachments/content.ts'
-import { readText } from '../bodies/stored-text.ts'
+import { locateText, readText } from '../bodies/stored-text.ts'
 import { databaseErrorOf, reading } from '../errors/layer-errors.ts'
 import {
   type AttachmentEncoding,
@@ -133,6 +133,19 @@ export class StoredView implements DocumentView {
       source.metrics?.count('couchdb.database_reads')
     }
     return this.#body
+  }
+
+  locateBody(): Readonly<ValuePlace> {
+    const body = this.#body
+    if (body !== undefined) return { bytes: body, start: 0, end: body.length }
+    const { source, reference } = this.#parts
+    try {
+      const place = locateText(source.values, reference, 0)
+      source.metrics?.count('couchdb.database_reads')
+      return place
+    } catch (error) {
+      throw databaseErrorOf(error)
+    }
   }
 
   attachments(): readonly AttachmentView[] {

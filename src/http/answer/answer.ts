@@ -20,6 +20,8 @@ export interface WholeAnswer extends AnyAnswer {
   headers: Headers
   /** Empty for 304 and redirects: no content-type is sent then. */
   body: Buffer | string
+  /** Each character of `body` is a byte of it. */
+  isBytes?: true
 }
 
 export interface StreamedAnswer extends AnyAnswer {
@@ -67,6 +69,12 @@ export function jsonText(status: number, body: string | Buffer, headers?: Header
 export function taggedJson(status: number, body: string | Buffer, etag: string): WholeAnswer {
   const headers = { 'cache-control': CACHE_CONTROL, 'content-type': JSON_TYPE, etag }
   return { kind: 'whole', status, headers, body, ours: true }
+}
+
+/** A document's text, of which each character is a byte. */
+export function taggedBytes(body: string, etag: string): WholeAnswer {
+  const headers = { 'cache-control': CACHE_CONTROL, 'content-type': JSON_TYPE, etag }
+  return { kind: 'whole', status: 200, headers, body, ours: true, isBytes: true }
 }
 
 /** What was written, and where it is. */

@@ -27,8 +27,10 @@ export function asScript(answer: Answer, callback: string): Answer {
   }
   const start = `/* CouchDB */${callback}(`
   if (answer.kind === 'streamed') return { ...answer, headers, pieces: between(start, answer.pieces, ');\n') }
-  const text = typeof answer.body === 'string' ? answer.body : answer.body.toString('utf8')
-  return { ...answer, headers, body: `${start}${text.trimEnd()});\n` }
+  const { isBytes, ...rest } = answer
+  const body = isBytes === true ? Buffer.from(answer.body as string, 'latin1') : answer.body
+  const text = typeof body === 'string' ? body : body.toString('utf8')
+  return { ...rest, headers, body: `${start}${text.trimEnd()});\n` }
 }
 
 function between(start: string, pieces: Pieces, end: string): MixedPieces {

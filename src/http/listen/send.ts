@@ -23,7 +23,7 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   if (response.destroyed) return
   const { status } = answer
   const head = headOf(exchange, answer.headers)
-  const body = typeof answer.body === 'string' ? Buffer.from(answer.body, 'utf8') : answer.body
+  const body = answer.isBytes === true ? answer.body : bytesOf(answer.body)
   // RFC 9110, 8.6, would have the length that a 200 has or none; CouchDB says 0, and clients read it.
   if (status !== 204) head.push('Content-Length', String(body.length))
   response.writeHead(status, head)
@@ -32,16 +32,20 @@ export function sendWhole(exchange: Exchange, answer: WholeAnswer): void {
   const rest = discardRest(request, { pace: paceOf(exchange) })
   if (rest !== undefined) {
     if (bodiless) response.flushHeaders()
-    else response.write(body)
+    else response.write(body, 'latin1')
     void rest.then(() => response.end())
   } else if (bodiless) response.end()
   else if (body.length <= MAX_JOINED_BYTES) endJoined(response, body)
-  else response.end(body)
+  else response.end(body, 'latin1')
 }
 
-/** A short body, in one piece with the head that was written. */
-function endJoined(response: ServerResponse, body: Buffer): void {
-  endWithTurn(response, body.toString('latin1'))
+function bytesOf(body: Buffer | string): Buffer {
+  return typeof body === 'string' ? Buffer.from(body, 'utf8') : body
+}
+
+/** A short body, in one piece with the head that was written. Of a text each character is a byte. */
+function endJoined(response: ServerResponse, body: Buffer | string): void {
+  endWithTurn(response, typeof body === 'string' ? body : body.toString('latin1'))
 }
 
 /**

@@ -18,6 +18,7 @@ import { ArrivingMessage, handlerFor, registerResources, rewriteUrl } from './di
 import { paceOfStrangers } from './lingering.ts'
 import { refuseMalformed } from './malformed.ts'
 import { MoreSockets } from './more-sockets.ts'
+import { writeSinglePieces } from './one-piece.ts'
 import { serverToken } from './server-token.ts'
 import { urlOf } from './sockets.ts'
 import { serveWebsockets } from './websockets.ts'
@@ -118,6 +119,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
   keepUnsentAnswers(app.server)
+  writeSinglePieces(app.server)
   // A connection that could not be accepted (no descriptors, no memory) is the client's loss alone.
   const onError = (error: Error): void =>
     options.backend.log.warning('a connection was lost', { error: describeError(error) })

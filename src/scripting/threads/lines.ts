@@ -12,7 +12,7 @@ import type { TransferListItem } from 'node:worker_threads'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../base/clock.ts'
 import type { Limits } from '../limits.ts'
-import { BUSY, CANCELLED, CRASHED, type Failure, ScriptError } from '../script-error.ts'
+import { BUSY, CANCELLED, CRASHED, type Failure, NO_THREAD, ScriptError } from '../script-error.ts'
 import type { Job, Outcome, Reading, Work } from './protocol.ts'
 import { type Runner, RunnerGone, type StartRunner } from './runner.ts'
 
@@ -51,6 +51,8 @@ interface Line {
   program: Program
   queue: Waiting[]
   isRunning: boolean
+  /** It is among those that wait for a thread: also when all of its calls were given up meanwhile. */
+  isReady: boolean
 }
 
 const PATIENCE_MS = 25
@@ -126,12 +128,18 @@ export class Lines {
   #enqueue(program: Program, waiting: Waiting): void {
     let line = this.#lines.get(program.key)
     if (line === undefined) {
-      line = { program, queue: [], isRunning: false }
+      line = { program, queue: [], isRunning: false, isReady: false }
       this.#lines.set(program.key, line)
     }
-    if (line.queue.length === 0 && !line.isRunning) this.#ready.push(line)
+    if (!line.isRunning) this.#makeReady(line)
     line.queue.push(waiting)
     this.#waiting += 1
+  }
+
+  #makeReady(line: Line): void {
+    if (line.isReady) return
+    line.isReady = true
+    this.#ready.push(line)
   }
 
   #forget(key: string, waiting: Waiting): void {
@@ -161,14 +169,36 @@ export class Lines {
       const index = this.#ready.findIndex(({ program }) => this.#mayRun(program.owner))
       if (index < 0) return
       const line = this.#ready[index]!
-      const thread = this.#threadFor(line)
+      let thread: Runner | undefined
+      try {
+        thread = this.#threadFor(line)
+      } catch {
+        // The system has no thread to give. Where there is one already, the line waits for that.
+        if (this.#threads.size === 0) {
+          this.#takeReady(index)
+          this.#refuse(line)
+          continue
+        }
+      }
       if (thread === undefined) {
         this.#lookAgain()
         return
       }
-      this.#ready.splice(index, 1)
+      this.#takeReady(index)
       void this.#runOn(thread, line)
     }
+  }
+
+  #takeReady(index: number): void {
+    const [line] = this.#ready.splice(index, 1)
+    line!.isReady = false
+  }
+
+  /** Its calls fail: there is nobody to run them. */
+  #refuse(line: Line): void {
+    this.#lines.delete(line.program.key)
+    this.#waiting -= line.queue.length
+    for (const waiting of line.queue.splice(0)) waiting.reject(new ScriptError(NO_THREAD))
   }
 
   #mayRun(owner: string): boolean {
@@ -176,6 +206,7 @@ export class Lines {
     return (this.#running.get(owner) ?? 0) < share
   }
 
+  /** Throws where the system has no thread to give. */
   #threadFor({ program }: Line): Runner | undefined {
     const { threads, mostThreads, clock, limits } = this.#options
     const known = this.#places.get(program.key)
@@ -223,7 +254,7 @@ export class Lines {
         else this.#running.set(program.owner, left)
       }
     }
-    if (line.queue.length > 0) this.#ready.push(line)
+    if (line.queue.length > 0) this.#makeReady(line)
     else if (this.#lines.get(program.key) === line) this.#lines.delete(program.key)
     this.#pumpSoon()
     this.#idle()

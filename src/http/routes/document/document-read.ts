@@ -3,7 +3,13 @@ import { randomHex } from '../../../base/random.ts'
 import type { DocumentView, OpenRevision } from '../../../database/api/database.ts'
 import type { AttachmentWish } from '../../../documents/attachment-wish.ts'
 import { isUtf8 } from '../../../documents/characters.ts'
-import { type DocumentMembers, joinedText, viewAnswer, viewPieces } from '../../../documents/document-text.ts'
+import {
+  type DocumentMembers,
+  joinedText,
+  plainAnswer,
+  viewAnswer,
+  viewPieces,
+} from '../../../documents/document-text.ts'
 import {
   jsonPart,
   openRevsPart,
@@ -21,6 +27,7 @@ import {
   jsonStream,
   jsonText,
   multipartStream,
+  taggedBytes,
   taggedJson,
 } from '../../answer/answer.ts'
 import { accepts } from '../../request/accept.ts'
@@ -28,6 +35,9 @@ import type { Exchange } from '../../request/exchange.ts'
 import { revisionTag } from '../../request/header-text.ts'
 import { readRevisionsJson } from '../../request/parameters.ts'
 import type { Query } from '../../request/query.ts'
+
+/** The text of a longer document is not worth being one with its head (`listen/send.ts`), and is sent as it lies in memory. */
+const MOST_PLAIN_BYTES = 12 * 1024
 
 /** The parameters of a document's reads; the first malformed one is reported. */
 interface ReadParameters extends DocumentMembers {
@@ -93,6 +103,11 @@ export function readDocument(exchange: Exchange): Answer {
   const etag = revisionTag(view.rev)
   if (attachments.data !== undefined && sentMultipart(exchange, view)) {
     return relatedAnswer(exchange, view, wanted, etag)
+  }
+  if (parameters === NO_PARAMETERS && etag !== undefined && !exchange.matchesEtag(etag)) {
+    const text = plainAnswer(view, '\n', MOST_PLAIN_BYTES)
+    if (text !== undefined)
+      return typeof text === 'string' ? taggedBytes(text, etag) : taggedJson(200, text, etag)
   }
   const { pieces, hasMeta } = viewAnswer(view, wanted, '\n')
   if (!hasMeta && etag !== undefined && exchange.matchesEtag(etag)) return bare(304, { etag })
