@@ -193,6 +193,23 @@ export function cellHasKey(
   return orderOfCell(page, index, key, compare, start, end) === 0
 }
 
+/**
+ * Whether cell `index` exists and has exactly the bytes `start` to `end` of `key`, in whatever order the tree has them. It costs next
+ * to nothing where that is not so: then heads tell it, which lie side by side.
+ */
+export function isNextKey(
+  page: Uint8Array,
+  index: number,
+  key: Uint8Array,
+  start: number,
+  end: number,
+): boolean {
+  if (index >= cellCount(page)) return false
+  const prefix = prefixLength(page)
+  if (end - start < prefix || headAt(page, index) !== headOf(key, start + prefix, end)) return false
+  return compareCellKey(page, cellOffset(page, index), key, start, end) === 0
+}
+
 /** The child of an inner page whose range holds the key in `key` from `start` to `end`. */
 export function childIndex(
   page: Buffer,

@@ -1,7 +1,8 @@
 /**
  * The leaf in which an entry of a tree was looked up last: whoever looks up many mostly finds the next one there, without the way
  * from the root. Invariants:
- * - What is looked up lies between two keys of the leaf, so it can lie in no other.
+ * - What is looked up lies between two keys of the leaf, so it can lie in no other, or is one of them: those who look up in order
+ *   mostly find the next one.
  * - The leaf is as it was: the tree tells of its changes (`forget`), and the memory that it lies in was not used for another page
  *   since: a room of the cache (`generation`), or, of a leaf that is changing, a page of the pool (`reuses`).
  */
@@ -10,13 +11,15 @@ import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { cellCount, cellOffset } from '../page/layout.ts'
 import { pagePool } from '../page/pool.ts'
-import { cellHasKey, lowerBound } from '../page/search.ts'
+import { cellHasKey, isNextKey, lowerBound } from '../page/search.ts'
 import type { ValueReader } from '../values/values.ts'
 import { placeCell } from './point-reads.ts'
 import type { Root } from './shares.ts'
 
 export class NearLeaf {
   #leaf: Buffer | undefined
+  /** Of the entry that was found last in it. */
+  #index = 0
   #root: Root
   #generation = 0
   #reuses = 0
@@ -40,6 +43,12 @@ export class NearLeaf {
     let leaf = this.#leaf
     let index = 0
     if (leaf !== undefined && this.#root === root && this.#isAsItWas(source)) {
+      const next = this.#index + 1
+      if (isNextKey(leaf, next, bytes, start, end)) {
+        this.#index = next
+        placeCell(leaf, cellOffset(leaf, next), values, into)
+        return true
+      }
       index = lowerBound(leaf, bytes, compare, start, end)
       if (index === 0 || index === cellCount(leaf)) leaf = undefined
     } else leaf = undefined
@@ -53,6 +62,7 @@ export class NearLeaf {
       this.#reuses = pagePool.reuses
     }
     if (!cellHasKey(leaf, index, bytes, compare, start, end)) return false
+    this.#index = index
     placeCell(leaf, cellOffset(leaf, index), values, into)
     return true
   }

@@ -52,9 +52,9 @@ export function viewAnswer(view: DocumentView, wanted: DocumentMembers = {}, end
  */
 export function plainAnswer(view: DocumentView, end: string, mostBytes: number): string | Buffer | undefined {
   const { id, rev } = view
-  if (view.placeBody === undefined || view.deleted || !isPlainText(id) || !isPlainText(rev)) return undefined
+  if (view.locateBody === undefined || view.deleted || !isPlainText(id) || !isPlainText(rev)) return undefined
   if (view.attachments().length > 0) return undefined
-  const { bytes, start, end: bodyEnd } = view.placeBody()
+  const { bytes, start, end: bodyEnd } = view.locateBody()
   const bodyBytes = bodyEnd - start
   if (id.length + bodyBytes > mostBytes) return documentText(id, rev, bytes.subarray(start, bodyEnd), '', end)
   const comma = bodyBytes > EMPTY_BODY_BYTES ? ',' : ''
@@ -76,8 +76,8 @@ function bufferOf(bytes: Uint8Array): Buffer {
 
 /** Good until anything else is read. */
 function bodyToCopy(view: DocumentView): Uint8Array {
-  if (view.placeBody === undefined) return view.body()
-  const { bytes, start, end } = view.placeBody()
+  if (view.locateBody === undefined) return view.body()
+  const { bytes, start, end } = view.locateBody()
   return bytes.subarray(start, end)
 }
 

@@ -226,7 +226,9 @@ const DOCUMENT_HEAD = new FixedText('{"_id":"')
 /** Writes the document behind `separator`. False, and nothing is written, where it has more to it than bytes, or is deleted. */
 export function writeWhole(row: StoredRow, out: Gathered, separator: FixedText): boolean {
   if (row.deleted || row.hasAttachments || !isPlainRow(row)) return false
-  const room = out.reserve(AROUND_BYTES + row.idEnd - row.idStart + MOST_REVISION_BYTES)
+  const { bytes: body, start, end } = row.placeBody()
+  const inner = Math.max(0, end - start - EMPTY_BODY_BYTES)
+  const room = out.reserve(AROUND_BYTES + row.idEnd - row.idStart + MOST_REVISION_BYTES + inner)
   const { bytes: chunk, view } = room
   let at = separator.write(view, out.used)
   at = DOCUMENT_HEAD.write(view, at)
@@ -234,10 +236,13 @@ export function writeWhole(row: StoredRow, out: Gathered, separator: FixedText):
   at = REVISION.write(view, at)
   at = writeRevision(row, room, at)
   chunk[at++] = QUOTE
+  if (inner > 0) {
+    chunk[at++] = COMMA
+    chunk.set(body.subarray(start + 1, end - 1), at)
+    at += inner
+  }
+  chunk[at++] = CLOSE
   out.used = at
-  addMembers(row, out)
-  out.reserve(1).bytes[out.used] = CLOSE
-  out.used += 1
   return true
 }
 

@@ -45,9 +45,10 @@ export function writeRevision(row: StoredRow, { bytes, view }: Chunk, at: number
   const { revisionBytes, revisionStart } = row
   let to = writeDigits(row.generation, bytes, at)
   bytes[to++] = DASH
-  for (let i = 0; i < REVISION_ID_SIZE; i++) {
-    view.setUint16(to, HEX_PAIRS[revisionBytes[revisionStart + i]!]!, true)
-    to += 2
+  for (let i = revisionStart; i < revisionStart + REVISION_ID_SIZE; i += 2) {
+    const four = HEX_PAIRS[revisionBytes[i]!]! | (HEX_PAIRS[revisionBytes[i + 1]!]! << 16)
+    view.setUint32(to, four, true)
+    to += 4
   }
   return to
 }

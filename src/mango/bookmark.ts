@@ -29,8 +29,6 @@ const MOST_BYTES = 8 * 1024 * 1024
 
 const PLAIN_HEAD = Buffer.from([VERSION])
 const LENGTH_BYTES = 4
-/** Of one code unit. */
-const MOST_UTF8_BYTES = 3
 /** Of the bookmark that is printed. */
 const desk = Buffer.allocUnsafeSlow(1024)
 /** The term of a bookmark, but for the id, with its length before it, and the key. */
@@ -51,18 +49,23 @@ function termParts(): [Buffer, Buffer, Buffer] {
 
 /** Of a row, whose key is canonical JSON. */
 export function printBookmark(key: string | Buffer, id: string): string {
-  const keyTerm = jsonTerm(key)
+  const idBytes = Buffer.from(id)
+  return bookmarkText(jsonTerm(key), idBytes, 0, idBytes.length)
+}
+
+/** The same of a row whose id, UTF-8, is bytes `start` to `end` of `idBytes`. */
+export function printBookmarkOf(key: Buffer, idBytes: Uint8Array, start: number, end: number): string {
+  return bookmarkText(jsonTerm(key), idBytes, start, end)
+}
+
+function bookmarkText(keyTerm: Buffer, idBytes: Uint8Array, idStart: number, idEnd: number): string {
+  const idLength = idEnd - idStart
   const most =
-    BEFORE_ID.length +
-    LENGTH_BYTES +
-    MOST_UTF8_BYTES * id.length +
-    BEFORE_KEY.length +
-    keyTerm.length +
-    BEHIND_KEY.length
+    BEFORE_ID.length + LENGTH_BYTES + idLength + BEFORE_KEY.length + keyTerm.length + BEHIND_KEY.length
   const bytes = most <= desk.length ? desk : Buffer.allocUnsafe(most)
   let at = put(BEFORE_ID, 0, BEFORE_ID.length, bytes, 0)
-  const idBytes = bytes.write(id, at + LENGTH_BYTES)
-  at = bytes.writeUInt32BE(idBytes, at) + idBytes
+  at = bytes.writeUInt32BE(idLength, at)
+  at = put(idBytes, idStart, idEnd, bytes, at)
   at = put(BEFORE_KEY, 0, BEFORE_KEY.length, bytes, at)
   at = put(keyTerm, 0, keyTerm.length, bytes, at)
   const end = put(BEHIND_KEY, 0, BEHIND_KEY.length, bytes, at)

@@ -5,7 +5,7 @@ import { runInTurns, type Steps } from '../base/time-slice.ts'
 import type { Database, DocumentView } from '../database/api/database.ts'
 import type { IndexSnapshot, RowRange } from '../indexes/api.ts'
 import { stringText } from '../json/writer.ts'
-import type { Bookmark } from './bookmark.ts'
+import { type Bookmark, printBookmark } from './bookmark.ts'
 import { EMPTY_RANGE, type FieldRange } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
 import { rowRange } from './key-range.ts'
@@ -74,6 +74,7 @@ function* idSteps(branches: readonly Branch[], bookmark: Bookmark | undefined): 
 }
 
 class BranchRows implements Rows {
+  readonly keepsIds = true
   readonly isCovering = false
   readonly isExact = false
   readonly #database: Database
@@ -90,8 +91,8 @@ class BranchRows implements Rows {
     return this.#next <= this.#ids.length
   }
 
-  keyOf(_row: number, id: string): string {
-    return stringText(id)
+  bookmarkBehind(_row: number, id: string): string {
+    return printBookmark(stringText(id), id)
   }
 
   isProven(): boolean {

@@ -3,14 +3,14 @@
  * of them are put together, if they are few beside what there is in the database. The answer is that of looking at all
  * documents, in the same order, and a bookmark goes on in either.
  */
-import type { Steps } from '../base/time-slice.ts'
+import { runAtOnce, type Steps } from '../base/time-slice.ts'
 import type { Condition } from '../selector/condition.ts'
 import type { FieldRange } from './field-ranges.ts'
 import { EMPTY_RANGE } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
 import { shownKeys } from './key-range.ts'
 import { ALL_DOCS, type MangoIndex } from './mango-index.ts'
-import { isEmptyPlan, type Plan, planSteps } from './planner.ts'
+import { isEmptyPlan, type Plan, planNow, planSteps } from './planner.ts'
 
 const MOST_BRANCHES = 100
 
@@ -28,15 +28,31 @@ export function* queryPlans(
   mustFind: boolean,
 ): Steps<QueryPlans> {
   const whole = yield* planSteps(indexes, options, mustFind)
-  return { whole, branches: yield* branchPlans(indexes, options, whole) }
+  return { whole, branches: mayBranch(options, whole) ? yield* branchPlans(indexes, options) : undefined }
+}
+
+/** A plan of so many takes no turn of its own. */
+const FEW_INDEXES = 20
+
+/** The same, in one go; undefined where that may take long. */
+export function queryPlansNow(
+  indexes: readonly MangoIndex[],
+  options: FindOptions,
+  mustFind: boolean,
+): QueryPlans | undefined {
+  if (indexes.length > FEW_INDEXES) return undefined
+  const whole = planNow(indexes, options, mustFind)
+  return { whole, branches: mayBranch(options, whole) ? runAtOnce(branchPlans(indexes, options)) : undefined }
+}
+
+function mayBranch(options: FindOptions, whole: Plan): boolean {
+  return whole.index === ALL_DOCS && options.sort.length === 0 && options.useIndex.length === 0
 }
 
 function* branchPlans(
   indexes: readonly MangoIndex[],
   options: FindOptions,
-  whole: Plan,
 ): Steps<readonly Plan[] | undefined> {
-  if (whole.index !== ALL_DOCS || options.sort.length > 0 || options.useIndex.length > 0) return undefined
   const alternatives = alternativesOf(options.selector)
   if (alternatives === undefined || alternatives.length > MOST_BRANCHES) return undefined
   const plans: Plan[] = []

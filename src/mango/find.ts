@@ -19,7 +19,7 @@ import type { Condition } from '../selector/condition.ts'
 import { compileFields } from '../selector/fields.ts'
 import { compileSelector } from '../selector/selector.ts'
 import { Aggregation } from './aggregate.ts'
-import { type Bookmark, NO_BOOKMARK, printBookmark, readBookmark } from './bookmark.ts'
+import { type Bookmark, NO_BOOKMARK, readBookmark } from './bookmark.ts'
 import { openBranches } from './branch-rows.ts'
 import { CoveredProjection } from './covered-document.ts'
 import { isCovered, isDescending } from './explain.ts'
@@ -67,7 +67,7 @@ export class Matches {
   #left: number
   /** Number of the row of the last one, and its document. */
   #lastRow = 0
-  #lastId: string | undefined
+  #lastId = ''
 
   /** Throws what is wrong with the selector. */
   constructor(rows: Rows, { selector, r, skip }: FindOptions, limit: number, budget: SelectorBudget) {
@@ -93,7 +93,7 @@ export class Matches {
       if (view !== undefined && this.#isMeant(view)) {
         this.#lastRow = this.figures.keys
         // Most documents are shown without a string of their ids.
-        this.#lastId = this.#rows.idOf === undefined ? view.id : undefined
+        if (this.#rows.keepsIds) this.#lastId = view.id
         if (this.#toSkip === 0) {
           this.#left -= 1
           this.figures.results += 1
@@ -109,8 +109,7 @@ export class Matches {
   /** The bookmark behind the last one, skipped or not; undefined for none. */
   bookmark(): string | undefined {
     if (this.#lastRow === 0) return undefined
-    const id = this.#lastId ?? this.#rows.idOf!(this.#lastRow)
-    return printBookmark(this.#rows.keyOf(this.#lastRow, id), id)
+    return this.#rows.bookmarkBehind(this.#lastRow, this.#lastId)
   }
 
   #isMeant(view: DocumentView): boolean {
@@ -254,7 +253,8 @@ const NO_ROWS: Rows = {
   isCovering: false,
   isExact: false,
   next: () => false,
-  keyOf: () => 'null',
+  keepsIds: false,
+  bookmarkBehind: () => NO_BOOKMARK,
   view: () => undefined,
   isProven: () => false,
   close: () => {},

@@ -64,6 +64,7 @@ interface Ranked {
 /** Fields that every document has. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['_id', '_rev'])
 const CATCH_ALL: Range = { low: undefined, high: undefined }
+const NOT_SORTED: readonly string[] = []
 
 /** `indexes` are in the order of `indexSteps`. Throws noUsableIndex and invalidIndex where `mustFind`. */
 export function* planSteps(
@@ -71,38 +72,98 @@ export function* planSteps(
   options: FindOptions,
   mustFind: boolean,
 ): Steps<Plan> {
-  const { selector, useIndex } = options
-  const isPartitioned = options.partition !== ''
-  const sorted = options.sort.map(([field]) => field)
-  const usable: MangoIndex[] = []
-  const wanted: MangoIndex[] = []
-  for (const index of indexes) {
+  const choice = new Choice(indexes, options)
+  for (let at = 0; at < indexes.length; at++) {
     yield
-    const isWanted = isNamed(index, useIndex)
-    if (index.filter !== undefined && !isWanted) continue
-    if (!isInScope(index, isPartitioned) || mismatchOf(index, selector, sorted) !== undefined) continue
-    usable.push(index)
-    if (isWanted) wanted.push(index)
+    choice.look(at, at + 1)
   }
-  const filtered = wanted.length > 0 ? wanted : usable
-  if (mustFind) requireUsable(filtered, wanted, options, indexes)
-  const indexed = filtered.filter((index) => index !== ALL_DOCS)
-  const favored = indexed.length > 0 ? indexed : filtered
-  const ranges = fieldRanges(selector)
-  const ranked: Ranked[] = []
-  let chosen: Ranked | undefined
-  for (const index of favored) {
+  const favored = choice.favor(mustFind)
+  for (let at = 0; at < favored; at++) {
     yield
-    const each = rankedOf(index, ranges)
-    ranked.push(each)
-    if (chosen === undefined || compareRanked(each, chosen) < 0) chosen = each
+    choice.rank(at, at + 1)
   }
-  const isWhole = chosen?.distance === 0
-  function* candidateSteps(): Steps<Candidate[]> {
-    const inOrder = yield* rankOrderSteps(ranked)
-    return yield* candidatesSteps(indexes, inOrder, filtered, yield* leftSteps(indexes, options, sorted))
+  return choice.plan()
+}
+
+/** The same at once, of few indexes. */
+export function planNow(indexes: readonly MangoIndex[], options: FindOptions, mustFind: boolean): Plan {
+  const choice = new Choice(indexes, options)
+  choice.look(0, indexes.length)
+  choice.rank(0, choice.favor(mustFind))
+  return choice.plan()
+}
+
+const NO_RANGES: ReadonlyMap<string, Range> = new Map()
+
+/** An index being chosen: indexes are looked at first, then those that are favored are ranked. */
+class Choice {
+  readonly #indexes: readonly MangoIndex[]
+  readonly #options: FindOptions
+  readonly #sorted: readonly string[]
+  readonly #usable: MangoIndex[] = []
+  readonly #wanted: MangoIndex[] = []
+  #filtered: readonly MangoIndex[] = []
+  #favored: readonly MangoIndex[] = []
+  #ranges = NO_RANGES
+  readonly #ranked: Ranked[] = []
+  #chosen: Ranked | undefined
+
+  constructor(indexes: readonly MangoIndex[], options: FindOptions) {
+    this.#indexes = indexes
+    this.#options = options
+    this.#sorted = options.sort.length === 0 ? NOT_SORTED : options.sort.map(([field]) => field)
   }
-  return { index: chosen?.index, ranges: rangesOf(chosen, selector), isWhole, candidateSteps }
+
+  /** Looks at the indexes from `from` to `to`. */
+  look(from: number, to: number): void {
+    const { selector, useIndex, partition } = this.#options
+    for (let at = from; at < to; at++) {
+      const index = this.#indexes[at]!
+      const isWanted = isNamed(index, useIndex)
+      if (index.filter !== undefined && !isWanted) continue
+      if (!isInScope(index, partition !== '')) continue
+      if (mismatchOf(index, selector, this.#sorted) !== undefined) continue
+      this.#usable.push(index)
+      if (isWanted) this.#wanted.push(index)
+    }
+  }
+
+  /** All were looked at. Says how many are to be ranked. Throws as `planSteps`. */
+  favor(mustFind: boolean): number {
+    const filtered = this.#wanted.length > 0 ? this.#wanted : this.#usable
+    if (mustFind) requireUsable(filtered, this.#wanted, this.#options, this.#indexes)
+    const indexed = filtered.filter((index) => index !== ALL_DOCS)
+    this.#filtered = filtered
+    this.#favored = indexed.length > 0 ? indexed : filtered
+    this.#ranges = fieldRanges(this.#options.selector)
+    return this.#favored.length
+  }
+
+  /** Ranks those that are favored from `from` to `to`. */
+  rank(from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      const each = rankedOf(this.#favored[at]!, this.#ranges)
+      this.#ranked.push(each)
+      if (this.#chosen === undefined || compareRanked(each, this.#chosen) < 0) this.#chosen = each
+    }
+  }
+
+  /** All were ranked. */
+  plan(): Plan {
+    const chosen = this.#chosen
+    return {
+      index: chosen?.index,
+      ranges: rangesOf(chosen, this.#options.selector),
+      isWhole: chosen?.distance === 0,
+      candidateSteps: () => this.#candidateSteps(),
+    }
+  }
+
+  *#candidateSteps(): Steps<Candidate[]> {
+    const inOrder = yield* rankOrderSteps(this.#ranked)
+    const left = yield* leftSteps(this.#indexes, this.#options, this.#sorted)
+    return yield* candidatesSteps(this.#indexes, inOrder, this.#filtered, left)
+  }
 }
 
 /** Which indexes were left after the first steps of a choice. */

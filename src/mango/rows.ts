@@ -4,8 +4,9 @@ import type { AllDocsRow, Database, DocumentView } from '../database/api/databas
 import { isDesignId } from '../documents/document-id.ts'
 import type { FieldsDefinition, Indexes, IndexSnapshot, RowCursor, RowRange } from '../indexes/api.ts'
 import { emptyPlaces, placeId } from '../indexes/keys/row-key.ts'
+import { rowValueParts } from '../indexes/keys/row-value.ts'
 import { stringText } from '../json/writer.ts'
-import type { Bookmark } from './bookmark.ts'
+import { type Bookmark, printBookmark, printBookmarkOf } from './bookmark.ts'
 import { CoveredDocuments } from './covered-document.ts'
 import { EMPTY_RANGE, type FieldRange } from './field-ranges.ts'
 import type { FindOptions } from './find-options.ts'
@@ -21,10 +22,10 @@ export interface Rows {
   readonly isExact: boolean
   /** False at the end. */
   next(): boolean
-  /** JSON of the key of the row of that number, the first being 1, which is the document's. */
-  keyOf(row: number, id: string): string | Buffer
-  /** The same row's id. Undefined: it has to be kept. */
-  idOf?(row: number): string
+  /** The bookmark behind the row of that number, the first being 1, which is the document's. `id` has been kept where `keepsIds`. */
+  bookmarkBehind(row: number, id: string): string
+  /** Whether rows do not know any more which documents they were of. */
+  readonly keepsIds: boolean
   /** The document, good until another row's is asked for, and until the code that runs now has ended. Undefined where it has gone meanwhile. */
   view(): DocumentView | undefined
   /** Whether the row alone says that the selector means the document. */
@@ -97,6 +98,7 @@ export function openRows(
 
 /** All but design documents. */
 class DocumentRows implements Rows {
+  readonly keepsIds = true
   readonly isCovering = false
   readonly isExact = false
   readonly #rows: IterableIterator<AllDocsRow>
@@ -131,8 +133,8 @@ class DocumentRows implements Rows {
     }
   }
 
-  keyOf(_row: number, id: string): string {
-    return stringText(id)
+  bookmarkBehind(_row: number, id: string): string {
+    return printBookmark(stringText(id), id)
   }
 
   view(): DocumentView | undefined {
@@ -158,6 +160,7 @@ interface IndexWalk {
 }
 
 class IndexRows implements Rows {
+  readonly keepsIds = false
   readonly isCovering: boolean
   readonly isExact: boolean
   readonly #walk: IndexWalk
@@ -180,8 +183,13 @@ class IndexRows implements Rows {
   }
 
   /** Of a row that was passed it is found again, since few are asked for. */
-  keyOf(row: number): Buffer {
-    return this.#cursorAt(row).key()
+  bookmarkBehind(row: number): string {
+    const cursor = this.#cursorAt(row)
+    cursor.locate(entry)
+    const { valueBytes, valueStart: start } = entry
+    const { keyStart, valueStart } = rowValueParts(valueBytes, start)
+    if (!placeId(entry, id)) return printBookmark(cursor.key(), cursor.id())
+    return printBookmarkOf(valueBytes.subarray(keyStart, valueStart), id.bytes, id.start, id.end)
   }
 
   #cursorAt(row: number): RowCursor {
@@ -190,10 +198,6 @@ class IndexRows implements Rows {
     const cursor = snapshot.trees[0]!.cursor({ ...range, skip: row - 1 })
     cursor.next()
     return cursor
-  }
-
-  idOf(row: number): string {
-    return this.#cursorAt(row).id()
   }
 
   view(): DocumentView | undefined {

@@ -32,7 +32,7 @@ const LONG = 'long '.repeat(100)
 const WAYS: [object, string, unknown][] = [
   [WalkedRows.prototype, 'nextStored', undefined],
   [ReadingDatabase.prototype, 'storedRow', () => undefined],
-  [StoredView.prototype, 'placeBody', undefined],
+  [StoredView.prototype, 'locateBody', undefined],
 ]
 
 /** `run` with rows that can be had as objects alone. */

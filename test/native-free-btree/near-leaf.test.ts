@@ -189,3 +189,28 @@ t.test('a leaf is not looked at whose room in the cache may be used for another 
   leafOf(Buffer.from('another')).copy(room.page)
   t.equal(look(), 'behind')
 })
+
+t.test('who looks up in order finds the next entry, and none where it is another one', async (t) => {
+  const node = MutableNode.empty(true, 2048, 0)
+  const keys = ['ab', 'ab\0', 'abc', 'abcd', 'abcdefg', 'abcdefgh', 'abd', 'b']
+  for (const [index, key] of keys.entries()) {
+    const cell = Buffer.alloc(64)
+    node.insertCell(index, cell, 0, writeCell(cell, 0, Buffer.from(key), Buffer.from(`of ${key}`), false))
+  }
+  const near = new NearLeaf()
+  const root = { position: 0 } as unknown as Root
+  const source = { leafFor: () => node.page, generation: 0 } as unknown as PageSource
+  const lookUp = (key: string): string => {
+    const bytes = Buffer.from(`<${key}>`)
+    const end = bytes.length - 1
+    if (!near.place(root, bytes, 1, end, source, NO_VALUES, undefined, place)) return 'none'
+    return place.valueBytes.toString('latin1', place.valueStart, place.valueEnd)
+  }
+  const sought = [...keys, 'a', '', 'abcdef', 'abcdefgi', 'abb', 'abce', 'c', 'ab\0\0', 'abc\0']
+  for (const before of keys) {
+    for (const key of sought) {
+      lookUp(before)
+      t.equal(lookUp(key), keys.includes(key) ? `of ${key}` : 'none', `${key} behind ${before}`)
+    }
+  }
+})

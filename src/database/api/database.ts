@@ -91,7 +91,7 @@ export interface DocumentView {
   /** Canonical JSON of the body, `{...}`. Fetched and verified on first use. */
   body(): Buffer
   /** Where the body lies, where it can be said: good until anything else is read. Throws as `body`. */
-  placeBody?(): Readonly<ValuePlace>
+  locateBody?(): Readonly<ValuePlace>
   /** In the order of the document. */
   attachments(): readonly AttachmentView[]
   /** The path from this revision to the root, newest first. */
@@ -164,7 +164,6 @@ export interface StoredRow {
 /** A document that was looked up, as it is stored and as a view. */
 export interface StoredDocument extends StoredRow, DocumentView {
   readonly deleted: boolean
-  placeBody(): Readonly<ValuePlace>
 }
 
 /** Rows that can be walked either way: each is taken once, by `next` or by `nextStored`. */

@@ -75,6 +75,8 @@ function decodeEpochs(record: Buffer | undefined): Epoch[] {
 /** Writes and reads the sequences of one database, from one opening to its close. */
 export class SequenceCodec {
   readonly #epochs: Epoch[]
+  /** The last one that was of this history: an index is asked for again and again as of the same one. */
+  #knownSequence: string | undefined
 
   private constructor(epochs: Epoch[]) {
     this.#epochs = epochs
@@ -141,8 +143,10 @@ export class SequenceCodec {
 
   /** Whether the number that a sequence tells had that sequence in this history too. */
   isOfHistory(sequence: string): boolean {
-    const seqNumber = Number.parseInt(sequence, 10)
-    return sequence === this.format(seqNumber)
+    if (sequence === this.#knownSequence) return true
+    if (sequence !== this.format(Number.parseInt(sequence, 10))) return false
+    this.#knownSequence = sequence
+    return true
   }
 
   /**

@@ -32,7 +32,6 @@ const NO_ATTACHMENTS: readonly AttachmentView[] = []
 
 export class DocumentReader extends StoredEntry implements StoredDocument {
   readonly #parts: ReaderParts
-  #revsLimit = 0
   #id: string | undefined
   #body: Buffer | undefined
   #stored: StoredView | undefined
@@ -53,8 +52,6 @@ export class DocumentReader extends StoredEntry implements StoredDocument {
     this.#stored = undefined
     try {
       const source = this.#parts.source()
-      // The entry is good until anything else is asked of the store, which the settings may do.
-      this.#revsLimit = this.#parts.settings.revsLimit
       if (!source.place(TREES.id, bytes, start, end, this)) return false
       const { values } = source
       if (values !== this.source.values) this.source = { values, metrics: this.#parts.metrics }
@@ -124,9 +121,11 @@ export class DocumentReader extends StoredEntry implements StoredDocument {
   /** The same as objects, of a copy of the entry. */
   #view(): StoredView {
     if (this.#stored === undefined) {
-      const { metrics } = this.#parts
-      const source = { values: this.source.values, revsLimit: this.#revsLimit, metrics }
-      this.#stored = viewOfWinner(source, this.id, decodeInfo(this.value()))
+      // The entry is good until anything else is asked of the store, which the settings may do.
+      this.keepInfo()
+      const { metrics, settings } = this.#parts
+      const source = { values: this.source.values, revsLimit: settings.revsLimit, metrics }
+      this.#stored = viewOfWinner(source, this.id, decodeInfo(this.valueBytes))
     }
     return this.#stored
   }

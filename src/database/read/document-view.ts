@@ -135,7 +135,7 @@ export class StoredView implements DocumentView {
     return this.#body
   }
 
-  placeBody(): Readonly<ValuePlace> {
+  locateBody(): Readonly<ValuePlace> {
     const body = this.#body
     if (body !== undefined) return { bytes: body, start: 0, end: body.length }
     const { source, reference } = this.#parts

@@ -73,6 +73,17 @@ export class StoredEntry implements EntryPlace, StoredRow {
     this.#referenceStart = requireReference(info.bodyStart, info.bodyEnd)
   }
 
+  /** Copies the entry, which is one of the tree `id`: it is good from now on whatever is asked of the store. */
+  keepInfo(): void {
+    this.keyBytes = this.key()
+    this.valueBytes = this.value()
+    this.keyStart = 0
+    this.keyEnd = this.keyBytes.length
+    this.valueStart = 0
+    this.valueEnd = this.valueBytes.length
+    this.readInfo()
+  }
+
   /** The entry is one of the tree `seq`. Throws as `decodeChangeEntry`. */
   readChange(): void {
     const { keyBytes, keyStart, valueBytes, valueStart, valueEnd } = this

@@ -21,17 +21,24 @@ export interface BodyListener extends BodyTaker {
 }
 
 /** What is done when the parsers have handed over what this turn brought: they let ticks run between two pieces of it. */
-let due: (() => void)[] = []
+interface Due {
+  /** Undefined where it is not needed any more: then nothing of the request is kept until the turn has ended. */
+  run: (() => void) | undefined
+}
 
-function behindTurn(run: () => void): void {
-  due.push(run)
+let due: Due[] = []
+
+function behindTurn(run: () => void): Due {
+  const one: Due = { run }
+  due.push(one)
   if (due.length === 1) setImmediate(runDue)
+  return one
 }
 
 function runDue(): void {
   const running = due
   due = []
-  for (const run of running) run()
+  for (const { run } of running) run?.()
 }
 
 /**
@@ -49,10 +56,12 @@ export function receiveBody(
 ): () => void {
   let isOver = false
   let isListening = false
+  let later: Due | undefined
   const stop = (): void => {
     isOver = true
     if (!isListening) {
       if (isShort) (request as Partial<TellingMessage>).untell?.()
+      if (later !== undefined) later.run = undefined
       return
     }
     request.off('data', onData)
@@ -100,7 +109,7 @@ export function receiveBody(
   else if (request.readableEnded) onEnd()
   else if (request.destroyed) onClose()
   else if (isShort && request instanceof TellingMessage && request.tell({ onChunk: onData, onEnd }))
-    behindTurn(listenAfterAll)
+    later = behindTurn(listenAfterAll)
   else listen()
   return leave
 }

@@ -1,7 +1,6 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { runAtOnce } from '../../../base/time-slice.ts'
 import { channelRefusal } from '../../../channels/channelled-database.ts'
-import { queryPlans } from '../../../mango/branches.ts'
+import { queryPlans, queryPlansNow } from '../../../mango/branches.ts'
 import { explainSteps } from '../../../mango/explain.ts'
 import { find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
@@ -17,8 +16,6 @@ import { type Methods, type Resource, withNothingBelow } from '../resource.ts'
 /** `_find` and `_explain`, of a database and of a partition. */
 
 const OPEN_BRACE = 0x7b
-/** A plan of so many takes no turn of its own. */
-const FEW_INDEXES = 20
 
 /** The body of a request of Mango, as it stands in its canonical text. Rejects with badRequest where it is no object. */
 export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
@@ -53,9 +50,8 @@ function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
     const { database, backend, limits } = exchange
     const indexes = atOnce(exchange) ?? (await mangoIndexes(exchange))
     if (exchange.isChannelled && (options.count || options.aggregate !== undefined)) throw channelRefusal()
-    const steps = queryPlans(indexes, options, true)
     const { whole, branches } =
-      indexes.length <= FEW_INDEXES ? runAtOnce(steps) : await exchange.inTurns(steps)
+      queryPlansNow(indexes, options, true) ?? (await exchange.inTurns(queryPlans(indexes, options, true)))
     let signal: AbortSignal | undefined
     const context = {
       database,
