@@ -18,6 +18,7 @@ import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
+import { watchQueued } from './queued-answers.ts'
 import { kindOf } from './request-kind.ts'
 import { isFeed, logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
@@ -110,6 +111,7 @@ function respond(
 ): void {
   const { clock, metrics } = service.options.backend
   const startMs = clock.monotonic()
+  watchQueued(response)
   const exchange = exchangeOf(service, request, response)
   requestCame()
   metrics.count('couchdb.httpd.requests')
