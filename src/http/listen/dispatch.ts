@@ -80,11 +80,7 @@ export function registerResources(
   for (const resource of resources) {
     const handler: RouteHandlerMethod = (request, reply) => {
       reply.hijack()
-      const line = Pipeline.of(request.raw.socket)
-      const isSafe = SAFE.has(request.raw.method!)
-      const begin = (): void => respond(service, resource, request.raw, reply.raw)
-      if (line.enter(isSafe, reply.raw)) begin()
-      else line.wait(isSafe, begin)
+      takeUp(service, resource, request.raw, reply.raw)
     }
     const url = `/${resource.route}`
     const methods = Object.keys(resource.methods)
@@ -97,6 +93,28 @@ export function registerResources(
     const { place } = (request.raw as ArrivingMessage).arrival!
     return refusals.get(place.route)!.call(this, request, reply)
   })
+}
+
+/** Answers a request when its turn on its connection has come. */
+function takeUp(
+  service: Service,
+  resource: Resource,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const line = Pipeline.of(request.socket)
+  const isSafe = SAFE.has(request.method!)
+  if (line.enter(isSafe, response)) respond(service, resource, request, response)
+  else queueUp(line, isSafe, service, resource, request, response)
+}
+
+/** Apart: whoever need not wait makes no function for it. */
+function queueUp(
+  line: Pipeline,
+  isSafe: boolean,
+  ...[service, resource, request, response]: Parameters<typeof respond>
+): void {
+  line.wait(isSafe, () => respond(service, resource, request, response))
 }
 
 /**
