@@ -103,10 +103,7 @@ export class PackedDocuments implements DocumentReader {
   take(document: DocumentScan): void {
     if (!document.hasPlaces || this.#packer.count === MOST_DOCUMENTS) throw new NotPlain()
     const { places, canonicalOutput: output, position, writtenTerm } = document
-    if (writtenTerm.hasNegativeZero) {
-      writtenTerm.hasNegativeZero = false
-      throw new NotPlain()
-    }
+    if (writtenTerm.hasNegativeZero) throw new NotPlain()
     const { source, length: copied, rangeStart } = output
     const bodyBytes = copied + position - rangeStart
     if (bodyBytes > MOST_BODY_BYTES || bodyBytes > this.#limits.maxDocumentBytes) throw new NotPlain()
