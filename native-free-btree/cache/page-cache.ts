@@ -142,6 +142,7 @@ export class PageCache implements ValueBudget {
     room.origin = origin
     room.length = length
     room.used = false
+    room.isSpared = false
     room.older = this.#newest
     room.newer = undefined
     if (this.#newest !== undefined) this.#newest.newer = room
@@ -161,11 +162,11 @@ export class PageCache implements ValueBudget {
   /**
    * @internal Whether a leaf of so many bytes, which was read for one of its entries, is worth a place: while no other has to
    * go for it. Beyond that the pages that are looked at often come to stay all the same, only later, and reads all over a large tree
-   * replace few.
+   * replace few. One that is a patch has two reads spared by its place, and counts twice.
    */
-  wants(bytes: number): boolean {
+  wants(bytes: number, isPatch: boolean): boolean {
     if (this.#takenBytes + bytes <= this.#limit * (1 - FREE_SHARE - ALL_BUT_FULL)) return true
-    this.#passed += 1
+    this.#passed += isPatch ? 2 : 1
     if (this.#passed < READS_A_PLACE) return false
     this.#passed = 0
     return true
@@ -232,6 +233,7 @@ export class PageCache implements ValueBudget {
     to.origin = from.origin
     to.length = from.length
     to.used = from.used
+    to.isSpared = from.isSpared
     to.older = from.older
     to.newer = from.newer
     to.before = from.before
@@ -273,6 +275,11 @@ export class PageCache implements ValueBudget {
       this.#hand = room.newer
       if (room.used) {
         room.used = false
+        room.isSpared = room.origin !== undefined
+        continue
+      }
+      if (room.isSpared) {
+        room.isSpared = false
         continue
       }
       this.remove(room)
@@ -319,8 +326,8 @@ export class CacheSpace implements RoomOwner {
   }
 
   /** Whether a leaf that was read for one entry should be taken in. */
-  wants(bytes: number): boolean {
-    return this.cache.wants(bytes)
+  wants(bytes: number, isPatch: boolean): boolean {
+    return this.cache.wants(bytes, isPatch)
   }
 
   /** Takes a copy of a page in, which is `length` bytes long with its owner. Undefined: there is no room now. */

@@ -26,30 +26,33 @@ export interface RoomOwner {
 
 /** Where one page is, and what the cache knows of it. Used again for other pages. */
 export class PageRoom {
-  /** Undefined: the page has memory of its own. */
-  readonly slab: Slab | undefined
+  // What a look-up reads and writes comes first, side by side: each line of memory that it touches is a miss of the processor's caches.
   /** All of the room. */
   readonly page: Buffer
-  isHeld = false
   /** The page's file, and both halves of its position there. */
   owner: RoomOwner | undefined
   low = 0
   high = 0
+  /** Whether it was used since the hand passed. */
+  used = false
+  /** The next with the same hash. */
+  chained: PageRoom | undefined
+  /** Whether the hand passes once more before it goes: who reads it again reads two pages of the file. */
+  isSpared = false
+  /** Undefined: the page has memory of its own. */
+  readonly slab: Slab | undefined
+  isHeld = false
   top = 0
   garbage = 0
   origin: PageOrigin | undefined
   /** What it had when a node owned it, its room to grow included. */
   length = 0
-  /** Whether it was used since the hand passed. */
-  used = false
   /** Neighbours in the order of arrival. */
   older: PageRoom | undefined
   newer: PageRoom | undefined
   /** Neighbours among the pages of one file. */
   before: PageRoom | undefined
   behind: PageRoom | undefined
-  /** The next with the same hash. */
-  chained: PageRoom | undefined
 
   constructor(page: Buffer, slab: Slab | undefined) {
     this.page = page

@@ -23,7 +23,7 @@ import { copyOfPage, filledBytes, type KeptPage, wholePage } from '../page/origi
 import { applyPatch, baseOfPatch, findInPatched, isPatch, patchDefect } from '../page/patch.ts'
 import type { NodePointer } from '../page/pointer.ts'
 import { PagePool, pagePool } from '../page/pool.ts'
-import { cellHasKey, childIndex, lowerBound } from '../page/search.ts'
+import { childIndex, findCell } from '../page/search.ts'
 import type { CacheSpace } from './page-cache.ts'
 
 const view = new CellView()
@@ -286,7 +286,7 @@ export class PageSource {
         continue
       }
       // A caller's order may throw anything, and what a patch throws is damage.
-      if (isOfLeaf && compare === undefined && !this.#cache.wants(length)) {
+      if (isOfLeaf && compare === undefined && !this.#cache.wants(length, isPatch(bytes))) {
         return this.#findThere(position, bytes, key, into)
       }
       page = this.#take(position, length, bytes)
@@ -315,8 +315,8 @@ function findInLeaf(
   into: CellView,
   end = key.length,
 ): Buffer | undefined {
-  const index = lowerBound(leaf, key, compare, 0, end)
-  if (!cellHasKey(leaf, index, key, compare, 0, end)) return undefined
+  const index = findCell(leaf, key, compare, 0, end)
+  if (index < 0) return undefined
   readCell(leaf, cellOffset(leaf, index), into)
   return leaf
 }

@@ -22,7 +22,7 @@ import { CellView, readCell } from './cell.ts'
 import { cellCount, cellOffset } from './layout.ts'
 import type { MutableNode } from './mutable-node.ts'
 import type { PageOrigin, PagePlace } from './origin.ts'
-import { cellHasKey, compareCellKey, lowerBound } from './search.ts'
+import { compareCellKey, findCell } from './search.ts'
 
 const view = new CellView()
 const NOTHING = Buffer.alloc(0)
@@ -219,9 +219,9 @@ export function findInPatched(
   into: CellView,
 ): Buffer | undefined {
   const cells = cellCount(base)
-  const own = lowerBound(base, key, undefined)
+  const own = findCell(base, key, undefined)
   let found: Buffer | undefined
-  if (cellHasKey(base, own, key, undefined)) {
+  if (own >= 0) {
     readCell(base, cellOffset(base, own), into)
     found = base
   }

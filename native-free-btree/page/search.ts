@@ -193,6 +193,25 @@ export function cellHasKey(
   return orderOfCell(page, index, key, compare, start, end) === 0
 }
 
+/** The cell with exactly the key in `key` from `start` to `end`; -1 when there is none. */
+export function findCell(
+  page: Buffer,
+  key: Uint8Array,
+  compare: Compare | undefined,
+  start = 0,
+  end = key.length,
+): number {
+  if (compare === undefined) {
+    // Equal keys have equal heads, whatever else the key may have in common with the others of the page.
+    const head = headOf(key, start + prefixLength(page), end)
+    const first = headBound(page, 0, head, false)
+    if (first === cellCount(page) || headAt(page, first) !== head) return -1
+    if (compareCellKey(page, cellOffset(page, first), key, start, end) === 0) return first
+  }
+  const index = lowerBound(page, key, compare, start, end)
+  return cellHasKey(page, index, key, compare, start, end) ? index : -1
+}
+
 /**
  * Whether cell `index` exists and has exactly the bytes `start` to `end` of `key`, in whatever order the tree has them. It costs next
  * to nothing where that is not so: then heads tell it, which lie side by side.

@@ -2,7 +2,10 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { type PageRoom, PageRooms } from '../../native-free-btree/cache/page-rooms.ts'
+import { ByteWriter } from '../../native-free-btree/disk/bytes.ts'
 import { type Cursor, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
+import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
+import { ChangingOrigin, wholePage } from '../../native-free-btree/page/origin.ts'
 import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
@@ -167,4 +170,29 @@ t.test('a long look in one turn neither grows the cache nor changes what it has 
   t.ok(most < 1.1 * MIB, `${most} bytes`)
   snapshot.close()
   await store.close()
+})
+
+t.test('pages that two reads make stay longer than those that one makes', async (t) => {
+  const random = new Random(propertySeed(t))
+  const out = new ByteWriter()
+  MutableNode.empty(true, 1800, 1).serialize(out)
+  const bytes = Buffer.concat([out.view(), Buffer.alloc(1800)])
+  bytes.writeUInt32LE(bytes.length, 4)
+  const kept = wholePage(bytes)
+  const origin = ChangingOrigin.of(kept, { position: 0, length: bytes.length, hash: 0n })
+  const cache = new PageCache(2 * MIB)
+  const space = cache.space()
+  const add = (n: number) => space.add(n * 8192, n % 2 === 0 ? kept : { ...kept, origin }, bytes.length)
+  let pages = 0
+  for (; cache.evictions === 0; pages++) add(pages)
+  const all = Math.floor(pages * 1.5)
+  for (let look = 0; look < 300 * pages; look++) {
+    const n = random.int(all)
+    if (space.get(n * 8192) === undefined && random.int(8) === 0) add(n)
+    if (look % 500 === 0) await turn()
+  }
+  const there = [0, 0]
+  for (let n = 0; n < all; n++) if (space.kept(n * 8192) !== undefined) there[n % 2]! += 1
+  t.ok(there[1]! > there[0]! * 1.2, `${there[1]} beside ${there[0]}`)
+  t.ok(there[0]! > 0, 'others have their place too')
 })
