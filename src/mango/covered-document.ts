@@ -1,5 +1,7 @@
 /** What keys of an index say of their documents, as documents that have these fields and no others. */
 import type { DocumentView } from '../database/api/database.ts'
+import type { Gathered } from '../documents/gathered.ts'
+import { type FixedText, isPlain, put } from '../documents/row-bytes.ts'
 import { elementsOf, skipValue } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
 import { parsePath } from '../selector/path.ts'
@@ -29,72 +31,168 @@ function shapeAt(root: Shape, path: readonly string[]): Shape {
   return shape
 }
 
+/** Documents of rows, one after the other, as one view: what it shows is good until it is moved to another row. */
 export class CoveredDocuments {
-  readonly #root: Shape = { head: '', parts: new Map(), field: undefined }
+  readonly #view: CoveredView
 
   constructor(fields: readonly (readonly string[])[]) {
-    for (const [number, path] of fields.entries()) shapeAt(this.#root, path).field = number
+    const root: Shape = { head: '', parts: new Map(), field: undefined }
+    for (const [number, path] of fields.entries()) shapeAt(root, path).field = number
+    this.#view = new CoveredView(root)
   }
 
-  /** `key` is JSON of an array of the fields' values. */
-  of(id: string, key: Buffer): DocumentView {
-    return new CoveredView(id, key, this.#root)
+  /**
+   * The document whose id, UTF-8, is bytes `idStart` to `idEnd` of `idBytes`; JSON of an array of its fields' values begins at `keyStart`
+   * of `keyBytes`.
+   */
+  of(keyBytes: Buffer, keyStart: number, idBytes: Uint8Array, idStart: number, idEnd: number): DocumentView {
+    this.#view.moveTo(keyBytes, keyStart, idBytes, idStart, idEnd)
+    return this.#view
   }
 }
+
+const QUOTE = 0x22
+/** What may be written behind a text that is written four bytes at once. */
+const SPARE_BYTES = 4
 
 /** What is asked of a document that keys cover: `fields` are names of the index's fields, or `_id`. */
 export class CoveredProjection {
-  readonly #root: Shape = { head: '', parts: new Map(), field: undefined }
+  /** The parts in their order: what stands between values, and numbers of fields. */
+  readonly #parts: (Buffer | number)[] = []
 
   constructor(fields: readonly string[], columns: readonly string[]) {
+    const root: Shape = { head: '', parts: new Map(), field: undefined }
     for (const name of fields) {
-      const shape = shapeAt(this.#root, parsePath(name))
+      const shape = shapeAt(root, parsePath(name))
       shape.field = name === ID ? ID_FIELD : columns.indexOf(name)
     }
+    const rest = this.#add(root, '')
+    this.#parts.push(Buffer.from(rest))
   }
 
-  /** The text of its parts; undefined for a document that is put together of no key. */
-  of(view: DocumentView): Buffer | undefined {
-    return view instanceof CoveredView ? Buffer.from(view.text(this.#root)) : undefined
+  /** `before`: what stands before the shape and is not among the parts yet. Gives the same of what follows it. */
+  #add({ field, parts }: Shape, before: string): string {
+    if (field !== undefined) {
+      this.#parts.push(Buffer.from(before), field)
+      return ''
+    }
+    let rest = `${before}{`
+    let comma = ''
+    for (const part of parts.values()) {
+      rest = this.#add(part, `${rest}${comma}${part.head}`)
+      comma = ','
+    }
+    return `${rest}}`
+  }
+
+  /** Writes the text of its parts behind `separator`; false, and nothing is written, for a document that is put together of no key. */
+  write(view: DocumentView, out: Gathered, separator: FixedText): boolean {
+    if (!(view instanceof CoveredView)) return false
+    const { bytes: chunk, view: words } = out.reserve(
+      this.#bytesOf(view) + separator.text.length + SPARE_BYTES,
+    )
+    let at = separator.write(words, out.used)
+    for (const part of this.#parts) {
+      at = typeof part === 'number' ? view.writeField(part, chunk, at) : put(part, 0, part.length, chunk, at)
+    }
+    out.used = at
+    return true
+  }
+
+  /** At most. */
+  #bytesOf(view: CoveredView): number {
+    let bytes = 0
+    for (const part of this.#parts) bytes += typeof part === 'number' ? view.fieldBytes(part) : part.length
+    return bytes
   }
 }
+
+const NONE = Buffer.alloc(0)
 
 class CoveredView implements DocumentView {
   readonly rev = ''
   readonly deleted = false
   readonly localSeq = 0
   readonly expiresAtMs = undefined
-  readonly id: string
-  readonly #key: Buffer
   readonly #shape: Shape
+  #keyBytes: Buffer = NONE
+  #keyStart = 0
+  #idBytes: Uint8Array = NONE
+  #idStart = 0
+  #idEnd = 0
+  #id: string | undefined
+  /** JSON of an id that is not its own JSON. */
+  #idText: Buffer | undefined
   #values: readonly number[] | undefined
   #body: Buffer | undefined
 
-  constructor(id: string, key: Buffer, shape: Shape) {
-    this.id = id
-    this.#key = key
+  constructor(shape: Shape) {
     this.#shape = shape
   }
 
+  moveTo(keyBytes: Buffer, keyStart: number, idBytes: Uint8Array, idStart: number, idEnd: number): void {
+    this.#keyBytes = keyBytes
+    this.#keyStart = keyStart
+    this.#idBytes = idBytes
+    this.#idStart = idStart
+    this.#idEnd = idEnd
+    this.#id = undefined
+    this.#idText = undefined
+    this.#values = undefined
+    this.#body = undefined
+  }
+
+  get id(): string {
+    this.#id ??= Buffer.from(this.#idBytes.subarray(this.#idStart, this.#idEnd)).toString()
+    return this.#id
+  }
+
   body(): Buffer {
-    this.#body ??= Buffer.from(this.text(this.#shape))
+    this.#body ??= Buffer.from(this.#text(this.#shape))
     return this.#body
   }
 
-  /** JSON of what the shape says. */
-  text(shape: Shape): string {
-    if (shape.field === ID_FIELD) return stringText(this.id)
+  /** JSON of what the shape, which has no id, says. */
+  #text(shape: Shape): string {
     if (shape.field !== undefined) {
-      this.#values ??= elementsOf(this.#key, 0)
-      const at = this.#values[shape.field]!
-      return this.#key.toString('utf8', at, skipValue(this.#key, at))
+      const at = this.#valueAt(shape.field)
+      return this.#keyBytes.toString('utf8', at, skipValue(this.#keyBytes, at))
     }
     let text = '{'
     for (const part of shape.parts.values()) {
       text += text.length === 1 ? part.head : `,${part.head}`
-      text += this.text(part)
+      text += this.#text(part)
     }
     return `${text}}`
+  }
+
+  #valueAt(field: number): number {
+    this.#values ??= elementsOf(this.#keyBytes, this.#keyStart)
+    return this.#values[field]!
+  }
+
+  /** Of a field's JSON. */
+  fieldBytes(field: number): number {
+    if (field !== ID_FIELD) {
+      const at = this.#valueAt(field)
+      return skipValue(this.#keyBytes, at) - at
+    }
+    if (isPlain(this.#idBytes, this.#idStart, this.#idEnd)) return this.#idEnd - this.#idStart + 2
+    this.#idText = Buffer.from(stringText(this.id))
+    return this.#idText.length
+  }
+
+  /** Writes a field's JSON, whose bytes have been asked for, where there is room for it. Returns where it ends. */
+  writeField(field: number, target: Uint8Array, start: number): number {
+    if (field !== ID_FIELD) {
+      const at = this.#valueAt(field)
+      return put(this.#keyBytes, at, skipValue(this.#keyBytes, at), target, start)
+    }
+    if (this.#idText !== undefined) return put(this.#idText, 0, this.#idText.length, target, start)
+    target[start] = QUOTE
+    const end = put(this.#idBytes, this.#idStart, this.#idEnd, target, start + 1)
+    target[end] = QUOTE
+    return end + 1
   }
 
   attachments(): [] {

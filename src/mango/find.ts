@@ -210,7 +210,8 @@ function answerOf(
   }
 }
 
-type Project = (view: DocumentView) => Buffer
+/** Writes what is asked for of a document behind what stands before it. */
+type Project = (view: DocumentView, out: Gathered, separator: FixedText) => void
 
 /** Undefined: documents are shown as they are. */
 function projectionOf(
@@ -221,13 +222,13 @@ function projectionOf(
   const { fields, conflicts } = options
   const whole = (view: DocumentView): Buffer => viewText(view, { conflicts })
   const project = selecting(() => compileFields<DocumentView>(fields, whole, budget))
-  if (project === undefined || !isCovering) return project
-  return covering(project, new CoveredProjection(fields, plan.index!.columns))
-}
-
-/** As `project`, by what is in keys alone where a document is put together of one. */
-function covering(project: Project, covered: CoveredProjection): Project {
-  return (view) => covered.of(view) ?? project(view)
+  if (project === undefined) return undefined
+  const covered = isCovering ? new CoveredProjection(fields, plan.index!.columns) : undefined
+  return (view, out, separator) => {
+    if (covered?.write(view, out, separator) === true) return
+    out.add(separator.text)
+    out.add(project(view))
+  }
 }
 
 /** By an index for each alternative, where that is worth while. */
@@ -399,8 +400,7 @@ class MatchFiller implements RowFiller {
     const project = this.#project
     const conflicts = this.#conflicts
     if (project !== undefined) {
-      out.add(separator.text)
-      out.add(project(view))
+      project(view, out, separator)
       return
     }
     if (!conflicts && isStoredView(view) && writeWhole(view, out, separator)) return

@@ -203,9 +203,15 @@ class IndexRows implements Rows {
 
   view(): DocumentView | undefined {
     const { database, covered } = this.#walk
-    if (covered !== undefined) return covered.of(this.#cursor.id(), this.#cursor.key())
     this.#cursor.locate(entry)
-    if (placeId(entry, id)) {
+    const isPlaced = placeId(entry, id)
+    if (covered !== undefined) {
+      const { keyStart } = rowValueParts(entry.valueBytes, entry.valueStart)
+      if (isPlaced) return covered.of(entry.valueBytes, keyStart, id.bytes, id.start, id.end)
+      const written = Buffer.from(this.#cursor.id())
+      return covered.of(this.#cursor.key(), 0, written, 0, written.length)
+    }
+    if (isPlaced) {
       const stored = database.storedRow(id.bytes, id.start, id.end)
       if (stored !== undefined) return stored.deleted ? undefined : stored
     }

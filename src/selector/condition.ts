@@ -10,6 +10,7 @@
 
 import {
   elementsOf,
+  enter,
   isArrayAt,
   isIntegerAt,
   isObjectAt,
@@ -124,7 +125,7 @@ export function normalize(text: Buffer): Condition {
     throw new SelectorError('invalid_selector_json', reason)
   }
   requireModest(text)
-  if (membersOf(text, 0).length === 0) return { kind: 'everything' }
+  if (enter(text, 0) < 0) return { kind: 'everything' }
   const written = operatorsOf(text, 0)
   const condition = withFields(written, '', false, false)
   if (condition.kind === 'field' && condition.field === '') {

@@ -207,6 +207,38 @@ t.test('keys of an index answer without its documents', async (t) => {
   t.match(await find('cover', { ...query, fields: ['_rev'] }), { docs: [{ _rev: /^1-/ }, { _rev: /^1-/ }] })
 })
 
+t.test('what keys cover is shown as what documents say', async (t) => {
+  await send('PUT /covered')
+  const ids = ['plain', 'ö', 'a"b\\c', 'tab\t', '\u0001\u0002', 'x'.repeat(300), `${'ü'.repeat(60)}`]
+  const values = [1, -1.5, 1e21, 'a\n"ü', true, null, [1, { b: [] }], { c: 'd' }, '', 'y'.repeat(500)]
+  const docs = ids.flatMap((id) =>
+    values.map((value, n) => ({ _id: `${id} ${n}`, n, deep: { value, other: { n } }, [`odd"name`]: value })),
+  )
+  await send('POST /covered/_bulk_docs', { json: { docs } })
+  const index = { fields: ['n', 'deep.value', 'deep.other.n', 'odd"name'] }
+  await send('POST /covered/_index', { json: { index, ddoc: 'i', name: 'i' } })
+  const selector = { n: { $gte: 0 }, 'deep.value': { $exists: true }, 'deep.other.n': { $exists: true } }
+  const whole = { ...selector, 'odd"name': { $exists: true } }
+  const wishes = [
+    ['_id'],
+    ['n', '_id'],
+    ['deep.value'],
+    ['deep.other.n', 'n', 'deep.value'],
+    ['odd"name', '_id', 'odd"name', 'deep.other.n', 'deep.value', 'n'],
+  ]
+  for (const fields of wishes) {
+    for (const limit of [1, 7, 200]) {
+      const query = { selector: whole, fields, limit, execution_stats: true }
+      const covered = await find('covered', query)
+      t.equal(covered.execution_stats!.total_docs_examined, 0)
+      const read = await find('covered', { ...query, conflicts: true })
+      t.equal(read.execution_stats!.total_docs_examined, Math.min(limit, docs.length))
+      t.equal(JSON.stringify(covered.docs), JSON.stringify(read.docs), `${fields.join()} of ${limit}`)
+      t.equal(covered.bookmark, read.bookmark)
+    }
+  }
+})
+
 t.test('bookmarks of anybody', async (t) => {
   await filled('marks')
   const huge = Buffer.concat([Buffer.from([0x83, 0x50, 0x7f, 0xff, 0xff, 0xff]), Buffer.alloc(50)])
