@@ -44,6 +44,16 @@ const ANSWERS: [string, RequestListener, isOnePiece: boolean][] = [
   ['bytes', (_, response) => void response.end(Buffer.from(BYTES, 'latin1')), false],
   ['nothing', (_, response) => void response.writeHead(204).end(), true],
   [
+    'two texts',
+    (_, response) => {
+      response.socket?.cork()
+      response.setHeader('Content-Length', '3').flushHeaders()
+      response.write('one')
+      setImmediate(() => response.end())
+    },
+    false,
+  ],
+  [
     'chunks',
     (_, response) => {
       response.write('one')
