@@ -79,6 +79,8 @@ export class UserDatabases {
     this.#isAsked = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      // Something may have come since it was last looked whether something had.
+      if (this.#isAsked) this.#wake()
     })
   }
 
