@@ -7,8 +7,9 @@
  * davenport run under `--cpu-prof` and leaves the .cpuprofile in the working directory (for one workload: with
  * `--only`). `--threads 0,1,2` measures one server for each number of threads that take requests. CPU is that of the server's
  * whole process (Linux only, and not of peers), and of its main thread, which is the one that writes where others take the
- * requests: the reciprocal of that is what more cores lead to. Peers get three databases,
- * which are deleted at the end. Documents of `_bulk_docs` have no ids: the server makes them.
+ * requests: the reciprocal of that is what more cores lead to. Peers get three databases, which are deleted at the end. `--stored` says
+ * how many documents each database has before the first round; those that are asked for lie scattered. Documents of `_bulk_docs` have no
+ * ids: the server makes them.
  */
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
@@ -34,7 +35,7 @@ import {
   type Target,
   threadCounts,
 } from './http/target.ts'
-import { type Load, STORED_DOCUMENTS, WORKLOADS, type Workload } from './http/workload.ts'
+import { type Load, MOST_ASKED_FOR, STORED_DOCUMENTS, type Workload, workloadsOf } from './http/workload.ts'
 import { writeResults } from './results-file.ts'
 import { type Benchmark, withFolder } from './tools.ts'
 
@@ -60,7 +61,7 @@ interface Figures {
 export const http: Benchmark = {
   summary: 'requests beside a constant and other servers: rate, latency, CPU',
   flags:
-    '[--rounds 3] [--seconds 5] [--only get-64 ...] [--threads 0,1,2] [--peer NAME=http://user:pass@host:port ...] [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]',
+    '[--rounds 3] [--seconds 5] [--only get-64 ...] [--threads 0,1,2] [--stored 1000] [--peer NAME=http://user:pass@host:port ...] [--wrk | --autocannon] [--profile] [--folder PATH] [--out FILE]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
@@ -69,6 +70,7 @@ export const http: Benchmark = {
         seconds: { type: 'string', default: '5' },
         only: { type: 'string', multiple: true, default: [] },
         threads: { type: 'string' },
+        stored: { type: 'string', default: String(STORED_DOCUMENTS) },
         peer: { type: 'string', multiple: true, default: [] },
         wrk: { type: 'boolean', default: false },
         autocannon: { type: 'boolean', default: false },
@@ -77,7 +79,8 @@ export const http: Benchmark = {
         out: { type: 'string' },
       },
     })
-    const workloads = chosen(values.only)
+    const stored = Number(values.stored)
+    const workloads = chosen(values.only, workloadsOf(stored))
     const peers = values.peer.map(peerTarget)
     const { name: tool, load } = chosenTool(values.wrk, values.autocannon)
     const rounds = Number(values.rounds)
@@ -89,6 +92,7 @@ export const http: Benchmark = {
     await withFolder(values.folder, async (dataDir) => {
       const figures = await measured(dataDir, {
         workloads,
+        stored,
         threads: threadCounts(values.threads),
         peers,
         load,
@@ -97,24 +101,24 @@ export const http: Benchmark = {
         profile: values.profile,
       })
       for (const line of tableOf(figures)) print(line)
-      const path = writeResults('http', at, values.out, { machine, tool, rounds, seconds, figures })
+      const path = writeResults('http', at, values.out, { machine, tool, rounds, seconds, stored, figures })
       if (path !== undefined) print(path)
     })
   },
 }
 
-function chosen(names: readonly string[]): readonly Workload[] {
+function chosen(names: readonly string[], all: readonly Workload[]): readonly Workload[] {
   for (const name of names) {
-    if (WORKLOADS.some((workload) => workload.name === name)) continue
-    throw new RangeError(
-      `no workload ${name}; there are ${WORKLOADS.map((workload) => workload.name).join(', ')}`,
-    )
+    if (all.some((workload) => workload.name === name)) continue
+    throw new RangeError(`no workload ${name}; there are ${all.map((workload) => workload.name).join(', ')}`)
   }
-  return names.length === 0 ? WORKLOADS : WORKLOADS.filter(({ name }) => names.includes(name))
+  return names.length === 0 ? all : all.filter(({ name }) => names.includes(name))
 }
 
 interface Plan {
   workloads: readonly Workload[]
+  /** Documents of each database. */
+  stored: number
   /** Of each server that is measured; undefined: as it is by default. */
   threads: readonly (string | undefined)[]
   peers: readonly Target[]
@@ -137,9 +141,9 @@ async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
     const ours = [...started]
     for (const target of [...ours, ...plan.peers]) {
       prepared.push(target)
-      await prepare(target, databases)
+      await prepare(target, databases, plan.stored)
     }
-    const constant = await startConstant(await answerLengths(ours[0]!, databases))
+    const constant = await startConstant(await answerLengths(ours[0]!, databases, plan.workloads))
     started.push(constant)
     const echo = await startDurableEcho(join(dataDir, 'echo'))
     started.push(echo)
@@ -151,7 +155,7 @@ async function measured(dataDir: string, plan: Plan): Promise<Figures[]> {
 }
 
 async function takeTurns(all: readonly Target[], databases: Databases, plan: Plan): Promise<Figures[]> {
-  const { workloads, rounds, seconds } = plan
+  const { workloads, rounds, seconds, stored } = plan
   const progress = new Progress(workloads.length * all.length * (rounds + 1))
   let done = 0
   const figures: Figures[] = []
@@ -161,7 +165,7 @@ async function takeTurns(all: readonly Target[], databases: Databases, plan: Pla
     for (let round = 0; round <= rounds; round++) {
       for (const target of targets) {
         progress.begin(`${workload.name}, ${target.name}`)
-        const load = loadOf(workload, target, databases, done)
+        const load = loadOf(workload, target, databases, done, stored)
         const taken = await oneRound(target, load, plan.load, round === 0 ? WARM_UP_SECONDS : seconds)
         if (round > 0) found.get(target)!.push(taken)
         done += 1
@@ -180,7 +184,13 @@ async function takeTurns(all: readonly Target[], databases: Databases, plan: Pla
   return figures
 }
 
-function loadOf(workload: Workload, target: Target, databases: Databases, measurement: number): Load {
+function loadOf(
+  workload: Workload,
+  target: Target,
+  databases: Databases,
+  measurement: number,
+  stored: number,
+): Load {
   const { method, body, connections, fresh } = workload
   const headers: Record<string, string> = {}
   if (body !== undefined) headers['content-type'] = 'application/json'
@@ -192,7 +202,9 @@ function loadOf(workload: Workload, target: Target, databases: Databases, measur
     connections,
     headers,
     path: `/${databaseOf(databases, workload)}/${workload.path}${fresh ? `-${measurement}` : ''}`,
-    numbers: fresh ? { kind: 'fresh' } : { kind: 'cycle', count: STORED_DOCUMENTS },
+    numbers: fresh
+      ? { kind: 'fresh' }
+      : { kind: 'cycle', count: Math.min(stored, MOST_ASKED_FOR), of: stored },
   }
 }
 

@@ -11,6 +11,8 @@ export interface Failure {
 }
 
 const HANG_MS = 30_000
+/** Time in which the process was stopped, or had no processor, counts as one of these: nothing can hang meanwhile. */
+const TICK_MS = 1000
 
 /** Plays a case; undefined when it passed. */
 export async function playCase(
@@ -27,9 +29,16 @@ export async function playCase(
   const onUnhandled = (reason: unknown) =>
     stop(new Error('a rejection that nobody awaited', { cause: reason }))
   process.on('unhandledRejection', onUnhandled)
+  const mostTicks = Math.ceil((target.hangMs ?? HANG_MS) / TICK_MS)
+  let ticks = 0
   // Keeps the process alive: a case that waits for nothing would end it.
-  const watchdog = setTimeout(() => stop(new Error('the event hangs')), target.hangMs ?? HANG_MS)
-  const script = new Script(seed, numbers, coverage, () => watchdog.refresh())
+  const watchdog = setInterval(() => {
+    ticks += 1
+    if (ticks === mostTicks) stop(new Error('the event hangs'))
+  }, TICK_MS)
+  const script = new Script(seed, numbers, coverage, () => {
+    ticks = 0
+  })
   try {
     await Promise.race([player.play(script), stopped])
     // A rejection that nobody awaits is told of at the end of the turn.
@@ -38,7 +47,7 @@ export async function playCase(
   } catch (error) {
     return { seed, numbers: script.played, error: error instanceof Error ? error : new Error(String(error)) }
   } finally {
-    clearTimeout(watchdog)
+    clearInterval(watchdog)
     process.off('unhandledRejection', onUnhandled)
   }
 }

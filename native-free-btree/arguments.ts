@@ -40,6 +40,10 @@ interface CheckedOptions {
   firstGroupPosition?: unknown
 }
 
+// Found once: what is handed over is looked at some times for each entry that is written.
+const bufferPrototype: unknown = Buffer.prototype
+const plainPrototype: unknown = Uint8Array.prototype
+const prototypeOf: (value: object) => unknown = Reflect.getPrototypeOf
 const NOTHING = new Uint8Array(0)
 /** Whatever else a caller's object has under this name. */
 const setBytes = Uint8Array.prototype.set
@@ -64,8 +68,8 @@ function nameOf(value: unknown): string {
 export function bytesOf(what: string, value: Uint8Array): Uint8Array {
   if (!types.isUint8Array(value)) refuse(what, 'a Uint8Array', value)
   if (isGone(value)) throw new StorageError('INVALID_ARGUMENT', `the memory of ${what} was given away`)
-  const prototype = Object.getPrototypeOf(value) as unknown
-  const isPlain = prototype === Buffer.prototype || prototype === Uint8Array.prototype
+  const prototype = prototypeOf(value)
+  const isPlain = prototype === bufferPrototype || prototype === plainPrototype
   return isPlain && !isShadowed(value) ? value : genuine(value)
 }
 

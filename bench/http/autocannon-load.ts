@@ -13,9 +13,9 @@ let number = 0
 
 function nextNumber(): string {
   number += 1
-  return numbers.kind === 'fresh'
-    ? ((number * SCATTER) % SCATTER_MODULUS).toString(16).padStart(8, '0')
-    : String(number % numbers.count)
+  if (numbers.kind === 'fresh') return ((number * SCATTER) % SCATTER_MODULUS).toString(16).padStart(8, '0')
+  const at = number % numbers.count
+  return String(numbers.of === undefined ? at : (at * SCATTER) % numbers.of)
 }
 
 function withNumber(request: { path?: string | undefined }): typeof request {

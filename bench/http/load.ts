@@ -134,7 +134,8 @@ function numbered({ path, body, numbers }: Load): string[] {
       'end',
     ]
   }
-  const request = `wrk.format(nil, ${filled(path)}, nil, ${body === undefined ? 'nil' : filled(body)})`
+  const number = numbers.of === undefined ? 'i' : `string.format("%d", i * ${SCATTER} % ${numbers.of})`
+  const request = `wrk.format(nil, ${filled(path, number)}, nil, ${body === undefined ? 'nil' : filled(body, number)})`
   return [
     'local n = 0',
     'local texts = {}',
@@ -146,9 +147,9 @@ function numbered({ path, body, numbers }: Load): string[] {
   ]
 }
 
-/** Lua for a text with the number `i`, which is Lua too. */
-function filled(text: string): string {
-  return text.split('{n}').map(lua).join(' .. i .. ')
+/** Lua for a text with a number, which is Lua too. */
+function filled(text: string, number: string): string {
+  return text.split('{n}').map(lua).join(` .. ${number} .. `)
 }
 
 /** A string of Lua with any bytes in it. */

@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { ADMIN, startServerProcess } from '../../test/support/server-process.ts'
-import { DOCUMENT, STORED_DOCUMENTS, WORKLOADS, type Workload } from './workload.ts'
+import { DOCUMENT, type Workload } from './workload.ts'
+
+const BATCH = 1000
 
 export interface Target {
   name: string
@@ -124,12 +126,15 @@ export function databaseOf(databases: Databases, workload: Workload): string {
   return workload.body === undefined ? databases.stored : databases.written
 }
 
-/** Makes and fills the databases of a CouchDB-compatible server. */
-export async function prepare(target: Target, databases: Databases): Promise<void> {
-  for (const name of Object.values(databases)) await ask(target, 'PUT', `/${name}`)
-  const docs = Array.from({ length: STORED_DOCUMENTS }, (_, at) => ({ _id: String(at), ...DOCUMENT }))
-  for (const name of [databases.stored, databases.open]) {
-    await ask(target, 'POST', `/${name}/_bulk_docs`, JSON.stringify({ docs }))
+/** Makes the databases of a CouchDB-compatible server, with so many documents in each. */
+export async function prepare(target: Target, databases: Databases, stored: number): Promise<void> {
+  for (const name of Object.values(databases)) {
+    await ask(target, 'PUT', `/${name}`)
+    for (let from = 0; from < stored; from += BATCH) {
+      const length = Math.min(BATCH, stored - from)
+      const docs = Array.from({ length }, (_, at) => ({ _id: String(from + at), ...DOCUMENT }))
+      await ask(target, 'POST', `/${name}/_bulk_docs`, JSON.stringify({ docs }))
+    }
   }
   const everybody = { admins: { names: [], roles: ['_admin'] }, members: { names: [], roles: [] } }
   await ask(target, 'PUT', `/${databases.open}/_security`, JSON.stringify(everybody))
@@ -140,9 +145,13 @@ export async function removeDatabases(target: Target, databases: Databases): Pro
 }
 
 /** The lengths of a prepared server's answers, for the constant. */
-export async function answerLengths(target: Target, databases: Databases): Promise<Record<string, number>> {
+export async function answerLengths(
+  target: Target,
+  databases: Databases,
+  workloads: readonly Workload[],
+): Promise<Record<string, number>> {
   const lengths: Record<string, number> = {}
-  for (const workload of WORKLOADS) {
+  for (const workload of workloads) {
     const path = workload.path.replace('{n}', workload.fresh ? 'length' : '0')
     const database = databaseOf(databases, workload)
     const route = `${workload.method} ${workload.path.split('?')[0]}`

@@ -10,8 +10,11 @@ export interface Load {
   numbers: Numbers
 }
 
-/** `cycle`: 0 to `count` - 1 again and again. `fresh`: none twice, in no order. */
-export type Numbers = { kind: 'cycle'; count: number } | { kind: 'fresh' }
+/**
+ * `cycle`: 0 to `count` - 1 again and again, or, with `of`, as many different ones of those below it, far ones behind each other.
+ * `fresh`: none twice, in no order.
+ */
+export type Numbers = { kind: 'cycle'; count: number; of?: number } | { kind: 'fresh' }
 
 export interface Measured {
   requests: number
@@ -44,8 +47,10 @@ export interface Workload {
   documents: number
 }
 
-/** Documents of the databases that are read. */
+/** Documents of the databases, if nobody says how many. */
 export const STORED_DOCUMENTS = 1000
+/** A driver keeps a text of each document that it asks for. */
+export const MOST_ASKED_FOR = 60_000
 const BULK_DOCUMENTS = 1000
 const DOCUMENT_BYTES = 1024
 /** `_id` and `_rev` with their values, which answers have and requests have not. */
@@ -90,13 +95,16 @@ function one(
   return { name, summary: `${method} ${path}`, method, path, body, documents, ...rest }
 }
 
-export const WORKLOADS: readonly Workload[] = [
-  get('get-1', 'GET of a document, 1 connection', 1),
-  get('get-64', 'GET of a document, 64 connections', 64),
-  get('get-64-public', 'the same without credentials', 64, true),
-  put('put-1', 'PUT of a new document, 1 connection', 1),
-  put('put-64', 'PUT of a new document, 64 connections', 64),
-  one('bulk-docs', 'POST', '_bulk_docs', BULK, BULK_DOCUMENTS),
-  one('all-docs', 'GET', '_all_docs?include_docs=true', undefined, STORED_DOCUMENTS),
-  one('changes', 'GET', '_changes', undefined, STORED_DOCUMENTS),
-]
+/** With so many documents in each database. */
+export function workloadsOf(stored: number): readonly Workload[] {
+  return [
+    get('get-1', 'GET of a document, 1 connection', 1),
+    get('get-64', 'GET of a document, 64 connections', 64),
+    get('get-64-public', 'the same without credentials', 64, true),
+    put('put-1', 'PUT of a new document, 1 connection', 1),
+    put('put-64', 'PUT of a new document, 64 connections', 64),
+    one('bulk-docs', 'POST', '_bulk_docs', BULK, BULK_DOCUMENTS),
+    one('all-docs', 'GET', '_all_docs?include_docs=true', undefined, stored),
+    one('changes', 'GET', '_changes', undefined, stored),
+  ]
+}

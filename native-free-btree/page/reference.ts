@@ -5,6 +5,8 @@
 import { REFERENCE_BYTES } from '../format.ts'
 
 const CHUNKED = 2 ** 47
+/** `Buffer` is a getter of the global object, which each use would call. */
+const { allocUnsafe } = Buffer
 
 export interface ReferenceParts {
   position: number
@@ -31,7 +33,7 @@ export function readReference(bytes: Buffer, offset = 0): ReferenceParts {
 }
 
 export function encodeReference(parts: ReferenceParts): Buffer {
-  const bytes = Buffer.allocUnsafe(REFERENCE_BYTES)
+  const bytes = allocUnsafe(REFERENCE_BYTES)
   bytes.writeUIntLE(parts.position, 0, 6)
   bytes.writeUIntLE(parts.length + (parts.chunked ? CHUNKED : 0), 6, 6)
   bytes.writeUInt32LE(parts.check, 12)

@@ -17,7 +17,6 @@ const KEY = 'davenport.serving-load'
 const SLOTS = 64
 const WORDS_EACH = 2
 const WHOLE = 1000
-const MS_PER_SECOND = 1000
 /** A loop is looked at so long after a request that nobody had looked for. */
 const LOOK_AFTER_MS = 50
 /** A loop that is busy for less of its time waits for the next request to be looked at again. */
@@ -82,6 +81,7 @@ export function isMachineBusy(processors = availableParallelism()): boolean {
   return busyThreads() >= Math.max(NEARLY_ONE, processors - 2 + NEARLY_ONE)
 }
 
+/** Of the one clock that all threads have, which nobody sets: each one's `performance` begins with the time of day at its start. */
 function second(): number {
-  return Math.trunc(performance.timeOrigin / MS_PER_SECOND + performance.now() / MS_PER_SECOND)
+  return process.hrtime()[0]
 }

@@ -3,7 +3,7 @@
  * of changes. It holds no timers and no documents. Numbers that a read answers beside rows are those of the rows'
  * snapshot: never behind a write that was acknowledged before the snapshot was taken, never ahead of what it shows.
  */
-import type { Backup, Snapshot } from '../../native-free-btree/index.ts'
+import type { Backup, Snapshot, ValueSource } from '../../native-free-btree/index.ts'
 import type { Metrics } from '../base/metrics.ts'
 import type { Steps } from '../base/time-slice.ts'
 import type {
@@ -33,7 +33,7 @@ import { lastNumbers, openChanges } from './read/changes.ts'
 import { Derivation } from './read/derivation.ts'
 import { DocumentReader } from './read/document-reader.ts'
 import type { ViewSource } from './read/document-view.ts'
-import type { OpenStore } from './read/open-store.ts'
+import type { OpenStore, ReadableStore } from './read/open-store.ts'
 import {
   type DocumentSource,
   getDocument,
@@ -61,6 +61,25 @@ export interface ReadingParts {
   readonly words: DatabaseWords
   /** Takes what is counted. */
   readonly metrics: Metrics
+}
+
+/** A class, since every read makes one. */
+class StoreDocuments implements DocumentSource {
+  readonly values: ValueSource
+  readonly revsLimit: number
+  readonly metrics: Metrics
+  readonly #store: Pick<ReadableStore, 'get'>
+
+  constructor(store: ReadableStore, revsLimit: number, metrics: Metrics) {
+    this.values = store.values
+    this.revsLimit = revsLimit
+    this.metrics = metrics
+    this.#store = store
+  }
+
+  get(tree: string, key: Uint8Array): Buffer | undefined {
+    return this.#store.get(tree, key)
+  }
 }
 
 export abstract class ReadingDatabase {
@@ -125,14 +144,7 @@ export abstract class ReadingDatabase {
    * have given the store another file.
    */
   #documents(): DocumentSource {
-    const store = this.#store.get()
-    const { values } = store
-    return {
-      get: (tree, key) => store.get(tree, key),
-      values,
-      revsLimit: this.#settings.revsLimit,
-      metrics: this.#metrics,
-    }
+    return new StoreDocuments(this.#store.get(), this.#settings.revsLimit, this.#metrics)
   }
 
   #viewsOf(snapshot: Snapshot): ViewSource {

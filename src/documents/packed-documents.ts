@@ -43,6 +43,9 @@ const OVERHEAD_BYTES = 64
 /** The shortest document of which there are many. */
 const SHORT_DOCUMENT_BYTES = 256
 
+/** Longer pieces are copied by a call. */
+const SHORT_BYTES = 64
+
 /** Documents whose terms wait to be hashed together, and bytes of terms beyond which they do not. */
 const HASHED_AT_ONCE = 8
 const MOST_TERM_BYTES = 96 * 1024
@@ -100,10 +103,7 @@ export class PackedDocuments implements DocumentReader {
   take(document: DocumentScan): void {
     if (!document.hasPlaces || this.#packer.count === MOST_DOCUMENTS) throw new NotPlain()
     const { places, canonicalOutput: output, position, writtenTerm } = document
-    if (writtenTerm.hasNegativeZero) {
-      writtenTerm.hasNegativeZero = false
-      throw new NotPlain()
-    }
+    if (writtenTerm.hasNegativeZero) throw new NotPlain()
     const { source, length: copied, rangeStart } = output
     const bodyBytes = copied + position - rangeStart
     if (bodyBytes > MOST_BODY_BYTES || bodyBytes > this.#limits.maxDocumentBytes) throw new NotPlain()
@@ -111,7 +111,9 @@ export class PackedDocuments implements DocumentReader {
     const packer = this.#packer
     const bodyStart = this.#beginRecord(source, places!, bodyBytes)
     const hasParent = this.#takeParent(source, places!)
-    output.bytes.copy(packer.bytes, bodyStart, 0, copied)
+    // Of most documents all but their first byte is as it came.
+    if (copied > SHORT_BYTES) output.bytes.copy(packer.bytes, bodyStart, 0, copied)
+    else for (let i = 0; i < copied; i++) packer.bytes[bodyStart + i] = output.bytes[i]!
     source.copy(packer.bytes, bodyStart + copied, rangeStart, position)
     const bodyEnd = this.#packed(bodyStart, bodyStart + bodyBytes)
     this.#takeTerm(writtenTerm, isDeleted, hasParent)

@@ -171,6 +171,7 @@ export class JsonScanner {
     this.#isDocument = this.peek() === X.OPEN_BRACE
     this.#special = NO_MEMBERS
     this.places?.forget()
+    this.#tokens.term.hasNegativeZero = false
     this.#start()
   }
 

@@ -107,7 +107,7 @@ export class TermWriter {
   }
 
   /**
-   * A zero with a sign was written since somebody set this to false. The canonical text of a document has no sign of it: only the
+   * A zero with a sign was written since the scanner began with a document. The canonical text of a document has no sign of it: only the
    * term says what the revision's id is made of.
    */
   hasNegativeZero = false

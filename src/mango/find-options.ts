@@ -44,7 +44,7 @@ export interface FindDefaults {
 export function readFindOptions(members: QueryMembers, defaults: FindDefaults): FindOptions {
   const selector = members.require('selector')
   const options: FindOptions = {
-    selector: selecting(() => normalize(Buffer.from(selector.text.subarray(selector.at, selector.end)))),
+    selector: selecting(() => normalize(selector.text.subarray(selector.at, selector.end))),
     useIndex: readIndexName(members.take('use_index')),
     bookmark: readBookmark(members.take('bookmark')),
     limit: members.count('limit', defaults.limit),

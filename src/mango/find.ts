@@ -168,44 +168,65 @@ export function find(
   if (isEmptyPlan(plan) && !isCounted) return ['{"docs":[\r\n]}\n'][Symbol.iterator]()
   const carried: Carried = { context, options, plan, hasBranches: false, startMs: context.clock.monotonic() }
   const counted = options.count ? countedRange(options, plan) : undefined
-  if (counted !== undefined) {
-    const count = (snapshot: IndexSnapshot) => countPieces(carried, countIn(snapshot, counted))
-    const opened = openIndex(context, plan.index!.definition!, options)
-    return opened instanceof Promise ? opened.then(count) : count(opened)
-  }
+  if (counted !== undefined) return countedAnswer(carried, counted)
   const budget = new SelectorBudget(context.selectorBudgetMs)
-  const { conflicts } = options
-  const project = selecting(() =>
-    compileFields<DocumentView>(options.fields, (view) => viewText(view, { conflicts }), budget),
-  )
-  const { index } = plan
-  const shown =
-    project && index !== undefined && isCovered(index, options)
-      ? covering(project, new CoveredProjection(options.fields, index.columns))
-      : project
-  const answer = (rows: Rows): FindAnswer => {
-    if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
-    try {
-      const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
-      const matches = new Matches(rows, options, limit, budget)
-      return new FindAnswer(rows, piecesOf(carried, matches, budget, shown))
-    } catch (error) {
-      rows.close()
-      throw error
-    }
-  }
+  const isCovering = plan.index !== undefined && isCovered(plan.index, options)
+  const shown = options.fields.length === 0 ? undefined : projectionOf(carried, isCovering, budget)
   const way =
     branches && !isEmptyPlan(plan)
-      ? openUnited(carried, branches, bookmark)
-      : openWay(context, options, plan, bookmark)
-  return way instanceof Promise ? way.then(answer) : answer(way)
+      ? openUnited(carried, branches, bookmark, isCovering)
+      : openWay(carried, bookmark, isCovering)
+  if (way instanceof Promise) return way.then((rows) => answerOf(carried, rows, budget, shown))
+  return answerOf(carried, way, budget, shown)
+}
+
+function countedAnswer(
+  carried: Carried,
+  range: RowRange,
+): Iterator<FindPiece> | Promise<Iterator<FindPiece>> {
+  const { context, options, plan } = carried
+  const count = (snapshot: IndexSnapshot) => countPieces(carried, countIn(snapshot, range))
+  const opened = openIndex(context, plan.index!.definition!, options)
+  return opened instanceof Promise ? opened.then(count) : count(opened)
+}
+
+/** The rows belong to the answer, also where this throws. */
+function answerOf(
+  carried: Carried,
+  rows: Rows,
+  budget: SelectorBudget,
+  shown: Project | undefined,
+): FindAnswer {
+  const { context, options } = carried
+  try {
+    if (isUnindexed(carried)) context.metrics.count('mango.unindexed_queries')
+    const isCounted = options.count || options.aggregate !== undefined
+    const limit = isCounted ? Number.POSITIVE_INFINITY : options.limit
+    const matches = new Matches(rows, options, limit, budget)
+    return new FindAnswer(rows, piecesOf(carried, matches, budget, shown))
+  } catch (error) {
+    rows.close()
+    throw error
+  }
+}
+
+type Project = (view: DocumentView) => Buffer
+
+/** Undefined: documents are shown as they are. */
+function projectionOf(
+  { options, plan }: Carried,
+  isCovering: boolean,
+  budget: SelectorBudget,
+): Project | undefined {
+  const { fields, conflicts } = options
+  const whole = (view: DocumentView): Buffer => viewText(view, { conflicts })
+  const project = selecting(() => compileFields<DocumentView>(fields, whole, budget))
+  if (project === undefined || !isCovering) return project
+  return covering(project, new CoveredProjection(fields, plan.index!.columns))
 }
 
 /** As `project`, by what is in keys alone where a document is put together of one. */
-function covering(
-  project: (view: DocumentView) => Buffer,
-  covered: CoveredProjection,
-): (view: DocumentView) => Buffer {
+function covering(project: Project, covered: CoveredProjection): Project {
   return (view) => covered.of(view) ?? project(view)
 }
 
@@ -214,11 +235,12 @@ async function openUnited(
   carried: Carried,
   branches: readonly Plan[],
   bookmark: Bookmark | undefined,
+  isCovering: boolean,
 ): Promise<Rows> {
-  const { context, options, plan } = carried
+  const { context, options } = carried
   const united = await openBranches(context, options, branches, bookmark)
   carried.hasBranches = united !== undefined
-  return united ?? openWay(context, options, plan, bookmark)
+  return united ?? openWay(carried, bookmark, isCovering)
 }
 
 /** A query that is carried out. */
@@ -236,16 +258,15 @@ function isUnindexed({ plan, hasBranches }: Carried): boolean {
 }
 
 function openWay(
-  context: FindContext,
-  options: FindOptions,
-  plan: Plan,
+  { context, options, plan }: Carried,
   bookmark: Bookmark | undefined,
+  isCovering: boolean,
 ): Promise<Rows> | Rows {
   if (isEmptyPlan(plan)) return NO_ROWS
   const { conflicts, count, aggregate } = options
   return openRows(context, options, plan, bookmark, {
     isReverse: isDescending(options),
-    isCovering: isCovered(plan.index!, options) && !conflicts && !count && aggregate === undefined,
+    isCovering: isCovering && !conflicts && !count && aggregate === undefined,
   })
 }
 
@@ -280,28 +301,26 @@ function piecesOf(
   carried: Carried,
   matches: Matches,
   budget: SelectorBudget,
-  project: ((view: DocumentView) => Buffer) | undefined,
+  project: Project | undefined,
 ): Iterator<FindPiece> {
-  const { count, aggregate, conflicts } = carried.options
+  const { count, aggregate } = carried.options
   if (count) return countedPieces(carried, matches)
   if (aggregate !== undefined) {
     return aggregatedPieces(carried, matches, new Aggregation(aggregate, budget))
   }
-  return documentPieces(carried, matches, conflicts, project)
+  return new DocumentPieces(carried, matches, project)
 }
 
 function* countPieces(carried: Carried, results: number): Generator<Piece, void, undefined> {
   const figures = { keys: 0, documents: 0, quorumDocuments: 0, results }
-  yield `{"count":${results}`
-  yield* endPieces(carried, figures)
+  yield `{"count":${results}${endText(carried, figures)}`
 }
 
 function* countedPieces(carried: Carried, matches: Matches): Generator<Piece, void, undefined> {
   for (let found = matches.next(); found !== undefined; found = matches.next()) {
     if (found === PAUSE) yield PAUSE
   }
-  yield `{"count":${matches.figures.results}`
-  yield* endPieces(carried, matches.figures)
+  yield `{"count":${matches.figures.results}${endText(carried, matches.figures)}`
 }
 
 function* aggregatedPieces(
@@ -315,21 +334,36 @@ function* aggregatedPieces(
   }
   yield '{"groups":['
   yield* aggregation.pieces()
-  yield '\r\n]'
-  yield* endPieces(carried, matches.figures)
+  yield `\r\n]${endText(carried, matches.figures)}`
 }
 
-function* documentPieces(
-  carried: Carried,
-  matches: Matches,
-  conflicts: boolean,
-  project: ((view: DocumentView) => Buffer) | undefined,
-): Generator<FindPiece, void, undefined> {
-  yield '{"docs":['
-  yield new MatchFiller(matches, conflicts, project)
-  const bookmark = matches.bookmark() ?? carried.options.bookmark ?? NO_BOOKMARK
-  yield `\r\n],\r\n"bookmark": ${stringText(bookmark)}`
-  yield* endPieces(carried, matches.figures)
+/** The documents, and what stands around them. A class, since most answers are these three pieces. */
+class DocumentPieces implements Iterator<FindPiece> {
+  readonly #carried: Carried
+  readonly #matches: Matches
+  readonly #project: Project | undefined
+  /** Pieces that were given. */
+  #given = 0
+
+  constructor(carried: Carried, matches: Matches, project: Project | undefined) {
+    this.#carried = carried
+    this.#matches = matches
+    this.#project = project
+  }
+
+  next(): IteratorResult<FindPiece> {
+    const { options } = this.#carried
+    const matches = this.#matches
+    this.#given += 1
+    if (this.#given === 1) return { done: false, value: '{"docs":[' }
+    if (this.#given === 2) {
+      return { done: false, value: new MatchFiller(matches, options.conflicts, this.#project) }
+    }
+    if (this.#given > 3) return { done: true, value: undefined }
+    const bookmark = matches.bookmark() ?? options.bookmark ?? NO_BOOKMARK
+    const end = endText(this.#carried, matches.figures)
+    return { done: false, value: `\r\n],\r\n"bookmark": ${stringText(bookmark)}${end}` }
+  }
 }
 
 const FIRST = new FixedText('\r\n')
@@ -339,10 +373,10 @@ const SEPARATOR = new FixedText(',\r\n')
 class MatchFiller implements RowFiller {
   readonly #matches: Matches
   readonly #conflicts: boolean
-  readonly #project: ((view: DocumentView) => Buffer) | undefined
+  readonly #project: Project | undefined
   #separator = FIRST
 
-  constructor(matches: Matches, conflicts: boolean, project: ((view: DocumentView) => Buffer) | undefined) {
+  constructor(matches: Matches, conflicts: boolean, project: Project | undefined) {
     this.#matches = matches
     this.#conflicts = conflicts
     this.#project = project
@@ -375,19 +409,19 @@ class MatchFiller implements RowFiller {
   }
 }
 
-/** Figures and warnings. */
-function* endPieces(carried: Carried, figures: FindFigures): Generator<Piece, void, undefined> {
+/** Figures and warnings, which are behind all else. */
+function endText(carried: Carried, figures: FindFigures): string {
   const { context, options, startMs } = carried
   const { metrics } = context
   metrics.count('mango.keys_examined', figures.keys)
   metrics.count('mango.docs_examined', figures.documents)
   metrics.count('mango.results_returned', figures.results)
-  if (options.executionStats) {
-    yield `,\r\n"execution_stats": ${statsText(figures, context.clock.monotonic() - startMs)}`
-  }
+  const stats = options.executionStats
+    ? `,\r\n"execution_stats": ${statsText(figures, context.clock.monotonic() - startMs)}`
+    : ''
   const warnings = warningsOf(carried, figures)
-  if (warnings.length > 0) yield `,\r\n"warning": ${stringText(warnings.join('\n'))}`
-  yield '}\n'
+  const warning = warnings.length > 0 ? `,\r\n"warning": ${stringText(warnings.join('\n'))}` : ''
+  return `${stats}${warning}}\n`
 }
 
 function statsText({ keys, documents, quorumDocuments, results }: FindFigures, tookMs: number): string {

@@ -42,13 +42,14 @@ export interface RowsContext {
 
 /** At once where it can be. Rejects as `Indexes.open` does. */
 export function openIndex(
-  { database, indexes, signal }: RowsContext,
+  context: RowsContext,
   definition: FieldsDefinition,
   { stale, update }: Pick<FindOptions, 'stale' | 'update'>,
 ): IndexSnapshot | Promise<IndexSnapshot> {
+  const { database, indexes } = context
   const freshness = stale || !update ? 'stale' : 'current'
   const now = indexes.openNow(database, definition, freshness)
-  return now ?? indexes.open(database, definition, { freshness, signal: signal() })
+  return now ?? indexes.open(database, definition, { freshness, signal: context.signal() })
 }
 
 interface Way {

@@ -30,6 +30,8 @@ import { ownCompactions } from './own-compactions.ts'
 import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 
 const FOLDER = 'channels'
+/** An index that stays is found to be of another database, or goes at the next start. */
+const LEFT = (): void => undefined
 /** Indexes that are open at once. */
 const MOST_OPEN = 200
 
@@ -163,13 +165,21 @@ export class ChannelService {
     if (indexer === undefined) {
       indexer = ChannelIndexer.open(index)
       this.#indexers.set(index, indexer)
+      // What could not be read may be the next time.
+      indexer.catch(() => this.#indexers.delete(index))
     }
     return indexer
   }
 
   #open(): Promise<Opened> {
     if (this.#isClosed) throw new DatabaseError('shuttingDown')
-    this.#opened ??= this.#openRegistry()
+    if (this.#opened === undefined) {
+      this.#opened = this.#openRegistry()
+      // What could not be opened may be the next time.
+      this.#opened.catch(() => {
+        this.#opened = undefined
+      })
+    }
     return this.#opened
   }
 
@@ -188,16 +198,14 @@ export class ChannelService {
       log,
     })
     const opened = { registry, ...ownCompactions(this.#options, registry, bus) }
-    for (const name of registry.list()) if (!databases.has(name)) await registry.delete(name)
+    for (const name of registry.list()) if (!databases.has(name)) await registry.delete(name).catch(LEFT)
     return opened
   }
 
   async #forget(name: string): Promise<void> {
-    if (this.#opened === undefined) return
-    const { registry } = await this.#opened
-    if (!registry.has(name)) return
-    // What stays is found to be of another database, or goes at the next start.
-    await registry.delete(name).catch(() => undefined)
+    const opened = await this.#opened?.catch(() => undefined)
+    if (opened === undefined || !opened.registry.has(name)) return
+    await opened.registry.delete(name).catch(LEFT)
   }
 
   async close(graceMs: number): Promise<void> {

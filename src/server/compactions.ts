@@ -4,13 +4,15 @@
  * - A job holds a lease, so that its database stays open. When the lease's signal tells it to go, or the server
  *   stops, it leaves its file to be gone on from; when a client cancels it, it takes its file with it.
  * - However a job ends, the writer's turn is given back and the task says what became of it.
- * - While the event loop is busy the jobs work for half of their time share.
+ * - While the thread that writes is busy, or those that answer requests leave one processor at most, the jobs work for half of their
+ *   time share.
  */
 import { performance } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
 import type { Compression } from '../base/compression.ts'
 import { DatabaseError } from '../base/errors.ts'
+import { isMachineBusy } from '../base/serving-load.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
 import { type CompactionJob, type CompactionReport, serveSource } from '../workers/compaction-job.ts'
@@ -216,9 +218,10 @@ export class Compactions {
       const now = performance.eventLoopUtilization()
       const { utilization } = performance.eventLoopUtilization(now, before)
       before = now
+      const isBusy = utilization > BUSY || isMachineBusy()
       const share = this.#options.settings.sharePercent * (WHOLE_SHARE / 100)
       for (const { control } of this.#jobs.values()) {
-        control.share = utilization > BUSY ? share / BUSY_DIVISOR : share
+        control.share = isBusy ? share / BUSY_DIVISOR : share
       }
       this.#cancelLoadTimer = this.#options.clock.after(LOAD_EVERY_MS, look)
     }

@@ -34,6 +34,34 @@ t.test('other threads see it, and those that they start', async (t) => {
   await worker.terminate()
 })
 
+t.test(
+  'a thread that starts when the clock was set sees it too, and is forgotten as the others are',
+  async (t) => {
+    sayBusy(0.7)
+    t.teardown(() => sayBusy(0))
+    const hourMs = 3_600_000
+    const told = async (shiftMs: number): Promise<number> => {
+      const program = `Object.defineProperty(performance, 'timeOrigin', { value: performance.timeOrigin + ${shiftMs} })
+      import(${JSON.stringify(MODULE)}).then(m => {
+        const seen = m.busyThreads()
+        m.sayBusy(0.25)
+        require('worker_threads').parentPort.postMessage(seen)
+      })`
+      const worker = new Worker(program, { eval: true })
+      const [seen] = await once(worker, 'message')
+      await worker.terminate()
+      return seen
+    }
+    t.equal(await told(hourMs), 0.7)
+    sayBusy(0.7)
+    t.equal(busyThreads(), 0.95)
+    while (busyThreads() > 0) await sleep(10)
+    sayBusy(0.7)
+    t.equal(await told(-hourMs), 0.7)
+    while (busyThreads() > 0) await sleep(10)
+  },
+)
+
 t.test('the machine is busy when one processor is left, or none', (t) => {
   t.teardown(() => sayBusy(0))
   sayBusy(0.7)

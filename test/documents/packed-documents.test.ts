@@ -123,6 +123,16 @@ t.test('what would take too long in one go is not taken', async (t) => {
   t.throws(() => packedOf(docs(1, 'a'.repeat(256))), { name: 'NotPlain' })
 })
 
+t.test(
+  'a zero with a sign, in a text that is refused for something else, says nothing of the next document',
+  async (t) => {
+    t.throws(() => packedOf(Buffer.from('{"docs":[{"_id":"a","v":-0.0]}')), { name: 'JsonSyntaxError' })
+    t.equal(packedOf(Buffer.from('{"docs":[{"_id":"a","v":1}]}')).length, 1)
+    t.throws(() => packedOf(Buffer.from('{"docs":[{"_id":"a","v":-0.0}]}')), { name: 'NotPlain' })
+    t.equal(packedOf(Buffer.from('{"docs":[{"_id":"a","v":1}]}')).length, 1)
+  },
+)
+
 t.test('vectors of CouchDB 3.5.2', async (t) => {
   const fixture = new URL('../../../test/fixtures/revisions.json', import.meta.url)
   const vectors = JSON.parse(readFileSync(fixture, 'utf8')) as {

@@ -7,6 +7,7 @@ import { request } from 'node:http'
 import t from 'tap'
 import { StoredView } from '../../src/database/read/document-view.ts'
 import { WalkedRows } from '../../src/database/read/stored-rows.ts'
+import { WinnerView } from '../../src/database/read/winner-view.ts'
 import { ReadingDatabase } from '../../src/database/reading-database.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
@@ -33,6 +34,7 @@ const WAYS: [object, string, unknown][] = [
   [WalkedRows.prototype, 'nextStored', undefined],
   [ReadingDatabase.prototype, 'storedRow', () => undefined],
   [StoredView.prototype, 'locateBody', undefined],
+  [WinnerView.prototype, 'locateBody', undefined],
 ]
 
 /** `run` with rows that can be had as objects alone. */

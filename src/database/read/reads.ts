@@ -7,7 +7,8 @@ import { type DocumentInfo, decodeInfo } from '../layout/document-info.ts'
 import { idKey, TREES } from '../layout/layout.ts'
 import { formatRevision, parseRevision, type Revision } from '../revisions/revision-id.ts'
 import type { RevisionNode } from '../revisions/revision-tree.ts'
-import { type ViewSource, viewOfNode, viewOfWinner } from './document-view.ts'
+import { type ViewSource, viewOfNode } from './document-view.ts'
+import { WinnerView } from './winner-view.ts'
 
 const STEP_VALUES = 512
 
@@ -23,13 +24,16 @@ export function readInfo(store: DocumentSource, id: string): DocumentInfo | unde
 
 /** Throws not_found, and bad_request for a malformed revision. */
 export function getDocument(store: DocumentSource, id: string, options: GetOptions): DocumentView {
-  const revision = options.rev === undefined ? undefined : parseRevision(options.rev)
+  if (options.rev === undefined) {
+    const value = store.get(TREES.id, idKey(id))
+    if (value === undefined) throw new DatabaseError('missing')
+    const view = new WinnerView(store, id, value, options.room)
+    if (view.deleted) throw new DatabaseError('deleted')
+    return view
+  }
+  const revision = parseRevision(options.rev)
   const info = readInfo(store, id)
   if (info === undefined) throw new DatabaseError('missing')
-  if (revision === undefined) {
-    if (info.deleted) throw new DatabaseError('deleted')
-    return viewOfWinner(store, id, info, options.room)
-  }
   const named = info.tree().find(revision.pos, revision.id)
   const node = named !== null && options.latest ? info.tree().leafFinder()(named)[0]! : named
   const view = node === null ? undefined : viewOfNode(store, id, info, node)

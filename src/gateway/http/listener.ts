@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { describeError } from '../../base/log.ts'
 import { sendPieces } from '../../http/answer/stream.ts'
 import { discardRest } from '../../http/listen/lingering.ts'
+import { watchQueued } from '../../http/listen/queued-answers.ts'
 import { UpgradableMessage } from '../../http/listen/upgrades.ts'
 import { GONE } from '../../http/request/gone-signal.ts'
 import { GatewayError } from '../errors.ts'
@@ -141,6 +142,7 @@ async function serve(
 ): Promise<void> {
   const gone = new AbortController()
   response.once('close', () => gone.abort(GONE))
+  watchQueued(response)
   running.add(gone)
   if (isStopping()) gone.abort(GONE)
   const exchange = exchangeOf(gateway, isAdmin, request, response, gone.signal)

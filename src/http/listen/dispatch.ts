@@ -18,6 +18,7 @@ import { rightOf } from '../request/rights.ts'
 import { bodyKindOf, handlerOf, type Resource } from '../routes/resource.ts'
 import { errorAnswer, errorText } from './error-answer.ts'
 import { Pipeline } from './pipeline.ts'
+import { watchQueued } from './queued-answers.ts'
 import { kindOf } from './request-kind.ts'
 import { isFeed, logRequest } from './request-log.ts'
 import { sendStreamed, sendWhole } from './send.ts'
@@ -79,11 +80,7 @@ export function registerResources(
   for (const resource of resources) {
     const handler: RouteHandlerMethod = (request, reply) => {
       reply.hijack()
-      const line = Pipeline.of(request.raw.socket)
-      const isSafe = SAFE.has(request.raw.method!)
-      const begin = (): void => respond(service, resource, request.raw, reply.raw)
-      if (line.enter(isSafe, reply.raw)) begin()
-      else line.wait(isSafe, begin)
+      takeUp(service, resource, request.raw, reply.raw)
     }
     const url = `/${resource.route}`
     const methods = Object.keys(resource.methods)
@@ -98,6 +95,28 @@ export function registerResources(
   })
 }
 
+/** Answers a request when its turn on its connection has come. */
+function takeUp(
+  service: Service,
+  resource: Resource,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const line = Pipeline.of(request.socket)
+  const isSafe = SAFE.has(request.method!)
+  if (line.enter(isSafe, response)) respond(service, resource, request, response)
+  else queueUp(line, isSafe, service, resource, request, response)
+}
+
+/** Apart: whoever need not wait makes no function for it. */
+function queueUp(
+  line: Pipeline,
+  isSafe: boolean,
+  ...[service, resource, request, response]: Parameters<typeof respond>
+): void {
+  line.wait(isSafe, () => respond(service, resource, request, response))
+}
+
 /**
  * Answers a request whose turn has come. Nothing is awaited that is known already: a read of an open database by somebody who is
  * known ends within the turn in which the request came, since every promise costs as much as a part of the work.
@@ -110,6 +129,7 @@ function respond(
 ): void {
   const { clock, metrics } = service.options.backend
   const startMs = clock.monotonic()
+  watchQueued(response)
   const exchange = exchangeOf(service, request, response)
   requestCame()
   metrics.count('couchdb.httpd.requests')

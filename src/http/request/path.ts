@@ -28,8 +28,15 @@ export function parseTarget(raw: string, plusIsSpace = true): Target {
   const path = withoutOrigin(question < 0 ? target : target.slice(0, question))
   const plain = PLAIN.test(path)
   const segments: string[] = []
-  for (const part of path.split('/'))
-    if (part !== '') segments.push(plain ? part : decodeComponent(part, plusIsSpace))
+  for (let start = 0; start < path.length; ) {
+    const slash = path.indexOf('/', start)
+    const end = slash < 0 ? path.length : slash
+    if (end > start) {
+      const part = path.slice(start, end)
+      segments.push(plain ? part : decodeComponent(part, plusIsSpace))
+    }
+    start = end + 1
+  }
   return { segments, query: question < 0 ? [] : parseForm(target.slice(question + 1)), malformed: false }
 }
 

@@ -50,6 +50,7 @@ function environment(): NodeJS.ProcessEnv {
   )
 }
 
+/** Its constructor throws where the system has no process to give. */
 export class ScriptProcess implements Runner {
   readonly #options: ScriptProcessOptions
   readonly #child: ChildProcess
@@ -73,7 +74,12 @@ export class ScriptProcess implements Runner {
       [heap, '--no-warnings', ...permissionFlags(), PROGRAM, String(mostSandboxes), String(idleMs)],
       { stdio: ['pipe', 'pipe', 'ignore', 'pipe'], env: environment(), windowsHide: true },
     )
-    const { stdin, stdout, stdio } = this.#child
+    const { stdin, stdout, stdio } = this.#child as Partial<ChildProcess>
+    // Where there are no descriptors for its pipes it has none, and says so later.
+    if (stdio === undefined) {
+      this.#child.on('error', () => {})
+      throw new Error('there are no descriptors for a process')
+    }
     const notes = stdio[NOTES] as Socket
     this.#pipes = [stdin as Socket, stdout as Socket, notes]
     for (const pipe of this.#pipes) pipe.on('error', () => {})

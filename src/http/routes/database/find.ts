@@ -1,8 +1,11 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import type { Metrics } from '../../../base/metrics.ts'
 import { channelRefusal } from '../../../channels/channelled-database.ts'
-import { queryPlans, queryPlansNow } from '../../../mango/branches.ts'
+import type { Database } from '../../../database/api/database.ts'
+import type { Indexes } from '../../../indexes/api.ts'
+import { type QueryPlans, queryPlans, queryPlansNow } from '../../../mango/branches.ts'
 import { explainSteps } from '../../../mango/explain.ts'
-import { find } from '../../../mango/find.ts'
+import { type FindContext, type FindPiece, find } from '../../../mango/find.ts'
 import { type FindOptions, readFindOptions } from '../../../mango/find-options.ts'
 import { ALL_DOCS, indexSteps, knownIndexes, type MangoIndex } from '../../../mango/mango-index.ts'
 import { QueryMembers } from '../../../mango/query-members.ts'
@@ -45,28 +48,76 @@ function optionsOf(exchange: Exchange, text: Buffer, partition: string): FindOpt
 }
 
 function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
-  return async (exchange) => {
-    const options = optionsOf(exchange, await exchange.jsonTypedText(), partition)
-    const { database, backend, limits } = exchange
-    const indexes = atOnce(exchange) ?? (await mangoIndexes(exchange))
-    if (exchange.isChannelled && (options.count || options.aggregate !== undefined)) throw channelRefusal()
-    const { whole, branches } =
-      queryPlansNow(indexes, options, true) ?? (await exchange.inTurns(queryPlans(indexes, options, true)))
-    let signal: AbortSignal | undefined
-    const context = {
-      database,
-      indexes: backend.indexes,
-      metrics: backend.metrics,
-      clock: backend.clock,
-      signal: () => {
-        signal ??= goneSignal(exchange)
-        return signal
-      },
-      selectorBudgetMs: limits.selectorBudgetMs,
-      scanWarningThreshold: limits.scanWarningThreshold,
-    }
-    const pieces = find(context, options, whole, branches)
-    return jsonStream(200, pieces instanceof Promise ? await pieces : pieces)
+  return (exchange) => exchange.jsonTypedText().then((text) => found(exchange, text, partition))
+}
+
+/** At once where nothing has to be waited for. */
+function found(exchange: Exchange, text: Buffer, partition: string): Answer | Promise<Answer> {
+  const options = optionsOf(exchange, text, partition)
+  const indexes = atOnce(exchange)
+  if (indexes === undefined) return foundLater(exchange, options)
+  requireSeen(exchange, options)
+  const plans = queryPlansNow(indexes, options, true)
+  return plans === undefined ? foundInTurns(exchange, options, indexes) : answered(exchange, options, plans)
+}
+
+async function foundLater(exchange: Exchange, options: FindOptions): Promise<Answer> {
+  return foundInTurns(exchange, options, await mangoIndexes(exchange))
+}
+
+async function foundInTurns(
+  exchange: Exchange,
+  options: FindOptions,
+  indexes: readonly MangoIndex[],
+): Promise<Answer> {
+  requireSeen(exchange, options)
+  const plans = await exchange.inTurns(queryPlans(indexes, options, true))
+  return answered(exchange, options, plans)
+}
+
+/** Figures would tell of documents that are not seen. Throws forbidden. */
+function requireSeen(exchange: Exchange, { count, aggregate }: FindOptions): void {
+  if (exchange.isChannelled && (count || aggregate !== undefined)) throw channelRefusal()
+}
+
+function answered(
+  exchange: Exchange,
+  options: FindOptions,
+  { whole, branches }: QueryPlans,
+): Answer | Promise<Answer> {
+  const pieces = find(new ExchangeContext(exchange), options, whole, branches)
+  return pieces instanceof Promise ? pieces.then(documentsAnswer) : documentsAnswer(pieces)
+}
+
+function documentsAnswer(pieces: Iterator<FindPiece>): Answer {
+  return jsonStream(200, pieces)
+}
+
+/** What a query is carried out with, for a request. */
+class ExchangeContext implements FindContext {
+  readonly database: Database
+  readonly indexes: Indexes
+  readonly metrics: Metrics
+  readonly clock: FindContext['clock']
+  readonly selectorBudgetMs: number
+  readonly scanWarningThreshold: number
+  readonly #exchange: Exchange
+  #signal: AbortSignal | undefined
+
+  constructor(exchange: Exchange) {
+    const { backend, limits } = exchange
+    this.#exchange = exchange
+    this.database = exchange.database
+    this.indexes = backend.indexes
+    this.metrics = backend.metrics
+    this.clock = backend.clock
+    this.selectorBudgetMs = limits.selectorBudgetMs
+    this.scanWarningThreshold = limits.scanWarningThreshold
+  }
+
+  signal(): AbortSignal {
+    this.#signal ??= goneSignal(this.#exchange)
+    return this.#signal
   }
 }
 
