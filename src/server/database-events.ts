@@ -29,6 +29,8 @@ export interface DatabaseEventsOptions extends DatabaseOpener {
 }
 
 const UPDATE_DELAY_MS = 500
+/** What could not be written is tried again so much later, if nothing else is to be written before. */
+const RETRY_DELAY_MS = 5000
 const EMPTY = scanDocument(Buffer.from('{}'))!
 /** Shown in errors alone. No other database has it. */
 export const EVENTS_NAME = '_events'
@@ -118,8 +120,19 @@ export class DatabaseEvents {
       this.#metrics.count('global_changes.db_writes', ids.length)
     } catch (error) {
       this.#log.error('events of databases could not be written', { reason: describeError(error) })
-      for (const id of ids) this.#pending.add(id)
+      this.#putBack(ids)
     }
+  }
+
+  /** Before those that have happened since; they are written with the next ones, or by themselves. */
+  #putBack(ids: readonly string[]): void {
+    const later = [...this.#pending]
+    this.#pending.clear()
+    for (const id of [...ids, ...later]) {
+      this.#pending.delete(id)
+      this.#pending.add(id)
+    }
+    this.#cancelTimer ??= this.#clock.after(RETRY_DELAY_MS, () => void this.flush())
   }
 
   /** What the feed says last of each database against what is there. */

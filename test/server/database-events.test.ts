@@ -6,6 +6,7 @@ import { DatabaseEvents, eventOf } from '../../src/server/database-events.ts'
 import { EventBus } from '../../src/server/event-bus.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { recordingLog } from '../support/recording-log.ts'
+import { until } from '../support/until.ts'
 
 const clock = manualClock()
 const { log } = recordingLog()
@@ -81,3 +82,27 @@ t.test('an update that was not told yet is forgotten with its database', async (
   t.same(listed(events), ['created a', 'deleted a'])
   await events.close()
 })
+
+t.test(
+  'events that could not be written are, before those that came later, and wait for no other one',
+  async (t) => {
+    const events = await open(t.testdir(), [])
+    t.teardown(() => events.close())
+    const { database } = events
+    const { update } = database
+    database.update = () => Promise.reject(new Error('no room'))
+    bus.tell('created', 'a')
+    const failing = events.flush()
+    bus.tell('created', 'b')
+    await failing
+    bus.tell('deleted', 'a')
+    await events.flush()
+    t.same(listed(events), [])
+    t.equal(events.pending, 3)
+    database.update = update
+    clock.advance(60_000)
+    await until('they are written', () => events.pending === 0)
+    await events.flush()
+    t.same(listed(events), ['created a', 'created b', 'deleted a'])
+  },
+)

@@ -135,9 +135,12 @@ function addUp(parts: readonly Uint8Array[]): Uint8Array {
   return sum
 }
 
-/** The same of parts that lie in `bytes`, one after the other in `bounds`. */
+/** For the engine, which copies what it is given at once. */
+const given = new Uint8Array(SUMMARY_BYTES)
+
+/** The same of parts that lie in `bytes`, one after the other in `bounds`; good until the next one. */
 function addUpAll(bytes: Uint8Array, bounds: Uint32Array): Uint8Array {
-  const sum = new Uint8Array(SUMMARY_BYTES)
+  const sum = given
   for (let at = 0; at < SUMMARY_BYTES; at += FIELD_BYTES) {
     let total = 0
     for (let i = 0; i < bounds.length; i += 2) total += readField(bytes, bounds[i]! + at)
@@ -149,8 +152,10 @@ function addUpAll(bytes: Uint8Array, bounds: Uint32Array): Uint8Array {
 /** Adds what one document, whose value begins at `at` of `bytes`, adds to the summary. */
 export type AddDocument = (bytes: Uint8Array, at: number, sum: IdSummary) => void
 
-function summaryBytes({ live, deleted, active, external, validating }: IdSummary): Uint8Array {
-  const bytes = new Uint8Array(SUMMARY_BYTES)
+function summaryBytes(
+  { live, deleted, active, external, validating }: IdSummary,
+  bytes: Uint8Array,
+): Uint8Array {
   writeField(bytes, 0, live)
   writeField(bytes, FIELD_BYTES, deleted)
   writeField(bytes, 2 * FIELD_BYTES, active)
@@ -161,22 +166,29 @@ function summaryBytes({ live, deleted, active, external, validating }: IdSummary
 
 /** The reducer of the tree `id`. */
 export function idReducer(add: AddDocument): Reducer {
-  const nothing = (): IdSummary => ({ live: 0, deleted: 0, active: 0, external: 0, validating: 0 })
+  const sum: IdSummary = { live: 0, deleted: 0, active: 0, external: 0, validating: 0 }
+  const forget = (): void => {
+    sum.live = 0
+    sum.deleted = 0
+    sum.active = 0
+    sum.external = 0
+    sum.validating = 0
+  }
   return {
     name: 'documents',
     version: 1,
     maxBytes: SUMMARY_BYTES,
     map: (_key, value) => {
-      const sum = nothing()
+      forget()
       add(value, 0, sum)
-      return summaryBytes(sum)
+      return summaryBytes(sum, new Uint8Array(SUMMARY_BYTES))
     },
     combine: addUp,
     combineAll: addUpAll,
     mapAll: (bytes, bounds) => {
-      const sum = nothing()
+      forget()
       for (let i = 2; i < bounds.length; i += 4) add(bytes, bounds[i]!, sum)
-      return summaryBytes(sum)
+      return summaryBytes(sum, given)
     },
   }
 }
