@@ -7,7 +7,8 @@
  * its twenty entries, the same memory spares it to six values.
  *
  * Eviction is SIEVE: pages stand in order of arrival; a hand moves from the oldest to the newest, spares
- * those that were used since it last passed, and evicts the first that was not. A part of the memory is kept free: a
+ * those that were used since it last passed, and evicts the first that was not. Pages that are patches in the file are
+ * spared twice, for reading one takes two reads. A part of the memory is kept free: a
  * room is not filled again at once, and a new page may need one of another size than the last that went.
  */
 import { requireAmount } from '../arguments.ts'
@@ -27,6 +28,8 @@ const OVERDRAFT = 1 / 16
 const NEARLY_ALL = 7 / 8
 /** The cache is full when less than this part of it is left: whatever goes may be larger than what comes. */
 const ALL_BUT_FULL = 1 / 128
+/** So often the hand passes a page that was used and is a patch in the file; another, once. */
+const CHANCES = 2
 /** Of the leaves that others would have to go for, one in so many is taken in when it is read for one entry. */
 const READS_A_PLACE = 8
 /** So often all pages may be replaced before dirty nodes are left half as much, where they do not use it. */
@@ -141,8 +144,7 @@ export class PageCache implements ValueBudget {
     room.garbage = garbage
     room.origin = origin
     room.length = length
-    room.used = false
-    room.isSpared = false
+    room.chances = 0
     room.older = this.#newest
     room.newer = undefined
     if (this.#newest !== undefined) this.#newest.newer = room
@@ -232,8 +234,7 @@ export class PageCache implements ValueBudget {
     to.garbage = from.garbage
     to.origin = from.origin
     to.length = from.length
-    to.used = from.used
-    to.isSpared = from.isSpared
+    to.chances = from.chances
     to.older = from.older
     to.newer = from.newer
     to.before = from.before
@@ -273,13 +274,9 @@ export class PageCache implements ValueBudget {
       const room = this.#hand ?? this.#oldest
       if (room === undefined) break
       this.#hand = room.newer
-      if (room.used) {
-        room.used = false
-        room.isSpared = room.origin !== undefined
-        continue
-      }
-      if (room.isSpared) {
-        room.isSpared = false
+      if (room.chances > 0) {
+        // Who reads a patch again reads its base too.
+        room.chances = room.origin === undefined ? 0 : room.chances - 1
         continue
       }
       this.remove(room)
@@ -316,7 +313,7 @@ export class CacheSpace implements RoomOwner {
       return undefined
     }
     this.cache.hits += 1
-    room.used = true
+    room.chances = CHANCES
     return room.page
   }
 

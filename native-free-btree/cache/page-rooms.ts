@@ -33,12 +33,10 @@ export class PageRoom {
   owner: RoomOwner | undefined
   low = 0
   high = 0
-  /** Whether it was used since the hand passed. */
-  used = false
+  /** How often the hand still passes: it was used not long ago. */
+  chances = 0
   /** The next with the same hash. */
   chained: PageRoom | undefined
-  /** Whether the hand passes once more before it goes: who reads it again reads two pages of the file. */
-  isSpared = false
   /** Undefined: the page has memory of its own. */
   readonly slab: Slab | undefined
   isHeld = false
