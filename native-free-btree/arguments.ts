@@ -319,6 +319,7 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
 function clockOf(given: unknown): Clock {
   requireMethods('clock', given, ['now', 'after'])
   const clock = given as Clock
+  if (clock.turnEnd !== undefined) requireMethods('clock', given, ['turnEnd'])
   return {
     now: () => {
       const nowMs = clock.now()
@@ -326,6 +327,7 @@ function clockOf(given: unknown): Clock {
       return nowMs
     },
     after: (delayMs, callback, isAwaited) => clock.after(delayMs, callback, isAwaited),
+    ...(clock.turnEnd === undefined ? {} : { turnEnd: () => clock.turnEnd!() }),
   }
 }
 

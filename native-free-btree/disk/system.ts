@@ -10,6 +10,7 @@ export const systemClock: Clock = {
     if (!isAwaited) timer.unref()
     return () => clearTimeout(timer)
   },
+  turnEnd: giveWay,
 }
 
 /** Of no known beginning: for durations. */

@@ -6,7 +6,6 @@ import type { Transaction } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Clock } from '../clock.ts'
 import type { StorageFile } from '../disk/file-system.ts'
-import { giveWay } from '../disk/system.ts'
 import type { StorageError } from '../errors.ts'
 import type { GroupBuilder } from '../log/builder.ts'
 import type { CheckpointPointer } from '../log/group.ts'
@@ -306,9 +305,8 @@ export class Writer {
   }
 
   async #pump(): Promise<void> {
-    // What arrives in the same turn of the event loop goes into one group: messages of other threads and bytes of sockets have
-    // a callback each, and what waits for promises runs between them.
-    await giveWay()
+    // What arrives in the same turn of the event loop goes into one group.
+    await (this.#clock.turnEnd?.() ?? Promise.resolve())
     if (this.#settling !== undefined) await this.#settling
     if (this.#unsettled !== undefined) {
       this.queue.rejectAll(this.#unsettled)

@@ -14,6 +14,8 @@ export interface Clock {
    * and perhaps nothing else goes on. Returns a canceller.
    */
   after(delayMs: number, callback: () => void, isAwaited?: boolean): () => void
+  /** Resolves when all has come that the present turn of the event loop brings. A simulation's turns end at once. */
+  turnEnd?(): Promise<void>
 }
 
 export const systemClock: Clock = {
@@ -24,4 +26,8 @@ export const systemClock: Clock = {
     if (!isAwaited) timer.unref()
     return () => clearTimeout(timer)
   },
+  turnEnd: () =>
+    new Promise((resolve) => {
+      setImmediate(resolve)
+    }),
 }

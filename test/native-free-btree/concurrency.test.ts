@@ -55,8 +55,7 @@ t.test('64 writers share groups, and each of them is answered after its own is d
 })
 
 t.test('what the messages of one turn of the event loop bring goes into one group', async (t) => {
-  const { open } = simulated()
-  const store = await open()
+  const store = await openStore(join(t.testdir(), 'store'), { trees: { plain: {} } })
   await store.transact((tx) => tx.put('plain', KEY, KEY))
   const before = store.commit
   const { port1, port2 } = new MessageChannel()
