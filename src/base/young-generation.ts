@@ -19,7 +19,7 @@ let grows = true
 /** From now on the young generation of this thread, which calls `watchYoungGeneration` while it works, is kept small. */
 export function keepYoungGenerationSmall(): void {
   // Of threads that begin from now on, which may not grow: what has been enough for those that take requests.
-  setFlagsFromString('--min-semi-space-size=2')
+  setFlagsFromString('--min-semi-space-size=3')
   nextMs = 0
 }
 

@@ -18,8 +18,8 @@ import { ListeningSocket } from './listening-socket.ts'
 import { ThreadRunner } from './thread-runner.ts'
 
 const PROGRAM = new URL('./front-thread.js', import.meta.url)
-/** Each thread has all of it from its start on, since loading modules fills it. A larger one makes no request cheaper. */
-const YOUNG_GENERATION_MB = 6
+/** Of its three parts, of which two hold objects: with less, what answers of some 20 KB are made of is collected every thirty of them. */
+const YOUNG_GENERATION_MB = 9
 /** After a front that ended within `EARLY_MS` of its start the next one waits, twice as long each time. */
 const EARLY_MS = 10_000
 const LEAST_DELAY_MS = 100
