@@ -34,6 +34,38 @@ export interface ViewSource {
   readonly metrics?: Metrics | undefined
 }
 
+/** The text of the body with this reference, and the read counted. Throws DatabaseError. */
+export function bodyAt(
+  { values, metrics }: ViewSource,
+  reference: Uint8Array,
+  room: ((bytes: number) => Buffer) | undefined,
+): Buffer {
+  let body: Buffer
+  try {
+    body = readText(values, reference, room)
+  } catch (error) {
+    throw databaseErrorOf(error)
+  }
+  metrics?.count('couchdb.database_reads')
+  return body
+}
+
+/** Where the text of the body lies whose reference begins at `start`, and the read counted. Throws DatabaseError. */
+export function placeOfBody(
+  { values, metrics }: ViewSource,
+  bytes: Uint8Array,
+  start: number,
+): Readonly<ValuePlace> {
+  let place: Readonly<ValuePlace>
+  try {
+    place = locateText(values, bytes, start)
+  } catch (error) {
+    throw databaseErrorOf(error)
+  }
+  metrics?.count('couchdb.database_reads')
+  return place
+}
+
 export interface ViewParts {
   readonly source: ViewSource
   /** Gives memory for the body. */
@@ -125,12 +157,7 @@ export class StoredView implements DocumentView {
   body(): Buffer {
     if (this.#body === undefined) {
       const { source, reference, room } = this.#parts
-      try {
-        this.#body = readText(source.values, reference, room)
-      } catch (error) {
-        throw databaseErrorOf(error)
-      }
-      source.metrics?.count('couchdb.database_reads')
+      this.#body = bodyAt(source, reference, room)
     }
     return this.#body
   }
@@ -139,13 +166,7 @@ export class StoredView implements DocumentView {
     const body = this.#body
     if (body !== undefined) return { bytes: body, start: 0, end: body.length }
     const { source, reference } = this.#parts
-    try {
-      const place = locateText(source.values, reference, 0)
-      source.metrics?.count('couchdb.database_reads')
-      return place
-    } catch (error) {
-      throw databaseErrorOf(error)
-    }
+    return placeOfBody(source, reference, 0)
   }
 
   attachments(): readonly AttachmentView[] {

@@ -4,13 +4,11 @@
  */
 import type { ValuePlace } from '../../../native-free-btree/index.ts'
 import type { AttachmentView, DocumentView, RevisionInfo } from '../api/database.ts'
-import { locateText, readText } from '../bodies/stored-text.ts'
-import { databaseErrorOf } from '../errors/layer-errors.ts'
 import { decodeInfo, expiryOfInfo, placeInfo } from '../layout/document-info.ts'
 import { REFERENCE_BYTES, requireReference } from '../layout/stored-body.ts'
 import { formatRevision, REVISION_ID_SIZE } from '../revisions/revision-id.ts'
 import { WinnerPlace } from '../revisions/revision-tree-codec.ts'
-import { type StoredView, type ViewSource, viewOfWinner } from './document-view.ts'
+import { bodyAt, placeOfBody, type StoredView, type ViewSource, viewOfWinner } from './document-view.ts'
 
 const NO_ATTACHMENTS: readonly AttachmentView[] = []
 /** Of the entry that a view is made of. */
@@ -50,14 +48,8 @@ export class WinnerView implements DocumentView {
 
   body(): Buffer {
     if (this.#body === undefined) {
-      const { values, metrics } = this.#source
       const start = this.#referenceStart
-      try {
-        this.#body = readText(values, this.#value.subarray(start, start + REFERENCE_BYTES), this.#room)
-      } catch (error) {
-        throw databaseErrorOf(error)
-      }
-      metrics?.count('couchdb.database_reads')
+      this.#body = bodyAt(this.#source, this.#value.subarray(start, start + REFERENCE_BYTES), this.#room)
     }
     return this.#body
   }
@@ -65,14 +57,7 @@ export class WinnerView implements DocumentView {
   locateBody(): Readonly<ValuePlace> {
     const body = this.#body
     if (body !== undefined) return { bytes: body, start: 0, end: body.length }
-    const { values, metrics } = this.#source
-    try {
-      const located = locateText(values, this.#value, this.#referenceStart)
-      metrics?.count('couchdb.database_reads')
-      return located
-    } catch (error) {
-      throw databaseErrorOf(error)
-    }
+    return placeOfBody(this.#source, this.#value, this.#referenceStart)
   }
 
   attachments(): readonly AttachmentView[] {
