@@ -229,7 +229,7 @@ class Front {
           cancel: (pid) => core.ask('cancelTask', { pid }),
         },
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
-        replications: { request: (body, user) => core.ask('replicate', { body, user }) },
+        replications: { request: (body, user, signal) => core.ask('replicate', { body, user }, { signal }) },
         configuration: remoteConfiguration(core),
         settings: this.#settings,
         node: remoteNode(core),
