@@ -164,7 +164,7 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
 
   slowDown(delayMs: number): void {
     requireAmount('delayMs', delayMs)
-    this.#writer.delayMs = delayMs
+    this.#writer.slowDown(delayMs)
   }
 
   async turn(): Promise<Turn> {

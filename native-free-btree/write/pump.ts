@@ -66,8 +66,11 @@ export class Writer {
   /** Has the queue: this one never writes again. */
   #successor: Writer | undefined
   #closed: StorageError | undefined
-  /** Waits so long before each group: a compaction that has to catch up asks for it. */
-  delayMs = 0
+  /** Waits so long before each group. */
+  #delayMs = 0
+  #isClosing = false
+  /** Ends the wait that is under way. */
+  #endDelay: (() => void) | undefined
 
   constructor(parts: {
     file: StorageFile
@@ -182,6 +185,13 @@ export class Writer {
     progress.begin(this.#salt, this.#durableFacts)
   }
 
+  /** Waits so long before each group from now on, until it is closed: a compaction that has to catch up asks for it. */
+  slowDown(delayMs: number): void {
+    if (this.#isClosing) return
+    if (delayMs < this.#delayMs) this.#endDelay?.()
+    this.#delayMs = delayMs
+  }
+
   /** Resolves when its turn comes. The queue waits until the turn is given back. */
   turn(): Promise<WriterTurn> {
     return this.submit<WriterTurn>('turn', 0, () => undefined as never)
@@ -255,6 +265,8 @@ export class Writer {
   /** Refuses new work, finishes what is queued and leaves the file as the next open likes it best. */
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
+    this.slowDown(0)
+    this.#isClosing = true
     while (this.#pumping !== undefined) await this.#pumping
     if (this.#successor !== undefined) return this.#successor.close(reason)
     if (this.#tail.poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
@@ -323,7 +335,7 @@ export class Writer {
         continue
       }
       const { kind } = this.queue.peek()!
-      if (this.delayMs > 0 && kind === 'transaction') await this.#delay()
+      if (this.#delayMs > 0 && kind === 'transaction') await this.#delay()
       if (kind === 'turn') await this.#lendTurn()
       else if (kind === 'chunk') await this.#groups.stream()
       else await this.#groups.commit()
@@ -332,7 +344,13 @@ export class Writer {
 
   #delay(): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.after(this.delayMs, resolve, true)
+      const end = (): void => {
+        this.#endDelay = undefined
+        cancel()
+        resolve()
+      }
+      this.#endDelay = end
+      const cancel = this.#clock.after(this.#delayMs, end, true)
     })
   }
 
