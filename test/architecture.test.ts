@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { breaches } from './support/architecture.ts'
+import { breaches, ROOMS } from './support/architecture.ts'
 import { importsOf, textOnly } from './support/source-text.ts'
 
 const ROOTS = ['native-free-btree', 'src', 'test', 'bench', 'fuzz']
@@ -33,6 +33,32 @@ t.test('this repository keeps its rules', async (t) => {
   t.ok(sources.has('test/architecture.test.ts'))
   t.same(breaches(sources, Object.keys(manifest.dependencies)), [])
 })
+
+t.test(
+  'ARCHITECTURE.md has a row for each room, in their order, and names no file that is not there',
+  async (t) => {
+    const root = repositoryRoot()
+    const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')
+    const table = text.slice(text.indexOf('## Rooms'), text.indexOf('| where is'))
+    const rows = [...table.matchAll(/^\| `([a-z]+)\/` /gm)].map(([, name]) => name)
+    const folders = ROOMS.filter((room) => !/^[^/]+\/[^/]+\.ts$/.test(room)).map(
+      (room) => room.split('/')[1]!,
+    )
+    // A folder whose rooms do not stand side by side has its row where the last of them stands.
+    t.same(
+      rows,
+      folders.filter((name, at) => folders.lastIndexOf(name) === at),
+    )
+
+    const paths = [...sourcesBelow(root).keys(), 'build.js', 'web-packages.js']
+    const named = [...text.matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, path]) => path!)
+    t.ok(named.length > 100, 'the names were found')
+    t.same(
+      named.filter((name) => !paths.some((path) => path === name || path.endsWith(`/${name}`))),
+      [],
+    )
+  },
+)
 
 const CASES: [name: string, files: Record<string, string>, expected: RegExp | null][] = [
   ['to the left', { 'src/http/answer/a.ts': "import { x } from '../../base/b.ts'" }, null],

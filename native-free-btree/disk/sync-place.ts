@@ -5,12 +5,22 @@
 import { monotonicMs } from './system.ts'
 
 /** Syncs on the calling thread stop when one takes longer. */
-const LONGEST_MS = 2
-/** So many go to the pool then, before one is tried again. */
-const POOL_SYNCS = 256
+const SLOW_MS = 2
+/** So many go to the pool then, before one is tried again: twice as many each time that it is slow again, up to the most. */
+const FEWEST_POOL_SYNCS = 8
+const MOST_POOL_SYNCS = 256
 
 export class SyncPlace {
+  readonly #nowMs: () => number
+  /** To go to the pool before the next one is tried. */
   #poolSyncs = 0
+  /** To go there when that is slow. A quick disk has a slow sync now and then, a slow one has nothing else. */
+  #poolSyncsNext = FEWEST_POOL_SYNCS
+
+  /** `nowMs` counts from whenever. */
+  constructor(nowMs: () => number = monotonicMs) {
+    this.#nowMs = nowMs
+  }
 
   /** Whether the next sync may run on the calling thread. */
   isHere(): boolean {
@@ -21,8 +31,13 @@ export class SyncPlace {
 
   /** Runs a sync on the calling thread. */
   run(sync: () => void): void {
-    const startMs = monotonicMs()
+    const startMs = this.#nowMs()
     sync()
-    if (monotonicMs() - startMs > LONGEST_MS) this.#poolSyncs = POOL_SYNCS
+    if (this.#nowMs() - startMs <= SLOW_MS) {
+      this.#poolSyncsNext = FEWEST_POOL_SYNCS
+      return
+    }
+    this.#poolSyncs = this.#poolSyncsNext
+    this.#poolSyncsNext = Math.min(2 * this.#poolSyncsNext, MOST_POOL_SYNCS)
   }
 }
