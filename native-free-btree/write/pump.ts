@@ -29,6 +29,8 @@ export interface WriterLimits extends CheckpointLimits {
   queueBytes: number
   /** Transactions longer than this go out in several groups. */
   partBytes: number
+  /** Most zeros that are written ahead at a time. */
+  roomBytes: number
 }
 
 export interface WriterState extends TailState {
@@ -154,6 +156,10 @@ export class Writer {
     return this.#groups.nodeBytesWritten
   }
 
+  get filledBytesWritten(): number {
+    return this.#tail.filledBytesWritten
+  }
+
   get queuedBytes(): number {
     return this.queue.queuedBytes
   }
@@ -199,6 +205,7 @@ export class Writer {
 
   async #lendTurn(): Promise<void> {
     const entry = this.queue.take()
+    await this.#tail.cutRoom()
     if (!(await this.#tail.syncWritten())) {
       entry.reject(this.#tail.poisoned)
       return
@@ -302,12 +309,13 @@ export class Writer {
 
   #armIdle(): void {
     if (this.#closed !== undefined || this.#tail.poisoned !== undefined) return
-    if (this.#unsettled !== undefined || this.#tail.isAnnounced) return
+    if (this.#unsettled !== undefined || (this.#tail.isAnnounced && !this.#tail.hasRoom)) return
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
       this.#pumping = this.#tail
-        .syncedSuperblock(0)
+        .cutRoom()
+        .then(() => this.#tail.syncedSuperblock(0))
         .then(() => undefined)
         .finally(() => {
           this.#pumping = undefined
