@@ -91,6 +91,7 @@ export class LibraryMisuse implements Subject {
       cache: this.cache,
       checkpointLogBytes: 24 * 1024,
       dirtyBytes: 128 * 1024,
+      roomBytes: 6000,
       fileSystem: this.disk,
       clock: this.clock,
       random: seededRandomBytes(this.random.fork()),
@@ -104,6 +105,7 @@ export class LibraryMisuse implements Subject {
     if (random.bool(0.2)) odd.partBytes = random.pick([0, 0.5, 200, 6000, 2 ** 40])
     if (random.bool(0.1)) odd.queueBytes = random.pick([0, 100, 2 ** 52])
     if (random.bool(0.1)) odd.dirtyBytes = random.pick([0, 1, 2 ** 52])
+    if (random.bool(0.1)) odd.roomBytes = random.pick([0, 1, 2 ** 20])
     if (random.bool(0.1)) odd.checkpointLogBytes = random.pick([0, 1, 2 ** 52])
     const given = { ...this.options(), ...odd, trees: { ...this.moody.trees } }
     const opening = openStore(PATH, given)

@@ -10,7 +10,14 @@ import { PATH, type Subject } from './subject.ts'
 export async function misuseOpenings(run: Subject): Promise<void> {
   const { random } = run
   const name = random.pick(['fileSystem', 'clock', 'lock', 'cache', 'trees'])
-  const counts = ['partBytes', 'queueBytes', 'dirtyBytes', 'checkpointLogBytes', 'firstGroupPosition']
+  const counts = [
+    'partBytes',
+    'roomBytes',
+    'queueBytes',
+    'dirtyBytes',
+    'checkpointLogBytes',
+    'firstGroupPosition',
+  ]
   // The writer may still be at work: what failed is answered before it is cleared away.
   await new Promise((resolve) => setImmediate(resolve))
   const before = run.disk.operations
