@@ -174,6 +174,7 @@ export class DatabaseLives {
         checkpointLogBytes: 12 * 1024,
         dirtyBytes: 128 * 1024,
         partBytes: 6000,
+        roomBytes: 12_000,
       },
       clock: this.#clock,
       random: seededRandomBytes(this.#random),

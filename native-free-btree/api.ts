@@ -298,6 +298,7 @@ export interface RecoveryReport {
 }
 
 export interface StoreStats {
+  /** With the room that was made ahead. */
   fileBytes: number
   commit: number
   /** Bytes of nodes in memory that the file does not hold yet. */
@@ -309,9 +310,10 @@ export interface StoreStats {
   retiredFiles: number
   checkpointRunning: boolean
   queuedBytes: number
-  /** Bytes handed to write() since open, by kind. */
+  /** Bytes handed to write() since open, by kind; those that filled room made ahead count with those of the present file alone. */
   recordBytesWritten: number
   nodeBytesWritten: number
+  filledBytesWritten: number
   /** Why writes are refused until the store is opened again: write/tail.ts lists what does that. */
   poisoned: string | undefined
   trees: Record<string, { count: number; bytes: number; depth: number }>

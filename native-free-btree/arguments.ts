@@ -30,6 +30,7 @@ interface CheckedOptions {
   create?: unknown
   readOnly?: unknown
   checkpointLogBytes?: unknown
+  roomBytes?: unknown
   dirtyBytes?: unknown
   queueBytes?: unknown
   partBytes?: unknown
@@ -298,7 +299,7 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
   if (options.trees !== undefined) options.trees = treesOf(options.trees)
   requireBoolean('create', options.create)
   requireBoolean('readOnly', options.readOnly)
-  for (const name of ['checkpointLogBytes', 'dirtyBytes', 'queueBytes', 'partBytes'] as const) {
+  for (const name of ['checkpointLogBytes', 'dirtyBytes', 'queueBytes', 'partBytes', 'roomBytes'] as const) {
     if (options[name] !== undefined) requireAmount(name, options[name])
   }
   const { fileSystem, clock, random, lock, firstGroupPosition } = options

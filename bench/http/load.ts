@@ -108,9 +108,12 @@ function oneRequest(path: string): string[] {
 /** As long as a fresh number is, so that the length of a body is right around either. */
 const PLACE = '@number@'
 
+/** Of the texts of requests that are made before: those of some five seconds. Later ones are made when they are sent. */
+const MADE_BYTES = 200_000_000
+
 /**
- * Texts of requests are made before the measurement begins, or, where each is another one, put together of parts that were: what the driver
- * does for a request is taken from the processors that the server has.
+ * Texts of requests are made before the measurement begins: what the driver does for a request is taken from the processors that the
+ * server has.
  */
 function numbered({ path, body, numbers }: Load): string[] {
   if (numbers.kind === 'fresh') {
@@ -118,6 +121,10 @@ function numbered({ path, body, numbers }: Load): string[] {
     return [
       'local n = 0',
       'local parts = {}',
+      'local made = {}',
+      'local function make(number)',
+      `  return table.concat(parts, string.format("%08x", number * ${SCATTER} % ${SCATTER_MODULUS}))`,
+      'end',
       'init = function()',
       `  local text = wrk.format(nil, ${target}, nil, ${content ?? 'nil'})`,
       '  local from = 1',
@@ -127,10 +134,11 @@ function numbered({ path, body, numbers }: Load): string[] {
       '    if first == nil then break end',
       '    from = last + 1',
       '  end',
+      `  for number = 1, math.floor(${MADE_BYTES} / #text) do made[number] = make(number) end`,
       'end',
       'request = function()',
       '  n = n + 1',
-      `  return table.concat(parts, string.format("%08x", n * ${SCATTER} % ${SCATTER_MODULUS}))`,
+      '  return made[n] or make(n)',
       'end',
     ]
   }

@@ -97,6 +97,7 @@ export class LibraryMisuse implements Subject {
       cache: this.cache,
       checkpointLogBytes: 24 * 1024,
       dirtyBytes: 128 * 1024,
+      roomBytes: 6000,
       fileSystem: this.disk,
       clock: this.clock,
       random: seededRandomBytes(this.random.fork()),
@@ -110,6 +111,7 @@ export class LibraryMisuse implements Subject {
     if (random.bool(0.2)) odd.partBytes = random.pick([0, 0.5, 200, 6000, 2 ** 40])
     if (random.bool(0.1)) odd.queueBytes = random.pick([0, 100, 2 ** 52])
     if (random.bool(0.1)) odd.dirtyBytes = random.pick([0, 1, 2 ** 52])
+    if (random.bool(0.1)) odd.roomBytes = random.pick([0, 1, 2 ** 20])
     if (random.bool(0.1)) odd.checkpointLogBytes = random.pick([0, 1, 2 ** 52])
     const given = { ...this.options(), ...odd, trees: { ...this.moody.trees } }
     const opening = openStore(PATH, given)
@@ -538,7 +540,14 @@ export class LibraryMisuse implements Subject {
   async #openings(): Promise<void> {
     const { random } = this
     const name = random.pick(['fileSystem', 'clock', 'lock', 'cache', 'trees'])
-    const counts = ['partBytes', 'queueBytes', 'dirtyBytes', 'checkpointLogBytes', 'firstGroupPosition']
+    const counts = [
+      'partBytes',
+      'roomBytes',
+      'queueBytes',
+      'dirtyBytes',
+      'checkpointLogBytes',
+      'firstGroupPosition',
+    ]
     // The writer may still be at work: what failed is answered before it is cleared away.
     await new Promise((resolve) => setImmediate(resolve))
     const before = this.disk.operations

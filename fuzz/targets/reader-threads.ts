@@ -31,6 +31,7 @@ class SharedWriter {
       trees: TEST_TREES,
       checkpointLogBytes: CHECKPOINT_BYTES,
       partBytes: 6000,
+      roomBytes: 12_000,
     })
     const marker = markerOf(this.#store)
     if (marker !== this.#version.marker) throw new Error(`the writer found version ${marker}`)

@@ -265,10 +265,10 @@ export const nodeFileSystem: FileSystem = {
 }
 
 /**
- * The same for a thread that has nothing to do but to write: short syncs hold it, as long as the disk is quick about
- * them.
+ * The same for a thread that short syncs may hold, as long as the disk is quick about them: always, or when `mayHold` says so, which
+ * is asked before each.
  */
-export function writerFileSystem(): FileSystem {
-  const syncPlace = new SyncPlace()
+export function writerFileSystem(mayHold: () => boolean = () => true): FileSystem {
+  const syncPlace = new SyncPlace(mayHold)
   return { ...nodeFileSystem, open: (path, mode) => openFile(path, mode, syncPlace) }
 }

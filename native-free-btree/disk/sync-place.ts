@@ -1,6 +1,6 @@
 /**
  * Where a sync runs: on the calling thread, which it holds, or in the thread pool, to which it costs two wake-ups of
- * threads to go and come back. A thread that does nothing but write gains by the former while the disk is quick.
+ * threads to go and come back. A thread that nobody else wants anything of gains by the former while the disk is quick.
  */
 import { monotonicMs } from './system.ts'
 
@@ -12,18 +12,21 @@ const MOST_POOL_SYNCS = 256
 
 export class SyncPlace {
   readonly #nowMs: () => number
+  readonly #mayHold: () => boolean
   /** To go to the pool before the next one is tried. */
   #poolSyncs = 0
   /** To go there when that is slow. A quick disk has a slow sync now and then, a slow one has nothing else. */
   #poolSyncsNext = FEWEST_POOL_SYNCS
 
-  /** `nowMs` counts from whenever. */
-  constructor(nowMs: () => number = monotonicMs) {
+  /** `mayHold`: whether nobody else waits for the thread now; `nowMs` counts from whenever. */
+  constructor(mayHold: () => boolean, nowMs: () => number = monotonicMs) {
+    this.#mayHold = mayHold
     this.#nowMs = nowMs
   }
 
   /** Whether the next sync may run on the calling thread. */
   isHere(): boolean {
+    if (!this.#mayHold()) return false
     if (this.#poolSyncs === 0) return true
     this.#poolSyncs -= 1
     return false

@@ -25,6 +25,8 @@ import { NO_CHECKPOINT, payloadMatches, readGroupHeader, readU64 } from './group
 import { type Features, mayBeTorn, NO_FEATURES, readSuperblock, type Superblock } from './superblock.ts'
 import { GroupReader, type WalkState, walkGroups } from './walk.ts'
 
+const TORN_WINDOW_BYTES = 64 * 1024
+
 /** What identifies a file and where its groups begin. */
 export interface Identity {
   uuid: Buffer
@@ -45,6 +47,8 @@ export interface Located extends Identity {
   /** Slot that the next superblock goes to: never the newest valid one. */
   nextSlot: number
   fileBytes: number
+  /** What a crash left behind the last group; 0 where the file has nothing but zeros there, which were to be written over. */
+  tornBytes: number
   badSuperblocks: number
   clean: boolean
   groups: number
@@ -221,6 +225,7 @@ export async function locate(file: StorageFile, trusting: boolean, knownEnd?: nu
     sequence: newest?.sequence ?? 0,
     nextSlot: newest === undefined ? 0 : 1 - newest.slot,
     fileBytes,
+    tornBytes: await tornBytes(file, end.position, fileBytes),
     badSuperblocks: bad,
     clean:
       newest !== undefined && (newest.flags & SUPERBLOCK_CLEAN) !== 0 && end.position === newest.durableEnd,
@@ -310,6 +315,16 @@ async function evidenceOfDamage(
     if (read < window.length) return undefined
   }
   return undefined
+}
+
+/** How many bytes lie between `from` and `to`; 0 if all of them are zeros. */
+export async function tornBytes(file: StorageFile, from: number, to: number): Promise<number> {
+  const window = Buffer.allocUnsafeSlow(Math.min(TORN_WINDOW_BYTES, Math.max(0, to - from)))
+  for (let at = from; at < to; at += window.length) {
+    const read = await file.read(window.subarray(0, to - at), at)
+    if (window.subarray(0, read).some((byte) => byte !== 0)) return to - from
+  }
+  return 0
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Compare } from '../callbacks.ts'
 import type { StorageFile } from '../disk/file-system.ts'
 import { giveWay } from '../disk/system.ts'
 import { StorageError } from '../errors.ts'
-import { readGenesis, readSlots } from '../log/recovery.ts'
+import { readGenesis, readSlots, tornBytes } from '../log/recovery.ts'
 import { type WalkState, walkGroups } from '../log/walk.ts'
 import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellKey, cellOffset, headAt, headOf, isLeaf, prefixLength } from '../page/layout.ts'
@@ -157,7 +157,7 @@ class Check {
         `${walk.groups} whole groups that no superblock names yet: the next opening keeps them`,
       )
     }
-    const torn = this.#file.size() - walk.end.position
+    const torn = await tornBytes(this.#file, walk.end.position, this.#file.size())
     if (torn > 0) {
       this.#leftover(
         `position ${walk.end.position}`,

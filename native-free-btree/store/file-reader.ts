@@ -16,7 +16,12 @@ import type { StoreOptions } from './options.ts'
 /** The writer's part of the statistics. */
 export type WriterStats = Pick<
   StoreStats,
-  'checkpointRunning' | 'queuedBytes' | 'recordBytesWritten' | 'nodeBytesWritten' | 'poisoned'
+  | 'checkpointRunning'
+  | 'queuedBytes'
+  | 'recordBytesWritten'
+  | 'nodeBytesWritten'
+  | 'filledBytesWritten'
+  | 'poisoned'
 >
 
 /** Of those who have none. */
@@ -25,6 +30,7 @@ export const NO_WRITER: WriterStats = {
   queuedBytes: 0,
   recordBytesWritten: 0,
   nodeBytesWritten: 0,
+  filledBytesWritten: 0,
   poisoned: undefined,
 }
 

@@ -21,6 +21,12 @@ export interface StoreOptions {
   queueBytes?: number
   /** Transactions longer than this go out in several groups. Default 4 MiB, which is also the most. */
   partBytes?: number
+  /**
+   * Most zeros that are written ahead at a time, behind the last group, by who commits often and little: the syncs of later
+   * commits take less then. The file ends with its groups again when the store is closed, or idle for a second. Default
+   * 192 KiB; 0: none.
+   */
+  roomBytes?: number
   fileSystem?: FileSystem
   clock?: Clock
   random?: RandomBytes

@@ -75,7 +75,7 @@ export async function loadBesideWriter(
 
 /** What opening found; `created` when the file was made just now. */
 export function reportOf({ located, loaded }: Parts, created: boolean): RecoveryReport {
-  const cutBytes = Math.max(0, located.fileBytes - located.end.position)
+  const cutBytes = located.tornBytes
   const outcome = created ? 'created' : cutBytes > 0 ? 'cut' : located.clean ? 'clean' : 'replayed'
   return {
     outcome,

@@ -164,7 +164,7 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
 
   slowDown(delayMs: number): void {
     requireAmount('delayMs', delayMs)
-    this.#writer.delayMs = delayMs
+    this.#writer.slowDown(delayMs)
   }
 
   async turn(): Promise<Turn> {
@@ -195,12 +195,14 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
   }
 
   protected writerStats(): WriterStats {
-    const { checkpointRunning, queuedBytes, recordBytesWritten, nodeBytesWritten, poisoned } = this.#writer
+    const { checkpointRunning, queuedBytes, poisoned } = this.#writer
+    const { recordBytesWritten, nodeBytesWritten, filledBytesWritten } = this.#writer
     return {
       checkpointRunning,
       queuedBytes,
       recordBytesWritten,
       nodeBytesWritten,
+      filledBytesWritten,
       poisoned: poisoned?.message,
     }
   }

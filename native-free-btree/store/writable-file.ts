@@ -6,6 +6,9 @@ import { LoadedFile } from './loaded-file.ts'
 import { cacheOf, type StoreOptions } from './options.ts'
 import type { Parts } from './parts.ts'
 
+/** Most zeros that are written ahead at a time: with a small group they make no sync that the calling thread must not wait for. */
+const ROOM_BYTES = 192 * 1024
+
 /** What the writer of a file needs beside the file. */
 export interface Writing {
   /** The store's, absolute. */
@@ -38,6 +41,7 @@ export class WritableFile extends LoadedFile {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
         dirtyBytes: options.dirtyBytes ?? Math.min(cacheOf(options).budgetBytes / 2, 128 * 1024 * 1024),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
+        roomBytes: options.roomBytes ?? ROOM_BYTES,
         partBytes: Math.min(options.partBytes ?? PART_BYTES, PART_BYTES),
       },
       state: {

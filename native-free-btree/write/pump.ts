@@ -29,6 +29,8 @@ export interface WriterLimits extends CheckpointLimits {
   queueBytes: number
   /** Transactions longer than this go out in several groups. */
   partBytes: number
+  /** Most zeros that are written ahead at a time. */
+  roomBytes: number
 }
 
 export interface WriterState extends TailState {
@@ -66,8 +68,11 @@ export class Writer {
   /** Has the queue: this one never writes again. */
   #successor: Writer | undefined
   #closed: StorageError | undefined
-  /** Waits so long before each group: a compaction that has to catch up asks for it. */
-  delayMs = 0
+  /** Waits so long before each group. */
+  #delayMs = 0
+  #isClosing = false
+  /** Ends the wait that is under way. */
+  #endDelay: (() => void) | undefined
 
   constructor(parts: {
     file: StorageFile
@@ -151,6 +156,10 @@ export class Writer {
     return this.#groups.nodeBytesWritten
   }
 
+  get filledBytesWritten(): number {
+    return this.#tail.filledBytesWritten
+  }
+
   get queuedBytes(): number {
     return this.queue.queuedBytes
   }
@@ -182,6 +191,13 @@ export class Writer {
     progress.begin(this.#salt, this.#durableFacts)
   }
 
+  /** Waits so long before each group from now on, until it is closed: a compaction that has to catch up asks for it. */
+  slowDown(delayMs: number): void {
+    if (this.#isClosing) return
+    if (delayMs < this.#delayMs) this.#endDelay?.()
+    this.#delayMs = delayMs
+  }
+
   /** Resolves when its turn comes. The queue waits until the turn is given back. */
   turn(): Promise<WriterTurn> {
     return this.submit<WriterTurn>('turn', 0, () => undefined as never)
@@ -189,6 +205,7 @@ export class Writer {
 
   async #lendTurn(): Promise<void> {
     const entry = this.queue.take()
+    await this.#tail.cutRoom()
     if (!(await this.#tail.syncWritten())) {
       entry.reject(this.#tail.poisoned)
       return
@@ -255,6 +272,8 @@ export class Writer {
   /** Refuses new work, finishes what is queued and leaves the file as the next open likes it best. */
   async close(reason: StorageError): Promise<void> {
     if (this.#closed !== undefined) return
+    this.slowDown(0)
+    this.#isClosing = true
     while (this.#pumping !== undefined) await this.#pumping
     if (this.#successor !== undefined) return this.#successor.close(reason)
     if (this.#tail.poisoned === undefined && this.#checkpoints.replayBytes > CLOSE_REPLAY_BYTES) {
@@ -290,12 +309,13 @@ export class Writer {
 
   #armIdle(): void {
     if (this.#closed !== undefined || this.#tail.poisoned !== undefined) return
-    if (this.#unsettled !== undefined || this.#tail.isAnnounced) return
+    if (this.#unsettled !== undefined || (this.#tail.isAnnounced && !this.#tail.hasRoom)) return
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
       if (this.#pumping !== undefined || this.#closed !== undefined) return
       this.#pumping = this.#tail
-        .syncedSuperblock(0)
+        .cutRoom()
+        .then(() => this.#tail.syncedSuperblock(0))
         .then(() => undefined)
         .finally(() => {
           this.#pumping = undefined
@@ -323,7 +343,7 @@ export class Writer {
         continue
       }
       const { kind } = this.queue.peek()!
-      if (this.delayMs > 0 && kind === 'transaction') await this.#delay()
+      if (this.#delayMs > 0 && kind === 'transaction') await this.#delay()
       if (kind === 'turn') await this.#lendTurn()
       else if (kind === 'chunk') await this.#groups.stream()
       else await this.#groups.commit()
@@ -332,7 +352,13 @@ export class Writer {
 
   #delay(): Promise<void> {
     return new Promise((resolve) => {
-      this.#clock.after(this.delayMs, resolve, true)
+      const end = (): void => {
+        this.#endDelay = undefined
+        cancel()
+        resolve()
+      }
+      this.#endDelay = end
+      const cancel = this.#clock.after(this.#delayMs, end, true)
     })
   }
 

@@ -20,7 +20,11 @@ import { SUPERBLOCK_CLEAN } from '../format.ts'
 import type { SealedGroup } from '../log/builder.ts'
 import type { Features } from '../log/superblock.ts'
 import type { ChainPoint, Checkpoints } from './checkpoint-pacing.ts'
+import { Room } from './room.ts'
 import { Superblocks } from './superblock-writes.ts'
+
+/** Room is made of so many zeros at a time. */
+const ZEROS = Buffer.alloc(32 * 1024)
 
 /** The file's end as opening has found it. */
 export interface TailState extends ChainPoint {
@@ -43,6 +47,7 @@ export class Tail {
   readonly #path: string
   readonly #checkpoints: Checkpoints
   readonly #onDurable: () => void
+  readonly #room: Room
   #syncName: (() => Promise<void>) | undefined
   #durable: ChainPoint
   /** Behind the last group written; ahead of `#durable` by chunk groups only. */
@@ -54,6 +59,7 @@ export class Tail {
   #poisoned: StorageError | undefined
   /** A checkpoint was completed that no superblock names yet. */
   superblockDue = false
+  filledBytesWritten = 0
 
   constructor(parts: {
     file: StorageFile
@@ -68,8 +74,10 @@ export class Tail {
      * rename and the folder's sync leaves a name that a power loss would take back, with all written since.
      */
     syncName: (() => Promise<void>) | undefined
+    limits: { roomBytes: number }
   }) {
     const { state } = parts
+    this.#room = new Room(parts.limits.roomBytes)
     this.#file = parts.file
     this.#path = parts.path
     this.#checkpoints = parts.checkpoints
@@ -150,9 +158,10 @@ export class Tail {
   }
 
   /** Appends the group at `position`. On failure it is cut off again, and the reason is returned. */
-  async append(sealed: SealedGroup, position: number): Promise<StorageError | undefined> {
+  async append({ bytes }: SealedGroup, position: number): Promise<StorageError | undefined> {
     try {
-      await this.#file.write(sealed.bytes, position)
+      await this.#file.write(bytes, position)
+      await this.#makeRoom(bytes.length, position + bytes.length)
       return undefined
     } catch (error) {
       const isGone = await this.#cutBack()
@@ -165,6 +174,31 @@ export class Tail {
           )
       return this.#poisoned ?? failure
     }
+  }
+
+  /** Writes zeros behind a group that ends at `end`, where they are due. Whether that fails, or how far it comes, is of no account. */
+  async #makeRoom(groupBytes: number, end: number): Promise<void> {
+    const room = this.#room.due(groupBytes, end)
+    if (room === 0) return
+    try {
+      for (let at = 0; at < room; at += ZEROS.length) {
+        await this.#file.write(ZEROS.subarray(0, room - at), end + at)
+      }
+      this.#room.made(end + room)
+      this.filledBytesWritten += room
+    } catch {
+      this.#room.giveUp()
+    }
+  }
+
+  /** Whether there may be zeros behind the last group. */
+  get hasRoom(): boolean {
+    return this.#room.isThere
+  }
+
+  /** Cuts off the room; the next sync makes that durable. The disk may refuse: then it stays. */
+  async cutRoom(): Promise<void> {
+    if (this.hasRoom) await this.#endsWithItsGroups()
   }
 
   /** Syncs the file; a failure poisons. */
@@ -271,6 +305,7 @@ export class Tail {
     if (this.#reachesNoFurther()) return true
     try {
       await this.#file.truncate(this.#written.end)
+      this.#room.cut()
       return true
     } catch {
       return false

@@ -1,7 +1,6 @@
 /** The real layers below the command line. */
 import {
   acquireLock,
-  nodeFileSystem,
   openInspection,
   openStore,
   PageCache,
@@ -10,6 +9,7 @@ import {
 import { systemClock } from '../base/clock.ts'
 import type { Compression } from '../base/compression.ts'
 import { DiskRoom } from '../base/disk-room.ts'
+import { isAlone } from '../base/lone-request.ts'
 import { packageVersion } from '../base/version.ts'
 import { listenAddresses } from '../config/listen-addresses.ts'
 import { compact } from '../database/compaction/compaction.ts'
@@ -69,11 +69,8 @@ export const systemParts: Parts = {
   acquireLock,
   databaseOpener(settings, metrics) {
     const isWriterOnly = threadsOf(settings.get('threads')) > 0
-    const fileSystem = measuredFileSystem(
-      isWriterOnly ? writerFileSystem() : nodeFileSystem,
-      metrics,
-      systemClock,
-    )
+    const writers = isWriterOnly ? writerFileSystem() : writerFileSystem(isAlone)
+    const fileSystem = measuredFileSystem(writers, metrics, systemClock)
     const cache = new PageCache(coreCacheBytes(settings))
     const store = { cache, fileSystem }
     const room = new DiskRoom({

@@ -3,10 +3,10 @@ import { restIfDue } from '../base/rest.ts'
 import type { DerivedChange } from '../database/read/derivation.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
+import { giveMemoryBack, takeMemory } from './build-memory.ts'
 import type { DocumentTexts } from './document-texts.ts'
 import type { IndexState } from './index-record.ts'
 import { canHaveRows } from './keys/row-key.ts'
-import { giveMemoryBack, takeMemory } from './spare-memory.ts'
 
 /** As many documents cross into the sandbox at once: see `Scripting.map`. */
 const MOST_DOCUMENTS = 1000

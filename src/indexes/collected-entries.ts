@@ -5,8 +5,8 @@
  */
 import type { Comparator } from '../../native-free-btree/index.ts'
 import { restIfDue } from '../base/rest.ts'
+import { giveMemoryBack, takeMemory } from './build-memory.ts'
 import { REST_EVERY, sortedHalves } from './number-sort.ts'
-import { giveMemoryBack, takeMemory } from './spare-memory.ts'
 
 const FIRST_BYTES = 64 * 1024
 const NO_BYTES = Buffer.alloc(0)

@@ -26,12 +26,12 @@ import { JobControl, STOP, WHOLE_SHARE } from '../workers/control.ts'
 import { Pacer } from '../workers/pacer.ts'
 import { IndexOutdated } from './batch.ts'
 import { type BuildProgress, build } from './build.ts'
+import { forgetSpareMemory } from './build-memory.ts'
 import { IndexFile, isUnusable, removeIndexFile } from './index-file.ts'
 import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
 import { KeptOpen } from './kept-open.ts'
 import type { CompactionProgress, IndexCalls, IndexPlace, IndexSizes, OpenedIndex } from './protocol.ts'
 import { rowMakerOf } from './row-maker.ts'
-import { forgetSpareMemory } from './spare-memory.ts'
 
 export interface IndexWriterOptions {
   readonly cache: PageCache

@@ -94,9 +94,18 @@ function compareTexts(a: string, b: string): number {
 /** By the collation. */
 export const compareStrings: (a: string, b: string) => number = collator.compare
 
+/** From here on the order of UTF-16's units is not that of UTF-8's bytes. */
+const FIRST_SURROGATE = 0xd800
+
 /** By their UTF-8. */
 export function compareStringsByBytes(a: string, b: string): number {
-  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b))
+  const shared = Math.min(a.length, b.length)
+  for (let i = 0; i < shared; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (x === y) continue
+    return x < FIRST_SURROGATE && y < FIRST_SURROGATE ? x - y : Buffer.compare(Buffer.from(a), Buffer.from(b))
+  }
+  return a.length - b.length
 }
 
 /** The same with strings in the order of their UTF-8, as document ids go. */

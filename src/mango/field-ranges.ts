@@ -3,6 +3,7 @@
  * only `$and`, the comparisons `$lt`, `$lte`, `$eq`, `$gte`, `$gt`, `$beginsWith` and `$exists` are seen through; the last
  * says nothing of where the values are. Values of `_id` are in the order of their bytes, all others in that of collation.
  */
+import { compareStringsByBytes } from '../json/collation.ts'
 import { compareRawTexts, compareTexts } from '../json/text-order.ts'
 import { stringAt } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
@@ -26,7 +27,6 @@ export const EMPTY_RANGE = 'empty'
 export type Range = FieldRange | typeof EMPTY_RANGE
 
 const WHOLE: FieldRange = { low: undefined, high: undefined }
-const FIRST_SURROGATE = 0xd800
 const COMPARISONS: ReadonlySet<string> = new Set(['$lt', '$lte', '$eq', '$gte', '$gt'])
 const INDEXABLE: ReadonlySet<string> = new Set([...COMPARISONS, '$beginsWith', '$exists'])
 
@@ -53,19 +53,7 @@ export function indexableFields(condition: Condition): readonly string[] {
 }
 
 function inByteOrder(fields: string[]): string[] {
-  return fields.length < 2 ? fields : fields.sort(compareBytes)
-}
-
-/** In the order of UTF-8, which below the surrogates is that of their units. */
-function compareBytes(a: string, b: string): number {
-  const shared = Math.min(a.length, b.length)
-  for (let i = 0; i < shared; i++) {
-    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)]
-    if (x === y) continue
-    if (x < FIRST_SURROGATE && y < FIRST_SURROGATE) return x - y
-    return Buffer.compare(Buffer.from(a), Buffer.from(b))
-  }
-  return a.length - b.length
+  return fields.length < 2 ? fields : fields.sort(compareStringsByBytes)
 }
 
 /** All fields that a selector names, in any way. */

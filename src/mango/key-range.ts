@@ -4,6 +4,7 @@ import type { RowRange } from '../indexes/api.ts'
 import { afterDocument, afterKey, beforeDocument } from '../indexes/keys/row-key.ts'
 import { collatedArray, collatedKey, partitionStart } from '../indexes/keys/sort-key.ts'
 import { SORT_KEY_BYTES } from '../indexes/keys/tokens.ts'
+import { compareStringsByBytes } from '../json/collation.ts'
 import { isNumberAt, isStringAt, numberAt, rankAt, stringAt } from '../json/walk.ts'
 import type { Condition } from '../selector/condition.ts'
 import type { JsonSlice } from '../selector/json-slice.ts'
@@ -166,5 +167,5 @@ export function idsBehind(range: IdRange, { id }: Bookmark, isReverse: boolean):
 }
 
 function isBefore(a: string, b: string): boolean {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0
+  return compareStringsByBytes(a, b) < 0
 }

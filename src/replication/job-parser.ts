@@ -4,6 +4,7 @@
  */
 import type { UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
+import { compareStringsByBytes } from '../json/collation.ts'
 import type { DocumentChoice, EndpointPlace, ReplicationJob, ReplicationOptions } from './api.ts'
 
 export type Members = Readonly<Record<string, unknown>>
@@ -166,7 +167,7 @@ function idsOf(ids: readonly unknown[]): readonly string[] {
       return id
     }
   })
-  return [...new Set(read)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return [...new Set(read)].sort(compareStringsByBytes)
 }
 
 function placeOf(given: unknown, proxy: string | undefined): EndpointPlace {

@@ -2,19 +2,11 @@
  * A selector in the normal form of CouchDB's `mango_selector:normalize`, members sorted as `couch_replicator_filters` sorts
  * them: what the id of a replication is made of. A selector that is none is left as it is: its replication fails anyway.
  */
+import { compareStringsByBytes } from '../json/collation.ts'
+import { OPPOSITES } from '../selector/condition.ts'
 
 type Selector = Readonly<Record<string, unknown>>
 
-const NEGATED: Readonly<Record<string, string>> = {
-  $lt: '$gte',
-  $lte: '$gt',
-  $eq: '$ne',
-  $ne: '$eq',
-  $gte: '$lt',
-  $gt: '$lte',
-  $in: '$nin',
-  $nin: '$in',
-}
 const LISTS = new Set(['$and', '$or', '$nor'])
 const NESTED = new Set(['$not', '$elemMatch', '$allMatch', '$keyMapMatch'])
 /** Deeper ones are not normalized. */
@@ -85,13 +77,13 @@ function negated(selector: unknown): unknown {
   if (name === '$and') return { $or: (argument as unknown[]).map(negated) }
   if (name === '$or') return { $and: (argument as unknown[]).map(negated) }
   if (name === '$exists') return { $exists: !(argument as boolean) }
-  if (Object.hasOwn(NEGATED, name)) return { [NEGATED[name]!]: argument }
+  if (Object.hasOwn(OPPOSITES, name)) return { [OPPOSITES[name]!]: argument }
   return name.startsWith('$') ? { $not: selector } : { [name]: negated(argument) }
 }
 
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (!isSelector(value)) return value
-  const entries = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const entries = Object.entries(value).sort(([a], [b]) => compareStringsByBytes(a, b))
   return Object.fromEntries(entries.map(([name, each]) => [name, sorted(each)]))
 }

@@ -89,7 +89,11 @@ const DEFAULT_MOST_SANDBOXES = 32
 const DEFAULT_IDLE_MS = 300_000
 const DEFAULT_MOST_WAITING = 10_000
 const PASSED = '1'.charCodeAt(0)
-const WASM = '@jitl/quickjs-wasmfile-release-sync/wasm'
+/**
+ * Where the engine's module is: found out while everything is loaded. Node remembers for good that a package was not there when it
+ * could not be read, so one request without descriptors would leave every later one without design functions.
+ */
+const WASM_PATH = createRequire(import.meta.url).resolve('@jitl/quickjs-wasmfile-release-sync/wasm')
 
 export class Scripting {
   readonly #lines: Lines
@@ -335,8 +339,7 @@ function processes(options: RunnerOptions): StartRunner {
 
 /** Compiled once for all threads, when there is somebody to use it. */
 function compileModule(): ReturnType<typeof WebAssembly.compile> {
-  const path = createRequire(import.meta.url).resolve(WASM)
-  return readFile(path).then((bytes) => WebAssembly.compile(bytes))
+  return readFile(WASM_PATH).then((bytes) => WebAssembly.compile(bytes))
 }
 
 let moduleOnce: ReturnType<typeof compileModule> | undefined

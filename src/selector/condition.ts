@@ -64,7 +64,7 @@ export interface FieldCondition {
 export const HOLDING_OPERATORS: ReadonlySet<string> = new Set(['$elemMatch', '$allMatch', '$keyMapMatch'])
 
 /** Operators whose negation is another one. */
-const OPPOSITES: Readonly<Record<string, string>> = {
+export const OPPOSITES: Readonly<Record<string, string>> = {
   $lt: '$gte',
   $lte: '$gt',
   $eq: '$ne',

@@ -1,6 +1,7 @@
 /**
  * The replications of a server: those that requests begin, and the way to begin others. What holds:
  * - Of the same id one runs at a time; asking again while it runs is waiting with those who wait.
+ * - Who has gone is not waited with, and the replication goes on.
  * - When one that a request asked for runs is said by a queue, which they share with those of documents.
  * - It is cancelled by whoever began it, and by administrators.
  * - Those that requests began end with the server. What they have done is in their checkpoints.
@@ -45,8 +46,8 @@ export interface ReplicationAnswer {
 }
 
 interface Requested extends RequestedReplication {
-  /** Resolves when it has ended for good. */
-  readonly ended: Promise<ReplicationOutcome>
+  /** Those who wait until it has ended for good. */
+  readonly waiters: Set<(outcome: ReplicationOutcome) => void>
   isCancelled: boolean
 }
 
@@ -122,9 +123,9 @@ export class Replications implements ReplicationRunner {
 
   /**
    * Does what the body of `POST /_replicate` asks for. Throws badRequest, invalidReplication, missing, unauthorized, and
-   * others; what a replication fails with is answered.
+   * others, and clientGone when `gone` is aborted before the end; what a replication fails with is answered.
    */
-  async request(body: Members, user: UserCtx): Promise<ReplicationAnswer> {
+  async request(body: Members, user: UserCtx, gone: AbortSignal): Promise<ReplicationAnswer> {
     if (this.#isStopped) throw new DatabaseError('shuttingDown')
     const request = parseRequest(body, user, this.defaults)
     try {
@@ -134,7 +135,7 @@ export class Replications implements ReplicationRunner {
       if (request.kind === 'cancel') return await this.#cancel(replicationIdText(id), user)
       const requested = this.#begin(job, id, user)
       if (job.options.continuous) return { status: 202, body: { ok: true, _local_id: replicationIdText(id) } }
-      return answerOf(await requested.ended)
+      return answerOf(await endOf(requested, gone))
     } catch (error) {
       if (error instanceof ReplicationError) return failureAnswer(error)
       throw error
@@ -152,20 +153,17 @@ export class Replications implements ReplicationRunner {
     const own = [...this.#requested.values()].filter((each) => each.job.owner.name === user.name).length
     const most = isServerAdmin(user) ? MOST_REQUESTED : MOST_REQUESTED_BY_ONE
     if (this.#requested.size >= MOST_REQUESTED || own >= most) throw new DatabaseError('tooManyReplications')
-    let onEnded = (_outcome: ReplicationOutcome): void => {}
-    const ended = new Promise<ReplicationOutcome>((resolve) => {
-      onEnded = resolve
-    })
+    const waiters: Requested['waiters'] = new Set()
     const requested: Requested = {
       job,
       id,
       requestedAtMs: this.#options.clock.now(),
-      ended,
+      waiters,
       isCancelled: false,
       start: () => this.start(job, id),
       end: (outcome) => {
         if (this.#requested.get(key) === requested) this.#requested.delete(key)
-        onEnded(outcome)
+        for (const tell of waiters) tell(outcome)
       },
     }
     if (!this.#queue!.add(requested)) throw duplicateJob()
@@ -192,6 +190,23 @@ export class Replications implements ReplicationRunner {
     await Promise.all([...this.#requested.values()].map((each) => this.#end(each)))
     await Promise.all(this.#runners.map((runner) => runner.stop()))
   }
+}
+
+/** Keeps nothing of who has gone: any number may come and go while one replication runs. Rejects with clientGone. */
+function endOf({ waiters }: Requested, gone: AbortSignal): Promise<ReplicationOutcome> {
+  return new Promise((resolve, reject) => {
+    const onGone = (): void => {
+      waiters.delete(tell)
+      reject(new DatabaseError('clientGone'))
+    }
+    const tell = (outcome: ReplicationOutcome): void => {
+      gone.removeEventListener('abort', onGone)
+      resolve(outcome)
+    }
+    waiters.add(tell)
+    gone.addEventListener('abort', onGone, { once: true })
+    if (gone.aborted) onGone()
+  })
 }
 
 function requireOwner(job: ReplicationJob, user: UserCtx): void {

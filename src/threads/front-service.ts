@@ -123,7 +123,7 @@ export class FrontService {
       tasks: ({ history }) => (history ? tasks.history() : tasks.list()),
       cancelTask: ({ pid }) => tasks.cancel(pid),
       compact: async ({ name }) => void (await compactions.start(name)),
-      replicate: ({ body, user }) => server.replications.request(body, user),
+      replicate: ({ body, user }, { signal }) => server.replications.request(body, user, signal),
       configure: ({ method, args }) => callOn(server.configuration, method, args),
       askNode: ({ method, args }) => callOn(server.node, method, args),
       look: ({ since }) => server.dashboard.look(since),

@@ -2,7 +2,6 @@
  * A front: HTTP, rights, parsing and reading in a thread of its own; what it cannot do itself the core does. Its `Backend`
  * is made of local parts and of calls, so routes do not know which they have.
  */
-import { closeSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import type { MessagePort } from 'node:worker_threads'
 import { PageCache } from '../../native-free-btree/index.ts'
@@ -26,7 +25,7 @@ import { openFollowed } from '../database/shared/open-followed.ts'
 import { DesignDocuments } from '../design/design-documents.ts'
 import { scriptingOf } from '../design/scripting-of.ts'
 import { type HttpServer, startHttp } from '../http/listen/server.ts'
-import { type HttpLimits, type HttpOptions, httpOptions } from '../http/request/options.ts'
+import { type Descriptor, type HttpLimits, type HttpOptions, httpOptions } from '../http/request/options.ts'
 import { LocalIndexes } from '../indexes/local-indexes.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
@@ -43,8 +42,7 @@ import { remoteIndexes } from './remote-indexes.ts'
 import { remoteNode, remoteReplicator, remoteResharding } from './remote-node.ts'
 import { remoteWriter } from './remote-writer.ts'
 
-export interface FrontSocket {
-  readonly fd: number
+export interface FrontSocket extends Descriptor {
   readonly isSecure: boolean
 }
 
@@ -193,13 +191,7 @@ class Front {
   /** Rejects with what keeps it from taking requests: the thread ends then. */
   async run(): Promise<void> {
     this.#starting = this.#listen()
-    try {
-      await this.#starting
-    } catch (error) {
-      // A socket that one thread forgets is listened on for ever.
-      if (this.#http === undefined) for (const { fd } of this.#start.sockets) closeUnused(fd)
-      throw error
-    }
+    await this.#starting
     await this.#stopping
   }
 
@@ -229,7 +221,7 @@ class Front {
           cancel: (pid) => core.ask('cancelTask', { pid }),
         },
         compactions: { start: async (name) => void (await core.ask('compact', { name })) },
-        replications: { request: (body, user) => core.ask('replicate', { body, user }) },
+        replications: { request: (body, user, signal) => core.ask('replicate', { body, user }, { signal }) },
         configuration: remoteConfiguration(core),
         settings: this.#settings,
         node: remoteNode(core),
@@ -358,13 +350,5 @@ async function whileThere<T>(
     return await ask(caller.address, gone.signal)
   } finally {
     forget()
-  }
-}
-
-function closeUnused(fd: number): void {
-  try {
-    closeSync(fd)
-  } catch {
-    // The server that was to listen on it has closed it.
   }
 }

@@ -80,12 +80,14 @@ export class Fronts {
     const sockets = await ListeningSocket.openAll(listenAddresses(settings), { ready, backlog })
     const fronts = new Fronts(options, sockets)
     options.server.replications.runIn(new ThreadRunner(options.server, options.version))
+    let descriptors: FrontSocket[][] = []
     try {
-      const descriptors = await fronts.#descriptors(ready)
+      descriptors = await fronts.#descriptors(ready)
       await Promise.all(descriptors.map((each) => fronts.#startOne(each)))
       return fronts
     } catch (error) {
       await fronts.stop(0)
+      for (const each of descriptors) fronts.#giveBack(each)
       throw error
     }
   }
@@ -117,11 +119,15 @@ export class Fronts {
     await Promise.all([...this.#running].map(({ service }) => service.hasHeard()))
   }
 
-  /** For each of `count` fronts a descriptor of every socket, which whoever is given it closes. */
+  /** For each of `count` fronts a descriptor of every socket, which it closes once it listens on it. */
   async #descriptors(count: number): Promise<FrontSocket[][]> {
     const all = await Promise.all(this.#sockets.map((socket) => socket.descriptors(count)))
     return Array.from({ length: count }, (_, at) =>
-      all.map((descriptors, of) => ({ fd: descriptors[at]!, isSecure: this.#sockets[of]!.isSecure })),
+      all.map((descriptors, of) => ({
+        fd: descriptors[at]!,
+        taken: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)),
+        isSecure: this.#sockets[of]!.isSecure,
+      })),
     )
   }
 
@@ -154,6 +160,7 @@ export class Fronts {
           this.#running.delete(running)
           leave()
           service.end()
+          this.#giveBack(sockets)
           reject(failure)
           if (this.#stopped === undefined) this.#replace(server.clock.monotonic() - startedMs)
           exit()
@@ -200,9 +207,13 @@ export class Fronts {
     this.#options.server.log.error('a thread could not be started', { reason: describeError(error) })
   }
 
-  /** Of a front that was not made. */
+  /** Of a front that was not made, or has ended: a socket that one thread forgets is listened on for ever. */
   #giveBack(sockets: readonly FrontSocket[]): void {
-    for (const [at, { fd }] of sockets.entries()) this.#sockets[at]!.giveBack(fd)
+    for (const [at, { fd, taken }] of sockets.entries()) {
+      const isTaken = Atomics.load(taken, 0) === 1
+      if (isTaken) this.#sockets[at]!.forget(fd)
+      else this.#sockets[at]!.giveBack(fd)
+    }
   }
 
   #share(): Omit<FrontStart, 'port' | 'sockets' | 'metrics'> {

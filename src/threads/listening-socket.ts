@@ -98,6 +98,11 @@ export class ListeningSocket {
     return handles.map(({ fd }) => fd)
   }
 
+  /** A descriptor was listened on, and whoever did so has closed it: its number may be another file's by now. */
+  forget(descriptor: number): void {
+    this.#given.delete(descriptor)
+  }
+
   /** Closes a descriptor that nobody has listened on. */
   giveBack(descriptor: number): void {
     this.#given.get(descriptor)?.close()

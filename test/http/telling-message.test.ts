@@ -33,7 +33,7 @@ async function streamed(request: IncomingMessage): Promise<string> {
   return text
 }
 
-t.test('a body is told of in the turn that brings it, and its stream ends by itself', async (t) => {
+t.test('a body is told of in the turn that brings it', async (t) => {
   let turns = 0
   const told = await answered(
     `${HEAD}hello`,
@@ -50,7 +50,6 @@ t.test('a body is told of in the turn that brings it, and its stream ends by its
           onEnd: () => resolve(`${text} ${turns}`),
         })
         t.ok(isTold)
-        request.once('close', () => t.pass('the request is over'))
       }),
   )
   t.equal(told, 'hello 0')
@@ -126,3 +125,39 @@ t.test('a body that nobody reads is read before the next request', async (t) => 
   })
   t.same(heads, ['POST', 'GET'])
 })
+
+function told(request: TellingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    const isTold = request.tell({
+      onChunk: (chunk) => {
+        text += chunk.toString()
+      },
+      onEnd: () => resolve(text),
+    })
+    if (!isTold) reject(new Error('nobody is told'))
+  })
+}
+
+t.test(
+  'the end of a body that was told is kept: the connection goes on, and who reads then is told',
+  async (t) => {
+    const kept = HEAD.replace('Connection: close\r\n', '')
+    const bodies: string[] = []
+    let ends = 0
+    await answered(`${kept}hello${kept}again${HEAD}last.`, async (request) => {
+      request.once('end', () => {
+        ends += 1
+      })
+      const body = await told(request)
+      bodies.push(body)
+      await new Promise((resolve) => setImmediate(resolve))
+      t.ok(request.readableEnded)
+      t.equal(ends, 0)
+      if (body === 'last.') t.equal(await streamed(request), '')
+      return 'x'
+    })
+    t.same(bodies, ['hello', 'again', 'last.'])
+    t.equal(ends, 1)
+  },
+)

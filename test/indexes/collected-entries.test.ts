@@ -1,9 +1,9 @@
 /** Entries that were collected in any order against a plain sort of them. */
 import t from 'tap'
+import { forgetSpareMemory, spareMemoryBytes } from '../../src/indexes/build-memory.ts'
 import { CollectedEntries } from '../../src/indexes/collected-entries.ts'
 import { collatedOrder } from '../../src/indexes/keys/key-order.ts'
 import { rowKey } from '../../src/indexes/keys/row-key.ts'
-import { forgetSpareMemory, spareMemoryBytes } from '../../src/indexes/spare-memory.ts'
 import { arbitraryKey, jsonOf } from '../support/arbitrary-keys.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'

@@ -1,6 +1,6 @@
 /** The orders were recorded from views of Apache CouchDB 3.5.2. */
 import t from 'tap'
-import { compareRaw, compareValues } from '../../src/json/collation.ts'
+import { compareRaw, compareStringsByBytes, compareValues } from '../../src/json/collation.ts'
 
 const VALUES =
   JSON.parse(`[null, false, true, -10, -0.5, 0, 1, 1.5, 2, 10, 100, 100000000000000000000, "", " ",
@@ -38,4 +38,28 @@ t.test('marks count in the order in which they stand', async (t) => {
   t.equal(compareValues('\u00e1\u0323', 'a\u0301\u0323'), 0)
   const marks = 'a\u0301\u0323'.repeat(200_000)
   t.equal(compareValues(marks, marks), 0)
+})
+
+t.test('strings by their bytes, halves of surrogates among them', async (t) => {
+  const units = [
+    'a',
+    'b',
+    '\u007f',
+    '\u0080',
+    '\ud7ff',
+    '\ud800',
+    '\udbff',
+    '\udc00',
+    '\udfff',
+    '\ue000',
+    '\ufffd',
+    '\uffff',
+  ]
+  const texts = ['', ...units, ...units.flatMap((first) => units.map((second) => first + second))]
+  const wrong = texts.flatMap((a) =>
+    texts.filter(
+      (b) => Math.sign(compareStringsByBytes(a, b)) !== Buffer.compare(Buffer.from(a), Buffer.from(b)),
+    ),
+  )
+  t.same(wrong, [])
 })

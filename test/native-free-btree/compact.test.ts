@@ -220,3 +220,24 @@ t.test(
     await store.close()
   },
 )
+
+t.test(
+  'who waits for a writer that was slowed down waits no longer than that is so, nor for the close',
+  async (t) => {
+    for (const end of ['slowed down no more', 'closed']) {
+      const store = await openSimulated(new SimulatedDisk(1), PATH, new Random(1))
+      store.slowDown(1000)
+      let isWritten = false
+      const written = write(store, new Random(2), 10, new Map()).then(() => {
+        isWritten = true
+      })
+      for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setImmediate(resolve))
+      t.notOk(isWritten, 'the clock stands still')
+      if (end === 'closed') await store.close()
+      else store.slowDown(0)
+      await written
+      t.ok(isWritten, end)
+      await store.close()
+    }
+  },
+)

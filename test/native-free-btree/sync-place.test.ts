@@ -5,7 +5,10 @@ import { SyncPlace } from '../../native-free-btree/disk/sync-place.ts'
 let nowMs = 0
 
 function placeOfSyncs(): SyncPlace {
-  return new SyncPlace(() => nowMs)
+  return new SyncPlace(
+    () => true,
+    () => nowMs,
+  )
 }
 
 function slowSync(): void {
@@ -56,3 +59,22 @@ t.test('a quick one makes up for all that were slow', async (t) => {
   place.run(slowSync)
   t.equal(poolSyncs(place), 8)
 })
+
+t.test(
+  'no sync holds a thread that somebody else waits for, and the pool it goes to is not counted',
+  async (t) => {
+    let mayHold = false
+    const place = new SyncPlace(
+      () => mayHold,
+      () => nowMs,
+    )
+    t.notOk(place.isHere())
+    mayHold = true
+    t.ok(place.isHere())
+    place.run(slowSync)
+    mayHold = false
+    for (let i = 0; i < 100; i++) t.notOk(place.isHere())
+    mayHold = true
+    t.equal(poolSyncs(place), 8)
+  },
+)

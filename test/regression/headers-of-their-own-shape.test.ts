@@ -19,8 +19,8 @@ function answerOne(at: number): void {
   const etag = `"1-${at}"`
   const location = `http://localhost/db/${at}`
   const answers = [
-    writtenJson(201, { ok: true, id: String(at) }, { etag, location }),
-    writtenJson(201, { ok: true, id: String(at) }, { etag: undefined, location }),
+    writtenJson(201, String(at), '1-a', { etag, location }),
+    writtenJson(201, String(at), '1-a', { etag: undefined, location }),
     taggedJson(200, '{}\n', etag),
   ]
   sent = []

@@ -16,4 +16,15 @@ for (const sandbox of ['v8', 'quickjs']) {
     t.match(without, { kind: /busy|crashed/ })
     t.match(later, { error: 'forbidden' })
   })
+
+  t.test(`${sandbox}, before the first call`, async (t) => {
+    const child = startChild('./no-descriptors-program.js', [sandbox, 'cold'], {}, { openFiles: 100 })
+    t.equal(await child.ended, 0, child.err)
+    const [without, later] = child.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    t.match(without, sandbox === 'quickjs' ? { code: 'EMFILE' } : { kind: /busy|crashed/ })
+    t.match(later, { error: 'forbidden' })
+  })
 }

@@ -151,7 +151,8 @@ export class CrashRun {
     function* events() {
       for (let i = 0; i < CHAIN_EVENTS; i++) yield random.fork()
     }
-    while (this.tally.commits < commits) await this.play(random.fork(), events())
+    while (this.tally.commits < commits || this.tally.beyond32Bits === 0)
+      await this.play(random.fork(), events())
   }
 
   /** Plays one chain of lives, one event for each generator. Ends early when the file has become long. */

@@ -89,6 +89,7 @@ class FixtureWriter {
       clock: this.clock,
       random: seededRandomBytes(this.random),
       checkpointLogBytes: 12 * 1024,
+      roomBytes: 0,
       ...options,
     })
   }

@@ -412,6 +412,7 @@ export class MemoryStore implements Store {
       queuedBytes: 0,
       recordBytesWritten: 0,
       nodeBytesWritten: 0,
+      filledBytesWritten: 0,
       poisoned: this.#poisoned,
       trees: {},
     }

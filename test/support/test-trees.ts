@@ -106,6 +106,9 @@ export async function noLock(): Promise<{ release(): Promise<void> }> {
   return { release: async () => {} }
 }
 
+/** Little, so that room is made, used up and made again all the time: groups of a third of it are written without. */
+const ROOM_BYTES = 6000
+
 /** Opens a store on a simulated disk, with little memory and checkpoints running most of the time. */
 export function openSimulated(
   disk: SimulatedDisk,
@@ -118,6 +121,7 @@ export function openSimulated(
     cache: new PageCache(1024 * 1024),
     checkpointLogBytes: 24 * 1024,
     dirtyBytes: 128 * 1024,
+    roomBytes: ROOM_BYTES,
     fileSystem: disk,
     clock: new SimulatedClock(),
     random: seededRandomBytes(random),

@@ -1,7 +1,9 @@
 /** Threads that take requests: what one of them is told, all know; one that ends is replaced. */
 import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import t from 'tap'
-import type { Fronts } from '../../src/threads/fronts.ts'
+import type { SettingName } from '../../src/config/settings.ts'
+import { Fronts } from '../../src/threads/fronts.ts'
 import { ListeningSocket } from '../../src/threads/listening-socket.ts'
 import { HttpClient } from '../support/http-client.ts'
 import { ask } from '../support/http-request.ts'
@@ -186,3 +188,26 @@ t.test('threads that only write documents go by the rights and the functions of 
     [written - 2 * clients.length + 1],
   )
 })
+
+t.test(
+  'a socket of which a thread was given a descriptor is closed although that has ended before it listened',
+  async (t) => {
+    const server = await startTestServer()
+    t.teardown(() => server.stop())
+    const probe = createServer().listen(0, '127.0.0.1')
+    await once(probe, 'listening')
+    const { port } = probe.address() as AddressInfo
+    await new Promise((resolve) => probe.close(resolve))
+    const { settings } = server.server
+    const get = settings.get.bind(settings)
+    settings.get = ((name: SettingName) => (name === 'port' ? port : get(name))) as typeof settings.get
+    const program = new URL('data:text/javascript,process.exit(0)')
+    await t.rejects(
+      Fronts.start({ server: server.server, count: 2, version: 'test', cacheBytes: 1024 * 1024, program }),
+      { message: 'a thread ended before it took requests' },
+    )
+    const socket = connect(port, '127.0.0.1')
+    const [error] = (await once(socket, 'error').catch((error: unknown) => [error])) as [{ code: string }]
+    t.equal(error.code, 'ECONNREFUSED')
+  },
+)

@@ -77,17 +77,25 @@ export function taggedBytes(body: string, etag: string): WholeAnswer {
   return { kind: 'whole', status: 200, headers, body, ours: true, isBytes: true }
 }
 
-/** What was written, and where it is. */
+/** Characters that stand in a JSON text as they are, each a byte. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
+/** The document and the revision that was written, and where it is. */
 export function writtenJson(
   status: number,
-  value: unknown,
+  id: string,
+  rev: string,
   { etag, location }: { etag: string | undefined; location: string },
 ): WholeAnswer {
   const headers: Headers =
     etag === undefined
       ? { 'cache-control': CACHE_CONTROL, 'content-type': JSON_TYPE, location }
       : { 'cache-control': CACHE_CONTROL, 'content-type': JSON_TYPE, etag, location }
-  return { kind: 'whole', status, headers, body: `${JSON.stringify(value)}\n`, ours: true }
+  if (PLAIN.test(id) && PLAIN.test(rev)) {
+    const body = `{"ok":true,"id":"${id}","rev":"${rev}"}\n`
+    return { kind: 'whole', status, headers, body, ours: true, isBytes: true }
+  }
+  return { kind: 'whole', status, headers, body: `${JSON.stringify({ ok: true, id, rev })}\n`, ours: true }
 }
 
 /** `{"ok":true}`. */

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
 import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
+import { requestBegun, requestOver } from '../../base/lone-request.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
 import { requestCame } from '../../base/serving-load.ts'
 import type { Answer, WholeAnswer } from '../answer/answer.ts'
@@ -132,6 +133,7 @@ function respond(
   watchQueued(response)
   const exchange = exchangeOf(service, request, response)
   requestCame()
+  requestBegun()
   metrics.count('couchdb.httpd.requests')
   metrics.countMethod(request.method === 'HEAD' ? 'HEAD' : exchange.method)
   let answer: Answer | Promise<Answer>
@@ -246,6 +248,7 @@ function breakOff(exchange: Exchange, error: unknown): void {
 }
 
 function finish(exchange: Exchange, startMs: number): void {
+  requestOver()
   exchange.release()
   Pipeline.of(exchange.request.socket).leave()
   const { clock, metrics } = exchange.backend

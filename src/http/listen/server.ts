@@ -8,7 +8,7 @@ import { BatchWrites } from '../request/batch-writes.ts'
 import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
 import type { Service } from '../request/exchange.ts'
-import { defaultConnections, type HttpOptions } from '../request/options.ts'
+import { defaultConnections, type HttpOptions, takeDescriptor } from '../request/options.ts'
 import { endpointsOf } from '../request/resolve.ts'
 import { Vhosts } from '../request/vhosts.ts'
 import { resources } from '../routes/index.ts'
@@ -129,10 +129,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections())
   const websockets = serveWebsockets(app.server, service)
   const { backlog } = limits
+  const { address } = options
+  await app.ready()
+  if ('fd' in address) takeDescriptor(address)
   // The host is for the framework, which would take `localhost` for both of its addresses.
-  await app.listen(
-    'fd' in options.address ? { ...options.address, host: '' } : { ...options.address, backlog },
-  )
+  await app.listen('fd' in address ? { ...address, host: '' } : { ...address, backlog })
   const first = app.server.address() as AddressInfo
   const more = await MoreSockets.open(options, { room, onError, firstPort: first.port }).catch(
     async (error: unknown) => {

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import type { ListenAddress } from '../../config/listen-addresses.ts'
-import type { Descriptor } from '../request/options.ts'
+import { type Descriptor, takeDescriptor } from '../request/options.ts'
 import { listenOnFile } from './socket-file.ts'
 
 export interface ListeningServer {
@@ -33,6 +33,7 @@ export async function listenOn(
     const file = await listenOnFile(server, address, backlog)
     forget = () => file.remove()
   } else {
+    if ('fd' in address) takeDescriptor(address)
     server.listen('fd' in address ? { fd: address.fd } : { ...address, backlog })
     await once(server, 'listening')
   }

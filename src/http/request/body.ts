@@ -20,25 +20,97 @@ export interface BodyListener extends BodyTaker {
   onFail(error: DatabaseError): void
 }
 
-/** What is done when the parsers have handed over what this turn brought: they let ticks run between two pieces of it. */
-interface Due {
-  /** Undefined where it is not needed any more: then nothing of the request is kept until the turn has ended. */
-  run: (() => void) | undefined
+/** Bodies of this turn that were not all there with their heads, once the parsers have handed over what it brought. */
+let arriving: ShortBody[] = []
+
+function endArrivals(): void {
+  const bodies = arriving
+  arriving = []
+  for (const body of bodies) body.turnEnded()
 }
 
-let due: Due[] = []
+/**
+ * A body that comes in one piece with its head, as most short ones do. What of it has come when the turn ends (the parsers let ticks run
+ * between two pieces of what it brought) is the beginning of one that is read as any other.
+ */
+class ShortBody implements BodyTaker {
+  readonly #limitBytes: number
+  readonly #declaredBytes: number
+  readonly #hold: BodyHold
+  readonly #timing: BodyTiming
+  /** Undefined once it is over: nothing of the request is kept until the turn has ended. */
+  #request: TellingMessage | undefined
+  #result: Result | undefined
+  #first: Buffer | undefined
+  #more: Buffer[] | undefined
 
-function behindTurn(run: () => void): Due {
-  const one: Due = { run }
-  due.push(one)
-  if (due.length === 1) setImmediate(runDue)
-  return one
-}
+  constructor(
+    request: TellingMessage,
+    limitBytes: number,
+    declaredBytes: number,
+    hold: BodyHold,
+    timing: BodyTiming,
+  ) {
+    this.#request = request
+    this.#limitBytes = limitBytes
+    this.#declaredBytes = declaredBytes
+    this.#hold = hold
+    this.#timing = timing
+  }
 
-function runDue(): void {
-  const running = due
-  due = []
-  for (const { run } of running) run?.()
+  /** Undefined where its stream has begun. */
+  read(): Promise<Buffer> | undefined {
+    if (!this.#request!.tell(this)) return undefined
+    arriving.push(this)
+    if (arriving.length === 1) setImmediate(endArrivals)
+    return new Promise((resolve, reject) => {
+      this.#result = { resolve, reject }
+    })
+  }
+
+  onChunk(chunk: Buffer): void {
+    if (this.#first === undefined) this.#first = chunk
+    else {
+      this.#more ??= []
+      this.#more.push(chunk)
+    }
+  }
+
+  onEnd(): void {
+    const first = this.#first
+    if (first === undefined || this.#more !== undefined || first.length !== this.#declaredBytes) {
+      this.#goOn()
+      return
+    }
+    noteReceived(this.#request!, first.length)
+    this.#over().resolve(first)
+  }
+
+  turnEnded(): void {
+    if (this.#request === undefined) return
+    this.#request.untell()
+    this.#goOn()
+  }
+
+  #over(): Result {
+    const result = this.#result!
+    this.#request = undefined
+    this.#result = undefined
+    this.#first = undefined
+    this.#more = undefined
+    return result
+  }
+
+  #goOn(): void {
+    const request = this.#request!
+    const chunks = this.#first === undefined ? [] : [this.#first, ...(this.#more ?? [])]
+    const result = this.#over()
+    const reading = new Promise<Buffer>((resolve, reject) => {
+      const whole = new WholeBody(this.#limitBytes, this.#hold, this.#declaredBytes, { resolve, reject })
+      whole.from(request, receiveBody(request, this.#limitBytes, whole, chunks))
+    })
+    result.resolve(this.#timing.timed(reading))
+  }
 }
 
 /**
@@ -51,19 +123,12 @@ export function receiveBody(
   request: IncomingMessage,
   limitBytes: number,
   listener: BodyListener,
-  /** It may come at once, and is not paused before all of that has been taken. */
-  isShort = false,
+  /** What of it was taken before. */
+  before: readonly Buffer[] = [],
 ): () => void {
   let isOver = false
-  let isListening = false
-  let later: Due | undefined
   const stop = (): void => {
     isOver = true
-    if (!isListening) {
-      if (isShort) (request as Partial<TellingMessage>).untell?.()
-      if (later !== undefined) later.run = undefined
-      return
-    }
     request.off('data', onData)
     request.off('end', onEnd)
     request.off('close', onClose)
@@ -81,7 +146,7 @@ export function receiveBody(
   let size = 0
   const onData = (chunk: Buffer): void => {
     size += chunk.length
-    ;(request as { receivedBytes?: number }).receivedBytes = size
+    noteReceived(request, size)
     if (size > limitBytes) fail('requestTooLarge')
     else listener.onChunk(chunk)
   }
@@ -92,27 +157,30 @@ export function receiveBody(
     } else fail('clientGone')
   }
   const onClose = (): void => fail('clientGone')
-  const listen = (): void => {
-    isListening = true
+  for (const chunk of before) if (!isOver) onData(chunk)
+  if (isOver) return leave
+  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
+  else if (request.readableEnded) onEnd()
+  else if (request.destroyed) onClose()
+  else {
     request.on('end', onEnd)
     request.on('close', onClose)
     request.on('error', onClose)
     request.on('data', onData)
   }
-  const listenAfterAll = (): void => {
-    if (isOver) return
-    ;(request as TellingMessage).untell()
-    if (request.destroyed) onClose()
-    else listen()
-  }
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
-  else if (request.readableEnded) onEnd()
-  else if (request.destroyed) onClose()
-  else if (isShort && request instanceof TellingMessage && request.tell({ onChunk: onData, onEnd }))
-    later = behindTurn(listenAfterAll)
-  else listen()
   return leave
 }
+
+function noteReceived(request: IncomingMessage, bytes: number): void {
+  ;(request as { receivedBytes?: number }).receivedBytes = bytes
+}
+
+/** Hears of reading that takes longer than the turn in which the request came. */
+export interface BodyTiming {
+  timed(reading: Promise<Buffer>): Promise<Buffer>
+}
+
+const UNTIMED: BodyTiming = { timed: (reading) => reading }
 
 /**
  * The whole body, unpacked; empty where there is none. Its room is taken of `hold` before its bytes come, where their
@@ -121,7 +189,12 @@ export function receiveBody(
  * beyond `limitBytes`, sent or unpacked (a small body can unpack to a thousand times its size), clientGone when the
  * client closes before the last byte, and as the hold does.
  */
-export function readBody(request: IncomingMessage, limitBytes: number, hold: BodyHold): Promise<Buffer> {
+export function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  hold: BodyHold,
+  timing: BodyTiming = UNTIMED,
+): Promise<Buffer> {
   const encoding = request.headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity' && encoding !== 'gzip') {
     const reason = `${encoding} is not a supported content encoding.`
@@ -129,18 +202,32 @@ export function readBody(request: IncomingMessage, limitBytes: number, hold: Bod
   }
   const declared = Number(request.headers['content-length'] ?? 0)
   if (declared > limitBytes) return Promise.reject(new DatabaseError('requestTooLarge'))
-  const read = (): Promise<Buffer> =>
-    new Promise((resolve, reject) => {
-      const whole = new WholeBody(limitBytes, hold, encoding === 'gzip' ? 0 : declared, { resolve, reject })
-      if (encoding === 'gzip') unpack(request, limitBytes, whole)
-      else
-        whole.from(
-          request,
-          receiveBody(request, limitBytes, whole, 0 < declared && declared <= SHORT_BODY_BYTES),
-        )
-    })
+  const isPacked = encoding === 'gzip'
   const waiting = hold.grow(declared)
-  return waiting === undefined ? read() : waiting.then(read)
+  if (waiting !== undefined) {
+    return timing.timed(waiting.then(() => readLong(request, limitBytes, hold, isPacked, declared)))
+  }
+  const isShort = !isPacked && 0 < declared && declared <= SHORT_BODY_BYTES
+  const short =
+    isShort && request instanceof TellingMessage
+      ? new ShortBody(request, limitBytes, declared, hold, timing).read()
+      : undefined
+  return short ?? timing.timed(readLong(request, limitBytes, hold, isPacked, declared))
+}
+
+/** For `declaredBytes` of it there is room. */
+function readLong(
+  request: IncomingMessage,
+  limitBytes: number,
+  hold: BodyHold,
+  isPacked: boolean,
+  declaredBytes: number,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const whole = new WholeBody(limitBytes, hold, isPacked ? 0 : declaredBytes, { resolve, reject })
+    if (isPacked) unpack(request, limitBytes, whole)
+    else whole.from(request, receiveBody(request, limitBytes, whole))
+  })
 }
 
 /** What is paused while a body waits for room. */

@@ -22,7 +22,7 @@ import { usersSeenBy } from '../../users/user-view.ts'
 import { isUsersDatabase } from '../../users/users-database.ts'
 import type { Answer } from '../answer/answer.ts'
 import type { BatchWrites } from './batch-writes.ts'
-import { readBody, requireContentType, requireObject } from './body.ts'
+import { type BodyTiming, readBody, requireContentType, requireObject } from './body.ts'
 import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
@@ -98,7 +98,7 @@ export interface Rewriting {
 }
 
 /** One request, as handlers see it. */
-export class Exchange implements Intake {
+export class Exchange implements Intake, BodyTiming {
   readonly service: Service
   readonly request: IncomingMessage
   readonly response: ServerResponse
@@ -521,9 +521,14 @@ export class Exchange implements Intake {
   }
 
   #readBody(): Promise<Buffer> {
+    return readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold, this)
+  }
+
+  /** Notes the time that reading the body takes. */
+  timed(reading: Promise<Buffer>): Promise<Buffer> {
     const { clock } = this.backend
     const start = clock.monotonic()
-    return readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold).then((body) => {
+    return reading.then((body) => {
       this.bodyTimeMs = Math.round(clock.monotonic() - start)
       return body
     })

@@ -293,9 +293,16 @@ export function httpOptions(
   return options
 }
 
-/** A listening socket, which is closed with the server. */
+/** A listening socket, which is closed with the server, once that listens on it. */
 export interface Descriptor {
   readonly fd: number
+  /** Memory whose first word is 1 from the moment before the server has it: whoever gave it closes it else. */
+  readonly taken: Int32Array
+}
+
+/** To be called right before the descriptor is listened on. */
+export function takeDescriptor({ taken }: Descriptor): void {
+  Atomics.store(taken, 0, 1)
 }
 
 export interface HttpOptions {

@@ -16,13 +16,14 @@ const { _dump: dump } = IncomingMessage.prototype as { _dump?: () => void }
  * - Most short bodies come in one piece with their head, and Node's parser, which hands the head to the server, hands over the body
  *   before the turn ends: who asks for it while he is told of the head is told of all in the same turn. The stream's way costs a short
  *   request as much as looking at its document.
- * - The end of a request that nobody reads, as of each that has no body, is kept from the stream until somebody does: to end one
- *   takes five ticks, some listeners and a tenth of all that a request makes. Until then there is no `end` and no `close`.
+ * - The end of a request that nobody reads, as of each that has no body or whose body was told, is kept from the stream until
+ *   somebody does: to end one takes five ticks, some listeners and a tenth of all that a request makes. Until then there is no
+ *   `end` and no `close`.
  */
 export class TellingMessage extends IncomingMessage {
   #taker: BodyTaker | undefined
   #isRead = false
-  /** It came while nobody read. */
+  /** It came while nobody read, or was told. */
   #isEndKept = false
 
   static {
@@ -62,9 +63,9 @@ export class TellingMessage extends IncomingMessage {
       return true
     }
     this.#taker = undefined
-    const goesOn = super.push(null)
+    this.#isEndKept = true
     taker.onEnd()
-    return goesOn
+    return false
   }
 
   /** Called by the stream when somebody reads. */

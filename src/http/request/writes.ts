@@ -32,11 +32,21 @@ export function writtenStatus(exchange: Exchange, status: 200 | 201): 200 | 201 
 
 /** Writes one document. Resolves with its new revision; throws, or rejects with, the error that the write met. */
 export function writeOne(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<string> {
-  requireDesignRights(exchange, edit.id)
-  return requestWriter(exchange).update([edit], { newEdits }).then(onlyRevision)
+  return writeResults(exchange, edit, newEdits).then(onlyRevision)
 }
 
-function onlyRevision([result]: readonly EditResult[]): string {
+/** The same, but resolves with the write's one result: see `onlyRevision`. */
+export function writeResults(
+  exchange: Exchange,
+  edit: DocumentEdit,
+  newEdits: boolean,
+): Promise<readonly EditResult[]> {
+  requireDesignRights(exchange, edit.id)
+  return requestWriter(exchange).update([edit], { newEdits })
+}
+
+/** The new revision of the one edit that was written; throws the error that the write met. */
+export function onlyRevision([result]: readonly EditResult[]): string {
   if (result === undefined) throw new Error('the write gave no result')
   return revisionOf(result)
 }

@@ -4,7 +4,7 @@ import { BODY_BYTES, Documents } from '../measure/documents.ts'
 import { Random } from '../random.ts'
 import type { Action, ActionSource } from './action.ts'
 
-export const LOAD_BATCH = 1000
+const LOAD_BATCH = 1000
 export const UPDATE_BATCH = 100
 export const RANGE = 100
 
@@ -23,22 +23,27 @@ function sequentialKey(number: number): Buffer {
   return Buffer.from(number.toString(16).padStart(32, '0'))
 }
 
-/** All documents, in batches: in the order of their keys, or scattered. */
-export function loadSource({ seed, records }: OwnOptions, order: 'sequential' | 'random'): ActionSource {
-  const made = new Documents(seed)
-  const document = (number: number): Operation =>
-    order === 'random' ? made.put(number) : { key: sequentialKey(number), value: made.body(number) }
+/** As many records as there are, in batches. */
+export function batchesOf(records: number, record: (number: number) => Operation): ActionSource {
   let from = 0
   return {
     unit: 'documents',
     most: Math.ceil(records / LOAD_BATCH),
     next() {
       const count = Math.min(LOAD_BATCH, records - from)
-      const operations = Array.from({ length: count }, (_, index) => document(from + index))
+      const operations = Array.from({ length: count }, (_, index) => record(from + index))
       from += count
       return { kind: 'insert', operations }
     },
   }
+}
+
+/** All documents: in the order of their keys, or scattered. */
+export function loadSource({ seed, records }: OwnOptions, order: 'sequential' | 'random'): ActionSource {
+  const made = new Documents(seed)
+  return batchesOf(records, (number) =>
+    order === 'random' ? made.put(number) : { key: sequentialKey(number), value: made.body(number) },
+  )
 }
 
 /** The actions that `make` gives, without an end. */

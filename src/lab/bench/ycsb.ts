@@ -8,7 +8,7 @@ import type { Operation } from '../api.ts'
 import { derivedSeed, Random } from '../random.ts'
 import type { Action, ActionSource } from './action.ts'
 import { type Chooser, chooserOf, type Distribution, fnvHash64 } from './chooser.ts'
-import { LOAD_BATCH } from './own.ts'
+import { batchesOf } from './own.ts'
 
 export const FIELDS = 10
 export const FIELD_BYTES = 100
@@ -64,17 +64,7 @@ export class Records {
 /** All records, in batches. */
 export function ycsbLoadSource({ seed, records }: { seed: number; records: number }): ActionSource {
   const made = new Records(derivedSeed(seed, 0))
-  let from = 0
-  return {
-    unit: 'documents',
-    most: Math.ceil(records / LOAD_BATCH),
-    next() {
-      const count = Math.min(LOAD_BATCH, records - from)
-      const operations = Array.from({ length: count }, (_, index) => made.put(from + index))
-      from += count
-      return { kind: 'insert', operations }
-    },
-  }
+  return batchesOf(records, (number) => made.put(number))
 }
 
 /** Of keys and values. */

@@ -1,9 +1,9 @@
-import type { Failures } from './failures.ts'
-import type { Functions } from './functions.ts'
+import type { makeFailures } from './failures.ts'
+import type { makeFunctions } from './functions.ts'
 import type { Builtins, Fun, Host, Loose } from './loose.ts'
-import type { MediaTypes } from './media-types.ts'
-import type { Render } from './render.ts'
-import type { ReduceLimit, Views } from './views.ts'
+import type { makeMediaTypes } from './media-types.ts'
+import type { makeRender } from './render.ts'
+import type { makeViews, ReduceLimit } from './views.ts'
 
 /** What is asked of a design document, as a text of JSON. */
 export type Task =
@@ -18,32 +18,13 @@ export interface Wiring {
   limits: { mostRows: number; mostCharacters: number; sliceMs: number }
 }
 
+/** What the functions of the other files make, each of which is handed over by itself. */
 export interface Factories {
-  failures: (builtins: Builtins, host: Host, memory: number) => Failures
-  functions: (
-    builtins: Builtins,
-    failures: Failures,
-    host: Host,
-    script: number,
-    design: unknown,
-  ) => Functions
-  media: (builtins: Builtins) => MediaTypes
-  render: (
-    builtins: Builtins,
-    failures: Failures,
-    media: MediaTypes,
-    host: Host,
-    takeRows: number,
-    nextRow: () => void,
-    design: unknown,
-  ) => Render
-  views: (
-    builtins: Builtins,
-    failures: Failures,
-    log: (message: unknown) => void,
-    nextStep: () => void,
-    limits: Wiring['limits'],
-  ) => Views
+  failures: typeof makeFailures
+  functions: typeof makeFunctions
+  media: typeof makeMediaTypes
+  render: typeof makeRender
+  views: typeof makeViews
 }
 
 /** The functions that the host calls. Each returns a text whose first character says how it ended. */

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import type { DocumentEdit } from '../../../database/api/database.ts'
+import type { DocumentEdit, EditResult } from '../../../database/api/database.ts'
 import { withInlineAttachments } from '../../../documents/attachment-edit.ts'
 import { isUtf8 } from '../../../documents/characters.ts'
 import {
@@ -22,9 +22,11 @@ import { lastTrueOrFalse, revisionOfQuery } from '../../request/parameters.ts'
 import { requestWriter } from '../../request/request-writer.ts'
 import {
   headerRevision,
+  onlyRevision,
   requireDesignRights,
   writeLocalDocument,
   writeOne,
+  writeResults,
   writtenStatus,
 } from '../../request/writes.ts'
 import { parseReadParameters } from './document-read.ts'
@@ -33,7 +35,7 @@ import { parseReadParameters } from './document-read.ts'
 const OVERHEAD_BYTES = 1024
 
 /** PUT of a document. Each promise costs a part of what a short write does, so nothing is awaited that is there already. */
-export function putDocument(exchange: Exchange): Promise<Answer> {
+export async function putDocument(exchange: Exchange): Promise<Answer> {
   parseReadParameters(exchange.query)
   const { id } = exchange
   validateDocumentId(id, exchange.limits.maxIdBytes)
@@ -41,20 +43,16 @@ export function putDocument(exchange: Exchange): Promise<Answer> {
   const newEdits = editsAreNew(exchange)
   const contentType = exchange.header('content-type')
   if (contentType?.startsWith('multipart/related;')) return putMultipart(exchange, contentType, newEdits)
-  return exchange.body().then((body) => {
-    if (isShortText(body)) return putParsed(exchange, readShortDocument(exchange, body), newEdits)
-    return readDocumentText(exchange, body).then((document) => putParsed(exchange, document, newEdits))
-  })
-}
-
-function putParsed(exchange: Exchange, document: ParsedDocument, newEdits: boolean): Promise<Answer> {
+  const body = await exchange.body()
+  const document = isShortText(body)
+    ? readShortDocument(exchange, body)
+    : await readDocumentText(exchange, body)
   const plain = editOf(exchange, document, newEdits)
-  if (document.attachments.length === 0) return putEdit(exchange, plain, newEdits)
-  return withInlineAttachments(exchange, document, plain).then((edit) => putEdit(exchange, edit, newEdits))
-}
-
-function putEdit(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
-  return isBatched(exchange) ? writeLater(exchange, edit, newEdits) : written(exchange, edit, newEdits)
+  const edit =
+    document.attachments.length === 0 ? plain : await withInlineAttachments(exchange, document, plain)
+  if (isBatched(exchange)) return writeLater(exchange, edit, newEdits)
+  const location = exchange.documentUri(id)
+  return writtenAnswer(exchange, edit, newEdits, location, await writeResults(exchange, edit, newEdits))
 }
 
 /** The document in the first part, its attachments in the others. */
@@ -64,7 +62,8 @@ async function putMultipart(exchange: Exchange, contentType: string, newEdits: b
     const plain = editOf(exchange, received.document, newEdits)
     requireDesignRights(exchange, plain.id)
     const edit = { ...plain, attachments: await received.attachments() }
-    return await written(exchange, edit, newEdits)
+    const location = exchange.documentUri(edit.id)
+    return writtenAnswer(exchange, edit, newEdits, location, await writeResults(exchange, edit, newEdits))
   } finally {
     await received.close()
   }
@@ -75,14 +74,17 @@ function editOf(exchange: Exchange, document: ParsedDocument, newEdits: boolean)
   return newEdits ? interactiveEdit(document, exchange.id) : replicatedEdit(document, exchange.id)
 }
 
-function written(exchange: Exchange, edit: DocumentEdit, newEdits: boolean): Promise<Answer> {
-  const { id, deleted } = edit
-  const location = exchange.documentUri(id)
-  return writeOne(exchange, edit, newEdits).then((rev) => {
-    const usual = deleted ? 200 : 201
-    const status = newEdits ? writtenStatus(exchange, usual) : usual
-    return writtenJson(status, { ok: true, id, rev }, { etag: revisionTag(rev), location })
-  })
+function writtenAnswer(
+  exchange: Exchange,
+  { id, deleted }: DocumentEdit,
+  newEdits: boolean,
+  location: string,
+  results: readonly EditResult[],
+): Answer {
+  const rev = onlyRevision(results)
+  const usual = deleted ? 200 : 201
+  const status = newEdits ? writtenStatus(exchange, usual) : usual
+  return writtenJson(status, id, rev, { etag: revisionTag(rev), location })
 }
 
 /** DELETE of a document: a tombstone with an empty body. `batch=ok` is for documents that come; CouchDB ignores it here. */

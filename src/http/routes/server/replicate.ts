@@ -2,15 +2,20 @@ import { DatabaseError } from '../../../base/errors.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
+import { goneSignal } from '../../request/gone-signal.ts'
 import type { Resource } from '../resource.ts'
 
-/** `/_replicate`: begins a replication with the rights of whoever asks, and answers at its end, or at once where it has none. */
+/**
+ * `/_replicate`: begins a replication with the rights of whoever asks, and answers at its end, or at once where it has none. It goes on
+ * when who waits for it has gone.
+ */
 async function replicate(exchange: Exchange): Promise<Answer> {
   if (exchange.place.rest.length > 0) return notAllowed()
   requireContentType(exchange.header('content-type'), 'application/json')
   const { status, body } = await exchange.backend.replications.request(
     await exchange.jsonObject(),
     exchange.user,
+    goneSignal(exchange),
   )
   return json(status, body)
 }

@@ -1,5 +1,6 @@
 /**
- * Memory of builds that is used again. V8 counts what lies beside its heap, and where a few megabytes of it have come to the old
+ * Memory of builds that is used again: many pieces of few sizes, kept over V8's collections, which what `SpareMemory` of src/base
+ * keeps does not outlive. V8 counts what lies beside its heap, and where a few megabytes of it have come to the old
  * generation it collects that: a thread whose heap is small would do so several times in a build, and the marking is done by
  * threads that all threads of the process share, at the priority of those that answer requests. What holds:
  * - A piece has one owner: who took it, or this list. Who gives it back has nobody who looks at it.
