@@ -1,15 +1,16 @@
 /**
  * What a document, a row and a request cost, each beside the least that it could cost here, in turns: `_bulk_docs` beside
  * JSON.parse and JSON.stringify of the same text, and what is read beside a fastify that sends as many bytes from memory.
- * Documents are of 1 KB. `_bulk_docs` and scans are asked by one connection of this process, which neither makes a text nor
- * reads an answer while the time runs; pages by many from another process. CPU is that of the server's whole process (Linux only).
+ * Documents are of 1 KB. Scans are asked by one connection of this process, `_bulk_docs` by as many as `--writers` says; it neither
+ * makes a text nor reads an answer while the time runs. Pages are asked for by many from another process. CPU is that of the server's
+ * whole process, and beside it that of its main thread, which is the core where there are fronts (Linux only).
  */
 import { randomBytes } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { describeMachine, machineOf } from '../src/lab/measure/machine.ts'
-import { processCpuUs } from '../src/lab/measure/process-cpu.ts'
+import { mainThreadCpuUs, processCpuUs } from '../src/lab/measure/process-cpu.ts'
 import { Progress } from '../src/lab/measure/progress.ts'
 import { median } from '../src/lab/measure/statistics.ts'
 import { alignedTable } from '../src/lab/measure/text-table.ts'
@@ -21,6 +22,13 @@ import { type Benchmark, stopwatch, withFolder } from './tools.ts'
 const PAGE_ROWS = 50
 const SCANNED_DOCUMENTS = 10_000
 const WARM_UP_SECONDS = 2
+/** Requests that each of several writers sends one behind the other while the time runs: only the first and the last are alone. */
+const REQUESTS_IN_A_ROW = 8
+
+interface Taken extends Figure {
+  /** Of `cpuUs`, that of the main thread. */
+  readonly mainUs?: number
+}
 
 /** What is measured, and the least that it could cost. */
 interface Comparison {
@@ -28,14 +36,14 @@ interface Comparison {
   readonly reference: string
   /** The rate that is wanted, as a multiple of the reference's. */
   readonly wanted: number
-  take(): Promise<Figure>
+  take(): Promise<Taken>
   takeReference(): Promise<Figure>
 }
 
 export const documents: Benchmark = {
   summary: 'a document, a row and a page beside the least that they could cost',
   flags:
-    '[--documents 60000] [--rounds 3] [--seconds 5] [--connections 64] [--threads 1] [--only TEXT] [--profile] [--folder PATH]',
+    '[--documents 60000] [--rounds 3] [--seconds 5] [--connections 64] [--threads 1] [--writers 1: connections that send _bulk_docs at once] [--only TEXT] [--profile] [--folder PATH]',
   async run(args, print) {
     const { values } = parseArgs({
       args,
@@ -45,12 +53,14 @@ export const documents: Benchmark = {
         seconds: { type: 'string', default: '5' },
         connections: { type: 'string', default: '64' },
         threads: { type: 'string', default: '1' },
+        writers: { type: 'string', default: '1' },
         only: { type: 'string', default: '' },
         profile: { type: 'boolean', default: false },
         folder: { type: 'string' },
       },
     })
-    const settings: Settings = {
+    const settings: DocumentsSettings = {
+      writers: Number(values.writers),
       documents: Number(values.documents),
       rounds: Number(values.rounds),
       seconds: Number(values.seconds),
@@ -70,7 +80,11 @@ export const documents: Benchmark = {
   },
 }
 
-async function measured(ours: Target, settings: Settings): Promise<string[]> {
+interface DocumentsSettings extends Settings {
+  readonly writers: number
+}
+
+async function measured(ours: Target, settings: DocumentsSettings): Promise<string[]> {
   const progress = new Progress(settings.rounds)
   progress.begin('documents')
   const readings = await prepared(ours, settings.documents)
@@ -82,7 +96,7 @@ async function measured(ours: Target, settings: Settings): Promise<string[]> {
   try {
     const all = [...(await writings(ours, settings)), ...comparisons(ours, memory, readings, settings)]
     const chosen = all.filter(({ name }) => name.includes(settings.only))
-    const taken = chosen.map(() => ({ ours: [] as Figure[], reference: [] as Figure[] }))
+    const taken = chosen.map(() => ({ ours: [] as Taken[], reference: [] as Figure[] }))
     for (let round = 0; round < settings.rounds; round++) {
       for (const [at, comparison] of chosen.entries()) {
         progress.begin(comparison.name)
@@ -96,18 +110,20 @@ async function measured(ours: Target, settings: Settings): Promise<string[]> {
       const rate = median(taken[at]!.ours.map((each) => each.rate))
       const base = median(taken[at]!.reference.map((each) => each.rate))
       const cpuUs = median(taken[at]!.ours.map((each) => each.cpuUs))
+      const mainUs = median(taken[at]!.ours.map((each) => each.mainUs ?? Number.NaN))
       const numbers = [rate, base].map((each) => each.toFixed(0))
       return [
         name,
         numbers[0]!,
         cpuUs.toFixed(1),
+        Number.isNaN(mainUs) ? '' : mainUs.toFixed(1),
         reference,
         numbers[1]!,
         (rate / base).toFixed(2),
         `${wanted}`,
       ]
     })
-    const head = ['', 'in a second', 'CPU us each', 'beside', 'in a second', 'ratio', 'wanted']
+    const head = ['', 'in a second', 'CPU us each', 'main thread', 'beside', 'in a second', 'ratio', 'wanted']
     return alignedTable([head, ...rows])
   } finally {
     progress.close()
@@ -150,24 +166,26 @@ class Connection {
   }
 }
 
-/** `request` again and again for so long; it gives the seconds that count. `count`: the things that each does. */
+/** `again` and again for so long; it gives the seconds that count. `count`: the things that each does. */
 async function repeated(
   { pid }: Target,
   seconds: number,
   count: number,
   again: () => Promise<number>,
-): Promise<Figure> {
+): Promise<Taken> {
   const whole = stopwatch()
   for (let left = WARM_UP_SECONDS; left > 0; left -= whole()) await again()
-  const before = pid === undefined ? Number.NaN : processCpuUs(pid)
+  const cpu = (): number[] => (pid === undefined ? [] : [processCpuUs(pid), mainThreadCpuUs(pid)])
+  const before = cpu()
   let timed = 0
-  let requests = 0
+  let times = 0
   while (timed < seconds) {
     timed += await again()
-    requests += 1
+    times += 1
   }
-  const cpuUs = ((pid === undefined ? Number.NaN : processCpuUs(pid)) - before) / (requests * count)
-  return { rate: (requests * count) / timed, cpuUs }
+  const each = cpu().map((us, at) => (us - before[at]!) / (times * count))
+  const [cpuUs = Number.NaN, mainUs = Number.NaN] = each
+  return { rate: (times * count) / timed, cpuUs, mainUs }
 }
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
@@ -176,56 +194,92 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
   return elapsed()
 }
 
+/** Texts that are sent in one go: those of each connection one behind the other, all connections at once. */
+class Writers {
+  readonly #connections: readonly Connection[]
+  /** Of each connection. */
+  readonly inARow: number
+
+  constructor(target: Target, writers: number) {
+    this.#connections = Array.from({ length: writers }, () => new Connection(target))
+    this.inARow = writers === 1 ? 1 : REQUESTS_IN_A_ROW
+  }
+
+  /** Requests of one go. */
+  get requests(): number {
+    return this.#connections.length * this.inARow
+  }
+
+  /** Sends `requests` texts. Returns the answers in their order. */
+  async send(path: string, texts: readonly Buffer[]): Promise<Buffer[][]> {
+    const answers: Buffer[][] = new Array(texts.length)
+    await Promise.all(
+      this.#connections.map(async (connection, number) => {
+        for (let at = number * this.inARow; at < (number + 1) * this.inARow; at++)
+          answers[at] = await connection.send('POST', path, texts[at])
+      }),
+    )
+    return answers
+  }
+}
+
 /** New documents by ids that rise and by ids in no order, and updates. */
-async function writings(ours: Target, { seconds }: Settings): Promise<Comparison[]> {
+async function writings(ours: Target, { seconds, writers: count }: DocumentsSettings): Promise<Comparison[]> {
   const name = `bench-${randomBytes(4).toString('hex')}`
-  const connection = new Connection(ours)
+  const writers = new Writers(ours, count)
   for (const kind of ['rising', 'random', 'updates']) await ask(ours, 'PUT', `/${name}-${kind}`)
   let number = 0
-  let body = textOf((at) => ({ ...documentOf(at), _id: String(at) }))
   const random = (): string => randomBytes(16).toString('hex')
-  const write = (kind: string): Promise<Buffer[]> =>
-    connection.send('POST', `/${name}-${kind}/_bulk_docs`, body)
-  function textOf(document: (at: number) => object): Buffer {
-    const docs = Array.from({ length: BATCH }, (_, at) => document(at))
-    return Buffer.from(JSON.stringify({ docs }))
-  }
+  const textOf = (document: (at: number) => object): Buffer =>
+    Buffer.from(JSON.stringify({ docs: Array.from({ length: BATCH }, (_, at) => document(at)) }))
+  const textsOf = (document: (at: number, request: number) => object): Buffer[] =>
+    Array.from({ length: writers.requests }, (_, request) => textOf((at) => document(at, request)))
   // From bytes, as they come from a socket, and none twice: V8 remembers what it made of a text.
   const parsed = async (): Promise<Figure> => {
     let seconds = 0
     let count = 0
     while (seconds < 1) {
       number += BATCH
-      body = textOf((at) => ({ ...documentOf(number + at), _id: random() }))
+      const body = textOf((at) => ({ ...documentOf(number + at), _id: random() }))
       seconds += await timed(async () => JSON.stringify(JSON.parse(body.toString())))
       count += BATCH
     }
     return { rate: count / seconds, cpuUs: Number.NaN }
   }
-  const fresh = (kind: string, idOf: () => string) => () =>
-    repeated(ours, seconds, BATCH, () => {
-      body = textOf(() => ({ ...documentOf(number), _id: idOf() }))
-      return timed(() => write(kind))
+  const again = (go: () => Promise<number>) => (): Promise<Taken> =>
+    repeated(ours, seconds, writers.requests * BATCH, go)
+  const fresh = (kind: string, idOf: () => string) =>
+    again(() => {
+      const texts = textsOf(() => ({ ...documentOf(number), _id: idOf() }))
+      return timed(() => writers.send(`/${name}-${kind}/_bulk_docs`, texts))
     })
   const rising = (): string => String(++number).padStart(12, '0')
-  let revs: string[] = []
+  // Each request has documents of its own, so that none waits for the revisions of another one's answer.
+  let revs: string[][] = []
   const update = async (): Promise<number> => {
     number += 1
-    body = textOf((at) => ({ ...documentOf(at), _id: String(at), _rev: revs[at], edit: number }))
-    let answer: Buffer[] = []
+    const texts = textsOf((at, request) => ({
+      ...documentOf(at),
+      _id: String(request * BATCH + at),
+      _rev: revs[request]?.[at],
+      edit: number,
+    }))
+    let answers: Buffer[][] = []
     const seconds = await timed(async () => {
-      answer = await write('updates')
+      answers = await writers.send(`/${name}-updates/_bulk_docs`, texts)
     })
-    revs = (JSON.parse(Buffer.concat(answer).toString()) as { rev?: string }[]).map(({ rev }) => {
-      if (rev === undefined) throw new Error('an update was refused')
-      return rev
-    })
+    revs = answers.map((answer) =>
+      (JSON.parse(Buffer.concat(answer).toString()) as { rev?: string }[]).map(({ rev }) => {
+        if (rev === undefined) throw new Error('an update was refused')
+        return rev
+      }),
+    )
     return seconds
   }
-  const updates = (): Promise<Figure> => repeated(ours, seconds, BATCH, update)
   const reference = 'JSON.parse and stringify'
-  const one = (what: string, wanted: number, take: () => Promise<Figure>): Comparison => ({
-    name: `_bulk_docs of ${BATCH}, ${what}`,
+  const by = count === 1 ? '' : `, ${count} writers`
+  const one = (what: string, wanted: number, take: () => Promise<Taken>): Comparison => ({
+    name: `_bulk_docs of ${BATCH}, ${what}${by}`,
     reference,
     wanted,
     take,
@@ -234,7 +288,7 @@ async function writings(ours: Target, { seconds }: Settings): Promise<Comparison
   return [
     one('new, rising ids', 0.65, fresh('rising', rising)),
     one('new, random ids', 0.55, fresh('random', random)),
-    one('updates', 0.4, updates),
+    one('updates', 0.4, again(update)),
   ]
 }
 

@@ -128,14 +128,14 @@ export interface SourceEndpoint extends Endpoint {
     signal: AbortSignal,
   ): Promise<SourceChanges>
   /**
-   * The wanted revisions, or the leaves that they have become. A document is read to its end, attachments included, before
-   * the next one is asked for. `count` hears of what `_bulk_get` was asked for and gave.
+   * The wanted revisions, or the leaves that they have become: as many at a time as are at hand, which is a bounded number of
+   * bytes. A document is read to its end, attachments included, before the next one is looked at. `count` hears of what `_bulk_get` was asked for and gave.
    */
   fetch(
     wanted: readonly WantedRevision[],
     count: { bulkGetAttempts(count: number): void; bulkGetDocs(count: number): void },
     signal: AbortSignal,
-  ): AsyncGenerator<FetchedRevision, void, void>
+  ): AsyncGenerator<readonly FetchedRevision[], void, void>
   /** The code of a filter function of a design document. Throws a transient error where it is not to be had. */
   filterCode(design: string, name: string, signal: AbortSignal): Promise<string>
 }

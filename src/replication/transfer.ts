@@ -56,17 +56,23 @@ export class Transfer {
     if (wanted.length === 0) return
     const bulk = new Bulk(this.#options, signal)
     const again: { wish: WantedRevision; isRead: boolean }[] = []
-    for await (const found of source.fetch(wanted, this.#bulkCounts, signal)) {
-      if (found.kind === 'missing')
-        again.push({ wish: { id: found.id, rev: found.rev, attsSince: [] }, isRead: false })
-      else if (found.kind === 'refused') this.#refused([found.refusal])
-      else {
-        const { document } = found
-        const { id, rev } = document
-        counts.docs_read += 1
-        const left = await this.#take(document, bulk, signal)
-        const attsSince = left === 'whole' ? [] : (ancestors.get(id) ?? [])
-        if (left !== false) again.push({ wish: { id, rev, attsSince }, isRead: true })
+    for await (const some of source.fetch(wanted, this.#bulkCounts, signal)) {
+      for (const found of some) {
+        if (found.kind === 'missing')
+          again.push({ wish: { id: found.id, rev: found.rev, attsSince: [] }, isRead: false })
+        else if (found.kind === 'refused') this.#refused([found.refusal])
+        else {
+          const { document } = found
+          const { id, rev } = document
+          counts.docs_read += 1
+          if (document.attachments.length === 0) {
+            if (bulk.add(document)) await bulk.flush()
+            continue
+          }
+          const left = await this.#take(document, bulk, signal)
+          const attsSince = left === 'whole' ? [] : (ancestors.get(id) ?? [])
+          if (left !== false) again.push({ wish: { id, rev, attsSince }, isRead: true })
+        }
       }
     }
     await bulk.flush()
@@ -101,7 +107,7 @@ export class Transfer {
       throw error
     }
     // Those that it may flush have nothing to do with this one.
-    if (short !== undefined) await bulk.add(short)
+    if (short !== undefined && bulk.add(short)) await bulk.flush()
     return false
   }
 
@@ -136,16 +142,18 @@ export class Transfer {
       if (attempt > 0) await pause(clock, Math.min(MOST_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)), signal)
       try {
         let isGone = true
-        for await (const found of source.fetch([wish], this.#bulkCounts, signal)) {
-          if (found.kind === 'missing') continue
-          isGone = false
-          if (found.kind === 'refused') {
-            this.#refused([found.refusal])
-            continue
+        for await (const some of source.fetch([wish], this.#bulkCounts, signal)) {
+          for (const found of some) {
+            if (found.kind === 'missing') continue
+            isGone = false
+            if (found.kind === 'refused') {
+              this.#refused([found.refusal])
+              continue
+            }
+            if (!isRead) counts.docs_read += 1
+            isRead = true
+            this.#written(found.document, await target.writeStreamed(found.document, signal))
           }
-          if (!isRead) counts.docs_read += 1
-          isRead = true
-          this.#written(found.document, await target.writeStreamed(found.document, signal))
         }
         if (!isGone) return
       } catch (error) {
@@ -186,11 +194,12 @@ class Bulk {
     this.#signal = signal
   }
 
-  async add(document: TransferredDocument): Promise<void> {
+  /** Whether there are so many now that they are to be written. */
+  add(document: TransferredDocument): boolean {
     this.#documents.push(document)
     this.#bytes += OVERHEAD_BYTES + document.body.length
     for (const { encodedLength } of document.attachments) this.#bytes += encodedLength
-    if (this.#bytes >= BULK_BYTES || this.#documents.length >= BULK_DOCUMENTS) await this.flush()
+    return this.#bytes >= BULK_BYTES || this.#documents.length >= BULK_DOCUMENTS
   }
 
   async flush(): Promise<void> {
@@ -217,7 +226,6 @@ async function withShortAttachments(
   takesPacked: boolean,
 ): Promise<TransferredDocument | undefined> {
   const { attachments } = document
-  if (attachments.length === 0) return document
   if (attachments.length > MOST_SHORT_ATTACHMENTS) return undefined
   const isShort = attachments.every(
     ({ bytes, encoding, encodedLength }) =>

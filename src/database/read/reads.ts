@@ -72,7 +72,13 @@ export function openRevisions(
   options: { latest?: boolean },
 ): OpenRevision[] {
   const wanted = revs === 'all' ? [] : revs.map((rev) => parseRevision(rev))
-  const info = readInfo(store, id)
+  const value = store.get(TREES.id, idKey(id))
+  if (value !== undefined && wanted.length === 1) {
+    // Most ask for the present revision: no tree is made of the entry for them.
+    const winner = new WinnerView(store, id, value)
+    if (winner.rev === formatRevision(wanted[0]!)) return [{ ok: winner }]
+  }
+  const info = value === undefined ? undefined : decodeInfo(value)
   if (revs === 'all') {
     if (info === undefined) throw new DatabaseError('missing')
     const leaves = info.tree().leaves()
@@ -137,8 +143,12 @@ export function* missingRevisions(
   const missing = known === undefined ? wanted : yield* known.missing(wanted)
   const ancestors = known === undefined ? [] : known.possibleAncestors(missing)
   return {
-    missing: yield* mapSteps(missing, formatRevision),
-    possibleAncestors: yield* mapSteps(ancestors, formatRevision),
+    missing:
+      missing.length < STEP_VALUES ? missing.map(formatRevision) : yield* mapSteps(missing, formatRevision),
+    possibleAncestors:
+      ancestors.length < STEP_VALUES
+        ? ancestors.map(formatRevision)
+        : yield* mapSteps(ancestors, formatRevision),
   }
 }
 

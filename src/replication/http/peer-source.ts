@@ -173,7 +173,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     wanted: readonly WantedRevision[],
     count: { bulkGetAttempts(count: number): void; bulkGetDocs(count: number): void },
     signal: AbortSignal,
-  ): AsyncGenerator<FetchedRevision, void, void> {
+  ): AsyncGenerator<readonly FetchedRevision[], void, void> {
     const wishes = new Wishes(wanted)
     // A source that brings nothing more is left to single requests, which tell of each what is wrong.
     for (let before = 0; this.#usesBulkGet && wishes.size > 0 && wishes.size !== before; ) {
@@ -191,7 +191,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
             continue
           }
           if (found.kind === 'document') count.bulkGetDocs(1)
-          yield found
+          yield [found]
         }
         break
       } catch (error) {
@@ -202,7 +202,8 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       }
     }
     for (const wish of wishes.left()) {
-      if (wishes.has(wish)) yield* this.#fetchOne(wish, wishes, signal)
+      if (!wishes.has(wish)) continue
+      for await (const found of this.#fetchOne(wish, wishes, signal)) yield [found]
     }
   }
 

@@ -41,6 +41,10 @@ const MOST_ROWS = 5000
 const JUDGED_ROWS = 64
 /** Documents that are read under one lease. */
 const MOST_LEASED = 100
+/** Bytes of bodies that are read before they are handed over; the last one may go beyond. */
+const MOST_AT_HAND_BYTES = 64 * 1024
+
+const NO_ATTACHMENTS: readonly TransferredAttachment[] = []
 
 export class LocalSource extends LocalDatabase implements SourceEndpoint {
   readonly #options: LocalSourceOptions
@@ -114,20 +118,30 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
     try {
       for (let rows = 0; changes.length < limit && rows < MOST_ROWS; ) {
         signal.throwIfAborted()
-        await giveWay()
+        const pause = giveWay()
+        if (pause !== undefined) await pause
+        if (filter === undefined) {
+          const row = page.rows.next()
+          if (row.done === true) {
+            isEnd = true
+            break
+          }
+          rows += 1
+          take(row.value, row.value.revs)
+          continue
+        }
         const next = nextRows(
           page,
-          filter?.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length),
+          filter.judge === undefined ? 1 : Math.min(JUDGED_ROWS, limit - changes.length),
         )
         if (next.length === 0) {
           isEnd = true
           break
         }
         rows += next.length
-        const judged = await filter?.judge?.(next)
+        const judged = await filter.judge?.(next)
         for (const [at, row] of next.entries()) {
           if (judged !== undefined) take(row, judged[at]!)
-          else if (filter === undefined) take(row, row.revs)
           else {
             const shown = filter.shown(row)
             take(row, 'next' in shown ? await runInTurns(shown, () => signal.throwIfAborted()) : shown)
@@ -196,7 +210,7 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
     wanted: readonly WantedRevision[],
     _count: unknown,
     signal: AbortSignal,
-  ): AsyncGenerator<FetchedRevision, void, void> {
+  ): AsyncGenerator<readonly FetchedRevision[], void, void> {
     for (let from = 0; from < wanted.length; from += MOST_LEASED) {
       signal.throwIfAborted()
       const some = wanted.slice(from, from + MOST_LEASED)
@@ -204,10 +218,19 @@ export class LocalSource extends LocalDatabase implements SourceEndpoint {
         const lease = await this.parts.databases.lease(this.name)
         try {
           this.requireUse(lease.database)
+          let atHand: FetchedRevision[] = []
+          let bytes = 0
           for (const found of fetched(this.seen(lease.database), some)) {
-            await giveWay()
-            yield found
+            const pause = giveWay()
+            if (pause !== undefined) await pause
+            atHand.push(found)
+            if (found.kind === 'document') bytes += found.document.body.length
+            if (bytes < MOST_AT_HAND_BYTES) continue
+            yield atHand
+            atHand = []
+            bytes = 0
           }
+          if (atHand.length > 0) yield atHand
         } finally {
           lease.release()
         }
@@ -270,7 +293,9 @@ function transferred(view: DocumentView, attsSince: readonly string[]): Transfer
   const { id, rev, deleted } = view
   const revisions = view.revisions()
   const known = knownGeneration(revisions, attsSince)
-  const attachments = view.attachments().map((attachment) => transferredAttachment(attachment, known))
+  const stored = view.attachments()
+  const attachments =
+    stored.length === 0 ? NO_ATTACHMENTS : stored.map((each) => transferredAttachment(each, known))
   return { id, rev, deleted, body: view.body(), revisions, attachments }
 }
 

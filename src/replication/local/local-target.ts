@@ -58,7 +58,10 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
             settings.get('maxDocumentSize'),
             settings.get('maxDocumentIdLength'),
           )
-          edits.push(await this.#edit(database, document))
+          const edit = editOf(document)
+          edits.push(
+            document.attachments.length === 0 ? edit : await this.#withAttachments(database, edit, document),
+          )
         } catch (error) {
           if (!(error instanceof DatabaseError) || error.status >= 500) throw error
           refusals.push(refusalOf(document, error))
@@ -97,10 +100,11 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
     }
   }
 
-  async #edit(database: Database, document: TransferredDocument): Promise<DocumentEdit> {
-    const { id, deleted, body, revisions, attachments } = document
-    const edit: DocumentEdit = { id, deleted, body, term: NO_TERM, revisions }
-    if (attachments.length === 0) return edit
+  async #withAttachments(
+    database: Database,
+    edit: DocumentEdit,
+    { attachments }: TransferredDocument,
+  ): Promise<DocumentEdit> {
     const edits: AttachmentEdit[] = []
     const maxBytes = this.parts.settings.get('maxAttachmentSize')
     for (const { name, type, revpos, encoding, length, md5, bytes } of attachments) {
@@ -115,6 +119,10 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
     }
     return { ...edit, attachments: edits }
   }
+}
+
+function editOf({ id, deleted, body, revisions }: TransferredDocument): DocumentEdit {
+  return { id, deleted, body, term: NO_TERM, revisions }
 }
 
 function* diffSteps(
