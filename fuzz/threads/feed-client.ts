@@ -104,7 +104,7 @@ export class ContinuousClient {
         return (error as Error).message
       })
       if (this.#ended) return
-      this.#traffic.noteCut(`${this.#where}: ${what}`, this.#client.localPort)
+      this.#traffic.noteCut(`${this.#where}: ${what}`, this.#client.localPort, this.#client.begunMs)
       this.#client.renew()
       this.resumed += 1
       await this.#traffic.reconnect()

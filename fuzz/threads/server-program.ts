@@ -10,26 +10,28 @@ import { processConsole } from '../../src/cli/process-console.ts'
 import { systemParts } from '../../src/cli/system-parts.ts'
 import { Fronts } from '../../src/threads/fronts.ts'
 import { frontCacheBytes, threadsOf } from '../../src/threads/shares.ts'
-import type { FromServer, ToServer } from './messages.ts'
+import type { FromServer, TakenPort, ToServer } from './messages.ts'
 
 const PROGRAM = new URL('./front-program.js', import.meta.url)
 /** A kill leaves one front at least: requests go on meanwhile. */
 const LEAST_LEFT = 1
 
 let fronts: Fronts | undefined
-const tables = new Map<Worker, Uint8Array>()
-const killed = new Set<number>()
+const tables = new Map<Worker, Float64Array>()
+const killed: TakenPort[] = []
 let kills = 0
 
-function portsOf(worker: Worker): number[] {
-  const table = tables.get(worker)
-  return table === undefined ? [] : [...table.keys()].filter((port) => Atomics.load(table, port) === 1)
+function portsOf(worker: Worker): TakenPort[] {
+  const taken: TakenPort[] = []
+  for (const [port, takenMs] of tables.get(worker)?.entries() ?? [])
+    if (takenMs > 0) taken.push({ port, takenMs })
+  return taken
 }
 
 // Each front sends its table as soon as it runs, replaced ones too.
 process.on('worker', (worker: Worker) => {
   worker.on('message', (table: unknown) => {
-    if (table instanceof Uint8Array) tables.set(worker, table)
+    if (table instanceof Float64Array) tables.set(worker, table)
   })
 })
 
@@ -50,7 +52,7 @@ async function kill(count: number, draw: number): Promise<void> {
   )
   // What it took until its very end is in its table.
   for (const victim of victims) {
-    for (const port of portsOf(victim)) killed.add(port)
+    killed.push(...portsOf(victim))
     tables.delete(victim)
   }
 }
@@ -59,7 +61,7 @@ process.on('message', async (message) => {
   const { id, kill: count, draw } = message as ToServer
   await kill(count, draw)
   const served = (fronts?.workers ?? []).map(portsOf)
-  const answer: FromServer = { id, kills, killed: [...killed], served }
+  const answer: FromServer = { id, kills, killed, served }
   process.send!(answer)
 })
 

@@ -4,6 +4,7 @@ import type { Random } from '../../test/support/random.ts'
 import type { Coverage } from '../coverage.ts'
 import { DocumentClient } from './document-client.ts'
 import { ContinuousClient, PollingClient } from './feed-client.ts'
+import type { TakenPort } from './messages.ts'
 import { RemadeDatabase, RemakingClient, VisitingClient } from './remade-database.ts'
 import { Serving } from './serving.ts'
 import { SharedDatabase } from './shared-database.ts'
@@ -155,12 +156,13 @@ export class ThreadsRun {
     const cuts = this.#traffic.cuts.splice(0)
     const { killed, served, kills } = await this.#serving.fronts(0, 0)
     this.#coverage.most('longestListOfFronts', served.filter((ports) => ports.length > 0).length)
-    for (const { what, port, expected } of cuts) {
+    for (const { what, port, begunMs, expected } of cuts) {
       this.#coverage.count(expected ? 'cutsByRestarts' : 'cutsByKilledFronts')
       if (expected) continue
       // A connection that a front took in its very last turn is in no table.
-      const isServed = port !== undefined && served.some((ports) => ports.includes(port))
-      if (kills === 0 || port === undefined || (isServed && !killed.includes(port)))
+      const isIt = (taken: TakenPort): boolean => taken.port === port && taken.takenMs >= begunMs
+      const isServed = served.some((taken) => taken.some(isIt))
+      if (kills === 0 || port === undefined || (isServed && !killed.some(isIt)))
         throw new Error(`cut, though its front lives (port ${port}): ${what}`)
     }
   }

@@ -21,6 +21,8 @@ export interface Cut {
   readonly what: string
   /** Undefined where no connection came about. */
   readonly port: number | undefined
+  /** When it was begun, since the epoch. */
+  readonly begunMs: number
   /** Whether the process was being ended. */
   readonly expected: boolean
 }
@@ -43,8 +45,8 @@ export class Traffic {
     while (this.ending && !this.over)
   }
 
-  noteCut(what: string, port: number | undefined): void {
-    this.cuts.push({ what, port, expected: this.ending })
+  noteCut(what: string, port: number | undefined, begunMs: number): void {
+    this.cuts.push({ what, port, begunMs, expected: this.ending })
   }
 }
 
@@ -68,6 +70,8 @@ export class Client {
   readonly #traffic: Traffic
   #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #port: number | undefined
+  /** Of the connection. */
+  #begunMs = 0
 
   constructor(traffic: Traffic) {
     this.#traffic = traffic
@@ -84,7 +88,7 @@ export class Client {
       reply = await this.#exchange(method, path, options, AbortSignal.timeout(LIMIT_MS))
     } catch (error) {
       if (systemClock.now() - begunMs >= LIMIT_MS) throw new Error(`${what} hangs`, { cause: error })
-      traffic.noteCut(`${what}: ${(error as Error).message}`, this.#port)
+      traffic.noteCut(`${what}: ${(error as Error).message}`, this.#port, this.#begunMs)
       this.renew()
       await traffic.reconnect()
       return undefined
@@ -136,8 +140,10 @@ export class Client {
         const note = (): void => {
           this.#port = socket.localPort
         }
-        if (socket.connecting) socket.once('connect', note)
-        else note()
+        if (socket.connecting) {
+          this.#begunMs = systemClock.now()
+          socket.once('connect', note)
+        } else note()
       })
       sent.on('response', resolve)
       sent.on('error', reject)
@@ -148,6 +154,11 @@ export class Client {
   /** The port of the connection that was used last. */
   get localPort(): number | undefined {
     return this.#port
+  }
+
+  /** When that connection was begun, since the epoch. */
+  get begunMs(): number {
+    return this.#begunMs
   }
 
   /** The next request goes over another connection, perhaps to another front. */
