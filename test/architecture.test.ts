@@ -34,31 +34,44 @@ t.test('this repository keeps its rules', async (t) => {
   t.same(breaches(sources, Object.keys(manifest.dependencies)), [])
 })
 
-t.test(
-  'ARCHITECTURE.md has a row for each room, in their order, and names no file that is not there',
-  async (t) => {
-    const root = repositoryRoot()
-    const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8')
-    const table = text.slice(text.indexOf('## Rooms'), text.indexOf('| where is'))
-    const rows = [...table.matchAll(/^\| `([a-z]+)\/` /gm)].map(([, name]) => name)
-    const folders = ROOMS.filter((room) => !/^[^/]+\/[^/]+\.ts$/.test(room)).map(
-      (room) => room.split('/')[1]!,
-    )
-    // A folder whose rooms do not stand side by side has its row where the last of them stands.
-    t.same(
-      rows,
-      folders.filter((name, at) => folders.lastIndexOf(name) === at),
-    )
+t.test('ARCHITECTURE.md has a row for each room, in their order', async (t) => {
+  const text = readFileSync(join(repositoryRoot(), 'ARCHITECTURE.md'), 'utf8')
+  const table = text.slice(text.indexOf('## Rooms'), text.indexOf('| where is'))
+  const rows = [...table.matchAll(/^\| `([a-z]+)\/` /gm)].map(([, name]) => name)
+  const folders = ROOMS.filter((room) => !/^[^/]+\/[^/]+\.ts$/.test(room)).map((room) => room.split('/')[1]!)
+  // A folder whose rooms do not stand side by side has its row where the last of them stands.
+  t.same(
+    rows,
+    folders.filter((name, at) => folders.lastIndexOf(name) === at),
+  )
+})
 
-    const paths = [...sourcesBelow(root).keys(), 'build.js', 'web-packages.js']
-    const named = [...text.matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, path]) => path!)
-    t.ok(named.length > 100, 'the names were found')
-    t.same(
-      named.filter((name) => !paths.some((path) => path === name || path.endsWith(`/${name}`))),
-      [],
+t.test('pages name no file that is not there', async (t) => {
+  const root = repositoryRoot()
+  const sources = [...sourcesBelow(root).keys(), 'build.js', 'web-packages.js']
+  const isSource = (name: string): boolean =>
+    sources.some((path) => path === name || path.endsWith(`/${name}`))
+  let count = 0
+  for (const page of ['ARCHITECTURE.md', 'docs/PERFORMANCE.md', 'docs/FUZZING.md', 'README.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    const named = [...text.matchAll(/`([\w./-]+\.(?:ts|js))`/g)].map(([, name]) => name!)
+    const linked = [...text.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, path]) => path!)
+    const results = [...text.matchAll(/`(?:bench\/results\/)?(\w+-[\d-]+\w*\.json)`/g)].map(
+      ([, name]) => name!,
     )
-  },
-)
+    t.same(
+      [
+        ...named.filter((name) => !isSource(name)),
+        ...linked.filter((path) => !existsSync(join(root, dirname(page), path))),
+        ...results.filter((name) => !existsSync(join(root, 'bench/results', name))),
+      ],
+      [],
+      page,
+    )
+    count += named.length + linked.length + results.length
+  }
+  t.ok(count > 150, `${count} were found`)
+})
 
 const CASES: [name: string, files: Record<string, string>, expected: RegExp | null][] = [
   ['to the left', { 'src/http/answer/a.ts': "import { x } from '../../base/b.ts'" }, null],

@@ -2,12 +2,10 @@
  * One store and its callers, who misuse it. What a transaction did is known by what each of its operations answered: one
  * that returned has taken effect, one that threw has not. What the store must hold is what was acknowledged.
  */
-import { types } from 'node:util'
 import {
   type FileSystem,
   openStore,
   PageCache,
-  type Reference,
   StorageError,
   type Store,
   type StoreOptions,
@@ -20,10 +18,13 @@ import { noLock, patternBytes } from '../../test/support/test-trees.ts'
 import type { Coverage } from '../coverage.ts'
 import { Contents, differenceOf, TREE_NAMES, type TreeName } from './contents.ts'
 import { misuseFilling } from './filling.ts'
-import { CallersError, noBytes, noCount, noFunction, noObject, strangeBytes } from './hostile-values.ts'
+import { CallersError, noCount, noObject } from './hostile-values.ts'
 import { MOODS, MoodyTrees } from './moody-trees.ts'
+import { failCreations, misuseOpenings, misuseReaders } from './openings.ts'
+import { misuseOperation, operate } from './operations.ts'
 import { misuseReads } from './reads.ts'
 import { awaitRefusal, isCode, refused, typed } from './refusals.ts'
+import { misuseStreams } from './streams.ts'
 import { PATH, type Subject } from './subject.ts'
 
 /** A transaction that was handed over, and what it turned out to be. */
@@ -31,13 +32,6 @@ interface Handed {
   /** What the store holds when it is acknowledged; undefined until its build has returned. */
   after: Contents | undefined
   readonly done: Promise<unknown>
-}
-
-interface LooseTransaction {
-  get(...args: unknown[]): unknown
-  put(...args: unknown[]): unknown
-  delete(...args: unknown[]): unknown
-  append(...args: unknown[]): unknown
 }
 
 export class LibraryMisuse implements Subject {
@@ -77,11 +71,11 @@ export class LibraryMisuse implements Subject {
     const kind = random.int(100)
     if (kind < 40) await this.#transactions(random.between(1, 4))
     else if (kind < 52) await this.#moodyTransaction()
-    else if (kind < 60) await this.#streams()
+    else if (kind < 60) await misuseStreams(this)
     else if (kind < 70) await misuseReads(this)
-    else if (kind < 75) await this.#openings()
-    else if (kind < 80) await this.#creations()
-    else if (kind < 86) await this.#readersBeside()
+    else if (kind < 75) await misuseOpenings(this)
+    else if (kind < 80) await failCreations(this)
+    else if (kind < 86) await misuseReaders(this)
     else if (kind < 90) await this.#faults()
     else if (kind < 92) await misuseFilling(this)
     else if (kind < 94) await this.#turns()
@@ -312,94 +306,12 @@ export class LibraryMisuse implements Subject {
 
   #operations(tx: Transaction, contents: Contents, random: Random): void {
     this.random = random
-    const loose = tx as unknown as LooseTransaction
     this.#transaction = tx
     for (let left = random.int(12); left > 0; left--) {
-      if (random.bool(0.35)) this.#misusedOperation(loose)
-      else this.#operation(tx, contents)
+      if (random.bool(0.35)) misuseOperation(this, tx)
+      else operate(this, tx, contents)
     }
     this.#transaction = undefined
-  }
-
-  #operation(tx: Transaction, contents: Contents): void {
-    const { random } = this
-    const tree = random.pick(TREE_NAMES)
-    const key = this.someKey(tree)
-    const given = random.bool(0.3)
-      ? strangeBytes(random, key)
-      : { given: Buffer.from(key), spoil: () => undefined }
-    const kind = random.int(10)
-    try {
-      if (kind < 2) {
-        const found = tx.get(tree, given.given)
-        const wanted = contents.get(tree, key)
-        if (Buffer.compare(found ?? Buffer.of(0), wanted ?? Buffer.of(0)) !== 0) {
-          throw new Error(`a transaction reads ${found?.length} bytes of tree ${tree}, not ${wanted?.length}`)
-        }
-        found?.fill(0x99)
-      } else if (kind < 4) {
-        tx.delete(tree, given.given)
-        contents.delete(tree, key)
-      } else this.#put(tx, contents, tree, key, given.given)
-    } catch (error) {
-      // Only a mood may have come between.
-      if (!(error instanceof CallersError || (isCode(error, 'INVALID_ARGUMENT') && this.isMoody))) throw error
-      this.coverage.count('operationsTakenBack')
-    } finally {
-      given.spoil()
-    }
-  }
-
-  #put(tx: Transaction, contents: Contents, tree: TreeName, key: Buffer, givenKey: Uint8Array): void {
-    const { random } = this
-    const bytes = this.someValue()
-    const { given, spoil } = random.bool(0.3)
-      ? strangeBytes(random, bytes)
-      : { given: Buffer.from(bytes), spoil: () => undefined }
-    try {
-      if (tree !== 'refs') {
-        tx.put(tree, givenKey, given)
-        contents.put(tree, key, bytes)
-        return
-      }
-      const reference = tx.append(given)
-      const value = Buffer.from(reference)
-      tx.put(tree, givenKey, reference)
-      contents.append(value, bytes)
-      contents.put(tree, key, value)
-      reference.fill(0x77)
-    } finally {
-      spoil()
-    }
-  }
-
-  #misusedOperation(tx: LooseTransaction): void {
-    const { random } = this
-    const good = Buffer.from('good')
-    const long = Buffer.alloc(65_537)
-    const tree = random.pick([
-      ...TREE_NAMES,
-      ...TREE_NAMES,
-      'no such tree',
-      undefined,
-      5,
-      Symbol('tree'),
-      {},
-      '__proto__',
-    ])
-    const [name, call] = random.pick<[string, () => unknown]>([
-      ['put of no key', () => tx.put(tree, noBytes(random), good)],
-      ['put of no value', () => tx.put(tree, good, noBytes(random))],
-      ['put of nothing', () => tx.put(tree, good)],
-      ['put of too long a key', () => tx.put(tree, long, good)],
-      ['delete of no key', () => tx.delete(tree, noBytes(random))],
-      ['delete of too long a key', () => tx.delete(tree, long)],
-      ['get of no key', () => tx.get(tree, noBytes(random))],
-      ['append of no bytes', () => tx.append(noBytes(random))],
-      ['put without a tree', () => tx.put('none', good, good)],
-    ])
-    refused(name, call, ['INVALID_ARGUMENT', 'KEY_TOO_LARGE', 'UNKNOWN_TREE'])
-    this.coverage.count('refused')
   }
 
   // Callbacks.
@@ -477,185 +389,6 @@ export class LibraryMisuse implements Subject {
         },
         (error: unknown) => typed('a transaction from within a callback', error),
       )
-  }
-
-  // Streams.
-
-  async #streams(): Promise<void> {
-    const { random } = this
-    const bytes = this.someValue()
-    const trouble = random.int(8)
-    const source = this.#source(bytes, trouble)
-    let reference: Reference
-    try {
-      reference = await this.store.appendStream(source as AsyncIterable<Uint8Array>)
-    } catch (error) {
-      if (trouble > 4) throw error
-      if (!(error instanceof CallersError || error instanceof TypeError)) typed('a stream', error)
-      this.coverage.count('streamsRefused')
-      return
-    }
-    if (trouble <= 4) throw new Error('a stream that is none was taken')
-    const value = Buffer.from(reference)
-    const key = this.someKey('refs')
-    await this.store.transact((tx) => tx.put('refs', key, value))
-    const contents = new Contents(this.acknowledged)
-    contents.append(value, bytes)
-    contents.put('refs', key, value)
-    this.acknowledged = contents
-    this.coverage.count('streams')
-  }
-
-  #source(bytes: Buffer, trouble: number): unknown {
-    const { random } = this
-    if (trouble === 0)
-      return random.pick<unknown>([null, 5, 'text', {}, () => 1, Promise.resolve([]), Object.create(null)])
-    if (trouble === 1)
-      return { [Symbol.asyncIterator]: random.pick<unknown>([5, () => 5, () => ({}), () => ({ next: 5 })]) }
-    const pieces = async function* () {
-      for (let at = 0; at < bytes.length; ) {
-        const length = random.between(1, 60_000)
-        const piece = Buffer.from(bytes.subarray(at, at + length))
-        const { given, spoil } = random.bool()
-          ? strangeBytes(random, piece)
-          : { given: piece, spoil: () => piece.fill(0) }
-        at += length
-        yield given
-        spoil()
-      }
-      if (trouble === 2) throw new CallersError('a source of the caller')
-      if (trouble === 3) {
-        const piece = noBytes(random)
-        // A generator waits for a promise, and gives what it holds.
-        yield types.isPromise(piece) ? 5 : piece
-      }
-      if (trouble === 4) yield 'text'
-    }
-    return pieces()
-  }
-
-  // Files.
-
-  /** Options and paths that are none change nothing, on a file that is there and on one that is not. */
-  async #openings(): Promise<void> {
-    const { random } = this
-    const name = random.pick(['fileSystem', 'clock', 'lock', 'cache', 'trees'])
-    const counts = [
-      'partBytes',
-      'roomBytes',
-      'queueBytes',
-      'dirtyBytes',
-      'checkpointLogBytes',
-      'firstGroupPosition',
-    ]
-    // The writer may still be at work: what failed is answered before it is cleared away.
-    await new Promise((resolve) => setImmediate(resolve))
-    const before = this.disk.operations
-    for (const path of [PATH, '/d/none']) {
-      const wrong = random.pick<[unknown, unknown]>([
-        [path, noObject(random)],
-        [
-          random.pick<unknown>([
-            undefined,
-            '',
-            'a\0b',
-            5,
-            null,
-            {},
-            Buffer.from(path),
-            new URL('file:///d/x'),
-          ]),
-          this.options(),
-        ],
-        [path, { ...this.options(), [name]: noObject(random) }],
-        [path, { ...this.options(), [random.pick(counts)]: noCount(random) }],
-        [
-          path,
-          {
-            ...this.options(),
-            [random.pick(['create', 'readOnly'])]: random.pick<unknown>([1, 'yes', null, {}]),
-          },
-        ],
-        [path, { ...this.options(), trees: { t: this.#wrongTree() } }],
-        [path, { ...this.options(), trees: { [random.pick(['x'.repeat(256), '\ud800'])]: {} } }],
-        [path, { ...this.options(), lock: async () => random.pick<unknown>([undefined, {}, 5]) }],
-      ])
-      await awaitRefusal('an opening', () => openStore(wrong[0] as string, wrong[1] as StoreOptions))
-    }
-    if (this.disk.operations !== before) throw new Error('an opening that was refused touched the disk')
-    if (this.disk.paths().length !== 1) throw new Error(`there are ${this.disk.paths().join(', ')}`)
-    this.coverage.count('openingsRefused')
-  }
-
-  #wrongTree(): unknown {
-    const { random } = this
-    const compare = Buffer.compare
-    const good = { name: 'n', version: 1, compare, map: compare, combine: compare, maxBytes: 8 }
-    const part = random.pick(['comparator', 'reducer'])
-    return random.pick<unknown>([
-      noObject(random),
-      { [part]: noObject(random) },
-      { [part]: { ...good, name: random.pick<unknown>(['', 5, null, 'x'.repeat(256), '\udfff']) } },
-      { [part]: { ...good, version: random.pick<unknown>([-1, 1.5, 2 ** 32, '1', null, Number.NaN]) } },
-      { comparator: { ...good, compare: noFunction(random) } },
-      { reducer: { ...good, [random.pick(['map', 'combine'])]: noFunction(random) } },
-      { reducer: { ...good, maxBytes: random.pick<unknown>([-1, 1025, 2 ** 20, '8', Number.NaN]) } },
-      { references: random.pick<unknown>([null, 5, {}, 'f']) },
-    ])
-  }
-
-  /** A creation that fails says so by a code, and leaves nothing. */
-  async #creations(): Promise<void> {
-    const { random } = this
-    const path = '/d/new'
-    const on = random.pick(['create', 'write', 'sync', 'rename', 'truncate'] as const)
-    const options = { ...this.options(), ...(on === 'truncate' ? { firstGroupPosition: 16_384 } : {}) }
-    const cancel = this.disk.inject({
-      on,
-      path: /new/,
-      code: random.pick(['ENOSPC', 'EIO', 'EACCES', 'EMFILE']),
-      after: random.int(2),
-    })
-    try {
-      const store = await openStore(path, options)
-      await store.close()
-    } catch (error) {
-      typed('a creation', error)
-      if (!(error as StorageError).cause) throw new Error('a creation failed for no cause', { cause: error })
-      this.coverage.count('creationsFailed')
-    } finally {
-      cancel()
-    }
-    const left = this.disk.paths().filter((name) => name !== PATH && name !== path)
-    if (left.length > 0) throw new Error(`a creation left ${left.join(', ')}`)
-    await this.disk.remove(path)
-    await this.disk.syncDirectory('/d')
-  }
-
-  /** Readers see what was acknowledged, and may not write. */
-  async #readersBeside(): Promise<void> {
-    const { random } = this
-    const fileSystem = random.bool(0.7) ? this.elsewhere() : this.disk
-    const reader = await openStore(PATH, { ...this.options(), readOnly: true, fileSystem })
-    const key = this.someKey('plain')
-    const value = this.someValue()
-    const assertShown = (): void => {
-      const difference = differenceOf(reader, this.acknowledged)
-      if (difference !== undefined) throw new Error(`a reader beside the writer: ${difference}`)
-    }
-    assertShown()
-    await this.store.transact((tx) => tx.put('plain', key, value))
-    this.acknowledged = new Contents(this.acknowledged)
-    this.acknowledged.put('plain', key, value)
-    await awaitRefusal('a write by a reader', () => reader.transact((tx) => tx.put('plain', key, key)), [
-      'READ_ONLY',
-    ])
-    await awaitRefusal('a turn for a reader', () => reader.turn(), ['READ_ONLY'])
-    await Promise.all([reader.refresh(), reader.refresh()])
-    assertShown()
-    await Promise.allSettled([reader.refresh(), reader.close(), reader.close()])
-    await awaitRefusal('a refresh of a closed reader', () => reader.refresh(), ['CLOSED'])
-    this.coverage.count('readersBeside')
   }
 
   /** A write or a sync that fails. */

@@ -3,7 +3,7 @@ import type { FileSystem, Store, StoreOptions } from '../../native-free-btree/in
 import type { Random } from '../../test/support/random.ts'
 import type { SimulatedDisk } from '../../test/support/simulated-disk.ts'
 import type { Coverage } from '../coverage.ts'
-import type { Contents } from './contents.ts'
+import type { Contents, TreeName } from './contents.ts'
 import type { MoodyTrees } from './moody-trees.ts'
 
 export const PATH = '/d/store'
@@ -15,8 +15,12 @@ export interface Subject {
   readonly random: Random
   readonly coverage: Coverage
   readonly moody: MoodyTrees
-  /** What the store holds. */
-  readonly acknowledged: Contents
+  /** What the store holds. Whoever has something acknowledged puts what it holds then. */
+  acknowledged: Contents
+  /** Whether a callback may throw. */
+  readonly isMoody: boolean
+  someKey(tree: TreeName): Buffer
+  someValue(): Buffer
   options(): StoreOptions
   /** The same files, seen by somebody who does not know the writer. */
   elsewhere(): FileSystem

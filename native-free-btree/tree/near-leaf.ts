@@ -1,8 +1,7 @@
 /**
  * The leaf in which an entry of a tree was looked up last: whoever looks up many mostly finds the next one there, without the way
  * from the root. Invariants:
- * - What is looked up lies between two keys of the leaf, so it can lie in no other, or is one of them: those who look up in order
- *   mostly find the next one.
+ * - It answers for a key only that is one of the leaf's, or lies between two of them: such a key lies in no other leaf.
  * - The leaf is as it was: the tree tells of its changes (`forget`), and the memory that it lies in was not used for another page
  *   since: a room of the cache (`generation`), or, of a leaf that is changing, a page of the pool (`reuses`).
  */

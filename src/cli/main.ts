@@ -10,8 +10,8 @@ setFlagsFromString('--no-allocation-site-pretenuring')
 
 // Each thread frees its young garbage alone. V8 would share that work among helpers, four for all threads; where the processors are
 // taken by threads that answer requests, helpers wait for one, and the thread that called them waits for the last of them: a
-// collection of 0.3 ms took 2 to 4. A thread that serves collects a hundred times a second and more, so calling them costs more than they
-// do. Old generations are still marked by helpers, beside the thread, which takes long and is rare.
+// collection of 0.3 ms took 2 to 4. A thread that serves collects a hundred times a second and more, so waking helpers costs more than
+// they save. Old generations are still marked by helpers, beside the thread, which takes long and is rare.
 for (const flag of [
   '--no-parallel-scavenge',
   '--no-concurrent-array-buffer-sweeping',

@@ -1,8 +1,8 @@
 import type { Database, DocumentView } from '../database/api/database.ts'
 
-/** Ids of design documents lie from here on, and begin so, */
+/** Ids of design documents begin so: the least of them. */
 export const DESIGN_START = '_design/'
-/** and before this. */
+/** Above all of them. */
 export const DESIGN_END = '_design0'
 
 /** All design documents of a database, in the order of their ids. A snapshot is held until it ends, or is returned. */

@@ -6,13 +6,16 @@ const WIDE_CHUNK_BYTES = 128 * 1024
 const CHUNK_SLACK_BYTES = 16 * 1024
 /** Of one code unit. */
 const MAX_UTF8_BYTES = 3
+/** What is free in front of an answer that may go out whole: for its head, which is some hundred bytes. */
+const HEAD_ROOM_BYTES = 1024
 
 /**
  * Chunks of either length that the operating system has taken all of, for whoever fills the next one: memory that is new for each
  * costs as much as what is written to it. `own` knows which memory is a chunk: what is sent may be somebody else's.
  */
 const spare = { narrow: [] as Chunk[], wide: [] as Chunk[] }
-const MOST_SPARE = 8
+/** Of each length: what the short answers of one turn of the event loop are in. */
+const MOST_SPARE = 17
 const own = new WeakMap<ArrayBufferLike, { chunk: Chunk; spares: Chunk[] }>()
 
 /** Memory that is written to. */
@@ -39,15 +42,18 @@ function newChunk(bytes: number): Chunk {
   return chunk
 }
 
-/** Takes bytes that `take` gave, of which nothing is read any more: they are to be given here once. */
+/** Takes bytes that `take` or `takeWhole` gave, of which nothing is read any more: they are to be given here once. */
 export function giveBack({ buffer }: Buffer): void {
   const known = own.get(buffer)
   if (known !== undefined && known.spares.length < MOST_SPARE) known.spares.push(known.chunk)
 }
 
-/** The thread's chunk for what ends within the turn in which it began: most answers need no memory of their own. */
-let desk = newChunk(CHUNK_BYTES)
-let isDeskTaken = false
+/** A whole answer as it lies in memory: `bytes` from `start` to `end`. What stands before `start` may be written over. */
+export interface Whole {
+  readonly bytes: Buffer
+  readonly start: number
+  readonly end: number
+}
 
 /**
  * What goes out next. Texts that follow each other are put together before they become bytes, and short pieces
@@ -60,8 +66,12 @@ export class Gathered {
   #full: Buffer[] = []
   #fullBytes = 0
   #chunk: Chunk | undefined
+  /** Of the chunk: where what is gathered begins. */
+  #start = 0
   /** Of the chunk: what stands before it is written. Who has reserved room writes from here on, and moves it. */
   used = 0
+  /** What is left free in front of the first chunk. */
+  #roomBefore = 0
 
   /** Bytes after which it is time to send them. */
   most = CHUNK_BYTES
@@ -75,29 +85,16 @@ export class Gathered {
     return this.size >= this.most
   }
 
-  /** One that may use the thread's chunk until it leaves, which it must do before anybody else's turn. */
-  static atDesk(): Gathered {
+  /** One of what may go out whole, behind a head that is written in front of it. */
+  static behindHead(): Gathered {
     const gathered = new Gathered()
-    if (!isDeskTaken) {
-      isDeskTaken = true
-      gathered.#chunk = desk
-    }
+    gathered.#roomBefore = HEAD_ROOM_BYTES
     return gathered
-  }
-
-  /** From now on what was gathered is in memory of its own. */
-  leaveDesk(): void {
-    if (this.#chunk !== desk) return
-    isDeskTaken = false
-    this.#chunk = undefined
-    if (this.used === 0) return
-    this.#chunk = newChunk(desk.bytes.length)
-    desk.bytes.copy(this.#chunk.bytes, 0, 0, this.used)
   }
 
   /** Bytes, and code units of what is still text. */
   get size(): number {
-    return this.#fullBytes + this.used + this.#text.length
+    return this.#fullBytes + this.used - this.#start + this.#text.length
   }
 
   add(piece: string | Uint8Array): void {
@@ -116,26 +113,17 @@ export class Gathered {
     this.used += piece.length
   }
 
-  /**
-   * Shows everything so far, and forgets it. `look` says whether he keeps the bytes; else they are the thread's again when he
-   * has returned.
-   */
-  show(look: (bytes: Buffer) => boolean): void {
+  /** Everything so far, in one piece of memory that is the caller's. */
+  takeWhole(): Whole {
     this.#writeText()
-    if (this.#chunk !== desk || this.#full.length > 0) {
-      look(this.take())
-      return
+    const chunk = this.#chunk
+    if (chunk === undefined || this.#full.length > 0) {
+      const bytes = this.take()
+      return { bytes, start: 0, end: bytes.length }
     }
-    let isKept = true
-    try {
-      isKept = look(desk.bytes.subarray(0, this.used))
-    } finally {
-      // Who keeps it gives it back to nobody: he has no way to say when he has done with it.
-      if (isKept) desk = newChunk(CHUNK_BYTES)
-      this.#chunk = undefined
-      this.used = 0
-      isDeskTaken = false
-    }
+    const whole = { bytes: chunk.bytes, start: this.#start, end: this.used }
+    this.#leaveChunk()
+    return whole
   }
 
   /** Everything so far. The bytes are the caller's. */
@@ -180,15 +168,25 @@ export class Gathered {
   #room(bytes: number): Chunk {
     if (this.#chunk !== undefined && this.used + bytes <= this.#chunk.bytes.length) return this.#chunk
     this.#close()
-    this.#chunk = newChunk(Math.max(bytes, this.most + CHUNK_SLACK_BYTES))
+    const before = this.#roomBefore
+    this.#roomBefore = 0
+    this.#chunk = newChunk(Math.max(before + bytes, this.most + CHUNK_SLACK_BYTES))
+    this.#start = before
+    this.used = before
     return this.#chunk
   }
 
   #close(): void {
-    this.leaveDesk()
     const chunk = this.#chunk
-    if (chunk !== undefined && this.used > 0) this.#push(chunk.bytes.subarray(0, this.used))
+    if (chunk !== undefined && this.used > this.#start) {
+      this.#push(chunk.bytes.subarray(this.#start, this.used))
+    }
+    this.#leaveChunk()
+  }
+
+  #leaveChunk(): void {
     this.#chunk = undefined
+    this.#start = 0
     this.used = 0
   }
 

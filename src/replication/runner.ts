@@ -147,7 +147,11 @@ export class LocalRunner implements ReplicationRunner {
 
   #shown(place: EndpointPlace): string {
     const { settings } = this.#parts
-    return shownPlace(place, `http://${settings.get('bindAddress')}:${settings.get('port')}`)
+    const [host = ''] = settings.get('bindAddress')
+    const port = settings.get('port')
+    // Port 0 is any that was free: nobody gets to the database by that.
+    if (port === 0) return shownPlace(place)
+    return shownPlace(place, `http://${host.includes(':') ? `[${host}]` : host}:${port}`)
   }
 
   #peer(job: ReplicationJob, place: Extract<EndpointPlace, { kind: 'remote' }>) {

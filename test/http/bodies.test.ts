@@ -185,3 +185,26 @@ t.test('bodies', async (t) => {
     t.match(away.headers.location, /^http:\/\/127\.0\.0\.1:\d+\/@evil/)
   })
 })
+
+t.test('a body whose transfer coding nobody undoes is refused, and nothing is written', async (t) => {
+  const server = await startTestServer()
+  t.teardown(() => server.stop(0))
+  await ask(server, 'PUT /coded')
+  for (const [line, type] of [
+    ['PUT /coded/a', 'application/json'],
+    ['PUT /coded/b/f', 'image/png'],
+  ] as const) {
+    const headers = [
+      `Authorization: ${server.authorization}`,
+      `Content-Type: ${type}`,
+      'Transfer-Encoding: gzip, chunked',
+      'Connection: close',
+    ]
+    const got = await raw(
+      server,
+      `${line} HTTP/1.1\r\nHost: a\r\n${headers.join('\r\n')}\r\n\r\n2\r\n{}\r\n0\r\n\r\n`,
+    )
+    t.match(got, /^HTTP\/1\.1 400 [\s\S]*Transfer-Encoding must be chunked/, line)
+  }
+  t.match((await ask(server, 'GET /coded')).json, { doc_count: 0 })
+})

@@ -2,8 +2,9 @@
  * A database with channels, asked by CouchDB's API in the words of a gateway's run: what an administrator of the gateway says of
  * users, roles and upkeep is said as CouchDB has it.
  */
+
+import type { GatewayTarget } from './gateway-checks.ts'
 import { SYNC } from './gateway-functions.ts'
-import type { GatewayTarget } from './gateway-run.ts'
 import { type GatewayAnswer, type GatewayRequest, type GatewayServer, send } from './gateway-server.ts'
 
 interface Given {

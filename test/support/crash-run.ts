@@ -16,6 +16,7 @@ import {
   runPlan,
   type Version,
 } from './crash-model.ts'
+import { newCrashTally } from './crash-tally.ts'
 import type { Random } from './random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -49,74 +50,8 @@ export interface CrashRunOptions {
   readonly fileSystem?: (disk: SimulatedDisk) => FileSystem
 }
 
-export interface CrashTally {
-  commits: number
-  lives: number
-  images: number
-  recoveriesCrashed: number
-  longestCrashChain: number
-  checkpointsUnderWay: number
-  commitsInParts: number
-  poisoned: number
-  sameSystemReopens: number
-  full: number
-  cleanCloses: number
-  beyond32Bits: number
-  unacknowledgedKept: number
-  readers: number
-  leftoversTold: number
-  otherFaults: number
-  checkpointsCrossed: number
-  grownOverRefused: number
-  recoveredClean: number
-  recoveredByReplay: number
-  recoveredByCut: number
-  recoveredWithOneSuperblock: number
-  tornBySectors: number
-  tornByBytes: number
-  subsets: number
-  drawnAtRandom: number
-  staleBlocks: number
-  renamesUndone: number
-  creationsUndone: number
-  readsFailed: number
-  syncsFailedForGood: number
-}
-
 export class CrashRun {
-  readonly tally: CrashTally = {
-    commits: 0,
-    lives: 0,
-    images: 0,
-    recoveriesCrashed: 0,
-    longestCrashChain: 0,
-    checkpointsUnderWay: 0,
-    commitsInParts: 0,
-    poisoned: 0,
-    sameSystemReopens: 0,
-    full: 0,
-    cleanCloses: 0,
-    beyond32Bits: 0,
-    unacknowledgedKept: 0,
-    readers: 0,
-    leftoversTold: 0,
-    otherFaults: 0,
-    checkpointsCrossed: 0,
-    grownOverRefused: 0,
-    recoveredClean: 0,
-    recoveredByReplay: 0,
-    recoveredByCut: 0,
-    recoveredWithOneSuperblock: 0,
-    tornBySectors: 0,
-    tornByBytes: 0,
-    subsets: 0,
-    drawnAtRandom: 0,
-    staleBlocks: 0,
-    renamesUndone: 0,
-    creationsUndone: 0,
-    readsFailed: 0,
-    syncsFailedForGood: 0,
-  }
+  readonly tally = newCrashTally()
   readonly #fileSystem: CrashRunOptions['fileSystem']
   /** Of the event that is being played. */
   #random: Random

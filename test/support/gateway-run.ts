@@ -1,31 +1,24 @@
-/**
- * Random writes, grants, revocations and reads, each against the model. What is checked after every step:
- * - Nothing that a user is answered has a secret of a revision that he may not see, by any route.
- * - He sees every document that he may see: by itself, in `_all_docs`, and in `_changes`, from the beginning and from where he
- *   was, however he got to see it.
- */
+/** Random writes, grants and revocations, each against the model; what a user sees then is looked at after every step (gateway-checks). */
 import { createHash } from 'node:crypto'
+import {
+  DB,
+  expect,
+  type GatewayApi,
+  GatewayChecks,
+  type GatewayTarget,
+  NO_SECRET,
+  PASSWORD,
+} from './gateway-checks.ts'
 import { FUNCTIONS, SYNC } from './gateway-functions.ts'
 import { GatewayModel, type ModelRevision } from './gateway-model.ts'
-import type { GatewayAnswer, GatewayRequest } from './gateway-server.ts'
+import type { GatewayAnswer } from './gateway-server.ts'
 import type { Random } from './random.ts'
 import { until } from './until.ts'
-
-/** Where requests go. */
-export interface GatewayTarget {
-  ask(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
-  admin(line: string, request?: GatewayRequest): Promise<GatewayAnswer>
-}
 
 const USERS = ['ann', 'bob', 'eve', 'joe']
 const ROLES = ['editors', 'readers']
 const CHANNELS = ['a', 'b', 'c', 'd', '__proto__']
 const DOCUMENTS = 12
-const PASSWORD = 'password'
-/** Of a revision without a body. */
-const NO_SECRET = 'no secret'
-
-class Difference extends Error {}
 
 interface Content {
   secret: string
@@ -35,27 +28,13 @@ interface Content {
   _attachments: unknown
 }
 
-function expect(isRight: boolean, what: string, found?: unknown): asserts isRight {
-  if (!isRight) throw new Difference(`${what}: ${typeof found === 'string' ? found : JSON.stringify(found)}`)
-}
-
-/** By which the target is asked: a target of CouchDB's takes the gateway's requests for users, roles and upkeep. */
-export type GatewayApi = 'gateway' | 'couchdb'
-
-/** What a client has that pulls. */
-interface Replica {
-  since: string
-  revs: Map<string, string>
-}
-
 export class GatewayRun {
   /** Of the step that is being played. */
   #random: Random
   readonly #target: () => GatewayTarget
   readonly #model: GatewayModel
   readonly #api: GatewayApi
-  readonly #replicas = new Map<string, Replica>()
-  readonly #db = '/db'
+  readonly #checks: GatewayChecks
   #secrets = 0
   /** Steps by what they were. */
   readonly counts = new Map<string, number>()
@@ -72,6 +51,7 @@ export class GatewayRun {
     this.#target = target
     this.#model = model
     this.#api = api
+    this.#checks = new GatewayChecks(random, target, model, api)
     model.rolesAreGiven = api === 'gateway'
   }
 
@@ -79,13 +59,13 @@ export class GatewayRun {
   fork(random: Random, target: () => GatewayTarget): GatewayRun {
     const copy = new GatewayRun(random, target, { model: this.#model.copy(), api: this.#api })
     copy.#secrets = this.#secrets
-    for (const [name, { since, revs }] of this.#replicas)
-      copy.#replicas.set(name, { since, revs: new Map(revs) })
+    for (const [name, { since, revs }] of this.#checks.replicas)
+      copy.#checks.replicas.set(name, { since, revs: new Map(revs) })
     return copy
   }
 
   async begin(): Promise<void> {
-    const made = await this.#target().admin(`PUT ${this.#db}/`, { body: { sync: SYNC } })
+    const made = await this.#target().admin(`PUT ${DB}/`, { body: { sync: SYNC } })
     expect(made.status === 201, 'the database was made', made.text)
     for (const name of USERS) await this.#putUser(name)
     for (const name of ROLES) await this.#putRole(name)
@@ -99,6 +79,11 @@ export class GatewayRun {
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     await play()
     await this.check(this.#random.pick(USERS))
+  }
+
+  /** What one user sees. */
+  check(name: string): Promise<void> {
+    return this.#checks.check(name, this.#id(), this.#random)
   }
 
   async checkAll(): Promise<void> {
@@ -135,14 +120,14 @@ export class GatewayRun {
     const channels = this.#random.bool(0.1) ? ['*'] : this.#some(CHANNELS)
     const roles = this.#some(ROLES, 1)
     const body = { password: PASSWORD, admin_channels: channels, admin_roles: roles }
-    const { status, text } = await this.#target().admin(`PUT ${this.#db}/_user/${name}`, { body })
+    const { status, text } = await this.#target().admin(`PUT ${DB}/_user/${name}`, { body })
     expect(status < 300, `user ${name}`, text)
     this.#model.users.set(name, { channels: new Set(channels), roles: new Set(roles) })
   }
 
   async #putRole(name: string): Promise<void> {
     const channels = this.#some(CHANNELS)
-    const { status, text } = await this.#target().admin(`PUT ${this.#db}/_role/${name}`, {
+    const { status, text } = await this.#target().admin(`PUT ${DB}/_role/${name}`, {
       body: { admin_channels: channels },
     })
     expect(status < 300, `role ${name}`, text)
@@ -150,7 +135,7 @@ export class GatewayRun {
   }
 
   async #deleteRole(name: string): Promise<void> {
-    const { status, text } = await this.#target().admin(`DELETE ${this.#db}/_role/${name}`)
+    const { status, text } = await this.#target().admin(`DELETE ${DB}/_role/${name}`)
     expect(status === (this.#model.roles.has(name) ? 200 : 404), `role ${name} goes`, text)
     this.#model.roles.delete(name)
   }
@@ -197,8 +182,8 @@ export class GatewayRun {
     const name = this.#random.bool() ? undefined : this.#random.pick(USERS)
     const answer =
       name === undefined
-        ? await this.#target().admin(`PUT ${this.#db}/${id}${query}`, request)
-        : await this.#target().ask(`PUT ${this.#db}/${id}${query}`, { ...request, as: `${name}:${PASSWORD}` })
+        ? await this.#target().admin(`PUT ${DB}/${id}${query}`, request)
+        : await this.#target().ask(`PUT ${DB}/${id}${query}`, { ...request, as: `${name}:${PASSWORD}` })
     if (this.#isBlind(id, name, leaf, answer)) return
     expect(answer.status === 201, `write ${id}${query}`, answer.text)
     this.#remember(id, answer.json.rev, leaf?.rev, false, content)
@@ -240,14 +225,14 @@ export class GatewayRun {
     const leaf = this.#oneOf(this.#model.leaves(id))
     if (leaf === undefined || this.#takesNone(id)) return
     if (this.#random.bool()) {
-      const { status, text, json } = await this.#target().admin(`DELETE ${this.#db}/${id}?rev=${leaf.rev}`)
+      const { status, text, json } = await this.#target().admin(`DELETE ${DB}/${id}?rev=${leaf.rev}`)
       expect(status === 200, `delete ${id}`, text)
       const content = { ...this.#content(), secret: NO_SECRET, channels: [], access: [], roles: [] }
       this.#remember(id, json.rev, leaf.rev, true, content)
       return
     }
     const content = this.#content()
-    const { status, text, json } = await this.#target().admin(`PUT ${this.#db}/${id}?rev=${leaf.rev}`, {
+    const { status, text, json } = await this.#target().admin(`PUT ${DB}/${id}?rev=${leaf.rev}`, {
       body: { ...content, _deleted: true },
     })
     expect(status === 201, `a tombstone of ${id}`, text)
@@ -278,7 +263,7 @@ export class GatewayRun {
         },
       ],
     }
-    const { text, json } = await this.#target().ask(`POST ${this.#db}/_bulk_docs`, {
+    const { text, json } = await this.#target().ask(`POST ${DB}/_bulk_docs`, {
       body,
       as: this.#someone(),
     })
@@ -301,7 +286,7 @@ export class GatewayRun {
     const rev = this.#model.winner(id)?.rev
     const body = { ...this.#content(), refused: true, ...(rev === undefined ? {} : { _rev: rev }) }
     const name = this.#random.pick(USERS)
-    const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
+    const answer = await this.#target().ask(`PUT ${DB}/${id}`, { body, as: `${name}:${PASSWORD}` })
     if (this.#isBlind(id, name, this.#model.winner(id), answer)) return
     expect(answer.status === 403, `a refused write of ${id}`, answer.text)
   }
@@ -313,7 +298,7 @@ export class GatewayRun {
     const content = this.#content()
     const body = { ...content, guarded: true, ...(parent === undefined ? {} : { _rev: parent.rev }) }
     const channels = this.#model.channelsOf(name)
-    const answer = await this.#target().ask(`PUT ${this.#db}/${id}`, { body, as: `${name}:${PASSWORD}` })
+    const answer = await this.#target().ask(`PUT ${DB}/${id}`, { body, as: `${name}:${PASSWORD}` })
     if (this.#isBlind(id, name, parent, answer)) return
     const { status, text, json } = answer
     const isAllowed = content.channels.some((channel) => channels.has(channel))
@@ -328,7 +313,7 @@ export class GatewayRun {
     if (winner === undefined || winner.deleted) return
     const name = this.#random.pick(USERS)
     const content = this.#content()
-    const { status, text, json } = await this.#target().ask(`PUT ${this.#db}/${id}/b?rev=${winner.rev}`, {
+    const { status, text, json } = await this.#target().ask(`PUT ${DB}/${id}/b?rev=${winner.rev}`, {
       text: content.secret,
       headers: { 'content-type': 'text/plain' },
       as: `${name}:${PASSWORD}`,
@@ -365,14 +350,14 @@ export class GatewayRun {
     const digest = this.#random.bool() ? { digest: `sha1-${sha1}` } : {}
     const content = { ...this.#content(), channels: ['!'], _attachments: { a: { stub: true, ...digest } } }
     const as = `${name}:${PASSWORD}`
-    const put = await this.#target().ask(`PUT ${this.#db}/${id}?rev=${leaf.rev}`, { body: content, as })
+    const put = await this.#target().ask(`PUT ${DB}/${id}?rev=${leaf.rev}`, { body: content, as })
     const isGateway = this.#api === 'gateway'
     const refusals = isGateway ? [400] : [409, 412]
     expect(refusals.includes(put.status), `${name} puts a stub of ${id} ${leaf.rev}`, put.text)
     const [generation, hash] = leaf.rev.split('-') as [string, string]
     const _revisions = { start: Number(generation) + 1, ids: ['abc', hash] }
     const body = { new_edits: false, docs: [{ _id: id, ...content, _revisions }] }
-    const { json, text } = await this.#target().ask(`POST ${this.#db}/_bulk_docs`, { body, as })
+    const { json, text } = await this.#target().ask(`POST ${DB}/_bulk_docs`, { body, as })
     const isRefused = isGateway ? json?.[0]?.status === 400 : json?.[0]?.error === 'missing_stub'
     expect(isRefused, `${name} replicates a stub of ${id} ${leaf.rev}`, text)
   }
@@ -380,23 +365,23 @@ export class GatewayRun {
   async #purge(): Promise<void> {
     if (this.#random.bool(0.7)) return
     const id = this.#id()
-    const { json, text } = await this.#target().admin(`POST ${this.#db}/_purge`, { body: { [id]: ['*'] } })
+    const { json, text } = await this.#target().admin(`POST ${DB}/_purge`, { body: { [id]: ['*'] } })
     expect((json?.purged[id] !== undefined) === this.#model.documents.has(id), `purge ${id}`, text)
     this.#model.documents.delete(id)
     // Clients do not hear of it.
-    for (const { revs } of this.#replicas.values()) revs.delete(id)
+    for (const { revs } of this.#checks.replicas.values()) revs.delete(id)
   }
 
   async #compact(): Promise<void> {
     if (this.#random.bool(0.7)) return
-    const { status, text } = await this.#target().admin(`POST ${this.#db}/_compact`)
+    const { status, text } = await this.#target().admin(`POST ${DB}/_compact`)
     expect(status === 200, 'compact', text)
   }
 
   /** What an administrator does while the database is offline. */
   async #offline(work: () => Promise<void>): Promise<void> {
     const turn = async (line: string): Promise<void> => {
-      const { status, text } = await this.#target().admin(`POST ${this.#db}/${line}`)
+      const { status, text } = await this.#target().admin(`POST ${DB}/${line}`)
       expect(status === 200, line, text)
     }
     await turn('_offline')
@@ -410,7 +395,7 @@ export class GatewayRun {
     const next = this.#random.pick(FUNCTIONS)
     await this.#offline(async () => {
       const body = { sync: next.source }
-      const { status, text } = await this.#target().admin(`PUT ${this.#db}/_config`, { body })
+      const { status, text } = await this.#target().admin(`PUT ${DB}/_config`, { body })
       expect(status === 201, 'another function', text)
     })
     this.#model.takeFunction(next)
@@ -420,139 +405,24 @@ export class GatewayRun {
   async #resync(): Promise<void> {
     if (this.#api !== 'gateway') return
     await this.#offline(async () => {
-      const { status, text, json } = await this.#target().admin(`POST ${this.#db}/_resync`)
+      const { status, text, json } = await this.#target().admin(`POST ${DB}/_resync`)
       expect(status === 200 && typeof json?.changes === 'number', 'resync', text)
     })
     this.#model.resync()
-    this.#replicas.clear()
+    this.#checks.replicas.clear()
   }
 
   /** Which function is in force, and whether all is under it; one that was broken off by a crash goes on, and is waited for. */
   async #checkFunction(): Promise<void> {
     const target = this.#target()
     await until('the database is online', async () => {
-      const { json } = await target.admin(`GET ${this.#db}/`)
+      const { json } = await target.admin(`GET ${DB}/`)
       return json?.state === 'Online'
     })
-    const config = await target.admin(`GET ${this.#db}/_config`)
+    const config = await target.admin(`GET ${DB}/_config`)
     expect(config.json?.sync === this.#model.function.source, 'the function in force', config.text)
-    const { json, text } = await target.admin(`GET ${this.#db}/_resync`)
+    const { json, text } = await target.admin(`GET ${DB}/_resync`)
     const wanted = this.#model.isMixed ? 'required' : 'completed'
     expect(json?.status === wanted, `${wanted} wanted`, text)
-  }
-
-  async #ask(name: string, line: string, request: GatewayRequest = {}): Promise<GatewayAnswer> {
-    const answer = await this.#target().ask(line, { ...request, as: `${name}:${PASSWORD}` })
-    const leaks = this.#model.leaks(name, answer.text)
-    expect(leaks.length === 0, `${name} was told by ${line}`, { leaks, text: answer.text })
-    return answer
-  }
-
-  /** What one user sees. */
-  async check(name: string): Promise<void> {
-    const visible = this.#model.visible(name)
-    await this.#checkDocument(name, this.#id())
-    await this.#checkListing(name, visible)
-    await this.#checkChanges(name, visible)
-    await this.#checkBulkGet(name)
-    if (this.#api === 'couchdb') await this.#checkFind(name, visible)
-  }
-
-  async #checkFind(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
-    const body = { selector: { secret: { $gt: null } }, fields: ['_id', '_rev', 'secret'], limit: 100 }
-    const { json, text } = await this.#ask(name, `POST ${this.#db}/_find`, { body })
-    const found = json?.docs?.map(({ _id, _rev }: { _id: string; _rev: string }) => [_id, _rev])
-    const wanted = [...visible].sort(([a], [b]) => (a < b ? -1 : 1))
-    expect(JSON.stringify(found) === JSON.stringify(wanted), `${name} finds`, text)
-  }
-
-  async #checkDocument(name: string, id: string): Promise<void> {
-    const winner = this.#model.winner(id)
-    const { status, json } = await this.#ask(name, `GET ${this.#db}/${id}`)
-    const isSeen = winner !== undefined && this.#model.maySee(name, winner)
-    const hidden = this.#api === 'couchdb' && winner?.deleted ? 404 : 403
-    const wanted = winner === undefined ? 404 : !isSeen ? hidden : winner.deleted ? 404 : 200
-    expect(status === wanted, `${name} gets ${id}, ${wanted} wanted`, status)
-    if (status === 200) expect(json._rev === winner!.rev, `${name} gets ${id}`, json)
-    await this.#ask(name, `GET ${this.#db}/${id}?attachments=true&revs=true`)
-    await this.#ask(name, `GET ${this.#db}/${id}/a`)
-    await this.#ask(name, `GET ${this.#db}/${id}/b`)
-    await this.#ask(name, `GET ${this.#db}/${id}?open_revs=all&attachments=true`)
-    await this.#ask(name, `POST ${this.#db}/_revs_diff`, { body: { [id]: ['9-a'] } })
-    const revisions = [...(this.#model.documents.get(id)?.values() ?? [])]
-    const isLeaf = new Set(this.#model.leaves(id).map(({ rev }) => rev))
-    for (const revision of this.#random.shuffle(revisions).slice(0, 3)) {
-      const { rev, secret } = revision
-      const answer = await this.#ask(name, `GET ${this.#db}/${id}?rev=${rev}&attachments=true`)
-      await this.#ask(name, `GET ${this.#db}/${id}/a?rev=${rev}`)
-      // Bodies of revisions that are no leaves go with compactions.
-      if (!isLeaf.has(rev)) continue
-      const shows =
-        answer.text.includes(secret) || answer.text.includes(Buffer.from(secret).toString('base64'))
-      expect(
-        shows === (this.#model.maySee(name, revision) && secret !== NO_SECRET),
-        `${name} gets ${id} ${rev}`,
-        answer.text,
-      )
-    }
-  }
-
-  async #checkListing(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
-    const { json } = await this.#ask(name, `GET ${this.#db}/_all_docs?include_docs=true&channels=true`)
-    const listed = json.rows.map((row: { id: string; value: { rev: string } }) => [row.id, row.value.rev])
-    const wanted = [...visible].sort(([a], [b]) => (a < b ? -1 : 1))
-    expect(
-      JSON.stringify(listed) === JSON.stringify(wanted),
-      `${name} lists, wanted ${JSON.stringify(wanted)}`,
-      listed,
-    )
-  }
-
-  async #checkChanges(name: string, visible: ReadonlyMap<string, string>): Promise<void> {
-    const fresh: Replica = { since: '0', revs: new Map() }
-    await this.#pull(name, fresh, 1 + this.#random.int(5))
-    this.#compare(name, fresh, visible, 'from the beginning')
-    let replica = this.#replicas.get(name)
-    if (replica === undefined) {
-      replica = { since: '0', revs: new Map() }
-      this.#replicas.set(name, replica)
-    }
-    await this.#pull(name, replica, 1 + this.#random.int(20))
-    this.#compare(name, replica, visible, `up to ${replica.since}`)
-  }
-
-  async #pull(name: string, replica: Replica, limit: number): Promise<void> {
-    for (let round = 0; ; round++) {
-      expect(round < 1000, `${name} gets no end of changes`, replica.since)
-      const query = `since=${replica.since}&limit=${limit}&include_docs=true&style=all_docs`
-      const { json, text } = await this.#ask(name, `GET ${this.#db}/_changes?${query}`)
-      expect(Array.isArray(json?.results), `${name} asks for changes`, text)
-      for (const row of json.results) {
-        if (row.id.startsWith('_user/')) continue
-        if (row.deleted || row.removed !== undefined) replica.revs.delete(row.id)
-        else replica.revs.set(row.id, row.changes[0].rev)
-      }
-      replica.since = json.last_seq
-      if (json.results.length < limit) return
-    }
-  }
-
-  #compare(name: string, { revs }: Replica, visible: ReadonlyMap<string, string>, what: string): void {
-    for (const [id, rev] of visible) {
-      expect(revs.get(id) === rev, `${name} has ${id} ${what}, ${rev} wanted`, revs.get(id) ?? null)
-    }
-  }
-
-  async #checkBulkGet(name: string): Promise<void> {
-    const docs: unknown[] = []
-    for (const [id, revisions] of this.#model.documents) {
-      docs.push({ id })
-      for (const rev of revisions.keys()) docs.push({ id, rev })
-    }
-    const headers = { accept: 'multipart/mixed' }
-    await this.#ask(name, `POST ${this.#db}/_bulk_get?attachments=true&revs=true`, {
-      body: { docs },
-      headers,
-    })
   }
 }

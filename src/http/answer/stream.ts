@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { isTurnOver, nextTurn, ShortWork } from '../../base/time-slice.ts'
-import { Gathered, giveBack } from '../../documents/gathered.ts'
+import { Gathered, giveBack, type Whole } from '../../documents/gathered.ts'
 import { FLUSH, PAUSE, type PieceSource, type RowFiller } from '../../documents/piece.ts'
 import type { AnswerPiece, Pieces } from './answer.ts'
 
@@ -14,8 +14,8 @@ import type { AnswerPiece, Pieces } from './answer.ts'
 export interface Sending {
   /** Writes the head, when there is something to follow it: what fails before can still be told as an answer of its own. */
   begin?: () => void
-  /** Writes the head with the length of the body, and the body. Returns whether its bytes are needed behind that. */
-  whole?: ((body: Buffer) => boolean) | undefined
+  /** Writes the head with the length of the body, and the body, whose memory is then whoever does it's. */
+  whole?: ((body: Whole) => void) | undefined
   /** The answer's end waits for it. */
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
@@ -38,18 +38,16 @@ export function sendPieces(
   if (whole === undefined || beforeEnd !== undefined || response.destroyed) {
     return sendGathered(response, pieces, new Gathered(), undefined, sending)
   }
-  const gathered = Gathered.atDesk()
+  const gathered = Gathered.behindHead()
   let step: Step | Promise<Step>
   try {
     step = gatherAtOnce(pieces, gathered)
     if (!(step instanceof Promise) && step.done === true) {
-      gathered.show(whole)
+      whole(gathered.takeWhole())
       return undefined
     }
   } catch (error) {
     return failed(pieces, error)
-  } finally {
-    gathered.leaveDesk()
   }
   return sendGathered(response, pieces, gathered, step, sending)
 }

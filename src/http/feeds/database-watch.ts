@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../base/errors.ts'
+import { authorize } from '../request/access.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { type ChangeWaiter, type Client, changeWaiter } from './change-waiter.ts'
 import type { WaitForChange } from './changes-feed.ts'
@@ -6,7 +7,8 @@ import type { WaitForChange } from './changes-feed.ts'
 /**
  * Waits for changes of the exchange's database without holding it: thousands of idle feeds on many databases keep none of
  * them open. Between two waits the exchange has its lease, as every handler expects; during a wait it has none. A database
- * that cannot be had again (deleted, no room in time, the server stops) ends the feed, which says how far it came.
+ * that cannot be had again (deleted, no room in time, the server stops, `_security` names the user no more) ends the feed, which
+ * says how far it came.
  */
 export function watchDatabase(exchange: Exchange, client: Client): ChangeWaiter {
   const { databases } = exchange.backend
@@ -22,9 +24,7 @@ export function watchDatabase(exchange: Exchange, client: Client): ChangeWaiter 
     const wakeup = await waiter.wait(idleMs)
     if (wakeup !== 'changed') return wakeup
     try {
-      await exchange.openDatabase()
-      await exchange.lookUpChannels()
-      await exchange.settleDatabase()
+      await authorize(exchange, exchange.right)
       return wakeup
     } catch (error) {
       if (error instanceof DatabaseError) return 'ended'

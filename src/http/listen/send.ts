@@ -1,10 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { BytePace } from '../../base/byte-pace.ts'
+import { giveBack, type Whole } from '../../documents/gathered.ts'
 import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
 import { withCors } from '../request/cors.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { frameOption } from '../request/frame-options.ts'
+import { endWithBytes } from './headed-bytes.ts'
 import { discardRest } from './lingering.ts'
 import { endWithTurn } from './turn-end.ts'
 
@@ -68,22 +70,21 @@ export function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promis
   })
 }
 
-/** Returns whether the bytes of `body` are still needed. */
-function sendShort(exchange: Exchange, { status, headers }: StreamedAnswer, body: Buffer): boolean {
+/** The memory of `body` is not the caller's any more. */
+function sendShort(exchange: Exchange, { status, headers }: StreamedAnswer, body: Whole): void {
   const { response } = exchange
+  const length = body.end - body.start
   const head = headOf(exchange, headers)
-  head.push('Content-Length', String(body.length))
+  head.push('Content-Length', String(length))
   response.writeHead(status, head)
-  exchange.sentBytes += body.length
-  if (body.length <= MAX_JOINED_BYTES) {
-    endJoined(response, body)
-    return false
+  exchange.sentBytes += length
+  if (length > MAX_JOINED_BYTES) endWithBytes(response, body)
+  else if (!exchange.isSecure) endWithTurn(response, body)
+  else {
+    // TLS takes nothing at once: memory of ours would be lost to each answer, and a text is copied.
+    endWithTurn(response, body.bytes.toString('latin1', body.start, body.end))
+    giveBack(body.bytes)
   }
-  // Most often the operating system takes all of it at once. What waits behind other answers is a copy, as long as the body.
-  const { socket } = response
-  const isNext = socket !== null && socket.writableLength === 0
-  response.end(isNext ? body : Buffer.from(body))
-  return isNext && response.writableLength > 0
 }
 
 /** What nobody wants the rest of. */

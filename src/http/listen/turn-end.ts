@@ -7,19 +7,24 @@
  */
 import type { ServerResponse } from 'node:http'
 import { isLongWorkUnderWay } from '../../base/time-slice.ts'
+import type { Whole } from '../../documents/gathered.ts'
+import { endWithBytes } from './headed-bytes.ts'
 
 const MOST_HELD = 16
 
+/** Of a text each character is a byte. */
 interface Ending {
   readonly response: ServerResponse
-  /** Characters are bytes. */
-  readonly body: string
+  readonly body: string | Whole
 }
 
 let held: Ending[] = []
 
-/** Ends the answer, whose head was written, with a body of which each character is a byte. */
-export function endWithTurn(response: ServerResponse, body: string): void {
+/**
+ * Ends the answer, whose head was written, with a body: a text of which each character is a byte, or bytes, whose memory is not
+ * the caller's any more.
+ */
+export function endWithTurn(response: ServerResponse, body: string | Whole): void {
   held.push({ response, body })
   if (held.length === MOST_HELD || isLongWorkUnderWay()) endHeld()
   else if (held.length === 1) setImmediate(endHeld)
@@ -29,5 +34,8 @@ function endHeld(): void {
   const endings = held
   if (endings.length === 0) return
   held = []
-  for (const { response, body } of endings) response.end(body, 'latin1')
+  for (const { response, body } of endings) {
+    if (typeof body === 'string') response.end(body, 'latin1')
+    else endWithBytes(response, body)
+  }
 }

@@ -16,7 +16,7 @@ const SHORT_BODY_BYTES = 16 * 1024
 
 /** Hears of a body. Of the two ends one is called, once. */
 export interface BodyListener extends BodyTaker {
-  /** requestTooLarge, or clientGone when the client closed before the last byte. */
+  /** requestTooLarge, clientGone when the client closed before the last byte, or badRequest for a coding that is not undone. */
   onFail(error: DatabaseError): void
 }
 
@@ -139,9 +139,9 @@ export function receiveBody(
     stop()
     request.pause()
   }
-  const fail = (kind: 'requestTooLarge' | 'clientGone'): void => {
+  const fail = (kind: 'requestTooLarge' | 'clientGone' | 'badRequest', reason?: string): void => {
     leave()
-    listener.onFail(new DatabaseError(kind))
+    listener.onFail(new DatabaseError(kind, reason))
   }
   let size = 0
   const onData = (chunk: Buffer): void => {
@@ -159,7 +159,11 @@ export function receiveBody(
   const onClose = (): void => fail('clientGone')
   for (const chunk of before) if (!isOver) onData(chunk)
   if (isOver) return leave
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
+  const coding = request.headers['transfer-encoding']
+  // Node undoes `chunked` and passes over what was done before: those bytes are not what the client means.
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked')
+    fail('badRequest', 'Transfer-Encoding must be chunked.')
+  else if (Number(request.headers['content-length'] ?? 0) > limitBytes) fail('requestTooLarge')
   else if (request.readableEnded) onEnd()
   else if (request.destroyed) onClose()
   else {
