@@ -252,8 +252,8 @@ export abstract class ReadingDatabase {
     // Noted before the snapshot is taken, which then shows that change, and does not have to be asked for the sequence.
     const noted = this.#words.updateSeq
     return this.#store.page((snapshot) => {
-      const update = this.#store.isFresh ? noted : lastNumbers(snapshot).update
-      return openAllDocs(snapshot, this.#viewsOf(snapshot), this.#sequences.format(update), options)
+      const number = this.#store.isFresh ? noted : lastNumbers(snapshot).update
+      return openAllDocs(snapshot, this.#viewsOf(snapshot), { number, codec: this.#sequences }, options)
     })
   }
 

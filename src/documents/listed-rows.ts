@@ -4,14 +4,22 @@ import { MOST_SEQUENCE_BYTES } from '../database/layout/sequence.ts'
 import { MOST_REVISION_BYTES } from '../database/revisions/revision-id.ts'
 import type { Chunk, Gathered } from './gathered.ts'
 import type { Piece, RowFiller } from './piece.ts'
-import { FixedText, isPlainRow, put, writeId, writeRevision } from './row-bytes.ts'
+import {
+  FixedText,
+  isPlainRow,
+  isUsualRevision,
+  put,
+  writeId,
+  writePlain,
+  writeRevision,
+} from './row-bytes.ts'
 
-const SEPARATOR = new FixedText(',\r\n')
-const HEAD = new FixedText('{"id":"')
+const FIRST_HEAD = new FixedText('{"id":"')
+const HEAD = new FixedText(',\r\n{"id":"')
 const KEY = new FixedText('","key":"')
 const VALUE = new FixedText('","value":{"rev":"')
-const VALUE_END = new FixedText('"}')
-const DOCUMENT = new FixedText(',"doc":{"_id":"')
+const VALUE_END = new FixedText('"}}')
+const DOCUMENT = new FixedText('"},"doc":{"_id":"')
 const REVISION = new FixedText('","_rev":"')
 const CLOSE = 0x7d
 const COMMA = 0x2c
@@ -48,6 +56,7 @@ const CHANGE_ID = new FixedText(',"id":"')
 const CHANGES = new FixedText('","changes":[{"rev":"')
 const CHANGES_END = new FixedText('"}]')
 const DELETED = new FixedText(',"deleted":true')
+const CHANGE_DOCUMENT = new FixedText(',"doc":{"_id":"')
 const NULL = new FixedText('null')
 
 /** How changes are shown. */
@@ -91,6 +100,7 @@ export function writeChange(
   at = CHANGES_END.write(view, revisionEnd)
   if (row.deleted) at = DELETED.write(view, at)
   if (includeDocs) {
+    at = CHANGE_DOCUMENT.write(view, at)
     writeDocument(row, out, room, at, { id, idBytes, revision, revisionEnd })
     return true
   }
@@ -124,33 +134,34 @@ export class ListedRowFiller<Row> implements RowFiller {
   #write(row: StoredRow, out: Gathered): void {
     const { includeDocs, conflicts } = this.#wish
     const isWhole = includeDocs && (row.hasAttachments || (conflicts && row.leafCount > 1))
-    if (isWhole || row.deleted || !isPlainRow(row)) {
-      if (!this.#isFirst) out.add(',\r\n')
-      this.#isFirst = false
-      for (const piece of this.#wish.pieces(this.#rows.row())) addPiece(piece, out)
+    if (isWhole || row.deleted || !isUsualRevision(row)) {
+      this.#writePieces(out)
       return
     }
     const idBytes = row.idEnd - row.idStart
     const room = out.reserve(AROUND_BYTES + 3 * idBytes + 2 * MOST_REVISION_BYTES)
     const { bytes: chunk, view } = room
-    let at = out.used
-    if (!this.#isFirst) at = SEPARATOR.write(view, at)
-    this.#isFirst = false
-    at = HEAD.write(view, at)
-    const id = at
-    at = writeId(row, chunk, at)
-    at = KEY.write(view, at)
-    at = put(chunk, id, id + idBytes, chunk, at)
-    at = VALUE.write(view, at)
-    const revision = at
-    const revisionEnd = writeRevision(row, room, at)
-    at = VALUE_END.write(view, revisionEnd)
-    if (includeDocs) {
-      writeDocument(row, out, room, at, { id, idBytes, revision, revisionEnd })
+    const id = (this.#isFirst ? FIRST_HEAD : HEAD).write(view, out.used)
+    let at = writePlain(row.idBytes, row.idStart, row.idEnd, chunk, id)
+    if (at < 0) {
+      this.#writePieces(out)
       return
     }
-    chunk[at++] = CLOSE
-    out.used = at
+    this.#isFirst = false
+    at = KEY.write(view, at)
+    at = put(chunk, id, id + idBytes, chunk, at)
+    const revision = VALUE.write(view, at)
+    const revisionEnd = writeRevision(row, room, revision)
+    if (includeDocs)
+      writeDocument(row, out, room, DOCUMENT.write(view, revisionEnd), { id, idBytes, revision, revisionEnd })
+    else out.used = VALUE_END.write(view, revisionEnd)
+  }
+
+  /** The row as objects have it. */
+  #writePieces(out: Gathered): void {
+    if (!this.#isFirst) out.add(',\r\n')
+    this.#isFirst = false
+    for (const piece of this.#wish.pieces(this.#rows.row())) addPiece(piece, out)
   }
 }
 
@@ -204,12 +215,11 @@ interface Written {
   readonly revisionEnd: number
 }
 
-/** The member `doc` and the end of the row. */
+/** The member `doc` behind the id's first quote, and the end of the row. */
 function writeDocument(row: StoredRow, out: Gathered, room: Chunk, start: number, written: Written): void {
   const { bytes: chunk, view } = room
   const { id, idBytes, revision, revisionEnd } = written
-  let at = DOCUMENT.write(view, start)
-  at = put(chunk, id, id + idBytes, chunk, at)
+  let at = put(chunk, id, id + idBytes, chunk, start)
   at = REVISION.write(view, at)
   at = put(chunk, revision, revisionEnd, chunk, at)
   chunk[at++] = QUOTE

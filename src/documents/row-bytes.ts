@@ -22,8 +22,12 @@ const LONG_PIECE = 96
 
 /** Whether the row's id and revision are written as `writeId` and `writeRevision` do; others need to be looked into. */
 export function isPlainRow(row: StoredRow): boolean {
-  if (row.revisionEnd - row.revisionStart !== REVISION_ID_SIZE || row.generation < 0) return false
-  return isPlain(row.idBytes, row.idStart, row.idEnd)
+  return isUsualRevision(row) && isPlain(row.idBytes, row.idStart, row.idEnd)
+}
+
+/** The same of the revision alone. */
+export function isUsualRevision(row: StoredRow): boolean {
+  return row.revisionEnd - row.revisionStart === REVISION_ID_SIZE && row.generation >= 0
 }
 
 /** Whether bytes `start` to `end` are printable ASCII of which JSON escapes nothing. */
@@ -33,6 +37,23 @@ export function isPlain(bytes: Uint8Array, start: number, end: number): boolean 
     if (byte < SPACE || byte > TILDE || byte === QUOTE || byte === BACKSLASH) return false
   }
   return true
+}
+
+/** The same, written to `target`; -1 where they are not such, whatever was written. */
+export function writePlain(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): number {
+  let to = at
+  for (let i = start; i < end; i++) {
+    const byte = bytes[i]!
+    if (byte < SPACE || byte > TILDE || byte === QUOTE || byte === BACKSLASH) return -1
+    target[to++] = byte
+  }
+  return to
 }
 
 /** The id without quotes, of printable ASCII: its JSON is itself. */
@@ -61,25 +82,30 @@ export function put(source: Uint8Array, start: number, end: number, target: Uint
   return at + length
 }
 
-/** A text of ASCII that is written very often, four bytes at once: up to three bytes behind it are overwritten, too. */
+/** Bytes that are written over behind a fixed text. */
+export const SPARE_BYTES = 7
+
+/** A text of ASCII that is written very often, eight bytes at once: up to `SPARE_BYTES` bytes behind it are overwritten, too. */
 export class FixedText {
   readonly text: string
-  readonly #words: Uint32Array
+  /** As numbers. None is NaN, whose bits may change: its seventh byte is no ASCII. */
+  readonly #words: Float64Array
   readonly #length: number
 
   constructor(text: string) {
     this.text = text
     this.#length = text.length
-    this.#words = Uint32Array.from({ length: Math.ceil(text.length / 4) }, (_, word) => {
-      const four = [0, 1, 2, 3].map((at) => text.charCodeAt(4 * word + at) || 0)
-      return (four[0]! | (four[1]! << 8) | (four[2]! << 16) | (four[3]! << 24)) >>> 0
+    this.#words = Float64Array.from({ length: Math.ceil(text.length / 8) }, (_, word) => {
+      const eight = Buffer.alloc(8)
+      eight.write(text.slice(8 * word, 8 * word + 8), 'latin1')
+      return eight.readDoubleLE()
     })
   }
 
-  /** Beyond what the text needs there must be room for three bytes more. */
+  /** Beyond what the text needs there must be room for `SPARE_BYTES` more. */
   write(view: DataView, at: number): number {
     const words = this.#words
-    for (let i = 0; i < words.length; i++) view.setUint32(at + 4 * i, words[i]!, true)
+    for (let i = 0; i < words.length; i++) view.setFloat64(at + 8 * i, words[i]!, true)
     return at + this.#length
   }
 }

@@ -1,7 +1,7 @@
 /** What keys of an index say of their documents, as documents that have these fields and no others. */
 import type { DocumentView } from '../database/api/database.ts'
 import type { Gathered } from '../documents/gathered.ts'
-import { type FixedText, isPlain, put } from '../documents/row-bytes.ts'
+import { type FixedText, isPlain, put, SPARE_BYTES } from '../documents/row-bytes.ts'
 import { elementsOf, skipValue } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
 import { parsePath } from '../selector/path.ts'
@@ -52,8 +52,6 @@ export class CoveredDocuments {
 }
 
 const QUOTE = 0x22
-/** What may be written behind a text that is written four bytes at once. */
-const SPARE_BYTES = 4
 
 /** What is asked of a document that keys cover: `fields` are names of the index's fields, or `_id`. */
 export class CoveredProjection {

@@ -184,7 +184,7 @@ export interface AllDocsPage {
   offset: number
   /** Neither of them is known. */
   isUncounted?: true
-  updateSeq: string
+  readonly updateSeq: string
   rows: Rows<AllDocsRow>
 }
 

@@ -17,37 +17,35 @@ export class SnapshotRows<Row> implements IterableIterator<Row> {
     this.#take = take
   }
 
-  #close(): void {
+  protected get isOpen(): boolean {
+    return this.#open
+  }
+
+  protected close(): void {
     if (this.#open) this.#snapshot.close()
     this.#open = false
   }
 
-  /** What `take` gives, or the end. */
-  protected taken<T>(take: () => T | undefined): T | undefined {
-    if (!this.#open) return undefined
+  next(): IteratorResult<Row> {
+    if (!this.#open) return { done: true, value: undefined }
     try {
-      const row = take()
-      if (row !== undefined) return row
+      const row = this.#take()
+      if (row !== undefined) return { done: false, value: row }
     } catch (error) {
-      this.#close()
+      this.close()
       throw databaseErrorOf(error)
     }
-    this.#close()
-    return undefined
-  }
-
-  next(): IteratorResult<Row> {
-    const row = this.taken(this.#take)
-    return row === undefined ? { done: true, value: undefined } : { done: false, value: row }
+    this.close()
+    return { done: true, value: undefined }
   }
 
   return(): IteratorResult<Row> {
-    this.#close()
+    this.close()
     return { done: true, value: undefined }
   }
 
   throw(error: unknown): IteratorResult<Row> {
-    this.#close()
+    this.close()
     throw error
   }
 

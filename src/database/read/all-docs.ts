@@ -6,6 +6,7 @@ import type { Cursor, Range, Snapshot, TreeReader } from '../../../native-free-b
 import type { AllDocsOptions, AllDocsPage, AllDocsRow } from '../api/database.ts'
 import { decodeInfo, isDeletedInfo } from '../layout/document-info.ts'
 import { idKey, readSummary, TREES } from '../layout/layout.ts'
+import type { SequenceCodec } from '../layout/sequence.ts'
 import { travelRange } from '../layout/travel-range.ts'
 import { formatRevision } from '../revisions/revision-id.ts'
 import { type ViewSource, viewOfWinner } from './document-view.ts'
@@ -136,11 +137,37 @@ class LiveWalk implements RowWalk<AllDocsRow> {
   }
 }
 
+/** An update sequence, as its number and how that is written. */
+interface Sequence {
+  readonly number: number
+  readonly codec: Pick<SequenceCodec, 'format'>
+}
+
+/** A class, since few are asked for the sequence. */
+class OpenPage implements AllDocsPage {
+  readonly totalRows: number
+  readonly offset: number
+  readonly rows: WalkedRows<AllDocsRow>
+  readonly #sequence: Sequence
+
+  constructor(totalRows: number, offset: number, sequence: Sequence, rows: WalkedRows<AllDocsRow>) {
+    this.totalRows = totalRows
+    this.offset = offset
+    this.rows = rows
+    this.#sequence = sequence
+  }
+
+  get updateSeq(): string {
+    const { codec, number } = this.#sequence
+    return codec.format(number)
+  }
+}
+
 /** Opens the page on a snapshot, which belongs to the rows from then on. */
 export function openAllDocs(
   snapshot: Snapshot,
   source: ViewSource,
-  updateSeq: string,
+  sequence: Sequence,
   options: AllDocsOptions,
 ): AllDocsPage {
   const tree = snapshot.tree(TREES.id)
@@ -156,5 +183,5 @@ export function openAllDocs(
   const range = new LiveRange(tree, bounds ?? {}, reverse)
   const rows = new WalkedRows(snapshot, new LiveWalk(source, range, skip, limit))
   if (limit <= 0) rows.return()
-  return { totalRows, offset, updateSeq, rows }
+  return new OpenPage(totalRows, offset, sequence, rows)
 }

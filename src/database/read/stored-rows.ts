@@ -124,16 +124,23 @@ export interface RowWalk<Row> {
 
 export class WalkedRows<Row> extends SnapshotRows<Row> implements StoredRows<Row> {
   readonly #walk: RowWalk<Row>
-  readonly #takeStored: () => StoredEntry | undefined
 
   constructor(snapshot: Snapshot, walk: RowWalk<Row>) {
     super(snapshot, () => (walk.next() ? walk.row() : undefined))
     this.#walk = walk
-    this.#takeStored = () => (walk.next() ? walk.entry : undefined)
   }
 
   nextStored(): StoredRow | undefined {
-    return this.taken(this.#takeStored)
+    if (!this.isOpen) return undefined
+    const walk = this.#walk
+    try {
+      if (walk.next()) return walk.entry
+    } catch (error) {
+      this.close()
+      throw databaseErrorOf(error)
+    }
+    this.close()
+    return undefined
   }
 
   row(): Row {
