@@ -60,7 +60,10 @@ export function parseRevision(text: unknown): Revision {
 
 /** The bytes of an id; null where it is 32 bytes long and not hexadecimal. */
 export function parseRevisionId(text: string): string | null {
-  if (text.length === HEX_SIZE && HEX.test(text)) return Buffer.from(text, 'hex').toString('latin1')
+  if (text.length === HEX_SIZE && HEX.test(text)) {
+    idBytes.write(text, 'hex')
+    return idBytes.toString('latin1')
+  }
   const bytes = Buffer.from(text)
   return bytes.length === HEX_SIZE ? null : bytes.toString('latin1')
 }

@@ -273,18 +273,19 @@ function nextRows(page: ChangesPage, count: number): ChangeRow[] {
   return next
 }
 
-/** Each leaf once, however many of the wishes it is the latest of. */
+/** Of wishes for one document, which follow each other, each leaf once, however many of them it is the latest of. */
 function* fetched(database: Database, wanted: readonly WantedRevision[]): Generator<FetchedRevision> {
   const given = new Set<string>()
-  for (const { id, rev, attsSince } of wanted) {
+  for (let at = 0; at < wanted.length; at++) {
+    const { id, rev, attsSince } = wanted[at]!
+    if (wanted[at - 1]?.id !== id) given.clear()
     const [found] = database.openRevs(id, [rev], { latest: true })
     if (found === undefined || !('ok' in found)) {
       yield { kind: 'missing', id, rev }
       continue
     }
-    const key = `${found.ok.rev} ${id}`
-    if (given.has(key)) continue
-    given.add(key)
+    if (given.has(found.ok.rev)) continue
+    if (wanted[at + 1]?.id === id) given.add(found.ok.rev)
     yield { kind: 'document', document: transferred(found.ok, attsSince) }
   }
 }
