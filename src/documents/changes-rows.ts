@@ -36,7 +36,7 @@ export interface ChangesWish {
 export interface TakenRow {
   row: ChangeRow
   pieces: Piece[]
-  wait?: PieceSource
+  wait?: Judging
 }
 
 /** Rows that are judged at once. */
@@ -192,7 +192,7 @@ export class ChangesReader {
       }
       if (rows.length === 0) return
       let shown: readonly (readonly string[])[] = []
-      const wait = waitUntil(async () => {
+      const wait = new Judging(async () => {
         shown = await judge(rows)
       })
       yield { row: rows[0]!, pieces: [], wait }
@@ -267,15 +267,21 @@ export class ChangesReader {
   }
 }
 
-/** A source without a text that ends when the work is done. */
-function waitUntil(work: () => Promise<void>): PieceSource {
-  return {
-    [Symbol.asyncIterator]: () => ({
+/** Stands between two rows, while a filter looks at those that come: a source without a text, which ends when it has. */
+export class Judging implements PieceSource {
+  readonly #judge: () => Promise<void>
+
+  constructor(judge: () => Promise<void>) {
+    this.#judge = judge
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<never> {
+    return {
       next: async () => {
-        await work()
+        await this.#judge()
         return { done: true, value: undefined }
       },
-    }),
+    }
   }
 }
 

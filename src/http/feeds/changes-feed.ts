@@ -1,8 +1,9 @@
-import { type ChangesReader, LINES, LISTED } from '../../documents/changes-rows.ts'
+import { type ChangesReader, Judging, LINES, LISTED } from '../../documents/changes-rows.ts'
 import { FLUSH, PAUSE, type Piece, type RowFiller } from '../../documents/piece.ts'
 import { stringText } from '../../json/writer.ts'
 import type { AnswerPiece } from '../answer/answer.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
+import type { Idle, Pulse } from './pulse.ts'
 
 /** Why a waiting feed goes on. */
 export type Wakeup = 'changed' | 'idle' | 'ended'
@@ -12,6 +13,7 @@ export type WaitForChange = (idleMs: number) => Promise<Wakeup>
 
 /** Feeds leave the freeing of the reader's snapshot to who runs them: an unstarted generator frees nothing. */
 const START = '{"results":[\n'
+const NEWLINE = '\n'
 
 /** The normal feed: everything up to now. */
 export function* normalFeed(reader: ChangesReader): Generator<AnswerPiece> {
@@ -22,32 +24,44 @@ export function* normalFeed(reader: ChangesReader): Generator<AnswerPiece> {
   yield end(reader)
 }
 
+/** The same with signs of life, while a filter keeps rows back. */
+export async function* beatingNormalFeed(reader: ChangesReader, pulse: Pulse): AsyncGenerator<AnswerPiece> {
+  yield START
+  yield* beating(joined(reader), pulse, NEWLINE)
+  yield end(reader)
+}
+
 /** Answers at the first change. A line break is sent at once, so that the client knows it is connected. */
 export async function* longpollFeed(
   reader: ChangesReader,
   wait: WaitForChange,
-  idle: Idle,
+  pulse: Pulse,
 ): AsyncGenerator<AnswerPiece> {
   yield START
   let any = false
+  let isFirst = true
   for (;;) {
     const filler = reader.filler(LISTED)
-    if (filler === undefined) for (const piece of joined(reader, () => (any = true))) yield piece
-    else {
+    if (filler === undefined) {
+      yield* beating(
+        joined(reader, () => (any = true)),
+        pulse,
+        NEWLINE,
+      )
+    } else {
       const before = reader.left
       yield filler
       any = reader.left < before
     }
     if (any || reader.exhausted) break
-    yield '\n'
-    yield FLUSH
+    if (isFirst || pulse.isDue) yield* beat(pulse, NEWLINE)
+    isFirst = false
     reader.next()
     // While it waits there is nothing to read, and no database to read it from.
-    let wakeup = await waitOut(wait, idle)
+    let wakeup = await waitOut(wait, pulse)
     while (wakeup === 'beat') {
-      yield '\n'
-      yield FLUSH
-      wakeup = await waitOut(wait, idle)
+      yield* beat(pulse, NEWLINE)
+      wakeup = await waitOut(wait, pulse)
     }
     if (wakeup === 'stop') break
   }
@@ -58,12 +72,12 @@ export async function* longpollFeed(
 export async function* continuousFeed(
   reader: ChangesReader,
   wait: WaitForChange,
-  idle: Idle,
+  pulse: Pulse,
 ): AsyncGenerator<AnswerPiece> {
-  yield* lines(reader, wait, idle, {
+  yield* lines(reader, wait, pulse, {
     filler: () => reader.filler(LINES),
-    row: (pieces) => [...pieces, '\n'],
-    beat: '\n',
+    row: (pieces) => [...pieces, NEWLINE],
+    beat: NEWLINE,
     end: () => `{${position(reader)}}\n`,
   })
 }
@@ -72,19 +86,13 @@ export async function* continuousFeed(
 export async function* eventFeed(
   reader: ChangesReader,
   wait: WaitForChange,
-  idle: Idle,
+  pulse: Pulse,
 ): AsyncGenerator<AnswerPiece> {
-  yield* lines(reader, wait, idle, {
+  yield* lines(reader, wait, pulse, {
     row: (pieces, seq) => ['data: ', ...pieces, `\nid: ${stringText(seq)}\n\n`],
     beat: 'event: heartbeat\ndata: \n\n',
     end: () => '',
   })
-}
-
-/** How long a feed waits, and whether it then gives a sign of life or ends. */
-export interface Idle {
-  afterMs: number
-  beats: boolean
 }
 
 export function idleOf(parameters: ChangesParameters, defaultMs: number): Idle {
@@ -105,37 +113,60 @@ interface LineForm {
 async function* lines(
   reader: ChangesReader,
   wait: WaitForChange,
-  idle: Idle,
+  pulse: Pulse,
   form: LineForm,
 ): AsyncGenerator<AnswerPiece> {
   for (;;) {
+    const before = reader.left
     const filler = form.filler?.()
     if (filler !== undefined) yield filler
-    else {
-      for (const { row, pieces, wait: judging } of reader.take()) {
-        if (pieces.length === 0) yield judging ?? PAUSE
-        else yield* form.row(pieces, row.seq)
-      }
-    }
+    else yield* beating(rowsAs(reader, form), pulse, form.beat)
     if (reader.exhausted || reader.endsWithPresent) break
+    if (reader.left < before) pulse.gathered()
     yield FLUSH
+    pulse.flushed()
+    if (pulse.isDue) yield* beat(pulse, form.beat)
     reader.next()
-    let wakeup = await waitOut(wait, idle)
+    let wakeup = await waitOut(wait, pulse)
     while (wakeup === 'beat') {
-      yield form.beat
-      yield FLUSH
-      wakeup = await waitOut(wait, idle)
+      yield* beat(pulse, form.beat)
+      wakeup = await waitOut(wait, pulse)
     }
     if (wakeup === 'stop') break
   }
   yield form.end()
 }
 
+function* rowsAs(reader: ChangesReader, form: LineForm): Generator<Piece> {
+  for (const { row, pieces, wait } of reader.take()) {
+    if (pieces.length === 0) yield wait ?? PAUSE
+    else yield* form.row(pieces, row.seq)
+  }
+}
+
+/** With what was gathered before. */
+function* beat(pulse: Pulse, text: string): Generator<AnswerPiece> {
+  yield text
+  yield FLUSH
+  pulse.beaten()
+}
+
+/** Rows, with signs of life where none of them is shown for long. */
+async function* beating(rows: Generator<Piece>, pulse: Pulse, text: string): AsyncGenerator<AnswerPiece> {
+  for (const piece of rows) {
+    const isBetween = piece === PAUSE || piece instanceof Judging
+    if (pulse.beats && piece instanceof Judging) {
+      for await (const _ of pulse.during(piece)) yield* beat(pulse, text)
+    } else yield piece
+    if (isBetween && pulse.isDue) yield* beat(pulse, text)
+  }
+}
+
 /** `beat`: give a sign of life; `stop`: the feed is over. */
-export async function waitOut(wait: WaitForChange, idle: Idle): Promise<'changed' | 'beat' | 'stop'> {
-  const wakeup = await wait(idle.afterMs)
+export async function waitOut(wait: WaitForChange, pulse: Pulse): Promise<'changed' | 'beat' | 'stop'> {
+  const wakeup = await wait(pulse.idleMs)
   if (wakeup === 'changed') return 'changed'
-  return wakeup === 'idle' && idle.beats ? 'beat' : 'stop'
+  return wakeup === 'idle' && pulse.beats ? 'beat' : 'stop'
 }
 
 function* joined(reader: ChangesReader, onRow: () => void = () => {}): Generator<Piece> {

@@ -1,11 +1,19 @@
 import type { Database } from '../../database/api/database.ts'
 import type { ChangesReader } from '../../documents/changes-rows.ts'
-import { type Answer, type AnswerPiece, bare, type Headers, jsonStream } from '../answer/answer.ts'
+import {
+  type Answer,
+  type AnswerPiece,
+  bare,
+  type Headers,
+  jsonStream,
+  type Pieces,
+} from '../answer/answer.ts'
 import { contentEtag } from '../answer/etag.ts'
 import type { ChangesParameters } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
 import type { ChangeWaiter, Client } from './change-waiter.ts'
 import {
+  beatingNormalFeed,
   continuousFeed,
   eventFeed,
   idleOf,
@@ -13,6 +21,7 @@ import {
   normalFeed,
   type WaitForChange,
 } from './changes-feed.ts'
+import { Pulse } from './pulse.ts'
 
 /** What a feed is made of. */
 export interface Feed {
@@ -26,27 +35,29 @@ export interface Feed {
 /** Answers with the feed that the parameters ask for. Throws badRequest for a malformed `since`. */
 export function feedAnswer(exchange: Exchange, feed: Feed): Answer {
   const { database, reader, parameters } = feed
+  const { clock } = exchange.backend
+  const pulse = new Pulse(idleOf(parameters, exchange.limits.feedTimeoutMs), () => clock.monotonic())
   if (parameters.feed === 'normal') {
     const etag = contentEtag(database.uuid, String(database.updateSeqNumber))
     if (exchange.matchesEtag(etag)) return bare(304, { etag })
     reader.open()
-    const pieces = normalFeed(reader)
-    const end = (): IteratorResult<AnswerPiece> => {
+    const pieces =
+      pulse.beats && parameters.filter !== '' ? beatingNormalFeed(reader, pulse) : normalFeed(reader)
+    const end = () => {
       reader.close()
       return pieces.return(undefined)
     }
-    return jsonStream(200, { next: () => pieces.next(), return: end }, { etag })
+    return jsonStream(200, { next: () => pieces.next(), return: end } as Pieces, { etag })
   }
   reader.open()
-  const idle = idleOf(parameters, exchange.limits.feedTimeoutMs)
   if (parameters.feed === 'longpoll') {
-    return waiting(exchange, feed, (wait) => longpollFeed(reader, wait, idle))
+    return waiting(exchange, feed, (wait) => longpollFeed(reader, wait, pulse))
   }
   if (parameters.feed === 'continuous') {
-    return waiting(exchange, feed, (wait) => continuousFeed(reader, wait, idle))
+    return waiting(exchange, feed, (wait) => continuousFeed(reader, wait, pulse))
   }
   const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' }
-  return waiting(exchange, feed, (wait) => eventFeed(reader, wait, idle), headers)
+  return waiting(exchange, feed, (wait) => eventFeed(reader, wait, pulse), headers)
 }
 
 /** Listens for changes from now on until the feed ends, the client goes, or the server stops. */

@@ -20,6 +20,7 @@ import { readJson } from '../request/parameters.ts'
 import { Query } from '../request/query.ts'
 import { idleOf, waitOut } from './changes-feed.ts'
 import { watchDatabase } from './database-watch.ts'
+import { Pulse } from './pulse.ts'
 import { requestedFilter } from './requested-filter.ts'
 
 const CHUNK_BYTES = 32 * 1024
@@ -52,22 +53,26 @@ export async function openWebsocketFeed(
     requestedFilter(exchange, parameters, body),
   )
   reader.open()
-  const idle = idleOf(parameters, exchange.limits.feedTimeoutMs)
+  const { clock } = exchange.backend
+  const pulse = new Pulse(idleOf(parameters, exchange.limits.feedTimeoutMs), () => clock.monotonic())
   const run = async (socket: WebSocket): Promise<'done' | 'went away'> => {
     const { wait, ended, stop } = watchDatabase(exchange, exchange.request.socket)
     const messages = new Messages(socket, exchange.limits.idleTimeoutMs)
     try {
       let current = false
       while (!messages.gone) {
-        await sendRows(reader, messages)
-        if (!current) await messages.send('[]', true)
+        await sendRows(reader, messages, pulse)
+        if (!current) {
+          await messages.send('[]', true)
+          pulse.beaten()
+        }
         current = true
         if (reader.exhausted || reader.endsWithPresent) break
         reader.next()
-        let wakeup = await waitOut(wait, idle)
+        let wakeup = await waitOut(wait, pulse)
         while (wakeup === 'beat' && !messages.gone) {
-          await messages.send('', true)
-          wakeup = await waitOut(wait, idle)
+          await beat(messages, pulse)
+          wakeup = await waitOut(wait, pulse)
         }
         if (wakeup === 'stop') break
       }
@@ -85,14 +90,22 @@ async function parsed(exchange: Exchange, message: Buffer): Promise<unknown> {
   return exchange.inTurns(parseSteps(text.toString()))
 }
 
-async function sendRows(reader: ChangesReader, messages: Messages): Promise<void> {
+async function sendRows(reader: ChangesReader, messages: Messages, pulse: Pulse): Promise<void> {
   for (const { pieces, wait } of reader.take()) {
-    if (wait !== undefined) for await (const _ of wait);
+    if (wait !== undefined) for await (const _ of pulse.during(wait)) await beat(messages, pulse)
     if (pieces.length > 0) await messages.row(pieces)
+    else if (pulse.isDue) await beat(messages, pulse)
     if (isTurnOver()) await nextTurn()
     if (messages.gone) return
   }
-  await messages.end()
+  if (await messages.end()) pulse.beaten()
+  else if (pulse.isDue) await beat(messages, pulse)
+}
+
+/** An empty message, or the rows so far where there are some: nothing stands between the parts of a message. */
+async function beat(messages: Messages, pulse: Pulse): Promise<void> {
+  if (!(await messages.end())) await messages.send('', true)
+  pulse.beaten()
 }
 
 /** Rows on their way into messages. */
@@ -130,13 +143,14 @@ class Messages {
     if (this.#bytes >= CHUNK_BYTES) await this.end()
   }
 
-  /** Ends the message, if there is one. */
-  async end(): Promise<void> {
-    if (this.#rows === 0) return
+  /** Ends the message. False where there is none. */
+  async end(): Promise<boolean> {
+    if (this.#rows === 0) return false
     this.#add(']')
     this.#rows = 0
     await this.#fragment(true)
     await nextTurn()
+    return true
   }
 
   /** Resolves when the socket has taken it, or when the client has gone. */
