@@ -83,10 +83,10 @@ function parse(
   namespace: Namespace,
   partition: string | undefined,
   body: Record<string, unknown> = {},
-  options: ViewParameterOptions = {},
+  { order = 'body-first', keys }: ViewParameterOptions = {},
 ): ViewParameters {
   const partitions = namespace === 'all' && exchange.database.properties.partitioned
-  const parameters = parseViewParameters(exchange.query, body, { ...options, partitions })
+  const parameters = parseViewParameters(exchange.query, body, { order, keys, partitions })
   parameters.partition ??= partition
   if (parameters.partition !== undefined) {
     checkPartition(parameters.partition)
