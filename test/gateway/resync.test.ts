@@ -111,6 +111,13 @@ async function onCopy(t: Test, file: Buffer): Promise<GatewayServer> {
   return server
 }
 
+/** The bytes of a file that is open, without the room that is made ahead behind its last group, whose end is a multiple of 8. */
+async function groupsOf(folder: string): Promise<Buffer> {
+  const bytes = await readFile(join(folder, FILE))
+  const end = bytes.findLastIndex((byte) => byte !== 0) + 1
+  return bytes.subarray(0, Math.ceil(end / 8) * 8)
+}
+
 t.test('a changed function', async (t) => {
   const folder = t.testdir()
   const server = await GatewayServer.start(folder)
@@ -120,9 +127,9 @@ t.test('a changed function', async (t) => {
   const revisions = await server.admin('GET /db/d10')
   t.match((await server.admin('GET /db/_resync')).json, { status: 'completed' })
   await server.admin('POST /db/_offline')
-  const start = await readFile(join(folder, FILE))
+  const start = await groupsOf(folder)
   const { changes } = (await resynced(server, NEW)).json
-  const end = await readFile(join(folder, FILE))
+  const end = await groupsOf(folder)
   t.ok(changes > DOCUMENTS / 2 && changes <= DOCUMENTS, `${changes} are told`)
   await server.admin('POST /db/_online')
   const wanted = await seen(server)

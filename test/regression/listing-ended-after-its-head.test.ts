@@ -7,6 +7,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import { openStore, type Store } from '../../native-free-btree/index.ts'
+import { systemClock } from '../../src/base/clock.ts'
 import { UNASKED } from '../../src/base/metrics.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { SettingsRegistry } from '../../src/config/registry.ts'
@@ -62,6 +63,7 @@ async function answerOf(database: Database, line: string, body?: object): Promis
       watch: () => () => undefined,
     },
     random: (bytes: Uint8Array) => bytes.fill(7),
+    clock: systemClock,
     metrics: UNASKED,
   }
   const service = {

@@ -11,8 +11,6 @@ import { WinnerPlace } from '../revisions/revision-tree-codec.ts'
 import { bodyAt, placeOfBody, type StoredView, type ViewSource, viewOfWinner } from './document-view.ts'
 
 const NO_ATTACHMENTS: readonly AttachmentView[] = []
-/** What the id of a document's first revision begins with. */
-const FIRST = '1-'
 /** Of the entry that a view is made of. */
 const place = new WinnerPlace()
 
@@ -67,8 +65,6 @@ export class WinnerView implements DocumentView {
   }
 
   revisions(): { start: number; ids: string[] } {
-    // The first one has none before it.
-    if (this.rev.startsWith(FIRST)) return { start: 1, ids: [this.rev.slice(FIRST.length)] }
     return this.#view().revisions()
   }
 
