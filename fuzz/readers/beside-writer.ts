@@ -148,6 +148,7 @@ export class BesideWriter {
     await this.#commits(random.between(1, 3))
     // A writer that lived on is killed when it does nothing.
     for (let life = 0; ; life++) {
+      this.#system.kill()
       this.#system = new MortalFileSystem(this.#disk, random.fork())
       const diesToo = life < 3 && random.bool(0.3)
       if (diesToo) this.#system.dieAfter(random.int(6))

@@ -31,6 +31,13 @@ export class MortalFileSystem implements FileSystem {
     this.#left = operations
   }
 
+  /** It is killed now, if it has not been before: its timers do nothing any more. */
+  kill(): void {
+    if (this.isDead) return
+    this.isDead = true
+    this.#onDeath()
+  }
+
   /** True when this operation is the one in which it dies. */
   #step(): boolean {
     if (this.isDead) throw new Killed()
