@@ -1,44 +1,18 @@
 /** Bytes that go out behind a head of Node's: as one piece, as Node itself sends them, from memory that is used again when it is free. */
 import { once } from 'node:events'
-import { createServer, type RequestListener, type ServerResponse } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import { createServer, type ServerResponse } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import t from 'tap'
 import { Gathered, type Whole } from '../../src/documents/gathered.ts'
 import { endWithBytes } from '../../src/http/listen/headed-bytes.ts'
-import { writeSinglePieces } from '../../src/http/listen/one-piece.ts'
+import { GET, sent, THREE } from '../support/lists-sent.ts'
 
-const GET = 'GET / HTTP/1.1\r\nHost: x\r\n'
-const THREE = `${GET}\r\n${GET}\r\n${GET}Connection: close\r\n\r\n`
 const BYTES = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
 
 function gathered(...pieces: (Buffer | string)[]): Whole {
   const all = Gathered.behindHead()
   for (const piece of pieces) all.add(piece)
   return all.takeWhole()
-}
-
-/** What came, and how many lists of pieces the server has written. */
-async function sent(requests: string, listener: RequestListener): Promise<{ text: string; lists: number }> {
-  let lists = 0
-  const server = createServer(listener)
-  server.on('connection', (socket: Socket) => {
-    const writeAll = socket._writev!
-    socket._writev = function (pieces, callback) {
-      lists += 1
-      writeAll.call(this, pieces, callback)
-    }
-  })
-  writeSinglePieces(server)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1', () => socket.write(requests))
-  let text = ''
-  socket.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1')
-  })
-  await once(socket, 'close')
-  server.close()
-  return { text, lists }
 }
 
 /** Writes the head of an answer of so many bytes. */
@@ -58,11 +32,11 @@ const ANSWERS: [string, pieces: (Buffer | string)[], more: string, isOnePiece: b
 for (const [name, pieces, more, isOnePiece] of ANSWERS) {
   t.test(name, async (t) => {
     const whole = Buffer.concat(pieces.map((piece) => Buffer.from(piece as string)))
-    const wanted = await sent(THREE, (_, response) => {
+    const wanted = await sent(THREE, true, (_, response) => {
       begin(response, whole.length, more)
       response.end(whole)
     })
-    const answer = await sent(THREE, (_, response) => {
+    const answer = await sent(THREE, true, (_, response) => {
       begin(response, whole.length, more)
       endWithBytes(response, gathered(...pieces))
     })
@@ -73,7 +47,7 @@ for (const [name, pieces, more, isOnePiece] of ANSWERS) {
 
 t.test('an answer that waits behind another one is a copy', async (t) => {
   const waiting: ServerResponse[] = []
-  const { text } = await sent(THREE, (_, response) => {
+  const { text } = await sent(THREE, true, (_, response) => {
     waiting.push(response)
     if (waiting.length < 3) return
     for (const [at, each] of waiting.toReversed().entries()) {
@@ -89,7 +63,7 @@ t.test('memory is used again, and nobody has it beside another one', async (t) =
   const [first, second] = [Gathered.behindHead(), Gathered.behindHead()]
   t.not(memory(first), memory(second))
   const ended = new Set<ArrayBufferLike>()
-  await sent(THREE, (_, response) => {
+  await sent(THREE, true, (_, response) => {
     begin(response, 1)
     const body = gathered('x')
     ended.add(body.bytes.buffer)
