@@ -1,7 +1,7 @@
 /**
  * Short answers of one turn of the event loop go to the operating system one behind the other at its end. Each wakes the one
  * who waits for it, which costs more than the answer where he sleeps on another processor; who has been woken by the first is
- * still awake at the others. What holds:
+ * still awake at the others. Where the turn before had one answer, this one's first does not wait for others that will hardly come. What holds:
  * - Answers keep their order.
  * - An answer waits for so many others at most, and for no slice of long work.
  */
@@ -19,23 +19,45 @@ interface Ending {
 }
 
 let held: Ending[] = []
+/** Of the present turn, of which `isTurnOpen` says that its end will be heard of. */
+let answers = 0
+let isTurnOpen = false
+/** The turn before this one that had answers had one. */
+let wasAlone = false
 
 /**
  * Ends the answer, whose head was written, with a body: a text of which each character is a byte, or bytes, whose memory is not
  * the caller's any more.
  */
 export function endWithTurn(response: ServerResponse, body: string | Whole): void {
+  answers += 1
+  if (!isTurnOpen) {
+    isTurnOpen = true
+    setImmediate(endTurn)
+  }
+  if (wasAlone && answers === 1) {
+    end(response, body)
+    return
+  }
   held.push({ response, body })
   if (held.length === MOST_HELD || isLongWorkUnderWay()) endHeld()
-  else if (held.length === 1) setImmediate(endHeld)
+}
+
+function endTurn(): void {
+  isTurnOpen = false
+  wasAlone = answers === 1
+  answers = 0
+  endHeld()
 }
 
 function endHeld(): void {
   const endings = held
   if (endings.length === 0) return
   held = []
-  for (const { response, body } of endings) {
-    if (typeof body === 'string') response.end(body, 'latin1')
-    else endWithBytes(response, body)
-  }
+  for (const { response, body } of endings) end(response, body)
+}
+
+function end(response: ServerResponse, body: string | Whole): void {
+  if (typeof body === 'string') response.end(body, 'latin1')
+  else endWithBytes(response, body)
 }
