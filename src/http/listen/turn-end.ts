@@ -1,9 +1,10 @@
 /**
  * Short answers of one turn of the event loop go to the operating system one behind the other at its end. Each wakes the one
  * who waits for it, which costs more than the answer where he sleeps on another processor; who has been woken by the first is
- * still awake at the others. Where the turn before had one answer, this one's first does not wait for others that will hardly come. What holds:
+ * still awake at the others. What holds:
  * - Answers keep their order.
  * - An answer waits for so many others at most, and for no slice of long work.
+ * - Who is alone waits for nobody: after turns of one answer each, the first of a turn goes at once.
  */
 import type { ServerResponse } from 'node:http'
 import { isLongWorkUnderWay } from '../../base/time-slice.ts'
@@ -11,6 +12,8 @@ import type { Whole } from '../../documents/gathered.ts'
 import { endWithBytes } from './headed-bytes.ts'
 
 const MOST_HELD = 16
+/** So many turns in a row had one answer when the next is taken for one that has no other. */
+const LONELY_TURNS = 8
 
 /** Of a text each character is a byte. */
 interface Ending {
@@ -19,34 +22,30 @@ interface Ending {
 }
 
 let held: Ending[] = []
-/** Of the present turn, of which `isTurnOpen` says that its end will be heard of. */
-let answers = 0
-let isTurnOpen = false
-/** The turn before this one that had answers had one. */
-let wasAlone = false
+/** Answers of this turn. */
+let ended = 0
+let lonelyTurns = 0
 
 /**
  * Ends the answer, whose head was written, with a body: a text of which each character is a byte, or bytes, whose memory is not
  * the caller's any more.
  */
 export function endWithTurn(response: ServerResponse, body: string | Whole): void {
-  answers += 1
-  if (!isTurnOpen) {
-    isTurnOpen = true
+  ended += 1
+  if (ended === 1) {
     setImmediate(endTurn)
-  }
-  if (wasAlone && answers === 1) {
-    end(response, body)
-    return
+    if (lonelyTurns >= LONELY_TURNS) {
+      end(response, body)
+      return
+    }
   }
   held.push({ response, body })
   if (held.length === MOST_HELD || isLongWorkUnderWay()) endHeld()
 }
 
 function endTurn(): void {
-  isTurnOpen = false
-  wasAlone = answers === 1
-  answers = 0
+  lonelyTurns = ended === 1 ? lonelyTurns + 1 : 0
+  ended = 0
   endHeld()
 }
 
