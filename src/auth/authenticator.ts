@@ -251,12 +251,16 @@ export class Authenticator {
   }
 
   /** How long the session goes on; undefined where it is over or forged. */
-  #leftSeconds(token: SessionToken, { hash: { salt } }: Credential): number | undefined {
-    if (!this.#secrets.all().some((secret) => isAuthentic(token, secret + salt))) return undefined
+  #leftSeconds(token: SessionToken, credential: Credential): number | undefined {
+    if (!this.#isAuthentic(token, credential)) return undefined
     const ageSeconds = this.#nowSeconds() - token.issuedSeconds
     const leftSeconds = this.#cookie.timeoutSeconds - ageSeconds
     // A time that is no number fails both.
     return leftSeconds > 0 && ageSeconds >= -CLOCK_SKEW_SECONDS ? leftSeconds : undefined
+  }
+
+  #isAuthentic(token: SessionToken, { hash: { salt } }: Credential): boolean {
+    return this.#secrets.all().some((secret) => isAuthentic(token, secret + salt))
   }
 
   /**
@@ -279,7 +283,7 @@ export class Authenticator {
     if (handler === 'jwt') return this.#renewedToken(headers, earlier)
     const found = this.#source.find(earlier.user.name!)
     if (found !== credential) return this.#renewedUser(headers, earlier, found, caller)
-    return handler === 'default' || this.#isSessionOf(headers, credential!) ? earlier : undefined
+    return handler === 'default' || this.#isSignedFor(headers, credential!) ? earlier : undefined
   }
 
   async #renewedToken(
@@ -301,7 +305,7 @@ export class Authenticator {
     const credential = await found
     if (credential === undefined || !isSameUser(userOf(credential), user)) return undefined
     if (handler === 'cookie') {
-      return this.#isSessionOf(headers, credential) ? { ...earlier, credential } : undefined
+      return this.#isSignedFor(headers, credential) ? { ...earlier, credential } : undefined
     }
     if (credential === earlier.credential) return earlier
     const basic = parseBasic(headers.authorization)
@@ -311,9 +315,10 @@ export class Authenticator {
     return isSame ? { ...earlier, credential: checked } : undefined
   }
 
-  #isSessionOf({ cookie }: RequestCredentials, credential: Credential): boolean {
+  /** However old the session is: a request that goes on renews none, as others of its user would. */
+  #isSignedFor({ cookie }: RequestCredentials, credential: Credential): boolean {
     const token = sessionOf(cookie)
-    return token?.name === credential.name && this.#leftSeconds(token, credential) !== undefined
+    return token?.name === credential.name && this.#isAuthentic(token, credential)
   }
 
   #cookieFor(credential: Credential, isSecure = false): string {

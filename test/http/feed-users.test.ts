@@ -129,15 +129,6 @@ const CASES: readonly Case[] = [
     change: (server) => putUser(server, 'ann', { password: 'pear' }),
   },
   {
-    what: 'a session that is over',
-    headers: signIn,
-    change: async (server, headers) => {
-      await configure(server, 'chttpd_auth/timeout', '1')
-      await until('the session is over', async () => (await nameOf(server, headers)) === null)
-    },
-    undo: (server) => configure(server, 'chttpd_auth/timeout', '600'),
-  },
-  {
     what: 'a token that is over',
     headers: () => token({ exp: nowSeconds() + 2 }),
     change: (server, headers) =>
@@ -227,7 +218,9 @@ for (const threads of [0, 1]) {
     await prepare(server)
     await putUser(server, 'ann')
     await ask(server, 'PUT /db/_security', { json: FOR_READERS })
+    const session = await signIn(server)
     const followings = [
+      follow(server, `${PATH}continuous`, session),
       follow(server, `${PATH}continuous`, basic('ann:apple')),
       follow(server, `${PATH}continuous`, token({ exp: nowSeconds() + 600 })),
       follow(server, `${PATH}continuous`, proxied()),
@@ -235,10 +228,15 @@ for (const threads of [0, 1]) {
     t.teardown(() => followings.map((each) => each.leave()))
     for (const each of followings) await until('it waits', () => each.text() !== '')
     await putUser(server, 'another')
+    await configure(server, 'chttpd_auth/timeout', '1')
+    await until('the session is old', async () => (await nameOf(server, session)) === null)
+    await ask(server, 'PUT /db/seen', { json: {} })
+    await until('an old session is told', () => followings[0]!.text().includes('seen'))
     // The same password has another hash.
     await putUser(server, 'ann', { some: 'member' })
     for (let i = 0; i < 3; i++) await ask(server, `PUT /db/seen${i}`, { json: {} })
-    for (const each of followings) await until('it is told', () => each.text().includes('seen2'))
+    // Another hash ends sessions.
+    for (const each of followings.slice(1)) await until('it is told', () => each.text().includes('seen2'))
   })
 
   t.test(`a password that is right no more is nobody's guess, ${threads} threads`, async (t) => {

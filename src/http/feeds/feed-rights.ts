@@ -1,6 +1,6 @@
 /**
  * The rights of who follows. What holds: what a feed shows after a wait its user could ask for anew at the end of that wait. Whom
- * `_security` names no more, who was deleted, has another password or other roles, whose session or token is over, gets nothing
+ * `_security` names no more, who was deleted, has another password or other roles, whose token is over, gets nothing
  * but the end of his feed, which says how far it came. While he waits nobody asks: there is nothing to be shown.
  */
 import { DatabaseError } from '../../base/errors.ts'
