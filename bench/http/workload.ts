@@ -52,6 +52,8 @@ export const STORED_DOCUMENTS = 1000
 /** A driver keeps a text of each document that it asks for. */
 export const MOST_ASKED_FOR = 60_000
 const BULK_DOCUMENTS = 1000
+/** One answer of rows has no more: of larger databases their first. A constant as long has to fit in one string. */
+const MOST_ROWS = 100_000
 const DOCUMENT_BYTES = 1024
 /** `_id` and `_rev` with their values, which answers have and requests have not. */
 const ANSWER_OVERHEAD_BYTES = 64
@@ -97,6 +99,7 @@ function one(
 
 /** With so many documents in each database. */
 export function workloadsOf(stored: number): readonly Workload[] {
+  const rows = Math.min(stored, MOST_ROWS)
   return [
     get('get-1', 'GET of a document, 1 connection', 1),
     get('get-64', 'GET of a document, 64 connections', 64),
@@ -104,7 +107,7 @@ export function workloadsOf(stored: number): readonly Workload[] {
     put('put-1', 'PUT of a new document, 1 connection', 1),
     put('put-64', 'PUT of a new document, 64 connections', 64),
     one('bulk-docs', 'POST', '_bulk_docs', BULK, BULK_DOCUMENTS),
-    one('all-docs', 'GET', '_all_docs?include_docs=true', undefined, stored),
-    one('changes', 'GET', '_changes', undefined, stored),
+    one('all-docs', 'GET', `_all_docs?include_docs=true&limit=${rows}`, undefined, rows),
+    one('changes', 'GET', `_changes?limit=${rows}`, undefined, rows),
   ]
 }

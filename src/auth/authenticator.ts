@@ -19,6 +19,7 @@ import {
   isAuthentic,
   makeToken,
   parseToken,
+  type SessionToken,
   setCookieHeader,
 } from './session-cookie.ts'
 import type { SessionSecrets } from './session-secrets.ts'
@@ -33,6 +34,8 @@ export interface Authentication {
   handler: AuthenticationHandler | undefined
   /** A Set-Cookie header that the answer should carry. */
   setCookie: string | undefined
+  /** What is stored of the user, where the handler looked for it. */
+  credential: Credential | undefined
 }
 
 /** The headers of a request. */
@@ -67,7 +70,12 @@ const CLOCK_SKEW_SECONDS = 60
 const INCORRECT = 'Name or password is incorrect.'
 const BEARER = 'Bearer '
 
-const NOBODY: Authentication = { user: ANONYMOUS, handler: undefined, setCookie: undefined }
+const NOBODY: Authentication = {
+  user: ANONYMOUS,
+  handler: undefined,
+  setCookie: undefined,
+  credential: undefined,
+}
 
 /** The authenticator of a thread of a server with these settings, whose live ones it follows. */
 export function authenticatorOf(
@@ -158,7 +166,7 @@ export class Authenticator {
       if (handler === 'jwt' && authorization?.startsWith(BEARER)) return undefined
       if (handler === 'default' && authorization !== undefined) {
         const credential = this.#check.recall(authorization, address)
-        return credential && { user: userOf(credential), handler, setCookie: undefined }
+        return credential && { user: userOf(credential), handler, setCookie: undefined, credential }
       }
     }
     return NOBODY
@@ -189,10 +197,10 @@ export class Authenticator {
       const { authorization } = headers
       if (!authorization?.startsWith(BEARER)) return undefined
       const user = await this.#jwt.read(authorization.slice(BEARER.length))
-      return { user, handler, setCookie: undefined }
+      return { user, handler, setCookie: undefined, credential: undefined }
     }
     const user = proxyUser(headers, this.#proxy, this.#proxySecret.secret)
-    return user && { user, handler, setCookie: undefined }
+    return user && { user, handler, setCookie: undefined, credential: undefined }
   }
 
   async #authenticateBasic(
@@ -204,7 +212,7 @@ export class Authenticator {
       const credential = await this.#check.check(basic.name, basic.password, caller)
       if (credential === undefined) throw new DatabaseError('unauthorized', INCORRECT)
       this.#check.accept(authorization!, credential)
-      return { user: userOf(credential), handler: 'default', setCookie: undefined }
+      return { user: userOf(credential), handler: 'default', setCookie: undefined, credential }
     }
     if (basic.kind === 'malformed' && tolerant !== true) {
       throw new DatabaseError('unauthorized', 'Authorization header is malformed.')
@@ -232,23 +240,85 @@ export class Authenticator {
     header: string | undefined,
     isSecure: boolean | undefined,
   ): Promise<Authentication | undefined> {
-    const value = findToken(header)
-    if (value === undefined) return undefined
-    const token = parseToken(value)
-    if (token === undefined) {
-      throw new DatabaseError('badRequest', 'Malformed AuthSession cookie. Please clear your cookies.')
-    }
-    const credential = await this.#source.find(token.name)
-    if (credential === undefined) return undefined
-    const { salt } = credential.hash
-    if (!this.#secrets.all().some((secret) => isAuthentic(token, secret + salt))) return undefined
+    const token = sessionOf(header)
+    const credential = token && (await this.#source.find(token.name))
+    if (token === undefined || credential === undefined) return undefined
+    const leftSeconds = this.#leftSeconds(token, credential)
+    if (leftSeconds === undefined) return undefined
+    const renew = leftSeconds < this.#cookie.timeoutSeconds * 0.9
+    const setCookie = renew ? this.#cookieFor(credential, isSecure) : undefined
+    return { user: userOf(credential), handler: 'cookie', setCookie, credential }
+  }
+
+  /** How long the session goes on; undefined where it is over or forged. */
+  #leftSeconds(token: SessionToken, credential: Credential): number | undefined {
+    if (!this.#isAuthentic(token, credential)) return undefined
     const ageSeconds = this.#nowSeconds() - token.issuedSeconds
     const leftSeconds = this.#cookie.timeoutSeconds - ageSeconds
     // A time that is no number fails both.
-    if (!(leftSeconds > 0 && ageSeconds >= -CLOCK_SKEW_SECONDS)) return undefined
-    const renew = leftSeconds < this.#cookie.timeoutSeconds * 0.9
-    const setCookie = renew ? this.#cookieFor(credential, isSecure) : undefined
-    return { user: userOf(credential), handler: 'cookie', setCookie }
+    return leftSeconds > 0 && ageSeconds >= -CLOCK_SKEW_SECONDS ? leftSeconds : undefined
+  }
+
+  #isAuthentic(token: SessionToken, { hash: { salt } }: Credential): boolean {
+    return this.#secrets.all().some((secret) => isAuthentic(token, secret + salt))
+  }
+
+  /**
+   * For a request that goes on while it shows what is new: what `authenticate` found of it, if it would find the same user with the
+   * same roles by the same handler now; undefined where it would not. At once where nothing has changed of what is stored. No
+   * wrong password is counted, and no session is renewed. Rejects with what keeps that from being found out.
+   */
+  renewed(
+    headers: RequestCredentials,
+    earlier: Authentication,
+    caller: Caller,
+  ): Authentication | undefined | Promise<Authentication | undefined> {
+    const { handler, credential } = earlier
+    if (handler === undefined) return earlier
+    if (!this.#handlers.list.includes(handler)) return undefined
+    if (handler === 'proxy') {
+      const user = proxyUser(headers, this.#proxy, this.#proxySecret.secret)
+      return user !== undefined && isSameUser(user, earlier.user) ? earlier : undefined
+    }
+    if (handler === 'jwt') return this.#renewedToken(headers, earlier)
+    const found = this.#source.find(earlier.user.name!)
+    if (found !== credential) return this.#renewedUser(headers, earlier, found, caller)
+    return handler === 'default' || this.#isSignedFor(headers, credential!) ? earlier : undefined
+  }
+
+  async #renewedToken(
+    { authorization = '' }: RequestCredentials,
+    earlier: Authentication,
+  ): Promise<Authentication | undefined> {
+    const user = await this.#jwt.read(authorization.slice(BEARER.length))
+    return isSameUser(user, earlier.user) ? earlier : undefined
+  }
+
+  /** `found` is what is stored now, or not known yet. */
+  async #renewedUser(
+    headers: RequestCredentials,
+    earlier: Authentication,
+    found: ReturnType<CredentialSource['find']>,
+    caller: Caller,
+  ): Promise<Authentication | undefined> {
+    const { handler, user } = earlier
+    const credential = await found
+    if (credential === undefined || !isSameUser(userOf(credential), user)) return undefined
+    if (handler === 'cookie') {
+      return this.#isSignedFor(headers, credential) ? { ...earlier, credential } : undefined
+    }
+    if (credential === earlier.credential) return earlier
+    const basic = parseBasic(headers.authorization)
+    if (basic.kind !== 'given') return undefined
+    const checked = await this.#check.recheck(basic.name, basic.password, caller)
+    const isSame = checked !== undefined && isSameUser(userOf(checked), user)
+    return isSame ? { ...earlier, credential: checked } : undefined
+  }
+
+  /** However old the session is: a request that goes on renews none, as others of its user would. */
+  #isSignedFor({ cookie }: RequestCredentials, credential: Credential): boolean {
+    const token = sessionOf(cookie)
+    return token?.name === credential.name && this.#isAuthentic(token, credential)
   }
 
   #cookieFor(credential: Credential, isSecure = false): string {
@@ -260,6 +330,23 @@ export class Authenticator {
   #nowSeconds(): number {
     return Math.floor(this.#now() / 1000)
   }
+}
+
+/** Undefined where there is none. Throws badRequest for what no server could have made. */
+function sessionOf(header: string | undefined): SessionToken | undefined {
+  const value = findToken(header)
+  if (value === undefined) return undefined
+  const token = parseToken(value)
+  if (token === undefined) {
+    throw new DatabaseError('badRequest', 'Malformed AuthSession cookie. Please clear your cookies.')
+  }
+  return token
+}
+
+function isSameUser(a: UserCtx, b: UserCtx): boolean {
+  return (
+    a.name === b.name && a.roles.length === b.roles.length && a.roles.every((role) => b.roles.includes(role))
+  )
 }
 
 function userOf(credential: Credential): UserCtx {

@@ -125,6 +125,20 @@ export class CredentialCheck {
   }
 
   /**
+   * As `check`, of what was right before: what has become wrong meanwhile is nobody's guess, and does not count as one; nor does it
+   * matter that others guess.
+   */
+  async recheck(name: string, password: string, caller: Caller): Promise<Credential | undefined> {
+    const credential = await this.#source.find(name)
+    if (credential === undefined) return undefined
+    const key = this.#keyOf(name, password)
+    if (this.#verified.get(key) === credential) return credential
+    if (!(await this.#compute(key, credential, password, caller))) return undefined
+    this.#verified.set(key, credential)
+    return credential
+  }
+
+  /**
    * The credential for which `accept` was called with this Authorization header, if it still is its user's.
    * Undefined where that is not known at once: then `check` says.
    */

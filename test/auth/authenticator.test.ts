@@ -45,7 +45,12 @@ async function setUp(cookie = {}) {
 const basic = (text: string): { authorization: string } => ({
   authorization: `Basic ${Buffer.from(text).toString('base64')}`,
 })
-const ANONYMOUS = { user: { name: null, roles: [] }, handler: undefined, setCookie: undefined }
+const ANONYMOUS = {
+  user: { name: null, roles: [] },
+  handler: undefined,
+  setCookie: undefined,
+  credential: undefined,
+}
 const INCORRECT = errorLike({ status: 401, error: 'unauthorized', reason: 'Name or password is incorrect.' })
 
 t.test('Basic', async (t) => {
@@ -92,7 +97,7 @@ t.test('a session, as CouchDB writes it', async (t) => {
     /^AuthSession=[A-Za-z0-9_-]+; Version=1; Expires=Tue, 14 Nov 2023 22:23:20 GMT; Max-Age=600; Path=\/; HttpOnly$/,
   )
   const cookie = session!.setCookie
-  t.same(await authenticator.authenticate({ cookie }), {
+  t.match(await authenticator.authenticate({ cookie }), {
     user: { name: 'admin', roles: ['_admin'] },
     handler: 'cookie',
     setCookie: undefined,
@@ -215,4 +220,40 @@ t.test('what is known at once', async (t) => {
   t.equal(authenticator.recall(header, ''), undefined)
   users.delete('Jürgen')
   await t.rejects(authenticator.authenticate(header), INCORRECT)
+})
+
+const CALLER = { address: '127.0.0.1', onGone: () => () => {} }
+
+t.test('a request that goes on is asked for at once while nothing has changed', async (t) => {
+  const { authenticator, clock, users, setPassword } = await setUp()
+  const session = await authenticator.login('admin', 'apple')
+  const byBasic = basic('admin:apple')
+  const byCookie = { cookie: session!.setCookie }
+  const basicly = await authenticator.authenticate(byBasic)
+  const sessionly = await authenticator.authenticate(byCookie)
+  t.equal(authenticator.renewed(byBasic, basicly, CALLER), basicly)
+  t.equal(authenticator.renewed(byCookie, sessionly, CALLER), sessionly)
+  const nobody = await authenticator.authenticate({})
+  t.equal(authenticator.renewed({}, nobody, CALLER), nobody)
+
+  const { hash } = users.get('admin')!
+  users.set('admin', { name: 'admin', roles: ['_admin'], hash })
+  const again = await authenticator.renewed(byBasic, basicly, CALLER)
+  t.equal(again!.credential, users.get('admin'), 'the same user, stored anew')
+  t.ok(await authenticator.renewed(byCookie, sessionly, CALLER))
+  users.set('admin', { name: 'admin', roles: [], hash })
+  t.equal(await authenticator.renewed(byBasic, again!, CALLER), undefined, 'other roles')
+  t.equal(await authenticator.renewed(byCookie, sessionly, CALLER), undefined)
+  await setPassword('admin', 'apple')
+  t.ok(await authenticator.renewed(byBasic, again!, CALLER), 'the same password with another hash')
+  t.equal(await authenticator.renewed(byCookie, sessionly, CALLER), undefined, 'which ends sessions')
+  await setPassword('admin', 'pear')
+  t.equal(await authenticator.renewed(byBasic, again!, CALLER), undefined, 'another password')
+
+  const other = await authenticator.login('admin', 'pear')
+  const cookie = { cookie: other!.setCookie }
+  const known = await authenticator.authenticate(cookie)
+  clock.advance(601_000)
+  t.equal(authenticator.renewed(cookie, known, CALLER), known, 'nothing has renewed the session meanwhile')
+  t.same(await authenticator.authenticate(cookie), ANONYMOUS, 'but a new request is nobody')
 })

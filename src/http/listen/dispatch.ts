@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, RouteHandlerMethod } from 'fastify'
-import type { Authentication } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { requestBegun, requestOver } from '../../base/lone-request.ts'
 import { type RandomBytes, randomHex } from '../../base/random.ts'
@@ -10,6 +9,7 @@ import type { Answer, WholeAnswer } from '../answer/answer.ts'
 import { asScript, isCallback, isJson } from '../answer/callback.ts'
 import { knownError } from '../answer/known-error.ts'
 import { authorize } from '../request/access.ts'
+import { authenticate } from '../request/authentication.ts'
 import { preflight } from '../request/cors.ts'
 import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
 import { parseTarget } from '../request/path.ts'
@@ -292,7 +292,7 @@ export function exchangeOf(service: Service, request: IncomingMessage, response:
 function handle(exchange: Exchange, resource: Resource): Answer | Promise<Answer> {
   const allowed = preflight(exchange.service.options.cors, exchange.request)
   if (allowed !== undefined) return allowed
-  const asking = authenticate(exchange)
+  const asking = identify(exchange)
   return asking === undefined ? admit(exchange, resource) : asking.then(() => admit(exchange, resource))
 }
 
@@ -314,44 +314,13 @@ export function handlerFor(resources: Iterable<Resource>): Service['handle'] {
   }
 }
 
-/**
- * Finds out who asks. Throws uriTooLong, badRequest for a malformed target; throws, or rejects with, unauthorized for wrong
- * credentials. The promise is of somebody whose credentials have to be verified first.
- */
-export function authenticate(exchange: Exchange): Promise<void> | undefined {
+/** Finds out who asks. Throws uriTooLong, badRequest for a malformed target, and as `authenticate` does. */
+export function identify(exchange: Exchange): Promise<void> | undefined {
   if (exchange.rawTarget.length > exchange.limits.maxUriLength) throw new DatabaseError('uriTooLong')
   if ((exchange.request as ArrivingMessage).arrival!.malformed) {
     throw new DatabaseError('badRequest', 'invalid_url_encoding')
   }
-  const { headers, socket } = exchange.request
-  const { authenticator, metrics } = exchange.backend
-  const known = authenticator.recall(headers, socket.remoteAddress ?? '')
-  if (known !== undefined) {
-    if (headers.authorization !== undefined) metrics.count('couchdb.auth_cache_hits')
-    recognise(exchange, known)
-    return undefined
-  }
-  if (headers.authorization !== undefined) metrics.count('couchdb.auth_cache_misses')
-  const tolerant = exchange.place.route === 'welcome'
-  const { caller, isSecure } = exchange
-  const asking = authenticator.authenticate(headers, { tolerant, caller, isSecure })
-  return asking.then((found) => recognise(exchange, found))
-}
-
-function recognise(exchange: Exchange, known: Authentication): void {
-  exchange.user = known.user
-  exchange.authenticated = known.handler
-  exchange.setCookie = known.setCookie
-  if (known.handler === undefined) requireSomebody(exchange)
-}
-
-/** Where only those who have signed in are served, others may sign in. Throws unauthorized. */
-function requireSomebody({ limits, place, method }: Exchange): void {
-  const { requireValidUser, requireValidUserExceptForUp } = limits
-  if (!requireValidUser && !requireValidUserExceptForUp) return
-  if (place.route === '_session' && method === 'POST') return
-  if (requireValidUserExceptForUp && place.route === '_up') return
-  throw new DatabaseError('unauthorized', 'Authentication required.')
+  return authenticate(exchange)
 }
 
 /** HEAD is GET without the body; a POST may carry another method, for clients that know no others. */

@@ -134,7 +134,8 @@ function spelled(name: string): string {
 
 /** The whole head, names and values in turn. */
 function headOf(exchange: Exchange, headers: Headers): string[] {
-  const { service, request, setCookie } = exchange
+  const { service, request, authentication } = exchange
+  const setCookie = authentication?.setCookie
   const head = [
     'Server',
     exchange.limits.versionsShown ? service.serverToken : 'CouchDB',

@@ -14,7 +14,7 @@ import { authorize } from '../request/access.ts'
 import { allowedOrigin } from '../request/cors.ts'
 import type { Exchange, Service } from '../request/exchange.ts'
 import { rightOf } from '../request/rights.ts'
-import { authenticate, exchangeOf, rewriteUrl } from './dispatch.ts'
+import { exchangeOf, identify, rewriteUrl } from './dispatch.ts'
 import { errorAnswer } from './error-answer.ts'
 import { logRequest } from './request-log.ts'
 import { sendWhole } from './send.ts'
@@ -65,7 +65,7 @@ async function accept(service: Service, { request, socket, take }: Upgrade): Pro
 /** Throws what a request of the feed without a WebSocket would get, badRequest for other resources, forbidden. */
 async function admit(exchange: Exchange): Promise<void> {
   if (exchange.service.stopping.aborted) throw new DatabaseError('shuttingDown')
-  await authenticate(exchange)
+  await identify(exchange)
   const isFeed = exchange.place.route === 'db/_changes' && exchange.query.get('feed') === 'websocket'
   if (!isFeed || exchange.method !== 'GET') {
     throw new DatabaseError('badRequest', 'Only `_changes?feed=websocket` speaks WebSocket')

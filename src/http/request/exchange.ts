@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import type { Authentication } from '../../auth/authenticator.ts'
 import type { Caller } from '../../auth/hash-queue.ts'
 import { isChannelled, isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { ANONYMOUS, isServerAdmin, type UserCtx } from '../../auth/user.ts'
@@ -108,9 +109,8 @@ export class Exchange implements Intake, BodyTiming {
   readonly query: Query
   readonly requestId: string
   user: UserCtx = ANONYMOUS
-  /** Which handler recognised the user. */
-  authenticated: string | undefined
-  setCookie: string | undefined
+  /** How the user was recognised. */
+  authentication: Authentication | undefined
   /** Milliseconds that reading the body took. */
   bodyTimeMs = 0
   /** What it was found to have the right for. */
@@ -171,7 +171,7 @@ export class Exchange implements Intake, BodyTiming {
     const origin = { outer: this, rewriting }
     const inner = new Exchange(this.service, this.request, this.response, arrival, this.requestId, origin)
     inner.user = this.user
-    inner.authenticated = this.authenticated
+    inner.authentication = this.authentication
     this.#inner?.release()
     this.#inner = inner
     return inner

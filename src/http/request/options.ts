@@ -109,7 +109,10 @@ export interface Backend {
   /** What this thread counts. */
   readonly metrics: Metrics
   readonly uniqueTime: UniqueTime
-  readonly authenticator: Pick<Authenticator, 'recall' | 'authenticate' | 'login' | 'logout' | 'handlers'>
+  readonly authenticator: Pick<
+    Authenticator,
+    'recall' | 'authenticate' | 'renewed' | 'login' | 'logout' | 'handlers'
+  >
   /** Runs functions of design documents. */
   readonly designs: DesignDocuments
   readonly indexes: Indexes

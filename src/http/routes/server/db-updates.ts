@@ -6,6 +6,7 @@ import { eventOf } from '../../../server/database-events.ts'
 import type { Answer } from '../../answer/answer.ts'
 import { type ChangeWaiter, type Client, changeWaiter } from '../../feeds/change-waiter.ts'
 import { feedAnswer } from '../../feeds/feed-answer.ts'
+import { withRights } from '../../feeds/feed-rights.ts'
 import type { ChangesParameters } from '../../request/changes-parameters.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { isTrue, readNatural, readOneOf } from '../../request/parameters.ts'
@@ -20,8 +21,10 @@ async function dbUpdates(exchange: Exchange): Promise<Answer> {
   const { database } = events
   const reader = new ChangesReader(() => database, parameters, undefined, eventText)
   const { stopping } = exchange.service
-  const listen = (client: Client): ChangeWaiter =>
-    changeWaiter((onChange) => database.onChange(onChange), client, [stopping])
+  const listen = (client: Client): ChangeWaiter => {
+    const waiter = changeWaiter((onChange) => database.onChange(onChange), client, [stopping])
+    return withRights(exchange, waiter)
+  }
   return feedAnswer(exchange, { database, reader, parameters, listen })
 }
 

@@ -21,7 +21,8 @@ function read(exchange: Exchange): Answer {
   }
   const database = exchange.backend.settings.get('authenticationDatabase')
   if (database !== undefined) info['authentication_db'] = database
-  if (exchange.authenticated !== undefined) info['authenticated'] = exchange.authenticated
+  const handler = exchange.authentication?.handler
+  if (handler !== undefined) info['authenticated'] = handler
   return json(200, { ok: true, userCtx: { name, roles }, info })
 }
 
