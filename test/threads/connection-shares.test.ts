@@ -1,6 +1,8 @@
 /** Connections that come in a burst are shared out among the threads that listen on the same socket. */
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
@@ -76,7 +78,9 @@ t.test('fronts count the connections that they have, and one that ends counts no
 })
 
 t.test('connections of all sockets count, each of them once', async (t) => {
-  const path = join(t.testdir(), 'socket')
+  const folder = mkdtempSync(join(tmpdir(), 'davenport-shares-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'socket')
   const server = await startTestServer({ threads: 2, config: { DAVENPORT_DAVENPORT__UNIX_SOCKET: path } })
   t.teardown(() => server.stop())
   const clients = [...burst(server.http.port, 7), ...burst(path, 5)]
