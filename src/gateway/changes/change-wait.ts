@@ -1,3 +1,4 @@
+import type { Pulse } from '../../http/feeds/pulse.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
 
 export type Wakeup = 'change' | 'beat' | 'timeout' | 'gone'
@@ -6,8 +7,8 @@ export type Wakeup = 'change' | 'beat' | 'timeout' | 'gone'
 export type Watched = () => ReadonlySet<string> | undefined
 
 /**
- * Waits for changes of channels on behalf of one client: nothing that happens between two waits is missed. `gone` aborts
- * when the client has gone or the server stops.
+ * Waits for changes of channels on behalf of one client: nothing that happens between two waits is missed, and no changes, of which
+ * he may be shown nothing, put a sign of life off. `gone` aborts when the client has gone or the server stops.
  */
 export class ChangeWait {
   readonly #gone: AbortSignal
@@ -44,9 +45,10 @@ export class ChangeWait {
     this.#unlisten = this.#database.bells.listen(this.#ring, channels)
   }
 
-  /** `deadlineMs` and `beatMs` from now; undefined for never. */
-  next(deadlineMs: number | undefined, beatMs: number | undefined): Promise<Wakeup> {
+  /** `deadlineMs` from now; undefined for never. After `beat` a sign of life is to be given. */
+  next(deadlineMs: number | undefined, pulse: Pulse): Promise<Wakeup> {
     if (this.#gone.aborted || this.#ended.aborted) return Promise.resolve('gone')
+    if (pulse.isDue) return Promise.resolve('beat')
     if (this.#hasChanged) return Promise.resolve('change')
     return new Promise((resolve) => {
       const timers: NodeJS.Timeout[] = []
@@ -57,7 +59,7 @@ export class ChangeWait {
       }
       if (deadlineMs !== undefined)
         timers.push(setTimeout(() => this.#wake?.('timeout'), Math.max(0, deadlineMs)))
-      if (beatMs !== undefined) timers.push(setTimeout(() => this.#wake?.('beat'), beatMs))
+      if (pulse.beats) timers.push(setTimeout(() => this.#wake?.('beat'), pulse.idleMs))
     })
   }
 

@@ -4,6 +4,7 @@ import { type ChangeRow, changeRows, channelsRead } from '../../channels/change-
 import { mayRead, mayReadChannel, type Reader } from '../../channels/reader.ts'
 import { formatSequence, type SequenceId, sequenceText } from '../../channels/sequence-id.ts'
 import type { Piece } from '../../documents/piece.ts'
+import type { Pulse } from '../../http/feeds/pulse.ts'
 import { stringsText, stringText } from '../../json/writer.ts'
 import { documentParts } from '../document-answer.ts'
 import { GatewayError } from '../errors.ts'
@@ -25,6 +26,8 @@ export class ChangesPasses {
   readonly #reader: ReaderNow
   readonly #options: ChangesOptions
   readonly #gone: AbortSignal
+  readonly #pulse: Pulse
+  #isBetween = false
   /** Of the last row that was told. */
   #since: SequenceId
   /** Of the last one that was looked at. */
@@ -35,11 +38,18 @@ export class ChangesPasses {
   #watched: ReadonlySet<string> | undefined
 
   /** `gone` aborts when the client has gone. */
-  constructor(database: GatewayDatabase, reader: ReaderNow, options: ChangesOptions, gone: AbortSignal) {
+  constructor(
+    database: GatewayDatabase,
+    reader: ReaderNow,
+    options: ChangesOptions,
+    gone: AbortSignal,
+    pulse: Pulse,
+  ) {
     this.#database = database
     this.#reader = reader
     this.#options = options
     this.#gone = gone
+    this.#pulse = pulse
     this.#since = options.since
     this.#place = options.since
     this.#left = options.limit ?? Number.POSITIVE_INFINITY
@@ -48,6 +58,11 @@ export class ChangesPasses {
   /** As many rows were taken as were asked for. */
   get isExhausted(): boolean {
     return this.#left <= 0
+  }
+
+  /** The last `take` has left off before the end of the pass, for a sign of life that is due. */
+  get isBetween(): boolean {
+    return this.#isBetween
   }
 
   get lastSequence(): string {
@@ -64,13 +79,18 @@ export class ChangesPasses {
     return this.#watched
   }
 
-  /** The next rows; none where there are none now, and where the client has gone. */
+  /** The next rows; none where there are none now, where a sign of life is due, and where the client has gone. */
   async take(most = MOST_ROWS): Promise<string[]> {
+    this.#isBetween = false
     for (;;) {
       const texts: string[] = []
       const hasMore = this.#step(texts, most)
       if (texts.length > 0 || !hasMore || this.#gone.aborted) return texts
       await nextTurn()
+      if (this.#pulse.isDue) {
+        this.#isBetween = true
+        return texts
+      }
     }
   }
 

@@ -11,6 +11,7 @@ import { describeError } from '../../base/log.ts'
 import { type Upgrade, upgradesOf, type Websockets } from '../../http/listen/upgrades.ts'
 import { GONE } from '../../http/request/gone-signal.ts'
 import { ChangeWait } from '../changes/change-wait.ts'
+import { pulseOf } from '../changes/changes-feed.ts'
 import { type ChangesOptions, optionsOfMessage, optionsOfRequest } from '../changes/changes-options.ts'
 import { ChangesPasses } from '../changes/changes-pass.ts'
 import { GatewayError } from '../errors.ts'
@@ -119,9 +120,15 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
     return
   }
   const messages = new Messages(client, options.compresses)
-  const passes = new ChangesPasses(database, readerNow, options, gone)
+  const { clock } = gateway
+  const pulse = pulseOf(options.heartbeatMs, clock)
+  const passes = new ChangesPasses(database, readerNow, options, gone, pulse)
   const wait = new ChangeWait(database, passes.watched, gone)
-  const endMs = gateway.clock.monotonic() + options.timeoutMs
+  const endMs = clock.monotonic() + options.timeoutMs
+  const send = async (text: string): Promise<void> => {
+    await messages.send(text)
+    pulse.beaten()
+  }
   try {
     let isCurrent = false
     while (messages.isOpen) {
@@ -129,20 +136,24 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
       let any = false
       for (
         let rows = await passes.take(MOST_ROWS);
-        rows.length > 0 && messages.isOpen;
+        (rows.length > 0 || passes.isBetween) && messages.isOpen;
         rows = await passes.take(MOST_ROWS)
       ) {
+        if (rows.length === 0) {
+          await send('')
+          continue
+        }
         any = true
-        await messages.send(`[${rows.join(',')}]`)
+        await send(`[${rows.join(',')}]`)
       }
       if (passes.isExhausted) break
-      if (!isCurrent) await messages.send('[]')
-      if (isCurrent ? any : !any) await messages.send('')
+      if (!isCurrent) await send('[]')
+      if (isCurrent ? any : !any) await send('')
       isCurrent = true
-      let wakeup = await wait.next(leftMs(options, endMs - gateway.clock.monotonic()), options.heartbeatMs)
+      let wakeup = await wait.next(leftMs(options, endMs - clock.monotonic()), pulse)
       while (wakeup === 'beat' && messages.isOpen) {
-        await messages.send('')
-        wakeup = await wait.next(leftMs(options, endMs - gateway.clock.monotonic()), options.heartbeatMs)
+        await send('')
+        wakeup = await wait.next(leftMs(options, endMs - clock.monotonic()), pulse)
       }
       if (wakeup === 'gone' || wakeup === 'timeout') break
     }
