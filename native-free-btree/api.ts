@@ -106,6 +106,8 @@ export interface EntryPlace {
 export interface Cursor {
   /** Moves to the next entry; false at the end. */
   next(): boolean
+  /** As `next` and `place`, for less than both. */
+  nextPlace(into: EntryPlace): boolean
   /** The entry's key: a copy. */
   key(): Buffer
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
