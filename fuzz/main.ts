@@ -9,7 +9,7 @@ import { progressOf } from './progress.ts'
 import { commandFor, keepOutputForJson, print, printCoverage, printFailure, printTotals } from './report.ts'
 import { runTarget, shortestFailure } from './run.ts'
 import { smoke } from './smoke.ts'
-import type { Target } from './target.ts'
+import { duePaths, type Target } from './target.ts'
 import { BY_NAME } from './targets/index.ts'
 
 const SHRINK_SECONDS = 60
@@ -54,7 +54,7 @@ async function runAll(options: RunOptions): Promise<boolean> {
   const sum = (of: (report: JobReport) => number) => reports.reduce((total, report) => total + of(report), 0)
   print(`${sum(({ events }) => events)} events; what they came across:`)
   printCoverage(coverage)
-  const untrodden = coverage.missing(target.rarePaths)
+  const untrodden = coverage.missing(duePaths(target, options))
   const isShort = options.only !== undefined || sum(({ events }) => events) < target.smokeEvents
   if (untrodden.length > 0) {
     print(

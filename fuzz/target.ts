@@ -25,6 +25,8 @@ export interface Target {
   readonly smokeEvents: number
   /** Counters that no smoke run may leave at zero. */
   readonly rarePaths: readonly string[]
+  /** Those of them to which no run with these settings comes. Default none. */
+  barredPaths?(settings: TargetSettings): readonly string[]
   /** False where time or processes decide too: a failure is not shrunk, since it may not come again. Default true. */
   readonly repeats?: boolean
   /** An event that takes longer counts as hung. Default 30,000. */
@@ -35,4 +37,10 @@ export interface Target {
 /** The player of a target that keeps nothing from one case to the next. */
 export function playerOf(play: (script: Script) => Promise<void>): () => Promise<Player> {
   return async () => ({ play, close: async () => {} })
+}
+
+/** The counters that a run with these settings may not leave at zero. */
+export function duePaths(target: Target, settings: TargetSettings): string[] {
+  const barred = target.barredPaths?.(settings) ?? []
+  return target.rarePaths.filter((path) => !barred.includes(path))
 }

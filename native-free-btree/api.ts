@@ -106,6 +106,8 @@ export interface EntryPlace {
 export interface Cursor {
   /** Moves to the next entry; false at the end. */
   next(): boolean
+  /** As `next` and `place`, for less than both. */
+  nextPlace(into: EntryPlace): boolean
   /** The entry's key: a copy. */
   key(): Buffer
   /** The entry's value, a copy, fetched and verified when it lies out of line. */
@@ -256,11 +258,19 @@ export interface Transaction {
   append(value: Uint8Array): Reference
 }
 
-export interface TransactOptions {
+/** @typeParam T what `build` returns. */
+export interface TransactOptions<T = unknown> {
   /** What the transaction will write, in bytes, roughly: counted against the bound of the writer's queue. */
   sizeHint?: number | undefined
   /** Aborts the wait for a place in the queue, or in it; a transaction that has been built goes on. */
   signal?: AbortSignal | undefined
+  /**
+   * Called with what `build` returned once the commit is durable and published to other threads, and before the trees here are
+   * changed, which takes as long as building it did: who waits in another thread may be told then, for nothing else runs in this one
+   * between the call and the change. It must neither throw nor read the store. Not called where `transact` rejects, unless the
+   * change fails, of which the next opening knows nothing.
+   */
+  onDurable?: ((result: T) => void) | undefined
 }
 
 export interface CheckProblem {
@@ -383,7 +393,7 @@ export interface Store extends StoreReader {
    * before that may bring it back), POISONED (of what had been written, a later opening may find it), CLOSED, READ_ONLY,
    * ABORTED, INVALID_ARGUMENT.
    */
-  transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
+  transact<T>(build: (tx: Transaction) => T, options?: TransactOptions<T>): Promise<T>
   /** Writes all dirty nodes, so that the next open has nothing to replay. */
   checkpoint(): Promise<void>
   /** Makes a commit readable for other threads: see `openSnapshot`. Writes a checkpoint. */

@@ -47,11 +47,14 @@ export class FollowerSnapshot implements Snapshot, Viewer {
   tree(name: string): TreeReader {
     assertOutside()
     if (!this.#open) throw closed()
-    const index = this.#trees.findIndex((tree) => tree.name === name)
-    const tree = this.#trees[index]
-    if (tree === undefined) throw unknownTree(name)
-    tree.tree.assertReadable()
-    return new FollowedReader(this, tree, this.#ends[index]!)
+    const trees = this.#trees
+    for (let index = 0; index < trees.length; index++) {
+      const tree = trees[index]!
+      if (tree.name !== name) continue
+      tree.tree.assertReadable()
+      return new FollowedReader(this, tree, this.#ends[index]!)
+    }
+    throw unknownTree(name)
   }
 
   get values(): ValueSource {
@@ -88,7 +91,9 @@ export class FollowerSnapshot implements Snapshot, Viewer {
     if (!this.#open) return
     this.#open = false
     this.#file.source.removeReader()
-    for (const [index, share] of this.#shares.entries()) {
+    const shares = this.#shares
+    for (let index = 0; index < shares.length; index++) {
+      const share = shares[index]
       if (share !== undefined) this.#trees[index]!.tree.unshare(share)
     }
     this.#stand.viewers.remove(this.#place)

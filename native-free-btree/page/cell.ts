@@ -18,6 +18,26 @@ export class CellView {
 
 /** Reads the cell at `offset` of `bytes`, a page or a record. */
 export function readCell(bytes: Uint8Array, offset: number, into: CellView): CellView {
+  const keyByte = bytes[offset]!
+  const tagByte = bytes[offset + 1]!
+  const tagMore = bytes[offset + 2]!
+  if (keyByte >= 128 || (tagByte >= 128 && tagMore >= 128)) return readLongCell(bytes, offset, into)
+  // Most cells are such: a key of up to 127 bytes, and a tag of one byte or two.
+  const isShort = tagByte < 128
+  const tag = isShort ? tagByte : (tagByte & 127) | (tagMore << 7)
+  const keyStart = offset + (isShort ? 2 : 3)
+  const keyEnd = keyStart + keyByte
+  into.start = offset
+  into.keyStart = keyStart
+  into.keyEnd = keyEnd
+  into.payloadStart = keyEnd
+  into.isReference = (tag & 1) === 1
+  into.end = keyEnd + (tag >> 1)
+  return into
+}
+
+/** A cell that may be of any length. */
+function readLongCell(bytes: Uint8Array, offset: number, into: CellView): CellView {
   let at = offset
   let byte = bytes[at++]!
   let keyLength = byte & 127
@@ -88,10 +108,10 @@ export function copyTo(page: Uint8Array, start: number, end: number, target: Uin
 }
 
 /** A copy of bytes `start` to `end` of a page. Short ones, the most, are copied without leaving JavaScript. */
-export function copyOf(page: Buffer, start: number, end: number): Buffer {
+export function copyOf(page: Uint8Array, start: number, end: number): Buffer {
   const length = end - start
   const copy = Buffer.allocUnsafe(length)
-  if (length > 96) page.copy(copy, 0, start, end)
+  if (length > 96) copy.set(page.subarray(start, end))
   else for (let i = 0; i < length; i++) copy[i] = page[start + i]!
   return copy
 }

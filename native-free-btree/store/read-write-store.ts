@@ -116,14 +116,15 @@ export class ReadWriteStore extends FileStore<WritableFile> implements BulkStore
     }))
   }
 
-  async transact<T>(build: (tx: Transaction) => T, options: TransactOptions = {}): Promise<T> {
+  async transact<T>(build: (tx: Transaction) => T, options: TransactOptions<T> = {}): Promise<T> {
     const writer = this.#assertWritable()
     requireFunction('build', build)
     requireObject('options', options)
-    const { sizeHint = DEFAULT_SIZE_HINT_BYTES, signal } = options
+    const { sizeHint = DEFAULT_SIZE_HINT_BYTES, signal, onDurable } = options
     requireAmount('sizeHint', sizeHint)
     requireSignal(signal)
-    return writer.submit('transaction', sizeHint, (tx) => build(tx), signal)
+    if (onDurable !== undefined) requireFunction('onDurable', onDurable)
+    return writer.submit('transaction', sizeHint, (tx) => build(tx), signal, onDurable)
   }
 
   async checkpoint(): Promise<void> {

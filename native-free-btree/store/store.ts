@@ -38,7 +38,7 @@ export abstract class FileStore<File extends LoadedFile>
   }
 
   abstract readonly durableEnd: number
-  abstract transact<T>(build: (tx: Transaction) => T, options?: TransactOptions): Promise<T>
+  abstract transact<T>(build: (tx: Transaction) => T, options?: TransactOptions<T>): Promise<T>
   abstract appendStream(source: AsyncIterable<Uint8Array>): Promise<Reference>
   abstract checkpoint(): Promise<void>
   abstract exportSnapshot(): Promise<SnapshotHandle>

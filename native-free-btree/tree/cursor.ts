@@ -30,6 +30,7 @@ export class TreeCursor implements Cursor {
   readonly #root: Root
   readonly #options: CursorOptions
   readonly #isOpen: () => boolean
+  readonly #step: 1 | -1
   #pages: Buffer[] = []
   #children: Children[] = []
   readonly #indexes: number[] = []
@@ -39,6 +40,8 @@ export class TreeCursor implements Cursor {
   #done = false
   /** The bound that the walk is moving towards needs no look within the present leaf. */
   #leafInside = false
+  /** Entries of the present leaf that come next and need no look at anything but their cells. */
+  #ahead = 0
 
   constructor(
     root: Root,
@@ -54,26 +57,50 @@ export class TreeCursor implements Cursor {
     this.#values = values
     this.#compare = compare
     this.#options = options
+    this.#step = options.reverse === true ? -1 : 1
     this.#isOpen = isOpen
   }
 
   next(): boolean {
     this.#assertOpen()
+    return this.#move()
+  }
+
+  nextPlace(into: EntryPlace): boolean {
+    this.#assertOpen()
+    if (!this.#move()) return false
+    const level = this.#pages.length - 1
+    const page = this.#pages[level]!
+    placeCell(page, cellOffset(page, this.#indexes[level]!), this.#values, into)
+    return true
+  }
+
+  #move(): boolean {
     if (this.#done) return false
     this.#renew()
-    const reverse = this.#options.reverse === true
+    if (this.#ahead === 0) return this.#moveFar(this.#options.reverse === true)
+    this.#ahead -= 1
+    this.#indexes[this.#pages.length - 1]! += this.#step
+    return true
+  }
+
+  /** Moves to an entry that may lie in another leaf, or beyond the range. */
+  #moveFar(reverse: boolean): boolean {
     if (!this.#started) {
       this.#started = true
       if (!this.#seek(reverse)) return this.#finish()
     } else {
       const level = this.#pages.length - 1
-      const index = this.#indexes[level]! + (reverse ? -1 : 1)
+      const index = this.#indexes[level]! + this.#step
       this.#indexes[level] = index
       if (index < 0 || index >= cellCount(this.#pages[level]!)) {
         if (!this.#nextLeaf(reverse)) return this.#finish()
       }
     }
-    if (!this.#leafInside && this.#isBeyond(reverse)) return this.#finish()
+    if (!this.#leafInside) return this.#isBeyond(reverse) ? this.#finish() : true
+    const level = this.#pages.length - 1
+    const index = this.#indexes[level]!
+    this.#ahead = reverse ? index : cellCount(this.#pages[level]!) - 1 - index
     return true
   }
 

@@ -82,6 +82,12 @@ export class LateCursor implements Cursor {
     }
   }
 
+  nextPlace(into: EntryPlace): boolean {
+    if (!this.next()) return false
+    this.place(into)
+    return true
+  }
+
   get #operation(): number {
     return this.#late.ordered[this.#at]!
   }

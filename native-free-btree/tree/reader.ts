@@ -5,7 +5,7 @@ import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { POINTER_BYTES } from '../format.ts'
-import { CellView, leafCellBytes, readCell } from '../page/cell.ts'
+import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
 import { cellCount, cellOffset, isLeaf } from '../page/layout.ts'
 import { MutableNode } from '../page/mutable-node.ts'
 import { bytesBelow, countBelow, type NodePointer, readPointer, reductionBelow } from '../page/pointer.ts'
@@ -17,6 +17,7 @@ import type { Root } from './shares.ts'
 import type { Tree } from './tree.ts'
 
 const view = new CellView()
+const WHOLE: Range = {}
 
 /** The options, looked at and copied: bounds stay as they are while a cursor walks. Throws INVALID_ARGUMENT. */
 export function checkedCursor(options: CursorOptions): CursorOptions {
@@ -75,15 +76,15 @@ export class RootReader implements TreeReader {
     return this.#root === undefined ? 0 : rankBelow(this.#root, bytes, this.#source, this.#tree.compare)
   }
 
-  reduce(range: Range = {}): Summary {
-    const checked = checkedRange(range)
+  reduce(range?: Range): Summary {
+    const checked = range === undefined ? WHOLE : checkedRange(range)
     this.#assertOpen()
     const { reducer } = this.#tree
     if (this.#root !== undefined && checked.start === undefined && checked.end === undefined) {
       const { count, bytes } = this.#root
       // What the root keeps is what the reducer has combined.
-      const whole = reducer && Buffer.from(reductionOf(this.#root, this.#tree, this.#source, this.#values))
-      return { count, bytes, reduction: whole }
+      const whole = reducer && reductionOf(this.#root, this.#tree, this.#source, this.#values)
+      return { count, bytes, reduction: whole && copyOf(whole, 0, whole.length) }
     }
     const total = new SummaryBuilder(reducer)
     if (this.#root !== undefined)
@@ -127,11 +128,16 @@ function checkedRange(range: Range): Range {
   requireBoolean('startInclusive', startInclusive)
   requireBoolean('endInclusive', endInclusive)
   return {
-    start: start === undefined ? undefined : Buffer.from(bytesOf('start', start)),
+    start: start === undefined ? undefined : ownBytes('start', start),
     startInclusive,
-    end: end === undefined ? undefined : Buffer.from(bytesOf('end', end)),
+    end: end === undefined ? undefined : ownBytes('end', end),
     endInclusive,
   }
+}
+
+function ownBytes(what: string, given: Uint8Array): Buffer {
+  const bytes = bytesOf(what, given)
+  return copyOf(bytes, 0, bytes.length)
 }
 
 class SummaryBuilder {

@@ -27,7 +27,9 @@ export class Shares {
   }
 
   remove(epoch: number): void {
-    const index = this.#held.findIndex((one) => one.epoch === epoch)
+    // Most were taken last.
+    let index = this.#held.length - 1
+    while (index >= 0 && this.#held[index]!.epoch !== epoch) index -= 1
     const entry = this.#held[index]
     invariant(entry !== undefined, 'a share was given back twice')
     entry.shares -= 1

@@ -4,6 +4,8 @@
  * - A commit group is written only after the sync of the commit before it returned.
  * - Trees change only after the sync of the group that changes them returned, so whoever reads them, at any
  *   time, reads durable commits; what a failed sync leaves in doubt was never shown to anybody.
+ * - A commit is published when it is durable, and before the trees here are changed nothing else runs in this thread: so who is
+ *   told of it in between reads it, in another thread by the log and in this one by the trees.
  */
 import type { Clock } from '../clock.ts'
 import { ByteWriter } from '../disk/bytes.ts'
@@ -60,7 +62,7 @@ export class GroupCommit {
     trees: ReadonlyMap<string, Tree>
     limits: { dirtyBytes: number; partBytes: number }
     state: { salt: bigint }
-    /** Told of each commit that is durable and applied, before its callers are. */
+    /** Told of each commit that is durable, and of each checkpoint, before anybody else is. */
     onDurable: () => void
   }) {
     this.#tail = parts.tail
@@ -170,12 +172,16 @@ export class GroupCommit {
     this.#checkpoints.logged(recordBytes)
     this.recordBytesWritten += recordBytes
     this.nodeBytesWritten += builder.length - recordBytes
-    if (this.#checkpoints.confirm(next)) tail.superblockDue = true
+    this.#onDurable()
+    // From here to the end of `#apply` nothing is awaited: whoever is told of the commit now can read it in other threads alone.
+    for (const { entry, result } of taken) entry.onDurable?.(result)
+    const isCheckpoint = this.#checkpoints.confirm(next)
+    if (isCheckpoint) tail.superblockDue = true
     if (!this.#apply()) {
       reject(taken, tail.poisoned!)
       return
     }
-    this.#onDurable()
+    if (isCheckpoint) this.#onDurable()
     for (const { entry, result } of taken) entry.resolve(result)
   }
 

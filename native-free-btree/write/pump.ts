@@ -243,11 +243,13 @@ export class Writer {
     sizeBytes: number,
     build: (tx: Transaction, builder: GroupBuilder) => T,
     signal?: AbortSignal,
+    onDurable?: (result: T) => void,
   ): Promise<T> {
-    if (this.#successor !== undefined) return this.#successor.submit(kind, sizeBytes, build, signal)
+    if (this.#successor !== undefined)
+      return this.#successor.submit(kind, sizeBytes, build, signal, onDurable)
     const refusal = this.#closed ?? this.#tail.poisoned
     if (refusal !== undefined) return Promise.reject(refusal)
-    const done = this.queue.add<T>(kind, sizeBytes, build, signal)
+    const done = this.queue.add<T>(kind, sizeBytes, build, signal, onDurable)
     this.#kick()
     return done
   }

@@ -11,6 +11,8 @@ export interface QueueEntry {
   readonly sizeBytes: number
   /** Runs when the group is formed; a throw leaves the entry out of it. */
   readonly build: (tx: Transaction, builder: GroupBuilder) => unknown
+  /** Called with what `build` returned when the group is durable and not applied; it must not throw. */
+  readonly onDurable: ((value: unknown) => void) | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   /** Set when the writer takes it: from then on it cannot be aborted. */
@@ -50,6 +52,7 @@ export class WriteQueue {
     sizeBytes: number,
     build: QueueEntry['build'],
     signal: AbortSignal | undefined,
+    onDurable?: (value: T) => void,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (signal?.aborted === true) {
@@ -60,6 +63,7 @@ export class WriteQueue {
         kind,
         sizeBytes,
         build,
+        onDurable: onDurable as QueueEntry['onDurable'],
         taken: false,
         admitted: false,
         previous: this.#last,

@@ -149,19 +149,32 @@ export class StoredDatabase extends ReadingDatabase implements OwnedDatabase {
     return this.#writes.write(ready, results, allOrNothing)
   }
 
-  /** Writes edits in parts, each as a whole. Rejects as `update`, when all of them have settled. */
-  writePacked(edits: PackedEdits): Promise<PackedResults> {
+  /**
+   * Writes edits in parts, each as a whole. Rejects as `update`, when all of them have settled. `onDurable` as in
+   * `WritePath.writePacked`, with the results, once all parts are written so.
+   */
+  writePacked(edits: PackedEdits, onDurable?: (results: PackedResults) => void): Promise<PackedResults> {
     const results: PackedResults = new Array(edits.count).fill(undefined)
     const parts = packedParts(edits)
-    if (parts.length === 1) return this.#writes.writePacked(parts[0]!, results).then(() => results)
-    return this.#writeParts(parts, results)
+    let left = parts.length
+    const tell = (): void => {
+      left -= 1
+      if (left === 0) onDurable!(results)
+    }
+    const onPart = onDurable && tell
+    if (parts.length === 1) return this.#writes.writePacked(parts[0]!, results, onPart).then(() => results)
+    return this.#writeParts(parts, results, onPart)
   }
 
-  async #writeParts(parts: readonly PackedPart[], results: PackedResults): Promise<PackedResults> {
+  async #writeParts(
+    parts: readonly PackedPart[],
+    results: PackedResults,
+    onPart: (() => void) | undefined,
+  ): Promise<PackedResults> {
     const writing: Promise<void>[] = []
     for (const part of parts) {
       if (writing.length > 0) await giveWay()
-      const written = this.#writes.writePacked(part, results)
+      const written = this.#writes.writePacked(part, results, onPart)
       // It may reject while the others are still handed over; all are looked at when they have been.
       written.catch(() => undefined)
       writing.push(written)

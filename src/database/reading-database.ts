@@ -63,6 +63,23 @@ export interface ReadingParts {
   readonly metrics: Metrics
 }
 
+/** Of one snapshot. A class, since every listing makes one, and most ask for no limit. */
+class SnapshotViews implements ViewSource {
+  readonly values: ValueSource
+  readonly metrics: Metrics
+  readonly #settings: SettingsView
+
+  constructor(values: ValueSource, settings: SettingsView, metrics: Metrics) {
+    this.values = values
+    this.metrics = metrics
+    this.#settings = settings
+  }
+
+  get revsLimit(): number {
+    return this.#settings.revsLimit
+  }
+}
+
 /** A class, since every read makes one. */
 class StoreDocuments implements DocumentSource {
   readonly values: ValueSource
@@ -148,7 +165,7 @@ export abstract class ReadingDatabase {
   }
 
   #viewsOf(snapshot: Snapshot): ViewSource {
-    return { values: snapshot.values, revsLimit: this.#settings.revsLimit, metrics: this.#metrics }
+    return new SnapshotViews(snapshot.values, this.#settings, this.#metrics)
   }
 
   /** Throws illegalDocumentId for an id that no document of a partitioned database can have. */

@@ -8,7 +8,7 @@ import { DatabaseError } from '../base/errors.ts'
 import type { ThreadFigures, ThreadLook } from '../base/thread-figures.ts'
 import { watchYoungGeneration } from '../base/young-generation.ts'
 import type { OwnedDatabase } from '../database/api/database.ts'
-import type { RemoteCalls } from '../database/api/remote-writer.ts'
+import type { PackedAnswer, RemoteCalls } from '../database/api/remote-writer.ts'
 import { StoredDatabase } from '../database/database.ts'
 import { DatabaseService } from '../database/shared/database-service.ts'
 import type { Server } from '../server/server.ts'
@@ -97,14 +97,16 @@ export class FrontService {
       open: ({ name, kind }) => this.#open(name, kind),
       lookIntoChannels: ({ name, user }, { signal }) => server.channels.look(name, user, signal),
       openEvents: () => this.#openEvents(),
-      update: (handle, { bytes }) =>
-        this.#service(handle).update(bytes, { allOrNothing: false }).then(withBytes),
+      update: (handle, request) =>
+        this.#service(handle)
+          .update(request.bytes, { allOrNothing: false }, (results) => request.answer(withBytes(results)))
+          .then(withBytes),
       updateAllOrNothing: (handle, { bytes }) =>
         this.#service(handle).update(bytes, { allOrNothing: true }).then(withBytes),
-      updatePacked: (handle, { lent }) =>
+      updatePacked: (handle, request) =>
         this.#service(handle)
-          .updatePacked(lent!)
-          .then(({ results, edits }) => new WithBytes(results, edits)),
+          .updatePacked(request.lent!, (answered) => request.answer(withEdits(answered)))
+          .then(withEdits),
       change: ({ handle, method, args }) =>
         this.#service(handle).call(method as keyof RemoteCalls, args as never),
       beginUpload: ({ handle }) => {
@@ -222,6 +224,10 @@ function callerOf(address: string, signal: AbortSignal): Caller {
       return () => signal.removeEventListener('abort', listener)
     },
   }
+}
+
+function withEdits({ results, edits }: PackedAnswer): WithBytes {
+  return new WithBytes(results, edits)
 }
 
 function withBytes(bytes: Uint8Array): WithBytes {

@@ -52,6 +52,11 @@ export interface Request {
   /** To be given back with the answer. */
   readonly lent: Uint8Array<ArrayBuffer> | undefined
   readonly signal: AbortSignal
+  /**
+   * Answers at once, while the handler still runs or something that it waits for does: with all that was said before, without a turn
+   * of the event loop. What the handler gives or throws afterwards is of no account.
+   */
+  answer(result: WithBytes): void
 }
 
 /** Serves one method. Gives bytes back beside its result through `withBytes`. */
@@ -327,6 +332,7 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     this.#lastJoined = this.#joined
     this.#joined = 0
     const items = this.#items
+    if (items.length === 0) return
     const bytes = this.#takeBytes()
     const names = this.#newNames
     const lent = this.#lent
@@ -428,22 +434,33 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
       this.#say(REFUSAL, id, '', failureOf(new Error(`there is no call ${method}`)), undefined)
       return
     }
-    const request = new ServedRequest(bytes, lent, id, this.#serving)
+    const request = new ServedRequest(bytes, lent, id, this.#serving, this.#answerNow)
     let result: unknown
     try {
       result = handler(args, request)
     } catch (error) {
-      this.#refuse(id, error)
+      if (!request.isAnswered) this.#refuse(id, error)
       return
     }
     if (!(result instanceof Promise)) {
-      this.#answer(id, result)
+      if (!request.isAnswered) this.#answer(id, result)
       return
     }
     result.then(
-      (value) => this.#answer(id, value),
-      (error: unknown) => this.#refuse(id, error),
+      (value) => {
+        if (!request.isAnswered) this.#answer(id, value)
+      },
+      (error: unknown) => {
+        if (!request.isAnswered) this.#refuse(id, error)
+      },
     )
+  }
+
+  readonly #answerNow = (id: number, result: WithBytes): void => {
+    // Nobody else has to see to it that the message goes.
+    this.#flushDue = true
+    this.#answer(id, result)
+    this.#flushNow()
   }
 
   #answer(id: number, result: unknown): void {
@@ -464,8 +481,10 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
 class ServedRequest implements Request {
   readonly bytes: Uint8Array
   readonly lent: Uint8Array<ArrayBuffer> | undefined
+  isAnswered = false
   readonly #id: number
   readonly #serving: Map<number, AbortController>
+  readonly #answerNow: (id: number, result: WithBytes) => void
   #signal: AbortSignal | undefined
 
   constructor(
@@ -473,11 +492,19 @@ class ServedRequest implements Request {
     lent: Uint8Array<ArrayBuffer> | undefined,
     id: number,
     serving: Map<number, AbortController>,
+    answerNow: (id: number, result: WithBytes) => void,
   ) {
     this.bytes = bytes
     this.lent = lent
     this.#id = id
     this.#serving = serving
+    this.#answerNow = answerNow
+  }
+
+  answer(result: WithBytes): void {
+    if (this.isAnswered) return
+    this.isAnswered = true
+    this.#answerNow(this.#id, result)
   }
 
   /**

@@ -3,11 +3,12 @@ import t from 'tap'
 import { commandFor } from '../../fuzz/report.ts'
 import { runTarget, shortestFailure } from '../../fuzz/run.ts'
 import { untroddenPaths } from '../../fuzz/smoke.ts'
-import { playerOf, type Target } from '../../fuzz/target.ts'
+import { duePaths, playerOf, type Target } from '../../fuzz/target.ts'
 import { canary } from '../../fuzz/targets/canary.ts'
 import { crash } from '../../fuzz/targets/crash.ts'
 import { database } from '../../fuzz/targets/database.ts'
 import { readers } from '../../fuzz/targets/readers.ts'
+import { threads } from '../../fuzz/targets/threads.ts'
 
 /** Fails at the second event that draws a multiple of 16, with both numbers in its message. */
 const twoInACase: Target = {
@@ -51,6 +52,11 @@ t.test('who watches a run hears of every case', async (t) => {
   const limits = { seed: 1, events: 120, seconds: 20, onProgress: (events: number) => told.push(events) }
   await runTarget({ ...twoInACase, open: playerOf(async (script) => void [...script.events()]) }, limits)
   t.same(told, [50, 100, 120])
+})
+
+t.test('a server without fronts is not asked for the ends of any', async (t) => {
+  t.notOk(duePaths(threads, { threads: 0 }).includes('frontsKilled'))
+  for (const settings of [{}, { threads: 2 }]) t.same(duePaths(threads, settings), threads.rarePaths)
 })
 
 t.test('the canary is caught', async (t) => {

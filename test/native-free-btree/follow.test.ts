@@ -20,6 +20,50 @@ t.setTimeout(300_000)
 const STORES = isLong ? 8 : 2
 const OPERATIONS = isLong ? 12_000 : 6_000
 
+t.test(
+  'onDurable is told of a commit that others can read and the trees of the writer do not show',
+  async (t) => {
+    const random = new Random(seed)
+    const disk = new SimulatedDisk(random.fork())
+    // Checkpoints come with nearly each commit.
+    const store = await openSimulated(disk, PATH, random, { checkpointLogBytes: 2_000 })
+    const follower = await followerOn(disk, store.shareProgress())
+    const tree = 'plain'
+    for (let n = 0; n < 40; n++) {
+      const told: unknown[] = []
+      const value = patternBytes(n + 1, 300)
+      const writing = store.transact(
+        (tx) => {
+          tx.put(tree, numbered(n), value)
+          return `result ${n}`
+        },
+        {
+          onDurable: (result) => {
+            told.push(result)
+            t.same(follower.get(tree, numbered(n)), value, 'who follows reads it')
+            t.equal(store.get(tree, numbered(n)), undefined, 'the writer does not show it')
+          },
+        },
+      )
+      const failing = store.transact(
+        () => {
+          throw new TypeError('a defect')
+        },
+        { onDurable: () => told.push('of what was not written') },
+      )
+      await t.rejects(failing, TypeError)
+      t.equal(await writing, `result ${n}`)
+      t.strictSame(told, [`result ${n}`])
+      await follower.catchUp()
+      t.same(follower.get(tree, numbered(n)), value)
+      t.same(store.get(tree, numbered(n)), value)
+    }
+    t.ok(store.stats().nodeBytesWritten > 0, 'with checkpoints')
+    await follower.close()
+    await store.close()
+  },
+)
+
 t.test('random operations read by two followers agree with a plain model', async (t) => {
   const all = { operations: 0, reopened: 0, crashes: 0, compactions: 0 }
   const random = new Random(seed)

@@ -76,6 +76,23 @@ for (const order of ['forwards', 'backwards']) {
   })
 }
 
+t.test('a walk goes on behind what is asked for in between', async (t) => {
+  const { file, written } = makeFile(lengthsOf(3000), () => 0)
+  const values = new ValueReader(file, SALT)
+  // Ten that follow each other, and one of another part of the file, by turns.
+  const others = written.slice(0, 100)
+  const walk = written.slice(1000, 2000)
+  let wrong = 0
+  for (const [at, { value, reference }] of walk.entries()) {
+    if (!values.read(reference).equals(value)) wrong += 1
+    if (at % 10 !== 9) continue
+    const other = others[Math.floor(at / 10)]!
+    if (!values.read(other.reference).equals(other.value)) wrong += 1
+  }
+  t.equal(wrong, 0)
+  t.ok(file.reads < others.length + 15, `${file.reads} reads`)
+})
+
 t.test('a reference to another record than the window’s is refused', async (t) => {
   const { file, written } = makeFile(lengthsOf(100), () => 0)
   const values = new ValueReader(file, SALT)

@@ -7,7 +7,6 @@ import type {
   RemoteContent,
   RemoteWriter,
   WriteOptions,
-  WriterService,
 } from '../../src/database/api/remote-writer.ts'
 import type { StoredDatabase } from '../../src/database/database.ts'
 import { createDatabase } from '../../src/database/open.ts'
@@ -30,15 +29,26 @@ async function* clonesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   for await (const chunk of source) yield structuredClone(chunk)
 }
 
+/** What the other thread answers: by a call as the threads' channel takes it, or by what `run` resolves with. */
+function answered<T>(run: (answer: (early: T) => void) => Promise<T>, carried: (early: T) => T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    across(run((early) => resolve(carried(early)))).then(resolve, reject)
+  })
+}
+
 /** Counts what passes. */
 export class Loopback implements RemoteWriter {
-  readonly #service: WriterService
+  readonly #service: DatabaseService
   updates = 0
   appended = 0
+  /** Updates that were answered before the writer's thread showed them. */
+  early = 0
+  /** Runs with each of those answers. */
+  onEarly: () => void = () => {}
   /** Runs before each update is handed over. */
   beforeUpdate: () => Promise<void> | void = () => {}
 
-  constructor(service: WriterService) {
+  constructor(service: DatabaseService) {
     this.#service = service
   }
 
@@ -47,7 +57,15 @@ export class Loopback implements RemoteWriter {
     const [bytes, wanted] = structuredClone([edits, options] as const)
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
-    return across(this.#service.update(bytes, wanted))
+    return answered<Uint8Array>(
+      (answer) => this.#service.update(bytes, wanted, answer),
+      (results) => {
+        this.early += 1
+        const given = structuredClone(results)
+        this.onEarly()
+        return given
+      },
+    )
   }
 
   async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
@@ -55,7 +73,18 @@ export class Loopback implements RemoteWriter {
     const bytes = structuredClone(edits, { transfer: [edits.buffer] })
     const waiting = this.beforeUpdate()
     if (waiting !== undefined) await waiting
-    return across(this.#service.updatePacked(bytes))
+    return answered<PackedAnswer>(
+      (answer) => this.#service.updatePacked(bytes, answer),
+      ({ results, edits }) => {
+        this.early += 1
+        const given = {
+          results: structuredClone(results),
+          edits: structuredClone(edits, { transfer: [edits.buffer] }),
+        }
+        this.onEarly()
+        return given
+      },
+    )
   }
 
   join(run: (() => void) | undefined): void {

@@ -81,6 +81,12 @@ class MemoryCursor implements Cursor {
     return true
   }
 
+  nextPlace(into: EntryPlace): boolean {
+    if (!this.next()) return false
+    this.place(into)
+    return true
+  }
+
   #entry(): Entry {
     if (!this.#stands) throw new MemoryStoreError('INVALID_ARGUMENT', 'the cursor stands on no entry')
     return this.#tree[this.#at]!

@@ -5,7 +5,7 @@
  * some of them.
  */
 
-import type { Store, Transaction, TreeReader } from '../../native-free-btree/index.ts'
+import type { EntryPlace, Store, Transaction, TreeReader } from '../../native-free-btree/index.ts'
 import {
   type Cursor,
   type CursorOptions,
@@ -341,10 +341,12 @@ export class PropertyRun {
     const expected = model.walk(options)
     const cursor = tree.cursor(options)
     const most = this.#random.bool(0.1) ? Number.POSITIVE_INFINITY : this.#random.int(80)
+    const place = emptyPlace()
     const where = `${name}: cursor ${JSON.stringify({ ...options, start: options.start?.length })}`
     for (let i = 0; i <= expected.length; i++) {
       if (i > most) return
-      const there = cursor.next()
+      const isPlaced = i % 3 === 1
+      const there = isPlaced ? cursor.nextPlace(place) : cursor.next()
       if (there !== i < expected.length)
         throw new Error(`${where}: ${there} at entry ${i} of ${expected.length}`)
       if (!there) return
@@ -353,6 +355,10 @@ export class PropertyRun {
       if (cursor.valueLength() !== entry.value.length) throw new Error(`${where}: length of value ${i}`)
       if (entry.value.length < 300 || this.#random.bool(0.2))
         same(cursor.value(), entry.value, `${where}: value ${i}`)
+      if (!isPlaced) continue
+      const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = place
+      same(keyBytes.subarray(keyStart, keyEnd), entry.key, `${where}: place of key ${i}`)
+      same(valueBytes.subarray(valueStart, valueEnd), entry.value, `${where}: place of value ${i}`)
     }
   }
 
@@ -490,10 +496,14 @@ function gotInto(store: Pick<Store, 'getInto'>, name: string, key: Buffer): Buff
   return target
 }
 
+function emptyPlace(): EntryPlace {
+  const none = Buffer.alloc(0)
+  return { keyBytes: none, keyStart: 0, keyEnd: 0, valueBytes: none, valueStart: 0, valueEnd: 0 }
+}
+
 /** The value where the entry of a key lies that stands between other bytes. */
 function placedValue(store: Store, name: string, key: Buffer): Buffer | undefined {
-  const none = Buffer.alloc(0)
-  const place = { keyBytes: none, keyStart: 0, keyEnd: 0, valueBytes: none, valueStart: 0, valueEnd: 0 }
+  const place = emptyPlace()
   const around = Buffer.concat([Buffer.from([255, 0]), key, Buffer.from([0, 255])])
   if (!store.place(name, around, 2, 2 + key.length, place)) return undefined
   return Buffer.from(place.valueBytes.subarray(place.valueStart, place.valueEnd))

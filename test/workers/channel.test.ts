@@ -11,6 +11,7 @@ interface Calls {
   mark: { args: number; result: undefined }
   refuse: { args: { kind: 'conflict' | 'defect' }; result: undefined }
   wait: { args: undefined; result: string }
+  hurry: { args: { text: string; fails: boolean }; result: undefined }
 }
 
 interface Notices {
@@ -48,6 +49,16 @@ function line({ port1, port2 } = new MessageChannel()) {
       refuse: async ({ kind }) => {
         if (kind === 'conflict') throw new DatabaseError('conflict', 'twice', { headers: { 'x-a': '1' } })
         throw new TypeError('a defect')
+      },
+      hurry: async ({ text, fails }, request) => {
+        const { lent } = request
+        await undefined
+        request.answer(new WithBytes(Buffer.from(text), lent))
+        request.answer(new WithBytes(Buffer.from('again')))
+        const hasGone = lent!.length === 0
+        await new Promise((resolve) => setImmediate(resolve))
+        if (fails) throw new TypeError('a defect')
+        return new WithBytes(Buffer.from(`late, ${hasGone}`))
       },
       wait: (_args, { signal }) =>
         new Promise((resolve) => {
@@ -135,6 +146,30 @@ t.test('memory that is lent goes with its own call and comes back with its answe
   }
   t.same(await Promise.all(others), [2, 4, 6])
   t.ok(batches() < 8)
+  client.end(new Error('over'))
+  server.end(new Error('over'))
+})
+
+t.test('who answers while his handler runs has answered, once and at once', async (t) => {
+  const { port1, port2 } = new MessageChannel()
+  const { client, server } = line({ port1, port2 })
+  let messages = 0
+  port1.on('message', () => {
+    messages += 1
+  })
+  const asked = [false, true, false].map((fails, at) => {
+    const lent = new Uint8Array(10).fill(at)
+    return client.call('hurry', { text: `early ${at}`, fails }, { lent })
+  })
+  const other = client.ask('double', { n: 4 })
+  for (const [at, { bytes, lent }] of (await Promise.all(asked)).entries()) {
+    t.equal(Buffer.from(bytes!).toString(), `early ${at}`)
+    t.same([...lent!], new Array(10).fill(at), 'with the memory that was lent')
+  }
+  t.equal(await other, 8)
+  t.equal(messages, 4, 'each went by itself, behind what was said before')
+  t.equal(await client.ask('double', { n: 5 }), 10, 'and what is said later goes as ever')
+  t.equal(messages, 5, 'nothing was said of what came too late')
   client.end(new Error('over'))
   server.end(new Error('over'))
 })

@@ -118,11 +118,18 @@ export function writeField(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 5] = low
 }
 
+const EMPTY_SUMMARY: Readonly<IdSummary> = { live: 0, deleted: 0, active: 0, external: 0, validating: 0 }
+
 /** Of no entries: all zero. */
-export function readSummary(reduction: Uint8Array | undefined): IdSummary {
-  const bytes = reduction === undefined || reduction.length === 0 ? new Uint8Array(SUMMARY_BYTES) : reduction
-  const field = (index: number): number => readField(bytes, index * FIELD_BYTES)
-  return { live: field(0), deleted: field(1), active: field(2), external: field(3), validating: field(4) }
+export function readSummary(reduction: Uint8Array | undefined): Readonly<IdSummary> {
+  if (reduction === undefined || reduction.length === 0) return EMPTY_SUMMARY
+  return {
+    live: readField(reduction, 0),
+    deleted: readField(reduction, FIELD_BYTES),
+    active: readField(reduction, 2 * FIELD_BYTES),
+    external: readField(reduction, 3 * FIELD_BYTES),
+    validating: readField(reduction, 4 * FIELD_BYTES),
+  }
 }
 
 function addUp(parts: readonly Uint8Array[]): Uint8Array {

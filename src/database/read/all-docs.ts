@@ -114,8 +114,7 @@ class LiveWalk implements RowWalk<AllDocsRow> {
   next(): boolean {
     if (this.#taken >= this.#limit) return false
     const { entry } = this
-    while (this.#cursor.next()) {
-      this.#cursor.place(entry)
+    while (this.#cursor.nextPlace(entry)) {
       if (!isDeletedInfo(entry.valueBytes, entry.valueStart)) {
         entry.readInfo()
         this.#taken += 1

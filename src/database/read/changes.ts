@@ -67,7 +67,7 @@ function changeRow(
 }
 
 /** Entries of the update sequence, one after the other. */
-type Entries = Pick<Cursor, 'next' | 'place'>
+type Entries = Pick<Cursor, 'nextPlace'>
 
 /** Those of a few documents, which stand behind `since`, in the order of the sequence. */
 function entriesOf(snapshot: Snapshot, ids: readonly string[], since: number, reverse: boolean): Entries {
@@ -81,15 +81,14 @@ function entriesOf(snapshot: Snapshot, ids: readonly string[], since: number, re
   numbers.sort((a, b) => (reverse ? b - a : a - b))
   let at = -1
   return {
-    next: () => {
+    nextPlace: (into) => {
       at += 1
-      return at < numbers.length
-    },
-    place: (into) => {
+      if (at >= numbers.length) return false
       const keyBytes = seqKey(numbers[at]!)
       const valueBytes = sequence.get(keyBytes)!
       Object.assign(into, { keyBytes, keyStart: 0, keyEnd: keyBytes.length })
       Object.assign(into, { valueBytes, valueStart: 0, valueEnd: valueBytes.length })
+      return true
     },
   }
 }
@@ -116,12 +115,11 @@ export function openChanges(snapshot: Snapshot, source: Source, options: Changes
     entry,
     next: () => {
       if (taken >= limit) return false
-      if (!cursor.next()) {
+      if (!cursor.nextPlace(entry)) {
         // Nothing of these documents lies between here and the present.
         if (few !== undefined && !reverse) last = source.current
         return false
       }
-      cursor.place(entry)
       entry.readChange()
       last = entry.seqNumber
       taken += 1

@@ -91,10 +91,11 @@ export class WritableStore extends OpenStore<Store> {
     this.#counted = store.commit
   }
 
-  transact<T>(build: (tx: Transaction) => T, sizeHint?: number): Promise<T> {
+  /** `onDurable` as the engine's. */
+  transact<T>(build: (tx: Transaction) => T, sizeHint?: number, onDurable?: (result: T) => void): Promise<T> {
     try {
       const store = this.get()
-      return store.transact(build, { sizeHint }).then((result) => {
+      return store.transact(build, { sizeHint, onDurable }).then((result) => {
         this.#countCommits(store.commit)
         return result
       }, rethrown)

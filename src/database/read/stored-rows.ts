@@ -105,7 +105,7 @@ export class StoredEntry implements EntryPlace, StoredRow {
     const { values, metrics } = this.source
     try {
       const place = locateText(values, this.valueBytes, this.#referenceStart)
-      metrics?.count('couchdb.database_reads')
+      metrics?.countDatabaseRead()
       return place
     } catch (error) {
       throw databaseErrorOf(error)

@@ -184,15 +184,35 @@ export function decodeWinner(given: Uint8Array): Winner {
   }
 }
 
-/** Where `nextNumber` reads on. */
+/** Behind the number that `numberAt` read last. */
 let nextAt = 0
 /** Of a number's bytes behind the first. */
 const LAST_SCALE = 0x80 ** 7
 
 /** As `ByteReader.number`, of bytes that may have ended already; NaN for one of too many bytes. */
-function nextNumber(bytes: Buffer): number {
+function numberAt(bytes: Buffer, at: number): number {
+  const first = bytes[at]!
+  if (first < 0x80) {
+    nextAt = at + 1
+    return first
+  }
+  const second = bytes[at + 1]!
+  const low = (first & 0x7f) | ((second & 0x7f) << 7)
+  if (second < 0x80) {
+    nextAt = at + 2
+    return low
+  }
+  const third = bytes[at + 2]!
+  if (third < 0x80) {
+    nextAt = at + 3
+    return low | (third << 14)
+  }
+  return longNumberAt(bytes, at)
+}
+
+function longNumberAt(bytes: Buffer, at: number): number {
+  nextAt = at
   let byte = bytes[nextAt++]!
-  if (byte < 0x80) return byte
   let value = byte & 0x7f
   for (let scale = 0x80; scale <= LAST_SCALE; scale *= 0x80) {
     byte = bytes[nextAt++]!
@@ -202,39 +222,51 @@ function nextNumber(bytes: Buffer): number {
   return Number.NaN
 }
 
+/** A signed number as it is told by a whole one. */
+function unfolded(folded: number): number {
+  return folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
+}
+
 /**
  * As `placeWinner`, of a winner with an id of the usual length and a body, and without attachments, which most are: every row of a listing
  * comes by here. False: it is another, or cannot be read.
  */
 function placeUsual(bytes: Buffer, start: number, end: number, into: WinnerPlace): boolean {
   if (bytes[start] !== VERSION) return false
-  nextAt = start + 1
-  into.updateSeq = nextNumber(bytes)
-  into.leafCount = nextNumber(bytes)
-  const folded = nextNumber(bytes)
-  into.pos = folded % 2 === 1 ? -(folded + 1) / 2 : folded / 2
-  const count = nextNumber(bytes)
-  const parent = nextNumber(bytes)
-  if (!(count > 0) || bytes[nextAt++] !== REVISION_ID_SIZE) return false
-  into.idStart = nextAt
-  into.idEnd = nextAt + REVISION_ID_SIZE
-  nextAt += count * REVISION_ID_SIZE
-  if (!(nextAt < end) || !(nextNumber(bytes) > 0) || nextNumber(bytes) !== 0) return false
-  const flags = bytes[nextAt++]!
+  const updateSeq = numberAt(bytes, start + 1)
+  const leafCount = numberAt(bytes, nextAt)
+  const folded = numberAt(bytes, nextAt)
+  const count = numberAt(bytes, nextAt)
+  const parent = numberAt(bytes, nextAt)
+  let at = nextAt
+  if (!(count > 0) || bytes[at] !== REVISION_ID_SIZE) return false
+  const idStart = at + 1
+  at = idStart + count * REVISION_ID_SIZE
+  // Of values there are some, and the first is the leaf's.
+  if (!(at < end) || !(numberAt(bytes, at) > 0) || bytes[nextAt] !== 0) return false
+  at = nextAt + 1
+  const flags = bytes[at]!
   if ((flags & ~DELETED) !== HAS_BODY) return false
+  const behind = numberAt(bytes, at + 1)
+  const size = numberAt(bytes, nextAt)
+  const activeSize = numberAt(bytes, nextAt)
+  const bodyStart = nextAt + 1
+  const bodyEnd = bodyStart + bytes[nextAt]!
+  into.updateSeq = updateSeq
+  into.leafCount = leafCount
+  into.pos = unfolded(folded)
+  into.idStart = idStart
+  into.idEnd = idStart + REVISION_ID_SIZE
   into.deleted = flags !== HAS_BODY
-  const behind = nextNumber(bytes)
-  into.seq = into.updateSeq - (behind % 2 === 1 ? -(behind + 1) / 2 : behind / 2)
-  into.size = nextNumber(bytes)
-  into.activeSize = nextNumber(bytes)
-  const bodyBytes = bytes[nextAt++]!
-  into.bodyStart = nextAt
-  into.bodyEnd = nextAt + bodyBytes
+  into.seq = updateSeq - unfolded(behind)
+  into.size = size
+  into.activeSize = activeSize
+  into.bodyStart = bodyStart
+  into.bodyEnd = bodyEnd
   into.attachmentsStart = -1
   // Not a number where one of these is none.
-  const numbers =
-    into.updateSeq + into.leafCount + folded + count + parent + behind + into.size + into.activeSize
-  return into.bodyEnd <= end && numbers >= 0
+  const numbers = updateSeq + leafCount + folded + count + parent + behind + size + activeSize
+  return bodyEnd <= end && numbers >= 0
 }
 
 /** Says where the winning revision lies in the tree from `start` to `end` of `bytes`, and makes no object. Throws ByteFormatError. */

@@ -11,6 +11,7 @@ import type {
   WriterService,
 } from '../api/remote-writer.ts'
 import type { StoredDatabase } from '../database.ts'
+import type { PackedResults } from '../write/apply-packed.ts'
 import { PACKED_EDITS, PackedEdits } from '../write/packed-edits.ts'
 import { encodePackedResults, encodeResults } from './result-codec.ts'
 import { decodeEdits } from './update-codec.ts'
@@ -32,10 +33,17 @@ export class DatabaseService implements WriterService {
     this.#database = database
   }
 
-  /** Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves: it takes no copy. */
-  update(edits: Uint8Array, options: WriteOptions): Promise<Uint8Array> {
+  /**
+   * Rejects with ByteFormatError for bytes that are no edits. They must not change until it resolves, or has answered: it takes no
+   * copy. `answer` may be called with the results before it resolves: see `StoredDatabase.writePacked`.
+   */
+  update(
+    edits: Uint8Array,
+    options: WriteOptions,
+    answer?: (results: Uint8Array) => void,
+  ): Promise<Uint8Array> {
     try {
-      if (edits[0] === PACKED_EDITS) return this.#updateGathered(edits)
+      if (edits[0] === PACKED_EDITS) return this.#updateGathered(edits, answer)
       const ready = decodeEdits(edits)
       const results: EditResult[] = []
       return this.#database.write(ready, results, options.allOrNothing).then(() => encodeResults(results))
@@ -44,15 +52,23 @@ export class DatabaseService implements WriterService {
     }
   }
 
-  #updateGathered(edits: Uint8Array): Promise<Uint8Array> {
+  #updateGathered(
+    edits: Uint8Array,
+    answer: ((results: Uint8Array) => void) | undefined,
+  ): Promise<Uint8Array> {
     const { buffer, byteOffset, length } = edits as Uint8Array<ArrayBuffer>
     const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
-    return this.#database.writePacked(packed).then(encodePackedResults)
+    const onDurable = answer && ((results: PackedResults): void => answer(encodePackedResults(results)))
+    return this.#database.writePacked(packed, onDurable).then(encodePackedResults)
   }
 
-  /** Rejects with ByteFormatError for bytes that are no packed edits. */
-  async updatePacked(edits: Uint8Array<ArrayBuffer>): Promise<PackedAnswer> {
-    return { results: await this.#updateGathered(edits), edits }
+  /** Rejects with ByteFormatError for bytes that are no packed edits. `answer` as of `update`. */
+  async updatePacked(
+    edits: Uint8Array<ArrayBuffer>,
+    answer?: (answered: PackedAnswer) => void,
+  ): Promise<PackedAnswer> {
+    const onDurable = answer && ((results: Uint8Array): void => answer({ results, edits }))
+    return { results: await this.#updateGathered(edits, onDurable), edits }
   }
 
   async appendStream(source: AsyncIterable<Uint8Array>): Promise<RemoteContent> {

@@ -3,6 +3,7 @@
  * update sequence are taken when a transaction is built and never given twice; a group that could not be written leaves a
  * gap. What other threads are told of a change (`words`) is stored when it is durable and before it is acknowledged.
  */
+import type { Transaction } from '../../../native-free-btree/index.ts'
 import type { Clock } from '../../base/clock.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Metrics } from '../../base/metrics.ts'
@@ -73,6 +74,8 @@ interface WrittenEdits extends Pick<ReadyEdits, 'grows' | 'stamp' | 'bytes' | 'n
   apply(context: UpdateContext): UpdateOutcome
   /** They were checked against what is no more. */
   refuseOutdated(): UpdateOutcome
+  /** See `WritePath.writePacked`. */
+  readonly onDurable?: (() => void) | undefined
 }
 
 export class WritePath {
@@ -91,6 +94,8 @@ export class WritePath {
   #expiryListener: ((expiresAtMs: number) => Promise<void> | undefined) | undefined
   /** Of the last change that a transaction took. */
   #builtSeq: number
+  /** Of the last change that listeners heard of. */
+  #toldSeq: number
   /** That of the last change that was durable. */
   #lastCommit = -1
   /** The epoch of the sequence that began with this opening is stored. */
@@ -109,6 +114,7 @@ export class WritePath {
     this.#metrics = options.metrics
     this.#onChange = options.onChange
     this.#builtSeq = options.words.updateSeq
+    this.#toldSeq = this.#builtSeq
   }
 
   readonly #nextSeq = (): number => this.#builtSeq + 1
@@ -119,17 +125,26 @@ export class WritePath {
   }
 
   #changed(seq: number): void {
-    if (seq <= this.#words.updateSeq) return
-    this.#words.updateSeq = seq
+    this.#raiseSeq(seq)
+    if (seq <= this.#toldSeq) return
+    this.#toldSeq = seq
     this.#onChange()
   }
 
-  /** A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. */
+  #raiseSeq(seq: number): void {
+    if (seq > this.#words.updateSeq) this.#words.updateSeq = seq
+  }
+
+  /**
+   * A transaction that may take numbers of the update sequence; listeners hear of them when it is durable. `onDurable` is called as
+   * the engine's is; from then on nobody reads the bodies where the edits have them.
+   */
   #change<T extends { design: boolean }>(
     build: (context: UpdateContext) => T,
     sizeHint: number,
     kind: 'interactive' | 'replicated' = 'interactive',
     requests = 1,
+    onDurable?: (outcome: T) => void,
   ): Promise<T> {
     let last = 0
     let taken = 0
@@ -142,7 +157,12 @@ export class WritePath {
       this.#unsettled.take(unsettled)
       settle()
     }
-    const transaction = this.#store.transact((tx) => {
+    const tell = (outcome: T): void => {
+      this.#unsettled.take(unsettled)
+      this.#raiseSeq(last)
+      onDurable!(outcome)
+    }
+    const run = (tx: Transaction): T => {
       const first = this.#builtSeq
       try {
         const { salt } = store
@@ -167,7 +187,8 @@ export class WritePath {
         this.#builtSeq = first
         throw error
       }
-    }, sizeHint)
+    }
+    const transaction = this.#store.transact(run, sizeHint, onDurable && tell)
     return transaction.then(
       (outcome) => {
         try {
@@ -242,8 +263,11 @@ export class WritePath {
     )
   }
 
-  /** As `write`, of a part of packed edits. */
-  writePacked(part: PackedPart, results: PackedResults): Promise<void> {
+  /**
+   * As `write`, of a part of packed edits. `onDurable` is called where they are written as they were checked: before it resolves, and
+   * before a read in this thread shows them, but not before one in another thread does. Nothing here looks at the edits from then on.
+   */
+  writePacked(part: PackedPart, results: PackedResults, onDurable?: () => void): Promise<void> {
     const { grows, stamp, bytes, newEdits, requests } = part
     const edits: WrittenEdits = {
       grows,
@@ -253,6 +277,7 @@ export class WritePath {
       requests,
       apply: (context) => part.apply(context, results),
       refuseOutdated: () => part.refuseOutdated(results),
+      onDurable,
     }
     try {
       return this.#written(edits, (change) => change)
@@ -265,9 +290,13 @@ export class WritePath {
     edits: WrittenEdits,
     settle: (change: Promise<UpdateOutcome>) => Promise<UpdateOutcome>,
   ): Promise<void> {
-    const { grows, stamp, bytes, newEdits, requests } = edits
+    const { grows, stamp, bytes, newEdits, requests, onDurable } = edits
     if (grows) this.requireRoom()
     let isOutdated = false
+    // What else is to happen before a write is acknowledged takes its time.
+    const tell = ({ design, expiresAtMs }: UpdateOutcome): void => {
+      if (!isOutdated && !design && expiresAtMs === undefined) onDurable!()
+    }
     const change = this.#change(
       (context) => {
         isOutdated = stamp !== undefined && this.#checked.isOutdated(stamp)
@@ -276,6 +305,7 @@ export class WritePath {
       bytes,
       newEdits ? 'interactive' : 'replicated',
       requests,
+      onDurable && tell,
     )
     return settle(change).then((outcome) =>
       isOutdated ? this.#checked.settled().then(() => this.#updated(outcome)) : this.#updated(outcome),

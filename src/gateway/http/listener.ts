@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { describeError } from '../../base/log.ts'
 import { sendPieces } from '../../http/answer/stream.ts'
+import { tellToContinue } from '../../http/listen/expectation.ts'
 import { discardRest } from '../../http/listen/lingering.ts'
 import { watchQueued } from '../../http/listen/queued-answers.ts'
 import { UpgradableMessage } from '../../http/listen/upgrades.ts'
@@ -72,6 +73,7 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
   server.maxConnections = MOST_CONNECTIONS
   server.requestTimeout = 0
   cutStalled(server)
+  tellToContinue(server)
   const sockets = serveWebsockets(server, gateway, isAdmin, stopping.signal)
   const where = parseAddress(address)!
   await new Promise<void>((resolve, reject) => {

@@ -1,5 +1,8 @@
+import { writeDigits } from '../../base/digits.ts'
+import type { Gathered } from '../../documents/gathered.ts'
 import { PAUSE, type Piece, type RowFiller } from '../../documents/piece.ts'
-import type { AnswerPiece } from './answer.ts'
+import { FixedText } from '../../documents/row-bytes.ts'
+import type { AnswerPiece, Pieces } from './answer.ts'
 
 /** A row begins with text. */
 export type RowPieces = [head: string, ...rest: Piece[]]
@@ -89,6 +92,75 @@ export function* listing(
     yield PAGE_END
   }
   yield text.end
+}
+
+/** As `listing`, of one page: where its rows write themselves, all of it does. */
+export function pageListing(open: () => Page): Pieces {
+  return new PagePieces(open)
+}
+
+const TOTAL = new FixedText('{"total_rows":')
+const OFFSET = new FixedText(',"offset":')
+const ROWS = new FixedText(',"rows":[\r\n')
+const END = new FixedText('\r\n]}\n')
+/** Of all that stands before the rows, and of what stands behind them. */
+const AROUND_BYTES = 96
+
+class PagePieces implements Iterator<AnswerPiece>, RowFiller {
+  readonly #open: () => Page
+  #isBegun = false
+  #page: Page | undefined
+  /** Of a page whose rows do not write themselves. */
+  #pieces: Iterator<AnswerPiece> | undefined
+  #hasHead = false
+
+  constructor(open: () => Page) {
+    this.#open = open
+  }
+
+  next(): IteratorResult<AnswerPiece> {
+    if (this.#pieces !== undefined) return this.#pieces.next()
+    if (this.#isBegun) return { done: true, value: undefined }
+    this.#isBegun = true
+    const page = this.#open()
+    if (page.filler !== undefined) {
+      this.#page = page
+      return { done: false, value: this }
+    }
+    this.#pieces = listing([() => page])
+    return this.#pieces.next()
+  }
+
+  fill(out: Gathered): boolean {
+    const page = this.#page!
+    if (!this.#hasHead) {
+      this.#hasHead = true
+      writeHead(page, out)
+    }
+    if (page.filler!.fill(out)) return true
+    out.used = END.write(out.reserve(AROUND_BYTES).view, out.used)
+    page.rows.return?.()
+    return false
+  }
+
+  return(): IteratorResult<AnswerPiece> {
+    this.#isBegun = true
+    this.#pieces?.return?.()
+    this.#page?.rows.return?.()
+    return { done: true, value: undefined }
+  }
+}
+
+function writeHead(page: Page, out: Gathered): void {
+  const { totalRows, offset, updateSeq } = page
+  if (typeof totalRows !== 'number' || typeof offset !== 'number' || updateSeq !== undefined) {
+    out.add(new ListingText(false).pageStart(page))
+    return
+  }
+  const { bytes, view } = out.reserve(AROUND_BYTES)
+  const total = TOTAL.write(view, out.used)
+  const behind = OFFSET.write(view, writeDigits(totalRows, bytes, total))
+  out.used = ROWS.write(view, writeDigits(offset, bytes, behind))
 }
 
 /** The same of pages of either kind. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { BytePace, type PaceOptions } from '../../base/byte-pace.ts'
 import type { Clock } from '../../base/clock.ts'
+import { TellingMessage } from '../request/telling-message.ts'
 
 /**
  * The end of an exchange whose answer was known before the request had come whole: a refused upload, above all. A
@@ -9,7 +10,8 @@ import type { Clock } from '../../base/clock.ts'
  * answer end, after which the connection is used again or closed as the client wished.
  * - The answer goes out at once; it is its end, which carries no bytes of a whole answer, that waits.
  * - The rest is bounded in bytes and in time, that of strangers in bytes a second too, and a client that sends nothing more is not waited for: beyond that the
- *   connection is cut.
+ *   connection is cut. A client that waits to be told to send, and never was, is waited for no longer than it may have missed that the
+ *   answer says `Connection: close`.
  */
 export interface LingerLimits {
   bytes: number
@@ -19,6 +21,9 @@ export interface LingerLimits {
 }
 
 const LIMITS: LingerLimits = { bytes: 1024 * 1024 * 1024, totalMs: 120_000, idleMs: 10_000 }
+
+/** Of a client that waits to be told to send the body. */
+const UNTOLD: LingerLimits = { bytes: 1024 * 1024, totalMs: 10_000, idleMs: 1000 }
 
 /**
  * What strangers send for nothing is read at this rate, all of it in a thread together. Bytes that are forgotten were in memory
@@ -48,9 +53,11 @@ export interface DiscardOptions {
  */
 export function discardRest(
   request: IncomingMessage,
-  { limits = LIMITS, pace }: DiscardOptions = {},
+  { limits: given, pace }: DiscardOptions = {},
 ): Promise<void> | undefined {
+  const isUntold = request instanceof TellingMessage && request.forgoBody()
   if (request.complete || request.destroyed || !mayHaveBody(request)) return undefined
+  const limits = given ?? (isUntold ? UNTOLD : LIMITS)
   return new Promise((resolve) => {
     let bytes = 0
     const cut = (): void => void request.socket.destroy()

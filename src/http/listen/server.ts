@@ -15,6 +15,7 @@ import { resources } from '../routes/index.ts'
 import { ConnectionRoom } from './connection-room.ts'
 import { keepUnsentAnswers } from './connections.ts'
 import { ArrivingMessage, handlerFor, registerResources, rewriteUrl } from './dispatch.ts'
+import { tellToContinue } from './expectation.ts'
 import { paceOfStrangers } from './lingering.ts'
 import { refuseMalformed } from './malformed.ts'
 import { MoreSockets } from './more-sockets.ts'
@@ -118,6 +119,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     options.backend.log.error('the framework failed', { error: describeError(error) })
     return reply.status(500).send({ error: ERRORS.internal.error, reason: ERRORS.internal.reason })
   })
+  tellToContinue(app.server)
   keepUnsentAnswers(app.server)
   writeSinglePieces(app.server)
   // A connection that could not be accepted (no descriptors, no memory) is the client's loss alone.
@@ -126,7 +128,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   app.server.on('error', (error) => {
     if (app.server.listening) onError(error)
   })
-  const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections())
+  const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections(), options.share)
   const websockets = serveWebsockets(app.server, service)
   const { backlog } = limits
   const { address } = options
@@ -141,6 +143,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       throw error
     },
   )
+  options.share?.listens(true)
   const url = urlOf(first, false)
   let closed: Promise<unknown> | undefined
   return {
@@ -149,6 +152,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     urls: [url, ...more.urls],
     async stop(graceMs) {
       stopping.abort()
+      options.share?.listens(false)
       closed ??= Promise.all([app.close(), more.close()])
       const timer = setTimeout(() => {
         app.server.closeAllConnections()

@@ -19,12 +19,15 @@ const { _dump: dump } = IncomingMessage.prototype as { _dump?: () => void }
  * - The end of a request that nobody reads, as of each that has no body or whose body was told, is kept from the stream until
  *   somebody does: to end one takes five ticks, some listeners and a tenth of all that a request makes. Until then there is no
  *   `end` and no `close`.
+ * - A client that waits to be told to send the body (`Expect: 100-continue`) is told so when somebody wants it, and never where the
+ *   request is answered without.
  */
 export class TellingMessage extends IncomingMessage {
   #taker: BodyTaker | undefined
   #isRead = false
   /** It came while nobody read, or was told. */
   #isEndKept = false
+  #onWanted: (() => void) | undefined
 
   static {
     Object.defineProperty(TellingMessage.prototype, 'readableEnded', {
@@ -41,7 +44,27 @@ export class TellingMessage extends IncomingMessage {
     if (this.complete || this.destroyed || this.readableLength > 0 || this.readableFlowing !== null)
       return false
     this.#taker = taker
+    this.#want()
     return true
+  }
+
+  /** The client waits: `listener` is called when the body is first asked for. */
+  whenWanted(listener: () => void): void {
+    this.#onWanted = listener
+  }
+
+  /** Nobody will ask for the body. Whether the client still waits to be told to send it. */
+  forgoBody(): boolean {
+    const waits = this.#onWanted !== undefined
+    this.#onWanted = undefined
+    return waits
+  }
+
+  #want(): void {
+    const told = this.#onWanted
+    if (told === undefined) return
+    this.#onWanted = undefined
+    told()
   }
 
   /** What is still to come is the stream's. */
@@ -71,6 +94,7 @@ export class TellingMessage extends IncomingMessage {
   /** Called by the stream when somebody reads. */
   override _read(size: number): void {
     this.#isRead = true
+    this.#want()
     super._read(size)
     if (!this.#isEndKept) return
     this.#isEndKept = false

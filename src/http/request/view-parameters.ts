@@ -171,20 +171,14 @@ export interface ViewParameterOptions {
  */
 export function parseViewParameters(
   query: Query,
-  body: Record<string, unknown> = {},
+  body?: Record<string, unknown>,
   options: ViewParameterOptions = {},
 ): ViewParameters {
   const draft: Draft = commonDefaults()
-  const fromBody = (): void => {
-    draft.keys = options.keys
-    for (const [name, value] of Object.entries(body)) {
-      if (value !== undefined) SETTERS.get(name)?.(draft, { json: value })
-    }
-  }
-  if (options.order !== 'body-last') fromBody()
+  if (body !== undefined && options.order !== 'body-last') takeBody(draft, body, options)
   draft.keys = options.keys
   for (const [name, value] of query.pairs) SETTERS.get(name)?.(draft, { text: value })
-  if (options.order === 'body-last') fromBody()
+  if (body !== undefined && options.order === 'body-last') takeBody(draft, body, options)
   if (draft.partition !== undefined && options.partitions !== true) {
     throw new DatabaseError('queryParseError', '`partition` parameter is not supported on this db.')
   }
@@ -198,6 +192,13 @@ export function parseViewParameters(
     throw new DatabaseError('queryParseError', '`keys` is incompatible with `key`, `start_key` and `end_key`')
   }
   return draft
+}
+
+function takeBody(draft: Draft, body: Record<string, unknown>, { keys }: ViewParameterOptions): void {
+  draft.keys = keys
+  for (const [name, value] of Object.entries(body)) {
+    if (value !== undefined) SETTERS.get(name)?.(draft, { json: value })
+  }
 }
 
 /** Keys come without a range, or are the one key that the range is. */

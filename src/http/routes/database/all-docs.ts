@@ -8,7 +8,7 @@ import { PAUSE, type RowFiller } from '../../../documents/piece.ts'
 import { stringText } from '../../../json/writer.ts'
 import { requireLimit } from '../../../views/query.ts'
 import { type Answer, jsonStream } from '../../answer/answer.ts'
-import { listing, MappedRows, type Page, type RowPieces } from '../../answer/view-listing.ts'
+import { listing, MappedRows, type Page, pageListing, type RowPieces } from '../../answer/view-listing.ts'
 import { keyText } from '../../request/exact-keys.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { keysOfQuery } from '../../request/parameters.ts'
@@ -28,8 +28,8 @@ type Namespace = 'all' | 'design'
 function get(namespace: Namespace, partition?: string): (exchange: Exchange) => Answer {
   return (exchange) => {
     const keys = keysOfQuery(exchange.query)
-    const parameters = parse(exchange, namespace, partition, {}, { keys })
-    return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
+    const parameters = parse(exchange, namespace, partition, undefined, { keys })
+    return jsonStream(200, pageListing(openPage(exchange.database, namespace, parameters)))
   }
 }
 
@@ -39,7 +39,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
     const body = await exchange.jsonObject()
     const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
-    return jsonStream(200, listing([openPage(exchange.database, namespace, parameters)]))
+    return jsonStream(200, pageListing(openPage(exchange.database, namespace, parameters)))
   }
 }
 
@@ -82,7 +82,7 @@ function parse(
   exchange: Exchange,
   namespace: Namespace,
   partition: string | undefined,
-  body: Record<string, unknown> = {},
+  body: Record<string, unknown> | undefined,
   { order = 'body-first', keys }: ViewParameterOptions = {},
 ): ViewParameters {
   const partitions = namespace === 'all' && exchange.database.properties.partitioned

@@ -2,9 +2,9 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { giveWay } from '../../../base/time-slice.ts'
 import type { Design } from '../../../scripting/design.ts'
-import { type Answer, jsonStream } from '../../answer/answer.ts'
+import { type Answer, jsonStream, type Pieces } from '../../answer/answer.ts'
 import { HeldPieces } from '../../answer/held-pieces.ts'
-import { lateListing, listing, type Page } from '../../answer/view-listing.ts'
+import { lateListing, listing, type Page, pageListing } from '../../answer/view-listing.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { keysOfBody, queriesMember, queriesOfBody } from '../../request/view-body.ts'
 import {
@@ -87,17 +87,23 @@ function countReads(exchange: Exchange, count: number): void {
   exchange.backend.metrics.count('couchdb.httpd.view_reads', count)
 }
 
+function piecesOf(pages: ViewPages['pages'], isLate: boolean, results: boolean): Pieces {
+  if (isLate) {
+    return lateListing(
+      pages.map((page) => () => page),
+      { results },
+    )
+  }
+  const [only, ...more] = pages as readonly Page[]
+  if (only !== undefined && more.length === 0 && !results) return pageListing(() => only)
+  return listing(
+    pages.map((page) => () => page as Page),
+    { results },
+  )
+}
+
 function answer({ pages, isLate, release }: ViewPages, results: boolean): Answer {
-  const pieces = isLate
-    ? lateListing(
-        pages.map((page) => () => page),
-        { results },
-      )
-    : listing(
-        pages.map((page) => () => page as Page),
-        { results },
-      )
-  return jsonStream(200, new HeldPieces(pieces, release))
+  return jsonStream(200, new HeldPieces(piecesOf(pages, isLate, results), release))
 }
 
 export const viewResource: Resource = {
