@@ -175,6 +175,7 @@ export class DatabaseLives {
         dirtyBytes: 128 * 1024,
         partBytes: 6000,
         roomBytes: 12_000,
+        aheadBytes: 4000,
       },
       clock: this.#clock,
       random: seededRandomBytes(this.#random),

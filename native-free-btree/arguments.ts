@@ -31,6 +31,7 @@ interface CheckedOptions {
   readOnly?: unknown
   checkpointLogBytes?: unknown
   roomBytes?: unknown
+  aheadBytes?: unknown
   dirtyBytes?: unknown
   queueBytes?: unknown
   partBytes?: unknown
@@ -299,7 +300,14 @@ export function storeOptions<T extends CheckedOptions>(given: T | undefined): T 
   if (options.trees !== undefined) options.trees = treesOf(options.trees)
   requireBoolean('create', options.create)
   requireBoolean('readOnly', options.readOnly)
-  for (const name of ['checkpointLogBytes', 'dirtyBytes', 'queueBytes', 'partBytes', 'roomBytes'] as const) {
+  for (const name of [
+    'checkpointLogBytes',
+    'dirtyBytes',
+    'queueBytes',
+    'partBytes',
+    'roomBytes',
+    'aheadBytes',
+  ] as const) {
     if (options[name] !== undefined) requireAmount(name, options[name])
   }
   const { fileSystem, clock, random, lock, firstGroupPosition } = options

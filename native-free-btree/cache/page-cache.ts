@@ -14,12 +14,13 @@
 import { requireAmount } from '../arguments.ts'
 import { copyOfPage, filledBytes, type KeptPage } from '../page/origin.ts'
 import { pagePool } from '../page/pool.ts'
+import { linkChild, moveLinks, unlink } from './child-links.ts'
 import { LARGEST_ROOM_BYTES, PageRoom, PageRooms, type RoomOwner } from './page-rooms.ts'
 import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
-/** Counted for each page beside its room: the objects that stand for it, its place in the table, the origin that many have. */
-const PAGE_OVERHEAD_BYTES = 350
+/** Counted for each page beside its room: the objects that stand for it, its place in the table and among its parent's children, the origin that many have. */
+const PAGE_OVERHEAD_BYTES = 380
 /** This part of what pages may take is free, or will be when the running code has ended. */
 const FREE_SHARE = 1 / 16
 /** So much of the budget more may be taken until the running code has ended. */
@@ -199,6 +200,7 @@ export class PageCache implements ValueBudget {
   /** @internal */
   remove(room: PageRoom): void {
     this.#table.remove(room)
+    unlink(room)
     const owner = room.owner!
     if (owner.first === room) owner.first = room.behind
     if (this.#hand === room) this.#hand = room.newer
@@ -227,6 +229,7 @@ export class PageCache implements ValueBudget {
   /** `to` has the bytes of `from` and stands for the page from now on. */
   #move(from: PageRoom, to: PageRoom): void {
     this.#table.remove(from)
+    moveLinks(from, to)
     to.owner = from.owner
     to.low = from.low
     to.high = from.high
@@ -307,17 +310,41 @@ export class CacheSpace implements RoomOwner {
   }
 
   get(position: number): Buffer | undefined {
-    const room = this.cache.find(this, position)
-    if (room === undefined) {
-      this.cache.misses += 1
-      return undefined
-    }
-    this.cache.hits += 1
-    room.chances = CHANCES
-    return room.page
+    return this.use(position)?.page
   }
 
-  /** As `get`, with what else is known of the page. */
+  /** As `get`; gives the room, which stands for the page until another is taken in. */
+  use(position: number): PageRoom | undefined {
+    const room = this.#used(this.cache.find(this, position))
+    if (room === undefined) this.cache.misses += 1
+    return room
+  }
+
+  /** As `use`, where who does not find it looks again, and is counted then. */
+  useIfHere(position: number): PageRoom | undefined {
+    return this.#used(this.cache.find(this, position))
+  }
+
+  /** As `useIfHere`, of the child at `slot` of the inner page in `parent`, whose pointer is not looked at. */
+  useLinked(parent: PageRoom, slot: number): PageRoom | undefined {
+    return this.#used(parent.children?.[slot])
+  }
+
+  #used(room: PageRoom | undefined): PageRoom | undefined {
+    if (room === undefined) return undefined
+    this.cache.hits += 1
+    room.chances = CHANCES
+    return room
+  }
+
+  /** As `use`, of the child at `slot` of the inner page in `parent`, which stands at `position`. */
+  useChild(parent: PageRoom | undefined, slot: number, position: number): PageRoom | undefined {
+    const room = this.use(position)
+    if (room !== undefined && parent !== undefined) linkChild(parent, slot, room)
+    return room
+  }
+
+  /** As `get`, without counting it as a use, and with what else is known of the page. */
   kept(position: number): PageRoom | undefined {
     return this.cache.find(this, position)
   }

@@ -35,6 +35,8 @@ export class PageRoom {
   high = 0
   /** How often the hand still passes: it was used not long ago. */
   chances = 0
+  /** Of an inner page, the pages of its children that are known to be here: see child-links.ts. */
+  children: (PageRoom | undefined)[] | undefined
   /** The next with the same hash. */
   chained: PageRoom | undefined
   /** Undefined: the page has memory of its own. */
@@ -51,6 +53,9 @@ export class PageRoom {
   /** Neighbours among the pages of one file. */
   before: PageRoom | undefined
   behind: PageRoom | undefined
+  /** The page that has this one among its `children`, and where. */
+  parent: PageRoom | undefined
+  slot = 0
 
   constructor(page: Buffer, slab: Slab | undefined) {
     this.page = page

@@ -25,6 +25,7 @@ import type { NodePointer } from '../page/pointer.ts'
 import { PagePool, pagePool } from '../page/pool.ts'
 import { childIndex, findCell } from '../page/search.ts'
 import type { CacheSpace } from './page-cache.ts'
+import type { PageRoom } from './page-rooms.ts'
 
 const view = new CellView()
 
@@ -200,6 +201,12 @@ export class PageSource {
     pagePool.readers -= 1
   }
 
+  /** Where the page of the file that a link names is cached, if it is. */
+  #roomOf(link: MutableNode | NodePointer): PageRoom | undefined {
+    const pointer = link instanceof MutableNode ? link.pointer : link
+    return pointer && this.#cache.useIfHere(pointer.position)
+  }
+
   pageOf(link: MutableNode | NodePointer): Buffer {
     if (link instanceof MutableNode) {
       if (link.pointer === undefined) return link.page
@@ -258,22 +265,31 @@ export class PageSource {
     onChild?: OnChild,
   ): Buffer | undefined {
     if (root === undefined) return undefined
-    let page = this.pageOf(root)
+    let room = this.#roomOf(root)
+    let page = room?.page ?? this.pageOf(root)
     let children = root instanceof MutableNode ? root.children : undefined
     while (!isLeaf(page)) {
       const index = childIndex(page, key, compare, 0, end)
       onChild?.add(index)
       const child = children?.[index]
       if (child !== undefined) {
-        page = this.pageOf(child)
+        room = this.#roomOf(child)
+        page = room?.page ?? this.pageOf(child)
         children = child.children
         continue
       }
       children = undefined
+      const known = room && this.#cache.useLinked(room, index)
+      if (known !== undefined) {
+        room = known
+        page = known.page
+        continue
+      }
       readCell(page, cellOffset(page, index), view)
       const at = view.payloadStart
       const position = page.readUIntLE(at, 6)
-      const cached = this.#cache.get(position) ?? (isToChange ? this.#loosePageAt(position) : undefined)
+      room = this.#cache.useChild(room, index, position)
+      const cached = room?.page ?? (isToChange ? this.#loosePageAt(position) : undefined)
       if (cached !== undefined) {
         page = cached
         continue

@@ -15,6 +15,10 @@
  * the second time within some ten thousand others: a walk over a whole file reads each value once and drives
  * nothing out.
  *
+ * Where hardly any value is read again before it goes, looking for it and taking it in is for nothing, and costs a sixth of reading it. So a
+ * cache that is full counts what it finds, and cares for half as many values, by their hashes, down to one in 16, as long as it finds too few. Those that
+ * it cares for it finds the more often the fewer they are: when that is nearly always, it cares for all again.
+ *
  * A hit is the value that the reference names: position, length and check are compared, and the bytes were
  * verified against them when they were taken in. A file's number is never given again, so what is left of a
  * closed file is found by nobody.
@@ -33,6 +37,16 @@ const MOST_SEGMENTS = 2 ** 15 - 1
 const USED = 0x80000000
 /** Hashes of values that were refused lately, one a slot. */
 const REFUSED_SLOTS = 2 ** 15
+
+/** Looks after which it is decided anew which values are cared for. */
+const LOOKS = 4096
+/** With fewer than this part of them found it is half as many, */
+const FEW = 1 / 16
+/** and with more than this, all. */
+const NEARLY_ALL = 3 / 4
+/** Values are cared for whose hash has none of certain bits: of these, which the index and the note of refusals hardly look at. */
+const MOST_BITS = 0xf00000
+const FIRST_BIT = 0x100000
 
 interface Segment {
   readonly number: number
@@ -60,6 +74,14 @@ export class ValueCache {
   #lastFile = 0
   #refused: Uint32Array | undefined
   #bytes = 0
+  /** No value is cared for whose hash has one of these bits. */
+  #passedOver = 0
+  /** Whether there was no more memory when a value was last to be taken in. */
+  #isFull = false
+  /** Of the present stretch of LOOKS: how many are done, how many of them went to values that are cared for, and found one. */
+  #looks = 0
+  #caredFor = 0
+  #found = 0
 
   constructor(budget: ValueBudget) {
     this.#budget = budget
@@ -85,8 +107,14 @@ export class ValueCache {
 
   /** Says where the value lies that a reference with these parts names, until another is added. False: it is not here. */
   locate(file: number, position: number, length: number, check: number, into: ValuePlace): boolean {
-    const location = this.#find(hashOf(file, position), file, position)
+    const hash = hashOf(file, position)
+    this.#looks += 1
+    if (this.#looks === LOOKS) this.#choose()
+    if ((hash & this.#passedOver) !== 0) return false
+    this.#caredFor += 1
+    const location = this.#find(hash, file, position)
     if (location === 0) return false
+    this.#found += 1
     const { words, bytes } = this.#segments[location >>> OFFSET_BITS]!
     const at = (location & OFFSET_MASK) * 2
     if (words[at + 2] !== check || words[at + 1]! >>> 16 !== length) return false
@@ -103,7 +131,9 @@ export class ValueCache {
     const hash = hashOf(file, position)
     const size = entryBytes(value.length)
     const mayGrow = this.#mayGrow()
-    if (!mayGrow && !this.#wasRefused(hash)) return
+    this.#isFull = !mayGrow
+    if (mayGrow) this.#passedOver = 0
+    else if ((hash & this.#passedOver) !== 0 || !this.#wasRefused(hash)) return
     // A position has another value only when a write failed and was cut off; its entry is found by nobody.
     if (this.#find(hash, file, position) !== 0) this.#index.remove()
     let segment = this.#order[this.#order.length - 1]
@@ -142,6 +172,19 @@ export class ValueCache {
     this.#order.length = 0
     this.#refused = undefined
     this.#bytes = 0
+    this.#passedOver = 0
+    this.#isFull = false
+  }
+
+  /** Decides which values are cared for in the next stretch. */
+  #choose(): void {
+    const caredFor = this.#caredFor
+    if (!this.#isFull || this.#found > caredFor * NEARLY_ALL) this.#passedOver = 0
+    else if (this.#found < caredFor * FEW)
+      this.#passedOver = ((this.#passedOver << 1) | FIRST_BIT) & MOST_BITS
+    this.#looks = 0
+    this.#caredFor = 0
+    this.#found = 0
   }
 
   #find(hash: number, file: number, position: number): number {

@@ -27,6 +27,12 @@ export interface StoreOptions {
    * 192 KiB; 0: none.
    */
   roomBytes?: number
+  /**
+   * About as many bytes of a running checkpoint's nodes go out as a group of their own, with a sync, while nothing waits for the writer and
+   * the last commit had at least a quarter as many: who commits much at a time, and makes the next meanwhile, has less to wait for.
+   * Default 0: nodes go out with commits alone.
+   */
+  aheadBytes?: number
   fileSystem?: FileSystem
   clock?: Clock
   random?: RandomBytes

@@ -42,6 +42,7 @@ export class WritableFile extends LoadedFile {
         dirtyBytes: options.dirtyBytes ?? Math.min(cacheOf(options).budgetBytes / 2, 128 * 1024 * 1024),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
         roomBytes: options.roomBytes ?? ROOM_BYTES,
+        aheadBytes: options.aheadBytes ?? 0,
         partBytes: Math.min(options.partBytes ?? PART_BYTES, PART_BYTES),
       },
       state: {

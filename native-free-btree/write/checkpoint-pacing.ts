@@ -58,6 +58,7 @@ export class Checkpoints {
   #logBytesBefore = 0
   #running: RunningCheckpoint | undefined
   #forced = false
+  #aheadBytes = 0
 
   constructor(parts: {
     limits: CheckpointLimits
@@ -113,6 +114,11 @@ export class Checkpoints {
     this.#forced = true
   }
 
+  /** The next group takes so much of the running checkpoint, whatever the pace is. */
+  goAhead(bytes: number): void {
+    this.#aheadBytes = bytes
+  }
+
   /** Counts a group that was written. */
   logged(bytes: number): void {
     this.#logBytes += bytes
@@ -124,8 +130,9 @@ export class Checkpoints {
    */
   append(builder: GroupBuilder, recordBytes: number, commit: number, at: ChainPoint): CheckpointPointer {
     const { checkpointLogBytes, dirtyBytes } = this.#limits
-    const forced = this.#forced
+    const [forced, aheadBytes] = [this.#forced, this.#aheadBytes]
     this.#forced = false
+    this.#aheadBytes = 0
     if (this.#running === undefined) {
       const due =
         this.#logBytes + recordBytes >= checkpointLogBytes ||
@@ -134,6 +141,10 @@ export class Checkpoints {
       this.#freeze(commit, at)
     }
     const running = this.#running!
+    if (aheadBytes > 0) {
+      running.append(builder, aheadBytes)
+      return running.record ?? this.#newest
+    }
     const progress = Math.max(
       (this.#logBytes + recordBytes) / (checkpointLogBytes / 2),
       this.#ledger.liveBytes / (dirtyBytes * (1 - START_SHARE)),

@@ -29,6 +29,9 @@ const GROUP_TARGET_MS = 10
 /** Chunk groups are synced on their own when this much of them is not durable. */
 const UNSYNCED_LIMIT_BYTES = 32 * 1024 * 1024
 
+/** Records of a commit, of the bytes of nodes that are written ahead, from which on some are. */
+const LARGE_SHARE = 0.25
+
 /** An entry whose records are in the group, with what its `build` returned. */
 interface Taken {
   entry: QueueEntry
@@ -43,10 +46,13 @@ export class GroupCommit {
   readonly #ledger: Ledger
   readonly #salt: bigint
   readonly #dirtyLimitBytes: number
+  readonly #aheadBytes: number
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
   readonly #onDurable: () => void
   #definitionsDue: Tree[] = []
+  /** Of the last commit that somebody waited for. */
+  #lastRecordBytes = 0
   recordBytesWritten = 0
   nodeBytesWritten = 0
   /** Set when memory no longer shows what the file holds: reads are refused as well. */
@@ -60,7 +66,7 @@ export class GroupCommit {
     ledger: Ledger
     values: ValueReader
     trees: ReadonlyMap<string, Tree>
-    limits: { dirtyBytes: number; partBytes: number }
+    limits: { dirtyBytes: number; partBytes: number; aheadBytes: number }
     state: { salt: bigint }
     /** Told of each commit that is durable, and of each checkpoint, before anybody else is. */
     onDurable: () => void
@@ -72,6 +78,7 @@ export class GroupCommit {
     this.#ledger = parts.ledger
     this.#salt = parts.state.salt
     this.#dirtyLimitBytes = parts.limits.dirtyBytes
+    this.#aheadBytes = parts.limits.aheadBytes
     this.#builder = new GroupBuilder(this.#salt, parts.limits.partBytes)
     this.#onDurable = parts.onDurable
     this.#transactions = new GroupTransactions(this.#builder, parts.trees, parts.values)
@@ -130,6 +137,18 @@ export class GroupCommit {
     }
   }
 
+  /** A checkpoint runs, and others as large as the last commit may come, which would have to write some of it. */
+  get isAheadDue(): boolean {
+    const bytes = this.#aheadBytes
+    return bytes > 0 && this.#lastRecordBytes >= bytes * LARGE_SHARE && this.#checkpoints.isRunning
+  }
+
+  /** Writes a share of the running checkpoint as a group of its own, for which nobody waits. What fails is left to the commits. */
+  goAhead(): Promise<void> {
+    this.#checkpoints.goAhead(this.#aheadBytes)
+    return this.commit()
+  }
+
   /** Commits the transactions that wait, up to the target of a group, with a share of the running checkpoint. */
   async commit(): Promise<void> {
     const tail = this.#tail
@@ -146,6 +165,7 @@ export class GroupCommit {
       if (Math.abs(this.#clock.now() - startMs) >= GROUP_TARGET_MS) break
     }
     const recordBytes = builder.isEmpty ? 0 : builder.length
+    if (taken.length > 0) this.#lastRecordBytes = recordBytes
     const checkpoint = this.#appendCheckpoint(recordBytes, taken)
     if (checkpoint === undefined) return
     if (builder.isEmpty) {

@@ -24,6 +24,8 @@ import { FILE_GONE, Tail, type TailState } from './tail.ts'
 const IDLE_MS = 1000
 /** `close` writes a checkpoint when the next open would have to replay more than this. */
 const CLOSE_REPLAY_BYTES = 1024 * 1024
+/** So many groups of a checkpoint's nodes are written ahead behind a large commit. */
+const MOST_AHEAD = 3
 
 export interface WriterLimits extends CheckpointLimits {
   queueBytes: number
@@ -31,6 +33,8 @@ export interface WriterLimits extends CheckpointLimits {
   partBytes: number
   /** Most zeros that are written ahead at a time. */
   roomBytes: number
+  /** Of nodes in a group that is written while nothing waits; 0: there are none. */
+  aheadBytes: number
 }
 
 export interface WriterState extends TailState {
@@ -305,8 +309,46 @@ export class Writer {
         this.#pumping = undefined
         if (this.#successor !== undefined) return
         if (!this.queue.isEmpty) this.#kick()
+        else this.#rest()
+      })
+  }
+
+  #rest(): void {
+    this.#armIdle()
+    if (this.#mayGoAhead) void this.#goAhead()
+  }
+
+  /** Nothing waits: what the running checkpoint has to write with the large commits to come can be written between them. */
+  get #mayGoAhead(): boolean {
+    const isIdle = this.#pumping === undefined && this.queue.isEmpty && this.#delayMs === 0
+    const isOpen = !this.#isClosing && this.#successor === undefined && this.#tail.poisoned === undefined
+    return isIdle && isOpen && this.#groups.isAheadDue
+  }
+
+  /** Never rejects. Whoever was answered, and has more to write at once, goes first. */
+  async #goAhead(): Promise<void> {
+    await (this.#clock.turnEnd?.() ?? Promise.resolve())
+    if (!this.#mayGoAhead) return
+    this.#cancelIdle?.()
+    this.#cancelIdle = undefined
+    this.#pumping = this.#writeAhead()
+      .catch((error: unknown) => {
+        this.#tail.poison('the writer failed', error)
+      })
+      .finally(() => {
+        this.#pumping = undefined
+        if (this.#successor !== undefined) return
+        if (!this.queue.isEmpty) this.#kick()
         else this.#armIdle()
       })
+  }
+
+  async #writeAhead(): Promise<void> {
+    for (let left = MOST_AHEAD; left > 0 && this.queue.isEmpty && !this.#isClosing; left--) {
+      const isWritable = this.#tail.poisoned === undefined && this.#tail.generationStarted
+      if (!isWritable || !this.#groups.isAheadDue) return
+      await this.#groups.goAhead()
+    }
   }
 
   #armIdle(): void {

@@ -41,10 +41,14 @@ export interface DatabaseOptions {
   openStore?: typeof openStore | undefined
 }
 
+/** Of a checkpoint's nodes, between one `_bulk_docs` and the next: a millisecond or two, for which whoever comes meanwhile waits. */
+const AHEAD_BYTES = 1024 * 1024
+
 async function open(path: string, create: boolean, options: DatabaseOptions): Promise<Store> {
   const engine = options.openStore ?? openStore
   return awaiting(
     engine(path, {
+      aheadBytes: AHEAD_BYTES,
       ...options.store,
       create,
       trees: TREE_OPTIONS,

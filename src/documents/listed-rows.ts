@@ -8,7 +8,7 @@ import {
   FixedText,
   isPlainRow,
   isUsualRevision,
-  put,
+  repeat,
   writeId,
   writePlain,
   writeRevision,
@@ -149,7 +149,7 @@ export class ListedRowFiller<Row> implements RowFiller {
     }
     this.#isFirst = false
     at = KEY.write(view, at)
-    at = put(chunk, id, id + idBytes, chunk, at)
+    at = repeat(room, id, id + idBytes, at)
     const revision = VALUE.write(view, at)
     const revisionEnd = writeRevision(row, room, revision)
     if (includeDocs)
@@ -188,7 +188,7 @@ export function writeFound(
   const id = FOUND_HEAD.write(view, at)
   at = writeId(row, chunk, id)
   at = FOUND.write(view, at)
-  at = put(chunk, id, id + idBytes, chunk, at)
+  at = repeat(room, id, id + idBytes, at)
   at = REVISION.write(view, at)
   const revision = at
   at = writeRevision(row, room, at)
@@ -219,9 +219,9 @@ interface Written {
 function writeDocument(row: StoredRow, out: Gathered, room: Chunk, start: number, written: Written): void {
   const { bytes: chunk, view } = room
   const { id, idBytes, revision, revisionEnd } = written
-  let at = put(chunk, id, id + idBytes, chunk, start)
+  let at = repeat(room, id, id + idBytes, start)
   at = REVISION.write(view, at)
-  at = put(chunk, revision, revisionEnd, chunk, at)
+  at = repeat(room, revision, revisionEnd, at)
   chunk[at++] = QUOTE
   out.used = at
   addMembers(row, out)

@@ -82,6 +82,14 @@ export function put(source: Uint8Array, start: number, end: number, target: Uint
   return at + length
 }
 
+/** Writes bytes `start` to `end` of the same memory once more from `at` on, which lies behind them: up to three bytes behind are overwritten, too. */
+export function repeat({ bytes, view }: Chunk, start: number, end: number, at: number): number {
+  const length = end - start
+  if (length > LONG_PIECE) bytes.copyWithin(at, start, end)
+  else for (let i = 0; i < length; i += 4) view.setUint32(at + i, view.getUint32(start + i, true), true)
+  return at + length
+}
+
 /** Bytes that are written over behind a fixed text. */
 export const SPARE_BYTES = 7
 

@@ -13,6 +13,7 @@ import type { PasswordHasher } from '../auth/password-hash.ts'
 import { SessionSecrets, type SharedSecrets } from '../auth/session-secrets.ts'
 import type { Credential } from '../auth/user.ts'
 import { systemClock } from '../base/clock.ts'
+import { ConnectionShare } from '../base/connection-shares.ts'
 import { Listeners } from '../base/listeners.ts'
 import { describeError, type Log } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
@@ -51,6 +52,9 @@ export interface FrontStart {
   port: MessagePort
   /** Listening sockets of its own; the first is one of a port without TLS. */
   sockets: readonly FrontSocket[]
+  /** Memory of `ConnectionShare`, which all fronts have, and this one's place in it. */
+  connections: Int32Array
+  place: number
   settings: Settings
   /** Its part of what all fronts share. */
   share: {
@@ -204,6 +208,7 @@ class Front {
       address: sockets[0]!,
       others: sockets.slice(1),
       tls: this.#tls(),
+      share: new ConnectionShare(this.#start.connections, this.#start.place),
       version,
       backend: {
         databases: this.#databases,

@@ -6,6 +6,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { MessageChannel, Worker } from 'node:worker_threads'
+import { connectionCounts, connectionsOf, forgetConnections } from '../base/connection-shares.ts'
 import { describeError } from '../base/log.ts'
 import { Metrics } from '../base/metrics.ts'
 import { keepYoungGenerationSmall } from '../base/young-generation.ts'
@@ -42,6 +43,7 @@ export interface FrontsOptions {
 interface Running {
   readonly worker: Worker
   readonly service: FrontService
+  readonly place: number
   readonly exited: Promise<void>
 }
 
@@ -50,6 +52,8 @@ export class Fronts {
   /** The first is one of a port without TLS. */
   readonly #sockets: readonly ListeningSocket[]
   readonly #running = new Set<Running>()
+  /** Memory of `ConnectionShare`, with a place for each front. */
+  readonly #connections: Int32Array
   readonly #unsubscribe: readonly (() => void)[]
   readonly #cancelRestarts = new Set<() => void>()
   #delayMs = 0
@@ -58,6 +62,7 @@ export class Fronts {
   private constructor(options: FrontsOptions, sockets: readonly ListeningSocket[]) {
     this.#options = options
     this.#sockets = sockets
+    this.#connections = connectionCounts(options.count)
     const { settings, administrators, databases, bus, audience, certificates } = options.server
     this.#unsubscribe = [
       settings.onAny((name) => this.#tell('setting', { name, value: settings.get(name) })),
@@ -110,6 +115,11 @@ export class Fronts {
     return [...this.#running].map(({ worker }) => worker)
   }
 
+  /** How many each of the fronts has, -1 for one that takes none; for tests. */
+  get connections(): number[] {
+    return connectionsOf(this.#connections)
+  }
+
   #tell: FrontService['channel']['tell'] = (name, value) => {
     for (const { service } of this.#running) service.channel.tell(name, value)
   }
@@ -136,7 +146,15 @@ export class Fronts {
     const { server, program = PROGRAM } = this.#options
     const { port1, port2 } = new MessageChannel()
     const metrics = new Metrics()
-    const start: FrontStart = { port: port2, sockets, metrics: metrics.buffer, ...this.#share() }
+    const place = this.#freePlace()
+    const start: FrontStart = {
+      port: port2,
+      sockets,
+      connections: this.#connections,
+      place,
+      metrics: metrics.buffer,
+      ...this.#share(),
+    }
     const worker = new Worker(program, {
       workerData: start,
       transferList: [port2],
@@ -158,6 +176,7 @@ export class Fronts {
       const exited = new Promise<void>((exit) => {
         worker.once('exit', () => {
           this.#running.delete(running)
+          forgetConnections(this.#connections, place)
           leave()
           service.end()
           this.#giveBack(sockets)
@@ -166,9 +185,15 @@ export class Fronts {
           exit()
         })
       })
-      const running = { worker, service, exited }
+      const running = { worker, service, place, exited }
       this.#running.add(running)
     })
+  }
+
+  /** There are never more fronts than places: one is replaced when it has ended. */
+  #freePlace(): number {
+    const taken = new Set([...this.#running].map(({ place }) => place))
+    return Array.from({ length: this.#options.count }, (_, at) => at).find((at) => !taken.has(at))!
   }
 
   #replace(lifeMs: number): void {
@@ -216,7 +241,7 @@ export class Fronts {
     }
   }
 
-  #share(): Omit<FrontStart, 'port' | 'sockets' | 'metrics'> {
+  #share(): Omit<FrontStart, 'port' | 'sockets' | 'connections' | 'place' | 'metrics'> {
     const { server, count, version, cacheBytes, limits = {} } = this.#options
     const { settings } = server
     const connections = settings.get('maxConnections') || defaultConnections()

@@ -3,9 +3,9 @@
  * each thread is given one of its own. Node duplicates no descriptor; the operating system does, when one is handed to
  * another process. A short-lived process hands them back.
  *
- * `SO_REUSEPORT`, with a socket for each thread, would need no such process, and spread connections more evenly. But then a
- * second server could take the same port and share its connections without anybody noticing, and what waits on the socket of
- * a thread that ends is lost.
+ * `SO_REUSEPORT`, with a socket for each thread, would need no such process. But then a second server could take the same port and
+ * share its connections without anybody noticing, what waits on the socket of a thread that ends is lost, and the system spreads
+ * connections by chance; here, threads see to that none has far more than the others (`base/connection-shares.ts`).
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'

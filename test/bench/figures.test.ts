@@ -2,6 +2,7 @@ import t from 'tap'
 import { spreadCell } from '../../bench/btree/report.ts'
 import { Results } from '../../bench/btree/results.ts'
 import { btreeTargets, type Verdict } from '../../bench/btree/targets.ts'
+import { growthTargets } from '../../bench/growth-report.ts'
 import { median, rankedValue, Samples, spreadOf } from '../../src/lab/measure/statistics.ts'
 import { alignedTable, shownFigure, shownSpread } from '../../src/lab/measure/text-table.ts'
 
@@ -86,7 +87,7 @@ t.test('targets', async (t) => {
   const ours = 'native-free-btree'
   const verdictOf = (what: RegExp): Verdict => btreeTargets(results).find((one) => what.test(one.what))!
   t.equal(verdictOf(/512/).met, undefined, 'nothing was measured')
-  results.add(ours, { 'gets512.rate': 80, 'gets64.rate': 49, 'scan.id.rate': 81, 'scan.seq.rate': 149 })
+  results.add(ours, { 'gets512.rate': 80, 'gets64.rate': 59, 'scan.id.rate': 81, 'scan.seq.rate': 149 })
   results.add('lmdb', { 'gets512.rate': 100, 'gets64.rate': 100, 'scan.id.rate': 100 })
   results.add('classic-level', { 'scan.id.rate': 90 })
   t.equal(verdictOf(/512/).met, true)
@@ -94,13 +95,20 @@ t.test('targets', async (t) => {
   t.equal(verdictOf(/id order/).met, true)
   t.equal(verdictOf(/seq order/).met, false)
 
+  results.add(ours, { 'gets64.rate': 61 })
+  t.equal(verdictOf(/64 MB/).met, true, '0.6 times lmdb')
+
   results.add(ours, { 'load.rate': 200, 'load.cpuPerDocument': 7 })
-  results.add('lmdb', { 'load.rate': 100, 'load.cpuPerDocument': 10 })
-  t.equal(verdictOf(/inserts.*lmdb/).met, false, 'neither three times as fast nor 0.6 times the CPU')
+  results.add('lmdb', { 'load.rate': 81, 'load.cpuPerDocument': 20 })
+  t.equal(verdictOf(/inserts.*lmdb/).met, false, 'its CPU is of no account')
+  results.add('lmdb', { 'load.rate': 75 })
+  t.equal(verdictOf(/inserts.*lmdb/).met, true, '2.5 times as fast')
   results.add('better-sqlite3', { 'load.rate': 100, 'load.cpuPerDocument': 12 })
   t.equal(verdictOf(/inserts.*sqlite/).met, true, 'by its CPU')
-  results.add('classic-level', { 'load.rate': 130, 'load.cpuPerDocument': 8 })
-  t.equal(verdictOf(/inserts.*level/).met, true, 'by its rate')
+  results.add('classic-level', { 'load.rate': 155, 'load.cpuPerDocument': 20 })
+  t.equal(verdictOf(/inserts.*level/).met, false, 'its CPU is of no account')
+  results.add('classic-level', { 'load.rate': 151 })
+  t.equal(verdictOf(/inserts.*level/).met, true, '1.3 times as fast')
 
   results.add(ours, { 'updates.1.bytes': 1900, 'updates.1.filled': 0 })
   t.equal(verdictOf(/batches of 1$/).met, true, 'six times 333')
@@ -116,7 +124,8 @@ t.test('targets', async (t) => {
   t.equal(verdictOf(/CPU within a commit/).met, false, 'any one commit')
 
   results.add(ours, { 'kills.openMs': 10 })
-  results.add(ours, { 'kills.openMs': 1001 })
+  t.equal(verdictOf(/kill -9/).met, true)
+  results.add(ours, { 'kills.openMs': 301 })
   t.equal(verdictOf(/kill -9/).met, false, 'the worst counts, not the median')
 
   const bare = { 'bare.sync.growing.p50': 10, 'bare.async.growing.p50': 80, 'bare.async.filled.p50': 50 }
@@ -124,4 +133,18 @@ t.test('targets', async (t) => {
   const single = verdictOf(/one durable document/)
   t.match(single.target, /async\.filled/, 'beside the loop that it is like')
   t.equal(single.met, true)
+})
+
+t.test('targets of growth', async (t) => {
+  const results = new Results()
+  const largest = '10000000'
+  const verdictOf = (what: RegExp): Verdict => growthTargets(results).find((one) => what.test(one.what))!
+  t.equal(verdictOf(/open after kill/).met, undefined, 'nothing was measured')
+  results.add('1000000', { 'kills.openMs': 2000, 'load.peakMemory': 2e9 })
+  results.add(largest, { 'kills.openMs': 300, 'load.peakMemory': 256 * 2 ** 20 + 200_000_000 })
+  t.equal(verdictOf(/open after kill/).met, true)
+  t.equal(verdictOf(/peak memory/).met, true, 'the budget and 200 MB')
+  results.add(largest, { 'kills.openMs': 301, 'scan.peakMemory': 256 * 2 ** 20 + 200_000_001 })
+  t.equal(verdictOf(/open after kill/).met, false)
+  t.equal(verdictOf(/peak memory/).met, false, 'of any part')
 })

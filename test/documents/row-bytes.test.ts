@@ -1,6 +1,6 @@
 /** Parts of rows as bytes: texts that are written as numbers, and ids that are looked at while they are copied. */
 import t from 'tap'
-import { FixedText, isPlain, SPARE_BYTES, writePlain } from '../../src/documents/row-bytes.ts'
+import { FixedText, isPlain, repeat, SPARE_BYTES, writePlain } from '../../src/documents/row-bytes.ts'
 
 const CODES = Array.from({ length: 128 }, (_, code) => code)
 
@@ -39,4 +39,18 @@ t.test('what is copied as plain is what is plain', async (t) => {
     if (end > 0) t.same(target.subarray(2, end), source)
   }
   t.equal(writePlain(Buffer.alloc(0), 0, 0, Buffer.alloc(1), 1), 1)
+})
+
+t.test('what is repeated is what stands before, whatever its length', async (t) => {
+  for (const length of [0, 1, 2, 3, 4, 5, 31, 32, 33, 34, 95, 96, 97, 1000]) {
+    const bytes = Buffer.alloc(2 * length + 16, 0xee)
+    for (let i = 0; i < length; i++) bytes[1 + i] = (7 * i) & 255
+    const before = Buffer.from(bytes)
+    const at = 1 + length
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    t.equal(repeat({ bytes, view }, 1, at, at), at + length)
+    t.same(bytes.subarray(0, at), before.subarray(0, at))
+    t.same(bytes.subarray(at, at + length), before.subarray(1, at))
+    t.ok(bytes.subarray(at + length + 3).every((byte) => byte === 0xee))
+  }
 })

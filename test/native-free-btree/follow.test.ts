@@ -76,6 +76,7 @@ t.test('random operations read by two followers agree with a plain model', async
         const store = await openSimulated(disk, PATH, random, {
           checkpointLogBytes: 60_000,
           partBytes: 50_000,
+          aheadBytes: 3000,
         })
         const progress = store.shareProgress()
         // A copy, as another thread gets one.

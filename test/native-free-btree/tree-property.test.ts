@@ -28,7 +28,12 @@ t.test('random operations on a simulated disk agree with a plain model', { timeo
   for (let part = 0; part < STORES * rounds; part++) {
     let disk = new SimulatedDisk(random.fork())
     const run = new PropertyRun(random.fork(), {
-      open: () => openSimulated(disk, '/d/store', random, { checkpointLogBytes: 60_000, partBytes: 50_000 }),
+      open: () =>
+        openSimulated(disk, '/d/store', random, {
+          checkpointLogBytes: 60_000,
+          partBytes: 50_000,
+          aheadBytes: 3000,
+        }),
       crash: async () => {
         disk = disk.crash()
       },

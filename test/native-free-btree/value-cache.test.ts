@@ -154,6 +154,8 @@ t.test('a walk over everything does not drive out what is used', async (t) => {
   }
   t.equal(hitsOfHot(), 2000)
   for (let place = 10_000; place < 100_000; place++) read(place)
+  // The walk had nothing found: few are looked for until it shows that it pays.
+  for (let round = 0; round < 3; round++) hitsOfHot()
   t.equal(hitsOfHot(), 2000, 'all are still there')
   // New favourites find room all the same.
   let hits = 0
@@ -163,6 +165,39 @@ t.test('a walk over everything does not drive out what is used', async (t) => {
   }
   // Two of them may share the one place of the note that says which were refused.
   t.ok(hits > 900, `${hits}`)
+})
+
+t.test('a cache too small for what is read cares for some of it, for all when that pays', async (t) => {
+  const random = new Random(propertySeed(t))
+  const budget = new FixedBudget(4 * SEGMENT_BYTES)
+  const cache = new ValueCache(budget)
+  const space = new ValueSpace(cache)
+  const value = patternBytes(1, 1000)
+  /** How many of so many reads of values `from` to `to` are hits. */
+  const readSome = (count: number, from: number, to: number): number => {
+    let hits = 0
+    for (let i = 0; i < count; i++) {
+      const place = from + random.int(to - from)
+      if (cachedValue(space, place * 1013, 1000, place) === undefined) space.add(place * 1013, place, value)
+      else hits += 1
+    }
+    return hits
+  }
+  // A hundred times what there is room for: what is found is about as much as it holds, of a sixteenth of the values.
+  readSome(600_000, 0, 200_000)
+  const hits = readSome(200_000, 0, 200_000)
+  t.ok(hits > 400, `${hits} hits`)
+  let taken = 0
+  for (let place = 400_000; place < 400_400; place++) if (readSome(3, place, place + 1) > 0) taken += 1
+  t.ok(taken < 100, `${taken} of 400 that are read three times are taken in`)
+  // As many as there is room for: the cache comes to hold them.
+  readSome(60_000, 300_000, 301_000)
+  t.equal(readSome(5000, 300_000, 301_000), 5000)
+  // Memory to grow into: all are taken in at once.
+  readSome(600_000, 0, 200_000)
+  budget.bytes = 400 * SEGMENT_BYTES
+  readSome(600_000, 0, 30_000)
+  t.ok(readSome(20_000, 0, 30_000) > 19_900)
 })
 
 t.test('when room is needed, what was used stays', async (t) => {

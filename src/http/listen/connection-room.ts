@@ -3,24 +3,29 @@
  * The first socket's are refused by Node itself, which cannot be told to take none: it may have one more than is left.
  */
 import type { Server, Socket } from 'node:net'
+import type { ConnectionShare } from '../../base/connection-shares.ts'
 
 export class ConnectionRoom {
   readonly #first: Server
   readonly #most: number
+  readonly #share: ConnectionShare | undefined
   #firsts = 0
   #others = 0
   #handing = false
 
-  constructor(first: Server, most: number) {
+  constructor(first: Server, most: number, share: ConnectionShare | undefined) {
     this.#first = first
     this.#most = most
+    this.#share = share
     first.maxConnections = most
     first.on('connection', (socket: Socket) => {
       // Those of the other sockets are handed to this server, and counted already.
       if (this.#handing) return
       this.#firsts += 1
+      this.#share?.came()
       socket.once('close', () => {
         this.#firsts -= 1
+        this.#share?.went()
       })
     })
   }
@@ -32,7 +37,11 @@ export class ConnectionRoom {
       return false
     }
     this.#count(1)
-    socket.once('close', () => this.#count(-1))
+    this.#share?.came()
+    socket.once('close', () => {
+      this.#count(-1)
+      this.#share?.went()
+    })
     return true
   }
 

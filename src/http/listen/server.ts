@@ -128,7 +128,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   app.server.on('error', (error) => {
     if (app.server.listening) onError(error)
   })
-  const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections())
+  const room = new ConnectionRoom(app.server, limits.maxConnections || defaultConnections(), options.share)
   const websockets = serveWebsockets(app.server, service)
   const { backlog } = limits
   const { address } = options
@@ -143,6 +143,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       throw error
     },
   )
+  options.share?.listens(true)
   const url = urlOf(first, false)
   let closed: Promise<unknown> | undefined
   return {
@@ -151,6 +152,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     urls: [url, ...more.urls],
     async stop(graceMs) {
       stopping.abort()
+      options.share?.listens(false)
       closed ??= Promise.all([app.close(), more.close()])
       const timer = setTimeout(() => {
         app.server.closeAllConnections()

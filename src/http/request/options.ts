@@ -2,6 +2,7 @@ import type { Authenticator } from '../../auth/authenticator.ts'
 import type { PasswordHasher } from '../../auth/password-hash.ts'
 import type { UserCtx } from '../../auth/user.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { ConnectionShare } from '../../base/connection-shares.ts'
 import type { Log } from '../../base/log.ts'
 import type { Metrics } from '../../base/metrics.ts'
 import { openFileLimit } from '../../base/open-file-limit.ts'
@@ -281,7 +282,7 @@ export function defaultConnections(): number {
 /** The options of a server with these settings, whose live ones it follows. */
 export function httpOptions(
   settings: SettingsRegistry,
-  given: Pick<HttpOptions, 'backend' | 'address' | 'others' | 'tls' | 'version'>,
+  given: Pick<HttpOptions, 'backend' | 'address' | 'others' | 'tls' | 'share' | 'version'>,
 ): HttpOptions {
   const options: HttpOptions = {
     ...given,
@@ -316,6 +317,8 @@ export interface HttpOptions {
   others?: readonly ((ListenAddress | Descriptor) & { isSecure: boolean })[] | undefined
   /** What those of `others` that are secure speak TLS with. */
   tls?: Pick<Certificates, 'material' | 'onChange'> | undefined
+  /** Undefined: no other thread listens on the same sockets. */
+  share?: ConnectionShare | undefined
   /** Davenport's version. */
   version: string
   /** Undefined: scripts of other origins are not served. */
