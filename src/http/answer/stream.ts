@@ -20,6 +20,8 @@ export interface Sending {
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
   onBytes?: (bytes: number) => void
+  /** Called before what was gathered goes out. What it throws ends the answer without it. */
+  beforeBytes?: () => void
 }
 
 type Step = IteratorResult<AnswerPiece>
@@ -81,12 +83,13 @@ async function sendGathered(
   pieces: Pieces,
   gathered: Gathered,
   first: Step | Promise<Step> | undefined,
-  { begin = () => {}, beforeEnd, onBytes = () => {} }: Sending,
+  { begin = () => {}, beforeEnd, onBytes = () => {}, beforeBytes = () => {} }: Sending,
 ): Promise<void> {
   const client = new Client(response)
   let finished = false
   let begun = false
   const take = (): Buffer => {
+    beforeBytes()
     const bytes = gathered.take()
     onBytes(bytes.length)
     return bytes

@@ -21,8 +21,10 @@ export function withRights(exchange: Exchange, waiter: ChangeWaiter): ChangeWait
       await requireSameUser(exchange)
       return wakeup
     } catch (error) {
-      if (error instanceof DatabaseError) return 'ended'
-      throw error
+      if (!(error instanceof DatabaseError)) throw error
+      // The end that is still to be told needs no database, and no right.
+      exchange.release()
+      return 'ended'
     }
   }
   return { ...waiter, wait }

@@ -3,6 +3,7 @@ import type { BytePace } from '../../base/byte-pace.ts'
 import { giveBack, type Whole } from '../../documents/gathered.ts'
 import type { Headers, StreamedAnswer, WholeAnswer } from '../answer/answer.ts'
 import { sendPieces } from '../answer/stream.ts'
+import { requireStillReader } from '../request/access.ts'
 import { withCors } from '../request/cors.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { frameOption } from '../request/frame-options.ts'
@@ -67,6 +68,7 @@ export function sendStreamed(exchange: Exchange, answer: StreamedAnswer): Promis
     onBytes: (bytes) => {
       exchange.sentBytes += bytes
     },
+    beforeBytes: () => requireStillReader(exchange),
   })
 }
 

@@ -41,6 +41,21 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
   return opening === undefined ? use() : opening.then(use)
 }
 
+/**
+ * For an answer that is read piece by piece, as its client takes it: what was read of it now may have been written since it was asked
+ * for. Throws unauthorized or forbidden for whom `_security` names no more. What answers a write is not kept back.
+ */
+export function requireStillReader(exchange: Exchange): void {
+  const { right, hasLease } = exchange
+  if (!hasLease || (right !== 'member' && right !== 'insider' && right !== 'lister')) return
+  try {
+    requireUse(exchange, right)
+  } catch (error) {
+    // What was read before the database was closed may be sent.
+    if (error instanceof DatabaseError && (error.status === 401 || error.status === 403)) throw error
+  }
+}
+
 const DATABASE_LISTS: ReadonlySet<string> = new Set<RouteName>(['_all_dbs', '_dbs_info'])
 
 /** Whether a setting gives everybody what else administrators of the server have. */

@@ -246,6 +246,10 @@ export class Exchange implements Intake, BodyTiming {
     return this.service.compression
   }
 
+  get hasLease(): boolean {
+    return this.#lease !== undefined
+  }
+
   get lease(): Lease {
     if (this.#lease === undefined) throw new Error('no database was leased for this route')
     return this.#lease
