@@ -49,6 +49,7 @@ for (const threads of [0, 1]) {
     const cases: [string, object][] = [
       ['/db/_bulk_get', { docs: IDS.map((id) => ({ id })) }],
       ['/db/_all_docs?include_docs=true', { keys: IDS }],
+      ['/db/_changes?feed=continuous&include_docs=true', {}],
     ]
     for (const [path, json] of cases) {
       await ask(server, 'PUT /db/_security', { json: { members: { names: ['ann'] } } })

@@ -20,7 +20,7 @@ export interface Sending {
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
   onBytes?: (bytes: number) => void
-  /** Called before what was gathered goes out. What it throws ends the answer without it. */
+  /** Called before the head and what was gathered go out. What it throws ends the answer without them. */
   beforeBytes?: () => void
 }
 
@@ -89,12 +89,13 @@ async function sendGathered(
   let finished = false
   let begun = false
   const take = (): Buffer => {
-    beforeBytes()
     const bytes = gathered.take()
     onBytes(bytes.length)
     return bytes
   }
   const flush = async (): Promise<void> => {
+    // Before the head too: what is refused by then is refused as if it had been from the beginning.
+    beforeBytes()
     if (!begun) begin()
     if (gathered.size === 0) {
       // A feed that has nothing to say yet says that it is there.
@@ -139,6 +140,7 @@ async function sendGathered(
       }
     }
     if (finished) {
+      beforeBytes()
       if (!begun) begin()
       if (beforeEnd !== undefined) {
         response.write(take())
