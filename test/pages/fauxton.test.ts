@@ -146,6 +146,8 @@ t.test('Fauxton', { skip: skipWithoutBrowser(), bail: true }, async (t) => {
     await page.goto('/_utils/#/replication/_create')
     await page.selectOption('#replication-source', 'REPLICATION_SOURCE_LOCAL')
     await page.locator('.replication__input-react-select input[role=combobox]').fill('letters')
+    // The names are asked for when the page opens: before they have come there is nothing to choose.
+    await page.getByRole('option', { name: 'letters' }).first().waitFor()
     await page.keyboard.press('Enter')
     await page
       .locator('select#replication-target')
