@@ -375,8 +375,10 @@ export class CrashRun {
       all.push(done)
       if (random.bool(0.1)) all.push(this.#throwing(store))
     }
+    // Begun before the store is asked, which it cannot answer when the power has gone: nobody else would hear of the rejections.
+    const settling = Promise.allSettled(all)
     if (store.stats().checkpointRunning) this.tally.checkpointsUnderWay += 1
-    const results = await Promise.allSettled(all)
+    const results = await settling
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     if ((writeCount ?? 0) > 20) this.tally.commitsInParts += 1
