@@ -4,9 +4,10 @@ import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { NamePlace } from '../../native-free-btree/disk/name-place.ts'
+import { systemClock } from '../../native-free-btree/disk/system.ts'
 
 /** Later than any time of a folder by more than what passes for young. */
-const later = () => Date.now() + 60_000
+const later = () => systemClock.now() + 60_000
 
 interface Scene {
   folder: string
@@ -65,7 +66,7 @@ t.test('a folder that has not changed for long vouches for the name', { skip }, 
 
 t.test('one that has just changed does not, nor one whose times lie ahead', { skip }, (t) => {
   const young = scene(t)
-  for (const nowMs of [undefined, () => Date.now() - 3_600_000]) {
+  for (const nowMs of [undefined, () => systemClock.now() - 3_600_000]) {
     const place = placeOf(young, nowMs)
     t.equal(
       looks(() => {
