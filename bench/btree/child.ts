@@ -1,6 +1,5 @@
 /** The process of one step: `node child.js JOB`, answers by messages. */
 import { join } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import { serveStep } from '../../src/lab/measure/step-process.ts'
 import { engineNamed } from '../peers/engines.ts'
 import type { Figures, Job, Step } from './step.ts'
@@ -30,9 +29,6 @@ const STEPS: Record<string, Step> = {
   syncs,
   'async-syncs': asyncSyncs,
 }
-
-// As the server runs (src/cli/main.ts), whichever engine it is: else V8 lets the heap grow to four times what is in use.
-setFlagsFromString('--heap-growing-percent=100')
 
 await serveStep<Job, Figures>((job, progress) => {
   const run = STEPS[job.step]

@@ -6,6 +6,12 @@ import { countSyncs, startStep } from '../../src/lab/measure/step-process.ts'
 import type { Figures, Job } from './step.ts'
 
 const PROGRAM = fileURLToPath(new URL('./child.js', import.meta.url))
+/**
+ * Of V8's heap, whichever engine it is: the server lets it grow no further than to twice what is in use (src/cli/main.ts), V8 to four
+ * times; each half of the young generation is 2 MB at the most there (src/base/young-generation.ts), V8 makes it 16, of which 8 cost no
+ * time.
+ */
+const HEAP_OPTIONS = ['--heap-growing-percent=100', '--max-semi-space-size=8']
 
 /** @param nodeOptions for node itself, before the program. */
 export async function runStep(
@@ -23,7 +29,13 @@ function start(
 ): { process: ChildProcess; result: Promise<Figures> } {
   mkdirSync(job.folder, { recursive: true })
   const name = `${job.engine}, ${job.step}`
-  return startStep<Figures>({ program: PROGRAM, job, name, onProgress, nodeOptions })
+  return startStep<Figures>({
+    program: PROGRAM,
+    job,
+    name,
+    onProgress,
+    nodeOptions: [...HEAP_OPTIONS, ...nodeOptions],
+  })
 }
 
 /**
