@@ -10,8 +10,8 @@ const seed = propertySeed(t)
 /** Each half of a number at its ends as well. */
 const upTo = (most: number): fc.Arbitrary<number> =>
   fc.oneof(
-    fc.constantFrom(0, 1, 0xffff, 0x10000, 2 ** 31, 2 ** 32 - 1, 2 ** 32, most),
-    fc.integer({ min: 0, max: most }),
+    fc.constantFrom(0, 1, 0xffff, 0x10000, 2 ** 31, 2 ** 32 - 1, most),
+    fc.maxSafeNat().map((number) => number % (most + 1)),
   )
 
 t.test('any reference, anywhere in bytes', (t) => {
@@ -19,7 +19,7 @@ t.test('any reference, anywhere in bytes', (t) => {
     position: upTo(2 ** 48 - 1),
     length: upTo(2 ** 47 - 1),
     chunked: fc.boolean(),
-    check: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    check: upTo(2 ** 32 - 1),
   })
   fc.assert(
     fc.property(parts, fc.nat(40), (given, at) => {
@@ -28,7 +28,7 @@ t.test('any reference, anywhere in bytes', (t) => {
       equal(reference.readUIntLE(6, 6), given.length + (given.chunked ? 2 ** 47 : 0))
       equal(reference.readUInt32LE(12), given.check)
       const bytes = Buffer.concat([Buffer.alloc(at, 0xff), reference, Buffer.alloc(3, 0xff)])
-      deepStrictEqual(readReference(bytes, at), given)
+      deepStrictEqual(readReference(bytes, at), { ...given })
       equal(referenceLength(bytes, at), given.length)
     }),
     { seed },
