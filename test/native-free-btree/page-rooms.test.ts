@@ -5,7 +5,7 @@ import { type PageRoom, PageRooms } from '../../native-free-btree/cache/page-roo
 import { ByteWriter } from '../../native-free-btree/disk/bytes.ts'
 import { type Cursor, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
-import { ChangingOrigin, wholePage } from '../../native-free-btree/page/origin.ts'
+import { ChangingOrigin, type KeptPage, wholePage } from '../../native-free-btree/page/origin.ts'
 import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
@@ -172,13 +172,66 @@ t.test('a long look in one turn neither grows the cache nor changes what it has 
   await store.close()
 })
 
-t.test('pages that two reads make stay longer than those that one makes', async (t) => {
-  const random = new Random(propertySeed(t))
+/** A page of a leaf without entries, so many bytes long. */
+function pageOf(bytes: number): KeptPage {
   const out = new ByteWriter()
   MutableNode.empty(true, 1800, 1).serialize(out)
-  const bytes = Buffer.concat([out.view(), Buffer.alloc(1800)])
-  bytes.writeUInt32LE(bytes.length, 4)
-  const kept = wholePage(bytes)
+  const page = Buffer.concat([out.view(), Buffer.alloc(bytes - out.view().length)])
+  page.writeUInt32LE(bytes, 4)
+  return wholePage(page)
+}
+
+t.test('while memory may grow no page has a larger room than it needs', async (t) => {
+  const random = new Random(propertySeed(t))
+  const cache = new PageCache(16 * MIB)
+  const space = cache.space()
+  const lengths = [1500, 1750, 1760, 2100, 2500, 3000]
+  for (let n = 0; cache.evictions === 0; n++) {
+    const bytes = random.pick(lengths)
+    space.add(n * 8192, pageOf(bytes), bytes)
+    if (cache.evictions > 0) break
+    const room = space.kept(n * 8192)!.page.length
+    if (room >= bytes + 128) t.fail(`a room of ${room} for a page of ${bytes}`)
+  }
+  // When all is taken, a page of another size than those that went gets a room all the same.
+  await turn()
+  for (let n = 0; n < 20; n++) t.ok(space.add(n * 8192 + 4096, pageOf(2000), 2000), 'it is taken in')
+})
+
+t.test(
+  'of a cache of what is only read hardly anything is free, a sixteenth beside many writes',
+  async (t) => {
+    const budget = 16 * MIB
+    const cache = new PageCache(budget)
+    const space = cache.space()
+    const kept = pageOf(2048)
+    let n = 0
+    /** What pages may have, and the part of it that they take when more have come than there is room for. */
+    const takenShare = async (limit: number): Promise<number> => {
+      const end = n + 12_000
+      for (; n < end; n++) {
+        space.add(n * 8192, kept, 2048)
+        if (n % 20 === 0) await turn()
+      }
+      return (cache.rooms.heldBytes + cache.cachedBytes - cache.rooms.bytes) / limit
+    }
+    const alone = await takenShare(budget)
+    t.ok(alone > 0.975 && alone < 0.99, `${alone} of it`)
+    cache.addDirty(budget / 128)
+    const { evictions } = cache
+    const few = await takenShare(budget * (1 - 1 / 128))
+    t.ok(few > 0.965 && few < 0.98, `${few} beside few dirty bytes`)
+    t.ok(evictions > 0)
+    cache.addDirty(budget / 4 - budget / 128)
+    const many = await takenShare(budget * 0.75)
+    t.ok(many > 0.925 && many < 0.94, `${many} beside many`)
+  },
+)
+
+t.test('pages that two reads make stay longer than those that one makes', async (t) => {
+  const random = new Random(propertySeed(t))
+  const kept = pageOf(1812)
+  const bytes = kept.page
   const origin = ChangingOrigin.of(kept, { position: 0, length: bytes.length, hash: 0n })
   const cache = new PageCache(2 * MIB)
   const space = cache.space()
@@ -195,4 +248,65 @@ t.test('pages that two reads make stay longer than those that one makes', async 
   for (let n = 0; n < all; n++) if (space.kept(n * 8192) !== undefined) there[n % 2]! += 1
   t.ok(there[1]! > there[0]! * 1.2, `${there[1]} beside ${there[0]}`)
   t.ok(there[0]! > 0, 'others have their place too')
+})
+
+t.test('a page that is used by way of its parent alone stays, and its uses outlive the parent', async (t) => {
+  const cache = new PageCache(2 * MIB)
+  const space = cache.space()
+  const inner = pageOf(1812)
+  inner.page[2] = 3
+  const leaf = pageOf(1812)
+  space.add(0, inner, 1812)
+  space.add(8192, leaf, 1812)
+  const parent = space.use(0)!
+  space.useChild(parent, 1, 8192)
+  let n = 2
+  const others = async (most: number): Promise<void> => {
+    const { evictions } = cache
+    while (cache.evictions < evictions + most) {
+      space.add(n * 8192, leaf, 1812)
+      // Half of them, so that the hand goes around and finds some to evict each time.
+      if (n % 2 === 0) space.use(n * 8192)
+      n += 1
+      if (n % 8 === 0) await turn()
+    }
+  }
+  for (let round = 0; round < 20; round++) {
+    space.use(0)
+    t.ok(space.kept(8192), 'it is there')
+    t.equal(space.useLinked(parent, 1), space.kept(8192)?.page)
+    await others(100)
+  }
+  t.equal(space.useLinked(parent, 2), undefined)
+  space.useLinked(parent, 1)
+  space.drop(0)
+  t.equal(space.kept(8192)?.chances, 2, 'the parent went, and had noted a use')
+  await others(6000)
+  t.notOk(space.kept(8192), 'nobody uses it any more')
+})
+
+t.test('a leaf that is a patch is taken in for one entry until patches would go for it', async (t) => {
+  const cache = new PageCache(2 * MIB)
+  const space = cache.space()
+  const kept = pageOf(1812)
+  const origin = ChangingOrigin.of(kept, { position: 0, length: 1812, hash: 0n })
+  let n = 0
+  const add = async (count: number, page: KeptPage): Promise<void> => {
+    for (const end = n + count; n < end; n++) {
+      space.add(n * 8192, page, 1812)
+      await turn()
+    }
+  }
+  const taken = (isPatch: boolean): number => {
+    let wanted = 0
+    for (let i = 0; i < 80; i++) if (space.wants(1812, isPatch)) wanted += 1
+    return wanted
+  }
+  t.equal(taken(false), 80, 'there is room for all')
+  await add(2000, kept)
+  t.equal(taken(true), 80)
+  t.equal(taken(false), 10)
+  await add(3000, { ...kept, origin })
+  t.equal(taken(true), 20)
+  t.equal(taken(false), 10)
 })
