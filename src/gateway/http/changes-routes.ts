@@ -14,7 +14,7 @@ export async function changesOptions(exchange: Exchange): Promise<ChangesOptions
 
 export async function changes(exchange: Exchange): Promise<Answer> {
   const options = await changesOptions(exchange)
-  const { database, readerNow, gone, gateway } = exchange
+  const { database, readerNow, followerNow, gone, gateway } = exchange
   if (options.feed === 'websocket') {
     return { status: 400, headers: {}, body: 'not websocket protocol' }
   }
@@ -23,9 +23,10 @@ export async function changes(exchange: Exchange): Promise<Answer> {
     const body = `{"results":[\r\n${rows.join(',\r\n')}],\r\n"last_seq":${last}}\n`
     return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, body }
   }
-  const parts = { database, reader: readerNow, options, clock: gateway.clock, gone }
+  const reader = options.feed === 'normal' ? readerNow : followerNow
+  const parts = { database, reader, options, clock: gateway.clock, gone }
   // What is refused is refused before anything is sent.
-  readerNow()
+  reader()
   if (options.feed === 'continuous') {
     return {
       status: 200,

@@ -9,6 +9,7 @@ import { readerGone } from '../changes/changes-pass.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
+import type { Standing } from '../principals/standing.ts'
 
 export interface ExchangeParts {
   gateway: Gateway
@@ -37,6 +38,10 @@ export class Exchange {
   userName: string | undefined
   /** The session by which he is signed in. */
   sessionSecret: string | undefined
+  /** Whether what he has signed in with still counts. */
+  stands: Standing = () => true
+  /** When the token ends by which he is signed in, in Unix time. */
+  endMs = Number.POSITIVE_INFINITY
   /** A user's, to be called when nothing more is read or answered. */
   visit: (() => void) | undefined
 
@@ -66,7 +71,7 @@ export class Exchange {
     return this.request.socket.remoteAddress ?? ''
   }
 
-  /** Null for an administrator. Throws where the user is no more. */
+  /** Null for an administrator. Throws where the user is no more, or is signed in no more. */
   get reader(): Reader | null {
     return this.readerNow()
   }
@@ -74,8 +79,19 @@ export class Exchange {
   readonly readerNow: ReaderNow = () => {
     if (this.isAdmin) return null
     const reader = this.userName === undefined ? undefined : this.database.reader(this.userName)
-    if (reader === undefined) throw readerGone()
+    if (reader === undefined || !this.stands()) throw readerGone()
     return reader
+  }
+
+  /** Of a feed, which goes on for as long as its client wants: the time of a token ends it. */
+  readonly followerNow: ReaderNow = () => {
+    if (this.gateway.clock.now() >= this.endMs) throw readerGone()
+    return this.readerNow()
+  }
+
+  /** Before more of an answer goes out. Throws for a user who is none any more. */
+  requireStillReader(): void {
+    if (!this.isAdmin && this.userName !== undefined) this.readerNow()
   }
 
   /** Who writes; null for an administrator. */
