@@ -11,6 +11,7 @@
 import * as fs from 'node:fs'
 import { StorageError, systemErrorCode } from '../errors.ts'
 import type { FileSystem, OpenMode, StorageFile } from './file-system.ts'
+import { NamePlace } from './name-place.ts'
 import { SyncPlace } from './sync-place.ts'
 import { giveWay } from './system.ts'
 
@@ -76,11 +77,6 @@ function assertProgress(written: number, path: string): void {
   })
 }
 
-interface Inode {
-  readonly dev: bigint
-  readonly ino: bigint
-}
-
 class NodeFile implements StorageFile {
   readonly path: string
   private readonly descriptor: number
@@ -89,8 +85,8 @@ class NodeFile implements StorageFile {
   private closing: Promise<void> | undefined
   /** A cut is not synced yet: POSIX lets `fdatasync` leave a new length out, so the next sync is a full one. */
   private lengthChanged = false
-  /** Device and inode; known when first asked for. */
-  private identity: Inode | undefined
+  /** Of the path that was asked for last. */
+  private place: NamePlace | undefined
   private whenIdle: (() => void) | undefined
   /** Undefined: syncs run in the thread pool. */
   private readonly syncPlace: SyncPlace | undefined
@@ -110,9 +106,10 @@ class NodeFile implements StorageFile {
   /** One stat, of 4 µs. The link count would tell less: a file that was renamed, or has a second name, keeps it. */
   isAt(path: string): boolean {
     this.assertOpen()
-    this.identity ??= fs.fstatSync(this.descriptor, { bigint: true })
-    const found: Inode | undefined = fs.statSync(path, { bigint: true, throwIfNoEntry: false })
-    return found?.ino === this.identity.ino && found.dev === this.identity.dev
+    if (this.place?.path !== path) {
+      this.place = new NamePlace(path, fs.fstatSync(this.descriptor, { bigint: true }))
+    }
+    return this.place.leadsThere()
   }
 
   readSync(target: Uint8Array, position: number): number {
