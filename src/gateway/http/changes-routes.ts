@@ -1,6 +1,6 @@
 import { continuousPieces, resultPieces } from '../changes/changes-feed.ts'
 import { type ChangesOptions, optionsOfRequest } from '../changes/changes-options.ts'
-import { changesOfDocuments } from '../changes/changes-pass.ts'
+import { piecesOfDocuments } from '../changes/changes-pass.ts'
 import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -8,7 +8,7 @@ const NO_CACHE = { 'Cache-Control': 'private, max-age=0, no-cache, no-store' }
 
 /** Throws 400. */
 export async function changesOptions(exchange: Exchange): Promise<ChangesOptions> {
-  const body = exchange.method === 'POST' ? await exchange.json() : undefined
+  const body = exchange.method === 'POST' ? await exchange.json('filter') : undefined
   return optionsOfRequest(exchange.query, body, exchange.gateway.config.maxHeartbeatSeconds)
 }
 
@@ -19,9 +19,8 @@ export async function changes(exchange: Exchange): Promise<Answer> {
     return { status: 400, headers: {}, body: 'not websocket protocol' }
   }
   if (options.ids !== undefined) {
-    const { rows, last } = await changesOfDocuments(database, readerNow, options)
-    const body = `{"results":[\r\n${rows.join(',\r\n')}],\r\n"last_seq":${last}}\n`
-    return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, body }
+    const pieces = piecesOfDocuments(database, readerNow, options)
+    return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, pieces }
   }
   const reader = options.feed === 'normal' ? readerNow : followerNow
   const parts = { database, reader, options, clock: gateway.clock, gone }

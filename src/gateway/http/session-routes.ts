@@ -59,7 +59,7 @@ export async function postSession(exchange: Exchange): Promise<Answer> {
 async function namedUser(exchange: Exchange): Promise<{ name: string; stands: Standing }> {
   const signedIn = exchange.userName || undefined
   try {
-    const body = await exchange.json()
+    const body = await exchange.json('credentials')
     if (!isObject(body)) throw badRequest('Bad JSON')
     const { name, password } = body
     for (const text of [name, password]) {

@@ -40,7 +40,7 @@ function required<T>(config: T | undefined): T {
 /** Rejects with 400 for a page of another site, and for what has no token. */
 async function tokenOf(exchange: Exchange, name: string): Promise<string> {
   requireLoginOrigin(exchange)
-  const body = await exchange.json()
+  const body = await exchange.json('names')
   const token = isObject(body) ? (body[name] ?? '') : undefined
   if (typeof token !== 'string') throw badRequest('Bad JSON')
   return token
