@@ -21,8 +21,10 @@ import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
 /** Counted for each page beside its room: the objects that stand for it, its place in the table and among its parent's children, the origin that many have. */
 const PAGE_OVERHEAD_BYTES = 380
-/** This part of what pages may take is free, or will be when the running code has ended. */
-const FREE_SHARE = 1 / 16
+/** This part of what pages may take is free, or will be when the running code has ended, where nothing is written; */
+const LEAST_FREE_SHARE = 1 / 64
+/** and this, where much is: a checkpoint brings many pages at once. */
+const MOST_FREE_SHARE = 1 / 16
 /** So much of the budget more may be taken until the running code has ended. */
 const OVERDRAFT = 1 / 16
 /** Dirty nodes have used what is left to them when they took this part of it. */
@@ -168,7 +170,8 @@ export class PageCache implements ValueBudget {
    * replace few. One that is a patch has two reads spared by its place, and counts twice.
    */
   wants(bytes: number, isPatch: boolean): boolean {
-    if (this.#takenBytes + bytes <= this.#limit * (1 - FREE_SHARE - ALL_BUT_FULL)) return true
+    const limit = this.#limit
+    if (this.#takenBytes + bytes <= limit * (1 - ALL_BUT_FULL) - this.#freeBytes(limit)) return true
     this.#passed += isPatch ? 2 : 1
     if (this.#passed < READS_A_PLACE) return false
     this.#passed = 0
@@ -186,13 +189,16 @@ export class PageCache implements ValueBudget {
       this.#largeBytes += bytes
       return new PageRoom(Buffer.allocUnsafeSlow(bytes), undefined)
     }
-    const room = rooms.take(bytes)
-    if (room !== undefined) return room
+    const fitting = rooms.take(bytes)
+    if (fitting !== undefined) return fitting
     // While rooms wait for the running code to end, as many more may be taken: many pages of a checkpoint come at once.
     const most = this.#limit + Math.min(rooms.returnedBytes, this.budgetBytes * OVERDRAFT)
-    const mayGrow = this.cachedBytes + rooms.slabBytesFor(bytes) <= most
-    // Else free rooms of another size make way.
-    if (!mayGrow && !rooms.giveUpSlab()) return undefined
+    if (this.cachedBytes + rooms.slabBytesFor(bytes) > most) {
+      // What is free of other sizes will do, or makes way.
+      const larger = rooms.takeLarger(bytes)
+      if (larger !== undefined) return larger
+      if (!rooms.giveUpSlab()) return undefined
+    }
     rooms.grow(bytes)
     return rooms.take(bytes)
   }
@@ -269,10 +275,15 @@ export class PageCache implements ValueBudget {
     return Math.max(this.budgetBytes - this.#dirtyRoom - Math.min(this.values.bytes, least), least)
   }
 
+  /** Of so many bytes that pages may take, those that stay free: the more, the more dirty nodes come to. */
+  #freeBytes(limit: number): number {
+    return Math.min(limit * LEAST_FREE_SHARE + this.#dirtyRoom, limit * MOST_FREE_SHARE)
+  }
+
   #shrink(): void {
     this.values.shrinkTo(this.allowanceBytes())
     const limit = this.#limit
-    const most = limit * (1 - FREE_SHARE)
+    const most = limit - this.#freeBytes(limit)
     while (this.#takenBytes > most) {
       const room = this.#hand ?? this.#oldest
       if (room === undefined) break

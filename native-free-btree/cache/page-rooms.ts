@@ -8,9 +8,9 @@
 import type { PageOrigin } from '../page/origin.ts'
 
 /** Sizes of rooms are multiples of this. */
-const STEP_BYTES = 256
-/** Where no room of the right size is free, one that is a little larger will do. */
-const SIZES_TRIED = 4
+const STEP_BYTES = 128
+/** Where no room of the right size is free, and none can be made, one of the next sizes will do. */
+const LARGER_SIZES = 6
 /** Larger pages are rare: each has memory of its own. */
 export const LARGEST_ROOM_BYTES = 16 * 1024
 const MOST_SLAB_BYTES = 256 * 1024
@@ -117,10 +117,16 @@ export class PageRooms {
     this.#onReuse = onReuse
   }
 
-  /** A room for at least `bytes` bytes, LARGEST_ROOM_BYTES at most; undefined when none is free. */
+  /** A room of the size for `bytes` bytes, LARGEST_ROOM_BYTES at most; undefined when none is free. */
   take(bytes: number): PageRoom | undefined {
-    const first = Math.max(1, Math.ceil(bytes / STEP_BYTES)) - 1
-    const end = Math.min(first + SIZES_TRIED, this.#sizes.length)
+    const room = this.#sizeOf(bytes).free.pop()
+    return room && this.#hold(room)
+  }
+
+  /** A room that is a little larger than those for `bytes` bytes; undefined when none is free. */
+  takeLarger(bytes: number): PageRoom | undefined {
+    const first = indexOf(bytes) + 1
+    const end = Math.min(first + LARGER_SIZES, this.#sizes.length)
     let room: PageRoom | undefined
     for (let i = first; room === undefined && i < end; i++) room = this.#sizes[i]!.free.pop()
     return room && this.#hold(room)
@@ -217,8 +223,13 @@ export class PageRooms {
   }
 
   #sizeOf(bytes: number): RoomSize {
-    return this.#sizes[Math.max(1, Math.ceil(bytes / STEP_BYTES)) - 1]!
+    return this.#sizes[indexOf(bytes)]!
   }
+}
+
+/** Of the smallest size for so many bytes. */
+function indexOf(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / STEP_BYTES)) - 1
 }
 
 function emptiestOf(slabs: readonly Slab[]): Slab {

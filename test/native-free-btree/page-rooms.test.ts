@@ -5,7 +5,7 @@ import { type PageRoom, PageRooms } from '../../native-free-btree/cache/page-roo
 import { ByteWriter } from '../../native-free-btree/disk/bytes.ts'
 import { type Cursor, openStore, PageCache, type Store } from '../../native-free-btree/index.ts'
 import { MutableNode } from '../../native-free-btree/page/mutable-node.ts'
-import { ChangingOrigin, wholePage } from '../../native-free-btree/page/origin.ts'
+import { ChangingOrigin, type KeptPage, wholePage } from '../../native-free-btree/page/origin.ts'
 import '../support/poisoned-pages.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
@@ -172,13 +172,66 @@ t.test('a long look in one turn neither grows the cache nor changes what it has 
   await store.close()
 })
 
-t.test('pages that two reads make stay longer than those that one makes', async (t) => {
-  const random = new Random(propertySeed(t))
+/** A page of a leaf without entries, so many bytes long. */
+function pageOf(bytes: number): KeptPage {
   const out = new ByteWriter()
   MutableNode.empty(true, 1800, 1).serialize(out)
-  const bytes = Buffer.concat([out.view(), Buffer.alloc(1800)])
-  bytes.writeUInt32LE(bytes.length, 4)
-  const kept = wholePage(bytes)
+  const page = Buffer.concat([out.view(), Buffer.alloc(bytes - out.view().length)])
+  page.writeUInt32LE(bytes, 4)
+  return wholePage(page)
+}
+
+t.test('while memory may grow no page has a larger room than it needs', async (t) => {
+  const random = new Random(propertySeed(t))
+  const cache = new PageCache(16 * MIB)
+  const space = cache.space()
+  const lengths = [1500, 1750, 1760, 2100, 2500, 3000]
+  for (let n = 0; cache.evictions === 0; n++) {
+    const bytes = random.pick(lengths)
+    space.add(n * 8192, pageOf(bytes), bytes)
+    if (cache.evictions > 0) break
+    const room = space.kept(n * 8192)!.page.length
+    if (room >= bytes + 128) t.fail(`a room of ${room} for a page of ${bytes}`)
+  }
+  // When all is taken, a page of another size than those that went gets a room all the same.
+  await turn()
+  for (let n = 0; n < 20; n++) t.ok(space.add(n * 8192 + 4096, pageOf(2000), 2000), 'it is taken in')
+})
+
+t.test(
+  'of a cache of what is only read hardly anything is free, a sixteenth beside many writes',
+  async (t) => {
+    const budget = 16 * MIB
+    const cache = new PageCache(budget)
+    const space = cache.space()
+    const kept = pageOf(2048)
+    let n = 0
+    /** What pages may have, and the part of it that they take when more have come than there is room for. */
+    const takenShare = async (limit: number): Promise<number> => {
+      const end = n + 12_000
+      for (; n < end; n++) {
+        space.add(n * 8192, kept, 2048)
+        if (n % 20 === 0) await turn()
+      }
+      return (cache.rooms.heldBytes + cache.cachedBytes - cache.rooms.bytes) / limit
+    }
+    const alone = await takenShare(budget)
+    t.ok(alone > 0.975 && alone < 0.99, `${alone} of it`)
+    cache.addDirty(budget / 128)
+    const { evictions } = cache
+    const few = await takenShare(budget * (1 - 1 / 128))
+    t.ok(few > 0.965 && few < 0.98, `${few} beside few dirty bytes`)
+    t.ok(evictions > 0)
+    cache.addDirty(budget / 4 - budget / 128)
+    const many = await takenShare(budget * 0.75)
+    t.ok(many > 0.925 && many < 0.94, `${many} beside many`)
+  },
+)
+
+t.test('pages that two reads make stay longer than those that one makes', async (t) => {
+  const random = new Random(propertySeed(t))
+  const kept = pageOf(1812)
+  const bytes = kept.page
   const origin = ChangingOrigin.of(kept, { position: 0, length: bytes.length, hash: 0n })
   const cache = new PageCache(2 * MIB)
   const space = cache.space()
