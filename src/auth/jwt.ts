@@ -63,8 +63,11 @@ export class JwtReader {
     this.#now = now
   }
 
-  /** Who the token is of. Rejects with badRequest, and with unauthorized for one that is over, or nobody's. */
-  async read(token: string): Promise<UserCtx> {
+  /**
+   * Who the token is of, by what is configured now. Rejects with badRequest, and with unauthorized for one that is over at `atMs`,
+   * or nobody's.
+   */
+  async read(token: string, atMs = this.#now()): Promise<UserCtx> {
     const parts = token.split('.')
     if (parts.length !== 3 || token.length > LONGEST_TOKEN) throw malformed()
     // One signature has one spelling: what decodes it passes over bytes that are none of the alphabet.
@@ -72,7 +75,7 @@ export class JwtReader {
     const header = partOf(parts[0]!)
     const { alg, kid } = this.#checkedHeader(header)
     const claims = partOf(parts[1]!)
-    this.#checkClaims(claims)
+    this.#checkClaims(claims, Math.floor(atMs / 1000))
     await this.#verify(token, alg, kid)
     const { sub } = claims
     if (sub === undefined) throw new DatabaseError('unauthorized', 'Token missing sub claim.')
@@ -96,7 +99,7 @@ export class JwtReader {
     return { alg, kid }
   }
 
-  #checkClaims(claims: Claims): void {
+  #checkClaims(claims: Claims, nowSeconds: number): void {
     const required = this.#settings.requiredClaims
     for (const [name, value] of required) {
       if (value === undefined) continue
@@ -104,7 +107,6 @@ export class JwtReader {
       const isAudience = name === 'aud' && Array.isArray(claims['aud']) && claims['aud'].includes(value)
       if (claims[name] !== value && !isAudience) throw refused(`Invalid ${name} claim`)
     }
-    const nowSeconds = Math.floor(this.#now() / 1000)
     if (required.has('iat')) timeOf(claims, 'iat')
     if (required.has('nbf') && timeOf(claims, 'nbf') >= nowSeconds) {
       throw new DatabaseError('unauthorized', 'nbf not in past')

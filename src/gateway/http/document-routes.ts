@@ -4,7 +4,7 @@ import { randomHex } from '../../base/random.ts'
 import { mayRead } from '../../channels/reader.ts'
 import type { AttachmentView } from '../../database/api/database.ts'
 import type { Piece } from '../../documents/piece.ts'
-import { scanDocument } from '../../json/documents.ts'
+import { scanDocument, scanDocumentSteps } from '../../json/documents.ts'
 import {
   documentParts,
   errorPart,
@@ -145,11 +145,11 @@ async function readBody(exchange: Exchange) {
   const type = exchange.header('content-type') ?? ''
   if (mediaType(type) === 'multipart/related') return readMultipartDocument(exchange, type)
   const text = await exchange.jsonText()
-  const scanned = scanDocument(text)
+  const scanned = await exchange.inTurns(scanDocumentSteps(text))
   if (scanned === null)
     throw badRequest(text.toString().trim() === 'null' ? 'Document body is empty' : 'Bad JSON')
   return {
-    read: readDocument(scanned, exchange.gateway.clock.now()),
+    read: readDocument(scanned, exchange.gateway.clock.now(), exchange.gateway.limits),
     followed: new Map<string, GivenAttachment>(),
   }
 }
@@ -279,7 +279,7 @@ export async function getLocalDocument(exchange: Exchange): Promise<Answer> {
 
 export async function putLocalDocument(exchange: Exchange): Promise<Answer> {
   const name = exchange.param(1)
-  const scanned = scanDocument(await exchange.jsonText())
+  const scanned = await exchange.inTurns(scanDocumentSteps(await exchange.jsonText()))
   if (scanned === null) throw badRequest('Bad JSON')
   const given = scanned.special.get('_rev')?.toString()
   const rev = given?.startsWith('"') ? (JSON.parse(given) as string) : undefined
