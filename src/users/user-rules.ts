@@ -22,6 +22,15 @@ const MEMBERS = new Set([
   'derived_key',
 ])
 
+/**
+ * Throws missing where the document is not the user's own: as in CouchDB, before anything else is looked at, so that nobody
+ * learns of others whether they are there. Somebody who is nobody may come as a new user.
+ */
+export function requireOwn(id: string, user: UserCtx, security: Security): void {
+  if (user.name === null || id === `${USER_PREFIX}${user.name}` || isDatabaseAdmin(user, security)) return
+  throw new DatabaseError('missing')
+}
+
 /** Why the edit is refused; undefined where it is not. */
 export function userFault(
   { edit, parent }: CheckedEdit,

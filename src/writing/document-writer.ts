@@ -39,7 +39,7 @@ import { type DocumentAuthor, ownedEdit, ownerFault } from '../replicator/docume
 import { isReplicatorDatabase } from '../replicator/documents/replicator-document.ts'
 import { AUTH_VALIDATION } from '../users/auth-design.ts'
 import { withHashedPassword } from '../users/user-passwords.ts'
-import { userFault } from '../users/user-rules.ts'
+import { requireOwn, userFault } from '../users/user-rules.ts'
 import { wholeUsers } from '../users/user-view.ts'
 import { isUsersDatabase } from '../users/users-database.ts'
 
@@ -328,7 +328,10 @@ function rulesOf(parts: WritingParts, database: Database, { user, caller }: Auth
     const iterations = settings.get('passwordIterations')
     const hashing = { hasher, iterations, random, rules: settings.get('passwordRules'), log }
     return {
-      ready: (edit) => withHashedPassword(edit, hashing, caller),
+      ready: async (edit) => {
+        requireOwn(edit.id, user, parseSecurity(database.security()))
+        return await withHashedPassword(edit, hashing, caller)
+      },
       fault: (edit, security) => userFault(edit, user, security),
       sameText: AUTH_VALIDATION,
     }

@@ -43,6 +43,9 @@ const DESIGN = {
       'function (head, req) { start({ headers: { "Content-Type": "text/plain" } }); send(head.total_rows + ":"); var row; ' +
       'while (row = getRow()) send(row.id + ";"); return "end" }',
     code: 'function () { start({ code: 404, headers: { "X-A": "b" } }); send("gone") }',
+    late: 'function () { while (getRow()); start({ code: 404, headers: { "X-A": "b" } }); send("gone") }',
+    silent: 'function () { start({ code: 404 }); while (getRow()); }',
+    lost: 'function () { start({ code: 404 }); getRow(); throw ["error", "mine", "because"] }',
     split: 'function () { start({ headers: { "X-A": "b\\r\\nc: d" } }); send("x") }',
     failing: 'function () { throw ["error", "mine", "because"] }',
     broken: 'function () { send("begun"); getRow(); throw ["error", "mine", "because"] }',
@@ -277,6 +280,13 @@ async function lists(t: Test, send: Send, server: TestServer): Promise<void> {
     t.equal((await send('GET /other/_design/d/_list/rows/d/_all_docs?limit=0')).text, '501:end')
     t.equal((await send(`${rows}?limit=x`)).status, 400)
     t.match(await send('GET /other/_design/d/_list/code/_all_docs'), { status: 404, text: 'gone' })
+    t.match(await send('GET /other/_design/d/_list/late/_all_docs'), {
+      status: 404,
+      headers: { 'x-a': 'b' },
+      text: 'gone',
+    })
+    t.match(await send('GET /other/_design/d/_list/silent/_all_docs'), { status: 200, text: '' })
+    t.match(await send('GET /other/_design/d/_list/lost/_all_docs'), { status: 500, json: { error: 'mine' } })
     t.match(await send('GET /other/_design/d/_list/split/_all_docs'), { status: 500 })
     t.match(await send('GET /other/_design/d/_list/failing/_all_docs'), {
       status: 500,

@@ -104,3 +104,35 @@ t.test('an administrator of the database has its lists, as its views', async (t)
   t.equal(await list('_all_docs', 'ann:pw'), 401, 'as without a list')
   t.equal((await ask(server, 'GET /_users/_all_docs', { as: 'ann:pw' })).status, 401)
 })
+
+t.test('a document of another user is missing for whoever writes it, be it there or not', async (t) => {
+  const server = await openUsers()
+  t.teardown(() => server.stop())
+  const missing = { error: 'not_found', reason: 'missing' }
+  const { _rev } = (await ask(server, `GET /_users/${ID}bob`)).json as { _rev: string }
+  const json = { name: 'bob', type: 'user', roles: [], password: 'mine' }
+  const as = 'ann:pw'
+  for (const path of [
+    `${ID}bob`,
+    `${ID}bob?rev=${_rev}`,
+    `${ID}bob?new_edits=false&rev=${_rev}`,
+    `${ID}who`,
+    'x',
+  ]) {
+    t.match(await ask(server, `PUT /_users/${path}`, { json, as }), { status: 404, json: missing }, path)
+  }
+  t.match(await ask(server, `DELETE /_users/${ID}bob?rev=${_rev}`, { as }), { status: 404, json: missing })
+  const docs = [
+    { _id: `${ID}bob`, _rev, ...json },
+    { _id: `${ID}bob`, _rev, _deleted: true },
+  ]
+  const { json: results } = await ask(server, 'POST /_users/_bulk_docs', { json: { docs }, as })
+  t.match(results, [missing, missing])
+  t.equal(((await ask(server, `GET /_users/${ID}bob`)).json as { _rev: string })._rev, _rev)
+  // Whoever is nobody may come as somebody new; of those who are there he learns that they are, as in CouchDB.
+  const fay = { json: { ...json, name: 'fay' }, as: null }
+  t.equal((await ask(server, `PUT /_users/${ID}fay`, fay)).status, 201)
+  t.equal((await ask(server, `PUT /_users/${ID}fay`, fay)).status, 409)
+  await ask(server, 'PUT /_users/_security', { json: { admins: { names: ['ann'] } } })
+  t.equal((await ask(server, `PUT /_users/${ID}bob?rev=${_rev}`, { json, as })).status, 201)
+})

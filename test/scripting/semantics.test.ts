@@ -215,6 +215,27 @@ const LISTS: [body: string, request: object, expected: unknown[]][] = [
     [{ code: 200 }, thrown('mine', 'because')],
   ],
   ['start({code: 1}); getRow()', {}, [{ error: 'external_response_error' }]],
+  // Until something that was sent is on its way, the beginning may be another one.
+  [
+    'getRow(); start({code: 400, headers: {"X": "y"}}); send("bad")',
+    {},
+    [{ code: 200 }, { code: 400, headers: [['X', 'y']] }, 'bad'],
+  ],
+  ['send("a"); start({code: 404}); getRow(); start({code: 500}); return "b"', {}, [{ code: 404 }, 'ab']],
+  [
+    'getRow(); send("a"); start({code: 201}); getRow(); start({code: 500}); getRow(); return "b"',
+    {},
+    [{ code: 200 }, { code: 201 }, 'ab'],
+  ],
+  ['start({code: 404}); while (getRow()); return ""', {}, [{ code: 404 }, '']],
+  ['start({code: 404, headers: {"X": "y"}})', {}, [{ code: 200, headers: [] }, '']],
+  ['while (getRow()); start({code: 404})', {}, [{ code: 200 }, { code: 200, headers: [] }, '']],
+  ['getRow(); start({code: 1}); send("a")', {}, [{ code: 200 }, { error: 'external_response_error' }]],
+  [
+    'provides("json", function() { getRow(); start({code: 202}); return "a" })',
+    { headers: { Accept: 'application/json' } },
+    [{ headers: [['Content-Type', 'application/json']] }, { code: 202, headers: [] }, 'a'],
+  ],
 ]
 
 t.test('lists', async (t) => {

@@ -15,7 +15,8 @@ export interface Render {
 
 /**
  * Shows, updates, lists and rewrites. `takeRows` is the host's operation that takes a text of what the list has sent
- * so far, `{start?, chunks}`, and gives rows, one on each line; none when there are no more.
+ * so far, `{start?, chunks}`, and gives rows, one on each line; none when there are no more. `start` comes again where
+ * the list has called start() again, and counts as long as nothing was sent.
  */
 export function makeRender(
   builtins: Builtins,
@@ -36,6 +37,10 @@ export function makeRender(
   let answer: Loose = {}
   let isList = false
   let isStarted = false
+  /** The answer that start() gave was not told the host yet. */
+  let isAnswerNew = true
+  /** Something that was sent is on its way: as in CouchDB that is so when the list asks for a row, or ends. */
+  let isAnswerFixed = false
   let isEnded = false
   let rows = ''
   let at = 0
@@ -45,6 +50,8 @@ export function makeRender(
     hasSent = false
     answer = {}
     isStarted = false
+    isAnswerNew = true
+    isAnswerFixed = false
     isEnded = false
     rows = ''
     at = 0
@@ -68,7 +75,9 @@ export function makeRender(
   }
 
   function start(made: unknown): void {
+    if (isList && isAnswerFixed) return
     answer = (made || {}) as Loose
+    isAnswerNew = true
   }
 
   function send(chunk: unknown): void {
@@ -80,7 +89,10 @@ export function makeRender(
   /** Gives the host what was sent; takes rows with `isAsking`. */
   function exchange(isAsking: boolean): string {
     const step: Loose = { __proto__: null, chunks: sent, ask: isAsking } as never
-    if (!isStarted) step['start'] = withType(answer)
+    // The type that provides() chose goes with the first answer alone, as in CouchDB.
+    if (isAnswerNew) step['start'] = isStarted ? answer : withType(answer)
+    isAnswerNew = false
+    if (hasSent) isAnswerFixed = true
     sent = ''
     isStarted = true
     return host(takeRows, stringify(step)!)
@@ -89,6 +101,7 @@ export function makeRender(
   function getRow(): unknown {
     if (!isList) throw ['error', 'list_error', 'only lists have rows']
     if (isEnded) return null
+    if (hasSent && isStarted) isAnswerFixed = true
     if (at === rows.length) {
       rows = exchange(true)
       at = 0
@@ -170,8 +183,13 @@ export function makeRender(
     try {
       let tail = apply(fun, design, values)
       if (media.isUsed()) tail = media.run(values[1] as Loose, design)
-      if (!isStarted) exchange(false)
-      if (tail !== undefined) sent += failures.textOf(tail)
+      if (tail !== undefined) {
+        sent += failures.textOf(tail)
+        hasSent = true
+      }
+      // CouchDB makes the answer of what start() was given when there is something to send.
+      if (!hasSent) start(null)
+      if (isAnswerNew) exchange(false)
       return stringify(sent) ?? '""'
     } catch (thrown) {
       return failed(thrown)

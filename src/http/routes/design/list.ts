@@ -93,14 +93,11 @@ async function started(
   const steps = scripting.list(design, name, head, request, source, callOptions(exchange))
   const sent = new SentList(exchange, steps, rows)
   try {
-    const beginning = await steps.next()
-    if (beginning.done === true || typeof beginning.value === 'string')
-      throw new Error('a list without a beginning')
-    const { value } = beginning
+    const response = await sent.begin()
     return {
       kind: 'streamed',
-      status: finalStatus(value.code),
-      headers: functionHeaders(value, { policy: functionPolicy(exchange) }),
+      status: finalStatus(response.code),
+      headers: functionHeaders(response, { policy: functionPolicy(exchange) }),
       pieces: sent,
     }
   } catch (error) {
@@ -133,6 +130,8 @@ class SentList implements AsyncIterator<Piece> {
   readonly #steps: AsyncGenerator<ScriptResponse | string, void, void>
   readonly #rows: ListedRows
   #stalled: NodeJS.Timeout | undefined
+  /** What came with the beginning. */
+  #first: string | undefined
 
   constructor(
     exchange: Exchange,
@@ -144,10 +143,23 @@ class SentList implements AsyncIterator<Piece> {
     this.#rows = rows
   }
 
+  /** What the answer begins with: a function may change it until there is something to send. */
+  async begin(): Promise<ScriptResponse> {
+    let response: ScriptResponse | undefined
+    while (this.#first === undefined) {
+      const step = await this.#steps.next()
+      if (step.done === true) break
+      if (typeof step.value === 'string') this.#first = step.value
+      else response = step.value
+    }
+    if (response === undefined) throw new Error('a list without a beginning')
+    return response
+  }
+
   async next(): Promise<IteratorResult<Piece>> {
     clearTimeout(this.#stalled)
     try {
-      const step = await this.#steps.next()
+      const step = await this.#nextStep()
       if (step.done === true) return await this.return()
       this.#stalled = setTimeout(
         () => this.#cutOff(),
@@ -165,6 +177,13 @@ class SentList implements AsyncIterator<Piece> {
     this.#rows.release()
     await this.#steps.return()
     return { done: true, value: undefined }
+  }
+
+  async #nextStep(): Promise<IteratorResult<ScriptResponse | string>> {
+    const first = this.#first
+    if (first === undefined) return await this.#steps.next()
+    this.#first = undefined
+    return { done: false, value: first }
   }
 
   #cutOff(): void {
