@@ -39,4 +39,13 @@ t.test('revisions of any text', async (t) => {
     t.equal(status, 201)
     t.match(await server.admin(`GET /db/d${at}`), { status: 200, json: { _rev: rev } })
   }
+  const _attachments = { a: { data: Buffer.alloc(300).toString('base64') } }
+  const body = { _rev: '1-a\r\nevil: 1', _attachments }
+  t.equal((await server.admin('PUT /db/parts?new_edits=false', { body })).status, 201)
+  const { text } = await server.admin('POST /db/_bulk_get?attachments=true', {
+    body: { docs: [{ id: 'parts' }] },
+    headers: { accept: 'multipart/mixed' },
+  })
+  t.match(text, 'X-Doc-ID: parts\r\n')
+  t.notMatch(text, /^evil/m, 'nor are they lines of the head of a part')
 })
