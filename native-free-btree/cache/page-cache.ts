@@ -14,7 +14,7 @@
 import { requireAmount } from '../arguments.ts'
 import { copyOfPage, filledBytes, type KeptPage } from '../page/origin.ts'
 import { pagePool } from '../page/pool.ts'
-import { linkChild, moveLinks, unlink } from './child-links.ts'
+import { CHANCES, collectUse, linkChild, moveLinks, unlink, useChildPage } from './child-links.ts'
 import { LARGEST_ROOM_BYTES, PageRoom, PageRooms, type RoomOwner } from './page-rooms.ts'
 import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
@@ -31,8 +31,6 @@ const OVERDRAFT = 1 / 16
 const NEARLY_ALL = 7 / 8
 /** The cache is full when less than this part of it is left: whatever goes may be larger than what comes. */
 const ALL_BUT_FULL = 1 / 128
-/** So often the hand passes a page that was used and is a patch in the file; another, once. */
-const CHANCES = 2
 /** Of the leaves that others would have to go for, one in so many is taken in when it is read for one entry. */
 const READS_A_PLACE = 8
 /** So often all pages may be replaced before dirty nodes are left half as much, where they do not use it. */
@@ -65,6 +63,8 @@ export class PageCache implements ValueBudget {
   #arrivals = 0
   /** Leaves that were not taken in since the last one that was. */
   #passed = 0
+  /** Whether the last page that made room was a patch in the file: the next one is one, too, for what can be known. */
+  #isPatchNext = false
   #newest: PageRoom | undefined
   #oldest: PageRoom | undefined
   #hand: PageRoom | undefined
@@ -167,11 +167,13 @@ export class PageCache implements ValueBudget {
   /**
    * @internal Whether a leaf of so many bytes, which was read for one of its entries, is worth a place: while no other has to
    * go for it. Beyond that the pages that are looked at often come to stay all the same, only later, and reads all over a large tree
-   * replace few. One that is a patch has two reads spared by its place, and counts twice.
+   * replace few. One that is a patch has two reads spared by its place: it is taken in as long as those that go are no patches, and counts
+   * twice then.
    */
   wants(bytes: number, isPatch: boolean): boolean {
     const limit = this.#limit
     if (this.#takenBytes + bytes <= limit * (1 - ALL_BUT_FULL) - this.#freeBytes(limit)) return true
+    if (isPatch && !this.#isPatchNext) return true
     this.#passed += isPatch ? 2 : 1
     if (this.#passed < READS_A_PLACE) return false
     this.#passed = 0
@@ -288,11 +290,13 @@ export class PageCache implements ValueBudget {
       const room = this.#hand ?? this.#oldest
       if (room === undefined) break
       this.#hand = room.newer
+      collectUse(room)
       if (room.chances > 0) {
         // Who reads a patch again reads its base too.
         room.chances = room.origin === undefined ? 0 : room.chances - 1
         continue
       }
+      this.#isPatchNext = room.origin !== undefined
       this.remove(room)
       this.evictions += 1
     }
@@ -336,9 +340,11 @@ export class CacheSpace implements RoomOwner {
     return this.#used(this.cache.find(this, position))
   }
 
-  /** As `useIfHere`, of the child at `slot` of the inner page in `parent`, whose pointer is not looked at. */
-  useLinked(parent: PageRoom, slot: number): PageRoom | undefined {
-    return this.#used(parent.children?.[slot])
+  /** As `useIfHere`, of the child at `slot` of the inner page in `parent`, whose pointer is not looked at: gives its page. */
+  useLinked(parent: PageRoom, slot: number): Buffer | undefined {
+    const page = useChildPage(parent, slot)
+    if (page !== undefined) this.cache.hits += 1
+    return page
   }
 
   #used(room: PageRoom | undefined): PageRoom | undefined {

@@ -37,6 +37,8 @@ export class PageRoom {
   chances = 0
   /** Of an inner page, the pages of its children that are known to be here: see child-links.ts. */
   children: (PageRoom | undefined)[] | undefined
+  childPages: (Buffer | undefined)[] | undefined
+  childUses: Uint8Array | undefined
   /** The next with the same hash. */
   chained: PageRoom | undefined
   /** Undefined: the page has memory of its own. */

@@ -281,8 +281,8 @@ export class PageSource {
       children = undefined
       const known = room && this.#cache.useLinked(room, index)
       if (known !== undefined) {
-        room = known
-        page = known.page
+        page = known
+        if (!isLeaf(page)) room = room!.children![index]
         continue
       }
       readCell(page, cellOffset(page, index), view)

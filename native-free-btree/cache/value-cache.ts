@@ -126,10 +126,14 @@ export class ValueCache {
     return true
   }
 
-  /** Takes in a verified value of 1 to LONGEST_CACHED_BYTES bytes, if there is room or it is wanted often. */
-  add(file: number, position: number, check: number, value: Uint8Array): void {
+  /**
+   * Takes in a verified value of 1 to LONGEST_CACHED_BYTES bytes, which lies from `from` to `to` of `bytes`, if there is room or it
+   * is wanted often.
+   */
+  add(file: number, position: number, check: number, bytes: Uint8Array, from: number, to: number): void {
     const hash = hashOf(file, position)
-    const size = entryBytes(value.length)
+    const length = to - from
+    const size = entryBytes(length)
     const mayGrow = this.#mayGrow()
     this.#isFull = !mayGrow
     if (mayGrow) this.#passedOver = 0
@@ -145,10 +149,10 @@ export class ValueCache {
     const { words } = segment
     const at = start / 4
     words[at] = position
-    words[at + 1] = Math.floor(position / 2 ** 32) | (value.length << 16)
+    words[at + 1] = Math.floor(position / 2 ** 32) | (length << 16)
     words[at + 2] = check
     words[at + 3] = file
-    segment.bytes.set(value, start + ENTRY_HEADER_BYTES)
+    segment.bytes.set(bytes.subarray(from, to), start + ENTRY_HEADER_BYTES)
     segment.end = start + size
     this.#index.add(hash, locationOf(segment, start))
   }
@@ -291,11 +295,11 @@ export class ValueSpace {
     return this.#file !== 0 && this.#cache.locate(this.#file, position, length, check, into)
   }
 
-  /** Takes in a verified value. Long ones, and those of no bytes, are left out. */
-  add(position: number, check: number, value: Uint8Array): void {
-    if (value.length === 0 || value.length > LONGEST_CACHED_BYTES) return
+  /** Takes in a verified value, which lies from `from` to `to` of `bytes`. Long ones, and those of no bytes, are left out. */
+  add(position: number, check: number, bytes: Uint8Array, from = 0, to = bytes.length): void {
+    if (from === to || to - from > LONGEST_CACHED_BYTES) return
     if (this.#file === 0) this.#file = this.#cache.openFile()
-    this.#cache.add(this.#file, position, check, value)
+    this.#cache.add(this.#file, position, check, bytes, from, to)
   }
 
   /** Forgets all: the file is closed, or its name stands for other bytes now. */

@@ -114,14 +114,25 @@ class NodeFile implements StorageFile {
 
   readSync(target: Uint8Array, position: number): number {
     this.assertOpen()
+    const { length } = target
     let done = 0
-    while (done < target.length) {
-      const length = Math.min(target.length - done, CALL_LIMIT)
-      const read = retriedSync(() => fs.readSync(this.descriptor, target, done, length, position + done))
+    while (done < length) {
+      const read = this.readPart(target, done, Math.min(length - done, CALL_LIMIT), position + done)
       if (read === 0) break
       done += read
     }
     return done
+  }
+
+  /** One call, and more where it was interrupted: no closure is made for it, as there are millions. */
+  private readPart(target: Uint8Array, from: number, length: number, position: number): number {
+    for (let tries = 1; ; tries++) {
+      try {
+        return fs.readSync(this.descriptor, target, from, length, position)
+      } catch (error) {
+        if (!isTransient(error) || tries >= RETRY_LIMIT) throw error
+      }
+    }
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {

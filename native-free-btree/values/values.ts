@@ -51,6 +51,9 @@ export function writeValueHeader(
   return hashLow
 }
 
+/** Found once: the global `Buffer` is a getter of node's. */
+const { allocUnsafe } = Buffer
+
 export class ValueReader {
   readonly #file: StorageFile
   readonly #salt: SaltHalves
@@ -74,7 +77,7 @@ export class ValueReader {
   }
 
   /** As `read`, of the reference at `offset` of `bytes`. */
-  readAt(bytes: Uint8Array, offset: number, room: (bytes: number) => Buffer = Buffer.allocUnsafe): Buffer {
+  readAt(bytes: Uint8Array, offset: number, room: (bytes: number) => Buffer = allocUnsafe): Buffer {
     if ((bytes[offset + 11]! & 128) !== 0)
       return this.#chunked(bytes.subarray(offset, offset + REFERENCE_BYTES))
     const own = this.#seek(bytes, offset)
@@ -134,7 +137,7 @@ export class ValueReader {
     const defect = this.#landedDefect(ROOM_START, position, length, check)
     if (defect !== undefined) throw damagedValue(position, defect)
     placeLanded(ROOM_START, length)
-    this.#cache?.add(position, check, landingBytes.subarray(place.start, place.end))
+    this.#cache?.add(position, check, landingBytes, place.start, place.end)
     return undefined
   }
 

@@ -298,10 +298,14 @@ export class Writer {
   }
 
   #kick(): void {
-    if (this.#pumping !== undefined) return
+    if (this.#pumping === undefined) this.#begin(this.#pump(), () => this.#rest())
+  }
+
+  /** One pass at a time. Behind it what waits begins the next one; where nothing does, `rest` follows. */
+  #begin(pass: Promise<void>, rest: () => void): void {
     this.#cancelIdle?.()
     this.#cancelIdle = undefined
-    this.#pumping = this.#pump()
+    this.#pumping = pass
       .catch((error: unknown) => {
         this.queue.rejectAll(this.#tail.poison('the writer failed', error))
       })
@@ -309,7 +313,7 @@ export class Writer {
         this.#pumping = undefined
         if (this.#successor !== undefined) return
         if (!this.queue.isEmpty) this.#kick()
-        else this.#rest()
+        else rest()
       })
   }
 
@@ -328,19 +332,7 @@ export class Writer {
   /** Never rejects. Whoever was answered, and has more to write at once, goes first. */
   async #goAhead(): Promise<void> {
     await (this.#clock.turnEnd?.() ?? Promise.resolve())
-    if (!this.#mayGoAhead) return
-    this.#cancelIdle?.()
-    this.#cancelIdle = undefined
-    this.#pumping = this.#writeAhead()
-      .catch((error: unknown) => {
-        this.#tail.poison('the writer failed', error)
-      })
-      .finally(() => {
-        this.#pumping = undefined
-        if (this.#successor !== undefined) return
-        if (!this.queue.isEmpty) this.#kick()
-        else this.#armIdle()
-      })
+    if (this.#mayGoAhead) this.#begin(this.#writeAhead(), () => this.#armIdle())
   }
 
   async #writeAhead(): Promise<void> {
@@ -356,16 +348,14 @@ export class Writer {
     if (this.#unsettled !== undefined || (this.#tail.isAnnounced && !this.#tail.hasRoom)) return
     this.#cancelIdle = this.#clock.after(IDLE_MS, () => {
       this.#cancelIdle = undefined
-      if (this.#pumping !== undefined || this.#closed !== undefined) return
-      this.#pumping = this.#tail
-        .cutRoom()
-        .then(() => this.#tail.syncedSuperblock(0))
-        .then(() => undefined)
-        .finally(() => {
-          this.#pumping = undefined
-          if (!this.queue.isEmpty) this.#kick()
-        })
+      if (this.#pumping === undefined && this.#closed === undefined)
+        this.#begin(this.#announce(), () => undefined)
     })
+  }
+
+  async #announce(): Promise<void> {
+    await this.#tail.cutRoom()
+    await this.#tail.syncedSuperblock(0)
   }
 
   async #pump(): Promise<void> {

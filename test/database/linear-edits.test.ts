@@ -210,6 +210,8 @@ t.test('long histories with changes of others between', (t) => {
     changes,
     times: fc.integer({ min: 1, max: 30 }),
     deleted: fc.constantFrom(0, 0, 0, 1),
+    // Sizes of one byte, of two, and of three.
+    bytes: fc.constantFrom(0, 0, 200, 1000, 1000, 20_000),
   })
   const property = fc.property(
     fc.array(step, { minLength: 1, maxLength: 12 }),
@@ -217,10 +219,15 @@ t.test('long histories with changes of others between', (t) => {
     (steps, limit) => {
       const short = new Written(true, 0)
       const general = new Written(false, 0)
-      for (const { changes, times, deleted } of steps) {
+      for (const { changes, times, deleted, bytes } of steps) {
+        const text = 'x'.repeat(bytes)
         for (let i = 0; i < times; i++) {
           const rev = short.revisionsOf('a')[0]
-          const made = edit('a', { i }, { deleted: deleted === 1, ...(rev === undefined ? {} : { rev }) })
+          const made = edit(
+            'a',
+            { i, text },
+            { deleted: deleted === 1, ...(rev === undefined ? {} : { rev }) },
+          )
           for (const each of [short, general]) {
             each.pass(changes)
             each.write([made], true, limit)
@@ -230,7 +237,9 @@ t.test('long histories with changes of others between', (t) => {
       }
     },
   )
-  fc.assert(property, { seed, numRuns: 100 })
+  // Numbers that get longer than three bytes.
+  const step65 = { changes: 65_000, times: 40, deleted: 0, bytes: 1000 }
+  fc.assert(property, { seed, numRuns: 100, examples: [[[step65], 1000]] })
   t.end()
 })
 
@@ -264,6 +273,25 @@ t.test('bytes that are no document are left to the general merge', (t) => {
   const isTakenOf = (length: number): boolean =>
     document.read(memory, length) && document.beginUpdate(added, 10, 1000)
   ok(isTakenOf(usual.length), 'in longer memory')
+
+  const long = new RevisionTree([], 100)
+  for (let pos = 1; pos <= 12; pos++) {
+    const ids = Array.from({ length: pos }, (_, i) => id(String.fromCharCode(97 + pos - i)))
+    const ofDocument = { ...value, seq: 100_000 + 1000 * pos, size: 1000, activeSize: 1100 }
+    long.merge({ start: pos, ids }, ofDocument)
+  }
+  long.updateSeq = 120_000
+  const history = encodeInfo(long, undefined)
+  const longer = Buffer.concat([history, history])
+  const more = { ...added, pos: 13 }
+  const isHistoryTaken = (bytes: Buffer, length: number): boolean =>
+    document.read(bytes, length) && document.beginUpdate(more, 130_000, 1000)
+  ok(isHistoryTaken(history, history.length) && isHistoryTaken(longer, history.length))
+  for (let length = 0; length < history.length; length++) {
+    ok(!isHistoryTaken(history.subarray(0, length), length), `${length} bytes of a long one`)
+    ok(!isHistoryTaken(longer, length), `${length} bytes of a long one, in longer memory`)
+  }
+  ok(!isHistoryTaken(longer, history.length + 1), 'a long one and one byte')
 
   const placeOf = (bytes: Buffer, revsLimit = 1000): number =>
     document.read(bytes, bytes.length, true) ? document.leafReferenceAt(revsLimit) : -1

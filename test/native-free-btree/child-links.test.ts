@@ -39,6 +39,8 @@ class OpenCache extends PageCache {
         if (parent !== undefined && parent.owner !== space) wrong.push('a parent is not in the cache')
         if (children !== undefined && isLeaf(room.page)) wrong.push('a leaf has children')
         children?.forEach((child, index) => {
+          if (room!.childPages?.[index] !== child?.page) wrong.push('the page of a child is not its own')
+          if (child === undefined && room!.childUses?.[index] !== 0) wrong.push('who is not there is used')
           if (child === undefined) return
           count += 1
           if (child.parent !== room || child.slot !== index) wrong.push('a child knows no such parent')

@@ -249,3 +249,64 @@ t.test('pages that two reads make stay longer than those that one makes', async 
   t.ok(there[1]! > there[0]! * 1.2, `${there[1]} beside ${there[0]}`)
   t.ok(there[0]! > 0, 'others have their place too')
 })
+
+t.test('a page that is used by way of its parent alone stays, and its uses outlive the parent', async (t) => {
+  const cache = new PageCache(2 * MIB)
+  const space = cache.space()
+  const inner = pageOf(1812)
+  inner.page[2] = 3
+  const leaf = pageOf(1812)
+  space.add(0, inner, 1812)
+  space.add(8192, leaf, 1812)
+  const parent = space.use(0)!
+  space.useChild(parent, 1, 8192)
+  let n = 2
+  const others = async (most: number): Promise<void> => {
+    const { evictions } = cache
+    while (cache.evictions < evictions + most) {
+      space.add(n * 8192, leaf, 1812)
+      // Half of them, so that the hand goes around and finds some to evict each time.
+      if (n % 2 === 0) space.use(n * 8192)
+      n += 1
+      if (n % 8 === 0) await turn()
+    }
+  }
+  for (let round = 0; round < 20; round++) {
+    space.use(0)
+    t.ok(space.kept(8192), 'it is there')
+    t.equal(space.useLinked(parent, 1), space.kept(8192)?.page)
+    await others(100)
+  }
+  t.equal(space.useLinked(parent, 2), undefined)
+  space.useLinked(parent, 1)
+  space.drop(0)
+  t.equal(space.kept(8192)?.chances, 2, 'the parent went, and had noted a use')
+  await others(6000)
+  t.notOk(space.kept(8192), 'nobody uses it any more')
+})
+
+t.test('a leaf that is a patch is taken in for one entry until patches would go for it', async (t) => {
+  const cache = new PageCache(2 * MIB)
+  const space = cache.space()
+  const kept = pageOf(1812)
+  const origin = ChangingOrigin.of(kept, { position: 0, length: 1812, hash: 0n })
+  let n = 0
+  const add = async (count: number, page: KeptPage): Promise<void> => {
+    for (const end = n + count; n < end; n++) {
+      space.add(n * 8192, page, 1812)
+      await turn()
+    }
+  }
+  const taken = (isPatch: boolean): number => {
+    let wanted = 0
+    for (let i = 0; i < 80; i++) if (space.wants(1812, isPatch)) wanted += 1
+    return wanted
+  }
+  t.equal(taken(false), 80, 'there is room for all')
+  await add(2000, kept)
+  t.equal(taken(true), 80)
+  t.equal(taken(false), 10)
+  await add(3000, { ...kept, origin })
+  t.equal(taken(true), 20)
+  t.equal(taken(false), 10)
+})

@@ -189,6 +189,32 @@ function behindNumber(bytes: Uint8Array, start: number): number {
 const MOST_USUAL_CHANGES = 2 ** 16
 /** Of all values of an entry behind the first copy. */
 const MOST_COPIES = 6
+/** Of fewer values each is looked at by its bytes. */
+const MANY_VALUES = 8
+// Which bytes of two words of a value go on to the next one: those of its number, and of its sizes behind the number's last byte or not.
+const THREE_BYTES = 0x80800000 | 0
+const TWO_BYTES = 0x00800000
+const SIZES_BEHIND_A_BYTE = 0x80008000 | 0
+const SIZES = 0x00800080
+/** The longest of the values that `#raiseAlike` takes. */
+const ALIKE_BYTES = 2 + 3 + 2 * 2 + 1 + REFERENCE_BYTES
+
+/** The words of some bytes, at any place: made once for those that are asked for again and again. */
+class Words {
+  #bytes: Uint8Array | undefined
+  #words: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0))
+
+  of(bytes: Uint8Array): DataView<ArrayBufferLike> {
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes
+      this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    }
+    return this.#words
+  }
+}
+
+const sourceWords = new Words()
+const targetWords = new Words()
 
 const change = new Room()
 
@@ -349,7 +375,13 @@ export class LinearDocument {
     let copies = 0
     if (count > this.#count || seqs < 0 || seqs > MOST_USUAL_CHANGES) return false
     target.set(source.subarray(at, end), at + shift)
+    const isLong = count >= MANY_VALUES
     for (let i = 0; i < count; i++) {
+      if (isLong) {
+        i += this.#raiseAlike(at, shift, count - i, 2 * seqs)
+        at = this.#at
+        if (i === count) break
+      }
       if (source[at] !== 0 || (source[at + 1]! | VALUE_DELETED) !== (VALUE_DELETED | VALUE_BODY)) return false
       const numberAt = at + 2
       at = numberAt
@@ -386,6 +418,43 @@ export class LinearDocument {
     info.length = at + shift
     this.#at = at
     return true
+  }
+
+  /**
+   * Steps over values that look as most do: a body without attachments, a number of two or three bytes, both sizes of two. They have been
+   * copied `shift` bytes further on, where their numbers are raised. Ends at one that is another, or whose number gets longer, and
+   * leaves `#at` there. Returns how many it has passed, `most` at most.
+   */
+  #raiseAlike(start: number, shift: number, most: number, more: number): number {
+    const source = sourceWords.of(this.#bytes)
+    const target = targetWords.of(info.bytes)
+    const lastStart = this.#length - ALIKE_BYTES
+    let at = start
+    let passed = 0
+    for (; passed < most && at <= lastStart; passed++) {
+      // No revision without a value in front of it, then the flags, two bytes of the number, and what lies behind them.
+      const head = source.getUint32(at, true)
+      const rest = source.getUint32(at + 4, true)
+      if ((head & (0xffff & ~(VALUE_DELETED << 8))) !== VALUE_BODY << 8) break
+      const to = at + 2 + shift
+      const low = ((head >>> 16) & 0x7f) | ((head >>> 17) & 0x3f80)
+      if ((head & 0x80800000) === THREE_BYTES && (rest & 0x80808080) === SIZES_BEHIND_A_BYTE) {
+        const raised = (low | ((rest & 0x7f) << 14)) + more
+        if (raised % 2 !== 0 || raised < 0x4000 || raised >= 0x200000) break
+        if (source.getUint16(at + 8, true) >>> 7 !== REFERENCE_BYTES << 1) break
+        target.setUint16(to, (raised & 0x7f) | ((raised << 1) & 0x7f00) | 0x8080, true)
+        target.setUint8(to + 2, raised >>> 14)
+        at += 2 + 3 + 4 + 1 + REFERENCE_BYTES
+      } else if ((head & 0x80800000) === TWO_BYTES && (rest & 0x80808080) === SIZES) {
+        const raised = low + more
+        if (raised % 2 !== 0 || raised < 0x80 || raised >= 0x4000) break
+        if (source.getUint8(at + 8) !== REFERENCE_BYTES) break
+        target.setUint16(to, (raised & 0x7f) | ((raised << 1) & 0x7f00) | 0x80, true)
+        at += 2 + 2 + 4 + 1 + REFERENCE_BYTES
+      } else break
+    }
+    this.#at = at
+    return passed
   }
 
   /**

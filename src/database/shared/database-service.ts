@@ -58,8 +58,14 @@ export class DatabaseService implements WriterService {
   ): Promise<Uint8Array> {
     const { buffer, byteOffset, length } = edits as Uint8Array<ArrayBuffer>
     const packed = new PackedEdits(Buffer.from(buffer, byteOffset, length))
-    const onDurable = answer && ((results: PackedResults): void => answer(encodePackedResults(results)))
-    return this.#database.writePacked(packed, onDurable).then(encodePackedResults)
+    let told: Uint8Array | undefined
+    const onDurable = (results: PackedResults): void => {
+      told = encodePackedResults(results)
+      answer!(told)
+    }
+    const writing = this.#database.writePacked(packed, answer && onDurable)
+    // Once they have been told they are in another thread's memory.
+    return writing.then((results) => told ?? encodePackedResults(results))
   }
 
   /** Rejects with ByteFormatError for bytes that are no packed edits. `answer` as of `update`. */
