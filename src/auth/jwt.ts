@@ -63,10 +63,7 @@ export class JwtReader {
     this.#now = now
   }
 
-  /**
-   * Who the token is of. Rejects with badRequest, with unauthorized for one that is over, or nobody's, and with
-   * missing for one without what `rolesClaimPath` leads to.
-   */
+  /** Who the token is of. Rejects with badRequest, and with unauthorized for one that is over, or nobody's. */
   async read(token: string): Promise<UserCtx> {
     const parts = token.split('.')
     if (parts.length !== 3 || token.length > LONGEST_TOKEN) throw malformed()
@@ -147,7 +144,7 @@ export class JwtReader {
     return this.#remote.keys
   }
 
-  /** A list, or names with commas between. A token may be without the claim, but not without what a path leads to. */
+  /** A list, or names with commas between. Throws missing: a token may be without the claim, but not without what a path leads to. */
   #rolesOf(claims: Claims): readonly string[] {
     const { rolesClaimName, rolesClaimPath } = this.#settings
     const found =
