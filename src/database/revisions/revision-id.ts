@@ -157,26 +157,48 @@ export function completeTerm(
   deleted: boolean,
   parent: PlacedRevision | undefined,
 ): number {
-  // Front to back, and then moved up to the term.
-  let at = start - HASH_ROOM_BEFORE
-  const head = at
-  bytes[at++] = EXTERNAL_TERM
-  at = bytes.writeUInt32BE(LIST_OF_FIVE, bytes.writeUInt8(LIST, at))
   const word = deleted ? TRUE_ATOM : FALSE_ATOM
+  const from = start - (LIST_HEAD_BYTES + word.length + bytesOfParent(parent))
+  let at = from
+  bytes[at++] = EXTERNAL_TERM
+  bytes[at++] = LIST
+  at = putU32(bytes, at, LIST_OF_FIVE)
   for (let i = 0; i < word.length; i++) bytes[at++] = word[i]!
-  if (parent === undefined) at = bytes.writeUInt32BE(TWO_ZEROS, at)
+  if (parent === undefined) putU32(bytes, at, TWO_ZEROS)
   else {
     const { pos, id } = parent
-    if (pos <= 0xff) at = bytes.writeUInt16BE((SMALL_INTEGER << 8) | pos, at)
-    else at = bytes.writeUInt32BE(pos, bytes.writeUInt8(INTEGER, at))
-    at = bytes.writeUInt32BE(REVISION_ID_SIZE, bytes.writeUInt8(BINARY, at))
+    if (pos <= 0xff) {
+      bytes[at++] = SMALL_INTEGER
+      bytes[at++] = pos
+    } else {
+      bytes[at++] = INTEGER
+      at = putU32(bytes, at, pos)
+    }
+    bytes[at++] = BINARY
+    at = putU32(bytes, at, REVISION_ID_SIZE)
     for (let i = 0; i < REVISION_ID_SIZE; i++) bytes[at++] = id.bytes[id.at + i]!
   }
-  const from = start - (at - head)
-  bytes.copyWithin(from, head, at)
   bytes[end] = EMPTY_LIST
   bytes[end + 1] = EMPTY_LIST
   return from
+}
+
+/** Of the term's version, and the list's tag and length. */
+const LIST_HEAD_BYTES = 1 + 1 + 4
+
+/** Of the generation and the id of what is replaced. */
+function bytesOfParent(parent: PlacedRevision | undefined): number {
+  if (parent === undefined) return 4
+  return (parent.pos <= 0xff ? 2 : 5) + 5 + REVISION_ID_SIZE
+}
+
+/** Returns what lies behind it. */
+function putU32(bytes: Uint8Array, at: number, value: number): number {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
+  return at + 4
 }
 
 const LIST_OF_FIVE = 5
