@@ -3,8 +3,8 @@
  * verified, and never changed: whoever wants to change one takes a copy. How long a page that was handed out may be looked
  * at is said in page-rooms.ts.
  *
- * Values take what nodes leave, and a sixteenth of the budget at least: a page of 2 KB spares a read to any of
- * its twenty entries, the same memory spares it to six values.
+ * Values take what nodes leave, and a sixteenth of the budget at least, or a megabyte while hardly any is found again: a page of 2 KB spares
+ * a read to any of its twenty entries, the same memory spares it to six values.
  *
  * Eviction is SIEVE: pages stand in order of arrival; a hand moves from the oldest to the newest, spares
  * those that were used since it last passed, and evicts the first that was not. Pages that are patches in the file are
@@ -33,6 +33,8 @@ const NEARLY_ALL = 7 / 8
 const ALL_BUT_FULL = 1 / 128
 /** Of the leaves that others would have to go for, one in so many is taken in when it is read for one entry. */
 const READS_A_PLACE = 8
+/** What is left to values that are looked for in vain: a segment, its index and the note of what was refused. */
+const LITTLE_VALUE_BYTES = 1024 * 1024
 /** So often all pages may be replaced before dirty nodes are left half as much, where they do not use it. */
 const TURNOVERS = 4
 
@@ -263,7 +265,13 @@ export class PageCache implements ValueBudget {
 
   /** @internal */
   allowanceBytes(): number {
-    return Math.max(this.budgetBytes - this.#dirtyRoom - this.cachedBytes, this.budgetBytes / 16)
+    return Math.max(this.budgetBytes - this.#dirtyRoom - this.cachedBytes, this.#leastValueBytes)
+  }
+
+  /** What values may take however much pages would. */
+  get #leastValueBytes(): number {
+    const { budgetBytes } = this
+    return this.values.isInVain ? Math.min(budgetBytes / 16, LITTLE_VALUE_BYTES) : budgetBytes / 16
   }
 
   /** @internal */
@@ -274,7 +282,8 @@ export class PageCache implements ValueBudget {
   /** However much is taken, a sixteenth of the budget stays for clean pages: upper nodes are needed always. */
   get #limit(): number {
     const least = this.budgetBytes / 16
-    return Math.max(this.budgetBytes - this.#dirtyRoom - Math.min(this.values.bytes, least), least)
+    const ofValues = Math.min(this.values.bytes, this.#leastValueBytes)
+    return Math.max(this.budgetBytes - this.#dirtyRoom - ofValues, least)
   }
 
   /** Of so many bytes that pages may take, those that stay free: the more, the more dirty nodes come to. */

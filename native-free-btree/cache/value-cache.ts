@@ -17,7 +17,8 @@
  *
  * Where hardly any value is read again before it goes, looking for it and taking it in is for nothing, and costs a sixth of reading it. So a
  * cache that is full counts what it finds, and cares for half as many values, by their hashes, down to one in 16, as long as it finds too few. Those that
- * it cares for it finds the more often the fewer they are: when that is nearly always, it cares for all again.
+ * it cares for it finds the more often the fewer they are: when that is nearly always, it cares for all again. When it has found too few of
+ * those for long, it is in vain: it goes on with little memory, until it finds more, and pages have the rest.
  *
  * A hit is the value that the reference names: position, length and check are compared, and the bytes were
  * verified against them when they were taken in. A file's number is never given again, so what is left of a
@@ -47,6 +48,9 @@ const NEARLY_ALL = 3 / 4
 /** Values are cared for whose hash has none of certain bits: of these, which the index and the note of refusals hardly look at. */
 const MOST_BITS = 0xf00000
 const FIRST_BIT = 0x100000
+
+/** For each of its segments, stretches in a row with few found of the fewest until it is in vain: ten looks for each value in it. */
+const VAIN_STRETCHES = 4
 
 interface Segment {
   readonly number: number
@@ -82,6 +86,10 @@ export class ValueCache {
   #looks = 0
   #caredFor = 0
   #found = 0
+  /** Stretches in a row in which few were found of those that it cared for, when it cared for as few as it can. */
+  #fruitless = 0
+  /** Whether more than little memory is for nothing. */
+  isInVain = false
 
   constructor(budget: ValueBudget) {
     this.#budget = budget
@@ -102,7 +110,10 @@ export class ValueCache {
   /** Nobody will ask for the values of this file any more. */
   closeFile(file: number): void {
     this.#files.delete(file)
-    if (this.#files.size === 0) this.#clear()
+    if (this.#files.size > 0) return
+    this.#clear()
+    this.#fruitless = 0
+    this.isInVain = false
   }
 
   /** Says where the value lies that a reference with these parts names, until another is added. False: it is not here. */
@@ -183,9 +194,17 @@ export class ValueCache {
   /** Decides which values are cared for in the next stretch. */
   #choose(): void {
     const caredFor = this.#caredFor
+    const areFew = this.#found < caredFor * FEW
+    if (!areFew) this.#fruitless = 0
+    else if (this.#passedOver === MOST_BITS) this.#fruitless += 1
+    if (!areFew) this.isInVain = false
+    else if (!this.isInVain && this.#fruitless > this.#order.length * VAIN_STRETCHES) {
+      this.isInVain = true
+      // The index does not become smaller by itself.
+      this.#clear()
+    }
     if (!this.#isFull || this.#found > caredFor * NEARLY_ALL) this.#passedOver = 0
-    else if (this.#found < caredFor * FEW)
-      this.#passedOver = ((this.#passedOver << 1) | FIRST_BIT) & MOST_BITS
+    else if (areFew) this.#passedOver = ((this.#passedOver << 1) | FIRST_BIT) & MOST_BITS
     this.#looks = 0
     this.#caredFor = 0
     this.#found = 0

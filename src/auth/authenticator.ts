@@ -36,6 +36,13 @@ export interface Authentication {
   setCookie: string | undefined
   /** What is stored of the user, where the handler looked for it. */
   credential: Credential | undefined
+  /** Of a token: when it was looked at. */
+  atMs?: number
+}
+
+export interface RenewalOptions {
+  /** A token that is over meanwhile still counts: its time ends no answer that was begun in time. */
+  anyAge?: boolean
 }
 
 /** The headers of a request. */
@@ -196,8 +203,9 @@ export class Authenticator {
     if (handler === 'jwt') {
       const { authorization } = headers
       if (!authorization?.startsWith(BEARER)) return undefined
-      const user = await this.#jwt.read(authorization.slice(BEARER.length))
-      return { user, handler, setCookie: undefined, credential: undefined }
+      const atMs = this.#now()
+      const user = await this.#jwt.read(authorization.slice(BEARER.length), atMs)
+      return { user, handler, setCookie: undefined, credential: undefined, atMs }
     }
     const user = proxyUser(headers, this.#proxy, this.#proxySecret.secret)
     return user && { user, handler, setCookie: undefined, credential: undefined }
@@ -264,7 +272,7 @@ export class Authenticator {
   }
 
   /**
-   * For a request that goes on while it shows what is new: what `authenticate` found of it, if it would find the same user with the
+   * For a request that goes on while it shows what may be new: what `authenticate` found of it, if it would find the same user with the
    * same roles by the same handler now; undefined where it would not. At once where nothing has changed of what is stored. No
    * wrong password is counted, and no session is renewed. Rejects with what keeps that from being found out.
    */
@@ -272,6 +280,7 @@ export class Authenticator {
     headers: RequestCredentials,
     earlier: Authentication,
     caller: Caller,
+    { anyAge = false }: RenewalOptions = {},
   ): Authentication | undefined | Promise<Authentication | undefined> {
     const { handler, credential } = earlier
     if (handler === undefined) return earlier
@@ -280,7 +289,7 @@ export class Authenticator {
       const user = proxyUser(headers, this.#proxy, this.#proxySecret.secret)
       return user !== undefined && isSameUser(user, earlier.user) ? earlier : undefined
     }
-    if (handler === 'jwt') return this.#renewedToken(headers, earlier)
+    if (handler === 'jwt') return this.#renewedToken(headers, earlier, anyAge ? earlier.atMs : undefined)
     const found = this.#source.find(earlier.user.name!)
     if (found !== credential) return this.#renewedUser(headers, earlier, found, caller)
     return handler === 'default' || this.#isSignedFor(headers, credential!) ? earlier : undefined
@@ -289,8 +298,9 @@ export class Authenticator {
   async #renewedToken(
     { authorization = '' }: RequestCredentials,
     earlier: Authentication,
+    atMs: number | undefined,
   ): Promise<Authentication | undefined> {
-    const user = await this.#jwt.read(authorization.slice(BEARER.length))
+    const user = await this.#jwt.read(authorization.slice(BEARER.length), atMs)
     return isSameUser(user, earlier.user) ? earlier : undefined
   }
 

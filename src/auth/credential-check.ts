@@ -144,7 +144,11 @@ export class CredentialCheck {
    */
   recall(header: string, address: string): Credential | undefined {
     const credential = this.#verified.get(this.#digest('header', header))
-    if (credential === undefined || this.#source.find(credential.name) !== credential) return undefined
+    if (credential === undefined) return undefined
+    const stored = this.#source.find(credential.name)
+    // Nobody waits for it here: `check` looks again, and says what keeps it from being read.
+    if (stored instanceof Promise) stored.catch(() => undefined)
+    if (stored !== credential) return undefined
     if (!this.#lockOut.isClear(lockOutKey(address, credential))) return undefined
     this.#onRemembered()
     return credential

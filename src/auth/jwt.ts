@@ -63,8 +63,11 @@ export class JwtReader {
     this.#now = now
   }
 
-  /** Who the token is of. Rejects with badRequest, and with unauthorized for one that is over, or nobody's. */
-  async read(token: string): Promise<UserCtx> {
+  /**
+   * Who the token is of, by what is configured now. Rejects with badRequest, and with unauthorized for one that is over at `atMs`,
+   * or nobody's.
+   */
+  async read(token: string, atMs = this.#now()): Promise<UserCtx> {
     const parts = token.split('.')
     if (parts.length !== 3 || token.length > LONGEST_TOKEN) throw malformed()
     // One signature has one spelling: what decodes it passes over bytes that are none of the alphabet.
@@ -72,12 +75,13 @@ export class JwtReader {
     const header = partOf(parts[0]!)
     const { alg, kid } = this.#checkedHeader(header)
     const claims = partOf(parts[1]!)
-    this.#checkClaims(claims)
+    this.#checkClaims(claims, Math.floor(atMs / 1000))
     await this.#verify(token, alg, kid)
+    const roles = this.#rolesOf(claims)
     const { sub } = claims
     if (sub === undefined) throw new DatabaseError('unauthorized', 'Token missing sub claim.')
     if (typeof sub !== 'string') throw malformed()
-    return { name: sub, roles: this.#rolesOf(claims) }
+    return { name: sub, roles }
   }
 
   #checkedHeader(header: Claims): { alg: string; kid: string | undefined } {
@@ -96,7 +100,7 @@ export class JwtReader {
     return { alg, kid }
   }
 
-  #checkClaims(claims: Claims): void {
+  #checkClaims(claims: Claims, nowSeconds: number): void {
     const required = this.#settings.requiredClaims
     for (const [name, value] of required) {
       if (value === undefined) continue
@@ -104,7 +108,6 @@ export class JwtReader {
       const isAudience = name === 'aud' && Array.isArray(claims['aud']) && claims['aud'].includes(value)
       if (claims[name] !== value && !isAudience) throw refused(`Invalid ${name} claim`)
     }
-    const nowSeconds = Math.floor(this.#now() / 1000)
     if (required.has('iat')) timeOf(claims, 'iat')
     if (required.has('nbf') && timeOf(claims, 'nbf') >= nowSeconds) {
       throw new DatabaseError('unauthorized', 'nbf not in past')
@@ -143,14 +146,11 @@ export class JwtReader {
     return this.#remote.keys
   }
 
-  /** A list, or names with commas between. */
+  /** A list, or names with commas between. Throws missing: a token may be without the claim, but not without what a path leads to. */
   #rolesOf(claims: Claims): readonly string[] {
-    const { rolesClaimName, rolesClaimPath = [rolesClaimName] } = this.#settings
-    let found: unknown = claims
-    for (const name of rolesClaimPath) {
-      const isObject = typeof found === 'object' && found !== null && Object.hasOwn(found, name)
-      found = isObject ? (found as Claims)[name] : undefined
-    }
+    const { rolesClaimName, rolesClaimPath } = this.#settings
+    const found =
+      rolesClaimPath === undefined ? memberOf(claims, rolesClaimName) : memberAt(claims, rolesClaimPath)
     if (found === undefined) return []
     if (typeof found === 'string') return found.split(',').map((role) => role.trim())
     if (Array.isArray(found) && found.every((role) => typeof role === 'string')) return found
@@ -159,6 +159,22 @@ export class JwtReader {
 }
 
 type Claims = Record<string, unknown>
+
+function memberOf(object: object, name: string): unknown {
+  return Object.hasOwn(object, name) ? (object as Claims)[name] : undefined
+}
+
+/** What `path` leads to from `claims`. Throws missing, in CouchDB's words, where it leads nowhere. */
+function memberAt(claims: Claims, path: readonly string[]): unknown {
+  let found: unknown = claims
+  for (const name of path) {
+    const isObject = typeof found === 'object' && found !== null && !Array.isArray(found)
+    if (!isObject) throw new DatabaseError('missing', 'json_mismatch')
+    found = memberOf(found as Claims, name)
+    if (found === undefined) throw new DatabaseError('missing', `missing json key: ${name}`)
+  }
+  return found
+}
 
 const TIMES: ReadonlySet<string> = new Set(['iat', 'nbf', 'exp'])
 const HEADER_MEMBERS: ReadonlySet<string> = new Set(['typ', 'alg', 'kid'])

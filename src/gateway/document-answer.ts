@@ -158,7 +158,8 @@ export function* mixedPart(parts: DocumentParts, seen: SeenRevision, boundary: s
   const { id, rev } = seen.revision.view
   yield `Content-Type: multipart/related; boundary="${boundary}"\r\n`
   if (isHeaderText(id)) yield `X-Doc-ID: ${id}\r\n`
-  yield `X-Rev-ID: ${rev}\r\n\r\n`
+  if (isHeaderText(rev)) yield `X-Rev-ID: ${rev}\r\n`
+  yield '\r\n'
   yield* relatedPieces(parts, boundary)
 }
 

@@ -8,7 +8,6 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CredentialCheck } from '../auth/credential-check.ts'
 import type { Caller } from '../auth/hash-queue.ts'
-import type { PasswordHash } from '../auth/password-hash.ts'
 import type { Credential } from '../auth/user.ts'
 import type { Clock } from '../base/clock.ts'
 import { describeError, type Log } from '../base/log.ts'
@@ -29,7 +28,8 @@ import { GatewayDatabase } from './gateway-database.ts'
 import { Oidc } from './oidc/providers.ts'
 import { TestingProvider } from './oidc/testing-provider.ts'
 import type { PrincipalKind } from './principals/principal.ts'
-import { readWish, savePrincipal } from './principals/principal-writes.ts'
+import { type HashPassword, readWish, savePrincipal } from './principals/principal-writes.ts'
+import { type Standing, userStanding } from './principals/standing.ts'
 import type { SocialUrls } from './social/identity.ts'
 import { SocialNetworks } from './social/social-networks.ts'
 
@@ -252,20 +252,30 @@ export class Gateway {
     database.pendingConfig = config
   }
 
-  readonly hashPassword = (password: string): Promise<PasswordHash> =>
-    this.#server.hasher.hash(password, this.#server.settings.get('passwordIterations'), this.random)
+  readonly hashPassword: HashPassword = async (password, before) => {
+    const { hasher, settings } = this.#server
+    const iterations = settings.get('passwordIterations')
+    if (before?.iterations === iterations && (await hasher.verify(password, before))) return before
+    return hasher.hash(password, iterations, this.random)
+  }
 
-  /** Whether that is a user's password. A disabled user has none. Rejects where too many passwords wait. */
+  /**
+   * How the user stands whose password that is; undefined where it is nobody's. A disabled user has none. Rejects where too many
+   * passwords wait.
+   */
   async checkPassword(
     database: GatewayDatabase,
     name: string,
     password: string,
     caller: Caller,
-  ): Promise<boolean> {
+  ): Promise<Standing | undefined> {
     const user = database.principals.user(name)
+    // Of the password that is checked: there may be another one when the check is done.
+    const stands = userStanding(database, name)
     if (user?.hash === undefined && user?.allowsEmptyPassword && !user.isDisabled && password === '')
-      return true
-    return (await this.#checkOf(database).check(name, password, caller)) !== undefined
+      return stands
+    const isRight = (await this.#checkOf(database).check(name, password, caller)) !== undefined
+    return isRight && stands() ? stands : undefined
   }
 
   #checkOf(database: GatewayDatabase): CredentialCheck {

@@ -3,6 +3,8 @@
  * - At most `maxOpen` are opening, open or closing at any time: each may hold two file descriptors.
  * - A database is used only under a lease. One with leases is never closed to make room; of those without,
  *   the one that was used longest ago goes first. An idle database costs no timer.
+ * - Those that `isExempt` says are beside that number, and stay open, as CouchDB's system databases do: who holds a lease may have to
+ *   look into them before he can give it back.
  * - A name is opened once, however many ask at the same time, and never while it is still being closed.
  */
 import type { Clock } from '../base/clock.ts'
@@ -22,6 +24,8 @@ export interface Lease<Held extends Database = Database> {
 
 export interface OpenDatabasesOptions<Held extends Database> {
   maxOpen: number
+  /** Default none. Asked when a database is opened. */
+  isExempt?: ((name: string) => boolean) | undefined
   /** Opens a database. What it throws goes to all who asked for it. */
   open(name: string): Promise<Held>
   clock: Clock
@@ -34,6 +38,7 @@ export interface OpenDatabasesOptions<Held extends Database> {
 
 interface Entry<Held extends Database> extends Linked<Entry<Held>> {
   readonly name: string
+  readonly isExempt: boolean
   readonly abort: AbortController
   opened: Promise<Held>
   /** Once it is open. */
@@ -76,6 +81,8 @@ export class OpenDatabases<Held extends Database> {
   readonly #waiting: { grant: () => void; refuse: (error: DatabaseError) => void }[] = []
   readonly #onRelease = (entry: Entry<Held>): void => this.#release(entry)
   #occupied = 0
+  /** Those beside them. */
+  #exempt = 0
   /** Idle ones being closed to make room: each serves one of those who wait. */
   #evicting = 0
   #stopped = false
@@ -86,7 +93,7 @@ export class OpenDatabases<Held extends Database> {
 
   /** Databases that are opening, open or closing. */
   get size(): number {
-    return this.#occupied
+    return this.#occupied + this.#exempt
   }
 
   /** The lease of a database that is open; undefined for any other, which `acquire` opens or refuses. */
@@ -143,10 +150,12 @@ export class OpenDatabases<Held extends Database> {
   }
 
   #openNew(name: string): Entry<Held> {
+    const isExempt = this.#options.isExempt?.(name) === true
     const entry: Entry<Held> = {
       name,
+      isExempt,
       abort: new AbortController(),
-      opened: this.#openInRoom(name),
+      opened: isExempt ? this.#openExempt(name) : this.#openInRoom(name),
       database: undefined,
       closing: undefined,
       leases: 0,
@@ -165,6 +174,16 @@ export class OpenDatabases<Held extends Database> {
     return entry
   }
 
+  async #openExempt(name: string): Promise<Held> {
+    this.#exempt += 1
+    try {
+      return await this.#options.open(name)
+    } catch (error) {
+      this.#exempt -= 1
+      throw error
+    }
+  }
+
   async #openInRoom(name: string): Promise<Held> {
     await this.#takeRoom()
     try {
@@ -180,6 +199,7 @@ export class OpenDatabases<Held extends Database> {
     if (entry.leases > 0) return
     entry.drained?.()
     if (entry.closing !== undefined || this.#entries.get(entry.name) !== entry) return
+    if (entry.isExempt) return
     this.#idle.add(entry)
     this.#evictForWaiting()
   }
@@ -194,7 +214,8 @@ export class OpenDatabases<Held extends Database> {
     entry.abort.abort(reason)
     if (entry.leases > 0) await this.#drain(entry, graceMs)
     await this.#close(entry, database)
-    this.#freeRoom()
+    if (entry.isExempt) this.#exempt -= 1
+    else this.#freeRoom()
   }
 
   #drain(entry: Entry<Held>, graceMs: number): Promise<void> {

@@ -27,6 +27,8 @@ export interface DatabaseOpener {
 export interface RegistryOptions extends DatabaseOpener {
   dataDir: string
   maxOpen: number
+  /** Names of databases that are beside `maxOpen`; default none. */
+  isExempt?: ((name: string) => boolean) | undefined
   /** The `_security` that new databases get; undefined leaves it unset. */
   initialSecurity?: (() => Uint8Array | undefined) | undefined
   /** What a new database of that name has from the start; default nothing. */
@@ -71,6 +73,7 @@ export class DatabaseRegistry {
     this.#open = new OpenDatabases({
       onFull: () => this.#fullListeners.tell(undefined),
       maxOpen: options.maxOpen,
+      isExempt: options.isExempt,
       waitMs: options.waitMs,
       clock: options.clock,
       log: options.log,

@@ -367,6 +367,7 @@ export class Server {
     const databases = await DatabaseRegistry.open({
       dataDir,
       maxOpen: settings.get('maxOpenDatabases'),
+      isExempt: (name) => isUsersDatabase(name, settings),
       initialSecurity: () => (settings.get('defaultSecurity') === 'everyone' ? Buffer.from('{}') : undefined),
       initialDocuments: (name) => (isUsersDatabase(name, settings) ? [authDesignEdit()] : []),
       bus,

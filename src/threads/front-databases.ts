@@ -25,6 +25,8 @@ export interface FrontDatabasesOptions {
   kind?: 'documents' | 'channels'
   core: Core
   maxOpen: number
+  /** Names of databases that are beside `maxOpen`; default none. */
+  isExempt?: (name: string) => boolean
   clock: Clock
   log: Log
   /** Follows what the core has opened. `onClosed` runs when that is closed here. */
@@ -50,6 +52,7 @@ export class FrontDatabases {
     this.#watchers = new Watchers(options.log)
     this.#open = new OpenDatabases({
       maxOpen: options.maxOpen,
+      isExempt: options.isExempt,
       clock: options.clock,
       log: options.log,
       open: (name) => this.#follow(name, options),

@@ -31,7 +31,7 @@ import { LocalIndexes } from '../indexes/local-indexes.ts'
 import type { TlsMaterial } from '../server/certificates.ts'
 import { PasswordUpgrades } from '../users/password-upgrades.ts'
 import { UserCredentials } from '../users/user-credentials.ts'
-import { usersDatabaseName } from '../users/users-database.ts'
+import { isUsersDatabase, usersDatabaseName } from '../users/users-database.ts'
 import { Channel } from '../workers/channel.ts'
 import type { Core, CoreVocabulary, FrontVocabulary } from './front-channel.ts'
 import { FrontChannels } from './front-channels.ts'
@@ -165,6 +165,7 @@ class Front {
     this.#databases = new FrontDatabases({
       core: this.#core,
       maxOpen: start.share.maxOpen,
+      isExempt: (name) => isUsersDatabase(name, this.#settings),
       clock: systemClock,
       log: this.#log,
       follow: (opened, onClosed) => this.#follow(opened, onClosed),

@@ -38,11 +38,31 @@ t.test('a user and roles', async (t) => {
   t.same(await reader().read(hs256({ sub: 'ann' })), { name: 'ann', roles: [] })
   t.same((await reader({ rolesClaimPath: ['other', 'roles'] }).read(hs256(ann))).roles, ['b', 'c'])
   t.same((await reader({ rolesClaimPath: ['x.y', 'z'] }).read(hs256(ann))).roles, ['d'])
-  t.same((await reader({ rolesClaimPath: ['x.y', 'constructor'] }).read(hs256(ann))).roles, [])
+  t.same((await reader({ rolesClaimName: 'constructor' }).read(hs256(ann))).roles, [])
   const malformed = errorLike({ status: 400, reason: 'Malformed token' })
   await t.rejects(reader().read(hs256({ sub: 'ann', '_couchdb.roles': [1] })), malformed)
   await t.rejects(reader().read(hs256({ sub: 5 })), malformed)
   await t.rejects(reader().read(hs256({})), errorLike({ status: 401, reason: 'Token missing sub claim.' }))
+})
+
+t.test('a token is refused that has nothing where its roles are said to be', async (t) => {
+  const bob = { sub: 'bob', in: { list: [{ z: 'a' }], text: 'a' }, '0': 'a' }
+  const cases: [path: string[], reason: string][] = [
+    [['out', 'list'], 'missing json key: out'],
+    [['in', 'constructor'], 'missing json key: constructor'],
+    [['in', 'list', '0'], 'json_mismatch'],
+    [['in', 'text', 'length'], 'json_mismatch'],
+  ]
+  for (const [rolesClaimPath, reason] of cases) {
+    const missing = errorLike({ status: 404, error: 'not_found', reason })
+    await t.rejects(reader({ rolesClaimPath }).read(hs256(bob)), missing, reason)
+    await t.rejects(
+      reader({ rolesClaimPath }).read(hs256({ ...bob, sub: undefined })),
+      missing,
+      'before its user',
+    )
+  }
+  t.same((await reader({ rolesClaimPath: ['in', 'text'] }).read(hs256(bob))).roles, ['a'])
 })
 
 t.test('times, where they are asked for', async (t) => {

@@ -15,6 +15,7 @@ import {
   type Store,
   type ValuePlace,
 } from '../../native-free-btree/index.ts'
+import { wholePage } from '../../native-free-btree/page/origin.ts'
 import { propertySeed } from '../support/property-seed.ts'
 import { Random } from '../support/random.ts'
 import { noLock, patternBytes } from '../support/test-trees.ts'
@@ -326,4 +327,40 @@ t.test('pages and dirty nodes go before values; together they keep to the budget
   }
   await store.close()
   t.equal(cache.valueBytes + cache.cachedBytes + cache.dirtyBytes, 0)
+})
+
+t.test('values that are looked for in vain leave their memory to pages until they are found', async (t) => {
+  const random = new Random(propertySeed(t))
+  const cache = new PageCache(32 * MIB)
+  const space = cache.space()
+  const value = patternBytes(1, 1000)
+  const page = Buffer.alloc(2000)
+  page[0] = 1
+  let pages = 0
+  const addPage = (): void => {
+    pages += 1
+    space.add(pages * 2048, wholePage(page), page.length)
+  }
+  while (cache.evictions === 0) addPage()
+  const readSome = async (count: number, from: number, to: number): Promise<number> => {
+    let hits = 0
+    for (let i = 0; i < count; i++) {
+      const place = from + random.int(to - from)
+      const isHit = cachedValue(space.values, place * 1013, 1000, place) !== undefined
+      if (isHit) hits += 1
+      else space.values.add(place * 1013, place, value)
+      if (i % 10 === 0) addPage()
+      if (i % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    return hits
+  }
+  await readSome(20_000, 0, 5000)
+  t.ok(cache.valueBytes > 1.5 * MIB, `${cache.valueBytes} bytes`)
+  await readSome(200_000, 0, 1_000_000)
+  t.ok(cache.valueBytes < 1.3 * MIB, `${cache.valueBytes} bytes when nothing was found for long`)
+  t.ok(cache.cachedBytes > 30.4 * MIB, `${cache.cachedBytes} bytes of pages`)
+  await readSome(60_000, 2_000_000, 2_001_000)
+  t.ok(cache.valueBytes > 1.5 * MIB, `${cache.valueBytes} bytes when they are in use`)
+  t.ok((await readSome(5000, 2_000_000, 2_001_000)) > 4900)
+  t.ok(cache.valueBytes + cache.cachedBytes <= 32 * MIB)
 })

@@ -33,7 +33,7 @@ t.test('feeds that wait leave room for others, and hear of changes all the same'
   )
   const { databases } = server.server
   await until('every poll waits', () => names.every((name) => databases.watcherCount(name) === POLLS_EACH))
-  t.ok(databases.openCount <= MAX_OPEN)
+  t.ok(databases.openCount <= MAX_OPEN + 1, '`_users` is beside them')
 
   for (const name of names) {
     t.match(await ask(server, `GET /${name}`), { status: 200 }, `${name} is served`)
@@ -51,4 +51,30 @@ t.test('feeds that wait leave room for others, and hear of changes all the same'
   t.equal((await ask(server, 'DELETE /db1')).status, 200)
   t.match(await doomed, { status: 200, json: { results: [] } }, 'a deletion ends those that wait')
   t.equal(databases.watcherCount('db1'), 0)
+})
+
+t.test('who holds a database may look into `_users`, however many are open', async (t) => {
+  for (const threads of [0, 1]) {
+    const server = await startTestServer({
+      threads,
+      config: { DAVENPORT_COUCHDB__MAX_DBS_OPEN: String(MAX_OPEN) },
+    })
+    t.teardown(() => server.stop())
+    const user = { name: 'ann', password: 'apple', roles: [], type: 'user' }
+    await ask(server, 'PUT /_users/org.couchdb.user:ann', { json: user })
+    const names = Array.from({ length: MAX_OPEN }, (_, i) => `held${i}`)
+    const docs = Array.from({ length: 100 }, () => ({ pad: 'x'.repeat(100_000) }))
+    for (const name of names) {
+      await ask(server, `PUT /${name}`)
+      await ask(server, `PUT /${name}/_security`, { json: { members: { names: ['ann'] } } })
+      await ask(server, `POST /${name}/_bulk_docs`, { json: { docs } })
+    }
+    // All at once, so that none is given back before the others are read.
+    const answers = names.map((name) =>
+      ask(server, `GET /${name}/_all_docs?include_docs=true`, { as: 'ann:apple' }),
+    )
+    for (const { json } of await Promise.all(answers)) {
+      t.equal((json as { rows: unknown[] }).rows.length, docs.length)
+    }
+  }
 })

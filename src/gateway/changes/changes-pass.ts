@@ -12,8 +12,9 @@ import type { GatewayDatabase } from '../gateway-database.ts'
 import { findRevision, isDocumentId } from '../reads.ts'
 import type { ChangesOptions } from './changes-options.ts'
 
-/** Rows that are gathered before others get their turn. */
+/** Rows that are gathered before they are sent, and characters after which no further one is: rows may have documents. */
 const MOST_ROWS = 200
+const MOST_GATHERED = 256 * 1024
 /** Rows that are looked at and not told, before others get their turn. */
 const MOST_PASSED_OVER = 500
 
@@ -99,6 +100,7 @@ export class ChangesPasses {
     const reader = this.#reader()
     if (this.#left <= 0) return false
     let passedOver = 0
+    let gathered = 0
     for (const row of changeRows(this.#database, reader, this.#options, this.#place)) {
       this.#place = row.sequence
       if (row.isPassedOver) {
@@ -106,10 +108,12 @@ export class ChangesPasses {
         if (passedOver >= MOST_PASSED_OVER) return true
         continue
       }
-      texts.push(rowText(this.#database, reader, row, this.#options))
+      const text = rowText(this.#database, reader, row, this.#options)
+      texts.push(text)
+      gathered += text.length
       this.#since = row.sequence
       this.#left -= 1
-      if (texts.length >= most || this.#left <= 0) break
+      if (texts.length >= most || gathered >= MOST_GATHERED || this.#left <= 0) break
     }
     return false
   }
@@ -157,12 +161,12 @@ export function textOf(pieces: readonly Piece[]): string {
     .join('')
 }
 
-/** The changes of single documents, in their order: rows, and the last sequence. */
-export async function changesOfDocuments(
+/** The changes of single documents in their order, as a feed that ends. Each row is made when it is sent. */
+export async function* piecesOfDocuments(
   database: GatewayDatabase,
   readerNow: ReaderNow,
   options: ChangesOptions,
-): Promise<{ rows: string[]; last: number }> {
+): AsyncGenerator<Piece, void, void> {
   const found: ChangeRow[] = []
   for (const id of new Set(options.ids)) {
     const row = documentRow(database, readerNow(), id, options.since.major)
@@ -172,12 +176,14 @@ export async function changesOfDocuments(
   }
   found.sort((a, b) => a.sequence.major - b.sequence.major)
   const shown = found.slice(0, options.limit)
-  const rows: string[] = []
+  yield '{"results":[\r\n'
+  let comma = ''
   for (const row of shown) {
-    rows.push(rowText(database, readerNow(), row, options))
+    yield comma + rowText(database, readerNow(), row, options)
+    comma = ',\r\n'
     await giveWay()
   }
-  return { rows, last: shown.at(-1)?.sequence.major ?? 0 }
+  yield `],\r\n"last_seq":${shown.at(-1)?.sequence.major ?? 0}}\n`
 }
 
 function documentRow(

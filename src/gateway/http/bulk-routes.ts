@@ -4,7 +4,7 @@ import { randomHex } from '../../base/random.ts'
 import { giveWay } from '../../base/time-slice.ts'
 import { mayReadChannel } from '../../channels/reader.ts'
 import type { Piece } from '../../documents/piece.ts'
-import { canonicalize, type ScannedDocument, scanDocuments } from '../../json/documents.ts'
+import { type ScannedDocument, scanDocumentsSteps } from '../../json/documents.ts'
 import { stringsText } from '../../json/writer.ts'
 import { isObject } from '../config.ts'
 import { documentParts, errorPart, mixedPart, mixedPieces } from '../document-answer.ts'
@@ -37,7 +37,9 @@ function failedRow(id: string, error: unknown): FailedRow {
 }
 
 export async function postBulkDocs(exchange: Exchange): Promise<Answer> {
-  const batch = scanDocuments(await exchange.jsonText(), { members: ['new_edits'] })
+  const batch = await exchange.inTurns(
+    scanDocumentsSteps(await exchange.jsonText(), { members: ['new_edits'] }),
+  )
   if (batch === null) throw badRequest('Bad JSON')
   if (batch.documents === null) throw badRequest("missing 'docs' property")
   if (batch.documents.some((each) => each === null)) throw badRequest('Document body must be JSON')
@@ -91,7 +93,7 @@ async function writeOne(exchange: Exchange, scanned: ScannedDocument, isEdit: bo
   const id = idOf(scanned) || randomHex(gateway.random, 16)
   try {
     if (!isWritableId(id)) throw badRequest('Invalid doc ID')
-    const read = readDocument(scanned, gateway.clock.now())
+    const read = readDocument(scanned, gateway.clock.now(), gateway.limits)
     if (!isEdit && read.history === undefined) throw badRequest('Bad _revisions')
     const given = await givenDocument(gateway, database, id, read)
     const history = isEdit ? undefined : read.history
@@ -219,7 +221,7 @@ export async function getAllDocs(exchange: Exchange): Promise<Answer> {
 }
 
 export async function postAllDocs(exchange: Exchange): Promise<Answer> {
-  const body = JSON.parse(canonicalize(await exchange.jsonText()).toString()) as unknown
+  const body = await exchange.json()
   const keys = isObject(body) ? textsOf(body['keys']) : undefined
   if (keys === undefined) throw badRequest('Bad/missing keys')
   return allDocs(exchange, keys)

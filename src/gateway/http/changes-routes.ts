@@ -1,6 +1,6 @@
 import { continuousPieces, resultPieces } from '../changes/changes-feed.ts'
 import { type ChangesOptions, optionsOfRequest } from '../changes/changes-options.ts'
-import { changesOfDocuments } from '../changes/changes-pass.ts'
+import { piecesOfDocuments } from '../changes/changes-pass.ts'
 import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -8,24 +8,24 @@ const NO_CACHE = { 'Cache-Control': 'private, max-age=0, no-cache, no-store' }
 
 /** Throws 400. */
 export async function changesOptions(exchange: Exchange): Promise<ChangesOptions> {
-  const body = exchange.method === 'POST' ? await exchange.json() : undefined
+  const body = exchange.method === 'POST' ? await exchange.json('filter') : undefined
   return optionsOfRequest(exchange.query, body, exchange.gateway.config.maxHeartbeatSeconds)
 }
 
 export async function changes(exchange: Exchange): Promise<Answer> {
   const options = await changesOptions(exchange)
-  const { database, readerNow, gone, gateway } = exchange
+  const { database, readerNow, followerNow, gone, gateway } = exchange
   if (options.feed === 'websocket') {
     return { status: 400, headers: {}, body: 'not websocket protocol' }
   }
   if (options.ids !== undefined) {
-    const { rows, last } = await changesOfDocuments(database, readerNow, options)
-    const body = `{"results":[\r\n${rows.join(',\r\n')}],\r\n"last_seq":${last}}\n`
-    return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, body }
+    const pieces = piecesOfDocuments(database, readerNow, options)
+    return { status: 200, headers: { 'Content-Type': 'application/json', ...NO_CACHE }, pieces }
   }
-  const parts = { database, reader: readerNow, options, clock: gateway.clock, gone }
+  const reader = options.feed === 'normal' ? readerNow : followerNow
+  const parts = { database, reader, options, clock: gateway.clock, gone }
   // What is refused is refused before anything is sent.
-  readerNow()
+  reader()
   if (options.feed === 'continuous') {
     return {
       status: 200,

@@ -3,8 +3,10 @@
 import { randomHex } from '../../base/random.ts'
 import { mayRead } from '../../channels/reader.ts'
 import type { AttachmentView } from '../../database/api/database.ts'
+import { isHeaderText } from '../../documents/characters.ts'
 import type { Piece } from '../../documents/piece.ts'
-import { scanDocument } from '../../json/documents.ts'
+import { revisionTag, toHeader } from '../../http/request/header-text.ts'
+import { scanDocument, scanDocumentSteps } from '../../json/documents.ts'
 import {
   documentParts,
   errorPart,
@@ -23,6 +25,7 @@ import { givenDocument, isWritableId, readDocument } from './given-document.ts'
 import { readMultipartDocument } from './multipart-document.ts'
 
 const BOUNDARY_BYTES = 16
+const UNKNOWN_TYPE = 'application/octet-stream'
 const SNIFFED_BYTES = 512
 /** Tab, line breaks, form feed, escape. */
 const TEXT_CONTROLS: readonly number[] = [0x09, 0x0a, 0x0c, 0x0d, 0x1b]
@@ -47,7 +50,7 @@ export async function getDocument(exchange: Exchange): Promise<Answer> {
   if (openRevs !== undefined) return getOpenRevisions(exchange, openRevs, wanted)
   const { database, reader } = exchange
   const seen = readRevision(database, reader, exchange.param(1), exchange.text('rev'))
-  const headers = { Etag: `"${seen.revision.view.rev}"` }
+  const headers = tagOf(seen.revision.view.rev)
   const hasBodies =
     wanted.attachmentsSince !== undefined && !seen.isRedacted && seen.revision.view.attachments().length > 0
   if (exchange.accepts('multipart/') && (hasBodies || !exchange.accepts('application/json'))) {
@@ -138,18 +141,18 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
     exchange.writer,
     exchange.gone,
   )
-  return written(id, rev, 201, { Etag: `"${rev}"` })
+  return written(id, rev, 201, tagOf(rev))
 }
 
 async function readBody(exchange: Exchange) {
   const type = exchange.header('content-type') ?? ''
   if (mediaType(type) === 'multipart/related') return readMultipartDocument(exchange, type)
   const text = await exchange.jsonText()
-  const scanned = scanDocument(text)
+  const scanned = await exchange.inTurns(scanDocumentSteps(text))
   if (scanned === null)
     throw badRequest(text.toString().trim() === 'null' ? 'Document body is empty' : 'Bad JSON')
   return {
-    read: readDocument(scanned, exchange.gateway.clock.now()),
+    read: readDocument(scanned, exchange.gateway.clock.now(), exchange.gateway.limits),
     followed: new Map<string, GivenAttachment>(),
   }
 }
@@ -162,7 +165,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   if (!isWritableId(id)) throw badRequest('Invalid doc ID')
   const given = await givenDocument(gateway, database, id, read, followed)
   const rev = await database.write(given, exchange.writer, exchange.gone)
-  return written(id, rev, 200, { Etag: `"${rev}"`, Location: encodeURIComponent(id) })
+  return written(id, rev, 200, { ...tagOf(rev), Location: encodeURIComponent(id) })
 }
 
 const DELETION = scanDocument(Buffer.from('{}'))!
@@ -187,15 +190,30 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
   const range = rangeOf(exchange.header('range'), attachment.length)
   const headers: Record<string, string> = {
     Etag: `"${attachment.digest}"`,
-    'Content-Type': attachment.isUntyped ? await typeOf(attachment) : attachment.type,
+    'Content-Type': attachment.isUntyped ? await typeOf(attachment) : sentType(attachment.type),
     'Content-Length': String(range === undefined ? attachment.length : range.end - range.start),
   }
   // A page of an administrator's browser must not run what a user has stored.
-  if (exchange.isAdmin) headers['Content-Disposition'] = `attachment; filename=${JSON.stringify(name)}`
+  if (exchange.isAdmin) headers['Content-Disposition'] = `attachment${fileName(name)}`
   if (range !== undefined)
     headers['Content-Range'] = `bytes ${range.start}-${range.end - 1}/${attachment.length}`
   const status = range === undefined ? 200 : 206
   return { status, headers: headers, pieces: bytesOf(attachment, range) }
+}
+
+/** The ETag of a revision; none where no header can have it, for a revision may be pushed with any text. */
+function tagOf(rev: string): Record<string, string> {
+  const Etag = revisionTag(rev)
+  return Etag === undefined ? {} : { Etag }
+}
+
+/** A document says any type: one that no header can have is told as none that is known. */
+function sentType(type: string): string {
+  return toHeader(type) ?? UNKNOWN_TYPE
+}
+
+function fileName(name: string): string {
+  return isHeaderText(name) ? `; filename=${toHeader(JSON.stringify(name))}` : ''
 }
 
 /** Text or not, by the beginning of the bytes: no more than that may be guessed, or a browser runs what it is not to. */
@@ -203,7 +221,7 @@ async function typeOf({ view, length }: NotedAttachment & { view: AttachmentView
   const chunks: Uint8Array[] = []
   for await (const chunk of view.storedBytes(0, Math.min(length, SNIFFED_BYTES))) chunks.push(chunk)
   const isBinary = Buffer.concat(chunks).some((byte) => byte < 0x20 && !TEXT_CONTROLS.includes(byte))
-  return isBinary ? 'application/octet-stream' : 'text/plain; charset=utf-8'
+  return isBinary ? UNKNOWN_TYPE : 'text/plain; charset=utf-8'
 }
 
 interface Range {
@@ -256,7 +274,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   ]
   const given = { id, deleted: false, body, term, rev, history: undefined, attachments, expiry: undefined }
   const newRev = await database.write(given, exchange.writer, exchange.gone)
-  return written(id, newRev, 201, { Etag: `"${newRev}"` })
+  return written(id, newRev, 201, tagOf(newRev))
 }
 
 /** Undefined where there is none. */
@@ -279,7 +297,7 @@ export async function getLocalDocument(exchange: Exchange): Promise<Answer> {
 
 export async function putLocalDocument(exchange: Exchange): Promise<Answer> {
   const name = exchange.param(1)
-  const scanned = scanDocument(await exchange.jsonText())
+  const scanned = await exchange.inTurns(scanDocumentSteps(await exchange.jsonText()))
   if (scanned === null) throw badRequest('Bad JSON')
   const given = scanned.special.get('_rev')?.toString()
   const rev = given?.startsWith('"') ? (JSON.parse(given) as string) : undefined

@@ -1,14 +1,22 @@
 /** One request on its way through the gateway. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { DatabaseError } from '../../base/errors.ts'
+import { runInTurns, type Steps } from '../../base/time-slice.ts'
 import type { Reader } from '../../channels/reader.ts'
 import { readBody } from '../../http/request/body.ts'
+import { BODY_BYTES, type BodyKind, MAX_VALUES } from '../../http/request/body-limits.ts'
 import type { BodyHold } from '../../http/request/body-memory.ts'
-import { canonicalize } from '../../json/documents.ts'
+import { canonicalizeSteps } from '../../json/documents.ts'
+import { parseSteps } from '../../json/value-steps.ts'
 import type { ReaderNow } from '../changes/changes-pass.ts'
 import { readerGone } from '../changes/changes-pass.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
+import type { Standing } from '../principals/standing.ts'
+
+/** What a value of JSON takes in memory, about. */
+const VALUE_BYTES = 64
 
 export interface ExchangeParts {
   gateway: Gateway
@@ -37,6 +45,10 @@ export class Exchange {
   userName: string | undefined
   /** The session by which he is signed in. */
   sessionSecret: string | undefined
+  /** Whether what he has signed in with still counts. */
+  stands: Standing = () => true
+  /** When the token ends by which he is signed in, in Unix time. */
+  endMs = Number.POSITIVE_INFINITY
   /** A user's, to be called when nothing more is read or answered. */
   visit: (() => void) | undefined
 
@@ -66,7 +78,7 @@ export class Exchange {
     return this.request.socket.remoteAddress ?? ''
   }
 
-  /** Null for an administrator. Throws where the user is no more. */
+  /** Null for an administrator. Throws where the user is no more, or is signed in no more. */
   get reader(): Reader | null {
     return this.readerNow()
   }
@@ -74,8 +86,19 @@ export class Exchange {
   readonly readerNow: ReaderNow = () => {
     if (this.isAdmin) return null
     const reader = this.userName === undefined ? undefined : this.database.reader(this.userName)
-    if (reader === undefined) throw readerGone()
+    if (reader === undefined || !this.stands()) throw readerGone()
     return reader
+  }
+
+  /** Of a feed, which goes on for as long as its client wants: the time of a token ends it. */
+  readonly followerNow: ReaderNow = () => {
+    if (this.gateway.clock.now() >= this.endMs) throw readerGone()
+    return this.readerNow()
+  }
+
+  /** Before more of an answer goes out. Throws for a user who is none any more. */
+  requireStillReader(): void {
+    if (!this.isAdmin && this.userName !== undefined) this.readerNow()
   }
 
   /** Who writes; null for an administrator. */
@@ -143,18 +166,34 @@ export class Exchange {
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */
-  async jsonText(): Promise<Buffer> {
+  async jsonText(mostBytes = this.gateway.limits.maxJsonBytes): Promise<Buffer> {
     const type = this.header('content-type')
     if (type !== undefined && type !== '' && mediaType(type) !== 'application/json') {
       throw new GatewayError(415, `Invalid content type ${type}`)
     }
-    return this.bytes(this.gateway.limits.maxJsonBytes)
+    return this.bytes(mostBytes)
   }
 
-  /** A body of JSON. Rejects with 400 for what is none. */
-  async json(): Promise<unknown> {
-    const text = await this.jsonText()
-    return JSON.parse(canonicalize(text).toString())
+  /**
+   * A body of JSON that becomes objects: as long as what its route takes it for may be, and of no more than `MAX_VALUES`. Rejects with
+   * 400 for what is none, and with 413.
+   */
+  async json(kind: Exclude<BodyKind, 'documents'> = 'lookup'): Promise<unknown> {
+    const mostBytes = Math.min(BODY_BYTES[kind], this.gateway.limits.maxJsonBytes)
+    const text = await this.jsonText(mostBytes)
+    let values = 0
+    const steps = canonicalizeSteps(text, (soFar) => {
+      values = soFar
+      if (soFar > MAX_VALUES) throw new DatabaseError('requestTooLarge')
+    })
+    const canonical = await this.inTurns(steps)
+    this.hold.add(canonical.length + values * VALUE_BYTES)
+    return this.inTurns(parseSteps(canonical.toString()))
+  }
+
+  /** Does long work in slices, while there is somebody to do it for. */
+  inTurns<T>(steps: Steps<T>): Promise<T> {
+    return runInTurns(steps, () => this.gone.throwIfAborted())
   }
 }
 

@@ -4,7 +4,7 @@ import { objectMembers } from '../../json/members.ts'
 import { parseFlat } from '../../json/value-steps.ts'
 import { isObject } from '../config.ts'
 import { badRequest, GatewayError } from '../errors.ts'
-import type { Gateway } from '../gateway.ts'
+import type { Gateway, GatewayLimits } from '../gateway.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
 import { type GivenAttachment, takeBytes } from '../store/attachments.ts'
 import type { GivenDocument } from '../store/document-write.ts'
@@ -38,14 +38,20 @@ const REVISIONS_LEVELS = 2
 const MOST_RELATIVE_EXPIRY_SECONDS = 30 * 24 * 60 * 60
 const MOST_EXPIRY_TEXT = 2 ** 31
 const DAY_AND_TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+const NO_DIGIT = /[^A-Za-z0-9+/]/
 const MOST_ID_BYTES = 250
 /** CouchDB's members of a body that begin with an underscore: the scanner leaves them where they are. */
 const BODY_MEMBERS = /"_(?:access|replication_[a-z_]+)"/
 
-/** Throws 400. `nowMs` is what intervals of expiry count from. */
-export function readDocument(scanned: ScannedDocument, nowMs: number): ReadDocument {
+/** Throws 400, 413. `nowMs` is what intervals of expiry count from. */
+export function readDocument(
+  scanned: ScannedDocument,
+  nowMs: number,
+  { maxDocumentBytes }: Pick<GatewayLimits, 'maxDocumentBytes'>,
+): ReadDocument {
   const { body, term, special } = scanned
+  // Before anything looks through it.
+  if (body.length > maxDocumentBytes) throw new GatewayError(413, 'Document too large!')
   const read: ReadDocument = {
     id: undefined,
     rev: undefined,
@@ -133,8 +139,14 @@ function dataOf(text: Buffer | undefined): Buffer | undefined {
   const data = textOf(text)
   if (data === undefined) throw badRequest('Attachment data must be a string')
   const bare = data.replace(/[\r\n]/g, '')
-  if (!BASE64.test(bare)) throw new GatewayError(500, 'Internal error: illegal base64 data')
+  if (!isBase64(bare)) throw new GatewayError(500, 'Internal error: illegal base64 data')
   return Buffer.from(bare, 'base64')
+}
+
+/** Padding is a must. A search, for one expression of the whole keeps a place for every four digits to go back to. */
+function isBase64(text: string): boolean {
+  const digits = text.search(NO_DIGIT)
+  return text.length % 4 === 0 && (digits < 0 || ['=', '=='].includes(text.slice(digits)))
 }
 
 /** Unix time in seconds; undefined for never. Throws 400. */
@@ -173,8 +185,7 @@ export async function givenDocument(
   followed: ReadonlyMap<string, GivenAttachment> = new Map(),
 ): Promise<GivenDocument> {
   const { deleted, body, term, rev, expiry } = read
-  const { maxDocumentBytes, maxAttachmentBytes } = gateway.limits
-  if (body.length > maxDocumentBytes) throw new GatewayError(413, 'Document too large!')
+  const { maxAttachmentBytes } = gateway.limits
   const attachments: GivenAttachment[] = []
   for (const { name, type, digest, data } of read.attachments) {
     const follower = followed.get(name)

@@ -216,7 +216,8 @@ async function send(exchange: Exchange, { status, headers, body, pieces }: Answe
     return
   }
   if (pieces !== undefined) {
-    await sendPieces(response, pieces as never, { beforeEnd: rest })
+    const beforeBytes = (): undefined => exchange.requireStillReader() as undefined
+    await sendPieces(response, pieces as never, { beforeEnd: rest, beforeBytes })
     return
   }
   response.setHeader('Content-Length', body === undefined ? 0 : Buffer.byteLength(body))

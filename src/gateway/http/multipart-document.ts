@@ -3,7 +3,7 @@
  */
 import { DatabaseError } from '../../base/errors.ts'
 import { boundaryOf, MultipartReader, wholeBody } from '../../documents/multipart-reader.ts'
-import { scanDocument } from '../../json/documents.ts'
+import { scanDocumentSteps } from '../../json/documents.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import { type GivenAttachment, takeBytes } from '../store/attachments.ts'
 import { type Exchange, mediaType } from './exchange.ts'
@@ -30,16 +30,18 @@ export async function readMultipartDocument(
   }
 }
 
-async function readFirstPart({ gateway, hold }: Exchange, reader: MultipartReader): Promise<ReadDocument> {
+async function readFirstPart(exchange: Exchange, reader: MultipartReader): Promise<ReadDocument> {
+  const { gateway, hold } = exchange
   const part = await reader.nextPart()
   if (part === undefined) throw badRequest('The multipart body has no parts')
   const type = part.headers.get('content-type')
   if (type !== undefined && mediaType(type) !== 'application/json') {
     throw new GatewayError(415, `Invalid content type ${type}`)
   }
-  const scanned = scanDocument(await wholeBody(part, gateway.limits.maxJsonBytes, hold))
+  const text = await wholeBody(part, gateway.limits.maxJsonBytes, hold)
+  const scanned = await exchange.inTurns(scanDocumentSteps(text))
   if (scanned === null) throw badRequest('Bad JSON')
-  return readDocument(scanned, gateway.clock.now())
+  return readDocument(scanned, gateway.clock.now(), gateway.limits)
 }
 
 async function readFollowing(

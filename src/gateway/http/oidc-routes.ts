@@ -3,6 +3,7 @@ import { describeError } from '../../base/log.ts'
 import type { OidcProviderConfig } from '../config.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { ProviderClient, Tokens } from '../oidc/provider-client.ts'
+import { userStanding } from '../principals/standing.ts'
 import { type Answer, json, textJson } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import { startSession } from './session-routes.ts'
@@ -102,7 +103,10 @@ async function signedIn(
   })
   const name = await gateway.oidc.userOf(database, config, identity)
   if (name === undefined) throw new GatewayError(401, 'Invalid login')
-  const session = config.disable_session === true ? undefined : await startSession(exchange, name)
+  const session =
+    config.disable_session === true
+      ? undefined
+      : await startSession(exchange, name, userStanding(database, name))
   const { accessToken, tokenType, expiresInSeconds } = tokens
   return json({
     id_token: tokens.idToken,

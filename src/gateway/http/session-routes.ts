@@ -5,6 +5,7 @@ import { timedObject } from '../../channels/timed-set.ts'
 import { isObject } from '../config.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
 import { SESSION_COOKIE } from '../principals/sessions.ts'
+import type { Standing } from '../principals/standing.ts'
 import { type Answer, empty, json } from './answer.ts'
 import { allowedOrigin } from './cors.ts'
 import type { Exchange } from './exchange.ts'
@@ -29,50 +30,51 @@ export async function getSession(exchange: Exchange): Promise<Answer> {
   return json(sessionInfo(exchange, exchange.userName))
 }
 
-/** Makes a session, and answers as `getSession`. */
-export async function startSession(exchange: Exchange, name: string): Promise<string> {
-  const session = await exchange.database.sessions.create(name)
+/** Makes a session. Rejects with 401 for whom `stands`, asked once it is made, says that he is who he was no more. */
+export async function startSession(exchange: Exchange, name: string, stands: Standing): Promise<string> {
+  const { sessions } = exchange.database
+  const session = await sessions.create(name)
+  // A password that was changed meanwhile has ended what sessions there were.
+  if (!stands()) {
+    await sessions.end(session.secret)
+    throw new GatewayError(401, 'Invalid login')
+  }
   exchange.response.setHeader('Set-Cookie', cookieOf(exchange, session.secret, session))
   return session.secret
 }
 
 /** The answer to who has shown who he is, with his new session. */
-export async function signedIn(exchange: Exchange, name: string): Promise<Answer> {
-  await startSession(exchange, name)
+export async function signedIn(exchange: Exchange, name: string, stands: Standing): Promise<Answer> {
+  await startSession(exchange, name, stands)
   return json(sessionInfo(exchange, name))
 }
 
 export async function postSession(exchange: Exchange): Promise<Answer> {
   requireLoginOrigin(exchange)
-  const name = await namedUser(exchange)
-  return signedIn(exchange, name)
+  const { name, stands } = await namedUser(exchange)
+  return signedIn(exchange, name, stands)
 }
 
 /** The user of the body; where it names none that can sign in, the one who is signed in by other means. */
-async function namedUser(exchange: Exchange): Promise<string> {
+async function namedUser(exchange: Exchange): Promise<{ name: string; stands: Standing }> {
   const signedIn = exchange.userName || undefined
   try {
-    const body = await exchange.json()
+    const body = await exchange.json('credentials')
     if (!isObject(body)) throw badRequest('Bad JSON')
     const { name, password } = body
     for (const text of [name, password]) {
       if (text !== undefined && text !== null && typeof text !== 'string') throw badRequest('Bad JSON')
     }
-    const isRight =
-      typeof name === 'string' &&
-      name !== GUEST &&
-      (await exchange.gateway.checkPassword(
-        exchange.database,
-        name,
-        String(password ?? ''),
-        callerOf(exchange),
-      ))
-    if (isRight) return name as string
+    if (typeof name === 'string' && name !== GUEST) {
+      const { gateway, database } = exchange
+      const stands = await gateway.checkPassword(database, name, String(password ?? ''), callerOf(exchange))
+      if (stands !== undefined) return { name, stands }
+    }
   } catch (error) {
     if (signedIn === undefined) throw error
   }
   if (signedIn === undefined) throw new GatewayError(401, 'Invalid login')
-  return signedIn
+  return { name: signedIn, stands: exchange.stands }
 }
 
 export async function deleteSession(exchange: Exchange): Promise<Answer> {

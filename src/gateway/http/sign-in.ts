@@ -6,6 +6,7 @@ import { parseBasic } from '../../auth/basic.ts'
 import { GUEST } from '../../channels/names.ts'
 import { GatewayError } from '../errors.ts'
 import { SESSION_COOKIE, type Session } from '../principals/sessions.ts'
+import { sessionStanding } from '../principals/standing.ts'
 import type { Exchange } from './exchange.ts'
 
 const CHALLENGE = { 'WWW-Authenticate': 'Basic realm="Couchbase Sync Gateway"' }
@@ -16,22 +17,24 @@ export async function signIn(exchange: Exchange, { isOpen }: { isOpen: boolean }
   const header = exchange.header('authorization')
   const token = /^Bearer +(\S+)$/i.exec(header ?? '')?.[1]
   if (token !== undefined && database.config.oidc !== undefined) {
-    const name = await exchange.gateway.oidc.userOfToken(database, token)
-    if (name === undefined || database.reader(name) === undefined)
+    const found = await exchange.gateway.oidc.userOfToken(database, token)
+    if (found === undefined || database.reader(found.name) === undefined)
       throw new GatewayError(401, 'Invalid login')
-    exchange.userName = name
+    exchange.userName = found.name
+    exchange.endMs = found.endMs
     return
   }
   const basic = parseBasic(header)
   if (basic.kind === 'given' && basic.name !== '') {
-    const isRight = await exchange.gateway.checkPassword(
+    const stands = await exchange.gateway.checkPassword(
       database,
       basic.name,
       basic.password,
       callerOf(exchange),
     )
-    if (!isRight) throw new GatewayError(401, 'Invalid login', { headers: CHALLENGE })
+    if (stands === undefined) throw new GatewayError(401, 'Invalid login', { headers: CHALLENGE })
     exchange.userName = basic.name
+    exchange.stands = stands
     return
   }
   const secret = sessionCookie(exchange.header('cookie'))
@@ -39,6 +42,7 @@ export async function signIn(exchange: Exchange, { isOpen }: { isOpen: boolean }
   if (session !== undefined && database.reader(session.user) !== undefined) {
     exchange.userName = session.user
     exchange.sessionSecret = secret
+    exchange.stands = sessionStanding(database, secret!, session.user)
     const renewed = await database.sessions.renew(secret!)
     if (renewed !== undefined) exchange.response.setHeader('Set-Cookie', cookieOf(exchange, secret!, renewed))
     return

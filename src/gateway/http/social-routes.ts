@@ -2,6 +2,7 @@
 import { isObject, type SocialConfig } from '../config.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
+import { userStanding } from '../principals/standing.ts'
 import type { Answer } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 import { requireLoginOrigin, signedIn } from './session-routes.ts'
@@ -17,7 +18,8 @@ export async function postFacebook(exchange: Exchange): Promise<Answer> {
   const config = required(gateway.social.configOf(database).facebook)
   const token = await tokenOf(exchange, 'access_token')
   const identity = await gateway.social.facebook(config, token, gone)
-  return signedIn(exchange, await gateway.social.userOf(database, identity, config))
+  const name = await gateway.social.userOf(database, identity, config)
+  return signedIn(exchange, name, userStanding(database, name))
 }
 
 export async function postGoogle(exchange: Exchange): Promise<Answer> {
@@ -25,7 +27,8 @@ export async function postGoogle(exchange: Exchange): Promise<Answer> {
   const config = required(gateway.social.configOf(database).google)
   const token = await tokenOf(exchange, 'id_token')
   const identity = await exchange.unlessGone(gateway.social.google(config, token))
-  return signedIn(exchange, await gateway.social.userOf(database, identity, config))
+  const name = await gateway.social.userOf(database, identity, config)
+  return signedIn(exchange, name, userStanding(database, name))
 }
 
 /** Throws 404 for what has been configured away since the route was found. */
@@ -37,7 +40,7 @@ function required<T>(config: T | undefined): T {
 /** Rejects with 400 for a page of another site, and for what has no token. */
 async function tokenOf(exchange: Exchange, name: string): Promise<string> {
   requireLoginOrigin(exchange)
-  const body = await exchange.json()
+  const body = await exchange.json('names')
   const token = isObject(body) ? (body[name] ?? '') : undefined
   if (typeof token !== 'string') throw badRequest('Bad JSON')
   return token

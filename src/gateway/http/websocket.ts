@@ -82,7 +82,7 @@ async function admitted(exchange: Exchange): Promise<ChangesOptions> {
   if (!isFeed || request.method !== 'GET')
     throw new GatewayError(400, 'Only _changes?feed=websocket speaks WebSocket')
   requireOwnOrigin(exchange)
-  exchange.readerNow()
+  exchange.followerNow()
   return optionsOfRequest(query, undefined, gateway.config.maxHeartbeatSeconds)
 }
 
@@ -109,7 +109,7 @@ function refuse(exchange: Exchange, socket: Socket, error: unknown): void {
 }
 
 async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOptions): Promise<void> {
-  const { gateway, database, readerNow, gone } = exchange
+  const { gateway, database, followerNow, gone } = exchange
   const text = await firstMessage(client, gone)
   if (text === undefined) return
   let options: ChangesOptions
@@ -122,7 +122,7 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
   const messages = new Messages(client, options.compresses)
   const { clock } = gateway
   const pulse = pulseOf(options.heartbeatMs, clock)
-  const passes = new ChangesPasses(database, readerNow, options, gone, pulse)
+  const passes = new ChangesPasses(database, followerNow, options, gone, pulse)
   const wait = new ChangeWait(database, passes.watched, gone)
   const endMs = clock.monotonic() + options.timeoutMs
   const send = async (text: string): Promise<void> => {

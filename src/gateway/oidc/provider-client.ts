@@ -24,6 +24,8 @@ export interface Tokens {
 export interface Identity {
   subject: string
   email: string | undefined
+  /** When the token ends that said so, in Unix time. */
+  endMs: number
 }
 
 export class ProviderClient {
@@ -91,7 +93,8 @@ export class ProviderClient {
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
       requiredClaims: ['sub', 'exp'],
     })
-    return { subject: payload.sub!, email: emailOf(payload) }
+    const endMs = (payload.exp! + CLOCK_TOLERANCE_SECONDS) * 1000
+    return { subject: payload.sub!, email: emailOf(payload), endMs }
   }
 }
 

@@ -61,13 +61,18 @@ export class Oidc {
   }
 
   /** The user of an ID token that came as a bearer's; undefined where it is none of a provider of the database. */
-  async userOfToken(database: GatewayDatabase, token: string): Promise<string | undefined> {
+  async userOfToken(
+    database: GatewayDatabase,
+    token: string,
+  ): Promise<{ name: string; endMs: number } | undefined> {
     try {
       const { iss, aud } = decodeJwt(token)
       for (const config of Object.values(database.config.oidc?.providers ?? {})) {
         if (config.issuer !== iss || !([] as unknown[]).concat(aud).includes(config.client_id)) continue
         const client = await this.client(database, config)
-        return await this.userOf(database, config, await client.identify(token))
+        const identity = await client.identify(token)
+        const name = await this.userOf(database, config, identity)
+        return name === undefined ? undefined : { name, endMs: identity.endMs }
       }
     } catch {
       return undefined

@@ -68,8 +68,8 @@ function textsOf(value: unknown, name: string): string[] {
   return value as string[]
 }
 
-/** Makes the hash of a password. */
-export type HashPassword = (password: string) => Promise<PasswordHash>
+/** Makes the hash of a password: where it is the password that there was before, the same hash, since nobody need sign in anew. */
+export type HashPassword = (password: string, before?: PasswordHash) => Promise<PasswordHash>
 
 /**
  * Makes a user or a role what is wished. Resolves with whether it was there. Rejects with 400 for a password that is too
@@ -84,7 +84,8 @@ export async function savePrincipal(
   const { password } = wish
   requirePassword(database, wish)
   if (mustBeNew && database.principals.find(wish) !== undefined) throw new GatewayError(409, 'Already exists')
-  const hash = password === undefined || password === '' ? undefined : await hashPassword(password)
+  const known = database.principals.find(wish)?.hash
+  const hash = password === undefined || password === '' ? undefined : await hashPassword(password, known)
   let existed = false
   await database.queue.write({
     id: principalId(wish.kind, wish.name),

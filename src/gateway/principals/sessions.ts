@@ -43,15 +43,26 @@ export class Sessions {
   async create(user: string, ttlMs = DEFAULT_TTL_MS): Promise<NewSession> {
     const secret = randomHex(this.#random, SECRET_BYTES)
     const session = { user, ttlMs, expiresMs: this.#clock.now() + ttlMs }
-    await this.#makePlace(user)
-    await this.#local.setNote(NOTES + keyOf(secret), session)
+    // Known at once: what ends all sessions of the user meanwhile ends this one too.
     this.#remember(keyOf(secret), session)
+    try {
+      await this.#makePlace(user)
+      await this.#local.setNote(NOTES + keyOf(secret), session)
+    } catch (error) {
+      this.#forget(keyOf(secret))
+      throw error
+    }
     return { ...session, secret }
   }
 
   find(secret: string): Session | undefined {
     const session = this.#sessions.get(keyOf(secret))
     return session !== undefined && session.expiresMs > this.#clock.now() ? session : undefined
+  }
+
+  /** Whether that is a session of the user, however old. */
+  isOf(secret: string, user: string): boolean {
+    return this.#sessions.get(keyOf(secret))?.user === user
   }
 
   /** The session with a later end, if it was due. */
@@ -74,8 +85,9 @@ export class Sessions {
     return true
   }
 
+  /** They sign nobody in any more at once, whatever becomes of what is stored of them. */
   async endAllOf(user: string): Promise<void> {
-    for (const key of [...(this.#ofUser.get(user) ?? [])]) await this.#drop(key)
+    await Promise.all([...(this.#ofUser.get(user) ?? [])].map((key) => this.#drop(key)))
   }
 
   async #makePlace(user: string): Promise<void> {
@@ -98,11 +110,15 @@ export class Sessions {
   }
 
   async #drop(key: string): Promise<void> {
+    if (this.#forget(key)) await this.#local.removeNote(NOTES + key)
+  }
+
+  #forget(key: string): boolean {
     const session = this.#sessions.get(key)
-    if (session === undefined) return
+    if (session === undefined) return false
     this.#sessions.delete(key)
     this.#ofUser.get(session.user)?.delete(key)
-    await this.#local.removeNote(NOTES + key)
+    return true
   }
 }
 

@@ -20,8 +20,8 @@ export interface Sending {
   beforeEnd?: Promise<void> | undefined
   /** Hears how many bytes are handed over, each time. */
   onBytes?: (bytes: number) => void
-  /** Called before the head and what was gathered go out. What it throws ends the answer without them. */
-  beforeBytes?: () => void
+  /** Asked before the head and what was gathered go out. What it throws, or rejects with, ends the answer without them. */
+  beforeBytes?: () => Promise<void> | undefined
 }
 
 type Step = IteratorResult<AnswerPiece>
@@ -83,7 +83,7 @@ async function sendGathered(
   pieces: Pieces,
   gathered: Gathered,
   first: Step | Promise<Step> | undefined,
-  { begin = () => {}, beforeEnd, onBytes = () => {}, beforeBytes = () => {} }: Sending,
+  { begin = () => {}, beforeEnd, onBytes = () => {}, beforeBytes = () => undefined }: Sending,
 ): Promise<void> {
   const client = new Client(response)
   let finished = false
@@ -95,7 +95,8 @@ async function sendGathered(
   }
   const flush = async (): Promise<void> => {
     // Before the head too: what is refused by then is refused as if it had been from the beginning.
-    beforeBytes()
+    const asking = beforeBytes()
+    if (asking !== undefined) await asking
     if (!begun) begin()
     if (gathered.size === 0) {
       // A feed that has nothing to say yet says that it is there.
@@ -140,7 +141,8 @@ async function sendGathered(
       }
     }
     if (finished) {
-      beforeBytes()
+      const asking = beforeBytes()
+      if (asking !== undefined) await asking
       if (!begun) begin()
       if (beforeEnd !== undefined) {
         response.write(take())

@@ -8,7 +8,7 @@ import { requestCame } from '../../base/serving-load.ts'
 import type { Answer, WholeAnswer } from '../answer/answer.ts'
 import { asScript, isCallback, isJson } from '../answer/callback.ts'
 import { knownError } from '../answer/known-error.ts'
-import { authorize } from '../request/access.ts'
+import { authorize, requireStillReader } from '../request/access.ts'
 import { authenticate } from '../request/authentication.ts'
 import { preflight } from '../request/cors.ts'
 import { type Arrival, Exchange, type Service } from '../request/exchange.ts'
@@ -161,7 +161,7 @@ async function respondLater(exchange: Exchange, handled: Promise<Answer>, startM
   try {
     let answer: Answer
     try {
-      answer = await handled
+      answer = await stillReadable(exchange, await handled)
     } catch (error) {
       if (error instanceof DatabaseError && error.kind === 'clientGone') {
         exchange.response.destroy()
@@ -175,6 +175,22 @@ async function respondLater(exchange: Exchange, handled: Promise<Answer>, startM
     breakOff(exchange, error)
   } finally {
     finish(exchange, startMs)
+  }
+}
+
+/**
+ * An answer that took its time, an index that had to be built perhaps, may show what was written meanwhile. Rejects as
+ * `requireStillReader` does.
+ */
+async function stillReadable(exchange: Exchange, answer: Answer): Promise<Answer> {
+  if (answer.kind === 'whole') return answer
+  try {
+    const asking = requireStillReader(exchange)
+    if (asking !== undefined) await asking
+    return answer
+  } catch (error) {
+    await answer.pieces.return?.()
+    throw error
   }
 }
 

@@ -2,6 +2,7 @@ import { isServerAdmin, METRICS_ROLE, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { channelRefusal } from '../../channels/channelled-database.ts'
 import { databaseAdminRefusal } from '../../writing/document-writer.ts'
+import { requireSameUser } from './authentication.ts'
 import type { Exchange } from './exchange.ts'
 import { answersByChannels, type Right, type RouteName } from './rights.ts'
 
@@ -41,19 +42,27 @@ export function authorize(exchange: Exchange, right: Right): Promise<void> | und
   return opening === undefined ? use() : opening.then(use)
 }
 
+/** The rights of those who read; what answers a write is not kept back. */
+const READERS: ReadonlySet<Right> = new Set<Right>(['member', 'insider', 'lister', 'server-admin'])
+
 /**
  * For an answer that is read piece by piece, as its client takes it: what was read of it now may have been written since it was asked
- * for. Throws unauthorized or forbidden for whom `_security` names no more. What answers a write is not kept back.
+ * for. Throws, or rejects with, unauthorized or forbidden for whom `_security` names no more, and as `requireSameUser`. A feed
+ * that waits has no database, and asks by itself when it goes on.
  */
-export function requireStillReader(exchange: Exchange): void {
-  const { right, hasLease } = exchange
-  if (!hasLease || (right !== 'member' && right !== 'insider' && right !== 'lister')) return
+export function requireStillReader({ innermost: exchange }: Exchange): Promise<void> | undefined {
+  const { right, hasLease, place } = exchange
+  if (!READERS.has(right)) return
+  if (right === 'server-admin')
+    return place.route === '_db_updates' ? undefined : requireSameUser(exchange, { anyAge: true })
+  if (!hasLease) return
   try {
-    requireUse(exchange, right)
+    requireUse(exchange, right as DatabaseRight)
   } catch (error) {
     // What was read before the database was closed may be sent.
     if (error instanceof DatabaseError && (error.status === 401 || error.status === 403)) throw error
   }
+  return requireSameUser(exchange, { anyAge: true })
 }
 
 const DATABASE_LISTS: ReadonlySet<string> = new Set<RouteName>(['_all_dbs', '_dbs_info'])

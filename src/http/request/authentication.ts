@@ -1,4 +1,4 @@
-import type { Authentication } from '../../auth/authenticator.ts'
+import type { Authentication, RenewalOptions } from '../../auth/authenticator.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import type { Exchange } from './exchange.ts'
 
@@ -26,9 +26,9 @@ export function authenticate(exchange: Exchange): Promise<void> | undefined {
  * Before a request that goes on shows anything new: its user is still let in, and has the roles that he had. Throws, or rejects with,
  * unauthorized, and what keeps that from being found out.
  */
-export function requireSameUser(exchange: Exchange): Promise<void> | undefined {
+export function requireSameUser(exchange: Exchange, options: RenewalOptions = {}): Promise<void> | undefined {
   const { authentication, backend, request, caller } = exchange
-  const renewed = backend.authenticator.renewed(request.headers, authentication!, caller)
+  const renewed = backend.authenticator.renewed(request.headers, authentication!, caller, options)
   if (renewed instanceof Promise) return renewed.then((found) => stay(exchange, found))
   stay(exchange, renewed)
   return undefined

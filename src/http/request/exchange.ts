@@ -177,6 +177,11 @@ export class Exchange implements Intake, BodyTiming {
     return inner
   }
 
+  /** What it was rewritten to in the end: where it is answered, with the rights of there. */
+  get innermost(): Exchange {
+    return this.#inner === undefined ? this : this.#inner.innermost
+  }
+
   /** How often it was rewritten. */
   get rewrites(): number {
     return this.#outer === undefined ? 0 : this.#outer.rewrites + 1
