@@ -3,7 +3,6 @@
  * - Positions are final when they are given out: the buffer will lie at `base`.
  * - What a transaction appended can be taken back whole (`mark`, `rollback`) until the group is sealed.
  * - Records that do not fit in one group go out in part groups before the commit group, in the same write.
- * - What is handed out before that is final but for a rollback, and its bytes stay as they are in the memory that was handed out.
  */
 import { types } from 'node:util'
 import type { Reference } from '../api.ts'
@@ -37,8 +36,6 @@ import { assertRecords } from './record-check.ts'
 
 /** A group is closed as a part when the next record would take it beyond this. */
 export const PART_BYTES = 4 * 1024 * 1024
-/** Of the first group such a share of what a part may hold is handed out at a time, 128 KiB of 4 MiB, in whole blocks of the file system, which are as much less. */
-const PIECES = 32
 /** The buffer is given back when a group has made it larger than this. */
 const KEPT_BUFFER_BYTES = 8 * 1024 * 1024
 /** The lists of operations are emptied when a group has made them longer. */
@@ -83,31 +80,18 @@ export interface SealedGroup {
   hash: bigint
   /** Of the last group in the buffer. */
   position: number
-  /** Offsets of what was handed out before, and is in the group as it was then. */
-  handedFrom: number
-  handedTo: number
 }
-
-/** Takes bytes of a group that is being made, for a position of the file. */
-export type HandOut = (bytes: Buffer, position: number) => void
 
 export class GroupBuilder {
   /** Position of the buffer's first byte in the file. */
   base = 0
   readonly #saltHalves: SaltHalves
   readonly #partBytes: number
-  readonly #pieceBytes: number
-  readonly #blockBytes: number
   #out = new ByteWriter(64 * 1024)
   #limitBytes = MAX_GROUP_BYTES
   #segments: Segment[] = []
   #segmentStart = 0
   #recordCount = 0
-  #handOut: HandOut | undefined
-  #handedFrom = 0
-  #handedTo = 0
-  /** The next piece is handed out when so much is there. */
-  #handAt = Number.POSITIVE_INFINITY
   /**
    * Operations on trees, in order, and how many there are: the lists are as long as that of the largest group so far, for a list that
    * is emptied and filled again gets new memory each time.
@@ -125,15 +109,10 @@ export class GroupBuilder {
   constructor(salt: bigint, partBytes: number) {
     this.#saltHalves = saltHalves(salt)
     this.#partBytes = partBytes
-    this.#pieceBytes = Math.ceil(partBytes / PIECES)
-    this.#blockBytes = Math.ceil(this.#pieceBytes / PIECES)
   }
 
-  /**
-   * With `inParts` false all records go into one group: streamed chunks belong to no commit. `handOut` takes what is behind the
-   * group's head while it is being made.
-   */
-  begin(base: number, inParts = true, handOut?: HandOut): void {
+  /** With `inParts` false all records go into one group: streamed chunks belong to no commit. */
+  begin(base: number, inParts = true): void {
     this.#limitBytes = inParts ? this.#partBytes : MAX_GROUP_BYTES
     if (this.#out.bytes.length > KEPT_BUFFER_BYTES) this.#out = new ByteWriter(64 * 1024)
     this.base = base
@@ -142,30 +121,6 @@ export class GroupBuilder {
     this.#forgetFrom(0)
     if (this.trees.length > KEPT_OPERATIONS) this.#shorten()
     this.#startSegment()
-    this.#handOut = handOut
-    this.#handedFrom = Math.ceil((base + this.#out.length) / this.#blockBytes) * this.#blockBytes - base
-    this.#handedTo = this.#handedFrom
-    this.#handAt = handOut === undefined ? Number.POSITIVE_INFINITY : this.#handedTo + this.#pieceBytes
-  }
-
-  /** Of the first group alone: those behind it have heads of their own, which are written last. */
-  #handPiece(): void {
-    this.#handAt = Number.POSITIVE_INFINITY
-    if (this.#segments.length > 0) return
-    const { base } = this
-    const to = Math.floor((base + this.#out.length) / this.#blockBytes) * this.#blockBytes - base
-    this.#handOut!(this.#out.bytes.subarray(this.#handedTo, to), base + this.#handedTo)
-    this.#handedTo = to
-    this.#handAt = to + this.#pieceBytes
-  }
-
-  /** The bytes from offset `length` on are taken back, some of which were handed out: from here on nothing is. */
-  #takeBackHanded(length: number): void {
-    const own = new ByteWriter(this.#out.bytes.length)
-    own.raw(this.#out.bytes.subarray(0, length))
-    this.#out = own
-    this.#handedTo = Math.max(this.#handedFrom, length)
-    this.#handAt = Number.POSITIVE_INFINITY
   }
 
   get bytes(): Buffer {
@@ -191,7 +146,6 @@ export class GroupBuilder {
   }
 
   rollback(mark: Mark): void {
-    if (mark.length < this.#handedTo && this.#handedTo > this.#handedFrom) this.#takeBackHanded(mark.length)
     this.#out.length = mark.length
     this.#segments.length = mark.segments
     this.#segmentStart = mark.segmentStart
@@ -238,7 +192,6 @@ export class GroupBuilder {
 
   /** Makes room for one record of `length` bytes and returns its offset. */
   #record(length: number): number {
-    if (this.#out.length >= this.#handAt) this.#handPiece()
     if (this.#recordCount > 0 && this.#out.length - this.#segmentStart + length > this.#limitBytes) {
       this.#endSegment()
       this.#startSegment()
@@ -407,8 +360,7 @@ export class GroupBuilder {
       hash = sealGroup(group, header)
       previousPosition = header.position
     }
-    const [handedFrom, handedTo] = [this.#handedFrom, this.#handedTo]
-    return { bytes: this.#out.view(), hash, position: previousPosition, handedFrom, handedTo }
+    return { bytes: this.#out.view(), hash, position: previousPosition }
   }
 }
 

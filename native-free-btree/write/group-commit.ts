@@ -50,7 +50,6 @@ export class GroupCommit {
   readonly #builder: GroupBuilder
   readonly #transactions: GroupTransactions
   readonly #onDurable: () => void
-  readonly #writeAhead = (bytes: Buffer, position: number): void => this.#tail.writeAhead(bytes, position)
   #definitionsDue: Tree[] = []
   /** Of the last commit that somebody waited for. */
   #lastRecordBytes = 0
@@ -154,7 +153,7 @@ export class GroupCommit {
   async commit(): Promise<void> {
     const tail = this.#tail
     const builder = this.#builder
-    builder.begin(tail.written.end, true, this.#writeAhead)
+    builder.begin(tail.written.end)
     this.#transactions.begin()
     const definitions = this.#definitionsDue
     for (const tree of definitions) appendDefinition(builder, tree)
@@ -168,12 +167,8 @@ export class GroupCommit {
     const recordBytes = builder.isEmpty ? 0 : builder.length
     if (taken.length > 0) this.#lastRecordBytes = recordBytes
     const checkpoint = this.#appendCheckpoint(recordBytes, taken)
-    if (checkpoint === undefined) {
-      await tail.takeBackAhead()
-      return
-    }
+    if (checkpoint === undefined) return
     if (builder.isEmpty) {
-      await tail.takeBackAhead()
       for (const { entry, result } of taken) entry.resolve(result)
       return
     }
@@ -239,10 +234,7 @@ export class GroupCommit {
     taken: Taken[],
   ): Promise<ChainPoint | undefined> {
     const sealed = this.#seal(type, commit, checkpoint, taken)
-    if (sealed === undefined) {
-      await this.#tail.takeBackAhead()
-      return undefined
-    }
+    if (sealed === undefined) return undefined
     const failure = await this.#tail.append(sealed, this.#builder.base)
     if (failure !== undefined) {
       reject(taken, failure)

@@ -19,7 +19,6 @@ import { StorageError } from '../errors.ts'
 import { SUPERBLOCK_CLEAN } from '../format.ts'
 import type { SealedGroup } from '../log/builder.ts'
 import type { Features } from '../log/superblock.ts'
-import { AheadWrites } from './ahead-writes.ts'
 import type { ChainPoint, Checkpoints } from './checkpoint-pacing.ts'
 import { Room } from './room.ts'
 import { Superblocks } from './superblock-writes.ts'
@@ -49,7 +48,6 @@ export class Tail {
   readonly #checkpoints: Checkpoints
   readonly #onDurable: () => void
   readonly #room: Room
-  readonly #ahead: AheadWrites
   #syncName: (() => Promise<void>) | undefined
   #durable: ChainPoint
   /** Behind the last group written; ahead of `#durable` by chunk groups only. */
@@ -81,7 +79,6 @@ export class Tail {
     const { state } = parts
     this.#room = new Room(parts.limits.roomBytes)
     this.#file = parts.file
-    this.#ahead = new AheadWrites(parts.file)
     this.#path = parts.path
     this.#checkpoints = parts.checkpoints
     this.#syncName = parts.syncName
@@ -160,26 +157,10 @@ export class Tail {
     this.#commit += 1
   }
 
-  /** Begins to write bytes of the group that will be appended next. */
-  writeAhead(bytes: Buffer, position: number): void {
-    this.#ahead.begin(bytes, position)
-  }
-
-  /** The group that bytes were written ahead of is not to be. */
-  async takeBackAhead(): Promise<void> {
-    try {
-      if ((await this.#ahead.ended()) === 0) return
-    } catch {
-      // What is there of it is cut off like the rest.
-    }
-    if (this.#poisoned === undefined) await this.#cutBack()
-  }
-
   /** Appends the group at `position`. On failure it is cut off again, and the reason is returned. */
-  async append(group: SealedGroup, position: number): Promise<StorageError | undefined> {
-    const { bytes } = group
+  async append({ bytes }: SealedGroup, position: number): Promise<StorageError | undefined> {
     try {
-      await this.#writeRest(group, position)
+      await this.#file.write(bytes, position)
       await this.#makeRoom(bytes.length, position + bytes.length)
       return undefined
     } catch (error) {
@@ -193,20 +174,6 @@ export class Tail {
           )
       return this.#poisoned ?? failure
     }
-  }
-
-  /** Writes what was not written ahead, or everything where more was than the group has become. */
-  async #writeRest({ bytes, handedFrom, handedTo }: SealedGroup, position: number): Promise<void> {
-    const aheadEnd = await this.#ahead.ended()
-    if (aheadEnd > position + bytes.length && !(await this.#endsWithItsGroups())) {
-      throw new Error('what was written of a transaction that was taken back could not be cut off')
-    }
-    if (handedTo === handedFrom || aheadEnd > position + bytes.length) {
-      await this.#file.write(bytes, position)
-      return
-    }
-    await this.#file.write(bytes.subarray(handedTo), position + handedTo)
-    await this.#file.write(bytes.subarray(0, handedFrom), position)
   }
 
   /** Writes zeros behind a group that ends at `end`, where they are due. Whether that fails, or how far it comes, is of no account. */

@@ -1,8 +1,9 @@
 /** Tree options that tests of the engine share: orders and summaries that mistakes show in. */
-import type { Comparator, FileSystem, Reducer, TreeOptions } from '../../native-free-btree/index.ts'
+import type { Comparator, Reducer, TreeOptions } from '../../native-free-btree/index.ts'
 import { openStore, PageCache, type Store, type StoreOptions } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
 import { SimulatedClock, seededRandomBytes } from './simulated-clock.ts'
+import type { SimulatedDisk } from './simulated-disk.ts'
 
 /** A byte without the difference between upper and lower case: unlike keys may be equal. */
 function folded(byte: number): number {
@@ -110,7 +111,7 @@ const ROOM_BYTES = 6000
 
 /** Opens a store on a simulated disk, with little memory and checkpoints running most of the time. */
 export function openSimulated(
-  disk: FileSystem,
+  disk: SimulatedDisk,
   path: string,
   random: Random,
   options: StoreOptions = {},
