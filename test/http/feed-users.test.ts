@@ -8,6 +8,7 @@ import { openChangesSocket } from '../support/changes-socket.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
+import { configure, signIn } from '../support/user-session.ts'
 
 type Headers = Record<string, string>
 
@@ -73,16 +74,6 @@ async function deleteUser(server: TestServer, name: string): Promise<void> {
   const path = `/_users/org.couchdb.user:${name}`
   const { headers } = await ask(server, `GET ${path}`)
   await ask(server, `DELETE ${path}?rev=${headers.etag!.replaceAll('"', '')}`)
-}
-
-async function configure(server: TestServer, key: string, value: string): Promise<void> {
-  const { status } = await ask(server, `PUT /_node/_local/_config/${key}`, { json: value })
-  if (status !== 200) throw new Error(`not configured: ${key}`)
-}
-
-async function signIn(server: TestServer): Promise<Headers> {
-  const { headers } = await ask(server, 'POST /_session', { json: { name: 'ann', password: 'apple' } })
-  return { cookie: headers['set-cookie']![0]!.split(';')[0]! }
 }
 
 function token(claims: object): Headers {

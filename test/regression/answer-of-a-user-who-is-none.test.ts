@@ -9,6 +9,7 @@ import { bearerToken } from '../support/bearer-token.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
+import { configure, signIn } from '../support/user-session.ts'
 
 type Headers = Record<string, string>
 
@@ -76,16 +77,6 @@ async function putUser(server: TestServer, change: object = {}): Promise<void> {
 async function deleteUser(server: TestServer): Promise<void> {
   const path = '/_users/org.couchdb.user:ann'
   await ask(server, `DELETE ${path}?rev=${await revisionOf(server, path)}`)
-}
-
-async function configure(server: TestServer, key: string, value: string): Promise<void> {
-  const { status } = await ask(server, `PUT /_node/_local/_config/${key}`, { json: value })
-  if (status !== 200) throw new Error(`not configured: ${key}`)
-}
-
-async function signIn(server: TestServer): Promise<Headers> {
-  const { headers } = await ask(server, 'POST /_session', { json: { name: 'ann', password: 'apple' } })
-  return { cookie: headers['set-cookie']![0]!.split(';')[0]! }
 }
 
 function token(exp: number): Headers {
