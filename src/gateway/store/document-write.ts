@@ -59,6 +59,8 @@ export interface WriteTarget {
 
 /** Who writes, as he is at each call. */
 export interface Writer {
+  /** Called in the write's turn. Throws for one who may write no more: he is gone, or is signed in no more. */
+  requireStill(): void
   /** As the sync function may require him to be; null for an administrator. */
   asked(): SyncUser | null
   mayRead(revision: RecordedRevision): boolean
@@ -96,6 +98,7 @@ export async function writeDocument(
       await target.queue.write({
         id: given.id,
         check: () => {
+          writer.requireStill()
           if (target.sync !== sync) throw new Outdated()
           const again = basisAgain(target, given, writer, basis, newId)
           if (typeof again === 'string') return undefined
