@@ -12,6 +12,7 @@ import {
   formatRevision,
   formatRevisionId,
   MAX_GENERATION,
+  MAX_REVISION_ID_BYTES,
   parseRevision,
   parseRevisionId,
   REVISION_ID_SIZE,
@@ -173,7 +174,8 @@ function replicatedBasis(
   const path = history.map((rev) => {
     if (normalRevision(rev) === undefined) throw badRequest('Invalid revision ID')
     const revision = parseRevision(rev)
-    if (revision.pos > MAX_GENERATION) throw badRequest('Invalid revision ID')
+    const isStorable = revision.pos <= MAX_GENERATION && revision.id.length <= MAX_REVISION_ID_BYTES
+    if (!isStorable) throw badRequest('Invalid revision ID')
     return revision
   })
   const leaves = leavesOf(target.database, given.id, target.recorded)
