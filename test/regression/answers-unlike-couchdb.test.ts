@@ -229,3 +229,28 @@ t.test('a revision of a local document cannot be asked for', async (t) => {
     results: ['undefined', '0-1'].map((rev) => ({ id: '_local/l', docs: [{ error: { ...error, rev } }] })),
   })
 })
+
+t.test('analyzers of texts and indexes of texts, which are not there', async (t) => {
+  const bad = (reason: string) => [400, { error: 'bad_request', reason }]
+  const unavailable = [503, { error: 'service unavailable', reason: 'Search is not available' }]
+  for (const [json, wanted] of [
+    [{}, bad('analyzer parameter is mandatory')],
+    [{ analyzer: {}, text: 'x' }, bad('analyzer parameter must be a string or an object')],
+    [{ analyzer: 1, text: 'x' }, bad('analyzer parameter must be a string or an object')],
+    [{ analyzer: 'standard' }, bad('text parameter is mandatory')],
+    [{ analyzer: 'standard', text: 1 }, bad('text parameter must be a string')],
+    [{ analyzer: { name: 'standard' }, text: 'x' }, unavailable],
+  ]) {
+    t.same(said(await send('POST /_search_analyze', { json })), wanted, JSON.stringify(json))
+  }
+  t.same(said(await send('GET /_search_analyze?text=x')), bad('analyzer parameter is mandatory'))
+  t.same(said(await send('GET /_search_analyze?analyzer=standard&text=x')), unavailable)
+  t.equal((await send('PUT /_search_analyze', { json: {} })).headers.allow, 'GET,POST')
+  const missing = [404, { error: 'not_found', reason: 'missing' }]
+  t.same(said(await send('POST /_nouveau_analyze', { json: { analyzer: 'standard', text: 'x' } })), missing)
+  t.equal((await send('GET /_nouveau_analyze')).headers.allow, 'POST')
+  for (const type of ['text', 'nouveau']) {
+    const told = said(await send('POST /db/_index', { json: { index: { fields: ['n'] }, type } }))
+    t.same(told, [503, { error: 'required index service unavailable', reason: type }])
+  }
+})
