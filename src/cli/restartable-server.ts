@@ -2,7 +2,7 @@
  * A server of this process that takes requests, and can be started anew: everything is closed, the configuration is read
  * again, everything is opened again, on the port that it had. What holds:
  * - Who asks for a restart is answered before it; other requests have the time that they have when the server stops.
- * - A configuration that makes no sense is refused while the server still runs.
+ * - A configuration that makes no sense, or that no server can be started with, is refused while the server still runs.
  * - One restart runs at a time, and each server is followed by one: who asks one that is being closed already has asked for
  *   that restart, and who asks the next one, which may take requests before all of it is open, for another behind it.
  * - A server that is stopped meanwhile is stopped after the restart.
@@ -19,6 +19,7 @@ import type { RunningGateway } from '../gateway/start-gateway.ts'
 import { startReplicator } from '../replicator/start-replicator.ts'
 import type { DatabaseOpener } from '../server/registry.ts'
 import { Server } from '../server/server.ts'
+import { candidateOf, problemOfStart } from '../server/start-obstacles.ts'
 import { EXIT, type Listener, type Parts } from './parts.ts'
 
 export interface RestartableServerOptions {
@@ -110,9 +111,11 @@ export class RestartableServer {
    * configuration that makes no sense.
    */
   async #restart(asked: number): Promise<void> {
-    await this.#options.load().catch((error) => {
+    const config = await this.#options.load().catch((error) => {
       throw error instanceof ConfigError ? new DatabaseError('badRequest', error.message) : error
     })
+    const problem = await problemOfStart(candidateOf(config.layers))
+    if (problem !== undefined) throw new DatabaseError('badRequest', problem)
     if (this.#stopped !== undefined) throw new DatabaseError('shuttingDown')
     if (asked < this.#restarts) return
     this.#restarts += 1

@@ -35,7 +35,7 @@ export interface TlsMaterial {
   readonly ticketKeys: Uint8Array
 }
 
-const SETTINGS_OF_TLS: readonly SettingName[] = [
+export const SETTINGS_OF_TLS: readonly SettingName[] = [
   'sslCertFile',
   'sslKeyFile',
   'sslPassword',
@@ -127,47 +127,60 @@ function tell({ log, clock }: CertificatesOptions, { cert }: TlsMaterial): void 
   else log.info('the certificate was read', { validTo, fingerprint256 })
 }
 
+/** Throws ConfigError where these settings cannot be used. */
+export function checkTls(settings: Pick<SettingsRegistry, 'get'>): void {
+  contextOf(settings)
+}
+
 /** Throws ConfigError. */
 function read({ settings, random }: CertificatesOptions): TlsMaterial {
+  const ticketKeys = new Uint8Array(TICKET_KEY_BYTES)
+  random(ticketKeys)
+  return { ...contextOf(settings), ticketKeys }
+}
+
+/** Throws ConfigError. */
+function contextOf(settings: Pick<SettingsRegistry, 'get'>): Omit<TlsMaterial, 'ticketKeys'> {
   const versions = settings.get('sslVersions')
   const caPath = settings.get('sslCaFile')
   const requestCert = settings.get('sslVerify')
   if (requestCert && caPath === undefined) {
     throw new ConfigError('[ssl] verify_certificate needs the authorities of [ssl] cacert_file')
   }
-  const ticketKeys = new Uint8Array(TICKET_KEY_BYTES)
-  random(ticketKeys)
-  const material: TlsMaterial = {
-    cert: readPem('cert_file', settings.get('sslCertFile')),
-    key: readPem('key_file', settings.get('sslKeyFile')),
+  const context = {
+    cert: readPem('[ssl] cert_file', requiredPath('cert_file', settings.get('sslCertFile'))),
+    key: readPem('[ssl] key_file', requiredPath('key_file', settings.get('sslKeyFile'))),
     passphrase: settings.get('sslPassword'),
-    ca: caPath === undefined ? undefined : readPem('cacert_file', caPath),
+    ca: caPath === undefined ? undefined : readPem('[ssl] cacert_file', caPath),
     ciphers: settings.get('sslCiphers'),
     minVersion: NAMES[versions.includes('tlsv1.2') ? 'tlsv1.2' : 'tlsv1.3'],
     maxVersion: NAMES[versions.includes('tlsv1.3') ? 'tlsv1.3' : 'tlsv1.2'],
     requestCert,
     requireCert: settings.get('sslRequireCertificate'),
-    ticketKeys,
   }
   try {
-    const { ticketKeys: _, ...context } = material
     createSecureContext(context)
-    new X509Certificate(material.cert)
+    new X509Certificate(context.cert)
   } catch (error) {
     throw new ConfigError(`[ssl] cannot be used: ${describeError(error)}`)
   }
-  return material
+  return context
 }
 
 /** Throws ConfigError. */
-function readPem(key: string, path: string | undefined): string {
+function requiredPath(key: string, path: string | undefined): string {
   if (path === undefined) throw new ConfigError(`[ssl] enable needs [ssl] ${key}`)
+  return path
+}
+
+/** The text of a file that `setting` names. Throws ConfigError. */
+export function readPem(setting: string, path: string): string {
   try {
     const stats = statSync(path)
     // What is no file could keep its reader waiting.
     if (!stats.isFile() || stats.size > MAX_FILE_BYTES) throw new Error('this is no file of certificates')
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new ConfigError(`[ssl] ${key}: ${describeError(error)}`)
+    throw new ConfigError(`${setting}: ${describeError(error)}`)
   }
 }

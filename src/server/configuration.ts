@@ -2,7 +2,7 @@
  * The configuration of a running server, as requests read and change it. What holds:
  * - Changes are made one after the other. Each is on disk before it takes effect, and every thread has heard of it when it
  *   is answered. One that fails changes nothing.
- * - A text that a setting does not allow is refused. Keys that no setting has are kept and given back, as CouchDB does.
+ * - A text that a setting does not allow is refused, and so is what would keep the next server from starting. Keys that no setting has are kept and given back, as CouchDB does.
  * - What the environment and the flags say cannot be changed: it would come back with the next start.
  * - A secret is told to nobody. Passwords of administrators are hashed before they are written, and one of them is left.
  */
@@ -30,6 +30,7 @@ import type { SettingsRegistry } from '../config/registry.ts'
 import { type Setting, textOf } from '../config/setting.ts'
 import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
 import { isUtf8 } from '../documents/characters.ts'
+import { candidateOf, problemOfChange } from './start-obstacles.ts'
 
 /** Stands for a secret that is set. */
 const MASK = '****'
@@ -185,6 +186,8 @@ export class Configuration {
     const layers = { ...this.#layers, local: this.#layers.local.copy() }
     if (change === undefined) layers.local.remove(section, key)
     else layers.local.put({ section, key, text: change.text, where: file.path })
+    const name = settingOf(section, key)
+    if (name !== undefined) await this.#requireStart(name, layers)
     const admit = section === ADMINS_SECTION ? await this.#admitting(layers) : undefined
     if (persist) {
       // In a file an empty text is none.
@@ -193,13 +196,18 @@ export class Configuration {
       else await file.put(section, key, text)
     }
     this.#layers = layers
-    const name = settingOf(section, key)
     const isObeyed =
       section === ADMINS_SECTION || (name !== undefined && !isNoChoice(name, change?.text ?? ''))
     log.notice('the configuration was changed', { section, key, isObeyed })
     if (name !== undefined) this.#obey(name)
     await admit?.()
     if (name !== undefined || admit !== undefined) await audience.heard()
+  }
+
+  /** Rejects with badRequest where the server could be started with what was configured, and not with `layers`. */
+  async #requireStart(name: SettingName, layers: ConfigLayers): Promise<void> {
+    const problem = await problemOfChange(name, candidateOf(this.#layers), candidateOf(layers))
+    if (problem !== undefined) throw new DatabaseError('badRequest', problem)
   }
 
   /** Whether the file below the server's own has a value for the key. */

@@ -25,7 +25,6 @@ import type { CacheFigures } from '../base/thread-figures.ts'
 import { UniqueTime } from '../base/uuids.ts'
 import { packageVersion } from '../base/version.ts'
 import { ConfigError } from '../config/ini.ts'
-import { isLocal, listenAddresses } from '../config/listen-addresses.ts'
 import { type Config, fileLayer, localLayer } from '../config/load.ts'
 import { LocalFile, readLocalFile } from '../config/local-file.ts'
 import type { SettingsRegistry } from '../config/registry.ts'
@@ -62,6 +61,7 @@ import { type DatabaseOpener, DatabaseRegistry } from './registry.ts'
 import { Replications } from './replications.ts'
 import type { ReplicatorService } from './replicator-service.ts'
 import { Resharding } from './resharding.ts'
+import { problemBeforeListening } from './start-obstacles.ts'
 import { UserDatabases } from './user-databases.ts'
 
 /** Keeps other processes off the name `path`, by a lock file beside it; rejects when one of them holds it. */
@@ -297,14 +297,8 @@ export class Server {
       log: countedLog(given.log, (level) => metrics.count(`couch_log.level.${level}`)),
     }
     const { settings, config } = options
-    const others = listenAddresses(settings).filter((address) => !isLocal(address))
-    if (config.admins.size === 0 && others.length > 0) {
-      const names = others.map((address) => 'host' in address && address.host).join(', ')
-      throw new ConfigError(
-        `no administrator is configured: with a generated password the server listens on loopback only, ` +
-          `not on ${names}; set DAVENPORT_ADMIN=name:password`,
-      )
-    }
+    const problem = problemBeforeListening({ settings, hasAdmin: config.admins.size > 0 })
+    if (problem !== undefined) throw new ConfigError(problem)
     const dataDir = resolve(settings.get('databaseDir'))
     await makeDirectory(dataDir)
     const lock = await options.acquireLock(join(dataDir, 'server'))

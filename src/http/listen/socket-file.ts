@@ -10,7 +10,7 @@
 import { once } from 'node:events'
 import { chmod, link, lstat, mkdtemp, rm, unlink } from 'node:fs/promises'
 import { connect, type Server } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname, join, sep } from 'node:path'
 import { hasCode } from '../../base/node-error.ts'
 import type { PathAddress } from '../../config/listen-addresses.ts'
 
@@ -33,7 +33,8 @@ export async function listenOnFile(
   { path, mode }: PathAddress,
   backlog?: number,
 ): Promise<SocketFile> {
-  const folder = await mkdtemp(join(dirname(path), '.'))
+  // Beside the name that it is to have: a link may not lead to another file system.
+  const folder = await mkdtemp(`${dirname(path)}${sep}.`)
   try {
     const draft = join(folder, 's')
     server.listen({ path: draft, backlog })

@@ -60,9 +60,10 @@ const enableSingleNode: Action = async (exchange, wish) => {
   const address = textOf(wish, 'bind_address')
   const names = wantedDatabases(wish['ensure_dbs_exist'])
   const keep = { persist: true }
-  if (address !== undefined) await configuration.set('chttpd', 'bind_address', address, keep)
   if (port !== undefined) await configuration.set('chttpd', 'port', port, keep)
   if (name !== undefined) await configuration.set('admins', name, password!, keep)
+  // Last: without an administrator a server listens to its own machine alone.
+  if (address !== undefined) await configuration.set('chttpd', 'bind_address', address, keep)
   return finish(exchange, { ensure_dbs_exist: names })
 }
 
