@@ -117,3 +117,16 @@ t.test('options of a feed in a body of any type', async (t) => {
   t.equal((json as { results: unknown[] }).results.length, 1)
   t.equal((await ask('POST /db/_all_docs', { text: '{"keys":[]}', headers })).status, 415)
 })
+
+t.test('users and roles in a body of any type, but not from a page of another origin', async (t) => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  for (const [line, text] of [
+    ['PUT /db/_user/form', '{"password":"letform"}'],
+    ['POST /db/_user/', '{"name":"posted","password":"letposted"}'],
+    ['PUT /db/_role/form', '{"admin_channels":["red"]}'],
+  ] as const) {
+    const foreign = { ...form, origin: 'http://elsewhere.example' }
+    t.equal((await server.admin(line, { text, headers: foreign })).status, 415, line)
+    t.equal((await server.admin(line, { text, headers: form })).status, 201, line)
+  }
+})
