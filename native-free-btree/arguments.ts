@@ -215,8 +215,10 @@ class GivenReducer implements Reducer {
   readonly #map: Reducer['map']
   readonly #combine: Reducer['combine']
   readonly combineAll: Reducer['combineAll']
+  readonly isUnordered: boolean | undefined
 
-  constructor(given: Reducer, { name, version, maxBytes, map, combine, combineAll }: Reducer) {
+  constructor(given: Reducer, members: Reducer) {
+    const { name, version, maxBytes, map, combine, combineAll, isUnordered } = members
     this.name = name
     this.version = version
     this.maxBytes = maxBytes
@@ -224,6 +226,7 @@ class GivenReducer implements Reducer {
     this.#map = map
     this.#combine = combine
     this.combineAll = combineAll && ((bytes, bounds) => combineAll.call(given, bytes, bounds))
+    this.isUnordered = isUnordered
   }
 
   map(key: Uint8Array, value: Uint8Array): Uint8Array {
@@ -250,14 +253,15 @@ class GivenReducerOfMany extends GivenReducer {
 
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine, mapAll, combineAll } = given
+  const { name, version, maxBytes, map, combine, mapAll, combineAll, isUnordered } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
   if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
   if (combineAll !== undefined) requireFunction(`${what}.combineAll`, combineAll)
+  requireBoolean(`${what}.isUnordered`, isUnordered)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
-  const members = { name, version, maxBytes, map, combine, combineAll }
+  const members = { name, version, maxBytes, map, combine, combineAll, isUnordered }
   return mapAll === undefined
     ? new GivenReducer(given, members)
     : new GivenReducerOfMany(given, members, mapAll)

@@ -163,7 +163,7 @@ export class PageSource {
     }
     node.count = pointer.count
     node.bytes = pointer.bytes
-    node.reduction = pointer.reduction
+    node.keepReduction(pointer.reduction)
     return node
   }
 
