@@ -140,7 +140,7 @@ function bulkPart(exchange: Exchange, wish: unknown): Iterable<Piece> {
   const id = typeof members['id'] === 'string' ? members['id'] : ''
   const rev = typeof members['rev'] === 'string' ? members['rev'] : undefined
   try {
-    if (id === '' || (members['rev'] !== undefined && rev === undefined)) {
+    if (id === '' || (rev === undefined && (members['rev'] ?? undefined) !== undefined)) {
       throw badRequest('Invalid doc/rev ID in _bulk_get')
     }
     const since = textsOf(members['atts_since'])
@@ -152,9 +152,7 @@ function bulkPart(exchange: Exchange, wish: unknown): Iterable<Piece> {
       {
         attachmentsSince: exchange.flag('attachments') ? (since ?? []) : undefined,
         expiry: exchange.flag('show_exp'),
-        revisions: exchange.flag('revs')
-          ? { from: from ?? since ?? [], limit: exchange.count('revs_limit') }
-          : undefined,
+        revisions: exchange.history(from ?? since ?? []),
       },
       true,
     )

@@ -126,10 +126,16 @@ export class Exchange {
     return text !== null && /^\d{1,15}$/.test(text) ? Number(text) || undefined : undefined
   }
 
-  /** A parameter that is a list of texts in JSON. Throws 400. */
+  /** What is wanted of a revision's history, from the first of some revisions on; undefined: nothing. */
+  history(from: readonly string[]): { from: readonly string[]; limit: number | undefined } | undefined {
+    if (!this.flag('revs') || /^0+$/.test(this.query.get('revs_limit') ?? '')) return undefined
+    return { from, limit: this.count('revs_limit') }
+  }
+
+  /** A parameter that is a list of texts in JSON, or null, which is none. Throws 400. */
   list(name: string): string[] | undefined {
     const text = this.text(name)
-    if (text === undefined) return undefined
+    if (text === undefined || text.trim() === 'null') return undefined
     const list = parsedList(text)
     if (list === undefined) throw badRequest(`${name} URL param is not a JSON string array`)
     return list
