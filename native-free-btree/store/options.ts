@@ -15,7 +15,7 @@ export interface StoreOptions {
   cache?: PageCache
   /** A checkpoint starts after this many bytes of records. Default 32 MiB. */
   checkpointLogBytes?: number
-  /** Most bytes of dirty nodes. Default: half of the cache's budget, 128 MiB at most. */
+  /** Most bytes of dirty nodes. Default: three quarters of the cache's budget, 128 MiB at most. */
   dirtyBytes?: number
   /** Bound of the writer's queue. Default 16 MiB. */
   queueBytes?: number

@@ -8,6 +8,13 @@ import type { Parts } from './parts.ts'
 
 /** Most zeros that are written ahead at a time: with a small group they make no sync that the calling thread must not wait for. */
 const ROOM_BYTES = 192 * 1024
+/**
+ * Each leaf that one change has dirtied costs as much to write as one with many, so checkpoints are to be few. A dirty leaf
+ * takes the place of a clean one in the cache; the rest of it has the inner nodes, and what is read.
+ */
+const DIRTY_SHARE = 0.75
+/** Bounds what a crash leaves to be replayed. */
+const MOST_DIRTY_BYTES = 128 * 1024 * 1024
 
 /** What the writer of a file needs beside the file. */
 export interface Writing {
@@ -39,7 +46,8 @@ export class WritableFile extends LoadedFile {
       syncName,
       limits: {
         checkpointLogBytes: options.checkpointLogBytes ?? 32 * 1024 * 1024,
-        dirtyBytes: options.dirtyBytes ?? Math.min(cacheOf(options).budgetBytes / 2, 128 * 1024 * 1024),
+        dirtyBytes:
+          options.dirtyBytes ?? Math.min(cacheOf(options).budgetBytes * DIRTY_SHARE, MOST_DIRTY_BYTES),
         queueBytes: options.queueBytes ?? 16 * 1024 * 1024,
         roomBytes: options.roomBytes ?? ROOM_BYTES,
         aheadBytes: options.aheadBytes ?? 0,

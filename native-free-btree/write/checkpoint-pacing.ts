@@ -15,10 +15,11 @@ import type { Ledger } from './ledger.ts'
 /** Most bytes of nodes in one group, as a multiple of the records in it, and at least. */
 const SHARE_LIMIT = 16
 /**
- * A late start makes for fewer checkpoints, each written in more haste. What is replayed after a crash is, at most, what
- * was dirty at the start and what became so until the end: the whole of the limit, wherever it is cut.
+ * A late start makes for fewer checkpoints, each written in more haste, while which fewer nodes that wait to be written are
+ * changed again, and copied for it. What is replayed after a crash is, at most, what was dirty at the start and what became so
+ * until the end: the whole of the limit, wherever it is cut.
  */
-const START_SHARE = 0.6
+const START_SHARE = 0.75
 const MIN_NODE_BYTES = 256 * 1024
 /** A group takes so many, or this part of the checkpoint, or none: of many small commits few have nodes to write. */
 const PORTION_BYTES = 64 * 1024

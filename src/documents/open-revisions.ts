@@ -1,10 +1,10 @@
 import { DatabaseError } from '../base/errors.ts'
 import type { Database, OpenRevision } from '../database/api/database.ts'
-import { compareRevisions, parseRevision } from '../database/revisions/revision-id.ts'
+import { compareRevisions, parseRevision, type Revision } from '../database/revisions/revision-id.ts'
 
 /**
- * The revisions in the order of CouchDB's answers: as they were asked for; all leaves, and those that revisions lead to,
- * from the oldest generation on, before the revisions that are not known. Throws missing for all leaves of no document.
+ * The revisions in the order of CouchDB's answers: those that are known from the oldest generation on, then those that are not,
+ * each once however often it was asked for. Throws missing for all leaves of no document.
  */
 export function openRevisions(
   database: Database,
@@ -12,11 +12,21 @@ export function openRevisions(
   revs: 'all' | readonly string[],
   latest: boolean,
 ): OpenRevision[] {
-  const found = database.openRevs(id, revs, { latest })
-  if (revs !== 'all' && !latest) return found
+  const found = database.openRevs(id, revs === 'all' ? revs : [...new Set(revs)], { latest })
   if (revs === 'all' && found.length === 0) throw new DatabaseError('missing')
+  if (found.length < 2) return found
   // Each is read once, not at every comparison.
-  const read = found.flatMap((each) => ('ok' in each ? [{ each, revision: parseRevision(each.ok.rev) }] : []))
-  read.sort((a, b) => compareRevisions(a.revision, b.revision))
-  return [...read.map(({ each }) => each), ...found.filter((each) => !('ok' in each))]
+  const known: Read[] = []
+  const unknown: Read[] = []
+  for (const each of found) {
+    if ('ok' in each) known.push({ each, revision: parseRevision(each.ok.rev) })
+    else unknown.push({ each, revision: parseRevision(each.missing) })
+  }
+  const sorted = (read: Read[]) => read.sort((a, b) => compareRevisions(a.revision, b.revision))
+  return [...sorted(known), ...sorted(unknown)].map(({ each }) => each)
+}
+
+interface Read {
+  readonly each: OpenRevision
+  readonly revision: Revision
 }

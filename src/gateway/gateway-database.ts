@@ -46,6 +46,14 @@ const INDEX_BATCH = 1000
 /** Notes of documents that are on their way out. */
 const PURGES = 'purge/'
 
+/** Who writes documents. */
+export interface DocumentAuthor {
+  /** Null for an administrator. */
+  readonly name: string | null
+  /** As `Writer` has it. */
+  requireStill(): void
+}
+
 export interface GatewayDatabaseParts {
   name: string
   config: DatabaseConfig
@@ -185,9 +193,14 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
     return account === undefined ? null : `_${account.kind}/${account.name}`
   }
 
-  /** `userName` null is an administrator. As `writeDocument`. */
-  write(given: GivenDocument, userName: string | null, signal?: AbortSignal): Promise<string> {
+  /** As `writeDocument`. */
+  write(
+    given: GivenDocument,
+    { name: userName, requireStill }: DocumentAuthor,
+    signal?: AbortSignal,
+  ): Promise<string> {
     const writer: Writer = {
+      requireStill,
       asked: () => this.#syncUser(userName),
       mayRead: ({ record }) => {
         const reader = userName === null ? null : this.reader(userName)

@@ -131,6 +131,11 @@ export class Gateway {
     }
   }
 
+  /** That each address may have; 0 where it is not said. */
+  get maxConnections(): number {
+    return this.#server.settings.get('maxConnections')
+  }
+
   /** Names in order. */
   names(): string[] {
     return [...this.#databases.keys()].sort()

@@ -4,6 +4,7 @@
  * next one goes on from there.
  */
 import { restIfDue } from '../base/rest.ts'
+import { isMachineBusy } from '../base/serving-load.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
@@ -21,6 +22,8 @@ const MANY_CHANGES = 1000
 const MANY_FIRST_CHANGES = 4000
 /** Batches that are read and not written. */
 const MOST_UNDER_WAY = 3
+/** While requests take the machine: two threads that work at the same time would leave them less of it. */
+const UNDER_WAY_BESIDE_REQUESTS = 1
 
 export interface BuildProgress {
   /** The index is built up to here. */
@@ -63,7 +66,7 @@ export async function build(parts: BuildParts): Promise<void> {
   try {
     while (!isRead || underWay.length > 0) {
       signal.throwIfAborted()
-      if (!isRead && underWay.length < MOST_UNDER_WAY) {
+      if (!isRead && underWay.length < mostUnderWay()) {
         await database.refresh()
         restIfDue()
         const room = rooms[turn++ % rooms.length]!
@@ -92,6 +95,8 @@ export async function build(parts: BuildParts): Promise<void> {
       )
       done += batch.changes
       onProgress({ updateSeq: file.state.updateSeq, changesDone: done, totalChanges })
+      // What makes rows is given the next texts.
+      await giveWay()
     }
     await file.finishCollecting()
     restIfDue()
@@ -103,6 +108,10 @@ export async function build(parts: BuildParts): Promise<void> {
     // Rows that are still made of texts in them are looked at by nobody.
     for (const room of rooms) room.release()
   }
+}
+
+function mostUnderWay(): number {
+  return isMachineBusy() ? UNDER_WAY_BESIDE_REQUESTS : MOST_UNDER_WAY
 }
 
 /** Many rows of one batch are written in parts; only with the last one does the index say that it has them. */

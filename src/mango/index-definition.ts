@@ -32,7 +32,7 @@ export function readWantedIndex(body: JsonSlice): WantedIndex {
   const writes = members.positive('w', 2)
   const isPartitioned = readPartitioned(members.take('partitioned'))
   members.finish()
-  if (type === 'text') throw new DatabaseError('indexServiceUnavailable', 'text')
+  if (type === 'text' || type === 'nouveau') throw new DatabaseError('indexServiceUnavailable', type)
   if (type !== 'json') throw new DatabaseError('invalidIndex', `Invalid type for index: ${type}`)
   const view = readView(definition)
   const generated = (): string => generatedName(definition, { design, name, isPartitioned, type, writes })

@@ -4,6 +4,7 @@
  * - Every document, design documents and local ones excepted, is checked: by the rules of `_users` and of `_replicator`
  *   in such databases, and by the validation functions of the design documents.
  * - A design document is compiled before it is written.
+ * - Who writes may still do so when his edits are handed over, where that is later than when he was let in.
  * - A password in a document of `_users` is hashed before anything else sees it.
  */
 import type { Caller } from '../auth/hash-queue.ts'
@@ -65,6 +66,12 @@ export interface Author {
   readonly user: UserCtx
   /** Who waits for what is costly; undefined for the server itself. */
   readonly caller?: Caller | undefined
+  /**
+   * Asked when edits are about to be handed over. `hasDesigns`: design documents are among them. `tookTime`: making them ready did;
+   * without that he may know himself that no time has passed. Undefined: he may; else rejects where he may not any more. The server
+   * itself is not asked.
+   */
+  mayStill?(database: Database, hasDesigns: boolean, tookTime: boolean): Promise<void> | undefined
 }
 
 /** What writing takes beside the database. */
@@ -82,8 +89,8 @@ export function documentWriter(parts: WritingParts, database: Database, author: 
   const rules = rulesOf(parts, database, author)
   const writer =
     rules === undefined
-      ? new PlainWriter(parts, database, author.user)
-      : new RuledWriter(parts, database, author.user, rules)
+      ? new PlainWriter(parts, database, author)
+      : new RuledWriter(parts, database, author, rules)
   const guarded = new DesignGuard(database, author.user, writer)
   return parts.settings.get('diskMonitorEnabled') ? new DiskGuard(parts, guarded) : guarded
 }
@@ -194,13 +201,15 @@ function refusedEdit({ id, rev, revisions }: DocumentEdit, refusal: DatabaseErro
 class PlainWriter implements DocumentWriter {
   readonly #designs: DesignDocuments
   readonly #database: Database
+  readonly #author: Author
   readonly #check: EditCheck
 
-  constructor(parts: WritingParts, database: Database, user: UserCtx) {
+  constructor(parts: WritingParts, database: Database, author: Author) {
     const { designs } = parts
     this.#designs = designs
     this.#database = database
-    this.#check = validation(designs, database, user, parts)
+    this.#author = author
+    this.#check = new AuthorsCheck(validation(designs, database, author.user, parts), database, author)
   }
 
   update(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'> = {}): Promise<EditResult[]> {
@@ -219,12 +228,24 @@ class PlainWriter implements DocumentWriter {
   }
 
   #write(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'>): Promise<EditResult[]> {
-    const { newEdits, allOrNothing } = options
+    const hasDesigns = edits.some(isDesign)
+    const tookTime = hasDesigns || edits.some(hasAttachments)
+    const asking = this.#author.mayStill?.(this.#database, hasDesigns, tookTime)
+    return asking === undefined
+      ? this.#handOver(edits, options)
+      : asking.then(() => this.#handOver(edits, options))
+  }
+
+  #handOver(
+    edits: readonly DocumentEdit[],
+    { newEdits, allOrNothing }: Omit<UpdateOptions, 'check'>,
+  ): Promise<EditResult[]> {
     return this.#database.update(edits, { newEdits, allOrNothing, check: this.#check })
   }
 
   async updateInTurn(id: string, make: (winner: DocumentView) => DocumentEdit): Promise<EditResult> {
     if (isDesignId(id)) return updatedInTurn(this, this.#database, id, make)
+    await this.#author.mayStill?.(this.#database, false, true)
     return this.#database.updateInTurn(id, make, { check: this.#check })
   }
 
@@ -232,8 +253,43 @@ class PlainWriter implements DocumentWriter {
     const way = packedWayOf(this.#database)
     const compression = way?.packs
     if (way === undefined || compression === undefined || this.#check.isNeeded()) return undefined
-    return { compression, update: (edits) => way.updatePacked(edits, this.#check) }
+    const update = (edits: PackedEdits): Promise<PackedResults | undefined> => {
+      const asking = this.#author.mayStill?.(this.#database, false, false)
+      return asking === undefined
+        ? way.updatePacked(edits, this.#check)
+        : asking.then(() => way.updatePacked(edits, this.#check))
+    }
+    return { compression, update }
   }
+}
+
+/** Validation functions take their time: who writes is asked again behind them. */
+class AuthorsCheck implements EditCheck {
+  readonly #check: EditCheck
+  readonly #database: Database
+  readonly #author: Author
+
+  constructor(check: EditCheck, database: Database, author: Author) {
+    this.#check = check
+    this.#database = database
+    this.#author = author
+  }
+
+  isNeeded(): boolean {
+    return this.#check.isNeeded()
+  }
+
+  async look(edits: readonly CheckedEdit[]): Promise<readonly (DatabaseError | undefined)[]> {
+    const judged = await this.#check.look(edits)
+    const hasDesigns = edits.some(({ edit }) => isDesign(edit))
+    await this.#author.mayStill?.(this.#database, hasDesigns, true)
+    return judged
+  }
+}
+
+/** Taken in before, in as many turns as they take. */
+function hasAttachments({ attachments }: DocumentEdit): boolean {
+  return attachments !== undefined
 }
 
 function isDesign({ id }: DocumentEdit): boolean {
@@ -350,13 +406,13 @@ function rulesOf(parts: WritingParts, database: Database, { user, caller }: Auth
 class RuledWriter implements DocumentWriter {
   readonly #parts: WritingParts
   readonly #database: Database
-  readonly #user: UserCtx
+  readonly #author: Author
   readonly #rules: Rules
 
-  constructor(parts: WritingParts, database: Database, user: UserCtx, rules: Rules) {
+  constructor(parts: WritingParts, database: Database, author: Author, rules: Rules) {
     this.#parts = parts
     this.#database = database
-    this.#user = user
+    this.#author = author
     this.#rules = rules
   }
 
@@ -368,6 +424,7 @@ class RuledWriter implements DocumentWriter {
       if (isDesign(edit)) await compileDesign(this.#parts.designs, this.#database, edit)
       return this.#rules.ready(edit)
     })
+    await this.#author.mayStill?.(this.#database, edits.some(isDesign), true)
     const check = this.#check()
     return writePrepared(prepared, options, (ready) => this.#database.update(ready, { ...options, check }))
   }
@@ -384,7 +441,13 @@ class RuledWriter implements DocumentWriter {
   #check(): EditCheck {
     const { sameText } = this.#rules
     const { designs } = this.#parts
-    const functions = validation(designs, wholeUsers(this.#database), this.#user, this.#parts, sameText)
+    const functions = validation(
+      designs,
+      wholeUsers(this.#database),
+      this.#author.user,
+      this.#parts,
+      sameText,
+    )
     return {
       isNeeded: () => true,
       look: async (edits) => {

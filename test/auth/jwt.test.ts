@@ -186,6 +186,30 @@ t.test('a key that was taken away or changed is no key any more', async (t) => {
   await t.rejects(jwt.read(token), errorLike({ status: 400, reason: 'Unknown kid' }))
 })
 
+t.test('the curve is that of the algorithm (RFC 7518, 3.4)', async (t) => {
+  const curves = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
+  for (const alg of Object.keys(curves) as (keyof typeof curves)[]) {
+    for (const curve of Object.values(curves)) {
+      const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: curve })
+      const token = signed({ alg, privateKey, publicKey }, { sub: 'ann' })
+      const texts = [
+        publicKey.export({ type: 'spki', format: 'pem' }),
+        JSON.stringify(publicKey.export({ format: 'jwk' })),
+      ]
+      for (const text of texts) {
+        const reading = reader({}, { 'ec:_default': String(text) }).read(token)
+        if (curves[alg] === curve) t.equal((await reading).name, 'ann')
+        else
+          await t.rejects(
+            reading,
+            errorLike({ status: 400, reason: 'Bad signature' }),
+            `${alg} with ${curve}`,
+          )
+      }
+    }
+  }
+})
+
 t.test('keys of an issuer, fetched from where he says', async (t) => {
   const [, made] = MADE[2]!
   const jwk = { ...made.publicKey.export({ format: 'jwk' }), kid: 'theirs', use: 'sig', alg: made.alg }

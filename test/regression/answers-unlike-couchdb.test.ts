@@ -180,7 +180,7 @@ t.test('the leaves that revisions lead to stand as all leaves do', async (t) => 
   t.same(await opened('open_revs=all'), ['2-b', '2-c', '3-e'])
   t.same(await opened('open_revs=["9-x","1-a"]&latest=true'), ['2-b', '2-c', '3-e', '9-x'])
   t.same(await opened('open_revs=["2-d","2-b"]&latest=true'), ['2-b', '3-e'])
-  t.same(await opened('open_revs=["3-e","2-b"]'), ['3-e', '2-b'])
+  t.same(await opened('open_revs=["3-e","9-x","2-b","2-a","3-e","9-x"]'), ['2-b', '3-e', '2-a', '9-x'])
   const bulk = await send('POST /leaves/_bulk_get?latest=true', { json: { docs: [{ id: 'x', rev: '1-a' }] } })
   const [{ docs: got }] = (bulk.json as { results: [{ docs: { ok: { _rev: string } }[] }] }).results
   t.same(revs(got), ['2-b', '2-c', '3-e'])
@@ -210,4 +210,47 @@ t.test('query servers are told to reload', async (t) => {
   t.equal((await send(line, { body: '{}', headers: { 'content-type': 'text/plain' } })).status, 415)
   t.equal((await send('GET /_reload_query_servers')).status, 405)
   t.equal((await send(line, { json: {}, as: null })).status, 401)
+})
+
+t.test('a revision of a local document cannot be asked for', async (t) => {
+  await send('PUT /local-revisions')
+  await send('PUT /local-revisions/_local/l', { json: { v: 1 } })
+  const get = async (query: string) => said(await send(`GET /local-revisions/_local/l?${query}`))
+  const missing = [404, { error: 'not_found', reason: 'missing' }]
+  t.same(await get('rev=0-1'), missing)
+  t.same(await get('rev=zz'), [400, { error: 'bad_request', reason: 'Invalid rev format' }])
+  t.same(await get('rev=0-9&latest=true'), [200, { _id: '_local/l', _rev: '0-1', v: 1 }])
+  t.same(await get('open_revs=all'), missing)
+  t.same(await get('open_revs=["0-1"]'), [200, [{ missing: '0-1' }]])
+  const docs = [{ id: '_local/l' }, { id: '_local/l', rev: '0-1' }]
+  const bulk = await send('POST /local-revisions/_bulk_get', { json: { docs } })
+  const error = { id: '_local/l', error: 'not_found', reason: 'missing' }
+  t.same(bulk.json, {
+    results: ['undefined', '0-1'].map((rev) => ({ id: '_local/l', docs: [{ error: { ...error, rev } }] })),
+  })
+})
+
+t.test('analyzers of texts and indexes of texts, which are not there', async (t) => {
+  const bad = (reason: string) => [400, { error: 'bad_request', reason }]
+  const unavailable = [503, { error: 'service unavailable', reason: 'Search is not available' }]
+  for (const [json, wanted] of [
+    [{}, bad('analyzer parameter is mandatory')],
+    [{ analyzer: {}, text: 'x' }, bad('analyzer parameter must be a string or an object')],
+    [{ analyzer: 1, text: 'x' }, bad('analyzer parameter must be a string or an object')],
+    [{ analyzer: 'standard' }, bad('text parameter is mandatory')],
+    [{ analyzer: 'standard', text: 1 }, bad('text parameter must be a string')],
+    [{ analyzer: { name: 'standard' }, text: 'x' }, unavailable],
+  ]) {
+    t.same(said(await send('POST /_search_analyze', { json })), wanted, JSON.stringify(json))
+  }
+  t.same(said(await send('GET /_search_analyze?text=x')), bad('analyzer parameter is mandatory'))
+  t.same(said(await send('GET /_search_analyze?analyzer=standard&text=x')), unavailable)
+  t.equal((await send('PUT /_search_analyze', { json: {} })).headers.allow, 'GET,POST')
+  const missing = [404, { error: 'not_found', reason: 'missing' }]
+  t.same(said(await send('POST /_nouveau_analyze', { json: { analyzer: 'standard', text: 'x' } })), missing)
+  t.equal((await send('GET /_nouveau_analyze')).headers.allow, 'POST')
+  for (const type of ['text', 'nouveau']) {
+    const told = said(await send('POST /db/_index', { json: { index: { fields: ['n'] }, type } }))
+    t.same(told, [503, { error: 'required index service unavailable', reason: type }])
+  }
 })

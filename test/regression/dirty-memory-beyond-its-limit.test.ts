@@ -13,6 +13,7 @@ const COMMITS = 200
 const UPDATES = 300
 const VALUE = Buffer.alloc(40, 'v')
 const CACHE_BYTES = 8 * 1024 * 1024
+const LIMIT_BYTES = CACHE_BYTES / 2
 
 const keyOf = (n: number): Buffer => Buffer.from(String(n).padStart(12, '0'))
 
@@ -21,6 +22,7 @@ t.test('dirty nodes stay within their limit and what one commit makes dirty', as
   const store = await openStore(join(t.testdir(), 'store'), {
     trees: { entries: {} },
     cache: new PageCache(CACHE_BYTES),
+    dirtyBytes: LIMIT_BYTES,
   })
   await store.transact((tx) => {
     for (let n = 0; n < ENTRIES; n++) tx.put('entries', keyOf(n), VALUE)
@@ -37,10 +39,9 @@ t.test('dirty nodes stay within their limit and what one commit makes dirty', as
     ofOneCommit = Math.max(ofOneCommit, dirtyBytes - before)
     most = Math.max(most, dirtyBytes)
   }
-  const limit = CACHE_BYTES / 2
   t.ok(
-    most <= limit + 1.4 * ofOneCommit,
-    `${most} bytes, with a limit of ${limit} and ${ofOneCommit} of one commit`,
+    most <= LIMIT_BYTES + 1.4 * ofOneCommit,
+    `${most} bytes, with a limit of ${LIMIT_BYTES} and ${ofOneCommit} of one commit`,
   )
   t.same((await store.check()).problems, [])
   await store.close()

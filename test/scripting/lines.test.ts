@@ -113,3 +113,17 @@ t.test('calls of one design document run one after the other, whoever gave up wa
   for (const runner of runners) runner.answer()
   await Promise.all(calls)
 })
+
+t.test('who is answered finds the thread at its next job already', async (t) => {
+  const runner = new HeldRunner()
+  const lines = linesOf(() => runner)
+  const job: Errand = { job: { do: 'compile', parts: [] }, transfer: [] }
+  const isBusyThen = lines.run(PROGRAM, job).then(() => runner.isBusy)
+  const next = lines.run(PROGRAM, job)
+  await turns()
+  runner.answer()
+  t.ok(await isBusyThen, 'though the event loop has not turned')
+  runner.answer()
+  await next
+  t.notOk(runner.isBusy)
+})

@@ -50,6 +50,7 @@ export const PATHS: Readonly<Record<RouteName, string>> = {
   _cluster_setup: '/_cluster_setup',
   _scheduler: '/_scheduler/jobs',
   _search_analyze: '/_search_analyze',
+  _nouveau_analyze: '/_nouveau_analyze',
   _reload_query_servers: '/_reload_query_servers',
   _reshard: '/_reshard',
   database: '/DB',

@@ -22,6 +22,11 @@ const GENERATION = /^\+?[0-9]+$/
 export const MAX_GENERATION = 2 ** 50
 /** Used again by every call, which ends before the next one begins. */
 const idBytes = Buffer.allocUnsafeSlow(REVISION_ID_SIZE)
+/**
+ * The longest id that is stored. It is in the tree that each edit of its document reads and writes, in an ETag, in each row of the
+ * changes, and in the addresses that replications ask for. CouchDB has no bound; ids that clients make have some tens of bytes.
+ */
+export const MAX_REVISION_ID_BYTES = 1024
 const EXTERNAL_TERM = 131
 const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
 

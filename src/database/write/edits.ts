@@ -21,6 +21,7 @@ import { DESIGN_PREFIX, idKey, LOCAL_PREFIX } from '../layout/layout.ts'
 import {
   formatRevision,
   MAX_GENERATION,
+  MAX_REVISION_ID_BYTES,
   nextRevision,
   parseRevision,
   parseRevisionId,
@@ -256,14 +257,27 @@ function addReady(
   refused: RefusedEdit[],
 ): void {
   const ready = readyEdit(edit, place, document.design, context)
-  const head = ready.path[0]
-  if (head === undefined || head.pos <= MAX_GENERATION) {
+  const reason = reasonAgainst(ready.path, context.newEdits)
+  if (reason === undefined) {
     document.edits.push(ready)
     return
   }
-  const reason = `The generation of a revision is at most ${MAX_GENERATION}.`
   const refusal = new DatabaseError('badRequest', reason)
-  refused.push({ place, id: edit.id, rev: formatRevision(head), refusal })
+  refused.push({ place, id: edit.id, rev: formatRevision(ready.path[0]!), refusal })
+}
+
+/** Why no history may hold these revisions. What replaces one that is there already is not refused for its sake. */
+function reasonAgainst(path: readonly Revision[], newEdits: boolean): string | undefined {
+  const head = path[0]
+  if (head !== undefined && head.pos > MAX_GENERATION) {
+    return `The generation of a revision is at most ${MAX_GENERATION}.`
+  }
+  if (newEdits || !path.some(isTooLong)) return undefined
+  return `The id of a revision has at most ${MAX_REVISION_ID_BYTES} bytes.`
+}
+
+function isTooLong({ id }: Revision): boolean {
+  return id.length > MAX_REVISION_ID_BYTES
 }
 
 /** The same as `readyEdits`, in steps. */

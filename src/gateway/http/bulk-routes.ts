@@ -97,7 +97,7 @@ async function writeOne(exchange: Exchange, scanned: ScannedDocument, isEdit: bo
     if (!isEdit && read.history === undefined) throw badRequest('Bad _revisions')
     const given = await givenDocument(gateway, database, id, read)
     const history = isEdit ? undefined : read.history
-    return { id, rev: await database.write({ ...given, history }, exchange.writer, exchange.gone) }
+    return { id, rev: await database.write({ ...given, history }, exchange.author, exchange.gone) }
   } catch (error) {
     return failedRow(id, error)
   }

@@ -133,12 +133,12 @@ export async function putDocument(exchange: Exchange): Promise<Answer> {
   const given = await givenDocument(gateway, database, id, read, followed)
   if (exchange.query.get('new_edits') === 'false') {
     if (read.history === undefined) throw badRequest('Bad _revisions')
-    const rev = await database.write({ ...given, history: read.history }, exchange.writer, exchange.gone)
+    const rev = await database.write({ ...given, history: read.history }, exchange.author, exchange.gone)
     return written(id, rev, 201)
   }
   const rev = await database.write(
     { ...given, rev: exchange.matchedRevision ?? read.rev },
-    exchange.writer,
+    exchange.author,
     exchange.gone,
   )
   return written(id, rev, 201, tagOf(rev))
@@ -164,7 +164,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const id = read.id === undefined || read.id === null ? randomHex(gateway.random, 16) : String(read.id)
   if (!isWritableId(id)) throw badRequest('Invalid doc ID')
   const given = await givenDocument(gateway, database, id, read, followed)
-  const rev = await database.write(given, exchange.writer, exchange.gone)
+  const rev = await database.write(given, exchange.author, exchange.gone)
   return written(id, rev, 200, { ...tagOf(rev), Location: encodeURIComponent(id) })
 }
 
@@ -176,7 +176,7 @@ export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const { body, term } = DELETION
   const rev = exchange.matchedRevision
   const given = { id, deleted: true, body, term, rev, history: undefined, attachments: [], expiry: undefined }
-  return written(id, await exchange.database.write(given, exchange.writer, exchange.gone), 200)
+  return written(id, await exchange.database.write(given, exchange.author, exchange.gone), 200)
 }
 
 export async function getAttachment(exchange: Exchange): Promise<Answer> {
@@ -273,7 +273,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
     { kind: 'content', name, type, digest, content },
   ]
   const given = { id, deleted: false, body, term, rev, history: undefined, attachments, expiry: undefined }
-  const newRev = await database.write(given, exchange.writer, exchange.gone)
+  const newRev = await database.write(given, exchange.author, exchange.gone)
   return written(id, newRev, 201, tagOf(newRev))
 }
 

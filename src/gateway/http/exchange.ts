@@ -12,7 +12,7 @@ import type { ReaderNow } from '../changes/changes-pass.ts'
 import { readerGone } from '../changes/changes-pass.ts'
 import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
-import type { GatewayDatabase } from '../gateway-database.ts'
+import type { DocumentAuthor, GatewayDatabase } from '../gateway-database.ts'
 import type { Standing } from '../principals/standing.ts'
 
 /** What a value of JSON takes in memory, about. */
@@ -96,14 +96,15 @@ export class Exchange {
     return this.readerNow()
   }
 
-  /** Before more of an answer goes out. Throws for a user who is none any more. */
+  /** Before more of an answer goes out, and when a body has come that took its client's time. Throws for a user who is none any more. */
   requireStillReader(): void {
     if (!this.isAdmin && this.userName !== undefined) this.readerNow()
   }
 
-  /** Who writes; null for an administrator. */
-  get writer(): string | null {
-    return this.isAdmin ? null : this.userName!
+  /** Who writes. */
+  get author(): DocumentAuthor {
+    const name = this.isAdmin ? null : this.userName!
+    return { name, requireStill: () => this.requireStillReader() }
   }
 
   param(at: number): string {
@@ -160,9 +161,14 @@ export class Exchange {
     })
   }
 
-  /** The whole body, unpacked where it is packed. Rejects as `readBody` does: 413, 415, and where memory or the client has gone. */
-  bytes(mostBytes: number): Promise<Buffer> {
-    return readBody(this.request, mostBytes, this.hold)
+  /**
+   * The whole body, unpacked where it is packed. Rejects as `readBody` does (413, 415, and where memory or the client has gone), and
+   * where its user is none any more when it is there.
+   */
+  async bytes(mostBytes: number): Promise<Buffer> {
+    const body = await readBody(this.request, mostBytes, this.hold)
+    this.requireStillReader()
+    return body
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */

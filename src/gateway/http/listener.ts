@@ -1,6 +1,7 @@
 /**
  * The gateway's two addresses. What holds:
  * - Each request is resolved, then its user is found, then its database's state is looked at, and only then its body.
+ * - Connections to each are bounded in number, and no client's network takes all of them from others.
  * - What fails before an answer has begun is told as an answer; what fails later cuts the connection off.
  * - When the listener stops, feeds end, and what is left is cut off after the time that it was given.
  */
@@ -10,10 +11,12 @@ import type { AddressInfo } from 'node:net'
 import { describeError } from '../../base/log.ts'
 import { sendPieces } from '../../http/answer/stream.ts'
 import { tellToContinue } from '../../http/listen/expectation.ts'
+import { FairRoom } from '../../http/listen/fair-room.ts'
 import { discardRest } from '../../http/listen/lingering.ts'
 import { watchQueued } from '../../http/listen/queued-answers.ts'
 import { UpgradableMessage } from '../../http/listen/upgrades.ts'
 import { GONE } from '../../http/request/gone-signal.ts'
+import { defaultConnections } from '../../http/request/options.ts'
 import { GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import { admit, errorAnswer, exchangeOf, failed, pathOf, SERVER_TOKEN } from './admission.ts'
@@ -70,7 +73,7 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
     (request, response) =>
       void serve({ gateway, isAdmin, running, isStopping: () => stopping.signal.aborted }, request, response),
   )
-  server.maxConnections = MOST_CONNECTIONS
+  new FairRoom(mostConnections(gateway, isAdmin)).watch(server)
   server.requestTimeout = 0
   cutStalled(server)
   tellToContinue(server)
@@ -85,6 +88,15 @@ export async function listen({ gateway, address, isAdmin }: ListenOptions): Prom
   })
   server.on('error', (error) => gateway.log.warning('a connection was lost', { error: describeError(error) }))
   return { url: urlOf(server), stop: (graceMs) => stop(server, stopping, sockets, graceMs) }
+}
+
+/**
+ * As many as CouchDB's addresses have together where that is said, else of the files that the process may open a quarter, and half of
+ * that for administrators, whom nobody else keeps out: what is left is for databases.
+ */
+function mostConnections({ maxConnections }: Gateway, isAdmin: boolean): number {
+  const most = maxConnections || Math.floor(defaultConnections() / (isAdmin ? 4 : 2))
+  return Math.max(1, Math.min(MOST_CONNECTIONS, most))
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   formatRevision,
   formatRevisionId,
   MAX_GENERATION,
+  MAX_REVISION_ID_BYTES,
   parseRevision,
   parseRevisionId,
   REVISION_ID_SIZE,
@@ -59,6 +60,8 @@ export interface WriteTarget {
 
 /** Who writes, as he is at each call. */
 export interface Writer {
+  /** Called in the write's turn. Throws for one who may write no more: he is gone, or is signed in no more. */
+  requireStill(): void
   /** As the sync function may require him to be; null for an administrator. */
   asked(): SyncUser | null
   mayRead(revision: RecordedRevision): boolean
@@ -96,6 +99,7 @@ export async function writeDocument(
       await target.queue.write({
         id: given.id,
         check: () => {
+          writer.requireStill()
           if (target.sync !== sync) throw new Outdated()
           const again = basisAgain(target, given, writer, basis, newId)
           if (typeof again === 'string') return undefined
@@ -170,7 +174,8 @@ function replicatedBasis(
   const path = history.map((rev) => {
     if (normalRevision(rev) === undefined) throw badRequest('Invalid revision ID')
     const revision = parseRevision(rev)
-    if (revision.pos > MAX_GENERATION) throw badRequest('Invalid revision ID')
+    const isStorable = revision.pos <= MAX_GENERATION && revision.id.length <= MAX_REVISION_ID_BYTES
+    if (!isStorable) throw badRequest('Invalid revision ID')
     return revision
   })
   const leaves = leavesOf(target.database, given.id, target.recorded)

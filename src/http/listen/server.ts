@@ -4,6 +4,7 @@ import { fastify } from 'fastify'
 import { ERRORS } from '../../base/errors.ts'
 import { describeError } from '../../base/log.ts'
 import { Uuids } from '../../base/uuids.ts'
+import { requireStillAllowed, requireStillWriter } from '../request/access.ts'
 import { BatchWrites } from '../request/batch-writes.ts'
 import { BodyMemory } from '../request/body-memory.ts'
 import { AttachmentCompression } from '../request/compression.ts'
@@ -84,6 +85,8 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     strangersPace: paceOfStrangers(clock),
     endpoints,
     handle: handlerFor(resources),
+    requireStillAllowed,
+    requireStillWriter,
     uuids: new Uuids({
       settings: settings.view({ algorithm: 'uuidAlgorithm', suffix: 'uuidSuffix' }),
       time: uniqueTime,

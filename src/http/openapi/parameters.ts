@@ -158,6 +158,8 @@ const OTHERS = {
   next: query('Where a browser is sent afterwards.'),
   fail: query('Where a browser is sent where the password is wrong.'),
   history: flag('Those that have ended, the last first.'),
+  analyzer: query('The analyzer of texts.'),
+  text: query('The text to analyze.'),
   ensure_dbs_exist: json('The databases that have to be there, as a JSON list.'),
   raw: flag('The value is not checked, and an administrator’s password not hashed.'),
   states: query('Only those in one of these states, with commas between.'),

@@ -460,7 +460,26 @@ export const SERVER_ROUTES = {
     paths: [
       {
         path: '/_search_analyze',
-        operations: { POST: { summary: 'Search is not there', errors: ['serviceUnavailable'] } },
+        operations: {
+          GET: {
+            summary: 'Search is not there',
+            parameters: ['analyzer', 'text'],
+            errors: ['badRequest', 'serviceUnavailable'],
+          },
+          POST: {
+            summary: 'Search is not there',
+            errors: ['badRequest', 'badContentType', 'serviceUnavailable'],
+          },
+        },
+      },
+    ],
+  },
+  _nouveau_analyze: {
+    tag: 'absent',
+    paths: [
+      {
+        path: '/_nouveau_analyze',
+        operations: { POST: { summary: 'Search is not there', errors: ['missing'] } },
       },
     ],
   },

@@ -1,6 +1,8 @@
+import { isDatabaseAdmin, isMember, parseSecurity } from '../../auth/security.ts'
 import { isServerAdmin, METRICS_ROLE, type UserCtx } from '../../auth/user.ts'
 import { DatabaseError } from '../../base/errors.ts'
 import { channelRefusal } from '../../channels/channelled-database.ts'
+import type { Database } from '../../database/api/database.ts'
 import { databaseAdminRefusal } from '../../writing/document-writer.ts'
 import { requireSameUser } from './authentication.ts'
 import type { Exchange } from './exchange.ts'
@@ -63,6 +65,42 @@ export function requireStillReader({ innermost: exchange }: Exchange): Promise<v
     if (error instanceof DatabaseError && (error.status === 401 || error.status === 403)) throw error
   }
   return requireSameUser(exchange, { anyAge: true })
+}
+
+/**
+ * When the time is over that a client took for his body, or this server for a function: what comes of the request then is for who
+ * still may ask for it. Throws, or rejects with, unauthorized or forbidden, and noDatabase. A token that was valid at the start counts.
+ */
+export function requireStillAllowed(exchange: Exchange): Promise<void> | undefined {
+  const { right } = exchange
+  if (right === 'open') return undefined
+  if (!exchange.hasLease) return requireSameUser(exchange, { anyAge: true })
+  return stillAllowedIn(exchange, right)
+}
+
+async function stillAllowedIn(exchange: Exchange, right: Right): Promise<void> {
+  await exchange.learnRules()
+  if (right !== 'server-admin') requireUse(exchange, right as DatabaseRight)
+  await requireSameUser(exchange, { anyAge: true })
+}
+
+/**
+ * The same of who writes to `database`, be it under another lease than the request's. `hasDesigns`: design documents are among
+ * what he writes.
+ */
+export async function requireStillWriter(
+  exchange: Exchange,
+  database: Pick<Database, 'security'>,
+  hasDesigns: boolean,
+): Promise<void> {
+  const { user, isServerAdmin } = exchange
+  await exchange.learnRules()
+  if (!isServerAdmin) {
+    const security = parseSecurity(database.security())
+    if (!isMember(user, security)) throw new DatabaseError(refusal(exchange))
+    if (hasDesigns && !isDatabaseAdmin(user, security)) throw databaseAdminRefusal(user)
+  }
+  await requireSameUser(exchange, { anyAge: true })
 }
 
 const DATABASE_LISTS: ReadonlySet<string> = new Set<RouteName>(['_all_dbs', '_dbs_info'])

@@ -68,6 +68,9 @@ export interface Service {
   readonly serverToken: string
   /** Aborted when the server stops: feeds end then. */
   readonly stopping: AbortSignal
+  /** As `access.ts` has them, which looks into exchanges itself. */
+  requireStillAllowed(exchange: Exchange): Promise<void> | undefined
+  requireStillWriter(exchange: Exchange, database: Database, hasDesigns: boolean): Promise<void>
   /** Does what a route does, for an exchange whose user is known. */
   handle(exchange: Exchange): Answer | Promise<Answer>
   /** Work that outlives its request; stopping waits for it. It must not reject. */
@@ -115,6 +118,8 @@ export class Exchange implements Intake, BodyTiming {
   bodyTimeMs = 0
   /** What it was found to have the right for. */
   right: Right = 'open'
+  /** Whether its client, or work of its own, took other turns of the event loop than its first. */
+  #tookTime = false
   /** Bytes of the answer's body that have been handed over. */
   sentBytes = 0
   /** What its route takes a body for. */
@@ -375,6 +380,20 @@ export class Exchange implements Intake, BodyTiming {
     if (!database.isFresh) await database.refresh()
   }
 
+  /** What `_security` of the path's database says is as new as what was acknowledged. Rejects with noDatabase. */
+  async learnRules(): Promise<void> {
+    const { databases } = this.backend
+    const name = this.place.database ?? ''
+    const lease = databases.leaseOpen(name, true) ?? (await databases.lease(name, true))
+    lease.release()
+  }
+
+  /** As `Author` has it. */
+  mayStill(database: Database, hasDesigns: boolean, tookTime: boolean): Promise<void> | undefined {
+    if (!tookTime && !this.#tookTime) return undefined
+    return this.service.requireStillWriter(this, database, hasDesigns)
+  }
+
   async #leaseLater(): Promise<void> {
     this.#lease = await this.backend.databases.lease(this.place.database ?? '', this.#isBlindWrite)
   }
@@ -386,6 +405,7 @@ export class Exchange implements Intake, BodyTiming {
   /** Does long work in slices, as long as there is somebody to do it for. Rejects as the steps throw, and with clientGone. */
   inTurns<T>(steps: Steps<T>): Promise<T> {
     return runInTurns(steps, () => {
+      this.#tookTime = true
       if (this.response.destroyed) throw new DatabaseError('clientGone')
     })
   }
@@ -443,6 +463,7 @@ export class Exchange implements Intake, BodyTiming {
   /** The body as it comes, packed or not. Throws as `requestChunks` does; the bound is that of all bodies. */
   bodyChunks(): AsyncGenerator<Buffer> {
     const held = this.#heldBody
+    this.#tookTime = true
     return held === undefined ? requestChunks(this.request, this.limits.maxRequestBytes) : chunksOf(held)
   }
 
@@ -533,14 +554,14 @@ export class Exchange implements Intake, BodyTiming {
     return readBody(this.request, bodyLimit(this.bodyKind, this.limits), this.hold, this)
   }
 
-  /** Notes the time that reading the body takes. */
-  timed(reading: Promise<Buffer>): Promise<Buffer> {
+  /** Notes the time that reading the body takes. Whoever may not ask any more when it is there is refused. */
+  async timed(reading: Promise<Buffer>): Promise<Buffer> {
     const { clock } = this.backend
     const start = clock.monotonic()
-    return reading.then((body) => {
-      this.bodyTimeMs = Math.round(clock.monotonic() - start)
-      return body
-    })
+    const body = await reading
+    this.bodyTimeMs = Math.round(clock.monotonic() - start)
+    await this.service.requireStillAllowed(this)
+    return body
   }
 }
 

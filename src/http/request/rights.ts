@@ -72,6 +72,7 @@ export const RULES = {
   _cluster_setup: SERVER_ADMIN,
   _scheduler: SERVER_ADMIN,
   _search_analyze: SERVER_ADMIN,
+  _nouveau_analyze: SERVER_ADMIN,
   _reload_query_servers: SERVER_ADMIN,
   _reshard: SERVER_ADMIN,
 

@@ -19,6 +19,7 @@ import { documentResources } from './document/document.ts'
 import { localDocumentResources } from './document/local-document.ts'
 import type { Resource } from './resource.ts'
 import { absentResources } from './server/absent.ts'
+import { analyzeResources } from './server/analyze.ts'
 import { apiPageResources } from './server/api-page.ts'
 import { clusterSetupResources } from './server/cluster-setup.ts'
 import { dashboardResources } from './server/dashboard.ts'
@@ -68,6 +69,7 @@ export const resources: readonly Resource[] = [
   ...settingsResources,
   ...shardResources,
   ...tasksResources,
+  ...analyzeResources,
   ...utilsResources,
   ...welcomeResources,
 ]

@@ -242,11 +242,12 @@ export class Lines {
   async #runOn(thread: Runner, line: Line): Promise<void> {
     const { program } = line
     const batch = this.#take(line)
+    let answer = (): void => {}
     if (batch.length > 0) {
       line.isRunning = true
       this.#running.set(program.owner, (this.#running.get(program.owner) ?? 0) + 1)
       try {
-        await this.#perform(thread, program, batch, line)
+        answer = await this.#perform(thread, program, batch, line)
       } finally {
         line.isRunning = false
         const left = (this.#running.get(program.owner) ?? 1) - 1
@@ -256,7 +257,9 @@ export class Lines {
     }
     if (line.queue.length > 0) this.#makeReady(line)
     else if (this.#lines.get(program.key) === line) this.#lines.delete(program.key)
-    this.#pumpSoon()
+    if (isBatchNext(line)) this.#pump()
+    else this.#pumpSoon()
+    answer()
     this.#idle()
   }
 
@@ -277,7 +280,8 @@ export class Lines {
     return taken
   }
 
-  async #perform(thread: Runner, program: Program, batch: Waiting[], line: Line): Promise<void> {
+  /** Resolves with what answers those who wait, where the thread has done what it was given. */
+  async #perform(thread: Runner, program: Program, batch: Waiting[], line: Line): Promise<() => void> {
     const limits = this.#options.limits()
     const { job, transfer } = jobOf(batch)
     // What is given away with a job cannot be sent once more, and so it comes with all that it needs.
@@ -292,12 +296,15 @@ export class Lines {
       }
       this.#places.set(program.key, thread)
       if (reply.log.length > 0) this.#options.onLog(program.owner, reply.log)
-      batch.forEach((waiting, index) => {
-        waiting.resolve(reply.outcomes[index] ?? { failure: CRASHED })
-      })
+      return () => {
+        batch.forEach((waiting, index) => {
+          waiting.resolve(reply.outcomes[index] ?? { failure: CRASHED })
+        })
+      }
     } catch (error) {
       this.#places.delete(program.key)
       this.#settleGone(error, batch, line)
+      return () => {}
     }
   }
 
@@ -344,6 +351,14 @@ export class Lines {
 
 function isFree(thread: Runner, limits: Limits): boolean {
   return !thread.isBusy && !thread.isGone && thread.suits(limits)
+}
+
+/**
+ * What is not joined with others is given to a thread at once, before what it did last is answered: whoever maps batch after batch
+ * writes the rows of one while the next is mapped, and the event loop does not turn meanwhile.
+ */
+function isBatchNext({ queue }: Line): boolean {
+  return queue[0] !== undefined && 'job' in queue[0].errand
 }
 
 /** A list has been read from meanwhile. */

@@ -248,7 +248,7 @@ function* results(
   }
   // Local documents have no revisions to open.
   if (wish.id.startsWith('_local/')) {
-    yield missing(wish.id, 'undefined')
+    yield missing(wish.id, wish.rev ?? 'undefined')
     return
   }
   const found = find(database, wish, latest)

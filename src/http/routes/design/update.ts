@@ -6,6 +6,7 @@ import { asLocalDocument, interactiveEdit, readDocumentText } from '../../../doc
 import { isLocalId, requireIdFor, validateDocumentId } from '../../../documents/document-id.ts'
 import type { Answer } from '../../answer/answer.ts'
 import { functionAnswer } from '../../answer/function-answer.ts'
+import { requireStillAllowed } from '../../request/access.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { toHeader } from '../../request/header-text.ts'
 import { encodeComponent } from '../../request/path.ts'
@@ -39,6 +40,7 @@ async function update(exchange: Exchange): Promise<Answer> {
   if (document === undefined) return functionAnswer(response, response.code, { policy })
   // What HTTP cannot say is refused before anything is written.
   functionAnswer(response, response.code, { policy })
+  await requireStillAllowed(exchange)
   const written = await write(exchange, document)
   const own = {
     'x-couch-update-newrev': toHeader(written.rev) ?? '',

@@ -150,7 +150,12 @@ export function openView(exchange: Exchange, parameters: ReadParameters): Docume
   return database.get(id, rev === undefined ? {} : { rev, latest })
 }
 
-function readOpenRevisions(exchange: Exchange, revs: 'all' | string[], parameters: ReadParameters): Answer {
+/** The answer to `open_revs`. */
+export function readOpenRevisions(
+  exchange: Exchange,
+  revs: 'all' | string[],
+  parameters: ReadParameters,
+): Answer {
   const found = openRevisions(exchange.database, exchange.id, revs, parameters.latest)
   const { attachments } = parameters
   const wanted = { revs: parameters.revs === true, attachments, expiry: parameters.expiry === true }

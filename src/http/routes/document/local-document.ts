@@ -12,7 +12,7 @@ import { headerRevision, writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
 import { copyDocument } from './copy.ts'
 import { postToDocument } from './document-form.ts'
-import { withNewline } from './document-read.ts'
+import { parseReadParameters, readOpenRevisions, withNewline } from './document-read.ts'
 import { bodyDocument, editedRevisions } from './document-write.ts'
 
 /** `/{db}/_local/{id}`: replicated by nobody, in no listing but its own, without history. */
@@ -22,10 +22,15 @@ function nameOf(exchange: Exchange): string {
   return exchange.id.slice(LOCAL_PREFIX.length)
 }
 
+/** Local documents have no revisions that could be named: one that is asked for is missing, but for its latest. */
 function readLocal(exchange: Exchange): Answer {
+  const parameters = parseReadParameters(exchange.query)
+  const { rev, latest, openRevs } = parameters
+  if (openRevs !== undefined) return readOpenRevisions(exchange, openRevs, parameters)
+  if (rev !== undefined && !latest) throw new DatabaseError('missing')
   const document = isUtf8(exchange.id) ? exchange.database.getLocal(nameOf(exchange)) : undefined
   if (document === undefined) throw new DatabaseError('missing')
-  const text = localText(document, { revs: exchange.query.flag('revs') })
+  const text = localText(document, { revs: parameters.revs === true })
   const etag = contentEtag(document.rev, document.body)
   if (exchange.matchesEtag(etag)) return bare(304, { etag })
   return jsonText(200, withNewline(text), { etag })

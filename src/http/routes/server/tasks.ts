@@ -28,10 +28,6 @@ function reloadQueryServers(exchange: Exchange): Answer {
   return ok()
 }
 
-function searchAnalyze(): never {
-  throw new DatabaseError('serviceUnavailable', 'Search is not available')
-}
-
 export const tasksResources: Resource[] = [
   {
     route: '_active_tasks',
@@ -44,11 +40,5 @@ export const tasksResources: Resource[] = [
     endpoint: 'owns-rest',
     allow: 'POST',
     methods: { POST: reloadQueryServers },
-  },
-  {
-    route: '_search_analyze',
-    endpoint: 'owns-rest',
-    allow: 'POST',
-    methods: { POST: searchAnalyze },
   },
 ]
