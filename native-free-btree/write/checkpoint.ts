@@ -142,8 +142,12 @@ export class RunningCheckpoint {
         return
       }
       const { node, tree } = frame
+      const above = this.#stack[this.#stack.length - 1]
+      const index = above === undefined ? 0 : above.next - 1
       const reduction =
-        tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
+        tree.reducer === undefined
+          ? undefined
+          : reductionOf(node, tree, this.#source, this.#values, above?.node.page, index)
       const memoryBytes = node.memoryBytes
       const patched = builder.appendNode(node, reduction)
       this.#pending.push({ node, memoryBytes, patched })
