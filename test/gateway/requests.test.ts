@@ -98,3 +98,35 @@ t.test('a coding of bodies that is not known', async (t) => {
     )
   }
 })
+
+t.test('lists that are null or empty are none', async (t) => {
+  for (const keys of ['', 'null', '[]']) {
+    const { status, json } = await ask(`GET /db/_all_docs?keys=${keys}`)
+    t.equal(status, 200, keys)
+    t.equal((json as { rows: unknown[] }).rows.length > 0, keys !== '[]', keys)
+  }
+  const refused = { status: 400, json: { reason: "Missing 'doc_ids' filter parameter" } }
+  t.match(await ask('GET /db/_changes?filter=_doc_ids&doc_ids=null'), refused)
+  t.match(await ask('POST /db/_changes', { body: { filter: '_doc_ids', doc_ids: null } }), refused)
+})
+
+t.test('options of a feed in a body of any type', async (t) => {
+  const headers = { 'content-type': 'text/plain' }
+  const { status, json } = await ask('POST /db/_changes', { text: '{"limit":1}', headers })
+  t.equal(status, 200)
+  t.equal((json as { results: unknown[] }).results.length, 1)
+  t.equal((await ask('POST /db/_all_docs', { text: '{"keys":[]}', headers })).status, 415)
+})
+
+t.test('users and roles in a body of any type, but not from a page of another origin', async (t) => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  for (const [line, text] of [
+    ['PUT /db/_user/form', '{"password":"letform"}'],
+    ['POST /db/_user/', '{"name":"posted","password":"letposted"}'],
+    ['PUT /db/_role/form', '{"admin_channels":["red"]}'],
+  ] as const) {
+    const foreign = { ...form, origin: 'http://elsewhere.example' }
+    t.equal((await server.admin(line, { text, headers: foreign })).status, 415, line)
+    t.equal((await server.admin(line, { text, headers: form })).status, 201, line)
+  }
+})

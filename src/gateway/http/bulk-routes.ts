@@ -13,7 +13,7 @@ import { isDocumentId, readCurrent, readRevision, type SeenRevision } from '../r
 import { normalRevision } from '../store/document-leaves.ts'
 import { type Answer, json, textJson } from './answer.ts'
 import { newBoundary } from './document-routes.ts'
-import { type Exchange, parsedList } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import { givenDocument, isWritableId, readDocument } from './given-document.ts'
 
 const LOCAL = '_local/'
@@ -210,12 +210,7 @@ async function missingOf(exchange: Exchange, id: string, revs: readonly string[]
 }
 
 export async function getAllDocs(exchange: Exchange): Promise<Answer> {
-  const { query } = exchange
-  const keys = query.get('keys')
-  if (keys === null) return allDocs(exchange, undefined)
-  const list = parsedList(keys)
-  if (list === undefined) throw badRequest('Bad keys')
-  return allDocs(exchange, list)
+  return allDocs(exchange, exchange.list('keys', 'Bad keys'))
 }
 
 export async function postAllDocs(exchange: Exchange): Promise<Answer> {
