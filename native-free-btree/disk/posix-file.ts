@@ -57,10 +57,23 @@ async function retried<T>(attempt: () => Promise<T>): Promise<T> {
   }
 }
 
-function retriedSync<T>(attempt: () => T): T {
+type Move = (fd: number, bytes: Uint8Array, from: number, length: number, position: number) => number
+
+/**
+ * One call of `fs.readSync` or `fs.writeSync`, and more where it was interrupted. It is given its arguments, not a closure, as there are
+ * millions of calls.
+ */
+function moveSync(
+  move: Move,
+  descriptor: number,
+  bytes: Uint8Array,
+  from: number,
+  length: number,
+  position: number,
+): number {
   for (let tries = 1; ; tries++) {
     try {
-      return attempt()
+      return move(descriptor, bytes, from, length, position)
     } catch (error) {
       if (!isTransient(error) || tries >= RETRY_LIMIT) throw error
     }
@@ -117,22 +130,12 @@ class NodeFile implements StorageFile {
     const { length } = target
     let done = 0
     while (done < length) {
-      const read = this.readPart(target, done, Math.min(length - done, CALL_LIMIT), position + done)
+      const part = Math.min(length - done, CALL_LIMIT)
+      const read = moveSync(fs.readSync, this.descriptor, target, done, part, position + done)
       if (read === 0) break
       done += read
     }
     return done
-  }
-
-  /** One call, and more where it was interrupted: no closure is made for it, as there are millions. */
-  private readPart(target: Uint8Array, from: number, length: number, position: number): number {
-    for (let tries = 1; ; tries++) {
-      try {
-        return fs.readSync(this.descriptor, target, from, length, position)
-      } catch (error) {
-        if (!isTransient(error) || tries >= RETRY_LIMIT) throw error
-      }
-    }
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {
@@ -156,9 +159,8 @@ class NodeFile implements StorageFile {
     this.assertOpen()
     let done = 0
     while (done < source.length) {
-      const written = retriedSync(() =>
-        fs.writeSync(this.descriptor, source, done, source.length - done, position + done),
-      )
+      const left = source.length - done
+      const written = moveSync(fs.writeSync, this.descriptor, source, done, left, position + done)
       assertProgress(written, this.path)
       done += written
     }

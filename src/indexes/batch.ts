@@ -1,6 +1,7 @@
 /** Documents as they come from a database, some at a time. */
+import { copyBytes } from '../base/copy-bytes.ts'
 import { restIfDue } from '../base/rest.ts'
-import type { DerivedChange } from '../database/read/derivation.ts'
+import type { ChangeWalk } from '../database/read/derivation.ts'
 import type { FollowedDatabase } from '../database/shared/followed-database.ts'
 import type { IndexDefinition } from './api.ts'
 import { giveMemoryBack, takeMemory } from './build-memory.ts'
@@ -14,7 +15,7 @@ const MOST_BYTES = 1024 * 1024
 /** The last document of a batch may go beyond its bytes. */
 const ROOM_BYTES = 2 * MOST_BYTES
 const NO_BYTES = Buffer.alloc(0)
-const DESIGN_PREFIX = '_design/'
+const DESIGN_PREFIX = Buffer.from('_design/')
 
 export interface BatchDocument {
   readonly id: Buffer
@@ -102,21 +103,23 @@ export function readBatch(
     let bytes = 0
     let reached = updateSeq
     let isLast = true
-    for (const change of derivation.changesBehind(updateSeq)) {
+    const walk = derivation.changesBehind(updateSeq)
+    const { entry } = walk
+    while (walk.next()) {
       if (changes >= MOST_DOCUMENTS || bytes >= MOST_BYTES) {
         isLast = false
         break
       }
       restIfDue()
       changes += 1
-      reached = change.seq
-      const id = Buffer.from(change.id)
-      const document = { id, isNew: change.seq <= lastNew }
-      if (!isIndexed(definition, change) || !canHaveRows(id)) {
+      reached = entry.seqNumber
+      const id = idOf(entry)
+      const document = { id, isNew: reached <= lastNew }
+      if (entry.deleted || !isIndexed(definition, id) || !canHaveRows(id)) {
         if (!document.isNew) rowless.push(document)
         continue
       }
-      const { text, bytesRead } = documentTexts.of(change, room.take)
+      const { text, bytesRead } = documentTexts.of(walk, id, room.take)
       bytes += bytesRead
       documents.push(document)
       texts.push(text)
@@ -139,8 +142,18 @@ function sequenceAt(database: FollowedDatabase, seqNumber: number): string {
   return seqNumber === 0 ? '' : database.sequenceOf(seqNumber)
 }
 
-function isIndexed(definition: IndexDefinition, { id, deleted }: DerivedChange): boolean {
-  if (deleted) return false
+function idOf({ idBytes, idStart, idEnd }: ChangeWalk['entry']): Buffer {
+  const id = Buffer.allocUnsafe(idEnd - idStart)
+  copyBytes(idBytes, idStart, id, 0, id.length)
+  return id
+}
+
+function isIndexed(definition: IndexDefinition, id: Buffer): boolean {
   const withDesignDocuments = definition.kind === 'views' && definition.withDesignDocuments
-  return withDesignDocuments || !id.startsWith(DESIGN_PREFIX)
+  return withDesignDocuments || !isOfDesign(id)
+}
+
+function isOfDesign(id: Buffer): boolean {
+  for (let i = 0; i < DESIGN_PREFIX.length; i++) if (id[i] !== DESIGN_PREFIX[i]) return false
+  return true
 }

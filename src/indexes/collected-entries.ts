@@ -55,11 +55,27 @@ export class CollectedEntries {
     this.#reserve(end)
     this.#bytes.set(key, at)
     this.#bytes.set(value, valueAt)
+    this.added(valueAt, end)
+  }
+
+  /** Memory with room for so many bytes from `bytes` on, where an entry may be written that is `added` then. */
+  room(bytes: number): Buffer {
+    this.#reserve(this.bytes + bytes)
+    return this.#bytes
+  }
+
+  /** Behind the last entry one was written: its key as far as `valueAt`, its value as far as `end`. */
+  added(valueAt: number, end: number): void {
+    this.#firstBits |= this.#bytes[this.bytes]!
     const slot = 2 * this.#count
     this.#starts[slot + 1] = valueAt
     this.#starts[slot + 2] = end
-    this.#firstBits |= key[0]!
     this.#count += 1
+  }
+
+  /** Where they lie, until others are added. */
+  get memory(): Buffer {
+    return this.#bytes
   }
 
   #reserve(end: number): void {

@@ -2,7 +2,8 @@
  * Texts of documents as maps see them: with the leaves that lost, as in CouchDB, and, where it is known which members the maps look
  * at, without the others. Indexes of fields have the bodies as they are stored, where these suffice.
  */
-import type { DerivedChange } from '../database/read/derivation.ts'
+import { copyBytes } from '../base/copy-bytes.ts'
+import type { ChangeWalk } from '../database/read/derivation.ts'
 import { viewText } from '../documents/document-text.ts'
 import { pickMembers } from '../json/members.ts'
 import { stringText } from '../json/writer.ts'
@@ -11,8 +12,11 @@ import { readsSpecialMembers } from './field-rows.ts'
 
 const ALL_LEAVES = { conflicts: true, deletedConflicts: true }
 const CLOSE = 0x7d
-/** A character of two bytes of UTF-16 has three of UTF-8 at most. */
-const MOST_BYTES_A_UNIT = 3
+const ID_START = Buffer.from('{"_id":"')
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const SPACE = 0x20
+const DELETE = 0x7f
 const INITIAL_BYTES = 64 * 1024
 
 /** A text, and how many bytes were read for it. */
@@ -27,7 +31,7 @@ export class DocumentTexts {
   readonly #names: readonly Buffer[] | undefined
   readonly #withRevision: boolean
   readonly #isBody: boolean
-  #bodyRoom = Buffer.allocUnsafeSlow(INITIAL_BYTES)
+  #head = Buffer.alloc(0)
   #room = Buffer.allocUnsafeSlow(INITIAL_BYTES)
 
   /** `members`: those that are looked at; undefined: any may be. */
@@ -39,36 +43,60 @@ export class DocumentTexts {
     this.#names = ofBody?.map((name) => Buffer.from(stringText(name)))
   }
 
-  /** `room` gives memory for bodies that stay as they are. */
-  of(change: DerivedChange, room: (bytes: number) => Buffer): DocumentText {
-    const view = change.document()
+  /** Of the present change, whose document has this id. `room` gives memory for texts that are made here. */
+  of(walk: ChangeWalk, id: Buffer, room: (bytes: number) => Buffer): DocumentText {
+    const { entry } = walk
     if (this.#isBody) {
-      const text = view.bodyIn(room)
+      const { bytes, start, end } = entry.placeBody()
+      const text = room(end - start)
+      text.set(bytes.subarray(start, end))
       return { text, bytesRead: text.length }
     }
     const names = this.#names
-    if (names === undefined || !change.isPlain || this.#withLocalSeq) {
-      const leaves = change.isPlain ? {} : ALL_LEAVES
-      const text = viewText(view, { ...leaves, localSeq: this.#withLocalSeq })
+    const hasAll = entry.leafCount === 1 && !entry.hasAttachments
+    if (names === undefined || !hasAll || this.#withLocalSeq) {
+      const leaves = hasAll ? {} : ALL_LEAVES
+      const text = viewText(walk.change().document(), { ...leaves, localSeq: this.#withLocalSeq })
       return { text, bytesRead: text.length }
     }
-    const revision = this.#withRevision ? `,"_rev":"${view.rev}"` : ''
-    const head = `{"_id":${stringText(view.id)}${revision}`
-    const body = view.bodyIn(this.#takeBodyRoom)
-    const picked = this.#roomFor(head.length * MOST_BYTES_A_UNIT + body.length + 1)
-    let end = pickMembers(body, names, picked, picked.write(head))
-    picked[end++] = CLOSE
-    return { text: Buffer.from(picked.subarray(0, end)), bytesRead: body.length }
+    const headEnd = this.#writeHead(walk, id)
+    const { bytes, start, end } = entry.placeBody()
+    const picked = this.#roomFor(headEnd + end - start + 1)
+    copyBytes(this.#head, 0, picked, 0, headEnd)
+    let pickedEnd = pickMembers(bytes, start, end, names, picked, headEnd)
+    picked[pickedEnd++] = CLOSE
+    const text = room(pickedEnd)
+    copyBytes(picked, 0, text, 0, pickedEnd)
+    return { text, bytesRead: end - start }
   }
 
-  /** What the body of the document before lay in. */
-  readonly #takeBodyRoom = (bytes: number): Buffer => {
-    if (this.#bodyRoom.length < bytes) this.#bodyRoom = Buffer.allocUnsafeSlow(bytes)
-    return this.#bodyRoom.subarray(0, bytes)
+  /** Writes what stands before the members to `head`. Returns where it ends. */
+  #writeHead(walk: ChangeWalk, id: Buffer): number {
+    if (this.#withRevision || !isPlain(id)) {
+      const { id: name, rev } = walk.change().document()
+      const revision = this.#withRevision ? `,"_rev":"${rev}"` : ''
+      this.#head = Buffer.from(`{"_id":${stringText(name)}${revision}`)
+      return this.#head.length
+    }
+    const idEnd = ID_START.length + id.length
+    if (this.#head.length <= idEnd) this.#head = Buffer.allocUnsafeSlow(2 * idEnd)
+    copyBytes(ID_START, 0, this.#head, 0, ID_START.length)
+    copyBytes(id, 0, this.#head, ID_START.length, id.length)
+    this.#head[idEnd] = QUOTE
+    return idEnd + 1
   }
 
   #roomFor(bytes: number): Buffer {
     if (this.#room.length < bytes) this.#room = Buffer.allocUnsafeSlow(bytes)
     return this.#room
   }
+}
+
+/** Whether the JSON text of the id is itself between quotes. */
+function isPlain(id: Buffer): boolean {
+  for (let i = 0; i < id.length; i++) {
+    const byte = id[i]!
+    if (byte < SPACE || byte >= DELETE || byte === QUOTE || byte === BACKSLASH) return false
+  }
+  return true
 }

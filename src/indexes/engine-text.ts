@@ -22,15 +22,15 @@ export function canonicalRow(
   valueStart: number,
   valueEnd: number,
 ): RowText {
-  const isSame = !mayDiffer(source, keyStart, keyEnd) && !mayDiffer(source, valueStart, valueEnd)
-  if (isSame) return { source, keyStart, keyEnd, valueStart, valueEnd }
+  if (!mayDiffer(source, keyStart, valueEnd)) return { source, keyStart, keyEnd, valueStart, valueEnd }
   const key = Buffer.from(canonicalize(source.subarray(keyStart, keyEnd)))
   const value = canonicalize(source.subarray(valueStart, valueEnd))
   const both = Buffer.concat([key, value])
   return { source: both, keyStart: 0, keyEnd: key.length, valueStart: key.length, valueEnd: both.length }
 }
 
-function mayDiffer(bytes: Uint8Array, start: number, end: number): boolean {
+/** Whether what lies between two places could be other texts than the canonical ones: false for those. */
+export function mayDiffer(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!
     if (byte === BACKSLASH) {

@@ -26,6 +26,7 @@ import { giveWay } from '../base/time-slice.ts'
 import type { IndexDefinition } from './api.ts'
 import type { Batch } from './batch.ts'
 import { CollectedEntries, type Entry, MOST_ENTRIES } from './collected-entries.ts'
+import { CollectedRows } from './collected-rows.ts'
 import {
   type IndexRecord,
   type IndexState,
@@ -35,7 +36,7 @@ import {
   writeIndexRecord,
   writeState,
 } from './index-record.ts'
-import { IDS_TREE, META_TREE, treeOptionsOf } from './index-trees.ts'
+import { IDS_TREE, META_TREE, orderOf, treeOptionsOf } from './index-trees.ts'
 import type { MadeRows } from './row-making.ts'
 import { type RowTransaction, RowWriter } from './row-writer.ts'
 
@@ -179,11 +180,18 @@ export class IndexFile {
 
   /** From now on rows of new documents are collected. To be called where there are none yet. */
   beginCollecting(): void {
-    const trees = treeOptionsOf(this.#options.definition)
+    const { definition, clock } = this.#options
+    const trees = treeOptionsOf(definition)
+    const names = this.#rows.trees
     const entries = new Map(
-      [IDS_TREE, ...this.#rows.trees].map((name) => [name, new CollectedEntries(trees[name]!.comparator)]),
+      [IDS_TREE, ...names].map((name) => [name, new CollectedEntries(trees[name]!.comparator)]),
     )
-    this.#collected = new Collected(entries, this.#options.clock.monotonic())
+    const rows = new CollectedRows(
+      names.map((name) => entries.get(name)!),
+      names.map((_, tree) => orderOf(definition, tree)),
+      entries.get(IDS_TREE)!,
+    )
+    this.#collected = new Collected(entries, rows, clock.monotonic())
   }
 
   /** What was collected is in the file then. */
@@ -261,12 +269,14 @@ export class IndexFile {
 /** Rows that are in no file yet. All documents that they are of are new. */
 class Collected implements RowTransaction {
   readonly entries: ReadonlyMap<string, CollectedEntries>
+  readonly collected: CollectedRows
   readonly startMs: number
   /** Of the index with all of them; undefined before the first batch. */
   state: IndexState | undefined
 
-  constructor(entries: ReadonlyMap<string, CollectedEntries>, startMs: number) {
+  constructor(entries: ReadonlyMap<string, CollectedEntries>, collected: CollectedRows, startMs: number) {
     this.entries = entries
+    this.collected = collected
     this.startMs = startMs
   }
 

@@ -8,8 +8,9 @@ import type { RowVisitor } from '../scripting/rows.ts'
 import { visitRows } from '../scripting/rows.ts'
 import type { IndexDefinition } from './api.ts'
 import type { BatchDocument } from './batch.ts'
+import type { CollectedRows } from './collected-rows.ts'
 import { decodeDocumentRows, encodeDocumentRows, encodeOneRow } from './document-rows.ts'
-import { canonicalRow, type RowText } from './engine-text.ts'
+import { canonicalRow, mayDiffer, type RowText } from './engine-text.ts'
 import { IDS_TREE, orderOf, rowsTree, treeCountOf } from './index-trees.ts'
 import type { KeyOrder } from './keys/key-order.ts'
 import { rowKey } from './keys/row-key.ts'
@@ -21,6 +22,8 @@ const NO_KEYS: Uint8Array[][] = [[]]
 
 /** What rows are put into: a transaction of the file, or what is collected for one. */
 export interface RowTransaction {
+  /** Of what is collected: for rows of documents that have none in any transaction. */
+  readonly collected?: CollectedRows
   get(tree: string, key: Uint8Array): Buffer | undefined
   put(tree: string, key: Uint8Array, value: Uint8Array): void
   delete(tree: string, key: Uint8Array): void
@@ -101,7 +104,7 @@ export class RowWriter {
   /** By tree and number, the sort keys of a document's rows. */
   #putRows(tx: RowTransaction, { id }: BatchDocument, found: readonly FoundRow[]): Uint8Array[][] {
     const keys = this.#noKeys()
-    const partition = this.#partitionOf(id)
+    const partition = this.partitionOf(id)
     const keyed = found.map((row): KeyedRow => {
       const { tree, source, keyStart, keyEnd } = row
       return { ...row, sortKey: this.#orders[tree]!.sortKey(source.subarray(keyStart, keyEnd), partition) }
@@ -134,7 +137,12 @@ export class RowWriter {
         continue
       }
       const { id } = document
-      const sortKey = order.sortKey(rows.subarray(start, valueStart), this.#partitionOf(id))
+      if (tx.collected !== undefined) {
+        tx.collected.add(0, id, this.partitionOf(id), rows, start, valueStart, valueStart, end)
+        tx.collected.finish(id)
+        continue
+      }
+      const sortKey = order.sortKey(rows.subarray(start, valueStart), this.partitionOf(id))
       tx.put(tree, rowKey(sortKey, id, 0), encodeRowValue(rows, start, valueStart, valueStart, end))
       if (document.isNew) tx.put(IDS_TREE, id, encodeOneRow(sortKey))
       else this.#finish(tx, document, [[sortKey]])
@@ -145,7 +153,8 @@ export class RowWriter {
     return this.trees.map(() => [])
   }
 
-  #partitionOf(id: Buffer): Uint8Array | undefined {
+  /** Undefined in an index that is not partitioned. */
+  partitionOf(id: Buffer): Uint8Array | undefined {
     if (!this.#definition.isPartitioned) return undefined
     return id.subarray(0, Math.max(0, id.indexOf(COLON)))
   }
@@ -160,6 +169,9 @@ export class RowWriter {
   }
 }
 
+/** Positions of a row that was found: its tree, its key, its value. */
+const FIELDS = 5
+
 /** Takes rows as they lie in a slice, and puts those of a document when the first one behind it comes. */
 class Putting implements RowVisitor {
   readonly #writer: RowWriter
@@ -168,7 +180,11 @@ class Putting implements RowVisitor {
   readonly #from: number
   readonly #rows: Uint8Array
   #current: number
-  #found: FoundRow[] = []
+  /** Of the current document. */
+  readonly #found: number[] = []
+  /** They are collected, each of these has a tree to itself, and its texts are canonical. */
+  #isPlain: boolean
+  #lastTree = -1
 
   constructor(
     writer: RowWriter,
@@ -183,6 +199,7 @@ class Putting implements RowVisitor {
     this.#from = from
     this.#rows = rows
     this.#current = from
+    this.#isPlain = tx.collected !== undefined
   }
 
   row(
@@ -194,16 +211,50 @@ class Putting implements RowVisitor {
     valueEnd: number,
   ): void {
     this.finishUntil(this.#from + offset)
-    const text = canonicalRow(this.#rows, keyStart, keyEnd, valueStart, valueEnd)
-    this.#found.push({ tree, ...text })
+    this.#isPlain &&= tree > this.#lastTree && !mayDiffer(this.#rows, keyStart, valueEnd)
+    this.#lastTree = tree
+    this.#found.push(tree, keyStart, keyEnd, valueStart, valueEnd)
   }
 
   /** Those behind it are to come. */
   finishUntil(end: number): void {
     for (; this.#current < end; this.#current++) {
       restIfDue()
-      this.#writer.put(this.#tx, this.#documents[this.#current]!, this.#found)
-      this.#found = []
+      const document = this.#documents[this.#current]!
+      const { collected } = this.#tx
+      if (collected !== undefined && this.#isPlain) this.#collect(collected, document.id)
+      else this.#writer.put(this.#tx, document, this.#texts())
+      this.#found.length = 0
+      this.#isPlain = collected !== undefined
+      this.#lastTree = -1
     }
+  }
+
+  #collect(collected: CollectedRows, id: Buffer): void {
+    const found = this.#found
+    const partition = this.#writer.partitionOf(id)
+    for (let at = 0; at < found.length; at += FIELDS) {
+      collected.add(
+        found[at]!,
+        id,
+        partition,
+        this.#rows,
+        found[at + 1]!,
+        found[at + 2]!,
+        found[at + 3]!,
+        found[at + 4]!,
+      )
+    }
+    collected.finish(id)
+  }
+
+  #texts(): FoundRow[] {
+    const found = this.#found
+    const rows: FoundRow[] = []
+    for (let at = 0; at < found.length; at += FIELDS) {
+      const text = canonicalRow(this.#rows, found[at + 1]!, found[at + 2]!, found[at + 3]!, found[at + 4]!)
+      rows.push({ tree: found[at]!, ...text })
+    }
+    return rows
   }
 }

@@ -2,6 +2,8 @@
  * The members of an object's canonical text, one by one and in their order, values unparsed. `JSON.parse`
  * would put names that are numbers first and make a string of every value, however long.
  */
+import { copyBytes } from '../base/copy-bytes.ts'
+
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
@@ -15,7 +17,7 @@ const OPENING = 0x7b
 const CLOSING = 0x7d
 
 /** Position behind the string that begins at `at`. */
-function endOfString(text: Buffer, at: number): number {
+function endOfString(text: Uint8Array, at: number): number {
   const near = Math.min(at + NEAR_BYTES, text.length)
   let quote = at + 1
   for (; quote < near; quote++) {
@@ -33,7 +35,7 @@ function endOfString(text: Buffer, at: number): number {
   }
 }
 
-function endOfValue(text: Buffer, start: number): number {
+function endOfValue(text: Uint8Array, start: number): number {
   let depth = 0
   let at = start
   for (;;) {
@@ -69,26 +71,34 @@ export function walkMembers(
 }
 
 /**
- * Copies those members of a canonical object whose names, texts with their quotes, are among `names`, each with a comma before
- * it. Returns where they end in `target`, which must have room for all of `text`.
+ * Copies those members of the canonical object from `start` to `end` of `text` whose names, texts with their quotes, are among
+ * `names`, each with a comma before it, to `to` of `target`, which must have room for all of the object. Returns where they end.
  */
-export function pickMembers(text: Buffer, names: readonly Buffer[], target: Buffer, start: number): number {
-  let to = start
+export function pickMembers(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  names: readonly Buffer[],
+  target: Uint8Array,
+  to: number,
+): number {
+  let pickedEnd = to
   let left = names.length
-  for (let at = 1; left > 0 && at < text.length - 1; ) {
+  for (let at = start + 1; left > 0 && at < end - 1; ) {
     const nameEnd = endOfString(text, at)
     const valueEnd = endOfValue(text, nameEnd + 1)
     if (isOneOf(names, text, at, nameEnd)) {
-      target[to++] = COMMA
-      to += text.copy(target, to, at, valueEnd)
+      target[pickedEnd++] = COMMA
+      copyBytes(text, at, target, pickedEnd, valueEnd - at)
+      pickedEnd += valueEnd - at
       left -= 1
     }
     at = valueEnd + 1
   }
-  return to
+  return pickedEnd
 }
 
-function isOneOf(names: readonly Buffer[], text: Buffer, start: number, end: number): boolean {
+function isOneOf(names: readonly Buffer[], text: Uint8Array, start: number, end: number): boolean {
   for (const name of names) {
     if (name.length !== end - start) continue
     let i = 0

@@ -24,7 +24,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import type { Clock } from '../base/clock.ts'
 import type { Design } from './design.ts'
-import { linesOf } from './json-lines.ts'
+import { linesOf, listLinesOf } from './json-lines.ts'
 import { DEFAULT_LIMITS, type Limits } from './limits.ts'
 import { type ListSource, runList } from './list.ts'
 import type { ReduceLimit } from './prelude/views.ts'
@@ -256,7 +256,7 @@ export class Scripting {
   ): AsyncGenerator<MappedSlice, void, void> {
     design.requireLanguage()
     for (let done = 0; done < documents.length; ) {
-      const bytes = linesOf(documents.slice(done))
+      const bytes = listLinesOf(documents, done)
       const job = { do: 'map', views, bytes } as const
       const outcome = await this.#lines.run(design.views, { job, transfer: [bytes.buffer] }, options.signal)
       const slice = bytesOf(outcome)

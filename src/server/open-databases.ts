@@ -155,7 +155,7 @@ export class OpenDatabases<Held extends Database> {
       name,
       isExempt,
       abort: new AbortController(),
-      opened: isExempt ? this.#openExempt(name) : this.#openInRoom(name),
+      opened: this.#open(name, isExempt),
       database: undefined,
       closing: undefined,
       leases: 0,
@@ -174,24 +174,21 @@ export class OpenDatabases<Held extends Database> {
     return entry
   }
 
-  async #openExempt(name: string): Promise<Held> {
-    this.#exempt += 1
+  async #open(name: string, isExempt: boolean): Promise<Held> {
+    if (isExempt) this.#exempt += 1
+    else await this.#takeRoom()
     try {
       return await this.#options.open(name)
     } catch (error) {
-      this.#exempt -= 1
+      this.#giveBack(isExempt)
       throw error
     }
   }
 
-  async #openInRoom(name: string): Promise<Held> {
-    await this.#takeRoom()
-    try {
-      return await this.#options.open(name)
-    } catch (error) {
-      this.#freeRoom()
-      throw error
-    }
+  /** A database that was counted is closed, or was never opened. */
+  #giveBack(isExempt: boolean): void {
+    if (isExempt) this.#exempt -= 1
+    else this.#freeRoom()
   }
 
   #release(entry: Entry<Held>): void {
@@ -214,8 +211,7 @@ export class OpenDatabases<Held extends Database> {
     entry.abort.abort(reason)
     if (entry.leases > 0) await this.#drain(entry, graceMs)
     await this.#close(entry, database)
-    if (entry.isExempt) this.#exempt -= 1
-    else this.#freeRoom()
+    this.#giveBack(entry.isExempt)
   }
 
   #drain(entry: Entry<Held>, graceMs: number): Promise<void> {

@@ -368,8 +368,8 @@ async function updatedInTurn(
 
 /** What the server itself asks of a database's documents. */
 interface Rules {
-  /** The edit as it is to be stored. Rejects with why it is refused. */
-  ready(edit: DocumentEdit): Promise<DocumentEdit>
+  /** The edit as it is to be stored, with what `_security` says now. Rejects with why it is refused. */
+  ready(edit: DocumentEdit, security: Security): Promise<DocumentEdit>
   /** Why what replaces that is refused; undefined where it is not. */
   fault(edit: CheckedEdit, security: Security): DatabaseError | undefined
   /** The text of a validation function that says the same. */
@@ -384,8 +384,8 @@ function rulesOf(parts: WritingParts, database: Database, { user, caller }: Auth
     const iterations = settings.get('passwordIterations')
     const hashing = { hasher, iterations, random, rules: settings.get('passwordRules'), log }
     return {
-      ready: async (edit) => {
-        requireOwn(edit.id, user, parseSecurity(database.security()))
+      ready: async (edit, security) => {
+        requireOwn(edit.id, user, security)
         return await withHashedPassword(edit, hashing, caller)
       },
       fault: (edit, security) => userFault(edit, user, security),
@@ -398,7 +398,7 @@ function rulesOf(parts: WritingParts, database: Database, { user, caller }: Auth
     isDatabaseAdmin: isServerAdmin(user) || isDatabaseAdmin(user, security),
   })
   return {
-    ready: (edit) => ownedEdit(edit, authorUnder(parseSecurity(database.security()))),
+    ready: (edit, security) => ownedEdit(edit, authorUnder(security)),
     fault: (edit, security) => ownerFault(edit, authorUnder(security)),
   }
 }
@@ -422,7 +422,7 @@ class RuledWriter implements DocumentWriter {
   ): Promise<EditResult[]> {
     const prepared = await prepare(edits, async (edit) => {
       if (isDesign(edit)) await compileDesign(this.#parts.designs, this.#database, edit)
-      return this.#rules.ready(edit)
+      return this.#rules.ready(edit, parseSecurity(this.#database.security()))
     })
     await this.#author.mayStill?.(this.#database, edits.some(isDesign), true)
     const check = this.#check()

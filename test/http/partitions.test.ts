@@ -157,6 +157,39 @@ t.test('_all_docs of a partition', async (t) => {
   )
 })
 
+t.test('what a path says of a partition the query string says too', async (t) => {
+  const ids = (rows: unknown) => (rows as { id: string }[]).map(({ id }) => id)
+  for (const line of [
+    'POST /p/_partition/blue/_all_docs/queries',
+    'POST /p/_all_docs/queries?partition=blue',
+  ]) {
+    const { json } = await send(line, { json: { queries: [{}, { limit: 1 }] } })
+    const { results } = json as { results: { rows: unknown }[] }
+    t.same(
+      results.map(({ rows }) => ids(rows)),
+      [['blue:1', 'blue:x:y'], ['blue:1']],
+      line,
+    )
+  }
+  const query = { selector: { _id: { $gt: null } }, fields: ['_id'] }
+  const wanted = { docs: [{ _id: 'blue:1' }, { _id: 'blue:x:y' }] }
+  for (const line of ['POST /p/_partition/blue/_find', 'POST /p/_find?partition=blue']) {
+    t.match(await send(line, { json: query }), { status: 200, json: wanted }, line)
+    t.match(await send(line, { json: { ...query, partition: 'blue' } }), { status: 200, json: wanted }, line)
+    t.equal((await send(line, { json: { ...query, partition: 'red' } })).status, 400, line)
+  }
+  t.match((await send('POST /p/_explain?partition=blue', { json: query })).json, {
+    opts: { partition: 'blue' },
+  })
+  t.equal((await send('POST /plain/_find?partition=blue', { json: query })).status, 400)
+  const index = { index: { fields: ['k'] }, name: 'k', ddoc: 'k' }
+  t.match((await send('POST /p/_partition/blue/_index', { json: index })).json, { result: 'created' })
+  t.match((await send('GET /p/_partition/blue/_index')).json, {
+    indexes: [{ name: '_all_docs' }, { name: 'k', partitioned: true }],
+  })
+  t.equal((await send('DELETE /p/_partition/blue/_index/k/json/k')).status, 200)
+})
+
 t.test('a partition that is full takes nothing that makes it longer', async (t) => {
   const setting = '/_node/_local/_config/couchdb/max_partition_size'
   const setBytes = async (bytes: number) =>

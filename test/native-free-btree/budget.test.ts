@@ -143,3 +143,33 @@ t.test(`a store ${DOCUMENTS} kB long with a cache of 16 MB`, { timeout: 600_000 
   t.comment(`${Math.round(peakBytes / MIB)} MiB were reachable`)
   t.ok(peakBytes < BUDGET_BYTES * 1.2 + OTHER_BYTES, `${peakBytes} bytes were reachable`)
 })
+
+t.test('dirty nodes come to more than half of the cache, and keep to three quarters of it', async (t) => {
+  const cacheBytes = 4 * MIB
+  const store = await openStore(join(t.testdir(), 'store'), {
+    trees: { id: {} },
+    cache: new PageCache(cacheBytes),
+  })
+  await store.transact((tx) => {
+    for (let i = 0; i < 40_000; i++) tx.put('id', keyOf(i), patternBytes(i, 60))
+  })
+  await store.checkpoint()
+  const random = new Random(seed)
+  let most = 0
+  let ofOneCommit = 0
+  for (let commit = 0; commit < 600; commit++) {
+    const before = store.stats().dirtyBytes
+    await store.transact((tx) => {
+      for (let i = 0; i < 10; i++) tx.put('id', keyOf(random.int(40_000)), patternBytes(commit, 60))
+    })
+    const { dirtyBytes } = store.stats()
+    ofOneCommit = Math.max(ofOneCommit, dirtyBytes - before)
+    most = Math.max(most, dirtyBytes)
+  }
+  t.ok(most > cacheBytes * 0.55, `${most} of ${cacheBytes} bytes`)
+  t.ok(
+    most <= cacheBytes * 0.75 + ofOneCommit,
+    `${most} of ${cacheBytes} bytes, ${ofOneCommit} of one commit`,
+  )
+  await store.close()
+})

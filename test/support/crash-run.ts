@@ -6,17 +6,10 @@
  */
 import type { FileSystem } from '../../native-free-btree/disk/file-system.ts'
 import { StorageError, type Store, type StoreOptions } from '../../native-free-btree/index.ts'
-import { crashImages } from '../../src/lab/disk/crash-images.ts'
-import {
-  assertHolds,
-  EMPTY_VERSION,
-  markerOf,
-  type Plan,
-  planTransaction,
-  runPlan,
-  type Version,
-} from './crash-model.ts'
+import { CrashExamination } from './crash-examination.ts'
+import { EMPTY_VERSION, markerOf, type Plan, planTransaction, runPlan, type Version } from './crash-model.ts'
 import { newCrashTally } from './crash-tally.ts'
+import { CrashVersions } from './crash-versions.ts'
 import type { Random } from './random.ts'
 import { SimulatedClock } from './simulated-clock.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
@@ -27,15 +20,6 @@ const PATH = '/d/store'
 const CHAIN_BYTES = 200_000
 const CHAIN_EVENTS = 80
 const STALE_IMAGES = 6
-
-interface Image {
-  readonly disk: SimulatedDisk
-  readonly acceptable: readonly number[]
-  readonly place: string
-  /** As `crashImages` says it. */
-  readonly how: string
-  readonly checkpointRunning: boolean
-}
 
 /** From an opening to whatever ends it. */
 interface Life {
@@ -59,16 +43,15 @@ export class CrashRun {
   #store: Store | undefined
   #clock = new SimulatedClock()
   #firstGroup: number | undefined
-  #versions = new Map<number, Version>([[0, EMPTY_VERSION]])
-  /** Marker of the last acknowledged transaction. */
-  #acknowledged = 0
-  /** Markers of transactions that were submitted and not answered. */
-  #inFlight: number[] = []
-  #nextMarker = 1
+  readonly #versions = new CrashVersions()
+  readonly #examination = new CrashExamination({
+    path: PATH,
+    tally: this.tally,
+    versions: this.#versions,
+    open: (disk) => this.#open(disk),
+    openReader: (disk) => this.#openReader(disk),
+  })
   #streamed: { reference: Buffer; seed: number; length: number }[] = []
-  #images: Image[] = []
-  /** How many images with old bytes in new blocks are looked at beside the others. */
-  #staleImages = 0
   #phase = 'creation'
   /** The disk that the crash left. */
   #after: SimulatedDisk | undefined
@@ -109,19 +92,13 @@ export class CrashRun {
     this.#disk = new SimulatedDisk(random.fork(), { latencyTurns: 2 })
     this.#firstGroup = random.bool(0.3) ? 2 ** 32 - 8 * random.int(4000) : undefined
     if (this.#firstGroup !== undefined) this.tally.beyond32Bits += 1
-    this.#versions = new Map([[0, EMPTY_VERSION]])
-    this.#acknowledged = 0
-    this.#inFlight = []
+    this.#versions.clear()
     this.#crashChain = 0
     this.#streamed = []
   }
 
   get #fileBytes(): number {
     return this.#disk.paths().includes(PATH) ? this.#disk.inode(PATH).visible.length : 0
-  }
-
-  get #acceptable(): number[] {
-    return [this.#acknowledged, ...this.#inFlight]
   }
 
   /** Opens the store of the next life, which has its end drawn already. */
@@ -179,7 +156,7 @@ export class CrashRun {
     this.#disk.onOperation = undefined
     await this.#examine()
     this.#store = undefined
-    this.#staleImages = 0
+    this.#examination.staleImages = 0
     if (this.#disk.hasPower) {
       this.#crashChain = 0
       return
@@ -212,116 +189,28 @@ export class CrashRun {
     return store
   }
 
-  /** What an opening found is from then on as good as acknowledged: it was shown. */
   #accept(store: Store): void {
     this.#phase = 'just opened'
-    const marker = this.#verify(store, this.#acceptable)
-    if (marker !== this.#acknowledged) this.tally.unacknowledgedKept += 1
-    this.#acknowledged = marker
-    this.#inFlight = []
+    if (!this.#versions.accept(store)) this.tally.unacknowledgedKept += 1
   }
 
-  #verify(store: Store, acceptable: readonly number[]): number {
-    const marker = markerOf(store)
-    if (!acceptable.includes(marker)) {
-      throw new Error(`the store shows version ${marker}, not one of ${acceptable.join(', ')}`)
-    }
-    assertHolds(store, this.#versions.get(marker)!)
-    return marker
+  /** The store shows what was acknowledged last. */
+  #verify(store: Store): void {
+    this.#versions.verify(store, [this.#versions.acknowledged])
   }
 
   /** Keeps disks that a power loss right now might leave. */
   #capture(place: string): void {
     const checkpointRunning = this.#store?.stats().checkpointRunning === true
-    const acceptable = this.#acceptable
-    for (const { disk, how } of crashImages(this.#disk, this.#random)) {
-      this.#images.push({ disk, acceptable, place, how, checkpointRunning })
-    }
-    for (let i = 0; i < this.#staleImages; i++) {
-      const disk = this.#disk.afterCrash({ survival: 0, staleness: 1 })
-      this.#images.push({ disk, acceptable, place, how: 'stale blocks', checkpointRunning })
-    }
+    this.#examination.capture(this.#random, { disk: this.#disk, place, checkpointRunning })
   }
 
-  async #examine(): Promise<void> {
-    const images = this.#images
-    this.#images = []
-    for (const { disk, acceptable, place, how, checkpointRunning } of images) {
-      this.tally.images += 1
-      this.#count(disk, how)
-      if (checkpointRunning) this.tally.checkpointsCrossed += 1
-      try {
-        await this.#examineDisk(disk, acceptable)
-      } catch (error) {
-        throw new Error(`${place}, ${how}: ${(error as Error).message}`, { cause: error })
-      }
-    }
-    // Readers may be some commits behind.
-    const kept = [...this.#versions.keys()].slice(-40)
-    const oldest = Math.min(kept[0]!, ...this.#acceptable)
-    for (const marker of this.#versions.keys()) {
-      const refused = marker > this.#acknowledged && !this.#inFlight.includes(marker)
-      if (marker < oldest || refused) this.#versions.delete(marker)
-    }
-  }
-
-  #count(disk: SimulatedDisk, how: string): void {
-    const { tally } = this
-    if (how === 'torn by sectors') tally.tornBySectors += 1
-    if (how === 'torn by bytes') tally.tornByBytes += 1
-    if (how === 'subset') tally.subsets += 1
-    if (how === 'random') tally.drawnAtRandom += 1
-    if (how === 'stale blocks') tally.staleBlocks += 1
-    const paths = disk.paths()
-    if (paths.includes(PATH)) return
-    // The rename that gives a new file its name was undone, alone or with the file that it named.
-    if (paths.length > 0) tally.renamesUndone += 1
-    else tally.creationsUndone += 1
-  }
-
-  async #examineDisk(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
-    const random = this.#random
-    if (random.bool(0.1) && disk.paths().includes(PATH)) await this.#examineAsReader(disk, acceptable)
-    const store = await this.#open(disk)
-    const marker = this.#verify(store, acceptable)
-    if (random.bool(0.03)) {
-      const { problems } = await store.check()
-      if (problems.length > 0) throw new Error(`check: ${JSON.stringify(problems.slice(0, 3))}`)
-    }
-    if (random.bool(0.12)) {
-      // It must be able to go on, and what it then writes must be found by the next opening.
-      const plan = planTransaction(random, this.#versions.get(marker)!, 0xffff_ffff, 3)
-      await store.transact((tx) => runPlan(plan, tx))
-      const again = disk.crash({ survival: 0 })
-      const reopened = await this.#open(again)
-      if (markerOf(reopened) !== 0xffff_ffff) throw new Error('a commit after the crash was lost')
-      assertHolds(reopened, plan.version)
-    }
+  #examine(): Promise<void> {
+    return this.#examination.run(this.#random)
   }
 
   #openReader(disk: SimulatedDisk): Promise<Store> {
     return openSimulated(disk, PATH, this.#random, { readOnly: true, ...this.#options(disk) })
-  }
-
-  /** A reader, which repairs nothing, may be behind, but shows whole commits and none that was refused. */
-  async #examineAsReader(disk: SimulatedDisk, acceptable: readonly number[]): Promise<void> {
-    const reader = await this.#openReader(disk)
-    const marker = markerOf(reader)
-    const version = this.#versions.get(marker)
-    if (version === undefined || marker > Math.max(...acceptable)) {
-      throw new Error(`a reader shows version ${marker}, while ${acceptable.join(', ')} were acceptable`)
-    }
-    assertHolds(reader, version)
-    // What a crash leaves is no damage, and what is not as a good close leaves it is told.
-    const { problems, leftovers } = await reader.check()
-    if (problems.length > 0) throw new Error(`check by a reader: ${JSON.stringify(problems.slice(0, 3))}`)
-    const { outcome, badSuperblocks } = reader.recovery
-    if ((outcome === 'cut' || badSuperblocks > 0) !== leftovers.length > 0) {
-      throw new Error(`opened as ${outcome}, and check says ${JSON.stringify(leftovers)}`)
-    }
-    if (leftovers.length > 0) this.tally.leftoversTold += 1
-    await reader.close()
-    this.tally.readers += 1
   }
 
   /** Does one thing; false when this life is over. */
@@ -346,29 +235,26 @@ export class CrashRun {
 
   #plan(before: Version, writeCount: number): Plan {
     const streamed = this.#streamed.splice(0, this.#random.int(3))
-    const plan = planTransaction(this.#random, before, this.#nextMarker++, writeCount, streamed)
-    this.#versions.set(plan.version.marker, plan.version)
-    return plan
+    return this.#versions.plan(this.#random, before, writeCount, streamed)
   }
 
   async #commit(store: Store, transactions: number, writeCount?: number): Promise<void> {
     const random = this.#random
     this.#phase = 'committing'
-    let before = this.#versions.get(this.#acknowledged)!
+    let before = this.#versions.newest
     const all: Promise<unknown>[] = []
     for (let i = 0; i < transactions; i++) {
       const plan = this.#plan(before, writeCount ?? random.between(0, 8))
       before = plan.version
       const { marker } = plan.version
-      this.#inFlight.push(marker)
+      this.#versions.submitted(marker)
       const done = store
         .transact((tx) => runPlan(plan, tx))
         .then(
           () => this.#acknowledge(marker),
           (error: unknown) => {
             // Refused for certain; of any other failure nobody knows yet what the disk has.
-            if (isCode(error, 'WRITE_FAILED'))
-              this.#inFlight = this.#inFlight.filter((other) => other !== marker)
+            if (isCode(error, 'WRITE_FAILED')) this.#versions.refuse(marker)
             throw error
           },
         )
@@ -382,13 +268,13 @@ export class CrashRun {
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
     if ((writeCount ?? 0) > 20) this.tally.commitsInParts += 1
-    if (markerOf(store) !== this.#acknowledged) throw new Error('an acknowledged commit cannot be read')
+    if (markerOf(store) !== this.#versions.acknowledged)
+      throw new Error('an acknowledged commit cannot be read')
   }
 
   #acknowledge(marker: number): void {
     this.tally.commits += 1
-    this.#acknowledged = marker
-    this.#inFlight = this.#inFlight.filter((other) => other > marker)
+    this.#versions.acknowledge(marker)
   }
 
   async #throwing(store: Store): Promise<void> {
@@ -436,11 +322,11 @@ export class CrashRun {
     const random = this.#random
     // A write that fails may have written everything.
     const whole = random.bool(0.5)
-    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, whole ? 3 : 12))
+    const plan = this.#plan(this.#versions.newest, random.between(1, whole ? 3 : 12))
     const fault = { on: 'write', code: 'ENOSPC', after: random.int(2) } as const
     const cancel = this.#disk.inject(whole ? { ...fault, written: Number.POSITIVE_INFINITY } : fault)
     const { marker } = plan.version
-    this.#inFlight.push(marker)
+    this.#versions.submitted(marker)
     try {
       await store.transact((tx) => runPlan(plan, tx))
       this.#acknowledge(marker)
@@ -448,16 +334,16 @@ export class CrashRun {
       if (!this.#disk.hasPower) throw error
       if (!isCode(error, 'WRITE_FAILED')) throw error
       this.tally.full += 1
-      this.#inFlight = []
+      this.#versions.refuse(marker)
     }
     cancel()
     if (store.stats().poisoned !== undefined) throw new Error('a full disk poisoned the store')
-    this.#verify(store, [this.#acknowledged])
+    this.#verify(store)
     if (!whole) return
     // The group that was refused is in the blocks that were cut off, and these come back as the file grows.
-    this.#staleImages = STALE_IMAGES
+    this.#examination.staleImages = STALE_IMAGES
     await this.#commit(store, 1, 10)
-    this.#staleImages = 0
+    this.#examination.staleImages = 0
     this.tally.grownOverRefused += 1
   }
 
@@ -469,14 +355,14 @@ export class CrashRun {
     try {
       const opens = random.bool()
       if (opens) await (await this.#openReader(this.#disk)).close()
-      else this.#verify(store, [this.#acknowledged])
+      else this.#verify(store)
     } catch (error) {
       if (!isCode(error, 'IO_FAILED')) throw error
       this.tally.readsFailed += 1
     } finally {
       cancel()
     }
-    this.#verify(store, [this.#acknowledged])
+    this.#verify(store)
   }
 
   /** Something that may happen at any time meets a write or a sync that fails. */
@@ -500,7 +386,7 @@ export class CrashRun {
     await new Promise((resolve) => setImmediate(resolve))
     cancel()
     if (closing) return false
-    this.#verify(store, [this.#acknowledged])
+    this.#verify(store)
     if (store.stats().poisoned === undefined) return true
     if (!failed && on === 'write') throw new Error('a write that failed poisoned the store')
     await store.close()
@@ -514,7 +400,7 @@ export class CrashRun {
     this.tally.cleanCloses += 1
     const again = await this.#open(this.#disk)
     if (again.recovery.outcome !== 'clean') throw new Error(`closed, then ${again.recovery.outcome}`)
-    this.#verify(again, [this.#acknowledged])
+    this.#verify(again)
     return false
   }
 
@@ -523,15 +409,15 @@ export class CrashRun {
     this.#phase = 'failing sync'
     const random = this.#random
     const disk = this.#disk
-    const plan = this.#plan(this.#versions.get(this.#acknowledged)!, random.between(1, 12))
+    const plan = this.#plan(this.#versions.newest, random.between(1, 12))
     const { marker } = plan.version
     const forGood = random.bool(0.25)
     const cancel = disk.inject({ on: 'sync', times: forGood ? Number.POSITIVE_INFINITY : 1 })
-    this.#inFlight.push(marker)
+    this.#versions.submitted(marker)
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
     if (!forGood) cancel()
     this.tally.poisoned += 1
-    this.#verify(store, [this.#acknowledged])
+    this.#verify(store)
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
     await store.close()
     this.#store = undefined
@@ -558,9 +444,9 @@ export class CrashRun {
       if (!disk.hasPower || !isCode(error, 'WRITE_FAILED')) throw error
       return
     }
-    this.#verify(store, this.#acceptable)
-    const plan = this.#plan(this.#versions.get(markerOf(store))!, 1)
-    this.#inFlight.push(plan.version.marker)
+    this.#versions.verify(store)
+    const plan = this.#plan(this.#versions.of(markerOf(store)), 1)
+    this.#versions.submitted(plan.version.marker)
     await expectCode('POISONED', disk, () => store.transact((tx) => runPlan(plan, tx)))
     await store.close()
   }

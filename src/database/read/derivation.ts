@@ -10,6 +10,7 @@ import { DEFAULT_SEQUENCES, readRecord } from '../layout/meta-records.ts'
 import { decodePurge } from '../layout/purge-record.ts'
 import { lastNumbers } from './changes.ts'
 import { StoredView, type ViewSource } from './document-view.ts'
+import { StoredEntry } from './stored-rows.ts'
 
 /** A document as its last change left it. */
 export interface DerivedChange {
@@ -20,6 +21,15 @@ export interface DerivedChange {
   readonly isPlain: boolean
   /** The winner. To be used while the derivation is open. */
   document(): StoredView
+}
+
+/** Goes from change to change. What `entry` shows is good until the next one. */
+export interface ChangeWalk {
+  readonly entry: StoredEntry
+  /** False at the end. */
+  next(): boolean
+  /** The present one, for whoever needs more of it than where it lies. */
+  change(): DerivedChange
 }
 
 export class Derivation {
@@ -50,9 +60,18 @@ export class Derivation {
   }
 
   /** In the order of their last changes. */
-  *changesBehind(seq: number): Generator<DerivedChange, void, void> {
+  changesBehind(seq: number): ChangeWalk {
     const cursor = this.#sequence.cursor({ start: seqKey(seq), startInclusive: false })
-    while (cursor.next()) yield this.#change(cursor.key(), cursor.value())
+    const entry = new StoredEntry({ values: this.#source.values, metrics: undefined })
+    return {
+      entry,
+      next: () => {
+        if (!cursor.nextPlace(entry)) return false
+        entry.readChange()
+        return true
+      },
+      change: () => this.#change(entry.key(), entry.value()),
+    }
   }
 
   #change(key: Buffer, value: Buffer): DerivedChange {

@@ -156,13 +156,14 @@ function listOf(text: string | undefined): string[] {
 }
 
 function idsOf(text: string | null, list: unknown): string[] {
-  if (text === null && list !== undefined) {
+  if (text === null && list !== undefined && list !== null) {
     if (!Array.isArray(list) || list.some((id) => typeof id !== 'string'))
       throw badRequest('Bad JSON: doc_ids')
     if (list.length === 0) throw badRequest('Empty doc_ids list')
     return list as string[]
   }
-  const ids = parsedList(text ?? '') ?? (text ?? '').split(',').filter((id) => id !== '')
+  const given = text === null || text.trim() === 'null' ? '' : text
+  const ids = parsedList(given) ?? given.split(',').filter((id) => id !== '')
   if (ids.length === 0) throw badRequest(`Missing 'doc_ids' filter parameter`)
   return ids
 }

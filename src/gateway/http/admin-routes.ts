@@ -12,8 +12,8 @@ export async function getDatabases({ gateway }: Exchange): Promise<Answer> {
   return json(gateway.names())
 }
 
-async function configOf(exchange: Exchange): Promise<Record<string, unknown>> {
-  const body = await exchange.json()
+async function configOf(exchange: Exchange, ofAnyType = false): Promise<Record<string, unknown>> {
+  const body = await exchange.json('lookup', ofAnyType)
   if (!isObject(body)) throw badRequest('Bad JSON')
   return body
 }
@@ -134,10 +134,18 @@ function read(kind: PrincipalKind) {
   }
 }
 
+/**
+ * Of any type, as in Sync Gateway: command lines send what they are not told to send as JSON as a form. A page of another origin could do
+ * that too, unasked, with an administrator's browser; it says where it is from.
+ */
+async function principalOf(exchange: Exchange): Promise<PrincipalConfig> {
+  return (await configOf(exchange, exchange.header('origin') === undefined)) as PrincipalConfig
+}
+
 function put(kind: PrincipalKind) {
   return async (exchange: Exchange): Promise<Answer> => {
     const name = exchange.param(1)
-    const config = (await configOf(exchange)) as PrincipalConfig
+    const config = await principalOf(exchange)
     if (config.name !== undefined && config.name !== null && config.name !== name) {
       throw badRequest("Name mismatch (can't change name)")
     }
@@ -149,7 +157,7 @@ function put(kind: PrincipalKind) {
 
 function post(kind: PrincipalKind) {
   return async (exchange: Exchange): Promise<Answer> => {
-    const config = (await configOf(exchange)) as PrincipalConfig
+    const config = await principalOf(exchange)
     const { name } = config
     if (name === undefined || name === null || name === '') throw badRequest('Missing name property')
     if (typeof name !== 'string') throw badRequest('Bad JSON')

@@ -13,7 +13,7 @@ import { isDocumentId, readCurrent, readRevision, type SeenRevision } from '../r
 import { normalRevision } from '../store/document-leaves.ts'
 import { type Answer, json, textJson } from './answer.ts'
 import { newBoundary } from './document-routes.ts'
-import { type Exchange, parsedList } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import { givenDocument, isWritableId, readDocument } from './given-document.ts'
 
 const LOCAL = '_local/'
@@ -140,7 +140,7 @@ function bulkPart(exchange: Exchange, wish: unknown): Iterable<Piece> {
   const id = typeof members['id'] === 'string' ? members['id'] : ''
   const rev = typeof members['rev'] === 'string' ? members['rev'] : undefined
   try {
-    if (id === '' || (members['rev'] !== undefined && rev === undefined)) {
+    if (id === '' || (rev === undefined && (members['rev'] ?? undefined) !== undefined)) {
       throw badRequest('Invalid doc/rev ID in _bulk_get')
     }
     const since = textsOf(members['atts_since'])
@@ -152,9 +152,7 @@ function bulkPart(exchange: Exchange, wish: unknown): Iterable<Piece> {
       {
         attachmentsSince: exchange.flag('attachments') ? (since ?? []) : undefined,
         expiry: exchange.flag('show_exp'),
-        revisions: exchange.flag('revs')
-          ? { from: from ?? since ?? [], limit: exchange.count('revs_limit') }
-          : undefined,
+        revisions: exchange.history(from ?? since ?? []),
       },
       true,
     )
@@ -212,12 +210,7 @@ async function missingOf(exchange: Exchange, id: string, revs: readonly string[]
 }
 
 export async function getAllDocs(exchange: Exchange): Promise<Answer> {
-  const { query } = exchange
-  const keys = query.get('keys')
-  if (keys === null) return allDocs(exchange, undefined)
-  const list = parsedList(keys)
-  if (list === undefined) throw badRequest('Bad keys')
-  return allDocs(exchange, list)
+  return allDocs(exchange, exchange.list('keys', 'Bad keys'))
 }
 
 export async function postAllDocs(exchange: Exchange): Promise<Answer> {

@@ -6,9 +6,9 @@ import type { Exchange } from './exchange.ts'
 
 const NO_CACHE = { 'Cache-Control': 'private, max-age=0, no-cache, no-store' }
 
-/** Throws 400. */
+/** Throws 400. As in Sync Gateway, a body of options may be of any type. */
 export async function changesOptions(exchange: Exchange): Promise<ChangesOptions> {
-  const body = exchange.method === 'POST' ? await exchange.json('filter') : undefined
+  const body = exchange.method === 'POST' ? await exchange.json('filter', true) : undefined
   return optionsOfRequest(exchange.query, body, exchange.gateway.config.maxHeartbeatSeconds)
 }
 

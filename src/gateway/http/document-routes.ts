@@ -38,10 +38,11 @@ function wantedOf(exchange: Exchange): Wanted {
   const since = exchange.list('atts_since')
   const from = exchange.list('revs_from')
   const attachmentsSince = exchange.flag('attachments') ? (since ?? []) : undefined
-  const revisions = exchange.flag('revs')
-    ? { from: from ?? since ?? [], limit: exchange.count('revs_limit') }
-    : undefined
-  return { revisions, attachmentsSince, expiry: exchange.flag('show_exp') }
+  return {
+    revisions: exchange.history(from ?? since ?? []),
+    attachmentsSince,
+    expiry: exchange.flag('show_exp'),
+  }
 }
 
 export async function getDocument(exchange: Exchange): Promise<Answer> {
@@ -70,10 +71,10 @@ function getOpenRevisions(exchange: Exchange, text: string, wanted: Wanted): Ans
   const revs = text === 'all' ? undefined : parsedList(text)
   if (text !== 'all' && revs === undefined) throw badRequest('bad open_revs')
   const leaves = isDocumentId(id) ? database.leaves(id)?.leaves : undefined
-  if (leaves === undefined) throw missing()
+  if (leaves === undefined && revs === undefined) throw missing()
   const found: (SeenRevision | { missing: string })[] =
     revs === undefined
-      ? leaves.map((revision, at) => {
+      ? leaves!.map((revision, at) => {
           const isRedacted = !mayRead(reader, revision.record.output.channels)
           return { revision, isRedacted, isCurrent: at === 0 }
         })

@@ -126,12 +126,18 @@ export class Exchange {
     return text !== null && /^\d{1,15}$/.test(text) ? Number(text) || undefined : undefined
   }
 
-  /** A parameter that is a list of texts in JSON. Throws 400. */
-  list(name: string): string[] | undefined {
+  /** What is wanted of a revision's history, from the first of some revisions on; undefined: nothing. */
+  history(from: readonly string[]): { from: readonly string[]; limit: number | undefined } | undefined {
+    if (!this.flag('revs') || /^0+$/.test(this.query.get('revs_limit') ?? '')) return undefined
+    return { from, limit: this.count('revs_limit') }
+  }
+
+  /** A parameter that is a list of texts in JSON, or null, which is none. Throws 400. */
+  list(name: string, refusal = `${name} URL param is not a JSON string array`): string[] | undefined {
     const text = this.text(name)
-    if (text === undefined) return undefined
+    if (text === undefined || text.trim() === 'null') return undefined
     const list = parsedList(text)
-    if (list === undefined) throw badRequest(`${name} URL param is not a JSON string array`)
+    if (list === undefined) throw badRequest(refusal)
     return list
   }
 
@@ -182,11 +188,11 @@ export class Exchange {
 
   /**
    * A body of JSON that becomes objects: as long as what its route takes it for may be, and of no more than `MAX_VALUES`. Rejects with
-   * 400 for what is none, and with 413.
+   * 400 for what is none, with 413, and with 415 for another type, where that is looked at.
    */
-  async json(kind: Exclude<BodyKind, 'documents'> = 'lookup'): Promise<unknown> {
+  async json(kind: Exclude<BodyKind, 'documents'> = 'lookup', ofAnyType = false): Promise<unknown> {
     const mostBytes = Math.min(BODY_BYTES[kind], this.gateway.limits.maxJsonBytes)
-    const text = await this.jsonText(mostBytes)
+    const text = await (ofAnyType ? this.bytes(mostBytes) : this.jsonText(mostBytes))
     let values = 0
     const steps = canonicalizeSteps(text, (soFar) => {
       values = soFar

@@ -189,22 +189,31 @@ async function answerOf(exchange: Exchange): Promise<Answer> {
   const { gateway, request, response, isAdmin } = exchange
   const resolved = resolve(pathOf(request), isAdmin)
   if (resolved === undefined) throw new GatewayError(404, 'unknown URL')
-  if ('redirect' in resolved) {
-    const target = resolved.redirect
-    const headers = { 'Content-Type': 'text/html; charset=utf-8', Location: target }
-    return { status: 301, headers, body: `<a href="${escaped(target)}">Moved Permanently</a>.\n\n` }
-  }
-  const { route, params } = resolved
+  const { route, params, redirect } = resolved
   if (route.isThere?.(gateway, params[0]!) === false) throw new GatewayError(404, 'unknown URL')
-  response.setHeader('Server', SERVER_TOKEN)
+  if (redirect === undefined) response.setHeader('Server', SERVER_TOKEN)
   const allowed = methodsOf(route)
   if (!isAdmin) putCors(gateway.config.cors, request, response, allowed)
   if (exchange.method === 'OPTIONS') return { status: 204, headers: { Allow: allowed } }
   const handler = Object.hasOwn(route.methods, exchange.method) ? route.methods[exchange.method] : undefined
   if (handler === undefined) throw new GatewayError(405, '', { headers: { Allow: allowed } })
+  if (redirect !== undefined) return redirected(request, redirect)
+  const coding = exchange.header('content-encoding')
+  if (coding !== undefined && coding !== '' && coding !== 'gzip') {
+    throw new GatewayError(415, 'Unsupported Content-Encoding; use gzip')
+  }
   exchange.params = params
   await admit(exchange, route)
   return handler(exchange)
+}
+
+/** To the same query. A page says so to whoever reads one. */
+function redirected({ url, method }: IncomingMessage, path: string): Answer {
+  const at = url!.indexOf('?')
+  const target = at < 0 ? path : path + url!.slice(at)
+  if (method !== 'GET') return { status: 301, headers: { Location: target } }
+  const headers = { 'Content-Type': 'text/html; charset=utf-8', Location: target }
+  return { status: 301, headers, body: `<a href="${escaped(target)}">Moved Permanently</a>.\n\n` }
 }
 
 function escaped(text: string): string {

@@ -33,7 +33,8 @@ export interface Route {
   readonly isThere?: ((gateway: Gateway, name: string) => boolean) | undefined
 }
 
-export type Resolved = { route: Route; params: string[] } | { redirect: string } | undefined
+/** A path that is spelled with a slash at its end, or without, where the other is meant, is sent there with the methods that are there. */
+export type Resolved = { route: Route; params: string[]; redirect?: string } | undefined
 
 interface RouteOptions {
   access?: Access
@@ -147,11 +148,16 @@ const ADMIN_ONLY: Readonly<Record<string, Route>> = {
 
 const PUBLIC_ROUTES = { ...PUBLIC, ...PUBLIC_ONLY }
 const ADMIN_ROUTES = { ...PUBLIC, ...ADMIN_ONLY }
-/** What is asked for without a slash at its end is sent to where it is. */
-const FOLDERS = new Set(['_user', '_role'])
-
 /** What a path means. `path` is as it came, without the query. Throws 400 for what cannot be decoded. */
 export function resolve(path: string, isAdmin: boolean): Resolved {
+  const found = resolveExactly(path, isAdmin)
+  if (found !== undefined) return found
+  const redirect = path.endsWith('/') ? path.slice(0, -1) : `${path}/`
+  const meant = path.endsWith('//') ? undefined : resolveExactly(redirect, isAdmin)
+  return meant && { ...meant, redirect }
+}
+
+function resolveExactly(path: string, isAdmin: boolean): Resolved {
   const [, first, ...rest] = path.split('/')
   if (first === undefined || (first === '' && rest.length === 0)) return { route: ROOT, params: [] }
   if (first.startsWith('_')) {
@@ -159,13 +165,12 @@ export function resolve(path: string, isAdmin: boolean): Resolved {
       ? { route: ADMIN_DATABASES, params: [] }
       : undefined
   }
-  if (first === '') return undefined
-  if (rest.length === 0) return { redirect: `/${first}/` }
+  if (first === '' || rest.length === 0) return undefined
   const name = decoded(first)
   if (rest.length === 1 && rest[0] === '') {
     return { route: isAdmin ? ADMIN_DATABASE : PUBLIC_DATABASE, params: [name] }
   }
-  if (rest[0]!.startsWith('_')) return special(name, first, rest, isAdmin)
+  if (rest[0]!.startsWith('_')) return special(name, rest, isAdmin)
   if (rest.length === 1) return { route: DOCUMENT, params: [name, decoded(rest[0]!)] }
   const attachment = rest.slice(1).join('/')
   return attachment === ''
@@ -173,8 +178,7 @@ export function resolve(path: string, isAdmin: boolean): Resolved {
     : { route: ATTACHMENT, params: [name, decoded(rest[0]!), decoded(attachment)] }
 }
 
-function special(name: string, first: string, rest: readonly string[], isAdmin: boolean): Resolved {
-  if (isAdmin && rest.length === 1 && FOLDERS.has(rest[0]!)) return { redirect: `/${first}/${rest[0]}/` }
+function special(name: string, rest: readonly string[], isAdmin: boolean): Resolved {
   const routes: Readonly<Record<string, Route>> = isAdmin ? ADMIN_ROUTES : PUBLIC_ROUTES
   const whole = rest.join('/')
   if (Object.hasOwn(routes, whole) && !whole.includes('*')) return { route: routes[whole]!, params: [name] }

@@ -75,7 +75,7 @@ async function accept(
 async function admitted(exchange: Exchange): Promise<ChangesOptions> {
   const { gateway, request, isAdmin, query } = exchange
   const resolved = resolve(pathOf(request), isAdmin)
-  if (resolved === undefined || 'redirect' in resolved) throw new GatewayError(404, 'unknown URL')
+  if (resolved === undefined || resolved.redirect !== undefined) throw new GatewayError(404, 'unknown URL')
   exchange.params = resolved.params
   const isFeed = pathOf(request).endsWith('/_changes') && query.get('feed') === 'websocket'
   await admit(exchange, resolved.route)

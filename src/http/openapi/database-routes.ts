@@ -41,6 +41,7 @@ function listings(path: `/${string}`, what: string): DescribedPath {
 }
 
 const FIND: Operation = post('Finds documents by a selector', 'Query', 'QueryResult', {
+  parameters: ['partition'],
   errors: [
     ASKING,
     READING,
@@ -94,6 +95,7 @@ const PARTITIONS: DescribedPath[] = [
     GET: get('What there is to say of a partition', 'PartitionInfo', { errors: OF_PARTITIONS }),
   }),
   listing(`${PARTITION}/_all_docs`, 'documents of a partition'),
+  listings(`${PARTITION}/_all_docs/queries`, 'documents of a partition'),
   at(`${PARTITION}/_find`, { POST: FIND }),
   at(`${PARTITION}/_explain`, { POST: EXPLAIN }),
   ...viewPaths(PARTITION),
@@ -285,7 +287,7 @@ export const DATABASE_ROUTES = {
         POST: {
           summary: 'Removes indexes that no design document has any more',
           answers: { 202: jsonAnswer('Ok', 'It is done.') },
-          errors: ['badContentType', 'clientGone'],
+          errors: ['clientGone'],
         },
       }),
     ],

@@ -1,7 +1,14 @@
 /** The two orders of rows: which comparator a tree has, and how keys get into it. */
 import type { Comparator } from '../../../native-free-btree/index.ts'
 import { compareKeys } from './key-comparison.ts'
-import { collatedArrayStart, collatedKey, rawArrayStart, rawKey } from './sort-key.ts'
+import {
+  collatedArrayStart,
+  collatedKey,
+  rawArrayStart,
+  rawKey,
+  writeCollatedKey,
+  writeRawKey,
+} from './sort-key.ts'
 import { BY_TEXT } from './tokens.ts'
 
 export interface KeyOrder {
@@ -9,6 +16,15 @@ export interface KeyOrder {
   readonly comparator: Comparator | undefined
   /** From the JSON text of a key; `partition`, the name of one, in a partitioned index. */
   sortKey(json: Uint8Array, partition?: Uint8Array): Buffer
+  /** The same from `start` to `end` of `json`, written at `to` of `target`, which has the room. Returns where it ends. */
+  writeSortKey(
+    json: Uint8Array,
+    start: number,
+    end: number,
+    partition: Uint8Array | undefined,
+    target: Uint8Array,
+    to: number,
+  ): number
   /** The place before all keys that are arrays and begin with the elements of this one; `afterKey` of it is that after. */
   arrayStart(json: Uint8Array, partition?: Uint8Array): Buffer
   /** The order of sort keys, and of places. */
@@ -28,6 +44,7 @@ export const collatedOrder: KeyOrder = {
     bytewiseBelow: BY_TEXT,
   },
   sortKey: collatedKey,
+  writeSortKey: writeCollatedKey,
   arrayStart: collatedArrayStart,
   compare: compareKeys,
 }
@@ -36,6 +53,7 @@ export const collatedOrder: KeyOrder = {
 export const rawOrder: KeyOrder = {
   comparator: undefined,
   sortKey: rawKey,
+  writeSortKey: writeRawKey,
   arrayStart: rawArrayStart,
   compare: Buffer.compare,
 }

@@ -16,6 +16,8 @@ const SHORT_NUMBERS = 0x80
 const NO_LENGTH = 0xff
 /** Behind the id in a row's key, whose length as it is written there is known. */
 const BYTES_BEHIND_ID = 3
+/** Where the number is a large one. */
+const MOST_BEHIND_ID = 7
 /** Of an id as it is written here, so that a row's key is no longer than the engine's keys may be. */
 const MAX_ID_BYTES = 40_000
 
@@ -34,15 +36,28 @@ export function rowKey(sortKey: Uint8Array, id: Uint8Array, number: number): Buf
   const numberLength = numberBytes(number)
   const key = Buffer.allocUnsafe(sortKey.length + idLength + 2 + numberLength)
   key.set(sortKey)
-  let at = writeEscaped(key, sortKey.length, id, 0, id.length)
-  key[at++] = 0
-  if (numberLength === 1) key[at++] = number
-  else {
-    key[at++] = SHORT_NUMBERS + numberLength - 1
-    at = key.writeUIntBE(number, at, numberLength - 1)
-  }
-  key[at] = numberLength === 1 && idLength < NO_LENGTH ? idLength : NO_LENGTH
+  writeBehindSortKey(key, sortKey.length, id, number)
   return key
+}
+
+/** Bytes that `writeBehindSortKey` may take. */
+export function mostBehindSortKey(id: Uint8Array): number {
+  return 2 * id.length + MOST_BEHIND_ID
+}
+
+/** Writes what stands behind the sort key in the key of a row. Returns where it ends. `id` is one that can have rows. */
+export function writeBehindSortKey(target: Buffer, start: number, id: Uint8Array, number: number): number {
+  let at = writeEscaped(target, start, id, 0, id.length)
+  const idLength = at - start
+  const numberLength = numberBytes(number)
+  target[at++] = 0
+  if (numberLength === 1) target[at++] = number
+  else {
+    target[at++] = SHORT_NUMBERS + numberLength - 1
+    at = target.writeUIntBE(number, at, numberLength - 1)
+  }
+  target[at++] = numberLength === 1 && idLength < NO_LENGTH ? idLength : NO_LENGTH
+  return at
 }
 
 /** The id of a row's document. */

@@ -4,8 +4,11 @@
  * does not tell all of it.
  */
 
+import { copyBytes } from '../../base/copy-bytes.ts'
+
 const CONTINUES = 0x80
 const LOW_BITS = 0x7f
+export const MOST_HEAD_BYTES = 4
 
 function headBytes(keyLength: number): number {
   if (keyLength < 1 << 7) return 1
@@ -24,14 +27,31 @@ export function encodeRowValue(
   const keyLength = keyEnd - keyStart
   const head = headBytes(keyLength)
   const bytes = Buffer.allocUnsafe(head + keyLength + valueEnd - valueStart)
+  writeRowValue(bytes, 0, source, keyStart, keyEnd, valueStart, valueEnd)
+  return bytes
+}
+
+/** Writes the same at `start` of `target`. Returns where it ends. */
+export function writeRowValue(
+  target: Uint8Array,
+  start: number,
+  source: Uint8Array,
+  keyStart: number,
+  keyEnd: number,
+  valueStart: number,
+  valueEnd: number,
+): number {
+  const keyLength = keyEnd - keyStart
+  const keyAt = start + headBytes(keyLength)
   let rest = keyLength
-  for (let at = 0; at < head; at++) {
-    bytes[at] = at === head - 1 ? rest : (rest & LOW_BITS) | CONTINUES
+  for (let at = start; at < keyAt; at++) {
+    target[at] = at === keyAt - 1 ? rest : (rest & LOW_BITS) | CONTINUES
     rest >>>= 7
   }
-  bytes.set(source.subarray(keyStart, keyEnd), head)
-  bytes.set(source.subarray(valueStart, valueEnd), head + keyLength)
-  return bytes
+  const valueAt = keyAt + keyLength
+  copyBytes(source, keyStart, target, keyAt, keyLength)
+  copyBytes(source, valueStart, target, valueAt, valueEnd - valueStart)
+  return valueAt + valueEnd - valueStart
 }
 
 /** Where the key's JSON begins and the value's, in bytes that `encodeRowValue` made, which begin at `start`. */

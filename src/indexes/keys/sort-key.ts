@@ -1,5 +1,6 @@
 /** From the JSON text of a key to its sort key, as tokens.ts describes it, in one pass and without recursion. */
 import { createHash } from 'node:crypto'
+import { copyBytes } from '../../base/copy-bytes.ts'
 import * as X from '../../json/characters.ts'
 import { inOrderOfText } from '../../json/collation.ts'
 import { asciiWeights, IGNORED, UNDECIDED } from './ascii-weights.ts'
@@ -60,6 +61,34 @@ export function collatedKey(json: Uint8Array, partition?: Uint8Array): Buffer {
 /** The same in the raw order. */
 export function rawKey(json: Uint8Array, partition?: Uint8Array): Buffer {
   return keyOf(json, RAW, partition, false)
+}
+
+/** Writes what `collatedKey` gives for the JSON between two places of `json`, at `to` of `target`. Returns where it ends. */
+export function writeCollatedKey(
+  json: Uint8Array,
+  start: number,
+  end: number,
+  partition: Uint8Array | undefined,
+  target: Uint8Array,
+  to: number,
+): number {
+  begin(partition)
+  writeTokens(json, COLLATED, start, end)
+  return finishedIn(target, to)
+}
+
+/** The same in the raw order. */
+export function writeRawKey(
+  json: Uint8Array,
+  start: number,
+  end: number,
+  partition: Uint8Array | undefined,
+  target: Uint8Array,
+  to: number,
+): number {
+  begin(partition)
+  writeTokens(json, RAW, start, end)
+  return finishedIn(target, to)
 }
 
 /**
@@ -135,6 +164,17 @@ function finished(isOpen: boolean): Buffer {
   const key = at <= T.SORT_KEY_BYTES ? copyOf(at) : cutKey()
   if (out.length > KEPT_CAPACITY) out = Buffer.allocUnsafeSlow(FIRST_CAPACITY)
   return key
+}
+
+function finishedIn(target: Uint8Array, to: number): number {
+  if (at > T.SORT_KEY_BYTES) {
+    const key = finished(false)
+    target.set(key, to)
+    return to + key.length
+  }
+  if (hasText) out[0] = out[0]! | T.BY_TEXT
+  copyBytes(out, 0, target, to, at)
+  return to + at
 }
 
 function copyOf(length: number): Buffer {

@@ -53,6 +53,8 @@ export const AFTER_ALL = 0xff
 export const PARTITION_BYTES = 1024
 export const SORT_KEY_BYTES = 24_576
 export const HASH_BYTES = 32
+/** Of a sort key that was cut, the longest that there are. */
+export const MOST_SORT_KEY_BYTES = SORT_KEY_BYTES + 1 + HASH_BYTES
 
 export const REST_ZERO = 0x80
 

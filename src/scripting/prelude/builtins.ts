@@ -21,6 +21,9 @@ export function takeBuiltins(): Builtins {
   const hasOwn = bind(prototype.hasOwnProperty) as (value: unknown, name: string) => boolean
   found.has = (value, name) => value !== null && typeof value === 'object' && hasOwn(value, name)
   found.slice = bind(String.prototype.slice as Fun)
+  const { setPrototypeOf } = Object
+  found.newList = () => setPrototypeOf([], null) as unknown[]
+  found.join = bind(Array.prototype.join as Fun)
   found.indexOf = bind(String.prototype.indexOf as Fun)
   found.InternalError = global['InternalError'] as Builtins['InternalError']
   found.SyntaxError = SyntaxError as Builtins['SyntaxError']

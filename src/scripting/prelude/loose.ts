@@ -21,6 +21,9 @@ export interface Builtins {
   apply: (callee: Fun, self: unknown, values: readonly unknown[]) => unknown
   evaluate: (script: string) => unknown
   slice: (text: string, start: number, end?: number) => string
+  /** What is put into it is put into it alone, whatever became of the prototype of others. */
+  newList: () => unknown[]
+  join: (list: readonly string[], between: string) => string
   indexOf: (text: string, part: string, from: number) => number
   now: () => number
   text: (value: unknown) => string

@@ -16,7 +16,7 @@ export interface Views {
   hasEmitted(): boolean
   forget(): void
   /**
-   * Maps documents, one on each line, with all functions, until the texts end or `sliceMs` are over. What it returns is
+   * Maps documents, lists of them on each line, with all functions, until the texts end or `sliceMs` are over. What it returns is
    * laid out as `rows.ts` says, and begins with the number of documents that are done.
    */
   map(functions: readonly Fun[], texts: string, isSealing: boolean): string
@@ -32,10 +32,12 @@ export function makeViews(
   nextStep: () => void,
   limits: { mostRows: number; mostCharacters: number; sliceMs: number },
 ): Views {
-  const { parse, stringify, freeze, indexOf, slice, now } = builtins
-  let keys: unknown[] = []
-  let values: unknown[] = []
+  const { parse, stringify, freeze, indexOf, slice, now, join, newList, text: asText } = builtins
+  let keys = newList()
+  let values = newList()
   let count = 0
+  /** Rows of a document after which their lists are used again. */
+  const mostKept = 16
 
   function emit(key: unknown, value: unknown): void {
     if (count >= limits.mostRows) {
@@ -48,9 +50,18 @@ export function makeViews(
   }
 
   function forget(): void {
-    keys = []
-    values = []
+    if (count === 0) return
+    keys = newList()
+    values = newList()
     count = 0
+  }
+
+  /** As rows have it: what JSON knows nothing of is null. */
+  function textOf(value: unknown): string {
+    if (value === null || value === undefined) return 'null'
+    // As a number's text is in JSON, but for those that are none.
+    if (typeof value === 'number' && value - value === 0) return asText(value)
+    return stringify(value) ?? 'null'
   }
 
   function seal(value: object): void {
@@ -78,14 +89,19 @@ export function makeViews(
     try {
       fun(document)
       if (count > limits.mostRows) emit(null, null)
+      // The lists are kept, and nothing that was in them.
+      const isKept = count <= mostKept
       for (let i = 0; i < count; i++) {
-        const key = keys[i]
-        const value = values[i]
-        text += key === null || key === undefined ? 'null' : (stringify(key) ?? 'null')
+        text += textOf(keys[i])
         text += '\x01'
-        text += value === null || value === undefined ? 'null' : (stringify(value) ?? 'null')
+        text += textOf(values[i])
         text += '\x02'
+        if (isKept) {
+          keys[i] = null
+          values[i] = null
+        }
       }
+      if (isKept) count = 0
     } catch (thrown) {
       survive(thrown, document)
       return ''
@@ -95,25 +111,35 @@ export function makeViews(
 
   function map(functions: readonly Fun[], texts: string, isSealing: boolean): string {
     const until = now() + limits.sliceMs
-    let out = ''
+    const parts = newList() as string[]
+    let length = 0
     let done = 0
     let at = 0
-    while (at < texts.length) {
+    let isOver = false
+    while (at < texts.length && !isOver) {
       const end = indexOf(texts, '\n', at)
       nextStep()
-      const document = parse(slice(texts, at, end)) as object
+      const documents = parse(slice(texts, at, end)) as object[]
       at = end + 1
-      if (isSealing) seal(document)
-      for (let i = 0; i < functions.length; i++) out += `${rowsOf(functions[i]!, document)}\x03`
-      done += 1
-      if (out.length > limits.mostCharacters) {
+      for (let n = 0; n < documents.length && !isOver; n++) {
+        if (n > 0) nextStep()
+        const document = documents[n]!
+        if (isSealing) seal(document)
+        for (let i = 0; i < functions.length; i++) {
+          const rows = rowsOf(functions[i]!, document)
+          length += rows.length + 1
+          parts[parts.length] = rows
+        }
+        done += 1
+        isOver = length > limits.mostCharacters
         // One document's rows are too long; several documents' are merely the end of this slice.
-        if (done === 1) throw ['fatal', 'result_too_long', 'the rows of one document are too long']
-        break
+        if (isOver && done === 1) throw ['fatal', 'result_too_long', 'the rows of one document are too long']
+        if (now() >= until) isOver = true
       }
-      if (now() >= until) break
     }
-    return `${done}\x04${out}`
+    // Each has its end behind it.
+    parts[parts.length] = ''
+    return `${done}\x04${join(parts, '\x03')}`
   }
 
   function reduceOne(fun: Fun, group: unknown[], isAgain: boolean): unknown {

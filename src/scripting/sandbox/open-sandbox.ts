@@ -19,7 +19,7 @@ export interface OpenSandbox {
   takeLog(): string[]
   run(task: Uint8Array, exchange?: RowExchange): Outcome
   runTask(task: Task): Outcome
-  /** Documents are on one line each, and the last line ends too. See `rows.ts` for what comes back. */
+  /** Documents are in lists of JSON, each list on a line, and the last line ends too. See `rows.ts` for what comes back. */
   map(views: readonly string[], texts: Uint8Array): Outcome
   reduce(views: readonly string[], texts: Uint8Array, isAgain: boolean, limit: ReduceLimit): Outcome
 }

@@ -40,8 +40,10 @@ function atOnce(exchange: Exchange): readonly MangoIndex[] | undefined {
   return exchange.isChannelled ? [ALL_DOCS] : knownIndexes(exchange.database)
 }
 
-function optionsOf(exchange: Exchange, text: Buffer, partition: string): FindOptions {
+/** `partition` of the query string is that of a path, as in CouchDB, which makes the one of the other. */
+function optionsOf(exchange: Exchange, text: Buffer, ofPath: string): FindOptions {
   const { findLimit: limit } = exchange.limits
+  const partition = ofPath === '' ? (exchange.query.get('partition') ?? '') : ofPath
   const options = readFindOptions(new QueryMembers(bodyOf(text)), { limit, partition })
   requirePartition(exchange, options, partition)
   return options

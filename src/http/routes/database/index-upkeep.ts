@@ -2,13 +2,11 @@
 import type { Steps } from '../../../base/time-slice.ts'
 import { DESIGN_START, designViews } from '../../../documents/design-views.ts'
 import { type Answer, ok } from '../../answer/answer.ts'
-import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import type { Resource } from '../resource.ts'
 import { indexesOf } from './design-indexes.ts'
 
 async function viewCleanup(exchange: Exchange): Promise<Answer> {
-  requireContentType(exchange.header('content-type'), 'application/json')
   const signatures = await exchange.inTurns(usedSignatures(exchange))
   await exchange.backend.indexes.cleanUp(exchange.lease.database, signatures)
   return ok(202)

@@ -23,7 +23,13 @@ async function partition(exchange: Exchange): Promise<Answer> {
     exchange.backend.metrics.count('couchdb.httpd.partition_all_docs_requests')
     return handlerOf(allDocsOfPartition(name), exchange.method)(exchange)
   }
-  if (rest[0] === '_design' && rest[2]?.startsWith('_')) return ofDesign(exchange, name, rest)
+  if (rest[0] === '_design' && rest[2]?.startsWith('_')) {
+    exchange.backend.metrics.count('couchdb.httpd.partition_view_requests')
+    return withParameter(exchange, name, rest)
+  }
+  if (rest[0] === '_index' || rest.join('/') === '_all_docs/queries') {
+    return withParameter(exchange, name, rest)
+  }
   if (rest.length === 1 && rest[0] === '_find') {
     exchange.backend.metrics.count('couchdb.httpd.partition_find_requests')
     return handlerOf(findOfPartition(name), exchange.method)(exchange)
@@ -35,9 +41,8 @@ async function partition(exchange: Exchange): Promise<Answer> {
   throw new DatabaseError('missing')
 }
 
-/** What is behind a design document, as if its query string named the partition. */
-function ofDesign(exchange: Exchange, name: string, rest: readonly string[]): Answer | Promise<Answer> {
-  exchange.backend.metrics.count('couchdb.httpd.partition_view_requests')
+/** What the rest of the path is of the database, as if the query string named the partition. */
+function withParameter(exchange: Exchange, name: string, rest: readonly string[]): Answer | Promise<Answer> {
   const path = [exchange.place.database ?? '', ...rest].map(encodeComponent).join('/')
   const parameters = [...exchange.query.pairs.filter(([key]) => key !== 'partition'), ['partition', name]]
   const query = parameters.map((pair) => pair.map(encodeComponent).join('=')).join('&')

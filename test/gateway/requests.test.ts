@@ -1,0 +1,132 @@
+/** Requests at the edges of the gateway's routes, answered as Sync Gateway 1.5 answers them. */
+import t from 'tap'
+import { type GatewayRequest, GatewayServer } from '../support/gateway-server.ts'
+
+const server = await GatewayServer.start(t.testdir())
+t.teardown(() => server.stop())
+const AS = { as: 'ann:letann' }
+const ask = (line: string, request: GatewayRequest = {}) => server.ask(line, { ...AS, ...request })
+
+t.before(async () => {
+  await server.admin('PUT /db/', { body: {} })
+  await server.admin('PUT /db/_user/ann', {
+    body: { name: 'ann', password: 'letann', admin_channels: ['red'] },
+  })
+})
+
+/** Writes a document of three revisions. */
+async function threeRevisions(id: string): Promise<string[]> {
+  const revs: string[] = []
+  for (const n of [1, 2, 3]) {
+    const rev = revs.at(-1)
+    const { json } = await ask(`PUT /db/${id}${rev === undefined ? '' : `?rev=${rev}`}`, {
+      body: { channels: ['red'], n },
+    })
+    revs.push((json as { rev: string }).rev)
+  }
+  return revs
+}
+
+t.test('a slash too many at the end of a path, or too few', async (t) => {
+  await threeRevisions('doc')
+  for (const [line, location] of [
+    ['GET /db?x=1', '/db/?x=1'],
+    ['GET /db/doc/?revs=true', '/db/doc?revs=true'],
+    ['HEAD /db/doc/', '/db/doc'],
+    ['PUT /db/doc/', '/db/doc'],
+    ['GET /db/_all_docs/', '/db/_all_docs'],
+    ['POST /db/_bulk_docs/', '/db/_bulk_docs'],
+    ['GET /db/_local/x/', '/db/_local/x'],
+    ['GET /db/_design/x/_view/y/', '/db/_design/x/_view/y'],
+  ] as const) {
+    const { status, headers, text } = await ask(line)
+    t.same([status, headers.get('location')], [301, location], line)
+    const page = `<a href="${location.replace('&', '&#38;')}">Moved Permanently</a>.\n\n`
+    t.equal(text, line.startsWith('GET') ? page : '', line)
+  }
+  for (const [line, wanted, allow] of [
+    ['DELETE /db', 405, 'GET, HEAD, POST, PUT'],
+    ['POST /db/doc/', 405, 'GET, HEAD, PUT, DELETE'],
+    ['OPTIONS /db/doc/', 204, 'GET, HEAD, PUT, DELETE'],
+  ] as const) {
+    const { status, headers } = await ask(line)
+    t.same([status, headers.get('allow')], [wanted, allow], line)
+  }
+  for (const path of ['/db/_nothing/', '/db//', '/db/_user'])
+    t.match(await ask(`GET ${path}`), { status: 404, json: { reason: 'unknown URL' } }, path)
+  for (const [path, location] of [
+    ['/_all_dbs/', '/_all_dbs'],
+    ['/db/_user', '/db/_user/'],
+  ] as const) {
+    t.equal((await server.admin(`GET ${path}`)).headers.get('location'), location, path)
+  }
+})
+
+t.test('of a history nothing, and all', async (t) => {
+  const [first, , last] = await threeRevisions('history')
+  const lengths: unknown[] = []
+  for (const limit of ['0', '1', '2', 'x', '-1', '']) {
+    const { json } = await ask(`GET /db/history?revs=true&revs_limit=${limit}`)
+    lengths.push((json as { _revisions?: { ids: string[] } })._revisions?.ids.length)
+  }
+  t.same(lengths, [undefined, 1, 2, 3, 3, 3])
+  const query = `/db/history?revs=true&revs_from=null&atts_since=null`
+  t.equal((await ask(`GET ${query}`)).status, 200)
+  const accept = 'multipart/mixed'
+  const bulk = async (limit: number, rev: unknown) => {
+    const body = { docs: [{ id: 'history', rev }] }
+    return (await ask(`POST /db/_bulk_get?revs=true&revs_limit=${limit}`, { body, headers: { accept } })).text
+  }
+  t.notMatch(await bulk(0, last), '_revisions')
+  t.match(await bulk(1, null), `"_rev":"${last}"`)
+  t.match(await bulk(1, first), `"_rev":"${first}"`)
+})
+
+t.test('revisions of no document', async (t) => {
+  const open = (revs: string) => ask(`GET /db/none?open_revs=${revs}`)
+  t.match(await open('all'), { status: 404, json: { reason: 'missing' } })
+  t.match(await open('["1-a","2-b"]'), { status: 200, json: [{ missing: '1-a' }, { missing: '2-b' }] })
+  t.same((await open('[]')).json, [])
+})
+
+t.test('a coding of bodies that is not known', async (t) => {
+  for (const coding of ['deflate', 'identity', 'br']) {
+    t.match(
+      await ask('PUT /db/coded', { body: {}, headers: { 'content-encoding': coding } }),
+      { status: 415, json: { reason: 'Unsupported Content-Encoding; use gzip' } },
+      coding,
+    )
+  }
+})
+
+t.test('lists that are null or empty are none', async (t) => {
+  for (const keys of ['', 'null', '[]']) {
+    const { status, json } = await ask(`GET /db/_all_docs?keys=${keys}`)
+    t.equal(status, 200, keys)
+    t.equal((json as { rows: unknown[] }).rows.length > 0, keys !== '[]', keys)
+  }
+  const refused = { status: 400, json: { reason: "Missing 'doc_ids' filter parameter" } }
+  t.match(await ask('GET /db/_changes?filter=_doc_ids&doc_ids=null'), refused)
+  t.match(await ask('POST /db/_changes', { body: { filter: '_doc_ids', doc_ids: null } }), refused)
+})
+
+t.test('options of a feed in a body of any type', async (t) => {
+  const headers = { 'content-type': 'text/plain' }
+  const { status, json } = await ask('POST /db/_changes', { text: '{"limit":1}', headers })
+  t.equal(status, 200)
+  t.equal((json as { results: unknown[] }).results.length, 1)
+  t.equal((await ask('POST /db/_all_docs', { text: '{"keys":[]}', headers })).status, 415)
+})
+
+t.test('users and roles in a body of any type, but not from a page of another origin', async (t) => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  for (const [line, text] of [
+    ['PUT /db/_user/form', '{"password":"letform"}'],
+    ['POST /db/_user/', '{"name":"posted","password":"letposted"}'],
+    ['PUT /db/_role/form', '{"admin_channels":["red"]}'],
+  ] as const) {
+    const foreign = { ...form, origin: 'http://elsewhere.example' }
+    t.equal((await server.admin(line, { text, headers: foreign })).status, 415, line)
+    t.equal((await server.admin(line, { text, headers: form })).status, 201, line)
+  }
+})
