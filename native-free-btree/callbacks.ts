@@ -7,6 +7,7 @@
  */
 import type { Comparator, Reducer, TreeOptions } from './api.ts'
 import { bytesOf, referenceOf, refuse } from './arguments.ts'
+import { copyBytes } from './disk/bytes.ts'
 import { StorageError } from './errors.ts'
 import type { MapOptions, NamedValue } from './inspection.ts'
 
@@ -79,11 +80,11 @@ export function reducing(reducer: Reducer): Reducer {
 /** `Buffer` is a getter of the global object, which each use would call. */
 const { allocUnsafe } = Buffer
 
-/** Summaries are short: they are copied without leaving JavaScript. */
+/** Summaries are short: most are copied without leaving JavaScript. */
 function ownCopy(bytes: Uint8Array): Buffer {
   const { length } = bytes
   const copy = allocUnsafe(length)
-  for (let i = 0; i < length; i++) copy[i] = bytes[i]!
+  copyBytes(bytes, 0, copy, 0, length)
   return copy
 }
 

@@ -180,33 +180,3 @@ t.test('of a leaf that entries came into only those are mapped', async (t) => {
   t.same((await store.check()).problems, [])
   await store.close()
 })
-
-t.test('leaves add up right that are changed while checkpoints go on', async (t) => {
-  const random = new Random(seed + 2)
-  const store = await openStore(join(t.testdir(), 'store'), {
-    trees: { summed: { reducer: totals } },
-    cache: new PageCache(16 * 1024 * 1024),
-    checkpointLogBytes: 200_000,
-  })
-  let expected = totals.combine([])
-  let runs = 0
-  for (let n = 0; n < 600; n++) {
-    await store.transact((tx) => {
-      for (let i = 0; i < 40; i++) {
-        const key = Buffer.from(random.bytes(8))
-        const value = Buffer.from(random.bytes(30))
-        tx.put('summed', key, value)
-        expected = totals.combine([expected, totals.map(key, value)])
-      }
-    })
-    if (store.stats().checkpointRunning) runs += 1
-  }
-  t.ok(runs > 50, `a checkpoint was running behind ${runs} commits`)
-  t.same((await store.check()).problems, [])
-  await store.checkpoint()
-  t.same((await store.check()).problems, [])
-  const snapshot = store.snapshot()
-  t.same(snapshot.tree('summed').reduce().reduction, Buffer.from(expected))
-  snapshot.close()
-  await store.close()
-})
