@@ -42,10 +42,7 @@ export class MutableNode extends CellPage {
   /** Entries below, and the bytes of their keys and values. */
   count = 0
   bytes = 0
-  /**
-   * The reducer's summary of the entries below; undefined until it is asked for. Of a leaf, the summary of those in `knownBytes`; where it is
-   * undefined, the one in the cell that the node above has for the leaf: what the leaf was made of has been there since.
-   */
+  /** The reducer's summary of the entries below, of a leaf of those in `knownBytes`; undefined until it is asked for. */
   known: Uint8Array | undefined
   pointer: NodePointer | undefined
   /** Where the node lies in the group that is being committed. */
@@ -123,7 +120,7 @@ export class MutableNode extends CellPage {
     }
   }
 
-  /** Sets what the entries below add up to now; undefined: as the node above says. */
+  /** Sets what the entries below add up to now. */
   keepReduction(reduction: Uint8Array | undefined): void {
     this.known = reduction
     this.knownBytes = this.cellBytes

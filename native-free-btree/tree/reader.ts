@@ -2,7 +2,7 @@
 import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from '../api.ts'
 import { bytesOf, requireBoolean, requireObject, requireWhole } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
-import { assertOutside, type Compare, LENT_BYTES, lendingDesk } from '../callbacks.ts'
+import { assertOutside, type Compare } from '../callbacks.ts'
 import { copyBytes } from '../disk/bytes.ts'
 import { StorageError } from '../errors.ts'
 import { POINTER_BYTES } from '../format.ts'
@@ -248,7 +248,7 @@ export function mapCells(
   const isForAll = isForMany(reducer, to - from)
   const bounds = isForAll ? boundsOf(page, from, to) : undefined
   if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
-  else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts)
+  else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts, page.length)
   else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
 }
 
@@ -258,7 +258,7 @@ const GATHERED_CELLS = 256
 let gathering: Buffer | undefined
 const gatheredBounds = new Uint32Array(4 * GATHERED_CELLS)
 
-/** As `mapCells`, where values are out of line: no memory is taken for each. */
+/** As `mapCells`, of cells that begin before `limit`, wherever their values are: no memory is taken for each. */
 function mapGathered(
   page: Buffer,
   from: number,
@@ -266,6 +266,7 @@ function mapGathered(
   reducer: Reducer,
   values: ValueReader,
   parts: Uint8Array[],
+  limit: number,
 ): void {
   gathering ??= Buffer.allocUnsafeSlow(GATHERED_BYTES)
   let cells = 0
@@ -279,7 +280,9 @@ function mapGathered(
     length = 0
   }
   for (let i = from; i < to; i++) {
-    readCell(page, cellOffset(page, i), view)
+    const offset = cellOffset(page, i)
+    if (offset >= limit) continue
+    readCell(page, offset, view)
     const bytes = leafCellBytes(page, view)
     if (cells === GATHERED_CELLS || length + bytes > GATHERED_BYTES) tell()
     if (bytes > GATHERED_BYTES) {
@@ -340,30 +343,25 @@ export function mapCell(
   return reducer.map(key, view.isReference ? values!.readAt(page, view.payloadStart) : payload)
 }
 
-/**
- * The reducer's summary of a whole subtree; kept in the node once it is known. `above`: the page of the inner node that has it as
- * child `index`, which spares work.
- */
+/** The reducer's summary of a whole subtree; kept in the node once it is known. */
 export function reductionOf(
   link: MutableNode | NodePointer,
   tree: Tree,
   source: PageSource,
   values: ValueReader,
-  above?: Buffer,
-  index = 0,
 ): Uint8Array {
   const reducer = tree.reducer!
   if (!(link instanceof MutableNode)) return link.reduction!
   if (link.pointer !== undefined) return link.pointer.reduction!
-  if (link.reduction !== undefined) return link.reduction
   const { page, children } = link
-  if (children === undefined) return leafReduction(link, reducer, values, above, index)
+  if (link.reduction !== undefined) return link.reduction
+  if (children === undefined) return leafReduction(link, reducer, values)
   const reduction =
     reducer.combineAll !== undefined
       ? reducer.combineAll(desk, gathered(link, tree, source, values))
       : reducer.combine(
           children.map((child, i) =>
-            child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values, page, i),
+            child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values),
           ),
         )
   link.keepReduction(reduction)
@@ -371,92 +369,36 @@ export function reductionOf(
 }
 
 /** The summary of a leaf: where the order does not matter, of what is known of it and of the cells that came in since. */
-function leafReduction(
-  leaf: MutableNode,
-  reducer: Reducer,
-  values: ValueReader,
-  above: Buffer | undefined,
-  index: number,
-): Uint8Array {
-  const isKnown = reducer.isUnordered === true && leaf.knownBytes >= 0
+function leafReduction(leaf: MutableNode, reducer: Reducer, values: ValueReader): Uint8Array {
+  const { page, cells, knownBytes } = leaf
+  const known = knownBytes < 0 ? undefined : leaf.known
   const reduction =
-    (isKnown ? combinedWithNew(leaf, reducer, values, above, index) : undefined) ??
-    reductionOfCells(leaf.page, leaf.cells, reducer, values)
+    known !== undefined && reducer.isUnordered === true
+      ? combinedWithNew(page, cells, page.length - knownBytes, known, reducer, values)
+      : reductionOfCells(page, cells, reducer, values)
   leaf.keepReduction(reduction)
   return reduction
 }
 
-/** Combines the summary of the known cells with those that came in since. Undefined: nobody knows it, or most came in. */
+/** Combines the summary of the cells from `knownTop` on with those before. */
 function combinedWithNew(
-  leaf: MutableNode,
+  page: Buffer,
+  cells: number,
+  knownTop: number,
+  known: Uint8Array,
   reducer: Reducer,
   values: ValueReader,
-  above: Buffer | undefined,
-  index: number,
-): Uint8Array | undefined {
-  const { known } = leaf
-  const bounds = known === undefined && above === undefined ? undefined : lendNew(leaf, values)
-  if (bounds === undefined) return undefined
-  const added = mapLent(reducer, bounds)
-  let at: number
-  if (known !== undefined) at = putOnDesk(0, known, 0, known.length)
+): Uint8Array {
+  const parts = [known]
+  if (reducer.mapAll !== undefined) mapGathered(page, 0, cells, reducer, values, parts, knownTop)
   else {
-    readCell(above!, cellOffset(above!, index), view)
-    at = putOnDesk(0, above!, view.payloadStart + POINTER_BYTES, view.end)
-  }
-  const end = putOnDesk(at, added, 0, added.length)
-  if (reducer.combineAll === undefined) return reducer.combine([desk.subarray(0, at), desk.subarray(at, end)])
-  const two = roomForBounds(4)
-  two[0] = 0
-  two[1] = at
-  two[2] = at
-  two[3] = end
-  return reducer.combineAll(desk, two)
-}
-
-/** Copies the cells that are not known to the desk of the reducer; returns their bounds. Undefined: it is more than half of all, or too long. */
-function lendNew({ page, knownBytes }: MutableNode, values: ValueReader): Uint32Array | undefined {
-  const cells = cellCount(page)
-  const knownTop = page.length - knownBytes
-  let added = 0
-  for (let i = 0; i < cells; i++) if (cellOffset(page, i) < knownTop) added += 1
-  if (added > cells / 2) return undefined
-  const target = lendingDesk()
-  const bounds = roomForBounds(4 * added)
-  for (let i = 0, n = 0, at = 0; n < 4 * added; i++) {
-    const offset = cellOffset(page, i)
-    if (offset >= knownTop) continue
-    readCell(page, offset, view)
-    if (at + leafCellBytes(page, view) > LENT_BYTES) return undefined
-    const { keyStart, keyEnd, payloadStart, end, isReference } = view
-    bounds[n++] = at
-    copyBytes(page, keyStart, target, at, keyEnd - keyStart)
-    at += keyEnd - keyStart
-    bounds[n++] = at
-    bounds[n++] = at
-    if (isReference) {
-      const { bytes, start, end } = values.locate(page, payloadStart)
-      copyBytes(bytes, start, target, at, end - start)
-      at += end - start
-    } else {
-      copyBytes(page, payloadStart, target, at, end - payloadStart)
-      at += end - payloadStart
+    for (let i = 0; i < cells; i++) {
+      if (cellOffset(page, i) < knownTop) parts.push(mapCell(page, i, reducer, values))
     }
-    bounds[n++] = at
   }
-  return bounds
-}
-
-/** What the reducer gives for entries on its desk. */
-function mapLent(reducer: Reducer, bounds: Uint32Array): Uint8Array {
-  const lent = lendingDesk()
-  if (reducer.mapAll !== undefined) return reducer.mapAll(lent, bounds)
-  const parts: Uint8Array[] = []
-  for (let i = 0; i < bounds.length; i += 4) {
-    const key = lent.subarray(bounds[i], bounds[i + 1])
-    parts.push(reducer.map(key, lent.subarray(bounds[i + 2], bounds[i + 3])))
-  }
-  return reducer.combine(parts)
+  return reducer.combineAll === undefined
+    ? reducer.combine(parts)
+    : reducer.combineAll(desk, sideBySide(parts))
 }
 
 /** From one call, where the reducer has one for many entries and all values are in the page. */
@@ -475,12 +417,23 @@ function isForMany(reducer: Reducer, cells: number): boolean {
 /** Where the summaries of a node's children lie side by side. */
 let desk = Buffer.alloc(INNER_DESK_BYTES)
 
-/** Copies bytes `start` to `end` of `part` to `at` of `desk`, which may become another; returns the place behind. */
-function putOnDesk(at: number, part: Uint8Array, start: number, end: number): number {
-  const length = end - start
-  if (at + length > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + length)])
-  for (let i = 0; i < length; i++) desk[at + i] = part[start + i]!
-  return at + length
+/** Copies summaries to `desk`; returns their bounds there. */
+function sideBySide(parts: readonly Uint8Array[]): Uint32Array {
+  const bounds = roomForBounds(2 * parts.length)
+  let at = 0
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!
+    makeDesk(at, part.length)
+    bounds[2 * i] = at
+    for (let k = 0; k < part.length; k++) desk[at++] = part[k]!
+    bounds[2 * i + 1] = at
+  }
+  return bounds
+}
+
+/** Makes room for so many bytes at `at` of `desk`. */
+function makeDesk(at: number, bytes: number): void {
+  if (at + bytes > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + bytes)])
 }
 
 /** Copies the summaries of all children of an inner node to `desk`; returns their bounds there. */
@@ -488,10 +441,7 @@ function gathered(node: MutableNode, tree: Tree, source: PageSource, values: Val
   const { cells, page } = node
   const children = node.children!
   // What has no summary yet makes it by way of the desk.
-  for (let i = 0; i < cells; i++) {
-    const child = children[i]
-    if (child !== undefined) reductionOf(child, tree, source, values, page, i)
-  }
+  for (const child of children) if (child !== undefined) reductionOf(child, tree, source, values)
   const bounds = roomForBounds(2 * cells)
   let at = 0
   for (let i = 0; i < cells; i++) {
@@ -500,8 +450,9 @@ function gathered(node: MutableNode, tree: Tree, source: PageSource, values: Val
     if (child === undefined) readCell(page, cellOffset(page, i), view)
     const start = child === undefined ? view.payloadStart + POINTER_BYTES : 0
     const end = child === undefined ? view.end : part.length
+    makeDesk(at, end - start)
     bounds[2 * i] = at
-    at = putOnDesk(at, part, start, end)
+    for (let k = start; k < end; k++) desk[at++] = part[k]!
     bounds[2 * i + 1] = at
   }
   return bounds

@@ -50,7 +50,7 @@ export class Tree {
     this.compare = options.comparator && comparing(options.comparator)
     this.reducer = options.reducer && reducing(options.reducer)
     this.references = options.references && referring(options.references)
-    this.#nodes = new ChangeableNodes(source, ledger, this.compare, this.reducer !== undefined)
+    this.#nodes = new ChangeableNodes(source, ledger, this.compare, this.reducer)
     this.#rebalance = new Rebalance(this.#nodes)
     this.#ledger = ledger
   }
