@@ -75,14 +75,12 @@ class GuardedReducer implements Reducer {
   readonly maxBytes: number
   protected readonly given: Reducer
   readonly combineAll: Reducer['combineAll']
-  readonly isUnordered: boolean | undefined
 
   constructor(given: Reducer) {
     this.name = given.name
     this.version = given.version
     this.maxBytes = given.maxBytes
     this.given = given
-    this.isUnordered = given.isUnordered
     this.combineAll =
       given.combineAll && ((bytes: Uint8Array, bounds: Uint32Array) => this.#combinedAll(bytes, bounds))
   }

@@ -5,8 +5,6 @@
  *   ancestors, and `parent` leads to them.
  * - A node that anybody else may be reading is copied before it is changed.
  */
-
-import type { Reducer } from '../api.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import type { Compare } from '../callbacks.ts'
 import { MutableNode } from '../page/mutable-node.ts'
@@ -24,8 +22,6 @@ export class ChangeableNodes {
   root: Root
   readonly compare: Compare | undefined
   readonly hasReducer: boolean
-  /** What a leaf had added up to serves to add it up again. */
-  readonly #addsUp: boolean
   readonly source: PageSource
   readonly #shares = new Shares()
   readonly #ledger: DirtyLedger
@@ -34,17 +30,11 @@ export class ChangeableNodes {
   /** The last leaf, when it may be changed in place and appending needs no look at its ancestors. */
   #lastLeaf: MutableNode | undefined
 
-  constructor(
-    source: PageSource,
-    ledger: DirtyLedger,
-    compare: Compare | undefined,
-    reducer: Reducer | undefined,
-  ) {
+  constructor(source: PageSource, ledger: DirtyLedger, compare: Compare | undefined, hasReducer: boolean) {
     this.source = source
     this.#ledger = ledger
     this.compare = compare
-    this.hasReducer = reducer !== undefined
-    this.#addsUp = reducer?.isUnordered === true
+    this.hasReducer = hasReducer
   }
 
   /** What new nodes are marked with. */
@@ -170,7 +160,7 @@ export class ChangeableNodes {
       present.parent = parent
       return present
     }
-    const node = this.#mutable(present ?? readPointer(parent.page, index, this.#addsUp))
+    const node = this.#mutable(present ?? readPointer(parent.page, index, false))
     parent.children![index] = node
     node.parent = parent
     return node

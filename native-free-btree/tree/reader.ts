@@ -3,7 +3,6 @@ import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from 
 import { bytesOf, requireBoolean, requireObject, requireWhole } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
 import { assertOutside, type Compare } from '../callbacks.ts'
-import { copyBytes } from '../disk/bytes.ts'
 import { StorageError } from '../errors.ts'
 import { POINTER_BYTES } from '../format.ts'
 import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
@@ -248,7 +247,7 @@ export function mapCells(
   const isForAll = isForMany(reducer, to - from)
   const bounds = isForAll ? boundsOf(page, from, to) : undefined
   if (bounds !== undefined) parts.push(reducer.mapAll!(page, bounds))
-  else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts, page.length)
+  else if (isForAll && values !== undefined) mapGathered(page, from, to, reducer, values, parts)
   else for (let i = from; i < to; i++) parts.push(mapCell(page, i, reducer, values))
 }
 
@@ -258,7 +257,7 @@ const GATHERED_CELLS = 256
 let gathering: Buffer | undefined
 const gatheredBounds = new Uint32Array(4 * GATHERED_CELLS)
 
-/** As `mapCells`, of cells that begin before `limit`, wherever their values are: no memory is taken for each. */
+/** As `mapCells`, where values are out of line: no memory is taken for each. */
 function mapGathered(
   page: Buffer,
   from: number,
@@ -266,7 +265,6 @@ function mapGathered(
   reducer: Reducer,
   values: ValueReader,
   parts: Uint8Array[],
-  limit: number,
 ): void {
   gathering ??= Buffer.allocUnsafeSlow(GATHERED_BYTES)
   let cells = 0
@@ -280,9 +278,7 @@ function mapGathered(
     length = 0
   }
   for (let i = from; i < to; i++) {
-    const offset = cellOffset(page, i)
-    if (offset >= limit) continue
-    readCell(page, offset, view)
+    readCell(page, cellOffset(page, i), view)
     const bytes = leafCellBytes(page, view)
     if (cells === GATHERED_CELLS || length + bytes > GATHERED_BYTES) tell()
     if (bytes > GATHERED_BYTES) {
@@ -293,8 +289,8 @@ function mapGathered(
     const place = isReference ? values.locate(page, payloadStart) : { bytes: page, start: payloadStart, end }
     const valueStart = length + keyEnd - keyStart
     const valueEnd = valueStart + place.end - place.start
-    copyBytes(page, keyStart, gathering, length, keyEnd - keyStart)
-    copyBytes(place.bytes, place.start, gathering, valueStart, place.end - place.start)
+    gathering.set(page.subarray(keyStart, keyEnd), length)
+    gathering.set(place.bytes.subarray(place.start, place.end), valueStart)
     gatheredBounds[4 * cells] = length
     gatheredBounds[4 * cells + 1] = valueStart
     gatheredBounds[4 * cells + 2] = valueStart
@@ -353,56 +349,28 @@ export function reductionOf(
   const reducer = tree.reducer!
   if (!(link instanceof MutableNode)) return link.reduction!
   if (link.pointer !== undefined) return link.pointer.reduction!
-  const { page, children } = link
   if (link.reduction !== undefined) return link.reduction
-  if (children === undefined) return leafReduction(link, reducer, values)
+  const { cells, page, children } = link
+  if (children !== undefined && reducer.combineAll !== undefined) {
+    const bounds = gathered(link, tree, source, values)
+    const reduction = reducer.combineAll(desk, bounds)
+    link.reduction = reduction
+    return reduction
+  }
   const reduction =
-    reducer.combineAll !== undefined
-      ? reducer.combineAll(desk, gathered(link, tree, source, values))
+    children === undefined
+      ? leafReduction(page, cells, reducer, values)
       : reducer.combine(
           children.map((child, i) =>
             child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values),
           ),
         )
-  link.keepReduction(reduction)
+  link.reduction = reduction
   return reduction
 }
 
-/** The summary of a leaf: where the order does not matter, of what is known of it and of the cells that came in since. */
-function leafReduction(leaf: MutableNode, reducer: Reducer, values: ValueReader): Uint8Array {
-  const { page, cells, knownBytes } = leaf
-  const known = knownBytes < 0 ? undefined : leaf.known
-  const reduction =
-    known !== undefined && reducer.isUnordered === true
-      ? combinedWithNew(page, cells, page.length - knownBytes, known, reducer, values)
-      : reductionOfCells(page, cells, reducer, values)
-  leaf.keepReduction(reduction)
-  return reduction
-}
-
-/** Combines the summary of the cells from `knownTop` on with those before. */
-function combinedWithNew(
-  page: Buffer,
-  cells: number,
-  knownTop: number,
-  known: Uint8Array,
-  reducer: Reducer,
-  values: ValueReader,
-): Uint8Array {
-  const parts = [known]
-  if (reducer.mapAll !== undefined) mapGathered(page, 0, cells, reducer, values, parts, knownTop)
-  else {
-    for (let i = 0; i < cells; i++) {
-      if (cellOffset(page, i) < knownTop) parts.push(mapCell(page, i, reducer, values))
-    }
-  }
-  return reducer.combineAll === undefined
-    ? reducer.combine(parts)
-    : reducer.combineAll(desk, sideBySide(parts))
-}
-
-/** From one call, where the reducer has one for many entries and all values are in the page. */
-function reductionOfCells(page: Buffer, cells: number, reducer: Reducer, values: ValueReader): Uint8Array {
+/** The summary of a leaf: from one call, where the reducer has one for many entries and all values are in the page. */
+function leafReduction(page: Buffer, cells: number, reducer: Reducer, values: ValueReader): Uint8Array {
   const bounds = isForMany(reducer, cells) ? boundsOf(page, 0, cells) : undefined
   if (bounds !== undefined) return reducer.mapAll!(page, bounds)
   const parts: Uint8Array[] = []
@@ -416,25 +384,6 @@ function isForMany(reducer: Reducer, cells: number): boolean {
 
 /** Where the summaries of a node's children lie side by side. */
 let desk = Buffer.alloc(INNER_DESK_BYTES)
-
-/** Copies summaries to `desk`; returns their bounds there. */
-function sideBySide(parts: readonly Uint8Array[]): Uint32Array {
-  const bounds = roomForBounds(2 * parts.length)
-  let at = 0
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i]!
-    makeDesk(at, part.length)
-    bounds[2 * i] = at
-    for (let k = 0; k < part.length; k++) desk[at++] = part[k]!
-    bounds[2 * i + 1] = at
-  }
-  return bounds
-}
-
-/** Makes room for so many bytes at `at` of `desk`. */
-function makeDesk(at: number, bytes: number): void {
-  if (at + bytes > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + bytes)])
-}
 
 /** Copies the summaries of all children of an inner node to `desk`; returns their bounds there. */
 function gathered(node: MutableNode, tree: Tree, source: PageSource, values: ValueReader): Uint32Array {
@@ -450,7 +399,7 @@ function gathered(node: MutableNode, tree: Tree, source: PageSource, values: Val
     if (child === undefined) readCell(page, cellOffset(page, i), view)
     const start = child === undefined ? view.payloadStart + POINTER_BYTES : 0
     const end = child === undefined ? view.end : part.length
-    makeDesk(at, end - start)
+    if (at + end - start > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + end - start)])
     bounds[2 * i] = at
     for (let k = start; k < end; k++) desk[at++] = part[k]!
     bounds[2 * i + 1] = at

@@ -56,7 +56,7 @@ t.test('behind a checkpoint nodes forget what it has written, as long as nobody 
       counted += bytes
     },
   }
-  const nodes = new ChangeableNodes(undefined as never, ledger, undefined, undefined)
+  const nodes = new ChangeableNodes(undefined as never, ledger, undefined, false)
   const root = MutableNode.empty(false, 1024, 1)
   const inner = MutableNode.empty(false, 1024, 1)
   root.insertChild(0, Buffer.alloc(0), inner)
