@@ -47,11 +47,6 @@ export interface Reducer {
    * the call.
    */
   combineAll?: ((bytes: Uint8Array, bounds: Uint32Array) => Uint8Array) | undefined
-  /**
-   * Whether what `combine` gives is the same, byte for byte, in whatever order its parts come: of a sum it is. Then only the entries that
-   * came into a leaf are mapped when it is written again, and combined with what it had added up to. Default false.
-   */
-  readonly isUnordered?: boolean | undefined
 }
 
 export interface TreeOptions {

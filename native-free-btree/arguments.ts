@@ -215,10 +215,8 @@ class GivenReducer implements Reducer {
   readonly #map: Reducer['map']
   readonly #combine: Reducer['combine']
   readonly combineAll: Reducer['combineAll']
-  readonly isUnordered: boolean | undefined
 
-  constructor(given: Reducer, members: Reducer) {
-    const { name, version, maxBytes, map, combine, combineAll, isUnordered } = members
+  constructor(given: Reducer, { name, version, maxBytes, map, combine, combineAll }: Reducer) {
     this.name = name
     this.version = version
     this.maxBytes = maxBytes
@@ -226,7 +224,6 @@ class GivenReducer implements Reducer {
     this.#map = map
     this.#combine = combine
     this.combineAll = combineAll && ((bytes, bounds) => combineAll.call(given, bytes, bounds))
-    this.isUnordered = isUnordered
   }
 
   map(key: Uint8Array, value: Uint8Array): Uint8Array {
@@ -253,15 +250,14 @@ class GivenReducerOfMany extends GivenReducer {
 
 function reducerOf(what: string, given: Reducer): Reducer {
   requireObject(what, given)
-  const { name, version, maxBytes, map, combine, mapAll, combineAll, isUnordered } = given
+  const { name, version, maxBytes, map, combine, mapAll, combineAll } = given
   requireFunction(`${what}.map`, map)
   requireFunction(`${what}.combine`, combine)
   if (mapAll !== undefined) requireFunction(`${what}.mapAll`, mapAll)
   if (combineAll !== undefined) requireFunction(`${what}.combineAll`, combineAll)
-  requireBoolean(`${what}.isUnordered`, isUnordered)
   requireNamed(what, { name, version })
   requireWhole(`${what}.maxBytes`, maxBytes, 0, MAX_REDUCTION_BYTES)
-  const members = { name, version, maxBytes, map, combine, combineAll, isUnordered }
+  const members = { name, version, maxBytes, map, combine, combineAll }
   return mapAll === undefined
     ? new GivenReducer(given, members)
     : new GivenReducerOfMany(given, members, mapAll)

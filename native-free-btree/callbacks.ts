@@ -49,23 +49,15 @@ export function comparing(comparator: Comparator): Compare {
 }
 
 /** Pages up to here are copied to where the one before was. */
-export const LENT_BYTES = 64 * 1024
+const LENT_BYTES = 64 * 1024
 let desk: Uint8Array | undefined
-
-/** Memory for copies: what is given to `mapAll` there is not copied again. Good until any callback was called. */
-export function lendingDesk(): Uint8Array {
-  // A callback may have given it away.
-  if (desk?.length !== LENT_BYTES) desk = new Uint8Array(LENT_BYTES)
-  return desk
-}
 
 /** A copy that is good until the next one. */
 function lent(bytes: Uint8Array): Uint8Array {
-  if (bytes === desk) return desk
   if (bytes.length > LENT_BYTES) return new Uint8Array(bytes)
-  const copy = lendingDesk()
-  copy.set(bytes)
-  return copy
+  desk ??= new Uint8Array(LENT_BYTES)
+  desk.set(bytes)
+  return desk
 }
 
 /**
@@ -76,17 +68,6 @@ export function reducing(reducer: Reducer): Reducer {
   return reducer.mapAll === undefined ? new GuardedReducer(reducer) : new GuardedReducerOfMany(reducer)
 }
 
-/** `Buffer` is a getter of the global object, which each use would call. */
-const { allocUnsafe } = Buffer
-
-/** Summaries are short: they are copied without leaving JavaScript. */
-function ownCopy(bytes: Uint8Array): Buffer {
-  const { length } = bytes
-  const copy = allocUnsafe(length)
-  for (let i = 0; i < length; i++) copy[i] = bytes[i]!
-  return copy
-}
-
 /** Methods of a class, not functions of each reducer: see `GivenReducer` in arguments.ts. */
 class GuardedReducer implements Reducer {
   readonly name: string
@@ -94,16 +75,12 @@ class GuardedReducer implements Reducer {
   readonly maxBytes: number
   protected readonly given: Reducer
   readonly combineAll: Reducer['combineAll']
-  readonly isUnordered: boolean | undefined
-  readonly #what: string
 
   constructor(given: Reducer) {
-    this.#what = `what the reducer ${given.name} gives`
     this.name = given.name
     this.version = given.version
     this.maxBytes = given.maxBytes
     this.given = given
-    this.isUnordered = given.isUnordered
     this.combineAll =
       given.combineAll && ((bytes: Uint8Array, bounds: Uint32Array) => this.#combinedAll(bytes, bounds))
   }
@@ -138,7 +115,7 @@ class GuardedReducer implements Reducer {
   }
 
   #owned(given: Uint8Array): Buffer {
-    return ownCopy(bytesOf(this.#what, given))
+    return Buffer.from(bytesOf(`what the reducer ${this.name} gives`, given))
   }
 
   protected kept(given: Uint8Array): Buffer {

@@ -163,7 +163,7 @@ export class PageSource {
     }
     node.count = pointer.count
     node.bytes = pointer.bytes
-    node.keepReduction(pointer.reduction)
+    node.reduction = pointer.reduction
     return node
   }
 

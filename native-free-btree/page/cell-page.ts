@@ -40,11 +40,6 @@ export class CellPage {
   garbage = 0
   /** Undefined when the page has nothing in common with one of the file. */
   origin: ChangingOrigin | undefined
-  /**
-   * The cells in so many bytes at the end of the page, all of them, were there when they were last added up, and none was changed or
-   * went since: the others came in. -1: nothing of the kind is known.
-   */
-  knownBytes = -1
 
   constructor(leaf: boolean, page: Buffer) {
     this.leaf = leaf
@@ -60,11 +55,6 @@ export class CellPage {
   get size(): number {
     const cells = this.cells
     return NODE_HEADER_BYTES + cells * slotWidth(this.page) + this.page.length - this.top - this.garbage
-  }
-
-  /** Bytes from the first cell to the end of the page. */
-  get cellBytes(): number {
-    return this.page.length - this.top
   }
 
   /** Inserts the cell at `source[start, start + length)` before cell `index`. */
@@ -141,7 +131,6 @@ export class CellPage {
     const width = slotWidth(page)
     readCell(page, cellOffset(page, index), view)
     this.garbage += view.end - view.start
-    this.knownBytes = -1
     const { origin } = this
     if (origin !== undefined && view.start >= origin.baseTop) origin.noteRemoved(page, index)
     const slot = NODE_HEADER_BYTES + index * width
@@ -157,7 +146,6 @@ export class CellPage {
     const isOfBase = origin !== undefined && view.start >= origin.baseTop
     if (isOfBase ? length === old && keepsKey(page, view, source, start) : length <= old) {
       if (isOfBase) origin.noteChanged(page, index)
-      this.knownBytes = -1
       copyBytes(source, start, page, view.start, length)
       this.garbage += old - length
       return
@@ -219,7 +207,6 @@ export class CellPage {
   #gather(from: Buffer, page: Buffer): void {
     const cells = cellCount(from)
     const { origin } = this
-    const isAllKnown = this.knownBytes === this.cellBytes
     const baseTop = origin === undefined ? 0 : origin.baseTop
     let top = page.length
     for (let i = cells - 1; i >= 0; i--) {
@@ -237,8 +224,6 @@ export class CellPage {
     this.page = page
     this.top = top
     this.garbage = 0
-    // They were moved together in another order.
-    this.knownBytes = isAllKnown ? this.cellBytes : -1
   }
 }
 

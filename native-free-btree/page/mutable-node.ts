@@ -42,11 +42,8 @@ export class MutableNode extends CellPage {
   /** Entries below, and the bytes of their keys and values. */
   count = 0
   bytes = 0
-  /**
-   * The reducer's summary of the entries below; undefined until it is asked for. Of a leaf, the summary of those in `knownBytes`; where it is
-   * undefined, the one in the cell that the node above has for the leaf: what the leaf was made of has been there since.
-   */
-  known: Uint8Array | undefined
+  /** The reducer's summary of the entries below; undefined until it is asked for. */
+  reduction: Uint8Array | undefined
   pointer: NodePointer | undefined
   /** Where the node lies in the group that is being committed. */
   pending: NodePointer | undefined
@@ -88,13 +85,12 @@ export class MutableNode extends CellPage {
     copy.top = this.top
     copy.garbage = this.garbage
     copy.origin = this.origin?.clone()
-    copy.knownBytes = this.knownBytes
     copy.copyTo(this.page.length)
     copy.children = this.children?.slice()
     copy.forgetWritten()
     copy.count = this.count
     copy.bytes = this.bytes
-    copy.known = this.known
+    copy.reduction = this.reduction
     this.parent = undefined
     if (copy.children !== undefined) {
       for (const child of copy.children) if (child !== undefined && !child.leaf) child.parent = copy
@@ -121,23 +117,6 @@ export class MutableNode extends CellPage {
       else this.replacePayload(i, encodePointer(pointer), false)
       children[i] = undefined
     }
-  }
-
-  /** Sets what the entries below add up to now; undefined: as the node above says. */
-  keepReduction(reduction: Uint8Array | undefined): void {
-    this.known = reduction
-    this.knownBytes = this.cellBytes
-  }
-
-  /** To be called when entries came to the node or went, other than one by one into a leaf. */
-  forgetReduction(): void {
-    this.known = undefined
-    this.knownBytes = -1
-  }
-
-  /** What all entries below add up to; undefined where that has to be made. */
-  get reduction(): Uint8Array | undefined {
-    return this.leaf && this.knownBytes !== this.cellBytes ? undefined : this.known
   }
 
   /** Bytes of memory that the node takes. */
@@ -206,7 +185,7 @@ export class MutableNode extends CellPage {
     if (this.children !== undefined) this.children.length = from
     this.count -= right.count
     this.bytes -= right.bytes
-    this.forgetReduction()
+    this.reduction = undefined
     return right
   }
 

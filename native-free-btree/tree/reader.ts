@@ -2,8 +2,7 @@
 import type { Cursor, CursorOptions, Range, Reducer, Summary, TreeReader } from '../api.ts'
 import { bytesOf, requireBoolean, requireObject, requireWhole } from '../arguments.ts'
 import type { PageSource } from '../cache/page-source.ts'
-import { assertOutside, type Compare, LENT_BYTES, lendingDesk } from '../callbacks.ts'
-import { copyBytes } from '../disk/bytes.ts'
+import { assertOutside, type Compare } from '../callbacks.ts'
 import { StorageError } from '../errors.ts'
 import { POINTER_BYTES } from '../format.ts'
 import { CellView, copyOf, leafCellBytes, readCell } from '../page/cell.ts'
@@ -290,8 +289,8 @@ function mapGathered(
     const place = isReference ? values.locate(page, payloadStart) : { bytes: page, start: payloadStart, end }
     const valueStart = length + keyEnd - keyStart
     const valueEnd = valueStart + place.end - place.start
-    copyBytes(page, keyStart, gathering, length, keyEnd - keyStart)
-    copyBytes(place.bytes, place.start, gathering, valueStart, place.end - place.start)
+    gathering.set(page.subarray(keyStart, keyEnd), length)
+    gathering.set(place.bytes.subarray(place.start, place.end), valueStart)
     gatheredBounds[4 * cells] = length
     gatheredBounds[4 * cells + 1] = valueStart
     gatheredBounds[4 * cells + 2] = valueStart
@@ -340,127 +339,38 @@ export function mapCell(
   return reducer.map(key, view.isReference ? values!.readAt(page, view.payloadStart) : payload)
 }
 
-/**
- * The reducer's summary of a whole subtree; kept in the node once it is known. `above`: the page of the inner node that has it as
- * child `index`, which spares work.
- */
+/** The reducer's summary of a whole subtree; kept in the node once it is known. */
 export function reductionOf(
   link: MutableNode | NodePointer,
   tree: Tree,
   source: PageSource,
   values: ValueReader,
-  above?: Buffer,
-  index = 0,
 ): Uint8Array {
   const reducer = tree.reducer!
   if (!(link instanceof MutableNode)) return link.reduction!
   if (link.pointer !== undefined) return link.pointer.reduction!
   if (link.reduction !== undefined) return link.reduction
-  const { page, children } = link
-  if (children === undefined) return leafReduction(link, reducer, values, above, index)
+  const { cells, page, children } = link
+  if (children !== undefined && reducer.combineAll !== undefined) {
+    const bounds = gathered(link, tree, source, values)
+    const reduction = reducer.combineAll(desk, bounds)
+    link.reduction = reduction
+    return reduction
+  }
   const reduction =
-    reducer.combineAll !== undefined
-      ? reducer.combineAll(desk, gathered(link, tree, source, values))
+    children === undefined
+      ? leafReduction(page, cells, reducer, values)
       : reducer.combine(
           children.map((child, i) =>
-            child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values, page, i),
+            child === undefined ? reductionBelow(page, i) : reductionOf(child, tree, source, values),
           ),
         )
-  link.keepReduction(reduction)
+  link.reduction = reduction
   return reduction
 }
 
-/** The summary of a leaf: where the order does not matter, of what is known of it and of the cells that came in since. */
-function leafReduction(
-  leaf: MutableNode,
-  reducer: Reducer,
-  values: ValueReader,
-  above: Buffer | undefined,
-  index: number,
-): Uint8Array {
-  const isKnown = reducer.isUnordered === true && leaf.knownBytes >= 0
-  const reduction =
-    (isKnown ? combinedWithNew(leaf, reducer, values, above, index) : undefined) ??
-    reductionOfCells(leaf.page, leaf.cells, reducer, values)
-  leaf.keepReduction(reduction)
-  return reduction
-}
-
-/** Combines the summary of the known cells with those that came in since. Undefined: nobody knows it, or most came in. */
-function combinedWithNew(
-  leaf: MutableNode,
-  reducer: Reducer,
-  values: ValueReader,
-  above: Buffer | undefined,
-  index: number,
-): Uint8Array | undefined {
-  const { known } = leaf
-  const bounds = known === undefined && above === undefined ? undefined : lendNew(leaf, values)
-  if (bounds === undefined) return undefined
-  const added = mapLent(reducer, bounds)
-  let at: number
-  if (known !== undefined) at = putOnDesk(0, known, 0, known.length)
-  else {
-    readCell(above!, cellOffset(above!, index), view)
-    at = putOnDesk(0, above!, view.payloadStart + POINTER_BYTES, view.end)
-  }
-  const end = putOnDesk(at, added, 0, added.length)
-  if (reducer.combineAll === undefined) return reducer.combine([desk.subarray(0, at), desk.subarray(at, end)])
-  const two = roomForBounds(4)
-  two[0] = 0
-  two[1] = at
-  two[2] = at
-  two[3] = end
-  return reducer.combineAll(desk, two)
-}
-
-/** Copies the cells that are not known to the desk of the reducer; returns their bounds. Undefined: it is more than half of all, or too long. */
-function lendNew({ page, knownBytes }: MutableNode, values: ValueReader): Uint32Array | undefined {
-  const cells = cellCount(page)
-  const knownTop = page.length - knownBytes
-  let added = 0
-  for (let i = 0; i < cells; i++) if (cellOffset(page, i) < knownTop) added += 1
-  if (added > cells / 2) return undefined
-  const target = lendingDesk()
-  const bounds = roomForBounds(4 * added)
-  for (let i = 0, n = 0, at = 0; n < 4 * added; i++) {
-    const offset = cellOffset(page, i)
-    if (offset >= knownTop) continue
-    readCell(page, offset, view)
-    if (at + leafCellBytes(page, view) > LENT_BYTES) return undefined
-    const { keyStart, keyEnd, payloadStart, end, isReference } = view
-    bounds[n++] = at
-    copyBytes(page, keyStart, target, at, keyEnd - keyStart)
-    at += keyEnd - keyStart
-    bounds[n++] = at
-    bounds[n++] = at
-    if (isReference) {
-      const { bytes, start, end } = values.locate(page, payloadStart)
-      copyBytes(bytes, start, target, at, end - start)
-      at += end - start
-    } else {
-      copyBytes(page, payloadStart, target, at, end - payloadStart)
-      at += end - payloadStart
-    }
-    bounds[n++] = at
-  }
-  return bounds
-}
-
-/** What the reducer gives for entries on its desk. */
-function mapLent(reducer: Reducer, bounds: Uint32Array): Uint8Array {
-  const lent = lendingDesk()
-  if (reducer.mapAll !== undefined) return reducer.mapAll(lent, bounds)
-  const parts: Uint8Array[] = []
-  for (let i = 0; i < bounds.length; i += 4) {
-    const key = lent.subarray(bounds[i], bounds[i + 1])
-    parts.push(reducer.map(key, lent.subarray(bounds[i + 2], bounds[i + 3])))
-  }
-  return reducer.combine(parts)
-}
-
-/** From one call, where the reducer has one for many entries and all values are in the page. */
-function reductionOfCells(page: Buffer, cells: number, reducer: Reducer, values: ValueReader): Uint8Array {
+/** The summary of a leaf: from one call, where the reducer has one for many entries and all values are in the page. */
+function leafReduction(page: Buffer, cells: number, reducer: Reducer, values: ValueReader): Uint8Array {
   const bounds = isForMany(reducer, cells) ? boundsOf(page, 0, cells) : undefined
   if (bounds !== undefined) return reducer.mapAll!(page, bounds)
   const parts: Uint8Array[] = []
@@ -475,23 +385,12 @@ function isForMany(reducer: Reducer, cells: number): boolean {
 /** Where the summaries of a node's children lie side by side. */
 let desk = Buffer.alloc(INNER_DESK_BYTES)
 
-/** Copies bytes `start` to `end` of `part` to `at` of `desk`, which may become another; returns the place behind. */
-function putOnDesk(at: number, part: Uint8Array, start: number, end: number): number {
-  const length = end - start
-  if (at + length > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + length)])
-  for (let i = 0; i < length; i++) desk[at + i] = part[start + i]!
-  return at + length
-}
-
 /** Copies the summaries of all children of an inner node to `desk`; returns their bounds there. */
 function gathered(node: MutableNode, tree: Tree, source: PageSource, values: ValueReader): Uint32Array {
   const { cells, page } = node
   const children = node.children!
   // What has no summary yet makes it by way of the desk.
-  for (let i = 0; i < cells; i++) {
-    const child = children[i]
-    if (child !== undefined) reductionOf(child, tree, source, values, page, i)
-  }
+  for (const child of children) if (child !== undefined) reductionOf(child, tree, source, values)
   const bounds = roomForBounds(2 * cells)
   let at = 0
   for (let i = 0; i < cells; i++) {
@@ -500,8 +399,9 @@ function gathered(node: MutableNode, tree: Tree, source: PageSource, values: Val
     if (child === undefined) readCell(page, cellOffset(page, i), view)
     const start = child === undefined ? view.payloadStart + POINTER_BYTES : 0
     const end = child === undefined ? view.end : part.length
+    if (at + end - start > desk.length) desk = Buffer.concat([desk, Buffer.alloc(desk.length + end - start)])
     bounds[2 * i] = at
-    at = putOnDesk(at, part, start, end)
+    for (let k = start; k < end; k++) desk[at++] = part[k]!
     bounds[2 * i + 1] = at
   }
   return bounds

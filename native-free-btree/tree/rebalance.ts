@@ -161,7 +161,7 @@ export class Rebalance {
     const bound = Buffer.from(cellKey(parent.page, index + 1))
     const cells = cellCount(right.page)
     for (let i = 0; i < cells; i++) left.appendFrom(right, i, i === 0 ? bound : undefined)
-    left.forgetReduction()
+    left.reduction = undefined
     left.moved = true
     right.moved = true
     this.#emptied.delete(right)

@@ -302,13 +302,13 @@ export class Tree {
   }
 }
 
-/** Counts in a leaf and all above it what was put in or taken out. The leaf itself knows which of its cells are added up. */
+/** Counts in a leaf and all above it what was put in or taken out. */
 function count(leaf: MutableNode, entries: number, bytes: number): void {
-  leaf.count += entries
-  leaf.bytes += bytes
-  for (let node = leaf.parent; node !== undefined; node = node.parent) {
+  let node: MutableNode | undefined = leaf
+  while (node !== undefined) {
     node.count += entries
     node.bytes += bytes
-    node.known = undefined
+    node.reduction = undefined
+    node = node.parent
   }
 }

@@ -142,12 +142,8 @@ export class RunningCheckpoint {
         return
       }
       const { node, tree } = frame
-      const above = this.#stack[this.#stack.length - 1]
-      const index = above === undefined ? 0 : above.next - 1
       const reduction =
-        tree.reducer === undefined
-          ? undefined
-          : reductionOf(node, tree, this.#source, this.#values, above?.node.page, index)
+        tree.reducer === undefined ? undefined : reductionOf(node, tree, this.#source, this.#values)
       const memoryBytes = node.memoryBytes
       const patched = builder.appendNode(node, reduction)
       this.#pending.push({ node, memoryBytes, patched })

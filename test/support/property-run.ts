@@ -14,7 +14,7 @@ import {
   StorageError,
 } from '../../native-free-btree/index.ts'
 import type { Random } from './random.ts'
-import { edges, foldedDescending, mixed, totals } from './test-trees.ts'
+import { edges, foldedDescending, mixed } from './test-trees.ts'
 import { TreeModel } from './tree-model.ts'
 
 type Models = Record<'plain' | 'folded' | 'mixed' | 'summed', TreeModel>
@@ -51,7 +51,7 @@ export class PropertyRun {
   readonly #models: Models = {
     plain: new TreeModel(),
     folded: new TreeModel(foldedDescending.compare),
-    mixed: new TreeModel(mixed.compare, totals),
+    mixed: new TreeModel(mixed.compare),
     summed: new TreeModel(Buffer.compare, edges),
   }
   /** What was appended, and its reference. */

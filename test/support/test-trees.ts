@@ -92,52 +92,11 @@ function decodeEdges(bytes: Uint8Array): { sum: number; first: Uint8Array; last:
   }
 }
 
-/** Number of the entries, bytes of their values, and the sum of all bytes of keys and values, each at its place: u32 each. */
-export const totals: Reducer = {
-  name: 'totals',
-  version: 1,
-  maxBytes: 12,
-  isUnordered: true,
-  map: (key, value) => encodeTotals([1, value.length, weightOf(key) + weightOf(value)]),
-  mapAll(bytes, bounds) {
-    const sums: [number, number, number] = [0, 0, 0]
-    for (let at = 0; at < bounds.length; at += 4) {
-      const value = bytes.subarray(bounds[at + 2]!, bounds[at + 3]!)
-      sums[0] += 1
-      sums[1] += value.length
-      sums[2] += weightOf(bytes.subarray(bounds[at]!, bounds[at + 1]!)) + weightOf(value)
-    }
-    return encodeTotals(sums)
-  },
-  combineAll(bytes, bounds) {
-    const parts: Uint8Array[] = []
-    for (let at = 0; at < bounds.length; at += 2) parts.push(bytes.subarray(bounds[at]!, bounds[at + 1]!))
-    return totals.combine(parts)
-  },
-  combine(parts) {
-    const sums: [number, number, number] = [0, 0, 0]
-    for (const part of parts) for (let i = 0; i < 3; i++) sums[i]! += Buffer.from(part).readUInt32LE(4 * i)
-    return encodeTotals(sums)
-  },
-}
-
-function weightOf(bytes: Uint8Array): number {
-  let weight = 0
-  for (let i = 0; i < bytes.length; i++) weight = (weight + bytes[i]! * (i + 1)) >>> 0
-  return weight
-}
-
-function encodeTotals(sums: [number, number, number]): Uint8Array {
-  const bytes = Buffer.alloc(12)
-  for (let i = 0; i < 3; i++) bytes.writeUInt32LE(sums[i]! % 2 ** 32, 4 * i)
-  return bytes
-}
-
 /** `refs` holds nothing but references. */
 export const TEST_TREES: Record<string, TreeOptions> = {
   plain: {},
   folded: { comparator: foldedDescending },
-  mixed: { comparator: mixed, reducer: totals },
+  mixed: { comparator: mixed },
   summed: { reducer: edges },
   refs: { references: (value) => [value] },
 }

@@ -190,7 +190,6 @@ export function idReducer(add: AddDocument): Reducer {
       add(value, 0, sum)
       return summaryBytes(sum, new Uint8Array(SUMMARY_BYTES))
     },
-    isUnordered: true,
     combine: addUp,
     combineAll: addUpAll,
     mapAll: (bytes, bounds) => {
