@@ -159,14 +159,14 @@ export const findResources: Resource[] = [
   {
     route: 'db/_find',
     endpoint: 'owns-rest',
-    body: 'filter',
+    body: 'query',
     allow: 'POST',
     methods: { POST: findIn('') },
   },
   {
     route: 'db/_explain',
     endpoint: 'owns-rest',
-    body: 'filter',
+    body: 'query',
     allow: 'POST',
     methods: { POST: explainIn('') },
   },

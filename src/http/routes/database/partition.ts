@@ -32,10 +32,12 @@ async function partition(exchange: Exchange): Promise<Answer> {
   }
   if (rest[0] === '_find') {
     exchange.backend.metrics.count('couchdb.httpd.partition_find_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(findOfPartition(name), exchange.method)(exchange)
   }
   if (rest[0] === '_explain') {
     exchange.backend.metrics.count('couchdb.httpd.partition_explain_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(explainOfPartition(name), exchange.method)(exchange)
   }
   throw new DatabaseError('missing')
