@@ -438,6 +438,16 @@ class RuledWriter implements DocumentWriter {
     return undefined
   }
 
+  /**
+   * What a replicated revision without an ancestor here would stand beside, or take the place of, as the document's winner: whose that
+   * document is counts for it too. A deleted document is nobody's.
+   */
+  #stoodFor({ id, revisions }: DocumentEdit): DocumentView | undefined {
+    if (revisions === undefined) return undefined
+    const row = wholeUsers(this.#database).lookup(id)
+    return row === undefined || row.deleted ? undefined : row.document()
+  }
+
   #check(): EditCheck {
     const { sameText } = this.#rules
     const { designs } = this.#parts
@@ -452,7 +462,9 @@ class RuledWriter implements DocumentWriter {
       isNeeded: () => true,
       look: async (edits) => {
         const security = parseSecurity(this.#database.security())
-        const refusals = edits.map((edit) => this.#rules.fault(edit, security))
+        const refusals = edits.map(({ edit, parent }) =>
+          this.#rules.fault({ edit, parent: parent ?? this.#stoodFor(edit) }, security),
+        )
         if (!functions.isNeeded()) return refusals
         const judged = await functions.look(edits)
         return refusals.map((refusal, at) => refusal ?? judged[at])

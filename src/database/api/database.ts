@@ -385,6 +385,15 @@ export interface Database {
   close(): Promise<void>
 }
 
+/**
+ * What shows documents. Whoever stands before a database for somebody who may not see all of it has an answer of his own for each of
+ * these: one that was passed on would show what the others keep back.
+ */
+export type ShownDocuments = Pick<
+  Database,
+  'get' | 'openRevs' | 'lookup' | 'storedRow' | 'allDocs' | 'changes' | 'getLocal' | 'localDocs' | 'backup'
+>
+
 /** A database in the thread that writes it: what the server does of its own accord. */
 export interface OwnedDatabase extends Database {
   /** Of its file. */

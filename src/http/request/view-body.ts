@@ -1,6 +1,6 @@
 import { DatabaseError } from '../../base/errors.ts'
-import { type Lossless, printLossless } from '../../json/lossless.ts'
-import { exactKeySteps, OddKey } from './exact-keys.ts'
+import type { Lossless } from '../../json/lossless.ts'
+import { exactKeySteps, OddKey, printedSteps } from './exact-keys.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Members of a body, which CouchDB checks before all parameters. */
@@ -58,7 +58,7 @@ export async function exactKeyOfBody(
   ...path: (string | number)[]
 ): Promise<unknown> {
   if (typeof key !== 'object' || key === null) return key
-  return new OddKey(printLossless(await exactMember(exchange, path)))
+  return new OddKey(await exchange.inTurns(printedSteps(await exactMember(exchange, path))))
 }
 
 async function exactMember(exchange: Exchange, path: readonly (string | number)[]): Promise<Lossless> {

@@ -20,6 +20,8 @@ type Outcome =
   | { id: string; rev?: string | undefined; error: string; reason: string }
 
 const SHORT_LIST = 1000
+/** Documents that are written all or not at all: they are one transaction, which is built in one turn of the writer's. */
+const MOST_AT_ONCE = 10_000
 const MEMBERS = ['new_edits', 'all_or_nothing']
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
@@ -103,6 +105,7 @@ async function writeAll(
   documents: readonly (ScannedDocument | null)[],
   newEdits: boolean,
 ): Promise<Answer> {
+  if (documents.length > MOST_AT_ONCE) throw new DatabaseError('tooManyDocuments', String(MOST_AT_ONCE))
   const refused = new Map<number, Outcome>()
   const edits: DocumentEdit[] = []
   for (const [index, scanned] of documents.entries()) {

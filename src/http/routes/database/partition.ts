@@ -30,12 +30,14 @@ async function partition(exchange: Exchange): Promise<Answer> {
   if (rest[0] === '_index' || rest.join('/') === '_all_docs/queries') {
     return withParameter(exchange, name, rest)
   }
-  if (rest.length === 1 && rest[0] === '_find') {
+  if (rest[0] === '_find') {
     exchange.backend.metrics.count('couchdb.httpd.partition_find_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(findOfPartition(name), exchange.method)(exchange)
   }
-  if (rest.length === 1 && rest[0] === '_explain') {
+  if (rest[0] === '_explain') {
     exchange.backend.metrics.count('couchdb.httpd.partition_explain_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(explainOfPartition(name), exchange.method)(exchange)
   }
   throw new DatabaseError('missing')
