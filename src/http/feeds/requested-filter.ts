@@ -15,16 +15,19 @@ import { type ChangesParameters, parseDocumentIds } from '../request/changes-par
 import type { Exchange } from '../request/exchange.ts'
 import { functionRequest } from '../request/function-request.ts'
 import { goneSignal } from '../request/gone-signal.ts'
+import { decodeComponent } from '../request/path.ts'
 
 const FEW_DESIGNS = 100
 
 /**
- * The filter that a request names; undefined for none. Throws badRequest, missing.
+ * The filter that a request names; undefined for none. What functions are shown of a body is its value, or an empty text
+ * where it `isEmpty`. Throws badRequest, missing.
  */
 export function requestedFilter(
   exchange: Exchange,
   parameters: ChangesParameters,
   body: Record<string, unknown> | undefined,
+  isEmpty = false,
 ): ChangesFilter | undefined {
   const { filter } = parameters
   if (filter === '') return undefined
@@ -46,7 +49,8 @@ export function requestedFilter(
   }
   if (filter === '_view') return viewFilter(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
-  return functionFilter(exchange, filter, body)
+  const parts = partsOf(filter)
+  return parts.length === 0 ? undefined : functionFilter(exchange, parts, isEmpty ? '' : body)
 }
 
 /** Where they are few and none are waited for, they are looked up, and the changes of all others counted as pending. */
@@ -59,8 +63,13 @@ function designFilter(database: Database, isNormal: boolean): ChangesFilter {
 
 /** `design/view`: documents of which the view's map emits anything. */
 function viewFilter(exchange: Exchange): ChangesFilter {
-  const [name, view] = (exchange.query.get('view') ?? '').split('/')
-  if (!name || !view) throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+  const text = exchange.query.get('view') ?? ''
+  if (text === '') throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+  const parts = partsOf(text)
+  if (parts.length !== 2) {
+    throw new DatabaseError('badRequest', '`view` must be of the form `designname/viewname`')
+  }
+  const [name, view] = parts as [string, string]
   const { scripting } = exchange.backend.designs
   const design = requireMember(exchange, name, ['views', view, 'map'])
   const signal = goneSignal(exchange)
@@ -68,18 +77,27 @@ function viewFilter(exchange: Exchange): ChangesFilter {
 }
 
 /** `design/filter`: documents that the function lets pass. */
-function functionFilter(exchange: Exchange, filter: string, body: object | undefined): ChangesFilter {
-  const parts = filter.split('/').filter((part) => part !== '')
+function functionFilter(
+  exchange: Exchange,
+  parts: readonly string[],
+  body: object | '' | undefined,
+): ChangesFilter {
   if (parts.length !== 2) {
     throw new DatabaseError('badRequest', '`filter` must be of the form `designname/filtername`')
   }
-  const [name, own] = parts as [string, string]
+  const [name, own] = parts as readonly [string, string]
   const { scripting } = exchange.backend.designs
   const design = requireMember(exchange, name, ['filters', own])
-  const text = body && Buffer.from(JSON.stringify(body))
-  const request = Buffer.from(JSON.stringify(functionRequest(exchange, { body: text })))
+  const shown = functionRequest(exchange)
+  const request = Buffer.from(JSON.stringify(body === undefined ? shown : { ...shown, body }))
   const signal = goneSignal(exchange)
   return judged(exchange, (documents) => scripting.filter(design, own, documents, request, { signal }))
+}
+
+/** Names between slashes, of which more make no difference. Each is decoded once more, so that it may have a slash in it. */
+function partsOf(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '')
+  return parts.map((part) => decodeComponent(part))
 }
 
 function judged(exchange: Exchange, judge: DocumentJudge): ChangesFilter {
