@@ -129,3 +129,26 @@ t.test('active_only: deleted documents are left out, of the limit too', async (t
   t.same(await ids('active_only=true&feed=longpoll&descending=true'), ['b', 'a'])
   t.same(await ids('active_only=yes'), ['gone', 'a', 'b'])
 })
+
+t.test('_design: deleted design documents too', async (t) => {
+  await send('PUT /designs')
+  const docs = ['_design/a', 'x', '_design/b', 'y'].map((_id) => ({ _id }))
+  for (const doc of docs) await send(`PUT /designs/${doc._id}`, { json: {} })
+  const { _rev } = (await send('GET /designs/_design/a')).json as { _rev: string }
+  await send(`DELETE /designs/_design/a?rev=${_rev}`)
+  const changed = async (query: string): Promise<(string | boolean | undefined)[][]> => {
+    const { results } = (await send(`GET /designs/_changes?filter=_design${query}`)).json as {
+      results: { id: string; deleted?: boolean }[]
+    }
+    return results.map(({ id, deleted }) => [id, deleted])
+  }
+  const all = [
+    ['_design/b', undefined],
+    ['_design/a', true],
+  ]
+  t.same(await changed(''), all)
+  t.same(await changed('&feed=longpoll'), all)
+  t.same(await changed('&descending=true'), all.toReversed())
+  t.same(await changed('&limit=1'), all.slice(0, 1))
+  t.match((await send('GET /designs/_changes?filter=_design')).json, { pending: 2 })
+})

@@ -126,6 +126,8 @@ export interface AllDocsOptions {
   descending?: boolean | undefined
   skip?: number | undefined
   limit?: number | undefined
+  /** Rows of deleted documents too, which `skip` and `offset` do not count. Default false. */
+  withDeleted?: boolean | undefined
 }
 
 export interface AllDocsRow {

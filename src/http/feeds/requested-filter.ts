@@ -32,7 +32,9 @@ export function requestedFilter(
   const { filter } = parameters
   if (filter === '') return undefined
   if (filter === '_doc_ids') return idsFilter(parseDocumentIds(exchange.query, body))
-  if (filter === '_design') return designFilter(exchange.database, parameters.feed === 'normal')
+  if (filter === '_design') {
+    return designFilter(exchange.database, parameters.feed === 'normal' && !exchange.isChannelled)
+  }
   if (filter === '_selector') {
     if (body === undefined) {
       throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
@@ -53,11 +55,12 @@ export function requestedFilter(
   return parts.length === 0 ? undefined : functionFilter(exchange, parts, isEmpty ? '' : body)
 }
 
-/** Where they are few and none are waited for, they are looked up, and the changes of all others counted as pending. */
-function designFilter(database: Database, isNormal: boolean): ChangesFilter {
-  if (!isNormal) return DESIGN_FILTER
-  const range = { startKey: DESIGN_START, endKey: DESIGN_END, inclusiveEnd: false, limit: FEW_DESIGNS + 1 }
-  const ids = [...database.allDocs(range).rows].map(({ id }) => id)
+/** Where they are few and may be looked up, deleted ones too, the changes of all others are counted as pending. */
+function designFilter(database: Database, mayLookUp: boolean): ChangesFilter {
+  if (!mayLookUp) return DESIGN_FILTER
+  const range = { startKey: DESIGN_START, endKey: DESIGN_END, inclusiveEnd: false }
+  const { rows } = database.allDocs({ ...range, limit: FEW_DESIGNS + 1, withDeleted: true })
+  const ids = [...rows].map(({ id }) => id)
   return ids.length > FEW_DESIGNS ? DESIGN_FILTER : { ...DESIGN_FILTER, ids }
 }
 
