@@ -126,8 +126,6 @@ export interface AllDocsOptions {
   descending?: boolean | undefined
   skip?: number | undefined
   limit?: number | undefined
-  /** Rows of deleted documents too, which `skip` and `offset` do not count. Default false. */
-  withDeleted?: boolean | undefined
 }
 
 export interface AllDocsRow {
@@ -199,6 +197,8 @@ export interface ChangesOptions {
   style?: 'main_only' | 'all_docs' | undefined
   /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
   ids?: readonly string[] | undefined
+  /** Only documents whose ids begin so are wanted: rows of others may come or be left out, and are pending all the same. */
+  prefix?: string | undefined
 }
 
 export interface ChangeRow {

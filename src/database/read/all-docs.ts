@@ -91,25 +91,23 @@ function liveBefore(tree: TreeReader, first: Buffer, reverse: boolean, total: nu
   return readSummary(tree.reduce(before).reduction).live
 }
 
-/** Documents of a range, one after the other: live ones, unless deleted ones are wanted too. */
+/** Live documents of a range, one after the other. */
 class LiveWalk implements RowWalk<AllDocsRow> {
   readonly entry: StoredEntry
   readonly #source: ViewSource
   readonly #range: LiveRange
   readonly #skip: number
   readonly #limit: number
-  readonly #withDeleted: boolean
   #cursor: Cursor
   #taken = 0
   #deletedRun = 0
 
-  constructor(source: ViewSource, range: LiveRange, skip: number, limit: number, withDeleted: boolean) {
+  constructor(source: ViewSource, range: LiveRange, skip: number, limit: number) {
     this.entry = new StoredEntry(source)
     this.#source = source
     this.#range = range
     this.#skip = skip
     this.#limit = limit
-    this.#withDeleted = withDeleted
     this.#cursor = range.cursor(skip === 0 ? 0 : range.position(skip))
   }
 
@@ -117,7 +115,7 @@ class LiveWalk implements RowWalk<AllDocsRow> {
     if (this.#taken >= this.#limit) return false
     const { entry } = this
     while (this.#cursor.nextPlace(entry)) {
-      if (this.#withDeleted || !isDeletedInfo(entry.valueBytes, entry.valueStart)) {
+      if (!isDeletedInfo(entry.valueBytes, entry.valueStart)) {
         entry.readInfo()
         this.#taken += 1
         this.#deletedRun = 0
@@ -182,8 +180,7 @@ export function openAllDocs(
   const bounds = travelRange(first, last, options)
   const limit = bounds === undefined ? 0 : (options.limit ?? Number.POSITIVE_INFINITY)
   const range = new LiveRange(tree, bounds ?? {}, reverse)
-  const walk = new LiveWalk(source, range, skip, limit, options.withDeleted === true)
-  const rows = new WalkedRows(snapshot, walk)
+  const rows = new WalkedRows(snapshot, new LiveWalk(source, range, skip, limit))
   if (limit <= 0) rows.return()
   return new OpenPage(totalRows, offset, sequence, rows)
 }

@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { Database } from '../../database/api/database.ts'
 import { filterError, requireFunction } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
@@ -9,15 +8,12 @@ import {
   judgedFilter,
   selectorFilter,
 } from '../../documents/changes-filter.ts'
-import { DESIGN_END, DESIGN_START } from '../../documents/design-views.ts'
 import type { Design } from '../../scripting/design.ts'
 import { type ChangesParameters, parseDocumentIds } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { functionRequest } from '../request/function-request.ts'
 import { goneSignal } from '../request/gone-signal.ts'
 import { decodeComponent } from '../request/path.ts'
-
-const FEW_DESIGNS = 100
 
 /**
  * The filter that a request names; undefined for none. What functions are shown of a body is its value, or an empty text
@@ -32,9 +28,7 @@ export function requestedFilter(
   const { filter } = parameters
   if (filter === '') return undefined
   if (filter === '_doc_ids') return idsFilter(parseDocumentIds(exchange.query, body))
-  if (filter === '_design') {
-    return designFilter(exchange.database, parameters.feed === 'normal' && !exchange.isChannelled)
-  }
+  if (filter === '_design') return DESIGN_FILTER
   if (filter === '_selector') {
     if (body === undefined) {
       throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
@@ -53,15 +47,6 @@ export function requestedFilter(
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
   const parts = partsOf(filter)
   return parts.length === 0 ? undefined : functionFilter(exchange, parts, isEmpty ? '' : body)
-}
-
-/** Where they are few and may be looked up, deleted ones too, the changes of all others are counted as pending. */
-function designFilter(database: Database, mayLookUp: boolean): ChangesFilter {
-  if (!mayLookUp) return DESIGN_FILTER
-  const range = { startKey: DESIGN_START, endKey: DESIGN_END, inclusiveEnd: false }
-  const { rows } = database.allDocs({ ...range, limit: FEW_DESIGNS + 1, withDeleted: true })
-  const ids = [...rows].map(({ id }) => id)
-  return ids.length > FEW_DESIGNS ? DESIGN_FILTER : { ...DESIGN_FILTER, ids }
 }
 
 /** `design/view`: documents of which the view's map emits anything. */
