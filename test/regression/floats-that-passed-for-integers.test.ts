@@ -102,6 +102,22 @@ t.test('copies that a _bulk_docs asks for', async (t) => {
   }
 })
 
+t.test('the revpos of an attachment is compared, and that of new data is its revision', async (t) => {
+  const missing = [412, { error: 'missing_stub', reason: 'Invalid attachment stub in at for f' }]
+  for (const revpos of ['1', '1.0', '7', '"q"', 'null', '-1', '1.5']) {
+    const made = await sendText('PUT /db/at', `{"_attachments":{"f":{"data":"aGk=","revpos":${revpos}}}}`)
+    t.equal(made.status, 201, `new data, ${revpos}`)
+    const { rev } = made.json as { rev: string }
+    const edit = `{"_rev":"${rev}","_attachments":{"f":{"stub":true,"revpos":${revpos}}}}`
+    const edited = await sendText('PUT /db/at', edit)
+    if (Number(revpos) === 1) t.equal(edited.status, 201, `stub, ${revpos}`)
+    else t.same(said(edited), missing, `stub, ${revpos}`)
+    const stored = (await send('GET /db/at')).json as { _rev: string; _attachments: object }
+    t.match(stored, { _attachments: { f: { revpos: 1 } } }, revpos)
+    await send(`POST /db/_purge`, { json: { at: [stored._rev] } })
+  }
+})
+
 t.test('options of a replication', async (t) => {
   await send('PUT /_replicator')
   const job = (option: string) => `{"source":"db","target":"copy","create_target":true,${option}}`
