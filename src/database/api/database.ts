@@ -197,6 +197,8 @@ export interface ChangesOptions {
   style?: 'main_only' | 'all_docs' | undefined
   /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
   ids?: readonly string[] | undefined
+  /** Only documents whose ids begin so are wanted: rows of others may come or be left out, and are pending all the same. */
+  prefix?: string | undefined
 }
 
 export interface ChangeRow {
