@@ -30,6 +30,7 @@ export class PeerDatabase implements Endpoint {
     this.requireAllowed(status)
     const { update_seq: updateSeq, instance_start_time: start } = objectOf(value)
     if (status !== 200 || updateSeq === undefined) throw this.notFound()
+    this.peer.stayThere()
     return { updateSeq: sequenceOf(updateSeq), instanceStartTime: String(start ?? '0') }
   }
 
@@ -81,8 +82,10 @@ export class PeerDatabase implements Endpoint {
       body: Buffer.alloc(0),
     } as const
     const { status, value } = await this.ask(request, signal)
-    if (status === 404 || status === 405) return undefined
+    if (status === 404 || status === 405 || status === 501) return undefined
     this.requireAllowed(status)
+    // Whoever does not say that it is durable must not be taken at his word.
+    if (status >= 300) throw this.peer.failure(request, `status ${status}`, status)
     const { instance_start_time: start } = objectOf(value)
     return start === undefined ? undefined : String(start)
   }
