@@ -47,8 +47,6 @@ const MOST_UNASKED = 100
 const MOST_GONE_BACK = 20
 /** Revisions whose attachments are known; they go into a URL. */
 const MOST_ATTS_SINCE = 20
-/** What a source says of `_bulk_get` that has none. */
-const NO_BULK_GET = new Set([400, 404, 405, 415, 501])
 
 export class PeerSource extends PeerDatabase implements SourceEndpoint {
   readonly #options: PeerSourceOptions
@@ -225,11 +223,14 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       type: 'application/json',
       body: Buffer.from(JSON.stringify({ docs })),
     }
-    const answer = await this.peer.request(request, signal)
-    if (answer.status === 200) return answer
-    answer.close()
-    this.requireAllowed(answer.status)
-    if (!NO_BULK_GET.has(answer.status)) throw this.#refused('_bulk_get', answer.status, undefined)
+    try {
+      const answer = await this.peer.request(request, signal)
+      if (answer.status === 200) return answer
+      answer.close()
+    } catch (error) {
+      if (!(error instanceof ReplicationError) || error.error !== 'http_error_code') throw error
+    }
+    // Whatever it says: single documents may be had all the same.
     this.#usesBulkGet = false
     return undefined
   }

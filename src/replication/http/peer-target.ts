@@ -84,7 +84,7 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     if (status === 404) throw this.notFound()
     const [first] = documents
     if (documents.length === 1) return [await this.#refusal(request, first!, status, value, signal)]
-    if (!REFUSALS.has(status)) throw this.peer.failure(request, `status ${status}`, status)
+    if (!SPLITTING.has(status)) throw this.peer.failure(request, `status ${status}`, status)
     // Too much at once, or one of them is refused: the others are not to suffer from it.
     const half = Math.ceil(documents.length / 2)
     return [
@@ -104,10 +104,12 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     value: unknown,
     signal: AbortSignal,
   ): Promise<WriteRefusal> {
-    const isTold = typeof objectOf(value)['error'] === 'string'
-    if (status !== 413 && !(isTold && REFUSALS.has(status))) {
+    const { error, reason } = objectOf(value)
+    if (status !== 413 && !isOfDocument(status, String(error), String(reason))) {
       this.requireAllowed(status)
-      throw this.peer.failure(request, `status ${status}`, status)
+      const told =
+        typeof error === 'string' ? `${error}: ${String(reason)}`.slice(0, MOST_TOLD) : `status ${status}`
+      throw this.peer.failure(request, told, status)
     }
     // Functions that validate documents say the same words as whoever lets nobody in.
     if (status === 401 || status === 403) {
@@ -206,7 +208,9 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
   }
 }
 
-const REFUSALS = new Set([400, 401, 403, 409, 412, 413, 415, 417, 422])
+/** Answers to many documents of which one may be the cause. */
+const SPLITTING = new Set([400, 403, 409, 412, 413, 415])
+const MOST_TOLD = 500
 /** Names of errors that are a server's own, and nothing that a document could do better. */
 const PASSING = new Set([
   'insufficient_storage',
@@ -217,6 +221,23 @@ const PASSING = new Set([
   'timeout',
   'too_many_requests',
 ])
+
+/** Refusals that a server means for the document that it was sent, as CouchDB's replicator takes them. */
+function isOfDocument(status: number, error: string, reason: string): boolean {
+  if (status === 400) {
+    return (
+      error === 'illegal_docid' ||
+      error === 'doc_validation' ||
+      (error === 'bad_request' && reason.startsWith('Attachment name '))
+    )
+  }
+  return (
+    (status === 401 && error === 'unauthorized') ||
+    (status === 403 && error === 'forbidden') ||
+    (status === 409 && error === 'conflict') ||
+    (status === 415 && error === 'unsupported_media_type')
+  )
+}
 
 function isPassingStatus(status: number): boolean {
   return status === 408 || status === 429 || status >= 500

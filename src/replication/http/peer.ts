@@ -209,7 +209,8 @@ export class Peer {
         answer = await this.#authenticated(request, signal, true)
       }
       const { status, afterMs } = answer
-      if (status === 408 || status === 429 || status >= 500) {
+      // What a peer has not built it will not have built at the next attempt.
+      if (status === 408 || status === 429 || (status >= 500 && status !== 501)) {
         answer.close()
         return { reason: `status ${status}`, status, afterMs }
       }
