@@ -269,6 +269,30 @@ t.test(
   },
 )
 
+t.test(
+  'a checkpoint that a peer refuses again and again, as if it were ours each time, comes to an end',
+  async (t) => {
+    const { own, target } = await peers(t)
+    let puts = 0
+    let sent: Record<string, unknown> = {}
+    const to = await target(({ method, path, body }) => {
+      if (!path.startsWith('_local/')) return undefined
+      if (method === 'GET') {
+        if (puts === 0) return jsonAnswer({ error: 'not_found', reason: 'missing' }, 404)
+        return jsonAnswer({ ...sent, _rev: `0-${puts}`, source_last_seq: 'another' })
+      }
+      puts += 1
+      sent = asJson({ status: 200, body })
+      return jsonAnswer({ error: 'conflict', reason: 'Document update conflict.' }, 409)
+    })
+    const { status, body } = await call(own.url, 'POST', '/_replicate', { source: 'source', target: to })
+    t.equal(status, 500)
+    t.equal(body['error'], 'checkpoint_commit_failure')
+    // Once at the end, and once more before it gives up.
+    t.ok(puts > 2 && puts <= 12, `${puts} times`)
+  },
+)
+
 t.test('where both sides differ about a session, the earlier sequence counts', async (t) => {
   const log = (session: string, seq: unknown, history: unknown[] = []) => ({
     session_id: session,
