@@ -130,3 +130,40 @@ t.test('users and roles in a body of any type, but not from a page of another or
     t.equal((await server.admin(line, { text, headers: form })).status, 201, line)
   }
 })
+
+t.test('slashes that are encoded, and what Sync Gateway keeps for itself', async (t) => {
+  t.equal((await ask('PUT /db/_local%2Fenc', { body: { n: 1 } })).status, 201)
+  t.match(await ask('GET /db/_local/enc'), { status: 200, json: { _id: '_local/enc', n: 1 } })
+  t.match(await ask('GET /db/_local/enc%2Fx'), { status: 404, json: { reason: 'unknown URL' } })
+  const view = { views: { v: { map: 'function (doc, meta) { emit(meta.id, 1) }' } } }
+  t.equal((await server.admin('PUT /db/_design%2fenc', { body: view })).status, 201)
+  t.equal((await server.admin('GET /db/_design%2Fenc%2F_view%2Fv')).status, 200)
+  const putOwn = await server.admin('PUT /db/_design/sync_gateway', { body: {} })
+  t.equal(putOwn.status, 403)
+  t.equal((await server.admin('DELETE /db/_design/sync_gateway')).status, 403)
+  t.equal((await server.admin('GET /db/_design/sync_housekeeping')).status, 403)
+  t.match(await ask('GET /db/_design/sync_gateway'), { status: 200, json: { filters: { bychannel: 'ok' } } })
+  const revs = { '_design/d': ['1-a'], other: ['1-a'] }
+  t.same((await ask('POST /db/_revs_diff', { body: revs })).json, { other: { missing: ['1-a'] } })
+  t.ok((await server.admin('POST /db/_revs_diff', { body: revs })).json['_design/d'])
+})
+
+t.test('a channel without a name', async (t) => {
+  const filter = 'filter=sync_gateway/bychannel'
+  for (const channels of [',', 'red,', 'a,,b']) {
+    const answer = await ask(`GET /db/_changes?${filter}&channels=${channels}`)
+    t.match(answer, { status: 400, json: { reason: 'Illegal channel name ""' } }, channels)
+  }
+})
+
+t.test('online after a time', async (t) => {
+  const state = async () => (await server.admin('GET /db/')).json.state
+  await server.admin('POST /db/_offline')
+  t.equal((await server.admin('POST /db/_online', { body: { delay: 1 } })).status, 200)
+  t.equal((await server.admin('POST /db/_online', { body: { delay: 3000 } })).status, 200)
+  t.equal(await state(), 'Offline')
+  while ((await state()) !== 'Online') await new Promise((resolve) => setTimeout(resolve, 50))
+  await server.admin('POST /db/_offline')
+  t.equal((await server.admin('POST /db/_online', { text: 'no JSON' })).status, 200)
+  t.equal(await state(), 'Online')
+})

@@ -67,8 +67,10 @@ export function optionsOfRequest(
   if (!FEEDS.includes(feed)) throw badRequest('Unknown feed type')
   const options = { ...commonOptions(given.texts, mostHeartbeatSeconds), feed: feed as FeedType }
   if (filter === CHANNEL_FILTER) {
-    const channels = listOf(given.texts.get('channels'))
-    if (channels.length === 0) throw badRequest(`Missing 'channels' filter parameter`)
+    const names = given.texts.get('channels') ?? ''
+    if (names === '') throw badRequest(`Missing 'channels' filter parameter`)
+    const channels = names.split(',')
+    if (channels.includes('')) throw badRequest('Illegal channel name ""')
     return { ...options, channels }
   }
   if (filter === IDS_FILTER) {

@@ -2,6 +2,7 @@
  * Design documents and their views, for administrators. They are for looking at a database: a view is mapped when it is asked
  * for, over the documents that there are, and is bounded in its rows.
  */
+import { hash } from 'node:crypto'
 import { giveWay } from '../../base/time-slice.ts'
 import { compareValues } from '../../json/collation.ts'
 import { documentText } from '../../json/writer.ts'
@@ -15,6 +16,10 @@ import { type Answer, empty, json } from './answer.ts'
 import type { Exchange } from './exchange.ts'
 
 const NOTES = 'design/'
+/** What names of Sync Gateway's own begin with. */
+const OWN_NAMES = 'sync_'
+/** The one that users read. */
+const FILTERS = 'sync_gateway'
 const MOST_ROWS = 100_000
 const BATCH = 200
 
@@ -28,6 +33,20 @@ function requireAdmin({ isAdmin }: Exchange): void {
   if (!isAdmin) throw forbidden()
 }
 
+/** Sync Gateway's own are nobody's. */
+function requireOwner(exchange: Exchange): void {
+  requireAdmin(exchange)
+  if (exchange.param(1).startsWith(OWN_NAMES)) throw forbidden()
+}
+
+/**
+ * What CouchDB's replicator hashes into the id of a replication with the filter `sync_gateway/bychannel`: another text when the sync
+ * function is another, in the form that it has in Sync Gateway.
+ */
+function filterText({ config: { sync } }: GatewayDatabase): string {
+  return sync === undefined ? 'ok' : `[${[...hash('sha1', sync, 'buffer')].join(' ')}]`
+}
+
 function designOf({ database }: Exchange, name: string): Record<string, unknown> {
   const design = database.local.note(NOTES + name)
   if (!isObject(design)) throw missing()
@@ -35,12 +54,13 @@ function designOf({ database }: Exchange, name: string): Record<string, unknown>
 }
 
 export async function getDesign(exchange: Exchange): Promise<Answer> {
-  requireAdmin(exchange)
+  if (exchange.param(1) === FILTERS) return json({ filters: { bychannel: filterText(exchange.database) } })
+  requireOwner(exchange)
   return json(designOf(exchange, exchange.param(1)))
 }
 
 export async function putDesign(exchange: Exchange): Promise<Answer> {
-  requireAdmin(exchange)
+  requireOwner(exchange)
   const design = await exchange.json()
   if (!isObject(design)) throw badRequest('Bad JSON')
   await exchange.database.local.setNote(NOTES + exchange.param(1), design)
@@ -48,7 +68,7 @@ export async function putDesign(exchange: Exchange): Promise<Answer> {
 }
 
 export async function deleteDesign(exchange: Exchange): Promise<Answer> {
-  requireAdmin(exchange)
+  requireOwner(exchange)
   designOf(exchange, exchange.param(1))
   await exchange.database.local.removeNote(NOTES + exchange.param(1))
   return empty()

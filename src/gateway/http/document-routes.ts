@@ -193,6 +193,7 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
     Etag: `"${attachment.digest}"`,
     'Content-Type': attachment.isUntyped ? await typeOf(attachment) : sentType(attachment.type),
     'Content-Length': String(range === undefined ? attachment.length : range.end - range.start),
+    ...packingHeaders(exchange, attachment),
   }
   // A page of an administrator's browser must not run what a user has stored.
   if (exchange.isAdmin) headers['Content-Disposition'] = `attachment${fileName(name)}`
@@ -200,6 +201,14 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
     headers['Content-Range'] = `bytes ${range.start}-${range.end - 1}/${attachment.length}`
   const status = range === undefined ? 200 : 206
   return { status, headers: headers, pieces: bytesOf(attachment, range) }
+}
+
+/** With `content_encoding=false` the packed bytes are what is asked for, and no client between is to unpack them. */
+function packingHeaders({ query }: Exchange, { packing }: NotedAttachment): Record<string, string> {
+  if (packing === undefined) return {}
+  const asked = query.get('content_encoding') || 'true'
+  if (asked === 'true') return { 'Content-Encoding': packing.encoding }
+  return { 'X-Content-Encoding': packing.encoding, 'Content-Type': 'application/gzip' }
 }
 
 /** The ETag of a revision; none where no header can have it, for a revision may be pushed with any text. */
@@ -235,10 +244,12 @@ interface Range {
 function rangeOf(header: string | undefined, length: number): Range | undefined {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? []
   if (first === '' && last === '') return undefined
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  if (first === '' && Number(last) > 0 && length === 0) return undefined
   const start = first === '' ? Math.max(0, length - Number(last)) : Number(first)
   const end = first === '' || last === '' ? length : Math.min(Number(last) + 1, length)
   if (start >= length) throw new GatewayError(416, '')
-  if (end <= start || (start === 0 && end === length)) return undefined
+  if (start === 0 && end === length) return undefined
   return { start, end }
 }
 
@@ -258,11 +269,10 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const rev = exchange.matchedRevision
   const before = revisionBefore(() => readRevision(database, reader, id, rev))
   if (before?.isRedacted) throw missing('Document revision is not accessible')
-  const source = exchange.request as AsyncIterable<Buffer>
   const { content, digest } = await takeBytes(
     database.database,
     name,
-    source,
+    exchange.source,
     gateway.limits.maxAttachmentBytes,
   )
   const revision = before?.revision
@@ -270,8 +280,10 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const { term } = scanDocument(body)!
   const kept = (revision === undefined ? [] : notedAttachments(revision)).filter((each) => each.name !== name)
   const attachments: GivenAttachment[] = [
-    ...kept.map((each): GivenAttachment => ({ kind: 'stub', name: each.name, digest: each.digest })),
-    { kind: 'content', name, type, digest, content },
+    ...kept.map(
+      (each): GivenAttachment => ({ kind: 'stub', name: each.name, digest: each.digest, fault: undefined }),
+    ),
+    { kind: 'content', name, type, packing: undefined, digest, content },
   ]
   const given = { id, deleted: false, body, term, rev, history: undefined, attachments, expiry: undefined }
   const newRev = await database.write(given, exchange.author, exchange.gone)

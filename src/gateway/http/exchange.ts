@@ -14,6 +14,7 @@ import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { DocumentAuthor, GatewayDatabase } from '../gateway-database.ts'
 import type { Standing } from '../principals/standing.ts'
+import { unpacked } from './unpacked.ts'
 
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
@@ -175,6 +176,11 @@ export class Exchange {
     const body = await readBody(this.request, mostBytes, this.hold)
     this.requireStillReader()
     return body
+  }
+
+  /** The body as it comes, unpacked where it is packed. */
+  get source(): AsyncIterable<Buffer> {
+    return this.header('content-encoding') === 'gzip' ? unpacked(this.request) : this.request
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */

@@ -29,6 +29,7 @@ import {
 } from './attachments.ts'
 import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
 import { type RecordedRevision, type RevisionRecord, stateAt, withRecord } from './revision-record.ts'
+import type { WritePlace } from './write-order.ts'
 import type { CheckedWrite, WriteQueue } from './write-queue.ts'
 
 /** A document as a client gives it. */
@@ -80,12 +81,13 @@ const MOST_ATTEMPTS = 20
 
 class Outdated extends Error {}
 
-/** Resolves with the revision. Rejects with 400, 409, and what the sync function refuses it with. */
+/** Resolves with the revision. Rejects with 400, 409, and what the sync function refuses it with. `place` is of one among several. */
 export async function writeDocument(
   target: WriteTarget,
   given: GivenDocument,
   writer: Writer,
   signal?: AbortSignal,
+  place?: WritePlace,
 ): Promise<string> {
   const newId = unguessableId(target.random)
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -93,10 +95,17 @@ export async function writeDocument(
     if (typeof basis === 'string') return basis
     const { sync } = target
     const asking = sync.asksForUser ? writer.asked() : null
+    const isAskedStill = (): boolean =>
+      !sync.asksForUser || JSON.stringify(writer.asked()) === JSON.stringify(asking)
     const { document, before } = shownTexts(given, basis)
-    const output = await sync.run({ document, before, user: asking }, signal)
+    const said = await saidOf(sync.run({ document, before, user: asking }, signal))
+    await place?.turn()
+    if (asking !== null && sync.asksForRights) await place?.granted()
+    if (!isAskedStill()) continue
+    if ('refusal' in said) throw said.refusal
+    const { output } = said
     try {
-      await target.queue.write({
+      const writing = target.queue.write({
         id: given.id,
         check: () => {
           writer.requireStill()
@@ -105,17 +114,30 @@ export async function writeDocument(
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
-          if (sync.asksForUser && JSON.stringify(writer.asked()) !== JSON.stringify(asking))
-            throw new Outdated()
+          if (!isAskedStill()) throw new Outdated()
           return checkedWrite(target, given, again, output)
         },
       })
+      place?.queued(hasGrants(output) || hasGrants(basis.leaves?.latest.record.state))
+      await writing
       return formatRevision(basis.revision)
     } catch (error) {
       if (!(error instanceof Outdated)) throw error
     }
   }
   throw new GatewayError(503, 'The document changes too often')
+}
+
+async function saidOf(running: Promise<SyncOutput>): Promise<{ output: SyncOutput } | { refusal: unknown }> {
+  try {
+    return { output: await running }
+  } catch (refusal) {
+    return { refusal }
+  }
+}
+
+function hasGrants(of: Pick<SyncOutput | DocumentState, 'access' | 'roles'> | undefined): boolean {
+  return of !== undefined && (of.access.size > 0 || of.roles.size > 0)
 }
 
 /**
@@ -215,9 +237,8 @@ function resolved(
   revpos: number,
 ): ResolvedAttachment[] {
   return resolveAttachments(given.attachments, parent, revpos).map((each) => {
-    if (!('missing' in each)) return each
-    const what = each.hasDigest ? 'Unknown' : 'Missing digest in'
-    throw badRequest(`${what} stub attachment ${JSON.stringify(each.missing)}`)
+    if ('fault' in each) throw badRequest(each.fault)
+    return each
   })
 }
 
