@@ -97,3 +97,14 @@ t.test('ranges', async (t) => {
   }
   t.equal((await ask('GET /db/ranges/none', { headers: { range: 'bytes=-5' } })).status, 200)
 })
+
+t.test('come with open_revs, whether asked for or not', async (t) => {
+  const { json } = await put('open', { a: { data: Buffer.from(PLAIN).toString('base64') } })
+  const { rev } = json
+  for (const revs of ['all', `["${rev}"]`]) {
+    const [{ ok }] = (await ask(`GET /db/open?open_revs=${revs}`)).json
+    t.equal(Buffer.from(ok._attachments.a.data, 'base64').toString(), PLAIN, revs)
+  }
+  const mixed = await ask('GET /db/open?open_revs=all', { headers: { accept: 'multipart/mixed' } })
+  t.match(mixed.text, `X-Rev-ID: ${rev}`)
+})

@@ -65,8 +65,10 @@ export async function getDocument(exchange: Exchange): Promise<Answer> {
   return jsonPieces(documentParts(seen, wanted, false).json, headers)
 }
 
-function getOpenRevisions(exchange: Exchange, text: string, wanted: Wanted): Answer {
+/** With all attachments, as Sync Gateway does it: whoever asks for revisions so is a replicator. */
+function getOpenRevisions(exchange: Exchange, text: string, asked: Wanted): Answer {
   const { database, reader } = exchange
+  const wanted: Wanted = { ...asked, attachmentsSince: [] }
   const id = exchange.param(1)
   const revs = text === 'all' ? undefined : parsedList(text)
   if (text !== 'all' && revs === undefined) throw badRequest('bad open_revs')
