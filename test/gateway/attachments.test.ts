@@ -108,3 +108,29 @@ t.test('come with open_revs, whether asked for or not', async (t) => {
   const mixed = await ask('GET /db/open?open_revs=all', { headers: { accept: 'multipart/mixed' } })
   t.match(mixed.text, `X-Rev-ID: ${rev}`)
 })
+
+t.test('a stub of a revision that a compaction has taken away', async (t) => {
+  const data = (text: string) => ({ data: Buffer.from(text).toString('base64') })
+  const push = (ids: string[], _attachments: unknown) =>
+    ask('PUT /db/branched?new_edits=false', {
+      body: { channels: 'red', _attachments, _revisions: { start: ids.length, ids } },
+    })
+  await push(['a'], { old: data('old'), swapped: data('first') })
+  await push(['b', 'a'], { old: { stub: true, revpos: 1 }, swapped: { stub: true, revpos: 1 } })
+  await push(['c', 'b', 'a'], { old: { stub: true, revpos: 1 }, swapped: data('second') })
+  await server.admin('POST /db/_compact')
+  while ((await ask('GET /db/branched?rev=2-b')).status !== 404) await new Promise((r) => setTimeout(r, 20))
+  const stub = { old: { stub: true, revpos: 1 } }
+  t.equal((await push(['d', 'b', 'a'], stub)).status, 201, 'is that of the leaf that came of it')
+  t.equal((await ask('GET /db/branched/old?rev=3-d')).text, 'old')
+  const swapped = { swapped: { stub: true, revpos: 1, digest: 'sha1-none' } }
+  t.equal((await push(['e', 'b', 'a'], swapped)).status, 400, 'but not what it has got since')
+  const other = { old: { stub: true, revpos: 1, digest: 'sha1-none' } }
+  t.equal((await push(['f', 'b', 'a'], other)).status, 400, 'nor another content')
+  await server.admin('PUT /db/_user/bob', { body: { password: 'letbob', admin_channels: ['blue'] } })
+  const bob = await server.ask('PUT /db/branched?new_edits=false', {
+    as: 'bob:letbob',
+    body: { channels: 'blue', _attachments: stub, _revisions: { start: 3, ids: ['g', 'b', 'a'] } },
+  })
+  t.equal(bob.status, 400, 'nor for who may not read it')
+})

@@ -57,10 +57,7 @@ export async function takeBytes(
 }
 
 /** The attachments of a stored revision. */
-export function notedAttachments({
-  view,
-  record,
-}: RecordedRevision): (NotedAttachment & { view: AttachmentView })[] {
+export function notedAttachments({ view, record }: RecordedRevision): StoredNote[] {
   return view.attachments().map((info) => {
     const note = record.attachments.get(info.name)
     const { name, type, length, revpos } = info
@@ -110,13 +107,14 @@ export interface ResolvedAttachment {
   readonly edit: Exclude<AttachmentEdit, { kind: 'stub' }>
 }
 
-/** The attachments of a new revision, by those of its parent, or what is wrong with them. */
+export type StoredNote = NotedAttachment & { view: AttachmentView }
+
+/** The attachments of a new revision, or what is wrong with them. `known` are those that stubs may stand for. */
 export function resolveAttachments(
   given: readonly GivenAttachment[],
-  parent: RecordedRevision | undefined,
+  known: ReadonlyMap<string, StoredNote>,
   revpos: number,
 ): (ResolvedAttachment | { fault: string })[] {
-  const known = new Map(parent === undefined ? [] : notedAttachments(parent).map((each) => [each.name, each]))
   return given.map((each) => {
     const { name, digest } = each
     if (each.kind === 'content') {

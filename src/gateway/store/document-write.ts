@@ -26,6 +26,7 @@ import {
   notedAttachments,
   type ResolvedAttachment,
   resolveAttachments,
+  type StoredNote,
 } from './attachments.ts'
 import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
 import { type RecordedRevision, type RevisionRecord, stateAt, withRecord } from './revision-record.ts'
@@ -183,7 +184,7 @@ function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer, ne
   }
   const before = parent === undefined ? 0 : parseRevision(parent.view.rev).pos
   const revision = { pos: before + 1, id: newId }
-  const attachments = resolved(given, readable(parent, writer), revision.pos)
+  const attachments = resolved(given, attachmentsOf(parent, writer), revision.pos)
   return { leaves, parent, revision, path: [revision, ...pathOf(parent?.view)], attachments }
 }
 
@@ -205,8 +206,9 @@ function replicatedBasis(
   const revision = path[0]!
   if (known === 0) return formatRevision(revision)
   const parent = known < 0 ? undefined : availableRevision(target, given.id, formatRevision(path[known]!))
-  const attachments = resolved(given, readable(parent, writer), revision.pos)
-  return { leaves, parent, revision, path, attachments }
+  const isLost = known >= 0 && parent === undefined
+  const before = isLost ? attachmentsSince(leaves, path, given, writer) : attachmentsOf(parent, writer)
+  return { leaves, parent, revision, path, attachments: resolved(given, before, revision.pos) }
 }
 
 function isStored(database: OwnedDatabase, id: string, revision: Revision): boolean {
@@ -227,16 +229,42 @@ function pathOf(view: DocumentView | undefined): Revision[] {
 }
 
 /** A stub stands for bytes that the writer may read: else he would get them by a revision of his own, in his own channels. */
-function readable(parent: RecordedRevision | undefined, writer: Writer): RecordedRevision | undefined {
-  return parent !== undefined && writer.mayRead(parent) ? parent : undefined
+function attachmentsOf(parent: RecordedRevision | undefined, writer: Writer): Map<string, StoredNote> {
+  if (parent === undefined || !writer.mayRead(parent)) return new Map()
+  return new Map(notedAttachments(parent).map((each) => [each.name, each]))
+}
+
+/**
+ * Of a revision that branches off from one whose body a compaction has taken away: what a leaf has had since before their ways parted,
+ * that one had, too.
+ */
+function attachmentsSince(
+  leaves: DocumentLeaves | undefined,
+  path: readonly Revision[],
+  given: GivenDocument,
+  writer: Writer,
+): Map<string, StoredNote> {
+  const digests = new Map(given.attachments.map(({ name, digest }) => [name, digest]))
+  const found = new Map<string, StoredNote>()
+  if (!given.attachments.some(({ kind }) => kind === 'stub')) return found
+  for (const leaf of leaves?.leaves ?? []) {
+    if (!writer.mayRead(leaf)) continue
+    const own = new Set(pathOf(leaf.view).map(formatRevision))
+    const parting = path.find((revision) => own.has(formatRevision(revision)))?.pos ?? 0
+    for (const [name, each] of attachmentsOf(leaf, writer)) {
+      const isMeant = [undefined, each.digest].includes(digests.get(name))
+      if (each.revpos <= parting && isMeant) found.set(name, each)
+    }
+  }
+  return found
 }
 
 function resolved(
   given: GivenDocument,
-  parent: RecordedRevision | undefined,
+  known: ReadonlyMap<string, StoredNote>,
   revpos: number,
 ): ResolvedAttachment[] {
-  return resolveAttachments(given.attachments, parent, revpos).map((each) => {
+  return resolveAttachments(given.attachments, known, revpos).map((each) => {
     if ('fault' in each) throw badRequest(each.fault)
     return each
   })
