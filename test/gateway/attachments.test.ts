@@ -54,6 +54,25 @@ t.test('packed on the way', async (t) => {
   t.equal((await ask('GET /db/related/f')).text, 'hello')
 })
 
+t.test('packed on the way, and a thousand times as long', async (t) => {
+  const limits = {
+    DAVENPORT_COUCHDB__MAX_ATTACHMENT_SIZE: '100000',
+    DAVENPORT_DAVENPORT__MAX_JSON_SIZE: '100000',
+  }
+  const small = await GatewayServer.start(t.testdir(), { databases: { db: {} } }, limits)
+  t.teardown(() => small.stop())
+  const long = (text: string) => new Uint8Array(gzipSync(text + ' '.repeat(10_000_000)))
+  const put = (path: string, type: string, text: string) =>
+    small.admin(`PUT ${path}`, {
+      text: long(text),
+      headers: { 'content-encoding': 'gzip', 'content-type': type },
+    })
+  for (const begin of ['--b\r\ncontent-type: application/json\r\n\r\n{}', ''])
+    t.equal((await put('/db/long', 'multipart/related; boundary=b', begin)).status, 413)
+  t.equal((await put('/db/long/a', 'text/plain', '')).status, 413)
+  t.equal((await small.admin('GET /db/long')).status, 404)
+})
+
 t.test('what stands for one', async (t) => {
   const missing = (what: string) => ({ status: 400, json: { reason: what } })
   for (const given of [{}, { content_type: 'text/plain' }, { follows: true }, { data: null }])

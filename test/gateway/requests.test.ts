@@ -215,3 +215,11 @@ t.test('views of administrators', async (t) => {
   t.equal((await view('sum?group=true')).rows.length, 3)
   t.equal((await view('sum?reduce=false')).rows[0].id, 'v1')
 })
+
+t.test('a user of all channels and of others', async (t) => {
+  const body = { password: 'letall', admin_channels: ['red', '*'] }
+  await server.admin('PUT /db/_user/all', { body })
+  const { json } = await server.admin('GET /db/_user/all')
+  t.same(json.admin_channels, ['*', 'red'])
+  t.same(json.all_channels, ['!', '*', 'red'])
+})

@@ -178,9 +178,11 @@ export class Exchange {
     return body
   }
 
-  /** The body as it comes, unpacked where it is packed. */
+  /** The body as it comes. One that is packed is unpacked, to no more than a document and an attachment may have. */
   get source(): AsyncIterable<Buffer> {
-    return this.header('content-encoding') === 'gzip' ? unpacked(this.request) : this.request
+    if (this.header('content-encoding') !== 'gzip') return this.request
+    const { maxJsonBytes, maxAttachmentBytes } = this.gateway.limits
+    return unpacked(this.request, maxJsonBytes + maxAttachmentBytes)
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */

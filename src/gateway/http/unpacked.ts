@@ -1,20 +1,33 @@
 /** Bodies that come gzipped and are taken as they come. */
 import type { IncomingMessage } from 'node:http'
 import { createGunzip, type Gunzip } from 'node:zlib'
+import { DatabaseError } from '../../base/errors.ts'
 import { badRequest } from '../errors.ts'
 
-/** What a body unpacks to, read no faster than it is taken. Rejects with 400 for what is no gzip. */
-export async function* unpacked(request: IncomingMessage): AsyncGenerator<Buffer, void, void> {
+/**
+ * What a body unpacks to, read no faster than it is taken. Rejects with 400 for what is no gzip, and with 413 beyond `mostBytes`: a
+ * small body can unpack to a thousand times its size.
+ */
+export async function* unpacked(
+  request: IncomingMessage,
+  mostBytes: number,
+): AsyncGenerator<Buffer, void, void> {
   const gunzip = createGunzip()
   let lost: unknown
   void feed(request, gunzip).catch((error: unknown) => {
     lost = error
     gunzip.destroy(error as Error)
   })
+  let bytes = 0
   try {
-    yield* gunzip as AsyncIterable<Buffer>
+    for await (const chunk of gunzip as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > mostBytes) throw new DatabaseError('requestTooLarge')
+      yield chunk
+    }
   } catch (error) {
-    throw error === lost ? error : badRequest('Request body is not properly gzipped.')
+    if (error === lost || error instanceof DatabaseError) throw error
+    throw badRequest('Request body is not properly gzipped.')
   } finally {
     gunzip.destroy()
   }
