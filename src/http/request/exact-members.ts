@@ -9,7 +9,7 @@ export async function exactNumberOfBody(
   value: unknown,
   ...path: (string | number)[]
 ): Promise<unknown> {
-  if (!Number.isInteger(value) || !(await exchange.mayHaveFloats())) return value
+  if (!Number.isInteger(value) || !(await exchange.json.mayHaveFloats())) return value
   return exactNumber(value, printLossless(await exactMember(exchange, path)))
 }
 
@@ -20,7 +20,7 @@ export async function withExactNumbers<Members extends Record<string, unknown>>(
   names: readonly string[],
   ...path: (string | number)[]
 ): Promise<Members> {
-  if (!(await exchange.mayHaveFloats())) return object
+  if (!(await exchange.json.mayHaveFloats())) return object
   const exact: Record<string, unknown> = {}
   for (const name of names) {
     const value = Object.hasOwn(object, name) ? object[name] : undefined
@@ -32,7 +32,7 @@ export async function withExactNumbers<Members extends Record<string, unknown>>(
 
 /** What stands in the body at `path`, where something stands. */
 export async function exactMember(exchange: Exchange, path: readonly (string | number)[]): Promise<Lossless> {
-  let value = await exchange.losslessBody()
+  let value = await exchange.json.lossless()
   for (const name of path) {
     value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]!
   }

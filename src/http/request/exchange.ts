@@ -13,9 +13,6 @@ import { channelledDatabase, channelRefusal } from '../../channels/channelled-da
 import { channelledWrites } from '../../channels/channelled-writes.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
-import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
-import { type Lossless, losslessSteps, mayHaveFloats } from '../../json/lossless.ts'
-import { decodeSteps, parseSteps } from '../../json/value-steps.ts'
 import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
 import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
 import type { Lease } from '../../server/open-databases.ts'
@@ -23,11 +20,12 @@ import { usersSeenBy } from '../../users/user-view.ts'
 import { isUsersDatabase } from '../../users/users-database.ts'
 import type { Answer } from '../answer/answer.ts'
 import type { BatchWrites } from './batch-writes.ts'
-import { type BodyTiming, readBody, requireContentType, requireObject } from './body.ts'
-import { type BodyKind, bodyLimit, MAX_MEMBERS, valueLimit } from './body-limits.ts'
+import { type BodyTiming, readBody, requireContentType } from './body.ts'
+import { type BodyKind, bodyLimit } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
 import { goneSignal } from './gone-signal.ts'
+import { JsonBody } from './json-body.ts'
 import type { Backend, HttpLimits, HttpOptions } from './options.ts'
 import { encodeComponent, parseTarget } from './path.ts'
 import { Query } from './query.ts'
@@ -35,9 +33,6 @@ import { type Endpoints, type Place, resolve } from './resolve.ts'
 import type { Right, RouteName } from './rights.ts'
 import { requestChunks } from './upload.ts'
 import type { Vhosts } from './vhosts.ts'
-
-/** What a value of JSON takes in memory, about. */
-const VALUE_BYTES = 64
 
 /** Of a rewritten request: about what a client may send. */
 const MOST_TARGET_CHARACTERS = 64 * 1024
@@ -131,9 +126,7 @@ export class Exchange implements Intake, BodyTiming {
   /** The path's database as this user sees it. */
   #seen: Database | undefined
   #body: Promise<Buffer> | undefined
-  #text: Promise<Buffer> | undefined
-  #lossless: Promise<Lossless> | undefined
-  #mayHaveFloats: boolean | undefined
+  #json: JsonBody | undefined
   #hold: BodyHold | undefined
   /** The request that this one was made of, and how. */
   readonly #outer: Exchange | undefined
@@ -474,63 +467,10 @@ export class Exchange implements Intake, BodyTiming {
     return this.body()
   }
 
-  /** The canonical text of the body. Throws invalidJson, and requestTooLarge for more values than may become objects. */
-  jsonText(): Promise<Buffer> {
-    this.#text ??= this.#readText()
-    return this.#text
-  }
-
-  /** The same of a request that must say `application/json`. */
-  jsonTypedText(): Promise<Buffer> {
-    requireContentType(this.header('content-type'), 'application/json')
-    return this.jsonText()
-  }
-
-  #readText(): Promise<Buffer> {
-    return this.body().then((body) =>
-      body.length <= SHORT_TEXT_BYTES ? canonicalize(body) : this.#readLongText(body),
-    )
-  }
-
-  async #readLongText(body: Buffer): Promise<Buffer> {
-    let values = 0
-    const mostValues = valueLimit(this.bodyKind)
-    const text = await this.inTurns(
-      canonicalizeSteps(body, (soFar, mostMembers) => {
-        values = soFar
-        if (soFar > mostValues || mostMembers > MAX_MEMBERS) throw new DatabaseError('requestTooLarge')
-      }),
-    )
-    this.hold.add(text.length + values * VALUE_BYTES)
-    return text
-  }
-
-  /** The body as a JSON value (numbers as JavaScript has them). Throws as `jsonText` does. */
-  async jsonBody(): Promise<unknown> {
-    const bytes = await this.jsonText()
-    if (bytes.length <= SHORT_TEXT_BYTES) return JSON.parse(bytes.toString('utf8'))
-    return this.inTurns(parseSteps(await this.inTurns(decodeSteps(bytes))))
-  }
-
-  /** The body as a value that keeps every number as it was written. Throws as `jsonText` does. */
-  losslessBody(): Promise<Lossless> {
-    this.#lossless ??= this.#readLossless()
-    return this.#lossless
-  }
-
-  async #readLossless(): Promise<Lossless> {
-    const text = await this.inTurns(decodeSteps(await this.jsonText()))
-    return this.inTurns(losslessSteps(text))
-  }
-
-  /** Whether the body may hold a float. Throws as `jsonText` does. */
-  async mayHaveFloats(): Promise<boolean> {
-    this.#mayHaveFloats ??= mayHaveFloats(await this.jsonText())
-    return this.#mayHaveFloats
-  }
-
-  async jsonObject(): Promise<Record<string, unknown>> {
-    return requireObject(await this.jsonBody())
+  /** The body as JSON. */
+  get json(): JsonBody {
+    this.#json ??= new JsonBody(this)
+    return this.#json
   }
 
   /** The absolute URL of a path of this server as the client sees it, proxies included. */

@@ -36,7 +36,7 @@ function get(namespace: Namespace, partition?: string): (exchange: Exchange) => 
 function post(namespace: Namespace, partition?: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     await exchange.jsonTypedBody()
-    const body = await withExactCounts(exchange, await exchange.jsonObject())
+    const body = await withExactCounts(exchange, await exchange.json.object())
     const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
     return jsonStream(200, pageListing(openPage(exchange.database, namespace, parameters)))
@@ -45,7 +45,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
 
 /** The rows of `_all_docs` that a request asks for, attachments as stubs. Throws as that does. */
 export async function allDocsPage(exchange: Exchange, isPost: boolean): Promise<() => Page> {
-  const body = isPost ? await withExactCounts(exchange, await exchange.jsonObject()) : {}
+  const body = isPost ? await withExactCounts(exchange, await exchange.json.object()) : {}
   const keys = isPost
     ? await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     : keysOfQuery(exchange.query)
@@ -56,7 +56,7 @@ export async function allDocsPage(exchange: Exchange, isPost: boolean): Promise<
 
 function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
-    const all = queriesOfBody(await exchange.jsonObject())
+    const all = queriesOfBody(await exchange.json.object())
     const parameters: ViewParameters[] = []
     for (const [index, query] of all.entries()) {
       const given = query['keys']

@@ -40,7 +40,7 @@ const MULTIPART_TYPES = ['multipart/mixed', 'multipart/related'] as const
 
 async function bulkGet(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const { docs } = await exchange.jsonObject()
+  const { docs } = await exchange.json.object()
   if (docs === undefined) throw new DatabaseError('badRequest', "Missing JSON list of 'docs'.")
   for (const [name] of exchange.query.pairs) {
     if (REFUSED_PARAMETERS.has(name)) {

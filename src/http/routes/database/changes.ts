@@ -12,7 +12,7 @@ import type { Resource } from '../resource.ts'
 async function post(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
   const empty = (await exchange.body()).length === 0
-  return empty ? changes(exchange, {}, true) : changes(exchange, await exchange.jsonObject())
+  return empty ? changes(exchange, {}, true) : changes(exchange, await exchange.json.object())
 }
 
 function get(exchange: Exchange): Answer {

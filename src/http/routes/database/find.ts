@@ -22,7 +22,7 @@ const OPEN_BRACE = 0x7b
 
 /** The body of a request of Mango, as it stands in its canonical text. Rejects with badRequest where it is no object. */
 export async function queryBody(exchange: Exchange): Promise<JsonSlice> {
-  return bodyOf(await exchange.jsonTypedText())
+  return bodyOf(await exchange.json.typedText())
 }
 
 function bodyOf(text: Buffer): JsonSlice {
@@ -50,7 +50,7 @@ function optionsOf(exchange: Exchange, text: Buffer, ofPath: string): FindOption
 }
 
 function findIn(partition: string): (exchange: Exchange) => Promise<Answer> {
-  return (exchange) => exchange.jsonTypedText().then((text) => found(exchange, text, partition))
+  return (exchange) => exchange.json.typedText().then((text) => found(exchange, text, partition))
 }
 
 /** At once where nothing has to be waited for. */
@@ -125,7 +125,7 @@ class ExchangeContext implements FindContext {
 
 function explainIn(partition: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
-    const options = optionsOf(exchange, await exchange.jsonTypedText(), partition)
+    const options = optionsOf(exchange, await exchange.json.typedText(), partition)
     const { database } = exchange
     const indexes = await mangoIndexes(exchange)
     const { whole, branches } = await exchange.inTurns(queryPlans(indexes, options, false))

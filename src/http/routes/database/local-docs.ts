@@ -32,7 +32,7 @@ function get(exchange: Exchange): Answer {
 
 async function post(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const body = await withExactCounts(exchange, await exchange.jsonObject())
+  const body = await withExactCounts(exchange, await exchange.json.object())
   const keys = keysOfBody(body)
   const parameters = parseViewParameters(exchange.query, { ...body, keys }, { keys })
   return jsonStream(
@@ -42,7 +42,7 @@ async function post(exchange: Exchange): Promise<Answer> {
 }
 
 async function queries(exchange: Exchange): Promise<Answer> {
-  const all = queriesOfBody(await exchange.jsonObject())
+  const all = queriesOfBody(await exchange.json.object())
   const parameters: ViewParameters[] = []
   for (const [index, query] of all.entries()) {
     const counted = await withExactCounts(exchange, query, 'queries', index)

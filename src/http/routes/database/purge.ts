@@ -20,7 +20,7 @@ async function purge(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
   exchange.backend.metrics.count('couchdb.httpd.purge_requests')
   await exchange.jsonTypedBody()
-  const requests = await exchange.inTurns(requestSteps(await exchange.jsonObject()))
+  const requests = await exchange.inTurns(requestSteps(await exchange.json.object()))
   const count = requests.reduce((sum, { revisions }) => sum + revisions.length, 0)
   if (count > exchange.limits.maxPurgedRevisions) {
     throw new DatabaseError('badRequest', 'Exceeded maximum number of revisions.')
@@ -103,7 +103,7 @@ function getLimit(exchange: Exchange): Answer {
 
 async function putLimit(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
-  const limit = await exactNumberOfBody(exchange, await exchange.jsonBody())
+  const limit = await exactNumberOfBody(exchange, await exchange.json.value())
   await exchange.database.setPurgedInfosLimit(typeof limit === 'number' ? limit : 0)
   return ok()
 }

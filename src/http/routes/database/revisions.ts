@@ -50,13 +50,13 @@ function* diffSteps({ missing, possibleAncestors }: MissingRevisions): Steps<str
 
 async function revsDiff(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const object = await exchange.jsonObject()
+  const object = await exchange.json.object()
   return jsonText(200, `${await exchange.inTurns(missingSteps(exchange, object, diffSteps))}\n`)
 }
 
 async function missingRevs(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const object = await exchange.jsonObject()
+  const object = await exchange.json.object()
   const textSteps = ({ missing }: MissingRevisions): Steps<string> => stringsSteps(missing)
   const text = await exchange.inTurns(missingSteps(exchange, object, textSteps))
   return jsonText(200, `{"missing_revs":${text}}\n`)

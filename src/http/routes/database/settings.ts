@@ -23,8 +23,8 @@ async function putSecurity(exchange: Exchange): Promise<Answer> {
   if (isUsersDatabase(exchange.database.name, settings) && !exchange.limits.usersSecurityEditable) {
     throw new DatabaseError('forbidden', "You can't edit the security object of the user database.")
   }
-  const text = await exchange.jsonText()
-  const value = await exchange.jsonBody()
+  const text = await exchange.json.text()
+  const value = await exchange.json.value()
   readSecurity(value)
   requireChannelMembers(value)
   if (readSecurity(value).channels) readChannelSettings(value as Record<string, unknown>)
@@ -37,7 +37,7 @@ function getRevsLimit(exchange: Exchange): Answer {
 }
 
 async function putRevsLimit(exchange: Exchange): Promise<Answer> {
-  const limit = await exactNumberOfBody(exchange, await exchange.jsonBody())
+  const limit = await exactNumberOfBody(exchange, await exchange.json.value())
   if (!Number.isSafeInteger(limit) || (limit as number) < 1) {
     throw new DatabaseError('badRequest', '`revs_limit` must be a positive integer')
   }

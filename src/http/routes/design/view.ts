@@ -61,7 +61,7 @@ export function requestedView(exchange: Exchange): RequestedView | Promise<Reque
 async function postedView(exchange: Exchange): Promise<RequestedView> {
   const { pairs } = exchange.query
   await exchange.jsonTypedBody()
-  const body = await exchange.jsonObject()
+  const body = await exchange.json.object()
   if (queriesMember(body) !== undefined) throw new DatabaseError('badRequest', NO_QUERIES_REASON)
   keysOfBody(body, KEYS_REASON)
   return parseViewQuery(pairs, await bodyMembers(exchange, body))
@@ -69,7 +69,7 @@ async function postedView(exchange: Exchange): Promise<RequestedView> {
 
 async function queries(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const all = queriesOfBody(await exchange.jsonObject())
+  const all = queriesOfBody(await exchange.json.object())
   const { pairs } = exchange.query
   parseViewQuery(pairs)
   const { design } = openDesign(exchange)

@@ -11,7 +11,7 @@ function analyzeQuery({ query }: Exchange): never {
 
 async function analyzeBody(exchange: Exchange): Promise<never> {
   requireContentType(exchange.header('content-type'), 'application/json')
-  const { analyzer, text } = await exchange.jsonObject()
+  const { analyzer, text } = await exchange.json.object()
   analyze(analyzer, text)
 }
 

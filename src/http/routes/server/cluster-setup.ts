@@ -99,7 +99,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 
 async function setUp(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
-  const wish = await withExactNumbers(exchange, await exchange.jsonObject(), ['port'])
+  const wish = await withExactNumbers(exchange, await exchange.json.object(), ['port'])
   const { action } = wish
   const act = typeof action === 'string' && Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined
   if (act === undefined) throw new DatabaseError('badRequest', "Invalid Action'")

@@ -54,7 +54,7 @@ function keyOf(section: string, key: string): Methods {
     methods: {
       GET: async ({ backend }) => known(await backend.configuration.value(section, key)),
       PUT: async (exchange) => {
-        const text = await exchange.jsonBody()
+        const text = await exchange.json.value()
         if (typeof text !== 'string') throw new DatabaseError('badRequest', 'a JSON string expected')
         const { configuration } = exchange.backend
         return json(200, await configuration.set(section, key, text.trim(), changeOptions(exchange)))

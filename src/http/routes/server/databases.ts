@@ -44,7 +44,7 @@ async function allInfos(exchange: Exchange): Promise<Answer> {
 
 async function someInfos(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const { keys } = await exchange.jsonObject()
+  const { keys } = await exchange.json.object()
   if (keys === undefined) throw new DatabaseError('badRequest', '`keys` member must exist.')
   if (!Array.isArray(keys)) throw new DatabaseError('badRequest', '`keys` member must be an array.')
   if (keys.length > exchange.limits.maxDatabasesInfo) {

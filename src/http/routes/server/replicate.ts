@@ -15,7 +15,7 @@ async function replicate(exchange: Exchange): Promise<Answer> {
   if (exchange.place.rest.length > 0) return notAllowed()
   requireContentType(exchange.header('content-type'), 'application/json')
   const { status, body } = await exchange.backend.replications.request(
-    await withExactNumbers(exchange, await exchange.jsonObject(), INTEGER_MEMBERS),
+    await withExactNumbers(exchange, await exchange.json.object(), INTEGER_MEMBERS),
     exchange.user,
     goneSignal(exchange),
   )

@@ -26,7 +26,7 @@ const SUMMARY: Methods = { allow: 'GET,HEAD', methods: { GET: summary } }
 /** Throws badRequest. */
 async function wishedState(exchange: Exchange): Promise<{ state: 'running' | 'stopped'; reason: unknown }> {
   requireContentType(exchange.header('content-type'), 'application/json')
-  const { state, reason } = await exchange.jsonObject()
+  const { state, reason } = await exchange.json.object()
   if (state === undefined) throw new DatabaseError('badRequest', 'Expected a `state` field')
   if (state !== 'running' && state !== 'stopped') {
     throw new DatabaseError('badRequest', 'State field not `running` or `stopped`')
@@ -68,7 +68,7 @@ const JOB_STATE: Methods = {
 /** What is wrong is told in CouchDB's order. */
 async function createJob(exchange: Exchange): Promise<never> {
   requireContentType(exchange.header('content-type'), 'application/json')
-  const { type, db, shard, node, range } = await exchange.jsonObject()
+  const { type, db, shard, node, range } = await exchange.json.object()
   checkNode(node)
   const shardName = checkShard(shard)
   await checkDatabase(exchange, db)
