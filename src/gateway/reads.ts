@@ -4,7 +4,7 @@
  */
 
 import { mayRead, type Reader } from '../channels/reader.ts'
-import { forbidden, missing } from './errors.ts'
+import { badRequest, forbidden, missing } from './errors.ts'
 import type { GatewayDatabase } from './gateway-database.ts'
 import { normalRevision } from './store/document-leaves.ts'
 import type { RecordedRevision } from './store/revision-record.ts'
@@ -18,14 +18,22 @@ export interface SeenRevision {
   readonly isCurrent: boolean
 }
 
-/** Whether a document of this id may be there: the gateway's own are nobody's. */
+const MOST_ID_BYTES = 250
+
+/** Whether a client may call a document so: the gateway's own are nobody's. */
 export function isDocumentId(id: string): boolean {
-  return id !== '' && !id.startsWith('_')
+  return id !== '' && !id.startsWith('_') && Buffer.byteLength(id) <= MOST_ID_BYTES
 }
 
-/** The present revision. Throws 404, and 403 for who may not read it. */
+/** Throws 400. */
+export function requireDocumentId(id: string): void {
+  if (!isDocumentId(id)) throw badRequest('Invalid doc ID')
+}
+
+/** The present revision. Throws 400, 404, and 403 for who may not read it. */
 export function readCurrent(database: GatewayDatabase, reader: Reader | null, id: string): SeenRevision {
-  const row = isDocumentId(id) ? database.database.lookup(id) : undefined
+  requireDocumentId(id)
+  const row = database.database.lookup(id)
   if (row === undefined) throw missing()
   const revision = database.recorded(row.document())
   if (!mayRead(reader, revision.record.output.channels)) throw forbidden()
@@ -50,7 +58,7 @@ export function findRevision(
   return { revision, isRedacted, isCurrent: row.rev === normal }
 }
 
-/** A revision, or the present one. Throws 404, and 403 where the present one may not be read. */
+/** A revision, or the present one. Throws 400, 404, and 403 where the present one may not be read. */
 export function readRevision(
   database: GatewayDatabase,
   reader: Reader | null,
@@ -58,6 +66,7 @@ export function readRevision(
   rev: string | undefined,
 ): SeenRevision {
   if (rev === undefined || rev === '') return readCurrent(database, reader, id)
+  requireDocumentId(id)
   const found = findRevision(database, reader, id, rev)
   if (found === undefined) throw missing()
   return found

@@ -223,3 +223,32 @@ t.test('a user of all channels and of others', async (t) => {
   t.same(json.admin_channels, ['*', 'red'])
   t.same(json.all_channels, ['!', '*', 'red'])
 })
+
+t.test('ids that no document has', async (t) => {
+  const long = 'x'.repeat(251)
+  const invalid = { status: 400, json: { reason: 'Invalid doc ID' } }
+  for (const query of ['', '?rev=1-a', '?open_revs=all'])
+    t.match(await ask(`GET /db/${long}${query}`), invalid)
+  t.match(await ask(`GET /db/${long}/a`), invalid)
+  t.equal((await ask(`GET /db/${long.slice(1)}`)).status, 404)
+  t.same((await ask(`GET /db/${long}?open_revs=["1-a"]`)).json, [{ missing: '1-a' }])
+  const docs = [{ id: long }, { id: '_design/x' }, { id: '_local/x', rev: '0-1' }]
+  const headers = { accept: 'multipart/mixed' }
+  const { text } = await ask('POST /db/_bulk_get', { body: { docs }, headers })
+  t.equal(text.match(/"error":"bad_request","id":"[^"]+","reason":"Invalid doc ID"/g)?.length, 3)
+  const { rows } = (await ask('POST /db/_all_docs', { body: { keys: ['_design/x'] } })).json
+  t.same(rows, [{ key: '_design/x', error: 'bad_request', status: 400 }])
+  t.same((await ask('POST /db/_revs_diff', { body: { [long]: ['1-a'] } })).json, {
+    [long]: { missing: ['1-a'] },
+  })
+})
+
+t.test('histories that are pushed', async (t) => {
+  const push = (id: string, more: object) =>
+    ask(`PUT /db/${id}?new_edits=false`, { body: { channels: ['red'], ...more } })
+  const revisions = { _revisions: { start: 2, ids: ['b', 'a'] } }
+  t.match(await push('h1', { ...revisions, _rev: '9-z' }), { status: 201, json: { rev: '2-b' } })
+  t.match(await push('h2', { _revisions: 'none', _rev: '3-c' }), { status: 201, json: { rev: '3-c' } })
+  for (const more of [{ _rev: 'nonsense' }, { _rev: '0-a' }, { _revisions: {}, _rev: '1-a' }])
+    t.match(await push('h3', more), { status: 400, json: { reason: 'Bad _revisions' } })
+})

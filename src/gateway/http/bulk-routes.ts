@@ -9,13 +9,13 @@ import { stringsText } from '../../json/writer.ts'
 import { isObject } from '../config.ts'
 import { documentParts, errorPart, mixedPart, mixedPieces } from '../document-answer.ts'
 import { badRequest, GatewayError, knownFailure, missing, rowErrorName } from '../errors.ts'
-import { isDocumentId, readCurrent, readRevision, type SeenRevision } from '../reads.ts'
+import { isDocumentId, readCurrent, readRevision, requireDocumentId, type SeenRevision } from '../reads.ts'
 import { normalRevision } from '../store/document-leaves.ts'
 import { WritePlace } from '../store/write-order.ts'
 import { type Answer, json, textJson } from './answer.ts'
 import { newBoundary } from './document-routes.ts'
 import type { Exchange } from './exchange.ts'
-import { givenDocument, isWritableId, readDocument } from './given-document.ts'
+import { givenDocument, readDocument } from './given-document.ts'
 
 const LOCAL = '_local/'
 /** Documents of one request that are written side by side. */
@@ -104,7 +104,7 @@ async function writeOne(
     const isUnnamed = isEdit && typeof read.id !== 'string'
     if (isUnnamed && read.rev !== undefined) throw missing('No previous revision to replace')
     const id = isUnnamed ? randomHex(gateway.random, 16) : named
-    if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+    requireDocumentId(id)
     const given = await givenDocument(gateway, database, id, read)
     const history = isEdit ? undefined : read.history
     return { id, rev: await database.write({ ...given, history }, author, gone, place) }
@@ -299,7 +299,7 @@ function seenOrFailure({ database, readerNow }: Exchange, id: string): SeenRevis
   try {
     return readCurrent(database, readerNow(), id)
   } catch (error) {
-    if (error instanceof GatewayError && (error.status === 403 || error.status === 404)) return error
+    if (error instanceof GatewayError && [400, 403, 404].includes(error.status)) return error
     throw error
   }
 }

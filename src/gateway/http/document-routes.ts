@@ -16,12 +16,12 @@ import {
   type Wanted,
 } from '../document-answer.ts'
 import { badRequest, GatewayError, missing } from '../errors.ts'
-import { findRevision, isDocumentId, readRevision, type SeenRevision } from '../reads.ts'
+import { findRevision, isDocumentId, readRevision, requireDocumentId, type SeenRevision } from '../reads.ts'
 import type { GivenAttachment, NotedAttachment } from '../store/attachments.ts'
 import { notedAttachments, takeBytes } from '../store/attachments.ts'
 import { type Answer, empty, json, jsonPieces } from './answer.ts'
 import { type Exchange, mediaType, parsedList } from './exchange.ts'
-import { givenDocument, isWritableId, readDocument } from './given-document.ts'
+import { givenDocument, readDocument } from './given-document.ts'
 import { readMultipartDocument } from './multipart-document.ts'
 
 const BOUNDARY_BYTES = 16
@@ -72,6 +72,7 @@ function getOpenRevisions(exchange: Exchange, text: string, asked: Wanted): Answ
   const id = exchange.param(1)
   const revs = text === 'all' ? undefined : parsedList(text)
   if (text !== 'all' && revs === undefined) throw badRequest('bad open_revs')
+  if (revs === undefined) requireDocumentId(id)
   const leaves = isDocumentId(id) ? database.leaves(id)?.leaves : undefined
   if (leaves === undefined && revs === undefined) throw missing()
   const found: (SeenRevision | { missing: string })[] =
@@ -130,7 +131,7 @@ function written(id: string, rev: string, status: number, headers: Record<string
 
 export async function putDocument(exchange: Exchange): Promise<Answer> {
   const id = exchange.param(1)
-  if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+  requireDocumentId(id)
   const { gateway, database } = exchange
   const { read, followed } = await readBody(exchange)
   const given = await givenDocument(gateway, database, id, read, followed)
@@ -165,7 +166,7 @@ export async function postDocument(exchange: Exchange): Promise<Answer> {
   const { read, followed } = await readBody(exchange)
   if (read.rev !== undefined && read.rev !== '') throw missing('No previous revision to replace')
   const id = read.id === undefined || read.id === null ? randomHex(gateway.random, 16) : String(read.id)
-  if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+  requireDocumentId(id)
   const given = await givenDocument(gateway, database, id, read, followed)
   const rev = await database.write(given, exchange.author, exchange.gone)
   return written(id, rev, 200, { ...tagOf(rev), Location: encodeURIComponent(id) })
@@ -175,7 +176,7 @@ const DELETION = scanDocument(Buffer.from('{}'))!
 
 export async function deleteDocument(exchange: Exchange): Promise<Answer> {
   const id = exchange.param(1)
-  if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+  requireDocumentId(id)
   const { body, term } = DELETION
   const rev = exchange.matchedRevision
   const given = { id, deleted: true, body, term, rev, history: undefined, attachments: [], expiry: undefined }
@@ -266,7 +267,7 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const { gateway, database, reader } = exchange
   const id = exchange.param(1)
   const name = exchange.param(2)
-  if (!isWritableId(id)) throw badRequest('Invalid doc ID')
+  requireDocumentId(id)
   const type = exchange.header('content-type') || 'application/octet-stream'
   const rev = exchange.matchedRevision
   const before = revisionBefore(() => readRevision(database, reader, id, rev))
@@ -328,7 +329,8 @@ export async function deleteLocalDocument(exchange: Exchange): Promise<Answer> {
 /** The document and what the gateway keeps of it, for administrators. */
 export async function getRawDocument(exchange: Exchange): Promise<Answer> {
   const id = exchange.param(1)
-  const leaves = isDocumentId(id) ? exchange.database.leaves(id) : undefined
+  requireDocumentId(id)
+  const leaves = exchange.database.leaves(id)
   if (leaves === undefined) throw missing()
   const { winner, latest } = leaves
   const { state, seq } = latest.record

@@ -45,8 +45,8 @@ const MOST_EXPIRY_TEXT = 2 ** 31
 const DAY_AND_TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
 /** A token of HTTP. */
 const CODING = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/
+const HAS_GENERATION = /^0*[1-9]\d*-./s
 const NO_DIGIT = /[^A-Za-z0-9+/]/
-const MOST_ID_BYTES = 250
 /** CouchDB's members of a body that begin with an underscore: the scanner leaves them where they are. */
 const BODY_MEMBERS = /"_(?:access|replication_[a-z_]+)"/
 
@@ -98,9 +98,9 @@ function hasUnderscoreMember(body: Buffer): boolean {
   return BODY_MEMBERS.test(text) && [...objectMembers(body)].some(([name]) => name.startsWith('_'))
 }
 
-/** `_revisions`, or `_rev` alone; undefined where neither makes sense. */
+/** `_revisions`, whatever `_rev` says, or `_rev` where they are no object; undefined where neither makes sense. */
 function historyOf(text: Buffer | undefined, rev: string | undefined): string[] | undefined {
-  if (text === undefined) return rev === undefined ? undefined : [rev]
+  if (text?.[0] !== OPEN_BRACE) return rev !== undefined && HAS_GENERATION.test(rev) ? [rev] : undefined
   let value: unknown
   try {
     value = parseFlat(text.toString(), REVISIONS_LEVELS)
@@ -111,8 +111,7 @@ function historyOf(text: Buffer | undefined, rev: string | undefined): string[] 
   const { start, ids } = value
   if (!Number.isInteger(start) || !Array.isArray(ids) || ids.length === 0) return undefined
   if (ids.length > (start as number) || ids.some((id) => typeof id !== 'string')) return undefined
-  const history = ids.map((id: string, at) => `${(start as number) - at}-${id}`)
-  return rev === undefined || rev === history[0] ? history : undefined
+  return ids.map((id: string, at) => `${(start as number) - at}-${id}`)
 }
 
 function attachmentMembers(text: Buffer): AttachmentMember[] {
@@ -203,11 +202,6 @@ function parseScalar(text: Buffer): unknown {
 function absoluteExpiry(seconds: number, nowMs: number): number | undefined {
   if (!(seconds > 0) || seconds >= 2 ** 40) return undefined
   return Math.floor(seconds <= MOST_RELATIVE_EXPIRY_SECONDS ? nowMs / 1000 + seconds : seconds)
-}
-
-/** Whether a client may call a document so. */
-export function isWritableId(id: string): boolean {
-  return id !== '' && !id.startsWith('_') && Buffer.byteLength(id) <= MOST_ID_BYTES
 }
 
 /** The document to be written as `id`, its inline attachments taken in. Rejects with 400, 413. */
