@@ -1,5 +1,5 @@
 import { DatabaseError } from '../base/errors.ts'
-import type { Steps } from '../base/time-slice.ts'
+import { giveWay, type Steps } from '../base/time-slice.ts'
 import type { ChangeRow, Database, DocumentView } from '../database/api/database.ts'
 import { MAX_ID_BYTES } from '../database/layout/layout.ts'
 import { canonicalize } from '../json/documents.ts'
@@ -10,6 +10,7 @@ import { SelectorError } from '../selector/errors.ts'
 import { compileFields, readFields } from '../selector/fields.ts'
 import { JsonSlice } from '../selector/json-slice.ts'
 import { compileSelector, type Selector } from '../selector/selector.ts'
+import { DESIGN_START } from './design-views.ts'
 import { isDesignId } from './document-id.ts'
 import { viewText } from './document-text.ts'
 
@@ -17,6 +18,8 @@ import { viewText } from './document-text.ts'
 export interface ChangesFilter {
   /** The documents, when they are so few that each is looked up. */
   ids?: readonly string[] | undefined
+  /** What their ids begin with. */
+  prefix?: string
   /** The revisions of a change that are shown; none hide it. In steps where each is looked into. */
   shown(row: ChangeRow): readonly string[] | Steps<readonly string[]>
   /** Instead of `shown`, for some rows at once, where somebody else is asked. One answer a row. */
@@ -31,6 +34,9 @@ export interface ChangesFilter {
 const FEW_IDS = 100
 /** Of a selector. */
 const MOST_LEVELS = 500
+/** Documents, and bytes of their texts, that a function judges at once. */
+const JUDGED_DOCUMENTS = 64
+const JUDGED_BYTES = 1024 * 1024
 const NONE: readonly string[] = []
 
 function byId(test: (id: string) => boolean): ChangesFilter {
@@ -38,7 +44,7 @@ function byId(test: (id: string) => boolean): ChangesFilter {
 }
 
 /** Design documents. */
-export const DESIGN_FILTER: ChangesFilter = byId(isDesignId)
+export const DESIGN_FILTER: ChangesFilter = { ...byId(isDesignId), prefix: DESIGN_START }
 
 /** The documents of these ids. */
 export function idsFilter(ids: ReadonlySet<string>): ChangesFilter {
@@ -106,15 +112,55 @@ function projectionOf(fields: readonly unknown[], budget: SelectorBudget): Chang
 /** Which of these documents are meant, in their order. */
 export type DocumentJudge = (documents: readonly Buffer[]) => Promise<readonly boolean[]>
 
+/** Texts of documents on their way to who judges them: no more are in memory than are judged at once, whatever the rows list. */
+class JudgedTexts {
+  /** Of all that were judged, in their order. */
+  readonly passed: boolean[] = []
+  readonly #judge: DocumentJudge
+  #texts: Buffer[] = []
+  #bytes = 0
+
+  constructor(judge: DocumentJudge) {
+    this.#judge = judge
+  }
+
+  get isFull(): boolean {
+    return this.#texts.length >= JUDGED_DOCUMENTS || this.#bytes >= JUDGED_BYTES
+  }
+
+  add(text: Buffer): void {
+    this.#texts.push(text)
+    this.#bytes += text.length
+  }
+
+  async flush(): Promise<void> {
+    if (this.#texts.length === 0) return
+    const texts = this.#texts
+    this.#texts = []
+    this.#bytes = 0
+    for (const passed of await this.#judge(texts)) this.passed.push(passed)
+  }
+}
+
 /** The documents that a function lets pass; each revision that a row lists is looked at, as for a selector. */
 export function judgedFilter(database: () => Database, judge: DocumentJudge): ChangesFilter {
   return {
     shown: () => NONE,
     judge: async (rows) => {
-      const listed = rows.map((row) => listedViews(database(), row))
-      const passed = await judge(listed.flat().map((view) => viewText(view, { revs: true })))
+      const judging = new JudgedTexts(judge)
+      const listed: (readonly string[])[] = []
+      for (const row of rows) {
+        const views = listedViews(database(), row)
+        for (const view of views) {
+          judging.add(viewText(view, { revs: true }))
+          if (judging.isFull) await judging.flush()
+          else await giveWay()
+        }
+        listed.push(views.map(({ rev }) => rev))
+      }
+      await judging.flush()
       let next = 0
-      return listed.map((views) => views.filter(() => passed[next++]).map(({ rev }) => rev))
+      return listed.map((revs) => revs.filter(() => judging.passed[next++]))
     },
   }
 }

@@ -105,8 +105,11 @@ export function canonicalize(text: Uint8Array): Buffer {
   return scan(text, () => shared.canonical())
 }
 
-/** The same in steps. `check` is called after each with the number of values so far; what it throws ends the scan. */
-export function canonicalizeSteps(text: Uint8Array, check?: (values: number) => void): Steps<Buffer> {
+/** Hears how many values there are so far, and members in the object that has most. What it throws ends the scan. */
+type CheckSize = (values: number, mostMembers: number) => void
+
+/** The same in steps. `check` is called after each. */
+export function canonicalizeSteps(text: Uint8Array, check?: CheckSize): Steps<Buffer> {
   return scanSteps(text, (scanner) => valueSteps(scanner, check))
 }
 
@@ -139,13 +142,13 @@ function* scanSteps<T>(text: Uint8Array, read: (scanner: JsonScanner) => Steps<T
   return result
 }
 
-function* valueSteps(scanner: JsonScanner, check?: (values: number) => void): Steps<Buffer> {
+function* valueSteps(scanner: JsonScanner, check?: CheckSize): Steps<Buffer> {
   scanner.beginValue()
   while (!scanner.advance(STEP_BYTES)) {
-    check?.(scanner.values)
+    check?.(scanner.values, scanner.mostMembers)
     yield
   }
-  check?.(scanner.values)
+  check?.(scanner.values, scanner.mostMembers)
   return scanner.text()
 }
 

@@ -92,6 +92,8 @@ export class JsonScanner {
   #next = VALUE
   /** Values that were begun, keys excepted, since the last begin. */
   values = 0
+  /** Of the objects that have ended, how many the one has that has most. */
+  mostMembers = 0
   /** What is answered lies in memory of it; undefined: each for itself. */
   slab: Slab | undefined
   /** Of the documents that are scanned, instead of the values of their special members; undefined: the values. */
@@ -235,6 +237,7 @@ export class JsonScanner {
     this.#depth = 0
     this.#next = VALUE
     this.values = 0
+    this.mostMembers = 0
     if (this.#deadText.length > 0) this.#deadText = []
     if (this.#deadTerm.length > 0) this.#deadTerm = []
   }
@@ -350,7 +353,10 @@ export class JsonScanner {
     this.#depth--
     const head = this.#frames[frame]!
     this.#tokens.term.closeList(head, this.#frames[frame + 1]!)
-    if (!isArray) this.#keys.close(this.#frames[frame + 2]!)
+    if (isArray) return
+    const base = this.#frames[frame + 2]!
+    this.mostMembers = Math.max(this.mostMembers, this.#keys.size - base)
+    this.#keys.close(base)
   }
 
   /** Scans a member's key and the colon. Answers what comes next. */

@@ -29,6 +29,26 @@ const PLAIN: ValueForm = {
   number: Number,
 }
 
+/** Bytes that are decoded at once: of characters beyond ASCII that takes some milliseconds. */
+const DECODED_BYTES = 1024 * 1024
+/** What begins a byte within a character of UTF-8. */
+const WITHIN_MASK = 0xc0
+const WITHIN = 0x80
+
+/** The text that bytes of UTF-8 are. */
+export function* decodeSteps(bytes: Buffer): Steps<string> {
+  if (bytes.length <= DECODED_BYTES) return bytes.toString('utf8')
+  const parts: string[] = []
+  for (let start = 0; start < bytes.length; ) {
+    let end = Math.min(bytes.length, start + DECODED_BYTES)
+    while (end < bytes.length && (bytes[end]! & WITHIN_MASK) === WITHIN) end -= 1
+    parts.push(bytes.toString('utf8', start, end))
+    start = end
+    yield
+  }
+  return parts.join('')
+}
+
 /** The value of a canonical text, as `JSON.parse` has it. */
 export function* parseSteps(text: string): Steps<unknown> {
   if (text.length <= SHORT_TEXT) return JSON.parse(text)

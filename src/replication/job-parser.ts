@@ -22,6 +22,18 @@ export type ReplicationDefaults = Pick<
   | 'retries'
 >
 
+/** Members that are integers, or texts of them: who parses a job's text tells them from floats, as `exactNumber` does. */
+export const INTEGER_MEMBERS = [
+  'checkpoint_interval',
+  'worker_processes',
+  'worker_batch_size',
+  'http_connections',
+  'connection_timeout',
+  'retries_per_request',
+] as const
+
+type IntegerMember = (typeof INTEGER_MEMBERS)[number]
+
 /** What `POST /_replicate` asks for. */
 export type ReplicationRequest =
   | { readonly kind: 'start'; readonly job: ReplicationJob }
@@ -262,7 +274,7 @@ function flagOf(body: Members, name: string): boolean | undefined {
   throw bad(`parameter \`${name}\` must be a boolean`)
 }
 
-function integerOf(body: Members, name: string, min: number, max: number): number | undefined {
+function integerOf(body: Members, name: IntegerMember, min: number, max: number): number | undefined {
   const value = body[name]
   if (value === undefined) return undefined
   const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value

@@ -23,9 +23,12 @@ export class SelectorError extends Error {
   }
 }
 
+/** A longer text is not told: what is told becomes several times as long. */
+const LONGEST_PRINTED = 4096
+
 /** A canonical text of JSON as Erlang's `~w` prints its value, which is how CouchDB repeats arguments. */
 export function printPlain(text: string): string {
-  return print(parseLossless(text))
+  return text.length > LONGEST_PRINTED ? '...' : print(parseLossless(text))
 }
 
 function print(value: Lossless): string {

@@ -1,3 +1,4 @@
+import { DatabaseError } from '../base/errors.ts'
 import { elementsOf, isArrayAt, isStringAt, skipValue, stringAt } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
 import { SelectorBudget } from './budget.ts'
@@ -5,6 +6,9 @@ import { DocumentFields, type Field, type StoredDocument } from './document-fiel
 import { printPlain, SelectorError } from './errors.ts'
 import type { JsonSlice } from './json-slice.ts'
 import { parsePath } from './path.ts'
+
+/** For each something is made before the first document. */
+const MOST_FIELDS = 10_000
 
 /** The text of the parts of a document that are asked for. Throws selectorTimeout. */
 export type Projection<Document extends StoredDocument> = (document: Document) => Buffer
@@ -17,13 +21,15 @@ interface Shown {
   field: Field | undefined
 }
 
-/** The names in a list of fields, as they are written. Throws SelectorError. */
+/** The names in a list of fields, as they are written. Throws SelectorError, and requestTooLarge. */
 export function readFields({ text, at }: JsonSlice): readonly string[] {
   if (!isArrayAt(text, at)) {
     const shown = printPlain(text.toString('utf8', at, skipValue(text, at)))
     throw new SelectorError('invalid_fields', `Fields must be an array of strings, not: ${shown}`)
   }
-  return elementsOf(text, at).map((field) => {
+  const elements = elementsOf(text, at)
+  if (elements.length > MOST_FIELDS) throw new DatabaseError('requestTooLarge')
+  return elements.map((field) => {
     if (isStringAt(text, field)) return stringAt(text, field)
     const shown = printPlain(text.toString('utf8', field, skipValue(text, field)))
     throw new SelectorError('invalid_field', `Invalid JSON for field spec: ${shown}`)

@@ -30,7 +30,7 @@ import type { SettingsRegistry } from '../config/registry.ts'
 import { type Setting, textOf } from '../config/setting.ts'
 import { ADMINS_SECTION, SETTINGS, type SettingName } from '../config/settings.ts'
 import { isUtf8 } from '../documents/characters.ts'
-import { candidateOf, problemOfChange } from './start-obstacles.ts'
+import { candidateOf, problemOfChange, problemOfReload } from './start-obstacles.ts'
 
 /** Stands for a secret that is set. */
 const MASK = '****'
@@ -133,10 +133,12 @@ export class Configuration {
     })
   }
 
-  /** Reads the files anew. Rejects with badRequest for what they may not say. */
+  /** Reads the files anew. Rejects with badRequest for what they may not say, and for what no server could be started with. */
   reload(): Promise<void> {
     return this.#inTurn(async () => {
       const layers = { ...this.#layers, ...(await this.#options.reread().catch(asBadRequest)) }
+      const problem = await problemOfReload(candidateOf(this.#layers), candidateOf(layers))
+      if (problem !== undefined) throw new DatabaseError('badRequest', problem)
       const admit = await this.#admitting(layers)
       this.#layers = layers
       for (const name of Object.keys(SETTINGS) as SettingName[]) this.#obey(name)

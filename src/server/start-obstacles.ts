@@ -72,6 +72,15 @@ export async function problemOfChange(
   return undefined
 }
 
+/** The same of all settings at once: files that were read anew. */
+export async function problemOfReload(before: Candidate, after: Candidate): Promise<string | undefined> {
+  for (const { problem } of [...OF_START, ...OF_FILES]) {
+    const found = await problem(after)
+    if (found !== undefined && (await problem(before)) === undefined) return found
+  }
+  return undefined
+}
+
 /** Why no server can be started. */
 export async function problemOfStart(candidate: Candidate): Promise<string | undefined> {
   for (const { problem } of OF_START) {

@@ -4,7 +4,13 @@
  * administrators alone, and so are local documents, in which services keep how far they have come.
  */
 import { DatabaseError } from '../base/errors.ts'
-import type { Database, DocumentView, OpenRevision } from '../database/api/database.ts'
+import type {
+  AllDocsRow,
+  Database,
+  DocumentView,
+  OpenRevision,
+  ShownDocuments,
+} from '../database/api/database.ts'
 import { ViewWithBody } from '../documents/narrowed-view.ts'
 import { walkMembers } from '../json/members.ts'
 
@@ -43,19 +49,23 @@ export function usersSeenBy(database: Database, viewer: UserViewer): Database {
   const refuse = (): never => {
     throw new DatabaseError('unauthorized', 'You are not a server admin.')
   }
-  const seen: Partial<Database> = {
-    getLocal: refuse,
-    localDocs: refuse,
-    putLocal: refuse,
-    deleteLocal: refuse,
-    purgedInfos: refuse,
-    allDocs: refuse,
-    changes: refuse,
-    backup: refuse,
+  const documents: ShownDocuments = {
     storedRow: () => undefined,
     get: (id, options) => viewOfUser(database.get(id, options), viewer),
     openRevs: (id, revs, options) =>
       database.openRevs(id, revs, options).map((each) => seenRevision(each, viewer)),
+    lookup: (id) => seenRow(database.lookup(id), viewer),
+    allDocs: refuse,
+    changes: refuse,
+    getLocal: refuse,
+    localDocs: refuse,
+    backup: refuse,
+  }
+  const seen: Partial<Database> = {
+    ...documents,
+    putLocal: refuse,
+    deleteLocal: refuse,
+    purgedInfos: refuse,
   }
   const view = new Proxy(database, {
     get(target, name) {
@@ -76,6 +86,13 @@ function seenRevision(each: OpenRevision, viewer: UserViewer): OpenRevision {
     if (error instanceof DatabaseError && error.kind === 'missing') return { missing: each.ok.rev }
     throw error
   }
+}
+
+/** Whether there is a document is no secret. */
+function seenRow(row: AllDocsRow | undefined, viewer: UserViewer): AllDocsRow | undefined {
+  if (row === undefined) return undefined
+  const { id, rev, deleted } = row
+  return { id, rev, deleted, document: () => viewOfUser(row.document(), viewer) }
 }
 
 /** Undefined for none. */

@@ -76,3 +76,39 @@ t.test('a wait ends with the client, with the request and with time', async (t) 
   holdOf(memory, 'a').add(MEBIBYTE)
   await t.rejects(holdOf(memory, 'b', closed).grow(1)!, failure({ kind: 'clientGone' }))
 })
+
+t.test(
+  'who waits for the own share alone is overtaken, be it that there is no room for him either',
+  async (t) => {
+    const memory = new BodyMemory({ totalBytes: 4 * MEBIBYTE, longestBytes: 2 * MEBIBYTE })
+    const held = holdOf(memory, 'a')
+    t.equal(held.grow(MEBIBYTE), undefined)
+    const other = holdOf(memory, 'b')
+    t.equal(other.grow(2 * MEBIBYTE), undefined)
+    // Neither his share nor the rest of all is enough.
+    const own = holdOf(memory, 'a').grow(2 * MEBIBYTE)
+    t.equal(await isOver(own), false)
+    await holdOf(memory, 'c').grow(MEBIBYTE)
+    t.equal(await isOver(own), false)
+    other.release()
+    held.release()
+    await own
+  },
+)
+
+t.test('more than a share is as much as a share', async (t) => {
+  const memory = new BodyMemory({ totalBytes: 4 * MEBIBYTE, longestBytes: 2 * MEBIBYTE })
+  const first = holdOf(memory, 'a')
+  first.add(MEBIBYTE)
+  t.equal(first.growWithin(100 * MEBIBYTE), undefined)
+  t.equal(memory.bytes, 2 * MEBIBYTE)
+  const second = memory.hold('a', message())
+  const waiting = second.growWithin(100 * MEBIBYTE)
+  t.equal(await isOver(waiting), false, 'one at a time')
+  await holdOf(memory, 'b').growWithin(MEBIBYTE)
+  first.release()
+  await waiting
+  t.equal(memory.bytes, 3 * MEBIBYTE)
+  second.release()
+  t.equal(memory.bytes, MEBIBYTE)
+})

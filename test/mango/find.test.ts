@@ -466,3 +466,16 @@ t.test('what keys say of a document is what the document says', async (t) => {
     t.equal(JSON.stringify(byKeys.docs), JSON.stringify(byDocuments.docs), wanted.join())
   }
 })
+
+t.test('what stands behind the name in the path is not looked at', async (t) => {
+  await send('PUT /longer')
+  await send('PUT /longer/a', { json: { n: 1 } })
+  for (const path of ['_find', '_find/x', '_find/x/y']) {
+    const { status, json } = await send(`POST /longer/${path}`, { json: { selector: { n: 1 } } })
+    t.same([status, (json as Found).docs.length], [200, 1], path)
+    t.equal((await send(`GET /longer/${path}`)).status, 405, path)
+  }
+  t.match((await send('POST /longer/_explain/x', { json: { selector: { n: 1 } } })).json, {
+    dbname: 'longer',
+  })
+})

@@ -1,7 +1,8 @@
 /**
  * A change of the configuration was taken that no server could be started with: `[ssl] enable` with files that were not there or
  * made no pair, a socket in a folder that was not there, addresses that the machine has not. The server ran on, and did not
- * start the next time. Such a change is refused; where the files say so anyway the start tells it in one line.
+ * start the next time. Such a change is refused, and so are files with it that are read anew, by request and at SIGHUP; where the
+ * files say so anyway the start tells it in one line.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -13,6 +14,7 @@ import { makeCertificate } from '../support/certificate.ts'
 import { ask } from '../support/http-request.ts'
 import { startTestServer, type TestServer } from '../support/http-server.ts'
 import { startServerProcess } from '../support/server-process.ts'
+import { until } from '../support/until.ts'
 
 t.setTimeout(120_000)
 
@@ -115,6 +117,43 @@ t.test('the file of the log', async (t) => {
   await taken(t, server, 'log/file', join(folder, 'log'))
   await taken(t, server, 'log/writer', 'file')
   await refused(t, server, 'log/file', folder, /\[log\] file: .* is a folder/)
+})
+
+t.test('files that are read anew', async (t) => {
+  const server = await started(t)
+  const path = join(server.folder, 'local.ini')
+  const reload = () => ask(server, `POST ${CONFIG}/_reload`, { json: {} })
+  const cases: [string, RegExp][] = [
+    ['[davenport]\nunix_socket = /none-such/s', /\[davenport\] unix_socket: ENOENT/],
+    ['[ssl]\nenable = true\ncert_file = /none-such\nkey_file = /none-such', /\[ssl\] cert_file: ENOENT/],
+    ['[chttpd]\nbind_address = any,127.0.0.1', /overlap/],
+    ['[log]\nwriter = file\nfile = /none-such/log', /\[log\] file: ENOENT/],
+  ]
+  for (const [text, reason] of cases) {
+    writeFileSync(path, `[uuids]\nmax_count = 5\n${text}\n`)
+    t.match(await reload(), { status: 400, json: { error: 'bad_request', reason } })
+    t.equal((await ask(server, 'GET /_uuids?count=6')).status, 200, 'nothing of it holds')
+  }
+  writeFileSync(path, '[uuids]\nmax_count = 5\n')
+  t.match(await reload(), { status: 200 })
+  t.equal((await ask(server, 'GET /_uuids?count=6')).status, 400)
+  // Where the server could not be started before, either, the files are taken: they may be on their way to what can be used.
+  const folder = mkdtempSync(join(tmpdir(), 'davenport-'))
+  await taken(t, server, 'davenport/unix_socket', join(folder, 's'))
+  rmSync(folder, { recursive: true })
+  writeFileSync(path, `[uuids]\nmax_count = 6\n[davenport]\nunix_socket = ${join(folder, 'other', 's')}\n`)
+  t.match(await reload(), { status: 200 })
+  t.equal((await ask(server, 'GET /_uuids?count=6')).status, 200)
+})
+
+t.test('at SIGHUP the log says why', async (t) => {
+  const dataDir = t.testdir({ 'local.ini': '' })
+  const server = startServerProcess({ dataDir })
+  await server.port
+  writeFileSync(join(dataDir, 'local.ini'), '[davenport]\nunix_socket = /none-such/s\n')
+  server.child.process.kill('SIGHUP')
+  await until('it is told', () => /stays as it was.*unix_socket: ENOENT/.test(server.child.err))
+  await server.kill()
 })
 
 t.test('the start says it in one line', async (t) => {

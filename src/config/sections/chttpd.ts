@@ -76,7 +76,9 @@ export const CHTTPD = {
     min: 0,
     max: 10_000_000,
     effect: 'restart',
-    doc: 'Connections at once; 0: half of the files that the process may open. Those beyond are closed.',
+    doc:
+      'Connections at once; 0: half of the files that the process may open. For one more the oldest of the address that has most of them ' +
+      'is closed, if that has at least two more than the one that comes; else that one is.',
   }),
   backlog: integer({
     section: 'chttpd',

@@ -1,47 +1,35 @@
 /**
- * How many connections a server has at once, over all sockets that it listens on. Those beyond are closed when they come.
- * The first socket's are refused by Node itself, which cannot be told to take none: it may have one more than is left.
+ * The connections of a server over all sockets that it listens on: how many there are at once, who gives way where there is no room
+ * for one more (`FairRoom`), and what the other threads are told of them. A thread cuts its own connections alone; since none has far more
+ * than another one, whoever has most of all has most in each.
  */
 import type { Server, Socket } from 'node:net'
 import type { ConnectionShare } from '../../base/connection-shares.ts'
+import { FairRoom } from './fair-room.ts'
 
 export class ConnectionRoom {
   readonly #first: Server
-  readonly #most: number
+  readonly #room: FairRoom
   readonly #share: ConnectionShare | undefined
-  #firsts = 0
-  #others = 0
   #handing = false
 
+  /** Of a server that takes no connections yet. */
   constructor(first: Server, most: number, share: ConnectionShare | undefined) {
     this.#first = first
-    this.#most = most
+    this.#room = new FairRoom(most)
     this.#share = share
-    first.maxConnections = most
-    first.on('connection', (socket: Socket) => {
+    // Before the server makes anything of it.
+    first.prependListener('connection', (socket: Socket) => {
       // Those of the other sockets are handed to this server, and counted already.
-      if (this.#handing) return
-      this.#firsts += 1
-      this.#share?.came()
-      socket.once('close', () => {
-        this.#firsts -= 1
-        this.#share?.went()
-      })
+      if (!this.#handing) this.admit(socket)
     })
   }
 
-  /** Whether a connection that another socket has taken may stay; else it has been closed. */
+  /** Whether a connection that a socket has taken may stay; else it has been closed. */
   admit(socket: Socket): boolean {
-    if (this.#firsts + this.#others >= this.#most) {
-      socket.destroy()
-      return false
-    }
-    this.#count(1)
+    if (!this.#room.admit(socket)) return false
     this.#share?.came()
-    socket.once('close', () => {
-      this.#count(-1)
-      this.#share?.went()
-    })
+    socket.once('close', () => this.#share?.went())
     return true
   }
 
@@ -50,10 +38,5 @@ export class ConnectionRoom {
     this.#handing = true
     this.#first.emit('connection', socket)
     this.#handing = false
-  }
-
-  #count(change: 1 | -1): void {
-    this.#others += change
-    this.#first.maxConnections = Math.max(1, this.#most - this.#others)
   }
 }

@@ -7,12 +7,11 @@
  */
 import type { Server, Socket } from 'node:net'
 import { networkOf } from '../../auth/network.ts'
+import { ByNetwork } from './by-network.ts'
 
 export class FairRoom {
   readonly #most: number
-  #count = 0
-  /** In the order in which they came. */
-  readonly #byNetwork = new Map<string, Set<Socket>>()
+  readonly #sockets = new ByNetwork<Socket>()
 
   constructor(most: number) {
     this.#most = most
@@ -25,34 +24,20 @@ export class FairRoom {
 
   /** Whether a connection may stay; else it has been closed. */
   admit(socket: Socket): boolean {
+    // Those of a Unix socket are of one network.
     const network = networkOf(socket.remoteAddress ?? '')
-    if (this.#count >= this.#most && !this.#makeRoom(network)) {
+    if (this.#sockets.count >= this.#most && !this.#makeRoom(network)) {
       socket.destroy()
       return false
     }
-    const others = this.#byNetwork.get(network)
-    if (others === undefined) this.#byNetwork.set(network, new Set([socket]))
-    else others.add(socket)
-    this.#count += 1
-    socket.once('close', () => this.#forget(network, socket))
+    this.#sockets.add(network, socket)
+    socket.once('close', () => this.#sockets.delete(network, socket))
     return true
   }
 
   #makeRoom(network: string): boolean {
-    const own = this.#byNetwork.get(network)?.size ?? 0
-    let most: [string, Set<Socket>] | undefined
-    for (const each of this.#byNetwork) if (most === undefined || each[1].size > most[1].size) most = each
-    if (most === undefined || most[1].size < own + 2) return false
-    const [oldest] = most[1]
-    this.#forget(most[0], oldest!)
-    oldest!.destroy()
+    if (this.#sockets.most < this.#sockets.countOf(network) + 2) return false
+    this.#sockets.takeOldestOfMost()!.destroy()
     return true
-  }
-
-  #forget(network: string, socket: Socket): void {
-    const sockets = this.#byNetwork.get(network)
-    if (sockets?.delete(socket) !== true) return
-    this.#count -= 1
-    if (sockets.size === 0) this.#byNetwork.delete(network)
   }
 }

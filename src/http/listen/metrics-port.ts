@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts'
 import { describeError, type Log } from '../../base/log.ts'
 import { NODE } from '../../base/node-name.ts'
 import { PAGE_TYPE } from '../../statistics/page-type.ts'
+import { FairRoom } from './fair-room.ts'
 import { serverToken } from './server-token.ts'
 
 const FRESH_MS = 1000
@@ -41,7 +42,7 @@ export async function startMetricsPort(options: MetricsPortOptions): Promise<Met
       void answer(request, response, page, options.log)
     },
   )
-  server.maxConnections = MOST_CONNECTIONS
+  new FairRoom(MOST_CONNECTIONS).watch(server)
   server.keepAliveTimeout = KEEP_ALIVE_MS
   const { host, port } = options
   await new Promise<void>((resolve, reject) => {

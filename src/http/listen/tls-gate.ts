@@ -12,6 +12,7 @@ import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { networkOf } from '../../auth/network.ts'
 import { describeError, type Log } from '../../base/log.ts'
 import type { TlsMaterial } from '../../server/certificates.ts'
+import { ByNetwork } from './by-network.ts'
 import { malformedAnswer } from './malformed.ts'
 
 /** RFC 8446, 5.1: type, version and length of a record, and the longest that anybody may send. */
@@ -39,7 +40,7 @@ interface Pending {
 export class TlsGate {
   readonly #options: Omit<TlsGateOptions, 'material'>
   readonly #pending = new Map<string, Pending>()
-  readonly #byNetwork = new Map<string, Set<Pending>>()
+  readonly #byNetwork = new ByNetwork<Pending>()
   /** Whose first message has come. */
   readonly #ready: Pending[] = []
   #server: Server
@@ -62,14 +63,12 @@ export class TlsGate {
       socket.destroy()
       return
     }
-    if (this.#pending.size >= this.#options.maxHandshakes) this.#closeOldest()
+    if (this.#byNetwork.count >= this.#options.maxHandshakes) this.#closeOldest()
     const network = networkOf(socket.remoteAddress!)
     const timer = setTimeout(() => socket.destroy(), this.#options.timeoutMs)
     const pending: Pending = { socket, ends, network, timer }
     this.#pending.set(ends, pending)
-    const others = this.#byNetwork.get(network)
-    if (others === undefined) this.#byNetwork.set(network, new Set([pending]))
-    else others.add(pending)
+    this.#byNetwork.add(network, pending)
     socket.on('error', () => socket.destroy())
     socket.once('close', () => this.#forget(pending))
     this.#awaitHello(pending)
@@ -147,24 +146,19 @@ export class TlsGate {
     this.#server.emit('connection', pending.socket)
   }
 
+  /** Of the network that has most. */
   #closeOldest(): void {
-    let most: Set<Pending> | undefined
-    for (const each of this.#byNetwork.values()) {
-      if (most === undefined || each.size > most.size) most = each
-    }
-    const [oldest] = most!
-    this.#forget(oldest!)
-    oldest!.socket.destroy()
+    const oldest = this.#byNetwork.takeOldestOfMost()!
+    this.#forget(oldest)
+    oldest.socket.destroy()
   }
 
   #forget(pending: Pending): void {
     const { ends, network, timer } = pending
-    if (this.#pending.get(ends) !== pending) return
     clearTimeout(timer)
-    this.#pending.delete(ends)
-    const others = this.#byNetwork.get(network)!
-    others.delete(pending)
-    if (others.size === 0) this.#byNetwork.delete(network)
+    this.#byNetwork.delete(network, pending)
+    // Another connection may have the same ends by now.
+    if (this.#pending.get(ends) === pending) this.#pending.delete(ends)
   }
 }
 

@@ -42,6 +42,11 @@ export class BodyMemory {
     this.#waitMs = waitMs
   }
 
+  /** What one owner may have. */
+  get shareBytes(): number {
+    return this.#shareBytes
+  }
+
   /** Bytes that count now. */
   get bytes(): number {
     return this.#bytes
@@ -102,15 +107,20 @@ export class BodyMemory {
   }
 
   #fits(owner: string, bytes: number): boolean {
-    const owned = this.#byOwner.get(owner) ?? 0
-    return this.#bytes + bytes <= this.#totalBytes && owned + bytes <= this.#shareBytes
+    return this.#bytes + bytes <= this.#totalBytes && this.#fitsShare(owner, bytes)
+  }
+
+  #fitsShare(owner: string, bytes: number): boolean {
+    return (this.#byOwner.get(owner) ?? 0) + bytes <= this.#shareBytes
   }
 
   /** Nobody overtakes who waits for room of all; who waits for the own share alone is overtaken. */
   #grant(): void {
     for (const waiter of this.#waiting) {
-      if (this.#bytes + waiter.bytes > this.#totalBytes) return
-      if (this.#fits(waiter.hold.owner, waiter.bytes)) waiter.grant()
+      const { hold, bytes } = waiter
+      if (!this.#fitsShare(hold.owner, bytes)) continue
+      if (this.#bytes + bytes > this.#totalBytes) return
+      waiter.grant()
     }
   }
 }
@@ -139,6 +149,14 @@ export class BodyHold {
   grow(bytes: number): Promise<void> | undefined {
     const counted = this.#counted(bytes)
     return counted === 0 ? undefined : this.#memory.take(this, counted)
+  }
+
+  /**
+   * Takes room for what is made of a document, or all that its owner may have where that is less: then nothing else of his is made
+   * beside it. Undefined where there is room now. Rejects with bodiesHeld, clientGone.
+   */
+  growWithin(bytes: number): Promise<void> | undefined {
+    return this.grow(Math.min(bytes, this.#free + this.#memory.shareBytes - this.bytes))
   }
 
   /** Counts what is made of the body, which is a bounded multiple of it. */

@@ -1,6 +1,7 @@
 import { runAtOnce, type Steps } from '../../base/time-slice.ts'
 import { canonicalize } from '../../json/documents.ts'
-import { type Lossless, parseLossless, printLossless } from '../../json/lossless.ts'
+import { type Lossless, losslessPieces, parseLossless, printLossless } from '../../json/lossless.ts'
+import { joinSteps } from '../../json/value-steps.ts'
 import { stringText } from '../../json/writer.ts'
 
 /** Keys as they are given back: a number keeps every digit that it came with. */
@@ -26,10 +27,15 @@ export function* exactKeySteps(keys: Lossless[]): Steps<unknown[]> {
   const exact: unknown[] = []
   for (const key of keys) {
     const isString = typeof key === 'string' && key.startsWith('s')
-    exact.push(isString ? key.slice(1) : new OddKey(printLossless(key)))
+    exact.push(isString ? key.slice(1) : new OddKey(yield* printedSteps(key)))
     if (exact.length % STEP_KEYS === 0) yield
   }
   return exact
+}
+
+/** The text of a value, which may be long. */
+export function* printedSteps(value: Lossless): Steps<string> {
+  return typeof value === 'object' ? yield* joinSteps(losslessPieces(value)) : printLossless(value)
 }
 
 /** The JSON text of a key. */

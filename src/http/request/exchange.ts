@@ -14,8 +14,8 @@ import { channelledWrites } from '../../channels/channelled-writes.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
-import { type Lossless, losslessSteps } from '../../json/lossless.ts'
-import { parseSteps } from '../../json/value-steps.ts'
+import { type Lossless, losslessSteps, mayHaveFloats } from '../../json/lossless.ts'
+import { decodeSteps, parseSteps } from '../../json/value-steps.ts'
 import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
 import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
 import type { Lease } from '../../server/open-databases.ts'
@@ -24,7 +24,7 @@ import { isUsersDatabase } from '../../users/users-database.ts'
 import type { Answer } from '../answer/answer.ts'
 import type { BatchWrites } from './batch-writes.ts'
 import { type BodyTiming, readBody, requireContentType, requireObject } from './body.ts'
-import { type BodyKind, bodyLimit, MAX_VALUES } from './body-limits.ts'
+import { type BodyKind, bodyLimit, MAX_MEMBERS, valueLimit } from './body-limits.ts'
 import type { BodyHold, BodyMemory } from './body-memory.ts'
 import type { AttachmentCompression } from './compression.ts'
 import { goneSignal } from './gone-signal.ts'
@@ -133,6 +133,7 @@ export class Exchange implements Intake, BodyTiming {
   #body: Promise<Buffer> | undefined
   #text: Promise<Buffer> | undefined
   #lossless: Promise<Lossless> | undefined
+  #mayHaveFloats: boolean | undefined
   #hold: BodyHold | undefined
   /** The request that this one was made of, and how. */
   readonly #outer: Exchange | undefined
@@ -493,10 +494,11 @@ export class Exchange implements Intake, BodyTiming {
 
   async #readLongText(body: Buffer): Promise<Buffer> {
     let values = 0
+    const mostValues = valueLimit(this.bodyKind)
     const text = await this.inTurns(
-      canonicalizeSteps(body, (soFar) => {
+      canonicalizeSteps(body, (soFar, mostMembers) => {
         values = soFar
-        if (soFar > MAX_VALUES) throw new DatabaseError('requestTooLarge')
+        if (soFar > mostValues || mostMembers > MAX_MEMBERS) throw new DatabaseError('requestTooLarge')
       }),
     )
     this.hold.add(text.length + values * VALUE_BYTES)
@@ -505,14 +507,26 @@ export class Exchange implements Intake, BodyTiming {
 
   /** The body as a JSON value (numbers as JavaScript has them). Throws as `jsonText` does. */
   async jsonBody(): Promise<unknown> {
-    const text = (await this.jsonText()).toString('utf8')
-    return text.length <= SHORT_TEXT_BYTES ? JSON.parse(text) : this.inTurns(parseSteps(text))
+    const bytes = await this.jsonText()
+    if (bytes.length <= SHORT_TEXT_BYTES) return JSON.parse(bytes.toString('utf8'))
+    return this.inTurns(parseSteps(await this.inTurns(decodeSteps(bytes))))
   }
 
   /** The body as a value that keeps every number as it was written. Throws as `jsonText` does. */
   losslessBody(): Promise<Lossless> {
-    this.#lossless ??= this.jsonText().then((text) => this.inTurns(losslessSteps(text.toString('utf8'))))
+    this.#lossless ??= this.#readLossless()
     return this.#lossless
+  }
+
+  async #readLossless(): Promise<Lossless> {
+    const text = await this.inTurns(decodeSteps(await this.jsonText()))
+    return this.inTurns(losslessSteps(text))
+  }
+
+  /** Whether the body may hold a float. Throws as `jsonText` does. */
+  async mayHaveFloats(): Promise<boolean> {
+    this.#mayHaveFloats ??= mayHaveFloats(await this.jsonText())
+    return this.#mayHaveFloats
   }
 
   async jsonObject(): Promise<Record<string, unknown>> {

@@ -2,6 +2,7 @@
  * Documents of `_replicator` databases as others than their owners and the database's administrators see them: without
  * credentials, wherever a document is read, listed, searched or shown to a function.
  */
+import { DatabaseError } from '../../base/errors.ts'
 import type {
   AllDocsPage,
   AllDocsRow,
@@ -9,6 +10,7 @@ import type {
   Database,
   DocumentView,
   OpenRevision,
+  ShownDocuments,
 } from '../../database/api/database.ts'
 import { ViewWithBody } from '../../documents/narrowed-view.ts'
 import { shortMembers, withoutCredentials } from './replicator-document.ts'
@@ -25,7 +27,7 @@ function seenView(view: DocumentView, name: string | null): DocumentView {
 /** The database as somebody sees it who is not among its administrators. */
 export function replicatorSeenBy(database: Database, name: string | null): Database {
   const seen = (view: DocumentView): DocumentView => seenView(view, name)
-  const members: Partial<Database> = {
+  const members: ShownDocuments = {
     storedRow: () => undefined,
     get: (id, options) => seen(database.get(id, options)),
     openRevs: (id, revs, options) =>
@@ -48,6 +50,12 @@ export function replicatorSeenBy(database: Database, name: string | null): Datab
         lastSeq: () => page.lastSeq(),
         pending: () => page.pending(),
       }
+    },
+    // Nobody's credentials are in them, and copies of whole files are for administrators of the server alone.
+    getLocal: (id) => database.getLocal(id),
+    localDocs: (options) => database.localDocs(options),
+    backup: () => {
+      throw new DatabaseError('unauthorized', 'You are not a server admin.')
     },
   }
   return new Proxy(database, {

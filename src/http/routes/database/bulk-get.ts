@@ -31,6 +31,10 @@ interface Failure {
 
 const REFUSED_PARAMETERS = new Set(['open_revs', 'new_edits', 'w', 'rev', 'atts_since'])
 
+/** Of one document. */
+const MOST_REVISIONS = 65_536
+const STEP_REVISIONS = 512
+
 /** The forms beside JSON; the first that the client takes. */
 const MULTIPART_TYPES = ['multipart/mixed', 'multipart/related'] as const
 
@@ -69,13 +73,13 @@ async function bulkGet(exchange: Exchange): Promise<Answer> {
 function* wishSteps(database: Database, docs: readonly unknown[]): Steps<Wish[]> {
   const wishes: Wish[] = []
   for (const doc of docs) {
-    wishes.push(parseWish(database, doc))
+    wishes.push(yield* parseWish(database, doc))
     yield
   }
   return wishes
 }
 
-function parseWish(database: Database, doc: unknown): Wish {
+function* parseWish(database: Database, doc: unknown): Steps<Wish> {
   if (typeof doc !== 'object' || doc === null || Array.isArray(doc) || Object.keys(doc).length === 0) {
     return { id: null, rev: null, error: 'bad_request', reason: 'document must be a JSON object' }
   }
@@ -97,8 +101,12 @@ function parseWish(database: Database, doc: unknown): Wish {
     if (!Array.isArray(since)) {
       throw new DatabaseError('badRequest', 'att_since value must be array of revs.')
     }
+    if (since.length > MOST_REVISIONS) throw new DatabaseError('requestTooLarge')
     const attsSince: string[] = []
-    for (reading of since) attsSince.push(readRevision(reading))
+    for (reading of since) {
+      attsSince.push(readRevision(reading))
+      if (attsSince.length % STEP_REVISIONS === 0) yield
+    }
     // As in CouchDB, an empty list asks for nothing.
     return { id, rev: wanted, attsSince: attsSince.length === 0 ? undefined : attsSince }
   } catch (error) {

@@ -14,7 +14,7 @@ import { type Answer, jsonStream, jsonText } from '../../answer/answer.ts'
 import { requireObject } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { goneSignal } from '../../request/gone-signal.ts'
-import { type Methods, type Resource, withNothingBelow } from '../resource.ts'
+import type { Methods, Resource } from '../resource.ts'
 
 /** `_find` and `_explain`, of a database and of a partition. */
 
@@ -154,19 +154,20 @@ export function explainOfPartition(partition: string): Methods {
   return { allow: 'POST', methods: { POST: explainIn(partition) } }
 }
 
+/** What stands behind the name in the path is not looked at, as in CouchDB. */
 export const findResources: Resource[] = [
-  withNothingBelow({
+  {
     route: 'db/_find',
     endpoint: 'owns-rest',
-    body: 'filter',
+    body: 'query',
     allow: 'POST',
     methods: { POST: findIn('') },
-  }),
-  withNothingBelow({
+  },
+  {
     route: 'db/_explain',
     endpoint: 'owns-rest',
-    body: 'filter',
+    body: 'query',
     allow: 'POST',
     methods: { POST: explainIn('') },
-  }),
+  },
 ]

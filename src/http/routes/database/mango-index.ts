@@ -170,7 +170,7 @@ export const mangoIndexResources: Resource[] = [
   {
     route: 'db/_index',
     endpoint: 'owns-rest',
-    body: 'filter',
+    body: 'query',
     allow: 'GET,POST',
     methods: Object.fromEntries(
       ['GET', 'POST', 'PUT', 'DELETE', 'COPY', 'PATCH', 'OPTIONS', 'TRACE'].map((method) => [method, handle]),

@@ -3,7 +3,7 @@ import { checkPartition } from '../../../database/layout/partition.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { encodeComponent } from '../../request/path.ts'
-import { handlerOf, type Methods, type Resource } from '../resource.ts'
+import { handlerOf, type Methods, missing, type Resource } from '../resource.ts'
 import { allDocsOfPartition } from './all-docs.ts'
 import { explainOfPartition, findOfPartition } from './find.ts'
 
@@ -30,15 +30,17 @@ async function partition(exchange: Exchange): Promise<Answer> {
   if (rest[0] === '_index' || rest.join('/') === '_all_docs/queries') {
     return withParameter(exchange, name, rest)
   }
-  if (rest.length === 1 && rest[0] === '_find') {
+  if (rest[0] === '_find') {
     exchange.backend.metrics.count('couchdb.httpd.partition_find_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(findOfPartition(name), exchange.method)(exchange)
   }
-  if (rest.length === 1 && rest[0] === '_explain') {
+  if (rest[0] === '_explain') {
     exchange.backend.metrics.count('couchdb.httpd.partition_explain_requests')
+    exchange.bodyKind = 'query'
     return handlerOf(explainOfPartition(name), exchange.method)(exchange)
   }
-  throw new DatabaseError('missing')
+  return missing()
 }
 
 /** What the rest of the path is of the database, as if the query string named the partition. */

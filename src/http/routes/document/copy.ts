@@ -1,10 +1,10 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import type { Database, DocumentEdit } from '../../../database/api/database.ts'
+import type { DocumentEdit } from '../../../database/api/database.ts'
 import { storedEdit } from '../../../documents/attachment-edit.ts'
 import { isUtf8 } from '../../../documents/characters.ts'
 import { isLocalId, validateDocumentId } from '../../../documents/document-id.ts'
 import { readRevision } from '../../../documents/revision.ts'
-import { scanDocument } from '../../../json/documents.ts'
+import { scanDocumentSteps } from '../../../json/documents.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
@@ -20,7 +20,7 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
   const source = headerRevision(exchange, revisionOfQuery(exchange.query))
   const target = parseDestination(exchange.header('destination'))
   if (!isUtf8(exchange.id)) throw new DatabaseError('missing')
-  const copied = readCopied(exchange.database, exchange.id, source)
+  const copied = await readCopied(exchange, source)
   validateDocumentId(target.id, exchange.limits.maxIdBytes)
   const edit = { ...copied, id: target.id, rev: target.rev }
   const rev = isLocalId(target.id)
@@ -34,22 +34,21 @@ export async function copyDocument(exchange: Exchange): Promise<Answer> {
 }
 
 /** Throws missing, deleted. A local document has no revisions that could be named. */
-function readCopied(database: Database, id: string, rev: string | undefined): Copied {
+async function readCopied(exchange: Exchange, rev: string | undefined): Promise<Copied> {
+  const { database, id } = exchange
   if (isLocalId(id)) {
     const local = rev === undefined ? database.getLocal(id.slice('_local/'.length)) : undefined
     if (local === undefined) throw new DatabaseError('missing')
-    return { deleted: false, ...contentOf(local.body) }
+    return { deleted: false, ...(await contentOf(exchange, local.body)) }
   }
   const view = database.get(id, rev === undefined ? {} : { rev })
-  return {
-    deleted: view.deleted,
-    ...contentOf(view.body()),
-    attachments: view.attachments().map(storedEdit),
-  }
+  const { deleted } = view
+  const attachments = view.attachments().map(storedEdit)
+  return { deleted, ...(await contentOf(exchange, view.body())), attachments }
 }
 
-function contentOf(text: Buffer): Pick<DocumentEdit, 'body' | 'term'> {
-  const scanned = scanDocument(text)
+async function contentOf(exchange: Exchange, text: Buffer): Promise<Pick<DocumentEdit, 'body' | 'term'>> {
+  const scanned = await exchange.inTurns(scanDocumentSteps(text))
   if (scanned === null) throw new Error('a stored body is no object')
   return { body: scanned.body, term: scanned.term }
 }

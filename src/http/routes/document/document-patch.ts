@@ -12,7 +12,7 @@ import { revisionOfPath } from '../../../documents/revision.ts'
 import { canonicalizeSteps, scanDocumentSteps } from '../../../json/documents.ts'
 import { type Lossless, losslessPieces, losslessSteps } from '../../../json/lossless.ts'
 import { jsonPatch, mergePatch, PatchError, type PatchLimits } from '../../../json/patch.ts'
-import { joinSteps } from '../../../json/value-steps.ts'
+import { decodeSteps, joinSteps } from '../../../json/value-steps.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { revisionTagHeader } from '../../request/header-text.ts'
@@ -77,7 +77,7 @@ export function patchDocument(allow: string): (exchange: Exchange) => Promise<An
 
 /** Throws JsonSyntaxError, badRequest. */
 function* patchSteps(body: Buffer, kind: Patch): Steps<GivenPatch> {
-  const text = (yield* canonicalizeSteps(body)).toString()
+  const text = yield* decodeSteps(yield* canonicalizeSteps(body))
   const patch = yield* shallowSteps(text, MOST_LEVELS)
   return {
     isShort: text.length <= SHORT_TEXT,
@@ -103,7 +103,33 @@ function leafOf(database: Database, id: string, rev: string): DocumentView {
   }
 }
 
+/** Bytes of memory that each byte of a document, and each of its values, takes while it is patched: as text, and as objects, twice. */
+const BYTES_OF_BYTE = 8
+const BYTES_OF_VALUE = 128
+
+/** Waits until there is room for what a patch makes of the document. */
+async function takeRoom(exchange: Exchange, view: DocumentView): Promise<void> {
+  const body = view.body()
+  if (body.length <= SHORT_TEXT) return
+  const values = await exchange.inTurns(valuesSteps(body))
+  await exchange.hold.growWithin(body.length * BYTES_OF_BYTE + values * BYTES_OF_VALUE)
+}
+
+const COMMA = 0x2c
+const STEP_BYTES = 256 * 1024
+
+/** About how many values a canonical text has. */
+function* valuesSteps(text: Buffer): Steps<number> {
+  let values = 0
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === COMMA) values += 1
+    if (at % STEP_BYTES === 0) yield
+  }
+  return values
+}
+
 async function patchRevision(exchange: Exchange, view: DocumentView, patch: GivenPatch): Promise<Answer> {
+  await takeRoom(exchange, view)
   const document = await exchange.inTurns(patchedSteps(exchange, view, patch, MOST_WORK))
   // Attachments that the patch leaves alone come as stubs and are kept.
   const edit = await withInlineAttachments(exchange, document, editOf(document, view))
@@ -117,6 +143,7 @@ async function patchWinner(exchange: Exchange, patch: GivenPatch): Promise<Answe
   const { id, database } = exchange
   requireDesignRights(exchange, id)
   const taken = new Map<string, AttachmentEdit>()
+  await takeRoom(exchange, database.get(id))
   for (let turn = 0; turn < MOST_TURNS; turn++) {
     const view = database.get(id)
     const document = await exchange.inTurns(patchedSteps(exchange, view, patch, MOST_WORK))
@@ -176,7 +203,7 @@ function* patchedSteps(
   work: number,
 ): Steps<ParsedDocument> {
   const { maxDocumentBytes } = exchange.limits
-  const text = viewText(view, { expiry: true }).toString()
+  const text = yield* decodeSteps(viewText(view, { expiry: true }))
   const base = yield* losslessSteps(text)
   // The limit is that of the body alone.
   const characters = maxDocumentBytes + Math.max(0, text.length - view.body().length)

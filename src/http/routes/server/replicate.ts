@@ -1,6 +1,8 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import { INTEGER_MEMBERS } from '../../../replication/job-parser.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
+import { withExactNumbers } from '../../request/exact-members.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { goneSignal } from '../../request/gone-signal.ts'
 import type { Resource } from '../resource.ts'
@@ -13,7 +15,7 @@ async function replicate(exchange: Exchange): Promise<Answer> {
   if (exchange.place.rest.length > 0) return notAllowed()
   requireContentType(exchange.header('content-type'), 'application/json')
   const { status, body } = await exchange.backend.replications.request(
-    await exchange.jsonObject(),
+    await withExactNumbers(exchange, await exchange.jsonObject(), INTEGER_MEMBERS),
     exchange.user,
     goneSignal(exchange),
   )
