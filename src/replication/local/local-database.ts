@@ -107,6 +107,7 @@ export class LocalDatabase implements Endpoint {
     if (kind === 'noDatabase' || kind === 'illegalDatabaseName') return told('db_not_found', 'could not open')
     if (kind === 'unauthorized') return told('unauthorized', 'unauthorized to access or create database')
     if (kind === 'forbidden') return told('forbidden', 'forbidden to access or create database')
-    return new ReplicationError({ error: name, reason, status, isTransient: status >= 500 }, { cause: error })
+    const isTransient = status >= 500 || status === 429
+    return new ReplicationError({ error: name, reason, status, isTransient }, { cause: error })
   }
 }

@@ -64,7 +64,7 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
             document.attachments.length === 0 ? edit : await this.#withAttachments(database, edit, document),
           )
         } catch (error) {
-          if (!(error instanceof DatabaseError) || error.status >= 500) throw error
+          if (!isOfDocument(error)) throw error
           refusals.push(refusalOf(document, error))
         }
       }
@@ -73,7 +73,7 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
         const document = documents.find(
           ({ id, rev }) => id === result.id && (result.rev === undefined || rev === result.rev),
         )
-        if (result.refusal.status >= 500) throw result.refusal
+        if (!isOfDocument(result.refusal)) throw result.refusal
         if (document !== undefined) refusals.push(refusalOf(document, result.refusal))
       }
       return refusals
@@ -91,7 +91,7 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
     try {
       return await writer.update(edits, { newEdits: false })
     } catch (error) {
-      if (!(error instanceof DatabaseError) || error.status >= 500) throw error
+      if (!isOfDocument(error)) throw error
       if (error.kind === 'missingStub' && edits.length === 1) throw new MissingStubError()
       if (edits.length === 1) return [{ ok: false, id: edits[0]!.id, rev: undefined, refusal: error }]
       // One of them is refused: the others are not to suffer from it.
@@ -120,6 +120,13 @@ export class LocalTarget extends LocalDatabase implements TargetEndpoint {
     }
     return { ...edit, attachments: edits }
   }
+}
+
+/** What no document is to blame for must not make one seem done with: a database that is gone, hashes that are too many at once. */
+function isOfDocument(error: unknown): error is DatabaseError {
+  if (!(error instanceof DatabaseError)) return false
+  const { status } = error
+  return status < 500 && status !== 404 && status !== 429
 }
 
 function editOf({ id, deleted, body, revisions }: TransferredDocument): DocumentEdit {
