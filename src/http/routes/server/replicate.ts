@@ -1,4 +1,5 @@
 import { DatabaseError } from '../../../base/errors.ts'
+import { requireShallow } from '../../../replication/job-parser.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
@@ -12,11 +13,11 @@ import type { Resource } from '../resource.ts'
 async function replicate(exchange: Exchange): Promise<Answer> {
   if (exchange.place.rest.length > 0) return notAllowed()
   requireContentType(exchange.header('content-type'), 'application/json')
-  const { status, body } = await exchange.backend.replications.request(
-    await exchange.jsonObject(),
-    exchange.user,
-    goneSignal(exchange),
-  )
+  const asked = await exchange.jsonObject()
+  // Before it goes to another thread.
+  requireShallow(asked)
+  const { replications } = exchange.backend
+  const { status, body } = await replications.request(asked, exchange.user, goneSignal(exchange))
   return json(status, body)
 }
 
