@@ -16,6 +16,7 @@ import { http } from './http.ts'
 import { idleFeeds } from './idle-feeds.ts'
 import { mango } from './mango.ts'
 import { manyDatabases } from './many-databases.ts'
+import { plots } from './plots.ts'
 import { replicate } from './replicate.ts'
 import { scanMemory } from './scan-memory.ts'
 import { scripting } from './scripting.ts'
@@ -39,6 +40,7 @@ const BENCHMARKS: Record<string, Benchmark> = {
   http,
   mango,
   'many-databases': manyDatabases,
+  plots,
   replicate,
   'scan-memory': scanMemory,
   scripting,

@@ -61,8 +61,15 @@ async function runAll(options: RunOptions): Promise<boolean> {
       `${isShort ? '' : 'FAILED: '}never came to: ${untrodden.join(', ')}${isShort ? ' (a short run)' : ''}`,
     )
   }
-  const failed = sum((report) => report.failed) + (untrodden.length > 0 && !isShort ? 1 : 0)
+  const failedCases = sum((report) => report.failed)
+  const failed = failedCases + (untrodden.length > 0 && !isShort ? 1 : 0)
   const passed = sum((report) => report.passed)
+  // Once more: of a long run often the last lines alone are kept.
+  for (const { repeat } of reports) if (repeat !== undefined) print(`repeat with: ${repeat}`)
+  if (failed > failedCases) {
+    const cases = failedCases === 0 ? 'no case failed: the one failure is' : 'beside that there is'
+    print(`${cases} that seed ${options.seed} never came to ${untrodden.join(', ')}`)
+  }
   printTotals(passed, failed)
   if (options.json) {
     const report = {

@@ -66,6 +66,9 @@ const LINES: readonly Line[] = [
   line('async-syncs.perCommit', '  called as by many writers', 'count'),
 ]
 
+/** What is done in a second, for whoever draws it. */
+export const RATES: readonly Line[] = LINES.filter(({ unit }) => unit === 'rate')
+
 /**
  * One row for each figure that was measured: the median, the least and the most of the rounds, and how many times
  * better ours is.

@@ -29,6 +29,7 @@ export interface SyncInput {
 export const DEFAULT_SYNC = 'function (doc, oldDoc) { channel(doc.channels); }'
 
 const REQUIRES = /\brequire(?:User|Role|Access)\b/
+const REQUIRES_RIGHTS = /\brequire(?:Role|Access)\b/
 const NULL = Buffer.from('null')
 const NEW = Buffer.from('{"new":')
 const OLD = Buffer.from(',"old":')
@@ -43,6 +44,8 @@ export class SyncFunction {
   readonly #design: Design
   /** It can look at who writes, so that what it says of him may be outdated. */
   readonly asksForUser: boolean
+  /** It can look at what he has been granted, which documents decide too. */
+  readonly asksForRights: boolean
   readonly source: string
 
   /** `owner` is the database, whose share of the threads this is. */
@@ -51,6 +54,7 @@ export class SyncFunction {
     this.source = source
     this.#design = new Design(syncDesignText(source), owner)
     this.asksForUser = REQUIRES.test(source)
+    this.asksForRights = REQUIRES_RIGHTS.test(source)
   }
 
   /** Rejects with a GatewayError where the function refuses the revision, fails or says what makes no sense. */

@@ -87,10 +87,10 @@ function isClash(one: NamedAddress, other: NamedAddress): boolean {
   return one.host === other.host || isWithin(one, other) || isWithin(other, one)
 }
 
-/** Whether `one` stands for every address of a kind that `other` is of. */
-function isWithin(other: PortAddress, one: PortAddress): boolean {
-  const isIPv4 = !other.host.includes(':')
-  return isIPv4 ? one.host === EVERY_IPV4 || (one.host === EVERY && !one.ipv6Only) : one.host === EVERY
+/** Whether `wide` stands for every address of the kind that `address` is of. */
+function isWithin(address: PortAddress, wide: PortAddress): boolean {
+  const isIPv4 = !address.host.includes(':')
+  return isIPv4 ? wide.host === EVERY_IPV4 || (wide.host === EVERY && !wide.ipv6Only) : wide.host === EVERY
 }
 
 /** Whether all of its clients are on this machine. */

@@ -63,13 +63,14 @@ export function* attachmentSteps(text: Buffer, id: string): Steps<AttachmentInpu
 
 function* oneSteps(name: string, members: Map<string, Buffer>): Steps<AttachmentInput> {
   const is = (member: string): boolean => members.get(member)?.toString('latin1') === 'true'
-  const revpos = integer(name, members.get('revpos'))
+  const revpos = revposOf(members.get('revpos'))
   if (is('stub')) return { kind: 'stub', name, revpos }
+  const given = Math.max(0, revpos ?? 0)
   const type = contentType(name, members.get('content_type'))
-  if (is('follows')) return { kind: 'follows', name, type, revpos: revpos ?? 0, ...encodingOf(name, members) }
+  if (is('follows')) return { kind: 'follows', name, type, revpos: given, ...encodingOf(name, members) }
   const data = yield* base64Steps(members.get('data'))
   if (data === undefined) throw invalidData(name)
-  return { kind: 'inline', name, type, revpos: revpos ?? 0, data }
+  return { kind: 'inline', name, type, revpos: given, data }
 }
 
 function encodingOf(
@@ -95,10 +96,17 @@ function contentType(name: string, value: Buffer | undefined): string {
   return text
 }
 
+/** A float will do where it is whole, as CouchDB compares; what is no such number is that of no attachment. */
+function revposOf(value: Buffer | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const text = value.toString('latin1')
+  return /^\d{1,15}(?:\.0)?$/.test(text) ? Number(text) : -1
+}
+
 function integer(name: string, value: Buffer | undefined): number | undefined {
   if (value === undefined) return undefined
   const text = value.toString('latin1')
-  if (!/^\d{1,15}$/.test(text)) throw bad(`Invalid attachment length or revpos for ${name}`)
+  if (!/^\d{1,15}$/.test(text)) throw bad(`Invalid attachment length for ${name}`)
   return Number(text)
 }
 

@@ -10,6 +10,7 @@ import { SelectorError } from '../selector/errors.ts'
 import { compileFields, readFields } from '../selector/fields.ts'
 import { JsonSlice } from '../selector/json-slice.ts'
 import { compileSelector, type Selector } from '../selector/selector.ts'
+import { DESIGN_START } from './design-views.ts'
 import { isDesignId } from './document-id.ts'
 import { viewText } from './document-text.ts'
 
@@ -17,6 +18,8 @@ import { viewText } from './document-text.ts'
 export interface ChangesFilter {
   /** The documents, when they are so few that each is looked up. */
   ids?: readonly string[] | undefined
+  /** What their ids begin with. */
+  prefix?: string
   /** The revisions of a change that are shown; none hide it. In steps where each is looked into. */
   shown(row: ChangeRow): readonly string[] | Steps<readonly string[]>
   /** Instead of `shown`, for some rows at once, where somebody else is asked. One answer a row. */
@@ -41,7 +44,7 @@ function byId(test: (id: string) => boolean): ChangesFilter {
 }
 
 /** Design documents. */
-export const DESIGN_FILTER: ChangesFilter = byId(isDesignId)
+export const DESIGN_FILTER: ChangesFilter = { ...byId(isDesignId), prefix: DESIGN_START }
 
 /** The documents of these ids. */
 export function idsFilter(ids: ReadonlySet<string>): ChangesFilter {

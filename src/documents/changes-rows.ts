@@ -245,6 +245,7 @@ export class ChangesReader {
       descending,
       style,
       ids: this.#filter?.ids,
+      prefix: this.#filter?.prefix,
       // A filter counts only what it lets through.
       limit: showsAll && limit !== undefined ? this.#left : undefined,
     })

@@ -5,7 +5,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { Clock } from '../base/clock.ts'
-import type { Log } from '../base/log.ts'
+import { describeError, type Log } from '../base/log.ts'
 import type { RandomBytes } from '../base/random.ts'
 import { giveWay } from '../base/time-slice.ts'
 import type { ChangeSource } from '../channels/change-rows.ts'
@@ -33,6 +33,7 @@ import { Expiries } from './store/expiries.ts'
 import { LocalStore } from './store/local-store.ts'
 import { Overrides } from './store/overrides.ts'
 import { type RecordedRevision, recordedRevision, stateAt } from './store/revision-record.ts'
+import type { WritePlace } from './store/write-order.ts'
 import { WriteQueue } from './store/write-queue.ts'
 import { Resync } from './sync/resync.ts'
 import { SyncMark } from './sync/sync-mark.ts'
@@ -94,6 +95,8 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
   #ended = feedsEnd()
   /** When what was broken off has ended. */
   #comesOnline = false
+  /** What cancels that it comes online later. */
+  readonly #delayed = new Set<() => void>()
   #isNotifying = false
   #indexedSeq = 0
   #channels: ChannelIndex
@@ -198,6 +201,7 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
     given: GivenDocument,
     { name: userName, requireStill }: DocumentAuthor,
     signal?: AbortSignal,
+    place?: WritePlace,
   ): Promise<string> {
     const writer: Writer = {
       requireStill,
@@ -207,7 +211,7 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
         return reader !== undefined && mayRead(reader, record.output.channels)
       },
     }
-    return writeDocument(this, given, writer, signal)
+    return writeDocument(this, given, writer, signal, place)
   }
 
   #syncUser(name: string | null): SyncUser | null {
@@ -363,6 +367,21 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
     this.isOnline = true
   }
 
+  /** Later, unless it is closed before that. Throws 503 while a resynchronisation is not done; what is so then is in the log. */
+  goOnlineIn(delayMs: number): void {
+    this.#requireResynced()
+    const cancel = this.clock.after(delayMs, () => {
+      this.#delayed.delete(cancel)
+      this.goOnline().catch((error: unknown) =>
+        this.log.warning('a database did not come online', {
+          database: this.name,
+          reason: describeError(error),
+        }),
+      )
+    })
+    this.#delayed.add(cancel)
+  }
+
   #requireResynced(): void {
     if (this.resync.isRunning) {
       const reason = 'Database _resync is in progress, this may take some time, try again later'
@@ -403,6 +422,7 @@ export class GatewayDatabase implements WriteTarget, ChangeSource {
   async close(): Promise<void> {
     this.#ended.abort()
     this.#expiries.stop()
+    for (const cancel of this.#delayed) cancel()
     await this.resync.stop()
     await this.queue.idle()
     this.#lease.release()

@@ -13,6 +13,36 @@ const TAGGED: ValueForm = {
   number: (token) => `n${token}`,
 }
 
+/**
+ * A number that is whole and written as a float. CouchDB takes none where it wants an integer, and `JSON.parse` makes the
+ * integer 1 of `1.0`: so who wants an integer is given this in its place, as `exactNumber` finds it.
+ */
+export class WholeFloat {
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  /** As it is written. */
+  toString(): string {
+    return this.#text
+  }
+}
+
+/** In every float of a canonical text, and in no integer. */
+const POINT = 0x2e
+
+/** Whether a canonical text has a float in it, or a string with a point. */
+export function mayHaveFloats(text: Buffer): boolean {
+  return text.includes(POINT)
+}
+
+/** `value` as `JSON.parse` has it, a `WholeFloat` where `written`, its canonical text, is one's. */
+export function exactNumber(value: unknown, written: string): unknown {
+  return Number.isInteger(value) && written.includes('.') ? new WholeFloat(written) : value
+}
+
 /** `text` is canonical JSON. Throws RangeError beyond `mostLevels`. */
 export function* losslessSteps(text: string, mostLevels?: number): Steps<Lossless> {
   return (yield* buildSteps(text, TAGGED, mostLevels)) as Lossless

@@ -1,5 +1,6 @@
 import { DatabaseError } from '../base/errors.ts'
 import { printJson } from '../json/erlang.ts'
+import { exactNumber } from '../json/lossless.ts'
 import { elementsOf, isArrayAt, isObjectAt, isStringAt, membersOf, stringAt } from '../json/walk.ts'
 import { stringText } from '../json/writer.ts'
 import { JsonSlice } from '../selector/json-slice.ts'
@@ -39,7 +40,8 @@ function readField(slice: JsonSlice): [string, Direction] {
 }
 
 function shown(slice: JsonSlice): string {
-  return printJson(JSON.parse(slice.toString()))
+  const text = slice.toString()
+  return printJson(exactNumber(JSON.parse(text), text))
 }
 
 /** `{"a":"asc","b":"asc"}`. */

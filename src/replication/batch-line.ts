@@ -3,8 +3,7 @@
  * - `through` is a sequence below which everything is done: it passes a batch only when all before it are done.
  * - No document is in two batches at once: the later one waits for the earlier.
  */
-
-type Sequence = string | number
+import type { Sequence } from './sequence.ts'
 
 interface Batch {
   readonly seq: Sequence

@@ -8,9 +8,8 @@
 import { type HistoryEntry, ReplicationError, type ReplicationResult } from './api.ts'
 import type { Endpoint, LocalRecord, SourceEndpoint, TargetEndpoint } from './endpoint.ts'
 import { ID_VERSION } from './replication-id.ts'
+import { type Sequence, sequenceNumber } from './sequence.ts'
 import type { Counts } from './statistics.ts'
-
-type Sequence = string | number
 
 const MOST_HISTORY = 50
 /** Of a replication that has no checkpoint. */
@@ -189,28 +188,46 @@ function outOfSync(side: 'Source' | 'Target'): ReplicationError {
 
 type Log = Readonly<Record<string, unknown>>
 
-/** As CouchDB's `compare_replication_logs`. */
+/**
+ * As CouchDB's `compare_replication_logs`, but that where both sides differ about one session the earlier sequence counts: a side
+ * that was put back to an older state in the middle of it has what it had then.
+ */
 export function commonAncestry(source: Log, target: Log): Beginning {
   const ofSource = historyOf(source)
   const ofTarget = historyOf(target)
   const sessionId = source['session_id']
   if (sessionId !== undefined && sessionId === target['session_id']) {
-    return { startSeq: sequenceOf(source['source_last_seq']), history: ofSource }
+    return { startSeq: earlier(source['source_last_seq'], target['source_last_seq']), history: ofSource }
   }
   let [rest, others] = [ofSource, ofTarget]
   while (rest.length > 0 && others.length > 0) {
     const [first, ...behind] = rest
     const [other, ...others2] = others
-    if (has(others, first!)) return { startSeq: sequenceOf(first!.recorded_seq), history: behind }
-    if (has(behind, other!)) return { startSeq: sequenceOf(other!.recorded_seq), history: others2 }
+    const ofFirst = same(others, first!)
+    if (ofFirst !== undefined)
+      return { startSeq: earlier(first!.recorded_seq, ofFirst.recorded_seq), history: behind }
+    const ofOther = same(behind, other!)
+    if (ofOther !== undefined)
+      return { startSeq: earlier(other!.recorded_seq, ofOther.recorded_seq), history: others2 }
     rest = behind
     others = others2
   }
   return { startSeq: NO_SEQUENCE, history: [] }
 }
 
-function has(history: readonly Partial<HistoryEntry>[], { session_id: id }: Partial<HistoryEntry>): boolean {
-  return id !== undefined && history.some((entry) => entry.session_id === id)
+/** The first one where nobody can say, as in CouchDB. */
+function earlier(first: unknown, second: unknown): Sequence {
+  const a = sequenceOf(first)
+  const b = second === undefined ? a : sequenceOf(second)
+  const [numberOfA, numberOfB] = [sequenceNumber(a), sequenceNumber(b)]
+  return numberOfA !== undefined && numberOfB !== undefined && numberOfB < numberOfA ? b : a
+}
+
+function same(
+  history: readonly Partial<HistoryEntry>[],
+  { session_id: id }: Partial<HistoryEntry>,
+): Partial<HistoryEntry> | undefined {
+  return id === undefined ? undefined : history.find((entry) => entry.session_id === id)
 }
 
 function historyOf({ history }: Log): readonly Partial<HistoryEntry>[] {

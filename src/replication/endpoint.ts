@@ -86,6 +86,8 @@ export interface WriteRefusal {
   readonly rev: string
   readonly error: string
   readonly reason: string
+  /** It is the target's fault and not the document's: it is to be sent again. */
+  readonly isPassing?: boolean
 }
 
 /** A local document, as checkpoints are kept in. */
@@ -143,6 +145,8 @@ export interface SourceEndpoint extends Endpoint {
 export interface TargetEndpoint extends Endpoint {
   /** Whether `write` takes attachments that are packed. */
   readonly takesPacked: boolean
+  /** Whether `write` tells of each design document what is wrong with it; old peers refuse all documents then. */
+  readonly takesDesigns: boolean
   create(parameters: Readonly<Record<string, string>>, signal: AbortSignal): Promise<void>
   revsDiff(
     revisions: ReadonlyMap<string, readonly string[]>,

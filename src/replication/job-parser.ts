@@ -23,6 +23,18 @@ export type ReplicationDefaults = Pick<
   | 'retries'
 >
 
+/** Members that are integers, or texts of them: who parses a job's text tells them from floats, as `exactNumber` does. */
+export const INTEGER_MEMBERS = [
+  'checkpoint_interval',
+  'worker_processes',
+  'worker_batch_size',
+  'http_connections',
+  'connection_timeout',
+  'retries_per_request',
+] as const
+
+type IntegerMember = (typeof INTEGER_MEMBERS)[number]
+
 /** What `POST /_replicate` asks for. */
 export type ReplicationRequest =
   | { readonly kind: 'start'; readonly job: ReplicationJob }
@@ -240,8 +252,8 @@ function headersOf(given: unknown): { headers: [string, string][]; basic: Basic 
     }
     if (FRAMING.has(name.toLowerCase())) throw bad(`the header \`${name}\` is not for a replication to set`)
     characters += name.length + value.length
-    const found = name.toLowerCase() === 'authorization' ? readBasic(value) : undefined
-    if (found !== undefined) basic = found
+    // One that cannot be read is nobody's: CouchDB neither sends it nor makes it part of the id.
+    if (name.toLowerCase() === 'authorization' && /^basic /i.test(value)) basic = readBasic(value)
     else headers.push([name, value])
   }
   if (characters > MOST_HEADER_CHARACTERS) throw bad('`headers` are too long')
@@ -271,7 +283,7 @@ function flagOf(body: Members, name: string): boolean | undefined {
   throw bad(`parameter \`${name}\` must be a boolean`)
 }
 
-function integerOf(body: Members, name: string, min: number, max: number): number | undefined {
+function integerOf(body: Members, name: IntegerMember, min: number, max: number): number | undefined {
   const value = body[name]
   if (value === undefined) return undefined
   const number = typeof value === 'string' && /^\d{1,10}$/.test(value) ? Number(value) : value

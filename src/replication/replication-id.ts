@@ -108,7 +108,8 @@ function partsOf(url: string): { scheme: string; host: string; port: number; pat
 }
 
 function headersOf(headers: RemotePlace['headers']): Buffer {
-  return list(headers.map((pair) => tuple(pair.map(characters))))
+  const own = headers.filter(([name, value]) => name !== 'Accept' || value !== 'application/json')
+  return list(own.map((pair) => tuple(pair.map(characters))))
 }
 
 function list(elements: readonly Buffer[]): Buffer {

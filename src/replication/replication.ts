@@ -19,10 +19,9 @@ import { Checkpoints } from './checkpoints.ts'
 import type { SourceChanges, SourceEndpoint, TargetEndpoint } from './endpoint.ts'
 import { BrokenAnswer } from './http/peer-answer.ts'
 import type { ReplicationParts } from './parts.ts'
+import type { Sequence } from './sequence.ts'
 import { type Counts, countsOf } from './statistics.ts'
 import { Transfer } from './transfer.ts'
-
-type Sequence = string | number
 
 export interface ReplicationOptions {
   readonly job: ReplicationJob

@@ -48,14 +48,16 @@ export class Transfer {
 
   /** Throws ReplicationError for what no document is to blame for. */
   async run(missing: readonly MissingRevisions[], signal: AbortSignal): Promise<void> {
-    const { source, counts } = this.#options
+    const { source, target, counts } = this.#options
     const ancestors = new Map(missing.map(({ id, possibleAncestors }) => [id, possibleAncestors]))
     const wanted = missing.flatMap(({ id, missing: revs, possibleAncestors }) =>
       revs.map((rev): WantedRevision => ({ id, rev, attsSince: possibleAncestors })),
     )
     if (wanted.length === 0) return
-    const bulk = new Bulk(this.#options, signal)
     const again: { wish: WantedRevision; isRead: boolean }[] = []
+    const bulk = new Bulk(this.#options, signal, ({ id, rev }) =>
+      again.push({ wish: { id, rev, attsSince: [] }, isRead: true }),
+    )
     for await (const some of source.fetch(wanted, this.#bulkCounts, signal)) {
       for (const found of some) {
         if (found.kind === 'missing')
@@ -65,11 +67,12 @@ export class Transfer {
           const { document } = found
           const { id, rev } = document
           counts.docs_read += 1
-          if (document.attachments.length === 0) {
+          const isBulked = target.takesDesigns || !id.startsWith('_design/')
+          if (document.attachments.length === 0 && isBulked) {
             if (bulk.add(document)) await bulk.flush()
             continue
           }
-          const left = await this.#take(document, bulk, signal)
+          const left = await this.#take(document, isBulked ? bulk : undefined, signal)
           const attsSince = left === 'whole' ? [] : (ancestors.get(id) ?? [])
           if (left !== false) again.push({ wish: { id, rev, attsSince }, isRead: true })
         }
@@ -88,15 +91,15 @@ export class Transfer {
     },
   }
 
-  /** Whether it has to be sent again: as it was asked for, or whole, without stubs. */
+  /** Whether it has to be sent again: as it was asked for, or whole, without stubs. Without a bulk it goes alone. */
   async #take(
     document: TransferredDocument,
-    bulk: Bulk,
+    bulk: Bulk | undefined,
     signal: AbortSignal,
   ): Promise<false | 'again' | 'whole'> {
     let short: TransferredDocument | undefined
     try {
-      short = await withShortAttachments(document, this.#options.target.takesPacked)
+      if (bulk !== undefined) short = await withShortAttachments(document, this.#options.target.takesPacked)
       if (short === undefined)
         this.#written(document, await this.#options.target.writeStreamed(document, signal))
     } catch (error) {
@@ -107,7 +110,7 @@ export class Transfer {
       throw error
     }
     // Those that it may flush have nothing to do with this one.
-    if (short !== undefined && bulk.add(short)) await bulk.flush()
+    if (short !== undefined && bulk?.add(short) === true) await bulk.flush()
     return false
   }
 
@@ -186,12 +189,15 @@ function passingFailure(error: unknown, { id }: WantedRevision): ReplicationErro
 class Bulk {
   readonly #options: TransferOptions
   readonly #signal: AbortSignal
+  /** Hears of what is to be sent again. */
+  readonly #onPassing: (refusal: WriteRefusal) => void
   #documents: TransferredDocument[] = []
   #bytes = 0
 
-  constructor(options: TransferOptions, signal: AbortSignal) {
+  constructor(options: TransferOptions, signal: AbortSignal, onPassing: (refusal: WriteRefusal) => void) {
     this.#options = options
     this.#signal = signal
+    this.#onPassing = onPassing
   }
 
   /** Whether there are so many now that they are to be written. */
@@ -210,8 +216,13 @@ class Bulk {
     const { target, counts, log } = this.#options
     const refusals = await target.write(documents, this.#signal)
     counts.docs_written += documents.length - refusals.length
-    counts.doc_write_failures += refusals.length
-    for (const { id, rev, error, reason } of refusals) {
+    for (const refusal of refusals) {
+      if (refusal.isPassing === true) {
+        this.#onPassing(refusal)
+        continue
+      }
+      const { id, rev, error, reason } = refusal
+      counts.doc_write_failures += 1
       log.warning('a document was not replicated', { target: target.shown, id, rev, error, reason })
     }
   }

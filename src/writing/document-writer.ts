@@ -230,10 +230,13 @@ class PlainWriter implements DocumentWriter {
   #write(edits: readonly DocumentEdit[], options: Omit<UpdateOptions, 'check'>): Promise<EditResult[]> {
     const hasDesigns = edits.some(isDesign)
     const tookTime = hasDesigns || edits.some(hasAttachments)
+    return this.#asAllowed(hasDesigns, tookTime, () => this.#handOver(edits, options))
+  }
+
+  /** Writes if the author still may; at once where nobody has to be asked. */
+  #asAllowed<T>(hasDesigns: boolean, tookTime: boolean, write: () => Promise<T>): Promise<T> {
     const asking = this.#author.mayStill?.(this.#database, hasDesigns, tookTime)
-    return asking === undefined
-      ? this.#handOver(edits, options)
-      : asking.then(() => this.#handOver(edits, options))
+    return asking === undefined ? write() : asking.then(write)
   }
 
   #handOver(
@@ -253,12 +256,8 @@ class PlainWriter implements DocumentWriter {
     const way = packedWayOf(this.#database)
     const compression = way?.packs
     if (way === undefined || compression === undefined || this.#check.isNeeded()) return undefined
-    const update = (edits: PackedEdits): Promise<PackedResults | undefined> => {
-      const asking = this.#author.mayStill?.(this.#database, false, false)
-      return asking === undefined
-        ? way.updatePacked(edits, this.#check)
-        : asking.then(() => way.updatePacked(edits, this.#check))
-    }
+    const update = (edits: PackedEdits): Promise<PackedResults | undefined> =>
+      this.#asAllowed(false, false, () => way.updatePacked(edits, this.#check))
     return { compression, update }
   }
 }

@@ -13,6 +13,7 @@ import { createDatabase, openDatabase } from '../../src/database/open.ts'
 import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
 import { bytesOf, bytesOfVector, parseTrace, readTrace } from '../../src/lab/syscalls/strace.ts'
 import { edit } from '../support/database-fixture.ts'
+import { withoutStrace } from '../support/lab-command.ts'
 import { Random } from '../support/random.ts'
 import { SimulatedClock, seededRandomBytes } from '../support/simulated-clock.ts'
 import { SimulatedDisk } from '../support/simulated-disk.ts'
@@ -240,16 +241,7 @@ t.test('every sync of a recorded database is needed', async (t) => {
   )
 })
 
-function hasStrace(): boolean {
-  try {
-    findStrace()
-    return true
-  } catch {
-    return false
-  }
-}
-
-t.test('a real server', { skip: !hasStrace() && 'there is no strace' }, async (t) => {
+t.test('a real server', { skip: withoutStrace() }, async (t) => {
   const folder = t.testdir()
   const { dataDir, traces, requests } = await record(folder, new Random(3))
   const exploration = new Exploration({ dataDir, requests, coverage: new Coverage() })

@@ -15,8 +15,8 @@ function hastyClock(stepMs: number) {
   return { monotonic: () => (nowMs += stepMs) }
 }
 
-/** Nothing but deletions. */
-function deletions(): GatewayDatabase {
+/** Nothing but deletions; `last` is how many there are. */
+function deletions(last: () => number = () => DELETIONS): GatewayDatabase {
   const row = (seq: number) => ({
     id: `gone${seq}`,
     seqNumber: seq,
@@ -25,7 +25,7 @@ function deletions(): GatewayDatabase {
     revs: ['2-a'],
   })
   function* rows(since: number) {
-    for (let seq = since + 1; seq <= DELETIONS; seq++) yield row(seq)
+    for (let seq = since + 1; seq <= last(); seq++) yield row(seq)
   }
   const database = {
     changes: ({ since = 0 }: { since?: number }) => ({ rows: rows(since) }),
@@ -35,7 +35,9 @@ function deletions(): GatewayDatabase {
     database,
     bells: new Bells(),
     ended: new AbortController().signal,
-    indexedSeq: DELETIONS,
+    get indexedSeq() {
+      return last()
+    },
     accountOf: () => undefined,
     stateOf: () => undefined,
   }
@@ -81,4 +83,40 @@ t.test('while what is not shown is passed over', async (t) => {
     }
     t.equal(beats >= 2, true, feed)
   }
+})
+
+t.test('a time-out counts from what was told last, and not where signs of life are asked for', async (t) => {
+  const timeout = 600_000
+  let nowMs = 0
+  let last = 1
+  const database = deletions(() => last)
+  const gone = new AbortController()
+  const query = new URLSearchParams({ feed: 'continuous', timeout: String(timeout) })
+  const pieces = continuousPieces({
+    database,
+    reader: () => null,
+    options: optionsOfRequest(query, undefined, 0),
+    clock: { monotonic: () => nowMs },
+    gone: gone.signal,
+  })
+  let rows = 0
+  for await (const piece of pieces) {
+    if (typeof piece !== 'string' || piece === '\n') continue
+    rows += 1
+    if (rows === 5) {
+      gone.abort()
+      continue
+    }
+    // Behind a timer for a time that is over.
+    setTimeout(() => {
+      last += 1
+      nowMs += timeout - 1000
+      database.bells.changedReaders()
+      database.bells.ring()
+    }, 50)
+  }
+  t.equal(rows, 5)
+  const options = (heartbeat: string) => optionsOfRequest(new URLSearchParams({ heartbeat }), undefined, 0)
+  t.equal(options('30000').timeoutMs, 0)
+  t.ok(options('0').timeoutMs > 0)
 })

@@ -130,3 +130,96 @@ t.test('users and roles in a body of any type, but not from a page of another or
     t.equal((await server.admin(line, { text, headers: form })).status, 201, line)
   }
 })
+
+t.test('slashes that are encoded, and what Sync Gateway keeps for itself', async (t) => {
+  t.equal((await ask('PUT /db/_local%2Fenc', { body: { n: 1 } })).status, 201)
+  t.match(await ask('GET /db/_local/enc'), { status: 200, json: { _id: '_local/enc', n: 1 } })
+  t.match(await ask('GET /db/_local/enc%2Fx'), { status: 404, json: { reason: 'unknown URL' } })
+  const view = { views: { v: { map: 'function (doc, meta) { emit(meta.id, 1) }' } } }
+  t.equal((await server.admin('PUT /db/_design%2fenc', { body: view })).status, 201)
+  t.equal((await server.admin('GET /db/_design%2Fenc%2F_view%2Fv')).status, 200)
+  const putOwn = await server.admin('PUT /db/_design/sync_gateway', { body: {} })
+  t.equal(putOwn.status, 403)
+  t.equal((await server.admin('DELETE /db/_design/sync_gateway')).status, 403)
+  t.equal((await server.admin('GET /db/_design/sync_housekeeping')).status, 403)
+  t.match(await ask('GET /db/_design/sync_gateway'), { status: 200, json: { filters: { bychannel: 'ok' } } })
+  const revs = { '_design/d': ['1-a'], other: ['1-a'] }
+  t.same((await ask('POST /db/_revs_diff', { body: revs })).json, { other: { missing: ['1-a'] } })
+  t.ok((await server.admin('POST /db/_revs_diff', { body: revs })).json['_design/d'])
+})
+
+t.test('a channel without a name', async (t) => {
+  const filter = 'filter=sync_gateway/bychannel'
+  for (const channels of [',', 'red,', 'a,,b']) {
+    const answer = await ask(`GET /db/_changes?${filter}&channels=${channels}`)
+    t.match(answer, { status: 400, json: { reason: 'Illegal channel name ""' } }, channels)
+  }
+})
+
+t.test('online after a time', async (t) => {
+  const state = async () => (await server.admin('GET /db/')).json.state
+  await server.admin('POST /db/_offline')
+  t.equal((await server.admin('POST /db/_online', { body: { delay: 1 } })).status, 200)
+  t.equal((await server.admin('POST /db/_online', { body: { delay: 3000 } })).status, 200)
+  t.equal(await state(), 'Offline')
+  while ((await state()) !== 'Online') await new Promise((resolve) => setTimeout(resolve, 50))
+  await server.admin('POST /db/_offline')
+  t.equal((await server.admin('POST /db/_online', { text: 'no JSON' })).status, 200)
+  t.equal(await state(), 'Online')
+})
+
+t.test('leaves of changes', async (t) => {
+  const push = (rev: string, more: object = {}) =>
+    ask('PUT /db/leaves?new_edits=false', { body: { channels: ['red'], _rev: rev, ...more } })
+  await push('1-a')
+  await push('2-b', { _revisions: { start: 2, ids: ['b', 'a'] } })
+  await push('2-c', { _revisions: { start: 2, ids: ['c', 'a'] }, _deleted: true })
+  await push('2-d', { _revisions: { start: 2, ids: ['d', 'a'] } })
+  const leaves = async (query: string) => {
+    const { results } = (await ask(`GET /db/_changes?style=all_docs&${query}`)).json
+    const { changes } = results.find(({ id }: { id: string }) => id === 'leaves')
+    return changes.map(({ rev }: { rev: string }) => rev).sort()
+  }
+  t.same(await leaves(''), ['2-b', '2-c', '2-d'])
+  t.same(await leaves('active_only=true'), ['2-b', '2-d'])
+})
+
+t.test('views of administrators', async (t) => {
+  await server.admin('PUT /views/', { body: {} })
+  const map = 'function (doc, meta) { emit(doc.key, doc.value) }'
+  const views = { rows: { map }, sum: { map, reduce: '_sum' }, count: { map, reduce: '_count' } }
+  await server.admin('PUT /views/_design/d', { body: { views } })
+  for (const [id, key, value] of [
+    ['v1', ['a', 1], 10],
+    ['v2', ['a', 2], 20],
+    ['v3', ['b', 1], 5],
+  ] as const)
+    await server.admin(`PUT /views/${id}`, { body: { key, value } })
+  const view = async (path: string) => (await server.admin(`GET /views/_design/d/_view/${path}`)).json
+  const ids = async (query: string) => {
+    const { rows, total_rows } = await view(`rows?${query}`)
+    t.equal(total_rows, rows.length, query)
+    return rows.map(({ id }: { id: string }) => id)
+  }
+  t.same(await ids('limit=2'), ['v1', 'v2'])
+  t.same(await ids('endkey=["a",2]'), ['v1', 'v2'])
+  t.same(await ids('endkey=["a",2]&inclusive_end=false'), ['v1'])
+  const { rows } = await view('rows?include_docs=true&limit=1')
+  t.same(rows, [{ id: 'v1', key: ['a', 1], value: 10, doc: { key: ['a', 1], value: 10 } }])
+  t.same((await view('sum')).rows, [{ id: '', key: null, value: 35 }])
+  t.same((await view('count?reduce=true')).rows, [{ id: '', key: null, value: 3 }])
+  t.same((await view('sum?group_level=1')).rows, [
+    { id: '', key: ['a'], value: 30 },
+    { id: '', key: ['b'], value: 5 },
+  ])
+  t.equal((await view('sum?group=true')).rows.length, 3)
+  t.equal((await view('sum?reduce=false')).rows[0].id, 'v1')
+})
+
+t.test('a user of all channels and of others', async (t) => {
+  const body = { password: 'letall', admin_channels: ['red', '*'] }
+  await server.admin('PUT /db/_user/all', { body })
+  const { json } = await server.admin('GET /db/_user/all')
+  t.same(json.admin_channels, ['*', 'red'])
+  t.same(json.all_channels, ['!', '*', 'red'])
+})

@@ -129,3 +129,32 @@ t.test('active_only: deleted documents are left out, of the limit too', async (t
   t.same(await ids('active_only=true&feed=longpoll&descending=true'), ['b', 'a'])
   t.same(await ids('active_only=yes'), ['gone', 'a', 'b'])
 })
+
+t.test('_design: deleted design documents too', async (t) => {
+  await send('PUT /designs')
+  for (const id of ['_design/a', 'x', '_design/b', 'y']) await send(`PUT /designs/${id}`, { json: {} })
+  const { _rev } = (await send('GET /designs/_design/a')).json as { _rev: string }
+  await send(`DELETE /designs/_design/a?rev=${_rev}`)
+  const changed = async (query: string): Promise<(string | boolean | undefined)[][]> => {
+    const { results } = (await send(`GET /designs/_changes?filter=_design${query}`)).json as {
+      results: { id: string; deleted?: boolean }[]
+    }
+    return results.map(({ id, deleted }) => [id, deleted])
+  }
+  const all = [
+    ['_design/b', undefined],
+    ['_design/a', true],
+  ]
+  const pending = async (query: string): Promise<number> =>
+    ((await send(`GET /designs/_changes?filter=_design${query}`)).json as { pending: number }).pending
+  for (const others of [2, 202]) {
+    t.same(await changed(''), all)
+    t.same(await changed('&feed=longpoll'), all)
+    t.same(await changed('&descending=true'), all.toReversed())
+    t.same(await changed('&limit=1'), all.slice(0, 1))
+    for (const query of ['', '&feed=longpoll', '&descending=true']) t.equal(await pending(query), others)
+    t.equal(await pending('&limit=1'), others + 1)
+    const docs = Array.from({ length: 200 }, () => ({}))
+    await send('POST /designs/_bulk_docs', { json: { docs } })
+  }
+})

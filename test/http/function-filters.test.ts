@@ -18,6 +18,8 @@ const DESIGN = {
     all: 'function () { return true }',
     request: 'function (doc, req) { log(JSON.stringify(req)); return doc._id === req.headers["X-Wanted"] }',
     proof: 'function (doc, req) { return /secret|YWRtaW4|AuthSession=/.test(JSON.stringify(req)) }',
+    body: 'function (doc, req) { return doc.n === 0 && JSON.stringify(req.body) === req.query.body }',
+    'a/b': 'function (doc) { return doc.n === 1 }',
     endless: 'function () { for (;;); }',
     throwing: 'function (doc) { return doc.a.b.c }',
   },
@@ -94,6 +96,15 @@ async function filters(
     t.match(results[0]!.doc, { n: Number(results[0]!.id.slice(1)) })
     const wanted = await changes('filter=d/request', { headers: { 'x-wanted': 'd5' } })
     t.same(ids(wanted).length <= 1, true)
+    const headers = { 'content-type': 'application/json' }
+    for (const [body, shown] of [
+      ['{"a":[1, null]}', '{"a":[1,null]}'],
+      ['', '""'],
+    ] as const) {
+      const path = `/f/_changes?filter=d/body&body=${encodeURIComponent(shown)}`
+      t.same(ids((await send(`POST ${path}`, { headers, body })).json as Changes), ['d0'], shown)
+    }
+    t.same(ids(await changes('filter=d/body&body=%22undefined%22')), ['d0'])
     const proved = await changes('filter=d/proof')
     t.same(proved.results, [], 'what a client proves itself by is not shown')
   })
@@ -120,6 +131,14 @@ async function filters(
   })
 
   t.test('functions that fail', async (t) => {
+    t.same(ids(await changes('filter=/')), ids(await changes('')))
+    t.same(ids(await changes('filter=//d//a%252Fb/')), ['d1'])
+    t.match(await send('GET /f/_changes?filter=d/a/b'), { status: 400 })
+    for (const view of ['/', 'd', 'd/third/more']) {
+      const reason = '`view` must be of the form `designname/viewname`'
+      const reply = await send(`GET /f/_changes?filter=_view&view=${view}`)
+      t.match(reply, { status: 400, json: { error: 'bad_request', reason } }, view)
+    }
     t.match(await send('GET /f/_changes?filter=d/none'), {
       status: 404,
       json: { reason: 'missing json key: none' },

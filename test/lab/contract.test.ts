@@ -4,27 +4,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
 import { checkStore } from '../../src/lab/contract/contract.ts'
 import { defineStore, type OpenedStore, type Store } from '../../src/lab/index.ts'
 import { loadStore } from '../../src/lab/load-store.ts'
 import { storeIn } from '../../src/lab/store-shape.ts'
 import { memoryStore } from '../../src/lab/stores/memory.ts'
+import { lab } from '../support/lab-command.ts'
 
 const TOY = fileURLToPath(new URL('../../../docs/lab/file-log.mjs', import.meta.url))
-
-async function lab(...args: string[]): Promise<{ status: number; out: string; err: string }> {
-  const text = { out: '', err: '' }
-  const console = {
-    out: (more: string) => {
-      text.out += more
-    },
-    err: (more: string) => {
-      text.err += more
-    },
-  }
-  return { status: await runLab(args, console), ...text }
-}
 
 /** A store as `memory` is, but for what `change` makes of it once it is open. */
 function changed(change: (opened: OpenedStore) => Partial<OpenedStore>): Store {

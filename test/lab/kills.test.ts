@@ -4,24 +4,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
 import { Lane } from '../../src/lab/crash/lanes.ts'
 import { judgeLane } from '../../src/lab/crash/verdict.ts'
 import { loadStore, storeSource } from '../../src/lab/load-store.ts'
 import { withOpened } from '../../src/lab/opened.ts'
 import { StoreProcess } from '../../src/lab/pipe/store-process.ts'
+import { lab } from '../support/lab-command.ts'
 
 t.setTimeout(300_000)
 
 const BROKEN = fileURLToPath(new URL('../../../test/lab/broken-stores.mjs', import.meta.url))
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string) => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: out }), out: text }
-}
 
 /** The contents of a lane after `number` commits. */
 function contents(lane: Lane, number: number): Map<string, Buffer> {

@@ -3,34 +3,18 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
-import { LabError } from '../../src/lab/lab-error.ts'
 import { loadStore, storeSource } from '../../src/lab/load-store.ts'
 import { withOpened } from '../../src/lab/opened.ts'
 import { MSGPACK_FRAMES } from '../../src/lab/pipe/format.ts'
 import { StoreProcess } from '../../src/lab/pipe/store-process.ts'
-import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
+import { lab, withoutStrace } from '../support/lab-command.ts'
 
 t.setTimeout(300_000)
 
 const EXAMPLE = fileURLToPath(new URL('../../../docs/lab/msgpack_store.mjs', import.meta.url))
 const STORE = `msgpack:${process.execPath} ${EXAMPLE}`
 
-let skip: string | false = false
-try {
-  findStrace()
-} catch (error) {
-  if (!(error instanceof LabError)) throw error
-  skip = error.message
-}
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string): void => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: out }), out: text }
-}
+const skip = withoutStrace()
 
 t.test('the bytes of a frame', async (t) => {
   const key = Buffer.from('key')

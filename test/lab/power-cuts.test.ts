@@ -3,12 +3,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
-import { LabError } from '../../src/lab/lab-error.ts'
 import { CallPlayer } from '../../src/lab/syscalls/call-player.ts'
-import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
 import { drawnFate, legalise, type Model, pendingOf, stateOf } from '../../src/lab/syscalls/models.ts'
 import { PipeAnswers } from '../../src/lab/syscalls/pipe-answers.ts'
+import { lab, withoutStrace } from '../support/lab-command.ts'
 import { Random } from '../support/random.ts'
 import { quoted } from '../support/tracing-file-system.ts'
 
@@ -133,21 +131,7 @@ t.test('calls of any program', async (t) => {
   t.same(answer.moments, ['acknowledgement', 'end'])
 })
 
-let skip: string | false = false
-try {
-  findStrace()
-} catch (error) {
-  if (!(error instanceof LabError)) throw error
-  skip = error.message
-}
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string) => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: out }), out: text }
-}
+const skip = withoutStrace()
 
 t.test('three planted bugs are found, and none in what is right', { skip }, async (t) => {
   const fuzz = (store: string, ...more: string[]) =>

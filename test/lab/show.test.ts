@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openInspection, openStore } from '../../native-free-btree/index.ts'
-import { runLab } from '../../src/lab/command-line.ts'
 import { browse } from '../../src/lab/show/browser.ts'
+import { lab } from '../support/lab-command.ts'
 
 async function made(t: Test): Promise<string> {
   const path = join(t.testdir(), 'store.nfb')
@@ -17,14 +17,6 @@ async function made(t: Test): Promise<string> {
   }
   await store.close()
   return path
-}
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string) => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: out }), out: text }
 }
 
 t.test('by words', async (t) => {

@@ -3,21 +3,13 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
 import { SimulatedDisk } from '../../src/lab/disk/simulated-disk.ts'
+import { lab } from '../support/lab-command.ts'
 
 t.setTimeout(300_000)
 
 const TOY = fileURLToPath(new URL('../../../docs/lab/sector-log.mjs', import.meta.url))
 const NO_FILE_SYSTEM = fileURLToPath(new URL('../../../docs/lab/file-log.mjs', import.meta.url))
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string): void => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: out }), out: text }
-}
 
 t.test('what is right passes', async (t) => {
   for (const store of [TOY, 'native-free-btree']) {

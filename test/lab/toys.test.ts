@@ -4,9 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { runLab } from '../../src/lab/command-line.ts'
-import { LabError } from '../../src/lab/lab-error.ts'
-import { findStrace } from '../../src/lab/syscalls/find-strace.ts'
+import { lab, withoutStrace } from '../support/lab-command.ts'
 
 t.setTimeout(1_200_000)
 
@@ -17,21 +15,7 @@ const STATES = 40
 /** What a bug may take; a bug that is there at every other moment is found by the first few. */
 const MOST_STATES_OF_A_BUG = 2000
 
-let skip: string | false = false
-try {
-  findStrace()
-} catch (error) {
-  if (!(error instanceof LabError)) throw error
-  skip = error.message
-}
-
-async function lab(...args: string[]): Promise<{ status: number; out: string }> {
-  let text = ''
-  const out = (more: string): void => {
-    text += more
-  }
-  return { status: await runLab(args, { out, err: () => {} }), out: text }
-}
+const skip = withoutStrace()
 
 t.test('they are what they say', async (t) => {
   for (const store of [RIGHT, PLANTED]) t.match(await lab('check', '--store', store), { status: 0 })

@@ -131,7 +131,7 @@ const TARGETS: Record<string, Strangeness> = {
   'a page for results': at('_bulk_docs', text(200, '<html>', { 'content-type': 'text/html' })),
   'nothing for results': at('_bulk_docs', text(201, '')),
   'errors of nobody': at('_bulk_docs', json([{ error: 'forbidden', reason: 'no' }], 201)),
-  'errors that are no words': at('_bulk_docs', json([{ id: 'd0', error: true, status: 500 }], 201)),
+  'errors that are no words': at('_bulk_docs', json([{ id: 'd0', error: true, status: 400 }], 201)),
   'many that are moved': at('_bulk_docs', text(302, '', { location: '/elsewhere' })),
   'a page for one': at(/^PUT long/, text(200, '<html>', { 'content-type': 'text/html' })),
   'nothing for one': at(/^PUT long/, text(201, '')),

@@ -1,27 +1,14 @@
 /** Replications that read and write nothing: a test says how they go. Ids are those of the real ones. */
-import type {
-  ReplicationId,
-  ReplicationJob,
-  ReplicationOutcome,
-  ReplicationProgress,
-  ReplicationRunner,
-  RunningReplication,
+import {
+  NO_PROGRESS,
+  type ReplicationId,
+  type ReplicationJob,
+  type ReplicationOutcome,
+  type ReplicationProgress,
+  type ReplicationRunner,
+  type RunningReplication,
 } from '../../src/replication/api.ts'
 import { replicationId } from '../../src/replication/replication-id.ts'
-
-export const NO_PROGRESS: ReplicationProgress = {
-  revisions_checked: 0,
-  missing_revisions_found: 0,
-  docs_read: 0,
-  docs_written: 0,
-  changes_pending: null,
-  doc_write_failures: 0,
-  bulk_get_docs: 0,
-  bulk_get_attempts: 0,
-  checkpointed_source_seq: 0,
-  source_seq: 0,
-  through_seq: 0,
-}
 
 export interface FakeReplication {
   readonly job: ReplicationJob

@@ -56,6 +56,8 @@ export interface UpdateOptions {
   newEdits?: boolean | undefined
   /** True: where one edit is refused none is written; the others then fail with `not_written`. */
   allOrNothing?: boolean | undefined
+  /** True: documents take their numbers in the update sequence in the order in which they first occur. Default: in that of their ids. */
+  inGivenOrder?: boolean | undefined
 }
 
 /** In the order of the edits. With `newEdits: false` only the failures matter to callers. */
@@ -197,6 +199,8 @@ export interface ChangesOptions {
   style?: 'main_only' | 'all_docs' | undefined
   /** Only these documents, which are looked up: the sequence is not walked. For small numbers of them. */
   ids?: readonly string[] | undefined
+  /** Only documents whose ids begin so are wanted: rows of others may come or be left out, and are pending all the same. */
+  prefix?: string | undefined
 }
 
 export interface ChangeRow {

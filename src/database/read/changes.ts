@@ -69,15 +69,40 @@ function changeRow(
 /** Entries of the update sequence, one after the other. */
 type Entries = Pick<Cursor, 'nextPlace'>
 
-/** Those of a few documents, which stand behind `since`, in the order of the sequence. */
-function entriesOf(snapshot: Snapshot, ids: readonly string[], since: number, reverse: boolean): Entries {
+/** Of more documents whose ids begin alike the sequence is walked. */
+const FEW_ALIKE = 100
+
+/** Numbers of the last changes of these documents. */
+function numbersOf(snapshot: Snapshot, ids: readonly string[]): number[] {
   const documents = snapshot.tree(TREES.id)
-  const sequence = snapshot.tree(TREES.seq)
-  const numbers = [...new Set(ids)].flatMap((id) => {
+  return [...new Set(ids)].flatMap((id) => {
     const value = documents.get(idKey(id))
-    const seq = value === undefined ? 0 : decodeInfo(value).seq
-    return seq > since ? [seq] : []
+    return value === undefined ? [] : [decodeInfo(value).seq]
   })
+}
+
+/** The same of the documents, deleted ones too, whose ids begin with `prefix`; undefined where they are not few. */
+function numbersAlike(snapshot: Snapshot, prefix: Buffer): number[] | undefined {
+  const numbers: number[] = []
+  const cursor = snapshot.tree(TREES.id).cursor({ start: prefix })
+  while (cursor.next()) {
+    const key = cursor.key()
+    if (!beginsWith(key, 0, key.length, prefix)) break
+    if (numbers.length === FEW_ALIKE) return undefined
+    numbers.push(decodeInfo(cursor.value()).seq)
+  }
+  return numbers
+}
+
+function beginsWith(bytes: Buffer, start: number, end: number, prefix: Buffer): boolean {
+  const behind = start + prefix.length
+  return behind <= end && bytes.compare(prefix, 0, prefix.length, start, behind) === 0
+}
+
+/** The changes of these numbers that stand behind `since`, in the order of the sequence. */
+function entriesOf(snapshot: Snapshot, all: readonly number[], since: number, reverse: boolean): Entries {
+  const sequence = snapshot.tree(TREES.seq)
+  const numbers = all.filter((seq) => seq > since)
   numbers.sort((a, b) => (reverse ? b - a : a - b))
   let at = -1
   return {
@@ -101,9 +126,12 @@ export function openChanges(snapshot: Snapshot, source: Source, options: Changes
   const tree: TreeReader = snapshot.tree(TREES.seq)
   const reverse = options.descending === true
   const since = source.sequences.parse(options.since ?? 0, source.current)
-  const few = options.ids && entriesOf(snapshot, options.ids, reverse ? 0 : since, reverse)
   // Of all documents, whose changes are none of those that were asked for too: CouchDB counts them so.
   const total = reverse ? tree.count() : tree.count() - tree.rank(seqKey(since + 1))
+  const prefix = options.prefix === undefined ? undefined : Buffer.from(options.prefix)
+  const alike = prefix && total > FEW_ALIKE ? numbersAlike(snapshot, prefix) : undefined
+  const wanted = options.ids === undefined ? alike : numbersOf(snapshot, options.ids)
+  const few = wanted && entriesOf(snapshot, wanted, reverse ? 0 : since, reverse)
   const limit = options.limit ?? Number.POSITIVE_INFINITY
   const cursor: Entries =
     few ?? tree.cursor(reverse ? { reverse } : { start: seqKey(since), startInclusive: false })
@@ -122,7 +150,7 @@ export function openChanges(snapshot: Snapshot, source: Source, options: Changes
       }
       entry.readChange()
       last = entry.seqNumber
-      taken += 1
+      if (prefix === undefined || beginsWith(entry.idBytes, entry.idStart, entry.idEnd, prefix)) taken += 1
       return true
     },
     row: () => changeRow(snapshot, source, entry.key(), entry.value(), options.style === 'all_docs'),

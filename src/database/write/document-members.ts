@@ -1,6 +1,8 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { ScannedDocument } from '../../json/documents.ts'
+import { mayHaveFloats } from '../../json/lossless.ts'
 import { parseFlat } from '../../json/value-steps.ts'
+import { isIntegerAt, membersOf } from '../../json/walk.ts'
 import { checkDocumentId } from '../layout/document-id.ts'
 import { type Expiry, parseExpiry } from '../layout/expiry.ts'
 import { parseRevision, parseRevisionId } from '../revisions/revision-id.ts'
@@ -72,21 +74,29 @@ function revision(text: Buffer): RevisionPath {
 
 /** Null for no ids at all, which says as much as no `_revisions`. */
 function revisionPath(text: Buffer): RevisionPath | null {
-  const { start, ids } = membersOf(text)
-  if (!Number.isInteger(start)) {
+  const { start, ids } = revisionsOf(text)
+  if (!Number.isInteger(start) || !isStartInteger(text)) {
     throw new DatabaseError('documentValidation', "_revisions.start isn't an integer.")
   }
   if (!Array.isArray(ids)) throw new DatabaseError('documentValidation', "_revisions.ids isn't a array.")
   return ids.length === 0 ? null : { start: start as number, ids: ids.map(ancestorId) }
 }
 
-function membersOf(text: Buffer): { start?: unknown; ids?: unknown } {
+function revisionsOf(text: Buffer): { start?: unknown; ids?: unknown } {
   try {
     return parseFlat(text.toString(), REVISIONS_LEVELS) as { start?: unknown; ids?: unknown }
   } catch (error) {
     if (error instanceof RangeError) throw new DatabaseError('documentValidation', "RevId isn't a string")
     throw error
   }
+}
+
+/** Of a whole number: whether it is not written as a float. */
+function isStartInteger(text: Buffer): boolean {
+  return (
+    !mayHaveFloats(text) ||
+    membersOf(text, 0).every(([name, at]) => name !== 'start' || isIntegerAt(text, at))
+  )
 }
 
 function ancestorId(value: unknown): string {

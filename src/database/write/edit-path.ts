@@ -264,7 +264,8 @@ export class EditPath {
     options: UpdateOptions,
     stamp: CheckStamp | undefined,
   ): Promise<EditResult[]> {
-    const context = this.context(options.newEdits !== false, stamp)
+    const { inGivenOrder } = options
+    const context = { ...this.context(options.newEdits !== false, stamp), inGivenOrder }
     if (edits.length === 1 && options.allOrNothing !== true) {
       const one = reading(() => this.#writer.writeOne?.(edits[0]!, context))
       if (one !== undefined) return [await one]

@@ -1,7 +1,7 @@
 /**
  * Edits made ready before their turn at the writer: keys encoded, revisions read, ids worked out that do not
  * depend on what is stored. Edits of one document are put together and documents sorted by id, as CouchDB
- * does, which also decides the order of their numbers in the update sequence.
+ * does, which also decides the order of their numbers in the update sequence, unless theirs is asked for.
  */
 
 import type { Compression } from '../../base/compression.ts'
@@ -149,6 +149,8 @@ export interface EditContext {
   nowMs: number
   /** Default: none. */
   compression?: Compression | undefined
+  /** As `UpdateOptions` has it. */
+  inGivenOrder?: boolean | undefined
 }
 
 const ORDINARY = { validates: false, fault: undefined } as const
@@ -305,9 +307,10 @@ export function* readySteps(edits: readonly PlacedEdit[], context: EditContext):
     addReady(document, edit, place, context, refused)
     if (place % STEP_EDITS === STEP_EDITS - 1) yield
   }
-  const sorted = yield* sortSteps([...documents.values()], (a, b) => Buffer.compare(a.key, b.key))
-  const { newEdits, stamp } = context
-  return { newEdits, stamp, refused, documents: sorted, local, grows, bytes }
+  const { newEdits, stamp, inGivenOrder } = context
+  const given = [...documents.values()]
+  const ordered = inGivenOrder ? given : yield* sortSteps(given, (a, b) => Buffer.compare(a.key, b.key))
+  return { newEdits, stamp, refused, documents: ordered, local, grows, bytes }
 }
 
 function partBytes(documents: readonly DocumentEdits[]): number {

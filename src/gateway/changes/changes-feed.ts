@@ -69,7 +69,7 @@ export async function* continuousPieces(parts: FeedParts): AsyncGenerator<Piece,
   const pulse = pulseOf(options.heartbeatMs, clock)
   const passes = new ChangesPasses(database, reader, options, gone, pulse)
   const wait = new ChangeWait(database, passes.watched, gone)
-  const endMs = clock.monotonic() + options.timeoutMs
+  let endMs = clock.monotonic() + options.timeoutMs
   try {
     for (let isDue = true; ; ) {
       wait.begin()
@@ -82,7 +82,10 @@ export async function* continuousPieces(parts: FeedParts): AsyncGenerator<Piece,
         yield `${rows.join('\n')}\n`
       }
       if (passes.isExhausted) return
-      if (isDue) yield* beat(pulse)
+      if (isDue) {
+        yield* beat(pulse)
+        endMs = clock.monotonic() + options.timeoutMs
+      }
       const left = options.timeoutMs === 0 ? undefined : endMs - clock.monotonic()
       const wakeup = await wait.next(left, pulse)
       if (wakeup === 'gone' || wakeup === 'timeout') return

@@ -20,7 +20,7 @@ export interface ChangesOptions {
   ids: readonly string[] | undefined
   /** Undefined: none. */
   heartbeatMs: number | undefined
-  /** 0: none. */
+  /** How long a feed waits at most for what it tells next. 0: for ever. */
   timeoutMs: number
   compresses: boolean
 }
@@ -67,8 +67,10 @@ export function optionsOfRequest(
   if (!FEEDS.includes(feed)) throw badRequest('Unknown feed type')
   const options = { ...commonOptions(given.texts, mostHeartbeatSeconds), feed: feed as FeedType }
   if (filter === CHANNEL_FILTER) {
-    const channels = listOf(given.texts.get('channels'))
-    if (channels.length === 0) throw badRequest(`Missing 'channels' filter parameter`)
+    const names = given.texts.get('channels') ?? ''
+    if (names === '') throw badRequest(`Missing 'channels' filter parameter`)
+    const channels = names.split(',')
+    if (channels.includes('')) throw badRequest('Illegal channel name ""')
     return { ...options, channels }
   }
   if (filter === IDS_FILTER) {
@@ -105,6 +107,8 @@ function commonOptions(texts: ReadonlyMap<string, string>, mostHeartbeatSeconds:
   const heartbeat = numberOf(texts.get('heartbeat')) ?? 0
   const timeout = numberOf(texts.get('timeout')) ?? DEFAULT_TIMEOUT_MS
   const most = mostHeartbeatSeconds > 0 ? mostHeartbeatSeconds * 1000 : Number.MAX_SAFE_INTEGER
+  const heartbeatMs =
+    heartbeat === 0 ? undefined : Math.min(Math.max(heartbeat, LEAST_HEARTBEAT_MS), most, MOST_TIMEOUT_MS)
   return {
     feed: 'normal',
     since: parseSequence(texts.get('since')),
@@ -114,9 +118,9 @@ function commonOptions(texts: ReadonlyMap<string, string>, mostHeartbeatSeconds:
     includeDocs: texts.get('include_docs') === 'true',
     channels: undefined,
     ids: undefined,
-    heartbeatMs:
-      heartbeat === 0 ? undefined : Math.min(Math.max(heartbeat, LEAST_HEARTBEAT_MS), most, MOST_TIMEOUT_MS),
-    timeoutMs: Math.min(timeout, MOST_TIMEOUT_MS),
+    heartbeatMs,
+    // Who asks for signs of life waits for as long as they come.
+    timeoutMs: heartbeatMs === undefined ? Math.min(timeout, MOST_TIMEOUT_MS) : 0,
     compresses: false,
   }
 }

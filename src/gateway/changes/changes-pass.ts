@@ -123,14 +123,14 @@ function rowText(
   database: GatewayDatabase,
   reader: Reader | null,
   row: ChangeRow,
-  { includeDocs, allLeaves }: Pick<ChangesOptions, 'includeDocs' | 'allLeaves'>,
+  { includeDocs, allLeaves, activeOnly }: Pick<ChangesOptions, 'includeDocs' | 'allLeaves' | 'activeOnly'>,
 ): string {
   const { id, rev, removed } = row
   const revs =
     rev === undefined
       ? []
       : allLeaves && !row.isAccount && removed === undefined
-        ? leavesOf(database, id, rev)
+        ? leavesOf(database, id, rev, activeOnly)
         : [rev]
   const deleted = row.deleted ? ',"deleted":true' : ''
   const left = removed === undefined ? '' : `,"removed":${stringsText(removed)}`
@@ -139,9 +139,11 @@ function rowText(
   return `{"seq":${sequenceText(row.sequence)},"id":${stringText(id)}${deleted}${left}${doc},"changes":[${changes}]}`
 }
 
-function leavesOf(database: GatewayDatabase, id: string, first: string): string[] {
-  const others = (database.leaves(id)?.leaves ?? []).map(({ view }) => view.rev)
-  return [first, ...others.filter((rev) => rev !== first)]
+function leavesOf(database: GatewayDatabase, id: string, first: string, activeOnly: boolean): string[] {
+  const others = (database.leaves(id)?.leaves ?? []).filter(
+    ({ view }) => view.rev !== first && !(activeOnly && view.deleted),
+  )
+  return [first, ...others.map(({ view }) => view.rev)]
 }
 
 function documentMember(database: GatewayDatabase, reader: Reader | null, row: ChangeRow): string {

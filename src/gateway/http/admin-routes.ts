@@ -2,11 +2,14 @@
 
 import { GUEST, GUEST_LABEL } from '../../channels/names.ts'
 import { isObject, type PrincipalConfig } from '../config.ts'
-import { badRequest, GatewayError, missing } from '../errors.ts'
+import { badRequest, GatewayError, knownFailure, missing } from '../errors.ts'
 import type { Principal, PrincipalKind } from '../principals/principal.ts'
 import { deletePrincipal, readWish, savePrincipal } from '../principals/principal-writes.ts'
 import { type Answer, empty, json, textJson } from './answer.ts'
 import type { Exchange } from './exchange.ts'
+
+/** What timers may wait. */
+const MOST_DELAY_MS = 2 ** 31 - 1
 
 export async function getDatabases({ gateway }: Exchange): Promise<Answer> {
   return json(gateway.names())
@@ -50,8 +53,16 @@ export async function offline({ database }: Exchange): Promise<Answer> {
   return empty()
 }
 
-export async function online({ database }: Exchange): Promise<Answer> {
-  await database.goOnline()
+export async function online(exchange: Exchange): Promise<Answer> {
+  const { database } = exchange
+  // Sync Gateway passes over a body that makes no sense.
+  const body = await exchange.json('lookup', true).catch((error: unknown) => {
+    if (knownFailure(error)?.status !== 400) throw error
+  })
+  const delay = isObject(body) ? body['delay'] : undefined
+  if (typeof delay === 'number' && delay >= 1 && !database.isOnline) {
+    database.goOnlineIn(Math.min(Math.trunc(delay) * 1000, MOST_DELAY_MS))
+  } else await database.goOnline()
   return empty()
 }
 

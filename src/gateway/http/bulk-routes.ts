@@ -8,9 +8,10 @@ import { type ScannedDocument, scanDocumentsSteps } from '../../json/documents.t
 import { stringsText } from '../../json/writer.ts'
 import { isObject } from '../config.ts'
 import { documentParts, errorPart, mixedPart, mixedPieces } from '../document-answer.ts'
-import { badRequest, GatewayError, knownFailure, rowErrorName } from '../errors.ts'
+import { badRequest, GatewayError, knownFailure, missing, rowErrorName } from '../errors.ts'
 import { isDocumentId, readCurrent, readRevision, type SeenRevision } from '../reads.ts'
 import { normalRevision } from '../store/document-leaves.ts'
+import { WritePlace } from '../store/write-order.ts'
 import { type Answer, json, textJson } from './answer.ts'
 import { newBoundary } from './document-routes.ts'
 import type { Exchange } from './exchange.ts'
@@ -27,7 +28,7 @@ interface FailedRow {
   status: number
 }
 
-type WrittenRow = { id: string; rev: string } | FailedRow
+type WrittenRow = { id: string; rev: string } | FailedRow | Omit<FailedRow, 'id'>
 
 function failedRow(id: string, error: unknown): FailedRow {
   const known = knownFailure(error)
@@ -50,7 +51,7 @@ export async function postBulkDocs(exchange: Exchange): Promise<Answer> {
   setMaxListeners(0, exchange.gone)
   const rows = await inOrder(
     documents.filter((each) => !isLocal(each)),
-    (each) => writeOne(exchange, each, isEdit),
+    (each, place) => writeOne(exchange, each, isEdit, place),
   )
   for (const each of documents.filter(isLocal)) rows.push(await writeLocal(exchange, each))
   return json(rows, { status: 201 })
@@ -61,20 +62,21 @@ function idOf({ special }: ScannedDocument): string {
   return text?.[0] === 0x22 ? (JSON.parse(text.toString()) as string) : ''
 }
 
-/**
- * Documents are written side by side, so that they share commits; those of one id one after the other, in their order.
- */
+/** Documents are written side by side, so that they share commits; those of one id one after the other. */
 async function inOrder(
   documents: readonly ScannedDocument[],
-  write: (document: ScannedDocument) => Promise<WrittenRow>,
+  write: (document: ScannedDocument, place: WritePlace) => Promise<WrittenRow>,
 ): Promise<WrittenRow[]> {
   const rows: WrittenRow[] = []
   const last = new Map<string, Promise<unknown>>()
   for (let from = 0; from < documents.length; from += MOST_AT_ONCE) {
+    let place: WritePlace | undefined
     const together = documents.slice(from, from + MOST_AT_ONCE).map((document) => {
+      const own = new WritePlace(place)
+      place = own
       const id = idOf(document)
       const before = id === '' ? undefined : last.get(id)
-      const row = before === undefined ? write(document) : before.then(() => write(document))
+      const row = (before ?? Promise.resolve()).then(() => write(document, own)).finally(own.ended)
       if (id !== '')
         last.set(
           id,
@@ -88,18 +90,28 @@ async function inOrder(
   return rows
 }
 
-async function writeOne(exchange: Exchange, scanned: ScannedDocument, isEdit: boolean): Promise<WrittenRow> {
-  const { gateway, database } = exchange
-  const id = idOf(scanned) || randomHex(gateway.random, 16)
+async function writeOne(
+  exchange: Exchange,
+  scanned: ScannedDocument,
+  isEdit: boolean,
+  place: WritePlace,
+): Promise<WrittenRow> {
+  const { gateway, database, author, gone } = exchange
+  const named = idOf(scanned)
   try {
-    if (!isWritableId(id)) throw badRequest('Invalid doc ID')
     const read = readDocument(scanned, gateway.clock.now(), gateway.limits)
     if (!isEdit && read.history === undefined) throw badRequest('Bad _revisions')
+    const isUnnamed = isEdit && typeof read.id !== 'string'
+    if (isUnnamed && read.rev !== undefined) throw missing('No previous revision to replace')
+    const id = isUnnamed ? randomHex(gateway.random, 16) : named
+    if (!isWritableId(id)) throw badRequest('Invalid doc ID')
     const given = await givenDocument(gateway, database, id, read)
     const history = isEdit ? undefined : read.history
-    return { id, rev: await database.write({ ...given, history }, exchange.author, exchange.gone) }
+    return { id, rev: await database.write({ ...given, history }, author, gone, place) }
   } catch (error) {
-    return failedRow(id, error)
+    const { id, ...failure } = failedRow(named, error)
+    // Who has given no name is told none.
+    return named === '' ? failure : { id, ...failure }
   }
 }
 
@@ -178,8 +190,10 @@ export async function postRevsDiff(exchange: Exchange): Promise<Answer> {
   for (const revs of Object.values(body)) if (textsOf(revs) === undefined) throw badRequest('Bad JSON')
   const answer = new Map<string, unknown>()
   for (const [id, revs] of Object.entries(body)) {
-    const missing = await missingOf(exchange, id, revs as string[])
-    if (missing !== undefined) answer.set(id, missing)
+    // Users put no design documents, whatever their replicators have.
+    if (!exchange.isAdmin && id.startsWith('_design/')) continue
+    const found = await missingOf(exchange, id, revs as string[])
+    if (found !== undefined) answer.set(id, found)
     await giveWay()
   }
   return textJson(Object.fromEntries(answer))
@@ -192,11 +206,11 @@ async function missingOf(exchange: Exchange, id: string, revs: readonly string[]
   if (leaves === undefined) return { missing: revs }
   const paths = leaves.map(({ view }) => ({ rev: view.rev, ...view.revisions() }))
   const stored = new Set(paths.flatMap(({ start, ids }) => ids.map((each, at) => `${start - at}-${each}`)))
-  const missing = revs.filter((rev) => !stored.has(normalRevision(rev) ?? ''))
-  if (missing.length === 0) return undefined
+  const unknown = revs.filter((rev) => !stored.has(normalRevision(rev) ?? ''))
+  if (unknown.length === 0) return undefined
   const named = new Set(revs.map((rev) => normalRevision(rev)))
   const others = paths.filter(({ rev }) => !named.has(rev))
-  const generations = new Set(missing.map((rev) => Number(/^(\d{1,15})-/.exec(rev)?.[1] ?? 0)))
+  const generations = new Set(unknown.map((rev) => Number(/^(\d{1,15})-/.exec(rev)?.[1] ?? 0)))
   const possible = new Set<string>()
   for (const generation of generations) {
     if (generation <= 1) continue
@@ -206,7 +220,7 @@ async function missingOf(exchange: Exchange, id: string, revs: readonly string[]
     }
     await giveWay()
   }
-  return possible.size === 0 ? { missing } : { missing, possible_ancestors: [...possible] }
+  return possible.size === 0 ? { missing: unknown } : { missing: unknown, possible_ancestors: [...possible] }
 }
 
 export async function getAllDocs(exchange: Exchange): Promise<Answer> {

@@ -65,8 +65,10 @@ export async function getDocument(exchange: Exchange): Promise<Answer> {
   return jsonPieces(documentParts(seen, wanted, false).json, headers)
 }
 
-function getOpenRevisions(exchange: Exchange, text: string, wanted: Wanted): Answer {
+/** With all attachments, as Sync Gateway does it: whoever asks for revisions so is a replicator. */
+function getOpenRevisions(exchange: Exchange, text: string, asked: Wanted): Answer {
   const { database, reader } = exchange
+  const wanted: Wanted = { ...asked, attachmentsSince: [] }
   const id = exchange.param(1)
   const revs = text === 'all' ? undefined : parsedList(text)
   if (text !== 'all' && revs === undefined) throw badRequest('bad open_revs')
@@ -193,6 +195,7 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
     Etag: `"${attachment.digest}"`,
     'Content-Type': attachment.isUntyped ? await typeOf(attachment) : sentType(attachment.type),
     'Content-Length': String(range === undefined ? attachment.length : range.end - range.start),
+    ...packingHeaders(exchange, attachment),
   }
   // A page of an administrator's browser must not run what a user has stored.
   if (exchange.isAdmin) headers['Content-Disposition'] = `attachment${fileName(name)}`
@@ -200,6 +203,14 @@ export async function getAttachment(exchange: Exchange): Promise<Answer> {
     headers['Content-Range'] = `bytes ${range.start}-${range.end - 1}/${attachment.length}`
   const status = range === undefined ? 200 : 206
   return { status, headers: headers, pieces: bytesOf(attachment, range) }
+}
+
+/** With `content_encoding=false` the packed bytes are what is asked for, and no client between is to unpack them. */
+function packingHeaders({ query }: Exchange, { packing }: NotedAttachment): Record<string, string> {
+  if (packing === undefined) return {}
+  const asked = query.get('content_encoding') || 'true'
+  if (asked === 'true') return { 'Content-Encoding': packing.encoding }
+  return { 'X-Content-Encoding': packing.encoding, 'Content-Type': 'application/gzip' }
 }
 
 /** The ETag of a revision; none where no header can have it, for a revision may be pushed with any text. */
@@ -235,10 +246,12 @@ interface Range {
 function rangeOf(header: string | undefined, length: number): Range | undefined {
   const [, first = '', last = ''] = /^bytes=(\d*)-(\d*)$/.exec(header ?? '') ?? []
   if (first === '' && last === '') return undefined
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined
+  if (first === '' && Number(last) > 0 && length === 0) return undefined
   const start = first === '' ? Math.max(0, length - Number(last)) : Number(first)
   const end = first === '' || last === '' ? length : Math.min(Number(last) + 1, length)
   if (start >= length) throw new GatewayError(416, '')
-  if (end <= start || (start === 0 && end === length)) return undefined
+  if (start === 0 && end === length) return undefined
   return { start, end }
 }
 
@@ -258,11 +271,10 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const rev = exchange.matchedRevision
   const before = revisionBefore(() => readRevision(database, reader, id, rev))
   if (before?.isRedacted) throw missing('Document revision is not accessible')
-  const source = exchange.request as AsyncIterable<Buffer>
   const { content, digest } = await takeBytes(
     database.database,
     name,
-    source,
+    exchange.source,
     gateway.limits.maxAttachmentBytes,
   )
   const revision = before?.revision
@@ -270,8 +282,10 @@ export async function putAttachment(exchange: Exchange): Promise<Answer> {
   const { term } = scanDocument(body)!
   const kept = (revision === undefined ? [] : notedAttachments(revision)).filter((each) => each.name !== name)
   const attachments: GivenAttachment[] = [
-    ...kept.map((each): GivenAttachment => ({ kind: 'stub', name: each.name, digest: each.digest })),
-    { kind: 'content', name, type, digest, content },
+    ...kept.map(
+      (each): GivenAttachment => ({ kind: 'stub', name: each.name, digest: each.digest, fault: undefined }),
+    ),
+    { kind: 'content', name, type, packing: undefined, digest, content },
   ]
   const given = { id, deleted: false, body, term, rev, history: undefined, attachments, expiry: undefined }
   const newRev = await database.write(given, exchange.author, exchange.gone)

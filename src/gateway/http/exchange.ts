@@ -14,6 +14,7 @@ import { badRequest, GatewayError } from '../errors.ts'
 import type { Gateway } from '../gateway.ts'
 import type { DocumentAuthor, GatewayDatabase } from '../gateway-database.ts'
 import type { Standing } from '../principals/standing.ts'
+import { unpacked } from './unpacked.ts'
 
 /** What a value of JSON takes in memory, about. */
 const VALUE_BYTES = 64
@@ -175,6 +176,13 @@ export class Exchange {
     const body = await readBody(this.request, mostBytes, this.hold)
     this.requireStillReader()
     return body
+  }
+
+  /** The body as it comes. One that is packed is unpacked, to no more than a document and an attachment may have. */
+  get source(): AsyncIterable<Buffer> {
+    if (this.header('content-encoding') !== 'gzip') return this.request
+    const { maxJsonBytes, maxAttachmentBytes } = this.gateway.limits
+    return unpacked(this.request, maxJsonBytes + maxAttachmentBytes)
   }
 
   /** The text of a body of JSON. Rejects with 415 for another type. */

@@ -3,11 +3,12 @@ import type { ScannedDocument } from '../../json/documents.ts'
 import { objectMembers } from '../../json/members.ts'
 import { parseFlat } from '../../json/value-steps.ts'
 import { isObject } from '../config.ts'
-import { badRequest, GatewayError } from '../errors.ts'
+import { badRequest, GatewayError, missing } from '../errors.ts'
 import type { Gateway, GatewayLimits } from '../gateway.ts'
 import type { GatewayDatabase } from '../gateway-database.ts'
 import { type GivenAttachment, takeBytes } from '../store/attachments.ts'
 import type { GivenDocument } from '../store/document-write.ts'
+import type { AttachmentPacking } from '../store/revision-record.ts'
 
 /** A document's members, read. */
 export interface ReadDocument {
@@ -26,18 +27,24 @@ export interface AttachmentMember {
   name: string
   type: string | undefined
   digest: string | undefined
+  packing: AttachmentPacking | undefined
   follows: boolean
   length: number | undefined
   data: Buffer | undefined
+  /** Why it is no stub, of one that has no data. */
+  stubFault: string | undefined
 }
 
 const OPEN_BRACE = 0x7b
+const OPEN_BRACKET = 0x5b
 const QUOTE = 0x22
 /** `_revisions`: an object and the list in it. */
 const REVISIONS_LEVELS = 2
 const MOST_RELATIVE_EXPIRY_SECONDS = 30 * 24 * 60 * 60
 const MOST_EXPIRY_TEXT = 2 ** 31
 const DAY_AND_TIME = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/
+/** A token of HTTP. */
+const CODING = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/
 const NO_DIGIT = /[^A-Za-z0-9+/]/
 const MOST_ID_BYTES = 250
 /** CouchDB's members of a body that begin with an underscore: the scanner leaves them where they are. */
@@ -72,7 +79,10 @@ export function readDocument(
     else if (name === '_revisions') revisions = text
     else if (name === '_attachments') read.attachments = attachmentMembers(text)
     else if (name === '_exp') read.expiry = expiryOf(text, nowMs)
-    else throw underscored()
+    else if (name === '_removed' && text.toString() !== 'null') {
+      // What is shown to who may not read a revision, changed and sent back.
+      throw missing('Document revision is not accessible')
+    } else throw underscored()
   }
   read.history = historyOf(revisions, read.rev)
   return read
@@ -106,6 +116,7 @@ function historyOf(text: Buffer | undefined, rev: string | undefined): string[] 
 }
 
 function attachmentMembers(text: Buffer): AttachmentMember[] {
+  if (text.toString('latin1', 0, 5) === 'null') return []
   if (text[0] !== OPEN_BRACE) throw badRequest('Invalid _attachments')
   const members: AttachmentMember[] = []
   for (const [name, value] of objectMembers(text)) {
@@ -117,11 +128,26 @@ function attachmentMembers(text: Buffer): AttachmentMember[] {
       follows,
       type: textOf(given.get('content_type')),
       digest: textOf(given.get('digest')),
+      packing: packingOf(given),
+      stubFault: stubFault(name, given),
       length: lengthOf(given.get('encoded_length')) ?? lengthOf(given.get('length')),
       data: follows ? undefined : dataOf(given.get('data')),
     })
   }
   return members
+}
+
+/** Sync Gateway takes any text: what no header could say is none. */
+function packingOf(given: ReadonlyMap<string, Buffer>): AttachmentPacking | undefined {
+  const encoding = textOf(given.get('encoding'))
+  if (encoding === undefined || !CODING.test(encoding)) return undefined
+  return { encoding, length: lengthOf(given.get('length')) }
+}
+
+function stubFault(name: string, given: ReadonlyMap<string, Buffer>): string | undefined {
+  if (given.get('stub')?.toString() !== 'true') return `Missing data of attachment ${JSON.stringify(name)}`
+  const revpos = Number(given.get('revpos')?.toString())
+  return revpos >= 1 ? undefined : `Missing/invalid revpos in stub attachment ${JSON.stringify(name)}`
 }
 
 function textOf(text: Buffer | undefined): string | undefined {
@@ -135,12 +161,20 @@ function lengthOf(text: Buffer | undefined): number | undefined {
 }
 
 function dataOf(text: Buffer | undefined): Buffer | undefined {
-  if (text === undefined) return undefined
+  if (text === undefined || text.toString('latin1', 0, 5) === 'null') return undefined
   const data = textOf(text)
-  if (data === undefined) throw badRequest('Attachment data must be a string')
+  if (data === undefined) throw badRequest(`invalid attachment data (type ${typeOf(text)})`)
   const bare = data.replace(/[\r\n]/g, '')
   if (!isBase64(bare)) throw new GatewayError(500, 'Internal error: illegal base64 data')
   return Buffer.from(bare, 'base64')
+}
+
+/** In the words of Go. */
+function typeOf(text: Buffer): string {
+  const first = text[0]
+  if (first === OPEN_BRACE) return 'map[string]interface {}'
+  if (first === OPEN_BRACKET) return '[]interface {}'
+  return text.toString() === 'true' || text.toString() === 'false' ? 'bool' : 'float64'
 }
 
 /** Padding is a must. A search, for one expression of the whole keeps a place for every four digits to go back to. */
@@ -163,7 +197,7 @@ function expiryOf(text: Buffer, nowMs: number): number | undefined {
 
 function parseScalar(text: Buffer): unknown {
   const first = text[0]
-  return first === OPEN_BRACE || first === 0x5b ? undefined : JSON.parse(text.toString())
+  return first === OPEN_BRACE || first === OPEN_BRACKET ? undefined : JSON.parse(text.toString())
 }
 
 function absoluteExpiry(seconds: number, nowMs: number): number | undefined {
@@ -187,13 +221,13 @@ export async function givenDocument(
   const { deleted, body, term, rev, expiry } = read
   const { maxAttachmentBytes } = gateway.limits
   const attachments: GivenAttachment[] = []
-  for (const { name, type, digest, data } of read.attachments) {
+  for (const { name, type, digest, packing, data, stubFault: fault } of read.attachments) {
     const follower = followed.get(name)
     if (follower !== undefined) attachments.push(follower)
-    else if (data === undefined) attachments.push({ kind: 'stub', name, digest })
+    else if (data === undefined) attachments.push({ kind: 'stub', name, digest, fault })
     else {
       const taken = await takeBytes(database.database, name, [data], maxAttachmentBytes)
-      attachments.push({ kind: 'content', name, type, digest: taken.digest, content: taken.content })
+      attachments.push({ kind: 'content', name, type, packing, digest: taken.digest, content: taken.content })
     }
   }
   return { id, deleted, body, term, rev, history: undefined, attachments, expiry }

@@ -19,7 +19,7 @@ export async function readMultipartDocument(
   exchange: Exchange,
   contentType: string,
 ): Promise<MultipartDocument> {
-  const reader = new MultipartReader(exchange.request as AsyncIterable<Buffer>, boundaryOf(contentType))
+  const reader = new MultipartReader(exchange.source, boundaryOf(contentType))
   try {
     const read = await readFirstPart(exchange, reader)
     const waiting = read.attachments.filter(({ follows }) => follows)
@@ -80,7 +80,8 @@ async function readFollowing(
     // Several names may be of one content, which comes once.
     for (const each of waiting) {
       if (each.digest !== member.digest) continue
-      followed.set(each.name, { kind: 'content', name: each.name, type: each.type, digest, content })
+      const { type, packing } = each
+      followed.set(each.name, { kind: 'content', name: each.name, type, packing, digest, content })
     }
   }
   return followed

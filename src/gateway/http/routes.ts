@@ -178,7 +178,9 @@ function resolveExactly(path: string, isAdmin: boolean): Resolved {
     : { route: ATTACHMENT, params: [name, decoded(rest[0]!), decoded(attachment)] }
 }
 
-function special(name: string, rest: readonly string[], isAdmin: boolean): Resolved {
+/** `_local%2Fx` is `_local/x`, as is `_design%2Fx`: clients that encode ids do not always look at them. */
+function special(name: string, given: readonly string[], isAdmin: boolean): Resolved {
+  const rest = [...given[0]!.split(/%2f/i), ...given.slice(1)]
   const routes: Readonly<Record<string, Route>> = isAdmin ? ADMIN_ROUTES : PUBLIC_ROUTES
   const whole = rest.join('/')
   if (Object.hasOwn(routes, whole) && !whole.includes('*')) return { route: routes[whole]!, params: [name] }

@@ -124,7 +124,7 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
   const pulse = pulseOf(options.heartbeatMs, clock)
   const passes = new ChangesPasses(database, followerNow, options, gone, pulse)
   const wait = new ChangeWait(database, passes.watched, gone)
-  const endMs = clock.monotonic() + options.timeoutMs
+  let endMs = clock.monotonic() + options.timeoutMs
   const send = async (text: string): Promise<void> => {
     await messages.send(text)
     pulse.beaten()
@@ -149,6 +149,7 @@ async function serve(exchange: Exchange, client: WebSocket, defaults: ChangesOpt
       if (passes.isExhausted) break
       if (!isCurrent) await send('[]')
       if (isCurrent ? any : !any) await send('')
+      if (any) endMs = clock.monotonic() + options.timeoutMs
       isCurrent = true
       let wakeup = await wait.next(leftMs(options, endMs - clock.monotonic()), pulse)
       while (wakeup === 'beat' && messages.isOpen) {

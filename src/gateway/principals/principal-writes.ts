@@ -1,7 +1,7 @@
 /** Changes of users and roles, and what an administrator may say of them. */
 
 import type { PasswordHash } from '../../auth/password-hash.ts'
-import { ALL_CHANNELS, GUEST, isChannelName, isPrincipalName } from '../../channels/names.ts'
+import { GUEST, isChannelName, isPrincipalName } from '../../channels/names.ts'
 import { hasExactly, updatedSet } from '../../channels/timed-set.ts'
 import type { DocumentEdit } from '../../database/api/database.ts'
 import {
@@ -53,7 +53,7 @@ export function readWish(kind: PrincipalKind, name: string, config: PrincipalCon
   return {
     kind,
     name,
-    channels: new Set(channels.includes(ALL_CHANNELS) ? [ALL_CHANNELS] : channels),
+    channels: new Set(channels),
     roles: new Set(roles),
     email: email || undefined,
     isDisabled: disabled === true,

@@ -8,12 +8,25 @@ import {
   DEFAULT_CONTENT_TYPE,
 } from '../../database/layout/attachment-records.ts'
 import { stringText } from '../../json/writer.ts'
-import type { AttachmentNote, RecordedRevision } from './revision-record.ts'
+import type { AttachmentNote, AttachmentPacking, RecordedRevision } from './revision-record.ts'
 
 /** Of a document on its way in: bytes that were taken in, or the one of that name of the revision before. */
 export type GivenAttachment =
-  | { kind: 'content'; name: string; type: string | undefined; digest: string; content: AttachmentContent }
-  | { kind: 'stub'; name: string; digest: string | undefined }
+  | {
+      kind: 'content'
+      name: string
+      type: string | undefined
+      packing: AttachmentPacking | undefined
+      digest: string
+      content: AttachmentContent
+    }
+  | {
+      kind: 'stub'
+      name: string
+      digest: string | undefined
+      /** Why it is none, as its client has written it. */
+      fault: string | undefined
+    }
 
 /** An attachment of a revision, stored or about to be. */
 export interface NotedAttachment extends AttachmentNote {
@@ -44,10 +57,7 @@ export async function takeBytes(
 }
 
 /** The attachments of a stored revision. */
-export function notedAttachments({
-  view,
-  record,
-}: RecordedRevision): (NotedAttachment & { view: AttachmentView })[] {
+export function notedAttachments({ view, record }: RecordedRevision): StoredNote[] {
   return view.attachments().map((info) => {
     const note = record.attachments.get(info.name)
     const { name, type, length, revpos } = info
@@ -58,6 +68,7 @@ export function notedAttachments({
       revpos,
       digest: note?.digest ?? NO_DIGEST,
       isUntyped: note?.isUntyped ?? false,
+      packing: note?.packing,
       view: info,
     }
   })
@@ -70,8 +81,14 @@ export function attachmentText(attachment: NotedAttachment, telling: Telling): s
   const type = attachment.isUntyped ? '' : `"content_type":${stringText(attachment.type)},`
   const data = telling.as === 'data' ? `"data":"${telling.base64}",` : ''
   const end = telling.as === 'data' ? '' : `,"${telling.as}":true`
-  const { digest, length, revpos } = attachment
-  return `{${type}${data}"digest":${stringText(digest)},"length":${length},"revpos":${revpos}${end}}`
+  const { digest, revpos } = attachment
+  return `{${type}${data}"digest":${stringText(digest)},${lengthsText(attachment)}"revpos":${revpos}${end}}`
+}
+
+function lengthsText({ length, packing }: NotedAttachment): string {
+  if (packing === undefined) return `"length":${length},`
+  const plain = packing.length === undefined ? '' : `"length":${packing.length},`
+  return `"encoded_length":${length},"encoding":${stringText(packing.encoding)},${plain}`
 }
 
 /** The member `_attachments`, behind others; '' for none. */
@@ -90,13 +107,14 @@ export interface ResolvedAttachment {
   readonly edit: Exclude<AttachmentEdit, { kind: 'stub' }>
 }
 
-/** The attachments of a new revision, by those of its parent. Undefined in place of a stub that stands for nothing. */
+export type StoredNote = NotedAttachment & { view: AttachmentView }
+
+/** The attachments of a new revision, or what is wrong with them. `known` are those that stubs may stand for. */
 export function resolveAttachments(
   given: readonly GivenAttachment[],
-  parent: RecordedRevision | undefined,
+  known: ReadonlyMap<string, StoredNote>,
   revpos: number,
-): (ResolvedAttachment | { missing: string; hasDigest: boolean })[] {
-  const known = new Map(parent === undefined ? [] : notedAttachments(parent).map((each) => [each.name, each]))
+): (ResolvedAttachment | { fault: string })[] {
   return given.map((each) => {
     const { name, digest } = each
     if (each.kind === 'content') {
@@ -110,12 +128,17 @@ export function resolveAttachments(
           revpos,
           digest: each.digest,
           isUntyped: each.type === undefined,
+          packing: each.packing,
         },
         edit: { kind: 'content', name, type, content, revpos },
       }
     }
+    if (each.fault !== undefined) return { fault: each.fault }
     const found = known.get(name)
-    if (found === undefined) return { missing: name, hasDigest: digest !== undefined }
+    if (found === undefined) {
+      const what = digest === undefined ? 'Missing digest in' : 'Unknown'
+      return { fault: `${what} stub attachment ${JSON.stringify(name)}` }
+    }
     return { noted: found, edit: { kind: 'stored', info: found.view } }
   })
 }

@@ -26,9 +26,11 @@ import {
   notedAttachments,
   type ResolvedAttachment,
   resolveAttachments,
+  type StoredNote,
 } from './attachments.ts'
 import { type DocumentLeaves, leavesOf, normalRevision, winsAgainst } from './document-leaves.ts'
 import { type RecordedRevision, type RevisionRecord, stateAt, withRecord } from './revision-record.ts'
+import type { WritePlace } from './write-order.ts'
 import type { CheckedWrite, WriteQueue } from './write-queue.ts'
 
 /** A document as a client gives it. */
@@ -80,12 +82,13 @@ const MOST_ATTEMPTS = 20
 
 class Outdated extends Error {}
 
-/** Resolves with the revision. Rejects with 400, 409, and what the sync function refuses it with. */
+/** Resolves with the revision. Rejects with 400, 409, and what the sync function refuses it with. `place` is of one among several. */
 export async function writeDocument(
   target: WriteTarget,
   given: GivenDocument,
   writer: Writer,
   signal?: AbortSignal,
+  place?: WritePlace,
 ): Promise<string> {
   const newId = unguessableId(target.random)
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -93,10 +96,17 @@ export async function writeDocument(
     if (typeof basis === 'string') return basis
     const { sync } = target
     const asking = sync.asksForUser ? writer.asked() : null
+    const isAskedStill = (): boolean =>
+      !sync.asksForUser || JSON.stringify(writer.asked()) === JSON.stringify(asking)
     const { document, before } = shownTexts(given, basis)
-    const output = await sync.run({ document, before, user: asking }, signal)
+    const said = await saidOf(sync.run({ document, before, user: asking }, signal))
+    await place?.turn()
+    if (asking !== null && sync.asksForRights) await place?.granted()
+    if (!isAskedStill()) continue
+    if ('refusal' in said) throw said.refusal
+    const { output } = said
     try {
-      await target.queue.write({
+      const writing = target.queue.write({
         id: given.id,
         check: () => {
           writer.requireStill()
@@ -105,17 +115,30 @@ export async function writeDocument(
           if (typeof again === 'string') return undefined
           if (formatRevision(again.revision) !== formatRevision(basis.revision)) throw new Outdated()
           if (again.parent?.view.rev !== basis.parent?.view.rev) throw new Outdated()
-          if (sync.asksForUser && JSON.stringify(writer.asked()) !== JSON.stringify(asking))
-            throw new Outdated()
+          if (!isAskedStill()) throw new Outdated()
           return checkedWrite(target, given, again, output)
         },
       })
+      place?.queued(hasGrants(output) || hasGrants(basis.leaves?.latest.record.state))
+      await writing
       return formatRevision(basis.revision)
     } catch (error) {
       if (!(error instanceof Outdated)) throw error
     }
   }
   throw new GatewayError(503, 'The document changes too often')
+}
+
+async function saidOf(running: Promise<SyncOutput>): Promise<{ output: SyncOutput } | { refusal: unknown }> {
+  try {
+    return { output: await running }
+  } catch (refusal) {
+    return { refusal }
+  }
+}
+
+function hasGrants(of: Pick<SyncOutput | DocumentState, 'access' | 'roles'> | undefined): boolean {
+  return of !== undefined && (of.access.size > 0 || of.roles.size > 0)
 }
 
 /**
@@ -161,7 +184,7 @@ function editBasis(target: WriteTarget, given: GivenDocument, writer: Writer, ne
   }
   const before = parent === undefined ? 0 : parseRevision(parent.view.rev).pos
   const revision = { pos: before + 1, id: newId }
-  const attachments = resolved(given, readable(parent, writer), revision.pos)
+  const attachments = resolved(given, attachmentsOf(parent, writer), revision.pos)
   return { leaves, parent, revision, path: [revision, ...pathOf(parent?.view)], attachments }
 }
 
@@ -183,8 +206,9 @@ function replicatedBasis(
   const revision = path[0]!
   if (known === 0) return formatRevision(revision)
   const parent = known < 0 ? undefined : availableRevision(target, given.id, formatRevision(path[known]!))
-  const attachments = resolved(given, readable(parent, writer), revision.pos)
-  return { leaves, parent, revision, path, attachments }
+  const isLost = known >= 0 && parent === undefined
+  const before = isLost ? attachmentsSince(leaves, path, given, writer) : attachmentsOf(parent, writer)
+  return { leaves, parent, revision, path, attachments: resolved(given, before, revision.pos) }
 }
 
 function isStored(database: OwnedDatabase, id: string, revision: Revision): boolean {
@@ -205,19 +229,44 @@ function pathOf(view: DocumentView | undefined): Revision[] {
 }
 
 /** A stub stands for bytes that the writer may read: else he would get them by a revision of his own, in his own channels. */
-function readable(parent: RecordedRevision | undefined, writer: Writer): RecordedRevision | undefined {
-  return parent !== undefined && writer.mayRead(parent) ? parent : undefined
+function attachmentsOf(parent: RecordedRevision | undefined, writer: Writer): Map<string, StoredNote> {
+  if (parent === undefined || !writer.mayRead(parent)) return new Map()
+  return new Map(notedAttachments(parent).map((each) => [each.name, each]))
+}
+
+/**
+ * Of a revision that branches off from one whose body a compaction has taken away: what a leaf has had since before their ways parted,
+ * that one had, too.
+ */
+function attachmentsSince(
+  leaves: DocumentLeaves | undefined,
+  path: readonly Revision[],
+  given: GivenDocument,
+  writer: Writer,
+): Map<string, StoredNote> {
+  const digests = new Map(given.attachments.map(({ name, digest }) => [name, digest]))
+  const found = new Map<string, StoredNote>()
+  if (!given.attachments.some(({ kind }) => kind === 'stub')) return found
+  for (const leaf of leaves?.leaves ?? []) {
+    if (!writer.mayRead(leaf)) continue
+    const own = new Set(pathOf(leaf.view).map(formatRevision))
+    const parting = path.find((revision) => own.has(formatRevision(revision)))?.pos ?? 0
+    for (const [name, each] of attachmentsOf(leaf, writer)) {
+      const isMeant = [undefined, each.digest].includes(digests.get(name))
+      if (each.revpos <= parting && isMeant) found.set(name, each)
+    }
+  }
+  return found
 }
 
 function resolved(
   given: GivenDocument,
-  parent: RecordedRevision | undefined,
+  known: ReadonlyMap<string, StoredNote>,
   revpos: number,
 ): ResolvedAttachment[] {
-  return resolveAttachments(given.attachments, parent, revpos).map((each) => {
-    if (!('missing' in each)) return each
-    const what = each.hasDigest ? 'Unknown' : 'Missing digest in'
-    throw badRequest(`${what} stub attachment ${JSON.stringify(each.missing)}`)
+  return resolveAttachments(given.attachments, known, revpos).map((each) => {
+    if ('fault' in each) throw badRequest(each.fault)
+    return each
   })
 }
 

@@ -18,12 +18,21 @@ import type { StateAt } from '../../channels/index-entries.ts'
 import type { TimedSet } from '../../channels/timed-set.ts'
 import type { DocumentView } from '../../database/api/database.ts'
 
+/** How the bytes of an attachment are packed, as its client said: they are kept and given as they came. */
+export interface AttachmentPacking {
+  readonly encoding: string
+  /** Of what they unpack to, where that was said. */
+  readonly length: number | undefined
+}
+
 /** What an attachment has that the database does not keep. */
 export interface AttachmentNote {
   /** `sha1-` and base64. */
   digest: string
   /** The client said no content type. */
   isUntyped: boolean
+  /** Undefined: they are not packed. */
+  packing: AttachmentPacking | undefined
 }
 
 export interface RevisionRecord {
@@ -51,6 +60,14 @@ const COMMA = 0x2c
 
 type StoredChannel = [name: string] | [name: string, seq: number, rev: string, deleted: 0 | 1]
 
+type StoredAttachment = [
+  name: string,
+  digest: string,
+  isUntyped: 0 | 1,
+  encoding?: string,
+  length?: number | null,
+]
+
 /** Lists, since a channel may be named `__proto__`. */
 type StoredRecord = [
   stamp: number,
@@ -61,7 +78,7 @@ type StoredRecord = [
   state: StoredChannel[],
   granted: [string, [string, number][]][],
   appointed: [string, [string, number][]][],
-  attachments: [name: string, digest: string, isUntyped: 0 | 1][],
+  attachments: StoredAttachment[],
   expiry: number | null,
   historyLength: number,
 ]
@@ -89,7 +106,11 @@ export function withRecord(record: RevisionRecord, body: Uint8Array): Buffer {
     ),
     timedLists(state.access),
     timedLists(state.roles),
-    [...record.attachments].map(([name, { digest, isUntyped }]) => [name, digest, isUntyped ? 1 : 0]),
+    [...record.attachments].map(([name, { digest, isUntyped, packing }]): StoredAttachment => {
+      const typed = isUntyped ? 1 : 0
+      if (packing === undefined) return [name, digest, typed]
+      return [name, digest, typed, packing.encoding, packing.length ?? null]
+    }),
     record.expiry ?? null,
     record.historyLength,
   ]
@@ -143,7 +164,10 @@ function recordOf(text: Buffer): RevisionRecord {
       roles: timedMaps(appointed),
     },
     attachments: new Map(
-      attachments.map(([name, digest, isUntyped]) => [name, { digest, isUntyped: isUntyped === 1 }]),
+      attachments.map(([name, digest, isUntyped, encoding, length]): [string, AttachmentNote] => {
+        const packing = encoding === undefined ? undefined : { encoding, length: length ?? undefined }
+        return [name, { digest, isUntyped: isUntyped === 1, packing }]
+      }),
     ),
     expiry: expiry ?? undefined,
     historyLength,

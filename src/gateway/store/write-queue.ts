@@ -3,12 +3,11 @@
  * what a write is checked against is what is there when it is written, and its number in the update sequence, which its
  * record holds, is known before: nobody else writes to the database. What holds:
  * - A document is in a group once at most; its next write is in a later one.
- * - Documents take their numbers in the order of their ids, as the database gives them.
+ * - Documents take their numbers in the order in which their writes came.
  * - A write is acknowledged when it is durable, with its entries in the index, and what is in memory has it.
  */
 import { describeError, type Log } from '../../base/log.ts'
 import type { DocumentEdit, OwnedDatabase } from '../../database/api/database.ts'
-import { idKey } from '../../database/layout/layout.ts'
 import { GatewayError } from '../errors.ts'
 
 /** A write that was found to be possible. */
@@ -122,23 +121,22 @@ export class WriteQueue {
   }
 
   async #group(group: readonly QueuedWrite[]): Promise<void> {
-    const checked: { queued: QueuedWrite; write: CheckedWrite; key: Buffer }[] = []
+    const checked: { queued: QueuedWrite; write: CheckedWrite }[] = []
     for (const queued of group) {
       try {
         const write = queued.write.check()
         if (write === undefined) queued.resolve()
-        else checked.push({ queued, write, key: idKey(queued.write.id) })
+        else checked.push({ queued, write })
       } catch (error) {
         queued.reject(error)
       }
     }
     if (checked.length === 0) return
-    checked.sort((a, b) => Buffer.compare(a.key, b.key))
     const { database } = this.#options
     const base = database.updateSeqNumber
     try {
       const edits = checked.flatMap(({ write }, at) => write.edits(base + 1 + at))
-      const results = await database.update(edits, { newEdits: false })
+      const results = await database.update(edits, { newEdits: false, inGivenOrder: true })
       const refused = results.find((result) => !result.ok)
       if (refused !== undefined && !refused.ok) {
         // Entries of the index were written for what was refused.

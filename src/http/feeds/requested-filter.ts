@@ -1,5 +1,4 @@
 import { DatabaseError } from '../../base/errors.ts'
-import type { Database } from '../../database/api/database.ts'
 import { filterError, requireFunction } from '../../design/script-failure.ts'
 import {
   type ChangesFilter,
@@ -9,27 +8,27 @@ import {
   judgedFilter,
   selectorFilter,
 } from '../../documents/changes-filter.ts'
-import { DESIGN_END, DESIGN_START } from '../../documents/design-views.ts'
 import type { Design } from '../../scripting/design.ts'
 import { type ChangesParameters, parseDocumentIds } from '../request/changes-parameters.ts'
 import type { Exchange } from '../request/exchange.ts'
 import { functionRequest } from '../request/function-request.ts'
 import { goneSignal } from '../request/gone-signal.ts'
-
-const FEW_DESIGNS = 100
+import { decodeComponent } from '../request/path.ts'
 
 /**
- * The filter that a request names; undefined for none. Throws badRequest, missing.
+ * The filter that a request names; undefined for none. What functions are shown of a body is its value, or an empty text
+ * where it `isEmpty`. Throws badRequest, missing.
  */
 export function requestedFilter(
   exchange: Exchange,
   parameters: ChangesParameters,
   body: Record<string, unknown> | undefined,
+  isEmpty = false,
 ): ChangesFilter | undefined {
   const { filter } = parameters
   if (filter === '') return undefined
   if (filter === '_doc_ids') return idsFilter(parseDocumentIds(exchange.query, body))
-  if (filter === '_design') return designFilter(exchange.database, parameters.feed === 'normal')
+  if (filter === '_design') return DESIGN_FILTER
   if (filter === '_selector') {
     if (body === undefined) {
       throw new DatabaseError('badRequest', 'Selector must be specified in POST payload')
@@ -46,21 +45,19 @@ export function requestedFilter(
   }
   if (filter === '_view') return viewFilter(exchange)
   if (filter.startsWith('_')) throw new DatabaseError('badRequest', 'unknown builtin filter name')
-  return functionFilter(exchange, filter, body)
-}
-
-/** Where they are few and none are waited for, they are looked up, and the changes of all others counted as pending. */
-function designFilter(database: Database, isNormal: boolean): ChangesFilter {
-  if (!isNormal) return DESIGN_FILTER
-  const range = { startKey: DESIGN_START, endKey: DESIGN_END, inclusiveEnd: false, limit: FEW_DESIGNS + 1 }
-  const ids = [...database.allDocs(range).rows].map(({ id }) => id)
-  return ids.length > FEW_DESIGNS ? DESIGN_FILTER : { ...DESIGN_FILTER, ids }
+  const parts = partsOf(filter)
+  return parts.length === 0 ? undefined : functionFilter(exchange, parts, isEmpty ? '' : body)
 }
 
 /** `design/view`: documents of which the view's map emits anything. */
 function viewFilter(exchange: Exchange): ChangesFilter {
-  const [name, view] = (exchange.query.get('view') ?? '').split('/')
-  if (!name || !view) throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+  const text = exchange.query.get('view') ?? ''
+  if (text === '') throw new DatabaseError('badRequest', '`view` filter parameter is not provided.')
+  const parts = partsOf(text)
+  if (parts.length !== 2) {
+    throw new DatabaseError('badRequest', '`view` must be of the form `designname/viewname`')
+  }
+  const [name, view] = parts as [string, string]
   const { scripting } = exchange.backend.designs
   const design = requireMember(exchange, name, ['views', view, 'map'])
   const signal = goneSignal(exchange)
@@ -68,18 +65,27 @@ function viewFilter(exchange: Exchange): ChangesFilter {
 }
 
 /** `design/filter`: documents that the function lets pass. */
-function functionFilter(exchange: Exchange, filter: string, body: object | undefined): ChangesFilter {
-  const parts = filter.split('/').filter((part) => part !== '')
+function functionFilter(
+  exchange: Exchange,
+  parts: readonly string[],
+  body: object | '' | undefined,
+): ChangesFilter {
   if (parts.length !== 2) {
     throw new DatabaseError('badRequest', '`filter` must be of the form `designname/filtername`')
   }
-  const [name, own] = parts as [string, string]
+  const [name, own] = parts as readonly [string, string]
   const { scripting } = exchange.backend.designs
   const design = requireMember(exchange, name, ['filters', own])
-  const text = body && Buffer.from(JSON.stringify(body))
-  const request = Buffer.from(JSON.stringify(functionRequest(exchange, { body: text })))
+  const shown = functionRequest(exchange)
+  const request = Buffer.from(JSON.stringify(body === undefined ? shown : { ...shown, body }))
   const signal = goneSignal(exchange)
   return judged(exchange, (documents) => scripting.filter(design, own, documents, request, { signal }))
+}
+
+/** Names between slashes, of which more make no difference. Each is decoded once more, so that it may have a slash in it. */
+function partsOf(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '')
+  return parts.map((part) => decodeComponent(part))
 }
 
 function judged(exchange: Exchange, judge: DocumentJudge): ChangesFilter {

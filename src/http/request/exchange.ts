@@ -14,7 +14,7 @@ import { channelledWrites } from '../../channels/channelled-writes.ts'
 import type { Database } from '../../database/api/database.ts'
 import type { Intake } from '../../documents/intake.ts'
 import { canonicalize, canonicalizeSteps, SHORT_TEXT_BYTES } from '../../json/documents.ts'
-import { type Lossless, losslessSteps } from '../../json/lossless.ts'
+import { type Lossless, losslessSteps, mayHaveFloats } from '../../json/lossless.ts'
 import { decodeSteps, parseSteps } from '../../json/value-steps.ts'
 import { isReplicatorDatabase } from '../../replicator/documents/replicator-document.ts'
 import { replicatorSeenBy } from '../../replicator/documents/replicator-view.ts'
@@ -133,6 +133,7 @@ export class Exchange implements Intake, BodyTiming {
   #body: Promise<Buffer> | undefined
   #text: Promise<Buffer> | undefined
   #lossless: Promise<Lossless> | undefined
+  #mayHaveFloats: boolean | undefined
   #hold: BodyHold | undefined
   /** The request that this one was made of, and how. */
   readonly #outer: Exchange | undefined
@@ -520,6 +521,12 @@ export class Exchange implements Intake, BodyTiming {
   async #readLossless(): Promise<Lossless> {
     const text = await this.inTurns(decodeSteps(await this.jsonText()))
     return this.inTurns(losslessSteps(text))
+  }
+
+  /** Whether the body may hold a float. Throws as `jsonText` does. */
+  async mayHaveFloats(): Promise<boolean> {
+    this.#mayHaveFloats ??= mayHaveFloats(await this.jsonText())
+    return this.#mayHaveFloats
   }
 
   async jsonObject(): Promise<Record<string, unknown>> {

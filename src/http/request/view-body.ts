@@ -1,12 +1,16 @@
 import { DatabaseError } from '../../base/errors.ts'
 import type { Lossless } from '../../json/lossless.ts'
 import { exactKeySteps, OddKey, printedSteps } from './exact-keys.ts'
+import { exactMember, withExactNumbers } from './exact-members.ts'
 import type { Exchange } from './exchange.ts'
 
 /** Members of a body, which CouchDB checks before all parameters. */
 
 /** Beyond that, a request is refused: each query is answered with a listing. */
 const MOST_QUERIES = 10_000
+
+/** Members that are integers. */
+const COUNT_NAMES = ['limit', 'skip', 'group_level']
 
 /** The array, undefined where it is absent. Throws badRequest in the words of its route. */
 export function keysOfBody(
@@ -61,10 +65,11 @@ export async function exactKeyOfBody(
   return new OddKey(await exchange.inTurns(printedSteps(await exactMember(exchange, path))))
 }
 
-async function exactMember(exchange: Exchange, path: readonly (string | number)[]): Promise<Lossless> {
-  let value = await exchange.losslessBody()
-  for (const name of path) {
-    value = (value as Record<string, Lossless>)[typeof name === 'number' ? name : `s${name}`]!
-  }
-  return value
+/** A query of a listing or view that stands in the body at `path`, its integers told from floats. */
+export function withExactCounts(
+  exchange: Exchange,
+  query: Record<string, unknown>,
+  ...path: (string | number)[]
+): Promise<Record<string, unknown>> {
+  return withExactNumbers(exchange, query, COUNT_NAMES, ...path)
 }

@@ -12,7 +12,7 @@ import {
   readViewText,
   requireViewOneOf,
 } from './parameters.ts'
-import { exactKeyOfBody, exactKeysOfBody } from './view-body.ts'
+import { exactKeyOfBody, exactKeysOfBody, withExactCounts } from './view-body.ts'
 import {
   COMMON_SETTERS,
   type CommonParameters,
@@ -165,7 +165,7 @@ export async function bodyMembers(
   ...path: (string | number)[]
 ): Promise<BodyMember[]> {
   const members: BodyMember[] = []
-  for (const [name, value] of Object.entries(body)) {
+  for (const [name, value] of Object.entries(await withExactCounts(exchange, body, ...path))) {
     if (name === KEYS_NAME && Array.isArray(value)) {
       members.push([name, { json: await exactKeysOfBody(exchange, value, ...path, name) }])
     } else if (KEY_NAMES.has(name))

@@ -18,10 +18,10 @@ export function requireDesignRights(exchange: Exchange, id: string): void {
 
 /**
  * Whether a write that was made in one copy has fewer than its `w` asked for: such a write is accepted (202), not
- * created. What is no number asks for nothing.
+ * created. What is no integer asks for nothing. A body's `member` counts for more than the query string.
  */
-export function isShortOfQuorum(query: Query): boolean {
-  const copies = integerOf(query.get('w') ?? '')
+export function isShortOfQuorum(query: Query, member?: Buffer): boolean {
+  const copies = integerOf(member?.toString() ?? '') ?? integerOf(query.get('w') ?? '')
   return copies !== undefined && copies > 1
 }
 

@@ -30,11 +30,16 @@ export function withNothingBelow(resource: Resource): Resource {
   const methods = Object.entries(resource.methods).map(([method, handler]): [string, Handler] => [
     method,
     (exchange) => {
-      if (exchange.place.rest.length > 0) throw new DatabaseError('missing')
+      if (exchange.place.rest.length > 0) return missing()
       return handler(exchange)
     },
   ])
   return { ...resource, methods: Object.fromEntries(methods) }
+}
+
+/** What is asked for is not there, though its kind is. */
+export function missing(): never {
+  throw new DatabaseError('missing')
 }
 
 /** Throws methodNotAllowed, with Allow. */

@@ -12,6 +12,9 @@ const BOTTOM = 40
 const COLOURS = ['#2f7ed8', '#d9822b', '#2f9e5b', '#b04fc4', '#d1495b', '#168c94', '#9a8419', '#7a7f8c']
 const DASHES = ['', '7 3', '2 3', '9 3 2 3', '', '7 3', '2 3', '9 3 2 3']
 
+/** Whether a plot is part of a page, or a file of its own. */
+export type Place = 'page' | 'file'
+
 export interface Series {
   readonly label: string
   /** Which store it is of: the same one has the same colour in every plot. */
@@ -25,6 +28,13 @@ export interface Axis {
   readonly from: number
   readonly to: number
 }
+
+/** For a plot that is a file by itself; a page has its own. */
+const FILE_STYLE =
+  '.plot{--ink:#1b1f27;--soft:#5b6472;--line:#dfe3ea}' +
+  '@media (prefers-color-scheme:dark){.plot{--ink:#e8eaf0;--soft:#9aa3b2;--line:#2c313b}}'
+
+const KEY_ROW = 18
 
 export function plotStyle(): string {
   const lines = COLOURS.map(
@@ -42,8 +52,14 @@ function short(value: number): string {
   return String(Math.round(value * 10) / 10)
 }
 
-/** `title` is what is said where the picture is not seen. */
-export function linePlot(title: string, series: readonly Series[], x: Axis, y: Axis): string {
+/** `title` is what is said where the picture is not seen. A file has a key of its lines. */
+export function linePlot(
+  title: string,
+  series: readonly Series[],
+  x: Axis,
+  y: Axis,
+  place: Place = 'page',
+): string {
   const across = (at: number): number =>
     LEFT + ((at - x.from) / (x.to - x.from || 1)) * (WIDTH - LEFT - RIGHT)
   const up = (at: number): number =>
@@ -72,7 +88,19 @@ export function linePlot(title: string, series: readonly Series[], x: Axis, y: A
       const path = points.map(([px, py]) => `${short(across(px))},${short(up(py))}`).join(' ')
       return `<polyline class="line s${index % COLOURS.length}" points="${path}"><title>${escapeHtml(label)}</title></polyline>`
     })
-  return svg(title, HEIGHT, [...grid, ...lines])
+  if (place === 'page') return svg(title, HEIGHT, [...grid, ...lines], place)
+  return svg(title, HEIGHT + series.length * KEY_ROW + 6, [...grid, ...lines, ...keyRows(series)], place)
+}
+
+/** Below the plot. */
+function keyRows(series: readonly Series[]): string[] {
+  return series.flatMap(({ label, index }, row) => {
+    const y = HEIGHT + row * KEY_ROW + KEY_ROW / 2
+    return [
+      `<polyline class="line s${index % COLOURS.length}" points="${LEFT},${y} ${LEFT + 36},${y}"/>`,
+      `<text x="${LEFT + 44}" y="${y + 4}">${escapeHtml(label)}</text>`,
+    ]
+  })
 }
 
 export interface Bar {
@@ -95,7 +123,7 @@ function shortened(label: string): string {
 }
 
 /** One below another; a whisker goes from the least of the rounds to the most. */
-export function barPlot(title: string, bars: readonly Bar[]): string {
+export function barPlot(title: string, bars: readonly Bar[], place: Place = 'page'): string {
   const longest = Math.max(...bars.map(({ most }) => most), Number.MIN_VALUE)
   const across = (value: number): number => LABELS + (value / longest) * (WIDTH - LABELS - FIGURES)
   const drawn = bars.flatMap(({ label, index, value, text, least, most }, row) => {
@@ -108,9 +136,13 @@ export function barPlot(title: string, bars: readonly Bar[]): string {
       `<text x="${short(across(most) + 8)}" y="${middle + 4}">${escapeHtml(text)}</text>`,
     ]
   })
-  return svg(title, bars.length * BAR + 8, drawn)
+  return svg(title, bars.length * BAR + 8, drawn, place)
 }
 
-function svg(title: string, height: number, parts: readonly string[]): string {
-  return `<svg class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img"><title>${escapeHtml(title)}</title>${parts.join('')}</svg>`
+function svg(title: string, height: number, parts: readonly string[], place: Place): string {
+  const size = `class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img"`
+  const inside = `<title>${escapeHtml(title)}</title>`
+  if (place === 'page') return `<svg ${size}>${inside}${parts.join('')}</svg>`
+  const style = `<style>${FILE_STYLE}${plotStyle()}</style>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${size}>${inside}${style}\n${parts.join('\n')}\n</svg>\n`
 }

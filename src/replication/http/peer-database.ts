@@ -14,6 +14,9 @@ export interface PeerDatabaseOptions {
 /** Of an answer that lists a bounded number of things, and of a checkpoint. */
 export const MOST_ANSWER_BYTES = 64 * 1024 * 1024
 
+/** Writes of our own whose answers were lost, one after the other. */
+const MOST_CONFLICTS = 5
+
 export class PeerDatabase implements Endpoint {
   readonly shown: string
   protected readonly peer: Peer
@@ -30,6 +33,7 @@ export class PeerDatabase implements Endpoint {
     this.requireAllowed(status)
     const { update_seq: updateSeq, instance_start_time: start } = objectOf(value)
     if (status !== 200 || updateSeq === undefined) throw this.notFound()
+    this.peer.stayThere()
     return { updateSeq: sequenceOf(updateSeq), instanceStartTime: String(start ?? '0') }
   }
 
@@ -44,11 +48,21 @@ export class PeerDatabase implements Endpoint {
     return { body, rev }
   }
 
-  async writeLocal(
+  writeLocal(
     id: string,
     body: Readonly<Record<string, unknown>>,
     rev: string | undefined,
     signal: AbortSignal,
+  ): Promise<string> {
+    return this.#putLocal(id, body, rev, signal, MOST_CONFLICTS)
+  }
+
+  async #putLocal(
+    id: string,
+    body: Readonly<Record<string, unknown>>,
+    rev: string | undefined,
+    signal: AbortSignal,
+    conflictsLeft: number,
   ): Promise<string> {
     const text = JSON.stringify({ _id: `_local/${id}`, ...(rev === undefined ? {} : { _rev: rev }), ...body })
     const request = {
@@ -60,13 +74,13 @@ export class PeerDatabase implements Endpoint {
     const { status, value } = await this.ask(request, signal)
     const { rev: written } = objectOf(value)
     if (status < 300 && typeof written === 'string') return written
-    if (status === 409) {
+    if (status === 409 && conflictsLeft > 0) {
       // An answer may have been lost on its way: what is there may be what was sent.
       const there = await this.readLocal(id, signal)
       if (there !== undefined && there.body['session_id'] === body['session_id']) {
         if (JSON.stringify(there.body['source_last_seq']) === JSON.stringify(body['source_last_seq']))
           return there.rev
-        if (there.rev !== rev) return this.writeLocal(id, body, there.rev, signal)
+        if (there.rev !== rev) return this.#putLocal(id, body, there.rev, signal, conflictsLeft - 1)
       }
     }
     this.requireAllowed(status)
@@ -81,8 +95,10 @@ export class PeerDatabase implements Endpoint {
       body: Buffer.alloc(0),
     } as const
     const { status, value } = await this.ask(request, signal)
-    if (status === 404 || status === 405) return undefined
+    if (status === 404 || status === 405 || status === 501) return undefined
     this.requireAllowed(status)
+    // Whoever does not say that it is durable must not be taken at his word.
+    if (status >= 300) throw this.peer.failure(request, `status ${status}`, status)
     const { instance_start_time: start } = objectOf(value)
     return start === undefined ? undefined : String(start)
   }

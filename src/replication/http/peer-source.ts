@@ -11,6 +11,7 @@ import type {
   WantedRevision,
 } from '../endpoint.ts'
 import { pause } from '../pause.ts'
+import { sequenceNumber } from '../sequence.ts'
 import { documentParts, type PartOutcome } from './document-parts.ts'
 import { readTransferred } from './document-texts.ts'
 import type { PeerRequest } from './peer.ts'
@@ -42,16 +43,17 @@ const FIRST_PAUSE_MS = 100
 const MOST_PAUSE_MS = 10_000
 /** Documents, and refusals, that may come beside what was asked for. */
 const MOST_UNASKED = 100
+/** A cluster whose nodes were replaced goes back a few times; a source that does it again and again comes to no end. */
+const MOST_GONE_BACK = 20
 /** Revisions whose attachments are known; they go into a URL. */
 const MOST_ATTS_SINCE = 20
-/** What a source says of `_bulk_get` that has none. */
-const NO_BULK_GET = new Set([400, 404, 405, 415, 501])
 
 export class PeerSource extends PeerDatabase implements SourceEndpoint {
   readonly #options: PeerSourceOptions
   #usesBulkGet: boolean
   /** Waits in a row that were none. */
   #shortWaits = 0
+  #goneBack = 0
 
   constructor(options: PeerSourceOptions) {
     super(options)
@@ -137,20 +139,20 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
   ): Promise<SourceChanges> {
     const { status, value } = await this.ask(request, signal)
     this.requireAllowed(status)
-    const { results, last_seq: lastSeq, pending } = objectOf(value)
+    const { results, last_seq: told, pending } = objectOf(value)
     if (status === 404 && objectOf(value)['reason'] === 'Database does not exist.') throw this.notFound()
     if (status !== 200) throw this.#refused('_changes', status, value)
-    if (!Array.isArray(results) || lastSeq === undefined) throw this.badAnswer('_changes')
+    if (!Array.isArray(results) || told === undefined || told === null) throw this.badAnswer('_changes')
     const changes = results.map((row) => this.#changeOf(row))
-    if (changes.length > 0 && String(sequenceOf(lastSeq)) === String(wish.since)) {
+    // Behind rows that a limit cut off some sources tell the database's sequence: CouchDB 1 does with `doc_ids`.
+    const isFull = changes.length >= wish.limit
+    const lastSeq = sequenceOf((isFull && objectOf(results.at(-1))['seq']) || told)
+    if (changes.length > 0 && !goesOn(wish.since, lastSeq)) this.#goneBack += 1
+    if (this.#goneBack > MOST_GONE_BACK || (changes.length > 0 && String(lastSeq) === String(wish.since))) {
       throw this.peer.failure(request, 'changes that do not go on')
     }
-    return {
-      changes,
-      lastSeq: sequenceOf(lastSeq),
-      isEnd: changes.length < wish.limit || pending === 0,
-      pending: typeof pending === 'number' ? pending : undefined,
-    }
+    const isEnd = pending === 0 || changes.length === 0 || (!isFull && !(Number(pending) > 0))
+    return { changes, lastSeq, isEnd, pending: typeof pending === 'number' ? pending : undefined }
   }
 
   /** A peer's own words for what is wrong with a filter or a sequence. */
@@ -221,11 +223,14 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       type: 'application/json',
       body: Buffer.from(JSON.stringify({ docs })),
     }
-    const answer = await this.peer.request(request, signal)
-    if (answer.status === 200) return answer
-    answer.close()
-    this.requireAllowed(answer.status)
-    if (!NO_BULK_GET.has(answer.status)) throw this.#refused('_bulk_get', answer.status, undefined)
+    try {
+      const answer = await this.peer.request(request, signal)
+      if (answer.status === 200) return answer
+      answer.close()
+    } catch (error) {
+      if (!(error instanceof ReplicationError) || error.error !== 'http_error_code') throw error
+    }
+    // Whatever it says: single documents may be had all the same.
     this.#usesBulkGet = false
     return undefined
   }
@@ -236,7 +241,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       : jsonDocuments(answer)
   }
 
-  /** One revision; one that cannot be read is refused, or missing. */
+  /** One revision; one that no document can be made of is refused. What a source does not give it may give later. */
   async *#fetchOne(
     wish: WantedRevision,
     wishes: Wishes,
@@ -250,7 +255,8 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
       const answer = await this.peer.request(request, signal)
       const { status, type } = answer
       if (status !== 200) {
-        yield wishes.refuse(wish, await this.#refusal(wish, answer))
+        await this.#requireMissing(request, answer)
+        yield wishes.missing(wish)
         return
       }
       try {
@@ -262,7 +268,7 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
           else if (++unasked > MOST_UNASKED) throw nobodyAsked()
           if (!wishes.has(wish)) break
         }
-        if (wishes.has(wish)) yield wishes.refuse(wish, undefined)
+        if (wishes.has(wish)) yield wishes.missing(wish)
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof BrokenAnswer) || attempt > MOST_BREAKS) {
@@ -274,19 +280,19 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     }
   }
 
-  /** Undefined: it is missing. */
-  async #refusal(wish: WantedRevision, answer: PeerAnswer): Promise<string | undefined> {
+  /** A document that was listed must not be passed by because a source did not give it. */
+  async #requireMissing(request: PeerRequest, answer: PeerAnswer): Promise<void> {
     const { status } = answer
     const text = await readAll(answer, MOST_ANSWER_BYTES).catch(() => Buffer.alloc(0))
-    if (status === 401) this.requireAllowed(status)
-    if (status === 404) return undefined
-    let error: unknown
+    if (status === 404) return
+    this.requireAllowed(status)
+    let said: unknown
     try {
-      error = objectOf(JSON.parse(text.toString()))['error']
+      said = JSON.parse(text.toString())
     } catch {
       // Then its status says enough.
     }
-    return typeof error === 'string' ? error : `status ${status} for ${wish.rev}`
+    throw this.#refused(request.path, status, said)
   }
 
   async filterCode(design: string, name: string, signal: AbortSignal): Promise<string> {
@@ -296,6 +302,12 @@ export class PeerSource extends PeerDatabase implements SourceEndpoint {
     if (status === 200 && typeof code === 'string') return code
     throw filterFailure(design, this.shown)
   }
+}
+
+/** As far as can be said: sequences are opaque, behind the number that most of them begin with. */
+function goesOn(since: string | number, lastSeq: string | number): boolean {
+  const [before, after] = [sequenceNumber(since), sequenceNumber(lastSeq)]
+  return before === undefined || after === undefined || after > before
 }
 
 /** An answer may break off so often. */

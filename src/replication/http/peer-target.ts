@@ -9,6 +9,7 @@ import {
   type WriteRefusal,
 } from '../endpoint.ts'
 import { attachmentsText, documentTexts, relatedBody } from './document-texts.ts'
+import type { PeerRequest } from './peer.ts'
 import { BrokenAnswer, readAll } from './peer-answer.ts'
 import { objectOf, PeerDatabase, type PeerDatabaseOptions } from './peer-database.ts'
 import { pathOf } from './peer-source.ts'
@@ -23,6 +24,7 @@ export interface PeerTargetOptions extends PeerDatabaseOptions {
 export class PeerTarget extends PeerDatabase implements TargetEndpoint {
   /** Inline data is plain. */
   readonly takesPacked = false
+  readonly takesDesigns = false
   readonly #random: RandomBytes
 
   constructor(options: PeerTargetOptions) {
@@ -80,7 +82,9 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     if (status < 400) throw this.peer.failure(request, `status ${status}`, status)
     if (status === 401) this.requireAllowed(status)
     if (status === 404) throw this.notFound()
-    if (documents.length === 1) return [refusalOf(documents[0]!, status, value)]
+    const [first] = documents
+    if (documents.length === 1) return [await this.#refusal(request, first!, status, value, signal)]
+    if (!SPLITTING.has(status)) throw this.peer.failure(request, `status ${status}`, status)
     // Too much at once, or one of them is refused: the others are not to suffer from it.
     const half = Math.ceil(documents.length / 2)
     return [
@@ -89,21 +93,83 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     ]
   }
 
+  /**
+   * What a document is to blame for. Throws where it is not: what stands before a peer, or a user who may not write any more, must
+   * not make a document seem done with.
+   */
+  async #refusal(
+    request: Pick<PeerRequest, 'method' | 'path'>,
+    document: TransferredDocument,
+    status: number,
+    value: unknown,
+    signal: AbortSignal,
+  ): Promise<WriteRefusal> {
+    const { error, reason } = objectOf(value)
+    if (status !== 413 && !isOfDocument(status, String(error), String(reason))) {
+      this.requireAllowed(status)
+      const told =
+        typeof error === 'string' ? `${error}: ${String(reason)}`.slice(0, MOST_TOLD) : `status ${status}`
+      throw this.peer.failure(request, told, status)
+    }
+    // Functions that validate documents say the same words as whoever lets nobody in.
+    if (status === 401 || status === 403) {
+      await this.revsDiff(new Map([[document.id, [document.rev]]]), signal)
+    }
+    return refusalOf(document, status, value)
+  }
+
   #refusals(documents: readonly TransferredDocument[], value: unknown): WriteRefusal[] {
     if (!Array.isArray(value)) throw this.badAnswer('_bulk_docs')
     const known = new Map(documents.map((document) => [`${document.id} ${document.rev}`, document]))
     const ids = new Map(documents.map((document) => [document.id, document]))
     return value.flatMap((each): WriteRefusal[] => {
-      const { id, rev, error, reason } = objectOf(each)
+      const { id, rev, error, reason, status } = objectOf(each)
       if (error === undefined || error === null || error === false) return []
       const document = known.get(`${String(id)} ${String(rev)}`) ?? ids.get(String(id))
       if (document === undefined) throw this.badAnswer('_bulk_docs')
       const name = typeof error === 'string' ? error : 'http_error_code'
-      return [{ id: document.id, rev: document.rev, error: name, reason: String(reason) }]
+      const isPassing = PASSING.has(name) || (typeof status === 'number' && isPassingStatus(status))
+      return [{ id: document.id, rev: document.rev, error: name, reason: String(reason), isPassing }]
     })
   }
 
+  /** Of one that went alone. */
+  async #outcome(
+    request: Pick<PeerRequest, 'method' | 'path'>,
+    document: TransferredDocument,
+    status: number,
+    value: unknown,
+    signal: AbortSignal,
+  ): Promise<WriteRefusal | undefined> {
+    if (status < 300) {
+      // Something between may answer in the database's place.
+      const { ok, rev } = objectOf(value)
+      if (ok === true || typeof rev === 'string') return undefined
+      throw new BrokenAnswer('an answer that is none')
+    }
+    if (status < 400) throw this.peer.failure(request, `status ${status}`, status)
+    if (status === 412) throw new MissingStubError()
+    if (status === 404) throw this.notFound()
+    return this.#refusal(request, document, status, value, signal)
+  }
+
+  /** One whose attachments are stubs, or that has none. */
+  async #writeText(document: TransferredDocument, signal: AbortSignal): Promise<WriteRefusal | undefined> {
+    const texts = documentTexts(document, attachmentsText(document.attachments, new Map()))
+    const request = {
+      method: 'PUT',
+      path: pathOf(document.id),
+      query: { new_edits: 'false' },
+      type: 'application/json',
+      body: Buffer.concat(texts.map((each) => (typeof each === 'string' ? Buffer.from(each) : each))),
+    } as const
+    const { status, value } = await this.ask(request, signal)
+    return this.#outcome(request, document, status, value, signal)
+  }
+
   async writeStreamed(document: TransferredDocument, signal: AbortSignal): Promise<WriteRefusal | undefined> {
+    if (!document.attachments.some(({ bytes }) => bytes !== undefined))
+      return this.#writeText(document, signal)
     const boundary = randomHex(this.#random, 16)
     const { bytes, stream } = relatedBody(document, boundary)
     let broken: unknown
@@ -127,30 +193,54 @@ export class PeerTarget extends PeerDatabase implements TargetEndpoint {
     try {
       const answer = await this.peer.request(request, signal)
       const text = await readAll(answer, MOST_WRITTEN_BYTES)
-      const { status } = answer
       let value: unknown
       try {
         value = JSON.parse(text.toString())
       } catch {
         // Then its status says enough.
       }
-      if (status < 300) {
-        // Something between may answer in the database's place.
-        const { ok, rev } = objectOf(value)
-        if (ok === true || typeof rev === 'string') return undefined
-        throw new BrokenAnswer('an answer that is none')
-      }
-      if (status < 400) throw this.peer.failure(request, `status ${status}`, status)
-      if (status === 412) throw new MissingStubError()
-      if (status === 404) throw this.notFound()
-      if (status === 401) this.requireAllowed(status)
-      return refusalOf(document, status, value)
+      return await this.#outcome(request, document, answer.status, value, signal)
     } catch (error) {
       if (broken instanceof BrokenAnswer || broken instanceof ReplicationError) throw broken
       if (error instanceof BrokenAnswer) throw this.peer.failure(request, error.message)
       throw error
     }
   }
+}
+
+/** Answers to many documents of which one may be the cause. */
+const SPLITTING = new Set([400, 403, 409, 412, 413, 415])
+const MOST_TOLD = 500
+/** Names of errors that are a server's own, and nothing that a document could do better. */
+const PASSING = new Set([
+  'insufficient_storage',
+  'internal_server_error',
+  'read_failure',
+  'request_timeout',
+  'service_unavailable',
+  'timeout',
+  'too_many_requests',
+])
+
+/** Refusals that a server means for the document that it was sent, as CouchDB's replicator takes them. */
+function isOfDocument(status: number, error: string, reason: string): boolean {
+  if (status === 400) {
+    return (
+      error === 'illegal_docid' ||
+      error === 'doc_validation' ||
+      (error === 'bad_request' && reason.startsWith('Attachment name '))
+    )
+  }
+  return (
+    (status === 401 && error === 'unauthorized') ||
+    (status === 403 && error === 'forbidden') ||
+    (status === 409 && error === 'conflict') ||
+    (status === 415 && error === 'unsupported_media_type')
+  )
+}
+
+function isPassingStatus(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500
 }
 
 async function inlineData({ attachments }: TransferredDocument): Promise<Map<string, string>> {

@@ -3,7 +3,8 @@
  * - A request that failed for reasons that may pass (no connection, 408, 429, 5xx, an answer that breaks off) is repeated, as often as
  *   the job says, after waits that grow and differ; as long as the peer says, where it does.
  * - No answer is waited for without end: what does not move for `timeoutMs`, or moves slower than a trickle, ends.
- * - Redirects are followed within bounds, and no credentials go to another host.
+ * - Redirects are followed within bounds, with the method that they were asked with, as CouchDB does; a database that has moved is asked
+ *   where it is from then on. No credentials go to another host.
  * - No error tells a password: URLs are shown without credentials, headers not at all.
  */
 import { Readable } from 'node:stream'
@@ -74,8 +75,12 @@ export class Peer {
   readonly #options: PeerOptions
   readonly #turns: Turns
   readonly #session: PeerSession | undefined
+  /** Whom the credentials are for. */
+  readonly #home: URL
   /** Where it is, after redirects of the database itself. */
-  readonly #url: URL
+  #url: URL
+  /** Where the last request for the database itself ended. */
+  #lastSeenAt: URL
 
   constructor(options: PeerOptions) {
     const { place, connections } = options
@@ -83,7 +88,9 @@ export class Peer {
     this.timeoutMs = options.timeoutMs
     this.#options = options
     this.#turns = new Turns(connections)
-    this.#url = new URL(place.url)
+    this.#home = new URL(place.url)
+    this.#url = this.#home
+    this.#lastSeenAt = this.#home
     const { basic } = place
     if (basic !== undefined) {
       this.#session = new PeerSession({
@@ -130,6 +137,11 @@ export class Peer {
     } finally {
       give()
     }
+  }
+
+  /** It was a database, where it was seen last: a stream could not follow a redirect. */
+  stayThere(): void {
+    this.#url = this.#lastSeenAt
   }
 
   #turn(request: PeerRequest, signal: AbortSignal): Promise<() => void> {
@@ -197,7 +209,8 @@ export class Peer {
         answer = await this.#authenticated(request, signal, true)
       }
       const { status, afterMs } = answer
-      if (status === 408 || status === 429 || status >= 500) {
+      // What a peer has not built it will not have built at the next attempt.
+      if (status === 408 || status === 429 || (status >= 500 && status !== 501)) {
         answer.close()
         return { reason: `status ${status}`, status, afterMs }
       }
@@ -212,8 +225,16 @@ export class Peer {
   }
 
   async #authenticated(request: PeerRequest, signal: AbortSignal, isAgain: boolean): Promise<RawAnswer> {
-    const proof = await this.#session?.headers(signal, isAgain)
-    return this.#redirected(this.#urlOf(request), request, proof ?? {}, signal)
+    const url = this.#urlOf(request)
+    const proof = this.#isHome(url) ? await this.#session?.headers(signal, isAgain) : undefined
+    return this.#redirected(url, request, proof ?? {}, signal)
+  }
+
+  /** The same server, or the same host by its usual ports and encrypted. */
+  #isHome({ origin, protocol, hostname, port }: URL): boolean {
+    const home = this.#home
+    if (origin === home.origin) return true
+    return protocol === 'https:' && hostname === home.hostname && port === '' && home.port === ''
   }
 
   #urlOf({ path, query = {} }: PeerRequest): URL {
@@ -232,19 +253,23 @@ export class Peer {
   ): Promise<RawAnswer> {
     let url = first
     for (let redirects = 0; ; redirects++) {
-      const isHome = url.origin === first.origin
+      const isHome = this.#isHome(url)
       // A URL has no way to say the ids `.` and `..`; a request's path has.
       const path = url === first && DOTS.has(request.path) ? url.pathname + request.path : url.pathname
       const answer = await this.#send(url, path, request, isHome ? proof : {}, isHome, signal)
       const isFollowed =
         REDIRECTS.has(answer.status) &&
-        (request.method === 'GET' || request.method === 'HEAD' || answer.status > 303) &&
+        (request.method === 'GET' || request.method === 'HEAD' || answer.status !== 303) &&
+        typeof request.body !== 'function' &&
         answer.location !== undefined
-      if (!isFollowed) return answer
+      if (!isFollowed) {
+        if (request.path === '') this.#lastSeenAt = asDatabase(url)
+        return answer
+      }
       answer.close()
       url = redirectTarget(url, answer.location!)
       if (redirects === MOST_REDIRECTS) throw new ReplicationError(redirectFailure('too many redirects'))
-      if (first.protocol === 'https:' && url.protocol !== 'https:') {
+      if (this.#home.protocol === 'https:' && url.protocol !== 'https:') {
         throw new ReplicationError(redirectFailure('a redirect away from https'))
       }
     }
@@ -342,6 +367,12 @@ const DOTS: ReadonlySet<string> = new Set(['.', '..'])
 
 function pathBelow({ pathname }: URL, path: string): string {
   return `${pathname}${pathname.endsWith('/') ? '' : '/'}${path}`
+}
+
+function asDatabase(url: URL): URL {
+  const base = new URL(url)
+  if (!base.pathname.endsWith('/')) base.pathname += '/'
+  return base
 }
 
 function redirectTarget(from: URL, location: string): URL {

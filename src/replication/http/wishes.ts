@@ -1,6 +1,9 @@
 /** The revisions that were asked for and have not come yet. */
 import type { FetchedRevision, WantedRevision } from '../endpoint.ts'
 import type { PartOutcome } from './document-parts.ts'
+import { BrokenAnswer } from './peer-answer.ts'
+
+const MOST_TOLD = 500
 
 export class Wishes {
   readonly #byId = new Map<string, WantedRevision[]>()
@@ -23,7 +26,10 @@ export class Wishes {
     return this.#byId.get(wish.id)?.includes(wish) === true
   }
 
-  /** What the part is for; undefined for what nobody asked for, or has come already. */
+  /**
+   * What the part is for; undefined for what nobody asked for, or has come already, and for an error among many, which is known
+   * when the document is read alone.
+   */
   take(part: PartOutcome, alone?: WantedRevision): FetchedRevision | undefined {
     if (part.kind === 'unreadable') {
       // Without an id: it is known by what is left over when each is read alone.
@@ -34,8 +40,9 @@ export class Wishes {
       const wish =
         alone ?? this.#byId.get(String(id))?.find((each) => each.rev === rev || each.rev === missing)
       if (wish === undefined) return undefined
-      const isMissing = error === undefined || error === 'not_found'
-      return this.refuse(wish, isMissing ? undefined : `${String(error)}: ${String(reason)}`)
+      if (error === undefined || error === 'not_found') return this.missing(wish)
+      if (alone === undefined) return undefined
+      throw new BrokenAnswer(`an error in the document's place: ${`${error}: ${reason}`.slice(0, MOST_TOLD)}`)
     }
     const { document } = part
     const { start, ids } = document.revisions
@@ -47,16 +54,21 @@ export class Wishes {
     return { kind: 'document', document }
   }
 
-  refuse(wish: WantedRevision, reason: string | undefined): FetchedRevision {
-    const { id, rev } = wish
-    const those = this.#byId.get(id) ?? []
-    this.#keep(
-      id,
-      those.filter((each) => each !== wish),
-      1,
-    )
-    if (reason === undefined) return { kind: 'missing', id, rev }
+  /** It is there, and no document can be made of it. */
+  refuse({ id, rev }: WantedRevision, reason: string): FetchedRevision {
+    this.#leave(id, rev)
     return { kind: 'refused', refusal: { id, rev, error: 'not_read', reason } }
+  }
+
+  missing({ id, rev }: WantedRevision): FetchedRevision {
+    this.#leave(id, rev)
+    return { kind: 'missing', id, rev }
+  }
+
+  #leave(id: string, rev: string): void {
+    const those = this.#byId.get(id) ?? []
+    const rest = those.filter((each) => each.rev !== rev)
+    this.#keep(id, rest, those.length - rest.length)
   }
 
   #keep(id: string, those: WantedRevision[], gone: number): void {

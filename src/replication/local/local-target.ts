@@ -21,6 +21,7 @@ const NO_TERM = new Uint8Array(0)
 
 export class LocalTarget extends LocalDatabase implements TargetEndpoint {
   readonly takesPacked = true
+  readonly takesDesigns = true
 
   async create(parameters: Readonly<Record<string, string>>): Promise<void> {
     try {

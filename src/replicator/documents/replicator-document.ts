@@ -5,8 +5,10 @@
 import { createHash } from 'node:crypto'
 import { runAtOnce, runInTurns } from '../../base/time-slice.ts'
 import { SHORT_TEXT_BYTES, scanDocumentSteps } from '../../json/documents.ts'
+import { exactNumber } from '../../json/lossless.ts'
 import { walkMembers } from '../../json/members.ts'
 import { parseSteps } from '../../json/value-steps.ts'
+import { INTEGER_MEMBERS } from '../../replication/job-parser.ts'
 
 export const REPLICATOR_DATABASE = '_replicator'
 
@@ -92,13 +94,21 @@ export function replicationDigest(body: Uint8Array): string {
   return hash.digest('base64url')
 }
 
-/** The whole document as a value. */
+/** The whole document as a value, its integers told from floats. */
 export async function parsedDocument(body: Uint8Array): Promise<Record<string, unknown>> {
-  const text = bufferOf(body).toString('utf8')
+  const bytes = bufferOf(body)
+  const text = bytes.toString('utf8')
   const value: unknown =
     text.length <= SHORT_TEXT_BYTES ? JSON.parse(text) : await runInTurns(parseSteps(text))
-  return value as Record<string, unknown>
+  const members = value as Record<string, unknown>
+  eachMember(bytes, (name, _start, end, valueStart) => {
+    if (INTEGERS.has(name))
+      members[name] = exactNumber(members[name], bytes.toString('utf8', valueStart, end))
+  })
+  return members
 }
+
+const INTEGERS: ReadonlySet<string> = new Set(INTEGER_MEMBERS)
 
 /** The body with these members in the end, in their order, in the place of those that it has; undefined takes one away. */
 export function withMembers(body: Uint8Array, members: Readonly<Record<string, unknown>>): Buffer {

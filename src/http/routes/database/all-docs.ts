@@ -12,7 +12,7 @@ import { listing, MappedRows, type Page, pageListing, type RowPieces } from '../
 import { keyText } from '../../request/exact-keys.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { keysOfQuery } from '../../request/parameters.ts'
-import { exactKeysOfBody, keysOfBody, queriesOfBody } from '../../request/view-body.ts'
+import { exactKeysOfBody, keysOfBody, queriesOfBody, withExactCounts } from '../../request/view-body.ts'
 import {
   idRange,
   parseViewParameters,
@@ -36,7 +36,7 @@ function get(namespace: Namespace, partition?: string): (exchange: Exchange) => 
 function post(namespace: Namespace, partition?: string): (exchange: Exchange) => Promise<Answer> {
   return async (exchange) => {
     await exchange.jsonTypedBody()
-    const body = await exchange.jsonObject()
+    const body = await withExactCounts(exchange, await exchange.jsonObject())
     const keys = await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     const parameters = parse(exchange, namespace, partition, { ...body, keys }, { keys })
     return jsonStream(200, pageListing(openPage(exchange.database, namespace, parameters)))
@@ -45,7 +45,7 @@ function post(namespace: Namespace, partition?: string): (exchange: Exchange) =>
 
 /** The rows of `_all_docs` that a request asks for, attachments as stubs. Throws as that does. */
 export async function allDocsPage(exchange: Exchange, isPost: boolean): Promise<() => Page> {
-  const body = isPost ? await exchange.jsonObject() : {}
+  const body = isPost ? await withExactCounts(exchange, await exchange.jsonObject()) : {}
   const keys = isPost
     ? await exactKeysOfBody(exchange, keysOfBody(body), 'keys')
     : keysOfQuery(exchange.query)
@@ -63,7 +63,8 @@ function queries(namespace: Namespace): (exchange: Exchange) => Promise<Answer> 
       const keys = Array.isArray(given)
         ? await exactKeysOfBody(exchange, given, 'queries', index, 'keys')
         : given
-      parameters.push(parse(exchange, namespace, undefined, withKeys(query, keys), { order: 'body-last' }))
+      const counted = await withExactCounts(exchange, query, 'queries', index)
+      parameters.push(parse(exchange, namespace, undefined, withKeys(counted, keys), { order: 'body-last' }))
     }
     // Each query opens its own snapshot when its turn comes: none is held while others are sent.
     const pages = parameters.map((each) => () => openPage(exchange.database, namespace, each)())

@@ -22,7 +22,7 @@ type Outcome =
 const SHORT_LIST = 1000
 /** Documents that are written all or not at all: they are one transaction, which is built in one turn of the writer's. */
 const MOST_AT_ONCE = 10_000
-const MEMBERS = ['new_edits', 'all_or_nothing']
+const MEMBERS = ['new_edits', 'all_or_nothing', 'w']
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 
@@ -51,16 +51,18 @@ async function bulkDocs(exchange: Exchange): Promise<Answer> {
     throw new DatabaseError('badRequest', reason)
   }
   countRequest(exchange, documents.length)
+  const isShort = isShortOfQuorum(exchange.query, members.get('w'))
   const newEdits = flagOf(members.get('new_edits'), true)
   if (newEdits === undefined) {
     // CouchDB reads the documents first and so names their faults first.
     await exchange.inTurns(parseAll(documents, exchange.limits))
     throw new DatabaseError('badRequest', '`new_edits` parameter must be a boolean.')
   }
-  if (flagOf(members.get('all_or_nothing'), false) === true) return writeAll(exchange, documents, newEdits)
+  if (flagOf(members.get('all_or_nothing'), false) === true)
+    return writeAll(exchange, documents, newEdits, isShort)
   const edits = await bulkEdits(exchange, exchange.uuids, documents, newEdits)
   const outcomes = await write(exchange, edits, newEdits)
-  if (newEdits) return writtenAnswer(exchange, outcomes)
+  if (newEdits) return writtenAnswer(outcomes, isShort)
   const failures = outcomes.filter((outcome) => 'error' in outcome)
   return listed(201, failures)
 }
@@ -85,8 +87,8 @@ function* outcomeTexts(outcomes: readonly Outcome[]): Generator<Piece> {
 }
 
 /** 202 where a document was written short of its quorum; each says so itself. */
-function writtenAnswer(exchange: Exchange, outcomes: Outcome[]): Answer {
-  const isAccepted = isShortOfQuorum(exchange.query) && outcomes.some((outcome) => 'ok' in outcome)
+function writtenAnswer(outcomes: Outcome[], isShort: boolean): Answer {
+  const isAccepted = isShort && outcomes.some((outcome) => 'ok' in outcome)
   if (!isAccepted) return listed(201, outcomes)
   const told = outcomes.map((outcome) => ('ok' in outcome ? { ...outcome, accepted: true } : outcome))
   return listed(202, told)
@@ -104,6 +106,7 @@ async function writeAll(
   exchange: Exchange,
   documents: readonly (ScannedDocument | null)[],
   newEdits: boolean,
+  isShort: boolean,
 ): Promise<Answer> {
   if (documents.length > MOST_AT_ONCE) throw new DatabaseError('tooManyDocuments', String(MOST_AT_ONCE))
   const refused = new Map<number, Outcome>()
@@ -133,7 +136,7 @@ async function writeAll(
   })
   const isWritten = results.every((result) => result.ok)
   if (!isWritten) return json(409, outcomes)
-  return newEdits ? writtenAnswer(exchange, outcomes) : json(201, [])
+  return newEdits ? writtenAnswer(outcomes, isShort) : json(201, [])
 }
 
 function unwritten(id: string): Outcome {

@@ -12,16 +12,16 @@ import type { Resource } from '../resource.ts'
 async function post(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
   const empty = (await exchange.body()).length === 0
-  return changes(exchange, empty ? {} : await exchange.jsonObject())
+  return empty ? changes(exchange, {}, true) : changes(exchange, await exchange.jsonObject())
 }
 
 function get(exchange: Exchange): Answer {
   return changes(exchange, undefined)
 }
 
-function changes(exchange: Exchange, body: Record<string, unknown> | undefined): Answer {
+function changes(exchange: Exchange, body: Record<string, unknown> | undefined, isEmpty = false): Answer {
   const parameters = parseChangesParameters(exchange.query, exchange.header('last-event-id'))
-  const filter = requestedFilter(exchange, parameters, body)
+  const filter = requestedFilter(exchange, parameters, body, isEmpty)
   requireKnownFeed(parameters)
   const { database } = exchange
   const reader = new ChangesReader(() => exchange.database, parameters, filter)

@@ -8,7 +8,7 @@ import { listing, MappedRows, type Page, type RowPieces, type RowStep } from '..
 import type { Exchange } from '../../request/exchange.ts'
 import { keysOfQuery } from '../../request/parameters.ts'
 import type { Query } from '../../request/query.ts'
-import { keysOfBody, queriesOfBody } from '../../request/view-body.ts'
+import { keysOfBody, queriesOfBody, withExactCounts } from '../../request/view-body.ts'
 import { idRange, parseViewParameters, type ViewParameters } from '../../request/view-parameters.ts'
 import type { Resource } from '../resource.ts'
 
@@ -32,7 +32,7 @@ function get(exchange: Exchange): Answer {
 
 async function post(exchange: Exchange): Promise<Answer> {
   await exchange.jsonTypedBody()
-  const body = await exchange.jsonObject()
+  const body = await withExactCounts(exchange, await exchange.jsonObject())
   const keys = keysOfBody(body)
   const parameters = parseViewParameters(exchange.query, { ...body, keys }, { keys })
   return jsonStream(
@@ -43,7 +43,11 @@ async function post(exchange: Exchange): Promise<Answer> {
 
 async function queries(exchange: Exchange): Promise<Answer> {
   const all = queriesOfBody(await exchange.jsonObject())
-  const parameters = all.map((query) => parseViewParameters(exchange.query, query, { order: 'body-last' }))
+  const parameters: ViewParameters[] = []
+  for (const [index, query] of all.entries()) {
+    const counted = await withExactCounts(exchange, query, 'queries', index)
+    parameters.push(parseViewParameters(exchange.query, counted, { order: 'body-last' }))
+  }
   const pages = parameters.map((each) => () => openPage(exchange.database, each, false))
   return jsonStream(200, listing(pages, { results: true }))
 }

@@ -3,7 +3,7 @@ import { checkPartition } from '../../../database/layout/partition.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { encodeComponent } from '../../request/path.ts'
-import { handlerOf, type Methods, type Resource } from '../resource.ts'
+import { handlerOf, type Methods, missing, type Resource } from '../resource.ts'
 import { allDocsOfPartition } from './all-docs.ts'
 import { explainOfPartition, findOfPartition } from './find.ts'
 
@@ -40,7 +40,7 @@ async function partition(exchange: Exchange): Promise<Answer> {
     exchange.bodyKind = 'query'
     return handlerOf(explainOfPartition(name), exchange.method)(exchange)
   }
-  throw new DatabaseError('missing')
+  return missing()
 }
 
 /** What the rest of the path is of the database, as if the query string named the partition. */

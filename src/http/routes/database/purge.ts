@@ -7,6 +7,7 @@ import { revisionSteps } from '../../../documents/revision.ts'
 import { compareRaw } from '../../../json/collation.ts'
 import { stringsText, stringText } from '../../../json/writer.ts'
 import { type Answer, json, jsonStream, jsonText, ok } from '../../answer/answer.ts'
+import { exactNumberOfBody } from '../../request/exact-members.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { writtenStatus } from '../../request/writes.ts'
 import type { Resource } from '../resource.ts'
@@ -102,7 +103,7 @@ function getLimit(exchange: Exchange): Answer {
 
 async function putLimit(exchange: Exchange): Promise<Answer> {
   await exchange.openDatabase()
-  const limit = await exchange.jsonBody()
+  const limit = await exactNumberOfBody(exchange, await exchange.jsonBody())
   await exchange.database.setPurgedInfosLimit(typeof limit === 'number' ? limit : 0)
   return ok()
 }

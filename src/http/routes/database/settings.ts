@@ -4,6 +4,7 @@ import { readChannelSettings } from '../../../channels/channel-settings.ts'
 import { isUsersDatabase } from '../../../users/users-database.ts'
 import { type Answer, json, jsonText, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
+import { exactNumberOfBody } from '../../request/exact-members.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readTrueOrFalse } from '../../request/parameters.ts'
 import { withNewline } from '../document/document-read.ts'
@@ -36,7 +37,7 @@ function getRevsLimit(exchange: Exchange): Answer {
 }
 
 async function putRevsLimit(exchange: Exchange): Promise<Answer> {
-  const limit = await exchange.jsonBody()
+  const limit = await exactNumberOfBody(exchange, await exchange.jsonBody())
   if (!Number.isSafeInteger(limit) || (limit as number) < 1) {
     throw new DatabaseError('badRequest', '`revs_limit` must be a positive integer')
   }

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { absent, type Resource, refusing } from '../resource.ts'
+import { absent, missing, type Resource, refusing } from '../resource.ts'
 
 /** Features that are not there say so: an answer that only looks right would cost somebody data. */
 const autoPurge = absent('db/_auto_purge', 'purging')
@@ -7,12 +7,7 @@ const autoPurge = absent('db/_auto_purge', 'purging')
 /** No database has settings for it yet. */
 const AUTO_PURGE: Resource = {
   ...autoPurge,
-  methods: {
-    ...autoPurge.methods,
-    GET: () => {
-      throw new DatabaseError('missing')
-    },
-  },
+  methods: { ...autoPurge.methods, GET: missing },
 }
 
 /** Gone since CouchDB 2, whatever the method. */

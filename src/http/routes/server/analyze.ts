@@ -1,7 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import type { Resource } from '../resource.ts'
+import { missing, type Resource } from '../resource.ts'
 
 /** Analyzers of texts: there are none, and the endpoints answer as those of a CouchDB without Clouseau and Nouveau. */
 
@@ -35,10 +35,6 @@ function isFilled(value: unknown): boolean {
 
 function refuse(reason: string): never {
   throw new DatabaseError('badRequest', reason)
-}
-
-function missing(): never {
-  throw new DatabaseError('missing')
 }
 
 export const analyzeResources: Resource[] = [

@@ -1,6 +1,7 @@
 import { DatabaseError } from '../../../base/errors.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
+import { withExactNumbers } from '../../request/exact-members.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { readJson } from '../../request/parameters.ts'
 import { requireCreatable } from '../database/database.ts'
@@ -98,7 +99,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 
 async function setUp(exchange: Exchange): Promise<Answer> {
   requireContentType(exchange.header('content-type'), 'application/json')
-  const wish = await exchange.jsonObject()
+  const wish = await withExactNumbers(exchange, await exchange.jsonObject(), ['port'])
   const { action } = wish
   const act = typeof action === 'string' && Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined
   if (act === undefined) throw new DatabaseError('badRequest', "Invalid Action'")

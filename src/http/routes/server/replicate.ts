@@ -1,7 +1,8 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { requireShallow } from '../../../replication/job-parser.ts'
+import { INTEGER_MEMBERS, requireShallow } from '../../../replication/job-parser.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
+import { withExactNumbers } from '../../request/exact-members.ts'
 import type { Exchange } from '../../request/exchange.ts'
 import { goneSignal } from '../../request/gone-signal.ts'
 import type { Resource } from '../resource.ts'
@@ -16,8 +17,9 @@ async function replicate(exchange: Exchange): Promise<Answer> {
   const asked = await exchange.jsonObject()
   // Before it goes to another thread.
   requireShallow(asked)
+  const exact = await withExactNumbers(exchange, asked, INTEGER_MEMBERS)
   const { replications } = exchange.backend
-  const { status, body } = await replications.request(asked, exchange.user, goneSignal(exchange))
+  const { status, body } = await replications.request(exact, exchange.user, goneSignal(exchange))
   return json(status, body)
 }
 

@@ -4,7 +4,7 @@ import { isDatabaseName } from '../../../server/database-name.ts'
 import { type Answer, json, ok } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import type { Exchange } from '../../request/exchange.ts'
-import { handlerOf, type Methods, type Resource } from '../resource.ts'
+import { handlerOf, type Methods, missing, type Resource } from '../resource.ts'
 
 /**
  * `/_reshard`: its state, its jobs, of which there are none, and what is wrong with the wish for one. A database is one file:
@@ -52,10 +52,6 @@ const JOBS: Methods = {
   methods: { GET: () => json(200, { total_rows: 0, offset: 0, jobs: [] }), POST: createJob },
 }
 
-function missing(): never {
-  throw new DatabaseError('missing')
-}
-
 const JOB: Methods = { allow: 'GET,HEAD,DELETE', methods: { GET: missing, DELETE: missing } }
 
 const JOB_STATE: Methods = {
@@ -85,7 +81,7 @@ async function createJob(exchange: Exchange): Promise<never> {
     throw new DatabaseError('badRequest', '`db` and `shard` are mutually exclusive')
   }
   const isThere = shardName === undefined || (await exchange.backend.databases.has(shardName))
-  if (!isThere || (range !== undefined && range !== WHOLE_RANGE)) throw new DatabaseError('missing')
+  if (!isThere || (range !== undefined && range !== WHOLE_RANGE)) missing()
   throw new DatabaseError(
     'notImplemented',
     'A database is one file here: there are no shards that could be split.',
