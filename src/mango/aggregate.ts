@@ -41,6 +41,8 @@ export interface Aggregate {
 }
 
 const MOST_GROUPS = 10_000
+/** Each of them is kept for each group. */
+const MOST_FIGURES = 100
 /** Of the groups together, and of the values that are the least and the most. */
 const MOST_BYTES = 32 * 1024 * 1024
 
@@ -57,6 +59,7 @@ export function readAggregate(slice: JsonSlice): Aggregate {
     else figures.push(readFigure(name, member))
   }
   if (figures.length === 0) throw refused('it names no result')
+  if (figures.length > MOST_FIGURES) throw refused(`it names more than ${MOST_FIGURES} results`)
   return { groupBy, figures }
 }
 

@@ -5,6 +5,7 @@
 import type { UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
 import { compareStringsByBytes } from '../json/collation.ts'
+import { isDeeper } from '../json/print.ts'
 import type { DocumentChoice, EndpointPlace, ReplicationJob, ReplicationOptions } from './api.ts'
 
 export type Members = Readonly<Record<string, unknown>>
@@ -41,6 +42,8 @@ export type ReplicationRequest =
   /** `id` is as `replicationIdText` writes it. */
   | { readonly kind: 'cancelId'; readonly id: string }
 
+/** Of a selector, and of what a filter is given: jobs go from thread to thread, and their ids are hashes of these. */
+const MOST_LEVELS = 500
 const MOST_URL_CHARACTERS = 16 * 1024
 const MOST_HEADERS = 100
 const MOST_HEADER_CHARACTERS = 64 * 1024
@@ -78,8 +81,14 @@ export function parseRequest(
   return { kind: isCancel ? 'cancel' : 'start', job: parseJob(body, owner, defaults) }
 }
 
+/** Throws badRequest for what is nested too deeply to be a job. */
+export function requireShallow(body: Members): void {
+  if (isDeeper(body, MOST_LEVELS)) throw bad('a replication is nested too deeply')
+}
+
 /** Throws badRequest and invalidReplication. */
 export function parseJob(body: Members, owner: UserCtx, defaults: ReplicationDefaults): ReplicationJob {
+  requireShallow(body)
   const proxies = proxiesOf(body)
   const options = optionsOf(body, defaults)
   return {

@@ -334,12 +334,20 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     const items = this.#items
     if (items.length === 0) return
     const bytes = this.#takeBytes()
-    const names = this.#newNames
     const lent = this.#lent
     this.#items = []
     this.#lent = undefined
     if (this.#ended !== undefined) return
-    const message: Message = { items, bytes, lent, names }
+    try {
+      this.#post(items, bytes, lent)
+    } catch {
+      this.#postApart(items, bytes, lent)
+    }
+  }
+
+  /** Throws, and nothing has gone, where a value cannot be cloned. */
+  #post(items: unknown[], bytes: Uint8Array<ArrayBuffer> | undefined, lent: Message['lent']): void {
+    const message: Message = { items, bytes, lent, names: this.#newNames }
     if (lent !== undefined) {
       const memories = lent.map(({ buffer }) => buffer)
       if (bytes !== undefined) memories.push(bytes.buffer)
@@ -347,6 +355,37 @@ export class Channel<Own extends Vocabulary, Other extends Vocabulary> {
     } else if (bytes === undefined) this.#port.postMessage(message)
     else this.#port.postMessage(message, [bytes.buffer])
     this.#newNames = undefined
+  }
+
+  /** Each item by itself: who said what cannot be cloned, since it is nested too deeply, hears so, and the others go. */
+  #postApart(
+    items: readonly unknown[],
+    bytes: Uint8Array<ArrayBuffer> | undefined,
+    lent: Message['lent'],
+  ): void {
+    let start = 0
+    let lentBefore = 0
+    for (let at = 0; at < items.length; at += ITEM_SIZE) {
+      const item = items.slice(at, at + ITEM_SIZE)
+      const [kind, id] = item as [number, number]
+      const end = item[ITEM_SIZE - 1] as number
+      const isLending = kind === LENDING_CALL || kind === RETURNING_ANSWER
+      const memory = isLending ? [lent![lentBefore++]!] : undefined
+      item[ITEM_SIZE - 1] = end - start
+      try {
+        this.#post(item, end > start ? bytes!.slice(start, end) : undefined, memory)
+      } catch (error) {
+        this.#notSaid(kind, id, error)
+      }
+      start = end
+    }
+  }
+
+  #notSaid(kind: number, id: number, error: unknown): void {
+    if (kind === ANSWER || kind === RETURNING_ANSWER) this.#refuse(id, error)
+    else if (kind === CALL || kind === LENDING_CALL)
+      this.#answered(REFUSAL, id, failureOf(error), undefined, undefined)
+    else throw error
   }
 
   /** While a message is due, so that none is made due by it. */

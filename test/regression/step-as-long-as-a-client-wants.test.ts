@@ -58,6 +58,15 @@ t.test('what cannot be done in steps is bounded', async (t) => {
   for (const [path, json] of requests) {
     t.equal((await ask(server, `POST /bounded/${path}`, { json })).status, 413, path)
   }
+  const figures = (count: number): object =>
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}`, { $sum: 'n' }]))
+  for (const [count, status] of [
+    [100, 200],
+    [101, 400],
+  ] as const) {
+    const json = { selector: {}, aggregate: figures(count) }
+    t.equal((await ask(server, 'POST /bounded/_find', { json })).status, status, `${count} figures`)
+  }
   t.equal((await ask(server, 'POST /bounded/_all_docs', { json: members(60_000) })).status, 200)
   t.equal((await ask(server, 'POST /bounded/_all_docs', { json: { keys: [tooMany] } })).status, 413)
   t.same(await shown('a'.repeat(5000)), { error: 'invalid_index_name', reason: 'Invalid index name: ...' })

@@ -1,5 +1,5 @@
 import { DatabaseError } from '../../../base/errors.ts'
-import { INTEGER_MEMBERS } from '../../../replication/job-parser.ts'
+import { INTEGER_MEMBERS, requireShallow } from '../../../replication/job-parser.ts'
 import { type Answer, json } from '../../answer/answer.ts'
 import { requireContentType } from '../../request/body.ts'
 import { withExactNumbers } from '../../request/exact-members.ts'
@@ -14,11 +14,12 @@ import type { Resource } from '../resource.ts'
 async function replicate(exchange: Exchange): Promise<Answer> {
   if (exchange.place.rest.length > 0) return notAllowed()
   requireContentType(exchange.header('content-type'), 'application/json')
-  const { status, body } = await exchange.backend.replications.request(
-    await withExactNumbers(exchange, await exchange.json.object(), INTEGER_MEMBERS),
-    exchange.user,
-    goneSignal(exchange),
-  )
+  const asked = await exchange.json.object()
+  // Before it goes to another thread.
+  requireShallow(asked)
+  const exact = await withExactNumbers(exchange, asked, INTEGER_MEMBERS)
+  const { replications } = exchange.backend
+  const { status, body } = await replications.request(exact, exchange.user, goneSignal(exchange))
   return json(status, body)
 }
 
