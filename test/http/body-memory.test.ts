@@ -112,3 +112,19 @@ t.test('more than a share is as much as a share', async (t) => {
   second.release()
   t.equal(memory.bytes, MEBIBYTE)
 })
+
+t.test('who waits behind his body is there until his connection closes', async (t) => {
+  const memory = new BodyMemory({ totalBytes: MEBIBYTE, longestBytes: MEBIBYTE })
+  const held = holdOf(memory, 'a')
+  held.add(MEBIBYTE)
+  const come = (): IncomingMessage =>
+    Object.assign(message(), { complete: true, destroyed: true, socket: message() }) as IncomingMessage
+  const staying = holdOf(memory, 'a', come()).grow(1)
+  t.equal(await isOver(staying), false)
+  const going = come()
+  const gone = holdOf(memory, 'a', going).grow(1)!
+  going.socket.emit('close')
+  await t.rejects(gone, failure({ kind: 'clientGone' }))
+  held.release()
+  await staying
+})

@@ -66,10 +66,12 @@ export class BodyMemory {
     }
     return new Promise((resolve, reject) => {
       const { request } = hold
+      // A request whose body has come closes by itself, with its client still there.
+      const client = request.complete ? request.socket : request
       const leave = (): void => {
         hold.giveUp = undefined
         clearTimeout(timer)
-        request.off('close', onClose)
+        client.off('close', onClose)
         this.#waiting.delete(waiter)
       }
       const refuse = (kind: 'bodiesHeld' | 'clientGone'): void => {
@@ -90,8 +92,8 @@ export class BodyMemory {
       }
       this.#waiting.add(waiter)
       hold.giveUp = onClose
-      request.once('close', onClose)
-      if (request.destroyed) onClose()
+      client.once('close', onClose)
+      if (client.destroyed) onClose()
       else this.#grant()
     })
   }
