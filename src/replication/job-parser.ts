@@ -4,7 +4,7 @@
  */
 import type { UserCtx } from '../auth/user.ts'
 import { DatabaseError } from '../base/errors.ts'
-import { compareStringsByBytes } from '../json/collation.ts'
+import { sortByBytes } from '../json/collation.ts'
 import { isDeeper } from '../json/print.ts'
 import type { DocumentChoice, EndpointPlace, ReplicationJob, ReplicationOptions } from './api.ts'
 
@@ -182,13 +182,9 @@ function choiceOf(body: Members): DocumentChoice {
 function idsOf(ids: readonly unknown[]): readonly string[] {
   const read = ids.map((id) => {
     if (typeof id !== 'string') throw bad('parameter `doc_ids` must be an array of strings')
-    try {
-      return decodeURIComponent(id)
-    } catch {
-      return id
-    }
+    return id.includes('%') ? decoded(id) : id
   })
-  return [...new Set(read)].sort(compareStringsByBytes)
+  return sortByBytes([...new Set(read)])
 }
 
 function placeOf(given: unknown, proxy: string | undefined): EndpointPlace {

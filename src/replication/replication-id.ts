@@ -51,7 +51,7 @@ export function baseId(job: ReplicationJob, { uuid, filterCode }: IdContext, ver
   const { choice, winningRevsOnly, sinceSeq } = job.options
   const endpoint = version === 4 ? endpointOf4 : endpointOf3
   const parts = [binary(uuid), endpoint(job.source, job.owner.name), endpoint(job.target, job.owner.name)]
-  if (choice.kind === 'ids') parts.push(list(choice.ids.map(binary)))
+  if (choice.kind === 'ids') parts.push(binaries(choice.ids))
   if (choice.kind === 'selector') parts.push(json(normalSelector(choice.selector)))
   if (choice.kind === 'filter') {
     const own = choice.filter.startsWith('_') ? choice.filter : (filterCode ?? '')
@@ -148,6 +148,15 @@ function head(tag: number, length: number): Buffer {
 
 function binary(text: string): Buffer {
   return written((writer) => writer.binary(Buffer.from(text)))
+}
+
+/** A list of them, of which there may be many. */
+function binaries(texts: readonly string[]): Buffer {
+  if (texts.length === 0) return list([])
+  const elements = written((writer) => {
+    for (const text of texts) writer.binary(Buffer.from(text))
+  })
+  return Buffer.concat([head(LIST, texts.length), elements, Buffer.of(EMPTY_LIST)])
 }
 
 function integer(value: number): Buffer {

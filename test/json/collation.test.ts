@@ -1,6 +1,6 @@
 /** The orders were recorded from views of Apache CouchDB 3.5.2. */
 import t from 'tap'
-import { compareRaw, compareStringsByBytes, compareValues } from '../../src/json/collation.ts'
+import { compareRaw, compareStringsByBytes, compareValues, sortByBytes } from '../../src/json/collation.ts'
 
 const VALUES =
   JSON.parse(`[null, false, true, -10, -0.5, 0, 1, 1.5, 2, 10, 100, 100000000000000000000, "", " ",
@@ -62,4 +62,12 @@ t.test('strings by their bytes, halves of surrogates among them', async (t) => {
     ),
   )
   t.same(wrong, [])
+  const bytesOf = (text: string) => Buffer.from(text)
+  for (const some of [texts, texts.filter((text) => !/[\ud800-\udfff]/.test(text))]) {
+    const sorted = sortByBytes([...some].reverse()).map(bytesOf)
+    t.same(
+      sorted.filter((text, at) => at > 0 && Buffer.compare(sorted[at - 1]!, text) > 0),
+      [],
+    )
+  }
 })

@@ -5,7 +5,7 @@
  *
  * A summary is a scalar (scalar.ts), or TEXT and the JSON of the sum.
  */
-import { compareStringsByBytes } from '../../json/collation.ts'
+import { sortByBytes } from '../../json/collation.ts'
 import { type Lossless, printLossless } from '../../json/lossless.ts'
 import { add, numericOf, numericText } from './numeric.ts'
 import { BUILTIN_REDUCE_ERROR, Refusal, readStructure } from './refusal.ts'
@@ -157,7 +157,7 @@ function plusElements(total: readonly Lossless[], value: readonly Lossless[]): L
 
 /** Members in the order of their names' bytes, as CouchDB leaves them. */
 function plusMembers(value: Members, total: Members): Members {
-  const names = [...new Set([...Object.keys(value), ...Object.keys(total)])].sort(compareStringsByBytes)
+  const names = sortByBytes([...new Set([...Object.keys(value), ...Object.keys(total)])])
   const sums: Members = {}
   for (const name of names) {
     const a = value[name]
