@@ -20,7 +20,7 @@ import { PageTable } from './page-table.ts'
 import { type ValueBudget, ValueCache, ValueSpace } from './value-cache.ts'
 
 /** Counted for each page beside its room: the objects that stand for it, its place in the table and among its parent's children, the origin that many have. */
-const PAGE_OVERHEAD_BYTES = 380
+const PAGE_OVERHEAD_BYTES = 430
 /** This part of what pages may take is free, or will be when the running code has ended, where nothing is written; */
 const LEAST_FREE_SHARE = 1 / 64
 /** and this, where much is: a checkpoint brings many pages at once. */

@@ -30,7 +30,7 @@ const other = new CellView()
 const SETTLED_CELL_BYTES = 128
 
 /** Bytes of objects counted for each node in memory beside its page: its own, its page's memory's, its origin's, its pointers. */
-const NODE_OVERHEAD_BYTES = 700
+const NODE_OVERHEAD_BYTES = 900
 
 export class MutableNode extends CellPage {
   children: (MutableNode | undefined)[] | undefined
