@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { DatabaseError } from '../../src/base/errors.ts'
 import { boundaryOf, MultipartReader } from '../../src/documents/multipart-reader.ts'
+import { encodeComponent } from '../../src/http/request/path.ts'
 import { ask, type Reply } from '../../test/support/http-request.ts'
 import { startTestServer, type TestServer } from '../../test/support/http-server.ts'
 import { multipartPieces } from '../../test/support/multipart-pieces.ts'
@@ -167,7 +168,9 @@ async function examineRequest(server: TestServer, random: Random, coverage: Cove
   for (const [name, { digest, data }] of Object.entries(stored._attachments ?? {})) {
     const bytes = Buffer.from(data!, 'base64')
     // What is kept gzipped has the digest of its gzipped bytes.
-    const plain = await ask(server, `GET ${path}/${name}`, { headers: { 'accept-encoding': 'identity' } })
+    const plain = await ask(server, `GET ${path}/${encodeComponent(name)}`, {
+      headers: { 'accept-encoding': 'identity' },
+    })
     if (plain.headers.etag === undefined) throw new Error(`${name} has no ETag`)
     if (plain.headers['content-encoding'] === undefined && plain.headers['content-md5'] !== undefined) {
       assertSame(digestOf(bytes), plain.headers['content-md5'], `the digest of ${name}`)
