@@ -108,9 +108,10 @@ export class EditPath {
   }
 
   /** What edits of a request made now have in common. */
-  context(newEdits: boolean, stamp: CheckStamp | undefined): EditContext {
+  context(newEdits: boolean, stamp: CheckStamp | undefined, inGivenOrder = false): EditContext {
     const compression = this.#compression()
-    return { newEdits, stamp, partitioned: this.#partitioned, nowMs: this.#clock.now(), compression }
+    const nowMs = this.#clock.now()
+    return { newEdits, stamp, partitioned: this.#partitioned, nowMs, compression, inGivenOrder }
   }
 
   /** See `packed-way.ts`. */
@@ -264,8 +265,7 @@ export class EditPath {
     options: UpdateOptions,
     stamp: CheckStamp | undefined,
   ): Promise<EditResult[]> {
-    const { inGivenOrder } = options
-    const context = { ...this.context(options.newEdits !== false, stamp), inGivenOrder }
+    const context = this.context(options.newEdits !== false, stamp, options.inGivenOrder)
     if (edits.length === 1 && options.allOrNothing !== true) {
       const one = reading(() => this.#writer.writeOne?.(edits[0]!, context))
       if (one !== undefined) return [await one]
